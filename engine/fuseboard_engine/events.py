@@ -1,0 +1,214 @@
+"""The catalogue of events: everything the engine decides, as immutable values.
+
+Nothing else leaves the engine. A recorder stores events as they come, a board is folded from them, and a log
+line is written from them. An event says what was decided and why; it never carries an exception object or a
+task's payload.
+
+Every `at` is UTC in integer microseconds, a label only: no decision is taken from it. Every duration is in
+seconds. The `kind` of an event is its tag in a recording and never changes its meaning.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+State = Literal["closed", "open", "half_open", "forced_open", "disabled", "metrics_only"]
+"""The states of a breaker; the last three are only ever set by hand."""
+
+Outcome = Literal["success", "failure", "ignored", "cancelled", "rejected"]
+"""How an attempt ended. `ignored`: an error that says nothing about the adapter. `rejected`: never called."""
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag_field="kind"):
+    """What every event has: when it happened."""
+
+    at: int
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """One attempt of a route: a call of one adapter, or its rejection.
+
+    `number` counts this adapter's calls within the route from 1 (0: never called). `rule` names the row of the
+    attribution table that applied. `why` says why the adapter was refused, or what was decided after a failure.
+    `failures` is what its breaker had counted towards the threshold after this attempt.
+    """
+
+    adapter: str
+    outcome: Outcome
+    number: int = 0
+    wait: float = 0.0
+    duration: float = 0.0
+    rule: str = ""
+    error_type: str = ""
+    error: str = ""
+    why: str = ""
+    failures: int = 0
+    retry_after: float | None = None
+
+
+class EngineStarted(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="engine_started"):
+    """An engine began to be recorded."""
+
+    name: str
+    host: str
+    pid: int
+
+
+class EngineStopped(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="engine_stopped"):
+    """An engine ended in an orderly way."""
+
+    reason: str = "closed"
+
+
+class AdapterAdded(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="adapter_added"):
+    """An adapter was registered; `policy` is its breaker policy by field name."""
+
+    adapter: str
+    policy: dict[str, Any]
+    tags: tuple[str, ...] = ()
+
+
+class AdapterRemoved(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="adapter_removed"):
+    """An adapter was taken out of the registry."""
+
+    adapter: str
+
+
+class PreferenceSet(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="preference_set"):
+    """The chain for a task type was set; an empty `task_type` is the default for every other type."""
+
+    order: tuple[str, ...]
+    task_type: str = ""
+
+
+class StateChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="state_changed"):
+    """A breaker changed its state.
+
+    `reason` is a short constant: `failures`, `failure_rate`, `slow_call_rate`, `rate_limited`, `probe_failed`,
+    `probe_due`, `probes_succeeded`, `reset`, `by_hand`, `restored`. `detail` says it in words. `wait` is how many
+    seconds an open breaker stays open and `until` when that ends; both None when nothing is waited for.
+    `needed` is how many good probes close a half-open breaker. `actor` is empty for the engine's own decisions.
+    """
+
+    adapter: str
+    before: State
+    after: State
+    reason: str
+    detail: str = ""
+    actor: str = ""
+    generation: int = 0
+    openings: int = 0
+    wait: float | None = None
+    until: int | None = None
+    failures: int = 0
+    threshold: int | None = None
+    needed: int = 0
+
+
+class ProbeChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="probe_changed"):
+    """A probe of a half-open breaker was admitted, or ended.
+
+    `what`: `admitted`, `success`, `failure`, `released` (no verdict), `expired` (its lease was over and another
+    caller needed the place).
+    """
+
+    adapter: str
+    what: Literal["admitted", "success", "failure", "released", "expired"]
+    in_flight: int = 0
+    successes: int = 0
+    needed: int = 0
+
+
+class LateResult(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="late_result"):
+    """A call of an earlier generation reported; it changed nothing."""
+
+    adapter: str
+    outcome: Outcome
+    generation: int
+    current: int
+
+
+class AttemptFailed(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="attempt_failed"):
+    """An attempt failed, told at once: the route it belongs to may go on for long.
+
+    `then` is what the router does next: `retry` (after `delay` seconds), `failover`, `stop`.
+    """
+
+    task: str
+    task_type: str
+    attempt: Attempt
+    then: Literal["retry", "failover", "stop"] = "stop"
+    delay: float = 0.0
+    threshold: int | None = None
+
+
+class RouteFinished(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="route_finished"):
+    """A task's route ended: every attempt and rejection in order, who answered, who was left."""
+
+    task: str
+    task_type: str
+    success: bool
+    attempts: tuple[Attempt, ...]
+    adapter: str = ""
+    degraded: bool = False
+    duration: float = 0.0
+    left: tuple[str, ...] = ()
+    why: str = ""
+    error: str = ""
+    dead_letter: int | None = None
+    context: dict[str, str] | None = None
+
+
+class CommandDone(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="command_done"):
+    """An operator's command was carried out, or refused; `detail` says what happened, in words."""
+
+    command: int
+    verb: str
+    actor: str
+    ok: bool
+    adapter: str = ""
+    detail: str = ""
+    requested_at: int = 0
+
+
+class ListenerFailed(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="listener_failed"):
+    """A listener raised; the others were told all the same and no call noticed."""
+
+    listener: str
+    error: str
+
+
+class EventsDropped(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="events_dropped"):
+    """The recorder's buffer was full and it let go of the oldest ordinary events; counters stayed exact."""
+
+    count: int
+    reason: str = ""
+
+
+class ScenarioStep(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="scenario_step"):
+    """A step of a scenario's timeline took place, in the words its author gave it."""
+
+    scenario: str
+    text: str
+    ends: bool = False
+
+
+AnyEvent = (
+    EngineStarted
+    | EngineStopped
+    | AdapterAdded
+    | AdapterRemoved
+    | PreferenceSet
+    | StateChanged
+    | ProbeChanged
+    | LateResult
+    | AttemptFailed
+    | RouteFinished
+    | CommandDone
+    | ListenerFailed
+    | EventsDropped
+    | ScenarioStep
+)
+"""Every event there is; `msgspec.json.Decoder(AnyEvent)` reads one back."""
