@@ -1,0 +1,661 @@
+"""The circuit breaker of one adapter: a state machine without I/O, timers or sleep.
+
+It changes when a call asks (`admit`) or reports (the permit's methods), never by itself: an open breaker whose wait
+is over says `open` until the next call asks. Every change of state begins a new generation, and a result of an
+earlier one changes nothing. All methods may be called from any thread; no lock is held while a call runs or while
+a listener is told.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Literal
+
+import msgspec
+
+from fuseboard_engine.errors import CircuitOpen
+from fuseboard_engine.events import Event, LateResult, Outcome, ProbeChanged, State, StateChanged
+from fuseboard_engine.policy import BreakerPolicy
+from fuseboard_engine.window import Counter, LastCalls, LastSeconds, WholeState, Window
+
+log = logging.getLogger("fuseboard.breaker")
+
+DEFAULT_RATE_WINDOW = 100  # calls; what a rate judges when the policy names no window
+SHORTEST_LEASE = 1.0  # seconds; a policy that does not wait at all still has to give a probe some time
+
+
+def wall_clock() -> int:
+    """Return the present time in UTC microseconds."""
+    return time.time_ns() // 1000
+
+
+class Permit(msgspec.Struct, eq=False):
+    """Leave to make one call. Settle it once with what came of the call; settling it again changes nothing.
+
+    As a context manager it settles itself: an `Exception` is a failure, a clean end a success, and a cancellation or
+    any other `BaseException` gives the permit back without a verdict.
+    """
+
+    breaker: CircuitBreaker
+    generation: int
+    started: float
+    live: bool = True
+
+    def success(self, duration: float | None = None) -> None:
+        """The call succeeded. `duration` is in seconds; measured from `admit` when not given."""
+        self.breaker._settle(self, "success", duration)
+
+    def failure(
+        self,
+        kind: str = "error",
+        duration: float | None = None,
+        retry_after: float | None = None,
+        error: str = "",
+    ) -> None:
+        """The call failed and the adapter is to blame.
+
+        `kind` names what happened; `rate_limited` opens the breaker at once, for `retry_after` seconds or its own wait,
+        and so does any other kind that carries a `retry_after`. `error` is a text to remember.
+        """
+        self.breaker._settle(self, "failure", duration, kind, retry_after, error)
+
+    def ignored(self) -> None:
+        """The call raised something that says nothing about the adapter."""
+        self.breaker._settle(self, "ignored")
+
+    def release(self) -> None:
+        """The call was cancelled or never made: no verdict, the permit goes back."""
+        self.breaker._settle(self, "cancelled")
+
+    def __enter__(self) -> Permit:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.success()
+        elif isinstance(error, Exception):
+            self.failure(error=describe(error))
+        else:
+            self.release()  # cancelled (CancelledError is no Exception), interrupted, or closed early
+
+
+def describe(error: BaseException) -> str:
+    """Return an error's type and text in one line, without the exception object."""
+    try:
+        text = str(error)
+    except Exception:
+        text = "(its text could not be read)"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+class BreakerSnapshot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A breaker at one moment. Counts are those of the present window; a rate is None below `minimum_calls`.
+
+    `rejected` counts refusals in the present state. `retry_after` is None where no wait is counted, 0.0 when the next
+    call will be admitted as a probe. `failures` counts towards `failure_threshold`; `successes` towards closing.
+    `openings` is how many times in a row it has opened. `last_error_at` is UTC microseconds.
+    """
+
+    state: State
+    generation: int
+    calls: int
+    failed: int
+    slow: int
+    failure_rate: float | None
+    slow_rate: float | None
+    rejected: int
+    retry_after: float | None
+    openings: int
+    failures: int
+    successes: int
+    probes_in_flight: int
+    last_error: str
+    last_error_at: int | None
+
+
+class CircuitBreaker:
+    """Decides whether an adapter may be called, from how its calls went.
+
+    Args:
+        name: the adapter's name, as it stands in events and errors.
+        policy: when to trip, how long to wait, what closes.
+        clock: seconds, never going back; every decision is taken from it.
+        on_event: told of each event after the decision, outside the lock and in order. If it raises, that is logged
+            and changes nothing.
+        wall: UTC microseconds, only ever a label on an event.
+        rng: where jitter comes from, a function like `random.random`.
+    """
+
+    __slots__ = (
+        "_closed_at",
+        "_failures",
+        "_generation",
+        "_in_flight",
+        "_last_error",
+        "_last_error_at",
+        "_last_wait",
+        "_lease",
+        "_lock",
+        "_on_event",
+        "_openings",
+        "_overdue",
+        "_plain",
+        "_probes",
+        "_queue",
+        "_rejected",
+        "_rng",
+        "_state",
+        "_successes",
+        "_tally",
+        "_telling",
+        "_times",
+        "_until",
+        "_window",
+        "clock",
+        "name",
+        "policy",
+        "wall",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        policy: BreakerPolicy | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        on_event: Callable[[Event], None] | None = None,
+        wall: Callable[[], int] = wall_clock,
+        rng: Callable[[], float] = random.random,
+    ) -> None:
+        self.name = name
+        self.policy = policy or BreakerPolicy()
+        self.clock = clock
+        self.wall = wall
+        self._rng = rng
+        self._on_event = on_event
+        self._lock = threading.Lock()
+        self._queue: list[Event] | None = None
+        self._telling = False
+        self._state: State = "closed"
+        self._generation = 0
+        self._openings = 0
+        self._until: float | None = None  # open: when it may probe; None: not by itself
+        self._last_wait = 0.0
+        self._lease = 0.0
+        self._closed_at: float | None = None  # closed by its probes: when; the healthy period counts from here
+        self._probes: dict[Permit, float] | None = None  # half-open: permit -> end of its lease
+        self._last_error = ""
+        self._last_error_at: float | None = None  # by the breaker's clock
+        self._use(self.policy)
+        self._fresh()
+
+    def _use(self, policy: BreakerPolicy) -> None:
+        self.policy = policy
+        self._times = policy.slow_call_seconds is not None
+        windowed = policy.window_size is not None or policy.window_seconds is not None
+        # Only failures in a row count: a success while closed then needs neither clock nor window.
+        self._plain = not (windowed or self._times or policy.failure_rate is not None)
+
+    def _fresh(self) -> None:
+        """Begin counting anew, for the state just entered."""
+        policy = self.policy
+        # The short way: closed, and nothing but failures in a row to count. None in any other case.
+        self._tally: WholeState | None = None
+        if self._state == "half_open" or self._plain:
+            self._window: Window = WholeState(self._generation)
+            if self._state == "closed":
+                self._tally = self._window
+        elif policy.window_seconds is not None:
+            self._window = LastSeconds(policy.window_seconds)
+        else:
+            self._window = LastCalls(policy.window_size or DEFAULT_RATE_WINDOW)
+        self._failures = 0  # in a row
+        self._successes = 0  # good probes of this round
+        self._rejected = Counter()
+        self._probes = {} if self._state == "half_open" else None
+        # Calls under way that may turn out slow: permit -> start; and those that already have.
+        self._in_flight: dict[Permit, float] | None = {} if self._times else None
+        self._overdue: dict[Permit, None] | None = {} if self._times else None
+
+    # ---------------------------------------------------------------- asking
+
+    @property
+    def state(self) -> State:
+        """The present state. Never decide by it whether to call: ask `admit`."""
+        return self._state
+
+    def admit(self) -> Permit:
+        """Give leave for one call, or refuse.
+
+        Raises:
+            CircuitOpen: the breaker does not let this call through; the error says why and when it may.
+        """
+        tally = self._tally
+        if tally is not None:
+            return Permit(self, tally.generation, 0.0)
+        now = self.clock()
+        if self._state == "open":
+            until = self._until
+            if until is not None and now < until:
+                self._rejected.tick()
+                raise CircuitOpen(self.name, until - now, "open", self._last_error)
+        try:
+            with self._lock:
+                return self._admit(now)
+        finally:
+            if self._queue:
+                self._tell()
+
+    def _admit(self, now: float) -> Permit:
+        if self._times and self._state == "closed":
+            self._judge(now)
+        state = self._state
+        if state == "open":
+            if self._until is not None and now < self._until:  # another thread opened it just now
+                self._rejected.tick()
+                raise CircuitOpen(self.name, self._until - now, "open", self._last_error)
+            self._enter_half_open("probe_due", "the wait is over; the next call is a probe")
+            state = "half_open"
+        if state == "half_open":
+            return self._admit_probe(now)
+        if state == "forced_open":
+            self._rejected.tick()
+            raise CircuitOpen(self.name, None, "forced_open", self._last_error)
+        permit = Permit(self, self._generation, now)
+        if self._in_flight is not None and state != "disabled":
+            self._in_flight[permit] = now
+        return permit
+
+    def _admit_probe(self, now: float) -> Permit:
+        probes = self._probes
+        assert probes is not None
+        room = min(self.policy.half_open_concurrency, self._round() - self._window.calls)
+        if len(probes) >= room:
+            lost = next((permit for permit, end in probes.items() if now >= end), None)
+            if lost is None:
+                self._rejected.tick()
+                raise CircuitOpen(self.name, min(probes.values()) - now, "probe_in_flight", self._last_error)
+            del probes[lost]
+            self._note_probe("expired")
+        permit = Permit(self, self._generation, now)
+        probes[permit] = now + self._lease
+        self._note_probe("admitted")
+        return permit
+
+    def _round(self) -> int:
+        """How many probes one half-open round has at the most."""
+        return self.policy.half_open_calls or self.policy.success_threshold or 1
+
+    # ---------------------------------------------------------------- reporting
+
+    def _settle(
+        self,
+        permit: Permit,
+        outcome: Outcome,
+        duration: float | None = None,
+        kind: str = "error",
+        retry_after: float | None = None,
+        error: str = "",
+    ) -> None:
+        tally = self._tally
+        if tally is not None and tally.generation == permit.generation and not self._failures and outcome == "success":
+            # The commonest case in the fewest steps: a success with nothing but a count to keep.
+            with self._lock:
+                if permit.live:
+                    permit.live = False
+                    tally.tick()
+            return
+        now = self.clock()
+        with self._lock:
+            if not permit.live:
+                return
+            permit.live = False
+            self._report(permit, outcome, now, duration, kind, retry_after, error)
+        if self._queue:
+            self._tell()
+
+    def _count_failure(self, tally: WholeState, error: str) -> bool:
+        """Count a failure the short way: in `tally`'s generation, and not enough of them yet. False: not so."""
+        threshold = self.policy.failure_threshold
+        with self._lock:
+            if self._tally is not tally or (threshold is not None and self._failures + 1 >= threshold):
+                return False
+            tally.tick()
+            tally.failed += 1
+            self._failures += 1
+            self._last_error = error
+            self._last_error_at = self.clock()
+            return True
+
+    def _report(
+        self,
+        permit: Permit,
+        outcome: Outcome,
+        now: float,
+        duration: float | None,
+        kind: str,
+        retry_after: float | None,
+        error: str,
+    ) -> None:
+        probes = self._probes
+        expired = probes is not None and permit not in probes
+        if permit.generation != self._generation or expired:
+            if outcome in ("success", "failure"):
+                self._note(LateResult, outcome=outcome, generation=permit.generation, current=self._generation)
+            return
+        if self._in_flight is not None and self._overdue is not None:
+            self._in_flight.pop(permit, None)
+            self._overdue.pop(permit, None)
+        if probes is not None:
+            del probes[permit]
+        if outcome == "failure":
+            self._last_error = error or kind
+            self._last_error_at = now
+        if outcome == "ignored" or outcome == "cancelled":
+            if probes is not None:
+                self._note_probe("released")
+            return
+        failed = outcome == "failure"
+        slow = self._times and self._is_slow(now - permit.started if duration is None else duration)
+        if self._state == "disabled":
+            return
+        self._window.record(now, failed, slow)
+        self._failures = self._failures + 1 if failed else 0
+        if probes is not None:
+            self._successes += not failed and not slow
+            self._note_probe("failure" if failed else "success")
+        if self._state == "metrics_only":
+            return
+        if failed and (kind == "rate_limited" or retry_after is not None):
+            self._open(now, "rate_limited", "it asked for fewer calls", wait=retry_after)
+        elif probes is not None:
+            self._judge_probes(now)
+        else:
+            self._judge(now)
+
+    def _is_slow(self, duration: float) -> bool:
+        limit = self.policy.slow_call_seconds
+        return limit is not None and duration > limit
+
+    def _judge(self, now: float) -> None:
+        """Open if a trip rule is met. Any recorded outcome is judged, a success too."""
+        policy, window = self.policy, self._window
+        window.expire(now)
+        threshold = policy.failure_threshold
+        if threshold is not None and (counted := self._counted()) >= threshold:
+            self._open(now, "failures", f"{counted} failures{'' if self._windowed else ' in a row'}")
+            return
+        if policy.failure_rate is None and policy.slow_call_rate is None:
+            return
+        calls, slow = window.calls, window.slow
+        if self._times:
+            overdue = self._count_overdue(now)
+            calls, slow = calls + overdue, slow + overdue
+        if calls < self._minimum():
+            return
+        if policy.failure_rate is not None and window.failed >= policy.failure_rate * calls:
+            self._open(now, "failure_rate", f"{window.failed} of {calls} calls failed")
+        elif policy.slow_call_rate is not None and slow >= policy.slow_call_rate * calls:
+            self._open(
+                now,
+                "slow_call_rate",
+                f"{slow} of {calls} calls were slower than {policy.slow_call_seconds} s",
+            )
+
+    @property
+    def _windowed(self) -> bool:
+        return self.policy.window_size is not None or self.policy.window_seconds is not None
+
+    def _counted(self) -> int:
+        """Failures that count towards the threshold: those in the window, or in a row where there is none."""
+        return self._window.failed if self._windowed else self._failures
+
+    def _minimum(self) -> int:
+        size = self.policy.window_size
+        return self.policy.minimum_calls if size is None else min(self.policy.minimum_calls, size)
+
+    def _count_overdue(self, now: float) -> int:
+        """Count calls in flight that are already slow. Each moves over once, so this costs little."""
+        in_flight, overdue, limit = self._in_flight, self._overdue, self.policy.slow_call_seconds
+        if in_flight is None or overdue is None or limit is None:
+            return 0
+        while in_flight:
+            permit = next(iter(in_flight))
+            if now - in_flight[permit] <= limit:
+                break
+            del in_flight[permit]
+            overdue[permit] = None
+        # A call that never reports must not weigh for ever: it leaves like any outcome of its age would.
+        window = self.policy.window_seconds
+        size = self.policy.window_size or DEFAULT_RATE_WINDOW
+        while overdue:
+            permit = next(iter(overdue))
+            aged = window is not None and now - permit.started >= limit + window
+            if not aged and (window is not None or len(overdue) <= size):
+                break
+            del overdue[permit]
+        return len(overdue)
+
+    def _judge_probes(self, now: float) -> None:
+        """Close or reopen as soon as the verdict of this round of probes is certain."""
+        policy, window, probes = self.policy, self._window, self._round()
+        bad = window.calls - self._successes
+        if policy.success_threshold is not None:
+            if self._successes >= policy.success_threshold:
+                self._close(now)
+            elif bad > probes - policy.success_threshold:
+                self._open(now, "probe_failed", f"{bad} of at most {probes} probes failed")
+            return
+        left = probes - window.calls
+        rules = (
+            (policy.failure_rate, window.failed, "failed"),
+            (policy.slow_call_rate, window.slow, "were slow"),
+        )
+        for rate, count, word in rules:
+            if rate is not None and count >= rate * probes:
+                self._open(now, "probe_failed", f"{count} of {probes} probes {word}")
+                return
+        if all(rate is None or count + left < rate * probes for rate, count, _ in rules):
+            self._close(now)
+
+    # ---------------------------------------------------------------- changing state
+
+    def _enter(self, state: State, reason: str, detail: str, actor: str = "", wait: float | None = None) -> None:
+        before, failures = self._state, self._counted()
+        self._state = state
+        self._generation += 1
+        if state != "open":
+            self._until = None
+        keep = state == "open"  # the figures that opened it stay to be looked at
+        if keep:
+            self._tally = None
+            self._rejected = Counter()
+            self._probes = None
+            if self._times:
+                self._in_flight, self._overdue = {}, {}
+        else:
+            self._fresh()
+        if self._on_event is None:
+            return
+        self._note(
+            StateChanged,
+            before=before,
+            after=state,
+            reason=reason,
+            detail=detail,
+            actor=actor,
+            generation=self._generation,
+            openings=self._openings,
+            wait=wait,
+            until=None if wait is None else self.wall() + round(wait * 1e6),
+            failures=failures if keep else 0,
+            threshold=self.policy.failure_threshold,
+            needed=self.policy.success_threshold or self._round(),
+        )
+
+    def _open(self, now: float, reason: str, detail: str, *, wait: float | None = None, actor: str = "") -> None:
+        # Closed for as long as it was last open: it has been healthy, and the growth starts again.
+        if self._closed_at is not None and now - self._closed_at >= self._last_wait:
+            self._openings = 0
+        self._closed_at = None
+        by_hand = bool(actor) or reason == "by_hand"
+        if not (by_hand and wait is not None):
+            self._openings += 1
+        own = self.policy.wait(self._openings)
+        if wait is None:
+            wait = own * (1 + self.policy.jitter * self._rng())
+        self._until = now + wait
+        self._last_wait = wait
+        self._lease = self.policy.probe_lease or own or SHORTEST_LEASE
+        self._enter("open", reason, detail, actor, wait)
+
+    def _enter_half_open(self, reason: str, detail: str, actor: str = "") -> None:
+        if not self._lease:
+            self._lease = self.policy.probe_lease or self.policy.wait(self._openings) or SHORTEST_LEASE
+        self._enter("half_open", reason, detail, actor)
+
+    def _close(self, now: float) -> None:
+        good = self._successes if self.policy.success_threshold is not None else self._window.calls
+        self._closed_at = now
+        self._enter("closed", "probes_succeeded", f"{good} good probe{'s' if good != 1 else ''}")
+
+    # ---------------------------------------------------------------- by hand
+
+    def reset(self, *, actor: str = "") -> None:
+        """Close it, whatever its state, and forget failures, growth and probes. `actor` is who asked."""
+        with self._lock:
+            self._openings = 0
+            self._lease = 0.0
+            self._closed_at = None
+            self._last_error, self._last_error_at = "", None
+            self._enter("closed", "reset", "reset by hand", actor)
+        self._tell()
+
+    def force_open(self, *, actor: str = "") -> None:
+        """Hold it open until someone enables or resets it."""
+        self._by_hand("forced_open", "held open", actor)
+
+    def open_for(self, seconds: float | None = None, *, actor: str = "") -> None:
+        """Open it now. After `seconds` (None: the policy's own wait) the next call probes, as after a trip.
+
+        Raises:
+            ValueError: `seconds` is negative or not finite.
+        """
+        if seconds is not None and not 0 <= seconds < float("inf"):
+            raise ValueError(f"open_for needs a finite number of seconds from 0 up, not {seconds!r}")
+        now = self.clock()
+        with self._lock:
+            self._open(now, "by_hand", "opened by hand", wait=seconds, actor=actor)
+        self._tell()
+
+    def half_open(self, *, actor: str = "") -> None:
+        """Let probes through now and let them decide."""
+        with self._lock:
+            self._enter_half_open("by_hand", "half-opened by hand", actor)
+        self._tell()
+
+    def disable(self, *, actor: str = "") -> None:
+        """Let every call through and record nothing, until enabled."""
+        self._by_hand("disabled", "disabled", actor)
+
+    def metrics_only(self, *, actor: str = "") -> None:
+        """Let every call through and only watch, until enabled."""
+        self._by_hand("metrics_only", "set to watch only", actor)
+
+    def enable(self, *, actor: str = "") -> None:
+        """Take back `force_open`, `disable` or `metrics_only`: closed, counting from zero. Else nothing changes."""
+        with self._lock:
+            if self._state in ("forced_open", "disabled", "metrics_only"):
+                self._openings = 0
+                self._lease = 0.0
+                self._closed_at = None
+                self._enter("closed", "by_hand", "enabled", actor)
+        self._tell()
+
+    def _by_hand(self, state: Literal["forced_open", "disabled", "metrics_only"], detail: str, actor: str) -> None:
+        with self._lock:
+            if self._state != state:
+                self._enter(state, "by_hand", f"{detail} by hand", actor)
+        self._tell()
+
+    # ---------------------------------------------------------------- looking
+
+    def snapshot(self) -> BreakerSnapshot:
+        """Return its figures at this moment. Changes nothing."""
+        now = self.clock()
+        with self._lock:
+            window, policy = self._window, self.policy
+            window.expire(now)
+            calls = window.calls
+            judged = calls >= self._minimum() and calls > 0
+            wait = None
+            if self._state == "open" and self._until is not None:
+                wait = max(0.0, self._until - now)
+            return BreakerSnapshot(
+                state=self._state,
+                generation=self._generation,
+                calls=calls,
+                failed=window.failed,
+                slow=window.slow,
+                failure_rate=window.failed / calls if judged else None,
+                slow_rate=window.slow / calls if judged and policy.slow_call_seconds is not None else None,
+                rejected=self._rejected.read(),
+                retry_after=wait,
+                openings=self._openings,
+                failures=self._counted(),
+                successes=self._successes,
+                probes_in_flight=len(self._probes or ()),
+                last_error=self._last_error,
+                last_error_at=None
+                if self._last_error_at is None
+                else self.wall() - round((now - self._last_error_at) * 1e6),
+            )
+
+    @property
+    def failures(self) -> int:
+        """Failures that count towards `failure_threshold` as of the last recorded outcome."""
+        return self._counted()
+
+    # ---------------------------------------------------------------- telling
+
+    def _note_probe(self, what: Literal["admitted", "success", "failure", "released", "expired"]) -> None:
+        self._note(
+            ProbeChanged,
+            what=what,
+            in_flight=len(self._probes or ()),
+            successes=self._successes,
+            needed=self.policy.success_threshold or self._round(),
+        )
+
+    def _note(self, event: type[Event], **fields: object) -> None:
+        """Queue an event. Called with the lock held; `_tell` passes it on once the lock is free."""
+        if self._on_event is None:
+            return
+        if self._queue is None:
+            self._queue = []
+        self._queue.append(event(at=self.wall(), adapter=self.name, **fields))  # type: ignore[call-arg]
+
+    def _tell(self) -> None:
+        """Pass queued events on. One thread at a time does it, so the listener hears them in order."""
+        while True:
+            with self._lock:
+                if self._telling or not self._queue or self._on_event is None:
+                    return
+                self._telling = True
+                events, self._queue = self._queue, []
+                listener = self._on_event
+            try:
+                for event in events:
+                    try:
+                        listener(event)
+                    except Exception:
+                        log.exception("a listener of %s raised on %s", self.name, type(event).__name__)
+            finally:
+                self._telling = False

@@ -1,0 +1,96 @@
+"""The errors the engine raises itself. An adapter's own error always reaches the caller as it was raised."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fuseboard_engine.route import RouteResult
+
+
+class FuseboardError(Exception):
+    """Base of every error of the engine's own."""
+
+
+class Rejected(FuseboardError):
+    """An attempt was refused without calling the adapter. Says nothing about the adapter's health."""
+
+
+class CircuitOpen(Rejected):
+    """A breaker refused a call."""
+
+    # No __init__ of its own: BaseException keeps the arguments, and a rejection has to be cheap.
+    if TYPE_CHECKING:
+
+        def __init__(self, adapter: str, retry_after: float | None, reason: str, last_error: str = "") -> None: ...
+
+    @property
+    def adapter(self) -> str:
+        """Name of the adapter whose breaker refused."""
+        return str(self.args[0])
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds until it may admit a call; None: not by itself."""
+        wait: float | None = self.args[1]
+        return wait
+
+    @property
+    def reason(self) -> str:
+        """`open`, `probe_in_flight` or `forced_open`."""
+        return str(self.args[2])
+
+    @property
+    def last_error(self) -> str:
+        """Text of the last failure, empty when there was none."""
+        return str(self.args[3]) if len(self.args) > 3 else ""
+
+    def __str__(self) -> str:
+        if self.reason == "forced_open":
+            text = f"{self.adapter} is held open by hand; an operator has to enable or reset it"
+        elif self.reason == "probe_in_flight":
+            text = f"{self.adapter} is half-open and its probe is still in flight"
+        else:
+            text = f"{self.adapter} is open; the next call is admitted in {self.retry_after or 0:.3g} s"
+        return f"{text} (last error: {self.last_error})" if self.last_error else text
+
+
+class AttemptTimeout(FuseboardError, TimeoutError):
+    """An attempt took longer than the engine allows and was cancelled."""
+
+    def __init__(self, adapter: str, seconds: float) -> None:
+        super().__init__(adapter, seconds)
+        self.adapter = adapter
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return f"timeout: {self.adapter} gave no answer within {self.seconds:.3g} s"
+
+
+class DeadlineExceeded(FuseboardError, TimeoutError):
+    """The task's own deadline passed; no adapter is to blame."""
+
+
+class SoftFailure(FuseboardError):
+    """An adapter answered, but with a result that says it failed (such as `{"success": False}`)."""
+
+
+class UnknownAdapter(FuseboardError, KeyError):
+    """A name that no adapter is registered under."""
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(name)
+        self.name = name
+        self.known = known
+
+    def __str__(self) -> str:
+        known = ", ".join(self.known) or "none is registered yet"
+        return f"no adapter is called {self.name!r}; known adapters: {known}"
+
+
+class AllAdaptersFailed(FuseboardError):
+    """No adapter of the chain did the task. `result` is the whole route."""
+
+    def __init__(self, result: RouteResult) -> None:
+        super().__init__(result.error or "no adapter could be tried")
+        self.result = result
