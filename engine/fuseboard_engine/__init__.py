@@ -1,0 +1,83 @@
+"""Fuseboard's resilience engine: breakers, retries, failover chains. It decides; it knows no disk and no screen.
+
+Names are loaded when first used, so that a program which only reads events pays for nothing else.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fuseboard_engine.attribution import DEFAULT_TABLE, CallerError, Rule
+    from fuseboard_engine.breaker import BreakerSnapshot, CircuitBreaker, Permit
+    from fuseboard_engine.engine import Engine
+    from fuseboard_engine.errors import (
+        AllAdaptersFailed,
+        AttemptTimeout,
+        CircuitOpen,
+        DeadlineExceeded,
+        FuseboardError,
+        SoftFailure,
+        UnknownAdapter,
+    )
+    from fuseboard_engine.guard import guard
+    from fuseboard_engine.policy import BreakerPolicy, RetryPolicy
+    from fuseboard_engine.registry import Registry
+    from fuseboard_engine.route import RouteResult, Task
+    from fuseboard_engine.router import TaskRouter
+
+_HOME = {
+    "DEFAULT_TABLE": "attribution",
+    "CallerError": "attribution",
+    "Rule": "attribution",
+    "BreakerSnapshot": "breaker",
+    "CircuitBreaker": "breaker",
+    "Permit": "breaker",
+    "Engine": "engine",
+    "AllAdaptersFailed": "errors",
+    "AttemptTimeout": "errors",
+    "CircuitOpen": "errors",
+    "DeadlineExceeded": "errors",
+    "FuseboardError": "errors",
+    "SoftFailure": "errors",
+    "UnknownAdapter": "errors",
+    "guard": "guard",
+    "BreakerPolicy": "policy",
+    "RetryPolicy": "policy",
+    "Registry": "registry",
+    "RouteResult": "route",
+    "Task": "route",
+    "TaskRouter": "router",
+}
+
+__all__ = [
+    "DEFAULT_TABLE",
+    "AllAdaptersFailed",
+    "AttemptTimeout",
+    "BreakerPolicy",
+    "BreakerSnapshot",
+    "CallerError",
+    "CircuitBreaker",
+    "CircuitOpen",
+    "DeadlineExceeded",
+    "Engine",
+    "FuseboardError",
+    "Permit",
+    "Registry",
+    "RetryPolicy",
+    "RouteResult",
+    "Rule",
+    "SoftFailure",
+    "Task",
+    "TaskRouter",
+    "UnknownAdapter",
+    "guard",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{home}"), name)

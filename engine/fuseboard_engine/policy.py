@@ -110,6 +110,8 @@ class RetryPolicy(Policy):
         default="proportional",
         description="proportional: up to `jitter` on top; full: 0..delay; equal: half fixed, half random",
     )
+    retry_on: tuple[type[Exception], ...] = Field(default=(), description="only these are retried; empty: all that may")
+    give_up_on: tuple[type[Exception], ...] = Field(default=(), description="never retried; wins over retry_on")
     attempt_timeout: SomeSeconds | None = Field(
         default=30.0, description="seconds one attempt may take; None: no limit"
     )

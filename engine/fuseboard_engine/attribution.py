@@ -1,0 +1,192 @@
+"""Failure attribution: one table that says whom an error blames and what follows from it.
+
+Rows are tried in order and the first that matches applies. A user extends the table by putting rows of their own in
+front of `DEFAULT_TABLE`. The table is the engine's only opinion about errors: breaker, retry and failover all read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from fuseboard_engine.errors import AttemptTimeout, DeadlineExceeded, FuseboardError, Rejected, SoftFailure
+
+
+class CallerError(FuseboardError):
+    """Raised by an adapter to say: the task itself is wrong. Nobody else is asked and nothing is held against it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One row of the table. It applies to an error that is of one of `errors`, carries one of `statuses`, or for which
+    `when` says so; and, where `says` is given, whose text or code contains one of those phrases.
+
+    Attributes:
+        name: stands in each attempt's event.
+        reason: why, in a sentence an operator can read.
+        errors: exception types. statuses: HTTP statuses or ranges of them. says: phrases in lower case, looked for
+            only in what a service answered. when: any other test of the error.
+        counts: whether the failure counts against the adapter's breaker.
+        retry: whether the same adapter may be asked again.
+        failover: whether the next adapter of the chain is asked.
+        opens: the breaker opens at once, unless this is the only adapter of the chain.
+        only_handlers: failover goes only to adapters that list `name` in what they handle.
+    """
+
+    name: str
+    reason: str
+    errors: tuple[type[BaseException], ...] = ()
+    statuses: tuple[int | range, ...] = ()
+    says: tuple[str, ...] = ()
+    when: Callable[[BaseException], bool] | None = None
+    counts: bool = True
+    retry: bool = True
+    failover: bool = True
+    opens: bool = False
+    only_handlers: bool = False
+
+    def matches(self, error: BaseException, status: int | None, code: object) -> bool:
+        """Say whether this row applies to an error that carries this HTTP status and code (None: it has none)."""
+        if self.errors or self.statuses or self.when is not None:
+            known = isinstance(error, self.errors) or (
+                status is not None and any(status in w if isinstance(w, range) else status == w for w in self.statuses)
+            )
+            if not known and (self.when is None or not self.when(error)):
+                return False
+        if not self.says:
+            return True
+        if status is None and code is None:
+            return False  # any other error may contain the words by chance
+        text = f"{error} {code}".lower()
+        return any(phrase in text for phrase in self.says)
+
+
+def status_of(error: BaseException) -> int | None:
+    """Return the HTTP status an error carries, whichever client library raised it; None when it has none."""
+    response = getattr(error, "response", None)
+    for holder in (error,) if response is None else (error, response):
+        for field in ("status_code", "status"):
+            status = getattr(holder, field, None)
+            if isinstance(status, int) and not isinstance(status, bool):
+                return status
+    return None
+
+
+def retry_after_of(error: BaseException, now: datetime | None = None) -> float | None:
+    """Return the seconds an error asks to wait: its `retry_after`, or a Retry-After header (RFC 9110, 10.2.3).
+
+    None when it carries neither, or nothing that can be read as a wait. A date in the past is no wait: 0.0.
+    """
+    value = getattr(error, "retry_after", None)
+    if value is None:
+        headers = getattr(getattr(error, "response", None), "headers", None)
+        if isinstance(headers, Mapping):
+            value = headers.get("retry-after") or headers.get("Retry-After")
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        try:
+            moment = parsedate_to_datetime(str(value))
+        except ValueError:
+            return None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        seconds = (moment - (now or datetime.now(UTC))).total_seconds()
+    return max(0.0, seconds) if seconds < float("inf") else None
+
+
+_CALLER = "the task itself is wrong; any adapter would refuse it"
+
+DEFAULT_TABLE: tuple[Rule, ...] = (
+    Rule(
+        name="rejected",
+        reason="the engine itself refused, so the adapter is not to blame",
+        errors=(Rejected,),
+        counts=False,
+        retry=False,
+    ),
+    Rule(
+        name="deadline",
+        reason="the caller's own deadline passed",
+        errors=(DeadlineExceeded,),
+        counts=False,
+        retry=False,
+        failover=False,
+    ),
+    Rule(name="timeout", reason="the adapter gave no answer in time", errors=(AttemptTimeout,)),
+    Rule(name="soft_failure", reason="the adapter answered that it failed", errors=(SoftFailure,)),
+    Rule(name="caller", reason=_CALLER, errors=(CallerError,), counts=False, retry=False, failover=False),
+    Rule(
+        name="rate_limited",
+        reason="the adapter asked for fewer calls; others can take them meanwhile",
+        statuses=(429,),
+        opens=True,
+    ),
+    Rule(
+        name="credentials",
+        reason="the adapter's own credentials were refused",
+        statuses=(401, 403),
+        retry=False,
+    ),
+    Rule(
+        name="context_window",
+        reason="the task is too long for this adapter; only one that handles more can help",
+        says=("context_length_exceeded", "context window", "maximum context length"),
+        counts=False,
+        retry=False,
+        only_handlers=True,
+    ),
+    Rule(
+        name="content_policy",
+        reason="the adapter's content policy refused the task; only one with another policy can help",
+        says=("content_policy", "content policy", "content_filter"),
+        counts=False,
+        retry=False,
+        only_handlers=True,
+    ),
+    Rule(
+        name="adapter_missing",
+        reason="the adapter's own target is gone; asking again brings nothing",
+        statuses=(404, 410),
+        says=("model", "deployment", "engine", "function"),
+        retry=False,
+    ),
+    Rule(
+        name="caller",
+        reason=_CALLER,
+        statuses=(400, 404, 405, 406, 409, 410, 411, 413, 414, 415, 416, 422),
+        counts=False,
+        retry=False,
+        failover=False,
+    ),
+    Rule(name="server", reason="the service failed", statuses=(408, 425, range(500, 600))),
+    Rule(name="connection", reason="the service could not be reached", errors=(ConnectionError, OSError)),
+    Rule(name="error", reason="the adapter raised", errors=(Exception,)),
+)
+
+
+def attribute(error: BaseException, table: tuple[Rule, ...] = DEFAULT_TABLE) -> Rule:
+    """Return the row that applies to an error: the first that matches, else the table's last."""
+    status, code = status_of(error), getattr(error, "code", None)
+    for rule in table:
+        if rule.matches(error, status, code):
+            return rule
+    return table[-1]
+
+
+def soft_failure_of(result: Any) -> str | None:
+    """Return what a result says went wrong if it says so itself (`success` is False), else None."""
+    if type(result) is dict or isinstance(result, Mapping):
+        if result.get("success", True) is not False:
+            return None
+        error = result.get("error")
+    else:
+        if getattr(result, "success", True) is not False:
+            return None
+        error = getattr(result, "error", None)
+    return str(error) if error else "it answered success: false"

@@ -1,0 +1,311 @@
+"""The engine an application embeds: adapters, a router, listeners, and an inbox for operators' commands."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Any, TypedDict, TypeVar
+
+from fuseboard_engine.attribution import DEFAULT_TABLE, Rule, soft_failure_of
+from fuseboard_engine.breaker import CircuitBreaker, describe, wall_clock
+from fuseboard_engine.commands import VERBS, Command
+from fuseboard_engine.errors import UnknownAdapter
+from fuseboard_engine.events import (
+    AdapterAdded,
+    AdapterRemoved,
+    AttemptFailed,
+    CommandDone,
+    Event,
+    ListenerFailed,
+    PreferenceSet,
+    StateChanged,
+)
+from fuseboard_engine.invoke import as_async
+from fuseboard_engine.policy import BreakerPolicy, RetryPolicy
+from fuseboard_engine.registry import Adapter, Registry, Statistics
+from fuseboard_engine.router import TaskRouter
+
+log = logging.getLogger("fuseboard.engine")
+
+KEPT_FAILURES = 200
+THREADS = 32  # at most, for adapters that are plain functions
+READY_SHARE = 0.5  # an engine is ready while more than this share of its adapters is healthy
+
+F = TypeVar("F", bound=Callable[..., Any])
+Listener = Callable[[Event], None]
+
+
+class HealthStatus(TypedDict):
+    """The health of the whole. An adapter is healthy while its breaker lets calls through unconditionally."""
+
+    total_adapters: int
+    healthy_adapters: int
+    open_breakers: int
+    half_open_breakers: int
+    held_breakers: int
+    healthy_share: float
+    ready: bool
+
+
+class Engine:
+    """Runs tasks over adapters and tells what it decides.
+
+    Args:
+        name: the application's name, as operators know it.
+        breaker: the policy of every adapter that brings none of its own.
+        retry: likewise, for retries.
+        table: the attribution table; put rows of your own in front of `DEFAULT_TABLE`.
+        clock: seconds, never going back; every decision is taken from it.
+        wall: UTC microseconds, only a label on events.
+        rng: where jitter comes from, like `random.random`.
+    """
+
+    def __init__(
+        self,
+        name: str = "engine",
+        *,
+        breaker: BreakerPolicy | None = None,
+        retry: RetryPolicy | None = None,
+        table: tuple[Rule, ...] = DEFAULT_TABLE,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], int] = wall_clock,
+        rng: Callable[[], float] = random.random,
+    ) -> None:
+        self.name = name
+        self.wall = wall
+        self.registry = Registry()
+        self._breaker_policy = breaker or BreakerPolicy()
+        self._retry_policy = retry or RetryPolicy()
+        self._clock = clock
+        self._rng = rng
+        self._listeners: tuple[Listener, ...] = ()
+        self._lock = threading.Lock()
+        self._executor: ThreadPoolExecutor | None = None
+        self._failures: deque[AttemptFailed] = deque(maxlen=KEPT_FAILURES)
+        self.router = TaskRouter(self.registry, self.emit, table=table, clock=clock, wall=wall, rng=rng)
+        self.execute_with_fallback = self.router.execute_with_fallback
+
+    # ---------------------------------------------------------------- adapters
+
+    def add_adapter(
+        self,
+        name: str,
+        call: Callable[[Any], Any],
+        *,
+        breaker: BreakerPolicy | None = None,
+        retry: RetryPolicy | None = None,
+        tags: Iterable[str] = (),
+        handles: Iterable[str] = (),
+        failed: Callable[[Any], str | None] = soft_failure_of,
+    ) -> Adapter:
+        """Register an adapter under a name.
+
+        Args:
+            name: unique in this engine.
+            call: takes the task; async, or a plain function that then runs in a thread.
+            breaker: its own breaker policy; default: the engine's.
+            retry: its own retry policy; default: the engine's.
+            tags: words an operator can filter by.
+            handles: attribution rows (`context_window`, `content_policy`) whose tasks it can take over.
+            failed: reads a result; returns the text of its failure, or None. Default: `success` is False.
+
+        Raises:
+            ValueError: the name is empty or taken.
+        """
+        adapter = Adapter(
+            name,
+            as_async(call, self._threads),
+            CircuitBreaker(
+                name,
+                breaker or self._breaker_policy,
+                clock=self._clock,
+                on_event=self.emit,
+                wall=self.wall,
+                rng=self._rng,
+            ),
+            retry or self._retry_policy,
+            tags=tuple(tags),
+            handles=frozenset(handles),
+            failed=failed,
+        )
+        self.registry.add(adapter)
+        self.emit(self._added(adapter))
+        return adapter
+
+    def adapter(self, name: str, **options: Any) -> Callable[[F], F]:
+        """Register the decorated function as an adapter; options are those of `add_adapter`."""
+
+        def register(function: F) -> F:
+            self.add_adapter(name, function, **options)
+            return function
+
+        return register
+
+    def remove_adapter(self, name: str) -> None:
+        """Take an adapter out. Calls under way end as they would. Raises UnknownAdapter."""
+        self.registry.remove(name)
+        self.emit(AdapterRemoved(at=self.wall(), adapter=name))
+
+    def set_preference(self, order: Iterable[str], task_type: str = "") -> None:
+        """Set the chain for a task type; an empty type is the default for all others. Raises UnknownAdapter."""
+        names = tuple(order)
+        for name in names:
+            self.registry[name]
+        self.registry.orders[task_type] = names
+        self.emit(PreferenceSet(at=self.wall(), order=names, task_type=task_type))
+
+    def breaker(self, name: str) -> CircuitBreaker:
+        """Return an adapter's breaker. Raises UnknownAdapter."""
+        return self.registry[name].breaker
+
+    def _threads(self) -> Executor:
+        if self._executor is None:
+            with self._lock:
+                if self._executor is None:
+                    self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix=f"fuseboard-{self.name}")
+        return self._executor
+
+    # ---------------------------------------------------------------- looking
+
+    def get_adapter_statistics(self) -> dict[str, Statistics]:
+        """Return each adapter's figures by name."""
+        return {adapter.name: adapter.statistics() for adapter in self.registry}
+
+    def get_health_status(self) -> HealthStatus:
+        """Return the health of the whole. An adapter that was never used counts as healthy."""
+        states = [adapter.breaker.state for adapter in self.registry]
+        healthy = sum(state in ("closed", "disabled", "metrics_only") for state in states)
+        share = healthy / len(states) if states else 1.0
+        return HealthStatus(
+            total_adapters=len(states),
+            healthy_adapters=healthy,
+            open_breakers=states.count("open"),
+            half_open_breakers=states.count("half_open"),
+            held_breakers=states.count("forced_open"),
+            healthy_share=share,
+            ready=share > READY_SHARE,
+        )
+
+    def get_recent_failures(self, limit: int = 10) -> list[AttemptFailed]:
+        """Return the last failed attempts, newest first, at most `limit` of the 200 that are kept."""
+        newest = reversed(self._failures)
+        return [failure for failure, _ in zip(newest, range(limit), strict=False)]
+
+    # ---------------------------------------------------------------- events
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Have `listener` told of every event from now on. Returns what ends that.
+
+        It is told in the thread where the event happened, so it must be quick. If it raises, that is logged, the
+        others hear of it as a `ListenerFailed`, and no call notices.
+        """
+        with self._lock:
+            self._listeners = (*self._listeners, listener)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                self._listeners = tuple(other for other in self._listeners if other is not listener)
+
+        return unsubscribe
+
+    def emit(self, event: Event) -> None:
+        """Tell all listeners of an event. Never raises."""
+        if type(event) is AttemptFailed:
+            self._failures.append(event)
+        for listener in self._listeners:
+            try:
+                listener(event)
+            except Exception as error:
+                self._listener_failed(listener, event, error)
+
+    def _listener_failed(self, listener: Listener, event: Event, error: Exception) -> None:
+        name = getattr(listener, "__qualname__", None) or repr(listener)
+        log.exception("listener %s raised on %s", name, type(event).__name__)
+        told = ListenerFailed(at=self.wall(), listener=name, error=describe(error))
+        for other in self._listeners:
+            if other is not listener:
+                try:
+                    other(told)
+                except Exception:
+                    log.exception("a listener raised on ListenerFailed")
+
+    def _added(self, adapter: Adapter) -> AdapterAdded:
+        policy = adapter.breaker.policy.model_dump(mode="json")
+        return AdapterAdded(at=self.wall(), adapter=adapter.name, policy=policy, tags=adapter.tags)
+
+    def describe(self) -> list[Event]:
+        """Return the events that tell a new listener how things stand: adapters, chains, breakers not closed."""
+        now = self.wall()
+        events: list[Event] = [self._added(adapter) for adapter in self.registry]
+        for task_type, order in self.registry.orders.items():
+            events.append(PreferenceSet(at=now, order=order, task_type=task_type))
+        for adapter in self.registry:
+            seen = adapter.breaker.snapshot()
+            if seen.state == "closed":
+                continue
+            wait = seen.retry_after
+            events.append(
+                StateChanged(
+                    at=now,
+                    adapter=adapter.name,
+                    before=seen.state,
+                    after=seen.state,
+                    reason="restored",
+                    detail="as it stood when the recording began",
+                    generation=seen.generation,
+                    openings=seen.openings,
+                    wait=wait,
+                    until=None if wait is None else now + round(wait * 1e6),
+                    failures=seen.failures,
+                    threshold=adapter.breaker.policy.failure_threshold,
+                )
+            )
+        return events
+
+    # ---------------------------------------------------------------- commands
+
+    def execute_command(self, command: Command) -> CommandDone:
+        """Do what an operator asked, at once, from whichever thread. Never raises: the outcome says what happened."""
+        try:
+            detail = self._carry_out(command)
+            ok = True
+        except (UnknownAdapter, ValueError) as error:
+            detail, ok = str(error), False
+        except Exception as error:
+            log.exception("command %s failed", command.verb)
+            detail, ok = describe(error), False
+        done = CommandDone(
+            at=self.wall(),
+            command=command.id,
+            verb=command.verb,
+            actor=command.actor,
+            ok=ok,
+            adapter=command.adapter,
+            detail=detail,
+            requested_at=command.requested_at,
+        )
+        self.emit(done)
+        return done
+
+    def _carry_out(self, command: Command) -> str:
+        verb, actor = command.verb, command.actor
+        if verb not in VERBS:
+            raise ValueError(f"this engine does not know the command {verb!r}; it knows {', '.join(VERBS)}")
+        if verb == "reset_all":
+            shut = [a for a in self.registry if a.breaker.state in ("open", "half_open", "forced_open")]
+            for adapter in shut:
+                adapter.breaker.reset(actor=actor)
+            return f"{', '.join(a.name for a in shut)} reset" if shut else "no breaker was open"
+        breaker = self.breaker(command.adapter)
+        before = breaker.state
+        if verb == "open_for":
+            seconds = command.args.get("seconds")
+            breaker.open_for(None if seconds is None else float(seconds), actor=actor)
+        else:
+            getattr(breaker, verb)(actor=actor)
+        return f"{command.adapter} went from {before} to {breaker.state}"

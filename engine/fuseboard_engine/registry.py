@@ -1,0 +1,161 @@
+"""The adapters an engine knows, each with its breaker, policies and statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypedDict
+
+from fuseboard_engine.attribution import soft_failure_of
+from fuseboard_engine.breaker import CircuitBreaker
+from fuseboard_engine.errors import UnknownAdapter
+from fuseboard_engine.invoke import AsyncCall
+from fuseboard_engine.policy import RetryPolicy
+from fuseboard_engine.retry import RetryBudget
+
+
+class Statistics(TypedDict):
+    """What an adapter did since it was added.
+
+    `successes`, `failures` and their sum `total_attempts` count tasks, whatever retries they took; `calls` counts every
+    call. `success_rate` is 0..1, 0.0 before the first task. `average_seconds` is over successful calls.
+    """
+
+    successes: int
+    failures: int
+    total_attempts: int
+    success_rate: float
+    calls: int
+    retries: int
+    timeouts: int
+    rejections: int
+    in_flight: int
+    average_seconds: float | None
+    state: str
+
+
+class Adapter:
+    """One named target: how to call it, and all that is known of it.
+
+    `failed` reads what a result says of itself: the text of its failure, or None. `handles` names the attribution
+    rows (such as `context_window`) whose tasks it can take over from others.
+    """
+
+    __slots__ = (
+        "breaker",
+        "budget",
+        "call",
+        "calls",
+        "failed",
+        "failures",
+        "handles",
+        "in_flight",
+        "name",
+        "rejections",
+        "retries",
+        "retry",
+        "seconds",
+        "successes",
+        "tags",
+        "timeouts",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        call: AsyncCall,
+        breaker: CircuitBreaker,
+        retry: RetryPolicy,
+        *,
+        tags: tuple[str, ...] = (),
+        handles: frozenset[str] = frozenset(),
+        failed: Callable[[Any], str | None] = soft_failure_of,
+    ) -> None:
+        self.name = name
+        self.call = call
+        self.breaker = breaker
+        self.retry = retry
+        self.budget = RetryBudget(retry)
+        self.tags = tags
+        self.handles = handles
+        self.failed = failed
+        self.successes = 0
+        self.failures = 0
+        self.calls = 0
+        self.retries = 0
+        self.timeouts = 0
+        self.rejections = 0
+        self.in_flight = 0
+        self.seconds = 0.0
+
+    def statistics(self) -> Statistics:
+        """Return its figures as of now."""
+        total = self.successes + self.failures
+        return Statistics(
+            successes=self.successes,
+            failures=self.failures,
+            total_attempts=total,
+            success_rate=self.successes / total if total else 0.0,
+            calls=self.calls,
+            retries=self.retries,
+            timeouts=self.timeouts,
+            rejections=self.rejections,
+            in_flight=self.in_flight,
+            average_seconds=self.seconds / self.successes if self.successes else None,
+            state=self.breaker.state,
+        )
+
+
+class Registry:
+    """Adapters by name, in the order they were added, and the chains they stand in."""
+
+    def __init__(self) -> None:
+        self._adapters: dict[str, Adapter] = {}
+        self.orders: dict[str, tuple[str, ...]] = {}
+        """The chain per task type; the empty type is the default."""
+        self.find = self._adapters.get
+        """Return the adapter of a name, or None."""
+
+    def add(self, adapter: Adapter) -> None:
+        """Take an adapter in.
+
+        Raises:
+            ValueError: the name is empty or taken.
+        """
+        if not adapter.name:
+            raise ValueError("an adapter needs a name")
+        if adapter.name in self._adapters:
+            raise ValueError(f"an adapter called {adapter.name!r} is registered already; remove it first")
+        self._adapters[adapter.name] = adapter
+
+    def remove(self, name: str) -> Adapter:
+        """Take an adapter out and return it. Raises UnknownAdapter."""
+        adapter = self[name]
+        del self._adapters[name]
+        return adapter
+
+    def __getitem__(self, name: str) -> Adapter:
+        adapter = self._adapters.get(name)
+        if adapter is None:
+            raise UnknownAdapter(name, tuple(self._adapters))
+        return adapter
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._adapters
+
+    def __iter__(self) -> Iterator[Adapter]:
+        return iter(self._adapters.values())
+
+    def __len__(self) -> int:
+        return len(self._adapters)
+
+    def order_for(self, task_type: str) -> tuple[tuple[str, ...], str]:
+        """Return the chain for a task type and why it is this one."""
+        orders = self.orders
+        if orders:
+            order = orders.get(task_type)
+            if order is not None and task_type:
+                return order, f"preference for {task_type}"
+            order = orders.get("")
+            if order is not None:
+                return order, "default preference"
+        return tuple(self._adapters), "order of registration"

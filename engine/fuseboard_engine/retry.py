@@ -1,0 +1,107 @@
+"""What decides about a retry: a budget per adapter, and the next step after a failed attempt. Pure, no sleep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+from fuseboard_engine.attribution import Rule
+from fuseboard_engine.policy import RetryPolicy
+
+BUDGET_SECONDS = 10.0
+BUDGET_CALLS = 1000  # first attempts whose share of retries can be saved up
+
+
+class RetryBudget:
+    """Keeps retries a small share of the calls, so that they cannot become the outage.
+
+    Each first attempt pays in `budget_ratio`, each retry takes one out when it is *decided*, so those still waiting
+    count too. `budget_minimum` retries come back every ten seconds whatever the traffic. The idea is Finagle's
+    retry budget.
+    """
+
+    __slots__ = ("_cap", "_minimum", "_ratio", "_refilled", "_tokens")
+
+    def __init__(self, policy: RetryPolicy) -> None:
+        self._ratio = policy.budget_ratio
+        self._minimum = policy.budget_minimum
+        self._cap = policy.budget_minimum + policy.budget_ratio * BUDGET_CALLS
+        self._tokens = float(policy.budget_minimum)
+        self._refilled: float | None = None
+
+    def deposit(self) -> None:
+        """A first attempt is made."""
+        tokens = self._tokens + self._ratio
+        self._tokens = tokens if tokens < self._cap else self._cap
+
+    def withdraw(self, now: float) -> bool:
+        """Take leave for one retry at `now` (seconds of the engine's clock). False: the budget is spent."""
+        if self._refilled is not None and self._tokens < self._minimum:
+            back = (now - self._refilled) * self._minimum / BUDGET_SECONDS
+            self._tokens = min(self._tokens + back, float(self._minimum))
+        self._refilled = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+    @property
+    def left(self) -> float:
+        """How many retries could be decided now."""
+        return self._tokens
+
+
+class Step(NamedTuple):
+    """What follows a failed attempt: `retry` after `delay` seconds, `failover`, or `stop`; and why."""
+
+    then: Literal["retry", "failover", "stop"]
+    delay: float
+    why: str
+
+
+def next_step(
+    rule: Rule,
+    error: BaseException,
+    *,
+    policy: RetryPolicy,
+    number: int,
+    others: bool,
+    remaining: float | None,
+    retry_after: float | None,
+    budget: RetryBudget,
+    now: float,
+    random: Callable[[], float],
+) -> Step:
+    """Decide what follows the `number`-th failed attempt on an adapter.
+
+    Args:
+        rule: the attribution row that applied.
+        error: what the attempt raised.
+        policy: how often and how soon to retry.
+        number: which attempt on this adapter failed, from 1.
+        others: whether the chain has adapters left that may be asked.
+        remaining: seconds until the task's deadline; None: there is none.
+        retry_after: seconds the adapter asked to wait; None: it did not say.
+        budget: what the adapter may still spend on retries; a decided retry takes from it.
+        now: seconds of the engine's clock.
+        random: gives a number from [0, 1) that places the delay within its jitter.
+    """
+    elsewhere = Step("failover", 0.0, rule.reason) if rule.failover else Step("stop", 0.0, rule.reason)
+    if not rule.retry or isinstance(error, policy.give_up_on):
+        return elsewhere
+    if policy.retry_on and not isinstance(error, policy.retry_on):
+        return elsewhere
+    if rule.opens and others:
+        return elsewhere
+    if number >= policy.max_attempts:
+        return elsewhere._replace(why=f"{number} of {policy.max_attempts} attempts made")
+    delay = policy.delay(number, random())
+    if retry_after is not None:
+        if remaining is None and retry_after > policy.max_delay:
+            return elsewhere._replace(why=f"it asked for {retry_after:.3g} s, longer than max_delay")
+        delay = max(delay, retry_after)
+    if remaining is not None and delay >= remaining:
+        return elsewhere._replace(why=f"the deadline comes before the next attempt in {delay:.3g} s")
+    if not budget.withdraw(now):
+        return elsewhere._replace(why="the retry budget is spent")
+    return Step("retry", delay, f"attempt {number + 1} of {policy.max_attempts}")

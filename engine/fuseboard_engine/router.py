@@ -1,0 +1,357 @@
+"""The router: takes a task along its chain until an adapter answers.
+
+This is the thin shell around what decides: the breaker says whether an adapter may be called, the attribution table
+whom an error blames, `next_step` what follows. The router awaits, and tells.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from fuseboard_engine.attribution import DEFAULT_TABLE, Rule, attribute, retry_after_of
+from fuseboard_engine.breaker import Permit, wall_clock
+from fuseboard_engine.errors import AttemptTimeout, CircuitOpen, DeadlineExceeded, SoftFailure
+from fuseboard_engine.events import Attempt, AttemptFailed, Event, RouteFinished
+from fuseboard_engine.invoke import within
+from fuseboard_engine.policy import RetryPolicy
+from fuseboard_engine.registry import Adapter, Registry
+from fuseboard_engine.retry import Step, next_step
+from fuseboard_engine.route import RouteResult, Task, identify
+
+
+class TaskRouter:
+    """Routes tasks over the adapters of a registry.
+
+    Args:
+        registry: the adapters and their chains.
+        emit: told of every event; must not raise.
+        table: the attribution table.
+        clock: seconds, never going back. wall: UTC microseconds, a label. rng: like `random.random`.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        emit: Callable[[Event], None],
+        *,
+        table: tuple[Rule, ...] = DEFAULT_TABLE,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], int] = wall_clock,
+        rng: Callable[[], float] = random.random,
+    ) -> None:
+        self.registry = registry
+        self.table = table
+        self._emit = emit
+        self._clock = clock
+        self._wall = wall
+        self._rng = rng
+        # Ids made up for tasks that have none: short, and not those of the run before.
+        self._ids = itertools.count((wall() // 1_000_000 % 0xFFFF) << 16)
+
+    async def execute_with_fallback(
+        self,
+        task: Any,
+        preference_order: Iterable[str] | None = None,
+        *,
+        deadline: float | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> RouteResult:
+        """Give a task to the first adapter of its chain that does it.
+
+        Each adapter is asked at most `max_attempts` times, with backoff; one that may not be called is skipped. The
+        result tells every attempt and rejection. An adapter is called with `task` as it was given here.
+
+        Args:
+            task: a `Task`, a mapping (its `task_type` chooses the chain), or any payload.
+            preference_order: the chain for this task; default: that of its type, or the default one.
+            deadline: seconds the whole route may take; default: the task's own, or none.
+            retry: replaces each adapter's own retry policy for this task.
+
+        Returns:
+            The route. It raises for no failure of an adapter; `unwrap()` does.
+
+        Raises:
+            asyncio.CancelledError: the caller was cancelled; the call in flight was cancelled and has ended.
+        """
+        begun = self._clock()
+        task_id, task_type = identify(task)
+        if preference_order is not None:
+            order, why = tuple(preference_order), "order of this call"
+        else:
+            order, why = self.registry.order_for(task_type)
+        if deadline is None and isinstance(task, Task):
+            deadline = task.deadline
+        route = _Route(
+            task,
+            task_id or f"{next(self._ids):x}",
+            task_type,
+            order,
+            why,
+            begun,
+            None if deadline is None else begun + deadline,
+        )
+        find = self.registry.find
+        try:
+            for index, name in enumerate(order):
+                adapter = find(name)
+                if adapter is None:
+                    route.why += f"; {name} is not registered"
+                    continue
+                if await self._ask(adapter, route, index, retry or adapter.retry):
+                    route.left = order[index + 1 :]
+                    break
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                route.error = "the caller gave up"
+                self._finish(route)
+            raise
+        return self._finish(route)
+
+    async def _ask(self, adapter: Adapter, route: _Route, index: int, policy: RetryPolicy) -> bool:
+        """Make this adapter's attempts. True when the route ends here, whatever its outcome."""
+        name, clock = adapter.name, self._clock
+        if route.only is not None and route.only not in adapter.handles:
+            reject(adapter, route, f"it does not handle {route.only}")
+            return False
+        number, wait = 0, 0.0
+        while True:
+            remaining = None if route.until is None else route.until - clock()
+            if remaining is not None and remaining <= 0:
+                route.fail(DeadlineExceeded(f"the deadline of task {route.id} passed before {name} was asked"))
+                return True
+            try:
+                permit = adapter.breaker.admit()
+            except CircuitOpen as refusal:
+                reject(adapter, route, str(refusal), refusal.retry_after)
+                if number:
+                    adapter.failures += 1
+                elif route.exception is None:
+                    route.fail(refusal)
+                return False
+            number += 1
+            if number == 1:
+                adapter.budget.deposit()
+            else:
+                adapter.retries += 1
+            adapter.calls += 1
+            adapter.in_flight += 1
+            limit = policy.attempt_timeout
+            if remaining is not None and (limit is None or remaining < limit):
+                limit = remaining
+            began = clock()
+            try:
+                result = await within(adapter.call, route.task, name, limit)
+                soft = adapter.failed(result)
+                if soft is not None:
+                    raise SoftFailure(soft)
+            except Exception as raised:
+                duration = clock() - began
+                error = self._deadline_or(raised, route, limit, policy)
+            except BaseException:
+                permit.release()
+                route.attempts.append(
+                    Attempt(adapter=name, outcome="cancelled", number=number, wait=wait, duration=clock() - began)
+                )
+                raise
+            else:
+                duration = clock() - began
+                permit.success(duration)
+                adapter.successes += 1
+                adapter.seconds += duration
+                route.attempts.append(
+                    Attempt(adapter=name, outcome="success", number=number, wait=wait, duration=duration)
+                )
+                route.adapter, route.result = name, result
+                return True
+            finally:
+                adapter.in_flight -= 1
+            step = self._after_failure(adapter, route, index, policy, permit, error, number, wait, duration)
+            if step.then == "retry":
+                wait = step.delay
+                if wait > 0:
+                    await asyncio.sleep(wait)
+                continue
+            adapter.failures += 1
+            return step.then == "stop"
+
+    @staticmethod
+    def _deadline_or(error: Exception, route: _Route, limit: float | None, policy: RetryPolicy) -> Exception:
+        """An attempt cut short by the task's deadline is the caller's doing, not the adapter's."""
+        if isinstance(error, AttemptTimeout) and limit is not None:
+            own = policy.attempt_timeout
+            if route.until is not None and (own is None or limit < own):
+                return DeadlineExceeded(f"the deadline of task {route.id} passed while {error.adapter} was at it")
+        return error
+
+    def _after_failure(
+        self,
+        adapter: Adapter,
+        route: _Route,
+        index: int,
+        policy: RetryPolicy,
+        permit: Permit,
+        error: Exception,
+        number: int,
+        wait: float,
+        duration: float,
+    ) -> Step:
+        """Settle a failed attempt, tell of it, and decide what follows."""
+        rule = attribute(error, self.table)
+        retry_after = retry_after_of(error)
+        kind, message = type(error).__name__, str(error)
+        text = f"{kind}: {message}"
+        if not rule.counts:
+            permit.ignored()
+        elif rule.opens and self._has_others(route.order, adapter.name):
+            permit.failure("rate_limited", duration, retry_after, text)
+        else:
+            permit.failure(rule.name, duration, None, text)
+        if rule.name == "timeout":
+            adapter.timeouts += 1
+        route.exception, route.error = error, message or kind
+        if rule.only_handlers:
+            route.only = rule.name
+        now = self._clock()
+        step = next_step(
+            rule,
+            error,
+            policy=policy,
+            number=number,
+            others=self._has_others(route.order[index + 1 :], adapter.name),
+            remaining=None if route.until is None else route.until - now,
+            retry_after=retry_after,
+            budget=adapter.budget,
+            now=now,
+            random=self._rng,
+        )
+        attempt = Attempt(
+            adapter=adapter.name,
+            outcome="failure" if rule.counts else "ignored",
+            number=number,
+            wait=wait,
+            duration=duration,
+            rule=rule.name,
+            error_type=kind,
+            error=message,
+            why=step.why,
+            failures=adapter.breaker.failures,
+            retry_after=retry_after,
+        )
+        route.attempts.append(attempt)
+        self._emit(
+            AttemptFailed(
+                at=self._wall(),
+                task=route.id,
+                task_type=route.type,
+                attempt=attempt,
+                then=step.then,
+                delay=step.delay,
+                threshold=adapter.breaker.policy.failure_threshold,
+            )
+        )
+        return step
+
+    def _has_others(self, order: tuple[str, ...], name: str) -> bool:
+        """Say whether an order holds a registered adapter besides the named one."""
+        find = self.registry.find
+        for other in order:  # a loop: this runs at every failure, and a generator costs four times as much
+            if other != name and find(other) is not None:
+                return True
+        return False
+
+    def _finish(self, route: _Route) -> RouteResult:
+        duration = self._clock() - route.begun
+        success = route.adapter is not None
+        if not success and route.error is None:
+            route.error = f"no adapter of the chain is registered ({', '.join(route.order) or 'it is empty'})"
+        attempts = tuple(route.attempts)
+        self._emit(
+            RouteFinished(
+                at=self._wall(),
+                task=route.id,
+                task_type=route.type,
+                success=success,
+                attempts=attempts,
+                adapter=route.adapter or "",
+                duration=duration,
+                left=route.left,
+                why=route.why,
+                error="" if success else route.error or "",
+                context=route.task.context if isinstance(route.task, Task) else None,
+            )
+        )
+        return RouteResult(
+            task=route.id,
+            task_type=route.type,
+            success=success,
+            adapter=route.adapter,
+            result=route.result,
+            attempts=attempts,
+            left=route.left,
+            why=route.why,
+            duration=duration,
+            error=None if success else route.error,
+            exception=None if success else route.exception,
+        )
+
+
+class _Route:
+    """A route under way."""
+
+    __slots__ = (
+        "adapter",
+        "attempts",
+        "begun",
+        "error",
+        "exception",
+        "id",
+        "left",
+        "only",
+        "order",
+        "result",
+        "task",
+        "type",
+        "until",
+        "why",
+    )
+
+    def __init__(
+        self,
+        task: Any,
+        id: str,
+        type: str,
+        order: tuple[str, ...],
+        why: str,
+        begun: float,
+        until: float | None,
+    ) -> None:
+        self.task = task
+        self.id = id
+        self.type = type
+        self.order = order
+        self.why = why
+        self.begun = begun
+        self.until = until
+        self.attempts: list[Attempt] = []
+        self.left: tuple[str, ...] = ()
+        self.only: str | None = None  # the attribution row that the next adapter must say it handles
+        self.adapter: str | None = None
+        self.result: Any = None
+        self.error: str | None = None
+        self.exception: BaseException | None = None
+
+    def fail(self, error: Exception) -> None:
+        """Remember the last failure."""
+        self.exception = error
+        self.error = str(error) or type(error).__name__
+
+
+def reject(adapter: Adapter, route: _Route, why: str, retry_after: float | None = None) -> None:
+    """Note in the route that an adapter was skipped, and why."""
+    adapter.rejections += 1
+    route.attempts.append(Attempt(adapter=adapter.name, outcome="rejected", why=why, retry_after=retry_after))
