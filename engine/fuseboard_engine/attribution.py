@@ -170,13 +170,32 @@ DEFAULT_TABLE: tuple[Rule, ...] = (
 )
 
 
-def attribute(error: BaseException, table: tuple[Rule, ...] = DEFAULT_TABLE) -> Rule:
-    """Return the row that applies to an error: the first that matches, else the table's last."""
-    status, code = status_of(error), getattr(error, "code", None)
-    for rule in table:
-        if rule.matches(error, status, code):
-            return rule
-    return table[-1]
+class Table:
+    """Attribution rules in the order they are tried.
+
+    What an error of a type means is remembered, as long as it carries neither status nor code and no rule looks at
+    more than its type.
+    """
+
+    __slots__ = ("_by_type", "rules")
+
+    def __init__(self, rules: tuple[Rule, ...] = DEFAULT_TABLE) -> None:
+        self.rules = rules
+        remember = all(rule.when is None for rule in rules)
+        self._by_type: dict[type[BaseException], Rule] | None = {} if remember else None
+
+    def attribute(self, error: BaseException) -> Rule:
+        """Return the rule that applies to an error: the first that matches, else the last of all."""
+        status, code = status_of(error), getattr(error, "code", None)
+        remembered = self._by_type if status is None and code is None else None
+        if remembered is not None:
+            rule = remembered.get(type(error))
+            if rule is not None:
+                return rule
+        found = next((rule for rule in self.rules if rule.matches(error, status, code)), self.rules[-1])
+        if remembered is not None and len(remembered) < 1000:
+            remembered[type(error)] = found
+        return found
 
 
 def soft_failure_of(result: Any) -> str | None:

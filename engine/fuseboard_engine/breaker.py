@@ -158,6 +158,7 @@ class CircuitBreaker:
         "_times",
         "_until",
         "_window",
+        "_windowed",
         "clock",
         "name",
         "policy",
@@ -199,9 +200,9 @@ class CircuitBreaker:
     def _use(self, policy: BreakerPolicy) -> None:
         self.policy = policy
         self._times = policy.slow_call_seconds is not None
-        windowed = policy.window_size is not None or policy.window_seconds is not None
+        self._windowed = policy.window_size is not None or policy.window_seconds is not None
         # Only failures in a row count: a success while closed then needs neither clock nor window.
-        self._plain = not (windowed or self._times or policy.failure_rate is not None)
+        self._plain = not (self._windowed or self._times or policy.failure_rate is not None)
 
     def _fresh(self) -> None:
         """Begin counting anew, for the state just entered."""
@@ -312,6 +313,14 @@ class CircuitBreaker:
                     permit.live = False
                     tally.tick()
             return
+        ordinary = outcome == "failure" and retry_after is None and kind != "rate_limited"
+        if (
+            ordinary
+            and tally is not None
+            and tally.generation == permit.generation
+            and self._count_failure(tally, error or kind, permit)
+        ):
+            return
         now = self.clock()
         with self._lock:
             if not permit.live:
@@ -321,14 +330,18 @@ class CircuitBreaker:
         if self._queue:
             self._tell()
 
-    def _count_failure(self, tally: WholeState, error: str) -> bool:
+    def _count_failure(self, tally: WholeState, error: str, permit: Permit | None = None) -> bool:
         """Count a failure the short way: in `tally`'s generation, and not enough of them yet. False: not so."""
         threshold = self.policy.failure_threshold
         with self._lock:
+            if permit is not None and not permit.live:
+                return True
             if self._tally is not tally or (threshold is not None and self._failures + 1 >= threshold):
                 return False
             tally.tick()
             tally.failed += 1
+            if permit is not None:
+                permit.live = False
             self._failures += 1
             self._last_error = error
             self._last_error_at = self.clock()
@@ -408,10 +421,6 @@ class CircuitBreaker:
                 "slow_call_rate",
                 f"{slow} of {calls} calls were slower than {policy.slow_call_seconds} s",
             )
-
-    @property
-    def _windowed(self) -> bool:
-        return self.policy.window_size is not None or self.policy.window_seconds is not None
 
     def _counted(self) -> int:
         """Failures that count towards the threshold: those in the window, or in a row where there is none."""
@@ -621,7 +630,7 @@ class CircuitBreaker:
     @property
     def failures(self) -> int:
         """Failures that count towards `failure_threshold` as of the last recorded outcome."""
-        return self._counted()
+        return self._window.failed if self._windowed else self._failures
 
     # ---------------------------------------------------------------- telling
 

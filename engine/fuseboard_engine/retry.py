@@ -86,22 +86,20 @@ def next_step(
         now: seconds of the engine's clock.
         random: gives a number from [0, 1) that places the delay within its jitter.
     """
-    elsewhere = Step("failover", 0.0, rule.reason) if rule.failover else Step("stop", 0.0, rule.reason)
-    if not rule.retry or isinstance(error, policy.give_up_on):
-        return elsewhere
-    if policy.retry_on and not isinstance(error, policy.retry_on):
-        return elsewhere
-    if rule.opens and others:
-        return elsewhere
+    elsewhere: Literal["failover", "stop"] = "failover" if rule.failover else "stop"
+    if not rule.retry or (rule.opens and others):
+        return Step(elsewhere, 0.0, rule.reason)
+    if isinstance(error, policy.give_up_on) or (policy.retry_on and not isinstance(error, policy.retry_on)):
+        return Step(elsewhere, 0.0, f"the retry policy does not retry {type(error).__name__}")
     if number >= policy.max_attempts:
-        return elsewhere._replace(why=f"{number} of {policy.max_attempts} attempts made")
+        return Step(elsewhere, 0.0, f"{number} of {policy.max_attempts} attempts made")
     delay = policy.delay(number, random())
     if retry_after is not None:
         if remaining is None and retry_after > policy.max_delay:
-            return elsewhere._replace(why=f"it asked for {retry_after:.3g} s, longer than max_delay")
+            return Step(elsewhere, 0.0, f"it asked for {retry_after:.3g} s, longer than max_delay")
         delay = max(delay, retry_after)
     if remaining is not None and delay >= remaining:
-        return elsewhere._replace(why=f"the deadline comes before the next attempt in {delay:.3g} s")
+        return Step(elsewhere, 0.0, f"the deadline comes before the next attempt in {delay:.3g} s")
     if not budget.withdraw(now):
-        return elsewhere._replace(why="the retry budget is spent")
+        return Step(elsewhere, 0.0, "the retry budget is spent")
     return Step("retry", delay, f"attempt {number + 1} of {policy.max_attempts}")
