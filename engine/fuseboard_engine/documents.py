@@ -1,0 +1,126 @@
+"""Files that people write, in YAML: read safely, checked by a model, and every mistake told with its line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from fuseboard_engine.errors import FuseboardError
+
+M = TypeVar("M", bound=BaseModel)
+Where = tuple[str | int, ...]
+
+
+class DocumentError(FuseboardError):
+    """A file that cannot be used as it is. The text names each mistake with file, line and field."""
+
+
+def read(path: Path, model: type[M]) -> M:
+    """Return the document in a YAML file.
+
+    Raises:
+        DocumentError: the file cannot be read, is no YAML, or does not fit the model; all mistakes at once.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise DocumentError(f"{path}: cannot be read: {reason}") from error
+    return parse(text, model, str(path))
+
+
+def parse(text: str, model: type[M], name: str) -> M:
+    """Return the document in a YAML text; `name` stands for it in errors. Raises DocumentError."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise DocumentError(f"{name}:{line}: this is no YAML: {error.problem}") from error
+    except yaml.YAMLError as error:  # such as a character that YAML does not allow
+        raise DocumentError(f"{name}: this is no YAML: {error}") from error
+    if node is None:
+        raise DocumentError(f"{name}: the file is empty")
+    lines: dict[Where, int] = {}
+    data = _construct(node, (), lines, name, 0)
+    if not isinstance(data, dict):
+        raise DocumentError(f"{name}:1: expected fields such as `name: value` at the top")
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise DocumentError("\n".join(_sentence(e, lines, name, model, data) for e in error.errors())) from error
+
+
+def _construct(node: yaml.Node, where: Where, lines: dict[Where, int], name: str, depth: int) -> Any:
+    """Build plain data from YAML nodes, noting the line of each field, and refusing what hides mistakes."""
+    lines.setdefault(where, node.start_mark.line + 1)
+    if depth > 50:
+        raise DocumentError(f"{name}:{node.start_mark.line + 1}: nested too deeply")
+    if isinstance(node, yaml.MappingNode):
+        result: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
+            key = _scalar(key_node)
+            line = key_node.start_mark.line + 1
+            if not isinstance(key, str | int):
+                raise DocumentError(f"{name}:{line}: a field's name must be a word, not {key!r}")
+            if key in result:
+                raise DocumentError(f"{name}:{line}: {key} is given twice; keep one")
+            lines[(*where, key)] = line
+            result[key] = _construct(value_node, (*where, key), lines, name, depth + 1)
+        return result
+    if isinstance(node, yaml.SequenceNode):
+        return [_construct(item, (*where, i), lines, name, depth + 1) for i, item in enumerate(node.value)]
+    return _scalar(node)
+
+
+class _Scalars(yaml.SafeLoader):
+    """Only used to read scalars."""
+
+
+def _scalar(node: yaml.Node) -> Any:
+    loader = _Scalars("")
+    try:
+        return loader.construct_object(node, deep=True)
+    except yaml.constructor.ConstructorError:
+        return str(node.value)
+    finally:
+        loader.dispose()
+
+
+def _sentence(error: Any, lines: Mapping[Where, int], name: str, model: type[BaseModel], data: Any) -> str:
+    where: Where = tuple(part for part in error["loc"] if not (isinstance(part, str) and "[" in part))
+    line = next((lines[where[:n]] for n in range(len(where), -1, -1) if where[:n] in lines), 1)
+    field = ".".join(str(part) for part in where)
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        known = _fields_at(model, where[:-1])
+        close = difflib.get_close_matches(str(where[-1]), known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(sorted(known))}"
+        message = f"there is no such field; {hint}"
+    elif error["type"] == "missing":
+        message = "this field is needed"
+    else:
+        message = message[:1].lower() + message[1:]
+    return f"{name}:{line}: {field}: {message}" if field else f"{name}:{line}: {message}"
+
+
+def _fields_at(model: type[BaseModel], where: Where) -> list[str]:
+    """Return the field names of the model that stands at a place of a document."""
+    here: Any = model
+    for part in where:
+        if isinstance(here, type) and issubclass(here, BaseModel):
+            field = next((f for n, f in here.model_fields.items() if part in (n, f.alias)), None)
+            here = field.annotation if field else None
+        else:
+            arguments = get_args(here)
+            here = arguments[-1] if arguments else None
+        while get_origin(here) in (Union, UnionType):
+            here = next((a for a in get_args(here) if a is not type(None)), None)
+    if isinstance(here, type) and issubclass(here, BaseModel):
+        return [f.alias or n for n, f in here.model_fields.items()]
+    return []
