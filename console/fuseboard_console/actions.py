@@ -1,0 +1,85 @@
+"""Everything an operator can do on the screen, as data.
+
+Key bindings, the footer, the help, the palette, what `--read-only` leaves out and the table in the README all come
+from this one list.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Action(NamedTuple):
+    """One thing that can be done.
+
+    `verb` is what an engine is asked to do; an action with one is gone in read-only mode. `dangerous` ones ask first.
+    `needs_selection`: it concerns the adapter under the cursor. `footer`: it is shown there.
+    """
+
+    id: str
+    keys: tuple[str, ...]
+    label: str
+    description: str
+    group: str = "View"
+    verb: str = ""
+    dangerous: bool = False
+    needs_selection: bool = False
+    footer: bool = True
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action(
+        "reset",
+        ("r",),
+        "reset",
+        "Close the breaker of the selected adapter. Its next call goes through.",
+        "Breakers",
+        verb="reset",
+        needs_selection=True,
+    ),
+    Action(
+        "reset_all",
+        ("R",),
+        "reset all open",
+        "Close every breaker that refuses calls. Asks first.",
+        "Breakers",
+        verb="reset_all",
+        dangerous=True,
+    ),
+    Action("pause", ("space",), "pause", "Stop the view, and go on where it stands now. Nothing is lost."),
+    Action("next_pane", ("tab",), "pane", "Go to the next pane."),
+    Action("theme", ("t",), "theme", "Change the theme: dark, light, high contrast, two for colour blindness."),
+    Action("help", ("question_mark",), "help", "Show what every key does.", "Fuseboard"),
+    Action("quit", ("q",), "quit", "Leave. Engines go on as they are.", "Fuseboard"),
+    Action("cursor_down", ("down", "j"), "next", "Go to the next line.", "Move", footer=False),
+    Action("cursor_up", ("up", "k"), "previous", "Go to the previous line.", "Move", footer=False),
+    Action("page_down", ("pagedown",), "page down", "Go down by a page.", "Move", footer=False),
+    Action("page_up", ("pageup",), "page up", "Go up by a page.", "Move", footer=False),
+    Action("first", ("home", "g"), "first", "Go to the first line.", "Move", footer=False),
+    Action("last", ("end", "G"), "last", "Go to the last line.", "Move", footer=False),
+)
+"""All actions, in the order they are shown."""
+
+_SHOWN = {
+    "question_mark": "?",
+    "down": "↓",
+    "up": "↑",
+    "pagedown": "page down",
+    "pageup": "page up",
+}
+
+
+def actions_for(read_only: bool) -> tuple[Action, ...]:
+    """Return the actions there are; in read-only mode those that ask an engine for something are not."""
+    return tuple(action for action in ACTIONS if not (read_only and action.verb))
+
+
+def shown_keys(action: Action, ascii_only: bool = False) -> str:
+    """Return an action's keys as people read them: `↓ j`."""
+    return " ".join(key if ascii_only and key in ("down", "up") else _SHOWN.get(key, key) for key in action.keys)
+
+
+def readme_table() -> str:
+    """Return the keys as a Markdown table."""
+    rows = [f"| `{shown_keys(a)}` | {a.description} |" for a in ACTIONS]
+    return "\n".join(["| key | what it does |", "|---|---|", *rows])

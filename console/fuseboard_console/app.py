@@ -1,0 +1,347 @@
+"""The console: follows a feed, shows its Board, and carries an operator's commands to the mailbox."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable, Iterable
+from typing import ClassVar
+
+from textual.app import App, ComposeResult, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.events import Resize
+from textual.notifications import SeverityLevel
+from textual.screen import Screen
+from textual.timer import Timer
+
+from fuseboard_console.actions import actions_for
+from fuseboard_console.feed import Feed, Mailbox
+from fuseboard_console.glyphs import UNICODE, Glyphs
+from fuseboard_console.keys import bindings_of
+from fuseboard_console.pending import Asked, nobody_took_it, outcome_text
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.themes import THEMES, palette_of
+from fuseboard_console.views.adapters import Order, order_of
+from fuseboard_console.views.connection import Connection, banner, connection_of
+from fuseboard_console.views.empty import empty_picture
+from fuseboard_console.views.footer import footer_line
+from fuseboard_console.views.header import Heading, Totals, header_line, totals_of
+from fuseboard_console.views.line import Line, Span
+from fuseboard_console.views.plan import Plan, plan
+from fuseboard_console.views.times import SECOND, plural, whole
+from fuseboard_console.widgets.breakers import BreakersTable
+from fuseboard_console.widgets.chains import ChainsPane
+from fuseboard_console.widgets.failures import FailuresPane
+from fuseboard_console.widgets.footer import FooterBar
+from fuseboard_console.widgets.line_bar import LineBar
+from fuseboard_console.widgets.line_list import LineList
+from fuseboard_console.widgets.picture import Picture
+
+POLL = 0.1
+"""Seconds between two looks at the recording."""
+COUNT = 0.1
+"""Seconds between two frames while a countdown is in sight."""
+
+
+def wall_clock() -> int:
+    """Return the time in UTC microseconds."""
+    return time.time_ns() // 1000
+
+
+class ConsoleApp(App[None]):
+    """Watches one recording. Without a mailbox it is read-only."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "Fuseboard"
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
+    ]
+
+    def __init__(
+        self,
+        feed: Feed,
+        *,
+        file: str,
+        mailbox: Mailbox | None = None,
+        glyphs: Glyphs = UNICODE,
+        theme: str = "fuseboard-dark",
+        now: Callable[[], int] = wall_clock,
+        poll: float = POLL,
+    ) -> None:
+        """Show `feed`, whose recording is called `file`. `now` gives UTC microseconds, `poll` is in seconds."""
+        super().__init__()
+        self._feed = feed
+        self._mailbox = mailbox
+        self._file = safe_text(file, 200)
+        self._glyphs = glyphs
+        self._clock = now
+        self._poll = poll
+        for own in THEMES:
+            self.register_theme(own)
+        self.theme = theme
+        palette = palette_of(self.current_theme)
+        self.actions = actions_for(mailbox is None)
+        for binding in bindings_of(action for action in self.actions if action.group != "Move"):
+            self._bindings.bind(binding.key, binding.action, binding.description, show=binding.show, key_display=None)
+        self._header = LineBar(palette, id="header")
+        self._banner = LineBar(palette, id="banner")
+        self._table = BreakersTable(palette, glyphs)
+        self._chains = ChainsPane(palette, glyphs)
+        self._failures = FailuresPane(palette, glyphs)
+        self._footer = FooterBar(palette)
+        self._picture = Picture(palette, lambda cells, rows: empty_picture(self._file, cells, rows))
+        self._panes = Container(self._chains, self._failures, id="panes")
+        self._shown = (-1, -1)
+        self._order = Order((), {})
+        self._totals = Totals(0.0, None)
+        self._connection = Connection("empty")
+        self._paused_at: int | None = None
+        self._behind = 0
+        self._asked: list[Asked] = []
+        self._trouble = ""
+        self._plan: Plan | None = None
+        self._tick: Timer | None = None
+
+    # ---------------------------------------------------------------- laying out
+
+    def compose(self) -> ComposeResult:
+        """Yield the widgets, top to bottom."""
+        yield self._header
+        yield self._banner
+        yield self._table
+        yield self._panes
+        yield self._picture
+        yield self._footer
+
+    def on_mount(self) -> None:
+        """Show what there is, then follow."""
+        self._table.border_title = "Breakers"
+        self._chains.border_title = "Fallback chains"
+        self._failures.border_title = "Recent failures"
+        self._table.focus()
+        self.theme_changed_signal.subscribe(self, lambda _: self._take_theme())
+        self.run_worker(self._follow(), name="follow", exit_on_error=True)
+
+    def on_resize(self, event: Resize) -> None:
+        """Divide the new size."""
+        self._plan = None
+        self._shown = (-1, -1)
+        self.show()
+        self.call_after_refresh(self.show)
+
+    def _lay_out(self, board_is_empty: bool, banner_shown: bool) -> None:
+        wanted = plan(self.size.width, self.size.height, len(self._order.keys), banner_shown)
+        if wanted == self._plan and self._picture.display == board_is_empty:
+            return
+        self._plan = wanted
+        self.screen_stack[0].set_class(wanted.frames, "framed")
+        self._picture.display = board_is_empty
+        self._table.display = not board_is_empty and wanted.table > 0
+        self._panes.display = not board_is_empty and wanted.chains > 0
+        self._chains.display = wanted.chains > 0
+        self._failures.display = wanted.failures > 0
+        self._panes.set_class(wanted.beside, "beside")
+        self._table.styles.height = wanted.table
+        self._chains.styles.height = wanted.chains
+        self._failures.styles.height = wanted.failures
+        self.call_after_refresh(self._show_panes)
+
+    # ---------------------------------------------------------------- following
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                await self._look()
+                self._trouble = ""
+            except (sqlite3.Error, OSError, ValueError) as error:
+                self._trouble = safe_text(f"{self._file} can't be read: {error}", 300)
+                self.show()
+            await asyncio.sleep(self._poll)
+
+    async def _look(self) -> None:
+        if self._paused_at is None:
+            changed = await self._feed.advance()
+            if changed or self._shown == (-1, -1):
+                self.show()
+        else:
+            behind = await self._feed.behind()
+            if behind != self._behind:
+                self._behind = behind
+                self._show_header()
+        if self._asked:
+            await self._look_for_outcomes()
+
+    def now(self) -> int:
+        """Return the time that is shown, UTC microseconds; it stands while the view is paused."""
+        return self._clock() if self._paused_at is None else self._paused_at
+
+    def show(self) -> None:
+        """Show the Board as of now; what did not change is not painted."""
+        if not self._header.is_attached:
+            return
+        now = self.now()
+        board = self._feed.board
+        shown = (board.seq, now // SECOND)
+        if shown != self._shown:
+            self._shown = shown
+            order = order_of(board, now)
+            if order != self._order:
+                self._order = order
+            self._totals = totals_of(board, now)
+            self._take_connection(connection_of(board, now))
+            notice: Line = (Span(f" {self._trouble}", "banner-bad"),) if self._trouble else ()
+            notice = notice or banner(self._connection, self._file)
+            self._banner.set_class(bool(notice), "shown")
+            self._banner.show(notice)
+            self._lay_out(not board.instances and not board.adapters, bool(notice))
+            self._show_panes()
+        else:
+            self._show_table()
+        self._plan_next_tick()
+
+    def _take_connection(self, connection: Connection) -> None:
+        before = self._connection
+        if before.state in ("silent", "ended") and connection.state == "live":
+            gone = whole((self.now() - before.since) / SECOND)
+            self.tell(f"The engine is back after {gone}.")
+        self._connection = connection
+
+    def _show_panes(self) -> None:
+        board = self._feed.board
+        self._show_header()
+        self._show_footer()
+        self._show_table()
+        self._chains.show(board)
+        self._failures.show(board)
+        if self._picture.display:
+            self._picture.show()
+
+    def _show_table(self) -> None:
+        lost = "silent" in self._order.counts or "ended" in self._order.counts
+        self._table.show(self._feed.board, self._order, self.now(), lost=lost)
+
+    def _show_header(self) -> None:
+        behind = None if self._paused_at is None else self._behind
+        heading = Heading(self._file, self._connection, self._order.counts, self._totals, self.now(), behind)
+        self._header.show(header_line(heading, self.size.width, self._glyphs))
+
+    def _show_footer(self) -> None:
+        read_only = self._mailbox is None
+        self._footer.show_keys(footer_line(self.actions, self.size.width, read_only))
+
+    def _plan_next_tick(self) -> None:
+        """Wake when time alone changes the screen: at the next second, or sooner while something counts down."""
+        if self._tick is not None:
+            self._tick.stop()
+            self._tick = None
+        if self._paused_at is not None:
+            return
+        now = self._clock()
+        wait = COUNT if self._table.counting else (SECOND - now % SECOND) / SECOND + 0.002
+        self._tick = self.set_timer(wait, self.show)
+
+    # ---------------------------------------------------------------- themes
+
+    def _take_theme(self) -> None:
+        palette = palette_of(self.current_theme)
+        for bar in (self._header, self._banner, self._footer):
+            bar.repaint(palette)
+        panes: tuple[LineList, ...] = (self._table, self._chains, self._failures, self._picture)
+        for pane in panes:
+            pane.repaint(palette)
+
+    def action_theme(self) -> None:
+        """Go to the next of the console's own themes."""
+        names = [theme.name for theme in THEMES]
+        at = names.index(self.theme) if self.theme in names else -1
+        self.theme = names[(at + 1) % len(names)]
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Yield the actions, for the palette."""
+        for action in self.actions:
+            if action.group != "Move":
+                run = getattr(self, f"action_{action.id}")
+                yield SystemCommand(action.label.capitalize(), action.description, run)
+
+    # ---------------------------------------------------------------- commands
+
+    def tell(self, text: str, severity: SeverityLevel = "information") -> None:
+        """Say something to the operator for a few seconds."""
+        self.notify(text, severity=severity, markup=False, timeout=6)
+
+    async def action_reset(self) -> None:
+        """Reset the selected adapter's breaker."""
+        key = self._table.selected
+        if key is None or self._mailbox is None:
+            return
+        await self._ask("reset", key.adapter, key.instance)
+
+    def action_reset_all(self) -> None:
+        """Ask, then reset every breaker that refuses calls."""
+        if self._mailbox is None:
+            return
+        board = self._feed.board
+        stuck = [row for row in board.rows() if row.state in ("open", "half_open", "forced_open")]
+        if not stuck:
+            self.tell("No breaker is open: there is nothing to reset.")
+            return
+        from fuseboard_console.screens.confirm import ConfirmScreen
+
+        names = ", ".join(safe_text(row.name, 40) for row in stuck[:6])
+        more = f" and {len(stuck) - 6:,} more" if len(stuck) > 6 else ""
+        instances = sorted({row.key.instance for row in stuck})
+
+        async def answered(yes: bool | None) -> None:
+            if yes:
+                for instance in instances:
+                    await self._ask("reset_all", "", instance)
+
+        count = plural(len(stuck), "breaker")
+        title = f"Reset {count}?"
+        text = f"{names}{more}\n\nTheir next calls go through, whether or not the adapters are well again."
+        self.push_screen(ConfirmScreen(title, text, f"Reset {len(stuck):,}"), answered)
+
+    async def _ask(self, verb: str, adapter: str, instance: int) -> None:
+        assert self._mailbox is not None
+        try:
+            asked = await self._mailbox.ask(verb, adapter, instance=instance)
+        except (sqlite3.Error, OSError, ValueError) as error:
+            self.tell(safe_text(f"The command could not be written: {error}", 300), "error")
+            return
+        self._asked.append(Asked(asked, verb, adapter, 0))
+
+    async def _look_for_outcomes(self) -> None:
+        assert self._mailbox is not None
+        for asked in tuple(self._asked):
+            outcome = await self._mailbox.outcome(asked.command)
+            if outcome.status == "waiting":
+                continue
+            self._asked.remove(asked)
+            if outcome.status == "expired":
+                self.tell(nobody_took_it(connection_of(self._feed.board, self._clock()), self._file), "error")
+            else:
+                done = outcome.status == "done"
+                said = outcome_text(asked.verb, asked.adapter, done, outcome.detail)
+                self.tell(said, "information" if done else "warning")
+
+    # ---------------------------------------------------------------- view
+
+    def action_pause(self) -> None:
+        """Stop the view, or go on."""
+        self._paused_at = self._clock() if self._paused_at is None else None
+        self._behind = 0
+        self._shown = (-1, -1)
+        self.show()
+
+    def action_next_pane(self) -> None:
+        """Go to the next pane."""
+        self.screen.focus_next()
+
+    def action_help(self) -> None:
+        """Show the help."""
+        from fuseboard_console.screens.help import HelpScreen
+
+        self.push_screen(HelpScreen(palette_of(self.current_theme), self.actions, self._glyphs))

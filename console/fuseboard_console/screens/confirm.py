@@ -1,0 +1,49 @@
+"""A question before something that is hard to take back. Cancel is in focus."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Static
+
+
+class ConfirmScreen(ModalScreen[bool]):
+    """Asks, and returns whether the answer was yes."""
+
+    CSS_PATH = "confirm.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,n,q", "answer(False)", "Cancel"),
+        Binding("left,right,h,l", "app.focus_next", "Other button", show=False),
+    ]
+
+    def __init__(self, title: str, text: str, yes: str) -> None:
+        """Ask `title`, explain with `text` (safe text, both); `yes` names the deed on the button."""
+        super().__init__()
+        self._title = title
+        self._text = text
+        self._yes = yes
+
+    def compose(self) -> ComposeResult:
+        """Lay the question out."""
+        with Vertical(id="question"):
+            yield Static(self._title, id="question-title", markup=False)
+            yield Static(self._text, id="question-text", markup=False)
+            with Horizontal(id="answers"):
+                yield Button("Cancel", id="cancel", flat=True)
+                yield Button(self._yes, id="yes", variant="error", flat=True)
+
+    def on_mount(self) -> None:
+        """Put Cancel in focus: Enter alone changes nothing."""
+        self.query_one("#cancel", Button).focus()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Answer with the button."""
+        self.dismiss(event.button.id == "yes")
+
+    def action_answer(self, answer: bool) -> None:
+        """Answer with a key."""
+        self.dismiss(answer)

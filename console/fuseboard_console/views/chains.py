@@ -1,0 +1,89 @@
+"""Routes of tasks as lines that read left to right as time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from fuseboard_console.cells import fit, width
+from fuseboard_console.glyphs import Glyphs
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.views.line import Line, Span, cut_line
+from fuseboard_console.views.times import clock, latency
+from fuseboard_engine.events import Attempt, RouteFinished
+from fuseboard_storage.board import Entry
+
+
+def route_line(route: RouteFinished, cells: int, type_cells: int, glyphs: Glyphs) -> Line:
+    """Return one route: `14:02:10 ai_task #8f20  prefect ✗✗✗ 310 ms → agno ✓ 51 ms`, in at most `cells`.
+
+    `type_cells` is how many the type of the task takes, so that the lines of a pane stand under each other.
+    """
+    head: list[Span] = [Span(clock(route.at), "faint"), Span(" ")]
+    if cells >= 50:
+        head.append(Span(fit(safe_text(route.task_type, 60), min(type_cells, cells // 6)), "muted"))
+        head.append(Span(" "))
+    if cells >= 64:
+        head.append(Span(fit("#" + short_id(route.task), 7), "faint"))
+        head.append(Span(" "))
+    head.append(Span(" "))
+    return cut_line((*head, *_path(route, glyphs)), cells)
+
+
+def short_id(task: str) -> str:
+    """Return the end of a task's id: enough to tell it from its neighbours."""
+    return safe_text(task[-6:])
+
+
+def _path(route: RouteFinished, glyphs: Glyphs) -> Line:
+    arrow = Span(f" {glyphs.arrow} ", "faint")
+    steps: list[Line] = [
+        _step(adapter, tuple(attempts), glyphs)
+        for adapter, attempts in groupby(route.attempts, key=lambda attempt: attempt.adapter)
+    ]
+    if route.degraded:
+        answer = safe_text(route.adapter, 60) or "degraded"
+        steps.append((Span(glyphs.degraded, "warn"), Span(f" {answer}", "warn")))
+    elif route.dead_letter is not None:
+        steps.append((Span(glyphs.dead, "bad"), Span(f" dead letter {route.dead_letter}", "bad")))
+    elif not route.success:
+        why = safe_text(route.why or route.error, 120)
+        steps.append((Span(why or "nobody answered", "bad"),))
+    line: list[Span] = []
+    for step in steps:
+        if line:
+            line.append(arrow)
+        line.extend(step)
+    return tuple(line)
+
+
+def _step(adapter: str, attempts: Sequence[Attempt], glyphs: Glyphs) -> Line:
+    name = safe_text(adapter, 60)
+    marks: list[Span] = []
+    for attempt in attempts:
+        sign, style = _mark(attempt, glyphs)
+        if marks and marks[-1].style == style:
+            marks[-1] = Span(marks[-1].text + sign, style)
+        else:
+            marks.append(Span(sign, style))
+    took = sum(attempt.duration + attempt.wait for attempt in attempts)
+    answered = any(attempt.outcome == "success" for attempt in attempts)
+    called = any(attempt.outcome != "rejected" for attempt in attempts)
+    time = (Span(f" {latency(took)}", "muted"),) if called else ()
+    return (Span(f"{name} ", "text" if answered else "muted"), *marks, *time)
+
+
+def _mark(attempt: Attempt, glyphs: Glyphs) -> tuple[str, str]:
+    if attempt.outcome == "success":
+        return glyphs.answered, "ok"
+    if attempt.outcome == "failure":
+        return glyphs.failed, "bad"
+    if attempt.outcome == "rejected":
+        return glyphs.skipped, "bad-dim"
+    return glyphs.no_verdict, "muted"
+
+
+def type_width(routes: Iterable[Entry]) -> int:
+    """Return the cells that the types of these routes' tasks need."""
+    types = {entry.event.task_type for entry in routes if isinstance(entry.event, RouteFinished)}
+    return min(max((width(safe_text(type, 60)) for type in types), default=0), 24)

@@ -1,0 +1,90 @@
+"""Whether anybody is writing to the recording: what the header says, and what the states below are worth."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.views.line import Line, Span
+from fuseboard_console.views.times import SECOND, clock, plural, whole
+from fuseboard_storage.board import Board, InstanceRow
+
+SILENT_AFTER = 3.0
+"""Seconds without a heartbeat after which an engine counts as silent."""
+
+Presence = Literal["live", "silent", "ended"]
+"""How one engine stands."""
+
+
+class Connection(NamedTuple):
+    """How the engines of a recording stand, as a whole.
+
+    `state` is that of the best of them, `empty` when there never was one. `age` is seconds since the newest sign of
+    life, `since` its time (UTC microseconds). `silent` are the labels of engines that stopped without a word.
+    """
+
+    state: Literal["empty", "live", "silent", "ended"]
+    age: float = 0.0
+    since: int = 0
+    engines: int = 0
+    silent: tuple[str, ...] = ()
+
+
+def age_of(instance: InstanceRow, now: int) -> float:
+    """Return the seconds since an engine's last sign of life."""
+    last = max(instance.heartbeat_at, instance.ended_at or 0)
+    return max(0.0, (now - last) / SECOND)
+
+
+def presence(instance: InstanceRow, now: int) -> Presence:
+    """Return how one engine stands at `now` (UTC microseconds)."""
+    if instance.ended_at is not None:
+        return "ended"
+    return "live" if age_of(instance, now) <= SILENT_AFTER else "silent"
+
+
+def connection_of(board: Board, now: int) -> Connection:
+    """Return how the engines of a Board stand at `now`."""
+    if not board.instances:
+        return Connection("empty")
+    by: dict[Presence, list[InstanceRow]] = {"live": [], "silent": [], "ended": []}
+    for instance in board.instances.values():
+        by[presence(instance, now)].append(instance)
+    state: Presence = "live" if by["live"] else "silent" if by["silent"] else "ended"
+    newest = min(by[state], key=lambda instance: age_of(instance, now))
+    since = newest.ended_at if newest.ended_at is not None else newest.heartbeat_at
+    silent = tuple(safe_text(instance.label, 80) for instance in by["silent"])
+    return Connection(state, age_of(newest, now), since, len(board.instances), silent)
+
+
+def says(connection: Connection) -> tuple[str, str]:
+    """Return what the header says about a connection, and in which style."""
+    if connection.state == "empty":
+        return "waiting for an engine", "info"
+    if connection.state == "live":
+        return f"live {connection.age:.1f} s", "ok"
+    if connection.state == "silent":
+        return f"silent {whole(connection.age)}", "bad"
+    return f"ended {clock(connection.since)}", "muted"
+
+
+def banner(connection: Connection, file: str) -> Line:
+    """Return the line above the breakers that says why they may not be believed; empty when they may."""
+    if connection.state == "silent":
+        return (
+            Span(f" No engine has written to {file} for {whole(connection.age)}.", "banner-bad"),
+            Span(f" These are the last known states, of {clock(connection.since)}.", "banner"),
+        )
+    if connection.state == "ended":
+        return (
+            Span(f" The engine ended at {clock(connection.since)}.", "banner-strong"),
+            Span(" These are its last known states. This screen follows when it starts again.", "banner"),
+        )
+    if connection.silent:
+        silent = connection.silent
+        gone = silent[0] if len(silent) == 1 else plural(len(silent), "engine")
+        return (
+            Span(f" No word from {gone}.", "banner-bad"),
+            Span(" The states of its adapters are the last known.", "banner"),
+        )
+    return ()

@@ -1,0 +1,38 @@
+"""What an empty recording shows: how to fill it."""
+
+from __future__ import annotations
+
+from fuseboard_console.cells import cut
+from fuseboard_console.views.line import Line, Span, line_width
+
+_CODE = (
+    (("engine", "text"), (" = ", "faint"), ("Engine", "info"), ('(name="checkout")', "text")),
+    (('engine.add_adapter("prefect", call_prefect)', "text"),),
+    (('engine.add_adapter("agno", call_agno)', "text"),),
+    (("async with ", "info"), ("record", "text"), ('(engine, "{file}"):', "text")),
+    (
+        ("    result = ", "text"),
+        ("await ", "info"),
+        ('engine.execute_with_fallback(task, preference_order=["prefect", "agno"])', "text"),
+    ),
+)
+
+
+def empty_picture(file: str, cells: int, rows: int) -> list[Line]:
+    """Return the picture of an empty recording, in the middle of `cells` by `rows`. `file` is safe text."""
+    code = [tuple(Span(t.replace("{file}", file), s) for t, s in line) for line in _CODE]
+    block: list[Line] = [
+        (Span(f"{cut(file, max(8, cells - 24))} is empty.", "strong"),),
+        (Span("No engine has written to it yet. This screen fills by itself when one does.", "muted"),),
+        (),
+        (Span("Five lines embed one in your application:", "muted"),),
+        (),
+        *((Span("    "), *line) for line in code),
+        (),
+        (Span("Or see it at work now, in another terminal: ", "muted"), Span("fuseboard demo", "key")),
+    ]
+    if rows < len(block):
+        block = [line for line in block if line]
+    left = " " * max(1, (cells - max(line_width(line) for line in block)) // 2)
+    above = max(0, (rows - len(block)) // 2)
+    return [()] * above + [(Span(left), *line) for line in block]

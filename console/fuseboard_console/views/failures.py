@@ -1,0 +1,41 @@
+"""Recent failures, newest first; those that repeat stand on one line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fuseboard_console.cells import cut, fit, width
+from fuseboard_console.glyphs import Glyphs
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.views.line import Line, Span, cut_line, fit_line
+from fuseboard_console.views.times import clock, latency, number
+from fuseboard_engine.events import Attempt
+from fuseboard_storage.board import FailureRow
+
+
+def what_failed(attempt: Attempt) -> str:
+    """Return what went wrong in one line of safe text: `TimeoutError after 2.0 s`, `ConnectError: refused`."""
+    kind = safe_text(attempt.error_type, 80)
+    text = safe_text(attempt.error, 400)
+    if attempt.rule == "timeout":
+        return f"{kind or 'timeout'} after {latency(attempt.duration)}"
+    if kind and text:
+        return f"{kind}: {text}"
+    return kind or text or "failed without a word"
+
+
+def failure_line(failure: FailureRow, cells: int, name_cells: int, glyphs: Glyphs) -> Line:
+    """Return one line of exactly `cells` cells, the adapter's name in `name_cells` of them."""
+    times = f" {glyphs.times}{number(failure.count)}" if failure.count > 1 else ""
+    name = fit(safe_text(failure.key.adapter, 60), name_cells)
+    head: Line = (Span(clock(failure.at), "faint"), Span(f" {name} "))
+    left = cells - 10 - name_cells - width(times)
+    body = fit_line((Span(what_failed(failure.attempt), "muted"),), max(0, left))
+    return cut_line((*head, *body, Span(times, "warn")), cells)
+
+
+def failure_lines(failures: Sequence[FailureRow], cells: int, glyphs: Glyphs) -> list[Line]:
+    """Return the lines of failures, in the order given, names aligned."""
+    most = max(6, cells // 4)
+    longest = max((width(cut(safe_text(f.key.adapter, 60), most)) for f in failures), default=0)
+    return [failure_line(failure, cells, longest, glyphs) for failure in failures]

@@ -1,0 +1,111 @@
+"""The one line at the top: which file, who is alive, how many stand how, how much comes through."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from fuseboard_console.cells import cut
+from fuseboard_console.glyphs import LOOKS, Condition, Glyphs
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.views.adapters import RATE_SECONDS
+from fuseboard_console.views.connection import Connection, says
+from fuseboard_console.views.line import Line, Span, fit_line, line_width
+from fuseboard_console.views.times import SECOND, clock, percent, plural, rate
+from fuseboard_storage.board import Board
+
+
+class Totals(NamedTuple):
+    """Calls per second and the share that succeeded, over all adapters, in the last ten seconds."""
+
+    rate: float
+    success_rate: float | None
+
+
+def totals_of(board: Board, now: int) -> Totals:
+    """Return the totals of the last ten whole seconds before `now` (UTC microseconds)."""
+    last = now - now % SECOND
+    first = last - RATE_SECONDS * SECOND
+    calls = successes = failures = 0
+    for row in board.adapters.values():
+        for second in reversed(row.seconds):
+            if second.at < first:
+                break
+            if second.at < last:
+                calls += second.calls
+                successes += second.successes
+                failures += second.failures
+    judged = successes + failures
+    return Totals(calls / RATE_SECONDS, successes / judged if judged else None)
+
+
+class Heading(NamedTuple):
+    """All that the header says."""
+
+    file: str
+    connection: Connection
+    counts: dict[Condition, int]
+    totals: Totals
+    now: int
+    behind: int | None = None
+    """Events that came since the view was paused; None: it is not paused."""
+
+
+def header_line(heading: Heading, cells: int, glyphs: Glyphs) -> Line:
+    """Return the header in exactly `cells`; what matters least leaves first."""
+    adapters = sum(heading.counts.values())
+    state, state_style = _connection(heading, glyphs)
+    counts = _counts(heading.counts, glyphs, few=cells < 100)
+    ok = heading.totals.success_rate
+    ok_style = "muted" if ok is None else "text" if ok >= 0.99 else "warn" if ok >= 0.9 else "bad"
+    live = heading.connection.state == "live"
+    parts: list[tuple[int, Line]] = [
+        (0, (Span(state, state_style),)),
+        (5, (Span(plural(adapters, "adapter"), "muted"),) if adapters else ()),
+        (1, counts),
+        (4, (Span(f"{rate(heading.totals.rate)}/s", "text"),) if adapters and live else ()),
+        (3, (Span(f"{percent(ok)} %", ok_style),) if ok is not None and live else ()),
+        (2, (Span(clock(heading.now), "muted"),)),
+    ]
+    parts = [part for part in parts if part[1]]
+    left: Line = (Span(" fuseboard ", "brand"), Span(" "), Span(safe_text(heading.file, 200), "strong"))
+    while len(parts) > 1 and line_width(left) + 3 + _width(parts) > cells:
+        if left[0].style == "brand" and cells < 100:
+            left = (Span(" "), left[2])
+            continue
+        parts.remove(max(parts))
+    room = max(8, cells - _width(parts) - 3)
+    if line_width(left) > room:
+        before = line_width(left[:-1])
+        left = (*left[:-1], Span(cut(left[-1].text, max(4, room - before)), "strong"))
+    right: list[Span] = []
+    for _, part in parts:
+        right.extend((Span("   "), *part))
+    right.append(Span(" "))
+    pad = cells - line_width(left) - line_width(right)
+    return fit_line((*left, Span(" " * max(0, pad)), *right), cells)
+
+
+def _width(parts: list[tuple[int, Line]]) -> int:
+    return sum(3 + line_width(part) for _, part in parts) + 1
+
+
+def _connection(heading: Heading, glyphs: Glyphs) -> tuple[str, str]:
+    if heading.behind is not None:
+        return f" {glyphs.pause} PAUSED  {plural(heading.behind, 'event')} behind ", "banner-strong"
+    text, style = says(heading.connection)
+    return f"{glyphs.live} {text}", style
+
+
+def _counts(counts: dict[Condition, int], glyphs: Glyphs, few: bool) -> Line:
+    """Return how many stand how; `few`: leave out those that an operator put aside on purpose."""
+    shown = dict(counts)
+    closed = shown.pop("counting", 0) + shown.get("closed", 0)
+    if closed:
+        shown["closed"] = closed
+    spans: list[Span] = []
+    for condition in sorted(shown, key=lambda condition: LOOKS[condition].severity):
+        if few and condition in ("watch", "disabled"):
+            continue
+        style = "ok-dim" if condition == "closed" else LOOKS[condition].style
+        spans += [Span(f"{shown[condition]:,} {glyphs.of(condition)}", style), Span("  ")]
+    return tuple(spans[:-1])

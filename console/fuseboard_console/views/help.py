@@ -1,0 +1,53 @@
+"""The help as lines: keys, states, and the signs of a chain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from fuseboard_console.actions import Action, shown_keys
+from fuseboard_console.cells import fit
+from fuseboard_console.glyphs import LOOKS, Condition, Glyphs
+from fuseboard_console.views.line import Line, Span
+
+_MEANS: dict[Condition, str] = {
+    "closed": "calls go through",
+    "counting": "calls go through; 2 of the 5 failures that open it have come",
+    "open": "calls are refused until the countdown ends",
+    "ready": "the wait is over; the next call is a probe",
+    "probing": "probes decide whether it closes again",
+    "held": "kept open by hand until someone resets it",
+    "disabled": "every call goes through, nothing is counted",
+    "watch": "counts as if it could open, and never does",
+    "silent": "its engine has stopped writing without a word",
+    "ended": "its engine has ended in good order",
+}
+_KEYS = 14
+
+
+def help_lines(actions: Sequence[Action], glyphs: Glyphs) -> list[Line]:
+    """Return the help for the actions there are."""
+    lines: list[Line] = []
+    for group, members in groupby(actions, key=lambda action: action.group):
+        lines += [(Span(group, "strong"),)]
+        for action in members:
+            keys = Span(fit("  " + shown_keys(action, glyphs.name == "ascii"), _KEYS), "key")
+            lines.append((keys, Span(action.description)))
+        lines.append(())
+    lines.append((Span("States", "strong"),))
+    for condition, means in _MEANS.items():
+        look = LOOKS[condition]
+        word = look.word + (" 2/5" if condition == "counting" else "")
+        lines.append(
+            (Span(f"  {glyphs.of(condition)} ", look.style), Span(fit(word, _KEYS), look.style), Span(means, "muted"))
+        )
+    lines += [(), (Span("In a chain, left to right as time", "strong"),)]
+    for sign, style, means in (
+        (glyphs.failed, "bad", "an attempt that failed"),
+        (glyphs.skipped, "bad-dim", "not called: its breaker is open, or it is full"),
+        (glyphs.answered, "ok", "answered"),
+        (glyphs.degraded, "warn", "nobody answered; a fallback did"),
+        (glyphs.dead, "bad", "kept as a dead letter"),
+    ):
+        lines.append((Span(f"  {sign} ", style), Span(means, "muted")))
+    return lines

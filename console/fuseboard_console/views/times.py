@@ -1,0 +1,81 @@
+"""Numbers and times in few cells, always in the same shape."""
+
+from __future__ import annotations
+
+import time
+
+SECOND = 1_000_000  # microseconds
+
+
+def clock(at: int) -> str:
+    """Return the local time of day of `at` (UTC microseconds) as `14:02:11`."""
+    return time.strftime("%H:%M:%S", time.localtime(at / SECOND))
+
+
+def span(seconds: float) -> str:
+    """Return a length of time: `0.2 s`, `14 s`, `3 min`, `5 h`, `2 d`."""
+    seconds = max(0.0, seconds)
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 172_800:
+        return f"{seconds / 3600:.0f} h"
+    return f"{seconds / 86_400:.0f} d"
+
+
+def whole(seconds: float) -> str:
+    """Return a length of time that changes once a second at most: `3 s`, `14 s`, `3 min`."""
+    return f"{max(0.0, seconds):.0f} s" if seconds < 9.95 else span(seconds)
+
+
+def latency(seconds: float | None) -> str:
+    """Return a duration: `42 ms`, `2.0 s`, `–` when there is none."""
+    if seconds is None:
+        return "–"
+    if seconds < 0.000_95:
+        return f"{seconds * 1e6:.0f} µs"
+    if seconds < 0.009_95:
+        return f"{seconds * 1e3:.1f} ms"
+    if seconds < 0.999_5:
+        return f"{seconds * 1e3:.0f} ms"
+    return f"{seconds:.1f} s" if seconds < 99.95 else span(seconds)
+
+
+def rate(per_second: float) -> str:
+    """Return a rate: `3.1`, `184`, `1.2k`."""
+    if per_second < 99.95:
+        return f"{per_second:.1f}"
+    return number(per_second)
+
+
+def number(value: float) -> str:
+    """Return a count in at most five cells: `999`, `12.3k`, `4.0M`."""
+    if value < 999.5:
+        return f"{value:.0f}"
+    if value < 999_950:
+        return f"{value / 1000:.1f}k"
+    return f"{value / 1e6:.1f}M"
+
+
+def percent(share: float | None) -> str:
+    """Return a share (0..1) in percent: `99.9`, `100`, `–`. Only a whole is shown as 100."""
+    if share is None:
+        return "–"
+    if share >= 1:
+        return "100"
+    return f"{min(share * 100, 99.9):.1f}"
+
+
+def ordinal(number: int) -> str:
+    """Return `1st`, `2nd`, `11th`, ..."""
+    if number % 100 in (11, 12, 13):
+        return f"{number}th"
+    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th') }"
+
+
+def plural(count: int, word: str, many: str = "") -> str:
+    """Return `1 adapter`, `2 adapters`."""
+    return f"{count:,} {word if count == 1 else many or word + 's'}"

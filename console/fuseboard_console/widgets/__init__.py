@@ -1,0 +1,1 @@
+"""Widgets: each paints lines that a pure view made, and only those that changed."""

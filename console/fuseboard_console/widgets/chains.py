@@ -1,0 +1,45 @@
+"""The pane of fallback chains: how the latest tasks went."""
+
+from __future__ import annotations
+
+from fuseboard_console.glyphs import Glyphs
+from fuseboard_console.themes import Palette
+from fuseboard_console.views.chains import route_line, type_width
+from fuseboard_console.views.line import Line, Span
+from fuseboard_console.widgets.line_list import LineList
+from fuseboard_engine.events import RouteFinished
+from fuseboard_storage.board import Board, Entry
+
+
+class ChainsPane(LineList):
+    """Routes, newest first. Scrolled down, it stays where it is when new ones come."""
+
+    def __init__(self, palette: Palette, glyphs: Glyphs) -> None:
+        super().__init__(palette, id="chains")
+        self.glyphs = glyphs
+        self._routes: tuple[Entry, ...] = ()
+        self._type_cells = 0
+
+    def show(self, board: Board) -> None:
+        """Show a Board's routes."""
+        newest = board.routes[0].seq if board.routes else 0
+        if newest != (self._routes[0].seq if self._routes else 0):
+            before = self._routes[0].seq if self._routes else 0
+            self._routes = tuple(board.routes)
+            if self.scroll_offset.y:
+                new = sum(1 for entry in self._routes if entry.seq > before)
+                self.scroll_to(y=self.scroll_offset.y + new, animate=False)
+            self._type_cells = type_width(self._routes)
+        self.refresh_changed()
+
+    def count(self) -> int:
+        """Return how many routes there are; a word about there being none is a line too."""
+        return max(1, len(self._routes))
+
+    def line_at(self, index: int) -> Line:
+        """Return a route's line."""
+        if not self._routes:
+            return (Span(" No task has been routed yet.", "faint"),)
+        event = self._routes[index].event
+        assert isinstance(event, RouteFinished)
+        return (Span(" "), *route_line(event, self.cells - 2, self._type_cells, self.glyphs))

@@ -1,0 +1,30 @@
+"""The footer: the keys that work, and a click does what the key does."""
+
+from __future__ import annotations
+
+from textual.events import Click
+
+from fuseboard_console.themes import Palette
+from fuseboard_console.views.footer import FooterKey
+from fuseboard_console.views.line import Line
+from fuseboard_console.widgets.line_bar import LineBar
+
+
+class FooterBar(LineBar):
+    """Shows the keys and takes clicks on them."""
+
+    def __init__(self, palette: Palette) -> None:
+        super().__init__(palette, id="footer")
+        self._places: tuple[FooterKey, ...] = ()
+
+    def show_keys(self, shown: tuple[Line, tuple[FooterKey, ...]]) -> None:
+        """Show a footer line and remember where its actions stand."""
+        line, self._places = shown
+        self.show(line)
+
+    async def on_click(self, event: Click) -> None:
+        """Do the action that was clicked."""
+        for place in self._places:
+            if place.start <= event.x < place.end:
+                await self.app.run_action(place.action)
+                return

@@ -1,0 +1,37 @@
+"""A widget of one line: the header, the footer, the banner."""
+
+from __future__ import annotations
+
+from textual.strip import Strip
+from textual.widget import Widget
+
+from fuseboard_console.themes import Palette
+from fuseboard_console.views.line import Line
+from fuseboard_console.widgets.paint import changed_region, strip_of
+
+
+class LineBar(Widget):
+    """Shows one line, and repaints the part that changed."""
+
+    DEFAULT_CSS = "LineBar { height: 1; }"
+
+    def __init__(self, palette: Palette, *, id: str) -> None:
+        super().__init__(id=id)
+        self.palette = palette
+        self.line: Line = ()
+
+    def show(self, line: Line) -> None:
+        """Show a line in place of the one before."""
+        region = changed_region(self.line or None, line, 0, max(1, self.size.width))
+        self.line = line
+        if region is not None:
+            self.refresh(region)
+
+    def repaint(self, palette: Palette) -> None:
+        """Take another theme's palette."""
+        self.palette = palette
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """Return line `y` of the widget."""
+        return strip_of(self.line if y == 0 else (), self.size.width, self.palette, self.rich_style)

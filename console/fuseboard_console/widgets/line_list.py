@@ -1,0 +1,125 @@
+"""A list of lines that paints only what is in sight, and of that only what changed."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import BindingType
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from fuseboard_console.keys import MOVES, bindings_of
+from fuseboard_console.themes import Palette
+from fuseboard_console.views.line import Line
+from fuseboard_console.widgets.paint import changed_region, strip_of
+
+
+class LineList(ScrollView, can_focus=True, inherit_bindings=False):
+    """Base of the panes. A subclass says how many lines there are, and makes any one of them when asked."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of(MOVES)]
+    HEADINGS = 0
+    """Lines at the top that do not scroll."""
+
+    def __init__(self, palette: Palette, *, id: str) -> None:
+        super().__init__(id=id)
+        self.palette = palette
+        self._painted: dict[int, Line] = {}
+
+    @property
+    def cells(self) -> int:
+        """The cells a line has: the width without a scrollbar."""
+        return self.scrollable_content_region.width
+
+    # ---------------------------------------------------------------- for subclasses
+
+    def count(self) -> int:
+        """Return how many lines there are, headings apart."""
+        raise NotImplementedError
+
+    def line_at(self, index: int) -> Line:
+        """Return a line by its number."""
+        raise NotImplementedError
+
+    def heading(self) -> Line:
+        """Return the line that does not scroll."""
+        return ()
+
+    # ---------------------------------------------------------------- painting
+
+    def repaint(self, palette: Palette) -> None:
+        """Take another theme's palette."""
+        self.palette = palette
+        self._painted.clear()
+        self.refresh()
+
+    def refresh_changed(self) -> None:
+        """Compare what is in sight with what was painted and repaint the difference."""
+        height = self.count() + self.HEADINGS
+        if self.virtual_size.height != height or self.virtual_size.width != self.cells:
+            self.virtual_size = Size(self.cells, height)
+        cells = self.cells
+        if self.count() > self.page:
+            first = min(self.scroll_offset.y + 1, self.count())
+            subtitle = f"{first:,}–{min(first + self.page - 1, self.count()):,} of {self.count():,}"
+        else:
+            subtitle = ""
+        if subtitle != self.border_subtitle and self.HEADINGS:
+            self.border_subtitle = subtitle
+        for y in range(self.size.height):
+            region = changed_region(self._painted.get(y), self._line_of(y), y, cells)
+            if region is not None:
+                self.refresh(region)
+
+    def _line_of(self, y: int) -> Line:
+        if y < self.HEADINGS:
+            return self.heading()
+        index = y - self.HEADINGS + self.scroll_offset.y
+        return self.line_at(index) if 0 <= index < self.count() else ()
+
+    def render_line(self, y: int) -> Strip:
+        """Return line `y` of what is in sight."""
+        line = self._line_of(y)
+        self._painted[y] = line
+        return strip_of(line, self.cells, self.palette, self.rich_style)
+
+    def on_resize(self) -> None:
+        """Forget what was painted in another size."""
+        self._painted.clear()
+        self.virtual_size = Size(self.cells, self.count() + self.HEADINGS)
+
+    @property
+    def page(self) -> int:
+        """Lines that can be seen at once."""
+        return max(1, self.size.height - self.HEADINGS)
+
+    # ---------------------------------------------------------------- moving
+
+    def move(self, lines: int) -> None:
+        """Go down by so many lines (up when negative)."""
+        self.scroll_to(y=self.scroll_offset.y + lines, animate=False)
+
+    def action_cursor_down(self) -> None:
+        """Go to the next line."""
+        self.move(1)
+
+    def action_cursor_up(self) -> None:
+        """Go to the previous line."""
+        self.move(-1)
+
+    def action_page_down(self) -> None:
+        """Go down by a page."""
+        self.move(self.page - 1 or 1)
+
+    def action_page_up(self) -> None:
+        """Go up by a page."""
+        self.move(-(self.page - 1 or 1))
+
+    def action_first(self) -> None:
+        """Go to the first line."""
+        self.move(-self.count())
+
+    def action_last(self) -> None:
+        """Go to the last line."""
+        self.move(self.count())

@@ -1,0 +1,36 @@
+"""The picture in place of the panes when there is nothing to show in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fuseboard_console.themes import Palette
+from fuseboard_console.views.line import Line
+from fuseboard_console.widgets.line_list import LineList
+
+
+class Picture(LineList, can_focus=False):
+    """Lines made for the size there is."""
+
+    def __init__(self, palette: Palette, make: Callable[[int, int], list[Line]]) -> None:
+        super().__init__(palette, id="picture")
+        self._make = make
+        self._lines: list[Line] = []
+
+    def show(self) -> None:
+        """Make the lines anew for the size there is."""
+        self._lines = self._make(self.cells, self.size.height)
+        self.refresh_changed()
+
+    def count(self) -> int:
+        """Return how many lines there are."""
+        return min(len(self._lines), self.size.height)
+
+    def line_at(self, index: int) -> Line:
+        """Return a line."""
+        return self._lines[index]
+
+    def on_resize(self) -> None:
+        """Make the picture for the new size."""
+        super().on_resize()
+        self.show()
