@@ -15,6 +15,7 @@ from fuseboard_engine.errors import FuseboardError
 
 M = TypeVar("M", bound=BaseModel)
 Where = tuple[str | int, ...]
+MOST_FIELDS = 50_000  # a few lines of YAML can stand for billions of fields
 
 
 class DocumentError(FuseboardError):
@@ -59,8 +60,8 @@ def parse(text: str, model: type[M], name: str) -> M:
 def _construct(node: yaml.Node, where: Where, lines: dict[Where, int], name: str, depth: int) -> Any:
     """Build plain data from YAML nodes, noting the line of each field, and refusing what hides mistakes."""
     lines.setdefault(where, node.start_mark.line + 1)
-    if depth > 50:
-        raise DocumentError(f"{name}:{node.start_mark.line + 1}: nested too deeply")
+    if depth > 50 or len(lines) > MOST_FIELDS:
+        raise DocumentError(f"{name}:{node.start_mark.line + 1}: too large or nested too deeply (aliases included)")
     if isinstance(node, yaml.MappingNode):
         result: dict[Any, Any] = {}
         for key_node, value_node in node.value:
@@ -117,8 +118,7 @@ def _fields_at(model: type[BaseModel], where: Where) -> list[str]:
             field = next((f for n, f in here.model_fields.items() if part in (n, f.alias)), None)
             here = field.annotation if field else None
         else:
-            arguments = get_args(here)
-            here = arguments[-1] if arguments else None
+            here = next((a for a in reversed(get_args(here)) if a is not Ellipsis), None)
         while get_origin(here) in (Union, UnionType):
             here = next((a for a in get_args(here) if a is not type(None)), None)
     if isinstance(here, type) and issubclass(here, BaseModel):

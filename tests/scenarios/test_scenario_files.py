@@ -1,0 +1,111 @@
+"""A scenario file says what it means, or is refused with file, line, field and what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fuseboard_engine.documents import DocumentError, parse
+from fuseboard_engine.scenario.model import Scenario, load
+from fuseboard_scenarios import shipped
+
+SMALLEST = """\
+scenario: smallest
+title: One adapter, one stream of tasks
+duration: 5
+adapters:
+  gpt: {}
+traffic:
+  - {per_second: 2}
+"""
+
+
+def mistakes(text: str) -> str:
+    with pytest.raises(DocumentError) as caught:
+        parse(text, Scenario, "mine.yaml")
+    return str(caught.value)
+
+
+def test_the_smallest_scenario_needs_five_fields() -> None:
+    scenario = parse(SMALLEST, Scenario, "mine.yaml")
+    assert scenario.adapters["gpt"].latency == 0.05
+    assert scenario.timeline == ()
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_every_shipped_scenario_is_sound_and_named_like_its_file(name: str) -> None:
+    assert load(shipped()[name]).scenario == name
+
+
+def test_a_misspelt_field_is_told_with_its_line_and_a_suggestion() -> None:
+    assert mistakes(SMALLEST + "breaker:\n  failure_treshold: 3\n") == (
+        "mine.yaml:9: breaker.failure_treshold: there is no such field; did you mean failure_threshold?"
+    )
+
+
+def test_a_misspelt_field_inside_a_list_is_told_with_its_line() -> None:
+    assert mistakes(SMALLEST + "timeline:\n  - at: 1\n    adaptr: gpt\n    heal: true\n").startswith(
+        "mine.yaml:10: timeline.0.adaptr: there is no such field; did you mean adapter?"
+    )
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    text = mistakes("scenario: Bad Name\ntitle: x\nduration: -1\nadapters: {gpt: {latency: .nan}}\n")
+    assert [line.split(": ")[0] for line in text.splitlines()] == [
+        "mine.yaml:1",
+        "mine.yaml:3",
+        "mine.yaml:4",
+        "mine.yaml:1",
+    ]
+    assert "traffic: this field is needed" in text
+
+
+def test_an_adapter_that_does_not_exist_is_named_with_those_that_do() -> None:
+    text = mistakes(SMALLEST + "timeline:\n  - {at: 1, adapter: claude, fault: hang}\n")
+    assert "names 'claude', which is no adapter here; there are gpt" in text
+
+
+def test_a_step_is_one_thing() -> None:
+    text = mistakes(SMALLEST + "timeline:\n  - {at: 1, adapter: gpt, fault: hang, heal: true}\n")
+    assert text.startswith("mine.yaml:9: timeline.0: a step is one thing")
+
+
+def test_a_step_after_the_end_is_refused() -> None:
+    assert "comes after the end at 5 s" in mistakes(SMALLEST + "timeline:\n  - {at: 6, adapter: gpt, heal: true}\n")
+
+
+def test_a_field_given_twice_is_refused() -> None:
+    assert mistakes(SMALLEST + "duration: 9\n") == "mine.yaml:8: duration is given twice; keep one"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "mine.yaml: the file is empty"),
+        ("- 1\n- 2\n", "mine.yaml:1: expected fields such as `name: value` at the top"),
+        ("a: [1, 2\nb: 3\n", "mine.yaml:2: this is no YAML"),
+        ("a: \x00", "mine.yaml: this is no YAML"),
+        ("? [a, b]\n: 1\n", "mine.yaml:1: a field's name must be a word"),
+    ],
+)
+def test_what_is_no_scenario_at_all_is_refused_in_a_sentence(text: str, said: str) -> None:
+    assert mistakes(text).startswith(said)
+
+
+def test_yaml_tags_run_nothing() -> None:
+    text = SMALLEST.replace("One adapter, one stream of tasks", "!!python/object/apply:os.system [exit 1]")
+    assert "mine.yaml:2: title" in mistakes(text)
+
+
+def test_a_bomb_of_aliases_ends_in_an_error_and_not_in_the_memory() -> None:
+    levels = "\n".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]" for n in range(1, 12))
+    assert "too large" in mistakes(f"l0: &l0 [x]\n{levels}\n")
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DocumentError, match="cannot be read: No such file"):
+        load(tmp_path / "nowhere.yaml")
+    (tmp_path / "latin.yaml").write_bytes(b"title: caf\xe9")
+    with pytest.raises(DocumentError, match="not UTF-8"):
+        load(tmp_path / "latin.yaml")
