@@ -20,7 +20,7 @@ import msgspec
 
 from fuseboard_engine.errors import CircuitOpen
 from fuseboard_engine.events import Event, LateResult, Outcome, ProbeChanged, State, StateChanged
-from fuseboard_engine.policy import BreakerPolicy
+from fuseboard_engine.policy import LONGEST_WAIT, BreakerPolicy
 from fuseboard_engine.window import Counter, LastCalls, LastSeconds, WholeState, Window
 
 log = logging.getLogger("fuseboard.breaker")
@@ -255,8 +255,8 @@ class CircuitBreaker:
                 self._tell()
 
     def _admit(self, now: float) -> Permit:
-        if self._times and self._state == "closed":
-            self._judge(now)
+        if self._in_flight and self._state == "closed" and self._is_slow(now - next(iter(self._in_flight.values()))):
+            self._judge(now)  # a call in flight has become slow since the last verdict
         state = self._state
         if state == "open":
             if self._until is not None and now < self._until:  # another thread opened it just now
@@ -270,7 +270,7 @@ class CircuitBreaker:
             self._rejected.tick()
             raise CircuitOpen(self.name, None, "forced_open", self._last_error)
         permit = Permit(self, self._generation, now)
-        if self._in_flight is not None and state != "disabled":
+        if self._in_flight is not None and state == "closed":
             self._in_flight[permit] = now
         return permit
 
@@ -368,17 +368,17 @@ class CircuitBreaker:
             self._overdue.pop(permit, None)
         if probes is not None:
             del probes[permit]
-        if outcome == "failure":
-            self._last_error = error or kind
-            self._last_error_at = now
+        if self._state == "disabled":
+            return
         if outcome == "ignored" or outcome == "cancelled":
             if probes is not None:
                 self._note_probe("released")
             return
         failed = outcome == "failure"
+        if failed:
+            self._last_error = error or kind
+            self._last_error_at = now
         slow = self._times and self._is_slow(now - permit.started if duration is None else duration)
-        if self._state == "disabled":
-            return
         self._window.record(now, failed, slow)
         self._failures = self._failures + 1 if failed else 0
         if probes is not None:
@@ -386,6 +386,8 @@ class CircuitBreaker:
             self._note_probe("failure" if failed else "success")
         if self._state == "metrics_only":
             return
+        if retry_after is not None and not 0 <= retry_after <= LONGEST_WAIT:
+            retry_after = None  # it came from outside and makes no sense
         if failed and (kind == "rate_limited" or retry_after is not None):
             self._open(now, "rate_limited", "it asked for fewer calls", wait=retry_after)
         elif probes is not None:
@@ -407,20 +409,18 @@ class CircuitBreaker:
             return
         if policy.failure_rate is None and policy.slow_call_rate is None:
             return
-        calls, slow = window.calls, window.slow
-        if self._times:
-            overdue = self._count_overdue(now)
-            calls, slow = calls + overdue, slow + overdue
-        if calls < self._minimum():
-            return
-        if policy.failure_rate is not None and window.failed >= policy.failure_rate * calls:
+        # Division, not multiplication: 11 of 20 is a rate of 0.55, though 0.55 * 20 comes out above 11.
+        minimum, calls = self._minimum(), window.calls
+        if policy.failure_rate is not None and calls >= minimum and window.failed / calls >= policy.failure_rate:
             self._open(now, "failure_rate", f"{window.failed} of {calls} calls failed")
-        elif policy.slow_call_rate is not None and slow >= policy.slow_call_rate * calls:
-            self._open(
-                now,
-                "slow_call_rate",
-                f"{slow} of {calls} calls were slower than {policy.slow_call_seconds} s",
-            )
+            return
+        if policy.slow_call_rate is None:
+            return
+        overdue = self._count_overdue(now)
+        calls, slow = calls + overdue, window.slow + overdue
+        if calls >= minimum and slow / calls >= policy.slow_call_rate:
+            detail = f"{slow} of {calls} calls were slower than {policy.slow_call_seconds} s"
+            self._open(now, "slow_call_rate", detail)
 
     def _counted(self) -> int:
         """Failures that count towards the threshold: those in the window, or in a row where there is none."""
@@ -468,10 +468,10 @@ class CircuitBreaker:
             (policy.slow_call_rate, window.slow, "were slow"),
         )
         for rate, count, word in rules:
-            if rate is not None and count >= rate * probes:
+            if rate is not None and count / probes >= rate:
                 self._open(now, "probe_failed", f"{count} of {probes} probes {word}")
                 return
-        if all(rate is None or count + left < rate * probes for rate, count, _ in rules):
+        if all(rate is None or (count + left) / probes < rate for rate, count, _ in rules):
             self._close(now)
 
     # ---------------------------------------------------------------- changing state
@@ -510,24 +510,24 @@ class CircuitBreaker:
         )
 
     def _open(self, now: float, reason: str, detail: str, *, wait: float | None = None, actor: str = "") -> None:
-        # Closed for as long as it was last open: it has been healthy, and the growth starts again.
-        if self._closed_at is not None and now - self._closed_at >= self._last_wait:
-            self._openings = 0
-        self._closed_at = None
+        self._leave_closed(now)
         by_hand = bool(actor) or reason == "by_hand"
         if not (by_hand and wait is not None):
             self._openings += 1
-        own = self.policy.wait(self._openings)
         if wait is None:
-            wait = own * (1 + self.policy.jitter * self._rng())
+            wait = self.policy.wait(self._openings) * (1 + self.policy.jitter * self._rng())
         self._until = now + wait
         self._last_wait = wait
-        self._lease = self.policy.probe_lease or own or SHORTEST_LEASE
         self._enter("open", reason, detail, actor, wait)
 
+    def _leave_closed(self, now: float) -> None:
+        """Let the growth of waits start again if it was closed for as long as it was last open: it was healthy."""
+        if self._closed_at is not None and now - self._closed_at >= self._last_wait:
+            self._openings = 0
+        self._closed_at = None
+
     def _enter_half_open(self, reason: str, detail: str, actor: str = "") -> None:
-        if not self._lease:
-            self._lease = self.policy.probe_lease or self.policy.wait(self._openings) or SHORTEST_LEASE
+        self._lease = self.policy.probe_lease or self.policy.wait(self._openings) or SHORTEST_LEASE
         self._enter("half_open", reason, detail, actor)
 
     def _close(self, now: float) -> None:
@@ -541,7 +541,6 @@ class CircuitBreaker:
         """Close it, whatever its state, and forget failures, growth and probes. `actor` is who asked."""
         with self._lock:
             self._openings = 0
-            self._lease = 0.0
             self._closed_at = None
             self._last_error, self._last_error_at = "", None
             self._enter("closed", "reset", "reset by hand", actor)
@@ -555,10 +554,10 @@ class CircuitBreaker:
         """Open it now. After `seconds` (None: the policy's own wait) the next call probes, as after a trip.
 
         Raises:
-            ValueError: `seconds` is negative or not finite.
+            ValueError: `seconds` is negative, not finite, or more than a hundred years.
         """
-        if seconds is not None and not 0 <= seconds < float("inf"):
-            raise ValueError(f"open_for needs a finite number of seconds from 0 up, not {seconds!r}")
+        if seconds is not None and not 0 <= seconds <= LONGEST_WAIT:
+            raise ValueError(f"open_for needs a number of seconds from 0 to {LONGEST_WAIT:.0f}, not {seconds!r}")
         now = self.clock()
         with self._lock:
             self._open(now, "by_hand", "opened by hand", wait=seconds, actor=actor)
@@ -566,7 +565,9 @@ class CircuitBreaker:
 
     def half_open(self, *, actor: str = "") -> None:
         """Let probes through now and let them decide."""
+        now = self.clock()
         with self._lock:
+            self._leave_closed(now)
             self._enter_half_open("by_hand", "half-opened by hand", actor)
         self._tell()
 
@@ -583,14 +584,15 @@ class CircuitBreaker:
         with self._lock:
             if self._state in ("forced_open", "disabled", "metrics_only"):
                 self._openings = 0
-                self._lease = 0.0
                 self._closed_at = None
                 self._enter("closed", "by_hand", "enabled", actor)
         self._tell()
 
     def _by_hand(self, state: Literal["forced_open", "disabled", "metrics_only"], detail: str, actor: str) -> None:
+        now = self.clock()
         with self._lock:
             if self._state != state:
+                self._leave_closed(now)
                 self._enter(state, "by_hand", f"{detail} by hand", actor)
         self._tell()
 

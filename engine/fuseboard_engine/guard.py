@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from typing import Any, ParamSpec, TypeVar, cast
 
 from fuseboard_engine.breaker import CircuitBreaker, Permit, describe
@@ -23,14 +23,17 @@ def guard(
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Return a decorator that lets `breaker` decide about each call of a function.
 
-    Sync functions, async functions and async generators are all guarded as what they are. The function's own
-    errors and results reach the caller unchanged.
+    Functions, generators, their async kinds, and anything callable that behaves like one of them (a partial, a bound
+    method, an object with an async `__call__`, a lambda that returns a coroutine) are guarded as what they are. The
+    function's own errors and results reach the caller unchanged. A generator is one call from its first item to its
+    end; a reader who stops early, or throws an error into it, is no failure of the adapter.
 
     Args:
         breaker: whose verdict counts.
         record: the errors that count as failures; None: every `Exception`. One that is not listed is a success.
         ignore: errors that say nothing about the adapter; they win over `record`.
-        failed: says of a returned value whether it is a failure.
+        failed: says of a returned value whether it is a failure; not asked about generators. An error it raises
+            itself reaches the caller and says nothing about the adapter.
 
     Raises:
         CircuitOpen: from the guarded function, when the breaker refuses the call.
@@ -39,15 +42,25 @@ def guard(
     plain = record is None and not ignore and failed is None
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        if inspect.isasyncgenfunction(function):
-            wrapper: Any = _stream(breaker, judge, function)
-        elif inspect.iscoroutinefunction(function):
-            wrapper = _plain(breaker, function) if plain else _filtered(breaker, judge, function)
+        if _is(inspect.isasyncgenfunction, function):
+            wrapper: Any = _stream(breaker, judge, cast("Any", function))
+        elif _is(inspect.iscoroutinefunction, function):
+            called = cast("Callable[..., Awaitable[Any]]", function)
+            wrapper = _plain(breaker, called) if plain else _filtered(breaker, judge, called)
+        elif _is(inspect.isgeneratorfunction, function):
+            wrapper = _generator(breaker, judge, cast("Any", function))
         else:
             wrapper = _sync(breaker, judge, function)
         return cast("Callable[P, R]", functools.wraps(function)(wrapper))
 
     return decorate
+
+
+def _is(kind: Callable[[object], bool], function: object) -> bool:
+    """Ask `inspect` about a callable, and where that is an object, about its `__call__`."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return kind(function) or kind(type(function).__call__)
 
 
 class _Judge:
@@ -71,7 +84,12 @@ class _Judge:
             permit.success()
 
     def value(self, permit: Permit, value: object) -> None:
-        if self.failed is not None and self.failed(value):
+        try:
+            failed = self.failed is not None and self.failed(value)
+        except BaseException:
+            permit.ignored()
+            raise
+        if failed:
             permit.failure("result")
         else:
             permit.success()
@@ -106,49 +124,104 @@ def _filtered(
 ) -> Callable[..., Awaitable[R]]:
     async def guarded(*args: Any, **kwargs: Any) -> R:
         permit = breaker.admit()
+        return await _awaited(judge, permit, function(*args, **kwargs))
+
+    return guarded
+
+
+async def _awaited(judge: _Judge, permit: Permit, awaitable: Awaitable[R]) -> R:
+    try:
+        result = await awaitable
+    except BaseException as error:
+        judge.error(permit, error)
+        raise
+    judge.value(permit, result)
+    return result
+
+
+def _sync(breaker: CircuitBreaker, judge: _Judge, function: Callable[..., Any]) -> Callable[..., Any]:
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        permit = breaker.admit()
         try:
-            result = await function(*args, **kwargs)
-            judge.value(permit, result)
+            result = function(*args, **kwargs)
         except BaseException as error:
             judge.error(permit, error)
             raise
+        if hasattr(type(result), "__await__"):
+            return _awaited(judge, permit, result)
+        if inspect.isasyncgen(result):
+            permit.release()  # nothing has begun; reading its first item asks again
+            return _stream(breaker, judge, lambda: result)()
+        judge.value(permit, result)
         return result
 
     return guarded
 
 
-def _sync(breaker: CircuitBreaker, judge: _Judge, function: Callable[..., R]) -> Callable[..., R]:
-    def guarded(*args: Any, **kwargs: Any) -> R:
+def _generator(
+    breaker: CircuitBreaker, judge: _Judge, function: Callable[..., Generator[Any, Any, Any]]
+) -> Callable[..., Generator[Any, Any, Any]]:
+    def guarded(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        stream = function(*args, **kwargs)
         permit = breaker.admit()
+        thrown: BaseException | None = None
         try:
-            result = function(*args, **kwargs)
-            judge.value(permit, result)
+            step = stream.send
+            given: Any = None
+            while True:
+                item = step(given)
+                try:
+                    step, given = stream.send, (yield item)
+                except GeneratorExit:
+                    raise
+                except BaseException as error:
+                    thrown, step, given = error, stream.throw, error
+        except StopIteration as end:
+            permit.success()
+            return end.value
         except BaseException as error:
-            judge.error(permit, error)
+            _blame(judge, permit, error, thrown)
             raise
-        return result
+        finally:
+            thrown = given = None  # no cycle through the error's traceback
+            stream.close()
 
     return guarded
 
 
 def _stream(
-    breaker: CircuitBreaker, judge: _Judge, function: Callable[..., AsyncIterator[R]]
-) -> Callable[..., AsyncIterator[R]]:
-    """Guard an async generator: one call from its first item to its end; a reader who stops early is no failure."""
-
-    async def guarded(*args: Any, **kwargs: Any) -> AsyncIterator[R]:
-        permit = breaker.admit()
+    breaker: CircuitBreaker, judge: _Judge, function: Callable[..., AsyncGenerator[Any, Any]]
+) -> Callable[..., AsyncGenerator[Any, Any]]:
+    async def guarded(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         stream = function(*args, **kwargs)
+        permit = breaker.admit()
+        thrown: BaseException | None = None
         try:
-            async for item in stream:
-                yield item
+            step: Callable[[Any], Awaitable[Any]] = stream.asend
+            given: Any = None
+            while True:
+                item = await step(given)
+                try:
+                    step, given = stream.asend, (yield item)
+                except GeneratorExit:
+                    raise
+                except BaseException as error:
+                    thrown, step, given = error, stream.athrow, error
+        except StopAsyncIteration:
+            permit.success()
         except BaseException as error:
-            judge.error(permit, error)
+            _blame(judge, permit, error, thrown)
             raise
         finally:
-            close = getattr(stream, "aclose", None)
-            if close is not None:
-                await close()
-        permit.success()
+            thrown = given = None  # no cycle through the error's traceback
+            await stream.aclose()
 
     return guarded
+
+
+def _blame(judge: _Judge, permit: Permit, error: BaseException, thrown: BaseException | None) -> None:
+    """Settle a stream that ended in an error. One its reader threw into it is not the adapter's."""
+    if error is thrown:
+        permit.release()
+    else:
+        judge.error(permit, error)

@@ -7,9 +7,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+LONGEST_WAIT = 100 * 365 * 86_400.0  # seconds; whatever is longer is a mistake, and would not fit a time stamp
+
 Count = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-SomeSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+WindowSize = Annotated[int, Field(ge=1, le=1_000_000)]  # a breaker keeps one byte a call
+Seconds = Annotated[float, Field(ge=0, le=LONGEST_WAIT, allow_inf_nan=False)]
+SomeSeconds = Annotated[float, Field(gt=0, le=LONGEST_WAIT, allow_inf_nan=False)]
 Rate = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 
 
@@ -36,7 +39,7 @@ class BreakerPolicy(Policy):
     slow_call_rate: Rate | None = Field(default=None, description="share of slow calls, 0..1, that opens")
     slow_call_seconds: SomeSeconds | None = Field(default=None, description="a call longer than this is slow")
     minimum_calls: Count = Field(default=10, description="calls in the window before a rate is judged")
-    window_size: Count | None = Field(default=None, description="the window is the last n calls")
+    window_size: WindowSize | None = Field(default=None, description="the window is the last n calls")
     window_seconds: SomeSeconds | None = Field(default=None, description="the window is the last s seconds")
     recovery_timeout: Seconds = Field(default=1.0, description="seconds the first opening lasts")
     backoff_multiplier: float = Field(
@@ -55,6 +58,13 @@ class BreakerPolicy(Policy):
     def _check(self) -> Self:
         if self.window_size is not None and self.window_seconds is not None:
             raise ValueError("set window_size or window_seconds, not both")
+        if (
+            self.window_size is not None
+            and self.failure_threshold is not None
+            and "failure_threshold" in self.model_fields_set
+            and self.failure_threshold > self.window_size
+        ):
+            raise ValueError("failure_threshold is above window_size; that many failures never fit the window")
         if (self.slow_call_rate is None) != (self.slow_call_seconds is None):
             raise ValueError("slow_call_rate and slow_call_seconds need each other; set both or neither")
         if "max_recovery_timeout" in self.model_fields_set and self.max_recovery_timeout < self.recovery_timeout:
