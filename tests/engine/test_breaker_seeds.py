@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from fuseboard_engine.breaker import CircuitBreaker, Permit
 from fuseboard_engine.errors import CircuitOpen
 from fuseboard_engine.events import Event, StateChanged
-from fuseboard_engine.guard import guard
+from fuseboard_engine.decorator import guard
 from fuseboard_engine.policy import BreakerPolicy, RetryPolicy
 
 CASES = Path(__file__).parent.parent / "cases" / "seed_behaviours.yaml"
