@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fuseboard_engine.attribution import DEFAULT_TABLE, CallerError, Rule
     from fuseboard_engine.breaker import BreakerSnapshot, CircuitBreaker, Permit
+    from fuseboard_engine.decorator import guard
     from fuseboard_engine.engine import Engine
     from fuseboard_engine.errors import (
         AllAdaptersFailed,
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
         SoftFailure,
         UnknownAdapter,
     )
-    from fuseboard_engine.guard import guard
     from fuseboard_engine.policy import BreakerPolicy, RetryPolicy
     from fuseboard_engine.registry import Registry
     from fuseboard_engine.route import RouteResult, Task
@@ -34,6 +34,7 @@ _HOME = {
     "BreakerSnapshot": "breaker",
     "CircuitBreaker": "breaker",
     "Permit": "breaker",
+    "guard": "decorator",
     "Engine": "engine",
     "AllAdaptersFailed": "errors",
     "AttemptTimeout": "errors",
@@ -42,7 +43,6 @@ _HOME = {
     "FuseboardError": "errors",
     "SoftFailure": "errors",
     "UnknownAdapter": "errors",
-    "guard": "guard",
     "BreakerPolicy": "policy",
     "RetryPolicy": "policy",
     "Registry": "registry",
