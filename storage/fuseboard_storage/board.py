@@ -197,7 +197,7 @@ class AdapterRow:
 class FailureRow:
     """Failures of one adapter that say the same thing, one after the other: the newest, and how many."""
 
-    __slots__ = ("attempt", "at", "count", "first_at", "key", "task", "task_type", "then")
+    __slots__ = ("at", "attempt", "count", "first_at", "key", "task", "task_type", "then")
 
     def __init__(self, key: AdapterKey, event: AttemptFailed) -> None:
         self.key = key
@@ -276,6 +276,9 @@ class Board:
         if row is not None:
             row.ended_at = event.at
             row.reason = event.reason
+            successors = [i for i in self.instances.values() if i.name == row.name and i.ended_at is None]
+            if successors:  # found dead only after it was started anew
+                self._forget(row.id)
 
     def row(self, instance: int, adapter: str, at: int) -> AdapterRow:
         """Return the row of an adapter, made when first spoken of at `at`."""

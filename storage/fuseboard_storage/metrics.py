@@ -44,14 +44,53 @@ class AdapterSecond:
         bucket = bucket_of(attempt.duration)
         self.latency[bucket] = self.latency.get(bucket, 0) + 1
 
+    def merge(self, other: AdapterSecond) -> None:
+        """Add what another span of the same adapter counted."""
+        self.calls += other.calls
+        self.successes += other.successes
+        self.failures += other.failures
+        self.timeouts += other.timeouts
+        self.rejections += other.rejections
+        latency = self.latency
+        for bucket, calls in other.latency.items():
+            latency[bucket] = latency.get(bucket, 0) + calls
+
+
+Spans = dict[tuple[int, str], AdapterSecond]
+"""What several adapters did: by the span's start and the adapter."""
+
+
+def count(spans: Spans, event: Event) -> None:
+    """Count the attempts that an event tells for the first time, in their second."""
+    for attempt in attempts_of(event):
+        second = event.at - event.at % SECOND
+        span = spans.get((second, attempt.adapter))
+        if span is None:
+            span = spans[second, attempt.adapter] = AdapterSecond(second, attempt.adapter)
+        span.add(attempt)
+
+
+def merge_spans(spans: Spans, others: Spans) -> None:
+    """Add `others` to `spans`."""
+    for key, other in others.items():
+        span = spans.get(key)
+        if span is None:
+            span = spans[key] = AdapterSecond(other.at, other.adapter)
+        span.merge(other)
+
 
 def attempts_of(event: Event) -> tuple[Attempt, ...]:
     """Return the attempts an event tells for the first time.
 
     A failed attempt is told at once by `AttemptFailed`, and again in its route; it is counted when first told.
     """
-    if isinstance(event, AttemptFailed):
-        return (event.attempt,)
-    if isinstance(event, RouteFinished):
-        return tuple(a for a in event.attempts if a.outcome != "failure")
+    type_ = type(event)
+    if type_ is RouteFinished:
+        attempts: tuple[Attempt, ...] = event.attempts  # type: ignore[attr-defined]
+        for attempt in attempts:
+            if attempt.outcome == "failure":
+                return tuple([a for a in attempts if a.outcome != "failure"])
+        return attempts
+    if type_ is AttemptFailed:
+        return (event.attempt,)  # type: ignore[attr-defined]
     return ()

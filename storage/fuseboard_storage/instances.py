@@ -1,0 +1,80 @@
+"""The engines that write to a recording: how each is entered, kept alive and, when it died, taken off."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from typing import Final
+
+from fuseboard_engine.events import EngineStopped
+
+SILENT_AFTER: Final = 3_000_000
+"""Microseconds without a heartbeat after which an engine looks silent."""
+
+_DEAD_AFTER: Final = 60_000_000  # microseconds without a heartbeat after which one elsewhere is given up
+_OWN_PID_AFTER: Final = 5_000_000  # the same process, or a container started anew under the same number
+
+
+def enter(connection: sqlite3.Connection, name: str, host: str, now: int) -> int:
+    """Enter an engine of this process and return the number of its instance."""
+    cursor = connection.execute(
+        "INSERT INTO instances(name, host, pid, started_at, heartbeat_at) VALUES (?, ?, ?, ?, ?)",
+        (name, host, os.getpid(), now, now),
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def beat(connection: sqlite3.Connection, instance: int, now: int, dropped: int) -> None:
+    """Note that an engine is alive, and how many events its recorder let go so far."""
+    connection.execute(
+        "UPDATE instances SET heartbeat_at = ?, dropped = ?, ended_at = NULL WHERE id = ?",
+        (now, dropped, instance),
+    )
+
+
+def end(connection: sqlite3.Connection, instance: int, now: int, dropped: int) -> None:
+    """Note that an engine ended in an orderly way."""
+    connection.execute(
+        "UPDATE instances SET heartbeat_at = ?, dropped = ?, ended_at = ? WHERE id = ?",
+        (now, dropped, now, instance),
+    )
+
+
+def bury(connection: sqlite3.Connection, host: str, now: int) -> list[tuple[int, EngineStopped]]:
+    """Take engines off that died without a word.
+
+    One of this host is dead when its process is; one of another when it was silent for a minute.
+
+    Returns:
+        For each, its instance and the event that tells it; dated at its last heartbeat.
+    """
+    buried = []
+    rows = connection.execute("SELECT id, host, pid, heartbeat_at FROM instances WHERE ended_at IS NULL").fetchall()
+    for instance, where, pid, heartbeat_at in rows:
+        silent = now - heartbeat_at
+        if where == host and (silent > _OWN_PID_AFTER if pid == os.getpid() else not _alive(pid)):
+            dead = True
+        else:
+            dead = silent > _DEAD_AFTER
+        if dead:
+            connection.execute("UPDATE instances SET ended_at = ? WHERE id = ?", (heartbeat_at, instance))
+            buried.append((instance, EngineStopped(at=heartbeat_at, reason="lost")))
+    return buried
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
+def first_alive(connection: sqlite3.Connection, now: int) -> int | None:
+    """Return the instance that does for all what only one need do: the first that is alive."""
+    row = connection.execute(
+        "SELECT min(id) FROM instances WHERE ended_at IS NULL AND heartbeat_at > ?", (now - SILENT_AFTER,)
+    ).fetchone()
+    return None if row[0] is None else int(row[0])

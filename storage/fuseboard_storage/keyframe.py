@@ -1,0 +1,222 @@
+"""Keyframes: stored Boards from which opening a recording, or seeking in one, starts.
+
+A keyframe holds a Board exactly: folding on from one gives what folding from the first event gives.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from typing import Any, Final
+
+import msgspec
+
+from fuseboard_engine.events import Attempt, CommandDone, RouteFinished, ScenarioStep
+from fuseboard_storage.board import (
+    KEPT_CHANGES,
+    KEPT_SECONDS,
+    AdapterKey,
+    AdapterRow,
+    Board,
+    Entry,
+    FailureRow,
+    InstanceRow,
+)
+from fuseboard_storage.metrics import AdapterSecond
+from fuseboard_storage.rows import READ, entry_of
+
+FORMAT: Final = 1
+"""Raised whenever the Board changes what it keeps or how it folds; keyframes of another format are passed over."""
+
+EVERY: Final = 5_000
+"""Events between two keyframes of a small Board."""
+
+SLICE: Final = 250
+"""Events folded at a time: few enough that the application's own threads notice nothing."""
+
+_BYTES_PER_EVENT: Final = 64  # a large Board gets a keyframe less often: they never outgrow the events
+
+_PLAIN_ROW: Final = tuple(s for s in AdapterRow.__slots__ if s not in ("key", "tags", "seconds", "changes"))
+_INSTANCE: Final = ("id", "name", "host", "pid", "started_at", "heartbeat_at", "ended_at", "reason")
+_COUNTERS: Final = ("seq", "at", "dropped", "tasks", "tasks_ok", "tasks_degraded")
+_SPAN: Final = ("calls", "successes", "failures", "timeouts", "rejections")
+
+
+class _Failure(msgspec.Struct, array_like=True, frozen=True):
+    key: tuple[int, str]
+    first_at: int
+    at: int
+    count: int
+    task: str
+    task_type: str
+    attempt: Attempt
+    then: str
+
+
+class _Span(msgspec.Struct, array_like=True, frozen=True):
+    at: int
+    counts: tuple[int, int, int, int, int]
+    latency: dict[int, int]
+
+
+class _Adapter(msgspec.Struct, array_like=True, frozen=True):
+    key: tuple[int, str]
+    plain: dict[str, Any]
+    tags: tuple[str, ...]
+    seconds: list[_Span]
+    changes: list[tuple[int, Any]]
+
+
+class _Board(msgspec.Struct, frozen=True):
+    counters: dict[str, int]
+    scenario: ScenarioStep | None
+    instances: list[dict[str, Any]]
+    adapters: list[_Adapter]
+    chains: list[tuple[int, str, tuple[str, ...]]]
+    routes: list[tuple[int, int, RouteFinished]]
+    failures: list[_Failure]
+    actions: list[CommandDone]
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(_Board).decode
+
+
+def dump(board: Board) -> bytes:
+    """Return a Board as bytes; `load` gives an equal one back."""
+    frozen = _Board(
+        counters={name: getattr(board, name) for name in _COUNTERS},
+        scenario=board.scenario,
+        instances=[{name: getattr(row, name) for name in _INSTANCE} for row in board.instances.values()],
+        adapters=[_frozen_adapter(row) for row in board.adapters.values()],
+        chains=[(instance, task_type, order) for (instance, task_type), order in board.chains.items()],
+        routes=[(entry.seq, entry.instance, entry.event) for entry in board.routes],  # type: ignore[misc]
+        failures=[
+            _Failure(f.key, f.first_at, f.at, f.count, f.task, f.task_type, f.attempt, f.then) for f in board.failures
+        ],
+        actions=list(board.actions),
+    )
+    return zlib.compress(_encode(frozen), 1)
+
+
+def _frozen_adapter(row: AdapterRow) -> _Adapter:
+    return _Adapter(
+        key=row.key,
+        plain={name: getattr(row, name) for name in _PLAIN_ROW},
+        tags=row.tags,
+        seconds=[
+            _Span(s.at, (s.calls, s.successes, s.failures, s.timeouts, s.rejections), s.latency) for s in row.seconds
+        ],
+        changes=list(row.changes),
+    )
+
+
+def load(data: bytes) -> Board:
+    """Return the Board that `dump` made bytes of.
+
+    Raises:
+        zlib.error, msgspec.DecodeError: These are not such bytes.
+    """
+    frozen = _decode(zlib.decompress(data))
+    board = Board()
+    for name, value in frozen.counters.items():
+        setattr(board, name, value)
+    board.scenario = frozen.scenario
+    for stored in frozen.instances:
+        row = InstanceRow(*(stored[name] for name in ("id", "name", "host", "pid", "started_at")))
+        for name in _INSTANCE:
+            setattr(row, name, stored[name])
+        board.instances[row.id] = row
+    for adapter in frozen.adapters:
+        thawed = _thawed_adapter(adapter)
+        board.adapters[thawed.key] = thawed
+    for instance, task_type, order in frozen.chains:
+        board.chains[instance, task_type] = order
+    board.routes.extend(Entry(*route) for route in frozen.routes)
+    board.failures.extend(_thawed_failure(failure) for failure in frozen.failures)
+    board.actions.extend(frozen.actions)
+    return board
+
+
+def _thawed_adapter(frozen: _Adapter) -> AdapterRow:
+    row = AdapterRow(AdapterKey(*frozen.key), frozen.plain["added_at"])
+    for name in _PLAIN_ROW:
+        setattr(row, name, frozen.plain[name])
+    row.tags = frozen.tags
+    for stored in frozen.seconds[-KEPT_SECONDS:]:
+        span = AdapterSecond(stored.at, row.key.adapter)
+        for name, count in zip(_SPAN, stored.counts, strict=True):
+            setattr(span, name, count)
+        span.latency = stored.latency
+        row.seconds.append(span)
+    row.changes.extend(frozen.changes[-KEPT_CHANGES:])
+    return row
+
+
+def _thawed_failure(frozen: _Failure) -> FailureRow:
+    row = FailureRow.__new__(FailureRow)
+    row.key = AdapterKey(*frozen.key)
+    row.first_at = frozen.first_at
+    row.at = frozen.at
+    row.count = frozen.count
+    row.task = frozen.task
+    row.task_type = frozen.task_type
+    row.attempt = frozen.attempt
+    row.then = frozen.then  # type: ignore[assignment]
+    return row
+
+
+def board_of(row: tuple[bytes] | None) -> Board:
+    """Return the Board of a row of `NEAREST` or `NEAREST_AT`; an empty one where there is none."""
+    if row is None:
+        return Board()
+    try:
+        return load(row[0])
+    except (zlib.error, msgspec.DecodeError, KeyError):
+        return Board()
+
+
+NEAREST: Final = f"""SELECT board FROM keyframes WHERE format = {FORMAT} AND seq <= ?
+ORDER BY seq DESC LIMIT 1"""
+NEAREST_AT: Final = f"""SELECT board FROM keyframes WHERE format = {FORMAT} AND at <= ?
+ORDER BY at DESC, seq DESC LIMIT 1"""
+NEWEST: Final = 2**63 - 1
+
+
+class KeyframeMaker:
+    """Folds along behind the writer, from the file itself, and stores a keyframe every few thousand events."""
+
+    def __init__(self, connection: sqlite3.Connection, every: int = EVERY) -> None:
+        self._connection = connection
+        self._every = every
+        self._board = board_of(connection.execute(NEAREST, (NEWEST,)).fetchone())
+        self._last = self._board.seq
+        self._due = every
+
+    def behind(self) -> int:
+        """Return how many events are recorded but not folded yet."""
+        newest = self._connection.execute("SELECT max(seq) FROM events").fetchone()[0] or 0
+        return int(newest) - self._board.seq
+
+    def step(self) -> bool:
+        """Fold one slice, and store a keyframe when one is due.
+
+        Returns:
+            True when there may be more to fold at once.
+
+        Raises:
+            sqlite3.Error: The file could not be read or written; the next step goes on from here.
+        """
+        rows = self._connection.execute(f"{READ} WHERE seq > ? ORDER BY seq LIMIT {SLICE}", (self._board.seq,))
+        entries = [entry_of(None, row) for row in rows.fetchall()]
+        for entry in entries:
+            self._board.apply(entry)
+        if self._board.seq - self._last >= self._due:
+            data = dump(self._board)
+            self._connection.execute(
+                "INSERT OR IGNORE INTO keyframes(seq, at, format, board) VALUES (?, ?, ?, ?)",
+                (self._board.seq, self._board.at, FORMAT, data),
+            )
+            self._last = self._board.seq
+            self._due = max(self._every, len(data) // _BYTES_PER_EVENT)
+        return len(entries) == SLICE

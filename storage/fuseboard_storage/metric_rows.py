@@ -1,0 +1,95 @@
+"""The metrics stream as rows: written beside the events, read back, and rolled up with age."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any, Final
+
+import msgspec
+
+from fuseboard_storage.metrics import SECOND, AdapterSecond, Spans
+
+RESOLUTIONS: Final = (1, 10, 60, 3600)
+"""Seconds a row may stand for, finest first."""
+
+COLUMNS: Final = "at, adapter, calls, successes, failures, timeouts, rejections, latency"
+_UPSERT: Final = f"""INSERT OR REPLACE INTO metrics(resolution, instance, {COLUMNS})
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(dict[int, int]).decode
+
+
+def span_of(row: tuple[Any, ...]) -> AdapterSecond:
+    """Make a span of a row of the columns at, adapter, calls, ..., latency."""
+    span = AdapterSecond(row[0], row[1])
+    span.calls, span.successes, span.failures, span.timeouts, span.rejections = row[2:7]
+    span.latency = _decode(row[7])
+    return span
+
+
+def add(connection: sqlite3.Connection, instance: int, spans: Spans, resolution: int = 1) -> None:
+    """Add spans to the rows of an instance, within the transaction that is open."""
+    values = []
+    for span in spans.values():
+        row = connection.execute(
+            f"SELECT {COLUMNS} FROM metrics WHERE resolution = ? AND at = ? AND instance = ? AND adapter = ?",
+            (resolution, span.at, instance, span.adapter),
+        ).fetchone()
+        if row is not None:
+            stored = span_of(row)
+            stored.merge(span)
+            span = stored
+        values.append(
+            (
+                resolution,
+                instance,
+                span.at,
+                span.adapter,
+                span.calls,
+                span.successes,
+                span.failures,
+                span.timeouts,
+                span.rejections,
+                _encode(span.latency).decode(),
+            )
+        )
+    for value in values:
+        connection.execute(_UPSERT, value)
+
+
+def roll_up(connection: sqlite3.Connection, resolution: int, before: int, most: int) -> int:
+    """Merge rows of one resolution that are older than `before` into the next coarser one.
+
+    Args:
+        connection: With a transaction open.
+        resolution: Seconds, one of `RESOLUTIONS` but not the last.
+        before: UTC microseconds.
+        most: How many rows to take at a time.
+
+    Returns:
+        How many rows were merged.
+    """
+    coarser = RESOLUTIONS[RESOLUTIONS.index(resolution) + 1]
+    rows = connection.execute(
+        f"""SELECT {COLUMNS}, instance FROM metrics
+        WHERE resolution = ? AND at < ? ORDER BY at LIMIT ?""",
+        (resolution, before, most),
+    ).fetchall()
+    merged: dict[int, Spans] = {}
+    for row in rows:
+        span = span_of(row)
+        start = span.at - span.at % (coarser * SECOND)
+        spans = merged.setdefault(row[8], {})
+        target = spans.get((start, span.adapter))
+        if target is None:
+            target = spans[start, span.adapter] = AdapterSecond(start, span.adapter)
+        target.merge(span)
+    for instance, spans in merged.items():
+        add(connection, instance, spans, coarser)
+    for row in rows:
+        connection.execute(
+            "DELETE FROM metrics WHERE resolution = ? AND at = ? AND instance = ? AND adapter = ?",
+            (resolution, row[0], row[8], row[1]),
+        )
+    return len(rows)

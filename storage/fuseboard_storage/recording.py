@@ -1,0 +1,264 @@
+"""Read a recording, and ask things of its engines, without holding one.
+
+Everything that looks at a recording (the console, the command line, an API) goes through a `Recording`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import aiosqlite
+import msgspec
+
+from fuseboard_engine.commands import VERBS
+from fuseboard_storage import keyframe, mailbox, metric_rows, rows, schema
+from fuseboard_storage.board import Board, Entry, InstanceRow
+from fuseboard_storage.errors import RecordingError
+from fuseboard_storage.mailbox import CommandStatus
+from fuseboard_storage.metrics import AdapterSecond
+
+SLICE: Final = 2_000  # entries folded between two chances for other tasks to run
+
+
+def wall() -> int:
+    """Return UTC microseconds now."""
+    return time.time_ns() // 1_000
+
+
+class Recording:
+    """One open recording. Made by `Recording.open`; reads only, but for `ask`."""
+
+    def __init__(self, path: Path, connection: aiosqlite.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        self._begun = False
+        self._seen: int | None = None
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, path: str | os.PathLike[str]) -> AsyncIterator[Recording]:
+        """Open a recording for reading; the file is not changed.
+
+        An empty file is a recording that waits for its first engine: everything in it is empty, until it is not.
+
+        Raises:
+            RecordingError: There is no such file, it is no recording, of a newer version, or damaged.
+        """
+        where = Path(path).absolute()  # noqa: ASYNC240 - asks the disk nothing
+        if schema.inspect(path) == "missing":
+            raise RecordingError(
+                f"{os.fspath(path)} does not exist.", "Start an engine that records to it, or check the path."
+            )
+        # A folder that takes no new files has no place for SQLite's own beside the recording.
+        mode = "mode=ro" if os.access(where.parent, os.W_OK) else "mode=ro&immutable=1"
+        async with _connected(where, mode) as connection:
+            recording = cls(where, connection)
+            await recording._has_begun()
+            yield recording
+
+    # ------------------------------------------------------------------ what was recorded
+
+    async def entries(self, after: int = 0, limit: int = 1_000) -> list[Entry]:
+        """Return up to `limit` entries numbered above `after`, in order.
+
+        Events of kinds that only a newer version knows are passed over.
+        """
+        found: list[Entry] = []
+        while len(found) < limit:
+            part = await self.slice(after, limit - len(found))
+            if not part:
+                break
+            found += rows.known(part)
+            after = part[-1].seq
+        return found
+
+    async def slice(self, after: int, limit: int, to: int = keyframe.NEWEST) -> list[Entry]:
+        """Return entries as `entries` does, with a bare `Event` in each place that this version can't read.
+
+        Args:
+            after: The number of the last entry known.
+            limit: How many at most.
+            to: The number of the last entry wanted.
+        """
+        if not await self._has_begun():
+            return []
+        sql = f"{rows.READ} WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
+        return await self._entries(sql, (after, to, limit))
+
+    async def board(self) -> Board:
+        """Return the Board as of now: the newest keyframe, and what came after it."""
+        return await self.board_at()
+
+    async def board_at(self, *, at: int | None = None, seq: int | None = None) -> Board:
+        """Return the Board as it was.
+
+        Args:
+            at: UTC microseconds; the Board holds everything before the first entry that is later than this.
+            seq: The number of the last entry to take in. With neither, all are.
+        """
+        if not await self._has_begun():
+            return Board()
+        last = keyframe.NEWEST if seq is None else seq
+        until = keyframe.NEWEST if at is None else at
+        if at is None:
+            found = await self._rows(keyframe.NEAREST, (last,))
+        else:
+            found = await self._rows(keyframe.NEAREST_AT, (until,))
+        board = keyframe.board_of(found[0] if found else None)
+        while part := await self.slice(board.seq, SLICE, last):
+            for entry in part:
+                if entry.event.at > until:
+                    return board
+                board.apply(entry)
+        return board
+
+    async def failures(self, limit: int, adapter: str | None = None) -> list[Entry]:
+        """Return the newest failed attempts, newest first; each entry's event is an `AttemptFailed`.
+
+        Args:
+            limit: How many at most.
+            adapter: Only those of this one.
+        """
+        if not await self._has_begun():
+            return []
+        where = "WHERE kind = 'attempt_failed'" + ("" if adapter is None else " AND adapter = ?")
+        values = (limit,) if adapter is None else (adapter, limit)
+        return rows.known(await self._entries(f"{rows.READ} {where} ORDER BY seq DESC LIMIT ?", values))
+
+    async def spans(self, since: int, until: int, adapter: str | None = None) -> list[AdapterSecond]:
+        """Return metrics, oldest first, at whatever resolution is left of them.
+
+        Args:
+            since: Start of the time wanted, UTC microseconds.
+            until: End of it, not included.
+            adapter: Only those of this one.
+        """
+        if not await self._has_begun():
+            return []
+        # The primary key begins with the resolution: naming each makes a range of it.
+        sql = f"""SELECT {metric_rows.COLUMNS} FROM metrics
+            WHERE resolution IN ({", ".join(map(str, metric_rows.RESOLUTIONS))})
+            AND at >= ?1 AND at < ?2 AND (?3 IS NULL OR adapter = ?3) ORDER BY at"""
+        found = await self._rows(sql, (since, until, adapter))
+        return [metric_rows.span_of(row) for row in found]
+
+    async def instances(self) -> list[InstanceRow]:
+        """Return every engine that wrote here, with its last heartbeat and, if it is over, its end."""
+        if not await self._has_begun():
+            return []
+        found = []
+        for *first, heartbeat_at, ended_at in await self._rows(
+            "SELECT id, name, host, pid, started_at, heartbeat_at, ended_at FROM instances ORDER BY id"
+        ):
+            row = InstanceRow(*first)
+            row.heartbeat_at = heartbeat_at
+            row.ended_at = ended_at
+            found.append(row)
+        return found
+
+    async def last_seq(self) -> int:
+        """Return the number of the newest entry; 0 when there is none."""
+        if not await self._has_begun():
+            return 0
+        return int((await self._rows("SELECT max(seq) FROM events"))[0][0] or 0)
+
+    async def changed(self) -> bool:
+        """Say whether anything was written since the last time this was asked; the first time, it was."""
+        version = (await self._rows("PRAGMA data_version"))[0][0]
+        changed = bool(version != self._seen)
+        self._seen = version
+        return changed
+
+    # ------------------------------------------------------------------ what is asked
+
+    async def ask(
+        self,
+        verb: str,
+        adapter: str = "",
+        *,
+        instance: int | None = None,
+        actor: str,
+        args: dict[str, Any] | None = None,
+        expires_in: float = 10.0,
+    ) -> int:
+        """Put a command into the mailbox.
+
+        Args:
+            verb: One of `fuseboard_engine.commands.VERBS`.
+            adapter: What it concerns; empty for verbs that concern all.
+            instance: The engine that should take it; None: whichever is first.
+            actor: Who asks, as it should stand in the audit.
+            args: The verb's own arguments.
+            expires_in: Seconds in which it must be taken.
+
+        Returns:
+            The command's number, for `command`.
+
+        Raises:
+            ValueError: There is no such verb.
+            RecordingError: The file cannot be written, or no engine ever wrote to it.
+        """
+        if verb not in VERBS:
+            raise ValueError(f"There is no command {verb!r}. There are: {', '.join(VERBS)}.")
+        if not await self._has_begun():
+            raise RecordingError(f"No engine has written to {self.path.name} yet.", "Start one, then ask again.")
+        now = wall()
+        body = msgspec.json.encode(args or {}).decode()
+        row = (verb, adapter, body, actor, instance, now, now + int(expires_in * 1e6))
+        try:
+            async with _connected(self.path, "mode=rw") as connection, connection.execute(mailbox.ASK, row) as cursor:
+                return int(cursor.lastrowid or 0)
+        except sqlite3.OperationalError as error:
+            raise RecordingError(
+                f"{self.path.name} cannot be written: {error}.", "Check its permissions and the disk, then ask again."
+            ) from None
+
+    async def command(self, id: int) -> CommandStatus:
+        """Return what became of a command.
+
+        Raises:
+            KeyError: There is no command of that number.
+        """
+        found = await self._rows(mailbox.STATUS, (id,)) if await self._has_begun() else []
+        if not found:
+            raise KeyError(id)
+        return mailbox.status_of(found[0], wall())
+
+    # ------------------------------------------------------------------ the connection
+
+    async def _has_begun(self) -> bool:
+        """Say whether an engine has made its tables yet, and refuse what grew into something else."""
+        if not self._begun:
+            version = (await self._rows("PRAGMA user_version"))[0][0]
+            schema.check_version(self.path.name, version)
+            self._begun = version > 0
+        return self._begun
+
+    async def _rows(self, sql: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
+        return list(await self._connection.execute_fetchall(sql, values))  # type: ignore[arg-type]
+
+    async def _entries(self, sql: str, values: Iterable[Any]) -> list[Entry]:
+        async with self._connection.execute(sql, values) as cursor:
+            cursor.row_factory = rows.entry_of  # type: ignore[assignment]  # decodes in the connection's own thread
+            return list(await cursor.fetchall())  # type: ignore[arg-type]
+
+
+@contextlib.asynccontextmanager
+async def _connected(path: Path, mode: str) -> AsyncIterator[aiosqlite.Connection]:
+    try:
+        async with aiosqlite.connect(
+            f"{path.as_uri()}?{mode}", uri=True, isolation_level=None, timeout=2.0
+        ) as connection:
+            yield connection
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as error:
+        raise RecordingError(
+            f"{path.name} is damaged: {error}.", "Take a copy, and try `sqlite3 FILE .recover` on it."
+        ) from None

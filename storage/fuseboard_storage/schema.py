@@ -1,0 +1,208 @@
+"""The tables of a recording, and how a file becomes one.
+
+A recording is an SQLite file in WAL mode that carries `APPLICATION_ID` and, as `user_version`, the number of the last
+migration applied. Both stand in the file's first hundred bytes, so a foreign file is told apart without opening it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import stat
+from pathlib import Path
+from typing import Literal
+
+from fuseboard_storage.errors import RecordingError
+
+APPLICATION_ID = 0x46555345  # "FUSE"
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE instances(
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            name TEXT NOT NULL,
+            host TEXT NOT NULL,
+            pid INTEGER NOT NULL,
+            started_at INTEGER NOT NULL,
+            heartbeat_at INTEGER NOT NULL,
+            ended_at INTEGER,
+            dropped INTEGER NOT NULL DEFAULT 0
+        ) STRICT""",
+        """CREATE TABLE events(
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            at INTEGER NOT NULL,
+            instance INTEGER NOT NULL,
+            kind TEXT NOT NULL,
+            adapter TEXT,
+            task TEXT,
+            body TEXT NOT NULL
+        ) STRICT""",
+        # Rows of an index stand in the order of `seq` within one kind: newest failures are read from its end.
+        "CREATE INDEX events_failed ON events(kind) WHERE kind = 'attempt_failed'",
+        """CREATE TABLE metrics(
+            resolution INTEGER NOT NULL,
+            at INTEGER NOT NULL,
+            instance INTEGER NOT NULL,
+            adapter TEXT NOT NULL,
+            calls INTEGER NOT NULL,
+            successes INTEGER NOT NULL,
+            failures INTEGER NOT NULL,
+            timeouts INTEGER NOT NULL,
+            rejections INTEGER NOT NULL,
+            latency TEXT NOT NULL,
+            PRIMARY KEY (resolution, at, instance, adapter)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE commands(
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            verb TEXT NOT NULL,
+            adapter TEXT NOT NULL,
+            args TEXT NOT NULL,
+            actor TEXT NOT NULL,
+            instance INTEGER,
+            requested_at INTEGER NOT NULL,
+            expires_at INTEGER NOT NULL,
+            status TEXT NOT NULL DEFAULT 'pending'
+                CHECK (status IN ('pending', 'taken', 'done', 'failed', 'expired')),
+            taken_by INTEGER,
+            taken_at INTEGER,
+            done_at INTEGER,
+            detail TEXT NOT NULL DEFAULT ''
+        ) STRICT""",
+        "CREATE INDEX commands_open ON commands(status) WHERE status IN ('pending', 'taken')",
+        """CREATE TABLE keyframes(
+            seq INTEGER PRIMARY KEY,
+            at INTEGER NOT NULL,
+            format INTEGER NOT NULL,
+            board BLOB NOT NULL
+        ) STRICT""",
+        "CREATE INDEX keyframes_at ON keyframes(at, seq)",
+    ),
+)
+"""Each migration's statements; the position of one, counted from 1, is the version it leads to."""
+
+VERSION = len(MIGRATIONS)
+
+Fitness = Literal["missing", "empty", "recording"]
+
+
+def inspect(path: str | os.PathLike[str]) -> Fitness:
+    """Say what stands at `path`, from the first bytes alone; the file is not touched.
+
+    Returns:
+        `missing`, `empty` (no byte in it yet: a recording that waits for its first engine), or `recording`.
+
+    Raises:
+        RecordingError: It is something else, of a newer version, or cannot be read.
+    """
+    name = os.fspath(path)
+    try:
+        if not stat.S_ISREG(Path(name).stat().st_mode):
+            raise RecordingError(f"{name} is not a file.", "Name a recording, such as checkout.db.")
+        with Path(name).open("rb") as file:
+            head = file.read(100)
+    except FileNotFoundError:
+        return "missing"
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise RecordingError(f"{name} cannot be read: {reason}.", "Check the path and its permissions.") from None
+    if not head:
+        return "empty"
+    if not head.startswith(b"SQLite format 3\0") or len(head) < 100:
+        raise RecordingError(f"{name} is no recording.", "Name a file that an engine has recorded to.")
+    if int.from_bytes(head[68:72], "big") != APPLICATION_ID:
+        raise RecordingError(
+            f"{name} is an SQLite file, but no recording.", "Name a file that an engine has recorded to."
+        )
+    check_version(name, int.from_bytes(head[60:64], "big"))
+    return "recording"
+
+
+def check_version(name: str, version: int) -> None:
+    """Raise `RecordingError` if a recording's version is newer than this program knows."""
+    if version > VERSION:
+        raise RecordingError(
+            f"{name} is a recording of version {version}; this Fuseboard reads up to version {VERSION}.",
+            "Install a newer Fuseboard, or name another file.",
+        )
+
+
+def connect(path: str | os.PathLike[str], *, busy_timeout: float = 1.0) -> sqlite3.Connection:
+    """Open a recording for writing; make it, or bring it up to date, where needed.
+
+    Args:
+        path: The file. A new one is readable and writable by its owner only.
+        busy_timeout: Seconds to wait for another writer's transaction.
+
+    Returns:
+        A connection in autocommit mode that any one thread at a time may use.
+
+    Raises:
+        RecordingError: The file cannot become a recording.
+        sqlite3.Error, OSError: It could, but not now: locked, disk full.
+    """
+    name = os.fspath(path)
+    if inspect(name) == "missing":
+        _create(name)
+    connection = sqlite3.connect(name, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
+    try:
+        migrate(connection, name)
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA journal_size_limit = 67108864")
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, sqlite3.OperationalError) and "readonly" in str(error):
+            raise RecordingError(f"{name} cannot be written.", "Check its permissions.") from None
+        raise
+    return connection
+
+
+def _create(name: str) -> None:
+    """Make an empty file of mode 0600 before SQLite makes one that others may read."""
+    try:
+        handle = os.open(name, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_CLOEXEC", 0), 0o600)
+    except FileExistsError:
+        return  # another engine was quicker
+    except (FileNotFoundError, NotADirectoryError):
+        raise RecordingError(
+            f"{name} cannot be made: its folder does not exist.", "Make the folder first, or name another."
+        ) from None
+    except PermissionError:
+        raise RecordingError(
+            f"{name} cannot be made: permission denied.", "Name a file in a folder you may write to."
+        ) from None
+    with contextlib.suppress(OSError):
+        os.fchmod(handle, 0o600)
+    os.close(handle)
+
+
+def migrate(connection: sqlite3.Connection, name: str = "the file") -> None:
+    """Apply the migrations a file still lacks, all in one transaction.
+
+    Raises:
+        RecordingError: The file is of a newer version.
+        sqlite3.Error: It could not be done; nothing was changed.
+    """
+    version = _version(connection)
+    check_version(name, version)
+    if version < VERSION:
+        # A first version is written before WAL is on, so the file's own head says what it is from the first commit.
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            version = _version(connection)  # another engine may have been quicker
+            for statements in MIGRATIONS[version:]:
+                for statement in statements:
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {max(version, VERSION)}")
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])

@@ -1,0 +1,155 @@
+"""Follow a recording live: a Board that grows, and what is known of the engines behind it."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fuseboard_storage.board import Board
+from fuseboard_storage.errors import RecordingError
+from fuseboard_storage.instances import SILENT_AFTER
+from fuseboard_storage.keyframe import EVERY
+from fuseboard_storage.recording import SLICE, Recording, wall
+
+
+class Contact(enum.Enum):
+    """What a recording says of its engines."""
+
+    EMPTY = "empty"  # no engine has written yet
+    LIVE = "live"  # at least one is alive
+    SILENT = "silent"  # one should be there, but gives no sign
+    ENDED = "ended"  # all ended in an orderly way, or are known to be dead
+    MISSING = "missing"  # the file is gone
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """The connection to the engines of a recording.
+
+    Times are UTC microseconds. `sign_at` is the newest sign of life (0: none ever). `back_at` is when an engine was
+    first seen again after silence or an end. `replaced_at` is when another file was found at the path. `trouble` says
+    why the file could not be read the last time, and is empty while it can.
+    """
+
+    contact: Contact = Contact.EMPTY
+    sign_at: int = 0
+    back_at: int | None = None
+    replaced_at: int | None = None
+    trouble: str = ""
+
+    def silent_for(self, now: int) -> float:
+        """Return the seconds since the last sign of life."""
+        return max(0, now - self.sign_at) / 1e6 if self.sign_at else 0.0
+
+
+class Tail:
+    """Follows one recording. Made by `Tail.open`; call `advance` as often as the screen should be fresh."""
+
+    def __init__(self, path: Path, now: Callable[[], int]) -> None:
+        self.path = path
+        self.board = Board()
+        """The Board as of the last `advance`; another object after the file was replaced."""
+        self.connection = Connection()
+        """What the last `advance` found out about the engines."""
+        self.recording: Recording | None = None
+        """The open recording, to ask commands of; None while the file is missing."""
+        self._now = now
+        self._stack = contextlib.AsyncExitStack()
+        self._identity: tuple[int, int] | None = None
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, path: str | os.PathLike[str], *, now: Callable[[], int] = wall) -> AsyncIterator[Tail]:
+        """Follow the recording at `path`, from its present state on.
+
+        Args:
+            path: The file; it may be empty still.
+            now: UTC microseconds.
+
+        Raises:
+            RecordingError: As for `Recording.open`.
+        """
+        tail = cls(Path(path).absolute(), now)  # noqa: ASYNC240 - asks the disk nothing
+        try:
+            await tail._open()
+            yield tail
+        finally:
+            await tail._stack.aclose()
+
+    async def advance(self) -> bool:
+        """Take in what was recorded since the last time; it costs next to nothing when nothing was.
+
+        Returns:
+            True when the Board or the connection changed. A file that is gone, replaced by a foreign one, or can't be
+            read now, raises nothing: `connection` says so, and the Board stays as it was.
+        """
+        before = self.connection
+        try:
+            moved = await self._follow()
+            trouble = ""
+        except (RecordingError, sqlite3.Error, OSError) as error:
+            moved = False
+            trouble = str(error)
+        self.connection = self._connection(trouble)
+        return moved or self.connection != before
+
+    async def _follow(self) -> bool:
+        identity = self._found()
+        moved = False
+        if identity != self._identity:
+            await self._stack.aclose()
+            self.recording = None
+            self._identity = None
+            if identity is None:
+                return False
+            await self._open()
+            self.connection = Connection(replaced_at=self._now())
+            moved = True
+        recording = self.recording
+        if recording is None or not await recording.changed():
+            return moved
+        if await recording.last_seq() - self.board.seq > 2 * EVERY:
+            self.board = await recording.board()
+            moved = True
+        while part := await recording.slice(self.board.seq, SLICE):
+            for entry in part:
+                self.board.apply(entry)
+            moved = True
+        for row in await recording.instances():
+            self.board.heartbeat(row.id, row.heartbeat_at)
+        return moved
+
+    async def _open(self) -> None:
+        self._identity = self._found()
+        self.recording = await self._stack.enter_async_context(Recording.open(self.path))
+        self.board = Board()
+
+    def _found(self) -> tuple[int, int] | None:
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _connection(self, trouble: str) -> Connection:
+        now = self._now()
+        was = self.connection
+        rows = self.board.instances.values()
+        sign_at = max((row.heartbeat_at for row in rows), default=0)
+        if self.recording is None:
+            contact = Contact.MISSING
+        elif not rows:
+            contact = Contact.EMPTY
+        elif all(row.ended_at is not None for row in rows):
+            contact = Contact.ENDED
+        elif any(row.ended_at is None and now - row.heartbeat_at < SILENT_AFTER for row in rows):
+            contact = Contact.LIVE
+        else:
+            contact = Contact.SILENT
+        back = contact is Contact.LIVE and was.contact in (Contact.SILENT, Contact.ENDED, Contact.MISSING)
+        return Connection(contact, sign_at, now if back else was.back_at, was.replaced_at, trouble)

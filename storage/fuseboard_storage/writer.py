@@ -1,0 +1,344 @@
+"""The recorder's thread: the only one that touches the file.
+
+Turn by turn it commits what has gathered, looks into the mailbox, notes that its engine is alive, and in between
+keeps the file in order. Whatever the disk does, events wait in the buffer and the next turn tries again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import sqlite3
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, Final
+
+from fuseboard_engine.events import CommandDone, EngineStarted, EventsDropped
+from fuseboard_storage import instances, mailbox, metric_rows, rows, schema
+from fuseboard_storage.buffer import Barrier, EventBuffer, Taken, events_of
+from fuseboard_storage.errors import RecordingError
+from fuseboard_storage.keyframe import KeyframeMaker
+from fuseboard_storage.metrics import Spans, count, merge_spans
+from fuseboard_storage.recordable import Recordable
+from fuseboard_storage.retention import Retention, tidy
+
+log = logging.getLogger("fuseboard.recorder")
+
+BATCH: Final = 5_000  # events in one transaction at most
+PAUSE: Final = 0.002  # seconds between two commits, so that a busy engine is not woken for each event
+POLL: Final = 0.05  # seconds between two looks into the mailbox
+HEARTBEAT: Final = 1.0
+BURIAL: Final = 10.0
+TIDY: Final = 60.0
+RETRY: Final = 0.25
+FAR_BEHIND: Final = 20_000  # events without a keyframe after which one is made even if the writer has no rest
+
+
+class Writer:
+    """Writes what gathers in a buffer to one recording. `run` is its thread; all else may be called from any."""
+
+    def __init__(self, engine: Recordable, path: Path, buffer: EventBuffer, retention: Retention) -> None:
+        self.opened: Future[None] = Future()
+        """Done when the file was opened, or will be tried again; an exception when it never can."""
+        self.written = 0
+        """Events committed since the recording began."""
+        self.instance: int | None = None
+        self._engine = engine
+        self._path = path
+        self._buffer = buffer
+        self._retention = retention
+        self._host = socket.gethostname()
+        self._connection: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None
+        self._keyframes: KeyframeMaker | None = None
+        self._keeps = False
+        self._give_up_at: float | None = None
+        self._failing_since: float | None = None
+        self._next_try = 0.0
+        self._logged_drops = 0
+        self._due = dict.fromkeys(("mail", "beat", "bury", "tidy"), 0.0)
+
+    # ------------------------------------------------------------------ the thread
+
+    def run(self) -> None:
+        """Write until `stop` was called and all is written, or its time is over."""
+        try:
+            self._attempt(self._open)
+        except RecordingError as error:
+            self.opened.set_exception(error)
+            return
+        self.opened.set_result(None)
+        while not self._finished():
+            try:
+                self._turn()
+            except Exception:
+                log.exception("The recorder of %s stumbled; it goes on.", self._path)
+                self._buffer.linger(RETRY)
+        self._end()
+
+    def stop(self, timeout: float) -> None:
+        """Have the thread end once all is written, or `timeout` seconds from now at the latest."""
+        self._give_up_at = time.monotonic() + timeout
+        self._buffer.wake()
+
+    def _finished(self) -> bool:
+        if self._give_up_at is None:
+            return False
+        if not len(self._buffer) and self._failing_since is None:
+            return True
+        return time.monotonic() >= self._give_up_at
+
+    def _turn(self) -> None:
+        now = time.monotonic()
+        if self._failing_since is not None and now < self._next_try:
+            self._buffer.linger(min(RETRY, self._next_try - now))
+            return
+        self._tell_drops()
+        if not self._attempt(self._ready):
+            return
+        if not self._write(now) or not self._attempt(self._read_mail, now):
+            return
+        if self._give_up_at is not None:
+            return
+        if not len(self._buffer):
+            if self._idle_work(now):
+                return
+            self._buffer.wait(max(0.0, self._due["mail"] - time.monotonic()))
+        elif len(self._buffer) < BATCH:
+            self._buffer.linger(PAUSE)
+
+    def _attempt(self, work: Any, *args: Any) -> bool:
+        """Do some work on the file; when the file does not let us, note it and have it tried again later."""
+        try:
+            work(*args)
+        except RecordingError as error:
+            if not self.opened.done():
+                raise
+            self._failed(error)
+            return False
+        except (sqlite3.Error, OSError) as error:
+            self._failed(error)
+            return False
+        if self._failing_since is not None and work is not self._ready:
+            self._recovered()
+        return True
+
+    # ------------------------------------------------------------------ the file
+
+    def _ready(self) -> None:
+        """Make sure that the file is open, and still the one that stands at its path."""
+        if self._connection is not None and _identity(self._path) != self._identity:
+            log.warning("%s was moved or deleted; a new recording begins there.", self._path)
+            self._close()
+        if self._connection is None:
+            self._open()
+
+    def _open(self) -> None:
+        connection = schema.connect(self._path)
+        try:
+            identity = _identity(self._path)
+            if self.instance is None or identity != self._identity:
+                self.instance = self._enter(connection)
+            self._identity = identity
+            self._keyframes = KeyframeMaker(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+
+    def _enter(self, connection: sqlite3.Connection) -> int:
+        engine = self._engine
+        known = engine.describe()
+        now = engine.wall()
+        with _transaction(connection):
+            for dead, event in instances.bury(connection, self._host, now):
+                rows.insert(connection, dead, [event])
+            instance = instances.enter(connection, engine.name, self._host, now)
+            started = EngineStarted(at=now, name=engine.name, host=self._host, pid=os.getpid())
+            rows.insert(connection, instance, [started, *known])
+        return instance
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.close()
+        self._connection = None
+        self._keyframes = None
+
+    def _end(self) -> None:
+        """Note the end, close the file, and answer whoever still waits at a barrier."""
+        left = self._buffer.take(2**31)
+        lost = len(events_of(left.items))
+        if lost:
+            log.error("%s could not be written; its last %d events are lost.", self._path, lost)
+        connection, instance = self._connection, self.instance
+        if connection is not None and instance is not None:
+            with contextlib.suppress(sqlite3.Error), _transaction(connection):
+                instances.end(connection, instance, self._engine.wall(), self._buffer.dropped)
+        self._close()
+        for item in left.items:
+            if isinstance(item, Barrier):
+                todo = "Make room on the disk, or check who locks the file."
+                item.reached.set_exception(RecordingError(f"{self._path} could not be written.", todo))
+
+    def _failed(self, error: Exception) -> None:
+        now = time.monotonic()
+        self._next_try = now + RETRY
+        if self._failing_since is None:
+            self._failing_since = now
+            log.warning(
+                "%s cannot be written: %s. Calls go on; up to %d events wait in memory and it is tried again.",
+                self._path,
+                error,
+                self._buffer.size,
+            )
+        code = getattr(error, "sqlite_errorcode", None)
+        if code not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL):
+            self._close()
+
+    def _recovered(self) -> None:
+        seconds = time.monotonic() - (self._failing_since or 0.0)
+        self._failing_since = None
+        log.warning("%s is written again, after %.1f s.", self._path, seconds)
+
+    def _tell_drops(self) -> None:
+        dropped = self._buffer.dropped
+        if dropped >= max(self._logged_drops + 1, self._logged_drops * 2):
+            log.warning("The buffer for %s is full: %d events were let go so far.", self._path, dropped)
+            self._logged_drops = dropped
+
+    # ------------------------------------------------------------------ the turn's work
+
+    def _write(self, now: float) -> bool:
+        taken = self._buffer.take(BATCH)
+        beat = now >= self._due["beat"]
+        if not taken.items and not taken.dropped and not beat:
+            return True
+        try:
+            done = self._attempt(self._commit, taken, beat, now)
+        except Exception:
+            # No fault of the disk: some event cannot be stored. The others can.
+            log.exception("An event could not be stored in %s.", self._path)
+            self._one_by_one(taken)
+            return True
+        if not done:
+            self._buffer.put_back(taken)
+            return False
+        self._reach(taken)
+        return True
+
+    def _reach(self, taken: Taken) -> None:
+        for item in taken.items:
+            if isinstance(item, Barrier) and item.reached.set_running_or_notify_cancel():
+                item.reached.set_result(None)
+
+    def _commit(self, taken: Taken, beat: bool, now: float) -> None:
+        connection, instance = self._connection, self.instance
+        assert connection is not None and instance is not None
+        events = events_of(taken.items)
+        if taken.dropped:
+            reason = "the recorder's buffer was full"
+            events.insert(0, EventsDropped(at=self._engine.wall(), count=taken.dropped, reason=reason))
+        spans: Spans = {}
+        merge_spans(spans, taken.spans)
+        with _transaction(connection):
+            rows.insert(connection, instance, events)
+            for event in events:
+                count(spans, event)
+                if type(event) is CommandDone:
+                    mailbox.settle(connection, instance, event)
+            metric_rows.add(connection, instance, spans)
+            if beat:
+                self._beat(connection, instance, now)
+        self.written += len(events)
+
+    def _one_by_one(self, taken: Taken) -> None:
+        lost = 0
+        for event in events_of(taken.items):
+            try:
+                if not self._attempt(self._commit, Taken([event], 0, {}), False, 0.0):
+                    self._buffer.put_back(Taken([event], 0, {}))
+            except Exception:
+                lost += 1
+        self._buffer.put_back(Taken([i for i in taken.items if isinstance(i, Barrier)], 0, taken.spans))
+        self._buffer.lose(taken.dropped, lost)
+
+    def _beat(self, connection: sqlite3.Connection, instance: int, now: float) -> None:
+        wall = self._engine.wall()
+        self._due["beat"] = now + HEARTBEAT
+        instances.beat(connection, instance, wall, self._buffer.dropped)
+        rows.insert(connection, instance, mailbox.sweep(connection, wall))
+        self._keeps = instances.first_alive(connection, wall) == instance
+        if self._keeps and now >= self._due["bury"]:
+            self._due["bury"] = now + BURIAL
+            for dead, event in instances.bury(connection, self._host, wall):
+                rows.insert(connection, dead, [event])
+
+    def _read_mail(self, now: float) -> None:
+        connection, instance = self._connection, self.instance
+        if now < self._due["mail"] or connection is None or instance is None:
+            return
+        self._due["mail"] = now + POLL
+        if not mailbox.anything(connection):
+            return
+        with _transaction(connection):
+            commands = mailbox.claim(connection, instance, self._engine.wall())
+        for command in commands:
+            try:
+                self._engine.execute_command(command)
+            except Exception as error:
+                log.exception("The engine failed at command %d (%s).", command.id, command.verb)
+                self._buffer.add(
+                    CommandDone(
+                        at=self._engine.wall(),
+                        command=command.id,
+                        verb=command.verb,
+                        actor=command.actor,
+                        ok=False,
+                        adapter=command.adapter,
+                        detail=f"The engine failed at it: {type(error).__name__}: {error}",
+                        requested_at=command.requested_at,
+                    )
+                )
+
+    def _idle_work(self, now: float) -> bool:
+        """Do a little of what can wait; True when there is more of it."""
+        if not self._keeps or self._keyframes is None:
+            return False
+        more = False
+
+        def work() -> None:
+            nonlocal more
+            assert self._keyframes is not None and self._connection is not None
+            more = self._keyframes.step()
+            if not more and now >= self._due["tidy"]:
+                more = tidy(self._connection, self._retention, self._engine.wall())
+                if not more:
+                    self._due["tidy"] = now + TIDY
+
+        return self._attempt(work) and more
+
+
+@contextlib.contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+        raise
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
