@@ -6,13 +6,16 @@ front of `DEFAULT_TABLE`. The table is the engine's only opinion about errors: b
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from fuseboard_engine.errors import AttemptTimeout, DeadlineExceeded, FuseboardError, Rejected, SoftFailure
+from fuseboard_engine.errors import AttemptTimeout, DeadlineExceeded, FuseboardError, Rejected, SoftFailure, text_of
+
+log = logging.getLogger("fuseboard.attribution")
 
 
 class CallerError(FuseboardError):
@@ -21,14 +24,17 @@ class CallerError(FuseboardError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One row of the table. It applies to an error that is of one of `errors`, carries one of `statuses`, or for which
-    `when` says so; and, where `says` is given, whose text or code contains one of those phrases.
+    """One row of the table. It applies to an error that is of one of `errors`, has a type of one of the names `named`,
+    carries one of `statuses`, or for which `when` says so; and, where `says` is given, whose text or code contains one of those phrases.
 
     Attributes:
         name: stands in each attempt's event.
         reason: why, in a sentence an operator can read.
-        errors: exception types. statuses: HTTP statuses or ranges of them. says: phrases in lower case, looked for
-            only in what a service answered. when: any other test of the error.
+        errors: exception types.
+        named: names of exception types, or of their bases, for libraries that need not be installed.
+        statuses: HTTP statuses or ranges of them.
+        says: phrases in lower case, looked for only in what a service answered.
+        when: any other test of the error; if it raises, that is logged and the row is passed over.
         counts: whether the failure counts against the adapter's breaker.
         retry: whether the same adapter may be asked again.
         failover: whether the next adapter of the chain is asked.
@@ -39,6 +45,7 @@ class Rule:
     name: str
     reason: str
     errors: tuple[type[BaseException], ...] = ()
+    named: tuple[str, ...] = ()
     statuses: tuple[int | range, ...] = ()
     says: tuple[str, ...] = ()
     when: Callable[[BaseException], bool] | None = None
@@ -50,26 +57,43 @@ class Rule:
 
     def matches(self, error: BaseException, status: int | None, code: object) -> bool:
         """Say whether this row applies to an error that carries this HTTP status and code (None: it has none)."""
-        if self.errors or self.statuses or self.when is not None:
-            known = isinstance(error, self.errors) or (
-                status is not None and any(status in w if isinstance(w, range) else status == w for w in self.statuses)
-            )
-            if not known and (self.when is None or not self.when(error)):
-                return False
+        if (self.errors or self.named or self.statuses or self.when) and not self._is_about(error, status):
+            return False
         if not self.says:
             return True
         if status is None and code is None:
             return False  # any other error may contain the words by chance
-        text = f"{error} {code}".lower()
+        text = f"{text_of(error)} {code}".lower()
         return any(phrase in text for phrase in self.says)
+
+    def _is_about(self, error: BaseException, status: int | None) -> bool:
+        if isinstance(error, self.errors):
+            return True
+        if self.named and any(base.__name__ in self.named for base in type(error).__mro__):
+            return True
+        if status is not None and any(status in w if isinstance(w, range) else status == w for w in self.statuses):
+            return True
+        try:
+            return self.when is not None and self.when(error)
+        except Exception:
+            log.exception("the test of attribution row %r raised; the row is passed over", self.name)
+            return False
+
+
+def _read(holder: object, field: str) -> Any:
+    """Return a field of a foreign object; None when it has none, or its property raises."""
+    try:
+        return getattr(holder, field, None)
+    except Exception:
+        return None
 
 
 def status_of(error: BaseException) -> int | None:
     """Return the HTTP status an error carries, whichever client library raised it; None when it has none."""
-    response = getattr(error, "response", None)
+    response = _read(error, "response")
     for holder in (error,) if response is None else (error, response):
         for field in ("status_code", "status"):
-            status = getattr(holder, field, None)
+            status = _read(holder, field)
             if isinstance(status, int) and not isinstance(status, bool):
                 return status
     return None
@@ -80,11 +104,13 @@ def retry_after_of(error: BaseException, now: datetime | None = None) -> float |
 
     None when it carries neither, or nothing that can be read as a wait. A date in the past is no wait: 0.0.
     """
-    value = getattr(error, "retry_after", None)
+    value = _read(error, "retry_after")
     if value is None:
-        headers = getattr(getattr(error, "response", None), "headers", None)
-        if isinstance(headers, Mapping):
-            value = headers.get("retry-after") or headers.get("Retry-After")
+        # On the error itself (aiohttp, urllib) or on the response it carries (httpx, requests, openai).
+        headers = _read(error, "headers") or _read(_read(error, "response"), "headers")
+        get = _read(headers, "get")
+        if get is not None:
+            value = get("retry-after") or get("Retry-After")
     if value is None:
         return None
     try:
@@ -92,7 +118,7 @@ def retry_after_of(error: BaseException, now: datetime | None = None) -> float |
     except (TypeError, ValueError):
         try:
             moment = parsedate_to_datetime(str(value))
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
@@ -118,7 +144,12 @@ DEFAULT_TABLE: tuple[Rule, ...] = (
         retry=False,
         failover=False,
     ),
-    Rule(name="timeout", reason="the adapter gave no answer in time", errors=(AttemptTimeout,)),
+    Rule(
+        name="timeout",
+        reason="the adapter gave no answer in time",
+        errors=(AttemptTimeout, TimeoutError),
+        named=("TimeoutException", "APITimeoutError"),
+    ),
     Rule(name="soft_failure", reason="the adapter answered that it failed", errors=(SoftFailure,)),
     Rule(name="caller", reason=_CALLER, errors=(CallerError,), counts=False, retry=False, failover=False),
     Rule(
@@ -165,7 +196,12 @@ DEFAULT_TABLE: tuple[Rule, ...] = (
         failover=False,
     ),
     Rule(name="server", reason="the service failed", statuses=(408, 425, range(500, 600))),
-    Rule(name="connection", reason="the service could not be reached", errors=(ConnectionError, OSError)),
+    Rule(
+        name="connection",
+        reason="the service could not be reached",
+        errors=(OSError,),
+        named=("TransportError", "ClientConnectionError", "APIConnectionError"),
+    ),
     Rule(name="error", reason="the adapter raised", errors=(Exception,)),
 )
 
@@ -186,7 +222,7 @@ class Table:
 
     def attribute(self, error: BaseException) -> Rule:
         """Return the rule that applies to an error: the first that matches, else the last of all."""
-        status, code = status_of(error), getattr(error, "code", None)
+        status, code = status_of(error), _read(error, "code")
         remembered = self._by_type if status is None and code is None else None
         if remembered is not None:
             rule = remembered.get(type(error))

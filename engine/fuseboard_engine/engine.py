@@ -13,7 +13,7 @@ from typing import Any, TypedDict, TypeVar
 
 from fuseboard_engine.attribution import DEFAULT_TABLE, Rule, soft_failure_of
 from fuseboard_engine.breaker import CircuitBreaker, describe, wall_clock
-from fuseboard_engine.commands import VERBS, Command
+from fuseboard_engine.commands import Command
 from fuseboard_engine.errors import UnknownAdapter
 from fuseboard_engine.events import (
     AdapterAdded,
@@ -25,6 +25,7 @@ from fuseboard_engine.events import (
     PreferenceSet,
     StateChanged,
 )
+from fuseboard_engine.inbox import carry_out
 from fuseboard_engine.invoke import as_async
 from fuseboard_engine.policy import BreakerPolicy, RetryPolicy
 from fuseboard_engine.registry import Adapter, Registry, Statistics
@@ -193,8 +194,8 @@ class Engine:
 
     def get_recent_failures(self, limit: int = 10) -> list[AttemptFailed]:
         """Return the last failed attempts, newest first, at most `limit` of the 200 that are kept."""
-        newest = reversed(self._failures)
-        return [failure for failure, _ in zip(newest, range(limit), strict=False)]
+        newest = list(self._failures)[::-1]
+        return newest[: max(limit, 0)]
 
     # ---------------------------------------------------------------- events
 
@@ -248,7 +249,7 @@ class Engine:
             seen = adapter.breaker.snapshot()
             if seen.state == "closed":
                 continue
-            wait = seen.retry_after
+            wait, policy = seen.retry_after, adapter.breaker.policy
             events.append(
                 StateChanged(
                     at=now,
@@ -262,7 +263,8 @@ class Engine:
                     wait=wait,
                     until=None if wait is None else now + round(wait * 1e6),
                     failures=seen.failures,
-                    threshold=adapter.breaker.policy.failure_threshold,
+                    threshold=policy.failure_threshold,
+                    needed=policy.success_threshold or policy.half_open_calls or 1,
                 )
             )
         return events
@@ -272,7 +274,7 @@ class Engine:
     def execute_command(self, command: Command) -> CommandDone:
         """Do what an operator asked, at once, from whichever thread. Never raises: the outcome says what happened."""
         try:
-            detail = self._carry_out(command)
+            detail = carry_out(self.registry, command)
             ok = True
         except (UnknownAdapter, ValueError) as error:
             detail, ok = str(error), False
@@ -291,21 +293,3 @@ class Engine:
         )
         self.emit(done)
         return done
-
-    def _carry_out(self, command: Command) -> str:
-        verb, actor = command.verb, command.actor
-        if verb not in VERBS:
-            raise ValueError(f"this engine does not know the command {verb!r}; it knows {', '.join(VERBS)}")
-        if verb == "reset_all":
-            shut = [a for a in self.registry if a.breaker.state in ("open", "half_open", "forced_open")]
-            for adapter in shut:
-                adapter.breaker.reset(actor=actor)
-            return f"{', '.join(a.name for a in shut)} reset" if shut else "no breaker was open"
-        breaker = self.breaker(command.adapter)
-        before = breaker.state
-        if verb == "open_for":
-            seconds = command.args.get("seconds")
-            breaker.open_for(None if seconds is None else float(seconds), actor=actor)
-        else:
-            getattr(breaker, verb)(actor=actor)
-        return f"{command.adapter} went from {before} to {breaker.state}"

@@ -8,6 +8,14 @@ if TYPE_CHECKING:
     from fuseboard_engine.route import RouteResult
 
 
+def text_of(error: BaseException) -> str:
+    """Return an error's text; an error that cannot even say that gets a text of ours."""
+    try:
+        return str(error)
+    except Exception:
+        return "(its text could not be read)"
+
+
 class FuseboardError(Exception):
     """Base of every error of the engine's own."""
 

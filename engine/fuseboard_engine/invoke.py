@@ -29,10 +29,16 @@ def as_async(function: Callable[[Any], Any], executor: Callable[[], Executor]) -
     if inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(getattr(inner, "__call__", None)):  # noqa: B004
         return function
 
+    def step(task: Any) -> Any:
+        try:
+            return function(task)
+        except StopIteration as error:  # no future can carry one: it would never end
+            raise RuntimeError("the adapter raised StopIteration") from error
+
     async def in_thread(task: Any) -> Any:
         context = contextvars.copy_context()
         loop = asyncio.get_running_loop()
-        result = await loop.run_in_executor(executor(), context.run, function, task)
+        result = await loop.run_in_executor(executor(), context.run, step, task)
         return await result if inspect.isawaitable(result) else result
 
     return in_thread
@@ -59,8 +65,8 @@ async def within(call: AsyncCall, task: Any, adapter: str, limit: float | None) 
     try:
         async with timer:
             return await awaitable
-    except TimeoutError as error:
-        if timer.expired():
+    except Exception as error:
+        if timer.expired():  # whatever the cancelled call made of it
             raise AttemptTimeout(adapter, limit) from error
         raise  # the adapter's own
 

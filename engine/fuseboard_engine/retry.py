@@ -40,9 +40,9 @@ class RetryBudget:
             back = (now - self._refilled) * self._minimum / BUDGET_SECONDS
             self._tokens = min(self._tokens + back, float(self._minimum))
         self._refilled = now
-        if self._tokens < 1:
+        if self._tokens < 0.999_999:  # ten tenths add up to a little less than one
             return False
-        self._tokens -= 1
+        self._tokens = max(0.0, self._tokens - 1)
         return True
 
     @property
@@ -68,6 +68,7 @@ def next_step(
     others: bool,
     remaining: float | None,
     retry_after: float | None,
+    open_for: float | None,
     budget: RetryBudget,
     now: float,
     random: Callable[[], float],
@@ -82,11 +83,12 @@ def next_step(
         others: whether the chain has adapters left that may be asked.
         remaining: seconds until the task's deadline; None: there is none.
         retry_after: seconds the adapter asked to wait; None: it did not say.
+        open_for: seconds its breaker, which this failure may have opened, stays open; None: it is not open.
         budget: what the adapter may still spend on retries; a decided retry takes from it.
         now: seconds of the engine's clock.
         random: gives a number from [0, 1) that places the delay within its jitter.
     """
-    elsewhere: Literal["failover", "stop"] = "failover" if rule.failover else "stop"
+    elsewhere: Literal["failover", "stop"] = "failover" if rule.failover and others else "stop"
     if not rule.retry or (rule.opens and others):
         return Step(elsewhere, 0.0, rule.reason)
     if isinstance(error, policy.give_up_on) or (policy.retry_on and not isinstance(error, policy.retry_on)):
@@ -100,6 +102,8 @@ def next_step(
         delay = max(delay, retry_after)
     if remaining is not None and delay >= remaining:
         return Step(elsewhere, 0.0, f"the deadline comes before the next attempt in {delay:.3g} s")
+    if open_for is not None and delay < open_for:
+        return Step(elsewhere, 0.0, f"its breaker opened for {open_for:.3g} s")
     if not budget.withdraw(now):
         return Step(elsewhere, 0.0, "the retry budget is spent")
     return Step("retry", delay, f"attempt {number + 1} of {policy.max_attempts}")

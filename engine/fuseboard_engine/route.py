@@ -1,4 +1,4 @@
-"""A task, and what became of it."""
+"""A task, its route while it is under way, and what became of it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from fuseboard_engine.errors import AllAdaptersFailed
-from fuseboard_engine.events import Attempt
+from fuseboard_engine.errors import AllAdaptersFailed, text_of
+from fuseboard_engine.events import Attempt, RouteFinished
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,10 +27,11 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
 def identify(task: Any) -> tuple[str, str]:
     """Return a task's id and type; either may be empty. A task is a `Task`, a mapping, or any payload."""
+    if type(task) is dict or isinstance(task, Mapping):
+        get = task.get
+        return str(get("task_id") or get("id") or ""), str(get("task_type") or get("type") or "")
     if isinstance(task, Task):
         return task.id, task.type
-    if type(task) is dict or isinstance(task, Mapping):
-        return str(task.get("task_id") or task.get("id") or ""), str(task.get("task_type") or task.get("type") or "")
     return "", ""
 
 
@@ -74,8 +75,8 @@ class RouteResult(msgspec.Struct, kw_only=True):
     @property
     def retry_after(self) -> float | None:
         """Seconds until the first adapter that refused may admit a call; None when none said."""
-        waits = [a.retry_after for a in self.attempts if a.retry_after is not None]
-        return min(waits, default=None)
+        last = {a.adapter: a.retry_after for a in self.attempts}
+        return min((wait for wait in last.values() if wait is not None), default=None)
 
     def unwrap(self) -> Any:
         """Return the result.
@@ -86,3 +87,69 @@ class RouteResult(msgspec.Struct, kw_only=True):
         if self.success or self.degraded:
             return self.result
         raise AllAdaptersFailed(self) from self.exception
+
+
+class RouteUnderWay(msgspec.Struct):
+    """A route while it is being taken: what the router notes down, until `result` says it all.
+
+    `until` is the end of the deadline by the engine's clock. `reached` counts the adapters of `order` that were come
+    to. `only` names the attribution row that the next adapter must say it handles.
+    """
+
+    task: Any
+    id: str
+    type: str
+    order: tuple[str, ...]
+    why: str
+    begun: float
+    until: float | None
+    attempts: list[Attempt]
+    reached: int = 0
+    only: str | None = None
+    adapter: str | None = None
+    result: Any = None
+    error: str | None = None
+    exception: BaseException | None = None
+
+    def fail(self, error: Exception) -> None:
+        """Note the last failure."""
+        self.exception = error
+        self.error = text_of(error) or type(error).__name__
+
+    def finished(self, at: int, duration: float) -> tuple[RouteFinished, RouteResult]:
+        """Return the route's event and its result. `at` is UTC microseconds, `duration` seconds."""
+        name, task, attempts = self.adapter, self.task, tuple(self.attempts)
+        left = self.order[self.reached :]
+        success = name is not None
+        error = None
+        if not success:
+            error = self.error or f"no adapter of the chain is registered ({', '.join(self.order) or 'it is empty'})"
+        event = RouteFinished(
+            at=at,
+            task=self.id,
+            task_type=self.type,
+            success=success,
+            attempts=attempts,
+            adapter=name or "",
+            duration=duration,
+            left=left,
+            why=self.why,
+            error=error or "",
+            context=task.context if type(task) is Task else None,
+        )
+        result = RouteResult(
+            task=self.id,
+            task_type=self.type,
+            success=success,
+            adapter=name,
+            result=self.result,
+            attempts=attempts,
+            left=left,
+            why=self.why,
+            duration=duration,
+            error=error,
+            exception=None if success else self.exception,
+        )
+        # The error's traceback leads back to this route: let go of it, so that no cycle waits for the collector.
+        self.exception = None
+        return event, result

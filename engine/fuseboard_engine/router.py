@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import random
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import msgspec
-
 from fuseboard_engine.attribution import DEFAULT_TABLE, Rule, Table, retry_after_of
-from fuseboard_engine.breaker import Permit, wall_clock
-from fuseboard_engine.errors import AttemptTimeout, CircuitOpen, DeadlineExceeded, SoftFailure
-from fuseboard_engine.events import Attempt, AttemptFailed, Event, RouteFinished
+from fuseboard_engine.breaker import Permit, describe, wall_clock
+from fuseboard_engine.errors import AttemptTimeout, CircuitOpen, DeadlineExceeded, SoftFailure, text_of
+from fuseboard_engine.events import Attempt, AttemptFailed, Event
 from fuseboard_engine.invoke import within
 from fuseboard_engine.policy import RetryPolicy
 from fuseboard_engine.registry import Adapter, Registry
 from fuseboard_engine.retry import Step, next_step
-from fuseboard_engine.route import RouteResult, Task, identify
+from fuseboard_engine.route import RouteResult, RouteUnderWay, Task, identify
 
 
 class TaskRouter:
@@ -80,7 +79,6 @@ class TaskRouter:
         Raises:
             asyncio.CancelledError: the caller was cancelled; the call in flight was cancelled and has ended.
         """
-        begun = self._clock()
         task_id, task_type = identify(task)
         if preference_order is not None:
             order, why = tuple(preference_order), "order of this call"
@@ -88,7 +86,8 @@ class TaskRouter:
             order, why = self.registry.order_for(task_type)
         if deadline is None and isinstance(task, Task):
             deadline = task.deadline
-        route = _Route(
+        begun = self._clock()
+        route = RouteUnderWay(
             task,
             task_id or f"{next(self._ids):x}",
             task_type,
@@ -100,33 +99,38 @@ class TaskRouter:
         )
         find = self.registry.find
         try:
-            for index, name in enumerate(order):
+            for name in order:
+                route.reached += 1
                 adapter = find(name)
                 if adapter is None:
                     route.why += f"; {name} is not registered"
-                    continue
-                if await self._ask(adapter, route, index, retry or adapter.retry):
-                    route.left = order[index + 1 :]
+                elif await self._ask(adapter, route, retry or adapter.retry):
                     break
         except BaseException as error:
-            if not isinstance(error, Exception):
-                route.error = "the caller gave up"
-                self._finish(route)
+            route.error = "the caller gave up" if not isinstance(error, Exception) else describe(error)
+            self._finish(route)
             raise
         return self._finish(route)
 
-    async def _ask(self, adapter: Adapter, route: _Route, index: int, policy: RetryPolicy) -> bool:
+    async def _ask(self, adapter: Adapter, route: RouteUnderWay, policy: RetryPolicy) -> bool:
         """Make this adapter's attempts. True when the route ends here, whatever its outcome."""
-        name, clock = adapter.name, self._clock
+        name, clock, until = adapter.name, self._clock, route.until
         if route.only is not None and route.only not in adapter.handles:
             reject(adapter, route, f"it does not handle {route.only}")
             return False
-        number, wait = 0, 0.0
+        number, wait, remaining = 0, 0.0, None
+        limit = policy.attempt_timeout
         while True:
-            remaining = None if route.until is None else route.until - clock()
-            if remaining is not None and remaining <= 0:
-                route.fail(DeadlineExceeded(f"the deadline of task {route.id} passed before {name} was asked"))
-                return True
+            if until is not None:
+                remaining = until - clock()
+                if remaining <= 0:
+                    route.fail(DeadlineExceeded(f"the deadline of task {route.id} passed before {name} was asked"))
+                    if number:
+                        adapter.failures += 1
+                    else:
+                        route.reached -= 1
+                    return True
+                limit = remaining if policy.attempt_timeout is None else min(policy.attempt_timeout, remaining)
             try:
                 permit = adapter.breaker.admit()
             except CircuitOpen as refusal:
@@ -143,9 +147,6 @@ class TaskRouter:
                 adapter.retries += 1
             adapter.calls += 1
             adapter.in_flight += 1
-            limit = policy.attempt_timeout
-            if remaining is not None and (limit is None or remaining < limit):
-                limit = remaining
             began = clock()
             try:
                 result = await within(adapter.call, route.task, name, limit)
@@ -154,7 +155,7 @@ class TaskRouter:
                     raise SoftFailure(soft)
             except Exception as raised:
                 duration = clock() - began
-                error = self._deadline_or(raised, route, limit, policy)
+                error = raised
             except BaseException:
                 permit.release()
                 route.attempts.append(
@@ -173,29 +174,24 @@ class TaskRouter:
                 return True
             finally:
                 adapter.in_flight -= 1
-            step = self._after_failure(adapter, route, index, policy, permit, error, number, wait, duration)
-            if step.then == "retry":
-                wait = step.delay
-                if wait > 0:
-                    await asyncio.sleep(wait)
-                continue
-            adapter.failures += 1
-            return step.then == "stop"
-
-    @staticmethod
-    def _deadline_or(error: Exception, route: _Route, limit: float | None, policy: RetryPolicy) -> Exception:
-        """An attempt cut short by the task's deadline is the caller's doing, not the adapter's."""
-        if isinstance(error, AttemptTimeout) and limit is not None:
-            own = policy.attempt_timeout
-            if route.until is not None and (own is None or limit < own):
-                return DeadlineExceeded(f"the deadline of task {route.id} passed while {error.adapter} was at it")
-        return error
+            if until is not None and limit == remaining and isinstance(error, AttemptTimeout):
+                # Cut short by the task's deadline: the caller's doing, not the adapter's.
+                timeout = error
+                error = DeadlineExceeded(f"the deadline of task {route.id} passed while {name} was at it")
+                error.__cause__ = timeout
+                del timeout
+            step = self._after_failure(adapter, route, policy, permit, error, number, wait, duration)
+            del error  # its traceback leads to this frame: without the cycle it is freed at once
+            if step.then != "retry":
+                return step.then == "stop"
+            wait = step.delay
+            if wait > 0:
+                await asyncio.sleep(wait)
 
     def _after_failure(
         self,
         adapter: Adapter,
-        route: _Route,
-        index: int,
+        route: RouteUnderWay,
         policy: RetryPolicy,
         permit: Permit,
         error: Exception,
@@ -206,32 +202,27 @@ class TaskRouter:
         """Settle a failed attempt, tell of it, and decide what follows."""
         rule = self.table.attribute(error)
         retry_after = retry_after_of(error)
-        kind, message = type(error).__name__, str(error)
-        text = f"{kind}: {message}"
-        if not rule.counts:
-            permit.ignored()
-        elif rule.opens and self._has_others(route.order, adapter.name):
-            permit.failure("rate_limited", duration, retry_after, text)
-        else:
-            permit.failure(rule.name, duration, None, text)
-        if rule.name == "timeout":
-            adapter.timeouts += 1
+        kind, message = type(error).__name__, text_of(error)
         route.exception, route.error = error, message or kind
         if rule.only_handlers:
             route.only = rule.name
-        now = self._clock()
+        self._settle(adapter, route, permit, rule, error, duration, retry_after)
+        breaker, now = adapter.breaker, self._clock()
         step = next_step(
             rule,
             error,
             policy=policy,
             number=number,
-            others=self._has_others(route.order[index + 1 :], adapter.name),
+            others=self._has_others(route.order[route.reached :], adapter.name),
             remaining=None if route.until is None else route.until - now,
             retry_after=retry_after,
+            open_for=breaker.snapshot().retry_after if breaker.state == "open" else None,
             budget=adapter.budget,
             now=now,
             random=self._rng,
         )
+        if step.then != "retry" and rule.counts:
+            adapter.failures += 1
         attempt = Attempt(
             adapter=adapter.name,
             outcome="failure" if rule.counts else "ignored",
@@ -242,7 +233,7 @@ class TaskRouter:
             error_type=kind,
             error=message,
             why=step.why,
-            failures=adapter.breaker.failures,
+            failures=breaker.failures,
             retry_after=retry_after,
         )
         route.attempts.append(attempt)
@@ -254,77 +245,47 @@ class TaskRouter:
                 attempt=attempt,
                 then=step.then,
                 delay=step.delay,
-                threshold=adapter.breaker.policy.failure_threshold,
+                threshold=breaker.policy.failure_threshold,
             )
         )
         return step
+
+    def _settle(
+        self,
+        adapter: Adapter,
+        route: RouteUnderWay,
+        permit: Permit,
+        rule: Rule,
+        error: Exception,
+        duration: float,
+        retry_after: float | None,
+    ) -> None:
+        """Tell the breaker, and count, whom a failed attempt is held against."""
+        if not rule.counts:
+            permit.ignored()
+            return
+        text = describe(error)
+        if rule.opens and self._has_others(route.order, adapter.name):
+            permit.failure("rate_limited", duration, retry_after, text)
+            return
+        if rule.name == "timeout":
+            adapter.timeouts += 1
+        if isinstance(error, AttemptTimeout):
+            duration = math.inf  # it would have taken longer still: slow by any limit
+        permit.failure("error", duration, None, text)
 
     def _has_others(self, order: tuple[str, ...], name: str) -> bool:
         """Say whether an order holds a registered adapter besides the named one."""
         find = self.registry.find
         return any([other != name and find(other) is not None for other in order])  # noqa: C419 - four times as fast
 
-    def _finish(self, route: _Route) -> RouteResult:
-        duration = self._clock() - route.begun
-        success = route.adapter is not None
-        if not success and route.error is None:
-            route.error = f"no adapter of the chain is registered ({', '.join(route.order) or 'it is empty'})"
-        attempts = tuple(route.attempts)
-        self._emit(
-            RouteFinished(
-                at=self._wall(),
-                task=route.id,
-                task_type=route.type,
-                success=success,
-                attempts=attempts,
-                adapter=route.adapter or "",
-                duration=duration,
-                left=route.left,
-                why=route.why,
-                error="" if success else route.error or "",
-                context=route.task.context if isinstance(route.task, Task) else None,
-            )
-        )
-        return RouteResult(
-            task=route.id,
-            task_type=route.type,
-            success=success,
-            adapter=route.adapter,
-            result=route.result,
-            attempts=attempts,
-            left=route.left,
-            why=route.why,
-            duration=duration,
-            error=None if success else route.error,
-            exception=None if success else route.exception,
-        )
+    def _finish(self, route: RouteUnderWay) -> RouteResult:
+        event, result = route.finished(self._wall(), self._clock() - route.begun)
+        self._emit(event)
+        return result
 
 
-class _Route(msgspec.Struct):
-    """A route under way. `only` names the attribution row that the next adapter must say it handles."""
-
-    task: Any
-    id: str
-    type: str
-    order: tuple[str, ...]
-    why: str
-    begun: float
-    until: float | None
-    attempts: list[Attempt]
-    left: tuple[str, ...] = ()
-    only: str | None = None
-    adapter: str | None = None
-    result: Any = None
-    error: str | None = None
-    exception: BaseException | None = None
-
-    def fail(self, error: Exception) -> None:
-        """Remember the last failure."""
-        self.exception = error
-        self.error = str(error) or type(error).__name__
-
-
-def reject(adapter: Adapter, route: _Route, why: str, retry_after: float | None = None) -> None:
+def reject(adapter: Adapter, route: RouteUnderWay, why: str, retry_after: float | None = None) -> None:
     """Note in the route that an adapter was skipped, and why."""
     adapter.rejections += 1
     route.attempts.append(Attempt(adapter=adapter.name, outcome="rejected", why=why, retry_after=retry_after))
