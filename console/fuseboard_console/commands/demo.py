@@ -1,0 +1,116 @@
+"""`fuseboard demo`: an engine in a process of its own plays a scenario, and the console shows it live."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fuseboard_console import exit_codes
+from fuseboard_console.commands.watch import THEMES
+
+if TYPE_CHECKING:
+    from subprocess import Popen
+
+SUMMARY = "see it at work: a minute of failures, live; needs nothing"
+DESCRIPTION = """Plays a scenario: an engine in its own process, with adapters that fail on schedule, recorded to a
+file that the console watches. Press r to reset a breaker, ? for the keys, q to leave.
+Without a terminal it plays the scenario in virtual time and prints the story as plain lines."""
+EXAMPLES = """  fuseboard demo                       the primary goes down and comes back
+  fuseboard demo --record demo.db      keep the recording, to look at afterwards
+  fuseboard demo | less                the story as text"""
+ORDER = 0
+
+_SCENARIO = "primary-outage"
+_PATIENCE = 5.0  # seconds the engine's process has to end by itself
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument("scenario", nargs="?", default=_SCENARIO, metavar="SCENARIO", help="a file or a name")
+    parser.add_argument("--record", metavar="FILE", help="keep the recording here (default: a temporary file)")
+    parser.add_argument("--theme", choices=THEMES, default="dark", help="colours (default: dark)")
+    parser.add_argument("--ascii", action="store_true", help="use ASCII signs only")
+
+
+def run(args: Namespace) -> int:
+    """Play, and return the exit code."""
+    from fuseboard_console.cli import complain
+    from fuseboard_engine.documents import DocumentError
+    from fuseboard_storage.errors import RecordingError
+
+    try:
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            return _live(args)
+        return _plain(args)
+    except (DocumentError, RecordingError) as error:
+        complain(str(error))
+        return exit_codes.BAD_INPUT
+
+
+def _plain(args: Namespace) -> int:
+    from fuseboard_console.cli import print_out
+    from fuseboard_console.commands.scenario import find, play_virtually
+    from fuseboard_console.story import summary
+    from fuseboard_engine.scenario.model import load
+
+    scenario = load(find(args.scenario))
+    verdict, story = play_virtually(scenario)
+    print_out(f"{scenario.title}\n")
+    print_out(f"Played in virtual time: {scenario.duration:g} s in a moment. The times are the scenario's.\n")
+    for line in [*story, "", *summary(verdict, scenario.duration)]:
+        print_out(line)
+    return exit_codes.NOT_DONE if verdict.broken else exit_codes.OK
+
+
+def _live(args: Namespace) -> int:
+    import asyncio
+    import tempfile
+
+    from fuseboard_console.commands.scenario import find
+    from fuseboard_console.live import watch
+
+    scenario = find(args.scenario)
+    with tempfile.TemporaryDirectory(prefix="fuseboard-demo-") as folder:
+        path = Path(args.record or Path(folder) / "demo.db")
+        log = Path(folder) / "engine.log"
+        path.touch(mode=0o600)  # an empty file is a recording that waits for its engine
+        engine = _start(scenario, path, log)
+        try:
+            return asyncio.run(
+                watch(str(path), read_only=False, theme=f"fuseboard-{args.theme}", ascii_only=args.ascii)
+            )
+        finally:
+            _stop(engine, log)
+
+
+def _start(scenario: Path, path: Path, log: Path) -> Popen[bytes]:
+    import subprocess
+
+    command = [sys.executable, "-m", "fuseboard_console", "scenario", "play", str(scenario)]
+    with log.open("wb") as output:
+        # Its standard input is a pipe of ours: should this process die in any way, the engine sees it close and ends.
+        return subprocess.Popen(
+            [*command, "--record", str(path), "--again", "--quiet", "--while-stdin"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=output,
+        )
+
+
+def _stop(engine: Popen[bytes], log: Path) -> None:
+    from subprocess import TimeoutExpired
+
+    from fuseboard_console.cli import complain
+
+    failed = engine.poll() not in (None, 0)
+    if engine.stdin is not None:
+        engine.stdin.close()
+    try:
+        engine.wait(_PATIENCE)
+    except TimeoutExpired:
+        engine.kill()
+        engine.wait()
+    if failed and (text := log.read_text(errors="replace").strip()):
+        complain(f"The demo's engine ended early:\n{text}")

@@ -1,0 +1,200 @@
+"""`fuseboard scenario`: lists, shows, checks and plays scenarios."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fuseboard_console import exit_codes
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from fuseboard_console.story import Story
+    from fuseboard_engine.events import Event
+    from fuseboard_engine.scenario.model import Scenario
+    from fuseboard_engine.scenario.player import Verdict
+
+SUMMARY = "play failure scenarios, or check them as tests"
+DESCRIPTION = """A scenario is a YAML file: adapters, traffic, a timeline of faults, and what should come of it.
+It is named by its file, or by its name if it comes with Fuseboard."""
+EXAMPLES = """  fuseboard scenario list                                 those that come with Fuseboard
+  fuseboard scenario show primary-outage > mine.yaml      start one of your own
+  fuseboard scenario check mine.yaml                      play it in virtual time and judge it: milliseconds
+  fuseboard scenario play mine.yaml --record mine.db      play it in real time; watch it from a second terminal"""
+ORDER = 60
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Say what the command takes."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    def action(name: str, summary: str) -> ArgumentParser:
+        return actions.add_parser(name, help=summary, description=summary, formatter_class=RawDescriptionHelpFormatter)
+
+    action("list", "list the scenarios that come with Fuseboard")
+    show = action("show", "print a scenario's file")
+    check = action("check", "play scenarios in virtual time and compare with what they expect")
+    check.add_argument("scenario", nargs="+", metavar="SCENARIO", help="a file, or a name from the list")
+    play = action("play", "play a scenario in real time and tell what happens")
+    for one in (show, play):
+        one.add_argument("scenario", metavar="SCENARIO", help="a file, or a name from the list")
+    play.add_argument("--record", metavar="FILE", help="record it, so that a console can watch")
+    play.add_argument("--again", action="store_true", help="start over at the end, until stopped")
+    play.add_argument("--quiet", action="store_true", help="tell nothing")
+    play.add_argument("--while-stdin", action="store_true", help="stop when standard input is closed")
+
+
+def run(args: Namespace) -> int:
+    """Do it, and return the exit code."""
+    from fuseboard_console.cli import complain, print_out
+    from fuseboard_engine.documents import DocumentError
+    from fuseboard_storage.errors import RecordingError
+
+    try:
+        if args.action == "list":
+            print_out(_list())
+            return exit_codes.OK
+        if args.action == "show":
+            print_out(find(args.scenario).read_text(encoding="utf-8"), end="")
+            return exit_codes.OK
+        if args.action == "check":
+            return _check(args.scenario)
+        return _play(args)
+    except (DocumentError, RecordingError) as error:
+        complain(str(error))
+        return exit_codes.BAD_INPUT
+
+
+def find(name: str) -> Path:
+    """Return the file of a scenario named by its path or its name. Raises DocumentError."""
+    from fuseboard_console.suggest import did_you_mean
+    from fuseboard_engine.documents import DocumentError
+    from fuseboard_scenarios import shipped
+
+    known = shipped()
+    if name in known:
+        return known[name]
+    if not Path(name).exists():
+        raise DocumentError(f"There is no scenario {name!r}, and no such file.{did_you_mean(name, list(known))}")
+    return Path(name)
+
+
+def _list() -> str:
+    from fuseboard_engine.scenario.model import load
+    from fuseboard_scenarios import shipped
+
+    scenarios = [load(path) for path in shipped().values()]
+    width = max(len(scenario.scenario) for scenario in scenarios)
+    return "\n".join(f"{s.scenario:<{width}}  {s.duration:>4g} s  {s.title}" for s in scenarios)
+
+
+def _check(names: list[str]) -> int:
+    from fuseboard_console.cli import complain, print_out
+    from fuseboard_engine.scenario.model import load
+
+    scenarios = [load(find(name)) for name in names]
+    passed = True
+    for scenario in scenarios:
+        verdict, _ = play_virtually(scenario)
+        passed = passed and not verdict.broken
+        word = "failed" if verdict.broken else "passed"
+        print_out(f"{scenario.scenario}: {word}, {verdict.tasks} tasks, {verdict.success_rate:.1%} answered")
+        for line in verdict.broken:
+            complain(f"  {line}")
+    return exit_codes.OK if passed else exit_codes.NOT_DONE
+
+
+def play_virtually(scenario: Scenario) -> tuple[Verdict, list[str]]:
+    """Play a scenario in virtual time; return the verdict and the story, a line for each thing that happened."""
+    import asyncio
+
+    from fuseboard_console.story import Story
+    from fuseboard_engine.scenario.player import Player
+    from fuseboard_engine.virtual_time import VirtualTimeLoop
+
+    loop = VirtualTimeLoop()
+    events: list[Event] = []
+
+    async def main() -> Verdict:
+        return await Player(scenario, wall=loop.wall, on_event=events.append).play()
+
+    story = Story(loop.wall())
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        verdict = runner.run(main())
+    return verdict, [line for event in events if (line := story.tell(event))]
+
+
+def _play(args: Namespace) -> int:
+    import asyncio
+
+    from fuseboard_console.cli import print_out
+    from fuseboard_console.story import summary
+    from fuseboard_engine.scenario.model import load
+
+    scenario = load(find(args.scenario))
+    verdict = asyncio.run(_play_now(scenario, args))
+    if verdict is None:
+        return exit_codes.OK
+    if not args.quiet:
+        for line in ["", *summary(verdict, scenario.duration)]:
+            print_out(line)
+    return exit_codes.NOT_DONE if verdict.broken else exit_codes.OK
+
+
+async def _play_now(scenario: Scenario, args: Namespace) -> Verdict | None:
+    """Play in real time; None when told to stop before the end."""
+    import asyncio
+
+    from fuseboard_console.story import Story
+    from fuseboard_engine.breaker import wall_clock
+    from fuseboard_engine.scenario.player import Player
+    from fuseboard_storage import record
+
+    story = Story(wall_clock())
+    told: asyncio.Queue[Event] = asyncio.Queue()
+    player = Player(scenario, on_event=None if args.quiet else told.put_nowait)
+    recording = record(player.engine, args.record) if args.record else None
+    playing = asyncio.create_task(player.play(recording, again=args.again))
+    telling = asyncio.create_task(_tell(story, told))
+    _stop_when_told(playing, while_stdin=args.while_stdin)
+    try:
+        await asyncio.wait({playing, telling}, return_when=asyncio.FIRST_COMPLETED)
+        if telling.done():
+            telling.result()  # nobody reads any more
+        return None if playing.cancelled() else playing.result()
+    finally:
+        playing.cancel()
+        telling.cancel()
+        await asyncio.wait({playing, telling})
+
+
+async def _tell(story: Story, events: asyncio.Queue[Event]) -> None:
+    """Print the story as it happens."""
+    from fuseboard_console.cli import print_out
+
+    while True:
+        if line := story.tell(await events.get()):
+            print_out(line)
+            sys.stdout.flush()
+
+
+def _stop_when_told(playing: asyncio.Task[Verdict], *, while_stdin: bool) -> None:
+    """Have SIGTERM, or the end of standard input, stop the playing in an orderly way."""
+    import asyncio
+    import os
+    import signal
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, playing.cancel)
+    if while_stdin:
+        source = sys.stdin.fileno()
+
+        def readable() -> None:
+            if not os.read(source, 4096):
+                loop.remove_reader(source)
+                playing.cancel()
+
+        loop.add_reader(source, readable)

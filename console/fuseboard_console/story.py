@@ -1,0 +1,89 @@
+"""What happened, told in plain lines: for a pipe, a log, a screen reader."""
+
+from __future__ import annotations
+
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.views.times import ordinal, percent, plural, span
+from fuseboard_engine.events import CommandDone, Event, EventsDropped, RouteFinished, ScenarioStep, StateChanged
+from fuseboard_engine.scenario.player import Verdict
+
+_NAME = 60  # characters of a foreign name in a sentence
+
+
+class Story:
+    """Turns events into lines. Of routes that look alike it tells the first after each change, and every failed task.
+
+    Args:
+        begin: UTC microseconds that count as the beginning.
+    """
+
+    def __init__(self, begin: int) -> None:
+        self._begin = begin
+        self._told: set[tuple[str, ...]] = set()
+
+    def tell(self, event: Event) -> str | None:
+        """Return the line for an event, or None if it adds nothing."""
+        text = self._sentence(event)
+        return None if text is None else f"{(event.at - self._begin) / 1e6:6.1f} s  {text}"
+
+    def _sentence(self, event: Event) -> str | None:
+        if isinstance(event, ScenarioStep):
+            return f"── {safe_text(event.text, 200)}"
+        if isinstance(event, StateChanged):
+            self._told.clear()
+            return _change(event)
+        if isinstance(event, RouteFinished):
+            return self._route(event)
+        if isinstance(event, CommandDone):
+            done = "done" if event.ok else "refused"
+            return f"{safe_text(event.actor, _NAME)}: {event.verb} {done}: {safe_text(event.detail, 200)}"
+        if isinstance(event, EventsDropped):
+            return f"{plural(event.count, 'event')} could not be recorded: {safe_text(event.reason, 200)}"
+        return None
+
+    def _route(self, event: RouteFinished) -> str | None:
+        way: list[str] = []
+        for attempt in event.attempts:
+            mark = {"success": "ok", "failure": "failed", "rejected": "skipped"}.get(attempt.outcome, attempt.outcome)
+            step = f"{safe_text(attempt.adapter, _NAME)} {mark}"
+            if not way or way[-1] != step:
+                way.append(step)
+        if len(way) < 2 and event.success:
+            return None
+        if event.success and tuple(way) in self._told:
+            return None
+        self._told.add(tuple(way))
+        end = "" if event.success else f": nobody answered ({safe_text(event.error, 120)})"
+        kind = safe_text(event.task_type, 40) or "task"
+        return f"{kind} #{safe_text(event.task[-6:])}: {' → '.join(way)}{end}"
+
+
+def _change(event: StateChanged) -> str:
+    name = safe_text(event.adapter, _NAME)
+    by = f" by {safe_text(event.actor, _NAME)}" if event.actor else ""
+    if event.after == "open":
+        wait = "" if event.wait is None else f"; next probe in {span(event.wait)}"
+        nth = f", {ordinal(event.openings)} time in a row" if event.openings > 1 else ""
+        return f"{name} opens{by}: {safe_text(event.detail, 200)}{wait}{nth}"
+    if event.after == "half_open":
+        return f"{name} is half-open{by}: {safe_text(event.detail, 200)}"
+    if event.after == "closed":
+        return f"{name} is closed{by}: {safe_text(event.detail, 200)}"
+    return f"{name} is {event.after.replace('_', ' ')}{by}"
+
+
+def summary(verdict: Verdict, seconds: float) -> list[str]:
+    """Return what came of a scenario of `seconds`, in a few lines."""
+    answered = ", ".join(f"{safe_text(name, _NAME)} {count}" for name, count in verdict.answered.items())
+    opened = ", ".join(
+        f"{safe_text(name, _NAME)} {states.count('open')}"
+        for name, states in verdict.states.items()
+        if "open" in states
+    )
+    lines = [
+        f"{plural(verdict.tasks, 'task')} in {span(seconds)}: {verdict.succeeded} answered "
+        f"({percent(verdict.success_rate)} %), {verdict.failed_over} of them by another adapter than the first asked",
+        f"answered by: {answered or 'nobody'}",
+        f"times opened: {opened or 'no breaker opened'}",
+    ]
+    return lines + [f"not as expected: {line}" for line in verdict.broken]

@@ -1,0 +1,140 @@
+"""The whole path, with nothing simulated: an application, three HTTP servers, a recording, the command line.
+
+A server is killed, the breaker opens, others take the payments; the operator resets, the server comes back.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(true: Callable[[], Any], what: str, seconds: float = 20) -> Any:
+    """Wait for a condition; fail with what was waited for."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if value := true():
+            return value
+        time.sleep(0.02)
+    return pytest.fail(f"waited {seconds} s for: {what}")
+
+
+def fuseboard(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "fuseboard_console", *words], capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+class World:
+    """Three servers and an application, each a process of its own."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.recording = folder / "checkout.db"
+        self.ports = [free_port() for _ in range(3)]
+        self.stack = stack
+        self.servers = [self.serve(index) for index in range(3)]
+        urls = [f"http://127.0.0.1:{port}" for port in self.ports]
+        self.app = self.start(EXAMPLES / "checkout.py", self.recording, *urls)
+        assert self.app.stdout is not None
+        assert "recording to" in self.app.stdout.readline()
+
+    def start(self, *words: object) -> subprocess.Popen[str]:
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        process = subprocess.Popen(
+            [sys.executable, *map(str, words)], stdout=subprocess.PIPE, text=True, env=environment
+        )
+        self.stack.callback(self.end, process)
+        return process
+
+    @staticmethod
+    def end(process: subprocess.Popen[str]) -> None:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+    def serve(self, index: int) -> subprocess.Popen[str]:
+        process = self.start(EXAMPLES / "payment_server.py", self.ports[index], ("acme", "beta", "cash")[index])
+        assert process.stdout is not None
+        assert "listens" in process.stdout.readline()
+        return process
+
+    def status(self) -> dict[str, Any]:
+        result = fuseboard("status", str(self.recording), "--json")
+        assert result.returncode == 0, result.stderr
+        return {adapter["adapter"]: adapter for adapter in json.loads(result.stdout)["adapters"]}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with ExitStack() as stack:
+        yield World(tmp_path, stack)
+
+
+def test_a_server_dies_others_take_over_the_operator_resets_and_it_comes_back(world: World) -> None:
+    until(lambda: world.status()["acme-pay"]["successes"] > 0, "payments at the first service")
+
+    world.servers[0].kill()
+    until(lambda: world.status()["acme-pay"]["state"] == "open", "the breaker to open")
+    before = world.status()["beta-pay"]["successes"]
+    until(lambda: world.status()["beta-pay"]["successes"] > before, "the second service to take over")
+    assert world.status()["acme-pay"]["last_error"]
+
+    world.serve(0)
+    reset = fuseboard("reset", str(world.recording), "acme-pay")
+    assert reset.returncode == 0, reset.stderr
+    assert "acme-pay" in reset.stdout
+    paid = world.status()["acme-pay"]["successes"]
+    until(lambda: world.status()["acme-pay"]["successes"] > paid, "payments at the first service again")
+    assert world.status()["acme-pay"]["state"] == "closed"
+
+    world.app.send_signal(signal.SIGTERM)
+    assert world.app.wait(timeout=20) == 0
+
+
+def test_a_server_that_comes_back_is_found_by_a_probe_with_no_one_doing_anything(world: World) -> None:
+    until(lambda: world.status()["acme-pay"]["successes"] > 0, "payments at the first service")
+    world.servers[0].kill()
+    until(lambda: world.status()["acme-pay"]["state"] == "open", "the breaker to open")
+    world.serve(0)
+    until(lambda: world.status()["acme-pay"]["state"] == "closed", "a probe to close it")
+
+
+def test_an_application_that_is_killed_leaves_a_recording_that_says_so(world: World) -> None:
+    until(lambda: world.status()["acme-pay"]["successes"] > 0, "payments")
+    world.app.kill()
+    world.app.wait()
+    result = fuseboard("reset", str(world.recording), "acme-pay")
+    assert result.returncode == 1
+    assert "Nobody took this command" in result.stdout + result.stderr
+
+
+def test_with_every_server_down_the_application_goes_on_and_says_what_was_not_paid(world: World) -> None:
+    until(lambda: world.status()["acme-pay"]["successes"] > 0, "payments")
+    for server in world.servers:
+        server.kill()
+    assert world.app.stdout is not None
+    assert "was not paid" in world.app.stdout.readline()
+    world.app.send_signal(signal.SIGTERM)
+    assert world.app.wait(timeout=20) == 0
