@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import ClassVar
 
 from textual.app import App, ComposeResult, SystemCommand
@@ -17,10 +18,11 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from fuseboard_console.actions import actions_for
+from fuseboard_console.actor import actor
 from fuseboard_console.feed import Feed, Mailbox
 from fuseboard_console.glyphs import UNICODE, Glyphs
 from fuseboard_console.keys import bindings_of
-from fuseboard_console.pending import Asked, nobody_took_it, outcome_text
+from fuseboard_console.outcomes import nobody_took_it, outcome_text
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.themes import THEMES, palette_of
 from fuseboard_console.views.adapters import Order, order_of
@@ -38,9 +40,12 @@ from fuseboard_console.widgets.footer import FooterBar
 from fuseboard_console.widgets.line_bar import LineBar
 from fuseboard_console.widgets.line_list import LineList
 from fuseboard_console.widgets.picture import Picture
+from fuseboard_storage.errors import RecordingError
 
 POLL = 0.1
 """Seconds between two looks at the recording."""
+ANSWER_WITHIN = 5.0
+"""Seconds an engine has to take a command."""
 COUNT = 0.1
 """Seconds between two frames while a countdown is in sight."""
 
@@ -100,8 +105,7 @@ class ConsoleApp(App[None]):
         self._connection = Connection("empty")
         self._paused_at: int | None = None
         self._behind = 0
-        self._asked: list[Asked] = []
-        self._trouble = ""
+        self._asked: list[int] = []
         self._plan: Plan | None = None
         self._tick: Timer | None = None
 
@@ -153,26 +157,23 @@ class ConsoleApp(App[None]):
 
     async def _follow(self) -> None:
         while True:
-            try:
-                await self._look()
-                self._trouble = ""
-            except (sqlite3.Error, OSError, ValueError) as error:
-                self._trouble = safe_text(f"{self._file} can't be read: {error}", 300)
-                self.show()
+            if self._paused_at is None:
+                if await self._feed.advance():
+                    self._shown = (-1, -1)
+                if self._shown == (-1, -1):
+                    self.show()
+            else:
+                await self._count_behind()
+            if self._asked:
+                await self._look_for_outcomes()
             await asyncio.sleep(self._poll)
 
-    async def _look(self) -> None:
-        if self._paused_at is None:
-            changed = await self._feed.advance()
-            if changed or self._shown == (-1, -1):
-                self.show()
-        else:
+    async def _count_behind(self) -> None:
+        with suppress(sqlite3.Error, OSError, RecordingError):
             behind = await self._feed.behind()
             if behind != self._behind:
                 self._behind = behind
                 self._show_header()
-        if self._asked:
-            await self._look_for_outcomes()
 
     def now(self) -> int:
         """Return the time that is shown, UTC microseconds; it stands while the view is paused."""
@@ -192,7 +193,8 @@ class ConsoleApp(App[None]):
                 self._order = order
             self._totals = totals_of(board, now)
             self._take_connection(connection_of(board, now))
-            notice: Line = (Span(f" {self._trouble}", "banner-bad"),) if self._trouble else ()
+            trouble = self._feed.trouble
+            notice: Line = (Span(f" {trouble}", "banner-bad"),) if trouble else ()
             notice = notice or banner(self._connection, self._file)
             self._banner.set_class(bool(notice), "shown")
             self._banner.show(notice)
@@ -307,24 +309,31 @@ class ConsoleApp(App[None]):
     async def _ask(self, verb: str, adapter: str, instance: int) -> None:
         assert self._mailbox is not None
         try:
-            asked = await self._mailbox.ask(verb, adapter, instance=instance)
-        except (sqlite3.Error, OSError, ValueError) as error:
+            asked = await self._mailbox.ask(verb, adapter, instance=instance, actor=actor(), expires_in=ANSWER_WITHIN)
+        except (sqlite3.Error, OSError, RecordingError) as error:
             self.tell(safe_text(f"The command could not be written: {error}", 300), "error")
             return
-        self._asked.append(Asked(asked, verb, adapter, 0))
+        self._asked.append(asked)
 
     async def _look_for_outcomes(self) -> None:
         assert self._mailbox is not None
-        for asked in tuple(self._asked):
-            outcome = await self._mailbox.outcome(asked.command)
-            if outcome.status == "waiting":
+        for command in tuple(self._asked):
+            try:
+                status = await self._mailbox.command(command)
+            except (sqlite3.Error, OSError, RecordingError):
+                continue  # the file can't be read just now, which the banner says
+            except KeyError:  # another file stands at the path now
+                self._asked.remove(command)
+                self.tell("The recording was replaced; what came of the command is not known.", "warning")
                 continue
-            self._asked.remove(asked)
-            if outcome.status == "expired":
+            if not status.over:
+                continue
+            self._asked.remove(command)
+            if status.status == "expired":
                 self.tell(nobody_took_it(connection_of(self._feed.board, self._clock()), self._file), "error")
             else:
-                done = outcome.status == "done"
-                said = outcome_text(asked.verb, asked.adapter, done, outcome.detail)
+                done = status.status == "done"
+                said = outcome_text(status.verb, status.adapter, done, status.detail)
                 self.tell(said, "information" if done else "warning")
 
     # ---------------------------------------------------------------- view

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from fuseboard_storage.board import Board
+from fuseboard_storage.mailbox import CommandStatus
 
 
 class Feed(Protocol):
@@ -13,6 +14,11 @@ class Feed(Protocol):
     @property
     def board(self) -> Board:
         """The Board as of the last `advance`."""
+        ...
+
+    @property
+    def trouble(self) -> str:
+        """Why the feed can't be followed just now, as a sentence of safe text; empty when it can."""
         ...
 
     async def advance(self) -> bool:
@@ -25,26 +31,14 @@ class Feed(Protocol):
 
 
 class Mailbox(Protocol):
-    """Where operators' commands go."""
+    """Where operators' commands go, and where their outcome is read; a recording is one."""
 
-    async def ask(self, verb: str, adapter: str, *, instance: int | None) -> int:
-        """Ask an engine to do something; return the command's number."""
+    async def ask(
+        self, verb: str, adapter: str = "", *, instance: int | None, actor: str, expires_in: float = ...
+    ) -> int:
+        """Ask an engine to do something within `expires_in` seconds; return the command's number."""
         ...
 
-    async def outcome(self, command: int) -> Outcome:
+    async def command(self, id: int) -> CommandStatus:
         """Return what has become of a command."""
-        ...
-
-
-class Outcome(Protocol):
-    """What has become of a command."""
-
-    @property
-    def status(self) -> str:
-        """`waiting`, `done`, `refused` or `expired`."""
-        ...
-
-    @property
-    def detail(self) -> str:
-        """What happened, in the engine's words."""
         ...

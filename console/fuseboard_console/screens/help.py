@@ -51,5 +51,5 @@ class HelpScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         """Let the keys scroll it."""
-        self._text.styles.height = min(self._text.count() + 4, max(3, self.size.height - 2))
+        self._text.styles.height = min(self._text.count() + 2, max(3, self.size.height))
         self._text.focus()

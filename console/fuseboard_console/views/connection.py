@@ -8,9 +8,10 @@ from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.line import Line, Span
 from fuseboard_console.views.times import SECOND, clock, plural, whole
 from fuseboard_storage.board import Board, InstanceRow
+from fuseboard_storage.instances import SILENT_AFTER
 
-SILENT_AFTER = 3.0
-"""Seconds without a heartbeat after which an engine counts as silent."""
+LOST = "lost"
+"""The reason of an ended engine that was found dead: it did not end in good order."""
 
 Presence = Literal["live", "silent", "ended"]
 """How one engine stands."""
@@ -39,8 +40,8 @@ def age_of(instance: InstanceRow, now: int) -> float:
 def presence(instance: InstanceRow, now: int) -> Presence:
     """Return how one engine stands at `now` (UTC microseconds)."""
     if instance.ended_at is not None:
-        return "ended"
-    return "live" if age_of(instance, now) <= SILENT_AFTER else "silent"
+        return "silent" if instance.reason == LOST else "ended"
+    return "live" if age_of(instance, now) * SECOND <= SILENT_AFTER else "silent"
 
 
 def connection_of(board: Board, now: int) -> Connection:
@@ -73,7 +74,7 @@ def banner(connection: Connection, file: str) -> Line:
     if connection.state == "silent":
         return (
             Span(f" No engine has written to {file} for {whole(connection.age)}.", "banner-bad"),
-            Span(f" These are the last known states, of {clock(connection.since)}.", "banner"),
+            Span(" Its last known states are below.", "banner"),
         )
     if connection.state == "ended":
         return (

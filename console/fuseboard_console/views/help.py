@@ -12,7 +12,7 @@ from fuseboard_console.views.line import Line, Span
 
 _MEANS: dict[Condition, str] = {
     "closed": "calls go through",
-    "counting": "calls go through; 2 of the 5 failures that open it have come",
+    "counting": "calls go through; 2 of the 5 failures that open it",
     "open": "calls are refused until the countdown ends",
     "ready": "the wait is over; the next call is a probe",
     "probing": "probes decide whether it closes again",
@@ -22,7 +22,7 @@ _MEANS: dict[Condition, str] = {
     "silent": "its engine has stopped writing without a word",
     "ended": "its engine has ended in good order",
 }
-_KEYS = 14
+_KEYS = 13
 
 
 def help_lines(actions: Sequence[Action], glyphs: Glyphs) -> list[Line]:

@@ -1,0 +1,126 @@
+"""`fuseboard`: finds the command that was named, imports that one only, and runs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import NoReturn, Protocol, cast
+
+from fuseboard_console import exit_codes
+
+_WELCOME = """Fuseboard shows the circuit breakers of an application, live, and lets you put them back.
+
+An application that embeds the engine records to a file. Every command takes that file:
+
+{commands}
+
+try it:
+  fuseboard demo                          see it at work; needs nothing
+  fuseboard watch checkout.db             the console: what is down, since when, when it comes back
+  fuseboard status checkout.db            the same as a table, for a script or a log
+  fuseboard reset checkout.db prefect     close the breaker of prefect
+
+`fuseboard COMMAND --help` explains one command, with examples.
+"""
+
+
+class Command(Protocol):
+    """What a module in `commands/` gives. Its name is the command's; adding one is adding a file."""
+
+    SUMMARY: str
+    """One line: what it does."""
+    DESCRIPTION: str
+    """What it does, for someone who has never seen it."""
+    EXAMPLES: str
+    """Command lines, each with what it is for."""
+    ORDER: int
+    """Its place in the list of commands."""
+    add_arguments: Callable[[ArgumentParser], None]
+    """Says what the command takes."""
+    run: Callable[[Namespace], int]
+    """Does it and returns the exit code."""
+
+
+def command_names() -> list[str]:
+    """Return the names of all commands."""
+    folder = Path(__file__).parent / "commands"
+    return sorted(file.stem.replace("_", "-") for file in folder.glob("*.py") if not file.stem.startswith("_"))
+
+
+def load(name: str) -> Command:
+    """Import a command by its name."""
+    return cast(Command, import_module(f"fuseboard_console.commands.{name.replace('-', '_')}"))
+
+
+def parser_of(name: str, command: Command) -> ArgumentParser:
+    """Return the parser of one command, its help with examples and exit codes."""
+    parser = ArgumentParser(
+        prog=f"fuseboard {name}",
+        description=command.DESCRIPTION,
+        epilog=f"examples:\n{command.EXAMPLES}\n\n{exit_codes.TABLE}",
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    command.add_arguments(parser)
+    return parser
+
+
+def welcome() -> str:
+    """Return the help for someone who has never seen it."""
+    commands = sorted(((load(name), name) for name in command_names()), key=lambda pair: pair[0].ORDER)
+    width = max(len(name) for _, name in commands)
+    return _WELCOME.format(commands="\n".join(f"  {name:<{width}}  {command.SUMMARY}" for command, name in commands))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line (without the program's name) and return its exit code."""
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print_out(welcome(), end="")
+        return exit_codes.OK
+    if arguments[0] == "--version":
+        from importlib.metadata import version
+
+        print_out(f"fuseboard {version('fuseboard')}")
+        return exit_codes.OK
+    name = arguments[0]
+    if name not in command_names():
+        from fuseboard_console.suggest import did_you_mean
+
+        complain(f"There is no command {name!r}.{did_you_mean(name, command_names())}")
+        complain("`fuseboard` alone lists them all.")
+        return exit_codes.BAD_INPUT
+    command = load(name)
+    return command.run(parser_of(name, command).parse_args(arguments[1:]))
+
+
+def print_out(text: str, end: str = "\n") -> None:
+    """Write to standard output; what the terminal's encoding lacks is escaped, never an error."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + end)
+
+
+def complain(text: str) -> None:
+    """Write a sentence to standard error."""
+    encoding = sys.stderr.encoding or "utf-8"
+    sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+
+
+def main() -> NoReturn:
+    """Run the command line of this process and end it."""
+    try:
+        code = run(sys.argv[1:])
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = exit_codes.INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes once more at exit: let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = exit_codes.BROKEN_PIPE
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""`fuseboard reset`: asks the engine to close a breaker, and says what came of it."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fuseboard_console import exit_codes
+
+if TYPE_CHECKING:
+    from fuseboard_storage.board import AdapterRow, Board
+    from fuseboard_storage.mailbox import CommandStatus
+    from fuseboard_storage.recording import Recording
+
+SUMMARY = "close the breaker of an adapter, or all that are open"
+DESCRIPTION = """Ask the engine that writes to FILE to close the breaker of ADAPTER: its next call goes through.
+Waits until the engine has done it and says so. When no engine takes the command in time, nothing happens later."""
+EXAMPLES = """  fuseboard reset checkout.db prefect          close the breaker of prefect
+  fuseboard reset checkout.db --all            close every breaker that refuses calls
+  fuseboard reset checkout.db agno --wait 30   give the engine half a minute to take it"""
+ORDER = 30
+
+_LOOK_EVERY = 0.02
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument("file", metavar="FILE", help="the recording, such as checkout.db")
+    parser.add_argument("adapter", metavar="ADAPTER", nargs="?", help="the adapter, by its name")
+    parser.add_argument("--all", action="store_true", help="every breaker that refuses calls, of every engine")
+    parser.add_argument(
+        "--wait",
+        type=_seconds,
+        default=5.0,
+        metavar="SECONDS",
+        help="how long an engine has to take the command (default: 5)",
+    )
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 3600:
+        raise ArgumentTypeError(f"{text!r} is no number of seconds between 0 and 3600")
+    return value
+
+
+def run(args: Namespace) -> int:
+    """Reset, and return the exit code."""
+    import asyncio
+
+    from fuseboard_console.cli import complain
+    from fuseboard_storage.errors import RecordingError
+
+    if bool(args.adapter) == args.all:
+        complain("Name one adapter, or say --all. `fuseboard reset --help` shows examples.")
+        return exit_codes.BAD_INPUT
+    try:
+        return asyncio.run(_reset(args.file, args.adapter, args.wait))
+    except RecordingError as error:
+        complain(str(error))
+        return exit_codes.BAD_INPUT
+
+
+async def _reset(file: str, adapter: str | None, wait: float) -> int:
+    from fuseboard_console.actor import actor
+    from fuseboard_console.cli import complain, print_out
+    from fuseboard_console.outcomes import outcome_text
+    from fuseboard_console.safe_text import safe_text
+    from fuseboard_storage.recording import Recording
+
+    async with Recording.open(file) as recording:
+        board = await recording.board()
+        if adapter is None:
+            refusing = [row for row in board.rows() if row.state in ("open", "half_open", "forced_open")]
+            if not refusing:
+                print_out("No breaker is open: there is nothing to reset.")
+                return exit_codes.OK
+            verb, targets = "reset_all", _still_there(board, refusing)
+        else:
+            found = board.find(adapter)
+            if not found:
+                complain(_unknown(board, safe_text(Path(file).name, 200), adapter))
+                return exit_codes.BAD_INPUT
+            verb, targets = "reset", _still_there(board, found)
+        who = actor()
+        asked = [
+            await recording.ask(verb, adapter or "", instance=target, actor=who, expires_in=wait) for target in targets
+        ]
+        done = True
+        for command in asked:
+            status = await _over(recording, command)
+            if status.status == "expired":
+                complain(await _nobody(recording, file))
+            else:
+                text = outcome_text(verb, adapter or "", status.status == "done", status.detail)
+                (print_out if status.status == "done" else complain)(text)
+            done = done and status.status == "done"
+        return exit_codes.OK if done else exit_codes.NOT_DONE
+
+
+def _still_there(board: Board, rows: list[AdapterRow]) -> list[int]:
+    """Return the instances of these rows that have not ended; all of them when every one has."""
+    every = sorted({row.key.instance for row in rows})
+    running = [id for id in every if id in board.instances and board.instances[id].ended_at is None]
+    return running or every
+
+
+async def _over(recording: Recording, command: int) -> CommandStatus:
+    import asyncio
+
+    while not (status := await recording.command(command)).over:  # noqa: ASYNC110 - another process moves it
+        await asyncio.sleep(_LOOK_EVERY)
+    return status
+
+
+async def _nobody(recording: Recording, file: str) -> str:
+    import time
+
+    from fuseboard_console.outcomes import nobody_took_it
+    from fuseboard_console.safe_text import safe_text
+    from fuseboard_console.views.connection import connection_of
+
+    board = await recording.board()
+    for row in await recording.instances():
+        board.heartbeat(row.id, row.heartbeat_at)
+    connection = connection_of(board, time.time_ns() // 1000)
+    return nobody_took_it(connection, safe_text(Path(file).name, 200))
+
+
+def _unknown(board: Board, file: str, adapter: str) -> str:
+    from fuseboard_console.safe_text import safe_text
+    from fuseboard_console.suggest import did_you_mean
+
+    known = sorted({row.name for row in board.rows()})
+    if not known:
+        return f"{file} has no adapters yet: no engine has written to it."
+    shown = ", ".join(safe_text(name, 60) for name in known[:20])
+    more = f" and {len(known) - 20} more" if len(known) > 20 else ""
+    hint = did_you_mean(adapter, known)
+    return f"{file} has no adapter {safe_text(adapter, 80)}.{hint}\nIt has: {shown}{more}."

@@ -1,0 +1,65 @@
+"""`fuseboard status`: the Board as a table or as JSON."""
+
+from __future__ import annotations
+
+import sys
+import time
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fuseboard_console import exit_codes
+
+if TYPE_CHECKING:
+    from fuseboard_storage.board import Board
+
+SUMMARY = "show how every adapter stands, as a table or as JSON"
+DESCRIPTION = "Show how every adapter stands: its breaker, its calls of the last minute, and when it is tried again."
+EXAMPLES = """  fuseboard status checkout.db                 a table, to read
+  fuseboard status checkout.db --json          for a program; times are UTC microseconds
+  fuseboard status checkout.db --check         ends with 1 when a breaker refuses calls or no engine is alive"""
+ORDER = 20
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument("file", metavar="FILE", help="the recording, such as checkout.db")
+    parser.add_argument("--json", action="store_true", help="print JSON of the schema fuseboard.status/1")
+    parser.add_argument(
+        "--check", action="store_true", help="end with 1 when a breaker refuses calls or no engine is alive"
+    )
+
+
+def run(args: Namespace) -> int:
+    """Print the status and return the exit code."""
+    import asyncio
+
+    from fuseboard_console.cli import complain, print_out
+    from fuseboard_storage.errors import RecordingError
+
+    try:
+        board = asyncio.run(_board(args.file))
+    except RecordingError as error:
+        complain(str(error))
+        return exit_codes.BAD_INPUT
+    from fuseboard_console.views.status import status_json, status_text, troubled
+
+    now = time.time_ns() // 1000
+    file = Path(args.file).name
+    if args.json:
+        import json
+
+        print_out(json.dumps(status_json(board, file, now), indent=2))
+    else:
+        print_out(status_text(board, file, now, colour=sys.stdout.isatty()))
+    return exit_codes.NOT_DONE if args.check and troubled(board, now) else exit_codes.OK
+
+
+async def _board(file: str) -> Board:
+    from fuseboard_storage.recording import Recording
+
+    async with Recording.open(file) as recording:
+        board = await recording.board()
+        for row in await recording.instances():
+            board.heartbeat(row.id, row.heartbeat_at)
+        return board

@@ -1,0 +1,48 @@
+"""`fuseboard watch`: opens the console on a recording."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+
+from fuseboard_console import exit_codes
+
+SUMMARY = "open the console: every breaker live, reset with a key"
+DESCRIPTION = """Open the console on a recording: every breaker with its countdown, the chains tasks took, the latest
+failures. It only reads the file; a reset goes to the engine through the file's mailbox. Press ? for the keys."""
+EXAMPLES = """  fuseboard watch checkout.db                  watch, and reset with r
+  fuseboard watch checkout.db --read-only      watch only; keys that change anything are gone
+  fuseboard watch checkout.db --theme light    dark, light, contrast, blue-orange or teal-red
+  fuseboard watch checkout.db --ascii          for terminals without the signs"""
+ORDER = 10
+
+THEMES = ("dark", "light", "contrast", "blue-orange", "teal-red")
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument("file", metavar="FILE", help="the recording, such as checkout.db")
+    parser.add_argument("--read-only", action="store_true", help="leave out everything that changes an engine")
+    parser.add_argument("--theme", choices=THEMES, default="dark", help="colours (default: dark; key: t)")
+    parser.add_argument("--ascii", action="store_true", help="use ASCII signs only")
+
+
+def run(args: Namespace) -> int:
+    """Open the console; return the exit code when it is left."""
+    from fuseboard_console.cli import complain
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        complain(f"`watch` needs a terminal. `fuseboard status {args.file}` prints the same as text.")
+        return exit_codes.BAD_INPUT
+    import asyncio
+
+    from fuseboard_console.live import watch
+    from fuseboard_storage.errors import RecordingError
+
+    try:
+        return asyncio.run(
+            watch(args.file, read_only=args.read_only, theme=f"fuseboard-{args.theme}", ascii_only=args.ascii)
+        )
+    except RecordingError as error:
+        complain(str(error))
+        return exit_codes.BAD_INPUT

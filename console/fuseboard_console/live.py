@@ -1,0 +1,81 @@
+"""A live recording as the console's feed and mailbox, and the console opened on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fuseboard_console import exit_codes
+from fuseboard_console.glyphs import ASCII, UNICODE
+from fuseboard_console.safe_text import safe_text
+from fuseboard_storage.board import Board
+from fuseboard_storage.errors import RecordingError
+from fuseboard_storage.mailbox import CommandStatus
+from fuseboard_storage.recording import Recording
+from fuseboard_storage.tail import Contact, Tail
+
+
+class LiveRecording:
+    """Follows a recording, and carries commands to it, also when its file was replaced meanwhile."""
+
+    def __init__(self, tail: Tail) -> None:
+        self._tail = tail
+
+    @property
+    def board(self) -> Board:
+        """The Board as of the last `advance`."""
+        return self._tail.board
+
+    @property
+    def trouble(self) -> str:
+        """Why the file can't be followed just now, as a sentence; empty when it can."""
+        if self._tail.connection.contact is Contact.MISSING:
+            name = safe_text(self._tail.path.name, 200)
+            return f"{name} is gone. This screen goes on when it is back."
+        return safe_text(self._tail.connection.trouble, 300)
+
+    async def advance(self) -> bool:
+        """Take in what came since; return whether anything did."""
+        return await self._tail.advance()
+
+    async def behind(self) -> int:
+        """Return how many events wait to be taken in."""
+        recording = self._tail.recording
+        return max(0, await recording.last_seq() - self.board.seq) if recording is not None else 0
+
+    async def ask(
+        self, verb: str, adapter: str = "", *, instance: int | None, actor: str, expires_in: float = 10.0
+    ) -> int:
+        """Ask an engine to do something; see `Recording.ask`."""
+        recording = self._recording()
+        return await recording.ask(verb, adapter, instance=instance, actor=actor, expires_in=expires_in)
+
+    async def command(self, id: int) -> CommandStatus:
+        """Return what has become of a command; see `Recording.command`."""
+        return await self._recording().command(id)
+
+    def _recording(self) -> Recording:
+        if self._tail.recording is None:
+            raise RecordingError(f"{self._tail.path.name} is gone.", "Try again when it is back.")
+        return self._tail.recording
+
+
+async def watch(file: str, *, read_only: bool, theme: str, ascii_only: bool) -> int:
+    """Open the console on a recording and return the exit code when it is left.
+
+    Raises:
+        RecordingError: The file is missing, no recording, or of a newer version.
+    """
+    async with Tail.open(file) as tail:
+        from fuseboard_console.app import ConsoleApp  # after the file is known to be one: refusing is quick
+
+        live = LiveRecording(tail)
+        await live.advance()
+        app = ConsoleApp(
+            live,
+            file=Path(file).name,
+            mailbox=None if read_only else live,
+            glyphs=ASCII if ascii_only else UNICODE,
+            theme=theme,
+        )
+        await app.run_async()
+        return app.return_code or exit_codes.OK

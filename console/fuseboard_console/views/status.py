@@ -1,0 +1,168 @@
+"""The Board without a screen: a plain table, and JSON with a schema that stays."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from fuseboard_console.cells import cut, fit, width
+from fuseboard_console.glyphs import LOOKS
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.views.adapters import AdapterView, condition, order_of, stats_of, view_of
+from fuseboard_console.views.connection import connection_of, presence, says
+from fuseboard_console.views.times import SECOND, latency, ordinal, percent, plural, rate, span, whole
+from fuseboard_storage.board import Board
+
+SCHEMA = "fuseboard.status/1"
+"""The name of the JSON's shape. Fields may be added; none leaves or changes its meaning under this name."""
+
+_COLOURS = {"bad": "1;31", "held": "1;35", "ready": "1;33", "warn": "33", "info": "34", "ok": "32"}
+
+
+def troubled(board: Board, now: int) -> bool:
+    """Return whether a person is needed: no engine is alive, or a breaker refuses calls."""
+    if connection_of(board, now).state != "live":
+        return True
+    return any(
+        condition(row, board.instances.get(row.key.instance), now) in ("open", "held", "ready", "silent")
+        for row in board.rows()
+    )
+
+
+def views_of(board: Board, now: int) -> list[AdapterView]:
+    """Return every adapter as of `now` (UTC microseconds), the most troubled first."""
+    return [
+        view_of(board.adapters[key], board.instances.get(key.instance), now, stats_of(board.adapters[key], now, 0))
+        for key in order_of(board, now).keys
+    ]
+
+
+def status_text(board: Board, file: str, now: int, *, colour: bool) -> str:
+    """Return the table for people. `colour`: the output is a terminal; `NO_COLOR` still turns it off."""
+    colour = colour and not os.environ.get("NO_COLOR")
+    connection = connection_of(board, now)
+    counts = order_of(board, now).counts
+    stand = ", ".join(
+        f"{counts[c]:,} {LOOKS[c].word.lower()}{' with failures' if c == 'counting' else ''}"
+        for c in sorted(counts, key=lambda c: LOOKS[c].severity)
+    )
+    head = f"{safe_text(file, 200)}: {says(connection)[0]}"
+    if not counts:
+        return f"{head}\n{'No adapter yet.' if board.instances else 'No engine has written to it yet.'}"
+    head = f"{head}; {plural(sum(counts.values()), 'adapter')}: {stand}"
+    engines = len(board.instances) > 1
+    titles = ("ADAPTER", "STATE", "CALLS/S", "OK %", "P50", "P95", "NEXT PROBE", "LAST ERROR")
+    rows = [(_cells(view, now), LOOKS[view.condition].style, view.engine) for view in views_of(board, now)]
+    widths = [max(len(title), *(width(cells[place]) for cells, _, _ in rows)) for place, title in enumerate(titles)]
+    rights = (2, 3, 4, 5)
+
+    def line(cells: tuple[str, ...], style: str = "", engine: str = "") -> str:
+        shown = [fit(cell, widths[place], "right" if place in rights else "left") for place, cell in enumerate(cells)]
+        if colour and style in _COLOURS:
+            shown[1] = f"\x1b[{_COLOURS[style]}m{shown[1]}\x1b[0m"
+        return ("  ".join(shown).rstrip() + (f"  {engine}" if engines and engine else "")).rstrip()
+
+    return "\n".join([head, "", line(titles), *(line(*row) for row in rows)])
+
+
+def _cells(view: AdapterView, now: int) -> tuple[str, ...]:
+    word = LOOKS[view.condition].word
+    if view.condition == "counting":
+        word += f" {view.failures}" + (f"/{view.threshold}" if view.threshold else "")
+    elif view.condition == "probing" and view.needed:
+        word += f" {view.probe_successes}/{view.needed}"
+    elif view.condition in ("silent", "ended"):
+        word += f", was {LOOKS[view.was].word}"
+    coming = ""
+    if view.condition == "open" and view.wait:
+        coming = f"in {span(view.left)}" + (f", {ordinal(view.openings)} time" if view.openings > 1 else "")
+    elif view.condition == "ready":
+        coming = "the next call probes"
+    elif view.condition == "held":
+        coming = f"held by {view.actor}" if view.actor else "held by hand"
+    recent = view.stats.recent
+    error = ""
+    if view.last_error and view.condition != "closed":
+        ago = f", {whole((now - view.last_failure) / SECOND)} ago" if view.last_failure else ""
+        error = cut(view.last_error, 60) + ago
+    dash = {"–": "-"}
+    cells = (
+        cut(view.name, 40),
+        word,
+        rate(view.stats.rate),
+        percent(recent.success_rate),
+        latency(recent.p50),
+        latency(recent.p95),
+        coming,
+        error,
+    )
+    return tuple(dash.get(cell, cell) for cell in cells)
+
+
+def status_json(board: Board, file: str, now: int) -> dict[str, Any]:
+    """Return the status as plain values; times are UTC microseconds, durations seconds, shares 0..1."""
+    connection = connection_of(board, now)
+    return {
+        "schema": SCHEMA,
+        "file": file,
+        "at": now,
+        "connection": {
+            "state": connection.state,
+            "age": round(connection.age, 3),
+            "since": connection.since or None,
+        },
+        "engines": [
+            {
+                "instance": instance.id,
+                "name": instance.name,
+                "host": instance.host,
+                "pid": instance.pid,
+                "state": presence(instance, now),
+                "started_at": instance.started_at,
+                "heartbeat_at": instance.heartbeat_at,
+                "ended_at": instance.ended_at,
+            }
+            for instance in board.instances.values()
+        ],
+        "tasks": {"routed": board.tasks, "answered": board.tasks_ok, "degraded": board.tasks_degraded},
+        "events_dropped": board.dropped,
+        "adapters": [_adapter(board, view) for view in views_of(board, now)],
+    }
+
+
+def _adapter(board: Board, view: AdapterView) -> dict[str, Any]:
+    row = board.adapters[view.key]
+    recent = view.stats.recent
+    return {
+        "adapter": row.name,
+        "instance": view.key.instance,
+        "state": row.state,
+        "condition": view.condition,
+        "since": row.since,
+        "reason": row.reason,
+        "failures": row.failures,
+        "failure_threshold": row.threshold,
+        "openings": row.openings,
+        "retry_after": round(view.left, 3) if row.state == "open" and row.until is not None else None,
+        "until": row.until,
+        "probes_in_flight": row.probes_in_flight,
+        "probe_successes": row.probe_successes,
+        "probes_needed": row.needed,
+        "calls_per_second": view.stats.rate,
+        "last_minute": {
+            "calls": recent.calls,
+            "successes": recent.successes,
+            "failures": recent.failures,
+            "rejections": recent.rejections,
+            "success_rate": recent.success_rate,
+            "p50": recent.p50,
+            "p95": recent.p95,
+            "p99": recent.p99,
+        },
+        "calls": row.calls,
+        "successes": row.successes,
+        "failed": row.failed,
+        "rejections": row.rejections,
+        "last_error": row.last_error or None,
+        "last_failure_at": row.last_failure,
+    }

@@ -1,0 +1,232 @@
+"""Events, a scripted story and a feed of them, for tests of the console."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from fuseboard_engine.events import (
+    AdapterAdded,
+    Attempt,
+    AttemptFailed,
+    EngineStarted,
+    EngineStopped,
+    Event,
+    PreferenceSet,
+    ProbeChanged,
+    RouteFinished,
+    State,
+    StateChanged,
+)
+from fuseboard_storage.board import Board, Entry
+from fuseboard_storage.mailbox import CommandStatus, Status
+
+SECOND = 1_000_000
+NOON = 1_763_733_600 * SECOND  # 2025-11-21 14:00:00 UTC
+
+
+def at(seconds: float) -> int:
+    """A moment of the story, in UTC microseconds."""
+    return NOON + round(seconds * SECOND)
+
+
+def started(when: float = 0, name: str = "checkout") -> EngineStarted:
+    return EngineStarted(at=at(when), name=name, host="web-1", pid=4242)
+
+
+def stopped(when: float) -> EngineStopped:
+    return EngineStopped(at=at(when))
+
+
+def added(adapter: str, when: float = 0, threshold: int = 5) -> AdapterAdded:
+    return AdapterAdded(at=at(when), adapter=adapter, policy={"failure_threshold": threshold})
+
+
+def changed(adapter: str, after: State, when: float, *, before: State = "closed", **fields: object) -> StateChanged:
+    return StateChanged(at=at(when), adapter=adapter, before=before, after=after, **{"reason": "failures", **fields})
+
+
+def opened(adapter: str, when: float, wait: float = 10.0, openings: int = 1) -> StateChanged:
+    return changed(
+        adapter,
+        "open",
+        when,
+        wait=wait,
+        until=at(when + wait),
+        openings=openings,
+        failures=5,
+        threshold=5,
+        detail="5 failures in a row",
+    )
+
+
+def failed(adapter: str, when: float, error: str = "connection refused", **fields: object) -> AttemptFailed:
+    attempt = Attempt(
+        **{
+            "adapter": adapter,
+            "outcome": "failure",
+            "number": 1,
+            "duration": 0.1,
+            "error_type": "ConnectError",
+            "error": error,
+            "failures": 1,
+            **fields,
+        }
+    )
+    return AttemptFailed(at=at(when), task="8f20", task_type="ai_task", attempt=attempt, threshold=5)
+
+
+def answered(adapter: str, when: float, duration: float = 0.05, task: str = "8f20") -> RouteFinished:
+    attempt = Attempt(adapter=adapter, outcome="success", number=1, duration=duration)
+    return route(when, attempt, adapter=adapter, task=task, duration=duration)
+
+
+def route(
+    when: float, *attempts: Attempt, success: bool = True, task: str = "8f20", type: str = "ai_task", **fields: object
+) -> RouteFinished:
+    return RouteFinished(at=at(when), task=task, task_type=type, success=success, attempts=attempts, **fields)
+
+
+def attempt(adapter: str, outcome: str, duration: float = 0.1, **fields: object) -> Attempt:
+    return Attempt(adapter=adapter, outcome=outcome, number=1, duration=duration, **fields)
+
+
+def entries(events: Sequence[Event], first: int = 1, instance: int = 1) -> list[Entry]:
+    return [Entry(seq, instance, event) for seq, event in enumerate(events, first)]
+
+
+def fold(events: Sequence[Event], *, alive: float | None = None) -> Board:
+    """The Board of some events, its engine's last heartbeat at `alive` seconds into the story."""
+    board = Board()
+    for entry in entries(events):
+        board.apply(entry)
+    if alive is not None:
+        board.heartbeat(1, at(alive))
+    return board
+
+
+def story() -> list[Event]:
+    """Two minutes of a checkout service, told in events: every state is seen at its end, at 131 s."""
+    names = "prefect agno llamaindex gpt eu-search us-search rerank embed billing ocr mail vision".split()
+    events: list[Event] = [started(0)]
+    events += [added(name) for name in names]
+    events.append(PreferenceSet(at=at(0), order=("prefect", "agno")))
+    for second in range(5, 131):
+        for place, name in enumerate(("gpt", "llamaindex", "us-search", "embed", "agno")):
+            for call in range(1 + (second * (place + 3) + second * second // 7) % (7 - place)):
+                duration = (0.3, 0.12, 0.07, 0.012, 0.04)[place] * (1 + (second * 7 + call * 13) % 10 / 10)
+                events.append(answered(name, second + call / 10, duration, task=f"8e{second:02x}{call}"))
+        if second < 60:
+            events.append(answered("prefect", second + 0.5, 0.09))
+        elif second < 65:
+            events.append(failed("prefect", second + 0.5, failures=second - 59))
+    events.append(opened("prefect", 65, wait=1.5))
+    events += [failed("llamaindex", 130.92 + i / 100, "server overloaded", failures=i + 1) for i in range(2)]
+    late = {"error": "timed out", "rule": "timeout", "error_type": "Timeout", "duration": 2.0}
+    events += [failed("eu-search", 90 + i, **late) for i in range(4)]
+    events.append(opened("eu-search", 103.4, wait=55, openings=6))
+    events += [failed("prefect", 128.0 + i / 100) for i in range(37)]
+    events.append(opened("prefect", 129.1, wait=6.0, openings=2))
+    events.append(opened("rerank", 119.0, wait=4.0))
+    events.append(changed("agno", "half_open", 128.5, before="open", reason="probe_due", needed=3))
+    events.append(ProbeChanged(at=at(129), adapter="agno", what="admitted", in_flight=1, successes=1, needed=3))
+    events.append(changed("billing", "forced_open", 20, reason="by_hand", actor="ana"))
+    events.append(changed("ocr", "disabled", 30, reason="by_hand", actor="ana"))
+    events.append(changed("mail", "metrics_only", 31, reason="by_hand", actor="ana"))
+    events.append(changed("vision", "closed", 124, before="open", reason="reset", actor="ana"))
+    events += [
+        route(
+            130.2,
+            attempt("eu-search", "rejected", 0, why="circuit open"),
+            attempt("us-search", "failure", 0.07),
+            success=True,
+            degraded=True,
+            adapter="template",
+            type="rag",
+            task="8f1f",
+        ),
+        route(
+            130.4,
+            attempt("prefect", "failure"),
+            attempt("prefect", "failure"),
+            attempt("prefect", "failure", 0.11),
+            attempt("agno", "success", 0.051),
+            task="8f20",
+        ),
+        route(
+            130.6,
+            attempt("prefect", "rejected", 0, why="circuit open"),
+            attempt("agno", "success", 0.042),
+            task="8f21",
+        ),
+        route(
+            130.7,
+            attempt("billing", "rejected", 0, why="held open"),
+            success=False,
+            dead_letter=12,
+            type="invoice",
+            task="8f22",
+        ),
+        route(
+            130.8,
+            attempt("prefect", "rejected", 0),
+            attempt("rerank", "failure", 0.02, error_type="HTTPStatusError"),
+            success=False,
+            why="all adapters failed",
+            task="8f23",
+        ),
+    ]
+    return sorted(events, key=lambda event: event.at)
+
+
+STORY_ENDS = 131.0
+
+
+@dataclass
+class ListFeed:
+    """A feed of events that a test adds to; its engine's last heartbeat is at `alive` seconds of the story."""
+
+    alive: float = 0.0
+    events: list[Event] = field(default_factory=list)
+    board: Board = field(default_factory=Board)
+    taken: int = 0
+    trouble: str = ""
+
+    async def advance(self) -> bool:
+        new = self.events[self.taken :]
+        for entry in entries(new, self.taken + 1):
+            self.board.apply(entry)
+        self.taken += len(new)
+        self.board.heartbeat(1, at(self.alive))
+        return bool(new)
+
+    async def behind(self) -> int:
+        return len(self.events) - self.taken
+
+
+@dataclass
+class ListMailbox:
+    """A mailbox that keeps what was asked; a test decides what comes of it, `pending` until then."""
+
+    status: Status = "pending"
+    detail: str = ""
+    asked: list[tuple[str, str, int | None]] = field(default_factory=list)
+
+    async def ask(
+        self, verb: str, adapter: str = "", *, instance: int | None, actor: str, expires_in: float = 10.0
+    ) -> int:
+        self.asked.append((verb, adapter, instance))
+        return len(self.asked)
+
+    async def command(self, id: int) -> CommandStatus:
+        verb, adapter, _ = self.asked[id - 1]
+        return CommandStatus(id, verb, adapter, "ana@web-1", self.status, self.detail)
+
+
+async def until(condition: Callable[[], bool], pilot: object, within: float = 5.0) -> None:
+    """Wait until something is so, or fail after a while."""
+    deadline = asyncio.get_running_loop().time() + within
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline, "it did not come to be"
+        await pilot.pause(0.01)  # type: ignore[attr-defined]
