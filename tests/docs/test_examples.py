@@ -1,0 +1,47 @@
+"""What the documents show works: every Python block is run, every scenario is checked, every link leads somewhere."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fuseboard_engine.documents import parse
+from fuseboard_engine.scenario.model import Scenario
+from fuseboard_engine.scenario.player import Player, Verdict
+from fuseboard_engine.virtual_time import run
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
+WITH_PYTHON = [page for page in PAGES if "```python" in page.read_text()]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.name)
+def test_the_python_of_a_page_runs_from_top_to_bottom(page: Path, tmp_path: Path) -> None:
+    script = tmp_path / "page.py"
+    script.write_text("\n\n".join(blocks(page, "python")))
+    result = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_scenario_that_is_shown_does_what_it_expects() -> None:
+    (text,) = blocks(ROOT / "docs" / "scenarios.md", "yaml")
+    scenario = parse(text, Scenario, "scenarios.md")
+
+    async def play() -> Verdict:
+        return await Player(scenario).play()
+
+    assert run(play()).broken == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
