@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 LONGEST_WAIT = 100 * 365 * 86_400.0  # seconds; whatever is longer is a mistake, and would not fit a time stamp
 
+ENORMOUS = 1e300  # growth beyond this is at its cap for any delay there is
+
 Count = Annotated[int, Field(ge=1)]
 WindowSize = Annotated[int, Field(ge=1, le=1_000_000)]  # a breaker keeps one byte a call
 Seconds = Annotated[float, Field(ge=0, le=LONGEST_WAIT, allow_inf_nan=False)]
@@ -91,7 +93,7 @@ def grown(base: float, factor: float, steps: int, cap: float) -> float:
     """Return `base * factor ** steps`, at most `cap`, without ever overflowing. All in seconds but `factor`."""
     if base <= 0 or base >= cap:
         return min(base, cap)
-    if factor > 1 and steps * math.log(factor) >= math.log(cap / base):
+    if factor > 1 and steps * math.log(factor) >= math.log(min(cap / base, ENORMOUS)):
         return cap
     return float(min(base * factor**steps, cap))
 
@@ -151,7 +153,12 @@ class RetryPolicy(Policy):
             case "exponential":
                 delay = grown(self.base_delay, 2.0, nth - 1, cap)
             case "fibonacci":
-                delay = min(self.base_delay * _fibonacci(nth, cap / self.base_delay if self.base_delay else 1), cap)
+                delay = min(
+                    self.base_delay * _fibonacci(nth, min(cap / self.base_delay, ENORMOUS) if self.base_delay else 1),
+                    cap,
+                )
+        if self.jitter_kind == "none":
+            return delay
         if self.jitter_kind == "full":
             return delay * random
         if self.jitter_kind == "equal":

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import logging
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from breaker_help import in_threads
 from fake_clock import FakeClock
 from pydantic import ValidationError
 
 from fuseboard_engine.breaker import CircuitBreaker, Permit
+from fuseboard_engine.decorator import guard
 from fuseboard_engine.errors import CircuitOpen
 from fuseboard_engine.events import Event, StateChanged
-from fuseboard_engine.decorator import guard
 from fuseboard_engine.policy import BreakerPolicy, RetryPolicy
 
 CASES = Path(__file__).parent.parent / "cases" / "seed_behaviours.yaml"
@@ -127,26 +127,11 @@ def test_cb19_only_listed_errors_count() -> None:
     assert breaker.state == "open"
 
 
-def in_threads(count: int, work: Any) -> None:
-    barrier = threading.Barrier(count)
-
-    def run(number: int) -> None:
-        barrier.wait(timeout=10)
-        work(number)
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=10)
-        assert not thread.is_alive()
-
-
 def test_cb20_threads_that_race_open_it_once() -> None:
     events = list[Event]()
     breaker = CircuitBreaker("a", BreakerPolicy(failure_threshold=3), on_event=events.append)
     permits = [breaker.admit() for _ in range(10)]
-    in_threads(10, lambda number: permits[number].failure())
+    in_threads(10, lambda: permits.pop().failure())
     assert breaker.state == "open"
     assert sum(isinstance(event, StateChanged) for event in events) == 1
     assert breaker.snapshot().failed == 3  # the other seven are results of an earlier generation
@@ -155,7 +140,8 @@ def test_cb20_threads_that_race_open_it_once() -> None:
 
 def test_cb20_counts_are_exact_under_threads() -> None:
     breaker = CircuitBreaker("a", BreakerPolicy(failure_threshold=100))
-    in_threads(35, lambda n: breaker.admit().success() if n < 20 else breaker.admit().failure())
+    fails = [False] * 20 + [True] * 15
+    in_threads(35, lambda: breaker.admit().failure() if fails.pop() else breaker.admit().success())
     snapshot = breaker.snapshot()
     assert (snapshot.calls, snapshot.failed) == (35, 15)
 

@@ -1,0 +1,46 @@
+"""What the tests of the breaker share."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fuseboard_engine.breaker import CircuitBreaker
+from fuseboard_engine.errors import CircuitOpen
+from fuseboard_engine.policy import BreakerPolicy
+
+POLICY = BreakerPolicy(failure_threshold=1, recovery_timeout=10, backoff_multiplier=2, jitter=0, success_threshold=1)
+
+
+def trip(breaker: CircuitBreaker) -> None:
+    breaker.admit().failure()
+    assert breaker.state == "open"
+
+
+def refused(breaker: CircuitBreaker) -> CircuitOpen:
+    with pytest.raises(CircuitOpen) as caught:
+        breaker.admit()
+    return caught.value
+
+
+def in_threads(count: int, work: Callable[[], Any]) -> list[Any]:
+    """Run `work` in that many threads at once and return what each gave or raised."""
+    barrier, results = threading.Barrier(count), list[Any]()
+
+    def run() -> None:
+        barrier.wait(timeout=10)
+        try:
+            results.append(work())
+        except Exception as error:
+            results.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=20)
+        assert not thread.is_alive()
+    return results

@@ -1,0 +1,25 @@
+"""A breaker that opens on one failure, with a clock moved by hand and its events kept."""
+
+from __future__ import annotations
+
+import pytest
+from breaker_help import POLICY
+from fake_clock import FakeClock
+
+from fuseboard_engine.breaker import CircuitBreaker
+from fuseboard_engine.events import Event
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def events() -> list[Event]:
+    return []
+
+
+@pytest.fixture
+def breaker(clock: FakeClock, events: list[Event]) -> CircuitBreaker:
+    return CircuitBreaker("a", POLICY, clock=clock, wall=clock.wall, on_event=events.append)

@@ -1,0 +1,90 @@
+"""Windows say what they hold, exactly, as a list of the same calls would."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fuseboard_engine.window import Counter, LastCalls, LastSeconds, WholeState, Window
+
+calls = st.lists(st.tuples(st.integers(0, 8).map(lambda n: n / 4), st.booleans(), st.booleans()), max_size=80)
+
+
+def held(window: Window) -> tuple[int, int, int]:
+    return window.calls, window.failed, window.slow
+
+
+def counted(kept: list[tuple[float, bool, bool]]) -> tuple[int, int, int]:
+    return len(kept), sum(failed for _, failed, _ in kept), sum(slow for _, _, slow in kept)
+
+
+@given(calls, st.integers(1, 12))
+def test_the_last_calls_are_the_end_of_the_list(calls: list[tuple[float, bool, bool]], size: int) -> None:
+    window, kept = LastCalls(size), []
+    for call in calls:
+        window.record(*call)
+        kept.append(call)
+        assert held(window) == counted(kept[-size:])
+
+
+@given(calls, st.integers(1, 20).map(lambda n: n / 4))
+def test_the_last_seconds_hold_what_is_younger_than_their_length(
+    calls: list[tuple[float, bool, bool]], seconds: float
+) -> None:
+    window, kept, now = LastSeconds(seconds), [], 0.0
+    for step, failed, slow in calls:
+        now += step
+        window.record(now, failed, slow)
+        kept.append((now, failed, slow))
+        assert held(window) == counted([call for call in kept if now - call[0] < seconds])
+    now += seconds / 2
+    window.expire(now)
+    assert held(window) == counted([call for call in kept if now - call[0] < seconds])
+
+
+def test_a_call_as_old_as_the_window_is_out_and_a_younger_one_is_in() -> None:
+    window = LastSeconds(10)
+    window.record(0, True, False)
+    window.expire(9.999_999)
+    assert window.calls == 1
+    window.expire(10)
+    assert held(window) == (0, 0, 0)
+
+
+def test_under_heavy_traffic_a_window_of_seconds_is_out_by_less_than_a_hundredth_of_its_length() -> None:
+    window, rate = LastSeconds(10), 1000
+    for number in range(30 * rate):
+        window.record(number / rate, number % 2 == 0, False)
+    assert 9.9 * rate <= window.calls <= 10 * rate
+    assert window.failed == pytest.approx(window.calls / 2, abs=1)
+
+
+def test_a_clock_read_a_little_earlier_by_another_thread_harms_nothing() -> None:
+    window = LastSeconds(10)
+    for moment in (5.0, 4.999, 5.0, 4.998):
+        window.record(moment, True, True)
+    assert held(window) == (4, 4, 4)
+    window.expire(15)
+    assert held(window) == (0, 0, 0)
+
+
+def test_a_whole_state_forgets_nothing() -> None:
+    window = WholeState()
+    window.tick()
+    window.record(0, True, False)
+    window.record(1e9, False, True)
+    window.expire(1e12)
+    assert held(window) == (3, 1, 1)
+
+
+@given(st.lists(st.booleans()))
+def test_reading_a_counter_does_not_count(steps: list[bool]) -> None:
+    counter, ticks = Counter(), 0
+    for tick in steps:
+        if tick:
+            counter.tick()
+            ticks += 1
+        else:
+            assert counter.read() == ticks
+    assert counter.read() == ticks
