@@ -88,11 +88,12 @@ class Permit(msgspec.Struct, eq=False):
 
 def describe(error: BaseException) -> str:
     """Return an error's type and text in one line, without the exception object."""
+    name = type(error).__name__
     try:
         text = str(error)
     except Exception:
         text = "(its text could not be read)"
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return f"{name}: {text}" if text else name
 
 
 class BreakerSnapshot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -142,6 +143,7 @@ class CircuitBreaker:
         "_last_error_at",
         "_last_wait",
         "_lease",
+        "_limit",
         "_lock",
         "_on_event",
         "_openings",
@@ -199,6 +201,7 @@ class CircuitBreaker:
 
     def _use(self, policy: BreakerPolicy) -> None:
         self.policy = policy
+        self._limit = float("inf") if policy.failure_threshold is None else policy.failure_threshold
         self._times = policy.slow_call_seconds is not None
         self._windowed = policy.window_size is not None or policy.window_seconds is not None
         # Only failures in a row count: a success while closed then needs neither clock nor window.
@@ -332,17 +335,16 @@ class CircuitBreaker:
 
     def _count_failure(self, tally: WholeState, error: str, permit: Permit | None = None) -> bool:
         """Count a failure the short way: in `tally`'s generation, and not enough of them yet. False: not so."""
-        threshold = self.policy.failure_threshold
         with self._lock:
             if permit is not None and not permit.live:
                 return True
-            if self._tally is not tally or (threshold is not None and self._failures + 1 >= threshold):
+            failures = self._failures + 1
+            if self._tally is not tally or failures >= self._limit:
                 return False
-            tally.tick()
-            tally.failed += 1
             if permit is not None:
                 permit.live = False
-            self._failures += 1
+            tally.failed += 1
+            self._failures = failures
             self._last_error = error
             self._last_error_at = self.clock()
             return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from types import AsyncGeneratorType
 from typing import Any, ParamSpec, TypeVar, cast
 
 from fuseboard_engine.breaker import CircuitBreaker, Permit, describe
@@ -50,7 +51,8 @@ def guard(
         elif _is(inspect.isgeneratorfunction, function):
             wrapper = _generator(breaker, judge, cast("Any", function))
         else:
-            wrapper = _sync(breaker, judge, function)
+            careful = _sync(breaker, judge, function)
+            wrapper = _plain_sync(breaker, judge, function, careful) if plain else careful
         return cast("Callable[P, R]", functools.wraps(function)(wrapper))
 
     return decorate
@@ -119,6 +121,34 @@ def _plain(breaker: CircuitBreaker, function: Callable[..., Awaitable[R]]) -> Ca
     return guarded
 
 
+def _plain_sync(
+    breaker: CircuitBreaker, judge: _Judge, function: Callable[..., Any], careful: Callable[..., Any]
+) -> Callable[..., Any]:
+    """Guard a function, taking the breaker's short way where `_plain` does, and else `careful`, the long one."""
+
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        tally = breaker._tally
+        if tally is None:
+            return careful(*args, **kwargs)
+        try:
+            result = function(*args, **kwargs)
+        except Exception as error:
+            text = describe(error)
+            if not breaker._count_failure(tally, text):
+                Permit(breaker, tally.generation, 0.0).failure(error=text)
+            raise
+        kind = type(result)
+        if hasattr(kind, "__await__") or kind is AsyncGeneratorType:
+            return _later(breaker, judge, Permit(breaker, tally.generation, 0.0), result)
+        if breaker._tally is tally and not breaker._failures:
+            tally.tick()
+        else:
+            Permit(breaker, tally.generation, 0.0).success()
+        return result
+
+    return guarded
+
+
 def _filtered(
     breaker: CircuitBreaker, judge: _Judge, function: Callable[..., Awaitable[R]]
 ) -> Callable[..., Awaitable[R]]:
@@ -147,15 +177,21 @@ def _sync(breaker: CircuitBreaker, judge: _Judge, function: Callable[..., Any]) 
         except BaseException as error:
             judge.error(permit, error)
             raise
-        if hasattr(type(result), "__await__"):
-            return _awaited(judge, permit, result)
-        if inspect.isasyncgen(result):
-            permit.release()  # nothing has begun; reading its first item asks again
-            return _stream(breaker, judge, lambda: result)()
+        kind = type(result)
+        if hasattr(kind, "__await__") or kind is AsyncGeneratorType:
+            return _later(breaker, judge, permit, result)
         judge.value(permit, result)
         return result
 
     return guarded
+
+
+def _later(breaker: CircuitBreaker, judge: _Judge, permit: Permit, result: Any) -> Any:
+    """Guard what a plain function returned for the caller to wait for."""
+    if type(result) is AsyncGeneratorType:
+        permit.release()  # nothing has begun; reading its first item asks again
+        return _stream(breaker, judge, lambda: result)()
+    return _awaited(judge, permit, result)
 
 
 def _generator(

@@ -49,27 +49,30 @@ class Counter:
 class WholeState:
     """Everything since the present state began.
 
-    `tick` counts one success without a lock. `generation` is the one of the breaker that this state began with.
+    `tick` counts one call that did not fail, without a lock. `generation` is the one of the breaker that this state
+    began with.
     """
 
-    __slots__ = ("_count", "failed", "generation", "slow", "tick")
+    __slots__ = ("_good", "failed", "generation", "slow", "tick")
 
     def __init__(self, generation: int = 0) -> None:
         self.generation = generation
-        self._count = Counter()
-        self.tick = self._count.tick
+        self._good = Counter()
+        self.tick = self._good.tick
         self.failed = 0
         self.slow = 0
 
     @property
     def calls(self) -> int:
         """How many calls were counted."""
-        return self._count.read()
+        return self._good.read() + self.failed
 
     def record(self, now: float, failed: bool, slow: bool) -> None:
         """Add one outcome."""
-        self.tick()
-        self.failed += failed
+        if failed:
+            self.failed += 1
+        else:
+            self.tick()
         self.slow += slow
 
     def expire(self, now: float) -> None:
