@@ -24,8 +24,11 @@ class CallerError(FuseboardError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One row of the table. It applies to an error that is of one of `errors`, has a type of one of the names `named`,
-    carries one of `statuses`, or for which `when` says so; and, where `says` is given, whose text or code contains one of those phrases.
+    """One row of the table.
+
+    It applies to an error that is of one of `errors`, has a type of one of the names `named`, carries one of
+    `statuses`, or for which `when` says so; and, where `says` is given, whose text or code contains one of those
+    phrases.
 
     Attributes:
         name: stands in each attempt's event.
