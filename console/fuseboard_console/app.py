@@ -13,16 +13,16 @@ from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.events import Resize
+from textual.geometry import Size
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.timer import Timer
 
 from fuseboard_console.actions import actions_for
-from fuseboard_console.actor import actor
+from fuseboard_console.desk import Desk
 from fuseboard_console.feed import Feed, Mailbox
 from fuseboard_console.glyphs import UNICODE, Glyphs
 from fuseboard_console.keys import bindings_of
-from fuseboard_console.outcomes import nobody_took_it, outcome_text
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.themes import THEMES, palette_of
 from fuseboard_console.views.adapters import Order, order_of
@@ -44,8 +44,6 @@ from fuseboard_storage.errors import RecordingError
 
 POLL = 0.1
 """Seconds between two looks at the recording."""
-ANSWER_WITHIN = 5.0
-"""Seconds an engine has to take a command."""
 COUNT = 0.1
 """Seconds between two frames while a countdown is in sight."""
 
@@ -79,10 +77,10 @@ class ConsoleApp(App[None]):
         """Show `feed`, whose recording is called `file`. `now` gives UTC microseconds, `poll` is in seconds."""
         super().__init__()
         self._feed = feed
-        self._mailbox = mailbox
         self._file = safe_text(file, 200)
         self._glyphs = glyphs
         self._clock = now
+        self._desk = Desk(mailbox, self._file, lambda: connection_of(feed.board, now()), self.tell)
         self._poll = poll
         for own in THEMES:
             self.register_theme(own)
@@ -105,8 +103,8 @@ class ConsoleApp(App[None]):
         self._connection = Connection("empty")
         self._paused_at: int | None = None
         self._behind = 0
-        self._asked: list[int] = []
         self._plan: Plan | None = None
+        self._area = Size(0, 0)
         self._tick: Timer | None = None
 
     # ---------------------------------------------------------------- laying out
@@ -131,13 +129,13 @@ class ConsoleApp(App[None]):
 
     def on_resize(self, event: Resize) -> None:
         """Divide the new size."""
+        self._area = event.size
         self._plan = None
         self._shown = (-1, -1)
         self.show()
-        self.call_after_refresh(self.show)
 
     def _lay_out(self, board_is_empty: bool, banner_shown: bool) -> None:
-        wanted = plan(self.size.width, self.size.height, len(self._order.keys), banner_shown)
+        wanted = plan(self._area.width, self._area.height, len(self._order.keys), banner_shown)
         if wanted == self._plan and self._picture.display == board_is_empty:
             return
         self._plan = wanted
@@ -164,8 +162,7 @@ class ConsoleApp(App[None]):
                     self.show()
             else:
                 await self._count_behind()
-            if self._asked:
-                await self._look_for_outcomes()
+            await self._desk.look()
             await asyncio.sleep(self._poll)
 
     async def _count_behind(self) -> None:
@@ -228,11 +225,10 @@ class ConsoleApp(App[None]):
     def _show_header(self) -> None:
         behind = None if self._paused_at is None else self._behind
         heading = Heading(self._file, self._connection, self._order.counts, self._totals, self.now(), behind)
-        self._header.show(header_line(heading, self.size.width, self._glyphs))
+        self._header.show(header_line(heading, self._area.width, self._glyphs))
 
     def _show_footer(self) -> None:
-        read_only = self._mailbox is None
-        self._footer.show_keys(footer_line(self.actions, self.size.width, read_only))
+        self._footer.show_keys(footer_line(self.actions, self._area.width, self._desk.read_only))
 
     def _plan_next_tick(self) -> None:
         """Wake when time alone changes the screen: at the next second, or sooner while something counts down."""
@@ -277,14 +273,11 @@ class ConsoleApp(App[None]):
     async def action_reset(self) -> None:
         """Reset the selected adapter's breaker."""
         key = self._table.selected
-        if key is None or self._mailbox is None:
-            return
-        await self._ask("reset", key.adapter, key.instance)
+        if key is not None:
+            await self._desk.ask("reset", key.adapter, key.instance)
 
     def action_reset_all(self) -> None:
         """Ask, then reset every breaker that refuses calls."""
-        if self._mailbox is None:
-            return
         board = self._feed.board
         stuck = [row for row in board.rows() if row.state in ("open", "half_open", "forced_open")]
         if not stuck:
@@ -299,42 +292,12 @@ class ConsoleApp(App[None]):
         async def answered(yes: bool | None) -> None:
             if yes:
                 for instance in instances:
-                    await self._ask("reset_all", "", instance)
+                    await self._desk.ask("reset_all", "", instance)
 
         count = plural(len(stuck), "breaker")
         title = f"Reset {count}?"
         text = f"{names}{more}\n\nTheir next calls go through, whether or not the adapters are well again."
         self.push_screen(ConfirmScreen(title, text, f"Reset {len(stuck):,}"), answered)
-
-    async def _ask(self, verb: str, adapter: str, instance: int) -> None:
-        assert self._mailbox is not None
-        try:
-            asked = await self._mailbox.ask(verb, adapter, instance=instance, actor=actor(), expires_in=ANSWER_WITHIN)
-        except (sqlite3.Error, OSError, RecordingError) as error:
-            self.tell(safe_text(f"The command could not be written: {error}", 300), "error")
-            return
-        self._asked.append(asked)
-
-    async def _look_for_outcomes(self) -> None:
-        assert self._mailbox is not None
-        for command in tuple(self._asked):
-            try:
-                status = await self._mailbox.command(command)
-            except (sqlite3.Error, OSError, RecordingError):
-                continue  # the file can't be read just now, which the banner says
-            except KeyError:  # another file stands at the path now
-                self._asked.remove(command)
-                self.tell("The recording was replaced; what came of the command is not known.", "warning")
-                continue
-            if not status.over:
-                continue
-            self._asked.remove(command)
-            if status.status == "expired":
-                self.tell(nobody_took_it(connection_of(self._feed.board, self._clock()), self._file), "error")
-            else:
-                done = status.status == "done"
-                said = outcome_text(status.verb, status.adapter, done, status.detail)
-                self.tell(said, "information" if done else "warning")
 
     # ---------------------------------------------------------------- view
 

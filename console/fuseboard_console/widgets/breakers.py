@@ -139,6 +139,9 @@ class BreakersTable(LineList):
 
     def on_click(self, event: Click) -> None:
         """Select the adapter that was clicked."""
-        index = event.y - self.HEADINGS + self.scroll_offset.y
-        if event.y >= self.HEADINGS and 0 <= index < self.count():
+        place = event.get_content_offset(self)
+        if place is None or place.y < self.HEADINGS:
+            return
+        index = place.y - self.HEADINGS + self.scroll_offset.y
+        if index < self.count():
             self.select(index)

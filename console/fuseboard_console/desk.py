@@ -1,0 +1,82 @@
+"""Commands on their way: asked of an engine, watched until they are over, and reported."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+from fuseboard_console.actor import actor
+from fuseboard_console.feed import Mailbox
+from fuseboard_console.outcomes import nobody_took_it, outcome_text
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.views.connection import Connection
+from fuseboard_storage.errors import RecordingError
+
+ANSWER_WITHIN = 5.0
+"""Seconds an engine has to take a command."""
+
+
+class Tell(Protocol):
+    """Says a sentence to the operator."""
+
+    def __call__(self, text: str, severity: Literal["information", "warning", "error"] = ...) -> None:
+        """Say `text`, which is safe."""
+        ...
+
+
+class Desk:
+    """Takes an operator's commands to the mailbox and says what came of each.
+
+    Args:
+        mailbox: where commands go; None: the console is read-only, and nothing is ever asked.
+        file: the recording's name, as safe text.
+        connection: says how the engines stand now.
+        tell: says a sentence to the operator.
+    """
+
+    def __init__(self, mailbox: Mailbox | None, file: str, connection: Callable[[], Connection], tell: Tell) -> None:
+        self._mailbox = mailbox
+        self._file = file
+        self._connection = connection
+        self._tell = tell
+        self._asked: list[int] = []
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing can be asked."""
+        return self._mailbox is None
+
+    async def ask(self, verb: str, adapter: str, instance: int) -> None:
+        """Ask an engine to do something; what came of it is told later."""
+        if self._mailbox is None:
+            return
+        try:
+            asked = await self._mailbox.ask(verb, adapter, instance=instance, actor=actor(), expires_in=ANSWER_WITHIN)
+        except (sqlite3.Error, OSError, RecordingError) as error:
+            self._tell(safe_text(f"The command could not be written: {error}", 300), "error")
+            return
+        self._asked.append(asked)
+
+    async def look(self) -> None:
+        """See what has become of the commands that were asked, and tell it."""
+        if self._mailbox is None:
+            return
+        for command in tuple(self._asked):
+            try:
+                status = await self._mailbox.command(command)
+            except (sqlite3.Error, OSError, RecordingError):
+                continue  # the file can't be read just now, which the banner says
+            except KeyError:  # another file stands at the path now
+                self._asked.remove(command)
+                self._tell("The recording was replaced: what came of the command is not known.", "warning")
+                continue
+            if not status.over:
+                continue
+            self._asked.remove(command)
+            if status.status == "expired":
+                self._tell(nobody_took_it(self._connection(), self._file), "error")
+            else:
+                done = status.status == "done"
+                said = outcome_text(status.verb, status.adapter, done, status.detail)
+                self._tell(said, "information" if done else "warning")

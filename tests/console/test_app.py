@@ -1,0 +1,312 @@
+"""The console, driven by keys and read from its screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from console_support import (
+    STORY_ENDS,
+    ListFeed,
+    ListMailbox,
+    added,
+    at,
+    changed,
+    failed,
+    opened,
+    route,
+    started,
+    stopped,
+    story,
+    until,
+)
+from hostile_texts import HOSTILE
+from textual.pilot import Pilot
+from textual.widgets import Button
+
+from fuseboard_console.app import ConsoleApp
+from fuseboard_console.themes import THEMES
+from fuseboard_engine.events import Event
+from fuseboard_storage.board import AdapterKey
+
+
+class Show:
+    """A console on a list of events whose time only a test moves."""
+
+    def __init__(
+        self, events: list[Event] | None = None, *, when: float = STORY_ENDS, read_only: bool = False
+    ) -> None:
+        self.when = when
+        self.feed = ListFeed(alive=when, events=story() if events is None else events)
+        self.mailbox = ListMailbox()
+        self.app = ConsoleApp(
+            self.feed,
+            file="checkout.db",
+            mailbox=None if read_only else self.mailbox,
+            now=lambda: at(self.when),
+            poll=0.01,
+        )
+
+    def screen(self) -> str:
+        """All that is on the screen, line by line."""
+        app = self.app
+        strips = app.screen._compositor.render_strips()
+        return "\n".join(strip.text.rstrip() for strip in strips)
+
+    def line_of(self, text: str) -> int:
+        return next((y for y, line in enumerate(self.screen().splitlines()) if text in line), -1)
+
+    def sees(self, *texts: str) -> Callable[[], bool]:
+        return lambda: all(text in self.screen() for text in texts)
+
+    def selected(self) -> str:
+        key = self.app._table.selected
+        return key.adapter if key else ""
+
+
+async def test_the_whole_board_is_seen_at_once() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("fuseboard", "checkout.db", "live", "14:02:11"), pilot)
+        await until(show.sees("OPEN", "4.1 s", "2nd", "PROBING 1/3", "CLOSED 2/5", "HELD OPEN"), pilot)
+        await until(show.sees("WATCH ONLY", "DISABLED", "READY"), pilot)
+        await until(show.sees("prefect ✗✗✗ 310 ms → agno ✓ 51 ms", "×42", "r reset"), pilot)
+
+
+async def test_r_resets_the_selected_adapter_and_tells_when_the_engine_has_done_it() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        await pilot.press("j", "r")
+        await until(lambda: show.mailbox.asked == [("reset", "prefect", 1)], pilot)
+        assert "was reset" not in show.screen()
+        show.mailbox.status = "done"
+        await until(show.sees("prefect was reset."), pilot)
+
+
+async def test_a_command_that_nobody_takes_is_reported_with_the_reason() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        show.when += 14
+        show.mailbox.status = "expired"
+        await pilot.press("r")
+        await until(show.sees("Nobody took this command", "checkout.db for 14 s"), pilot)
+
+
+async def test_a_refusal_is_told_in_the_engines_words() -> None:
+    show = Show()
+    show.mailbox.status = "failed"
+    show.mailbox.detail = "There is no adapter eu-search."
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        await pilot.press("r")
+        await until(show.sees("This was not done: There is no adapter eu-search."), pilot)
+
+
+async def test_resetting_all_asks_with_cancel_in_focus() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        await pilot.press("R")
+        await until(show.sees("Reset 5 breakers?"), pilot)
+        assert isinstance(show.app.focused, Button)
+        assert show.app.focused.id == "cancel"
+        await pilot.press("enter")
+        await until(lambda: "Reset 5 breakers?" not in show.screen(), pilot)
+        assert show.mailbox.asked == []
+        await pilot.press("R")
+        await until(show.sees("Reset 5 breakers?"), pilot)
+        await pilot.press("right", "enter")
+        await until(lambda: show.mailbox.asked == [("reset_all", "", 1)], pilot)
+
+
+async def test_resetting_all_with_nothing_open_says_so() -> None:
+    show = Show([started(), added("gpt")], when=1)
+    async with show.app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until(show.sees("gpt"), pilot)
+        await pilot.press("R")
+        await until(show.sees("No breaker is open"), pilot)
+
+
+async def test_read_only_shows_no_key_that_changes_an_engine_and_does_nothing_on_it() -> None:
+    show = Show(read_only=True)
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect", "read-only"), pilot)
+        await pilot.press("r", "R")
+        await pilot.pause()
+        assert "r reset" not in show.screen()
+        assert "Reset 5" not in show.screen()
+
+
+async def test_the_cursor_stays_on_its_adapter_when_the_order_changes() -> None:
+    show = Show([started(), *(added(name) for name in ("a", "b", "c", "d"))], when=10)
+    async with show.app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until(show.sees("a", "d"), pilot)
+        await pilot.press("down", "down")
+        assert show.selected() == "c"
+        show.feed.events.append(opened("d", 9))
+        await until(lambda: show.line_of("d  ") < show.line_of("a  "), pilot)
+        assert show.selected() == "c"
+        assert "▌● c" in show.screen().replace("▌ ●", "▌●")
+
+
+async def test_the_mouse_selects_a_row_and_presses_a_key_of_the_footer() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("rerank"), pilot)
+        await pilot.click(offset=(10, show.line_of("◔ rerank")))
+        assert show.selected() == "rerank"
+        await pilot.click(offset=(2, 39))
+        await until(lambda: show.mailbox.asked == [("reset", "rerank", 1)], pilot)
+
+
+async def test_a_countdown_runs_to_ready() -> None:
+    show = Show([started(), added("gpt"), opened("gpt", 8, wait=4)], when=10)
+    show.feed.alive = 20
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("2.0 s"), pilot)
+        show.when = 10.6
+        await until(show.sees("1.4 s"), pilot)
+        show.when = 12
+        await until(show.sees("READY", "the next call probes"), pilot)
+
+
+async def test_nothing_is_painted_while_nothing_changes() -> None:
+    show = Show([started(), added("gpt")], when=10)
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("gpt"), pilot)
+        await pilot.pause(0.1)
+        painted: list[object] = []
+        real = show.app._table.refresh
+        show.app._table.refresh = lambda *a, **k: painted.append(a) or real(*a, **k)  # type: ignore[method-assign]
+        for _ in range(5):
+            show.app.show()
+        assert painted == []
+
+
+async def test_an_empty_file_says_what_to_do_and_fills_by_itself() -> None:
+    show = Show([], when=0)
+    async with show.app.run_test(size=(100, 30), notifications=True) as pilot:
+        await until(show.sees("checkout.db is empty.", "add_adapter", "waiting for an engine"), pilot)
+        show.feed.events += [started(), added("gpt")]
+        await until(show.sees("● gpt", "live"), pilot)
+        assert "is empty" not in show.screen()
+
+
+async def test_an_engine_that_goes_and_comes_back_is_seen_to() -> None:
+    show = Show([started(), added("gpt"), opened("gpt", 8)], when=10)
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("OPEN"), pilot)
+        show.when = 24
+        await until(show.sees("No engine has written to checkout.db for 14 s", "SILENT was READY", "silent 14 s"), pilot)
+        show.feed.alive = 44
+        show.when = 44
+        show.feed.events.append(changed("gpt", "closed", 44))
+        await until(show.sees("The engine is back after 34 s", "CLOSED", "live 0.0 s"), pilot)
+        assert "No engine has written" not in show.screen()
+
+
+async def test_an_engine_that_ended_in_order_is_not_an_alarm() -> None:
+    show = Show([started(), added("gpt"), stopped(9)], when=20)
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("The engine ended at 14:00:09", "ENDED was CLOSED", "ended 14:00:09"), pilot)
+
+
+async def test_a_file_that_cannot_be_read_is_told_above_what_is_known() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        show.feed.trouble = "checkout.db is gone. This screen goes on when it is back."
+        show.when += 1
+        await until(show.sees("checkout.db is gone."), pilot)
+        assert "prefect" in show.screen()
+
+
+async def test_space_holds_the_view_and_counts_what_waits() -> None:
+    show = Show([started(), added("gpt")], when=10)
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("● gpt"), pilot)
+        await pilot.press("space")
+        await until(show.sees("PAUSED"), pilot)
+        show.feed.events += [opened("gpt", 9), failed("gpt", 9.5)]
+        await until(show.sees("2 events behind"), pilot)
+        assert "OPEN" not in show.screen()
+        await pilot.press("space")
+        await until(show.sees("✖ gpt", "OPEN"), pilot)
+        assert "PAUSED" not in show.screen()
+
+
+async def test_help_names_the_keys_and_closes_with_escape() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 50), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        await pilot.press("question_mark")
+        await until(show.sees("Help", "Hold the view still", "the next call is a probe"), pilot)
+        await pilot.press("escape")
+        await until(lambda: "Hold the view still" not in show.screen(), pilot)
+
+
+async def test_t_goes_through_all_themes() -> None:
+    show = Show()
+    async with show.app.run_test(size=(80, 24), notifications=True) as pilot:
+        seen = set()
+        for _ in THEMES:
+            seen.add(show.app.theme)
+            await pilot.press("t")
+        assert seen == {theme.name for theme in THEMES}
+
+
+async def test_q_leaves() -> None:
+    show = Show()
+    async with show.app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("q")
+        await until(lambda: not show.app.is_running, pilot)
+    assert show.app.return_code == 0
+
+
+async def test_hostile_text_is_shown_as_text() -> None:
+    events: list[Event] = [started()]
+    for text in HOSTILE:
+        events += [added(text), failed(text, 5, text, error_type=text), opened(text, 6)]
+        events.append(route(7, success=False, why=text, task=text, type=text))
+    show = Show(events, when=10)
+    show.mailbox.status = "failed"
+    show.mailbox.detail = "[/foo] \x1b[2J"
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("[@click=app.quit]click me[/]"), pilot)
+        await pilot.press("r", "R")
+        await until(show.sees("Reset 19 breakers?"), pilot)
+        await pilot.press("escape")
+        await until(show.sees("[/foo] \\e[2J"), pilot)
+        assert "\x1b" not in show.screen()
+        for _ in HOSTILE:
+            await pilot.press("down")
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+async def test_any_size_is_survived(read_only: bool) -> None:
+    show = Show(read_only=read_only)
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        for size in [(1, 1), (2, 2), (10, 3), (20, 6), (39, 13), (40, 14), (80, 24), (300, 80), (5, 60), (120, 40)]:
+            await pilot.resize_terminal(*size)
+            await pilot.press("down", "tab")
+        await until(show.sees("Breakers", "Fallback chains", "Recent failures"), pilot)
+
+
+async def _rows(show: Show, pilot: Pilot[None], count: int) -> None:
+    await until(lambda: show.app._table.count() == count, pilot, 20)
+
+
+async def test_ten_thousand_adapters_are_walked_from_end_to_end() -> None:
+    show = Show([started(), *(added(f"adapter-{i:05}") for i in range(10_000))], when=10)
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await _rows(show, pilot, 10_000)
+        await pilot.press("end")
+        await until(show.sees("adapter-09999", "of 10,000"), pilot)
+        assert show.selected() == "adapter-09999"
+        await pilot.press("pageup", "up")
+        assert show.selected() < "adapter-09999"
+        await pilot.press("home")
+        await until(show.sees("adapter-00000"), pilot)
+        assert show.app._table.selected == AdapterKey(1, "adapter-00000")
