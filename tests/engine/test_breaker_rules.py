@@ -98,3 +98,35 @@ def test_an_open_breaker_says_open_until_somebody_asks(breaker: CircuitBreaker, 
     assert breaker.snapshot().retry_after == 0
     breaker.admit()
     assert breaker.state == "half_open"
+
+
+def test_a_probe_that_succeeds_slowly_does_not_help_to_close(clock: FakeClock) -> None:
+    policy = BreakerPolicy(success_threshold=1, half_open_calls=2, slow_call_seconds=1, slow_call_rate=0.5)
+    breaker = CircuitBreaker("a", policy, clock=clock)
+    breaker.half_open()
+    breaker.admit().success(duration=2)
+    assert (breaker.state, breaker.snapshot().successes) == ("half_open", 0)
+    breaker.admit().success(duration=2)
+    assert breaker.state == "open"
+
+
+@pytest.mark.parametrize("held", ["force_open", "disable", "metrics_only"])
+def test_time_held_by_hand_is_no_healthy_period(breaker: CircuitBreaker, clock: FakeClock, held: str) -> None:
+    trip(breaker)
+    clock.advance(10)
+    breaker.admit().success()
+    getattr(breaker, held)()
+    clock.advance(10_000)
+    breaker.half_open()
+    breaker.admit().failure()
+    assert breaker.snapshot().openings == 2
+
+
+def test_a_healthy_period_that_ends_by_hand_still_ends_the_growth(breaker: CircuitBreaker, clock: FakeClock) -> None:
+    trip(breaker)
+    clock.advance(10)
+    breaker.admit().success()
+    clock.advance(10)
+    breaker.half_open()
+    breaker.admit().failure()
+    assert breaker.snapshot().openings == 1
