@@ -1,0 +1,36 @@
+"""What remembers: the recorder an application embeds, and the recording that others read.
+
+from fuseboard_storage import record
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fuseboard_storage.board import Board
+    from fuseboard_storage.errors import RecordingError
+    from fuseboard_storage.recorder import Recorder, record
+    from fuseboard_storage.recording import Recording
+    from fuseboard_storage.retention import Retention
+    from fuseboard_storage.tail import Tail
+
+__all__ = ["Board", "Recorder", "Recording", "RecordingError", "Retention", "Tail", "record"]
+
+_HOME = {
+    "Board": "board",
+    "Recorder": "recorder",
+    "Recording": "recording",
+    "RecordingError": "errors",
+    "Retention": "retention",
+    "Tail": "tail",
+    "record": "recorder",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used: a reader pays for no recorder."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

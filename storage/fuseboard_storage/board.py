@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from fuseboard_engine.events import (
     AdapterAdded,
@@ -25,194 +25,16 @@ from fuseboard_engine.events import (
     ProbeChanged,
     RouteFinished,
     ScenarioStep,
-    State,
     StateChanged,
 )
-from fuseboard_engine.histogram import merge, percentile
+from fuseboard_storage.board_rows import AdapterKey, AdapterRow, Entry, FailureRow, InstanceRow, Totals
 from fuseboard_storage.metrics import SECOND, AdapterSecond, attempts_of
 
-KEPT_SECONDS = 120
 KEPT_ROUTES = 500
 KEPT_FAILURES = 200
 KEPT_ACTIONS = 200
-KEPT_CHANGES = 100
 
-
-class Entry(NamedTuple):
-    """One event as it stands in a recording: its number, the instance that wrote it, and the event."""
-
-    seq: int
-    instance: int
-    event: Event
-
-
-class AdapterKey(NamedTuple):
-    """What an adapter is known by: two engines may each have one of the same name."""
-
-    instance: int
-    adapter: str
-
-
-class InstanceRow:
-    """One engine that writes, or wrote, to the recording."""
-
-    __slots__ = ("ended_at", "heartbeat_at", "host", "id", "name", "pid", "reason", "started_at")
-
-    def __init__(self, id: int, name: str, host: str, pid: int, started_at: int) -> None:
-        self.id = id
-        self.name = name
-        self.host = host
-        self.pid = pid
-        self.started_at = started_at
-        self.heartbeat_at = started_at
-        self.ended_at: int | None = None
-        self.reason = ""
-
-    @property
-    def label(self) -> str:
-        """`name@host:pid`, as people write it."""
-        return f"{self.name}@{self.host}:{self.pid}"
-
-
-class Totals(NamedTuple):
-    """What was counted over some seconds. Rates are per second; percentiles in seconds; None: nothing to say."""
-
-    calls: int
-    successes: int
-    failures: int
-    timeouts: int
-    rejections: int
-    rate: float
-    success_rate: float | None
-    p50: float | None
-    p95: float | None
-    p99: float | None
-
-
-class AdapterRow:
-    """One adapter on the Board: its breaker, its counters, its last two minutes."""
-
-    __slots__ = (
-        "actor",
-        "added_at",
-        "calls",
-        "changes",
-        "detail",
-        "failed",
-        "failures",
-        "generation",
-        "key",
-        "last_error",
-        "last_failure",
-        "needed",
-        "openings",
-        "policy",
-        "probe_successes",
-        "probes_in_flight",
-        "reason",
-        "rejections",
-        "seconds",
-        "since",
-        "state",
-        "successes",
-        "tags",
-        "threshold",
-        "timeouts",
-        "until",
-        "wait",
-    )
-
-    def __init__(self, key: AdapterKey, at: int) -> None:
-        self.key = key
-        self.added_at = at
-        self.state: State = "closed"
-        self.since = at
-        self.reason = ""
-        self.detail = ""
-        self.actor = ""
-        self.generation = 0
-        self.openings = 0
-        self.wait: float | None = None
-        self.until: int | None = None
-        self.failures = 0
-        self.threshold: int | None = None
-        self.needed = 0
-        self.probe_successes = 0
-        self.probes_in_flight = 0
-        self.policy: dict[str, Any] = {}
-        self.tags: tuple[str, ...] = ()
-        self.calls = 0
-        self.successes = 0
-        self.failed = 0
-        self.timeouts = 0
-        self.rejections = 0
-        self.last_error = ""
-        self.last_failure: int | None = None
-        self.seconds: deque[AdapterSecond] = deque(maxlen=KEPT_SECONDS)
-        self.changes: deque[tuple[int, State]] = deque(maxlen=KEPT_CHANGES)
-
-    @property
-    def name(self) -> str:
-        """The adapter's name."""
-        return self.key.adapter
-
-    @property
-    def success_rate(self) -> float | None:
-        """Share of calls that succeeded since the adapter was added, 0..1; None before the first verdict."""
-        judged = self.successes + self.failed
-        return self.successes / judged if judged else None
-
-    def totals(self, now: int, seconds: int) -> Totals:
-        """Return what was counted in the last `seconds` (at most `KEPT_SECONDS`) before `now`."""
-        first = now - seconds * SECOND
-        spans = [span for span in self.seconds if first < span.at + SECOND and span.at <= now]
-        calls = sum(span.calls for span in spans)
-        successes = sum(span.successes for span in spans)
-        failures = sum(span.failures for span in spans)
-        latency = merge(span.latency for span in spans)
-        judged = successes + failures
-        return Totals(
-            calls=calls,
-            successes=successes,
-            failures=failures,
-            timeouts=sum(span.timeouts for span in spans),
-            rejections=sum(span.rejections for span in spans),
-            rate=calls / seconds,
-            success_rate=successes / judged if judged else None,
-            p50=percentile(latency, 0.50),
-            p95=percentile(latency, 0.95),
-            p99=percentile(latency, 0.99),
-        )
-
-    def series(self, now: int, slices: int, seconds_each: int) -> list[int]:
-        """Return calls per slice, oldest first: the bars of a sparkline that ends at `now`."""
-        bars = [0] * slices
-        for span in self.seconds:
-            back = (now - span.at) // (seconds_each * SECOND)
-            if 0 <= back < slices:
-                bars[slices - 1 - back] += span.calls
-        return bars
-
-
-class FailureRow:
-    """Failures of one adapter that say the same thing, one after the other: the newest, and how many."""
-
-    __slots__ = ("at", "attempt", "count", "first_at", "key", "task", "task_type", "then")
-
-    def __init__(self, key: AdapterKey, event: AttemptFailed) -> None:
-        self.key = key
-        self.first_at = event.at
-        self.count = 0
-        self.repeat(event)
-
-    def repeat(self, event: AttemptFailed) -> None:
-        """Take one more of the same."""
-        self.at = event.at
-        self.count += 1
-        self.task = event.task
-        self.task_type = event.task_type
-        self.attempt: Attempt = event.attempt
-        self.then = event.then
+__all__ = ["AdapterKey", "AdapterRow", "Board", "Entry", "FailureRow", "InstanceRow", "Totals"]
 
 
 class Board:

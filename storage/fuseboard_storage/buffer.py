@@ -56,6 +56,7 @@ class EventBuffer:
         self._room = size
         self._head: deque[Item] = deque()
         self._queue: deque[Item] = deque()
+        self._solid = False  # the head holds nothing ordinary
         self._lock = threading.Lock()
         self._idle = False
         self._wake = threading.Lock()
@@ -102,7 +103,7 @@ class EventBuffer:
             head, queue = self._head, self._queue
             items = [head.popleft() for _ in range(min(most, len(head)))]
             items += [queue.popleft() for _ in range(min(most - len(items), len(queue)))]
-            self._room = max(1, self.size - len(head))
+            self._room = max(0, self.size - len(head))
             taken = Taken(items, self._untold, self._spans)
             self._untold = 0
             self._spans = {}
@@ -112,7 +113,8 @@ class EventBuffer:
         """Return what could not be written to where it came from. For the writer."""
         with self._lock:
             self._head.extendleft(reversed(taken.items))
-            self._room = max(1, self.size - len(self._head))
+            self._solid = False
+            self._room = max(0, self.size - len(self._head))
             self._untold += taken.dropped
             merge_spans(self._spans, taken.spans)
         if len(self) > self.size:
@@ -134,30 +136,39 @@ class EventBuffer:
         """Let the oldest ordinary events go, some at a time; a fuller buffer keeps none of them but all others."""
         with self._lock:
             excess = len(self) - self.size
-            if excess <= 0:
-                return
-            self._shed(excess + self.size // 64, ORDINARY)
-            if len(self) > self.size:
-                self._shed(len(self) - self.size, None)
+            if excess > 0:
+                self._shed(excess + self.size // 64, ORDINARY)
+            excess = len(self) - self.size
+            if excess > 0:
+                self._shed(excess + self.size // 64, None)
+            self._room = max(0, self.size - len(self._head))
 
     def _shed(self, goal: int, types: frozenset[type[Event]] | None) -> None:
+        """Let the oldest `goal` events of these types go (None: of all). What is gone over and kept goes to the head,
+        so that a head that holds only such is not gone over again."""
+        gone = 0
+        if types is None or not self._solid:
+            kept, gone = self._sift(self._head, goal, types)
+            self._solid = not self._head
+            self._head.extendleft(reversed(kept))
+        kept, more = self._sift(self._queue, goal - gone, types)
+        self._head.extend(kept)
+        self.dropped += gone + more
+        self._untold += gone + more
+
+    def _sift(self, source: deque[Item], goal: int, types: frozenset[type[Event]] | None) -> tuple[list[Item], int]:
         kept: list[Item] = []
         gone = 0
-        for source in (self._head, self._queue):
-            for _ in range(len(source)):
-                if gone >= goal:
-                    break
-                item = source.popleft()
-                if isinstance(item, Barrier) or (types is not None and type(item) not in types):
-                    kept.append(item)
-                    continue
+        for _ in range(len(source)):
+            if gone >= goal:
+                break
+            item = source.popleft()
+            if isinstance(item, Barrier) or (types is not None and type(item) not in types):
+                kept.append(item)
+            else:
                 gone += 1
                 count(self._spans, item)
-        # What is kept is older than all that is left in either queue, unless the head was not gone through.
-        self._head.extendleft(reversed(kept))
-        self._room = max(1, self.size - len(self._head))
-        self.dropped += gone
-        self._untold += gone
+        return kept, gone
 
 
 def events_of(items: Sequence[Item]) -> list[Event]:

@@ -24,6 +24,12 @@ def enter(connection: sqlite3.Connection, name: str, host: str, now: int) -> int
     return int(cursor.lastrowid or 0)
 
 
+def known(connection: sqlite3.Connection, instance: int | None, started_at: int) -> bool:
+    """Say whether this very instance stands in this file: a new file may have taken the place of the old one."""
+    sql = "SELECT 1 FROM instances WHERE id = ? AND started_at = ? AND pid = ?"
+    return connection.execute(sql, (instance, started_at, os.getpid())).fetchone() is not None
+
+
 def beat(connection: sqlite3.Connection, instance: int, now: int, dropped: int) -> None:
     """Note that an engine is alive, and how many events its recorder let go so far."""
     connection.execute(

@@ -12,12 +12,12 @@ from typing import Any, Final
 import msgspec
 
 from fuseboard_engine.events import Attempt, CommandDone, RouteFinished, ScenarioStep
-from fuseboard_storage.board import (
+from fuseboard_storage.board import Board
+from fuseboard_storage.board_rows import (
     KEPT_CHANGES,
     KEPT_SECONDS,
     AdapterKey,
     AdapterRow,
-    Board,
     Entry,
     FailureRow,
     InstanceRow,

@@ -98,6 +98,12 @@ class Tail:
         self.connection = self._connection(trouble)
         return moved or self.connection != before
 
+    async def behind(self) -> int:
+        """Return how many entries were recorded that the Board has not taken in."""
+        if self.recording is None:
+            return 0
+        return max(0, await self.recording.last_seq() - self.board.seq)
+
     async def _follow(self) -> bool:
         identity = self._found()
         moved = False

@@ -54,6 +54,7 @@ class Writer:
         self._host = socket.gethostname()
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
+        self._entered_at = 0
         self._keyframes: KeyframeMaker | None = None
         self._keeps = False
         self._give_up_at: float | None = None
@@ -133,6 +134,8 @@ class Writer:
         """Make sure that the file is open, and still the one that stands at its path."""
         if self._connection is not None and _identity(self._path) != self._identity:
             log.warning("%s was moved or deleted; a new recording begins there.", self._path)
+            # SQLite closes a file that was moved without bringing in what its log still holds.
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._close()
         if self._connection is None:
             self._open()
@@ -141,7 +144,7 @@ class Writer:
         connection = schema.connect(self._path)
         try:
             identity = _identity(self._path)
-            if self.instance is None or identity != self._identity:
+            if not instances.known(connection, self.instance, self._entered_at):
                 self.instance = self._enter(connection)
             self._identity = identity
             self._keyframes = KeyframeMaker(connection)
@@ -160,6 +163,7 @@ class Writer:
             instance = instances.enter(connection, engine.name, self._host, now)
             started = EngineStarted(at=now, name=engine.name, host=self._host, pid=os.getpid())
             rows.insert(connection, instance, [started, *known])
+        self._entered_at = now
         return instance
 
     def _close(self) -> None:

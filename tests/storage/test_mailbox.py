@@ -1,0 +1,140 @@
+"""Commands: asked in the file, taken once, done, and told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fake_engine import FakeEngine
+from waiting import until_async
+
+from fuseboard_engine.commands import Command
+from fuseboard_engine.events import CommandDone
+from fuseboard_storage import mailbox, schema
+from fuseboard_storage.errors import RecordingError
+from fuseboard_storage.mailbox import CommandStatus
+from fuseboard_storage.recorder import record
+from fuseboard_storage.recording import Recording
+
+
+async def over(recording: Recording, command: int) -> CommandStatus:
+    async def is_over() -> bool:
+        return (await recording.command(command)).over
+
+    await until_async(is_over)
+    return await recording.command(command)
+
+
+async def test_a_command_reaches_the_engine_and_its_outcome_comes_back_as_an_event(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    async with record(engine, tmp_path / "a.db") as recorder, Recording.open(tmp_path / "a.db") as recording:
+        id = await recording.ask("open_for", "prefect", actor="ann", args={"seconds": 30})
+        status = await over(recording, id)
+        board = await recording.board()
+        assert (status.status, status.taken_by) == ("done", recorder.instance)
+        (action,) = board.actions
+    (command,) = engine.commands
+    assert (command.verb, command.adapter, command.actor, command.args) == (
+        "open_for",
+        "prefect",
+        "ann",
+        {"seconds": 30},
+    )
+    assert (action.command, action.actor, action.ok, action.requested_at) == (id, "ann", True, command.requested_at)
+
+
+async def test_a_command_is_done_only_once_its_event_is_on_disk(tmp_path: Path) -> None:
+    async with record(FakeEngine(), tmp_path / "a.db"), Recording.open(tmp_path / "a.db") as recording:
+        for _ in range(10):
+            id = await recording.ask("reset", "prefect", actor="ann")
+            await over(recording, id)
+            assert id in {action.command for action in (await recording.board()).actions}
+
+
+async def test_a_refused_command_says_why(tmp_path: Path) -> None:
+    async with record(FakeEngine(), tmp_path / "a.db"), Recording.open(tmp_path / "a.db") as recording:
+        status = await over(recording, await recording.ask("reset", "nonesuch", actor="ann"))
+    assert (status.status, status.detail) == ("failed", "There is no adapter nonesuch.")
+
+
+async def test_an_engine_that_raises_at_a_command_fails_it_and_goes_on(tmp_path: Path) -> None:
+    class Clumsy(FakeEngine):
+        def execute_command(self, command: Command) -> CommandDone:
+            if command.verb == "disable":
+                raise RuntimeError("dropped it")
+            return super().execute_command(command)
+
+    async with record(Clumsy(), tmp_path / "a.db"), Recording.open(tmp_path / "a.db") as recording:
+        status = await over(recording, await recording.ask("disable", "agno", actor="ann"))
+        assert status.status == "failed"
+        assert "dropped it" in status.detail
+        assert (await over(recording, await recording.ask("reset", "agno", actor="ann"))).status == "done"
+
+
+async def test_of_two_engines_one_takes_a_command_and_once(tmp_path: Path) -> None:
+    one, two = FakeEngine("one"), FakeEngine("two")
+    path = tmp_path / "a.db"
+    async with record(one, path), record(two, path), Recording.open(path) as recording:
+        ids = [await recording.ask("reset_all", actor="ann") for _ in range(30)]
+        for id in ids:
+            assert (await over(recording, id)).status == "done"
+    assert sorted(command.id for command in one.commands + two.commands) == ids
+
+
+async def test_a_command_for_one_engine_is_left_alone_by_the_other(tmp_path: Path) -> None:
+    one, two = FakeEngine("one"), FakeEngine("two")
+    path = tmp_path / "a.db"
+    async with record(one, path), record(two, path) as second, Recording.open(path) as recording:
+        for _ in range(5):
+            status = await over(recording, await recording.ask("reset_all", actor="ann", instance=second.instance))
+            assert status.taken_by == second.instance
+    assert one.commands == []
+
+
+async def test_a_command_that_nobody_takes_expires_even_if_no_engine_is_left_to_say_so(tmp_path: Path) -> None:
+    schema.connect(tmp_path / "a.db").close()
+    async with Recording.open(tmp_path / "a.db") as recording:
+        id = await recording.ask("reset", "agno", actor="ann", expires_in=30)
+        assert (await recording.command(id)).status == "pending"
+        late = await recording.ask("reset", "agno", actor="ann", expires_in=0)
+        status = await recording.command(late)
+    assert (status.status, status.detail, status.over) == ("expired", mailbox.NOBODY, True)
+
+
+async def test_an_expired_command_is_never_done_but_stands_in_the_audit(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    schema.connect(path).close()
+    engine = FakeEngine()
+    async with Recording.open(path) as recording:
+        id = await recording.ask("reset", "agno", actor="ann", expires_in=0)
+        async with record(engine, path):
+
+            async def told() -> bool:
+                return bool((await recording.board()).actions)
+
+            await until_async(told)
+            (action,) = (await recording.board()).actions
+    assert (action.command, action.ok, action.detail) == (id, False, mailbox.NOBODY)
+    assert engine.commands == []
+
+
+def test_a_command_whose_engine_died_over_it_fails_after_a_while(tmp_path: Path) -> None:
+    connection = schema.connect(tmp_path / "a.db")
+    connection.execute(mailbox.ASK, ("reset", "agno", "{}", "ann", None, 0, 1_000))
+    assert [command.verb for command in mailbox.claim(connection, 1, 500)] == ["reset"]
+    assert mailbox.claim(connection, 2, 500) == []
+    assert mailbox.sweep(connection, 2_000) == []
+    (event,) = mailbox.sweep(connection, 1_000 + mailbox.LOST_AFTER)
+    assert (event.ok, event.detail) == (False, mailbox.LOST)
+    connection.close()
+
+
+async def test_what_cannot_be_asked_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.db").touch()
+    async with Recording.open(tmp_path / "a.db") as recording:
+        with pytest.raises(RecordingError, match="No engine has written"):
+            await recording.ask("reset", "agno", actor="ann")
+        with pytest.raises(ValueError, match="There is no command 'explode'"):
+            await recording.ask("explode", actor="ann")
+        with pytest.raises(KeyError):
+            await recording.command(1)

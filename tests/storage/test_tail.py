@@ -1,0 +1,149 @@
+"""A recording followed live: the Board grows, and the connection says what is known of the engines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fake_engine import FakeEngine, answered, failed, opened
+from waiting import until_async
+
+from fuseboard_storage import keyframe, schema
+from fuseboard_storage.board import AdapterKey
+from fuseboard_storage.instances import SILENT_AFTER
+from fuseboard_storage.recorder import record
+from fuseboard_storage.recording import Recording, wall
+from fuseboard_storage.tail import Contact, Tail
+
+
+async def test_an_empty_file_is_empty_until_an_engine_writes_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    path.touch()
+    async with Tail.open(path) as tail:
+        await tail.advance()
+        assert tail.connection.contact is Contact.EMPTY
+        async with record(FakeEngine(), path):
+            assert await tail.advance()
+            assert tail.connection.contact is Contact.LIVE
+            assert [row.name for row in tail.board.rows()] == ["prefect", "agno"]
+
+
+async def test_what_an_engine_emits_is_on_the_board_at_the_next_advance(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    engine = FakeEngine()
+    async with record(engine, path) as recorder, Tail.open(path) as tail:
+        assert await tail.advance()
+        engine.emit(opened("prefect"))
+        await recorder.flushed()
+        assert await tail.behind() == 1
+        assert await tail.advance()
+        assert tail.board.adapters[AdapterKey(1, "prefect")].state == "open"
+        assert await tail.behind() == 0
+
+
+async def test_the_board_followed_is_the_board_folded(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    engine = FakeEngine()
+    async with record(engine, path) as recorder, Tail.open(path) as tail:
+        for round_ in range(10):
+            engine.emit(*[answered(f"{round_}.{n}") for n in range(300)])
+            await recorder.flushed()
+            await tail.advance()
+        for row in tail.board.instances.values():
+            row.heartbeat_at = row.started_at  # heartbeats are no entries
+        async with Recording.open(path) as recording:
+            assert keyframe.dump(tail.board) == keyframe.dump(await recording.board())
+
+
+async def test_an_engine_without_a_heartbeat_is_silent_and_when_it_beats_again_it_is_back(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    offset = 0
+    async with record(FakeEngine(), path), Tail.open(path, now=lambda: wall() + offset) as tail:
+        await tail.advance()
+        assert tail.connection.contact is Contact.LIVE
+        offset = SILENT_AFTER + 2_000_000
+        assert await tail.advance()
+        assert tail.connection.contact is Contact.SILENT
+        assert tail.connection.silent_for(wall() + offset) > 3
+        assert tail.connection.back_at is None
+        offset = 0
+        assert await tail.advance()
+        assert tail.connection.contact is Contact.LIVE
+        assert tail.connection.back_at is not None
+
+
+async def test_an_engine_that_ended_has_ended_and_its_successor_is_seen_as_back(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    async with record(FakeEngine(), path):
+        pass
+    async with Tail.open(path) as tail:
+        await tail.advance()
+        assert tail.connection.contact is Contact.ENDED
+        async with record(FakeEngine(), path):
+            await tail.advance()
+            assert tail.connection.contact is Contact.LIVE
+            assert tail.connection.back_at is not None
+            assert [row.key.instance for row in tail.board.rows()] == [2, 2]
+
+
+async def test_a_deleted_file_leaves_the_last_board_standing_and_a_new_one_replaces_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    async with record(FakeEngine("old"), path):
+        pass
+    async with Tail.open(path) as tail:
+        await tail.advance()
+        path.unlink()
+        await tail.advance()
+        assert tail.connection.contact is Contact.MISSING
+        assert [row.name for row in tail.board.instances.values()] == ["old"]
+        async with record(FakeEngine("new"), path):
+            assert await tail.advance()
+            assert tail.connection.contact is Contact.LIVE
+            assert tail.connection.replaced_at is not None
+            assert [row.name for row in tail.board.instances.values()] == ["new"]
+
+
+async def test_a_foreign_file_in_its_place_is_trouble_and_not_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    async with record(FakeEngine(), path):
+        pass
+    async with Tail.open(path) as tail:
+        await tail.advance()
+        path.unlink()
+        path.write_text("a diary\n" * 50)
+        await tail.advance()
+        assert "no recording" in tail.connection.trouble
+        assert list(tail.board.instances) == [1]
+        path.unlink()
+        async with record(FakeEngine(), path):
+            await tail.advance()
+            assert (tail.connection.contact, tail.connection.trouble) == (Contact.LIVE, "")
+
+
+async def test_failures_are_read_newest_first_and_by_adapter(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    engine = FakeEngine()
+    async with record(engine, path) as recorder:
+        for number in range(5):
+            engine.emit(failed(f"{number}", adapter="prefect" if number % 2 else "agno"), answered())
+        await recorder.flushed()
+        async with Recording.open(path) as recording:
+            assert [entry.event.task for entry in await recording.failures(3)] == ["4", "3", "2"]
+            assert [entry.event.task for entry in await recording.failures(9, "prefect")] == ["3", "1"]
+
+
+async def test_nothing_changed_until_something_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    connection = schema.connect(path)
+    async with Recording.open(path) as recording:
+        assert await recording.changed()
+        assert not await recording.changed()
+        connection.execute("INSERT INTO events(at, instance, kind, body) VALUES (1, 1, 'moon_rose', '{}')")
+        assert await recording.changed()
+        assert await recording.entries() == []
+        assert await recording.last_seq() == 1
+
+        async def quiet() -> bool:
+            return not await recording.changed()
+
+        await until_async(quiet)
+    connection.close()
