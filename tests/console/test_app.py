@@ -154,7 +154,7 @@ async def test_the_cursor_stays_on_its_adapter_when_the_order_changes() -> None:
 async def test_the_mouse_selects_a_row_and_presses_a_key_of_the_footer() -> None:
     show = Show()
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
-        await until(show.sees("rerank"), pilot)
+        await until(show.sees("◔ rerank"), pilot)
         await pilot.click(offset=(10, show.line_of("◔ rerank")))
         assert show.selected() == "rerank"
         await pilot.click(offset=(2, 39))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -36,7 +37,7 @@ class HelpText(LineList):
 class HelpScreen(ModalScreen[None]):
     """Shows the help; Escape, q and ? leave it."""
 
-    CSS_PATH = "help.tcss"
+    CSS_PATH = Path(__file__).with_name("help.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark,enter", "dismiss", "Close")]
 
     def __init__(self, palette: Palette, actions: Sequence[Action], glyphs: Glyphs) -> None:
