@@ -1,0 +1,270 @@
+"""What the engine tells its listeners: every story in order, and no listener can hurt a call."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import msgspec
+import pytest
+from engine_world import HttpError, World, virtual
+
+from fuseboard_engine import BreakerPolicy, RetryPolicy, Task
+from fuseboard_engine.events import (
+    AdapterAdded,
+    AdapterRemoved,
+    AnyEvent,
+    AttemptFailed,
+    Event,
+    ListenerFailed,
+    PreferenceSet,
+    ProbeChanged,
+    RouteFinished,
+    StateChanged,
+)
+
+DOWN = ConnectionError("down")
+ONCE = RetryPolicy(max_attempts=1)
+
+
+def plot(events: list[Event]) -> list[str]:
+    """A story in words."""
+    words = []
+    for event in events:
+        match event:
+            case AttemptFailed():
+                words.append(f"{event.attempt.adapter} failed #{event.attempt.number}, then {event.then}")
+            case StateChanged():
+                words.append(f"{event.adapter} {event.before}->{event.after}: {event.reason}")
+            case ProbeChanged():
+                words.append(f"{event.adapter} probe {event.what}")
+            case RouteFinished():
+                words.append(f"route {'by ' + event.adapter if event.success else 'failed'}")
+            case _:
+                words.append(type(event).__name__)
+    return words
+
+
+@virtual
+async def test_a_success_is_one_event() -> None:
+    engine = World()
+    engine.script("a", "done")
+    await engine.execute_with_fallback(Task(id="t1", type="ai", context={"request": "r9"}))
+    (told,) = engine.story()
+    assert isinstance(told, RouteFinished)
+    assert (told.task, told.task_type, told.success, told.adapter, told.context) == (
+        "t1",
+        "ai",
+        True,
+        "a",
+        {"request": "r9"},
+    )
+    assert [(attempt.adapter, attempt.outcome, attempt.number) for attempt in told.attempts] == [("a", "success", 1)]
+
+
+@virtual
+async def test_retries_and_a_failover_are_told_as_they_happen() -> None:
+    engine = World()
+    engine.script("a", DOWN)
+    engine.script("b", "done")
+    await engine.execute_with_fallback("task")
+    assert plot(engine.story()) == [
+        "a failed #1, then retry",
+        "a failed #2, then retry",
+        "a failed #3, then failover",
+        "route by b",
+    ]
+    first, second, third = [event for event in engine.told if isinstance(event, AttemptFailed)]
+    assert [first.delay, second.delay, third.delay] == [0.1, 0.2, 0]
+    assert [event.attempt.failures for event in (first, second, third)] == [1, 2, 3]
+    assert first.threshold == 5
+    assert [event.attempt.why for event in (first, third)] == ["attempt 2 of 3", "3 of 3 attempts made"]
+
+
+@virtual
+async def test_a_breaker_that_opens_says_so_before_the_attempt_that_opened_it_is_told() -> None:
+    engine = World(breaker=BreakerPolicy(failure_threshold=2))
+    engine.script("a", DOWN)
+    await engine.execute_with_fallback("task")
+    assert plot(engine.story()) == [
+        "a failed #1, then retry",
+        "a closed->open: failures",
+        "a failed #2, then stop",
+        "route failed",
+    ]
+
+
+@virtual
+async def test_outage_probe_and_recovery_are_one_readable_story() -> None:
+    policy = BreakerPolicy(failure_threshold=1, recovery_timeout=5, jitter=0, success_threshold=2)
+    engine = World(breaker=policy, retry=ONCE)
+    engine.script("a", DOWN, "well", "well")
+    engine.script("b", "done")
+    await engine.execute_with_fallback(1)
+    await engine.execute_with_fallback(2)
+    await asyncio.sleep(5)
+    await engine.execute_with_fallback(3)
+    await engine.execute_with_fallback(4)
+    assert plot(engine.story()) == [
+        "a closed->open: failures",
+        "a failed #1, then failover",
+        "route by b",
+        "route by b",
+        "a open->half_open: probe_due",
+        "a probe admitted",
+        "a probe success",
+        "route by a",
+        "a probe admitted",
+        "a probe success",
+        "a half_open->closed: probes_succeeded",
+        "route by a",
+    ]
+    opened = next(event for event in engine.told if isinstance(event, StateChanged))
+    assert opened.wait == 5
+    assert opened.until == opened.at + 5_000_000
+
+
+@virtual
+async def test_a_failure_nobody_is_blamed_for_is_told_with_its_row() -> None:
+    engine = World()
+    engine.script("a", HttpError(400, "no such field"))
+    engine.script("b", "done")
+    await engine.execute_with_fallback("task")
+    failed, finished = engine.story()
+    assert isinstance(failed, AttemptFailed)
+    assert (failed.attempt.outcome, failed.attempt.rule, failed.then) == ("ignored", "caller", "stop")
+    assert isinstance(finished, RouteFinished)
+    assert (finished.success, finished.error, finished.left) == (False, "no such field", ("b",))
+
+
+@virtual
+async def test_adapters_and_preferences_are_told_too() -> None:
+    engine = World(breaker=BreakerPolicy(failure_threshold=7))
+    engine.script("a", 1, tags=["eu"])
+    engine.set_preference(["a"], "ai")
+    engine.remove_adapter("a")
+    added, preference, removed = engine.told
+    assert isinstance(added, AdapterAdded)
+    assert (added.adapter, added.tags, added.policy["failure_threshold"]) == ("a", ("eu",), 7)
+    assert isinstance(preference, PreferenceSet)
+    assert (preference.order, preference.task_type) == (("a",), "ai")
+    assert isinstance(removed, AdapterRemoved)
+
+
+@virtual
+async def test_events_carry_wall_time_never_go_back_and_survive_being_written_down() -> None:
+    engine = World(breaker=BreakerPolicy(failure_threshold=2, recovery_timeout=1, success_threshold=1))
+    engine.script("a", DOWN, DOWN, "well", tags=["x"])
+    engine.script("b", "done")
+    engine.set_preference(["a", "b"])
+    for n in range(4):
+        await engine.execute_with_fallback(n)
+        await asyncio.sleep(1)
+    times = [event.at for event in engine.told]
+    assert times == sorted(times)
+    assert times[0] == 1_767_225_600_000_000
+    decoder = msgspec.json.Decoder(AnyEvent)
+    for event in engine.told:
+        assert decoder.decode(msgspec.json.encode(event)) == event
+
+
+# ------------------------------------------------------------------ listeners
+
+
+@virtual
+async def test_a_listener_that_raises_is_isolated_logged_and_reported_to_the_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    engine = World()
+    later: list[Event] = []
+
+    def broken(event: Event) -> None:
+        raise RuntimeError("disk full")
+
+    engine.subscribe(broken)
+    engine.subscribe(later.append)
+    engine.script("a", "done")
+    with caplog.at_level(logging.ERROR, logger="fuseboard.engine"):
+        route = await engine.execute_with_fallback("task")
+    assert route.result == "done"
+    reports = [event for event in engine.told if isinstance(event, ListenerFailed)]
+    assert reports
+    assert reports[0].listener.endswith("broken")
+    assert reports[0].error == "RuntimeError: disk full"
+    assert any(isinstance(event, RouteFinished) for event in later)  # those after it hear everything
+    assert "raised on RouteFinished" in caplog.text
+
+
+@virtual
+async def test_when_every_listener_raises_calls_go_on() -> None:
+    engine = World()
+
+    def broken(event: Event) -> None:
+        raise RuntimeError("disk full")
+
+    def broken_too(event: Event) -> None:
+        raise ValueError("no")
+
+    engine.subscribe(broken)
+    engine.subscribe(broken_too)
+    engine.script("a", DOWN)
+    engine.script("b", "done")
+    assert (await engine.execute_with_fallback("task")).success
+
+
+@virtual
+async def test_unsubscribing_ends_the_telling_even_from_inside() -> None:
+    engine = World()
+    heard: list[Event] = []
+
+    def once(event: Event) -> None:
+        heard.append(event)
+        stop()
+
+    stop = engine.subscribe(once)
+    engine.script("a", "done")
+    await engine.execute_with_fallback("task")
+    stop()
+    assert len(heard) == 1
+
+
+@virtual
+async def test_a_listener_may_use_the_engine() -> None:
+    """A breaker that opens may, say, open another: no lock is held while listeners are told."""
+    engine = World(breaker=BreakerPolicy(failure_threshold=1), retry=ONCE)
+    engine.script("a", DOWN)
+    engine.script("b", "done")
+
+    def together(event: Event) -> None:
+        if isinstance(event, StateChanged) and event.adapter == "a" and event.after == "open":
+            engine.breaker("b").force_open()
+            engine.get_health_status()
+
+    engine.subscribe(together)
+    route = await engine.execute_with_fallback("task")
+    assert not route.success
+    assert engine.breaker("b").state == "forced_open"
+
+
+# ------------------------------------------------------------------ describe
+
+
+@virtual
+async def test_describe_tells_a_newcomer_how_things_stand() -> None:
+    engine = World(breaker=BreakerPolicy(failure_threshold=1, recovery_timeout=9, jitter=0), retry=ONCE)
+    for name in "abcd":
+        engine.script(name, DOWN)
+    engine.set_preference(["b", "a"], "ai")
+    await engine.execute_with_fallback("task", ["a"])
+    engine.breaker("c").force_open()
+    engine.breaker("d").half_open()
+    told: list[Any] = engine.describe()
+    assert [event.adapter for event in told if isinstance(event, AdapterAdded)] == list("abcd")
+    assert [event.order for event in told if isinstance(event, PreferenceSet)] == [("b", "a")]
+    stands = {event.adapter: event for event in told if isinstance(event, StateChanged)}
+    assert {name: event.after for name, event in stands.items()} == {"a": "open", "c": "forced_open", "d": "half_open"}
+    assert all(event.reason == "restored" for event in stands.values())
+    assert (stands["a"].wait, stands["a"].until) == (9, stands["a"].at + 9_000_000)
+    assert stands["c"].until is None
+    assert stands["d"].needed == 3

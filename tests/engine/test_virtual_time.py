@@ -1,0 +1,90 @@
+"""The event loop whose time is virtual."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from fuseboard_engine.virtual_time import VirtualTimeLoop, run
+
+YEAR = 365 * 86_400.0
+
+
+def test_a_year_of_sleep_is_over_at_once() -> None:
+    async def main() -> float:
+        await asyncio.sleep(YEAR)
+        return asyncio.get_running_loop().time()
+
+    assert run(main()) == YEAR
+
+
+def test_time_begins_at_zero_and_stands_still_while_there_is_work() -> None:
+    async def main() -> list[float]:
+        loop = asyncio.get_running_loop()
+        times = [loop.time()]
+        for _ in range(1000):
+            await asyncio.sleep(0)
+        times.append(loop.time())
+        return times
+
+    assert run(main()) == [0, 0]
+
+
+def test_timers_fire_in_the_order_of_their_time() -> None:
+    async def main() -> list[float]:
+        fired: list[float] = []
+
+        async def at(seconds: float) -> None:
+            await asyncio.sleep(seconds)
+            fired.append(asyncio.get_running_loop().time())
+
+        await asyncio.gather(*(at(seconds) for seconds in (5, 0.001, 3600, 0.1, 5)))
+        return fired
+
+    assert run(main()) == pytest.approx([0.001, 0.1, 5, 5, 3600])
+
+
+def test_timeouts_work() -> None:
+    async def main() -> float:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(30):
+                await asyncio.sleep(60)
+        return asyncio.get_running_loop().time()
+
+    assert run(main()) == 30
+
+
+def test_the_wall_clock_goes_with_it() -> None:
+    async def main() -> tuple[int, int]:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualTimeLoop)
+        before = loop.wall()
+        await asyncio.sleep(1.5)
+        return before, loop.wall()
+
+    assert run(main()) == (1_767_225_600_000_000, 1_767_225_601_500_000)
+
+
+def test_where_no_timer_runs_a_thread_is_waited_for() -> None:
+    async def main() -> str:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[str] = loop.create_future()
+        thread = threading.Thread(target=lambda: loop.call_soon_threadsafe(answer.set_result, "from a thread"))
+        thread.start()
+        try:
+            return await answer
+        finally:
+            thread.join(10)
+
+    assert run(main()) == "from a thread"
+
+
+def test_an_error_and_a_cancellation_end_the_run() -> None:
+    async def failing() -> None:
+        await asyncio.sleep(1)
+        raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        run(failing())
