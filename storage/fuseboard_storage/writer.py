@@ -21,7 +21,7 @@ from fuseboard_engine.events import CommandDone, EngineStarted, EventsDropped
 from fuseboard_storage import instances, mailbox, metric_rows, rows, schema
 from fuseboard_storage.buffer import Barrier, EventBuffer, Taken, events_of
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.keyframe import KeyframeMaker
+from fuseboard_storage.keyframe import SLICE, KeyframeMaker
 from fuseboard_storage.metrics import Spans, count, merge_spans
 from fuseboard_storage.recordable import Recordable
 from fuseboard_storage.retention import Retention, tidy
@@ -35,7 +35,8 @@ HEARTBEAT: Final = 1.0
 BURIAL: Final = 10.0
 TIDY: Final = 60.0
 RETRY: Final = 0.25
-FAR_BEHIND: Final = 20_000  # events without a keyframe after which one is made even if the writer has no rest
+CALM: Final = 500  # with fewer events waiting than this, there is time to keep the file in order
+CATCH_UP: Final = 0.5  # seconds that keyframes may take at the end
 
 
 class Writer:
@@ -57,6 +58,8 @@ class Writer:
         self._entered_at = 0
         self._keyframes: KeyframeMaker | None = None
         self._keeps = False
+        self._behind = 0
+        self._untidy = False
         self._give_up_at: float | None = None
         self._failing_since: float | None = None
         self._next_try = 0.0
@@ -105,12 +108,13 @@ class Writer:
             return
         if self._give_up_at is not None:
             return
-        if not len(self._buffer):
-            if self._idle_work(now):
-                return
+        waiting = len(self._buffer)
+        more = waiting < CALM and self._keep_order(now)
+        if waiting or more:
+            # Work that can wait leaves the application's own threads half of the time.
+            self._buffer.linger(PAUSE if waiting < BATCH else 0.0)
+        else:
             self._buffer.wait(max(0.0, self._due["mail"] - time.monotonic()))
-        elif len(self._buffer) < BATCH:
-            self._buffer.linger(PAUSE)
 
     def _attempt(self, work: Any, *args: Any) -> bool:
         """Do some work on the file; when the file does not let us, note it and have it tried again later."""
@@ -181,6 +185,7 @@ class Writer:
             log.error("%s could not be written; its last %d events are lost.", self._path, lost)
         connection, instance = self._connection, self.instance
         if connection is not None and instance is not None:
+            self._catch_up()
             with contextlib.suppress(sqlite3.Error), _transaction(connection):
                 instances.end(connection, instance, self._engine.wall(), self._buffer.dropped)
         self._close()
@@ -188,6 +193,14 @@ class Writer:
             if isinstance(item, Barrier):
                 todo = "Make room on the disk, or check who locks the file."
                 item.reached.set_exception(RecordingError(f"{self._path} could not be written.", todo))
+
+    def _catch_up(self) -> None:
+        """Make the keyframes that are missing at the end, so that the recording opens fast ever after."""
+        end = time.monotonic() + CATCH_UP
+        keyframes = self._keyframes
+        with contextlib.suppress(sqlite3.Error):
+            while self._keeps and keyframes is not None and keyframes.behind() >= SLICE and time.monotonic() < end:
+                keyframes.step()
 
     def _failed(self, error: Exception) -> None:
         now = time.monotonic()
@@ -287,6 +300,8 @@ class Writer:
         if now < self._due["mail"] or connection is None or instance is None:
             return
         self._due["mail"] = now + POLL
+        if self._keyframes is not None:
+            self._behind = self._keyframes.behind()
         if not mailbox.anything(connection):
             return
         with _transaction(connection):
@@ -309,22 +324,20 @@ class Writer:
                     )
                 )
 
-    def _idle_work(self, now: float) -> bool:
+    def _keep_order(self, now: float) -> bool:
         """Do a little of what can wait; True when there is more of it."""
-        if not self._keeps or self._keyframes is None:
+        keyframes, connection = self._keyframes, self._connection
+        if not self._keeps or keyframes is None or connection is None:
             return False
-        more = False
+        if self._behind >= SLICE:
+            if self._attempt(keyframes.step):
+                self._behind -= SLICE
+        elif now >= self._due["tidy"] and self._attempt(self._tidy, connection):
+            self._due["tidy"] = now + (0.0 if self._untidy else TIDY)
+        return self._behind >= SLICE or self._untidy
 
-        def work() -> None:
-            nonlocal more
-            assert self._keyframes is not None and self._connection is not None
-            more = self._keyframes.step()
-            if not more and now >= self._due["tidy"]:
-                more = tidy(self._connection, self._retention, self._engine.wall())
-                if not more:
-                    self._due["tidy"] = now + TIDY
-
-        return self._attempt(work) and more
+    def _tidy(self, connection: sqlite3.Connection) -> None:
+        self._untidy = tidy(connection, self._retention, self._engine.wall())
 
 
 @contextlib.contextmanager
