@@ -51,8 +51,7 @@ def guard(
         elif _is(inspect.isgeneratorfunction, function):
             wrapper = _generator(breaker, judge, cast("Any", function))
         else:
-            careful = _sync(breaker, judge, function)
-            wrapper = _plain_sync(breaker, judge, function, careful) if plain else careful
+            wrapper = _sync(breaker, judge, function, plain)
         return cast("Callable[P, R]", functools.wraps(function)(wrapper))
 
     return decorate
@@ -121,34 +120,6 @@ def _plain(breaker: CircuitBreaker, function: Callable[..., Awaitable[R]]) -> Ca
     return guarded
 
 
-def _plain_sync(
-    breaker: CircuitBreaker, judge: _Judge, function: Callable[..., Any], careful: Callable[..., Any]
-) -> Callable[..., Any]:
-    """Guard a function, taking the breaker's short way where `_plain` does, and else `careful`, the long one."""
-
-    def guarded(*args: Any, **kwargs: Any) -> Any:
-        tally = breaker._tally
-        if tally is None:
-            return careful(*args, **kwargs)
-        try:
-            result = function(*args, **kwargs)
-        except Exception as error:
-            text = describe(error)
-            if not breaker._count_failure(tally, text):
-                Permit(breaker, tally.generation, 0.0).failure(error=text)
-            raise
-        kind = type(result)
-        if hasattr(kind, "__await__") or kind is AsyncGeneratorType:
-            return _later(breaker, judge, Permit(breaker, tally.generation, 0.0), result)
-        if breaker._tally is tally and not breaker._failures:
-            tally.tick()
-        else:
-            Permit(breaker, tally.generation, 0.0).success()
-        return result
-
-    return guarded
-
-
 def _filtered(
     breaker: CircuitBreaker, judge: _Judge, function: Callable[..., Awaitable[R]]
 ) -> Callable[..., Awaitable[R]]:
@@ -169,21 +140,57 @@ async def _awaited(judge: _Judge, permit: Permit, awaitable: Awaitable[R]) -> R:
     return result
 
 
-def _sync(breaker: CircuitBreaker, judge: _Judge, function: Callable[..., Any]) -> Callable[..., Any]:
+def _sync(breaker: CircuitBreaker, judge: _Judge, function: Callable[..., Any], plain: bool) -> Callable[..., Any]:
+    """Guard a function; where every error counts (`plain`), taking the breaker's short way as `_plain` does."""
+    usual: type = type(None)
+
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        permit = breaker.admit()
+        nonlocal usual
+        tally = breaker._tally if plain else None
+        if tally is None:
+            return _called(breaker, judge, breaker.admit(), function, args, kwargs)
         try:
             result = function(*args, **kwargs)
-        except BaseException as error:
-            judge.error(permit, error)
+        except Exception as error:
+            text = describe(error)
+            if not breaker._count_failure(tally, text):
+                Permit(breaker, tally.generation, 0.0).failure(error=text)
             raise
         kind = type(result)
-        if hasattr(kind, "__await__") or kind is AsyncGeneratorType:
-            return _later(breaker, judge, permit, result)
-        judge.value(permit, result)
+        if kind is not usual:  # looking for `__await__` would cost as much as all the rest
+            if _waits(kind):
+                return _later(breaker, judge, Permit(breaker, tally.generation, 0.0), result)
+            usual = kind
+        if breaker._tally is tally and not breaker._failures:
+            tally.tick()
+        else:
+            Permit(breaker, tally.generation, 0.0).success()
         return result
 
     return guarded
+
+
+def _called(
+    breaker: CircuitBreaker,
+    judge: _Judge,
+    permit: Permit,
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    try:
+        result = function(*args, **kwargs)
+    except BaseException as error:
+        judge.error(permit, error)
+        raise
+    if _waits(type(result)):
+        return _later(breaker, judge, permit, result)
+    judge.value(permit, result)
+    return result
+
+
+def _waits(kind: type) -> bool:
+    return kind is AsyncGeneratorType or hasattr(kind, "__await__")
 
 
 def _later(breaker: CircuitBreaker, judge: _Judge, permit: Permit, result: Any) -> Any:
