@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import socket
 import sqlite3
 import time
-from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final
 
-from fuseboard_engine.events import CommandDone, EngineStarted, EventsDropped
-from fuseboard_storage import instances, mailbox, metric_rows, rows, schema
+from fuseboard_engine.events import CommandDone, EventsDropped
+from fuseboard_storage import instances, mailbox, metric_rows, rows
 from fuseboard_storage.buffer import Barrier, EventBuffer, Taken, events_of
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.keyframe import SLICE, KeyframeMaker
+from fuseboard_storage.keyframe import SLICE
 from fuseboard_storage.metrics import Spans, count, merge_spans
 from fuseboard_storage.recordable import Recordable
 from fuseboard_storage.retention import Retention, tidy
+from fuseboard_storage.seat import Seat, transaction
 
 log = logging.getLogger("fuseboard.recorder")
 
@@ -47,16 +45,11 @@ class Writer:
         """Done when the file was opened, or will be tried again; an exception when it never can."""
         self.written = 0
         """Events committed since the recording began."""
-        self.instance: int | None = None
         self._engine = engine
         self._path = path
         self._buffer = buffer
         self._retention = retention
-        self._host = socket.gethostname()
-        self._connection: sqlite3.Connection | None = None
-        self._identity: tuple[int, int] | None = None
-        self._entered_at = 0
-        self._keyframes: KeyframeMaker | None = None
+        self._seat = Seat(engine, path)
         self._keeps = False
         self._behind = 0
         self._untidy = False
@@ -66,12 +59,17 @@ class Writer:
         self._logged_drops = 0
         self._due = dict.fromkeys(("mail", "beat", "bury", "tidy"), 0.0)
 
+    @property
+    def instance(self) -> int | None:
+        """The number this engine is entered as; None until the file could be opened."""
+        return self._seat.instance
+
     # ------------------------------------------------------------------ the thread
 
     def run(self) -> None:
         """Write until `stop` was called and all is written, or its time is over."""
         try:
-            self._attempt(self._open)
+            self._attempt(self._seat.take)
         except RecordingError as error:
             self.opened.set_exception(error)
             return
@@ -102,7 +100,7 @@ class Writer:
             self._buffer.linger(min(RETRY, self._next_try - now))
             return
         self._tell_drops()
-        if not self._attempt(self._ready):
+        if not self._attempt(self._seat.take):
             return
         if not self._write(now) or not self._attempt(self._read_mail, now):
             return
@@ -128,54 +126,11 @@ class Writer:
         except (sqlite3.Error, OSError) as error:
             self._failed(error)
             return False
-        if self._failing_since is not None and work is not self._ready:
+        if self._failing_since is not None and work != self._seat.take:
             self._recovered()
         return True
 
-    # ------------------------------------------------------------------ the file
-
-    def _ready(self) -> None:
-        """Make sure that the file is open, and still the one that stands at its path."""
-        if self._connection is not None and _identity(self._path) != self._identity:
-            log.warning("%s was moved or deleted; a new recording begins there.", self._path)
-            # SQLite closes a file that was moved without bringing in what its log still holds.
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            self._close()
-        if self._connection is None:
-            self._open()
-
-    def _open(self) -> None:
-        connection = schema.connect(self._path)
-        try:
-            identity = _identity(self._path)
-            if not instances.known(connection, self.instance, self._entered_at):
-                self.instance = self._enter(connection)
-            self._identity = identity
-            self._keyframes = KeyframeMaker(connection)
-        except BaseException:
-            connection.close()
-            raise
-        self._connection = connection
-
-    def _enter(self, connection: sqlite3.Connection) -> int:
-        engine = self._engine
-        known = engine.describe()
-        now = engine.wall()
-        with _transaction(connection):
-            for dead, event in instances.bury(connection, self._host, now):
-                rows.insert(connection, dead, [event])
-            instance = instances.enter(connection, engine.name, self._host, now)
-            started = EngineStarted(at=now, name=engine.name, host=self._host, pid=os.getpid())
-            rows.insert(connection, instance, [started, *known])
-        self._entered_at = now
-        return instance
-
-    def _close(self) -> None:
-        if self._connection is not None:
-            with contextlib.suppress(sqlite3.Error):
-                self._connection.close()
-        self._connection = None
-        self._keyframes = None
+    # ------------------------------------------------------------------ end and trouble
 
     def _end(self) -> None:
         """Note the end, close the file, and answer whoever still waits at a barrier."""
@@ -183,12 +138,12 @@ class Writer:
         lost = len(events_of(left.items))
         if lost:
             log.error("%s could not be written; its last %d events are lost.", self._path, lost)
-        connection, instance = self._connection, self.instance
+        connection, instance = self._seat.connection, self._seat.instance
         if connection is not None and instance is not None:
             self._catch_up()
-            with contextlib.suppress(sqlite3.Error), _transaction(connection):
+            with contextlib.suppress(sqlite3.Error), transaction(connection):
                 instances.end(connection, instance, self._engine.wall(), self._buffer.dropped)
-        self._close()
+        self._seat.leave()
         for item in left.items:
             if isinstance(item, Barrier):
                 todo = "Make room on the disk, or check who locks the file."
@@ -197,7 +152,7 @@ class Writer:
     def _catch_up(self) -> None:
         """Make the keyframes that are missing at the end, so that the recording opens fast ever after."""
         end = time.monotonic() + CATCH_UP
-        keyframes = self._keyframes
+        keyframes = self._seat.keyframes
         with contextlib.suppress(sqlite3.Error):
             while self._keeps and keyframes is not None and keyframes.behind() >= SLICE and time.monotonic() < end:
                 keyframes.step()
@@ -215,7 +170,7 @@ class Writer:
             )
         code = getattr(error, "sqlite_errorcode", None)
         if code not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL):
-            self._close()
+            self._seat.leave()
 
     def _recovered(self) -> None:
         seconds = time.monotonic() - (self._failing_since or 0.0)
@@ -254,7 +209,7 @@ class Writer:
                 item.reached.set_result(None)
 
     def _commit(self, taken: Taken, beat: bool, now: float) -> None:
-        connection, instance = self._connection, self.instance
+        connection, instance = self._seat.connection, self._seat.instance
         assert connection is not None and instance is not None
         events = events_of(taken.items)
         if taken.dropped:
@@ -262,7 +217,7 @@ class Writer:
             events.insert(0, EventsDropped(at=self._engine.wall(), count=taken.dropped, reason=reason))
         spans: Spans = {}
         merge_spans(spans, taken.spans)
-        with _transaction(connection):
+        with transaction(connection):
             rows.insert(connection, instance, events)
             for event in events:
                 count(spans, event)
@@ -292,19 +247,18 @@ class Writer:
         self._keeps = instances.first_alive(connection, wall) == instance
         if self._keeps and now >= self._due["bury"]:
             self._due["bury"] = now + BURIAL
-            for dead, event in instances.bury(connection, self._host, wall):
-                rows.insert(connection, dead, [event])
+            self._seat.bury(connection, wall)
 
     def _read_mail(self, now: float) -> None:
-        connection, instance = self._connection, self.instance
+        connection, instance = self._seat.connection, self._seat.instance
         if now < self._due["mail"] or connection is None or instance is None:
             return
         self._due["mail"] = now + POLL
-        if self._keyframes is not None:
-            self._behind = self._keyframes.behind()
+        if self._seat.keyframes is not None:
+            self._behind = self._seat.keyframes.behind()
         if not mailbox.anything(connection):
             return
-        with _transaction(connection):
+        with transaction(connection):
             commands = mailbox.claim(connection, instance, self._engine.wall())
         for command in commands:
             try:
@@ -326,7 +280,7 @@ class Writer:
 
     def _keep_order(self, now: float) -> bool:
         """Do a little of what can wait; True when there is more of it."""
-        keyframes, connection = self._keyframes, self._connection
+        keyframes, connection = self._seat.keyframes, self._seat.connection
         if not self._keeps or keyframes is None or connection is None:
             return False
         if self._behind >= SLICE:
@@ -338,24 +292,3 @@ class Writer:
 
     def _tidy(self, connection: sqlite3.Connection) -> None:
         self._untidy = tidy(connection, self._retention, self._engine.wall())
-
-
-@contextlib.contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            with contextlib.suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
-        raise
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino

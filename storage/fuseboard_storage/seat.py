@@ -1,0 +1,107 @@
+"""An engine's seat at a recording: the open file, and the instance it is entered as."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from fuseboard_engine.events import EngineStarted
+from fuseboard_storage import instances, rows, schema
+from fuseboard_storage.keyframe import KeyframeMaker
+from fuseboard_storage.recordable import Recordable
+
+log = logging.getLogger("fuseboard.recorder")
+
+
+class Seat:
+    """What is open when it is. `take` makes sure of it, again and again; `connection` and `keyframes` are None else."""
+
+    def __init__(self, engine: Recordable, path: Path) -> None:
+        self.connection: sqlite3.Connection | None = None
+        self.keyframes: KeyframeMaker | None = None
+        self.instance: int | None = None
+        self.host = socket.gethostname()
+        self._engine = engine
+        self._path = path
+        self._entered_at = 0
+        self._identity: tuple[int, int] | None = None
+
+    def take(self) -> None:
+        """Make sure that the file is open, and still the one that stands at its path; enter the engine if it is new.
+
+        Raises:
+            RecordingError: What stands there is no recording.
+            sqlite3.Error, OSError: It can't be opened now.
+        """
+        if self.connection is not None and _identity(self._path) != self._identity:
+            log.warning("%s was moved or deleted; a new recording begins there.", self._path)
+            # SQLite closes a file that was moved without bringing in what its log still holds.
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self.leave()
+        if self.connection is None:
+            self._open()
+
+    def leave(self) -> None:
+        """Close the file."""
+        if self.connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self.connection.close()
+        self.connection = None
+        self.keyframes = None
+
+    def bury(self, connection: sqlite3.Connection, now: int) -> None:
+        """Tell, within the transaction that is open, of engines that died without a word."""
+        for dead, event in instances.bury(connection, self.host, now):
+            rows.insert(connection, dead, [event])
+
+    def _open(self) -> None:
+        connection = schema.connect(self._path)
+        try:
+            identity = _identity(self._path)
+            if not instances.known(connection, self.instance, self._entered_at):
+                self.instance = self._enter(connection)
+            self._identity = identity
+            self.keyframes = KeyframeMaker(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self.connection = connection
+
+    def _enter(self, connection: sqlite3.Connection) -> int:
+        engine = self._engine
+        known = engine.describe()
+        now = engine.wall()
+        with transaction(connection):
+            self.bury(connection, now)
+            instance = instances.enter(connection, engine.name, self.host, now)
+            started = EngineStarted(at=now, name=engine.name, host=self.host, pid=os.getpid())
+            rows.insert(connection, instance, [started, *known])
+        self._entered_at = now
+        return instance
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit what the body does, or nothing of it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+        raise
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
