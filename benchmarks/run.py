@@ -1,0 +1,76 @@
+"""Run the benchmarks: `python benchmarks/run.py [--quick] [--write] [NAME ...]`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from importlib import import_module
+from pathlib import Path
+
+from report import as_markdown, as_text
+from timing import FULL, QUICK, SMOKE
+
+BENCHMARKS = {
+    "breaker_cost": "What a breaker adds to a call",
+    "memory": "Memory per breaker",
+    "routing": "A task along its chain",
+    "parallel": "Three adapters of 50 ms at once",
+    "recorder": "From event object to committed row",
+    "latency": "From event to another process, from command to breaker",
+    "startup": "Cold starts",
+}
+
+DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
+
+
+def machine() -> str:
+    """Say what the figures were taken on."""
+    return (
+        f"Python {platform.python_version()} ({platform.python_implementation()}), {platform.system()} on "
+        f"{platform.machine()}, {os.cpu_count()} cores"
+    )
+
+
+def replace(text: str, name: str, body: str) -> str:
+    """Return a document with what stands between two markers replaced.
+
+    Raises:
+        ValueError: the document lacks the markers.
+    """
+    start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+    if start not in text or end not in text:
+        raise ValueError(f"{DOCUMENT.name} lacks the markers {start.strip()} and {end}; add them where it belongs")
+    head, rest = text.split(start, 1)
+    return f"{head}{start}\n{body}\n{end}{rest.split(end, 1)[1]}"
+
+
+def main(arguments: list[str]) -> int:
+    """Run what was asked for; 0 whatever the figures are, so that a slow machine is no error."""
+    parser = argparse.ArgumentParser(prog="benchmarks/run.py", description="Measure Fuseboard beside its peers.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which ones: {', '.join(BENCHMARKS)}; default: all")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_const", dest="scale", const=QUICK, help="a tenth of the repetitions")
+    size.add_argument("--smoke", action="store_const", dest="scale", const=SMOKE, help="only see that they run")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.md")
+    options = parser.parse_args(arguments)
+    unknown = [name for name in options.names if name not in BENCHMARKS]
+    if unknown:
+        parser.error(f"no benchmark is called {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}")
+    scale = options.scale or FULL
+    print(f"{machine()}; {scale.name} run\n")
+    document = DOCUMENT.read_text(encoding="utf-8") if options.write else ""
+    for name in options.names or BENCHMARKS:
+        report = import_module(name).run(scale)
+        print(f"== {name}: {BENCHMARKS[name]}\n\n{as_text(report)}\n", flush=True)
+        if options.write:
+            document = replace(document, name, as_markdown(report))
+    if options.write:
+        document = replace(document, "machine", f"{machine()}; {scale.name} run.\n")
+        DOCUMENT.write_text(document, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

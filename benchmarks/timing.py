@@ -1,0 +1,128 @@
+"""How things are timed here: contenders side by side, in many short rounds, against a bare call in the same round.
+
+The machine is shared and its speed drifts, so no contender is ever timed alone. In every round each one runs a short
+batch, in an order that rotates, and a bare call runs first and last. What counts is the smallest time per call of each
+(noise only ever adds) and, as a check, the median of its ratios to the bare call of the same round. The garbage
+collector is emptied, frozen and off while a batch runs; it runs between rounds.
+"""
+
+from __future__ import annotations
+
+import gc
+import statistics
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+Batch = Callable[[int], Awaitable[int]]
+"""Makes so many calls and returns the nanoseconds they took."""
+
+
+class Scale(NamedTuple):
+    """How thorough a run is: a share of the full number of repetitions."""
+
+    name: str
+    share: float
+
+    def of(self, full: int, least: int = 1) -> int:
+        """Return the share of `full` repetitions, at least `least`."""
+        return max(least, round(full * self.share))
+
+
+FULL = Scale("full", 1.0)
+QUICK = Scale("quick", 0.1)
+SMOKE = Scale("smoke", 0.001)
+
+
+class Contender(NamedTuple):
+    """One way to do it. `ours` tells Fuseboard's own from the peers."""
+
+    name: str
+    batch: Batch
+    ours: bool = False
+
+
+class Timed(NamedTuple):
+    """What a contender took: `best` nanoseconds per call, and `ratio`, the median multiple of the bare call."""
+
+    name: str
+    best: float
+    ratio: float
+    ours: bool
+
+    def added(self, bare: Timed) -> float:
+        """Return the nanoseconds it adds to a bare call."""
+        return self.best - bare.best
+
+
+class Comparison(NamedTuple):
+    """All contenders of one run, and the bare call they are measured against."""
+
+    bare: Timed
+    timed: tuple[Timed, ...]
+
+    @property
+    def fastest_peer(self) -> Timed | None:
+        """The peer that takes the least; None when no peer is installed."""
+        return min((one for one in self.timed if not one.ours), key=lambda one: one.best, default=None)
+
+    def named(self, name: str) -> Timed:
+        """Return the contender of a name."""
+        return next(one for one in self.timed if one.name == name)
+
+
+@contextmanager
+def quiet_collector() -> Iterator[None]:
+    """Empty the garbage collector, set aside what lives on, and keep it off inside."""
+    gc.collect()
+    gc.freeze()
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+        gc.unfreeze()
+
+
+async def compare(bare: Batch, contenders: Sequence[Contender], *, rounds: int, calls: int) -> Comparison:
+    """Time contenders against a bare call.
+
+    Args:
+        bare: the call that nothing guards.
+        contenders: what is compared; each runs once in every round.
+        rounds: how many rounds to run after one that warms up and is not counted.
+        calls: how many calls a batch makes.
+    """
+    plain: list[float] = []
+    times: dict[str, list[float]] = {one.name: [] for one in contenders}
+    order = list(contenders)
+    with quiet_collector():
+        for number in range(rounds + 1):
+            gc.collect()
+            before = await bare(calls) / calls
+            took = {one.name: await one.batch(calls) / calls for one in order}
+            after = await bare(calls) / calls
+            order.append(order.pop(0))
+            if number == 0:
+                continue
+            plain.append(min(before, after))
+            for name, nanoseconds in took.items():
+                times[name].append(nanoseconds)
+    timed = tuple(
+        Timed(
+            one.name,
+            min(times[one.name]),
+            statistics.median(t / b for t, b in zip(times[one.name], plain, strict=True)),
+            one.ours,
+        )
+        for one in contenders
+    )
+    return Comparison(Timed("bare", min(plain), 1.0, ours=False), timed)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return the value that a `share` (0..1) of all values do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
