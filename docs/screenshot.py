@@ -1,4 +1,4 @@
-"""Draws docs/console.svg anew: `python docs/screenshot.py`. The demo's scenario, 12.6 virtual seconds in, in the real console."""
+"""Draws docs/console.svg anew: `python docs/screenshot.py`. The demo's scenario, 12.6 s in, in the real console."""
 
 from __future__ import annotations
 
