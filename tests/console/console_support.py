@@ -108,7 +108,20 @@ def fold(events: Sequence[Event], *, alive: float | None = None) -> Board:
 
 def story() -> list[Event]:
     """Two minutes of a checkout service, told in events: every state is seen at its end, at 131 s."""
-    names = "prefect agno llamaindex gpt eu-search us-search rerank embed billing ocr mail vision".split()
+    names = [
+        "prefect",
+        "agno",
+        "llamaindex",
+        "gpt",
+        "eu-search",
+        "us-search",
+        "rerank",
+        "embed",
+        "billing",
+        "ocr",
+        "mail",
+        "vision",
+    ]
     events: list[Event] = [started(0)]
     events += [added(name) for name in names]
     events.append(PreferenceSet(at=at(0), order=("prefect", "agno")))

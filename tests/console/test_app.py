@@ -33,9 +33,7 @@ from fuseboard_storage.board import AdapterKey
 class Show:
     """A console on a list of events whose time only a test moves."""
 
-    def __init__(
-        self, events: list[Event] | None = None, *, when: float = STORY_ENDS, read_only: bool = False
-    ) -> None:
+    def __init__(self, events: list[Event] | None = None, *, when: float = STORY_ENDS, read_only: bool = False) -> None:
         self.when = when
         self.feed = ListFeed(alive=when, events=story() if events is None else events)
         self.mailbox = ListMailbox()
@@ -199,7 +197,9 @@ async def test_an_engine_that_goes_and_comes_back_is_seen_to() -> None:
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(show.sees("OPEN"), pilot)
         show.when = 24
-        await until(show.sees("No engine has written to checkout.db for 14 s", "SILENT was READY", "silent 14 s"), pilot)
+        await until(
+            show.sees("No engine has written to checkout.db for 14 s", "SILENT was READY", "silent 14 s"), pilot
+        )
         show.feed.alive = 44
         show.when = 44
         show.feed.events.append(changed("gpt", "closed", 44))

@@ -1,0 +1,215 @@
+"""The command line, as real processes on real recordings."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fuseboard_console import exit_codes
+
+ENGINE = Path(__file__).with_name("checkout_engine.py")
+
+
+def fuseboard(*arguments: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "fuseboard_console", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, **options)  # type: ignore[call-overload, no-any-return]
+
+
+def start_engine(file: Path) -> subprocess.Popen[str]:
+    engine = subprocess.Popen(
+        [sys.executable, str(ENGINE), str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert engine.stdout is not None
+    assert engine.stdout.readline() == "recording\n"
+    return engine
+
+
+def status(file: Path) -> dict[str, object]:
+    shown = fuseboard("status", file, "--json")
+    assert shown.returncode == 0, shown.stderr
+    return json.loads(shown.stdout)  # type: ignore[no-any-return]
+
+
+def state_of(file: Path, adapter: str) -> str:
+    adapters = status(file)["adapters"]
+    return next((a["state"] for a in adapters if a["adapter"] == adapter), "")  # type: ignore[attr-defined, no-any-return]
+
+
+def wait_for(file: Path, adapter: str, state: str) -> None:
+    deadline = time.monotonic() + 10
+    while state_of(file, adapter) != state:
+        assert time.monotonic() < deadline, f"{adapter} never was {state}"
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[Path]:
+    """A recording that an engine writes to: its prefect is down, its agno answers."""
+    file = tmp_path / "checkout.db"
+    engine = start_engine(file)
+    try:
+        wait_for(file, "prefect", "open")
+        yield file
+    finally:
+        engine.communicate("", timeout=20)
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording whose engine has ended."""
+    file = tmp_path_factory.mktemp("ended") / "checkout.db"
+    engine = start_engine(file)
+    try:
+        wait_for(file, "prefect", "open")
+    finally:
+        engine.communicate("", timeout=20)
+    return file
+
+
+def test_without_arguments_it_says_what_it_is_and_what_to_try() -> None:
+    shown = fuseboard()
+    assert shown.returncode == exit_codes.OK
+    for text in ("fuseboard watch checkout.db", "status", "reset", "fuseboard demo"):
+        assert text in shown.stdout
+
+
+@pytest.mark.parametrize("command", ["watch", "status", "reset"])
+def test_every_command_explains_itself_with_examples_and_exit_codes(command: str) -> None:
+    shown = fuseboard(command, "--help")
+    assert shown.returncode == exit_codes.OK
+    assert f"fuseboard {command} checkout.db" in shown.stdout
+    assert "exit codes:" in shown.stdout
+
+
+def test_a_misspelt_command_is_answered_with_the_nearest() -> None:
+    shown = fuseboard("stauts", "checkout.db")
+    assert shown.returncode == exit_codes.BAD_INPUT
+    assert "Did you mean status?" in shown.stderr
+
+
+def test_status_and_reset_work_on_a_live_engine(live: Path) -> None:
+    table = fuseboard("status", live)
+    assert table.returncode == exit_codes.OK
+    assert "checkout.db: live" in table.stdout
+    assert "OPEN" in table.stdout
+    assert "connection refused" in table.stdout
+    assert "\x1b" not in table.stdout
+    assert fuseboard("status", live, "--check").returncode == exit_codes.NOT_DONE
+
+    done = fuseboard("reset", live, "prefect")
+    assert (done.returncode, done.stdout) == (exit_codes.OK, "prefect was reset.\n")
+
+    wait_for(live, "prefect", "open")
+    done = fuseboard("reset", live, "--all")
+    assert done.returncode == exit_codes.OK
+    assert "reset" in done.stdout.lower()
+
+
+def test_json_holds_what_its_schema_promises(ended: Path) -> None:
+    shown = status(ended)
+    assert shown["schema"] == "fuseboard.status/1"
+    assert {"file", "at", "connection", "engines", "tasks", "events_dropped", "adapters"} <= set(shown)
+    adapters = shown["adapters"]
+    assert isinstance(adapters, list)
+    prefect = next(adapter for adapter in adapters if adapter["adapter"] == "prefect")
+    assert prefect["state"] == "open"
+    assert prefect["condition"] == "ended"
+    assert prefect["failure_threshold"] == 3
+    assert set(prefect["last_minute"]) == {
+        "calls", "successes", "failures", "rejections", "success_rate", "p50", "p95", "p99",
+    }  # fmt: skip
+
+
+def test_a_command_that_nobody_takes_says_why_and_ends_with_1(ended: Path) -> None:
+    shown = fuseboard("reset", ended, "prefect", "--wait", "0.2")
+    assert shown.returncode == exit_codes.NOT_DONE
+    assert "Nobody took this command: the engine of checkout.db ended at" in shown.stderr
+
+
+def test_an_unknown_adapter_is_answered_with_the_known_ones_and_changes_nothing(ended: Path) -> None:
+    shown = fuseboard("reset", ended, "prefct")
+    assert shown.returncode == exit_codes.BAD_INPUT
+    assert "has no adapter prefct. Did you mean prefect?" in shown.stderr
+    assert "agno, prefect" in shown.stderr
+    with sqlite3.connect(ended) as connection:
+        asked = connection.execute("SELECT count(*) FROM commands WHERE adapter = 'prefct'").fetchone()[0]
+    assert asked == 0
+
+
+@pytest.mark.parametrize(
+    "arguments", [["prefect", "--all"], [], ["prefect", "--wait", "soon"], ["prefect", "--wait", "-1"]]
+)
+def test_a_reset_that_makes_no_sense_is_refused(ended: Path, arguments: list[str]) -> None:
+    assert fuseboard("reset", ended, *arguments).returncode == exit_codes.BAD_INPUT
+
+
+@pytest.mark.parametrize("command", [["status"], ["reset", "prefect"]])
+@pytest.mark.parametrize("kind", ["missing", "text", "other sqlite", "newer", "folder"])
+def test_a_file_that_is_no_recording_is_refused_with_a_sentence_and_left_alone(
+    tmp_path: Path, ended: Path, kind: str, command: list[str]
+) -> None:
+    file = tmp_path / "file.db"
+    if kind == "text":
+        file.write_text("shopping list\n" * 20)
+    elif kind == "other sqlite":
+        with sqlite3.connect(file) as connection:
+            connection.execute("CREATE TABLE other(x)")
+    elif kind == "newer":
+        file.write_bytes(ended.read_bytes())
+        with sqlite3.connect(file) as connection:
+            connection.execute("PRAGMA user_version = 99")
+    elif kind == "folder":
+        file.mkdir()
+    before = file.read_bytes() if file.is_file() else None
+    shown = fuseboard(command[0], file, *command[1:])
+    assert shown.returncode == exit_codes.BAD_INPUT
+    assert "file.db" in shown.stderr
+    assert "Traceback" not in shown.stderr
+    assert (file.read_bytes() if file.is_file() else None) == before
+
+
+def test_status_of_an_empty_file_waits_for_an_engine(tmp_path: Path) -> None:
+    file = tmp_path / "empty.db"
+    file.touch()
+    shown = fuseboard("status", file)
+    assert shown.returncode == exit_codes.OK
+    assert "waiting for an engine" in shown.stdout
+
+
+def test_watch_without_a_terminal_points_to_status(ended: Path) -> None:
+    shown = fuseboard("watch", ended, stdin=subprocess.DEVNULL)
+    assert shown.returncode == exit_codes.BAD_INPUT
+    assert "fuseboard status" in shown.stderr
+
+
+def test_a_reader_that_goes_away_is_no_error(ended: Path) -> None:
+    command = [sys.executable, "-m", "fuseboard_console", "status", str(ended), "--json"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    shown = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+    os.close(writer)
+    assert shown.returncode == exit_codes.BROKEN_PIPE
+    assert shown.stderr == ""
+
+
+def test_output_in_a_plain_encoding_is_escaped_not_refused(ended: Path) -> None:
+    shown = fuseboard("status", ended, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert shown.returncode == exit_codes.OK
+    assert "prefect" in shown.stdout
+
+
+def test_status_imports_no_screen() -> None:
+    code = (
+        "import sys; from fuseboard_console.cli import load; load('status'); load('reset'); load('watch');"
+        "import fuseboard_console.views.status, fuseboard_storage.recording;"
+        "print([m for m in ('textual', 'rich', 'pydantic', 'yaml') if m in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    assert shown.stdout == "[]\n"
