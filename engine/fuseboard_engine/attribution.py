@@ -6,6 +6,7 @@ front of `DEFAULT_TABLE`. The table is the engine's only opinion about errors: b
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -83,6 +84,20 @@ class Rule:
             return False
 
 
+_FIELDS = ("status_code", "status", "code", "response", "retry_after", "headers", "__getattr__")
+
+
+@functools.lru_cache(maxsize=1000)
+def _declares(kind: type[object]) -> bool:
+    return any(hasattr(kind, field) for field in _FIELDS)
+
+
+def _is_bare(error: BaseException) -> bool:
+    """Say whether an error carries none of the fields read here, as most do: one look instead of ten."""
+    kind: type[object] = type(error)
+    return not error.__dict__ and not _declares(kind)
+
+
 def _read(holder: object, field: str) -> Any:
     """Return a field of a foreign object; None when it has none, or its property raises."""
     try:
@@ -107,6 +122,8 @@ def retry_after_of(error: BaseException, now: datetime | None = None) -> float |
 
     None when it carries neither, or nothing that can be read as a wait. A date in the past is no wait: 0.0.
     """
+    if _is_bare(error):
+        return None
     value = _read(error, "retry_after")
     if value is None:
         # On the error itself (aiohttp, urllib) or on the response it carries (httpx, requests, openai).
@@ -225,7 +242,7 @@ class Table:
 
     def attribute(self, error: BaseException) -> Rule:
         """Return the rule that applies to an error: the first that matches, else the last of all."""
-        status, code = status_of(error), _read(error, "code")
+        status, code = (None, None) if _is_bare(error) else (status_of(error), _read(error, "code"))
         remembered = self._by_type if status is None and code is None else None
         if remembered is not None:
             rule = remembered.get(type(error))

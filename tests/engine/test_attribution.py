@@ -328,3 +328,24 @@ class Answer:
 )
 def test_a_result_that_says_it_failed_is_a_soft_failure(result: object, text: str | None) -> None:
     assert soft_failure_of(result) == text
+
+
+def test_fields_a_type_computes_or_an_instance_got_later_are_read_though_others_of_the_type_had_none() -> None:
+    class Computed(Exception):
+        @property
+        def status(self) -> int:
+            return int(self.args[0])
+
+    class Dynamic(Exception):
+        def __getattr__(self, name: str) -> Any:
+            if name == "status_code":
+                return 401
+            raise AttributeError(name)
+
+    assert [TABLE.attribute(Computed(status)).name for status in (429, 400)] == ["rate_limited", "caller"]
+    assert TABLE.attribute(Dynamic()).name == "credentials"
+    plain, marked = RuntimeError("x"), RuntimeError("x")
+    marked.status_code = 429  # type: ignore[attr-defined]
+    marked.retry_after = 3  # type: ignore[attr-defined]
+    assert [TABLE.attribute(error).name for error in (plain, marked, plain)] == ["error", "rate_limited", "error"]
+    assert (retry_after_of(plain), retry_after_of(marked)) == (None, 3)
