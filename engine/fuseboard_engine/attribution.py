@@ -6,7 +6,6 @@ front of `DEFAULT_TABLE`. The table is the engine's only opinion about errors: b
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -87,15 +86,20 @@ class Rule:
 _FIELDS = ("status_code", "status", "code", "response", "retry_after", "headers", "__getattr__")
 
 
-@functools.lru_cache(maxsize=1000)
-def _declares(kind: type[object]) -> bool:
-    return any(hasattr(kind, field) for field in _FIELDS)
+_bare_types: dict[type[BaseException], bool] = {}
 
 
 def _is_bare(error: BaseException) -> bool:
     """Say whether an error carries none of the fields read here, as most do: one look instead of ten."""
-    kind: type[object] = type(error)
-    return not error.__dict__ and not _declares(kind)
+    if error.__dict__:
+        return False
+    kind = type(error)
+    bare = _bare_types.get(kind)
+    if bare is None:
+        bare = not any(hasattr(kind, field) for field in _FIELDS)
+        if len(_bare_types) < 1000:
+            _bare_types[kind] = bare
+    return bare
 
 
 def _read(holder: object, field: str) -> Any:
