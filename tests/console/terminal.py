@@ -1,0 +1,90 @@
+"""A real pseudo-terminal with a program in it, its screen read back as text."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+import pyte
+
+
+class Terminal:
+    """Runs a program in a pseudo-terminal of `columns` by `rows`."""
+
+    def __init__(self, *command: str, columns: int = 120, rows: int = 40, **environment: str) -> None:
+        self.screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self.screen)
+        self._ours, theirs = pty.openpty()
+        self.resize(columns, rows)
+        self.process = subprocess.Popen(
+            command,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment},
+        )
+        os.close(theirs)
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self._ours)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Give the terminal another size."""
+        fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.screen.resize(rows, columns)
+
+    def press(self, keys: str) -> None:
+        """Type."""
+        os.write(self._ours, keys.encode())
+
+    @property
+    def text(self) -> str:
+        """What the screen shows."""
+        return "\n".join(line.rstrip() for line in self.screen.display)
+
+    def read(self, seconds: float) -> bool:
+        """Take in what the program writes within `seconds`; False when it has closed its terminal."""
+        ready, _, _ = select.select([self._ours], [], [], seconds)
+        if ready:
+            try:
+                data = os.read(self._ours, 65536)
+            except OSError:
+                return False
+            if not data:
+                return False
+            self._stream.feed(data)
+        return True
+
+    def wait_for(self, true: str | Callable[[str], bool], seconds: float = 20) -> str:
+        """Read until the screen shows a text, or a condition of it holds; return the screen."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if (true in self.text) if isinstance(true, str) else true(self.text):
+                return self.text
+            if not self.read(0.1):
+                break
+        raise AssertionError(f"waited {seconds} s for {true!r} on\n{self.text}")
+
+    def ended(self, seconds: float = 20) -> int:
+        """Read until the program ends; return its exit code."""
+        end = time.monotonic() + seconds
+        while self.process.poll() is None and time.monotonic() < end:
+            self.read(0.1)
+        return self.process.wait(timeout=1)

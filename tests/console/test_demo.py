@@ -1,0 +1,150 @@
+"""`fuseboard demo` and `fuseboard scenario`, as processes: live in a terminal, plain in a pipe."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from terminal import Terminal
+
+FUSEBOARD = (sys.executable, "-m", "fuseboard_console")
+BROKEN = """\
+scenario: broken
+title: It expects too much
+duration: 5
+adapters: {gpt: {}}
+traffic: [{per_second: 2}]
+timeline: [{at: 0, adapter: gpt, fault: refused}]
+expect: {success_rate: 1, end: {gpt: closed}}
+"""
+
+
+def fuseboard(*words: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*FUSEBOARD, *words], capture_output=True, text=True, timeout=60, cwd=folder, check=False)
+
+
+def children_of(process: int) -> list[int]:
+    listing = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process)], capture_output=True, text=True, check=False)
+    return [int(pid) for pid in listing.stdout.split()]
+
+
+def gone(process: int, seconds: float = 10) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_in_a_pipe_the_demo_tells_the_story_in_plain_lines_and_a_summary() -> None:
+    result = fuseboard("demo")
+    assert result.returncode == 0
+    assert result.stderr == ""
+    assert "\x1b" not in result.stdout
+    assert "prefect opens: 5 failures in a row" in result.stdout
+    assert "prefect failed → agno ok" in result.stdout
+    assert "prefect is closed: 3 good probes" in result.stdout
+    assert "scenario: reset done: prefect went from open to closed" in result.stdout
+    assert "728 tasks in 60 s" in result.stdout.splitlines()[-3]
+
+
+def test_the_story_is_the_same_every_time() -> None:
+    assert fuseboard("demo").stdout == fuseboard("demo").stdout
+
+
+def test_a_reader_who_stops_reading_ends_the_demo_quietly() -> None:
+    result = subprocess.run(
+        f"{sys.executable} -m fuseboard_console demo | head -n 1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.stderr == ""
+
+
+def test_in_a_terminal_the_demo_shows_an_outage_live_and_a_key_resets_it(tmp_path: Path) -> None:
+    with Terminal(*FUSEBOARD, "demo", TMPDIR=str(tmp_path)) as terminal:
+        terminal.wait_for("● live")
+        (engine,) = children_of(terminal.process.pid)
+        terminal.wait_for("prefect ✓")
+        screen = terminal.wait_for("prefect ✖ → agno ✓")
+        assert "OPEN" in screen
+        assert "ConnectionRefused" in screen
+        terminal.press("R")
+        terminal.wait_for("Cancel")
+        terminal.press("\t\r")
+        terminal.wait_for("reset", 10)
+        terminal.press("q")
+        assert terminal.ended() == 0
+    assert gone(engine)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_demos_engine_ends_when_its_console_is_killed(tmp_path: Path) -> None:
+    with Terminal(*FUSEBOARD, "demo", TMPDIR=str(tmp_path)) as terminal:
+        terminal.wait_for("● live")
+        (engine,) = children_of(terminal.process.pid)
+        terminal.process.kill()
+        terminal.process.wait()
+    assert gone(engine)
+
+
+def test_the_demos_recording_can_be_kept(tmp_path: Path) -> None:
+    with Terminal(*FUSEBOARD, "demo", "--record", str(tmp_path / "kept.db")) as terminal:
+        terminal.wait_for("● live")
+        terminal.press("q")
+        assert terminal.ended() == 0
+    status = fuseboard("status", str(tmp_path / "kept.db"))
+    assert "prefect" in status.stdout
+    assert (tmp_path / "kept.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_scenarios_can_be_listed_shown_and_checked(tmp_path: Path) -> None:
+    assert fuseboard("scenario", "list").stdout.startswith("primary-outage")
+    (tmp_path / "mine.yaml").write_text(fuseboard("scenario", "show", "primary-outage").stdout)
+    result = fuseboard("scenario", "check", "mine.yaml", "primary-outage", folder=tmp_path)
+    assert result.returncode == 0
+    assert result.stdout.count("passed") == 2
+
+
+def test_a_scenario_that_does_not_meet_its_expectations_fails_with_what_is_not_so(tmp_path: Path) -> None:
+    (tmp_path / "broken.yaml").write_text(BROKEN)
+    result = fuseboard("scenario", "check", "broken.yaml", folder=tmp_path)
+    assert result.returncode == 1
+    assert "broken: failed" in result.stdout
+    assert "success_rate: 0.0%" in result.stderr
+    assert "end.gpt: open, expected closed" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("scenario", "check", "primary-outege"), "did you mean primary-outage"),
+        (("scenario", "play", "nowhere.yaml"), "no such file"),
+        (("demo", "nowhere.yaml"), "no such file"),
+    ],
+)
+def test_a_scenario_that_is_not_there_is_told_in_a_sentence(words: tuple[str, ...], said: str) -> None:
+    result = fuseboard(*words)
+    assert result.returncode == 2
+    assert said.lower() in result.stderr.lower()
+    assert "Traceback" not in result.stderr
+
+
+def test_playing_can_be_recorded_and_stopped_in_an_orderly_way(tmp_path: Path) -> None:
+    command = [*FUSEBOARD, "scenario", "play", "primary-outage", "--record", "played.db", "--again"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "All three adapters are well" in process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0
+    assert "ended" in fuseboard("status", "played.db", folder=tmp_path).stdout
