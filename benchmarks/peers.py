@@ -5,6 +5,7 @@ A library that is not installed is left out; the `bench` extra brings them all.
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable
 from datetime import timedelta
@@ -26,6 +27,8 @@ class Peer(NamedTuple):
     rejection: type[Exception]
     takes_async: bool = True
     takes_plain: bool = True
+    one_object: bool = True
+    """Whether the decorator is the breaker, so that its weight is a breaker's."""
 
 
 def circuitbreaker() -> Peer:
@@ -61,6 +64,7 @@ def purgatory() -> Peer:
         lambda threshold: library.AsyncCircuitBreakerFactory(default_threshold=threshold, default_ttl=HOUR)("peer"),
         errors.OpenedState,
         takes_plain=False,
+        one_object=False,
     )
 
 
@@ -78,10 +82,14 @@ def interlock() -> Peer:
     """`@breaker`, with its default window of the last hundred calls."""
     library = importlib.import_module("interlock")
 
-    def decorate(threshold: int) -> Callable[[Any], Any]:
-        config = library.Config(
+    @functools.cache
+    def config_for(threshold: int) -> Any:
+        return library.Config(
             failure_rate_threshold=1.0, minimum_number_of_calls=threshold, wait_duration_in_open=float(HOUR)
         )
+
+    def decorate(threshold: int) -> Callable[[Any], Any]:
+        config = config_for(threshold)
         breaker: Callable[[Any], Any] = library.CircuitBreaker(name="peer", config=config)
         return breaker
 

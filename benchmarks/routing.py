@@ -1,0 +1,134 @@
+"""What it costs to route a task: the primary answers, one try fails, three tries fail.
+
+Each is timed three ways. `engine`: nobody listens. `recording`: every event goes to a file while the calls run, whose
+writer shares the interpreter with them. `to the last commit`: the same, until all of it is on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from time import perf_counter_ns
+from typing import Any
+
+from report import Report, Table, at_most, figure
+from timing import Batch, Comparison, Contender, Scale, compare
+
+from fuseboard_engine import BreakerPolicy, Engine, RetryPolicy
+from fuseboard_storage import Recorder, record
+
+NEVER = 10**9
+
+LIMITS = {"the primary answers": 60, "after one failing try": 120, "after three tries without delay": 400}
+CHAIN = ["prefect", "agno"]
+
+
+class Boom(Exception):
+    """What a failing adapter raises."""
+
+
+async def answer(task: Any) -> int:
+    """Answer at once."""
+    return 1
+
+
+async def fail(task: Any) -> int:
+    """Fail at once."""
+    raise Boom("the service is down")
+
+
+def engine_for(what: str) -> Engine:
+    """Return an engine whose chain goes as one of `LIMITS` says; breakers never open and retries never run out."""
+    tries = 3 if "three" in what else 1
+    engine = Engine(
+        "bench",
+        breaker=BreakerPolicy(failure_threshold=NEVER),
+        retry=RetryPolicy(max_attempts=tries, strategy="immediate", budget_minimum=NEVER),
+    )
+    engine.add_adapter("prefect", answer if "primary" in what else fail)
+    engine.add_adapter("agno", answer)
+    return engine
+
+
+async def bare(calls: int) -> int:
+    """Time awaited calls of what answers."""
+    begun = perf_counter_ns()
+    for _ in range(calls):
+        await answer(None)
+    return perf_counter_ns() - begun
+
+
+def routed(engine: Engine) -> Batch:
+    """Return a batch of routed tasks."""
+
+    async def batch(calls: int) -> int:
+        task = {"task_type": "invoice"}
+        begun = perf_counter_ns()
+        for _ in range(calls):
+            await engine.execute_with_fallback(task, preference_order=CHAIN)
+        return perf_counter_ns() - begun
+
+    return batch
+
+
+def recorded(engine: Engine, recorder: Recorder, *, committed: bool) -> Batch:
+    """Return a batch of routed tasks whose events are written meanwhile; `committed`: the time until all are."""
+    run = routed(engine)
+
+    async def batch(calls: int) -> int:
+        begun = perf_counter_ns()
+        took = await run(calls)
+        await recorder.flushed()
+        return perf_counter_ns() - begun if committed else took
+
+    return batch
+
+
+@asynccontextmanager
+async def contenders(folder: Path) -> AsyncIterator[list[Contender]]:
+    """Have all nine ready, each with an engine of its own."""
+    found = []
+    async with AsyncExitStack() as stack:
+        for number, what in enumerate(LIMITS):
+            found.append(Contender(f"{what}: engine", routed(engine_for(what)), ours=True))
+            engine = engine_for(what)
+            recorder = await stack.enter_async_context(record(engine, folder / f"{number}.db"))
+            for way, committed in (("recording", False), ("to the last commit", True)):
+                batch = recorded(engine, recorder, committed=committed)
+                found.append(Contender(f"{what}: {way}", batch, ours=True))
+        yield found
+
+
+async def measure(scale: Scale) -> Comparison:
+    """Time everything in one run."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with contenders(Path(folder)) as found:
+            return await compare(bare, found, rounds=scale.of(40, 2), calls=max(10, min(3_000, scale.of(30_000))))
+
+
+def run(scale: Scale) -> Report:
+    """Run it all."""
+    compared = asyncio.run(measure(scale))
+    ways = ("engine", "recording", "to the last commit")
+    rows = []
+    targets = []
+    for what, limit in LIMITS.items():
+        times = {way: compared.named(f"{what}: {way}") for way in ways}
+        rows.append(
+            (what, *(f"{figure(t.best / compared.bare.best)} ({t.best / 1000:.1f} µs)" for t in times.values()))
+        )
+        multiple = times["recording"].best / compared.bare.best
+        targets.append(at_most(f"{what}, recorded: under {limit} bare awaits", multiple, limit))
+    return Report(
+        (Table("One task, in bare `await fn()`", ("", *ways), tuple(rows)),),
+        tuple(targets),
+        (
+            f"A bare `await fn(task)` takes {compared.bare.best:.0f} ns here.",
+            "Every attempt has a time limit (30 s, the default), every outcome is one event, every failure another.",
+            "The target is judged by what the caller waits while its events are written by a thread of the same "
+            "process; the last column adds the wait for the disk, which a caller only has if it asks.",
+        ),
+    )
