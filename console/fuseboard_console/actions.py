@@ -32,7 +32,7 @@ ACTIONS: tuple[Action, ...] = (
         "reset",
         ("r",),
         "reset",
-        "Close the selected adapter's breaker; its next call goes through.",
+        "Close the selected breaker: its next call goes through.",
         "Breakers",
         verb="reset",
         needs_selection=True,

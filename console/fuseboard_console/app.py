@@ -22,12 +22,13 @@ from textual.timer import Timer
 from fuseboard_console.actions import actions_for
 from fuseboard_console.desk import Desk
 from fuseboard_console.feed import Feed, Mailbox
-from fuseboard_console.glyphs import UNICODE, Glyphs
+from fuseboard_console.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_console.keys import bindings_of
 from fuseboard_console.safe_text import safe_text
-from fuseboard_console.themes import THEMES, palette_of
+from fuseboard_console.themes import THEMES, Palette, palette_of
 from fuseboard_console.views.adapters import Order, order_of
-from fuseboard_console.views.connection import Connection, banner, connection_of
+from fuseboard_console.views.banner import banner
+from fuseboard_console.views.connection import Connection, connection_of
 from fuseboard_console.views.empty import empty_picture
 from fuseboard_console.views.footer import footer_line
 from fuseboard_console.views.header import Heading, Totals, header_line, totals_of
@@ -86,7 +87,7 @@ class ConsoleApp(App[None]):
         for own in THEMES:
             self.register_theme(own)
         self.theme = theme
-        palette = palette_of(self.current_theme)
+        palette = self._palette()
         self.actions = actions_for(mailbox is None)
         for binding in bindings_of(action for action in self.actions if action.group != "Move"):
             self._bindings.bind(binding.key, binding.action, binding.description, show=binding.show, key_display=None)
@@ -124,6 +125,9 @@ class ConsoleApp(App[None]):
         self._table.border_title = "Breakers"
         self._chains.border_title = "Fallback chains"
         self._failures.border_title = "Recent failures"
+        for pane in (self._table, self._chains, self._failures):
+            pane.add_class("pane")
+        self.screen.set_class(self._glyphs is ASCII, "ascii")
         self._table.focus()
         self.theme_changed_signal.subscribe(self, lambda _: self._take_theme())
         self.run_worker(self._follow(), name="follow", exit_on_error=True)
@@ -140,13 +144,13 @@ class ConsoleApp(App[None]):
         if wanted == self._plan and self._picture.display == board_is_empty:
             return
         self._plan = wanted
-        self.screen_stack[0].set_class(wanted.frames, "framed")
+        self.screen_stack[0].set_class(not wanted.frames, "bare")
         self._picture.display = board_is_empty
         self._table.display = not board_is_empty and wanted.table > 0
         self._panes.display = not board_is_empty and wanted.chains > 0
         self._chains.display = wanted.chains > 0
         self._failures.display = wanted.failures > 0
-        self._panes.set_class(wanted.beside, "beside")
+        self._panes.set_class(not wanted.beside, "stacked")
         self._table.styles.height = wanted.table
         self._chains.styles.height = wanted.chains
         self._failures.styles.height = wanted.failures
@@ -244,8 +248,11 @@ class ConsoleApp(App[None]):
 
     # ---------------------------------------------------------------- themes
 
+    def _palette(self) -> Palette:
+        return palette_of(self.current_theme, ascii_only=self._glyphs is ASCII)
+
     def _take_theme(self) -> None:
-        palette = palette_of(self.current_theme)
+        palette = self._palette()
         for bar in (self._header, self._banner, self._footer):
             bar.repaint(palette)
         panes: tuple[LineList, ...] = (self._table, self._chains, self._failures, self._picture)
@@ -317,4 +324,4 @@ class ConsoleApp(App[None]):
         """Show the help."""
         from fuseboard_console.screens.help import HelpScreen
 
-        self.push_screen(HelpScreen(palette_of(self.current_theme), self.actions, self._glyphs))
+        self.push_screen(HelpScreen(self._palette(), self.actions, self._glyphs))

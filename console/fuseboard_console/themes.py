@@ -94,12 +94,21 @@ THEMES: tuple[Theme, ...] = (
 )  # fmt: skip
 """The console's own themes; Textual's are there too."""
 
-Palette = dict[str, Style]
-"""What every name of a style looks like."""
+
+class Palette(dict[str, Style]):
+    """What every name of a style looks like. `ascii_only`: our own signs beyond ASCII are replaced when painted."""
+
+    ascii_only = False
 
 
-def palette_of(theme: Theme) -> Palette:
+def palette_of(theme: Theme, *, ascii_only: bool = False) -> Palette:
     """Return the palette of any theme; what a foreign theme does not say is mixed from what it does."""
+    palette = Palette(_styles_of(theme))
+    palette.ascii_only = ascii_only
+    return palette
+
+
+def _styles_of(theme: Theme) -> dict[str, Style]:
     dark = theme.dark
     text = theme.foreground or ("#e0e0e0" if dark else "#1f1f1f")
     ground = theme.background or ("#121212" if dark else "#efefef")

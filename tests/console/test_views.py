@@ -23,10 +23,11 @@ from hostile_texts import HOSTILE
 from fuseboard_console.actions import ACTIONS, actions_for
 from fuseboard_console.glyphs import ASCII, LOOKS, UNICODE
 from fuseboard_console.views.adapters import condition, order_of, stats_of, view_of
+from fuseboard_console.views.banner import banner
 from fuseboard_console.views.bars import countdown_bar, sparkline
 from fuseboard_console.views.chains import route_line, type_width
 from fuseboard_console.views.columns import place, row_line, slices_of, titles
-from fuseboard_console.views.connection import banner, connection_of, says
+from fuseboard_console.views.connection import connection_of, says
 from fuseboard_console.views.empty import empty_picture
 from fuseboard_console.views.failures import failure_lines
 from fuseboard_console.views.footer import footer_line

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from fuseboard_console.safe_text import safe_text
-from fuseboard_console.views.line import Line, Span
-from fuseboard_console.views.times import SECOND, clock, plural, whole
+from fuseboard_console.views.times import SECOND, clock, whole
 from fuseboard_storage.board import Board, InstanceRow
 from fuseboard_storage.instances import SILENT_AFTER
 
@@ -67,25 +66,3 @@ def says(connection: Connection) -> tuple[str, str]:
     if connection.state == "silent":
         return f"silent {whole(connection.age)}", "bad"
     return f"ended {clock(connection.since)}", "muted"
-
-
-def banner(connection: Connection, file: str) -> Line:
-    """Return the line above the breakers that says why they may not be believed; empty when they may."""
-    if connection.state == "silent":
-        return (
-            Span(f" No engine has written to {file} for {whole(connection.age)}.", "banner-bad"),
-            Span(" Its last known states are below.", "banner"),
-        )
-    if connection.state == "ended":
-        return (
-            Span(f" The engine ended at {clock(connection.since)}.", "banner-strong"),
-            Span(" These are its last known states. This screen follows when it starts again.", "banner"),
-        )
-    if connection.silent:
-        silent = connection.silent
-        gone = silent[0] if len(silent) == 1 else plural(len(silent), "engine")
-        return (
-            Span(f" No word from {gone}.", "banner-bad"),
-            Span(" The states of its adapters are the last known.", "banner"),
-        )
-    return ()

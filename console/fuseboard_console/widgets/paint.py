@@ -9,15 +9,20 @@ from textual.strip import Strip
 
 from fuseboard_console.cells import width
 from fuseboard_console.themes import Palette
-from fuseboard_console.views.line import Line, fit_line
+from fuseboard_console.views.line import Line, Span, fit_line
+
+_TO_ASCII = str.maketrans({"–": "-", "…": "~", "µ": "u", "×": "x"})  # one cell each, as they were
 
 
 def strip_of(line: Line, cells: int, palette: Palette, base: Style) -> Strip:
     """Return a line as a strip of exactly `cells`, its styles laid over `base`."""
     plain = palette["text"]
+    line = fit_line(line, cells)
+    if palette.ascii_only:
+        line = tuple(Span(span.text.translate(_TO_ASCII), span.style) for span in line)
     segments = [
         Segment(text, palette.get(style, plain) if base.bgcolor is None else base + palette.get(style, plain))
-        for text, style in fit_line(line, cells)
+        for text, style in line
     ]
     return Strip(segments, cells)
 
