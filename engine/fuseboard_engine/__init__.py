@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fuseboard_engine.attribution import DEFAULT_TABLE, CallerError, Rule
     from fuseboard_engine.breaker import BreakerSnapshot, CircuitBreaker, Permit
     from fuseboard_engine.decorator import guard
+    from fuseboard_engine.degradation import FalseClaim
     from fuseboard_engine.engine import Engine
     from fuseboard_engine.errors import (
         AllAdaptersFailed,
@@ -35,6 +36,7 @@ _HOME = {
     "CircuitBreaker": "breaker",
     "Permit": "breaker",
     "guard": "decorator",
+    "FalseClaim": "degradation",
     "Engine": "engine",
     "AllAdaptersFailed": "errors",
     "AttemptTimeout": "errors",
@@ -62,6 +64,7 @@ __all__ = [
     "CircuitOpen",
     "DeadlineExceeded",
     "Engine",
+    "FalseClaim",
     "FuseboardError",
     "Permit",
     "Registry",

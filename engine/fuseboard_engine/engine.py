@@ -14,6 +14,7 @@ from typing import Any, TypedDict, TypeVar
 from fuseboard_engine.attribution import DEFAULT_TABLE, Rule, soft_failure_of
 from fuseboard_engine.breaker import CircuitBreaker, describe, wall_clock
 from fuseboard_engine.commands import Command
+from fuseboard_engine.degradation import Degradation, fallback
 from fuseboard_engine.errors import UnknownAdapter
 from fuseboard_engine.events import (
     AdapterAdded,
@@ -159,6 +160,44 @@ class Engine:
             self.registry[name]
         self.registry.orders[task_type] = names
         self.emit(PreferenceSet(at=self.wall(), order=names, task_type=task_type))
+
+    def set_degraded(
+        self,
+        task_type: str,
+        answer: Any,
+        *,
+        even_for: Iterable[str] = (),
+        timeout: float = 10.0,
+        name: str = "",
+    ) -> None:
+        """Set what answers a task of this type when its chain is exhausted; the result is `degraded`, no success.
+
+        Args:
+            task_type: whose chain; empty: of every type that has no fallback of its own.
+            answer: a template (data; `{field}` in its texts is replaced by the task's), or a callable that takes the
+                task. None: nothing answers any more.
+            even_for: attribution rows, such as `caller` or `deadline`, that are answered too although no other
+                adapter was asked.
+            timeout: seconds a callable may take.
+            name: who answered, as events tell it; default: the callable's own name.
+
+        Raises:
+            FalseClaim: a template says that it succeeded or approved.
+        """
+        if self.router.degradation is None:
+            self.router.degradation = Degradation(self.router.table.attribute, self._clock)
+        fallbacks = self.router.degradation.fallbacks
+        if answer is None:
+            fallbacks.pop(task_type, None)
+        else:
+            fallbacks[task_type] = fallback(
+                task_type,
+                answer,
+                lambda call: as_async(call, self._threads),
+                even_for=even_for,
+                timeout=timeout,
+                name=name,
+            )
 
     def breaker(self, name: str) -> CircuitBreaker:
         """Return an adapter's breaker. Raises UnknownAdapter."""

@@ -108,6 +108,7 @@ class RouteUnderWay(msgspec.Struct):
     only: str | None = None
     adapter: str | None = None
     result: Any = None
+    degraded: bool = False
     error: str | None = None
     exception: BaseException | None = None
 
@@ -131,6 +132,7 @@ class RouteUnderWay(msgspec.Struct):
             success=success,
             attempts=attempts,
             adapter=name or "",
+            degraded=self.degraded,
             duration=duration,
             left=left,
             why=self.why,
@@ -143,6 +145,7 @@ class RouteUnderWay(msgspec.Struct):
             success=success,
             adapter=name,
             result=self.result,
+            degraded=self.degraded,
             attempts=attempts,
             left=left,
             why=self.why,

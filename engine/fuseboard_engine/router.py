@@ -16,6 +16,7 @@ from typing import Any
 
 from fuseboard_engine.attribution import DEFAULT_TABLE, Rule, Table, retry_after_of
 from fuseboard_engine.breaker import Permit, describe, wall_clock
+from fuseboard_engine.degradation import Degradation
 from fuseboard_engine.errors import AttemptTimeout, CircuitOpen, DeadlineExceeded, SoftFailure, text_of
 from fuseboard_engine.events import Attempt, AttemptFailed, Event
 from fuseboard_engine.invoke import within
@@ -53,6 +54,8 @@ class TaskRouter:
         self._rng = rng
         # Ids made up for tasks that have none: short, and not those of the run before.
         self._ids = itertools.count((wall() // 1_000_000 % 0xFFFF) << 16)
+        self.degradation: Degradation | None = None
+        """What answers when a chain is exhausted; None: nothing does."""
 
     async def execute_with_fallback(
         self,
@@ -106,6 +109,8 @@ class TaskRouter:
                     route.why += f"; {name} is not registered"
                 elif await self._ask(adapter, route, retry or adapter.retry):
                     break
+            if route.adapter is None and self.degradation is not None:
+                await self.degradation.answer(route)
         except BaseException as error:
             route.error = "the caller gave up" if not isinstance(error, Exception) else describe(error)
             self._finish(route)
