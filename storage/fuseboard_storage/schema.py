@@ -10,6 +10,7 @@ import contextlib
 import os
 import sqlite3
 import stat
+import threading
 from pathlib import Path
 from typing import Literal
 
@@ -97,15 +98,31 @@ def inspect(path: str | os.PathLike[str]) -> Fitness:
     """
     name = os.fspath(path)
     try:
-        if not stat.S_ISREG(Path(name).stat().st_mode):
+        found = Path(name).stat()
+        if not stat.S_ISREG(found.st_mode):
             raise RecordingError(f"{name} is not a file.", "Name a recording, such as checkout.db.")
-        with Path(name).open("rb") as file:
-            head = file.read(100)
+        with _one_at_a_time:
+            if (found.st_dev, found.st_ino) in _judged:
+                return "recording" if found.st_size else "empty"
+            with Path(name).open("rb") as file:
+                head = file.read(100)
+            fitness = _fitness(name, head)
+            _judged.add((found.st_dev, found.st_ino))
+            return fitness
     except FileNotFoundError:
         return "missing"
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise RecordingError(f"{name} cannot be read: {reason}.", "Check the path and its permissions.") from None
+
+
+# POSIX lets go of all locks a process has on a file as soon as it closes the file once, whichever handle it was. So the
+# head of a file that SQLite may have open here is never read again: judged once, it is left to SQLite.
+_judged: set[tuple[int, int]] = set()
+_one_at_a_time = threading.Lock()
+
+
+def _fitness(name: str, head: bytes) -> Fitness:
     if not head:
         return "empty"
     if not head.startswith(b"SQLite format 3\0") or len(head) < 100:
@@ -173,7 +190,10 @@ def _create(name: str) -> None:
         ) from None
     with contextlib.suppress(OSError):
         os.fchmod(handle, 0o600)
+    made = os.fstat(handle)
     os.close(handle)
+    with _one_at_a_time:
+        _judged.add((made.st_dev, made.st_ino))
 
 
 def migrate(connection: sqlite3.Connection, name: str = "the file") -> None:
@@ -184,6 +204,8 @@ def migrate(connection: sqlite3.Connection, name: str = "the file") -> None:
         sqlite3.Error: It could not be done; nothing was changed.
     """
     version = _version(connection)
+    if version and connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        raise RecordingError(f"{name} is no recording.", "Name a file that an engine has recorded to.")
     check_version(name, version)
     if version < VERSION:
         # A first version is written before WAL is on, so the file's own head says what it is from the first commit.
