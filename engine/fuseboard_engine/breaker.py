@@ -48,7 +48,16 @@ class Permit(msgspec.Struct, eq=False):
 
     def success(self, duration: float | None = None) -> None:
         """The call succeeded. `duration` is in seconds; measured from `admit` when not given."""
-        self.breaker._settle(self, "success", duration)
+        breaker = self.breaker
+        tally = breaker._tally
+        if tally is None or tally.generation != self.generation or breaker._failures:
+            breaker._settle(self, "success", duration)
+            return
+        # The commonest case in the fewest steps: a success with nothing but a count to keep.
+        with breaker._lock:
+            if self.live:
+                self.live = False
+                tally.tick()
 
     def failure(
         self,
@@ -309,13 +318,6 @@ class CircuitBreaker:
         error: str = "",
     ) -> None:
         tally = self._tally
-        if tally is not None and tally.generation == permit.generation and not self._failures and outcome == "success":
-            # The commonest case in the fewest steps: a success with nothing but a count to keep.
-            with self._lock:
-                if permit.live:
-                    permit.live = False
-                    tally.tick()
-            return
         ordinary = outcome == "failure" and retry_after is None and kind != "rate_limited"
         if (
             ordinary
@@ -588,6 +590,68 @@ class CircuitBreaker:
                 self._openings = 0
                 self._closed_at = None
                 self._enter("closed", "by_hand", "enabled", actor)
+        self._tell()
+
+    # ---------------------------------------------------------------- from outside
+
+    def use(self, policy: BreakerPolicy) -> bool:
+        """Go on with another policy. State, counts, probes and the present wait stay as they are.
+
+        Returns:
+            True when what is counted is of another kind now, so that counting began anew; a call under way then
+            counts as one of an earlier generation.
+        """
+        now = self.clock()
+        with self._lock:
+            before, was_plain = self.policy, self._plain
+            self._use(policy)
+            kinds = [(p.window_size, p.window_seconds, p.slow_call_seconds is None) for p in (before, policy)]
+            anew = (kinds[0] != kinds[1] or was_plain != self._plain) and self._state not in ("open", "half_open")
+            if anew:
+                self._generation += 1
+                self._fresh()
+            elif self._state == "half_open" and self._window.calls:
+                self._judge_probes(now)  # the probes so far may be enough for the new policy
+        self._tell()
+        return anew
+
+    def restore(
+        self, state: State, *, wait: float = 0.0, openings: int = 0, failures: int = 0, last_error: str = ""
+    ) -> None:
+        """Take up what an earlier run of the application left behind, before the first call.
+
+        Half-open becomes open with no wait left: the probes of that run are gone. Failures are taken up where they
+        count in a row, or opened the breaker; those of a window are too old to go by.
+
+        Args:
+            state: the state it was left in.
+            wait: how many seconds of an open breaker's wait are left.
+            openings: how many times in a row it had opened.
+            failures: what it had counted towards `failure_threshold`.
+            last_error: type and text of the last failure.
+
+        Raises:
+            ValueError: a number is negative, not finite, or out of all proportion.
+        """
+        if not (0 <= wait <= LONGEST_WAIT and 0 <= openings < 1 << 32 and 0 <= failures < 1 << 32):
+            raise ValueError(f"a breaker cannot be restored to {wait=}, {openings=}, {failures=}")
+        now = self.clock()
+        with self._lock:
+            self._openings, self._last_error = openings, last_error
+            self._last_error_at = now if last_error else None
+            if state in ("open", "half_open"):
+                self._window = WholeState(self._generation)
+                self._window.failed = self._failures = failures
+                left = wait if state == "open" else 0.0
+                self._until, self._last_wait = now + left, self.policy.wait(openings)
+                self._enter("open", "restored", "as the last run left it", wait=left)
+            elif state == "closed":
+                self._closed_at = now if openings else None
+                self._last_wait = self.policy.wait(openings)
+                if self._plain:
+                    self._window.failed = self._failures = failures
+            else:
+                self._enter(state, "restored", "as the last run left it")
         self._tell()
 
     def _by_hand(self, state: Literal["forced_open", "disabled", "metrics_only"], detail: str, actor: str) -> None:

@@ -1,0 +1,199 @@
+"""What an engine writes through `logging`, and what it never writes."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from engine_world import World, virtual
+
+from fuseboard_engine import BreakerPolicy, RetryPolicy, Task
+from fuseboard_engine.redact import redact
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [
+        f"{record.levelname} {record.name}: {record.message}"
+        for record in caplog.records
+        if record.name.startswith("fuseboard.")
+    ]
+
+
+def test_a_failover_is_logged_in_the_words_of_the_seed(caplog: pytest.LogCaptureFixture) -> None:
+    @virtual
+    async def story() -> None:
+        world = World()
+        world.log_events()
+        world.script("prefect", ConnectionError("Connection timeout"))
+        world.script("agno", {"success": True})
+        await world.execute_with_fallback(Task(type="ai", id="t1"))
+
+    with caplog.at_level(logging.INFO, "fuseboard"):
+        story()
+    assert lines(caplog) == [
+        "WARNING fuseboard.router: Attempt 1/3 failed on prefect: Connection timeout",
+        "WARNING fuseboard.router: Attempt 2/3 failed on prefect: Connection timeout",
+        "WARNING fuseboard.router: Attempt 3/3 failed on prefect: Connection timeout",
+        "INFO fuseboard.router: Task succeeded on agno (attempt 1/3)",
+    ]
+    fields = vars(caplog.records[-1])
+    assert fields["fuseboard_chain"] == ["prefect", "agno"]
+    assert (fields["fuseboard_task"], fields["fuseboard_attempts"]) == ("t1", 4)
+    failed = vars(caplog.records[0])
+    assert (failed["fuseboard_rule"], failed["fuseboard_then"], failed["fuseboard_delay"]) == (
+        "connection",
+        "retry",
+        0.1,
+    )
+
+
+def test_a_breaker_that_opens_and_closes_is_logged_with_the_adapters_name(caplog: pytest.LogCaptureFixture) -> None:
+    @virtual
+    async def story() -> None:
+        world = World(breaker=BreakerPolicy(failure_threshold=1, success_threshold=1, jitter=0))
+        world.log_events()
+        world.script("prefect", ConnectionError("refused"))
+        await world.execute_with_fallback({"id": "t"})
+        world.breaker("prefect").reset(actor="kim")
+
+    with caplog.at_level(logging.INFO, "fuseboard.breaker"):
+        story()
+    opened, closed = [line for line in lines(caplog) if "Circuit breaker" in line]
+    assert opened.startswith("WARNING fuseboard.breaker: Circuit breaker OPENED for adapter: prefect (")
+    assert opened.endswith("tried again in 1 s)")
+    assert closed == "INFO fuseboard.breaker: Circuit breaker CLOSED for adapter: prefect (reset by hand, by kim)"
+
+
+def test_a_timeout_says_how_long_was_waited(caplog: pytest.LogCaptureFixture) -> None:
+    @virtual
+    async def story() -> None:
+        world = World(retry=RetryPolicy(max_attempts=1, attempt_timeout=2.5))
+        world.log_events()
+        world.script("slow", 60.0)
+        await world.execute_with_fallback({"id": "t"})
+
+    with caplog.at_level(logging.INFO, "fuseboard.router"):
+        story()
+    assert lines(caplog)[0] == "WARNING fuseboard.router: Timeout for adapter slow after 2.50s (attempt 1/1)"
+
+
+def test_debug_adds_a_line_with_timings_for_every_attempt(caplog: pytest.LogCaptureFixture) -> None:
+    @virtual
+    async def story() -> None:
+        world = World(breaker=BreakerPolicy(failure_threshold=1))
+        world.log_events(debug=True)
+        world.script("a", ConnectionError("no"))
+        world.script("b", 0.25)
+        await world.execute_with_fallback({"id": "first"})
+        await world.execute_with_fallback({"id": "t"})
+
+    with caplog.at_level(logging.DEBUG, "fuseboard.router"):
+        story()
+    told = [line for line in lines(caplog) if line.startswith("DEBUG")]
+    assert "DEBUG fuseboard.router: Task t: b attempt 1: success in 250.0 ms after waiting 0.0 ms" in told
+    assert any(line.startswith("DEBUG fuseboard.router: Task t: a was not called: a is open") for line in told)
+
+
+def test_nothing_of_a_payload_is_ever_logged(caplog: pytest.LogCaptureFixture) -> None:
+    @virtual
+    async def story() -> None:
+        world = World()
+        world.log_events(debug=True)
+        world.script("a", ConnectionError("no"), {"answer": "top secret answer"})
+        await world.execute_with_fallback({"id": "t", "prompt": "top secret prompt"})
+
+    with caplog.at_level(logging.DEBUG):
+        story()
+    assert lines(caplog)
+    assert "top secret" not in "".join(f"{record.message} {vars(record)}" for record in caplog.records)
+
+
+def test_a_secret_in_an_errors_text_reaches_neither_line_nor_fields(caplog: pytest.LogCaptureFixture) -> None:
+    @virtual
+    async def story() -> None:
+        world = World()
+        world.log_events()
+        world.script("a", ConnectionError("401 for https://kim:hunter2@api.test/?api_key=abcdef123"))
+        await world.execute_with_fallback({"id": "t"})
+
+    with caplog.at_level(logging.DEBUG, "fuseboard"):
+        story()
+    written = "".join(f"{record.message} {vars(record)}" for record in caplog.records if record.name != "asyncio")
+    assert "hunter2" not in written
+    assert "abcdef123" not in written
+    assert "api.test" in written
+
+
+def test_below_the_level_that_is_on_nothing_is_written(caplog: pytest.LogCaptureFixture) -> None:
+    @virtual
+    async def story() -> None:
+        world = World()
+        world.log_events(debug=True)
+        world.script("a", ConnectionError("no"), "yes")
+        await world.execute_with_fallback({"id": "t"})
+
+    with caplog.at_level(logging.WARNING, "fuseboard"):
+        story()
+    assert lines(caplog) == ["WARNING fuseboard.router: Attempt 1/3 failed on a: no"]
+
+
+def test_what_ends_the_log_ends_it(caplog: pytest.LogCaptureFixture) -> None:
+    @virtual
+    async def story() -> None:
+        world = World()
+        end = world.log_events()
+        end()
+        world.script("a", "yes")
+        await world.execute_with_fallback({"id": "t"})
+
+    with caplog.at_level(logging.DEBUG, "fuseboard"):
+        story()
+    assert lines(caplog) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Authorization: Bearer SECRETsecret123",
+        "authorization=Basic U0VDUkVUOnNlY3JldA==",
+        '{"password": "SECRET secret"}',
+        "{'api_key': 'SECRET'}",
+        "https://api.test/v1?x=1&access_token=SECRET&y=2",
+        "postgres://app:SECRET@db:5432/x",
+        "OPENAI_API_KEY=SECRET",
+        "key sk-proj-SECRETSECRETSECRET was refused",
+        "token ghp_SECRETSECRETSECRETSECRET",
+        "eyJhbGciOiJIUzI1NiJ9.SECRETeyJzdWIi.SECRET",
+        "AKIASECRETSECRET1234",
+        "x-api-key: SECRET",
+        'client_secret => "SECRET"',
+        "-----BEGIN RSA PRIVATE KEY-----\nSECRET\n-----END RSA PRIVATE KEY-----",
+        r"{\"token\": \"SECRET\"}",
+        "Cookie: session=SECRET",
+    ],
+)
+def test_secrets_are_hidden(text: str) -> None:
+    hidden = redact(text)
+    assert "SECRET" not in hidden and "U0VDUkVU" not in hidden
+    assert "[hidden]" in hidden
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Connection refused",
+        "model gpt-4 not found",
+        "the maximum context length is 8192 tokens",
+        "https://a.test/x?y=1",
+    ],
+)
+def test_ordinary_texts_stay_as_they_are(text: str) -> None:
+    assert redact(text) == text
+
+
+def test_a_foreign_text_cannot_forge_a_line_nor_speak_to_the_terminal() -> None:
+    assert redact("no\nWARNING forged \x1b]0;title\x07\u202e") == "no\\nWARNING forged \\x1b]0;title\\x07\\u202e"
+
+
+def test_an_enormous_text_is_cut_and_read_in_no_time() -> None:
+    assert len(redact("password" * 1_000_000)) < 3_000
