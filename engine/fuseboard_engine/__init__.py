@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fuseboard_engine.attribution import DEFAULT_TABLE, CallerError, Rule
+    from fuseboard_engine.batch import BatchResult
     from fuseboard_engine.breaker import BreakerSnapshot, CircuitBreaker, Permit
     from fuseboard_engine.decorator import guard
     from fuseboard_engine.degradation import FalseClaim
@@ -32,6 +33,7 @@ _HOME = {
     "DEFAULT_TABLE": "attribution",
     "CallerError": "attribution",
     "Rule": "attribution",
+    "BatchResult": "batch",
     "BreakerSnapshot": "breaker",
     "CircuitBreaker": "breaker",
     "Permit": "breaker",
@@ -57,6 +59,7 @@ __all__ = [
     "DEFAULT_TABLE",
     "AllAdaptersFailed",
     "AttemptTimeout",
+    "BatchResult",
     "BreakerPolicy",
     "BreakerSnapshot",
     "CallerError",

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fuseboard_engine.attribution import Rule
 from fuseboard_engine.breaker import describe
 from fuseboard_engine.errors import DeadlineExceeded, FuseboardError
-from fuseboard_engine.invoke import AsyncCall, within
+from fuseboard_engine.invoke import AsyncCall, as_async, within
 from fuseboard_engine.route import RouteUnderWay, Task
+
+if TYPE_CHECKING:
+    from fuseboard_engine.engine import Engine
 
 log = logging.getLogger("fuseboard.engine")
 
@@ -97,13 +100,13 @@ def marked(answer: Any) -> Any:
 def fallback(
     task_type: str,
     answer: Any,
-    as_async: Callable[[Callable[[Any], Any]], AsyncCall],
+    callable_as: Callable[[Callable[[Any], Any]], AsyncCall],
     *,
     even_for: Iterable[str] = (),
     timeout: float = 10.0,
     name: str = "",
 ) -> Fallback:
-    """Return the fallback that a template or a callable makes; see `Engine.set_degraded` for the arguments.
+    """Return the fallback that a template or a callable makes; see `set_degraded` for the arguments.
 
     Raises:
         FalseClaim: a template says that it succeeded or approved.
@@ -113,7 +116,7 @@ def fallback(
         raise ValueError(f"timeout has to be a positive number of seconds, not {timeout!r}")
     even = frozenset((even_for,) if isinstance(even_for, str) else even_for)
     if callable(answer):
-        call = as_async(answer)
+        call = callable_as(answer)
         called = name or getattr(answer, "__name__", None) or type(answer).__name__
         return Fallback(called, lambda route: call(route.task), even, timeout)
     marked(answer)
@@ -162,3 +165,43 @@ class Degradation:
             return
         route.degraded = True
         route.why += f"; the chain is exhausted, {found.name} answered"
+
+
+def set_degraded(
+    engine: Engine,
+    task_type: str,
+    answer: Any,
+    *,
+    even_for: Iterable[str] = (),
+    timeout: float = 10.0,
+    name: str = "",
+) -> None:
+    """Set what answers a task of this type when its chain is exhausted; the result is `degraded`, no success.
+
+    Args:
+        engine: whose chains.
+        task_type: whose chain; empty: of every type that has no fallback of its own.
+        answer: a template (data; `{field}` in its texts is replaced by the task's), or a callable that takes the
+            task. None: nothing answers any more.
+        even_for: attribution rows, such as `caller` or `deadline`, that are answered too although no other
+            adapter was asked.
+        timeout: seconds a callable may take.
+        name: who answered, as events tell it; default: the callable's own name.
+
+    Raises:
+        FalseClaim: a template says that it succeeded or approved.
+    """
+    if engine.router.degradation is None:
+        engine.router.degradation = Degradation(engine.router.table.attribute, engine._clock)
+    fallbacks = engine.router.degradation.fallbacks
+    if answer is None:
+        fallbacks.pop(task_type, None)
+    else:
+        fallbacks[task_type] = fallback(
+            task_type,
+            answer,
+            lambda call: as_async(call, engine._threads),
+            even_for=even_for,
+            timeout=timeout,
+            name=name,
+        )

@@ -12,9 +12,10 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, TypedDict, TypeVar
 
 from fuseboard_engine.attribution import DEFAULT_TABLE, Rule, soft_failure_of
+from fuseboard_engine.batch import execute_batch
 from fuseboard_engine.breaker import CircuitBreaker, describe, wall_clock
 from fuseboard_engine.commands import Command
-from fuseboard_engine.degradation import Degradation, fallback
+from fuseboard_engine.degradation import set_degraded
 from fuseboard_engine.errors import UnknownAdapter
 from fuseboard_engine.events import (
     AdapterAdded,
@@ -161,43 +162,7 @@ class Engine:
         self.registry.orders[task_type] = names
         self.emit(PreferenceSet(at=self.wall(), order=names, task_type=task_type))
 
-    def set_degraded(
-        self,
-        task_type: str,
-        answer: Any,
-        *,
-        even_for: Iterable[str] = (),
-        timeout: float = 10.0,
-        name: str = "",
-    ) -> None:
-        """Set what answers a task of this type when its chain is exhausted; the result is `degraded`, no success.
-
-        Args:
-            task_type: whose chain; empty: of every type that has no fallback of its own.
-            answer: a template (data; `{field}` in its texts is replaced by the task's), or a callable that takes the
-                task. None: nothing answers any more.
-            even_for: attribution rows, such as `caller` or `deadline`, that are answered too although no other
-                adapter was asked.
-            timeout: seconds a callable may take.
-            name: who answered, as events tell it; default: the callable's own name.
-
-        Raises:
-            FalseClaim: a template says that it succeeded or approved.
-        """
-        if self.router.degradation is None:
-            self.router.degradation = Degradation(self.router.table.attribute, self._clock)
-        fallbacks = self.router.degradation.fallbacks
-        if answer is None:
-            fallbacks.pop(task_type, None)
-        else:
-            fallbacks[task_type] = fallback(
-                task_type,
-                answer,
-                lambda call: as_async(call, self._threads),
-                even_for=even_for,
-                timeout=timeout,
-                name=name,
-            )
+    set_degraded = set_degraded
 
     def breaker(self, name: str) -> CircuitBreaker:
         """Return an adapter's breaker. Raises UnknownAdapter."""
@@ -209,6 +174,10 @@ class Engine:
                 if self._executor is None:
                     self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix=f"fuseboard-{self.name}")
         return self._executor
+
+    # ---------------------------------------------------------------- many tasks
+
+    execute_batch = execute_batch
 
     # ---------------------------------------------------------------- looking
 
@@ -252,6 +221,15 @@ class Engine:
                 self._listeners = tuple(other for other in self._listeners if other is not listener)
 
         return unsubscribe
+
+    def log_events(self, *, debug: bool = False) -> Callable[[], None]:
+        """Write a line through `logging` for each event an operator would read. Returns what ends that.
+
+        `debug` adds a line for every attempt and rejection, with timings, where the level DEBUG is on.
+        """
+        from fuseboard_engine.logs import EventLog
+
+        return self.subscribe(EventLog(self.registry, debug=debug))
 
     def emit(self, event: Event) -> None:
         """Tell all listeners of an event. Never raises."""

@@ -161,6 +161,67 @@ class RouteFinished(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
     context: dict[str, str] | None = None
 
 
+class BatchFinished(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="batch_finished"):
+    """A batch of tasks ended. It is accepted when the share `needed` of its parts succeeded; degraded ones did not.
+
+    `rounds` counts how often tasks were sent out, `rolled_back` how often the rollback hook was called.
+    """
+
+    batch: str
+    parts: int
+    succeeded: int
+    degraded: int = 0
+    failed: int = 0
+    needed: float = 0.0
+    accepted: bool = True
+    rounds: int = 1
+    rolled_back: int = 0
+    duration: float = 0.0
+    error: str = ""
+
+
+NodeState = Literal["pending", "running", "done", "degraded", "failed", "skipped"]
+"""How a node of a workflow stands. `skipped`: what it needs was not done."""
+
+
+class WorkflowStarted(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="workflow_started"):
+    """A run of a workflow began, or went on: `finished` names the nodes that were done before."""
+
+    run: str
+    workflow: str
+    nodes: tuple[str, ...]
+    name: str = ""
+    edges: tuple[tuple[str, str], ...] = ()
+    resumed: bool = False
+    finished: tuple[str, ...] = ()
+
+
+class NodeChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="node_changed"):
+    """A node of a run changed its state; an end is told only once it is saved.
+
+    `answered` is who did it: an adapter of its chain, or of a fallback node's.
+    """
+
+    run: str
+    workflow: str
+    node: str
+    state: NodeState
+    answered: str = ""
+    attempts: int = 0
+    duration: float = 0.0
+    error: str = ""
+
+
+class WorkflowFinished(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="workflow_finished"):
+    """A run ended. `interrupted`: it was cancelled; like a failed one it can be resumed."""
+
+    run: str
+    workflow: str
+    state: Literal["done", "degraded", "failed", "interrupted"]
+    duration: float = 0.0
+    error: str = ""
+
+
 class CommandDone(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="command_done"):
     """An operator's command was carried out, or refused; `detail` says what happened, in words."""
 
@@ -206,6 +267,10 @@ AnyEvent = (
     | LateResult
     | AttemptFailed
     | RouteFinished
+    | BatchFinished
+    | WorkflowStarted
+    | NodeChanged
+    | WorkflowFinished
     | CommandDone
     | ListenerFailed
     | EventsDropped
