@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Literal
+
+import msgspec
 
 from fuseboard_engine.attribution import Rule
 from fuseboard_engine.policy import RetryPolicy
@@ -51,7 +54,7 @@ class RetryBudget:
         return self._tokens
 
 
-class Step(NamedTuple):
+class Step(msgspec.Struct, frozen=True, gc=False):
     """What follows a failed attempt: `retry` after `delay` seconds, `failover`, or `stop`; and why."""
 
     then: Literal["retry", "failover", "stop"]
@@ -94,7 +97,7 @@ def next_step(
     if isinstance(error, policy.give_up_on) or (policy.retry_on and not isinstance(error, policy.retry_on)):
         return Step(elsewhere, 0.0, f"the retry policy does not retry {type(error).__name__}")
     if number >= policy.max_attempts:
-        return Step(elsewhere, 0.0, f"{number} of {policy.max_attempts} attempts made")
+        return Step(elsewhere, 0.0, _made(number, policy.max_attempts))
     delay = policy.delay(number, random())
     if retry_after is not None:
         if remaining is None and retry_after > policy.max_delay:
@@ -106,4 +109,14 @@ def next_step(
         return Step(elsewhere, 0.0, f"its breaker opened for {open_for:.3g} s")
     if not budget.withdraw(now):
         return Step(elsewhere, 0.0, "the retry budget is spent")
-    return Step("retry", delay, f"attempt {number + 1} of {policy.max_attempts}")
+    return Step("retry", delay, _coming(number + 1, policy.max_attempts))
+
+
+@functools.lru_cache(maxsize=256)  # a few numbers, over and over; writing them costs three times as much
+def _made(number: int, most: int) -> str:
+    return f"{number} of {most} attempts made"
+
+
+@functools.lru_cache(maxsize=256)
+def _coming(number: int, most: int) -> str:
+    return f"attempt {number} of {most}"
