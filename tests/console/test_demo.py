@@ -82,7 +82,8 @@ def test_in_a_terminal_the_demo_shows_an_outage_live_and_a_key_resets_it(tmp_pat
         terminal.press("R")
         terminal.wait_for("Cancel")
         terminal.press("\t\r")
-        terminal.wait_for("reset", 10)
+        terminal.wait_for(lambda screen: "Cancel" not in screen)
+        terminal.wait_for(lambda screen: "prefect reset" in screen or "no breaker was open" in screen)
         terminal.press("q")
         assert terminal.ended() == 0
     assert gone(engine)
