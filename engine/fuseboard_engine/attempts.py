@@ -1,0 +1,227 @@
+"""Making an adapter's attempts: leave from its breaker, the call within its time, the verdict, what follows.
+
+The one implementation behind fallback chains and fan-outs. What decides is elsewhere: the breaker says whether an
+adapter may be called, the attribution table whom an error blames, `next_step` what follows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+
+from fuseboard_engine.attribution import Rule, Table, retry_after_of
+from fuseboard_engine.breaker import Permit
+from fuseboard_engine.errors import AttemptTimeout, CircuitOpen, DeadlineExceeded, SoftFailure, text_of
+from fuseboard_engine.events import Attempt, AttemptFailed, Event
+from fuseboard_engine.invoke import within
+from fuseboard_engine.policy import RetryPolicy
+from fuseboard_engine.registry import Adapter, Registry
+from fuseboard_engine.retry import Step, next_step
+from fuseboard_engine.route import RouteUnderWay
+
+
+class Attempts:
+    """Makes the attempts of one adapter for one route.
+
+    Args:
+        registry: says which adapters of an order there are.
+        emit: told of every failed attempt; must not raise.
+        table: the attribution table.
+        clock: seconds, never going back. wall: UTC microseconds, a label. rng: like `random.random`.
+    """
+
+    __slots__ = ("_clock", "_emit", "_find", "_rng", "_table", "_wall")
+
+    def __init__(
+        self,
+        registry: Registry,
+        emit: Callable[[Event], None],
+        table: Table,
+        clock: Callable[[], float],
+        wall: Callable[[], int],
+        rng: Callable[[], float],
+    ) -> None:
+        self._find = registry.find
+        self._emit = emit
+        self._table = table
+        self._clock = clock
+        self._wall = wall
+        self._rng = rng
+
+    async def make(self, adapter: Adapter, route: RouteUnderWay, policy: RetryPolicy) -> bool:
+        """Make this adapter's attempts. True when the route ends here, whatever its outcome."""
+        name, clock, until = adapter.name, self._clock, route.until
+        if route.only is not None and route.only not in adapter.handles:
+            reject(adapter, route, f"it does not handle {route.only}")
+            return False
+        number, wait, remaining = 0, 0.0, None
+        limit = policy.attempt_timeout
+        while True:
+            if until is not None:
+                remaining = until - clock()
+                if remaining <= 0:
+                    route.fail(DeadlineExceeded(f"the deadline of task {route.id} passed before {name} was asked"))
+                    if number:
+                        adapter.failures += 1
+                    else:
+                        route.reached -= 1
+                    return True
+                limit = remaining if policy.attempt_timeout is None else min(policy.attempt_timeout, remaining)
+            try:
+                permit = adapter.breaker.admit()
+            except CircuitOpen as refusal:
+                reject(adapter, route, str(refusal), refusal.retry_after)
+                if number:
+                    adapter.failures += 1
+                elif route.exception is None:
+                    route.fail(refusal)
+                return False
+            number += 1
+            if number == 1:
+                adapter.budget.deposit()
+            else:
+                adapter.retries += 1
+            adapter.calls += 1
+            adapter.in_flight += 1
+            began = clock()
+            try:
+                result = await within(adapter.call, route.task, name, limit)
+                soft = adapter.failed(result)
+                if soft is not None:
+                    raise SoftFailure(soft)
+            except Exception as raised:
+                duration = clock() - began
+                error = raised
+            except BaseException:
+                permit.release()
+                route.attempts.append(
+                    Attempt(adapter=name, outcome="cancelled", number=number, wait=wait, duration=clock() - began)
+                )
+                raise
+            else:
+                duration = clock() - began
+                permit.success(duration)
+                adapter.successes += 1
+                adapter.seconds += duration
+                route.attempts.append(
+                    Attempt(adapter=name, outcome="success", number=number, wait=wait, duration=duration)
+                )
+                route.adapter, route.result = name, result
+                return True
+            finally:
+                adapter.in_flight -= 1
+            if until is not None and limit == remaining and isinstance(error, AttemptTimeout):
+                # Cut short by the task's deadline: the caller's doing, not the adapter's.
+                timeout = error
+                error = DeadlineExceeded(f"the deadline of task {route.id} passed while {name} was at it")
+                error.__cause__ = timeout
+                del timeout
+            step = self._after_failure(adapter, route, policy, permit, error, number, wait, duration)
+            del error  # its traceback leads to this frame: without the cycle it is freed at once
+            if step.then != "retry":
+                return step.then == "stop"
+            wait = step.delay
+            if wait > 0:
+                await asyncio.sleep(wait)
+
+    def _after_failure(
+        self,
+        adapter: Adapter,
+        route: RouteUnderWay,
+        policy: RetryPolicy,
+        permit: Permit,
+        error: Exception,
+        number: int,
+        wait: float,
+        duration: float,
+    ) -> Step:
+        """Settle a failed attempt, tell of it, and decide what follows."""
+        rule = self._table.attribute(error)
+        retry_after = retry_after_of(error)
+        kind, message = type(error).__name__, text_of(error)
+        route.exception, route.error = error, message or kind
+        if rule.only_handlers:
+            route.only = rule.name
+        text = f"{kind}: {message}" if message else kind
+        self._settle(adapter, route, permit, rule, error, text, duration, retry_after)
+        breaker, now = adapter.breaker, self._clock()
+        step = next_step(
+            rule,
+            error,
+            policy=policy,
+            number=number,
+            others=self._has_others(route.order[route.reached :], adapter.name),
+            remaining=None if route.until is None else route.until - now,
+            retry_after=retry_after,
+            open_for=breaker.snapshot().retry_after if breaker.state == "open" else None,
+            budget=adapter.budget,
+            now=now,
+            random=self._rng,
+        )
+        if step.then != "retry" and rule.counts:
+            adapter.failures += 1
+        attempt = Attempt(
+            adapter=adapter.name,
+            outcome="failure" if rule.counts else "ignored",
+            number=number,
+            wait=wait,
+            duration=duration,
+            rule=rule.name,
+            error_type=kind,
+            error=message,
+            why=step.why,
+            failures=breaker.failures,
+            retry_after=retry_after,
+        )
+        route.attempts.append(attempt)
+        self._emit(
+            AttemptFailed(
+                at=self._wall(),
+                task=route.id,
+                task_type=route.type,
+                attempt=attempt,
+                then=step.then,
+                delay=step.delay,
+                threshold=breaker.policy.failure_threshold,
+            )
+        )
+        return step
+
+    def _settle(
+        self,
+        adapter: Adapter,
+        route: RouteUnderWay,
+        permit: Permit,
+        rule: Rule,
+        error: Exception,
+        text: str,
+        duration: float,
+        retry_after: float | None,
+    ) -> None:
+        """Tell the breaker, and count, whom a failed attempt is held against. `text` is the error's type and text."""
+        if not rule.counts:
+            permit.ignored()
+            return
+        if rule.opens and self._has_others(route.order, adapter.name):
+            permit.failure("rate_limited", duration, retry_after, text)
+            return
+        if rule.name == "timeout":
+            adapter.timeouts += 1
+            if isinstance(error, AttemptTimeout):
+                duration = math.inf  # it would have taken longer still: slow by any limit
+        permit.failure("error", duration, None, text)
+
+    def _has_others(self, order: tuple[str, ...], name: str) -> bool:
+        """Say whether an order holds a registered adapter besides the named one."""
+        find = self._find
+        for other in order:  # noqa: SIM110 - a generator costs four times as much
+            if other != name and find(other) is not None:
+                return True
+        return False
+
+
+def reject(adapter: Adapter, route: RouteUnderWay, why: str, retry_after: float | None = None) -> None:
+    """Note in the route that an adapter was skipped, and why."""
+    adapter.rejections += 1
+    route.attempts.append(Attempt(adapter=adapter.name, outcome="rejected", why=why, retry_after=retry_after))
