@@ -1,20 +1,21 @@
-"""Files that people write, in YAML: read safely, checked by a model, and every mistake told with its line."""
+"""Files that people write, in YAML or TOML: read safely, checked by a model, and every mistake told with its line."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from fuseboard_engine.errors import FuseboardError
+from fuseboard_engine.toml_lines import Where, lines_of
 
 M = TypeVar("M", bound=BaseModel)
-Where = tuple[str | int, ...]
 MOST_FIELDS = 50_000  # a few lines of YAML can stand for billions of fields
 
 
@@ -22,22 +23,69 @@ class DocumentError(FuseboardError):
     """A file that cannot be used as it is. The text names each mistake with file, line and field."""
 
 
+class Document(NamedTuple):
+    """What a file says, and where: `places` has, for the way to each field, where that stands (`a.yaml:3`)."""
+
+    data: dict[str, Any]
+    places: dict[Where, str]
+
+
 def read(path: Path, model: type[M]) -> M:
-    """Return the document in a YAML file.
+    """Return the document in a YAML or TOML file.
 
     Raises:
-        DocumentError: the file cannot be read, is no YAML, or does not fit the model; all mistakes at once.
+        DocumentError: the file cannot be read, is no YAML or TOML, or does not fit the model; all mistakes at once.
     """
+    return check(load(path), model)
+
+
+def parse(text: str, model: type[M], name: str) -> M:
+    """Return the document in a YAML text (TOML when the name ends so); the name stands in errors. DocumentError."""
+    return check(load_text(text, name), model)
+
+
+def load(path: Path) -> Document:
+    """Return what a YAML or TOML file says, unchecked. Raises DocumentError."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise DocumentError(f"{path}: cannot be read: {reason}") from error
-    return parse(text, model, str(path))
+    return load_text(text, str(path))
 
 
-def parse(text: str, model: type[M], name: str) -> M:
-    """Return the document in a YAML text; `name` stands for it in errors. Raises DocumentError."""
+def load_text(text: str, name: str) -> Document:
+    """Return what a text says, unchecked: TOML when `name` ends in .toml, else YAML. Raises DocumentError."""
+    return _toml(text, name) if name.endswith(".toml") else _yaml(text, name)
+
+
+def check(document: Document, model: type[M]) -> M:
+    """Return a document as a value of its model. Raises DocumentError, with all mistakes at once."""
+    try:
+        return model.model_validate(document.data)
+    except ValidationError as error:
+        raise DocumentError("\n".join(mistakes(error.errors(), document, model))) from error
+
+
+def mistakes(errors: Iterable[Any], document: Document, model: type[BaseModel]) -> list[str]:
+    """Return a sentence for each error that a model found in a document: where, which field, what is wrong."""
+    return list(dict.fromkeys(_sentence(error, document.places, model) for error in errors))
+
+
+def _toml(text: str, name: str) -> Document:
+    try:
+        data = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        words, _, place = str(error).partition(" (at ")
+        line = place.removeprefix("line ").split(",")[0]
+        where = f"{name}:{line}" if line.isdecimal() else name
+        raise DocumentError(f"{where}: this is no TOML: {words[:1].lower()}{words[1:]}") from error
+    if not data:
+        raise DocumentError(f"{name}: the file is empty")
+    return Document(data, {way: f"{name}:{line}" for way, line in lines_of(text.replace("\r\n", "\n")).items()})
+
+
+def _yaml(text: str, name: str) -> Document:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -51,10 +99,7 @@ def parse(text: str, model: type[M], name: str) -> M:
     data = _construct(node, (), lines, name, 0)
     if not isinstance(data, dict):
         raise DocumentError(f"{name}:1: expected fields such as `name: value` at the top")
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        raise DocumentError("\n".join(_sentence(e, lines, name, model, data) for e in error.errors())) from error
+    return Document(data, {way: f"{name}:{line}" for way, line in lines.items()})
 
 
 def _construct(node: yaml.Node, where: Where, lines: dict[Where, int], name: str, depth: int) -> Any:
@@ -93,9 +138,9 @@ def _scalar(node: yaml.Node) -> Any:
         loader.dispose()
 
 
-def _sentence(error: Any, lines: Mapping[Where, int], name: str, model: type[BaseModel], data: Any) -> str:
+def _sentence(error: Any, places: Mapping[Where, str], model: type[BaseModel]) -> str:
     where: Where = tuple(part for part in error["loc"] if not (isinstance(part, str) and "[" in part))
-    line = next((lines[where[:n]] for n in range(len(where), -1, -1) if where[:n] in lines), 1)
+    place = next((places[where[:n]] for n in range(len(where), -1, -1) if where[:n] in places), "")
     field = ".".join(str(part) for part in where)
     message = str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
@@ -105,9 +150,9 @@ def _sentence(error: Any, lines: Mapping[Where, int], name: str, model: type[Bas
         message = f"there is no such field; {hint}"
     elif error["type"] == "missing":
         message = "this field is needed"
-    else:
+    elif error["type"] != "value_error":  # those are our own, and may begin with a name
         message = message[:1].lower() + message[1:]
-    return f"{name}:{line}: {field}: {message}" if field else f"{name}:{line}: {message}"
+    return ": ".join(part for part in (place, field, message) if part)
 
 
 def _fields_at(model: type[BaseModel], where: Where) -> list[str]:

@@ -1,0 +1,5 @@
+"""Configuration: one TOML or YAML file and environment variables for a whole engine.
+
+`load_config` reads and checks, `build` makes an engine of it, `apply` changes a running one, `watched` does so
+whenever the file changes.
+"""

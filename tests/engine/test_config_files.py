@@ -1,0 +1,305 @@
+"""What a configuration file may say, and how its mistakes are told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+
+from fuseboard_engine.config.model import Settings, schema
+from fuseboard_engine.config.presets import PRESETS
+from fuseboard_engine.config.sources import load_config
+from fuseboard_engine.documents import DocumentError
+
+NOTHING: dict[str, str] = {}
+
+
+def write(folder: Path, text: str, name: str = "fuseboard.toml") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def settings(folder: Path, text: str, name: str = "fuseboard.toml", **environment: str) -> Settings:
+    return load_config(write(folder, text, name), environment=environment)
+
+
+def mistakes(folder: Path, text: str, name: str = "fuseboard.toml", **environment: str) -> list[str]:
+    with pytest.raises(DocumentError) as caught:
+        settings(folder, text, name, **environment)
+    return [line.replace(f"{folder}/", "") for line in str(caught.value).splitlines()]
+
+
+# ------------------------------------------------------------------ files
+
+TOML = """
+name = "checkout"
+
+[breaker]
+failure_threshold = 3
+
+[adapters.prefect]
+call = "json:dumps"
+breaker = { recovery_timeout = 2 }
+
+[adapters.agno]
+url = "https://agno.test/run"
+tags = ["ai"]
+
+[preferences]
+default = ["prefect", "agno"]
+"""
+YAML = """
+name: checkout
+breaker:
+  failure_threshold: 3
+adapters:
+  prefect: {call: "json:dumps", breaker: {recovery_timeout: 2}}
+  agno:
+    url: https://agno.test/run
+    tags: [ai]
+preferences:
+  default: [prefect, agno]
+"""
+
+
+def test_toml_and_yaml_say_the_same(tmp_path: Path) -> None:
+    toml = settings(tmp_path, TOML)
+    assert toml == settings(tmp_path, YAML, "fuseboard.yaml")
+    assert toml.name == "checkout"
+    assert toml.adapters["agno"].target == {"url": "https://agno.test/run"}
+
+
+def test_PA04_an_adapters_settings_go_on_top_of_those_for_all(tmp_path: Path) -> None:
+    found = settings(tmp_path, TOML)
+    prefect, _ = found.policies("prefect")
+    assert (prefect.failure_threshold, prefect.recovery_timeout) == (3, 2.0)
+    agno, _ = found.policies("agno")
+    assert (agno.failure_threshold, agno.recovery_timeout) == (3, 1.0)
+    assert found.policies("unknown") == (found.breaker, found.retry)
+
+
+def test_a_file_in_the_shape_of_the_seed_is_understood(tmp_path: Path) -> None:
+    found = settings(
+        tmp_path,
+        """
+fault_tolerance:
+  enabled: true
+  failure_threshold: 5          # Failures before opening circuit
+  recovery_timeout: 60.0
+  success_threshold: 3
+  execution:
+    strategy: "first_success"
+    timeout: 30.0
+    max_concurrent_adapters: 10
+  health_monitoring:
+    enabled: true
+    check_interval: 30.0
+    history_size: 100
+  debug_mode: true
+logging:
+  level: DEBUG
+""",
+        "config.yaml",
+    )
+    assert (found.breaker.recovery_timeout, found.breaker.success_threshold) == (60.0, 3)
+    assert (found.execution.strategy, found.health_monitoring.enabled) == ("first_success", True)
+    assert (found.logging.debug, found.logging.level) == (True, "DEBUG")
+
+
+def test_what_is_said_in_two_places_is_refused(tmp_path: Path) -> None:
+    text = "fault_tolerance:\n  failure_threshold: 5\nbreaker:\n  failure_threshold: 4\n"
+    (line,) = mistakes(tmp_path, text, "c.yaml")
+    assert line == "c.yaml:2: fault_tolerance.failure_threshold: breaker.failure_threshold says it too; keep one"
+
+
+def test_exception_types_are_written_by_name(tmp_path: Path) -> None:
+    text = '[retry]\nretry_on = ["ConnectionError", "httpx.TimeoutException"]\ngive_up_on = ["json.JSONDecodeError"]\n'
+    found = settings(tmp_path, text).retry
+    assert found.retry_on == (ConnectionError, httpx.TimeoutException)
+    assert found.give_up_on == (json.JSONDecodeError,)
+
+
+def test_rows_of_the_attribution_table_are_written_out(tmp_path: Path) -> None:
+    text = '[[attribution]]\nname = "quota"\nstatuses = [402, "520-530"]\nsays = ["Quota"]\nretry = false\n'
+    (row,) = settings(tmp_path, text).attribution
+    rule = row.rule()
+    assert (rule.name, rule.retry, rule.failover) == ("quota", False, True)
+    assert rule.statuses == (range(402, 403), range(520, 531))
+    assert rule.says == ("quota",)
+
+
+def test_off_turns_a_rule_off_where_there_is_no_null(tmp_path: Path) -> None:
+    found = settings(tmp_path, '[breaker]\nfailure_threshold = "off"\nfailure_rate = 0.5\n')
+    assert found.breaker.failure_threshold is None
+    assert (
+        settings(tmp_path, "breaker:\n  failure_threshold: off\n  failure_rate: 0.5\n", "c.yaml").breaker
+        == found.breaker
+    )
+
+
+def test_an_adapter_may_be_named_by_its_target_alone(tmp_path: Path) -> None:
+    found = settings(tmp_path, "adapters:\n  a: json:dumps\n  b: https://b.test/\n  c:\n", "c.yaml")
+    assert [part.target for part in found.adapters.values()] == [
+        {"call": "json:dumps"},
+        {"url": "https://b.test/"},
+        None,
+    ]
+
+
+def test_a_relative_recording_is_beside_the_file_that_names_it(tmp_path: Path) -> None:
+    assert settings(tmp_path, '[recording]\npath = "checkout.db"\n').recording.path == tmp_path / "checkout.db"
+
+
+# ------------------------------------------------------------------ presets
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_is_valid_and_explained(name: str, tmp_path: Path) -> None:
+    found = settings(tmp_path, f'preset = "{name}"\n')
+    for section, fields in PRESETS[name].sections.items():  # type: ignore[index]
+        for field, value in fields.items():
+            assert getattr(getattr(found, section), field) == value
+    assert len(PRESETS[name].about) > 80  # type: ignore[index]
+
+
+def test_what_a_file_says_wins_over_its_preset_and_an_adapters_preset_over_both(tmp_path: Path) -> None:
+    text = """
+preset = "llm"
+[breaker]
+success_threshold = 7
+[adapters.fast]
+preset = "aggressive"
+breaker = { recovery_timeout = 9.0 }
+[adapters.model]
+"""
+    found = settings(tmp_path, text)
+    assert (found.breaker.success_threshold, found.breaker.recovery_timeout) == (7, 10.0)
+    assert found.adapters["model"].breaker == found.breaker
+    fast = found.adapters["fast"].breaker
+    assert (fast.success_threshold, fast.recovery_timeout, fast.failure_threshold) == (1, 9.0, 3)
+
+
+def test_one_kind_of_window_replaces_the_other(tmp_path: Path) -> None:
+    found = settings(tmp_path, 'preset = "http"\n[adapters.a.breaker]\nwindow_size = 50\n')
+    assert (found.adapters["a"].breaker.window_size, found.adapters["a"].breaker.window_seconds) == (50, None)
+
+
+# ------------------------------------------------------------------ environment
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    found = settings(
+        tmp_path,
+        TOML,
+        FUSEBOARD__BREAKER__FAILURE_THRESHOLD="9",
+        FUSEBOARD__ADAPTERS__PREFECT__RETRY__MAX_ATTEMPTS="1",
+        FUSEBOARD__FAULT_TOLERANCE__ENABLED="false",
+        FUSEBOARD__PREFERENCES__DEFAULT="[agno]",
+        FUSEBOARD_UNRELATED="x",
+    )
+    assert found.breaker.failure_threshold == 9
+    assert found.policies("prefect")[1].max_attempts == 1
+    assert found.fault_tolerance.enabled is False
+    assert found.preferences == {"default": ("agno",)}
+
+
+def test_the_environment_alone_is_enough() -> None:
+    found = load_config(environment={"FUSEBOARD__NAME": "checkout", "FUSEBOARD__PRESET": "http"})
+    assert (found.name, found.retry.max_delay) == ("checkout", 5.0)
+
+
+def test_a_mistake_in_the_environment_names_the_variable(tmp_path: Path) -> None:
+    assert mistakes(tmp_path, TOML, FUSEBOARD__BREAKER__FAILURE_TRESHOLD="3") == [
+        "environment variable FUSEBOARD__BREAKER__FAILURE_TRESHOLD: breaker.failure_treshold: "
+        "there is no such field; did you mean failure_threshold?"
+    ]
+
+
+# ------------------------------------------------------------------ mistakes
+
+
+def test_all_mistakes_are_told_at_once_each_with_line_field_and_suggestion(tmp_path: Path) -> None:
+    text = """name = "checkout"
+[breaker]
+failure_treshold = 3
+recovery_timeout = -1
+[adapters.prefect]
+call = "json:dumps"
+[adapters.prefect.breaker]
+jitter = 2
+[adapters.agno]
+urll = "https://agno.test"
+[retry]
+retry_on = [
+  "ConectionError",
+]
+"""
+    assert set(mistakes(tmp_path, text)) == {
+        "fuseboard.toml:3: breaker.failure_treshold: there is no such field; did you mean failure_threshold?",
+        "fuseboard.toml:4: breaker.recovery_timeout: input should be greater than or equal to 0",
+        "fuseboard.toml:8: adapters.prefect.breaker.jitter: input should be less than or equal to 1",
+        "fuseboard.toml:10: adapters.agno.urll: there is no such field; did you mean url?",
+        "fuseboard.toml:12: retry.retry_on.0: ConectionError is no exception type; did you mean ConnectionError?",
+    }
+
+
+def test_a_mistake_for_all_adapters_is_told_once(tmp_path: Path) -> None:
+    text = "breaker: {window_size: 3, window_seconds: 4}\nadapters: {a: {}, b: {}}\n"
+    assert mistakes(tmp_path, text, "c.yaml") == ["c.yaml:1: breaker: set window_size or window_seconds, not both"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("adapters: {a: {call: 'json:dumps', url: 'https://a'}}", "an adapter is one thing: call, url or command"),
+        ("adapters: {a: {call: json.dumps}}", "write call as package.module:attribute"),
+        ("adapters: {prefect: {}}\npreferences: {x: [perfect]}", "did you mean prefect?"),
+        ("attribution: [{name: x}]", "say what it applies to"),
+        ("attribution: [{name: x, statuses: [many]}]", "write an HTTP status"),
+        ("preset: agressive", "input should be 'aggressive'"),
+        ("breaker: 5", "c.yaml:1: breaker: "),
+        ("adapters: [a]", "c.yaml:1: adapters: "),
+        ("recording: {retention: {evnts: 5}}", "did you mean events?"),
+        ("logging: {level: LOUD}", "logging.level"),
+        ("retry: {retry_on: [nosuchmodule.Error]}", "module 'nosuchmodule' cannot be imported"),
+        ("breaker: {recovery_timeout: .nan}", "breaker.recovery_timeout"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_a_reason(text: str, told: str, tmp_path: Path) -> None:
+    (line,) = mistakes(tmp_path, text + "\n", "c.yaml")
+    assert told in line
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("a.toml", 'x = "a\n', "a.toml:1: this is no TOML: "),
+        ("a.toml", "[a]\nx = 1\nx = 2\n", "a.toml:3: this is no TOML: cannot overwrite a value"),
+        ("a.toml", "", "a.toml: the file is empty"),
+        ("a.yaml", "a: [\n", "this is no YAML"),
+        ("a.yaml", "a: 1\na: 2\n", "a.yaml:2: a is given twice; keep one"),
+    ],
+)
+def test_what_cannot_be_read_says_where(name: str, text: str, told: str, tmp_path: Path) -> None:
+    (line,) = mistakes(tmp_path, text, name)
+    assert told in line
+
+
+def test_a_file_that_is_missing_says_so(tmp_path: Path) -> None:
+    with pytest.raises(DocumentError, match="cannot be read: No such file"):
+        load_config(tmp_path / "none.toml")
+
+
+# ------------------------------------------------------------------ schema
+
+
+def test_the_schema_is_json_and_knows_every_field() -> None:
+    made = json.loads(json.dumps(schema()))
+    assert set(made["properties"]) == set(Settings.model_fields)
+    assert made["additionalProperties"] is False
+    breaker = made["$defs"]["BreakerPolicy"]["properties"]
+    assert breaker["failure_threshold"]["description"]
+    assert made["$defs"]["RetrySection"]["properties"]["retry_on"]["items"]["type"] == "string"
