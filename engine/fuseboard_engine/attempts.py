@@ -10,6 +10,7 @@ import asyncio
 import math
 from collections.abc import Callable
 
+from fuseboard_engine.adapters.objects import first_call
 from fuseboard_engine.attribution import Rule, Table, retry_after_of
 from fuseboard_engine.breaker import Permit
 from fuseboard_engine.errors import AttemptTimeout, CircuitOpen, DeadlineExceeded, SoftFailure, text_of
@@ -86,7 +87,11 @@ class Attempts:
             adapter.in_flight += 1
             began = clock()
             try:
-                result = await within(adapter.call, route.task, name, limit)
+                lifecycle = adapter.lifecycle
+                if lifecycle is None or lifecycle.ready:
+                    result = await within(adapter.call, route.task, name, limit)
+                else:
+                    result = await first_call(lifecycle, adapter.call, route.task, name, limit, policy.initialize_share)
                 soft = adapter.failed(result)
                 if soft is not None:
                     raise SoftFailure(soft)

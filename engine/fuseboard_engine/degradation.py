@@ -7,10 +7,11 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from fuseboard_engine.adapters.callables import as_async
 from fuseboard_engine.attribution import Rule
 from fuseboard_engine.breaker import describe
 from fuseboard_engine.errors import DeadlineExceeded, FuseboardError
-from fuseboard_engine.invoke import AsyncCall, as_async, within
+from fuseboard_engine.invoke import AsyncCall, within
 from fuseboard_engine.route import RouteUnderWay, Task
 
 if TYPE_CHECKING:
@@ -200,7 +201,7 @@ def set_degraded(
         fallbacks[task_type] = fallback(
             task_type,
             answer,
-            lambda call: as_async(call, engine._threads),
+            lambda call: as_async(call, engine.resources.in_thread(name or task_type)),
             even_for=even_for,
             timeout=timeout,
             name=name,

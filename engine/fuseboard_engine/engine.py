@@ -8,27 +8,33 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import Any, TypedDict, TypeVar
+from types import TracebackType
+from typing import Any, Self, TypedDict, TypeVar
 
+from fuseboard_engine.adapters.objects import AdapterObject
+from fuseboard_engine.adapters.resources import Resources
+from fuseboard_engine.adapters.spec import Spec, adapter_from, names_url
+from fuseboard_engine.adapters.target import target_of
+from fuseboard_engine.adapters.threads import MOST as THREADS
 from fuseboard_engine.attribution import DEFAULT_TABLE, Rule, soft_failure_of
 from fuseboard_engine.batch import execute_batch
 from fuseboard_engine.breaker import CircuitBreaker, describe, wall_clock
 from fuseboard_engine.commands import Command
 from fuseboard_engine.degradation import set_degraded
-from fuseboard_engine.errors import UnknownAdapter
+from fuseboard_engine.errors import UnknownAdapter, text_of
 from fuseboard_engine.events import (
     AdapterAdded,
     AdapterRemoved,
+    Attempt,
     AttemptFailed,
     CommandDone,
     Event,
     ListenerFailed,
     PreferenceSet,
     StateChanged,
+    ThreadsStuck,
 )
 from fuseboard_engine.inbox import carry_out
-from fuseboard_engine.invoke import as_async
 from fuseboard_engine.policy import BreakerPolicy, RetryPolicy
 from fuseboard_engine.registry import Adapter, Registry, Statistics
 from fuseboard_engine.router import TaskRouter
@@ -36,7 +42,6 @@ from fuseboard_engine.router import TaskRouter
 log = logging.getLogger("fuseboard.engine")
 
 KEPT_FAILURES = 200
-THREADS = 32  # at most, for adapters that are plain functions
 READY_SHARE = 0.5  # an engine is ready while more than this share of its adapters is healthy
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -66,6 +71,7 @@ class Engine:
         clock: seconds, never going back; every decision is taken from it.
         wall: UTC microseconds, only a label on events.
         rng: where jitter comes from, like `random.random`.
+        threads: plain functions that may run side by side; as many threads again may hang in calls given up.
     """
 
     def __init__(
@@ -78,6 +84,7 @@ class Engine:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], int] = wall_clock,
         rng: Callable[[], float] = random.random,
+        threads: int = THREADS,
     ) -> None:
         self.name = name
         self.wall = wall
@@ -88,7 +95,7 @@ class Engine:
         self._rng = rng
         self._listeners: tuple[Listener, ...] = ()
         self._lock = threading.Lock()
-        self._executor: ThreadPoolExecutor | None = None
+        self.resources = Resources(name, threads, self._threads_stuck)
         self._failures: deque[AttemptFailed] = deque(maxlen=KEPT_FAILURES)
         self.router = TaskRouter(self.registry, self.emit, table=table, clock=clock, wall=wall, rng=rng)
         self.execute_with_fallback = self.router.execute_with_fallback
@@ -98,7 +105,7 @@ class Engine:
     def add_adapter(
         self,
         name: str,
-        call: Callable[[Any], Any],
+        call: Callable[[Any], Any] | AdapterObject,
         *,
         breaker: BreakerPolicy | None = None,
         retry: RetryPolicy | None = None,
@@ -110,7 +117,8 @@ class Engine:
 
         Args:
             name: unique in this engine.
-            call: takes the task; async, or a plain function that then runs in a thread.
+            call: takes the task: async, an async generator, a plain function that then runs in a thread, or an object
+                with a `call` method and perhaps `initialize`, `health` and `close` (see `AdapterObject`).
             breaker: its own breaker policy; default: the engine's.
             retry: its own retry policy; default: the engine's.
             tags: words an operator can filter by.
@@ -119,10 +127,11 @@ class Engine:
 
         Raises:
             ValueError: the name is empty or taken.
+            TypeError: `call` can be no adapter.
         """
         adapter = Adapter(
             name,
-            as_async(call, self._threads),
+            target_of(name, call, self.resources.in_thread(name)),
             CircuitBreaker(
                 name,
                 breaker or self._breaker_policy,
@@ -149,6 +158,15 @@ class Engine:
 
         return register
 
+    def add_adapter_from(self, name: str, spec: Spec, **options: Any) -> Adapter:
+        """Register what a line of configuration names: `module:attribute`, a URL, a command; see `adapter_from`.
+
+        Raises:
+            ValueError: it names no adapter, or the name is empty or taken.
+        """
+        clients = self.resources.clients if names_url(spec) else None
+        return self.add_adapter(name, adapter_from(spec, clients=clients), **options)
+
     def remove_adapter(self, name: str) -> None:
         """Take an adapter out. Calls under way end as they would. Raises UnknownAdapter."""
         self.registry.remove(name)
@@ -168,12 +186,46 @@ class Engine:
         """Return an adapter's breaker. Raises UnknownAdapter."""
         return self.registry[name].breaker
 
-    def _threads(self) -> Executor:
-        if self._executor is None:
-            with self._lock:
-                if self._executor is None:
-                    self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix=f"fuseboard-{self.name}")
-        return self._executor
+    # ---------------------------------------------------------------- start and end
+
+    async def start(self) -> dict[str, str]:
+        """Initialise every adapter that has an `initialize`, instead of at its first call.
+
+        Returns:
+            What went wrong, by adapter. It counts like a failed attempt, and the first call tries again.
+        """
+        return await self.resources.start(self.registry, self._not_initialised)
+
+    async def close(self) -> None:
+        """Close adapters, HTTP connections and threads. A later call would open what it needs again."""
+        await self.resources.close(self.registry)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def _not_initialised(self, adapter: Adapter, error: Exception) -> None:
+        rule = self.router.table.attribute(error)
+        attempt = Attempt(
+            adapter=adapter.name,
+            outcome="failure",
+            rule=rule.name,
+            error_type=type(error).__name__,
+            error=text_of(error),
+            why="it could not be initialised",
+            failures=adapter.breaker.failures,
+        )
+        threshold = adapter.breaker.policy.failure_threshold
+        self.emit(AttemptFailed(at=self.wall(), task="", task_type="", attempt=attempt, threshold=threshold))
+
+    def _threads_stuck(self, adapter: str, stuck: int, total: int) -> None:
+        limit = self.resources.threads.most
+        self.emit(ThreadsStuck(at=self.wall(), adapter=adapter, stuck=stuck, total=total, limit=limit))
 
     # ---------------------------------------------------------------- many tasks
 

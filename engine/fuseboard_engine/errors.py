@@ -63,16 +63,29 @@ class CircuitOpen(Rejected):
         return f"{text} (last error: {self.last_error})" if self.last_error else text
 
 
+class NoThreadFree(Rejected):
+    """A plain function could not be called: all threads are taken, or hang in calls that were given up."""
+
+
+class Unhealthy(FuseboardError):
+    """An adapter's own health check says that it could not work now."""
+
+
+class MissingExtra(FuseboardError, ImportError):
+    """A library that this needs, and Fuseboard does not bring along by default, is not installed."""
+
+
 class AttemptTimeout(FuseboardError, TimeoutError):
     """An attempt took longer than the engine allows and was cancelled."""
 
-    def __init__(self, adapter: str, seconds: float) -> None:
+    def __init__(self, adapter: str, seconds: float, what: str = "gave no answer") -> None:
         super().__init__(adapter, seconds)
         self.adapter = adapter
         self.seconds = seconds
+        self.what = what
 
     def __str__(self) -> str:
-        return f"timeout: {self.adapter} gave no answer within {self.seconds:.3g} s"
+        return f"timeout: {self.adapter} {self.what} within {self.seconds:.3g} s"
 
 
 class DeadlineExceeded(FuseboardError, TimeoutError):

@@ -32,7 +32,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults
 
     `number` counts this adapter's calls within the route from 1 (0: never called). `rule` names the row of the
     attribution table that applied. `why` says why the adapter was refused, or what was decided after a failure.
-    `failures` is what its breaker had counted towards the threshold after this attempt.
+    `failures` is what its breaker had counted towards the threshold after this attempt. A stream is one attempt:
+    `duration` is its time from first to last, `first_item` the seconds until its first item, `items` how many came.
     """
 
     adapter: str
@@ -46,6 +47,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults
     why: str = ""
     failures: int = 0
     retry_after: float | None = None
+    first_item: float | None = None
+    items: int = 0
 
 
 class EngineStarted(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="engine_started"):
@@ -81,6 +84,7 @@ class PreferenceSet(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
 
     order: tuple[str, ...]
     task_type: str = ""
+    adaptive: bool = False
 
 
 class StateChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="state_changed"):
@@ -105,6 +109,43 @@ class StateChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tru
     failures: int = 0
     threshold: int | None = None
     needed: int = 0
+
+
+class TripHeld(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="trip_held"):
+    """A breaker met a trip rule but stayed closed: too large a share of its group is out already.
+
+    `reason` and `detail` say which rule; `group` is a tag (empty: all adapters), `out` of its `size` adapters are out
+    and `share` may be. Told once, until a call succeeds or the breaker changes its state.
+    """
+
+    adapter: str
+    reason: str
+    detail: str = ""
+    group: str = ""
+    out: int = 0
+    size: int = 0
+    share: float = 0.0
+
+
+class HealthChecked(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="health_checked"):
+    """The first health check of an adapter, or one that changed its health.
+
+    `status` and `before`: `healthy`, `degraded`, `unhealthy` or `unknown`. `detail` is what the check said.
+    """
+
+    adapter: str
+    status: str
+    before: str = "unknown"
+    detail: str = ""
+    duration: float = 0.0
+
+
+class HealthAlert(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="health_alert"):
+    """So many health checks of an adapter in a row were bad; told once for such a row."""
+
+    adapter: str
+    failures: int
+    detail: str = ""
 
 
 class ProbeChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="probe_changed"):
@@ -222,6 +263,73 @@ class WorkflowFinished(Event, frozen=True, kw_only=True, gc=False, omit_defaults
     error: str = ""
 
 
+class DeadLettered(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="dead_lettered"):
+    """A task that nothing could do became a dead letter; it is on disk, unless it is `in_memory`.
+
+    `letter` is its number (negative: memory only), `due_at` when it is retried by itself (UTC microseconds; None: not).
+    """
+
+    letter: int
+    task: str
+    task_type: str
+    category: str
+    error_type: str = ""
+    error: str = ""
+    due_at: int | None = None
+    in_memory: bool = False
+    detail: str = ""
+
+
+class DeadLetterRefused(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="dead_letter_refused"):
+    """A task that nothing could do could not be kept either; `reason` says why."""
+
+    task: str
+    task_type: str
+    reason: str
+
+
+class DeadLetterChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="dead_letter_changed"):
+    """Dead letters went from one status to another; `evicted`, `purged` and `moved` are where they are kept no more.
+
+    `actor` is who asked; empty: the engine itself.
+    """
+
+    letters: tuple[int, ...]
+    before: str
+    status: str
+    actor: str = ""
+    detail: str = ""
+    due_at: int | None = None
+
+
+class DeadLettersCounted(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="dead_letters_counted"):
+    """How many dead letters of each status a recording holds, counted when an engine began to use them."""
+
+    counts: dict[str, int]
+
+
+class ThreadsStuck(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="threads_stuck"):
+    """A call of a plain function was given up and its thread hangs, or one that hung has come back.
+
+    `stuck` counts such threads of this adapter, `total` of all; at `limit` no more plain functions are called.
+    """
+
+    adapter: str
+    stuck: int
+    total: int
+    limit: int
+
+
+class StreamRestarted(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="stream_restarted"):
+    """A stream that had begun failed and starts over: its consumer is told that `items` items are void."""
+
+    task: str
+    task_type: str
+    adapter: str
+    items: int
+    error: str = ""
+
+
 class CommandDone(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="command_done"):
     """An operator's command was carried out, or refused; `detail` says what happened, in words."""
 
@@ -263,6 +371,9 @@ AnyEvent = (
     | AdapterRemoved
     | PreferenceSet
     | StateChanged
+    | TripHeld
+    | HealthChecked
+    | HealthAlert
     | ProbeChanged
     | LateResult
     | AttemptFailed
@@ -271,6 +382,12 @@ AnyEvent = (
     | WorkflowStarted
     | NodeChanged
     | WorkflowFinished
+    | DeadLettered
+    | DeadLetterRefused
+    | DeadLetterChanged
+    | DeadLettersCounted
+    | ThreadsStuck
+    | StreamRestarted
     | CommandDone
     | ListenerFailed
     | EventsDropped

@@ -127,6 +127,15 @@ class RetryPolicy(Policy):
     attempt_timeout: SomeSeconds | None = Field(
         default=30.0, description="seconds one attempt may take; None: no limit"
     )
+    initialize_share: float = Field(
+        default=0.3, gt=0, lt=1, description="share of attempt_timeout for initialising, where an attempt has to"
+    )
+    first_item_timeout: SomeSeconds | None = Field(
+        default=None, description="seconds until a stream's first item; None: attempt_timeout"
+    )
+    item_timeout: SomeSeconds | None = Field(
+        default=None, description="seconds between two items of a stream; None: attempt_timeout"
+    )
     budget_ratio: float = Field(
         default=0.2, ge=0, le=10, allow_inf_nan=False, description="retries allowed per first attempt, lately"
     )

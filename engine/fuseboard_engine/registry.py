@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, TypedDict
 
+from fuseboard_engine.adapters.target import Target
 from fuseboard_engine.attribution import soft_failure_of
 from fuseboard_engine.breaker import CircuitBreaker
 from fuseboard_engine.errors import UnknownAdapter
-from fuseboard_engine.invoke import AsyncCall
+from fuseboard_engine.health import KnownDown
 from fuseboard_engine.policy import RetryPolicy
 from fuseboard_engine.retry import RetryBudget
 
@@ -45,15 +46,19 @@ class Adapter:
         "budget",
         "call",
         "calls",
+        "down",
         "failed",
         "failures",
         "handles",
+        "health",
         "in_flight",
+        "lifecycle",
         "name",
         "rejections",
         "retries",
         "retry",
         "seconds",
+        "stream",
         "successes",
         "tags",
         "timeouts",
@@ -62,7 +67,7 @@ class Adapter:
     def __init__(
         self,
         name: str,
-        call: AsyncCall,
+        target: Target,
         breaker: CircuitBreaker,
         retry: RetryPolicy,
         *,
@@ -71,10 +76,14 @@ class Adapter:
         failed: Callable[[Any], str | None] = soft_failure_of,
     ) -> None:
         self.name = name
-        self.call = call
+        self.call = target.call
+        self.stream = target.stream
+        self.lifecycle = target.lifecycle
+        self.health = target.health
         self.breaker = breaker
         self.retry = retry
         self.budget = RetryBudget(retry)
+        self.down: KnownDown | None = None
         self.tags = tags
         self.handles = handles
         self.failed = failed
@@ -114,6 +123,9 @@ class Registry:
         """The chain per task type; the empty type is the default."""
         self.find = self._adapters.get
         """Return the adapter of a name, or None."""
+        self._registered: tuple[str, ...] | None = None
+        self.order_for: Callable[[str], tuple[tuple[str, ...], str]] = self.fixed_order
+        """Return the chain for a task type and why it is this one; adaptive orders take its place."""
 
     def add(self, adapter: Adapter) -> None:
         """Take an adapter in.
@@ -126,11 +138,13 @@ class Registry:
         if adapter.name in self._adapters:
             raise ValueError(f"an adapter called {adapter.name!r} is registered already; remove it first")
         self._adapters[adapter.name] = adapter
+        self._registered = None
 
     def remove(self, name: str) -> Adapter:
         """Take an adapter out and return it. Raises UnknownAdapter."""
         adapter = self[name]
         del self._adapters[name]
+        self._registered = None
         return adapter
 
     def __getitem__(self, name: str) -> Adapter:
@@ -148,8 +162,8 @@ class Registry:
     def __len__(self) -> int:
         return len(self._adapters)
 
-    def order_for(self, task_type: str) -> tuple[tuple[str, ...], str]:
-        """Return the chain for a task type and why it is this one."""
+    def fixed_order(self, task_type: str) -> tuple[tuple[str, ...], str]:
+        """Return the chain that was set for a task type, else the default one, else all in order of registration."""
         orders = self.orders
         if orders:
             order = orders.get(task_type)
@@ -158,4 +172,7 @@ class Registry:
             order = orders.get("")
             if order is not None:
                 return order, "default preference"
-        return tuple(self._adapters), "order of registration"
+        registered = self._registered
+        if registered is None:
+            registered = self._registered = tuple(self._adapters)
+        return registered, "order of registration"

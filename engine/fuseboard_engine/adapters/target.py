@@ -1,0 +1,77 @@
+"""What the engine is handed, whatever an adapter is made of."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fuseboard_engine.adapters.callables import RunInThread, StreamCall, as_async, as_stream
+from fuseboard_engine.adapters.objects import Lifecycle, is_object, unhealthy
+from fuseboard_engine.errors import Unhealthy
+from fuseboard_engine.invoke import AsyncCall
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """How one adapter is called.
+
+    Attributes:
+        call: takes the task; its result is awaited.
+        stream: takes the task; gives its items.
+        lifecycle: initialises and closes it; None: there is nothing to initialise or close.
+        health: awaited to learn whether it could work now, raises when not; None: it cannot say.
+    """
+
+    call: AsyncCall
+    stream: StreamCall
+    lifecycle: Lifecycle | None = None
+    health: Callable[[], Awaitable[None]] | None = None
+
+
+def target_of(name: str, given: Any, run: RunInThread) -> Target:
+    """Return how to call what was given as an adapter: a callable of any kind, or an `AdapterObject`.
+
+    Args:
+        name: the adapter's name.
+        given: what the user registered.
+        run: calls a plain function in a thread.
+
+    Raises:
+        TypeError: it can be neither called nor has it a `call` method.
+    """
+    if not is_object(given):
+        if not callable(given):
+            raise TypeError(
+                f"adapter {name!r} is a {type(given).__name__}, which cannot be called: "
+                "register a function, or an object with a `call` method"
+            )
+        call = as_async(given, run)
+        return Target(call, as_stream(given, call, run))
+    method = given.call
+    call = as_async(method, run)
+    stream = getattr(given, "stream", None)
+    steps = {
+        step: as_async(bound, run)
+        for step in ("initialize", "close", "health")
+        if callable(bound := getattr(given, step, None))
+    }
+    lifecycle = None
+    if "initialize" in steps or "close" in steps:
+        lifecycle = Lifecycle(name, steps.get("initialize"), steps.get("close"))
+    health = steps.get("health")
+    return Target(
+        call,
+        as_stream(stream, as_async(stream, run), run) if callable(stream) else as_stream(method, call, run),
+        lifecycle,
+        None if health is None else functools.partial(_check, name, health, lifecycle),
+    )
+
+
+async def _check(name: str, health: Callable[[], Awaitable[Any]], lifecycle: Lifecycle | None) -> None:
+    if lifecycle is not None and not lifecycle.ready:
+        await lifecycle.initialize(None)
+    wrong = unhealthy(await health())
+    if wrong is not None:
+        raise Unhealthy(f"{name}: {wrong}")
