@@ -12,7 +12,6 @@ from typing import ClassVar
 
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.containers import Container
 from textual.events import Resize
 from textual.geometry import Size
 from textual.notifications import SeverityLevel
@@ -32,15 +31,14 @@ from fuseboard_console.views.connection import Connection, connection_of
 from fuseboard_console.views.empty import empty_picture
 from fuseboard_console.views.footer import footer_line
 from fuseboard_console.views.header import Heading, Totals, header_line, totals_of
-from fuseboard_console.views.line import Line, Span
 from fuseboard_console.views.plan import Plan, plan
-from fuseboard_console.views.times import SECOND, plural, whole
+from fuseboard_console.views.questions import ask_reset_all
+from fuseboard_console.views.times import SECOND, whole
 from fuseboard_console.widgets.breakers import BreakersTable
-from fuseboard_console.widgets.chains import ChainsPane
-from fuseboard_console.widgets.failures import FailuresPane
 from fuseboard_console.widgets.footer import FooterBar
 from fuseboard_console.widgets.line_bar import LineBar
 from fuseboard_console.widgets.line_list import LineList
+from fuseboard_console.widgets.panes import LogPanes
 from fuseboard_console.widgets.picture import Picture
 from fuseboard_storage.errors import RecordingError
 
@@ -60,7 +58,6 @@ class ConsoleApp(App[None]):
 
     CSS_PATH = Path(__file__).with_name("app.tcss")
     TITLE = "Fuseboard"
-    ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
     ]
@@ -94,11 +91,9 @@ class ConsoleApp(App[None]):
         self._header = LineBar(palette, id="header")
         self._banner = LineBar(palette, id="banner")
         self._table = BreakersTable(palette, glyphs)
-        self._chains = ChainsPane(palette, glyphs)
-        self._failures = FailuresPane(palette, glyphs)
+        self._panes = LogPanes(palette, glyphs)
         self._footer = FooterBar(palette)
         self._picture = Picture(palette, lambda cells, rows: empty_picture(self._file, cells, rows))
-        self._panes = Container(self._chains, self._failures, id="panes")
         self._shown = (-1, -1)
         self._order = Order((), {})
         self._totals = Totals(0.0, None)
@@ -123,9 +118,7 @@ class ConsoleApp(App[None]):
     def on_mount(self) -> None:
         """Show what there is, then follow."""
         self._table.border_title = "Breakers"
-        self._chains.border_title = "Fallback chains"
-        self._failures.border_title = "Recent failures"
-        for pane in (self._table, self._chains, self._failures):
+        for pane in (self._table, self._panes.chains, self._panes.failures):
             pane.add_class("pane")
         self.screen.set_class(self._glyphs is ASCII, "ascii")
         self._table.focus()
@@ -148,12 +141,8 @@ class ConsoleApp(App[None]):
         self._picture.display = board_is_empty
         self._table.display = not board_is_empty and wanted.table > 0
         self._panes.display = not board_is_empty and wanted.chains > 0
-        self._chains.display = wanted.chains > 0
-        self._failures.display = wanted.failures > 0
-        self._panes.set_class(not wanted.beside, "stacked")
         self._table.styles.height = wanted.table
-        self._chains.styles.height = wanted.chains
-        self._failures.styles.height = wanted.failures
+        self._panes.divide(wanted)
         self.call_after_refresh(self._show_panes)
 
     # ---------------------------------------------------------------- following
@@ -167,6 +156,7 @@ class ConsoleApp(App[None]):
                     self.show()
             else:
                 await self._count_behind()
+            self._panes.catch_up()
             await self._desk.look()
             await asyncio.sleep(self._poll)
 
@@ -190,14 +180,10 @@ class ConsoleApp(App[None]):
         shown = (board.seq, now // SECOND)
         if shown != self._shown:
             self._shown = shown
-            order = order_of(board, now)
-            if order != self._order:
-                self._order = order
+            self._order = order_of(board, now)
             self._totals = totals_of(board, now)
             self._take_connection(connection_of(board, now))
-            trouble = self._feed.trouble
-            notice: Line = (Span(f" {trouble}", "banner-bad"),) if trouble else ()
-            notice = notice or banner(self._connection, self._file)
+            notice = banner(self._connection, self._file, self._feed.trouble)
             self._banner.set_class(bool(notice), "shown")
             self._banner.show(notice)
             self._lay_out(not board.instances and not board.adapters, bool(notice))
@@ -207,19 +193,15 @@ class ConsoleApp(App[None]):
         self._plan_next_tick()
 
     def _take_connection(self, connection: Connection) -> None:
-        before = self._connection
-        if before.state in ("silent", "ended") and connection.state == "live":
-            gone = whole((self.now() - before.since) / SECOND)
-            self.tell(f"The engine is back after {gone}.")
+        if self._connection.state in ("silent", "ended") and connection.state == "live":
+            self.tell(f"The engine is back after {whole((self.now() - self._connection.since) / SECOND)}.")
         self._connection = connection
 
     def _show_panes(self) -> None:
-        board = self._feed.board
         self._show_header()
         self._show_footer()
         self._show_table()
-        self._chains.show(board)
-        self._failures.show(board)
+        self._panes.show(self._feed.board)
         if self._picture.display:
             self._picture.show()
 
@@ -255,7 +237,7 @@ class ConsoleApp(App[None]):
         palette = self._palette()
         for bar in (self._header, self._banner, self._footer):
             bar.repaint(palette)
-        panes: tuple[LineList, ...] = (self._table, self._chains, self._failures, self._picture)
+        panes: tuple[LineList, ...] = (self._table, self._panes.chains, self._panes.failures, self._picture)
         for pane in panes:
             pane.repaint(palette)
 
@@ -286,26 +268,18 @@ class ConsoleApp(App[None]):
 
     def action_reset_all(self) -> None:
         """Ask, then reset every breaker that refuses calls."""
-        board = self._feed.board
-        stuck = [row for row in board.rows() if row.state in ("open", "half_open", "forced_open")]
-        if not stuck:
+        question = ask_reset_all(self._feed.board)
+        if question is None:
             self.tell("No breaker is open: there is nothing to reset.")
             return
         from fuseboard_console.screens.confirm import ConfirmScreen
 
-        names = ", ".join(safe_text(row.name, 40) for row in stuck[:6])
-        more = f" and {len(stuck) - 6:,} more" if len(stuck) > 6 else ""
-        instances = sorted({row.key.instance for row in stuck})
-
         async def answered(yes: bool | None) -> None:
             if yes:
-                for instance in instances:
+                for instance in question.instances:
                     await self._desk.ask("reset_all", "", instance)
 
-        count = plural(len(stuck), "breaker")
-        title = f"Reset {count}?"
-        text = f"{names}{more}\n\nTheir next calls go through, whether or not the adapters are well again."
-        self.push_screen(ConfirmScreen(title, text, f"Reset {len(stuck):,}"), answered)
+        self.push_screen(ConfirmScreen(question.title, question.text, question.yes), answered)
 
     # ---------------------------------------------------------------- view
 

@@ -7,8 +7,13 @@ from fuseboard_console.views.line import Line, Span
 from fuseboard_console.views.times import clock, plural, whole
 
 
-def banner(connection: Connection, file: str) -> Line:
-    """Return the line above the breakers that says why they may not be believed; empty when they may."""
+def banner(connection: Connection, file: str, trouble: str = "") -> Line:
+    """Return the line above the breakers that says why they may not be believed; empty when they may.
+
+    `trouble` is why the file can't be followed just now; it comes before everything else. Both texts are safe.
+    """
+    if trouble:
+        return (Span(f" {trouble}", "banner-bad"),)
     if connection.state == "silent":
         return (
             Span(f" No engine has written to {file} for {whole(connection.age)}.", "banner-bad"),

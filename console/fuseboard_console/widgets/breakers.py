@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from rich.style import Style
 from textual.events import Click
-from textual.geometry import Size
 from textual.strip import Strip
 
 from fuseboard_console.cells import width
@@ -43,7 +42,7 @@ class BreakersTable(LineList):
         """Show a Board as of `now` (UTC microseconds). `lost`: some states are only the last known."""
         self._board = board
         self._now = now
-        if order is not self._order:
+        if order != self._order:
             self._take_order(order)
         engines = len(board.instances)
         self._columns = place(self.cells, self._longest, engines, lost)
@@ -68,7 +67,7 @@ class BreakersTable(LineList):
             self.selected = order.keys[min(old, len(order.keys) - 1)] if order.keys else None
         elif before.keys and self.scroll_offset.y and 0 <= place_on_screen < self.page:
             # The reader looks at this line: it stays where the eye is.
-            self.virtual_size = Size(self.cells, len(order.keys) + 1)
+            self.measure()
             self.scroll_to(y=max(0, self._index() - place_on_screen), animate=False)
 
     # ---------------------------------------------------------------- lines

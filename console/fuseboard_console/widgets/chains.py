@@ -27,6 +27,7 @@ class ChainsPane(LineList):
             before = self._routes[0].seq if self._routes else 0
             self._routes = tuple(board.routes)
             if self.scroll_offset.y:
+                self.measure()
                 new = sum(1 for entry in self._routes if entry.seq > before)
                 self.scroll_to(y=self.scroll_offset.y + new, animate=False)
             self._type_cells = type_width(self._routes)

@@ -8,6 +8,7 @@ from textual.binding import BindingType
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widget import Widget
 
 from fuseboard_console.keys import MOVES, bindings_of
 from fuseboard_console.themes import Palette
@@ -56,9 +57,7 @@ class LineList(ScrollView, can_focus=True, inherit_bindings=False):
 
     def refresh_changed(self) -> None:
         """Compare what is in sight with what was painted and repaint the difference."""
-        height = self.count() + self.HEADINGS
-        if self.virtual_size.height != height or self.virtual_size.width != self.cells:
-            self.virtual_size = Size(self.cells, height)
+        self.measure()
         cells = self.cells
         if self.count() > self.page:
             first = min(self.scroll_offset.y + 1, self.count())
@@ -71,6 +70,16 @@ class LineList(ScrollView, can_focus=True, inherit_bindings=False):
             region = changed_region(self._painted.get(y), self._line_of(y), y, cells)
             if region is not None:
                 self.refresh(region)
+
+    def measure(self) -> None:
+        """Tell the scrollbar how many lines there are.
+
+        Assigning `virtual_size` would lay the whole screen out and repaint it, for each line that comes.
+        """
+        size = Size(self.cells, self.count() + self.HEADINGS)
+        if size != self.virtual_size:
+            self.set_reactive(Widget.virtual_size, size)
+            self._scroll_update(size)
 
     def _line_of(self, y: int) -> Line:
         if y < self.HEADINGS:
@@ -87,7 +96,7 @@ class LineList(ScrollView, can_focus=True, inherit_bindings=False):
     def on_resize(self) -> None:
         """Forget what was painted in another size."""
         self._painted.clear()
-        self.virtual_size = Size(self.cells, self.count() + self.HEADINGS)
+        self.measure()
 
     @property
     def page(self) -> int:

@@ -1,0 +1,61 @@
+"""The panes below the breakers: chains and failures, beside or above each other."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from textual.app import ComposeResult
+from textual.containers import Container
+
+from fuseboard_console.glyphs import Glyphs
+from fuseboard_console.themes import Palette
+from fuseboard_console.views.plan import Plan
+from fuseboard_console.widgets.chains import ChainsPane
+from fuseboard_console.widgets.failures import FailuresPane
+from fuseboard_storage.board import Board
+
+EVERY = 0.25
+"""Seconds at least between two frames: all lines move at once, and nobody reads faster."""
+
+
+class LogPanes(Container):
+    """Holds the two panes and lets them repaint only so often."""
+
+    def __init__(self, palette: Palette, glyphs: Glyphs) -> None:
+        super().__init__(id="panes")
+        self.chains = ChainsPane(palette, glyphs)
+        self.failures = FailuresPane(palette, glyphs)
+        self.chains.border_title = "Fallback chains"
+        self.failures.border_title = "Recent failures"
+        self._board = Board()
+        self._due = False
+        self._painted_at = 0.0
+
+    def compose(self) -> ComposeResult:
+        """Yield the panes."""
+        yield self.chains
+        yield self.failures
+
+    def divide(self, plan: Plan) -> None:
+        """Take the heights of a plan, and be painted at once next time."""
+        self.chains.display = plan.chains > 0
+        self.failures.display = plan.failures > 0
+        self.set_class(not plan.beside, "stacked")
+        self.chains.styles.height = plan.chains
+        self.failures.styles.height = plan.failures
+        self._painted_at = 0.0
+
+    def show(self, board: Board) -> None:
+        """Show a Board's routes and failures, now or when `catch_up` is next called in time."""
+        self._board = board
+        self._due = True
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Paint what has waited, if it has waited long enough."""
+        now = monotonic()
+        if self._due and now - self._painted_at >= EVERY:
+            self._due = False
+            self._painted_at = now
+            self.chains.show(self._board)
+            self.failures.show(self._board)
