@@ -1,7 +1,8 @@
 """An event loop whose time is virtual: what sleeps an hour is over at once, in the right order.
 
 For scenarios and tests. The clock jumps to the next timer whenever nothing else is left to do, so a run is
-deterministic and takes milliseconds. Threads and sockets know nothing of virtual time: use them in real time.
+deterministic and takes milliseconds. Sockets know nothing of virtual time: use them in real time. For an engine's
+plain functions, which run in threads, the clock stands still until they are done, but not for long.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+PATIENCE = 1.0  # real seconds that virtual time waits for a thread; one that takes longer hangs
 
 
 class _JumpingSelector(selectors.SelectSelector):
@@ -26,7 +29,10 @@ class _JumpingSelector(selectors.SelectSelector):
             # Neither a timer nor anything ready: only another thread can go on from here.
             return super().select(None)
         if not ready and timeout:
-            self.loop.advance(timeout)
+            if self.loop.in_threads:
+                ready = super().select(PATIENCE)
+            if not ready:
+                self.loop.advance(timeout)
         return ready
 
 
@@ -37,6 +43,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         selector = _JumpingSelector()
         selector.loop = self
         self._now = 0.0
+        self.in_threads = 0
+        """Calls of plain functions under way; whoever makes one counts it here."""
         super().__init__(selector)
 
     def time(self) -> float:

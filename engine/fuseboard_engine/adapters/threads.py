@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fuseboard_engine.errors import NoThreadFree
+from fuseboard_engine.virtual_time import VirtualTimeLoop
 
 log = logging.getLogger("fuseboard.threads")
 
@@ -90,6 +91,9 @@ class Threads:
         """
         job = _Job(adapter, function, args)
         self._put(job)
+        loop = job.loop
+        if isinstance(loop, VirtualTimeLoop):
+            loop.in_threads += 1
         try:
             return await job.future
         except asyncio.CancelledError as error:
@@ -98,6 +102,9 @@ class Threads:
                     f"no thread was free for {adapter}: all {self.most} were busy until its time was over"
                 )
             raise
+        finally:
+            if isinstance(loop, VirtualTimeLoop):
+                loop.in_threads -= 1
 
     def close(self) -> None:
         """Let idle threads go, and the others when they are done. Nobody waits for one that hangs.
