@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any, Self, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar
 
 from fuseboard_engine.adapters.objects import AdapterObject
 from fuseboard_engine.adapters.resources import Resources
@@ -38,6 +38,15 @@ from fuseboard_engine.inbox import carry_out
 from fuseboard_engine.policy import BreakerPolicy, RetryPolicy
 from fuseboard_engine.registry import Adapter, Registry, Statistics
 from fuseboard_engine.router import TaskRouter
+from fuseboard_engine.workflow.checkpoints import Checkpoints
+from fuseboard_engine.workflow.model import Workflow
+from fuseboard_engine.workflow.of_engine import add_workflow, execute_workflow, remove_workflow, resume
+from fuseboard_engine.routing import Routing
+from fuseboard_engine.routing_policy import RoutingPolicy
+
+if TYPE_CHECKING:
+    from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
+    from fuseboard_engine.dead_letters.queue import DeadLetters
 
 log = logging.getLogger("fuseboard.engine")
 
@@ -67,10 +76,12 @@ class Engine:
         name: the application's name, as operators know it.
         breaker: the policy of every adapter that brings none of its own.
         retry: likewise, for retries.
+        routing: how chains are ordered, and what happens when every adapter of one is out.
         table: the attribution table; put rows of your own in front of `DEFAULT_TABLE`.
         clock: seconds, never going back; every decision is taken from it.
         wall: UTC microseconds, only a label on events.
         rng: where jitter comes from, like `random.random`.
+        dead_letters: which tasks that nothing could do are kept, and when they are retried; None: none is.
         threads: plain functions that may run side by side; as many threads again may hang in calls given up.
     """
 
@@ -80,10 +91,12 @@ class Engine:
         *,
         breaker: BreakerPolicy | None = None,
         retry: RetryPolicy | None = None,
+        routing: RoutingPolicy | None = None,
         table: tuple[Rule, ...] = DEFAULT_TABLE,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], int] = wall_clock,
         rng: Callable[[], float] = random.random,
+        dead_letters: DeadLetterPolicy | None = None,
         threads: int = THREADS,
     ) -> None:
         self.name = name
@@ -99,6 +112,22 @@ class Engine:
         self._failures: deque[AttemptFailed] = deque(maxlen=KEPT_FAILURES)
         self.router = TaskRouter(self.registry, self.emit, table=table, clock=clock, wall=wall, rng=rng)
         self.execute_with_fallback = self.router.execute_with_fallback
+        self.dead_letters: DeadLetters | None = None
+        if dead_letters is not None:
+            from fuseboard_engine.dead_letters.queue import DeadLetters
+
+            self.dead_letters = self.router.dead_letters = DeadLetters(
+                dead_letters,
+                engine=name,
+                table=self.router.table,
+                route=self.router.execute_with_fallback,
+                emit=self.emit,
+                wall=wall,
+            )
+        self.workflows: dict[str, Workflow] = {}
+        self.checkpoints: Checkpoints | None = None
+        """What keeps the runs of workflows; a recording does."""
+        self.routing = Routing(self, routing or RoutingPolicy(), clock, rng)
 
     # ---------------------------------------------------------------- adapters
 
@@ -172,13 +201,20 @@ class Engine:
         self.registry.remove(name)
         self.emit(AdapterRemoved(at=self.wall(), adapter=name))
 
-    def set_preference(self, order: Iterable[str], task_type: str = "") -> None:
-        """Set the chain for a task type; an empty type is the default for all others. Raises UnknownAdapter."""
+    def set_preference(self, order: Iterable[str], task_type: str = "", *, adaptive: bool = False) -> None:
+        """Set the chain for a task type; an empty type is the default for all others.
+
+        An adaptive chain is ordered by what was seen of its adapters; the order given here decides ties.
+
+        Raises:
+            UnknownAdapter: a name is not registered.
+        """
         names = tuple(order)
         for name in names:
             self.registry[name]
         self.registry.orders[task_type] = names
-        self.emit(PreferenceSet(at=self.wall(), order=names, task_type=task_type))
+        self.routing.set_adaptive(task_type, adaptive)
+        self.emit(PreferenceSet(at=self.wall(), order=names, task_type=task_type, adaptive=adaptive))
 
     set_degraded = set_degraded
 
@@ -230,6 +266,10 @@ class Engine:
     # ---------------------------------------------------------------- many tasks
 
     execute_batch = execute_batch
+    add_workflow = add_workflow
+    remove_workflow = remove_workflow
+    execute_workflow = execute_workflow
+    resume = resume
 
     # ---------------------------------------------------------------- looking
 
@@ -313,7 +353,8 @@ class Engine:
         now = self.wall()
         events: list[Event] = [self._added(adapter) for adapter in self.registry]
         for task_type, order in self.registry.orders.items():
-            events.append(PreferenceSet(at=now, order=order, task_type=task_type))
+            adaptive = self.routing.is_adaptive(task_type)
+            events.append(PreferenceSet(at=now, order=order, task_type=task_type, adaptive=adaptive))
         for adapter in self.registry:
             seen = adapter.breaker.snapshot()
             if seen.state == "closed":
@@ -340,9 +381,17 @@ class Engine:
 
     # ---------------------------------------------------------------- commands
 
-    def execute_command(self, command: Command) -> CommandDone:
-        """Do what an operator asked, at once, from whichever thread. Never raises: the outcome says what happened."""
+    def execute_command(self, command: Command) -> CommandDone | None:
+        """Do what an operator asked, at once, from whichever thread. Never raises: the outcome says what happened.
+
+        None: it takes its time (a retry of dead letters), and the outcome follows as an event.
+        """
         try:
+            if command.verb == "dlq_retry":
+                if self.dead_letters is None:
+                    raise ValueError("this engine keeps no dead letters")
+                self.dead_letters.ask(command, lambda ok, detail: self._done(command, ok, detail))
+                return None
             detail = carry_out(self.registry, command)
             ok = True
         except (UnknownAdapter, ValueError) as error:
@@ -350,6 +399,9 @@ class Engine:
         except Exception as error:
             log.exception("command %s failed", command.verb)
             detail, ok = describe(error), False
+        return self._done(command, ok, detail)
+
+    def _done(self, command: Command, ok: bool, detail: str) -> CommandDone:
         done = CommandDone(
             at=self.wall(),
             command=command.id,

@@ -1,0 +1,135 @@
+"""Keeps the adaptive orders of an engine: listens to what became of attempts, and ranks chains from it when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fuseboard_engine.events import (
+    AdapterAdded,
+    AdapterRemoved,
+    Attempt,
+    AttemptFailed,
+    Event,
+    HealthChecked,
+    RouteFinished,
+    StateChanged,
+)
+from fuseboard_engine.ordering import Evidence, Figures, Order, rank, why_of
+from fuseboard_engine.registry import Adapter, Registry
+from fuseboard_engine.routing_policy import RoutingPolicy
+
+AT_ONCE = 100  # a chain longer than this is not ranked anew at every change of a breaker, and less often
+STALE = (StateChanged, HealthChecked, AdapterAdded, AdapterRemoved)
+
+
+class AdaptiveOrders:
+    """The adaptive chains of an engine.
+
+    Args:
+        registry: the adapters and the fixed chains, which are the start of each adaptive one and decide ties.
+        policy: how fast evidence fades, what a failure costs, how much is explored.
+        clock: seconds, never going back. rng: like `random.random`; it alone decides what is explored.
+    """
+
+    def __init__(
+        self, registry: Registry, policy: RoutingPolicy, clock: Callable[[], float], rng: Callable[[], float]
+    ) -> None:
+        self.chains: set[str] = set()
+        """The task types whose chain is adaptive; the empty type is the default chain."""
+        self._registry = registry
+        self.policy = policy
+        self._clock = clock
+        self._rng = rng
+        self._evidence: dict[tuple[str, str], Evidence] = {}
+        self._orders: dict[str, Order] = {}
+
+    def order_for(self, task_type: str) -> tuple[tuple[str, ...], str]:
+        """Return the chain for a task type and why it is this one; the fixed one where none is adaptive."""
+        key = self._key(task_type)
+        base, why = self._registry.fixed_order(task_type)
+        if not self._is_adaptive(key):
+            return base, why
+        order = self._orders.get(key)
+        now = self._clock()
+        if order is None or now >= order.due or order.base is not base:
+            order = self._orders[key] = self._ranked(key, base, now)
+        return order.choose(self.policy.exploration, self._rng)
+
+    def observe(self, event: Event) -> None:
+        """Learn from an event: a failure when it happens, a success when its route ends."""
+        if type(event) is RouteFinished:
+            for attempt in event.attempts:
+                if attempt.outcome == "success":
+                    self._learn(event.task_type, attempt)
+        elif type(event) is AttemptFailed:
+            if event.attempt.outcome == "failure":
+                self._learn(event.task_type, event.attempt)
+        elif isinstance(event, STALE):
+            for key, order in list(self._orders.items()):
+                if len(order.names) <= AT_ONCE:
+                    self._orders.pop(key, None)
+            if type(event) is AdapterRemoved:
+                for known in [known for known in self._evidence if known[1] == event.adapter]:
+                    del self._evidence[known]
+
+    def figures(self, task_type: str, names: tuple[str, ...], now: float) -> list[Figures]:
+        """Return what each adapter of a chain is ranked by at `now`. A name that nothing has is not admissible."""
+        half_life = self.policy.half_life
+        result = []
+        for name in names:
+            adapter = self._registry.find(name)
+            seen = self._evidence.get((task_type, name), _NOTHING)
+            if seen is not _NOTHING:
+                seen.fade(now, half_life)
+            result.append(
+                Figures(
+                    name,
+                    seen.success_rate,
+                    seen.latency,
+                    adapter.in_flight if adapter is not None else 0,
+                    adapter is not None and might_admit(adapter, now),
+                )
+            )
+        return result
+
+    def _learn(self, task_type: str, attempt: Attempt) -> None:
+        key = self._key(task_type)
+        if not self._is_adaptive(key) or attempt.adapter not in self._registry:
+            return
+        found = self._evidence.get((key, attempt.adapter))
+        if found is None:
+            found = self._evidence[key, attempt.adapter] = Evidence(at=self._clock())
+        found.add(attempt.outcome == "success", attempt.duration, self._clock(), self.policy.half_life)
+
+    def _key(self, task_type: str) -> str:
+        return task_type if task_type in self._registry.orders or task_type in self.chains else ""
+
+    def _is_adaptive(self, key: str) -> bool:
+        return self.policy.adaptive or key in self.chains
+
+    def _ranked(self, key: str, base: tuple[str, ...], now: float) -> Order:
+        policy = self.policy
+        # A name given twice stands once: ranking would put the two side by side.
+        names = tuple(dict.fromkeys(base))
+        ranked = rank(self.figures(key, names, now), policy.failure_seconds, policy.load)
+        pause = policy.refresh_seconds * max(1.0, len(names) / AT_ONCE)
+        admissible = sum(f.admissible for f in ranked)
+        return Order(base, tuple(f.name for f in ranked), why_of(ranked, key), admissible, now + pause)
+
+
+_NOTHING = Evidence()
+
+
+def might_admit(adapter: Adapter, now: float) -> bool:
+    """Say whether asking an adapter might be worth it: it is not known to be down and its breaker may admit a call.
+
+    Only the order goes by this. Whoever is reached is asked, so none is passed over for ever.
+    """
+    if adapter.down is not None and now < adapter.down.until:
+        return False
+    breaker = adapter.breaker
+    state = breaker.state
+    if state == "open":
+        wait = breaker.snapshot().retry_after
+        return wait is not None and wait <= 0
+    return state != "forced_open"

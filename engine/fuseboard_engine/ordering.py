@@ -1,0 +1,140 @@
+"""The adaptive order of a chain: what was seen of each adapter, faded with time, and what follows from it.
+
+An attempt on an adapter succeeds with probability p and costs c seconds. Asked one after the other until one
+succeeds, adapters cost least in all when they stand by rising c/p: the least-cost testing sequence of L. G. Mitten
+("An Analytic Solution to the Least Cost Testing Sequence Problem", 1960). Here
+
+    c = latency * (1 + load * in_flight) + (1 - p) * failure_seconds
+
+so a better success rate or a lower latency never ranks lower. Outcomes are discounted exponentially by age, as
+Kocsis and Szepesvári did for bandits whose arms change ("Discounted UCB", 2006), but by time instead of by play: old
+evidence fades even while nobody calls, and learning never stops. Exploration is a floor: each adapter that might be
+admitted keeps a small share of first places.
+
+Nothing here waits or reads a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+PRIOR = 1.0
+"""Outcomes of each kind that every adapter is credited with: unknown is 0.5, and one outcome proves little."""
+
+SHOWN = 3  # adapters named in the explanation of an order
+
+
+class Evidence(msgspec.Struct):
+    """What was seen of one adapter, each outcome weighing half as much after every half-life."""
+
+    good: float = 0.0
+    bad: float = 0.0
+    seconds: float = 0.0
+    at: float = 0.0
+
+    def add(self, success: bool, seconds: float, now: float, half_life: float) -> None:
+        """Take in one outcome. `seconds` is how long the attempt took, `now` the engine's clock."""
+        self.fade(now, half_life)
+        if success:
+            self.good += 1
+        else:
+            self.bad += 1
+        self.seconds += seconds
+
+    def fade(self, now: float, half_life: float) -> None:
+        """Bring all weights to `now`. A clock that stands still or steps back fades nothing."""
+        if now > self.at:
+            factor = 0.5 ** ((now - self.at) / half_life)
+            self.good *= factor
+            self.bad *= factor
+            self.seconds *= factor
+            self.at = now
+
+    @property
+    def success_rate(self) -> float:
+        """Discounted share of successes, 0..1, drawn towards 0.5 by the prior."""
+        return (self.good + PRIOR) / (self.good + self.bad + 2 * PRIOR)
+
+    @property
+    def latency(self) -> float:
+        """Discounted mean duration of an attempt in seconds; 0.0 when nothing was seen or all of it has faded."""
+        weight = self.good + self.bad
+        return self.seconds / weight if weight > 1e-9 else 0.0
+
+
+class Figures(msgspec.Struct, frozen=True, gc=False):
+    """What one adapter is ranked by. `admissible`: it might be admitted now, as a probe at least."""
+
+    name: str
+    success_rate: float
+    latency: float
+    in_flight: int = 0
+    admissible: bool = True
+
+    def cost(self, failure_seconds: float, load: float) -> float:
+        """Return the expected seconds per success, c/p."""
+        busy = self.latency * (1 + load * self.in_flight)
+        return (busy + (1 - self.success_rate) * failure_seconds) / self.success_rate
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.success_rate:.2f} at {spell(self.latency)}"
+
+
+def spell(seconds: float) -> str:
+    """Return a duration as people read it: `42 ms`, `1.3 s`."""
+    return f"{seconds * 1000:.3g} ms" if seconds < 0.9995 else f"{seconds:.3g} s"
+
+
+def rank(figures: Sequence[Figures], failure_seconds: float, load: float) -> tuple[Figures, ...]:
+    """Return the same adapters, cheapest first, those that cannot be admitted last.
+
+    Those that are equal keep the order they came in.
+    """
+    return tuple(sorted(figures, key=lambda f: (not f.admissible, f.cost(failure_seconds, load))))
+
+
+def explored(admissible: int, share: float, random: float) -> int | None:
+    """Return which of the admissible adapters is put first to learn about it; None: none this time.
+
+    Each gets `share` of the first places, less when there are so many that this were more than half of all.
+    `random` is a number from [0, 1).
+    """
+    if admissible < 2:
+        return None
+    share = min(share, 0.5 / admissible)
+    if random >= share * admissible:
+        return None
+    return min(int(random / share), admissible - 1)
+
+
+def why_of(ranked: Sequence[Figures], task_type: str = "") -> str:
+    """Return in words why the order is this one."""
+    shown = [str(f) if f.admissible else f"{f.name} (out)" for f in ranked[:SHOWN]]
+    more = len(ranked) - len(shown)
+    text = " before ".join(shown) + (f" and {more} more" if more else "")
+    return f"adaptive for {task_type}: {text}" if task_type else f"adaptive: {text}"
+
+
+class Order(msgspec.Struct):
+    """A computed order of one chain, good until `due` by the engine's clock."""
+
+    base: tuple[str, ...]
+    names: tuple[str, ...]
+    why: str
+    admissible: int
+    due: float
+
+    def choose(self, share: float, random: Callable[[], float]) -> tuple[tuple[str, ...], str]:
+        """Return the order for one task, and why; now and then with an explored adapter in front."""
+        if not share:
+            return self.names, self.why
+        index = explored(self.admissible, share, random())
+        if index is None:
+            return self.names, self.why
+        name = self.names[index]
+        if index == 0:
+            return self.names, f"{self.why}; explored {name}"
+        rest = (*self.names[:index], *self.names[index + 1 :])
+        return (name, *rest), f"{self.why}; explored {name}"

@@ -1,0 +1,158 @@
+"""The adaptive order: what ranks where, how evidence fades, how often each adapter is tried first."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fuseboard_engine.ordering import Evidence, Figures, Order, explored, rank, spell, why_of
+
+RATES = st.floats(0.01, 1.0)
+SECONDS = st.floats(0.0, 100.0)
+FIGURES = st.builds(
+    Figures,
+    st.text("abcdefgh", min_size=1, max_size=3),
+    RATES,
+    SECONDS,
+    st.integers(0, 50),
+    st.booleans(),
+)
+MANY = st.lists(FIGURES, max_size=8, unique_by=lambda f: f.name)
+
+
+@given(MANY, st.floats(0, 10), st.floats(0, 2))
+def test_an_order_is_a_permutation_of_the_chain(figures: list[Figures], failure: float, load: float) -> None:
+    ranked = rank(figures, failure, load)
+    assert sorted(f.name for f in ranked) == sorted(f.name for f in figures)
+
+
+@given(MANY)
+def test_what_cannot_be_admitted_comes_last(figures: list[Figures]) -> None:
+    admissible = [f.admissible for f in rank(figures, 1.0, 0.1)]
+    assert admissible == sorted(admissible, reverse=True)
+
+
+@given(MANY, st.data())
+def test_a_better_success_rate_or_latency_or_less_load_never_ranks_lower(
+    figures: list[Figures], data: st.DataObject
+) -> None:
+    if not figures:
+        return
+    index = data.draw(st.integers(0, len(figures) - 1))
+    old = figures[index]
+    better = Figures(
+        old.name,
+        data.draw(st.floats(old.success_rate, 1.0)),
+        data.draw(st.floats(0.0, old.latency)),
+        data.draw(st.integers(0, old.in_flight)),
+        old.admissible,
+    )
+    before = [f.name for f in rank(figures, 1.0, 0.1)].index(old.name)
+    changed = [*figures[:index], better, *figures[index + 1 :]]
+    assert [f.name for f in rank(changed, 1.0, 0.1)].index(old.name) <= before
+
+
+def test_equals_keep_the_order_they_came_in() -> None:
+    figures = [Figures(name, 0.9, 0.1) for name in "cab"]
+    assert [f.name for f in rank(figures, 1.0, 0.1)] == ["c", "a", "b"]
+
+
+def test_a_reliable_adapter_beats_one_that_fails_fast() -> None:
+    reliable, fast = Figures("reliable", 0.98, 0.04), Figures("fast", 0.5, 0.001)
+    assert rank([fast, reliable], 1.0, 0.1)[0] is reliable
+
+
+def test_calls_in_flight_make_an_adapter_dearer() -> None:
+    busy, idle = Figures("busy", 0.9, 0.10, in_flight=20), Figures("idle", 0.9, 0.12)
+    assert rank([busy, idle], 1.0, 0.1)[0] is idle
+    assert rank([busy, idle], 1.0, 0.0)[0] is busy
+
+
+def test_the_order_is_the_cheapest_of_all_orders_when_asked_one_after_the_other() -> None:
+    from itertools import permutations
+
+    figures = [Figures("a", 0.9, 0.5), Figures("b", 0.5, 0.1), Figures("c", 0.3, 0.02), Figures("d", 0.99, 2.0)]
+
+    def expected(order: tuple[Figures, ...]) -> float:
+        total, reached = 0.0, 1.0
+        for f in order:
+            total += reached * (f.latency + (1 - f.success_rate) * 1.0)
+            reached *= 1 - f.success_rate
+        return total
+
+    cheapest = min(permutations(figures), key=expected)
+    assert expected(rank(figures, 1.0, 0.0)) == pytest.approx(expected(cheapest))
+
+
+def test_evidence_weighs_half_after_each_half_life_and_fades_to_unknown() -> None:
+    seen = Evidence()
+    for _ in range(8):
+        seen.add(False, 0.2, 0.0, 60.0)
+    assert seen.success_rate == pytest.approx(1 / 10)
+    seen.fade(60.0, 60.0)
+    assert (seen.bad, seen.success_rate) == (pytest.approx(4), pytest.approx(1 / 6))
+    assert seen.latency == pytest.approx(0.2)
+    seen.fade(6000.0, 60.0)
+    assert seen.success_rate == pytest.approx(0.5)
+    assert seen.latency == 0.0
+
+
+@given(st.lists(st.tuples(st.booleans(), st.floats(0, 10), st.floats(0, 1000)), max_size=50))
+def test_a_success_rate_is_always_within_0_and_1_and_finite(outcomes: list[tuple[bool, float, float]]) -> None:
+    seen = Evidence()
+    for success, seconds, now in outcomes:  # the clock may even step back
+        seen.add(success, seconds, now, 30.0)
+        assert 0 < seen.success_rate < 1
+        assert 0 <= seen.latency <= 10.000001
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(2, 8), st.floats(0.01, 0.1), st.integers(0, 2**32))
+def test_every_admissible_adapter_keeps_its_share_of_first_places(count: int, share: float, seed: int) -> None:
+    draw = random.Random(seed).random
+    names = tuple("abcdefgh"[:count])
+    order = Order(names, names, "adaptive", count, 0.0)
+    runs = 4000
+    first = Counter(order.choose(share, draw)[0][0] for _ in range(runs))
+    floor = min(share, 0.5 / count)
+    spread = 5 * (floor * (1 - floor) / runs) ** 0.5  # five standard deviations
+    for name in names[1:]:
+        assert abs(first[name] / runs - floor) <= spread
+    assert first["a"] / runs >= 0.5 - spread
+
+
+@given(MANY, st.floats(0, 0.5), st.floats(0, 1, exclude_max=True))
+def test_exploring_puts_one_admissible_adapter_in_front_and_keeps_all_others_in_order(
+    figures: list[Figures], share: float, draw: float
+) -> None:
+    ranked = rank(figures, 1.0, 0.1)
+    names = tuple(f.name for f in ranked)
+    admissible = sum(f.admissible for f in ranked)
+    chosen, why = Order(names, names, "adaptive", admissible, 0.0).choose(share, lambda: draw)
+    assert sorted(chosen) == sorted(names)
+    if "explored" in why:
+        assert chosen[0] in names[:admissible]
+    assert [n for n in chosen if not names or n != chosen[0]] == [n for n in names if n != chosen[0]]
+
+
+def test_nothing_is_explored_where_there_is_no_choice() -> None:
+    assert explored(0, 0.1, 0.0) is None
+    assert explored(1, 0.1, 0.0) is None
+    assert explored(2, 0.0, 0.0) is None
+    assert explored(2, 0.1, 0.05) == 0
+    assert explored(2, 0.1, 0.15) == 1
+    assert explored(2, 0.1, 0.25) is None
+
+
+def test_an_order_says_in_short_words_why() -> None:
+    figures = [Figures("agno", 0.98, 0.042), Figures("prefect", 0.61, 0.31)]
+    assert why_of(figures) == "adaptive: agno 0.98 at 42 ms before prefect 0.61 at 310 ms"
+    figures += [Figures("llamaindex", 0.5, 1.3, admissible=False), Figures("d", 0.5, 0), Figures("e", 0.5, 0)]
+    assert why_of(figures, "ai") == (
+        "adaptive for ai: agno 0.98 at 42 ms before prefect 0.61 at 310 ms before llamaindex (out) and 2 more"
+    )
+    assert (spell(0.0004), spell(1.25), spell(90)) == ("0.4 ms", "1.25 s", "90 s")
