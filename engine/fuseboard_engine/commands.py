@@ -31,5 +31,7 @@ VERBS: tuple[str, ...] = (
     "disable",
     "metrics_only",
     "enable",
+    "dlq_retry",
 )
-"""What can be asked of an engine. `reset_all` resets every breaker that does not let calls through."""
+"""What can be asked of an engine. `reset_all` resets every breaker that does not let calls through.
+`dlq_retry` retries the dead letters its `args` select."""

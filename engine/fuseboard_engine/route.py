@@ -10,6 +10,9 @@ import msgspec
 from fuseboard_engine.errors import AllAdaptersFailed, text_of
 from fuseboard_engine.events import Attempt, RouteFinished
 
+OF_THIS_CALL = "order of this call"
+"""Why a chain was what it was: the caller named it."""
+
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """One piece of work to be routed.
@@ -41,7 +44,8 @@ class RouteResult(msgspec.Struct, kw_only=True):
     `success`: an adapter did it. `degraded`: a fallback answered in its place; that is never a success. `adapter` is
     who answered. `attempts` are all attempts and rejections in order, `left` the adapters that were never reached.
     `why` says why the chain was what it was. `error` and `exception` are the last failure; `retry_after` is how many
-    seconds until the first adapter that refused may admit a call again.
+    seconds until the first adapter that refused may admit a call again. `dead_letter` is the number under which the
+    task is kept, for someone to retry it.
     """
 
     task: str
@@ -56,6 +60,7 @@ class RouteResult(msgspec.Struct, kw_only=True):
     duration: float = 0.0
     error: str | None = None
     exception: BaseException | None = None
+    dead_letter: int | None = None
 
     @property
     def fallback_chain(self) -> list[str]:
@@ -111,6 +116,7 @@ class RouteUnderWay(msgspec.Struct):
     degraded: bool = False
     error: str | None = None
     exception: BaseException | None = None
+    dead_letter: int | None = None
 
     def fail(self, error: Exception) -> None:
         """Note the last failure."""
@@ -137,6 +143,7 @@ class RouteUnderWay(msgspec.Struct):
             left=left,
             why=self.why,
             error=error or "",
+            dead_letter=self.dead_letter,
             context=task.context if type(task) is Task else None,
         )
         result = RouteResult(
@@ -152,6 +159,7 @@ class RouteUnderWay(msgspec.Struct):
             duration=duration,
             error=error,
             exception=None if success else self.exception,
+            dead_letter=self.dead_letter,
         )
         # The error's traceback leads back to this route: let go of it, so that no cycle waits for the collector.
         self.exception = None

@@ -9,7 +9,7 @@ import itertools
 import random
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fuseboard_engine.attempts import Attempts
 from fuseboard_engine.attribution import DEFAULT_TABLE, Rule, Table
@@ -18,7 +18,10 @@ from fuseboard_engine.degradation import Degradation
 from fuseboard_engine.events import Event
 from fuseboard_engine.policy import RetryPolicy
 from fuseboard_engine.registry import Registry
-from fuseboard_engine.route import RouteResult, RouteUnderWay, Task, identify
+from fuseboard_engine.route import OF_THIS_CALL, RouteResult, RouteUnderWay, Task, identify
+
+if TYPE_CHECKING:
+    from fuseboard_engine.dead_letters.queue import DeadLetters
 
 
 class TaskRouter:
@@ -46,11 +49,14 @@ class TaskRouter:
         self._emit = emit
         self._clock = clock
         self._wall = wall
-        self._ask = Attempts(registry, emit, self.table, clock, wall, rng).make
+        self.attempts = Attempts(registry, emit, self.table, clock, wall, rng)
+        self._ask = self.attempts.make
         # Ids made up for tasks that have none: short, and not those of the run before.
         self._ids = itertools.count((wall() // 1_000_000 % 0xFFFF) << 16)
         self.degradation: Degradation | None = None
         """What answers when a chain is exhausted; None: nothing does."""
+        self.dead_letters: DeadLetters | None = None
+        """What keeps a task that nothing could do; None: nothing does."""
 
     async def execute_with_fallback(
         self,
@@ -79,7 +85,7 @@ class TaskRouter:
         """
         task_id, task_type = identify(task)
         if preference_order is not None:
-            order, why = tuple(preference_order), "order of this call"
+            order, why = tuple(preference_order), OF_THIS_CALL
         else:
             order, why = self.registry.order_for(task_type)
         if deadline is None and isinstance(task, Task):
@@ -106,6 +112,8 @@ class TaskRouter:
                     break
             if route.adapter is None and self.degradation is not None:
                 await self.degradation.answer(route)
+            if route.adapter is None and self.dead_letters is not None and not route.degraded:
+                await self.dead_letters.take(route)
         except BaseException as error:
             route.error = "the caller gave up" if not isinstance(error, Exception) else describe(error)
             self._finish(route)

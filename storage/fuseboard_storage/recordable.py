@@ -23,5 +23,8 @@ class Recordable(Protocol):
     def describe(self) -> list[Event]:
         """Return what a new recording must know first: adapters, chains, breakers that are not closed."""
 
-    def execute_command(self, command: Command) -> CommandDone:
-        """Do what an operator asked, at once, and emit the outcome as an event. Called from another thread."""
+    def execute_command(self, command: Command) -> CommandDone | None:
+        """Do what an operator asked, at once, and emit the outcome as an event. Called from another thread.
+
+        None: it takes its time; the event follows.
+        """

@@ -1,0 +1,267 @@
+"""Dead letters in memory: for an engine that is not recorded, and while a store can't be written.
+
+They end with the process. `fuseboard_storage` keeps them in the recording, by the same contract.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import msgspec
+
+from fuseboard_engine.dead_letters.letter import (
+    FINISHED,
+    FROM,
+    RETRYABLE,
+    Change,
+    DeadLetter,
+    DeadLetterStatistics,
+    Moved,
+    NewLetter,
+    QueueFull,
+    Room,
+    Selection,
+    Settled,
+    Status,
+    statistics,
+)
+
+replace = msgspec.structs.replace
+
+
+class MemoryDeadLetters:
+    """A `DeadLetterStore` that keeps letters in a dict, the oldest first.
+
+    Args:
+        step: what is added to the last number to get the next; a store beside another counts downwards.
+    """
+
+    shared = False
+
+    def __init__(self, step: int = 1) -> None:
+        self._letters: dict[int, DeadLetter] = {}
+        self._totals: Counter[str] = Counter()
+        self._step = step
+        self._last = 0
+
+    def __len__(self) -> int:
+        return len(self._letters)
+
+    async def add(self, letter: NewLetter, room: Room) -> tuple[int, tuple[Moved, ...]]:
+        """Keep a new letter; see `DeadLetterStore`."""
+        evicted: tuple[Moved, ...] = ()
+        if len(self._letters) >= room.capacity:
+            gone = self._finished(room.makes) if room.evict else []
+            if not gone:
+                self._totals["refused"] += 1
+                raise QueueFull(full(room))
+            evicted = self._drop(gone, "evicted")
+        self._last += self._step
+        fields = msgspec.structs.asdict(letter)
+        self._letters[self._last] = DeadLetter(**fields, id=self._last, changed_at=letter.created_at)
+        self._totals["enqueued"] += 1
+        return self._last, evicted
+
+    async def get(self, id: int, now: int) -> DeadLetter | None:
+        """Return a letter, or None."""
+        self._free(now)
+        return self._letters.get(id)
+
+    async def find(
+        self, selection: Selection, now: int, limit: int = 100, below: int | None = None
+    ) -> list[DeadLetter]:
+        """Return the newest letters that are selected; see `DeadLetterStore`."""
+        self._free(now)
+        found = [
+            letter
+            for letter in reversed(self._letters.values())
+            if (below is None or letter.id < below) and is_selected(letter, selection)
+        ]
+        return found[:limit]
+
+    async def statistics(self, now: int, capacity: int = 0) -> DeadLetterStatistics:
+        """Return the figures of the whole queue."""
+        self._free(now)
+        letters = self._letters.values()
+        by_status: dict[str, int] = dict(Counter(str(letter.status) for letter in letters))
+        by_category: dict[str, int] = dict(Counter(str(letter.category) for letter in letters))
+        return statistics(by_status, by_category, dict(self._totals), capacity)
+
+    async def claim_due(self, engine: str, claim: str, now: int, until: int) -> DeadLetter | None:
+        """Take the letter that has been due longest; see `DeadLetterStore`."""
+        self._free(now)
+        due = [(letter.due_at, letter.id) for letter in self._waiting(engine) if letter.due_at <= now]
+        return self._take(min(due)[1], claim, now, until) if due else None
+
+    async def claim(self, id: int, engine: str, claim: str, now: int, until: int) -> DeadLetter | None:
+        """Take this letter; see `DeadLetterStore`."""
+        self._free(now)
+        letter = self._letters.get(id)
+        if letter is None or letter.status not in RETRYABLE or letter.engine != engine:
+            return None
+        return self._take(id, claim, now, until)
+
+    async def renew(self, id: int, claim: str, until: int) -> bool:
+        """Prolong a lease. False: it was lost."""
+        letter = self._claimed(id, claim)
+        if letter is not None:
+            self._letters[id] = replace(letter, lease_until=until)
+        return letter is not None
+
+    async def settle(self, id: int, claim: str, settled: Settled, now: int) -> bool:
+        """Write what a retry came to. False: the claim was lost."""
+        letter = self._claimed(id, claim)
+        if letter is None:
+            return False
+        self._letters[id] = replace(
+            letter,
+            status=settled.status,
+            due_at=settled.due_at,
+            retries=settled.retries,
+            deferrals=settled.deferrals,
+            max_retries=settled.max_retries,
+            detail=settled.detail,
+            actor=settled.actor,
+            error_type=letter.error_type if settled.error_type is None else settled.error_type,
+            error=letter.error if settled.error is None else settled.error,
+            changed_at=now,
+            was=None,
+            claim="",
+            lease_until=None,
+        )
+        self._totals.update(settled.counts)
+        return True
+
+    async def change(self, change: Change, selection: Selection, now: int, actor: str) -> tuple[Moved, ...]:
+        """Archive, unarchive or discard; see `DeadLetterStore`."""
+        self._free(now)
+        changed = [
+            letter
+            for letter in self._letters.values()
+            if letter.status in FROM[change] and is_selected(letter, selection)
+        ]
+        afters: list[Status] = []
+        for letter in changed:
+            status: Status = "archived" if change == "archive" else "discarded"
+            if change == "unarchive":
+                status = letter.was or "pending"
+            was = letter.status if change == "archive" else None
+            self._letters[letter.id] = replace(
+                letter, status=status, was=was, changed_at=now, actor=actor, detail=f"{change}d by hand"
+            )
+            afters.append(status)
+        return moved([(letter.id, letter.status, after) for letter, after in zip(changed, afters, strict=True)])
+
+    async def purge(self, selection: Selection, now: int, actor: str) -> tuple[Moved, ...]:
+        """Delete what is selected, but for letters being retried."""
+        self._free(now)
+        gone = [x for x in self._letters.values() if x.status != "retrying" and is_selected(x, selection)]
+        return self._drop(gone, "purged")
+
+    async def next_due(self, engine: str, now: int) -> int | None:
+        """Return when the next letter is due or its lease ends."""
+        self._free(now)
+        leases = [
+            x.lease_until
+            for x in self._letters.values()
+            if x.status == "retrying" and x.engine == engine and x.lease_until is not None
+        ]
+        return min([letter.due_at for letter in self._waiting(engine)] + leases, default=None)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    def waiting(self) -> list[DeadLetter]:
+        """Return the letters that nobody has in hand, the oldest first."""
+        return [letter for letter in self._letters.values() if letter.status != "retrying"]
+
+    def remove(self, id: int) -> None:
+        """Let go of a letter that another store has now; it counts as never having been here."""
+        if self._letters.pop(id, None) is not None:
+            self._totals["enqueued"] -= 1
+
+    def adopt(self, other: MemoryDeadLetters) -> None:
+        """Take over what another one holds, under numbers of its own; what is being retried there ends there."""
+        for letter in other.waiting():
+            self._last += self._step
+            self._letters[self._last] = replace(letter, id=self._last)
+            self._totals["enqueued"] += 1
+            other.remove(letter.id)
+
+    # ------------------------------------------------------------------ inside
+
+    def _free(self, now: int) -> None:
+        for letter in self._letters.values():
+            if letter.status == "retrying" and letter.lease_until is not None and letter.lease_until <= now:
+                self._letters[letter.id] = replace(
+                    letter,
+                    status="pending",
+                    was=None,
+                    claim="",
+                    lease_until=None,
+                    changed_at=now,
+                    detail=LAPSED,
+                    actor="",
+                )
+
+    def _waiting(self, engine: str) -> list[Any]:
+        return [
+            x for x in self._letters.values() if x.status == "pending" and x.due_at is not None and x.engine == engine
+        ]
+
+    def _take(self, id: int, claim: str, now: int, until: int) -> DeadLetter:
+        letter = self._letters[id]
+        taken = replace(letter, status="retrying", was=letter.status, claim=claim, lease_until=until, changed_at=now)
+        self._letters[id] = taken
+        return taken
+
+    def _claimed(self, id: int, claim: str) -> DeadLetter | None:
+        letter = self._letters.get(id)
+        return letter if letter is not None and letter.status == "retrying" and letter.claim == claim else None
+
+    def _finished(self, most: int) -> list[DeadLetter]:
+        finished = [letter for letter in self._letters.values() if letter.status in FINISHED]
+        return sorted(finished, key=lambda letter: (FINISHED.index(letter.status), letter.id))[:most]
+
+    def _drop(self, gone: Iterable[DeadLetter], total: str) -> tuple[Moved, ...]:
+        groups = moved([(letter.id, letter.status, "") for letter in gone])
+        for group in groups:
+            for id in group.ids:
+                del self._letters[id]
+            self._totals[total] += len(group.ids)
+        return groups
+
+
+LAPSED = "its worker fell silent; it waits again"
+
+
+def full(room: Room) -> str:
+    """Return why a queue takes no more."""
+    hint = "nothing in it is finished" if room.evict else "purge finished letters, or let it evict them"
+    return f"the dead letter queue is full: it holds {room.capacity:,} letters, and {hint}"
+
+
+def moved(changes: Iterable[tuple[int, Status, Status | Literal[""]]]) -> tuple[Moved, ...]:
+    """Group letters, each with its status before and after, by both."""
+    groups: dict[tuple[Status, Status | Literal[""]], list[int]] = {}
+    for id, before, after in changes:
+        groups.setdefault((before, after), []).append(id)
+    return tuple(Moved(tuple(ids), before, after) for (before, after), ids in groups.items())
+
+
+def is_selected(letter: DeadLetter, selection: Selection) -> bool:
+    """Say whether a letter is meant."""
+    if selection.text:
+        places = (letter.error, letter.error_type, letter.task, letter.task_type, letter.adapter, letter.payload)
+        if not any(selection.text.casefold() in place.casefold() for place in places):
+            return False
+    return (
+        (not selection.ids or letter.id in selection.ids)
+        and (not selection.statuses or letter.status in selection.statuses)
+        and (not selection.task_type or letter.task_type == selection.task_type)
+        and (not selection.category or letter.category == selection.category)
+        and (selection.before is None or letter.changed_at < selection.before)
+        and (not selection.engine or letter.engine == selection.engine)
+    )

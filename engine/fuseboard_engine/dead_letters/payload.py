@@ -1,0 +1,78 @@
+"""What of a task is kept: JSON only, so that what comes back after a restart is what went in."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fuseboard_engine.dead_letters.letter import DeadLetter, Form, LetterRefused
+from fuseboard_engine.route import Task
+
+DEEPEST: Final = 100
+MOST_VALUES: Final = 1_000_000
+
+
+def form_of(task: Any) -> Form:
+    """Return what a task was given as."""
+    if isinstance(task, Task):
+        return "task"
+    return "mapping" if isinstance(task, Mapping) else "payload"
+
+
+def json_text(task: Any, limit: int) -> str:
+    """Return a task's payload as JSON text of at most `limit` bytes.
+
+    Raises:
+        LetterRefused: it is no JSON, or too large; the text says where and why.
+    """
+    value = task.payload if isinstance(task, Task) else dict(task) if isinstance(task, Mapping) else task
+    reason = why_not_json(value)
+    if reason is not None:
+        raise LetterRefused(f"the payload cannot be kept: {reason}; give the router a payload of JSON values")
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    if len(text) > limit:
+        raise LetterRefused(f"the payload cannot be kept: it has {len(text):,} bytes, and {limit:,} are allowed")
+    return text
+
+
+def why_not_json(value: Any) -> str | None:
+    """Return why a value would not come back from JSON as it is, with its place; None: it would.
+
+    A tuple counts as the list it comes back as.
+    """
+    seen = 0
+    stack: list[tuple[Any, str, int]] = [(value, "payload", 0)]
+    while stack:
+        item, place, depth = stack.pop()
+        seen += 1
+        if depth > DEEPEST:
+            return f"it is nested more than {DEEPEST} deep, or contains itself"
+        if seen > MOST_VALUES:
+            return f"it holds more than {MOST_VALUES:,} values"
+        if item is None or isinstance(item, bool | str | int):
+            continue
+        if isinstance(item, float):
+            if not math.isfinite(item):
+                return f"{place} is {item}, which JSON does not have"
+        elif isinstance(item, dict):
+            for key, inner in item.items():
+                if not isinstance(key, str):
+                    return f"{place} has the key {key!r:.60}, and keys of JSON are text"
+                stack.append((inner, f"{place}.{key[:60]}", depth + 1))
+        elif isinstance(item, list | tuple):
+            stack.extend((inner, f"{place}[{index}]", depth + 1) for index, inner in enumerate(item))
+        else:
+            return f"{place} is of type {type(item).__name__}, which JSON does not have"
+    return None
+
+
+def task_of(letter: DeadLetter) -> Any:
+    """Return the task to give to the router again, in the form in which it came."""
+    payload = json.loads(letter.payload)
+    if letter.form != "task":
+        return payload
+    return Task(
+        type=letter.task_type, payload=payload, id=letter.task, deadline=letter.deadline, context=letter.context
+    )

@@ -1,0 +1,419 @@
+"""The dead letters of an engine: the door new ones come through, what can be asked about them, and their retries."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import ContextVar
+from typing import Any, Final
+
+import msgspec
+
+from fuseboard_engine.attribution import Table
+from fuseboard_engine.commands import Command
+from fuseboard_engine.dead_letters import asked, schedule
+from fuseboard_engine.dead_letters.letter import (
+    RETRYABLE,
+    Category,
+    Change,
+    DeadLetter,
+    DeadLetterError,
+    DeadLetterStatistics,
+    LetterBusy,
+    LetterRefused,
+    Moved,
+    NewLetter,
+    Retried,
+    Selection,
+    StoreUnavailable,
+    UnknownLetter,
+    statistics,
+)
+from fuseboard_engine.dead_letters.memory import MemoryDeadLetters
+from fuseboard_engine.dead_letters.payload import form_of, json_text
+from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
+from fuseboard_engine.dead_letters.store import DeadLetterStore
+from fuseboard_engine.dead_letters.worker import Worker, cut_off
+from fuseboard_engine.errors import DeadlineExceeded, text_of
+from fuseboard_engine.events import DeadLetterChanged, DeadLettered, DeadLetterRefused, Event
+from fuseboard_engine.route import OF_THIS_CALL, RouteResult, RouteUnderWay, identify
+
+log = logging.getLogger("fuseboard.dead_letters")
+
+PAGE: Final = 200
+
+RETRYING: ContextVar[tuple[object, int] | None] = ContextVar("fuseboard_dead_letter", default=None)
+"""The task that is being retried in this context, and its letter: should it fail again, it makes no second letter."""
+
+
+class DeadLetters:
+    """Keeps what an engine's adapters could not do, and tries it again.
+
+    Args:
+        policy: what is taken, when it is retried, how many are kept. May be replaced while running.
+        engine: the engine's name; it retries only its own letters.
+        table: its attribution table.
+        route: gives a task to the adapters.
+        emit: told of every event; must not raise.
+        wall: UTC microseconds.
+    """
+
+    def __init__(
+        self,
+        policy: DeadLetterPolicy,
+        *,
+        engine: str,
+        table: Table,
+        route: Callable[..., Awaitable[RouteResult]],
+        emit: Callable[[Event], None],
+        wall: Callable[[], int],
+    ) -> None:
+        self.policy = policy
+        self.engine = engine
+        self.store: DeadLetterStore = MemoryDeadLetters()
+        self.aside = MemoryDeadLetters(step=-1)
+        """Letters whose store can't be written; their numbers are negative."""
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self._table = table
+        self._route = route
+        self._emit = emit
+        self._wall = wall
+        self._entering: set[asyncio.Task[int]] = set()
+        self._asked: set[asyncio.Task[None]] = set()
+        self._worker = Worker(self, emit, wall)
+
+    # ---------------------------------------------------------------- the door
+
+    async def take(self, route: RouteUnderWay) -> None:
+        """Make an exhausted route's task a dead letter, if the policy says so; the route notes its number.
+
+        Never raises for a refusal: an event and the route's `why` say what it was. Returns once it is safe on disk.
+        """
+        again = RETRYING.get()
+        if again is not None and again[0] is route.task:
+            route.dead_letter = again[1]
+            return
+        row = schedule.ending_row(route.attempts)
+        rule = schedule.rule_of(self._table.rules, row)
+        if schedule.is_the_callers(rule) or isinstance(route.exception, DeadlineExceeded):
+            return
+        category = schedule.category_of(self.policy, row, rule)
+        if not schedule.is_taken(self.policy, category):
+            return
+        last = next((attempt for attempt in reversed(route.attempts) if attempt.rule), None)
+        try:
+            letter = self._new(
+                route.task,
+                task_id=route.id,
+                category=category,
+                rule=row,
+                error_type=last.error_type if last else "",
+                error=route.error or "",
+                adapter=last.adapter if last else "",
+                attempts=sum(attempt.outcome != "rejected" for attempt in route.attempts),
+                order=route.order if route.why.startswith(OF_THIS_CALL) else (),
+                deadline=None if route.until is None else route.until - route.begun,
+            )
+            route.dead_letter = await self._enter(letter)
+        except DeadLetterError as error:
+            route.why += f"; no dead letter: {error}"
+
+    async def enqueue(
+        self,
+        task: Any,
+        *,
+        error: BaseException | str = "",
+        category: Category | None = None,
+        adapter: str = "",
+        attempts: int = 0,
+        order: Sequence[str] = (),
+        deadline: float | None = None,
+    ) -> int:
+        """Make a task a dead letter; whatever the strategy, unless that is `disabled`.
+
+        Args:
+            task: as the router would take it: a `Task`, a mapping, or a payload; of JSON values.
+            error: what went wrong; an exception is judged by the attribution table.
+            category: default: what the table says of the error; `transient` for a text.
+            adapter: who failed at it.
+            attempts: how many calls were made.
+            order: the chain for its retries; default: that of its type at the time.
+            deadline: seconds a retry may take.
+
+        Returns:
+            Its number, once it is safe on disk.
+
+        Raises:
+            LetterRefused: the payload is no JSON, the queue is full (`QueueFull`), or dead letters are disabled.
+            StoreUnavailable: it can't be written, and the policy says `fail_closed`. Nothing is kept.
+        """
+        row, kind, text = "", "", str(error)
+        if isinstance(error, BaseException):
+            row, kind, text = self._table.attribute(error).name, type(error).__name__, text_of(error)
+        if category is None:
+            rule = schedule.rule_of(self._table.rules, row)
+            category = schedule.category_of(self.policy, row, rule) if row else "transient"
+        letter = self._new(
+            task,
+            category=category,
+            rule=row,
+            error_type=kind,
+            error=text,
+            adapter=adapter,
+            attempts=attempts,
+            order=tuple(order),
+            deadline=deadline,
+        )
+        return await self._enter(letter)
+
+    def _new(self, task: Any, *, task_id: str = "", category: Category, **fields: Any) -> NewLetter:
+        id, task_type = identify(task)
+        now = self._wall()
+        context = getattr(task, "context", None)
+        try:
+            if self.policy.strategy == "disabled":
+                raise LetterRefused("this engine's policy keeps no dead letters: its strategy is `disabled`")
+            payload = json_text(task, self.policy.max_payload_bytes)
+        except LetterRefused as error:
+            self._refused(task_id or id, task_type, error)
+            raise
+        return NewLetter(
+            engine=self.engine,
+            task=task_id or id,
+            task_type=task_type,
+            form=form_of(task),
+            payload=payload,
+            category=category,
+            created_at=now,
+            due_at=schedule.first_due(self.policy, category, now),
+            max_retries=self.policy.max_retries,
+            context=dict(context) if isinstance(context, Mapping) else None,
+            **fields,
+        )
+
+    async def _add(self, letter: NewLetter) -> int:
+        in_memory = False
+        try:
+            try:
+                id, evicted = await self.store.add(letter, self.policy.room)
+            except StoreUnavailable as error:
+                if self.policy.fail_closed:
+                    raise
+                log.warning("Dead letters can't be written (%s); task %s waits in memory.", error, letter.task)
+                id, evicted = await self.aside.add(letter, self.policy.room)
+                in_memory = True
+        except DeadLetterError as error:
+            self._refused(letter.task, letter.task_type, error)
+            raise
+        self._told(evicted, "evicted", "", "made room for a new one")
+        self.tell_new(id, letter, in_memory=in_memory)
+        self._worker.wake()
+        return id
+
+    def tell_new(self, id: int, letter: NewLetter, *, in_memory: bool = False, detail: str = "") -> None:
+        """Tell that a letter is kept under a number."""
+        self._emit(
+            DeadLettered(
+                at=self._wall(),
+                letter=id,
+                task=letter.task,
+                task_type=letter.task_type,
+                category=letter.category,
+                error_type=letter.error_type,
+                error=letter.error,
+                due_at=letter.due_at,
+                in_memory=in_memory,
+                detail=detail,
+            )
+        )
+
+    def _refused(self, task: str, task_type: str, error: DeadLetterError) -> None:
+        log.error("Task %s could not become a dead letter: %s", task, error)
+        self._emit(DeadLetterRefused(at=self._wall(), task=task, task_type=task_type, reason=str(error)))
+
+    # ---------------------------------------------------------------- looking
+
+    async def get(self, id: int) -> DeadLetter | None:
+        """Return a letter, or None."""
+        return await self.holder(id).get(id, self._wall())
+
+    async def find(self, selection: Selection | None = None, limit: int = 100) -> list[DeadLetter]:
+        """Return the newest letters that are selected, newest first; those held in memory come first."""
+        wanted, now = selection or Selection(), self._wall()
+        found = await self.aside.find(wanted, now, limit)
+        return found + await self.store.find(wanted, now, limit - len(found)) if len(found) < limit else found
+
+    async def statistics(self) -> DeadLetterStatistics:
+        """Return the figures of the whole queue, with what is held in memory."""
+        now, capacity = self._wall(), self.policy.capacity
+        aside = await self.aside.statistics(now, capacity)
+        try:
+            seen = await self.store.statistics(now, capacity)
+        except StoreUnavailable:
+            if self.policy.fail_closed:
+                raise
+            return aside
+        return statistics(
+            together(seen.by_status, aside.by_status),
+            together(seen.by_category, aside.by_category),
+            together(seen.totals, aside.totals),
+            capacity,
+        )
+
+    def holder(self, id: int) -> DeadLetterStore:
+        """Return the store that has a letter of that number."""
+        return self.aside if id < 0 else self.store
+
+    # ---------------------------------------------------------------- by hand
+
+    async def retry(self, id: int, *, actor: str = "") -> Retried:
+        """Retry one letter now, due or not.
+
+        Args:
+            id: its number.
+            actor: who asks, for the audit; empty: the application.
+
+        Raises:
+            UnknownLetter: there is none of that number.
+            LetterBusy: it is being retried, or is done, archived or discarded.
+        """
+        store = self.holder(id)
+        claimed = await self._worker.claim(store, id)
+        if claimed is not None:
+            retried = await self._worker.attempt(store, claimed, actor or "application")
+            if cut_off():
+                raise asyncio.CancelledError
+            return retried
+        letter = await store.get(id, self._wall())
+        if letter is None:
+            raise UnknownLetter(id)
+        if letter.engine != self.engine:
+            raise LetterBusy(f"dead letter {id} belongs to the engine {letter.engine}; that one retries it")
+        hint = "; unarchive it first" if letter.status == "archived" else ""
+        raise LetterBusy(f"dead letter {id} is {letter.status}{hint}")
+
+    async def retry_many(
+        self, selection: Selection | None = None, *, actor: str = "", done: list[Retried] | None = None
+    ) -> list[Retried]:
+        """Retry every selected letter of this engine that is pending or exhausted, the oldest first, one at a time.
+
+        What somebody else takes meanwhile is passed over. `done`, if given, is filled as it goes.
+        """
+        wanted = msgspec.structs.replace(selection or Selection(), engine=self.engine)
+        if not wanted.statuses:
+            wanted = msgspec.structs.replace(wanted, statuses=RETRYABLE)
+        ids: list[int] = [letter.id for letter in await self.aside.find(wanted, self._wall(), self.policy.capacity)]
+        below: int | None = None
+        while page := await self.store.find(wanted, self._wall(), PAGE, below):
+            ids += [letter.id for letter in page]
+            below = page[-1].id
+        outcomes = [] if done is None else done
+        for id in sorted(ids):
+            try:
+                outcomes.append(await self.retry(id, actor=actor))
+            except (UnknownLetter, LetterBusy):
+                continue
+        return outcomes
+
+    async def archive(self, selection: Selection, *, actor: str = "") -> int:
+        """Take letters out of the active list, to keep them. Returns how many."""
+        return await self._change("archive", selection, actor)
+
+    async def unarchive(self, selection: Selection, *, actor: str = "") -> int:
+        """Put archived letters back as they were. Returns how many."""
+        return await self._change("unarchive", selection, actor)
+
+    async def discard(self, selection: Selection, *, actor: str = "") -> int:
+        """Give letters up: nobody retries them, until a purge deletes them. Returns how many."""
+        return await self._change("discard", selection, actor)
+
+    async def purge(self, selection: Selection | None = None, *, actor: str = "") -> int:
+        """Delete letters, whatever their status, but for those being retried. Returns how many."""
+        wanted, now = selection or Selection(), self._wall()
+        groups = await self.aside.purge(wanted, now, actor) + await self.store.purge(wanted, now, actor)
+        return self._told(groups, "purged", actor, "deleted")
+
+    async def _change(self, change: Change, selection: Selection, actor: str) -> int:
+        now = self._wall()
+        groups = await self.aside.change(change, selection, now, actor)
+        groups += await self.store.change(change, selection, now, actor)
+        self._worker.wake()
+        return self._told(groups, "", actor, f"{change}d by hand")
+
+    def _told(self, groups: Sequence[Moved], status: str, actor: str, detail: str) -> int:
+        for group in groups:
+            self._emit(
+                DeadLetterChanged(
+                    at=self._wall(),
+                    letters=group.ids,
+                    before=group.before,
+                    status=group.after or status,
+                    actor=actor,
+                    detail=detail,
+                )
+            )
+        return sum(len(group.ids) for group in groups)
+
+    # ---------------------------------------------------------------- running
+
+    def use(self, store: DeadLetterStore) -> None:
+        """Keep letters in this store from now on; those in memory move there."""
+        if isinstance(self.store, MemoryDeadLetters):
+            self.aside.adopt(self.store)
+        self.store = store
+        self._worker.begin()
+
+    def leave(self, store: DeadLetterStore) -> None:
+        """Use that store no more: it is about to be closed."""
+        if self.store is store:
+            self.store = MemoryDeadLetters()
+
+    async def stop(self) -> None:
+        """End all retries: those under way are cut off and count as none. A new letter starts them again."""
+        await self._worker.stop()
+        for task in self._asked:
+            task.cancel()
+        await asyncio.gather(*self._asked, *self._entering, return_exceptions=True)
+
+    def ask(self, command: Command, report: Callable[[bool, str], object]) -> None:
+        """Carry out an operator's `dlq_retry`, from whichever thread; returns at once.
+
+        Args:
+            command: its `args` are those of a `Selection`, or `{"all": true}`.
+            report: told once, in the engine's loop, whether all of it succeeded, and in words what came of it.
+
+        Raises:
+            ValueError: it does not say which letters, or the engine has no event loop to retry in.
+        """
+        selection = asked.selection_of(command.args)
+        loop = self.loop
+        if loop is None or loop.is_closed():
+            raise ValueError("this engine has no event loop running in which it could retry")
+
+        def begin() -> None:
+            task = asyncio.get_running_loop().create_task(
+                asked.carry_out(self, selection, command.actor, report), name=f"fuseboard-command-{command.id}"
+            )
+            self._asked.add(task)
+            task.add_done_callback(self._asked.discard)
+
+        loop.call_soon_threadsafe(begin)
+
+    def _enter(self, letter: NewLetter) -> asyncio.Future[int]:
+        """Have a letter kept, even if the one who waits for it gives up meanwhile."""
+        self.loop = asyncio.get_running_loop()
+        task = self.loop.create_task(self._add(letter))
+        self._entering.add(task)
+        task.add_done_callback(self._entering.discard)
+        return asyncio.shield(task)
+
+    async def run(self, task: Any, letter: DeadLetter) -> RouteResult:
+        """Give a letter's task to the adapters again."""
+        RETRYING.set((task, letter.id))
+        return await self._route(task, letter.order or None, deadline=letter.deadline)
+
+
+def together(one: dict[str, int], two: dict[str, int]) -> dict[str, int]:
+    """Return two sets of counts as one."""
+    return {name: one.get(name, 0) + two.get(name, 0) for name in {**one, **two}}

@@ -1,0 +1,170 @@
+"""The decisions about dead letters, as pure functions: what becomes one, when it is due, what a retry came to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from fuseboard_engine.attribution import Rule
+from fuseboard_engine.dead_letters.letter import Category, DeadLetter, Settled
+from fuseboard_engine.dead_letters.policy import DeadLetterPolicy, Schedule
+from fuseboard_engine.events import Attempt
+
+MINUTE: Final = 60.0
+LONGEST: Final = 60 * MINUTE
+SELECTED: Final[frozenset[Category]] = frozenset({"transient", "network", "resource"})
+SHORTEST_DEFERRAL: Final = 0.1  # seconds; a breaker whose probe is in flight says 0
+
+CATEGORY_OF: Final[dict[str, Category]] = {
+    "rejected": "transient",
+    "timeout": "transient",
+    "soft_failure": "transient",
+    "server": "transient",
+    "error": "transient",
+    "connection": "network",
+    "rate_limited": "resource",
+    "credentials": "permission",
+    "context_window": "validation",
+    "content_policy": "validation",
+    "caller": "validation",
+    "deadline": "transient",
+    "adapter_missing": "permanent",
+}
+
+
+def ending_row(attempts: Sequence[Attempt]) -> str:
+    """Return the name of the attribution row that ended a route: that of its last call, else `rejected`.
+
+    Empty when no adapter of the chain was there at all.
+    """
+    if not attempts:
+        return ""
+    return next((attempt.rule for attempt in reversed(attempts) if attempt.rule), "rejected")
+
+
+def rule_of(rules: Sequence[Rule], name: str) -> Rule | None:
+    """Return the first row of that name."""
+    return next((rule for rule in rules if rule.name == name), None)
+
+
+def is_the_callers(rule: Rule | None) -> bool:
+    """Say whether a failure is the caller's own: nobody else was to be asked and no adapter is to blame."""
+    return rule is not None and not rule.counts and not rule.failover
+
+
+def category_of(policy: DeadLetterPolicy, row: str, rule: Rule | None) -> Category:
+    """Return the category of a failure.
+
+    Args:
+        policy: its `categories` come first.
+        row: name of the attribution row; empty: no adapter was there.
+        rule: that row; one of the user's own is judged by what it says.
+    """
+    named = policy.categories.get(row) or CATEGORY_OF.get(row)
+    if named is not None:
+        return named
+    if rule is None:
+        return "permanent"
+    if not rule.counts:
+        return "validation"
+    return "transient" if rule.retry else "permanent"
+
+
+def is_taken(policy: DeadLetterPolicy, category: Category) -> bool:
+    """Say whether an exhausted route becomes a dead letter by itself."""
+    if policy.strategy == "selective":
+        return category in SELECTED
+    return policy.strategy == "automatic"
+
+
+def wait_before(schedule: Schedule, retries: int) -> float | None:
+    """Return the seconds to wait before the next retry, after `retries` failed ones; None: it is not retried.
+
+    Linear waits 5, 10, 15 ... minutes, exponential 1, 2, 4 ... minutes; neither more than an hour.
+    """
+    if schedule == "never":
+        return None
+    if schedule == "immediate":
+        return 0.0
+    if schedule == "linear":
+        return min(LONGEST, 5 * MINUTE * (retries + 1))
+    return min(LONGEST, MINUTE * 2.0 ** min(retries, 6))  # 2**6 minutes is beyond the cap
+
+
+def first_due(policy: DeadLetterPolicy, category: Category, now: int) -> int | None:
+    """Return when a new letter is retried first, in UTC microseconds; None: only when an operator asks."""
+    wait = wait_before(policy.schedule(category), 0)
+    if wait is None:
+        return None
+    return now + round((0.0 if policy.first_retry == "at_once" else wait) * 1e6)
+
+
+def succeeded(letter: DeadLetter, now: int, adapter: str, actor: str) -> Settled:
+    """Return the state of a letter whose retry succeeded."""
+    return Settled(
+        outcome="succeeded",
+        status="succeeded",
+        due_at=None,
+        retries=letter.retries,
+        deferrals=letter.deferrals,
+        max_retries=letter.max_retries,
+        detail=f"{adapter} did it" if adapter else "done",
+        actor=actor,
+        counts=_counts("retry_success", actor),
+    )
+
+
+def failed(letter: DeadLetter, policy: DeadLetterPolicy, now: int, error_type: str, error: str, actor: str) -> Settled:
+    """Return the state of a letter whose retry failed: it counts, and the last one allowed exhausts it."""
+    retries = letter.retries + 1
+    exhausted = retries >= policy.max_retries
+    wait = None if exhausted else wait_before(policy.schedule(letter.category), retries - 1)
+    return Settled(
+        outcome="failed",
+        status="exhausted" if exhausted else "pending",
+        due_at=None if wait is None else now + round(wait * 1e6),
+        retries=retries,
+        deferrals=letter.deferrals,
+        max_retries=policy.max_retries,
+        detail=f"retry {retries} of {policy.max_retries} failed: {error or error_type}",
+        actor=actor,
+        error_type=error_type,
+        error=error,
+        counts=_counts("retry_failed", actor),
+    )
+
+
+def deferred(letter: DeadLetter, policy: DeadLetterPolicy, now: int, wait: float | None, actor: str) -> Settled:
+    """Return the state of a letter that open breakers refused: due when the first lets calls through, and no attempt.
+
+    `wait` is what that breaker says, in seconds; None: it does not.
+    """
+    seconds = policy.deferral if wait is None else wait
+    return Settled(
+        outcome="deferred",
+        status="pending",
+        due_at=now + round(max(SHORTEST_DEFERRAL, seconds) * 1e6),
+        retries=letter.retries,
+        deferrals=letter.deferrals + 1,
+        max_retries=policy.max_retries,
+        detail=f"every adapter refused it; due again in {max(SHORTEST_DEFERRAL, seconds):.3g} s",
+        actor=actor,
+        counts=("deferred",),
+    )
+
+
+def released(letter: DeadLetter) -> Settled:
+    """Return the state of a letter whose retry was cut off: as it was before, and no attempt."""
+    return Settled(
+        outcome="released",
+        status=letter.was or "pending",
+        due_at=letter.due_at,
+        retries=letter.retries,
+        deferrals=letter.deferrals,
+        max_retries=letter.max_retries,
+        detail="the engine stopped during the retry; it counts as none",
+    )
+
+
+def _counts(outcome: str, actor: str) -> tuple[str, ...]:
+    return (outcome, "manual") if actor else (outcome,)

@@ -1,0 +1,73 @@
+"""What keeps dead letters must offer. The engine knows no more of it; a recording brings one that survives restarts."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from fuseboard_engine.dead_letters.letter import (
+    Change,
+    DeadLetter,
+    DeadLetterStatistics,
+    Moved,
+    NewLetter,
+    Room,
+    Selection,
+    Settled,
+)
+
+
+class DeadLetterStore(Protocol):
+    """Keeps dead letters. Every method returns only after what it did is safe.
+
+    `now` is UTC microseconds. A letter that is `retrying` under a lease that has ended is `pending` again, for every
+    method. All raise `StoreUnavailable` when they can't read or write; then nothing was changed.
+    """
+
+    @property
+    def shared(self) -> bool:
+        """True when other processes may add, take and change letters too."""
+
+    async def add(self, letter: NewLetter, room: Room) -> tuple[int, tuple[Moved, ...]]:
+        """Keep a new letter. Returns its number, and the letters that made room.
+
+        Raises:
+            QueueFull: There is no room.
+        """
+
+    async def get(self, id: int, now: int) -> DeadLetter | None:
+        """Return a letter, or None."""
+
+    async def find(
+        self, selection: Selection, now: int, limit: int = 100, below: int | None = None
+    ) -> list[DeadLetter]:
+        """Return the newest letters that are selected, newest first, at most `limit`, those numbered below `below`."""
+
+    async def statistics(self, now: int, capacity: int = 0) -> DeadLetterStatistics:
+        """Return the figures of the whole queue; `capacity` is what its use is measured by."""
+
+    async def claim_due(self, engine: str, claim: str, now: int, until: int) -> DeadLetter | None:
+        """Take the letter of that engine that has been due longest, under a lease; None: none is due.
+
+        One step: of two that ask at once, one gets it. `claim` names the taking and is never used again.
+        """
+
+    async def claim(self, id: int, engine: str, claim: str, now: int, until: int) -> DeadLetter | None:
+        """Take this letter if it is `pending`, due or not, or `exhausted`; None: it is not, or is another engine's."""
+
+    async def renew(self, id: int, claim: str, until: int) -> bool:
+        """Prolong a lease. False: somebody else has the letter, or it is gone."""
+
+    async def settle(self, id: int, claim: str, settled: Settled, now: int) -> bool:
+        """Write what a retry came to. False: the claim was lost, and nothing was changed."""
+
+    async def change(self, change: Change, selection: Selection, now: int, actor: str) -> tuple[Moved, ...]:
+        """Archive, unarchive or discard what is selected and allows it. Returns what was changed."""
+
+    async def purge(self, selection: Selection, now: int, actor: str) -> tuple[Moved, ...]:
+        """Delete what is selected, but for letters being retried. Returns what is gone."""
+
+    async def next_due(self, engine: str, now: int) -> int | None:
+        """Return when the next letter of that engine is due or its lease ends; None: never by itself."""
+
+    async def close(self) -> None:
+        """Let go of whatever it holds; a second time does nothing."""

@@ -1,0 +1,208 @@
+"""Retries of dead letters: the asyncio shell around what `schedule` decides."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from fuseboard_engine.dead_letters import schedule
+from fuseboard_engine.dead_letters.letter import DeadLetter, DeadLetterError, Retried, Settled, StoreUnavailable
+from fuseboard_engine.dead_letters.payload import task_of
+from fuseboard_engine.dead_letters.store import DeadLetterStore
+from fuseboard_engine.errors import text_of
+from fuseboard_engine.events import DeadLetterChanged, DeadLettersCounted, Event
+from fuseboard_engine.route import RouteResult
+
+if TYPE_CHECKING:
+    from fuseboard_engine.dead_letters.queue import DeadLetters
+
+LOST: Final = "its lease ended; another worker has it"
+PAUSES: Final = (0.1, 0.4, 1.0)
+"""Seconds between tries to write an outcome: without it the task would be done twice."""
+
+log = logging.getLogger("fuseboard.dead_letters")
+
+
+class Worker:
+    """Retries what is due, one letter at a time, and runs the retries that are asked for.
+
+    It lives while there is something to wait for: with a store of its own until no letter is due any
+    more, with one that others share until it is stopped.
+    """
+
+    def __init__(self, queue: DeadLetters, emit: Callable[[Event], None], wall: Callable[[], int]) -> None:
+        self._queue = queue
+        self._emit = emit
+        self._wall = wall
+        self._task: asyncio.Task[None] | None = None
+        self._due = asyncio.Event()
+        self._told: DeadLetterStore | None = None
+        self._runs: dict[asyncio.Task[Any], asyncio.Future[None]] = {}
+
+    async def stop(self) -> None:
+        """Cut all retries off, those that were asked for too, and wait until their letters are released."""
+        task, ends = self._task, list(self._runs.values())
+        for cut in (*self._runs, *([task] if task is not None else [])):
+            cut.cancel()
+        await asyncio.gather(*ends, *([task] if task is not None else []), return_exceptions=True)
+
+    def begin(self) -> None:
+        """Start, if there is an event loop to run in; else the first letter does."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        self.wake()
+
+    def wake(self) -> None:
+        """Look for due letters now."""
+        self._due.set()
+        if self._queue.policy.strategy != "disabled" and (self._task is None or self._task.done()):
+            self._due = asyncio.Event()  # an earlier one may belong to a loop that has ended
+            loop = self._queue.loop = asyncio.get_running_loop()
+            self._task = loop.create_task(self._work(), name="fuseboard-dead-letters")
+
+    async def _work(self) -> None:
+        down = False
+        while True:
+            self._due.clear()
+            queue, policy = self._queue, self._queue.policy
+            store = queue.store
+            due: int | None = None
+            try:
+                await self._bring_in(store)
+                letter = None
+                if policy.automatic_retry:
+                    now = self._wall()
+                    letter = await store.claim_due(queue.engine, uuid.uuid4().hex, now, now + round(policy.lease * 1e6))
+                if letter is not None:
+                    await self.attempt(store, letter, "")
+                    if cut_off():
+                        return
+                    continue
+                due = await store.next_due(queue.engine, self._wall()) if policy.automatic_retry else None
+                down = False
+            except DeadLetterError as error:
+                if not down:
+                    log.warning("Dead letters can't be read (%s); it is tried again.", error)
+                down = True
+            if due is None and not store.shared and not len(queue.aside) and not down:
+                return
+            wait = policy.poll if due is None else max(0.0, (due - self._wall()) / 1e6)
+            if store.shared or down:
+                wait = min(wait, policy.poll)
+            try:
+                async with asyncio.timeout(wait):
+                    await self._due.wait()
+            except TimeoutError:
+                pass
+
+    async def _bring_in(self, store: DeadLetterStore) -> None:
+        """Move what waits in memory into the store, and tell once how many letters it holds."""
+        queue = self._queue
+        if store.shared and self._told is not store:
+            counts = (await store.statistics(self._wall())).by_status
+            self._told = store
+            self._emit(DeadLettersCounted(at=self._wall(), counts=counts))
+        for letter in queue.aside.waiting():
+            id, _ = await store.add(letter, queue.policy.room)
+            queue.aside.remove(letter.id)
+            self._changed(letter.id, letter.status, "moved", detail=f"kept as dead letter {id} now")
+            queue.tell_new(id, letter, detail=f"waited in memory as {letter.id}")
+
+    async def claim(self, store: DeadLetterStore, id: int) -> DeadLetter | None:
+        """Take one letter to retry it now; None: it can't be taken."""
+        now, policy = self._wall(), self._queue.policy
+        return await store.claim(id, self._queue.engine, uuid.uuid4().hex, now, now + round(policy.lease * 1e6))
+
+    async def attempt(self, store: DeadLetterStore, letter: DeadLetter, actor: str) -> Retried:
+        """Retry a letter that was claimed, keep its lease meanwhile, and write what came of it.
+
+        A cancellation cuts the retry off, which counts as none; this still returns, so look at `cut_off` after it.
+
+        Raises:
+            StoreUnavailable: the outcome could not be written; the lease ends, and the letter waits again.
+        """
+        queue, loop = self._queue, asyncio.get_running_loop()
+        queue.loop = loop
+        self._changed(letter.id, letter.was or "pending", "retrying", actor, f"retry {letter.retries + 1}")
+        run = loop.create_task(queue.run(task_of(letter), letter))
+        lease = loop.create_task(self._keep(store, letter, run))
+        ended = self._runs[run] = loop.create_future()
+        try:
+            try:
+                result = await run
+                settled = self._judge(letter, result, actor)
+            except asyncio.CancelledError:
+                if lease.done():
+                    return Retried(id=letter.id, outcome="lost", detail=LOST)
+                result, settled = None, schedule.released(letter)
+            except Exception as error:
+                result = None
+                settled = schedule.failed(
+                    letter, queue.policy, self._wall(), type(error).__name__, text_of(error), actor
+                )
+            return await self._settle(store, letter, settled, result)
+        finally:
+            lease.cancel()
+            await asyncio.gather(lease, return_exceptions=True)
+            ended.set_result(None)
+            del self._runs[run]
+
+    def _judge(self, letter: DeadLetter, result: RouteResult, actor: str) -> Settled:
+        policy, now = self._queue.policy, self._wall()
+        if result.success and not result.degraded:
+            return schedule.succeeded(letter, now, result.adapter or "", actor)
+        if result.attempts and all(attempt.outcome == "rejected" for attempt in result.attempts):
+            return schedule.deferred(letter, policy, now, result.retry_after, actor)
+        last = next((attempt for attempt in reversed(result.attempts) if attempt.error_type), None)
+        error = result.error or (last.error if last else "") or "only a fallback answered"
+        return schedule.failed(letter, policy, now, last.error_type if last else "", error, actor)
+
+    async def _settle(
+        self, store: DeadLetterStore, letter: DeadLetter, settled: Settled, result: RouteResult | None
+    ) -> Retried:
+        for pause in (*PAUSES, None):
+            try:
+                kept = await store.settle(letter.id, letter.claim, settled, self._wall())
+                break
+            except StoreUnavailable:
+                if pause is None:
+                    raise
+                await asyncio.sleep(pause)
+        if not kept:
+            return Retried(id=letter.id, outcome="lost", detail=LOST, result=result)
+        self._changed(letter.id, "retrying", settled.status, settled.actor, settled.detail, settled.due_at)
+        self._due.set()
+        return Retried(id=letter.id, outcome=settled.outcome, detail=settled.detail, result=result)
+
+    async def _keep(self, store: DeadLetterStore, letter: DeadLetter, run: asyncio.Task[RouteResult]) -> None:
+        """Prolong the lease while the retry runs; end the retry if somebody else has the letter."""
+        seconds = self._queue.policy.lease
+        while True:
+            await asyncio.sleep(seconds / 3)
+            try:
+                kept = await store.renew(letter.id, letter.claim, self._wall() + round(seconds * 1e6))
+            except StoreUnavailable:
+                continue
+            if not kept:
+                run.cancel()
+                return
+
+    def _changed(
+        self, id: int, before: str, status: str, actor: str = "", detail: str = "", due_at: int | None = None
+    ) -> None:
+        self._emit(
+            DeadLetterChanged(
+                at=self._wall(), letters=(id,), before=before, status=status, actor=actor, detail=detail, due_at=due_at
+            )
+        )
+
+
+def cut_off() -> bool:
+    """Say whether the present task was cancelled."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
