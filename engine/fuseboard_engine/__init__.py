@@ -28,6 +28,16 @@ if TYPE_CHECKING:
     from fuseboard_engine.registry import Registry
     from fuseboard_engine.route import RouteResult, Task
     from fuseboard_engine.router import TaskRouter
+    from fuseboard_engine.workflow.checkpoints import Checkpoints, MemoryCheckpoints
+    from fuseboard_engine.workflow.errors import (
+        CheckpointsUnavailable,
+        ResumeRefused,
+        UnknownRun,
+        WorkflowError,
+        WorkflowFailed,
+    )
+    from fuseboard_engine.workflow.model import Workflow
+    from fuseboard_engine.workflow.result import WorkflowResult
 
 _HOME = {
     "DEFAULT_TABLE": "attribution",
@@ -53,6 +63,15 @@ _HOME = {
     "RouteResult": "route",
     "Task": "route",
     "TaskRouter": "router",
+    "Checkpoints": "workflow.checkpoints",
+    "MemoryCheckpoints": "workflow.checkpoints",
+    "CheckpointsUnavailable": "workflow.errors",
+    "ResumeRefused": "workflow.errors",
+    "UnknownRun": "workflow.errors",
+    "WorkflowError": "workflow.errors",
+    "WorkflowFailed": "workflow.errors",
+    "Workflow": "workflow.model",
+    "WorkflowResult": "workflow.result",
 }
 
 __all__ = [
@@ -63,14 +82,18 @@ __all__ = [
     "BreakerPolicy",
     "BreakerSnapshot",
     "CallerError",
+    "Checkpoints",
+    "CheckpointsUnavailable",
     "CircuitBreaker",
     "CircuitOpen",
     "DeadlineExceeded",
     "Engine",
     "FalseClaim",
     "FuseboardError",
+    "MemoryCheckpoints",
     "Permit",
     "Registry",
+    "ResumeRefused",
     "RetryPolicy",
     "RouteResult",
     "Rule",
@@ -78,6 +101,11 @@ __all__ = [
     "Task",
     "TaskRouter",
     "UnknownAdapter",
+    "UnknownRun",
+    "Workflow",
+    "WorkflowError",
+    "WorkflowFailed",
+    "WorkflowResult",
     "guard",
 ]
 

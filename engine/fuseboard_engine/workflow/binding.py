@@ -1,0 +1,166 @@
+"""Giving the nodes of a workflow their adapters in an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from fuseboard_engine.adapters.callables import as_async
+from fuseboard_engine.degradation import fill
+from fuseboard_engine.invoke import AsyncCall
+from fuseboard_engine.policy import BreakerPolicy, RetryPolicy
+from fuseboard_engine.workflow.data import look_up
+from fuseboard_engine.workflow.errors import WorkflowError
+from fuseboard_engine.workflow.graph import Graph, Node
+
+if TYPE_CHECKING:
+    from fuseboard_engine.engine import Engine
+
+
+class NodeTask(dict[str, Any]):
+    """The task of a node: its inputs, parameters, `task_id` and `task_type`. `inputs` is what came to it alone."""
+
+    inputs: Mapping[str, Any]
+
+
+def task_for(node: Node, task_id: str, task_type: str, inputs: Mapping[str, Any]) -> NodeTask:
+    """Return the task a node gives to its chain. `{field}` in a parameter is replaced by the input of that name."""
+    task = NodeTask({**fill(node.params, inputs), **inputs, "task_id": task_id, "task_type": task_type})
+    task.inputs = inputs
+    return task
+
+
+def inputs_of(graph: Graph, node: str, start: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what comes to a node: the input of the workflow if nothing leads to it, else what its edges bring.
+
+    Raises:
+        MissingField: a result does not have the field that an edge maps.
+    """
+    edges = graph.into(node)
+    if not edges:
+        return dict(start)
+    return {
+        name: look_up(results[edge.source], path, f"the result of {edge.source}")
+        for edge in edges
+        for path, name in edge.fields.items()
+    }
+
+
+class Binding:
+    """The adapters of a workflow's nodes in one engine.
+
+    A function gets an adapter `workflow.node` of its own, with its breaker. So does a node that names an adapter of the
+    engine but has a policy of its own, or parameters of its own to stand in with; any other shares that adapter's
+    breaker with everybody.
+
+    Raises:
+        WorkflowError: a node names neither an adapter nor a task type of the engine, or its policy can't be applied.
+        ValueError: the name of an adapter to be made is taken.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        workflow: str,
+        graph: Graph,
+        retries: Mapping[str, RetryPolicy],
+        breakers: Mapping[str, BreakerPolicy],
+    ) -> None:
+        self.engine = engine
+        self.graph = graph
+        self.own: dict[str, str] = {}
+        """The nodes that have an adapter of their own, and its name."""
+        self._workflow = workflow
+        self._retries = retries
+        self._breakers = breakers
+        for node in graph.nodes.values():
+            if node.call is None and node.adapter not in engine.registry:
+                self._check_type(node)
+        stand_ins = {name for names in graph.fallbacks.values() for name in names}
+        try:
+            for node in graph.nodes.values():
+                self._bind(node, node.name in stand_ins)
+        except BaseException:
+            self.release()
+            raise
+
+    def _bind(self, node: Node, stands_in: bool) -> None:
+        engine, name = self.engine, node.name
+        configured = name in self._retries or name in self._breakers
+        own = f"{self._workflow}.{name}"
+        if node.call is not None:
+            call: AsyncCall = as_async(node.call, engine.resources.in_thread(own))
+            retry, breaker = self._retries.get(name), self._breakers.get(name)
+            handles: frozenset[str] = frozenset()
+        elif node.adapter in engine.registry:
+            if not (configured or (stands_in and node.params)):
+                return
+            shared = engine.registry[node.adapter]
+            call, handles = shared.call, shared.handles
+            retry = self._retries.get(name, shared.retry)
+            breaker = self._breakers.get(name, shared.breaker.policy)
+        else:
+            return
+        wrapped = _with_params(call, node.params, passes_ids=node.call is None)
+        engine.add_adapter(
+            own, wrapped, breaker=breaker, retry=retry, tags=("workflow", self._workflow), handles=handles
+        )
+        self.own[name] = own
+
+    def _check_type(self, node: Node) -> None:
+        engine, wanted = self.engine, node.adapter or node.task_type
+        if node.adapter and node.adapter not in engine.registry.orders:
+            adapters = ", ".join(adapter.name for adapter in engine.registry) or "none"
+            types = ", ".join(filter(None, engine.registry.orders)) or "none"
+            raise WorkflowError(
+                f"node {node.name!r}: the engine has no adapter {wanted!r} and no preference for such a task type; "
+                f"adapters: {adapters}; task types: {types}"
+            )
+        if node.name in self._breakers:
+            raise WorkflowError(
+                f"node {node.name!r} is done by the chain for {wanted!r}; its adapters have breakers of their own, "
+                "so configure those"
+            )
+
+    def task_type(self, node: Node) -> str:
+        """Return the type under which a node's task is routed."""
+        if node.task_type:
+            return node.task_type
+        if node.adapter and node.adapter not in self.engine.registry:
+            return node.adapter
+        return f"{self._workflow}.{node.name}"
+
+    def order(self, node: str) -> tuple[str, ...]:
+        """Return the adapters of a node's chain as of now: its own first, then of each that stands in for it."""
+        order: list[str] = []
+        for name in self.graph.chain(node):
+            one = self.graph.nodes[name]
+            if name in self.own:
+                order.append(self.own[name])
+            elif one.adapter and one.adapter in self.engine.registry:
+                order.append(one.adapter)
+            else:
+                order += self.engine.registry.order_for(one.adapter or one.task_type)[0]
+        return tuple(dict.fromkeys(order))
+
+    def retry(self, node: str) -> RetryPolicy | None:
+        """Return what replaces the retry policies of the chain of a task type; None: each adapter keeps its own."""
+        return None if node in self.own else self._retries.get(node)
+
+    def release(self) -> None:
+        """Take the adapters that were made out of the engine."""
+        for name in self.own.values():
+            if name in self.engine.registry:
+                self.engine.remove_adapter(name)
+        self.own.clear()
+
+
+def _with_params(call: AsyncCall, params: Mapping[str, Any], passes_ids: bool) -> Callable[[Any], Awaitable[Any]]:
+    async def node(task: Any) -> Any:
+        inputs = task.inputs if isinstance(task, NodeTask) else task
+        own = {**fill(params, inputs), **inputs}
+        if passes_ids and isinstance(task, NodeTask):
+            own.update(task_id=task["task_id"], task_type=task["task_type"])
+        return await call(own)
+
+    return node

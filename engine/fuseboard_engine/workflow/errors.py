@@ -1,0 +1,37 @@
+"""What can be wrong with a workflow, or with a run of one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fuseboard_engine.errors import FuseboardError
+
+if TYPE_CHECKING:
+    from fuseboard_engine.workflow.result import WorkflowResult
+
+
+class WorkflowError(FuseboardError, ValueError):
+    """A workflow, or what it was given, is wrong; the text names the nodes. Nothing was run."""
+
+
+class WorkflowFailed(FuseboardError):
+    """A run did not come to its end. `result` says how each node stands."""
+
+    def __init__(self, result: WorkflowResult) -> None:
+        super().__init__(result.error or f"run {result.run} is {result.state}")
+        self.result = result
+
+
+class ResumeRefused(FuseboardError):
+    """A run cannot be resumed now, or not with this workflow. Nothing was run."""
+
+
+class UnknownRun(FuseboardError, KeyError):
+    """No run of that id was saved."""
+
+    def __str__(self) -> str:
+        return f"there is no saved run {self.args[0]!r}"
+
+
+class CheckpointsUnavailable(FuseboardError):
+    """What a run has to remember could not be saved or read, so the run does not go on; `__cause__` says why."""

@@ -1,0 +1,400 @@
+"""Building a workflow, and running it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+
+from fuseboard_engine.policy import BreakerPolicy, RetryPolicy, Strategy
+from fuseboard_engine.registry import Statistics
+from fuseboard_engine.workflow.binding import Binding
+from fuseboard_engine.workflow.checkpoints import OVER, Checkpoints, SavedRun
+from fuseboard_engine.workflow.data import to_json
+from fuseboard_engine.workflow.errors import ResumeRefused, WorkflowError
+from fuseboard_engine.workflow.graph import (
+    Edge,
+    Graph,
+    Node,
+    changes,
+    check_edge,
+    check_fallback,
+    check_inputs,
+    known,
+)
+from fuseboard_engine.workflow.result import NodeResult, WorkflowResult
+from fuseboard_engine.workflow.runner import Runner, result_of
+
+if TYPE_CHECKING:
+    from fuseboard_engine.engine import Engine
+
+KEPT_FAILURES = 1000
+
+
+class NodeFailure(NamedTuple):
+    """A node that neither its adapter nor what stands in for it could do. `at` is UTC microseconds."""
+
+    at: int
+    run: str
+    node: str
+    attempts: int
+    error: str
+
+
+class ResilienceMetrics(TypedDict):
+    """A workflow in figures: the breakers by node, how its nodes and runs ended, and what waits in its failures."""
+
+    runs: dict[str, int]
+    nodes: dict[str, dict[str, int]]
+    circuit_breakers: dict[str, str]
+    adapters: dict[str, Statistics]
+    fallbacks: dict[str, list[str]]
+    retry_policies: dict[str, dict[str, Any]]
+    failures_kept: int
+
+
+class Workflow:
+    """Nodes, the edges between them, and how each is retried, replaced and guarded.
+
+    Args:
+        workflow_id: what it is known by; a run can only be resumed by the workflow of the same id.
+        name: for people; default: the id.
+        engine: whose adapters do it; or give it to `engine.add_workflow` when it is complete.
+    """
+
+    def __init__(self, workflow_id: str, name: str = "", *, engine: Engine | None = None) -> None:
+        if not workflow_id:
+            raise WorkflowError("a workflow needs an id")
+        self.id = workflow_id
+        self.name = name or workflow_id
+        self._engine = engine
+        self._nodes: dict[str, Node] = {}
+        self._edges: list[Edge] = []
+        self._fallbacks: dict[str, tuple[str, ...]] = {}
+        self._retries: dict[str, RetryPolicy] = {}
+        self._breakers: dict[str, BreakerPolicy] = {}
+        self._binding: Binding | None = None
+        self._failures: deque[NodeFailure] = deque(maxlen=KEPT_FAILURES)
+        self._runs: Counter[str] = Counter()
+        self._ends: dict[str, Counter[str]] = {}
+
+    # ---------------------------------------------------------------- building
+
+    def add_node(
+        self,
+        name: str,
+        does: str | Callable[[Any], Any] | None = None,
+        *,
+        task_type: str = "",
+        inputs: Iterable[str] | None = None,
+        outputs: Iterable[str] | None = None,
+        **params: Any,
+    ) -> None:
+        """Add a node.
+
+        Args:
+            name: unique in this workflow.
+            does: a function of the node's inputs, plain or async; the name of an adapter; or a task type.
+            task_type: under which its task is routed; without `does`, the chain of this type does it.
+            inputs: the fields it needs; then edges to any other are refused, and one that nobody brings is too.
+            outputs: the fields of its result; then edges from any other are refused.
+            params: more inputs, JSON. `{field}` in a text is replaced by the input of that name. An edge that brings
+                the same name goes first.
+
+        Raises:
+            WorkflowError: the name is taken or empty, nothing says who does it, or a parameter is no JSON.
+        """
+        self._add(name, does, task_type, inputs, outputs, params)
+
+    def _add(
+        self,
+        name: str,
+        does: str | Callable[[Any], Any] | None,
+        task_type: str,
+        inputs: Iterable[str] | None,
+        outputs: Iterable[str] | None,
+        params: Mapping[str, Any],
+    ) -> None:
+        self._open("add_node")
+        if not name or name in self._nodes:
+            taken = f"there is a node {name!r} already" if name else "a node needs a name"
+            raise WorkflowError(f"add_node: {taken}")
+        if does is None and not task_type:
+            raise WorkflowError(f"add_node({name!r}): say who does it: a function, an adapter, or a task type")
+        if does is not None and not isinstance(does, str) and not callable(does):
+            raise WorkflowError(f"add_node({name!r}): {type(does).__name__} is no function, adapter or task type")
+        self._nodes[name] = Node(
+            name,
+            call=does if callable(does) else None,
+            adapter=does if isinstance(does, str) else "",
+            task_type=task_type,
+            params=json.loads(to_json(dict(params), f"parameter {name}")),
+            inputs=None if inputs is None else tuple(inputs),
+            outputs=None if outputs is None else tuple(outputs),
+        )
+
+    def connect(self, source: str, target: str, fields: Mapping[str, str] | None = None) -> None:
+        """Have `target` wait for `source`, and give it fields of that result.
+
+        Args:
+            source: a node.
+            target: another.
+            fields: path in the result of `source`, such as `items.0.name` (`.`: all of it), to the input of `target`.
+                Without any it only waits.
+
+        Raises:
+            WorkflowError: a node is unknown or stands in for another, this closes a cycle, or a field is wrong.
+        """
+        self._open("connect")
+        for node, others in self._fallbacks.items():
+            for end in (source, target):
+                if end in others:
+                    raise WorkflowError(
+                        f"connect({source!r}, {target!r}): {end} stands in for {node}, so it has no edges of its own"
+                    )
+        edge = Edge(source, target, dict(fields or {}))
+        check_edge(self._nodes, self._edges, edge)
+        self._edges.append(edge)
+
+    def add_fallback(self, node: str, fallback: str) -> None:
+        """Have one node stand in for another when that fails; it gets the same inputs. Several are asked in order.
+
+        Raises:
+            WorkflowError: one is unknown, this closes a loop, or the fallback is connected.
+        """
+        self._open("add_fallback")
+        known(node, self._nodes, f"add_fallback({node!r}, {fallback!r})")
+        known(fallback, self._nodes, f"add_fallback({node!r}, {fallback!r})")
+        check_fallback(self._fallbacks, self._edges, node, fallback)
+        self._fallbacks[node] = (*self._fallbacks.get(node, ()), fallback)
+
+    def configure_retry(
+        self,
+        node: str,
+        max_retries: int = 3,
+        strategy: Strategy = "exponential",
+        base_delay: float = 1.0,
+        max_delay: float = 60.0,
+        retry_on: Iterable[type[Exception]] = (),
+        **options: Any,
+    ) -> None:
+        """Set how a node is tried again.
+
+        Args:
+            node: which.
+            max_retries: calls after the first one.
+            strategy: how the delay grows: `immediate`, `linear`, `exponential`, `fibonacci`.
+            base_delay: seconds before the first retry.
+            max_delay: the longest delay in seconds.
+            retry_on: only these are tried again; none: all that may.
+            options: other fields of `RetryPolicy`.
+
+        Raises:
+            WorkflowError: there is no such node.
+            pydantic.ValidationError: a value is out of range.
+        """
+        self._open("configure_retry")
+        known(node, self._nodes, f"configure_retry({node!r})")
+        self._retries[node] = RetryPolicy(
+            max_attempts=max_retries + 1,
+            strategy=strategy,
+            base_delay=base_delay,
+            max_delay=max_delay,
+            retry_on=tuple(retry_on),
+            **options,
+        )
+
+    def configure_circuit_breaker(
+        self, node: str, failure_threshold: int = 5, success_threshold: int = 2, timeout: float = 60.0, **options: Any
+    ) -> None:
+        """Give a node a breaker of its own.
+
+        Args:
+            node: which.
+            failure_threshold: failures in a row that open it.
+            success_threshold: good probes in a row that close it.
+            timeout: seconds the first opening lasts.
+            options: other fields of `BreakerPolicy`.
+
+        Raises:
+            WorkflowError: there is no such node.
+            pydantic.ValidationError: a value is out of range.
+        """
+        self._open("configure_circuit_breaker")
+        known(node, self._nodes, f"configure_circuit_breaker({node!r})")
+        fields = {"max_recovery_timeout": max(timeout, 60.0), **options}
+        self._breakers[node] = BreakerPolicy(
+            failure_threshold=failure_threshold, success_threshold=success_threshold, recovery_timeout=timeout, **fields
+        )
+
+    def graph(self) -> Graph:
+        """Return what was built so far."""
+        return Graph(dict(self._nodes), tuple(self._edges), dict(self._fallbacks))
+
+    def bind(self, engine: Engine) -> None:
+        """Check the whole, and make the adapters of its nodes in an engine; from now on it cannot be changed.
+
+        Raises:
+            WorkflowError: a node needs an input that nobody brings, or something the engine does not have.
+        """
+        self._open("bind")
+        graph = self.graph()
+        check_inputs(graph)
+        self._binding = Binding(engine, self.id, graph, self._retries, self._breakers)
+        self._engine = engine
+
+    def release(self) -> None:
+        """Take the adapters of its nodes out of the engine; it can be changed again."""
+        if self._binding is not None:
+            self._binding.release()
+        self._binding = None
+
+    def _open(self, what: str) -> None:
+        if self._binding is not None:
+            raise WorkflowError(f"{what}: workflow {self.id!r} is in use and cannot be changed; build another")
+
+    # ---------------------------------------------------------------- running
+
+    async def execute(
+        self,
+        input_data: Mapping[str, Any] | None = None,
+        *,
+        run: str = "",
+        resume: str = "",
+        max_concurrent: int = 10,
+        deadline: float | None = None,
+        checkpoints: Checkpoints | None = None,
+    ) -> WorkflowResult:
+        """Run it, or go on with a run that did not come to its end.
+
+        Nodes begin as soon as all they wait for is done; what waits for a failed node is skipped, the rest goes on.
+        Each node is saved once it ended, before anything that waits for it begins. Resumed, no finished node is done
+        again; one that was under way when the process ended is, so its task keeps the id `run:node`.
+
+        Args:
+            input_data: inputs of the nodes that nothing leads to; JSON.
+            run: the id of the new run; default: made up.
+            resume: the id of the run to go on with; its input is the one it began with.
+            max_concurrent: nodes under way at a time.
+            deadline: seconds it may take; what has not ended then fails, and can be resumed.
+            checkpoints: what keeps its nodes; default: the engine's.
+
+        Returns:
+            The result. No failure of a node raises; `unwrap()` does.
+
+        Raises:
+            WorkflowError: an input is missing or no JSON, or there is no engine.
+            UnknownRun, ResumeRefused: there is no such run, somebody is at it, or the workflow changed since.
+            CheckpointsUnavailable: a node could not be saved; the run can be resumed from what is.
+            asyncio.CancelledError: the caller was cancelled; what had finished is saved.
+        """
+        if self._binding is None:
+            if self._engine is None:
+                raise WorkflowError(f"workflow {self.id!r} has no engine; give it to engine.add_workflow first")
+            self.bind(self._engine)
+        binding = self._binding
+        assert binding is not None
+        if max_concurrent < 1:
+            raise WorkflowError("max_concurrent has to be at least 1")
+        engine = binding.engine
+        keeper = checkpoints or engine.checkpoints
+        if resume:
+            if keeper is None:
+                raise ResumeRefused("this engine keeps no runs; record it, or set engine.checkpoints")
+            saved = await keeper.load(resume)
+            self._check_resume(saved)
+            if saved.state in OVER:
+                return self._as_saved(saved)
+            await keeper.take(resume, engine.wall())
+            saved = await keeper.load(resume)  # as it stands now that nobody else changes it
+        else:
+            saved = self._new_run(dict(input_data or {}), run, engine.wall(), binding.graph)
+            if keeper is not None:
+                await keeper.begin(saved)
+        runner = Runner(
+            binding,
+            self.id,
+            self.name,
+            saved.run,
+            json.loads(saved.input),
+            saved.nodes,
+            keeper,
+            max_concurrent,
+            deadline,
+        )
+        result = await runner.execute(resumed=bool(resume))
+        self._count(result, engine.wall())
+        return result
+
+    def _new_run(self, start: dict[str, Any], run: str, at: int, graph: Graph) -> SavedRun:
+        text = to_json(start, "the input")
+        for name in graph.steps():
+            if graph.into(name):
+                continue
+            for one in graph.chain(name):
+                node = graph.nodes[one]
+                missing = [field for field in node.inputs or () if field not in start and field not in node.params]
+                if missing:
+                    has = ", ".join(start) or "nothing"
+                    raise WorkflowError(f"{one} needs the input {', '.join(missing)}; the workflow was given {has}")
+        return SavedRun(
+            run=run or f"{self.id}-{secrets.token_hex(4)}",
+            workflow=self.id,
+            name=self.name,
+            definition=graph.definition(),
+            input=text,
+            started_at=at,
+            changed_at=at,
+            steps=tuple(graph.steps()),
+        )
+
+    def _check_resume(self, saved: SavedRun) -> None:
+        if saved.workflow != self.id:
+            raise ResumeRefused(f"run {saved.run!r} is one of workflow {saved.workflow!r}, not of {self.id!r}")
+        changed = changes(saved.definition, self.graph().definition())
+        if changed:
+            raise ResumeRefused(f"workflow {self.id!r} is not the one that run {saved.run!r} began with: {changed}")
+
+    def _as_saved(self, saved: SavedRun) -> WorkflowResult:
+        graph = self.graph()
+        sources = {edge.source for edge in graph.edges}
+        nodes: dict[str, NodeResult] = {name: result_of(saved.nodes[name]) for name in graph.steps()}
+        last = tuple(name for name in nodes if name not in sources)
+        return WorkflowResult(run=saved.run, workflow=self.id, state=saved.state, nodes=nodes, last=last)
+
+    def _count(self, result: WorkflowResult, at: int) -> None:
+        self._runs[result.state] += 1
+        for node in result.nodes.values():
+            if node.route is None and node.state in ("done", "degraded"):
+                continue  # of an earlier part of the run
+            self._ends.setdefault(node.node, Counter())[node.state] += 1
+            if node.state == "failed":
+                self._failures.append(NodeFailure(at, result.run, node.node, node.attempts, node.error))
+
+    # ---------------------------------------------------------------- looking
+
+    def get_resilience_metrics(self) -> ResilienceMetrics:
+        """Return the workflow in figures, since it was built."""
+        engine, own = self._engine, self._binding.own if self._binding else {}
+        adapters = {node: engine.registry[name] for node, name in own.items()} if engine is not None else {}
+        return ResilienceMetrics(
+            runs=dict(self._runs),
+            nodes={name: dict(ends) for name, ends in self._ends.items()},
+            circuit_breakers={node: adapter.breaker.state for node, adapter in adapters.items()},
+            adapters={node: adapter.statistics() for node, adapter in adapters.items()},
+            fallbacks={node: list(others) for node, others in self._fallbacks.items()},
+            retry_policies={node: policy.model_dump(mode="python") for node, policy in self._retries.items()},
+            failures_kept=len(self._failures),
+        )
+
+    def get_failures(self) -> list[NodeFailure]:
+        """Return the nodes that failed, newest first, at most the last thousand. Their runs can be resumed."""
+        return list(self._failures)[::-1]
+
+    def clear_failures(self) -> int:
+        """Forget the failed nodes and return how many there were. Saved runs stay as they are."""
+        count = len(self._failures)
+        self._failures.clear()
+        return count

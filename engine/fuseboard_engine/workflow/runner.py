@@ -1,0 +1,252 @@
+"""Running a workflow: begin what may begin, save what ended, release what waited for it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Coroutine, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from fuseboard_engine.events import NodeChanged, NodeState, WorkflowFinished, WorkflowStarted
+from fuseboard_engine.workflow.binding import Binding, inputs_of, task_for
+from fuseboard_engine.workflow.checkpoints import Checkpoints, RunState, SavedNode, SavedState
+from fuseboard_engine.workflow.data import to_json
+from fuseboard_engine.workflow.errors import WorkflowError
+from fuseboard_engine.workflow.progress import Progress
+from fuseboard_engine.workflow.result import NodeResult, WorkflowResult
+
+T = TypeVar("T")
+
+
+class Runner:
+    """One run of a workflow, from its beginning or from where it was left.
+
+    Args:
+        binding: the workflow in its engine.
+        workflow: its id. title: its name. run: the id of the run.
+        start: the input of the workflow.
+        saved: how nodes ended in an earlier part of the run.
+        checkpoints: what keeps how nodes end; None: nobody does.
+        max_concurrent: nodes under way at a time.
+        deadline: seconds this part of the run may take; None: no limit.
+    """
+
+    def __init__(
+        self,
+        binding: Binding,
+        workflow: str,
+        title: str,
+        run: str,
+        start: Mapping[str, Any],
+        saved: Mapping[str, SavedNode],
+        checkpoints: Checkpoints | None,
+        max_concurrent: int,
+        deadline: float | None,
+    ) -> None:
+        self._binding = binding
+        self._engine = binding.engine
+        self._graph = binding.graph
+        self._workflow = workflow
+        self._title = title
+        self._run = run
+        self._start = start
+        self._checkpoints = checkpoints
+        self._max_concurrent = max_concurrent
+        self._steps = self._graph.steps()
+        self._resumed = bool(saved)
+        finished = {name: node for name, node in saved.items() if node.finished}
+        self._finished = tuple(name for name in self._steps if name in finished)
+        self._nodes = {name: result_of(finished[name]) for name in self._finished}
+        self._progress = Progress(self._graph, finished)
+        self._begun = self._engine._clock()
+        self._until = None if deadline is None else self._begun + deadline
+
+    async def execute(self, *, resumed: bool = False) -> WorkflowResult:
+        """Run it to its end; see `Workflow.execute`."""
+        self._engine.emit(
+            WorkflowStarted(
+                at=self._engine.wall(),
+                run=self._run,
+                workflow=self._workflow,
+                name=self._title,
+                nodes=tuple(self._steps),
+                edges=tuple((edge.source, edge.target) for edge in self._graph.edges),
+                resumed=resumed,
+                finished=self._finished,
+            )
+        )
+        try:
+            await self._all()
+        except BaseException as error:
+            text = "" if isinstance(error, asyncio.CancelledError) else str(error) or type(error).__name__
+            await self._end("interrupted", text)
+            raise
+        result = self._result()
+        await self._end(result.state, result.error)
+        return result
+
+    async def _all(self) -> None:
+        running: set[asyncio.Task[None]] = set()
+        ready = self._progress.ready
+        try:
+            while ready or running:
+                while ready and len(running) < self._max_concurrent:
+                    running.add(asyncio.create_task(self._do(ready.popleft())))
+                ended, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                for task in ended:
+                    task.result()
+        finally:
+            for task in running:
+                task.cancel()
+            # What is being saved is saved to its end, so that no finished node is lost.
+            await asyncio.gather(*running, return_exceptions=True)
+
+    async def _do(self, name: str) -> None:
+        self._tell(NodeResult(node=name, state="running"))
+        result = await self._call(name)
+        if result.state == "failed":
+            skipped = [
+                NodeResult(node=other, state="skipped", error=f"it needs {name}, which failed")
+                for other in self._progress.fail(name)
+            ]
+            await self._settle(result, *skipped)
+        else:
+            await self._settle(result)
+            self._progress.finish(name)
+
+    async def _call(self, name: str) -> NodeResult:
+        binding, node = self._binding, self._graph.nodes[name]
+        try:
+            results = {other: result.result for other, result in self._nodes.items()}
+            inputs = inputs_of(self._graph, name, self._start, results)
+        except WorkflowError as error:
+            return NodeResult(node=name, state="failed", error=str(error))
+        route = await self._engine.execute_with_fallback(
+            task_for(node, f"{self._run}:{name}", binding.task_type(node), inputs),
+            binding.order(name),
+            deadline=None if self._until is None else self._until - self._engine._clock(),
+            retry=binding.retry(name),
+        )
+        ended = NodeResult(
+            node=name,
+            state="done" if route.success else "degraded" if route.degraded else "failed",
+            answered=route.adapter or "",
+            attempts=route.total_attempts,
+            duration=route.duration,
+            error="" if route.success else route.error or "",
+            route=route,
+        )
+        if ended.state == "failed":
+            return ended
+        try:
+            # What comes next gets what a resume would read: tuples are lists from here on.
+            kept = json.loads(to_json(route.result, f"the result of {name}"))
+        except WorkflowError as error:
+            return msgspec.structs.replace(ended, state="failed", error=str(error))
+        return msgspec.structs.replace(ended, result=kept)
+
+    async def _settle(self, *results: NodeResult) -> None:
+        """Save how nodes ended, then tell of it: what was told is safe."""
+        if self._checkpoints is not None:
+            at = self._engine.wall()
+            await to_its_end(self._checkpoints.save(self._run, *[saved_of(result, at) for result in results]))
+        for result in results:
+            self._nodes[result.node] = result
+            self._tell(result)
+
+    def _tell(self, result: NodeResult) -> None:
+        self._engine.emit(
+            NodeChanged(
+                at=self._engine.wall(),
+                run=self._run,
+                workflow=self._workflow,
+                node=result.node,
+                state=result.state,
+                answered=result.answered,
+                attempts=result.attempts,
+                duration=result.duration,
+                error=result.error,
+            )
+        )
+
+    async def _end(self, state: RunState, error: str) -> None:
+        try:
+            if self._checkpoints is not None:
+                await to_its_end(self._checkpoints.end(self._run, state, self._engine.wall(), error))
+        finally:
+            self._engine.emit(
+                WorkflowFinished(
+                    at=self._engine.wall(),
+                    run=self._run,
+                    workflow=self._workflow,
+                    state="interrupted" if state == "running" else state,
+                    duration=self._engine._clock() - self._begun,
+                    error=error,
+                )
+            )
+
+    def _result(self) -> WorkflowResult:
+        nodes = {name: self._nodes[name] for name in self._steps}
+        sources = {edge.source for edge in self._graph.edges}
+        return WorkflowResult(
+            run=self._run,
+            workflow=self._workflow,
+            state=state_of([node.state for node in nodes.values()]),
+            nodes=nodes,
+            last=tuple(name for name in self._steps if name not in sources),
+            duration=self._engine._clock() - self._begun,
+            error="; ".join(f"{name}: {node.error}" for name, node in nodes.items() if node.state == "failed"),
+        )
+
+
+def state_of(states: list[NodeState]) -> RunState:
+    """Return the state of a run whose nodes ended like this."""
+    if any(state not in ("done", "degraded") for state in states):
+        return "failed"
+    return "degraded" if "degraded" in states else "done"
+
+
+def saved_of(result: NodeResult, at: int) -> SavedNode:
+    """Return what is kept of how a node ended."""
+    states: dict[NodeState, SavedState] = {"done": "done", "degraded": "degraded", "skipped": "skipped"}
+    return SavedNode(
+        node=result.node,
+        state=states.get(result.state, "failed"),
+        at=at,
+        result=json.dumps(result.result, separators=(",", ":")),
+        answered=result.answered,
+        attempts=result.attempts,
+        duration=result.duration,
+        error=result.error,
+    )
+
+
+def result_of(saved: SavedNode) -> NodeResult:
+    """Return how a node ended, as it was kept."""
+    return NodeResult(
+        node=saved.node,
+        state=saved.state,
+        result=json.loads(saved.result),
+        answered=saved.answered,
+        attempts=saved.attempts,
+        duration=saved.duration,
+        error=saved.error,
+    )
+
+
+async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """Await something that is done to its end even when the caller is cancelled meanwhile; then that is raised."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            try:
+                await asyncio.wait({task})
+            except asyncio.CancelledError:
+                continue
+        if not task.cancelled():
+            task.exception()
+        raise
