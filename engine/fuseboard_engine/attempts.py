@@ -9,17 +9,22 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from fuseboard_engine.adapters.objects import first_call
 from fuseboard_engine.attribution import Rule, Table, retry_after_of
 from fuseboard_engine.breaker import Permit
-from fuseboard_engine.errors import AttemptTimeout, CircuitOpen, DeadlineExceeded, SoftFailure, text_of
+from fuseboard_engine.errors import AdapterDown, AttemptTimeout, CircuitOpen, DeadlineExceeded, SoftFailure, text_of
 from fuseboard_engine.events import Attempt, AttemptFailed, Event
+from fuseboard_engine.health import KnownDown
 from fuseboard_engine.invoke import within
 from fuseboard_engine.policy import RetryPolicy
 from fuseboard_engine.registry import Adapter, Registry
 from fuseboard_engine.retry import Step, next_step
 from fuseboard_engine.route import RouteUnderWay
+
+if TYPE_CHECKING:
+    from fuseboard_engine.admission import Gate, Running
 
 
 class Attempts:
@@ -32,7 +37,7 @@ class Attempts:
         clock: seconds, never going back. wall: UTC microseconds, a label. rng: like `random.random`.
     """
 
-    __slots__ = ("_clock", "_emit", "_find", "_rng", "_table", "_wall")
+    __slots__ = ("_clock", "_emit", "_find", "_rng", "_table", "_wall", "gate", "running")
 
     def __init__(
         self,
@@ -49,6 +54,10 @@ class Attempts:
         self._clock = clock
         self._wall = wall
         self._rng = rng
+        self.gate: Gate | None = None
+        """Asked before every attempt, while the engine shuts down or its protection is off."""
+        self.running: Running | None = None
+        """The tasks with a call in flight; None: nobody wants to know."""
 
     async def make(self, adapter: Adapter, route: RouteUnderWay, policy: RetryPolicy) -> bool:
         """Make this adapter's attempts. True when the route ends here, whatever its outcome."""
@@ -59,6 +68,8 @@ class Attempts:
         number, wait, remaining = 0, 0.0, None
         limit = policy.attempt_timeout
         while True:
+            if self.gate is not None and (settled := await self.gate(adapter, route)) is not None:
+                return settled
             if until is not None:
                 remaining = until - clock()
                 if remaining <= 0:
@@ -69,6 +80,8 @@ class Attempts:
                         route.reached -= 1
                     return True
                 limit = remaining if policy.attempt_timeout is None else min(policy.attempt_timeout, remaining)
+            if adapter.down is not None and self._is_down(adapter, adapter.down, route, number):
+                return False
             try:
                 permit = adapter.breaker.admit()
             except CircuitOpen as refusal:
@@ -85,6 +98,7 @@ class Attempts:
                 adapter.retries += 1
             adapter.calls += 1
             adapter.in_flight += 1
+            caller = None if self.running is None else self.running.enter()
             began = clock()
             try:
                 lifecycle = adapter.lifecycle
@@ -116,6 +130,8 @@ class Attempts:
                 return True
             finally:
                 adapter.in_flight -= 1
+                if caller is not None and self.running is not None:
+                    self.running.leave(caller)
             if until is not None and limit == remaining and isinstance(error, AttemptTimeout):
                 # Cut short by the task's deadline: the caller's doing, not the adapter's.
                 timeout = error
@@ -129,6 +145,18 @@ class Attempts:
             wait = step.delay
             if wait > 0:
                 await asyncio.sleep(wait)
+
+    def _is_down(self, adapter: Adapter, down: KnownDown, route: RouteUnderWay, number: int) -> bool:
+        """Skip an adapter whose health check was bad, unless this is the route's last resort."""
+        left = down.until - self._clock()
+        if left <= 0 or route.last_resort:
+            return False
+        reject(adapter, route, str(down), left)
+        if number:
+            adapter.failures += 1
+        elif route.exception is None:
+            route.fail(AdapterDown(f"{adapter.name} is {down}"))
+        return True
 
     def _after_failure(
         self,

@@ -240,6 +240,10 @@ class Table:
     __slots__ = ("_by_type", "rules")
 
     def __init__(self, rules: tuple[Rule, ...] = DEFAULT_TABLE) -> None:
+        self.use(rules)
+
+    def use(self, rules: tuple[Rule, ...]) -> None:
+        """Go by these rules from now on."""
         self.rules = rules
         remember = all(rule.when is None for rule in rules)
         self._by_type: dict[type[BaseException], Rule] | None = {} if remember else None
