@@ -19,7 +19,8 @@ from typing import Literal
 import msgspec
 
 from fuseboard_engine.errors import CircuitOpen
-from fuseboard_engine.events import Event, LateResult, Outcome, ProbeChanged, State, StateChanged
+from fuseboard_engine.events import Event, LateResult, Outcome, ProbeChanged, State, StateChanged, TripHeld
+from fuseboard_engine.out_cap import OutCaps
 from fuseboard_engine.policy import LONGEST_WAIT, BreakerPolicy
 from fuseboard_engine.window import Counter, LastCalls, LastSeconds, WholeState, Window
 
@@ -145,8 +146,10 @@ class CircuitBreaker:
 
     __slots__ = (
         "_closed_at",
+        "_early",
         "_failures",
         "_generation",
+        "_held",
         "_in_flight",
         "_last_error",
         "_last_error_at",
@@ -170,6 +173,7 @@ class CircuitBreaker:
         "_until",
         "_window",
         "_windowed",
+        "cap",
         "clock",
         "name",
         "policy",
@@ -205,6 +209,10 @@ class CircuitBreaker:
         self._probes: dict[Permit, float] | None = None  # half-open: permit -> end of its lease
         self._last_error = ""
         self._last_error_at: float | None = None  # by the breaker's clock
+        self._early = True  # open: whether the wait may end before its time
+        self._held = False  # a trip was not made for the cap's sake, and that was told
+        self.cap: OutCaps | None = None
+        """What keeps too large a share of a group from being out; None: nothing does."""
         self._use(self.policy)
         self._fresh()
 
@@ -382,6 +390,8 @@ class CircuitBreaker:
         if failed:
             self._last_error = error or kind
             self._last_error_at = now
+        else:
+            self._held = False
         slow = self._times and self._is_slow(now - permit.started if duration is None else duration)
         self._window.record(now, failed, slow)
         self._failures = self._failures + 1 if failed else 0
@@ -483,6 +493,9 @@ class CircuitBreaker:
     def _enter(self, state: State, reason: str, detail: str, actor: str = "", wait: float | None = None) -> None:
         before, failures = self._state, self._counted()
         self._state = state
+        self._held = False
+        if self.cap is not None:
+            self.cap.note(self.name, state)
         self._generation += 1
         if state != "open":
             self._until = None
@@ -514,8 +527,11 @@ class CircuitBreaker:
         )
 
     def _open(self, now: float, reason: str, detail: str, *, wait: float | None = None, actor: str = "") -> None:
-        self._leave_closed(now)
         by_hand = bool(actor) or reason == "by_hand"
+        if self.cap is not None and self._state == "closed" and not by_hand and not self._may_trip(reason, detail):
+            return
+        self._leave_closed(now)
+        self._early = not by_hand and reason != "rate_limited"
         if not (by_hand and wait is not None):
             self._openings += 1
         if wait is None:
@@ -523,6 +539,22 @@ class CircuitBreaker:
         self._until = now + wait
         self._last_wait = wait
         self._enter("open", reason, detail, actor, wait)
+
+    def _may_trip(self, reason: str, detail: str) -> bool:
+        """Ask the cap for leave to open; told once when it refuses."""
+        full = self.cap.take(self.name) if self.cap is not None else None
+        if full is not None and not self._held:
+            self._held = True
+            self._note(
+                TripHeld,
+                reason=reason,
+                detail=f"{detail}; it stays closed: {full}",
+                group=full.group,
+                out=full.out,
+                size=full.size,
+                share=full.share,
+            )
+        return full is None
 
     def _leave_closed(self, now: float) -> None:
         """Let the growth of waits start again if it was closed for as long as it was last open: it was healthy."""
@@ -593,6 +625,19 @@ class CircuitBreaker:
         self._tell()
 
     # ---------------------------------------------------------------- from outside
+
+    def probe_early(self, detail: str) -> bool:
+        """End the wait of an open breaker now, so that the next call is a probe. `detail` says in words why.
+
+        Returns:
+            False when nothing changed: it is not open, or was opened by hand, or because it asked for fewer calls.
+        """
+        with self._lock:
+            ended = self._state == "open" and self._early
+            if ended:
+                self._enter_half_open("probe_due", detail)
+        self._tell()
+        return ended
 
     def use(self, policy: BreakerPolicy) -> bool:
         """Go on with another policy. State, counts, probes and the present wait stay as they are.

@@ -75,6 +75,10 @@ class MissingExtra(FuseboardError, ImportError):
     """A library that this needs, and Fuseboard does not bring along by default, is not installed."""
 
 
+class AdapterDown(Rejected):
+    """A health check found the adapter down, so it was not called."""
+
+
 class AttemptTimeout(FuseboardError, TimeoutError):
     """An attempt took longer than the engine allows and was cancelled."""
 
