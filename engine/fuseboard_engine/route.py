@@ -98,7 +98,8 @@ class RouteUnderWay(msgspec.Struct):
     """A route while it is being taken: what the router notes down, until `result` says it all.
 
     `until` is the end of the deadline by the engine's clock. `reached` counts the adapters of `order` that were come
-    to. `only` names the attribution row that the next adapter must say it handles.
+    to. `only` names the attribution row that the next adapter must say it handles. `last_resort`: all are out, and one
+    is asked although it is known to be down.
     """
 
     task: Any
@@ -111,6 +112,7 @@ class RouteUnderWay(msgspec.Struct):
     attempts: list[Attempt]
     reached: int = 0
     only: str | None = None
+    last_resort: bool = False
     adapter: str | None = None
     result: Any = None
     degraded: bool = False
