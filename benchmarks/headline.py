@@ -1,9 +1,9 @@
 """One trace of faults, with and without the engine: how many ideas succeed, and how long an outage lasts.
 
-An idea is a row of steps (plan, code, review, again), each done by a model of its role. Every role has three models. Each
-model has outages of its own, drawn from the seed: it refuses connections, hangs, or answers with errors; and it fails now
-and then without reason. Without the engine a step calls the first model once, with the same time limit; with it, the
-step is a task routed over the three. Both see the very same faults at the same virtual times.
+An idea is a row of steps (plan, code, review, again), each done by a model of its role. Every role has three models.
+Each model has outages of its own, drawn from the seed: it refuses connections, hangs, or answers with errors; and it
+fails now and then without reason. Without the engine a step calls the first model once, with the same time limit; with
+it, the step is a task routed over the three. Both see the very same faults at the same virtual times.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class World:
 
 
 async def live(seed: int, ideas: int, protected: bool) -> tuple[dict[str, list[bool]], list[float]]:
-    """Return which ideas succeeded, by size, and the seconds from the first failed step to the next good one, by role."""
+    """Return which ideas succeeded, by size, and the seconds from each failed step to its role's next good one."""
     loop = asyncio.get_running_loop()
     world = World(seed, ideas * EVERY + 600)
     engine = Engine(
