@@ -73,11 +73,7 @@ class Attempts:
             if until is not None:
                 remaining = until - clock()
                 if remaining <= 0:
-                    route.fail(DeadlineExceeded(f"the deadline of task {route.id} passed before {name} was asked"))
-                    if number:
-                        adapter.failures += 1
-                    else:
-                        route.reached -= 1
+                    self.too_late(adapter, route, number)
                     return True
                 limit = remaining if policy.attempt_timeout is None else min(policy.attempt_timeout, remaining)
             if adapter.down is not None and self._is_down(adapter, adapter.down, route, number):
@@ -85,11 +81,7 @@ class Attempts:
             try:
                 permit = adapter.breaker.admit()
             except CircuitOpen as refusal:
-                reject(adapter, route, str(refusal), refusal.retry_after)
-                if number:
-                    adapter.failures += 1
-                elif route.exception is None:
-                    route.fail(refusal)
+                self.refused(adapter, route, number, refusal)
                 return False
             number += 1
             if number == 1:
@@ -133,12 +125,10 @@ class Attempts:
                 if caller is not None and self.running is not None:
                     self.running.leave(caller)
             if until is not None and limit == remaining and isinstance(error, AttemptTimeout):
-                # Cut short by the task's deadline: the caller's doing, not the adapter's.
-                timeout = error
-                error = DeadlineExceeded(f"the deadline of task {route.id} passed while {name} was at it")
+                timeout, error = error, cut_short(route, name)
                 error.__cause__ = timeout
                 del timeout
-            step = self._after_failure(adapter, route, policy, permit, error, number, wait, duration)
+            step = self.after_failure(adapter, route, policy, permit, error, number, wait, duration)
             del error  # its traceback leads to this frame: without the cycle it is freed at once
             if step.then != "retry":
                 return step.then == "stop"
@@ -158,7 +148,23 @@ class Attempts:
             route.fail(AdapterDown(f"{adapter.name} is {down}"))
         return True
 
-    def _after_failure(
+    def too_late(self, adapter: Adapter, route: RouteUnderWay, made: int) -> None:
+        """Note that the task's deadline passed before the next attempt of an adapter that had `made` so many."""
+        route.fail(DeadlineExceeded(f"the deadline of task {route.id} passed before {adapter.name} was asked"))
+        if made:
+            adapter.failures += 1
+        else:
+            route.reached -= 1
+
+    def refused(self, adapter: Adapter, route: RouteUnderWay, made: int, refusal: CircuitOpen) -> None:
+        """Note that an adapter's breaker refused the next attempt after it had `made` so many."""
+        reject(adapter, route, str(refusal), refusal.retry_after)
+        if made:
+            adapter.failures += 1
+        elif route.exception is None:
+            route.fail(refusal)
+
+    def after_failure(
         self,
         adapter: Adapter,
         route: RouteUnderWay,
@@ -168,8 +174,16 @@ class Attempts:
         number: int,
         wait: float,
         duration: float,
+        *,
+        first_item: float | None = None,
+        items: int = 0,
+        stop: str = "",
     ) -> Step:
-        """Settle a failed attempt, tell of it, and decide what follows."""
+        """Settle a failed attempt, tell of it, and decide what follows.
+
+        `first_item` and `items` are what a stream had brought. `stop` says why the route must end here; empty: it need
+        not.
+        """
         rule = self._table.attribute(error)
         retry_after = retry_after_of(error)
         kind, message = type(error).__name__, text_of(error)
@@ -179,19 +193,22 @@ class Attempts:
         text = f"{kind}: {message}" if message else kind
         self._settle(adapter, route, permit, rule, error, text, duration, retry_after)
         breaker, now = adapter.breaker, self._clock()
-        step = next_step(
-            rule,
-            error,
-            policy=policy,
-            number=number,
-            others=self._has_others(route.order[route.reached :], adapter.name),
-            remaining=None if route.until is None else route.until - now,
-            retry_after=retry_after,
-            open_for=breaker.snapshot().retry_after if breaker.state == "open" else None,
-            budget=adapter.budget,
-            now=now,
-            random=self._rng,
-        )
+        if stop:
+            step = Step("stop", 0.0, stop)
+        else:
+            step = next_step(
+                rule,
+                error,
+                policy=policy,
+                number=number,
+                others=self._has_others(route.order[route.reached :], adapter.name),
+                remaining=None if route.until is None else route.until - now,
+                retry_after=retry_after,
+                open_for=breaker.snapshot().retry_after if breaker.state == "open" else None,
+                budget=adapter.budget,
+                now=now,
+                random=self._rng,
+            )
         if step.then != "retry" and rule.counts:
             adapter.failures += 1
         attempt = Attempt(
@@ -206,6 +223,8 @@ class Attempts:
             why=step.why,
             failures=breaker.failures,
             retry_after=retry_after,
+            first_item=first_item,
+            items=items,
         )
         route.attempts.append(attempt)
         self._emit(
@@ -252,6 +271,11 @@ class Attempts:
             if other != name and find(other) is not None:
                 return True
         return False
+
+
+def cut_short(route: RouteUnderWay, adapter: str) -> DeadlineExceeded:
+    """Return the error of an attempt that the task's deadline cut short: the caller's doing, not the adapter's."""
+    return DeadlineExceeded(f"the deadline of task {route.id} passed while {adapter} was at it")
 
 
 def reject(adapter: Adapter, route: RouteUnderWay, why: str, retry_after: float | None = None) -> None:

@@ -119,3 +119,11 @@ class AllAdaptersFailed(FuseboardError):
     def __init__(self, result: RouteResult) -> None:
         super().__init__(result.error or "no adapter could be tried")
         self.result = result
+
+
+class StreamBroken(AllAdaptersFailed):
+    """A stream ended with an error after its consumer had `items` items of it."""
+
+    def __init__(self, result: RouteResult, items: int) -> None:
+        super().__init__(result)
+        self.items = items

@@ -342,6 +342,36 @@ class CommandDone(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True
     requested_at: int = 0
 
 
+class ConfigReloaded(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="config_reloaded"):
+    """A configuration was applied to a running engine, or was refused and nothing changed.
+
+    `changes` says what is different now, a sentence each; `restart` names what takes effect only when the application
+    is started anew. `problem` is why it was refused. `policies` holds each changed breaker policy by adapter.
+    """
+
+    ok: bool
+    source: str = ""
+    changes: tuple[str, ...] = ()
+    restart: tuple[str, ...] = ()
+    problem: str = ""
+    policies: dict[str, dict[str, Any]] = {}
+
+
+class ShutdownChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="shutdown_changed"):
+    """An engine began to shut down and takes no more work, or has ended what was in flight.
+
+    `in_flight` counts calls, `cancelled` those of them that the grace time was too short for. `instructions` is the
+    file that says how to go on.
+    """
+
+    what: Literal["began", "finished"]
+    reason: str
+    in_flight: int = 0
+    cancelled: int = 0
+    grace: float = 0.0
+    instructions: str = ""
+
+
 class ListenerFailed(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="listener_failed"):
     """A listener raised; the others were told all the same and no call noticed."""
 
@@ -389,6 +419,8 @@ AnyEvent = (
     | ThreadsStuck
     | StreamRestarted
     | CommandDone
+    | ConfigReloaded
+    | ShutdownChanged
     | ListenerFailed
     | EventsDropped
     | ScenarioStep

@@ -121,6 +121,8 @@ class Registry:
         self._adapters: dict[str, Adapter] = {}
         self.orders: dict[str, tuple[str, ...]] = {}
         """The chain per task type; the empty type is the default."""
+        self.restartable: set[str] = set()
+        """Task types whose chains have streams that can start over; the empty type is the default."""
         self.find = self._adapters.get
         """Return the adapter of a name, or None."""
         self._registered: tuple[str, ...] | None = None
@@ -176,3 +178,7 @@ class Registry:
         if registered is None:
             registered = self._registered = tuple(self._adapters)
         return registered, "order of registration"
+
+    def can_restart(self, task_type: str) -> bool:
+        """Say whether the streams of the chain for a task type can start over."""
+        return (task_type if task_type in self.orders else "") in self.restartable

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from fuseboard_engine.attempts import Attempts
+from fuseboard_engine.all_out import AllOut
 from fuseboard_engine.attribution import DEFAULT_TABLE, Rule, Table
 from fuseboard_engine.breaker import describe, wall_clock
 from fuseboard_engine.degradation import Degradation
@@ -19,6 +20,7 @@ from fuseboard_engine.events import Event
 from fuseboard_engine.policy import RetryPolicy
 from fuseboard_engine.registry import Registry
 from fuseboard_engine.route import OF_THIS_CALL, RouteResult, RouteUnderWay, Task, identify
+from fuseboard_engine.streams import RouteStream, Streams
 
 if TYPE_CHECKING:
     from fuseboard_engine.dead_letters.queue import DeadLetters
@@ -51,10 +53,13 @@ class TaskRouter:
         self._wall = wall
         self.attempts = Attempts(registry, emit, self.table, clock, wall, rng)
         self._ask = self.attempts.make
+        self._streams = Streams(self, self.attempts, clock)
         # Ids made up for tasks that have none: short, and not those of the run before.
         self._ids = itertools.count((wall() // 1_000_000 % 0xFFFF) << 16)
         self.degradation: Degradation | None = None
         """What answers when a chain is exhausted; None: nothing does."""
+        self.all_out: AllOut | None = None
+        """What goes on with a task that every adapter refused; None: it fails."""
         self.dead_letters: DeadLetters | None = None
         """What keeps a task that nothing could do; None: nothing does."""
 
@@ -83,6 +88,29 @@ class TaskRouter:
         Raises:
             asyncio.CancelledError: the caller was cancelled; the call in flight was cancelled and has ended.
         """
+        route = self.begin(task, preference_order, deadline)
+        find = self.registry.find
+        try:
+            for name in route.order:
+                route.reached += 1
+                adapter = find(name)
+                if adapter is None:
+                    route.why += f"; {name} is not registered"
+                elif await self._ask(adapter, route, retry or adapter.retry):
+                    break
+            else:
+                if self.all_out is not None:
+                    await self.all_out.go_on(route, self._ask, retry)
+            if route.adapter is None:
+                await self.exhausted(route)
+        except BaseException as error:
+            route.error = "the caller gave up" if not isinstance(error, Exception) else describe(error)
+            self.finish(route)
+            raise
+        return self.finish(route)
+
+    def begin(self, task: Any, preference_order: Iterable[str] | None, deadline: float | None) -> RouteUnderWay:
+        """Return the route of a task, begun now; the arguments are those of `execute_with_fallback`."""
         task_id, task_type = identify(task)
         if preference_order is not None:
             order, why = tuple(preference_order), OF_THIS_CALL
@@ -91,7 +119,7 @@ class TaskRouter:
         if deadline is None and isinstance(task, Task):
             deadline = task.deadline
         begun = self._clock()
-        route = RouteUnderWay(
+        return RouteUnderWay(
             task,
             task_id or f"{next(self._ids):x}",
             task_type,
@@ -101,26 +129,51 @@ class TaskRouter:
             None if deadline is None else begun + deadline,
             [],
         )
-        find = self.registry.find
-        try:
-            for name in order:
-                route.reached += 1
-                adapter = find(name)
-                if adapter is None:
-                    route.why += f"; {name} is not registered"
-                elif await self._ask(adapter, route, retry or adapter.retry):
-                    break
-            if route.adapter is None and self.degradation is not None:
-                await self.degradation.answer(route)
-            if route.adapter is None and self.dead_letters is not None and not route.degraded:
-                await self.dead_letters.take(route)
-        except BaseException as error:
-            route.error = "the caller gave up" if not isinstance(error, Exception) else describe(error)
-            self._finish(route)
-            raise
-        return self._finish(route)
 
-    def _finish(self, route: RouteUnderWay) -> RouteResult:
+    def stream_with_fallback(
+        self,
+        task: Any,
+        preference_order: Iterable[str] | None = None,
+        *,
+        deadline: float | None = None,
+        retry: RetryPolicy | None = None,
+        restartable: bool | None = None,
+    ) -> RouteStream:
+        """Give a task to the first adapter of its chain that does it, and pass its items on as they come.
+
+        Nothing happens before the first item is asked for. Failover is as for `execute_with_fallback` until then;
+        afterwards the route ends with an error, unless the stream can start over. An adapter that is no stream gives
+        its result as the only item.
+
+        Args:
+            task: as for `execute_with_fallback`.
+            preference_order: likewise.
+            deadline: likewise, until the last item.
+            retry: likewise; it also says how long the first item and each further one may take.
+            restartable: whether the stream may start over, on this adapter or the next: a `Restarted` among its items
+                then says that those before it are void. Default: what the chain says (`set_preference`).
+
+        Returns:
+            The items, for `async for`, best inside `async with`. Reading it raises `AllAdaptersFailed` when no adapter
+            could do the task, and `StreamBroken` when items had been delivered.
+        """
+        if restartable is None:
+            restartable = preference_order is None and self.registry.can_restart(identify(task)[1])
+        return self._streams.route(lambda: self.begin(task, preference_order, deadline), retry, restartable)
+
+    async def exhausted(self, route: RouteUnderWay, may_answer: bool = True) -> None:
+        """Do what is left when no adapter did a task: a degraded answer, if there may be one; else a dead letter."""
+        if self.degradation is not None and may_answer:
+            await self.degradation.answer(route)
+        if self.dead_letters is not None and not route.degraded:
+            await self.dead_letters.take(route)
+
+    def tell(self, event: type[Event], **fields: Any) -> None:
+        """Tell of an event that happened now."""
+        self._emit(event(at=self._wall(), **fields))
+
+    def finish(self, route: RouteUnderWay) -> RouteResult:
+        """Tell that a route ended, and return its result."""
         event, result = route.finished(self._wall(), self._clock() - route.begun)
         self._emit(event)
         return result

@@ -1,0 +1,351 @@
+"""Streams along a chain: one attempt lasts from the first item to the last, and whoever reads may stop at any time.
+
+An attempt that fails before its first item is retried and failed over from like any call. Once the consumer holds an
+item, the route ends with the error, unless the chain says that its streams can start over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+
+from fuseboard_engine.adapters.objects import first_call
+from fuseboard_engine.attempts import Attempts, cut_short, reject
+from fuseboard_engine.breaker import Permit, describe
+from fuseboard_engine.errors import (
+    AllAdaptersFailed,
+    AttemptTimeout,
+    CircuitOpen,
+    DeadlineExceeded,
+    SoftFailure,
+    StreamBroken,
+)
+from fuseboard_engine.events import Attempt, Outcome, StreamRestarted
+from fuseboard_engine.invoke import within
+from fuseboard_engine.policy import RetryPolicy
+from fuseboard_engine.registry import Adapter
+from fuseboard_engine.retry import Step
+from fuseboard_engine.route import RouteResult, RouteUnderWay
+
+if TYPE_CHECKING:
+    from fuseboard_engine.router import TaskRouter
+
+log = logging.getLogger("fuseboard.streams")
+
+
+class Restarted(msgspec.Struct, frozen=True):
+    """Stands among the items of a restartable stream: what came before is void, the stream starts over.
+
+    `adapter` is who starts over, `items` how many items are void, `error` why.
+    """
+
+    adapter: str
+    items: int
+    error: str
+
+
+class RouteStream:
+    """The items of one task as they come. Read it with `async for`, best inside `async with`.
+
+    A reader who stops early is no failure: leaving the `async with` closes the adapter's stream and waits for that.
+    """
+
+    def __init__(self, items: AsyncGenerator[Any, None], ended: list[RouteResult]) -> None:
+        self._items = items
+        self._ended = ended
+
+    @property
+    def result(self) -> RouteResult | None:
+        """The route, once it has ended; its `result` is None, for the items are gone. None before."""
+        return self._ended[0] if self._ended else None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    def __anext__(self) -> Awaitable[Any]:
+        return self._items.__anext__()
+
+    async def aclose(self) -> None:
+        """Stop reading. Returns when the adapter's stream has ended."""
+        await self._items.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+class Flow:
+    """One attempt of a stream while it is under way."""
+
+    __slots__ = (
+        "_busy",
+        "_clock",
+        "adapter",
+        "began",
+        "first_item",
+        "items",
+        "iterator",
+        "number",
+        "permit",
+        "policy",
+        "route",
+        "wait",
+    )
+
+    def __init__(
+        self,
+        adapter: Adapter,
+        route: RouteUnderWay,
+        policy: RetryPolicy,
+        permit: Permit,
+        number: int,
+        wait: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self.adapter = adapter
+        self.route = route
+        self.policy = policy
+        self.permit = permit
+        self.number = number
+        self.wait = wait
+        self._clock = clock
+        self.began = clock()
+        self.iterator: AsyncIterator[Any] | None = None
+        self.first_item: float | None = None
+        self.items = 0
+        self._busy = 0.0
+        adapter.calls += 1
+        adapter.in_flight += 1
+
+    async def next(self) -> Any:
+        """Return the next item.
+
+        Raises:
+            StopAsyncIteration: there are no more.
+            AttemptTimeout: it did not come in time. DeadlineExceeded: the task's own time is over.
+            SoftFailure: the first item says that it failed.
+            Exception: what the adapter raised.
+        """
+        policy, name, until = self.policy, self.adapter.name, self.route.until
+        limit = policy.item_timeout if self.items else policy.first_item_timeout
+        if limit is None:
+            limit = policy.attempt_timeout
+        began = self._clock()
+        remaining = None if until is None else until - began
+        if remaining is not None:
+            if remaining <= 0:
+                raise DeadlineExceeded(f"the deadline of task {self.route.id} passed while {name} was at it")
+            limit = remaining if limit is None else min(limit, remaining)
+        lifecycle = self.adapter.lifecycle
+        try:
+            if self.items or lifecycle is None or lifecycle.ready:
+                item = await within(self._step, None, name, limit)
+            else:
+                item = await first_call(lifecycle, self._step, None, name, limit, policy.initialize_share)
+        except AttemptTimeout as timeout:
+            if limit is not None and limit == remaining:
+                raise cut_short(self.route, name) from timeout
+            raise
+        finally:
+            self._busy += self._clock() - began
+        if not self.items:
+            soft = self.adapter.failed(item)
+            if soft is not None:
+                raise SoftFailure(soft)
+            self.first_item = self._clock() - self.began
+        self.items += 1
+        return item
+
+    def _step(self, _: Any) -> Awaitable[Any]:
+        if self.iterator is None:
+            self.iterator = aiter(self.adapter.stream(self.route.task))
+        return anext(self.iterator)
+
+    def succeeded(self) -> None:
+        """It ended by itself."""
+        adapter, duration = self.adapter, self._clock() - self.began
+        self.permit.success(self._busy)  # a reader who takes his time does not make the adapter slow
+        adapter.successes += 1
+        adapter.seconds += duration
+        self._note("success", duration)
+        self.route.adapter = adapter.name
+
+    def stopped(self) -> None:
+        """Its reader has had enough: no verdict on the adapter, and the task is done."""
+        self.permit.release()
+        why = f"the consumer stopped after {self.items} item{'s' if self.items != 1 else ''}"
+        self._note("ignored", self._clock() - self.began, why)
+        self.route.adapter = self.adapter.name
+        self.route.why += f"; {why}"
+
+    def cancelled(self) -> None:
+        """Its reader was cancelled while it waited."""
+        self.permit.release()
+        self._note("cancelled", self._clock() - self.began)
+
+    def _note(self, outcome: Outcome, duration: float, why: str = "") -> None:
+        self.end()
+        self.route.attempts.append(
+            Attempt(
+                adapter=self.adapter.name,
+                outcome=outcome,
+                number=self.number,
+                wait=self.wait,
+                duration=duration,
+                why=why,
+                first_item=self.first_item,
+                items=self.items,
+            )
+        )
+
+    def end(self) -> None:
+        """It is in flight no more."""
+        self.adapter.in_flight -= 1
+
+    async def close(self) -> None:
+        """Close the adapter's stream and wait for that. What it raises then is logged: nobody waits for it."""
+        close = getattr(self.iterator, "aclose", None)
+        if close is None:
+            return
+        try:
+            await close()
+        except Exception as error:
+            log.warning("the stream of %s could not be closed: %s", self.adapter.name, describe(error))
+
+
+class Streams:
+    """Routes streams; the router's other half.
+
+    Args:
+        router: whose adapters, chains and events.
+        attempts: what settles failed attempts.
+    """
+
+    def __init__(self, router: TaskRouter, attempts: Attempts, clock: Callable[[], float]) -> None:
+        self._router = router
+        self._attempts = attempts
+        self._clock = clock
+
+    def route(self, begin: Callable[[], RouteUnderWay], retry: RetryPolicy | None, restartable: bool) -> RouteStream:
+        """Return the stream of a task whose route begins when its first item is asked for."""
+        ended: list[RouteResult] = []
+        return RouteStream(self._items(begin, retry, restartable, ended), ended)
+
+    async def _items(
+        self, begin: Callable[[], RouteUnderWay], retry: RetryPolicy | None, restartable: bool, ended: list[RouteResult]
+    ) -> AsyncGenerator[Any, None]:
+        router, route = self._router, begin()
+        void = 0  # items the consumer holds that are not of the present attempt
+        try:
+            for name in route.order:
+                route.reached += 1
+                adapter = router.registry.find(name)
+                if adapter is None:
+                    route.why += f"; {name} is not registered"
+                    continue
+                policy, number, wait, over = retry or adapter.retry, 0, 0.0, False
+                while (flow := self._open(adapter, route, policy, number + 1, wait)) is not None:
+                    number += 1
+                    step = None
+                    try:
+                        while True:
+                            try:
+                                item = await flow.next()
+                            except StopAsyncIteration:
+                                flow.succeeded()
+                                break
+                            except Exception as error:
+                                step = self._failed(flow, error, restartable)
+                                break
+                            if void:
+                                yield self._restarted(route, name, void)
+                                void = 0
+                            yield item
+                    except GeneratorExit:
+                        flow.stopped()
+                        raise
+                    except BaseException:
+                        flow.cancelled()
+                        raise
+                    finally:
+                        await flow.close()
+                    void = flow.items or void
+                    over = step is None or step.then == "stop"
+                    if step is None or step.then != "retry":
+                        break
+                    wait = step.delay
+                    if wait > 0:
+                        await asyncio.sleep(wait)
+                if flow is None:
+                    over = route.until is not None and self._clock() >= route.until
+                if over:
+                    break
+            if route.adapter is None:
+                await router.exhausted(route, may_answer=not void or restartable)
+                if route.degraded:
+                    if void:
+                        yield self._restarted(route, "", void)
+                    yield route.result
+        except BaseException as error:
+            if route.adapter is None:
+                route.error = "the caller gave up" if not isinstance(error, Exception) else describe(error)
+            ended.append(router.finish(route))
+            raise
+        result = router.finish(route)
+        ended.append(result)
+        if not result.success and not result.degraded:
+            broken = StreamBroken(result, void) if void else AllAdaptersFailed(result)
+            raise broken from result.exception
+
+    def _open(
+        self, adapter: Adapter, route: RouteUnderWay, policy: RetryPolicy, number: int, wait: float
+    ) -> Flow | None:
+        """Begin an attempt if the breaker and the deadline allow it."""
+        if route.only is not None and route.only not in adapter.handles:
+            reject(adapter, route, f"it does not handle {route.only}")
+            return None
+        if route.until is not None and self._clock() >= route.until:
+            self._attempts.too_late(adapter, route, number - 1)
+            return None
+        try:
+            permit = adapter.breaker.admit()
+        except CircuitOpen as refusal:
+            self._attempts.refused(adapter, route, number - 1, refusal)
+            return None
+        if number == 1:
+            adapter.budget.deposit()
+        else:
+            adapter.retries += 1
+        return Flow(adapter, route, policy, permit, number, wait, self._clock)
+
+    def _failed(self, flow: Flow, error: Exception, restartable: bool) -> Step:
+        flow.end()
+        duration = self._clock() - flow.began
+        began = flow.items > 0 and not restartable
+        return self._attempts.after_failure(
+            flow.adapter,
+            flow.route,
+            flow.policy,
+            flow.permit,
+            error,
+            flow.number,
+            flow.wait,
+            duration,
+            first_item=flow.first_item,
+            items=flow.items,
+            stop=f"{flow.items} items were delivered, and this stream cannot start over" if began else "",
+        )
+
+    def _restarted(self, route: RouteUnderWay, adapter: str, items: int) -> Restarted:
+        router, error = self._router, route.error or ""
+        router.tell(StreamRestarted, task=route.id, task_type=route.type, adapter=adapter, items=items, error=error)
+        return Restarted(adapter, items, error)
