@@ -55,9 +55,12 @@ async def make_recording(path: Path, tasks: int) -> None:
     engine = Engine("bench", breaker=policy, retry=RetryPolicy(strategy="immediate"))
     for name, call in (("prefect", fail), ("agno", answer), ("llamaindex", answer)):
         engine.add_adapter(name, call)
-    async with record(engine, path):
-        for _ in range(tasks):
+    async with record(engine, path) as recorder:
+        for number in range(tasks):
             await engine.execute_with_fallback({"task_type": "invoice"})
+            if number % 2_000 == 0:  # as in real traffic, the recorder has a moment for its keyframes
+                await recorder.flushed()
+                await asyncio.sleep(0.1)
 
 
 def environment(folder: Path) -> dict[str, str]:
