@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from fuseboard_engine.attempts import Attempts
 from fuseboard_engine.all_out import AllOut
+from fuseboard_engine.attempts import Attempts
 from fuseboard_engine.attribution import DEFAULT_TABLE, Rule, Table
 from fuseboard_engine.breaker import describe, wall_clock
 from fuseboard_engine.degradation import Degradation

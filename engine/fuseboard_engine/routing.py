@@ -6,15 +6,27 @@ from collections.abc import Callable
 from typing import Protocol
 
 from fuseboard_engine.adaptive import AdaptiveOrders
-from fuseboard_engine.events import Event
-from fuseboard_engine.registry import Registry
+from fuseboard_engine.all_out import AllOut
+from fuseboard_engine.events import AdapterAdded, AdapterRemoved, Event
+from fuseboard_engine.out_cap import OutCaps
+from fuseboard_engine.registry import Adapter, Registry
 from fuseboard_engine.routing_policy import RoutingPolicy
+
+
+class Router(Protocol):
+    """What routing needs of a router."""
+
+    all_out: AllOut | None
 
 
 class Routed(Protocol):
     """What routing needs of an engine."""
 
     registry: Registry
+
+    @property
+    def router(self) -> Router:
+        """What goes along the chains."""
 
     def subscribe(self, listener: Callable[[Event], None]) -> Callable[[], None]:
         """Have `listener` told of every event; return what ends that."""
@@ -37,12 +49,19 @@ class Routing:
         self._clock = clock
         self._adaptive = AdaptiveOrders(engine.registry, policy, clock, rng)
         self._learning: Callable[[], None] | None = None
+        self._waking: Callable[[], None] | None = None
+        self._capping: Callable[[], None] | None = None
+        self._caps: OutCaps | None = None
         self.use(policy)
 
     def use(self, policy: RoutingPolicy) -> None:
         """Go on with another policy. What was learnt stays."""
-        self.policy = self._adaptive.policy = policy
+        before, self.policy = self.policy, policy
+        self._adaptive.policy = policy
         self._switch_learning()
+        self._switch_all_out()
+        if self._caps is None or _shares(before) != _shares(policy):
+            self._set_caps(_shares(policy))
 
     def set_adaptive(self, task_type: str, adaptive: bool) -> None:
         """Make the chain of a task type adaptive, or fixed again; the empty type is the default chain."""
@@ -66,3 +85,42 @@ class Routing:
             self._learning()
             self._learning = None
             registry.order_for = registry.fixed_order
+
+    def _switch_all_out(self) -> None:
+        router = self._engine.router
+        if self.policy.all_out == "fail":
+            if self._waking is not None:
+                self._waking()
+            self._waking = router.all_out = None
+        elif router.all_out is None:
+            router.all_out = AllOut(self._engine.registry, self.policy, self._clock)
+            self._waking = self._engine.subscribe(router.all_out.observe)
+        else:
+            router.all_out.policy = self.policy
+
+    def _set_caps(self, shares: dict[str, float]) -> None:
+        if self._capping is not None:
+            self._capping()
+        self._caps = OutCaps(shares) if shares else None
+        self._capping = self._engine.subscribe(self._count_members) if shares else None
+        for adapter in self._engine.registry:
+            self._cap(adapter)
+
+    def _count_members(self, event: Event) -> None:
+        if type(event) is AdapterAdded:
+            adapter = self._engine.registry.find(event.adapter)
+            if adapter is not None:
+                self._cap(adapter)
+        elif type(event) is AdapterRemoved and self._caps is not None:
+            self._caps.leave(event.adapter)
+
+    def _cap(self, adapter: Adapter) -> None:
+        adapter.breaker.cap = self._caps
+        if self._caps is not None:
+            self._caps.join(adapter.name, adapter.tags, adapter.breaker.state)
+
+
+def _shares(policy: RoutingPolicy) -> dict[str, float]:
+    """Return the share that may be out by tag; the empty tag is all adapters."""
+    whole = {} if policy.max_out_share is None else {"": policy.max_out_share}
+    return {**policy.max_out_by_tag, **whole}

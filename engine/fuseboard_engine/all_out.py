@@ -1,0 +1,243 @@
+"""What a task does when every adapter of its chain refuses: wait for one to come back, or ask one as a last resort.
+
+Tasks that wait for the same adapters stand in one queue, and only its head asks. When the head is admitted the next
+one asks, so as many are let in as the breakers allow, and a returning adapter meets no herd.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from fuseboard_engine.events import Event, HealthChecked, ProbeChanged, StateChanged
+from fuseboard_engine.ordering import spell
+from fuseboard_engine.policy import RetryPolicy
+from fuseboard_engine.registry import Adapter, Registry
+from fuseboard_engine.route import RouteUnderWay
+from fuseboard_engine.routing_policy import RoutingPolicy
+
+SHORTEST_PAUSE = 0.001  # seconds between two rounds that nothing called for
+
+Ask = Callable[[Adapter, RouteUnderWay, RetryPolicy], Awaitable[bool]]
+"""Makes the attempts of one adapter; True when the route ends there."""
+
+
+class Return(NamedTuple):
+    """When an adapter that is out may be admitted: `wait` seconds from now, or `any_moment` when a probe decides."""
+
+    adapter: Adapter
+    wait: float
+    any_moment: bool = False
+
+
+def return_of(adapter: Adapter, now: float) -> Return | None:
+    """Return when an adapter may be admitted again; None: not by itself."""
+    seen = adapter.breaker.snapshot()
+    wait, any_moment = 0.0, False
+    if seen.state == "forced_open":
+        return None
+    if seen.state == "open":
+        if seen.retry_after is None:
+            return None
+        wait = seen.retry_after
+    elif seen.state == "half_open":
+        wait, any_moment = seen.retry_after or 0.0, True
+    down = adapter.down
+    if down is not None and now < down.until:
+        wait, any_moment = max(wait, down.until - now), True  # a good check may come before
+    return Return(adapter, wait, any_moment)
+
+
+def returns(chain: tuple[Adapter, ...], now: float) -> list[Return]:
+    """Return who comes back, the first to return first."""
+    return sorted((r for adapter in chain if (r := return_of(adapter, now)) is not None), key=lambda r: r.wait)
+
+
+def was_refused(route: RouteUnderWay) -> bool:
+    """Say whether no adapter of a route was called, and at least one refused."""
+    return bool(route.attempts) and route.only is None and all(a.outcome == "rejected" for a in route.attempts)
+
+
+class _Waiting:
+    """One waiting task: its loop, and what wakes it."""
+
+    __slots__ = ("loop", "woken")
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Wake it, from whichever thread."""
+        try:
+            self.loop.call_soon_threadsafe(self.woken.set)
+        except RuntimeError:
+            pass  # its loop is closed: nobody waits there
+
+
+Queue = deque[_Waiting]
+
+
+class AllOut:
+    """Carries out `all_out` for the routes of an engine.
+
+    Args:
+        registry: the adapters.
+        policy: `wait` or `last_resort`, and within which bounds.
+        clock: seconds, never going back.
+    """
+
+    def __init__(self, registry: Registry, policy: RoutingPolicy, clock: Callable[[], float]) -> None:
+        self.policy = policy
+        self._find = registry.find
+        self._clock = clock
+        self._queues: dict[frozenset[str], Queue] = {}
+        self._waiting = 0
+        self._asked: dict[str, float] = {}  # adapter -> when its last last resort began; inf: it is in flight
+
+    async def go_on(self, route: RouteUnderWay, ask: Ask, retry: RetryPolicy | None) -> None:
+        """Go on with a route whose whole chain refused; any other stays as it is."""
+        if not was_refused(route):
+            return
+        chain = tuple(adapter for name in dict.fromkeys(route.order) if (adapter := self._find(name)) is not None)
+        if self.policy.all_out == "wait":
+            await self._wait(route, chain, ask, retry)
+        elif self.policy.all_out == "last_resort":
+            await self._last_resort(route, chain, ask, retry)
+
+    def observe(self, event: Event) -> None:
+        """Wake the heads of all queues that wait for the adapter of an event."""
+        kind = type(event)
+        if isinstance(event, StateChanged | HealthChecked) or (
+            kind is ProbeChanged and getattr(event, "what", "") != "admitted"
+        ):
+            for names, queue in list(self._queues.items()):
+                if getattr(event, "adapter", "") in names:
+                    _wake_head(queue)
+
+    # ---------------------------------------------------------------- waiting
+
+    async def _wait(
+        self, route: RouteUnderWay, chain: tuple[Adapter, ...], ask: Ask, retry: RetryPolicy | None
+    ) -> None:
+        begun = self._clock()
+        end = begun + self.policy.max_wait
+        if route.until is not None:
+            end = min(end, route.until)
+        if self._waiting >= self.policy.max_waiting:
+            route.why += f"; every adapter is out and {self._waiting} tasks wait already"
+            return
+        key = frozenset(adapter.name for adapter in chain)
+        queue = self._queues.setdefault(key, deque())
+        me = _Waiting()
+        queue.append(me)
+        self._waiting += 1
+        try:
+            outcome = await self._wait_in(queue, me, route, chain, ask, retry, end)
+            route.why += f"; every adapter was out, {outcome} after {spell(self._clock() - begun)}"
+        finally:
+            self._waiting -= 1
+            self._leave(queue, me)
+            if not queue and self._queues.get(key) is queue:
+                del self._queues[key]
+
+    async def _wait_in(
+        self,
+        queue: Queue,
+        me: _Waiting,
+        route: RouteUnderWay,
+        chain: tuple[Adapter, ...],
+        ask: Ask,
+        retry: RetryPolicy | None,
+        end: float,
+    ) -> str:
+        """Wait until this route has gone on, or may not wait any longer. Returns in words which."""
+        while True:
+            left = wait = end - self._clock()
+            if queue[0] is me:
+                if await self._round(queue, me, route, chain, ask, retry):
+                    return f"waited for {route.adapter}" if route.adapter else "asked again"
+                if me not in queue:  # what stands before a call took its time, and then refused
+                    queue.append(me)
+                now = self._clock()
+                left = end - now
+                back = returns(chain, now)
+                if not back:
+                    return "none comes back by itself: given up"
+                if back[0].wait > left and not any(r.any_moment for r in back):
+                    return f"{back[0].adapter.name} comes back only in {spell(back[0].wait)}: given up"
+                soonest = min((a.retry_after for a in route.attempts if a.retry_after), default=left)
+                wait = min(left, max(soonest, SHORTEST_PAUSE))
+            if left <= 0:
+                return "given up"
+            try:
+                async with asyncio.timeout(wait):
+                    await me.woken.wait()
+            except TimeoutError:
+                pass
+            me.woken.clear()
+
+    async def _round(
+        self,
+        queue: Queue,
+        me: _Waiting,
+        route: RouteUnderWay,
+        chain: tuple[Adapter, ...],
+        ask: Ask,
+        retry: RetryPolicy | None,
+    ) -> bool:
+        """Ask the whole chain once more. True when an adapter was called, whatever came of it."""
+        route.attempts.clear()  # of refusals only the last round is told: they are all the same
+        route.reached, route.exception, route.error = 0, None, None
+        for adapter in chain:
+            route.reached += 1
+            # A refusal comes at once. If this runs first, the call is under way: it is the next one's turn to ask.
+            handing_over = me.loop.call_soon(self._leave, queue, me)
+            ended = await ask(adapter, route, retry or adapter.retry)
+            handing_over.cancel()
+            if ended:
+                return True
+        route.reached = len(route.order)
+        return not was_refused(route)
+
+    def _leave(self, queue: Queue, me: _Waiting) -> None:
+        if me in queue:
+            queue.remove(me)
+            _wake_head(queue)
+
+    # ---------------------------------------------------------------- last resort
+
+    async def _last_resort(
+        self, route: RouteUnderWay, chain: tuple[Adapter, ...], ask: Ask, retry: RetryPolicy | None
+    ) -> None:
+        now = self._clock()
+        for back in returns(chain, now):
+            adapter = back.adapter
+            since = now - self._asked.get(adapter.name, float("-inf"))
+            if since < self.policy.last_resort_every:
+                continue
+            breaker = adapter.breaker
+            if breaker.state == "open" and not breaker.probe_early("every adapter of a chain is out: a last resort"):
+                continue
+            route.last_resort = True
+            self._asked[adapter.name] = float("inf")
+            try:
+                once = (retry or adapter.retry).model_copy(update={"max_attempts": 1})
+                await ask(adapter, route, once)
+            finally:
+                route.last_resort = False
+                self._asked[adapter.name] = now
+            if not was_refused(route):
+                route.why += f"; every adapter was out, {adapter.name} would have returned first: a last resort"
+                return
+        route.why += "; every adapter is out and no last resort is due"
+
+
+def _wake_head(queue: Queue) -> None:
+    try:
+        head = queue[0]
+    except IndexError:
+        return
+    head.wake()
