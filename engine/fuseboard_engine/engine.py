@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import threading
 import time
@@ -11,15 +12,16 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar
 
+from fuseboard_engine.adapters.adding import add_adapter_from, add_http_adapter, add_process_adapter
 from fuseboard_engine.adapters.objects import AdapterObject
 from fuseboard_engine.adapters.resources import Resources
-from fuseboard_engine.adapters.spec import Spec, adapter_from, names_url
 from fuseboard_engine.adapters.target import target_of
 from fuseboard_engine.adapters.threads import MOST as THREADS
 from fuseboard_engine.attribution import DEFAULT_TABLE, Rule, soft_failure_of
 from fuseboard_engine.batch import execute_batch
 from fuseboard_engine.breaker import CircuitBreaker, describe, wall_clock
 from fuseboard_engine.commands import Command
+from fuseboard_engine.config.apply import apply
 from fuseboard_engine.degradation import set_degraded
 from fuseboard_engine.errors import UnknownAdapter, text_of
 from fuseboard_engine.events import (
@@ -38,13 +40,15 @@ from fuseboard_engine.inbox import carry_out
 from fuseboard_engine.policy import BreakerPolicy, RetryPolicy
 from fuseboard_engine.registry import Adapter, Registry, Statistics
 from fuseboard_engine.router import TaskRouter
+from fuseboard_engine.routing import Routing
+from fuseboard_engine.routing_policy import RoutingPolicy
+from fuseboard_engine.sync import SyncEngine
 from fuseboard_engine.workflow.checkpoints import Checkpoints
 from fuseboard_engine.workflow.model import Workflow
 from fuseboard_engine.workflow.of_engine import add_workflow, execute_workflow, remove_workflow, resume
-from fuseboard_engine.routing import Routing
-from fuseboard_engine.routing_policy import RoutingPolicy
 
 if TYPE_CHECKING:
+    from fuseboard_engine.config.model import Settings
     from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
     from fuseboard_engine.dead_letters.queue import DeadLetters
 
@@ -109,9 +113,12 @@ class Engine:
         self._listeners: tuple[Listener, ...] = ()
         self._lock = threading.Lock()
         self.resources = Resources(name, threads, self._threads_stuck)
+        self.sync = SyncEngine(self)
+        """The engine for threads and sync code."""
         self._failures: deque[AttemptFailed] = deque(maxlen=KEPT_FAILURES)
         self.router = TaskRouter(self.registry, self.emit, table=table, clock=clock, wall=wall, rng=rng)
         self.execute_with_fallback = self.router.execute_with_fallback
+        self.stream_with_fallback = self.router.stream_with_fallback
         self.dead_letters: DeadLetters | None = None
         if dead_letters is not None:
             from fuseboard_engine.dead_letters.queue import DeadLetters
@@ -158,18 +165,19 @@ class Engine:
             ValueError: the name is empty or taken.
             TypeError: `call` can be no adapter.
         """
+        policies = self.default_policies(name)
         adapter = Adapter(
             name,
             target_of(name, call, self.resources.in_thread(name)),
             CircuitBreaker(
                 name,
-                breaker or self._breaker_policy,
+                breaker or policies[0],
                 clock=self._clock,
                 on_event=self.emit,
                 wall=self.wall,
                 rng=self._rng,
             ),
-            retry or self._retry_policy,
+            retry or policies[1],
             tags=tuple(tags),
             handles=frozenset(handles),
             failed=failed,
@@ -187,24 +195,22 @@ class Engine:
 
         return register
 
-    def add_adapter_from(self, name: str, spec: Spec, **options: Any) -> Adapter:
-        """Register what a line of configuration names: `module:attribute`, a URL, a command; see `adapter_from`.
-
-        Raises:
-            ValueError: it names no adapter, or the name is empty or taken.
-        """
-        clients = self.resources.clients if names_url(spec) else None
-        return self.add_adapter(name, adapter_from(spec, clients=clients), **options)
+    add_adapter_from = add_adapter_from
+    add_http_adapter = add_http_adapter
+    add_process_adapter = add_process_adapter
 
     def remove_adapter(self, name: str) -> None:
         """Take an adapter out. Calls under way end as they would. Raises UnknownAdapter."""
         self.registry.remove(name)
         self.emit(AdapterRemoved(at=self.wall(), adapter=name))
 
-    def set_preference(self, order: Iterable[str], task_type: str = "", *, adaptive: bool = False) -> None:
+    def set_preference(
+        self, order: Iterable[str], task_type: str = "", *, adaptive: bool = False, restartable: bool = False
+    ) -> None:
         """Set the chain for a task type; an empty type is the default for all others.
 
         An adaptive chain is ordered by what was seen of its adapters; the order given here decides ties.
+        A restartable one may start its streams over after items were delivered; see `stream_with_fallback`.
 
         Raises:
             UnknownAdapter: a name is not registered.
@@ -213,10 +219,36 @@ class Engine:
         for name in names:
             self.registry[name]
         self.registry.orders[task_type] = names
+        (self.registry.restartable.add if restartable else self.registry.restartable.discard)(task_type)
         self.routing.set_adaptive(task_type, adaptive)
         self.emit(PreferenceSet(at=self.wall(), order=names, task_type=task_type, adaptive=adaptive))
 
     set_degraded = set_degraded
+
+    # ---------------------------------------------------------------- configuration, shutdown
+
+    settings: Settings | None = None
+    """What a configuration said; None: all was said in code."""
+    stop_logging: Callable[[], None] | None = None
+    """Ends the log that the configuration began."""
+
+    @classmethod
+    def from_config(cls, path: str | os.PathLike[str], **options: Any) -> Engine:
+        """Make an engine of a TOML or YAML file and the environment; options (clock, wall ...) are those of `Engine`.
+
+        Raises:
+            DocumentError: something in them is wrong; the text names every mistake with file, line and field.
+        """
+        from fuseboard_engine.config.build import build
+        from fuseboard_engine.config.sources import load_config
+
+        return build(load_config(path), cls, **options)
+
+    apply = apply
+
+    def default_policies(self, name: str) -> tuple[BreakerPolicy, RetryPolicy]:
+        """Return the policies of an adapter that brings none of its own."""
+        return (self._breaker_policy, self._retry_policy) if self.settings is None else self.settings.policies(name)
 
     def breaker(self, name: str) -> CircuitBreaker:
         """Return an adapter's breaker. Raises UnknownAdapter."""
@@ -235,6 +267,7 @@ class Engine:
     async def close(self) -> None:
         """Close adapters, HTTP connections and threads. A later call would open what it needs again."""
         await self.resources.close(self.registry)
+        await self.sync.leave()
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -16,12 +16,14 @@ from fuseboard_engine.events import (
     Attempt,
     AttemptFailed,
     CommandDone,
+    ConfigReloaded,
     Event,
     LateResult,
     ListenerFailed,
     PreferenceSet,
     ProbeChanged,
     RouteFinished,
+    ShutdownChanged,
     StateChanged,
 )
 from fuseboard_engine.redact import redact
@@ -62,6 +64,8 @@ class EventLog:
             RouteFinished: (self._route_finished, ROUTER, INFO),
             StateChanged: (_state_changed, BREAKER, INFO),
             CommandDone: (_command_done, COMMANDS, INFO),
+            ConfigReloaded: (_config_reloaded, ENGINE, INFO),
+            ShutdownChanged: (_shutdown_changed, ENGINE, INFO),
             ListenerFailed: (_listener_failed, ENGINE, WARNING),
             AdapterAdded: (_adapter_added, ENGINE, DEBUG),
             AdapterRemoved: (_adapter_removed, ENGINE, INFO),
@@ -229,6 +233,29 @@ def _command_done(event: CommandDone) -> Line:
     }
     arguments = (redact(event.actor), event.verb, "done" if event.ok else "refused", redact(event.detail))
     return Line(COMMANDS, INFO if event.ok else WARNING, "%s asked for %s: %s: %s", arguments, fields)
+
+
+def _config_reloaded(event: ConfigReloaded) -> Line:
+    fields = {"fuseboard_ok": event.ok, "fuseboard_source": event.source, "fuseboard_changes": list(event.changes)}
+    if not event.ok:
+        words = "Configuration refused, the one before stays in effect: %s"
+        return Line(ENGINE, WARNING, words, (redact(event.problem),), fields)
+    told = "; ".join([*event.changes, *(f"{name} needs a restart" for name in event.restart)]) or "nothing changed"
+    return Line(ENGINE, INFO, "Configuration applied: %s", (redact(told),), fields)
+
+
+def _shutdown_changed(event: ShutdownChanged) -> Line:
+    fields = {
+        "fuseboard_reason": event.reason,
+        "fuseboard_in_flight": event.in_flight,
+        "fuseboard_cancelled": event.cancelled,
+    }
+    if event.what == "began":
+        words = "[GRACEFUL SHUTDOWN] %s: no new work is taken; %d calls in flight have %.3g s to end"
+        return Line(ENGINE, WARNING, words, (redact(event.reason), event.in_flight, event.grace), fields)
+    words = "[GRACEFUL SHUTDOWN] finished; %d calls were cancelled%s"
+    where = f"; {event.instructions} says how to go on" if event.instructions else ""
+    return Line(ENGINE, WARNING, words, (event.cancelled, where), fields)
 
 
 def _listener_failed(event: ListenerFailed) -> Line:

@@ -26,11 +26,16 @@ class RetryBudget:
     __slots__ = ("_cap", "_minimum", "_ratio", "_refilled", "_tokens")
 
     def __init__(self, policy: RetryPolicy) -> None:
+        self._tokens = float(policy.budget_minimum)
+        self.use(policy)
+        self._refilled: float | None = None
+
+    def use(self, policy: RetryPolicy) -> None:
+        """Go on with another policy. What is left stays, up to what the policy lets be saved."""
         self._ratio = policy.budget_ratio
         self._minimum = policy.budget_minimum
         self._cap = policy.budget_minimum + policy.budget_ratio * BUDGET_CALLS
-        self._tokens = float(policy.budget_minimum)
-        self._refilled: float | None = None
+        self._tokens = min(self._tokens, self._cap)
 
     def deposit(self) -> None:
         """A first attempt is made."""

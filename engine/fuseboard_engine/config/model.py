@@ -13,6 +13,7 @@ from fuseboard_engine.config.names import dotted, exception_named
 from fuseboard_engine.config.presets import PresetName
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.policy import BreakerPolicy, Count, RetryPolicy, SomeSeconds
+from fuseboard_engine.routing_policy import RoutingPolicy
 
 NamedException = Annotated[
     type[Exception],
@@ -192,9 +193,10 @@ class Settings(Section):
     preferences: dict[str, tuple[str, ...]] = Field(
         default={}, description="the chain per task type; `default` for all others"
     )
+    routing: RoutingPolicy = Field(default_factory=RoutingPolicy, description="how chains are ordered")
     execution: ExecutionSection = Field(default_factory=ExecutionSection, description="several adapters at once")
     health_monitoring: HealthSection = Field(default_factory=HealthSection, description="health checks")
-    dead_letters: DeadLetterPolicy = Field(default_factory=DeadLetterPolicy, description="tasks that nobody could do")
+    dead_letters: DeadLetterPolicy | None = Field(default=None, description="tasks nobody could do; null: none is kept")
     recording: RecordingSection = Field(default_factory=RecordingSection, description="the file to record to")
     logging: LoggingSection = Field(default_factory=LoggingSection, description="log lines")
 

@@ -116,7 +116,7 @@ def _merged(weak: Any, strong: Any) -> Any:
     result = dict(weak) if isinstance(weak, Mapping) else {}
     for field in strong:
         result.pop(_INSTEAD.get(field, ""), None)  # one window replaces the other
-    return {**result, **{field: None if value in ("off", False) else value for field, value in strong.items()}}
+    return {**result, **{field: None if value is False or value == "off" else value for field, value in strong.items()}}
 
 
 def _inherited(error: Any, document: Document, whole: ValidationError) -> bool:

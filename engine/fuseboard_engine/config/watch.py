@@ -1,0 +1,83 @@
+"""Apply a configuration file again whenever it changes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fuseboard_engine.config.apply import apply, refuse
+from fuseboard_engine.config.sources import load_config
+from fuseboard_engine.documents import DocumentError
+from fuseboard_engine.events import ConfigReloaded
+
+if TYPE_CHECKING:
+    from fuseboard_engine.engine import Engine
+
+log = logging.getLogger("fuseboard.engine")
+
+
+def reload(
+    engine: Engine, path: str | os.PathLike[str], *, environment: Mapping[str, str] | None = None
+) -> ConfigReloaded:
+    """Read a configuration file again and apply it.
+
+    Returns:
+        What has changed. When the file is wrong nothing has: the event, which is emitted too, says what is wrong.
+    """
+    try:
+        settings = load_config(path, environment=environment)
+    except DocumentError as error:
+        return refuse(engine, os.fspath(path), str(error))
+    return apply(engine, settings, source=os.fspath(path))
+
+
+@contextlib.asynccontextmanager
+async def watched(
+    engine: Engine,
+    path: str | os.PathLike[str],
+    *,
+    interval: float = 1.0,
+    environment: Mapping[str, str] | None = None,
+) -> AsyncIterator[None]:
+    """Apply a configuration file whenever it changes, until the block ends.
+
+    Args:
+        engine: the engine to keep up to date.
+        path: the file. One that is wrong, or gone for a while, changes nothing; the event `ConfigReloaded` says why.
+        interval: seconds between two looks at the file.
+        environment: as for `load_config`.
+    """
+    watching = asyncio.create_task(_watch(engine, Path(path), interval, environment), name="fuseboard-config")
+    try:
+        yield
+    finally:
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+
+
+async def _watch(engine: Engine, path: Path, interval: float, environment: Mapping[str, str] | None) -> None:
+    seen = _stamp(path)
+    while True:
+        await asyncio.sleep(interval)
+        found = _stamp(path)
+        if found == seen or found is None:  # an editor may replace the file by another
+            continue
+        seen = found
+        try:
+            reload(engine, path, environment=environment)
+        except Exception:
+            log.exception("%s could not be applied; it is tried again when it changes", path)
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
