@@ -17,6 +17,9 @@ from fuseboard_engine.events import (
     Attempt,
     AttemptFailed,
     CommandDone,
+    DeadLetterChanged,
+    DeadLettered,
+    DeadLettersCounted,
     EngineStarted,
     EngineStopped,
     Event,
@@ -33,6 +36,7 @@ from fuseboard_storage.metrics import SECOND, AdapterSecond, attempts_of
 KEPT_ROUTES = 500
 KEPT_FAILURES = 200
 KEPT_ACTIONS = 200
+NO_MORE = ("evicted", "purged", "moved")  # dead letters that are kept no more
 
 __all__ = ["AdapterKey", "AdapterRow", "Board", "Entry", "FailureRow", "InstanceRow", "Totals"]
 
@@ -54,6 +58,8 @@ class Board:
         """Failures in groups that say the same, newest first."""
         self.actions: deque[CommandDone] = deque(maxlen=KEPT_ACTIONS)
         """Operators' commands that were carried out or refused, newest first."""
+        self.dead_letters: dict[str, int] = {}
+        """How many dead letters there are of each status that occurs."""
         self.scenario: ScenarioStep | None = None
         self.dropped = 0
         self.tasks = 0
@@ -193,6 +199,18 @@ class Board:
     def _command(self, entry: Entry, event: CommandDone) -> None:
         self.actions.appendleft(event)
 
+    def _lettered(self, entry: Entry, event: DeadLettered) -> None:
+        self.dead_letters["pending"] = self.dead_letters.get("pending", 0) + 1
+
+    def _letters_changed(self, entry: Entry, event: DeadLetterChanged) -> None:
+        count, letters = len(event.letters), self.dead_letters
+        letters[event.before] = max(0, letters.get(event.before, 0) - count)
+        if event.status not in NO_MORE:
+            letters[event.status] = letters.get(event.status, 0) + count
+
+    def _letters_counted(self, entry: Entry, event: DeadLettersCounted) -> None:
+        self.dead_letters = dict(event.counts)
+
     def _lost(self, entry: Entry, event: EventsDropped) -> None:
         self.dropped += event.count
 
@@ -221,6 +239,9 @@ _FOLDS: dict[type[Event], Any] = {
     AttemptFailed: Board._failed,
     RouteFinished: Board._route,
     CommandDone: Board._command,
+    DeadLettered: Board._lettered,
+    DeadLetterChanged: Board._letters_changed,
+    DeadLettersCounted: Board._letters_counted,
     EventsDropped: Board._lost,
     ScenarioStep: Board._scenario,
 }

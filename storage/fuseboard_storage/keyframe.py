@@ -25,7 +25,7 @@ from fuseboard_storage.board_rows import (
 from fuseboard_storage.metrics import AdapterSecond
 from fuseboard_storage.rows import READ, entry_of
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Raised whenever the Board changes what it keeps or how it folds; keyframes of another format are passed over."""
 
 EVERY: Final = 5_000
@@ -76,6 +76,7 @@ class _Board(msgspec.Struct, frozen=True):
     routes: list[tuple[int, int, RouteFinished]]
     failures: list[_Failure]
     actions: list[CommandDone]
+    dead_letters: dict[str, int] = {}
 
 
 _encode = msgspec.json.Encoder().encode
@@ -95,6 +96,7 @@ def dump(board: Board) -> bytes:
             _Failure(f.key, f.first_at, f.at, f.count, f.task, f.task_type, f.attempt, f.then) for f in board.failures
         ],
         actions=list(board.actions),
+        dead_letters=board.dead_letters,
     )
     return zlib.compress(_encode(frozen), 1)
 
@@ -135,6 +137,7 @@ def load(data: bytes) -> Board:
     board.routes.extend(Entry(*route) for route in frozen.routes)
     board.failures.extend(_thawed_failure(failure) for failure in frozen.failures)
     board.actions.extend(frozen.actions)
+    board.dead_letters = frozen.dead_letters
     return board
 
 

@@ -6,13 +6,31 @@ from collections.abc import Callable
 from typing import Protocol
 
 from fuseboard_engine.commands import Command
+from fuseboard_engine.dead_letters.store import DeadLetterStore
 from fuseboard_engine.events import CommandDone, Event
+
+
+class DeadLetterKeeper(Protocol):
+    """What keeps an engine's dead letters; `fuseboard_engine.dead_letters.queue.DeadLetters` does."""
+
+    def use(self, store: DeadLetterStore) -> None:
+        """Keep letters in this store from now on, and retry what is due in it."""
+
+    def leave(self, store: DeadLetterStore) -> None:
+        """Use that store no more."""
+
+    async def stop(self) -> None:
+        """End all retries."""
 
 
 class Recordable(Protocol):
     """What an engine must offer to be recorded; `fuseboard_engine.Engine` does."""
 
     name: str
+
+    @property
+    def dead_letters(self) -> DeadLetterKeeper | None:
+        """What keeps its dead letters, to be given a store in the recording; None: it keeps none."""
 
     def wall(self) -> int:
         """Return UTC microseconds now."""

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from fuseboard_engine.events import EngineStopped
 from fuseboard_storage.buffer import Barrier, EventBuffer
@@ -27,6 +27,9 @@ from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recordable import Recordable
 from fuseboard_storage.retention import Retention
 from fuseboard_storage.writer import Writer
+
+if TYPE_CHECKING:
+    from fuseboard_storage.dead_letters import SqliteDeadLetters
 
 BUFFER_SIZE: Final = 100_000
 """Events that may wait in memory while the file cannot be written."""
@@ -62,6 +65,7 @@ class Recorder:
         self._unsubscribe: Callable[[], None] = _nothing
         self._closed = False
         self._guard = threading.Lock()
+        self._letters: SqliteDeadLetters | None = None
 
     @property
     def instance(self) -> int | None:
@@ -98,12 +102,15 @@ class Recorder:
         except RecordingError:
             self._forget()
             raise
+        self._keep_letters()
 
     def close(self, reason: str = "closed") -> None:
         """Record that the engine ended, wait until all is on disk, and close the file; a second time does nothing."""
         thread = self._stop(reason)
         if thread is not None:
             thread.join()
+        if self._letters is not None:
+            self._letters.shut()
 
     def _launch(self) -> Future[None]:
         if self._thread is not None:
@@ -124,14 +131,24 @@ class Recorder:
         self._writer.stop(self._close_timeout)
         return self._thread
 
+    def _keep_letters(self) -> None:
+        """Keep the engine's dead letters in the recording, if it has any."""
+        if self._engine.dead_letters is not None:
+            from fuseboard_storage.dead_letters import SqliteDeadLetters
+
+            self._letters = SqliteDeadLetters(self.path)
+            self._engine.dead_letters.use(self._letters)
+
     def _forget(self) -> None:
+        if self._letters is not None and self._engine.dead_letters is not None:
+            self._engine.dead_letters.leave(self._letters)
         self._closed = True
         self._unsubscribe()
         _running.discard(self)
 
     def _abandon(self) -> None:
         """In a forked child: the recording is the parent's, and so is the file's connection."""
-        _parents.append(self._writer)
+        _parents.extend((self._writer, self._letters))
         self._buffer.empty()
         self._guard = threading.Lock()
         with contextlib.suppress(Exception):
@@ -188,12 +205,18 @@ class Recorder:
         except RecordingError:
             self._forget()
             raise
+        self._keep_letters()
         return self
 
     async def __aexit__(
         self, type_: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        letters = self._engine.dead_letters
+        if letters is not None and self._letters is not None:
+            await letters.stop()
         thread = self._stop(_reason(type_))
+        if self._letters is not None:
+            await self._letters.close()
         if thread is not None:
             await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, thread.join))
 
@@ -223,7 +246,7 @@ def _nothing() -> None:
 
 
 _running: weakref.WeakSet[Recorder] = weakref.WeakSet()
-_parents: list[Writer] = []  # keeps a parent's connection from being closed by a child's garbage collection
+_parents: list[object] = []  # keeps a parent's connection from being closed by a child's garbage collection
 
 
 @atexit.register

@@ -79,6 +79,41 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) STRICT""",
         "CREATE INDEX keyframes_at ON keyframes(at, seq)",
     ),
+    (
+        """CREATE TABLE dead_letters(
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            engine TEXT NOT NULL,
+            status TEXT NOT NULL DEFAULT 'pending'
+                CHECK (status IN ('pending', 'retrying', 'exhausted', 'succeeded', 'archived', 'discarded')),
+            was TEXT,
+            category TEXT NOT NULL,
+            task TEXT NOT NULL,
+            task_type TEXT NOT NULL,
+            form TEXT NOT NULL,
+            payload TEXT NOT NULL,
+            context TEXT,
+            route TEXT NOT NULL,
+            deadline REAL,
+            rule TEXT NOT NULL,
+            error_type TEXT NOT NULL,
+            error TEXT NOT NULL,
+            adapter TEXT NOT NULL,
+            attempts INTEGER NOT NULL,
+            retries INTEGER NOT NULL DEFAULT 0,
+            max_retries INTEGER NOT NULL,
+            deferrals INTEGER NOT NULL DEFAULT 0,
+            created_at INTEGER NOT NULL,
+            changed_at INTEGER NOT NULL,
+            due_at INTEGER,
+            claim TEXT NOT NULL DEFAULT '',
+            lease_until INTEGER,
+            actor TEXT NOT NULL DEFAULT '',
+            detail TEXT NOT NULL DEFAULT ''
+        ) STRICT""",
+        "CREATE INDEX dead_letters_due ON dead_letters(engine, due_at, id) WHERE status = 'pending'",
+        "CREATE INDEX dead_letters_status ON dead_letters(status, id)",
+        "CREATE TABLE dead_letter_totals(name TEXT PRIMARY KEY, total INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+    ),
 )
 """Each migration's statements; the position of one, counted from 1, is the version it leads to."""
 

@@ -23,6 +23,7 @@ class FakeEngine:
 
     def __init__(self, name: str = "checkout", adapters: tuple[str, ...] = ("prefect", "agno")) -> None:
         self.name = name
+        self.dead_letters = None
         self.adapters = adapters
         self.listeners: list[Callable[[Event], None]] = []
         self.commands: list[Command] = []

@@ -31,9 +31,14 @@ def json_text(task: Any, limit: int) -> str:
     reason = why_not_json(value)
     if reason is not None:
         raise LetterRefused(f"the payload cannot be kept: {reason}; give the router a payload of JSON values")
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-    if len(text) > limit:
-        raise LetterRefused(f"the payload cannot be kept: it has {len(text):,} bytes, and {limit:,} are allowed")
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:  # half characters: only as escapes do they come back
+        text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+        size = len(text)
+    if size > limit:
+        raise LetterRefused(f"the payload cannot be kept: it has {size:,} bytes, and {limit:,} are allowed")
     return text
 
 
