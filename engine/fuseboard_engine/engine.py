@@ -23,18 +23,16 @@ from fuseboard_engine.breaker import CircuitBreaker, describe, wall_clock
 from fuseboard_engine.commands import Command
 from fuseboard_engine.config.apply import apply
 from fuseboard_engine.degradation import set_degraded
-from fuseboard_engine.errors import UnknownAdapter, text_of
+from fuseboard_engine.errors import UnknownAdapter
 from fuseboard_engine.events import (
     AdapterAdded,
     AdapterRemoved,
-    Attempt,
     AttemptFailed,
     CommandDone,
     Event,
     ListenerFailed,
     PreferenceSet,
     StateChanged,
-    ThreadsStuck,
 )
 from fuseboard_engine.inbox import carry_out
 from fuseboard_engine.policy import BreakerPolicy, RetryPolicy
@@ -112,7 +110,7 @@ class Engine:
         self._rng = rng
         self._listeners: tuple[Listener, ...] = ()
         self._lock = threading.Lock()
-        self.resources = Resources(name, threads, self._threads_stuck)
+        self.resources = Resources(self, threads)
         self.sync = SyncEngine(self)
         """The engine for threads and sync code."""
         self._failures: deque[AttemptFailed] = deque(maxlen=KEPT_FAILURES)
@@ -262,11 +260,11 @@ class Engine:
         Returns:
             What went wrong, by adapter. It counts like a failed attempt, and the first call tries again.
         """
-        return await self.resources.start(self.registry, self._not_initialised)
+        return await self.resources.start()
 
     async def close(self) -> None:
         """Close adapters, HTTP connections and threads. A later call would open what it needs again."""
-        await self.resources.close(self.registry)
+        await self.resources.close()
         await self.sync.leave()
 
     async def __aenter__(self) -> Self:
@@ -277,24 +275,6 @@ class Engine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
-
-    def _not_initialised(self, adapter: Adapter, error: Exception) -> None:
-        rule = self.router.table.attribute(error)
-        attempt = Attempt(
-            adapter=adapter.name,
-            outcome="failure",
-            rule=rule.name,
-            error_type=type(error).__name__,
-            error=text_of(error),
-            why="it could not be initialised",
-            failures=adapter.breaker.failures,
-        )
-        threshold = adapter.breaker.policy.failure_threshold
-        self.emit(AttemptFailed(at=self.wall(), task="", task_type="", attempt=attempt, threshold=threshold))
-
-    def _threads_stuck(self, adapter: str, stuck: int, total: int) -> None:
-        limit = self.resources.threads.most
-        self.emit(ThreadsStuck(at=self.wall(), adapter=adapter, stuck=stuck, total=total, limit=limit))
 
     # ---------------------------------------------------------------- many tasks
 

@@ -5,36 +5,37 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from fuseboard_engine.adapters.callables import RunInThread
-from fuseboard_engine.adapters.threads import MOST, Report, Threads
+from fuseboard_engine.adapters.threads import MOST, Threads
 from fuseboard_engine.breaker import describe
-from fuseboard_engine.errors import CircuitOpen
+from fuseboard_engine.errors import CircuitOpen, text_of
+from fuseboard_engine.events import Attempt, AttemptFailed, ThreadsStuck
 
 if TYPE_CHECKING:
     from fuseboard_engine.adapters.http import HttpClients
+    from fuseboard_engine.engine import Engine
     from fuseboard_engine.registry import Adapter
 
 log = logging.getLogger("fuseboard.adapters")
 
-CLOSE_SECONDS = 10.0
-
-Failed = Callable[["Adapter", Exception], None]
+CLOSE_SECONDS = 10.0  # that an adapter's `close` may take
 
 
 class Resources:
-    """What adapters share. Nothing is made before it is needed.
+    """What the adapters of an engine share. Nothing is made before it is needed.
 
     Args:
-        name: the engine's name; it stands in the names of threads.
+        engine: whose adapters.
         threads: plain functions that may run side by side.
-        report: told of threads that hang; see `Threads`.
     """
 
-    def __init__(self, name: str, threads: int = MOST, report: Report | None = None) -> None:
-        self.threads = Threads(name, threads, report)
+    def __init__(self, engine: Engine, threads: int = MOST) -> None:
+        self._engine = engine
+        self.threads = Threads(engine.name, threads, self._tell_stuck)
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """The loop that the engine was started in."""
         self._clients: HttpClients | None = None
 
     @property
@@ -50,57 +51,64 @@ class Resources:
         """Return what calls a plain function of this adapter in a thread."""
         return functools.partial(self.threads.run, adapter)
 
-    async def start(self, adapters: Iterable[Adapter], failed: Failed) -> dict[str, str]:
-        """Initialise all adapters that have something to initialise, side by side.
-
-        One that fails stops nobody. A breaker that is open is not asked twice: that adapter is left for later.
-
-        Args:
-            adapters: which.
-            failed: told of each that failed.
-
-        Returns:
-            What went wrong, by the adapter's name.
-        """
-        waiting = [a for a in adapters if a.lifecycle is not None and not a.lifecycle.ready]
-        wrong = await asyncio.gather(*(_initialize(adapter, failed) for adapter in waiting))
+    async def start(self) -> dict[str, str]:
+        """Initialise all adapters that have something to initialise, side by side; see `Engine.start`."""
+        self.loop = asyncio.get_running_loop()
+        waiting = [a for a in self._engine.registry if a.lifecycle is not None and not a.lifecycle.ready]
+        wrong = await asyncio.gather(*(self._initialize(adapter) for adapter in waiting))
         return {adapter.name: error for adapter, error in zip(waiting, wrong, strict=True) if error}
 
-    async def close(self, adapters: Iterable[Adapter], timeout: float = CLOSE_SECONDS) -> None:
-        """Close all adapters side by side, then connections and threads. What fails is logged and stops nothing.
-
-        Args:
-            adapters: which.
-            timeout: seconds an adapter's `close` may take.
-        """
-        await asyncio.gather(*(_close(adapter, timeout) for adapter in adapters if adapter.lifecycle is not None))
+    async def close(self) -> None:
+        """Close all adapters side by side, then connections and threads. What fails is logged and stops nothing."""
+        await asyncio.gather(*(close(adapter) for adapter in self._engine.registry))
         if self._clients is not None:
             await self._clients.close()
         self.threads.close()
+        self.loop = None
+
+    async def _initialize(self, adapter: Adapter) -> str:
+        """Return what went wrong, or an empty text."""
+        lifecycle, timeout = adapter.lifecycle, adapter.retry.attempt_timeout
+        assert lifecycle is not None
+        try:
+            permit = adapter.breaker.admit()
+        except CircuitOpen as refusal:
+            return str(refusal)
+        try:
+            await lifecycle.initialize(None if timeout is None else timeout * adapter.retry.initialize_share)
+        except Exception as error:
+            text = describe(error)
+            log.warning("adapter %s could not be initialised: %s; its first call tries again", adapter.name, text)
+            permit.failure(error=text)
+            self._tell_failed(adapter, error)
+            return text
+        finally:
+            permit.release()  # that it is initialised says nothing yet about its calls
+        return ""
+
+    def _tell_failed(self, adapter: Adapter, error: Exception) -> None:
+        engine = self._engine
+        attempt = Attempt(
+            adapter=adapter.name,
+            outcome="failure",
+            rule=engine.router.table.attribute(error).name,
+            error_type=type(error).__name__,
+            error=text_of(error),
+            why="it could not be initialised",
+            failures=adapter.breaker.failures,
+        )
+        threshold = adapter.breaker.policy.failure_threshold
+        engine.emit(AttemptFailed(at=engine.wall(), task="", task_type="", attempt=attempt, threshold=threshold))
+
+    def _tell_stuck(self, adapter: str, stuck: int, total: int) -> None:
+        at, limit = self._engine.wall(), self.threads.most
+        self._engine.emit(ThreadsStuck(at=at, adapter=adapter, stuck=stuck, total=total, limit=limit))
 
 
-async def _initialize(adapter: Adapter, failed: Failed) -> str:
-    lifecycle, timeout = adapter.lifecycle, adapter.retry.attempt_timeout
-    assert lifecycle is not None
-    try:
-        permit = adapter.breaker.admit()
-    except CircuitOpen as refusal:
-        return str(refusal)
-    try:
-        await lifecycle.initialize(None if timeout is None else timeout * adapter.retry.initialize_share)
-    except Exception as error:
-        text = describe(error)
-        log.warning("adapter %s could not be initialised: %s; its first call tries again", adapter.name, text)
-        permit.failure(error=text)
-        failed(adapter, error)
-        return text
-    finally:
-        permit.release()  # being initialised says nothing yet about its calls
-    return ""
-
-
-async def _close(adapter: Adapter, timeout: float) -> None:
-    assert adapter.lifecycle is not None
+async def close(adapter: Adapter, timeout: float = CLOSE_SECONDS) -> None:
+    """Close one adapter, if it has anything to close, within `timeout` seconds. Never raises: it logs."""
+    if adapter.lifecycle is None:
+        return
     try:
         async with asyncio.timeout(timeout):
             await adapter.lifecycle.close()
