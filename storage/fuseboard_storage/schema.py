@@ -114,6 +114,34 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX dead_letters_status ON dead_letters(status, id)",
         "CREATE TABLE dead_letter_totals(name TEXT PRIMARY KEY, total INTEGER NOT NULL) STRICT, WITHOUT ROWID",
     ),
+    (
+        """CREATE TABLE workflow_runs(
+            id TEXT PRIMARY KEY,
+            workflow TEXT NOT NULL,
+            name TEXT NOT NULL,
+            steps TEXT NOT NULL,
+            definition TEXT NOT NULL,
+            input TEXT NOT NULL,
+            started_at INTEGER NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('running', 'done', 'degraded', 'failed', 'interrupted')),
+            changed_at INTEGER NOT NULL,
+            error TEXT NOT NULL,
+            owner TEXT NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX workflow_runs_changed ON workflow_runs(changed_at)",
+        """CREATE TABLE workflow_nodes(
+            run TEXT NOT NULL,
+            node TEXT NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('done', 'degraded', 'failed', 'skipped')),
+            at INTEGER NOT NULL,
+            result TEXT NOT NULL,
+            answered TEXT NOT NULL,
+            attempts INTEGER NOT NULL,
+            duration REAL NOT NULL,
+            error TEXT NOT NULL,
+            PRIMARY KEY (run, node)
+        ) STRICT, WITHOUT ROWID""",
+    ),
 )
 """Each migration's statements; the position of one, counted from 1, is the version it leads to."""
 

@@ -32,8 +32,8 @@ class Node:
     def target(self) -> str:
         """Who does it, in words that stay the same as long as it is the same."""
         if self.call is not None:
-            name = getattr(self.call, "__qualname__", None) or type(self.call).__qualname__
-            return f"call {getattr(self.call, '__module__', None) or type(self.call).__module__}:{name}"
+            # Not its module: that is another when a program is started in another way.
+            return f"call {getattr(self.call, '__qualname__', None) or type(self.call).__qualname__}"
         return f"adapter {self.adapter}" if self.adapter else f"task type {self.task_type}"
 
 
