@@ -26,6 +26,8 @@ from fuseboard_engine.route import RouteUnderWay
 if TYPE_CHECKING:
     from fuseboard_engine.admission import Gate, Running
 
+A_MOMENT = 0.001  # seconds; a timer may ring that much early
+
 
 class Attempts:
     """Makes the attempts of one adapter for one route.
@@ -101,20 +103,21 @@ class Attempts:
                 soft = adapter.failed(result)
                 if soft is not None:
                     raise SoftFailure(soft)
-            except Exception as raised:
+                if route.cut:  # it made light of being cancelled; nobody waits for it any more
+                    raise asyncio.CancelledError(route.cut)
+            except BaseException as raised:
                 duration = clock() - began
+                if route.cut or not isinstance(raised, Exception):
+                    release(adapter, route, permit, number, wait, duration)
+                    raise
                 error = raised
-            except BaseException:
-                permit.release()
-                route.attempts.append(
-                    Attempt(adapter=name, outcome="cancelled", number=number, wait=wait, duration=clock() - began)
-                )
-                raise
             else:
                 duration = clock() - began
                 permit.success(duration)
                 adapter.successes += 1
                 adapter.seconds += duration
+                if adapter.latency is not None:
+                    adapter.latency.add(duration)
                 route.attempts.append(
                     Attempt(adapter=name, outcome="success", number=number, wait=wait, duration=duration)
                 )
@@ -124,10 +127,21 @@ class Attempts:
                 adapter.in_flight -= 1
                 if caller is not None and self.running is not None:
                     self.running.leave(caller)
-            if until is not None and limit == remaining and isinstance(error, AttemptTimeout):
-                timeout, error = error, cut_short(route, name)
-                error.__cause__ = timeout
-                del timeout
+            if (
+                until is not None
+                and limit == remaining
+                and isinstance(error, AttemptTimeout)
+                and clock() > until - A_MOMENT
+            ):
+                if route.cut_at_end:
+                    route.cut = f"not done within the {route.bound}"
+                    release(adapter, route, permit, number, wait, duration)
+                    del error
+                    return True
+                if number > 1 or not route.patience:
+                    timeout, error = error, cut_short(route, name)
+                    error.__cause__ = timeout
+                    del timeout
             step = self.after_failure(adapter, route, policy, permit, error, number, wait, duration)
             del error  # its traceback leads to this frame: without the cycle it is freed at once
             if step.then != "retry":
@@ -150,7 +164,7 @@ class Attempts:
 
     def too_late(self, adapter: Adapter, route: RouteUnderWay, made: int) -> None:
         """Note that the task's deadline passed before the next attempt of an adapter that had `made` so many."""
-        route.fail(DeadlineExceeded(f"the deadline of task {route.id} passed before {adapter.name} was asked"))
+        route.fail(DeadlineExceeded(f"the {route.bound} of task {route.id} passed before {adapter.name} was asked"))
         if made:
             adapter.failures += 1
         else:
@@ -236,6 +250,7 @@ class Attempts:
                 then=step.then,
                 delay=step.delay,
                 threshold=breaker.policy.failure_threshold,
+                context=route.context,
             )
         )
         return step
@@ -274,8 +289,18 @@ class Attempts:
 
 
 def cut_short(route: RouteUnderWay, adapter: str) -> DeadlineExceeded:
-    """Return the error of an attempt that the task's deadline cut short: the caller's doing, not the adapter's."""
-    return DeadlineExceeded(f"the deadline of task {route.id} passed while {adapter} was at it")
+    """Return the error of an attempt that the end of all cut short: the caller's doing, not the adapter's."""
+    return DeadlineExceeded(f"the {route.bound} of task {route.id} passed while {adapter} was at it")
+
+
+def release(adapter: Adapter, route: RouteUnderWay, permit: Permit, number: int, wait: float, duration: float) -> None:
+    """Give the permit of a call that was cut short back, without a verdict, and note that in the route."""
+    permit.release()
+    if adapter.latency is not None:
+        adapter.latency.add(duration)
+    route.attempts.append(
+        Attempt(adapter=adapter.name, outcome="cancelled", number=number, wait=wait, duration=duration, why=route.cut)
+    )
 
 
 def reject(adapter: Adapter, route: RouteUnderWay, why: str, retry_after: float | None = None) -> None:

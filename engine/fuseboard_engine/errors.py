@@ -63,6 +63,10 @@ class CircuitOpen(Rejected):
         return f"{text} (last error: {self.last_error})" if self.last_error else text
 
 
+class BulkheadFull(Rejected):
+    """No slot was free for the adapter, or too many waited for one already."""
+
+
 class NoThreadFree(Rejected):
     """A plain function could not be called: all threads are taken, or hang in calls that were given up."""
 

@@ -183,10 +183,14 @@ class AttemptFailed(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
     then: Literal["retry", "failover", "stop"] = "stop"
     delay: float = 0.0
     threshold: int | None = None
+    context: dict[str, str] | None = None
 
 
 class RouteFinished(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="route_finished"):
-    """A task's route ended: every attempt and rejection in order, who answered, who was left."""
+    """A task's route ended: every attempt and rejection in order, who answered, who was left.
+
+    `strategy` is empty for a chain; a fan-out names its own, and in `answered` who succeeded, first one first.
+    """
 
     task: str
     task_type: str
@@ -200,6 +204,8 @@ class RouteFinished(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
     error: str = ""
     dead_letter: int | None = None
     context: dict[str, str] | None = None
+    strategy: str = ""
+    answered: tuple[str, ...] = ()
 
 
 class BatchFinished(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="batch_finished"):

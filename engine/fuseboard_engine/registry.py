@@ -10,6 +10,7 @@ from fuseboard_engine.attribution import soft_failure_of
 from fuseboard_engine.breaker import CircuitBreaker
 from fuseboard_engine.errors import UnknownAdapter
 from fuseboard_engine.health import KnownDown
+from fuseboard_engine.latency import RecentLatency
 from fuseboard_engine.policy import RetryPolicy
 from fuseboard_engine.retry import RetryBudget
 
@@ -52,6 +53,7 @@ class Adapter:
         "handles",
         "health",
         "in_flight",
+        "latency",
         "lifecycle",
         "name",
         "rejections",
@@ -95,6 +97,8 @@ class Adapter:
         self.rejections = 0
         self.in_flight = 0
         self.seconds = 0.0
+        self.latency: RecentLatency | None = None
+        """Its last durations, once somebody asked for a percentile of them."""
 
     def statistics(self) -> Statistics:
         """Return its figures as of now."""

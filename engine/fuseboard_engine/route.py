@@ -61,6 +61,7 @@ class RouteResult(msgspec.Struct, kw_only=True):
     error: str | None = None
     exception: BaseException | None = None
     dead_letter: int | None = None
+    context: dict[str, str] | None = None
 
     @property
     def fallback_chain(self) -> list[str]:
@@ -100,6 +101,12 @@ class RouteUnderWay(msgspec.Struct):
     `until` is the end of the deadline by the engine's clock. `reached` counts the adapters of `order` that were come
     to. `only` names the attribution row that the next adapter must say it handles. `last_resort`: all are out, and one
     is asked although it is known to be down.
+    `context` holds its ids.
+
+    In a fan-out each adapter has a route of its own, and what ends it early is said here: `cut`, once set, says why the
+    call no longer matters, so that it gets no verdict. `bound` is what `until` is called. Where `patience` is set, a
+    first attempt that `until` ended had all the time there is, and the timeout is held against the adapter.
+    `cut_at_end`: whatever `until` ends gets no verdict.
     """
 
     task: Any
@@ -110,6 +117,7 @@ class RouteUnderWay(msgspec.Struct):
     begun: float
     until: float | None
     attempts: list[Attempt]
+    context: dict[str, str] | None = None
     reached: int = 0
     only: str | None = None
     last_resort: bool = False
@@ -119,6 +127,10 @@ class RouteUnderWay(msgspec.Struct):
     error: str | None = None
     exception: BaseException | None = None
     dead_letter: int | None = None
+    cut: str = ""
+    bound: str = "deadline"
+    patience: bool = False
+    cut_at_end: bool = False
 
     def fail(self, error: Exception) -> None:
         """Note the last failure."""
@@ -127,7 +139,7 @@ class RouteUnderWay(msgspec.Struct):
 
     def finished(self, at: int, duration: float) -> tuple[RouteFinished, RouteResult]:
         """Return the route's event and its result. `at` is UTC microseconds, `duration` seconds."""
-        name, task, attempts = self.adapter, self.task, tuple(self.attempts)
+        name, attempts = self.adapter, tuple(self.attempts)
         left = self.order[self.reached :]
         success = name is not None
         error = None
@@ -146,7 +158,7 @@ class RouteUnderWay(msgspec.Struct):
             why=self.why,
             error=error or "",
             dead_letter=self.dead_letter,
-            context=task.context if type(task) is Task else None,
+            context=self.context,
         )
         result = RouteResult(
             task=self.id,
@@ -162,6 +174,7 @@ class RouteUnderWay(msgspec.Struct):
             error=error,
             exception=None if success else self.exception,
             dead_letter=self.dead_letter,
+            context=self.context,
         )
         # The error's traceback leads back to this route: let go of it, so that no cycle waits for the collector.
         self.exception = None

@@ -8,13 +8,14 @@ from __future__ import annotations
 import itertools
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fuseboard_engine.all_out import AllOut
 from fuseboard_engine.attempts import Attempts
 from fuseboard_engine.attribution import DEFAULT_TABLE, Rule, Table
 from fuseboard_engine.breaker import describe, wall_clock
+from fuseboard_engine.context import CURRENT, complete
 from fuseboard_engine.degradation import Degradation
 from fuseboard_engine.events import Event
 from fuseboard_engine.policy import RetryPolicy
@@ -70,6 +71,7 @@ class TaskRouter:
         *,
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
+        context: Mapping[str, str] | None = None,
     ) -> RouteResult:
         """Give a task to the first adapter of its chain that does it.
 
@@ -81,6 +83,8 @@ class TaskRouter:
             preference_order: the chain for this task; default: that of its type, or the default one.
             deadline: seconds the whole route may take; default: the task's own, or none.
             retry: replaces each adapter's own retry policy for this task.
+            context: ids (request, trace, user, session, correlation) that adapters, events and the result carry;
+                default: the task's own.
 
         Returns:
             The route. It raises for no failure of an adapter; `unwrap()` does.
@@ -88,7 +92,8 @@ class TaskRouter:
         Raises:
             asyncio.CancelledError: the caller was cancelled; the call in flight was cancelled and has ended.
         """
-        route = self.begin(task, preference_order, deadline)
+        route = self.begin(task, preference_order, deadline, context)
+        token = None if route.context is None else CURRENT.set(route.context)
         find = self.registry.find
         try:
             for name in route.order:
@@ -107,17 +112,30 @@ class TaskRouter:
             route.error = "the caller gave up" if not isinstance(error, Exception) else describe(error)
             self.finish(route)
             raise
+        finally:
+            if token is not None:
+                CURRENT.reset(token)
         return self.finish(route)
 
-    def begin(self, task: Any, preference_order: Iterable[str] | None, deadline: float | None) -> RouteUnderWay:
+    def begin(
+        self,
+        task: Any,
+        preference_order: Iterable[str] | None,
+        deadline: float | None,
+        context: Mapping[str, str] | None = None,
+    ) -> RouteUnderWay:
         """Return the route of a task, begun now; the arguments are those of `execute_with_fallback`."""
         task_id, task_type = identify(task)
         if preference_order is not None:
             order, why = tuple(preference_order), OF_THIS_CALL
         else:
             order, why = self.registry.order_for(task_type)
-        if deadline is None and isinstance(task, Task):
-            deadline = task.deadline
+        if isinstance(task, Task):
+            if deadline is None:
+                deadline = task.deadline
+            if context is None:
+                context = task.context
+        outer = CURRENT.get()
         begun = self._clock()
         return RouteUnderWay(
             task,
@@ -128,6 +146,7 @@ class TaskRouter:
             begun,
             None if deadline is None else begun + deadline,
             [],
+            outer if context is None else complete(context, outer),
         )
 
     def stream_with_fallback(
