@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from fuseboard_engine.adapters.objects import first_call
-from fuseboard_engine.attribution import Rule, Table, retry_after_of
+from fuseboard_engine.attribution import Rule, Table
 from fuseboard_engine.breaker import Permit
 from fuseboard_engine.errors import AdapterDown, AttemptTimeout, CircuitOpen, DeadlineExceeded, SoftFailure, text_of
 from fuseboard_engine.events import Attempt, AttemptFailed, Event
@@ -198,8 +198,7 @@ class Attempts:
         `first_item` and `items` are what a stream had brought. `stop` says why the route must end here; empty: it need
         not.
         """
-        rule = self._table.attribute(error)
-        retry_after = retry_after_of(error)
+        rule, retry_after = self._table.read(error)
         kind, message = type(error).__name__, text_of(error)
         route.exception, route.error = error, message or kind
         if rule.only_handlers:

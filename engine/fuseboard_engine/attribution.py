@@ -250,7 +250,15 @@ class Table:
 
     def attribute(self, error: BaseException) -> Rule:
         """Return the rule that applies to an error: the first that matches, else the last of all."""
-        status, code = (None, None) if _is_bare(error) else (status_of(error), _read(error, "code"))
+        return self.read(error)[0]
+
+    def read(self, error: BaseException) -> tuple[Rule, float | None]:
+        """Return the rule that applies to an error, and the seconds it asks to wait (None: it does not)."""
+        if _is_bare(error):
+            return self._rule(error, None, None), None
+        return self._rule(error, status_of(error), _read(error, "code")), retry_after_of(error)
+
+    def _rule(self, error: BaseException, status: int | None, code: object) -> Rule:
         remembered = self._by_type if status is None and code is None else None
         if remembered is not None:
             rule = remembered.get(type(error))
@@ -262,9 +270,15 @@ class Table:
         return found
 
 
+_SAY_NOTHING = frozenset({str, bytes, int, float, bool, list, tuple, type(None)})
+
+
 def soft_failure_of(result: Any) -> str | None:
     """Return what a result says went wrong if it says so itself (`success` is False), else None."""
-    if type(result) is dict or isinstance(result, Mapping):
+    kind = type(result)
+    if kind in _SAY_NOTHING:
+        return None
+    if kind is dict or isinstance(result, Mapping):
         if result.get("success", True) is not False:
             return None
         error = result.get("error")

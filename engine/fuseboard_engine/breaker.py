@@ -72,7 +72,16 @@ class Permit(msgspec.Struct, eq=False):
         `kind` names what happened; `rate_limited` opens the breaker at once, for `retry_after` seconds or its own wait,
         and so does any other kind that carries a `retry_after`. `error` is a text to remember.
         """
-        self.breaker._settle(self, "failure", duration, kind, retry_after, error)
+        breaker = self.breaker
+        tally = breaker._tally
+        if (
+            tally is None
+            or tally.generation != self.generation
+            or retry_after is not None
+            or kind == "rate_limited"
+            or not breaker._count_failure(tally, error or kind, self)
+        ):
+            breaker._settle(self, "failure", duration, kind, retry_after, error)
 
     def ignored(self) -> None:
         """The call raised something that says nothing about the adapter."""
@@ -325,15 +334,6 @@ class CircuitBreaker:
         retry_after: float | None = None,
         error: str = "",
     ) -> None:
-        tally = self._tally
-        ordinary = outcome == "failure" and retry_after is None and kind != "rate_limited"
-        if (
-            ordinary
-            and tally is not None
-            and tally.generation == permit.generation
-            and self._count_failure(tally, error or kind, permit)
-        ):
-            return
         now = self.clock()
         with self._lock:
             if not permit.live:

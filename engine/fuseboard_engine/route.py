@@ -32,7 +32,8 @@ def identify(task: Any) -> tuple[str, str]:
     """Return a task's id and type; either may be empty. A task is a `Task`, a mapping, or any payload."""
     if type(task) is dict or isinstance(task, Mapping):
         get = task.get
-        return str(get("task_id") or get("id") or ""), str(get("task_type") or get("type") or "")
+        name, kind = get("task_id") or get("id") or "", get("task_type") or get("type") or ""
+        return name if type(name) is str else str(name), kind if type(kind) is str else str(kind)
     if isinstance(task, Task):
         return task.id, task.type
     return "", ""
