@@ -16,6 +16,7 @@ from fuseboard_engine.events import (
     AdapterRemoved,
     Attempt,
     AttemptFailed,
+    BatchFinished,
     CommandDone,
     DeadLetterChanged,
     DeadLettered,
@@ -24,18 +25,24 @@ from fuseboard_engine.events import (
     EngineStopped,
     Event,
     EventsDropped,
+    NodeChanged,
     PreferenceSet,
     ProbeChanged,
     RouteFinished,
     ScenarioStep,
     StateChanged,
+    ThreadsStuck,
+    WorkflowFinished,
+    WorkflowStarted,
 )
+from fuseboard_storage import workflow_rows
 from fuseboard_storage.board_rows import AdapterKey, AdapterRow, Entry, FailureRow, InstanceRow, Totals
 from fuseboard_storage.metrics import SECOND, AdapterSecond, attempts_of
 
 KEPT_ROUTES = 500
 KEPT_FAILURES = 200
 KEPT_ACTIONS = 200
+KEPT_BATCHES = 100
 NO_MORE = ("evicted", "purged", "moved")  # dead letters that are kept no more
 
 __all__ = ["AdapterKey", "AdapterRow", "Board", "Entry", "FailureRow", "InstanceRow", "Totals"]
@@ -60,6 +67,10 @@ class Board:
         """Operators' commands that were carried out or refused, newest first."""
         self.dead_letters: dict[str, int] = {}
         """How many dead letters there are of each status that occurs."""
+        self.workflows: workflow_rows.Runs = {}
+        """Runs of workflows by their id, the newest last."""
+        self.batches: deque[BatchFinished] = deque(maxlen=KEPT_BATCHES)
+        """Batches of tasks that ended, newest first."""
         self.scenario: ScenarioStep | None = None
         self.dropped = 0
         self.tasks = 0
@@ -100,6 +111,7 @@ class Board:
             del self.chains[chain]
 
     def _stopped(self, entry: Entry, event: EngineStopped) -> None:
+        workflow_rows.orphan(self.workflows, entry.instance, event.at)
         row = self.instances.get(entry.instance)
         if row is not None:
             row.ended_at = event.at
@@ -211,6 +223,21 @@ class Board:
     def _letters_counted(self, entry: Entry, event: DeadLettersCounted) -> None:
         self.dead_letters = dict(event.counts)
 
+    def _stuck(self, entry: Entry, event: ThreadsStuck) -> None:
+        self.row(entry.instance, event.adapter, event.at).stuck = event.stuck
+
+    def _batch(self, entry: Entry, event: BatchFinished) -> None:
+        self.batches.appendleft(event)
+
+    def _run_started(self, entry: Entry, event: WorkflowStarted) -> None:
+        workflow_rows.start(self.workflows, entry.instance, event)
+
+    def _node(self, entry: Entry, event: NodeChanged) -> None:
+        workflow_rows.change(self.workflows, event)
+
+    def _run_finished(self, entry: Entry, event: WorkflowFinished) -> None:
+        workflow_rows.finish(self.workflows, event)
+
     def _lost(self, entry: Entry, event: EventsDropped) -> None:
         self.dropped += event.count
 
@@ -239,9 +266,14 @@ _FOLDS: dict[type[Event], Any] = {
     AttemptFailed: Board._failed,
     RouteFinished: Board._route,
     CommandDone: Board._command,
+    BatchFinished: Board._batch,
+    WorkflowStarted: Board._run_started,
+    NodeChanged: Board._node,
+    WorkflowFinished: Board._run_finished,
     DeadLettered: Board._lettered,
     DeadLetterChanged: Board._letters_changed,
     DeadLettersCounted: Board._letters_counted,
+    ThreadsStuck: Board._stuck,
     EventsDropped: Board._lost,
     ScenarioStep: Board._scenario,
 }

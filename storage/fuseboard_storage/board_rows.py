@@ -62,6 +62,9 @@ class Totals(NamedTuple):
     p50: float | None
     p95: float | None
     p99: float | None
+    first_p50: float | None = None
+    """Seconds until a stream's first item, of half of the streams."""
+    first_p95: float | None = None
 
 
 class AdapterRow:
@@ -89,6 +92,7 @@ class AdapterRow:
         "seconds",
         "since",
         "state",
+        "stuck",
         "successes",
         "tags",
         "threshold",
@@ -120,6 +124,7 @@ class AdapterRow:
         self.successes = 0
         self.failed = 0
         self.timeouts = 0
+        self.stuck = 0
         self.rejections = 0
         self.last_error = ""
         self.last_failure: int | None = None
@@ -145,6 +150,7 @@ class AdapterRow:
         successes = sum(span.successes for span in spans)
         failures = sum(span.failures for span in spans)
         latency = merge(span.latency for span in spans)
+        begun = merge(span.first_item for span in spans)
         judged = successes + failures
         return Totals(
             calls=calls,
@@ -157,6 +163,8 @@ class AdapterRow:
             p50=percentile(latency, 0.50),
             p95=percentile(latency, 0.95),
             p99=percentile(latency, 0.99),
+            first_p50=percentile(begun, 0.50),
+            first_p95=percentile(begun, 0.95),
         )
 
     def series(self, now: int, slices: int, seconds_each: int) -> list[int]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from fuseboard_engine.events import Attempt, CommandDone, RouteFinished, ScenarioStep
+from fuseboard_engine.events import Attempt, BatchFinished, CommandDone, RouteFinished, ScenarioStep
 from fuseboard_storage.board import Board
 from fuseboard_storage.board_rows import (
     KEPT_CHANGES,
@@ -24,8 +24,9 @@ from fuseboard_storage.board_rows import (
 )
 from fuseboard_storage.metrics import AdapterSecond
 from fuseboard_storage.rows import READ, entry_of
+from fuseboard_storage.workflow_rows import WorkflowRow
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Raised whenever the Board changes what it keeps or how it folds; keyframes of another format are passed over."""
 
 EVERY: Final = 5_000
@@ -57,6 +58,7 @@ class _Span(msgspec.Struct, array_like=True, frozen=True):
     at: int
     counts: tuple[int, int, int, int, int]
     latency: dict[int, int]
+    first_item: dict[int, int]
 
 
 class _Adapter(msgspec.Struct, array_like=True, frozen=True):
@@ -77,6 +79,8 @@ class _Board(msgspec.Struct, frozen=True):
     failures: list[_Failure]
     actions: list[CommandDone]
     dead_letters: dict[str, int] = {}
+    workflows: list[WorkflowRow] = []
+    batches: list[BatchFinished] = []
 
 
 _encode = msgspec.json.Encoder().encode
@@ -97,6 +101,8 @@ def dump(board: Board) -> bytes:
         ],
         actions=list(board.actions),
         dead_letters=board.dead_letters,
+        workflows=list(board.workflows.values()),
+        batches=list(board.batches),
     )
     return zlib.compress(_encode(frozen), 1)
 
@@ -107,7 +113,8 @@ def _frozen_adapter(row: AdapterRow) -> _Adapter:
         plain={name: getattr(row, name) for name in _PLAIN_ROW},
         tags=row.tags,
         seconds=[
-            _Span(s.at, (s.calls, s.successes, s.failures, s.timeouts, s.rejections), s.latency) for s in row.seconds
+            _Span(s.at, (s.calls, s.successes, s.failures, s.timeouts, s.rejections), s.latency, s.first_item)
+            for s in row.seconds
         ],
         changes=list(row.changes),
     )
@@ -138,6 +145,8 @@ def load(data: bytes) -> Board:
     board.failures.extend(_thawed_failure(failure) for failure in frozen.failures)
     board.actions.extend(frozen.actions)
     board.dead_letters = frozen.dead_letters
+    board.workflows = {row.run: row for row in frozen.workflows}
+    board.batches.extend(frozen.batches)
     return board
 
 
@@ -151,6 +160,7 @@ def _thawed_adapter(frozen: _Adapter) -> AdapterRow:
         for name, count in zip(_SPAN, stored.counts, strict=True):
             setattr(span, name, count)
         span.latency = stored.latency
+        span.first_item = stored.first_item
         row.seconds.append(span)
     row.changes.extend(frozen.changes[-KEPT_CHANGES:])
     return row

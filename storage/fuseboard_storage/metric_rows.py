@@ -12,19 +12,23 @@ from fuseboard_storage.metrics import SECOND, AdapterSecond, Spans
 RESOLUTIONS: Final = (1, 10, 60, 3600)
 """Seconds a row may stand for, finest first."""
 
-COLUMNS: Final = "at, adapter, calls, successes, failures, timeouts, rejections, latency"
+COLUMNS: Final = "at, adapter, calls, successes, failures, timeouts, rejections, latency, first_item"
+OLDER_COLUMNS: Final = COLUMNS.replace("first_item", "'{}'")
+"""The same, of a recording of a version below `FIRST_ITEM_SINCE`."""
+FIRST_ITEM_SINCE: Final = 4
 _UPSERT: Final = f"""INSERT OR REPLACE INTO metrics(resolution, instance, {COLUMNS})
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[int, int]).decode
 
 
 def span_of(row: tuple[Any, ...]) -> AdapterSecond:
-    """Make a span of a row of the columns at, adapter, calls, ..., latency."""
+    """Make a span of a row of `COLUMNS`."""
     span = AdapterSecond(row[0], row[1])
     span.calls, span.successes, span.failures, span.timeouts, span.rejections = row[2:7]
     span.latency = _decode(row[7])
+    span.first_item = _decode(row[8])
     return span
 
 
@@ -52,6 +56,7 @@ def add(connection: sqlite3.Connection, instance: int, spans: Spans, resolution:
                 span.timeouts,
                 span.rejections,
                 _encode(span.latency).decode(),
+                _encode(span.first_item).decode(),
             )
         )
     for value in values:
@@ -80,7 +85,7 @@ def roll_up(connection: sqlite3.Connection, resolution: int, before: int, most: 
     for row in rows:
         span = span_of(row)
         start = span.at - span.at % (coarser * SECOND)
-        spans = merged.setdefault(row[8], {})
+        spans = merged.setdefault(row[9], {})
         target = spans.get((start, span.adapter))
         if target is None:
             target = spans[start, span.adapter] = AdapterSecond(start, span.adapter)
@@ -90,6 +95,6 @@ def roll_up(connection: sqlite3.Connection, resolution: int, before: int, most: 
     for row in rows:
         connection.execute(
             "DELETE FROM metrics WHERE resolution = ? AND at = ? AND instance = ? AND adapter = ?",
-            (resolution, row[0], row[8], row[1]),
+            (resolution, row[0], row[9], row[1]),
         )
     return len(rows)

@@ -13,10 +13,11 @@ class AdapterSecond:
 
     `at` is the span's start in UTC microseconds. `calls` were made; `successes`, `failures` and the rest (ignored or
     cancelled) add up to it. `timeouts` are among the failures. `rejections` were refused without a call.
-    `latency` is a histogram of the calls' durations (see `fuseboard_engine.histogram`).
+    `latency` is a histogram of the calls' durations (see `fuseboard_engine.histogram`), `first_item` one of the
+    seconds until a stream's first item.
     """
 
-    __slots__ = ("adapter", "at", "calls", "failures", "latency", "rejections", "successes", "timeouts")
+    __slots__ = ("adapter", "at", "calls", "failures", "first_item", "latency", "rejections", "successes", "timeouts")
 
     def __init__(self, at: int, adapter: str) -> None:
         self.at = at
@@ -27,6 +28,7 @@ class AdapterSecond:
         self.timeouts = 0
         self.rejections = 0
         self.latency: dict[int, int] = {}
+        self.first_item: dict[int, int] = {}
 
     def add(self, attempt: Attempt) -> None:
         """Count one attempt."""
@@ -43,6 +45,9 @@ class AdapterSecond:
                 self.timeouts += 1
         bucket = bucket_of(attempt.duration)
         self.latency[bucket] = self.latency.get(bucket, 0) + 1
+        if attempt.first_item is not None:
+            bucket = bucket_of(attempt.first_item)
+            self.first_item[bucket] = self.first_item.get(bucket, 0) + 1
 
     def merge(self, other: AdapterSecond) -> None:
         """Add what another span of the same adapter counted."""
@@ -54,6 +59,8 @@ class AdapterSecond:
         latency = self.latency
         for bucket, calls in other.latency.items():
             latency[bucket] = latency.get(bucket, 0) + calls
+        for bucket, streams in other.first_item.items():
+            self.first_item[bucket] = self.first_item.get(bucket, 0) + streams
 
 
 Spans = dict[tuple[int, str], AdapterSecond]

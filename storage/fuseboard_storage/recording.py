@@ -142,7 +142,9 @@ class Recording:
         if not await self._has_begun():
             return []
         # The primary key begins with the resolution: naming each makes a range of it.
-        sql = f"""SELECT {metric_rows.COLUMNS} FROM metrics
+        version = (await self._rows("PRAGMA user_version"))[0][0]
+        older = version < metric_rows.FIRST_ITEM_SINCE
+        sql = f"""SELECT {metric_rows.OLDER_COLUMNS if older else metric_rows.COLUMNS} FROM metrics
             WHERE resolution IN ({", ".join(map(str, metric_rows.RESOLUTIONS))})
             AND at >= ?1 AND at < ?2 AND (?3 IS NULL OR adapter = ?3) ORDER BY at"""
         found = await self._rows(sql, (since, until, adapter))

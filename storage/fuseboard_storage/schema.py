@@ -142,6 +142,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (run, node)
         ) STRICT, WITHOUT ROWID""",
     ),
+    ("ALTER TABLE metrics ADD COLUMN first_item TEXT NOT NULL DEFAULT '{}'",),
 )
 """Each migration's statements; the position of one, counted from 1, is the version it leads to."""
 
