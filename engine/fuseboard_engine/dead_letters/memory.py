@@ -174,8 +174,8 @@ class MemoryDeadLetters:
         """Nothing is held."""
 
     def waiting(self) -> list[DeadLetter]:
-        """Return the letters that nobody has in hand, the oldest first."""
-        return [letter for letter in self._letters.values() if letter.status != "retrying"]
+        """Return the letters that somebody still has to do and nobody has in hand, the oldest first."""
+        return [letter for letter in self._letters.values() if letter.status in RETRYABLE]
 
     def remove(self, id: int) -> None:
         """Let go of a letter that another store has now; it counts as never having been here."""
@@ -184,7 +184,7 @@ class MemoryDeadLetters:
 
     def adopt(self, other: MemoryDeadLetters) -> None:
         """Take over what another one holds, under numbers of its own; what is being retried there ends there."""
-        for letter in other.waiting():
+        for letter in [letter for letter in other._letters.values() if letter.status != "retrying"]:
             self._last += self._step
             self._letters[self._last] = replace(letter, id=self._last)
             self._totals["enqueued"] += 1

@@ -9,7 +9,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from fuseboard_engine.dead_letters import schedule
-from fuseboard_engine.dead_letters.letter import DeadLetter, DeadLetterError, Retried, Settled, StoreUnavailable
+from fuseboard_engine.dead_letters.letter import (
+    DeadLetter,
+    DeadLetterError,
+    NewLetter,
+    Retried,
+    Settled,
+    StoreUnavailable,
+)
 from fuseboard_engine.dead_letters.payload import task_of
 from fuseboard_engine.dead_letters.store import DeadLetterStore
 from fuseboard_engine.errors import text_of
@@ -89,7 +96,7 @@ class Worker:
                 if not down:
                     log.warning("Dead letters can't be read (%s); it is tried again.", error)
                 down = True
-            if due is None and not store.shared and not len(queue.aside) and not down:
+            if due is None and not store.shared and not queue.aside.waiting() and not down:
                 return
             wait = policy.poll if due is None else max(0.0, (due - self._wall()) / 1e6)
             if store.shared or down:
@@ -108,7 +115,7 @@ class Worker:
             self._told = store
             self._emit(DeadLettersCounted(at=self._wall(), counts=counts))
         for letter in queue.aside.waiting():
-            id, _ = await store.add(letter, queue.policy.room)
+            id, _ = await store.add(anew(letter), queue.policy.room)
             queue.aside.remove(letter.id)
             self._changed(letter.id, letter.status, "moved", detail=f"kept as dead letter {id} now")
             queue.tell_new(id, letter, detail=f"waited in memory as {letter.id}")
@@ -200,6 +207,11 @@ class Worker:
                 at=self._wall(), letters=(id,), before=before, status=status, actor=actor, detail=detail, due_at=due_at
             )
         )
+
+
+def anew(letter: DeadLetter) -> NewLetter:
+    """Return a letter as it came in, for another store; one whose retries are used up is not retried by itself there."""
+    return NewLetter(**{name: getattr(letter, name) for name in NewLetter.__struct_fields__})
 
 
 def cut_off() -> bool:

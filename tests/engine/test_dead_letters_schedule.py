@@ -1,0 +1,173 @@
+"""What becomes a dead letter, when it is retried, and what its payload must be: decisions without any clock."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from fuseboard_engine import Rule, Task
+from fuseboard_engine.attribution import DEFAULT_TABLE
+from fuseboard_engine.dead_letters import schedule
+from fuseboard_engine.dead_letters.letter import CATEGORIES, DeadLetter, LetterRefused
+from fuseboard_engine.dead_letters.payload import json_text, task_of
+from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
+from fuseboard_engine.events import Attempt
+
+MINUTE = 60.0
+AT = 1_800_000_000_000_000
+
+
+def letter(**fields: Any) -> DeadLetter:
+    return DeadLetter(
+        **{
+            "id": 1,
+            "engine": "e",
+            "task": "t",
+            "task_type": "",
+            "form": "payload",
+            "payload": "0",
+            "category": "transient",
+            "created_at": AT,
+            "due_at": AT,
+            "max_retries": 3,
+            **fields,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "waits"),
+    [
+        ("never", [None, None, None, None]),
+        ("immediate", [0, 0, 0, 0]),
+        ("linear", [5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 55 * MINUTE]),
+        ("exponential", [1 * MINUTE, 2 * MINUTE, 4 * MINUTE, 60 * MINUTE]),
+    ],
+)
+def test_DQ09_the_wait_before_a_retry_goes_by_the_schedule(name: Any, waits: list[float | None]) -> None:
+    assert [schedule.wait_before(name, retries) for retries in (0, 1, 2, 10)] == waits
+
+
+def test_DQ09_no_number_of_retries_overflows_a_wait() -> None:
+    assert schedule.wait_before("exponential", 100_000) == 60 * MINUTE
+    assert schedule.wait_before("linear", 100_000) == 60 * MINUTE
+
+
+@pytest.mark.parametrize(
+    ("strategy", "taken"),
+    [
+        ("automatic", set(CATEGORIES)),
+        ("selective", {"transient", "network", "resource"}),
+        ("manual", set()),
+        ("disabled", set()),
+    ],
+)
+def test_DQ10_what_is_enqueued_depends_on_the_strategy(strategy: Any, taken: set[str]) -> None:
+    policy = DeadLetterPolicy(strategy=strategy)
+    assert {category for category in CATEGORIES if schedule.is_taken(policy, category)} == taken
+
+
+def test_DQ10_the_schedule_depends_on_the_category() -> None:
+    policy = DeadLetterPolicy()
+    assert {category: policy.schedule(category) for category in CATEGORIES} == {
+        "transient": "exponential",
+        "network": "exponential",
+        "resource": "linear",
+        "permission": "never",
+        "validation": "never",
+        "permanent": "never",
+    }
+
+
+def test_every_row_of_the_attribution_table_has_a_category() -> None:
+    assert {rule.name for rule in DEFAULT_TABLE} <= set(schedule.CATEGORY_OF)
+
+
+@pytest.mark.parametrize(
+    ("rule", "category"),
+    [
+        (Rule(name="mine", reason=""), "transient"),
+        (Rule(name="mine", reason="", retry=False), "permanent"),
+        (Rule(name="mine", reason="", counts=False), "validation"),
+        (None, "permanent"),
+    ],
+)
+def test_a_row_of_the_users_own_is_judged_by_what_it_says(rule: Rule | None, category: str) -> None:
+    assert schedule.category_of(DeadLetterPolicy(), "mine", rule) == category
+    assert schedule.category_of(DeadLetterPolicy(categories={"mine": "resource"}), "mine", rule) == "resource"
+
+
+def test_the_row_that_ended_a_route_is_that_of_its_last_call() -> None:
+    failed = Attempt(adapter="a", outcome="failure", number=1, rule="connection")
+    refused = Attempt(adapter="b", outcome="rejected")
+    assert schedule.ending_row([failed, refused]) == "connection"
+    assert schedule.ending_row([refused]) == "rejected"
+    assert schedule.ending_row([]) == ""
+
+
+def test_DQ05_failed_retries_count_up_and_the_last_one_exhausts() -> None:
+    policy, kept = DeadLetterPolicy(max_retries=3), letter()
+    seen = []
+    for _ in range(3):
+        state = schedule.failed(kept, policy, AT, "E", "down", "")
+        seen.append((state.status, state.retries, None if state.due_at is None else (state.due_at - AT) / 60e6))
+        kept = letter(retries=state.retries)
+    assert seen == [("pending", 1, 1.0), ("pending", 2, 2.0), ("exhausted", 3, None)]
+
+
+def test_a_refusal_is_no_attempt_and_waits_as_long_as_the_breaker_says() -> None:
+    state = schedule.deferred(letter(retries=2), DeadLetterPolicy(), AT, 12.5, "")
+    assert (state.status, state.retries, state.deferrals, state.due_at) == ("pending", 2, 1, AT + 12_500_000)
+    assert schedule.deferred(letter(), DeadLetterPolicy(deferral=7), AT, None, "").due_at == AT + 7_000_000
+
+
+def test_the_first_retry_may_wait_for_the_schedule_too() -> None:
+    assert schedule.first_due(DeadLetterPolicy(), "transient", AT) == AT
+    assert schedule.first_due(DeadLetterPolicy(first_retry="scheduled"), "transient", AT) == AT + 60_000_000
+    assert schedule.first_due(DeadLetterPolicy(), "permission", AT) is None
+    assert schedule.first_due(DeadLetterPolicy(automatic_retry=False), "transient", AT) is None
+
+
+def test_a_policy_refuses_what_makes_no_sense() -> None:
+    for wrong in ({"capacity": 0}, {"lease": 0}, {"strategy": "sometimes"}, {"max_retry": 3}):
+        with pytest.raises(ValidationError):
+            DeadLetterPolicy(**wrong)
+
+
+cycle: list[Any] = []
+cycle.append(cycle)
+
+REFUSED = {
+    "a datetime": ({"when": [datetime(2026, 1, 1)]}, r"payload\.when\[0\] is of type datetime"),
+    "bytes": (b"x", "payload is of type bytes"),
+    "a set": ({"a": {1}}, r"payload\.a is of type set"),
+    "not a number": ([float("nan")], r"payload\[0\] is nan"),
+    "a key that is no text": ({1: 2}, "has the key 1"),
+    "something that contains itself": (cycle, "contains itself"),
+    "too large": ("x" * 100, "it has 102 bytes, and 50 are allowed"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_payload_that_is_no_json_is_refused_with_the_place_and_the_reason(case: str) -> None:
+    value, reason = REFUSED[case]
+    with pytest.raises(LetterRefused, match=reason):
+        json_text(value, 50)
+
+
+@pytest.mark.parametrize("value", [None, True, 1, 10**30, 1.5, "ü\udcff", [], {"a": [1, {"b": None}]}])
+def test_a_payload_comes_back_as_it_went_in(value: Any) -> None:
+    back = task_of(letter(payload=json_text(value, 1000)))
+    assert back == value
+    assert type(back) is type(value)
+
+
+def test_a_task_comes_back_as_a_task() -> None:
+    task = Task(type="ai", payload={"q": 1}, id="t1", context={"request": "r"})
+    kept = letter(form="task", task="t1", task_type="ai", payload=json_text(task, 1000), context={"request": "r"})
+    assert task_of(kept) == task
+    assert json.loads(kept.payload) == {"q": 1}
