@@ -13,6 +13,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from operator import attrgetter
 from types import TracebackType
 from typing import Literal
 
@@ -115,6 +116,9 @@ def describe(error: BaseException) -> str:
     return f"{name}: {text}" if text else name
 
 
+_started = attrgetter("started")
+
+
 class BreakerSnapshot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A breaker at one moment. Counts are those of the present window; a rate is None below `minimum_calls`.
 
@@ -215,7 +219,7 @@ class CircuitBreaker:
         self._last_wait = 0.0
         self._lease = 0.0
         self._closed_at: float | None = None  # closed by its probes: when; the healthy period counts from here
-        self._probes: dict[Permit, float] | None = None  # half-open: permit -> end of its lease
+        self._probes: list[Permit] | None = None  # half-open: the probes in flight
         self._last_error = ""
         self._last_error_at: float | None = None  # by the breaker's clock
         self._early = True  # open: whether the wait may end before its time
@@ -249,7 +253,7 @@ class CircuitBreaker:
         self._failures = 0  # in a row
         self._successes = 0  # good probes of this round
         self._rejected = Counter()
-        self._probes = {} if self._state == "half_open" else None
+        self._probes = [] if self._state == "half_open" else None
         # Calls under way that may turn out slow: permit -> start; and those that already have.
         self._in_flight: dict[Permit, float] | None = {} if self._times else None
         self._overdue: dict[Permit, None] | None = {} if self._times else None
@@ -308,14 +312,15 @@ class CircuitBreaker:
         assert probes is not None
         room = min(self.policy.half_open_concurrency, self._round() - self._window.calls)
         if len(probes) >= room:
-            lost = next((permit for permit, end in probes.items() if now >= end), None)
-            if lost is None:
+            oldest = min(probes, key=_started)
+            end = oldest.started + self._lease
+            if now < end:
                 self._rejected.tick()
-                raise CircuitOpen(self.name, min(probes.values()) - now, "probe_in_flight", self._last_error)
-            del probes[lost]
+                raise CircuitOpen(self.name, end - now, "probe_in_flight", self._last_error)
+            probes.remove(oldest)
             self._note_probe("expired")
         permit = Permit(self, self._generation, now)
-        probes[permit] = now + self._lease
+        probes.append(permit)
         self._note_probe("admitted")
         return permit
 
@@ -379,7 +384,7 @@ class CircuitBreaker:
             self._in_flight.pop(permit, None)
             self._overdue.pop(permit, None)
         if probes is not None:
-            del probes[permit]
+            probes.remove(permit)
         if self._state == "disabled":
             return
         if outcome == "ignored" or outcome == "cancelled":

@@ -46,26 +46,25 @@ class Counter:
         return number
 
 
-class WholeState:
+class WholeState(Counter):
     """Everything since the present state began.
 
     `tick` counts one call that did not fail, without a lock. `generation` is the one of the breaker that this state
     began with.
     """
 
-    __slots__ = ("_good", "failed", "generation", "slow", "tick")
+    __slots__ = ("failed", "generation", "slow")
 
     def __init__(self, generation: int = 0) -> None:
+        super().__init__()
         self.generation = generation
-        self._good = Counter()
-        self.tick = self._good.tick
         self.failed = 0
         self.slow = 0
 
     @property
     def calls(self) -> int:
         """How many calls were counted."""
-        return self._good.read() + self.failed
+        return self.read() + self.failed
 
     def record(self, now: float, failed: bool, slow: bool) -> None:
         """Add one outcome."""
