@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from fuseboard_engine.dead_letters.letter import (
+    DONE,
     FINISHED,
     FROM,
     Change,
@@ -176,7 +177,7 @@ def change(
         f"""UPDATE dead_letters SET status = {after}, was = {"was" if change == "unarchive" else "status"},
         changed_at = :now, actor = :actor, detail = :detail
         WHERE status IN ({statuses}) AND {where} RETURNING id, {before}, status""",
-        {**values, "actor": storable(actor), "detail": f"{change}d by hand"},
+        {**values, "actor": storable(actor), "detail": f"{DONE[change]} by hand"},
     ).fetchall()
     if change != "archive":
         connection.executemany("UPDATE dead_letters SET was = NULL WHERE id = ?", [(row[0],) for row in changed])

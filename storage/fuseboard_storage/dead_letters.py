@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from fuseboard_engine.dead_letters.letter import (
+    DONE,
     Change,
     DeadLetter,
     DeadLetterStatistics,
@@ -34,7 +35,6 @@ from fuseboard_storage import rows, schema
 from fuseboard_storage.errors import RecordingError
 
 T = TypeVar("T")
-_BUSY = 5.0  # seconds to wait for another writer's transaction
 NOBODY = 0
 """The instance of what an operator does to dead letters without any engine."""
 
@@ -47,16 +47,25 @@ class SqliteDeadLetters:
         audited: What is changed by hand is recorded here as events with who did it, in the transaction that changes
             it. An engine tells of that itself, so its own store is not.
         reading: Never change the file, nor make it.
+        busy_timeout: Seconds to wait for another writer's transaction.
     """
 
     shared = True
 
-    def __init__(self, path: str | os.PathLike[str], *, audited: bool = False, reading: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        audited: bool = False,
+        reading: bool = False,
+        busy_timeout: float = 5.0,
+    ) -> None:
         self.path = Path(path).absolute()
         self._audited = audited
         self._reading = reading
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
+        self._busy_timeout = busy_timeout
         self._closed = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="fuseboard-dead-letters")
 
@@ -218,10 +227,14 @@ class SqliteDeadLetters:
         self._drop()
         if self._reading:
             connection = sqlite3.connect(
-                f"{self.path.as_uri()}?mode=ro", uri=True, timeout=_BUSY, isolation_level=None, check_same_thread=False
+                f"{self.path.as_uri()}?mode=ro",
+                uri=True,
+                timeout=self._busy_timeout,
+                isolation_level=None,
+                check_same_thread=False,
             )
         else:
-            connection = schema.connect(self.path, busy_timeout=_BUSY)
+            connection = schema.connect(self.path, busy_timeout=self._busy_timeout)
         connection.create_function("fold", 1, _fold, deterministic=True)
         self._connection = connection
         self._identity = _identity(self.path)
@@ -238,7 +251,7 @@ class SqliteDeadLetters:
     def _audit(self, connection: sqlite3.Connection, moved: tuple[Moved, ...], verb: str, now: int, actor: str) -> None:
         if not self._audited:
             return
-        words = f"{'un' if verb == 'unarchive' else ''}{'archived' if 'archive' in verb else f'{verb}d'}"
+        words = DONE[verb]
         total = sum(len(group.ids) for group in moved)
         events: list[Event] = [
             DeadLetterChanged(

@@ -49,6 +49,9 @@ FROM: Final[dict[Change, tuple[Status, ...]]] = {
 }
 """Which letters a change by hand applies to; never to one that is being retried."""
 
+DONE: Final = {"archive": "archived", "unarchive": "unarchived", "discard": "discarded", "purge": "purged"}
+"""What was done to letters by hand, in words."""
+
 TOTALS: Final = ("enqueued", "refused", "evicted", "purged", "retry_success", "retry_failed", "deferred", "manual")
 """What is counted over a queue's whole life. `manual` counts retries an operator asked for that were made."""
 

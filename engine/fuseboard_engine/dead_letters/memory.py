@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from fuseboard_engine.dead_letters.letter import (
+    DONE,
     FINISHED,
     FROM,
     RETRYABLE,
@@ -149,7 +150,7 @@ class MemoryDeadLetters:
                 status = letter.was or "pending"
             was = letter.status if change == "archive" else None
             self._letters[letter.id] = replace(
-                letter, status=status, was=was, changed_at=now, actor=actor, detail=f"{change}d by hand"
+                letter, status=status, was=was, changed_at=now, actor=actor, detail=f"{DONE[change]} by hand"
             )
             afters.append(status)
         return moved([(letter.id, letter.status, after) for letter, after in zip(changed, afters, strict=True)])

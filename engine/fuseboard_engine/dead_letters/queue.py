@@ -10,10 +10,12 @@ from typing import Any, Final
 
 import msgspec
 
+from fuseboard_engine.admission import ShuttingDown
 from fuseboard_engine.attribution import Table
 from fuseboard_engine.commands import Command
 from fuseboard_engine.dead_letters import asked, schedule
 from fuseboard_engine.dead_letters.letter import (
+    DONE,
     RETRYABLE,
     Category,
     Change,
@@ -96,7 +98,7 @@ class DeadLetters:
             return
         row = schedule.ending_row(route.attempts)
         rule = schedule.rule_of(self._table.rules, row)
-        if schedule.is_the_callers(rule) or isinstance(route.exception, DeadlineExceeded):
+        if schedule.is_the_callers(rule) or isinstance(route.exception, DeadlineExceeded | ShuttingDown):
             return
         category = schedule.category_of(self.policy, row, rule)
         if not schedule.is_taken(self.policy, category):
@@ -332,14 +334,14 @@ class DeadLetters:
         """Delete letters, whatever their status, but for those being retried. Returns how many."""
         wanted, now = selection or Selection(), self._wall()
         groups = await self.aside.purge(wanted, now, actor) + await self.store.purge(wanted, now, actor)
-        return self._told(groups, "purged", actor, "deleted")
+        return self._told(groups, "purged", actor, "purged by hand")
 
     async def _change(self, change: Change, selection: Selection, actor: str) -> int:
         now = self._wall()
         groups = await self.aside.change(change, selection, now, actor)
         groups += await self.store.change(change, selection, now, actor)
         self._worker.wake()
-        return self._told(groups, "", actor, f"{change}d by hand")
+        return self._told(groups, "", actor, f"{DONE[change]} by hand")
 
     def _told(self, groups: Sequence[Moved], status: str, actor: str, detail: str) -> int:
         for group in groups:

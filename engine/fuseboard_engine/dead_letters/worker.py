@@ -210,7 +210,7 @@ class Worker:
 
 
 def anew(letter: DeadLetter) -> NewLetter:
-    """Return a letter as it came in, for another store; one whose retries are used up is not retried by itself there."""
+    """Return a letter as it came in, for another store; an exhausted one is not retried by itself there."""
     return NewLetter(**{name: getattr(letter, name) for name in NewLetter.__struct_fields__})
 
 
