@@ -168,8 +168,16 @@ class Lifecycle:
 
 
 async def _wait(outcome: concurrent.futures.Future[None]) -> None:
+    waiting = asyncio.wrap_future(outcome)
+    waiting.add_done_callback(_heard)
     # Shielded: one caller who gives up must not cancel it for the others.
-    await asyncio.shield(asyncio.wrap_future(outcome))
+    await asyncio.shield(waiting)
+
+
+def _heard(waiting: asyncio.Future[None]) -> None:
+    """See that nobody complains of an error which its only caller did not wait for any longer."""
+    if not waiting.cancelled():
+        waiting.exception()
 
 
 async def _await(step: Step) -> Any:
