@@ -10,9 +10,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from fuseboard_engine.adapters.adding import add_adapter_from, add_http_adapter, add_process_adapter
+from fuseboard_engine.adapters.callables import as_async
 from fuseboard_engine.adapters.objects import AdapterObject
 from fuseboard_engine.adapters.resources import Resources
 from fuseboard_engine.adapters.target import target_of
@@ -34,12 +35,15 @@ from fuseboard_engine.events import (
     PreferenceSet,
     StateChanged,
 )
+from fuseboard_engine.health_checks import HealthChecks
+from fuseboard_engine.health_view import check_health, get_adapter_health, get_health_status
 from fuseboard_engine.inbox import carry_out
 from fuseboard_engine.policy import BreakerPolicy, RetryPolicy
 from fuseboard_engine.registry import Adapter, Registry, Statistics
 from fuseboard_engine.router import TaskRouter
 from fuseboard_engine.routing import Routing
-from fuseboard_engine.routing_policy import RoutingPolicy
+from fuseboard_engine.routing_policy import HealthPolicy, RoutingPolicy
+from fuseboard_engine.shutdown import shutdown
 from fuseboard_engine.sync import SyncEngine
 from fuseboard_engine.workflow.checkpoints import Checkpoints
 from fuseboard_engine.workflow.model import Workflow
@@ -53,22 +57,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("fuseboard.engine")
 
 KEPT_FAILURES = 200
-READY_SHARE = 0.5  # an engine is ready while more than this share of its adapters is healthy
 
 F = TypeVar("F", bound=Callable[..., Any])
 Listener = Callable[[Event], None]
-
-
-class HealthStatus(TypedDict):
-    """The health of the whole. An adapter is healthy while its breaker lets calls through unconditionally."""
-
-    total_adapters: int
-    healthy_adapters: int
-    open_breakers: int
-    half_open_breakers: int
-    held_breakers: int
-    healthy_share: float
-    ready: bool
 
 
 class Engine:
@@ -79,6 +70,7 @@ class Engine:
         breaker: the policy of every adapter that brings none of its own.
         retry: likewise, for retries.
         routing: how chains are ordered, and what happens when every adapter of one is out.
+        health: has every adapter checked that offers a check, and the last calls of each kept; None: neither.
         table: the attribution table; put rows of your own in front of `DEFAULT_TABLE`.
         clock: seconds, never going back; every decision is taken from it.
         wall: UTC microseconds, only a label on events.
@@ -94,6 +86,7 @@ class Engine:
         breaker: BreakerPolicy | None = None,
         retry: RetryPolicy | None = None,
         routing: RoutingPolicy | None = None,
+        health: HealthPolicy | None = None,
         table: tuple[Rule, ...] = DEFAULT_TABLE,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], int] = wall_clock,
@@ -106,7 +99,7 @@ class Engine:
         self.registry = Registry()
         self._breaker_policy = breaker or BreakerPolicy()
         self._retry_policy = retry or RetryPolicy()
-        self._clock = clock
+        self.clock = clock
         self._rng = rng
         self._listeners: tuple[Listener, ...] = ()
         self._lock = threading.Lock()
@@ -133,6 +126,9 @@ class Engine:
         self.checkpoints: Checkpoints | None = None
         """What keeps the runs of workflows; a recording does."""
         self.routing = Routing(self, routing or RoutingPolicy(), clock, rng)
+        self.health = HealthChecks(self.emit, health, clock=clock, wall=wall, rng=rng)
+        if self.health.history is not None:
+            self.subscribe(self.health.history.observe)
 
     # ---------------------------------------------------------------- adapters
 
@@ -146,6 +142,8 @@ class Engine:
         tags: Iterable[str] = (),
         handles: Iterable[str] = (),
         failed: Callable[[Any], str | None] = soft_failure_of,
+        health: Callable[[], Any] | None = None,
+        health_policy: HealthPolicy | None = None,
     ) -> Adapter:
         """Register an adapter under a name.
 
@@ -158,6 +156,8 @@ class Engine:
             tags: words an operator can filter by.
             handles: attribution rows (`context_window`, `content_policy`) whose tasks it can take over.
             failed: reads a result; returns the text of its failure, or None. Default: `success` is False.
+            health: asked whether it could work now, by what it returns or raises; default: its own, if it has one.
+            health_policy: how often it is asked; default: the engine's.
 
         Raises:
             ValueError: the name is empty or taken.
@@ -170,7 +170,7 @@ class Engine:
             CircuitBreaker(
                 name,
                 breaker or policies[0],
-                clock=self._clock,
+                clock=self.clock,
                 on_event=self.emit,
                 wall=self.wall,
                 rng=self._rng,
@@ -180,8 +180,12 @@ class Engine:
             handles=frozenset(handles),
             failed=failed,
         )
+        if health is not None:
+            adapter.health = as_async(health, self.resources.in_thread(name))
         self.registry.add(adapter)
         self.emit(self._added(adapter))
+        if health is not None or (adapter.health is not None and (health_policy or self.health.policy)):
+            self.health.watch(adapter, health_policy)
         return adapter
 
     def adapter(self, name: str, **options: Any) -> Callable[[F], F]:
@@ -200,6 +204,7 @@ class Engine:
     def remove_adapter(self, name: str) -> None:
         """Take an adapter out. Calls under way end as they would. Raises UnknownAdapter."""
         self.registry.remove(name)
+        self.health.forget(name)
         self.emit(AdapterRemoved(at=self.wall(), adapter=name))
 
     def set_preference(
@@ -243,6 +248,7 @@ class Engine:
         return build(load_config(path), cls, **options)
 
     apply = apply
+    shutdown = shutdown
 
     def default_policies(self, name: str) -> tuple[BreakerPolicy, RetryPolicy]:
         """Return the policies of an adapter that brings none of its own."""
@@ -255,15 +261,18 @@ class Engine:
     # ---------------------------------------------------------------- start and end
 
     async def start(self) -> dict[str, str]:
-        """Initialise every adapter that has an `initialize`, instead of at its first call.
+        """Initialise every adapter that has an `initialize`, instead of at its first call; begin the health checks.
 
         Returns:
             What went wrong, by adapter. It counts like a failed attempt, and the first call tries again.
         """
-        return await self.resources.start()
+        failed = await self.resources.start()
+        self.health.start()
+        return failed
 
     async def close(self) -> None:
         """Close adapters, HTTP connections and threads. A later call would open what it needs again."""
+        await self.health.stop()
         await self.resources.close()
         await self.sync.leave()
 
@@ -290,20 +299,9 @@ class Engine:
         """Return each adapter's figures by name."""
         return {adapter.name: adapter.statistics() for adapter in self.registry}
 
-    def get_health_status(self) -> HealthStatus:
-        """Return the health of the whole. An adapter that was never used counts as healthy."""
-        states = [adapter.breaker.state for adapter in self.registry]
-        healthy = sum(state in ("closed", "disabled", "metrics_only") for state in states)
-        share = healthy / len(states) if states else 1.0
-        return HealthStatus(
-            total_adapters=len(states),
-            healthy_adapters=healthy,
-            open_breakers=states.count("open"),
-            half_open_breakers=states.count("half_open"),
-            held_breakers=states.count("forced_open"),
-            healthy_share=share,
-            ready=share > READY_SHARE,
-        )
+    get_health_status = get_health_status
+    get_adapter_health = get_adapter_health
+    check_health = check_health
 
     def get_recent_failures(self, limit: int = 10) -> list[AttemptFailed]:
         """Return the last failed attempts, newest first, at most `limit` of the 200 that are kept."""
@@ -368,6 +366,7 @@ class Engine:
         for task_type, order in self.registry.orders.items():
             adaptive = self.routing.is_adaptive(task_type)
             events.append(PreferenceSet(at=now, order=order, task_type=task_type, adaptive=adaptive))
+        events.extend(self.health.describe(now))
         for adapter in self.registry:
             seen = adapter.breaker.snapshot()
             if seen.state == "closed":

@@ -1,0 +1,123 @@
+"""What a shutdown leaves behind: a text that says how to go on, and word to whoever should know."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shlex
+import sys
+from collections.abc import Awaitable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from fuseboard_engine.redact import redact
+
+if TYPE_CHECKING:
+    from fuseboard_engine.engine import Engine
+    from fuseboard_engine.shutdown import ShutdownReport
+
+SECONDS = 4.5  # for a webhook or a command
+
+
+def instructions_of(report: ShutdownReport, engine: Engine) -> str:
+    """Return the text of the recovery instructions."""
+    when = datetime.fromtimestamp(report.at / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    lines = [
+        f"{report.engine} shut down at {when}",
+        "",
+        f"Why: {redact(report.reason)}",
+        f"In flight when it began: {report.in_flight} calls; it took {report.seconds:.1f} s.",
+    ]
+    if report.hanging:
+        calls = ", ".join(f"{number} of {redact(name)}" for name, number in sorted(report.hanging.items()))
+        lines.append(f"Did not end in time: {calls}. Do these tasks again.")
+    else:
+        lines.append("Every call in flight has ended; none was cancelled.")
+    shut = [f"{redact(a.name)} ({a.breaker.state})" for a in engine.registry if a.breaker.state != "closed"]
+    lines.append(f"Breakers that were not closed: {', '.join(shut) or 'none'}.")
+    lines += [f"Saved: {text}" for text in report.saved]
+    lines += [f"Did not work: {text}" for text in report.problems]
+    lines += [
+        "",
+        "To go on:",
+        "  1. Start the application again. It was started as:",
+        f"       {redact(shlex.join(sys.orig_argv))}",
+        f"       in {Path.cwd()}",
+        "  2. Workflows that were interrupted go on at the node that was not finished: engine.resume(run).",
+        "  3. With record(engine, path, restore=True) breakers and statistics are taken up as they were.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def write_instructions(path: Path, report: ShutdownReport, engine: Engine) -> None:
+    """Write the recovery instructions, whole or not at all, readable by their owner only. Raises OSError."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with contextlib.suppress(FileNotFoundError):
+        beside.unlink()
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(instructions_of(report, engine))
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise
+
+
+async def call_hook(hook: Any, report: ShutdownReport) -> None:
+    """Tell a webhook, a command or a callable of a shutdown.
+
+    Args:
+        hook: a URL, to which the report is posted as JSON; a command as a list, which gets the same on its standard
+            input; or a callable that takes the report.
+        report: what came of the shutdown.
+
+    Raises:
+        RuntimeError: httpx is missing, the service did not accept it, or the command failed.
+    """
+    if isinstance(hook, str):
+        await _post(hook, msgspec.json.encode(report))
+    elif isinstance(hook, Sequence):
+        await _run([str(part) for part in hook], msgspec.json.encode(report))
+    else:
+        result = hook(report)
+        if isinstance(result, Awaitable):
+            await result
+
+
+async def _post(url: str, body: bytes) -> None:
+    try:
+        import httpx
+    except ImportError as error:
+        raise RuntimeError("a webhook needs httpx: pip install httpx") from error
+    async with httpx.AsyncClient(timeout=SECONDS) as client:
+        response = await client.post(url, content=body, headers={"content-type": "application/json"})
+    if not response.is_success:
+        raise RuntimeError(f"the webhook answered {response.status_code}")
+
+
+async def _run(command: list[str], body: bytes) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,  # a Ctrl-C that ends the application must not end it
+    )
+    try:
+        async with asyncio.timeout(SECONDS):
+            _, errors = await process.communicate(body)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        said = redact(errors.decode(errors="replace").strip().splitlines()[-1] if errors.strip() else "it said nothing")
+        raise RuntimeError(f"{command[0]} ended with {process.returncode}: {said}")
