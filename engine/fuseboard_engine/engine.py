@@ -43,7 +43,6 @@ from fuseboard_engine.registry import Adapter, Registry, Statistics
 from fuseboard_engine.router import TaskRouter
 from fuseboard_engine.routing import Routing
 from fuseboard_engine.routing_policy import HealthPolicy, RoutingPolicy
-from fuseboard_engine.shutdown import shutdown
 from fuseboard_engine.sync import SyncEngine
 from fuseboard_engine.workflow.checkpoints import Checkpoints
 from fuseboard_engine.workflow.model import Workflow
@@ -228,7 +227,6 @@ class Engine:
 
     set_degraded = set_degraded
 
-    # ---------------------------------------------------------------- configuration, shutdown
 
     settings: Settings | None = None
     """What a configuration said; None: all was said in code."""
@@ -248,7 +246,6 @@ class Engine:
         return build(load_config(path), cls, **options)
 
     apply = apply
-    shutdown = shutdown
 
     def default_policies(self, name: str) -> tuple[BreakerPolicy, RetryPolicy]:
         """Return the policies of an adapter that brings none of its own."""

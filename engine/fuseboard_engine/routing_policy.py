@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from fuseboard_engine.policy import Count, Policy, Rate, Seconds, SomeSeconds
 
@@ -57,9 +57,3 @@ class HealthPolicy(Policy):
     history_size: int = Field(default=100, ge=1, le=10_000, description="calls kept per adapter")
     transition_size: int = Field(default=50, ge=1, le=10_000, description="changes of state kept per adapter")
     retention: SomeSeconds = Field(default=86_400.0, description="seconds after which both are let go")
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if "timeout" in self.model_fields_set and self.timeout > self.interval:
-            raise ValueError("timeout is above interval; a check would be late for the next one")
-        return self

@@ -98,8 +98,11 @@ async def test_an_engine_whose_adapters_were_never_used_is_healthy() -> None:
         "open_breakers": 0,
         "half_open_breakers": 0,
         "held_breakers": 0,
+        "known_down": 0,
         "healthy_share": 1.0,
         "ready": True,
+        "overall": "unknown",
+        "checks": {},
     }
 
 

@@ -27,7 +27,7 @@ class Target:
     call: AsyncCall
     stream: StreamCall
     lifecycle: Lifecycle | None = None
-    health: Callable[[], Awaitable[None]] | None = None
+    health: Callable[[], Awaitable[Any]] | None = None
 
 
 def target_of(name: str, given: Any, run: RunInThread) -> Target:
@@ -69,9 +69,11 @@ def target_of(name: str, given: Any, run: RunInThread) -> Target:
     )
 
 
-async def _check(name: str, health: Callable[[], Awaitable[Any]], lifecycle: Lifecycle | None) -> None:
+async def _check(name: str, health: Callable[[], Awaitable[Any]], lifecycle: Lifecycle | None) -> Any:
     if lifecycle is not None and not lifecycle.ready:
         await lifecycle.initialize(None)
-    wrong = unhealthy(await health())
+    answer = await health()
+    wrong = unhealthy(answer)
     if wrong is not None:
         raise Unhealthy(f"{name}: {wrong}")
+    return answer

@@ -1,0 +1,236 @@
+"""Checks adapters' health at intervals: the shell around `health`, which says what a check means.
+
+A check is no call: it has no permit, counts for no breaker and no statistics, and takes no place from a task. What it
+finds decides only two things: whether routes pass the adapter over for now, and whether an open breaker's wait ends
+early. Whether a call is let through is still the breaker's word.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fuseboard_engine.events import Event, HealthAlert, HealthChecked
+from fuseboard_engine.health import Checked, Health, KnownDown, Verdict, judged, overall, verdict_of, verdict_of_error
+from fuseboard_engine.health_history import History
+from fuseboard_engine.invoke import within
+from fuseboard_engine.registry import Adapter
+from fuseboard_engine.routing_policy import HealthPolicy
+
+GRACE = 1.0  # seconds a mark outlives the next check's time, so that a slow check does not lift it
+
+
+class _Watched:
+    """An adapter that is checked, and how it stands."""
+
+    __slots__ = ("adapter", "checked", "policy")
+
+    def __init__(self, adapter: Adapter, policy: HealthPolicy) -> None:
+        self.adapter = adapter
+        self.policy = policy
+        self.checked = Checked()
+
+
+class HealthChecks:
+    """The health checks of one engine.
+
+    Args:
+        emit: told of each change of health and each alert.
+        policy: for adapters that bring none of their own; None: only those are checked that were asked for.
+        clock: seconds, never going back. wall: UTC microseconds, a label. rng: like `random.random`; spreads the start.
+    """
+
+    def __init__(
+        self,
+        emit: Callable[[Event], None],
+        policy: HealthPolicy | None,
+        *,
+        clock: Callable[[], float],
+        wall: Callable[[], int],
+        rng: Callable[[], float],
+    ) -> None:
+        self.policy = policy
+        self.history = History(policy) if policy is not None else None
+        """The last calls of each adapter; None: they are not kept."""
+        self._emit = emit
+        self._clock = clock
+        self._wall = wall
+        self._rng = rng
+        self._watched: dict[str, _Watched] = {}
+        self._due: list[tuple[float, int, _Watched]] = []
+        self._numbers = itertools.count()
+        self._running: set[asyncio.Task[None]] = set()
+        self._scheduler: asyncio.Task[None] | None = None
+        self._nudged: asyncio.Event | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    # ---------------------------------------------------------------- who is checked
+
+    def watch(self, adapter: Adapter, policy: HealthPolicy | None) -> None:
+        """Check an adapter from now on; `policy` None: the engine's, or the default one."""
+        watched = self._watched[adapter.name] = _Watched(adapter, policy or self.policy or HealthPolicy())
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._schedule, watched, self._spread(watched))
+
+    def forget(self, name: str) -> None:
+        """Check an adapter no more; one that is not checked is passed over."""
+        watched = self._watched.pop(name, None)
+        if watched is not None:
+            watched.adapter.down = None
+
+    # ---------------------------------------------------------------- looking
+
+    def checked(self, name: str) -> Checked:
+        """Return how an adapter stands after its checks so far; unknown if it is not checked."""
+        watched = self._watched.get(name)
+        return watched.checked if watched is not None else Checked()
+
+    def states(self) -> dict[str, str]:
+        """Return the health of each adapter that is checked."""
+        return {name: watched.checked.status for name, watched in list(self._watched.items())}
+
+    def overall(self) -> Health:
+        """Return the health of the whole."""
+        return overall((w.checked.status, w.policy.critical) for w in list(self._watched.values()))
+
+    def describe(self, now: int) -> list[HealthChecked]:
+        """Return the events that tell a new listener how the checked adapters stand. `now` is UTC microseconds."""
+        return [
+            HealthChecked(at=now, adapter=name, status=w.checked.status, detail=w.checked.detail)
+            for name, w in list(self._watched.items())
+            if w.checked.status != "unknown"
+        ]
+
+    # ---------------------------------------------------------------- checking
+
+    def start(self) -> None:
+        """Begin to check, in the running loop. Does nothing when it has begun there."""
+        loop = asyncio.get_running_loop()
+        if self._loop is loop:
+            return
+        self._loop, self._nudged, self._scheduler = loop, asyncio.Event(), None
+        self._due = []
+        for watched in list(self._watched.values()):
+            self._schedule(watched, self._spread(watched))
+
+    async def stop(self) -> None:
+        """End all checks, those under way too, and lift every mark: nobody would lift it later."""
+        self._loop = None
+        scheduler, self._scheduler = self._scheduler, None
+        tasks = [*self._running, *([scheduler] if scheduler is not None else [])]
+        here = asyncio.get_running_loop()
+        for task in tasks:
+            if task.get_loop() is here:
+                task.cancel()
+        await asyncio.gather(*(task for task in tasks if task.get_loop() is here), return_exceptions=True)
+        self._running.clear()
+        for watched in self._watched.values():
+            watched.adapter.down = None
+
+    async def check(self, *names: str) -> dict[str, Checked]:
+        """Check these adapters now, or all that are checked, so many at a time as the policy allows.
+
+        Returns:
+            How each stands; those that are not checked are left out.
+        """
+        chosen = [self._watched[name] for name in (names or tuple(self._watched)) if name in self._watched]
+        places = asyncio.Semaphore((self.policy or HealthPolicy()).concurrency)
+
+        async def one(watched: _Watched) -> None:
+            async with places:
+                await self._check(watched)
+
+        await asyncio.gather(*(one(watched) for watched in chosen))
+        return {watched.adapter.name: watched.checked for watched in chosen}
+
+    def _spread(self, watched: _Watched) -> float:
+        """Return when the first check is due: somewhere within the first interval, so that they do not all begin."""
+        return self._clock() + self._rng() * watched.policy.interval
+
+    def _schedule(self, watched: _Watched, due: float) -> None:
+        if self._loop is None or self._nudged is None:
+            return  # stopped meanwhile
+        heapq.heappush(self._due, (due, next(self._numbers), watched))
+        self._nudged.set()
+        if self._scheduler is None:  # not before there is something to check
+            self._scheduler = self._loop.create_task(self._schedule_all(self._nudged), name="fuseboard-health")
+
+    async def _schedule_all(self, nudged: asyncio.Event) -> None:
+        room = (self.policy or HealthPolicy()).concurrency
+        while True:
+            now = self._clock()
+            while self._due and self._due[0][0] <= now and len(self._running) < room:
+                watched = heapq.heappop(self._due)[2]
+                if self._watched.get(watched.adapter.name) is watched:
+                    task = asyncio.create_task(self._check(watched))
+                    self._running.add(task)
+                    task.add_done_callback(lambda done, watched=watched: self._done(done, watched))  # type: ignore[misc]
+            wait = max(0.0, self._due[0][0] - now) if self._due and len(self._running) < room else None
+            nudged.clear()
+            try:
+                async with asyncio.timeout(wait):
+                    await nudged.wait()
+            except TimeoutError:
+                pass
+
+    def _done(self, task: asyncio.Task[None], watched: _Watched) -> None:
+        self._running.discard(task)
+        self._schedule(watched, self._clock() + watched.policy.interval)
+        if not task.cancelled():
+            task.exception()  # whatever a listener of the check raised was logged where it happened
+
+    async def _check(self, watched: _Watched) -> None:
+        adapter, policy = watched.adapter, watched.policy
+        before = adapter.breaker.snapshot()
+        began = self._clock()
+        try:
+            verdict = verdict_of(await within(_without_task(adapter), None, adapter.name, policy.timeout))
+        except Exception as error:
+            verdict = verdict_of_error(error)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            verdict = verdict_of_error(error)  # the check's own doing
+        if self._watched.get(adapter.name) is not watched:
+            return  # taken out, or replaced, while it was checked
+        self._take(watched, verdict, self._clock() - began)
+        if verdict.status != "unhealthy" and before.state == "open":
+            after = adapter.breaker.snapshot()
+            if after.generation == before.generation:  # a check begun before it opened proves nothing
+                adapter.breaker.probe_early("its health check is good")
+
+    def _take(self, watched: _Watched, verdict: Verdict, duration: float) -> None:
+        adapter, policy, at = watched.adapter, watched.policy, self._wall()
+        before = watched.checked
+        change = judged(before, verdict, at=at, duration=duration, alert_after=policy.alert_after)
+        watched.checked = change.now
+        if verdict.status == "unhealthy":
+            until = self._clock() + policy.interval + policy.timeout + GRACE
+            adapter.down = KnownDown(verdict.detail or "its health check is bad", until)
+        else:
+            adapter.down = None
+        if change.changed:
+            self._emit(
+                HealthChecked(
+                    at=at,
+                    adapter=adapter.name,
+                    status=verdict.status,
+                    before=before.status,
+                    detail=verdict.detail,
+                    duration=duration,
+                )
+            )
+        if change.alert:
+            self._emit(HealthAlert(at=at, adapter=adapter.name, failures=change.now.failures, detail=verdict.detail))
+
+
+def _without_task(adapter: Adapter) -> Callable[[Any], Awaitable[Any]]:
+    async def call(_: Any) -> Any:
+        health = adapter.health
+        return await health() if health is not None else None
+
+    return call

@@ -1,0 +1,107 @@
+"""What health checks mean: the rules behind them, without an engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fuseboard_engine.events import Attempt, HealthChecked, RouteFinished, StateChanged
+from fuseboard_engine.health import Checked, Health, Verdict, judged, overall, verdict_of, verdict_of_error
+from fuseboard_engine.health_history import History
+from fuseboard_engine.routing_policy import HealthPolicy
+
+SECOND = 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        (None, "healthy"),
+        (True, "healthy"),
+        (False, "unhealthy"),
+        ("ok", "healthy"),
+        (" Degraded ", "degraded"),
+        ("down", "unhealthy"),
+        ("no such word", "unhealthy"),
+        ({}, "healthy"),
+        ({"status": "degraded"}, "degraded"),
+        ({"status": "gibberish"}, "unhealthy"),
+        ({"healthy": False}, "unhealthy"),
+        ({"ok": False, "message": "disk full"}, "unhealthy"),
+        ({"status": "healthy", "success": False}, "unhealthy"),
+        (42, "healthy"),
+    ],
+)
+def test_what_a_check_returns_is_read_as_a_state_of_health(answer: Any, status: str) -> None:
+    assert verdict_of(answer).status == status
+
+
+def test_a_bad_check_says_why() -> None:
+    assert verdict_of({"ok": False, "message": "disk full"}).detail == "disk full"
+    assert verdict_of_error(ConnectionError("refused")) == Verdict("unhealthy", "ConnectionError: refused")
+    assert verdict_of_error(TimeoutError()).detail == "TimeoutError"
+
+
+@given(st.lists(st.sampled_from(["healthy", "degraded", "unhealthy"])), st.integers(1, 4))
+def test_an_alert_comes_once_in_each_row_of_bad_checks_that_is_long_enough(
+    states: list[Health], alert_after: int
+) -> None:
+    checked, alerts = Checked(), 0
+    for at, status in enumerate(states):
+        change = judged(checked, Verdict(status), at=at, duration=0.1, alert_after=alert_after)
+        assert change.changed == (status != checked.status)
+        alerts += change.alert
+        checked = change.now
+    rows = "".join("x" if status == "unhealthy" else " " for status in states).split()
+    assert alerts == sum(len(row) >= alert_after for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("checks", "expected"),
+    [
+        ([("unhealthy", True), ("healthy", True)], "unhealthy"),
+        ([("degraded", True), ("healthy", True)], "degraded"),
+        ([("healthy", True), ("healthy", False)], "healthy"),
+        ([], "unknown"),
+        ([("unknown", True)], "unknown"),
+        ([("unhealthy", False), ("healthy", True)], "degraded"),
+        ([("unknown", True), ("healthy", True)], "healthy"),
+    ],
+)
+def test_HL04_the_whole_is_the_worst_of_its_critical_checks(checks: list[tuple[Health, bool]], expected: str) -> None:
+    assert overall(checks) == expected
+
+
+def route(at: int, name: str = "a") -> RouteFinished:
+    attempt = Attempt(adapter=name, outcome="success", number=1, duration=0.1)
+    return RouteFinished(at=at, task=f"t{at}", task_type="", success=True, adapter=name, attempts=(attempt,))
+
+
+def change(at: int) -> StateChanged:
+    return StateChanged(at=at, adapter="a", before="closed", after="open", reason="failures")
+
+
+def test_HL03_ten_calls_with_a_cap_of_five_keep_the_last_five_and_transitions_have_their_own() -> None:
+    history = History(HealthPolicy(history_size=5, transition_size=3))
+    for n in range(10):
+        history.observe(route(n))
+        history.observe(change(n))
+    assert [call.at for call in history.calls("a")] == [5, 6, 7, 8, 9]
+    assert [transition.at for transition in history.transitions("a")] == [7, 8, 9]
+
+
+def test_HL03_tidying_lets_go_only_of_what_is_older_than_the_retention() -> None:
+    history = History(HealthPolicy(retention=60))
+    for at in (0, 39 * SECOND, 40 * SECOND, 90 * SECOND):
+        history.observe(route(at))
+        history.observe(HealthChecked(at=at, adapter="a", status="healthy"))
+    history.tidy(100 * SECOND)
+    assert [call.at for call in history.calls("a")] == [40 * SECOND, 90 * SECOND]
+    assert [transition.at for transition in history.transitions("a")] == [40 * SECOND, 90 * SECOND]
+
+
+def test_an_adapter_nobody_called_has_no_history() -> None:
+    assert History(HealthPolicy()).calls("a") == []
