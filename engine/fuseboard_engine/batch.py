@@ -130,7 +130,7 @@ async def execute_batch(
     async def route(task: Any) -> RouteResult:
         return await engine.execute_with_fallback(task, order, deadline=deadline, retry=retry)
 
-    begun = engine._clock()
+    begun = engine.clock()
     parts = await _round(list(enumerate(all_tasks)), route, max_concurrent)
     result = BatchResult(batch=name, parts=_in_order(parts), min_success_rate=min_success_rate)
     while not result.accepted:
@@ -157,7 +157,7 @@ async def execute_batch(
             if not part.success and not part.degraded
         ]
         result.dead_letters = tuple(letter for letter in letters if letter is not None)
-    result.duration = engine._clock() - begun
+    result.duration = engine.clock() - begun
     if not result.accepted and not result.error:
         result.error = f"{len(result.succeeded)} of {len(result.parts)} succeeded, {min_success_rate:.0%} are needed"
     engine.emit(_event(engine.wall(), result))

@@ -193,7 +193,7 @@ def set_degraded(
         FalseClaim: a template says that it succeeded or approved.
     """
     if engine.router.degradation is None:
-        engine.router.degradation = Degradation(engine.router.table.attribute, engine._clock)
+        engine.router.degradation = Degradation(engine.router.table.attribute, engine.clock)
     fallbacks = engine.router.degradation.fallbacks
     if answer is None:
         fallbacks.pop(task_type, None)

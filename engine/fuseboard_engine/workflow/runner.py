@@ -60,7 +60,7 @@ class Runner:
         self._finished = tuple(name for name in self._steps if name in finished)
         self._nodes = {name: result_of(finished[name]) for name in self._finished}
         self._progress = Progress(self._graph, finished)
-        self._begun = self._engine._clock()
+        self._begun = self._engine.clock()
         self._until = None if deadline is None else self._begun + deadline
 
     async def execute(self, *, resumed: bool = False) -> WorkflowResult:
@@ -126,7 +126,7 @@ class Runner:
         route = await self._engine.execute_with_fallback(
             task_for(node, f"{self._run}:{name}", binding.task_type(node), inputs),
             binding.order(name),
-            deadline=None if self._until is None else self._until - self._engine._clock(),
+            deadline=None if self._until is None else self._until - self._engine.clock(),
             retry=binding.retry(name),
         )
         ended = NodeResult(
@@ -182,7 +182,7 @@ class Runner:
                     run=self._run,
                     workflow=self._workflow,
                     state="interrupted" if state == "running" else state,
-                    duration=self._engine._clock() - self._begun,
+                    duration=self._engine.clock() - self._begun,
                     error=error,
                 )
             )
@@ -196,7 +196,7 @@ class Runner:
             state=state_of([node.state for node in nodes.values()]),
             nodes=nodes,
             last=tuple(name for name in self._steps if name not in sources),
-            duration=self._engine._clock() - self._begun,
+            duration=self._engine.clock() - self._begun,
             error="; ".join(f"{name}: {node.error}" for name, node in nodes.items() if node.state == "failed"),
         )
 
