@@ -79,12 +79,12 @@ class FileCheckpoints:
         """Return a run; see `Checkpoints`."""
         return await self._do(self._load, run)
 
-    async def close(self) -> None:
-        """Close the file and end the thread; a later call opens it again."""
-        if self._thread is not None:
-            await self._do(self._close)
-            self._thread.shutdown(wait=False)
-            self._thread = None
+    def close(self) -> None:
+        """Close the file and end the thread, once what is being kept is; a later call opens it again."""
+        thread, self._thread = self._thread, None
+        if thread is not None and self._pid == os.getpid():
+            thread.submit(self._close)
+            thread.shutdown(wait=False)
 
     # ------------------------------------------------------------------ in the thread
 

@@ -8,6 +8,7 @@ from typing import Protocol
 from fuseboard_engine.commands import Command
 from fuseboard_engine.dead_letters.store import DeadLetterStore
 from fuseboard_engine.events import CommandDone, Event
+from fuseboard_engine.workflow.checkpoints import Checkpoints
 
 
 class DeadLetterKeeper(Protocol):
@@ -27,6 +28,8 @@ class Recordable(Protocol):
     """What an engine must offer to be recorded; `fuseboard_engine.Engine` does."""
 
     name: str
+    checkpoints: Checkpoints | None
+    """What keeps its runs of workflows; None: the recording may."""
 
     @property
     def dead_letters(self) -> DeadLetterKeeper | None:

@@ -29,6 +29,7 @@ from fuseboard_storage.retention import Retention
 from fuseboard_storage.writer import Writer
 
 if TYPE_CHECKING:
+    from fuseboard_storage.checkpoints import FileCheckpoints
     from fuseboard_storage.dead_letters import SqliteDeadLetters
 
 BUFFER_SIZE: Final = 100_000
@@ -69,6 +70,7 @@ class Recorder:
 
     @property
     def instance(self) -> int | None:
+        self._checkpoints: FileCheckpoints | None = None
         """The number of this engine's instance in the recording; None until the file could be opened."""
         return self._writer.instance
 
@@ -107,6 +109,7 @@ class Recorder:
     def close(self, reason: str = "closed") -> None:
         """Record that the engine ended, wait until all is on disk, and close the file; a second time does nothing."""
         thread = self._stop(reason)
+        self._keep_runs()
         if thread is not None:
             thread.join()
         if self._letters is not None:
@@ -149,7 +152,18 @@ class Recorder:
     def _abandon(self) -> None:
         """In a forked child: the recording is the parent's, and so is the file's connection."""
         _parents.extend((self._writer, self._letters))
+    def _keep_runs(self) -> None:
+        """Keep the engine's runs of workflows in the recording, unless something else does."""
+        if self._engine.checkpoints is None:
+            from fuseboard_storage.checkpoints import FileCheckpoints
+
+            self._checkpoints = self._engine.checkpoints = FileCheckpoints(self.path)
+
         self._buffer.empty()
+        if self._checkpoints is not None:
+            if self._engine.checkpoints is self._checkpoints:
+                self._engine.checkpoints = None
+            self._checkpoints.close()
         self._guard = threading.Lock()
         with contextlib.suppress(Exception):
             self._forget()
@@ -218,6 +232,7 @@ class Recorder:
         if self._letters is not None:
             await self._letters.close()
         if thread is not None:
+        self._keep_runs()
             await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, thread.join))
 
 

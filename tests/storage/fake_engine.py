@@ -16,6 +16,7 @@ from fuseboard_engine.events import (
     RouteFinished,
     StateChanged,
 )
+from fuseboard_engine.workflow.checkpoints import Checkpoints
 
 
 class FakeEngine:
@@ -24,6 +25,7 @@ class FakeEngine:
     def __init__(self, name: str = "checkout", adapters: tuple[str, ...] = ("prefect", "agno")) -> None:
         self.name = name
         self.dead_letters = None
+        self.checkpoints: Checkpoints | None = None
         self.adapters = adapters
         self.listeners: list[Callable[[Event], None]] = []
         self.commands: list[Command] = []

@@ -1,0 +1,117 @@
+"""The Board folds runs of workflows: how each node stands, now and after the engine ended."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fuseboard_engine import Engine, Workflow
+from fuseboard_engine.events import (
+    BatchFinished,
+    EngineStarted,
+    EngineStopped,
+    Event,
+    NodeChanged,
+    WorkflowFinished,
+    WorkflowStarted,
+)
+from fuseboard_storage.board import Board, Entry
+from fuseboard_storage.keyframe import dump, load
+from fuseboard_storage.recorder import record
+from fuseboard_storage.recording import Recording
+from fuseboard_storage.workflow_rows import KEPT_RUNS
+
+
+def board_of(*events: Event) -> Board:
+    board = Board()
+    for number, event in enumerate(events, 1):
+        board.apply(Entry(number, 1, event))
+    return board
+
+
+def begun(run: str = "r1", **more: Any) -> WorkflowStarted:
+    return WorkflowStarted(at=10, run=run, workflow="w", name="W", nodes=("a", "b"), edges=(("a", "b"),), **more)
+
+
+def node(name: str, state: Any, at: int = 20, **more: Any) -> NodeChanged:
+    return NodeChanged(at=at, run="r1", workflow="w", node=name, state=state, **more)
+
+
+def test_nodes_stand_as_they_were_told() -> None:
+    board = board_of(begun(), node("a", "running"), node("a", "done", 30, answered="x", attempts=2))
+    row = board.workflows["r1"]
+    assert (row.state, row.started_at, row.changed_at, row.edges) == ("running", 10, 30, (("a", "b"),))
+    assert {name: one.state for name, one in row.nodes.items()} == {"a": "done", "b": "pending"}
+    assert (row.nodes["a"].answered, row.nodes["a"].attempts) == ("x", 2)
+    assert row.counts() == {"done": 1, "pending": 1}
+
+
+def test_a_run_ends_in_its_state() -> None:
+    board = board_of(begun(), WorkflowFinished(at=40, run="r1", workflow="w", state="failed", error="a: down"))
+    row = board.workflows["r1"]
+    assert (row.state, row.changed_at, row.error) == ("failed", 40, "a: down")
+
+
+def test_an_engine_that_ended_leaves_its_runs_interrupted_and_a_resume_goes_on() -> None:
+    started = EngineStarted(at=1, name="app", host="h", pid=1)
+    events = (started, begun(), node("a", "done", 15, attempts=3), node("b", "running"))
+    board = board_of(*events, EngineStopped(at=50, reason="lost"))
+    row = board.workflows["r1"]
+    assert (row.state, row.error, row.nodes["b"].state) == ("interrupted", "its engine ended", "pending")
+    board.apply(Entry(9, 2, begun(resumed=True, finished=("a",))))
+    row = board.workflows["r1"]
+    assert (row.state, row.resumed, row.instance, row.started_at) == ("running", 1, 2, 10)
+    assert (row.nodes["a"].state, row.nodes["a"].attempts, row.nodes["b"].state) == ("done", 3, "pending")
+
+
+def test_old_runs_go_before_those_that_run() -> None:
+    runs = [begun(f"r{number}") for number in range(KEPT_RUNS)]
+    over = WorkflowFinished(at=40, run="r5", workflow="w", state="done")
+    board = board_of(*runs, over, begun("new"))
+    assert len(board.workflows) == KEPT_RUNS
+    assert "r5" not in board.workflows
+    assert {"r0", "new"} <= board.workflows.keys()
+
+
+def test_a_keyframe_holds_runs_and_batches() -> None:
+    board = board_of(begun(), node("a", "failed", error="down"), BatchFinished(at=3, batch="b", parts=2, succeeded=1))
+    again = load(dump(board))
+    assert again.workflows == board.workflows
+    assert list(again.batches) == list(board.batches)
+
+
+async def test_a_recorded_engine_keeps_its_runs_in_the_recording(tmp_path: Path) -> None:
+    async def work(inputs: dict[str, Any]) -> str:
+        await asyncio.sleep(0)
+        return "x"
+
+    engine = Engine("app")
+    workflow = Workflow("w", engine=engine)
+    workflow.add_node("a", work)
+    async with record(engine, tmp_path / "a.db") as recorder:
+        assert engine.checkpoints is not None
+        await workflow.execute(run="r1")
+        saved = await engine.checkpoints.load("r1")
+        assert saved.state == "done"
+        await recorder.flushed()
+        async with Recording.open(tmp_path / "a.db") as recording:
+            assert (await recording.board()).workflows["r1"].state == "done"
+    assert engine.checkpoints is None
+
+
+async def test_an_engine_that_has_checkpoints_of_its_own_keeps_them(tmp_path: Path) -> None:
+    from fuseboard_engine import MemoryCheckpoints
+
+    engine = Engine("app")
+    mine = engine.checkpoints = MemoryCheckpoints()
+    async with record(engine, tmp_path / "a.db"):
+        assert engine.checkpoints is mine
+    assert engine.checkpoints is mine
+
+
+@pytest.mark.parametrize("event", [node("a", "done"), WorkflowFinished(at=4, run="r1", workflow="w", state="done")])
+def test_what_is_told_of_a_run_that_nobody_knows_changes_nothing(event: Event) -> None:
+    assert board_of(event).workflows == {}
