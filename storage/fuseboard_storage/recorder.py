@@ -67,10 +67,10 @@ class Recorder:
         self._closed = False
         self._guard = threading.Lock()
         self._letters: SqliteDeadLetters | None = None
+        self._checkpoints: FileCheckpoints | None = None
 
     @property
     def instance(self) -> int | None:
-        self._checkpoints: FileCheckpoints | None = None
         """The number of this engine's instance in the recording; None until the file could be opened."""
         return self._writer.instance
 
@@ -105,11 +105,11 @@ class Recorder:
             self._forget()
             raise
         self._keep_letters()
+        self._keep_runs()
 
     def close(self, reason: str = "closed") -> None:
         """Record that the engine ended, wait until all is on disk, and close the file; a second time does nothing."""
         thread = self._stop(reason)
-        self._keep_runs()
         if thread is not None:
             thread.join()
         if self._letters is not None:
@@ -142,7 +142,18 @@ class Recorder:
             self._letters = SqliteDeadLetters(self.path)
             self._engine.dead_letters.use(self._letters)
 
+    def _keep_runs(self) -> None:
+        """Keep the engine's runs of workflows in the recording, unless something else does."""
+        if self._engine.checkpoints is None:
+            from fuseboard_storage.checkpoints import FileCheckpoints
+
+            self._checkpoints = self._engine.checkpoints = FileCheckpoints(self.path)
+
     def _forget(self) -> None:
+        if self._checkpoints is not None:
+            if self._engine.checkpoints is self._checkpoints:
+                self._engine.checkpoints = None
+            self._checkpoints.close()
         if self._letters is not None and self._engine.dead_letters is not None:
             self._engine.dead_letters.leave(self._letters)
         self._closed = True
@@ -152,18 +163,7 @@ class Recorder:
     def _abandon(self) -> None:
         """In a forked child: the recording is the parent's, and so is the file's connection."""
         _parents.extend((self._writer, self._letters))
-    def _keep_runs(self) -> None:
-        """Keep the engine's runs of workflows in the recording, unless something else does."""
-        if self._engine.checkpoints is None:
-            from fuseboard_storage.checkpoints import FileCheckpoints
-
-            self._checkpoints = self._engine.checkpoints = FileCheckpoints(self.path)
-
         self._buffer.empty()
-        if self._checkpoints is not None:
-            if self._engine.checkpoints is self._checkpoints:
-                self._engine.checkpoints = None
-            self._checkpoints.close()
         self._guard = threading.Lock()
         with contextlib.suppress(Exception):
             self._forget()
@@ -220,6 +220,7 @@ class Recorder:
             self._forget()
             raise
         self._keep_letters()
+        self._keep_runs()
         return self
 
     async def __aexit__(
@@ -232,7 +233,6 @@ class Recorder:
         if self._letters is not None:
             await self._letters.close()
         if thread is not None:
-        self._keep_runs()
             await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, thread.join))
 
 
