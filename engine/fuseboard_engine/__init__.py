@@ -24,6 +24,8 @@ if TYPE_CHECKING:
         SoftFailure,
         UnknownAdapter,
     )
+    from fuseboard_engine.execution import ExecutionPolicy
+    from fuseboard_engine.parallel_result import AdapterResult, ParallelResult
     from fuseboard_engine.policy import BreakerPolicy, RetryPolicy
     from fuseboard_engine.registry import Registry
     from fuseboard_engine.route import RouteResult, Task
@@ -55,6 +57,9 @@ _HOME = {
     "CircuitOpen": "errors",
     "DeadlineExceeded": "errors",
     "FuseboardError": "errors",
+    "ExecutionPolicy": "execution",
+    "AdapterResult": "parallel_result",
+    "ParallelResult": "parallel_result",
     "SoftFailure": "errors",
     "UnknownAdapter": "errors",
     "BreakerPolicy": "policy",
@@ -76,6 +81,7 @@ _HOME = {
 
 __all__ = [
     "DEFAULT_TABLE",
+    "AdapterResult",
     "AllAdaptersFailed",
     "AttemptTimeout",
     "BatchResult",
@@ -88,9 +94,11 @@ __all__ = [
     "CircuitOpen",
     "DeadlineExceeded",
     "Engine",
+    "ExecutionPolicy",
     "FalseClaim",
     "FuseboardError",
     "MemoryCheckpoints",
+    "ParallelResult",
     "Permit",
     "Registry",
     "ResumeRefused",

@@ -35,9 +35,11 @@ from fuseboard_engine.events import (
     PreferenceSet,
     StateChanged,
 )
+from fuseboard_engine.execution import ExecutionPolicy
 from fuseboard_engine.health_checks import HealthChecks
 from fuseboard_engine.health_view import check_health, get_adapter_health, get_health_status
 from fuseboard_engine.inbox import carry_out
+from fuseboard_engine.parallel import Parallel
 from fuseboard_engine.policy import BreakerPolicy, RetryPolicy
 from fuseboard_engine.registry import Adapter, Registry, Statistics
 from fuseboard_engine.router import TaskRouter
@@ -74,6 +76,7 @@ class Engine:
         clock: seconds, never going back; every decision is taken from it.
         wall: UTC microseconds, only a label on events.
         rng: where jitter comes from, like `random.random`.
+        execution: how a task is given to several adapters at once, unless a call says otherwise.
         dead_letters: which tasks that nothing could do are kept, and when they are retried; None: none is.
         threads: plain functions that may run side by side; as many threads again may hang in calls given up.
     """
@@ -90,6 +93,7 @@ class Engine:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], int] = wall_clock,
         rng: Callable[[], float] = random.random,
+        execution: ExecutionPolicy | None = None,
         dead_letters: DeadLetterPolicy | None = None,
         threads: int = THREADS,
     ) -> None:
@@ -109,6 +113,8 @@ class Engine:
         self.router = TaskRouter(self.registry, self.emit, table=table, clock=clock, wall=wall, rng=rng)
         self.execute_with_fallback = self.router.execute_with_fallback
         self.stream_with_fallback = self.router.stream_with_fallback
+        self.parallel = Parallel(self.router, execution or ExecutionPolicy(), self.emit, clock, wall)
+        self.execute_parallel = self.parallel.execute_parallel
         self.dead_letters: DeadLetters | None = None
         if dead_letters is not None:
             from fuseboard_engine.dead_letters.queue import DeadLetters

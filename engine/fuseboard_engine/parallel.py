@@ -1,0 +1,277 @@
+"""Parallel execution: one task for several adapters at once, as a strategy says."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any, Literal, get_args
+
+from fuseboard_engine.breaker import describe
+from fuseboard_engine.combine import Combine, by_adapter
+from fuseboard_engine.context import CURRENT, complete
+from fuseboard_engine.errors import UnknownAdapter
+from fuseboard_engine.events import Event, RouteFinished
+from fuseboard_engine.execution import ExecutionPolicy, ExecutionStrategy
+from fuseboard_engine.fan_out import FanOut, Strand
+from fuseboard_engine.parallel_result import AdapterResult, ParallelResult
+from fuseboard_engine.policy import RetryPolicy
+from fuseboard_engine.route import RouteUnderWay
+from fuseboard_engine.router import TaskRouter
+from fuseboard_engine.slots import Slots
+
+STRATEGIES: tuple[str, ...] = get_args(ExecutionStrategy)
+
+
+@lru_cache(maxsize=256)
+def _once(attempt_timeout: float | None) -> RetryPolicy:
+    """Return the policy of one attempt, with an adapter's own time for it."""
+    return RetryPolicy(max_attempts=1, attempt_timeout=attempt_timeout)
+
+
+class Parallel:
+    """Gives tasks to several adapters at once.
+
+    Args:
+        router: whose adapters, attempts, events and fallbacks these are.
+        policy: what a call does not say itself.
+        emit: told of every fan-out's end; must not raise.
+        clock: seconds, never going back. wall: UTC microseconds, a label.
+    """
+
+    def __init__(
+        self,
+        router: TaskRouter,
+        policy: ExecutionPolicy,
+        emit: Callable[[Event], None],
+        clock: Callable[[], float],
+        wall: Callable[[], int],
+    ) -> None:
+        self._router = router
+        self._policy = policy
+        self._emit = emit
+        self._clock = clock
+        self._wall = wall
+        self.slots = Slots(policy.max_concurrent_adapters, policy.max_queued)
+        """What bounds how many adapters of all fan-outs are at work at a time."""
+
+    @property
+    def policy(self) -> ExecutionPolicy:
+        """What a call does not say itself. It may be replaced at any time; fan-outs under way end as they began."""
+        return self._policy
+
+    @policy.setter
+    def policy(self, policy: ExecutionPolicy) -> None:
+        self._policy = policy
+        self.slots.resize(policy.max_concurrent_adapters, policy.max_queued)
+
+    async def execute_parallel(
+        self,
+        task: Any,
+        adapters: Iterable[str] | None = None,
+        *,
+        strategy: ExecutionStrategy | None = None,
+        timeout: float | None = None,
+        retry: RetryPolicy | None = None,
+        hedge_delay: float | Literal["p95"] | None = None,
+        combine: Combine | None = None,
+        context: Mapping[str, str] | None = None,
+    ) -> ParallelResult:
+        """Give a task to several adapters at once.
+
+        `all` waits for every adapter. `first_success` returns with the first answer, `best_effort` with whatever there
+        is when the time is over; what is then still under way is cancelled, awaited, and gets no verdict. `hedged`
+        asks the first adapter, the next one too when it takes long, and the next one when all so far have failed; the
+        first answer wins. A hedge takes one out of the retry budget of the adapter it calls.
+
+        Args:
+            task: a `Task`, a mapping, or any payload.
+            adapters: their names; default: the chain of the task's type.
+            strategy: which answers are waited for; default: the engine's, which is `all`.
+            timeout: seconds in all, waiting for a slot and initialising included; default: the engine's, 30. An
+                adapter that had all of it and did not answer has failed; one that began later gets no verdict.
+            retry: each adapter's retry policy for this task; default: one attempt each, with its own time limit.
+            hedge_delay: seconds until a hedge, or `p95`: the 95th percentile of what the adapter's last 100 calls took
+                (no hedge before there were 20); default: the engine's, `p95`.
+            combine: makes the result of the answers by adapter (see `fuseboard_engine.combine`); default: the answers
+                by adapter, or the first answer where only one is waited for.
+            context: ids (request, trace, user, session, correlation) that adapters, events and results carry; default:
+                the task's own. A request id is made up when there is none.
+
+        Returns:
+            What each adapter did and the combined result. It raises for no failure of an adapter, nor of `combine`.
+
+        Raises:
+            ValueError: an argument is out of range.
+            asyncio.CancelledError: the caller was cancelled; every call under way was cancelled and has ended.
+        """
+        policy, clock = self._policy, self._clock
+        chosen = policy.strategy if strategy is None else strategy
+        limit = policy.timeout if timeout is None else timeout
+        delay = policy.hedge_delay if hedge_delay is None else hedge_delay
+        _check(chosen, limit, delay)
+        route = self._router.begin(task, (adapters,) if isinstance(adapters, str) else adapters, None, context)
+        if route.context is None:
+            route.context = complete({})
+        begun, bound, patience = route.begun, f"timeout ({limit:.3g} s)", chosen != "best_effort"
+        end = begun + limit
+        if route.until is not None and route.until <= end:
+            end, bound, patience = route.until, "deadline", False
+        find = self._router.registry.find
+        strands: list[Strand] = []
+        order = tuple(dict.fromkeys(route.order))
+        for index, name in enumerate(order):
+            adapter = find(name)
+            if adapter is None:
+                route.why += f"; {name} is not registered"
+                continue
+            strand = RouteUnderWay(
+                task, route.id, route.type, order, "", begun, end, route.attempts, route.context,
+                reached=index + 1 if chosen == "hedged" else len(order),
+                bound=bound,
+                patience=patience and (chosen != "hedged" or not strands),
+                cut_at_end=chosen == "best_effort",
+            )  # fmt: skip
+            strands.append(Strand(adapter, strand, retry or _once(adapter.retry.attempt_timeout)))
+        fan_out = FanOut(route, strands, chosen, end, delay, self._router.attempts.make, self.slots, clock)
+        token = CURRENT.set(route.context)
+        try:
+            if strands:
+                await fan_out.run()
+            results = self._results(route, order, strands)
+            if fan_out.answered:
+                only_one = chosen in ("first_success", "hedged")
+                self._combine(route, results, fan_out, combine, only_one)
+            else:
+                await self._router.exhausted(route)
+        except BaseException as error:
+            route.error = "the caller gave up" if not isinstance(error, Exception) else describe(error)
+            self._finish(route, chosen, fan_out, self._results(route, order, strands))
+            raise
+        finally:
+            CURRENT.reset(token)
+        return self._finish(route, chosen, fan_out, results)
+
+    def _combine(
+        self,
+        route: RouteUnderWay,
+        results: dict[str, AdapterResult],
+        fan_out: FanOut,
+        combine: Combine | None,
+        only_one: bool,
+    ) -> None:
+        """Make one result of the answers; note in the route what `combine` raised."""
+        winner = fan_out.answered[0].adapter.name
+        if combine is None and only_one:
+            route.adapter, route.result = winner, results[winner].result
+            return
+        answers = {name: result.result for name, result in results.items() if result.success}
+        try:
+            combined = (combine or by_adapter)(answers)
+            if asyncio.iscoroutine(combined):
+                combined.close()
+                raise TypeError("it has to be a plain function; await what it needs after `execute_parallel`")
+        except Exception as error:
+            route.exception = error
+            route.error = f"the answers of {', '.join(answers)} could not be combined: {describe(error)}"
+        else:
+            route.adapter, route.result = winner, combined
+
+    def _results(self, route: RouteUnderWay, order: tuple[str, ...], strands: list[Strand]) -> dict[str, AdapterResult]:
+        """Return what each adapter did, in order; without those that never had their turn."""
+        by_name = {strand.adapter.name: strand for strand in strands}
+        results: dict[str, AdapterResult] = {}
+        for name in order:
+            strand = by_name.get(name)
+            if strand is None:
+                unknown = UnknownAdapter(name, tuple(adapter.name for adapter in self._router.registry))
+                results[name] = AdapterResult(
+                    adapter=name, success=False, outcome="rejected", error=str(unknown), exception=unknown,
+                    context=route.context,
+                )  # fmt: skip
+                continue
+            attempts = tuple([attempt for attempt in route.attempts if attempt.adapter == name])
+            own = strand.route
+            if not attempts and own.exception is None:
+                continue
+            success, last = own.adapter is not None, attempts[-1] if attempts else None
+            error = None
+            if not success:
+                cut = last is not None and last.outcome == "cancelled"
+                error = f"cancelled: {own.cut or 'by the adapter itself'}" if cut else own.error
+            results[name] = AdapterResult(
+                adapter=name,
+                success=success,
+                outcome="success" if success else "rejected" if last is None else last.outcome,
+                result=own.result,
+                error=error,
+                exception=None if success else own.exception,
+                duration=strand.duration,
+                waited=strand.waited,
+                attempts=attempts,
+                context=route.context,
+            )
+        return results
+
+    def _finish(
+        self, route: RouteUnderWay, strategy: str, fan_out: FanOut, results: dict[str, AdapterResult]
+    ) -> ParallelResult:
+        """Tell that a fan-out ended, and return its result."""
+        duration, attempts, order = self._clock() - route.begun, tuple(route.attempts), dict.fromkeys(route.order)
+        success = route.adapter is not None
+        left = tuple([name for name in order if name not in results])
+        error = None
+        if not success:
+            error = route.error or next((f"{r.adapter}: {r.error}" for r in results.values() if r.error), None)
+            error = error or "there is no adapter to give the task to"
+        answered = tuple([strand.adapter.name for strand in fan_out.answered])
+        self._emit(
+            RouteFinished(
+                at=self._wall(),
+                task=route.id,
+                task_type=route.type,
+                success=success,
+                attempts=attempts,
+                adapter=route.adapter or "",
+                degraded=route.degraded,
+                duration=duration,
+                left=left,
+                why=route.why,
+                error=error or "",
+                dead_letter=route.dead_letter,
+                context=route.context,
+                strategy=strategy,
+                answered=answered,
+            )
+        )
+        exception, route.exception = route.exception, None  # its traceback leads back here: no cycle
+        fan_out.let_go()
+        return ParallelResult(
+            task=route.id,
+            task_type=route.type,
+            success=success,
+            adapter=route.adapter,
+            result=route.result,
+            degraded=route.degraded,
+            attempts=attempts,
+            left=left,
+            why=route.why,
+            duration=duration,
+            error=error,
+            exception=None if success else exception,
+            dead_letter=route.dead_letter,
+            context=route.context,
+            strategy=strategy,
+            answered=answered,
+            results=results,
+        )
+
+
+def _check(strategy: str, timeout: float, hedge_delay: float | str) -> None:
+    if strategy not in STRATEGIES:
+        raise ValueError(f"there is no strategy {strategy!r}; choose one of {', '.join(STRATEGIES)}")
+    if not 0 < timeout < math.inf:
+        raise ValueError(f"timeout has to be a positive number of seconds, not {timeout!r}")
+    if hedge_delay != "p95" and (isinstance(hedge_delay, str) or not 0 <= hedge_delay < math.inf):
+        raise ValueError(f"hedge_delay has to be a number of seconds from 0, or 'p95', not {hedge_delay!r}")
