@@ -5,6 +5,7 @@ Everything that looks at a recording (the console, the command line, an API) goe
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import sqlite3
@@ -23,6 +24,7 @@ from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.mailbox import CommandStatus
 from fuseboard_storage.metrics import AdapterSecond
 
+LOOK_EVERY: Final = 0.02  # seconds between two looks at a command that is waited for
 SLICE: Final = 2_000  # entries folded between two chances for other tasks to run
 
 
@@ -231,6 +233,12 @@ class Recording:
         if not found:
             raise KeyError(id)
         return mailbox.status_of(found[0], wall())
+
+    async def outcome(self, id: int) -> CommandStatus:
+        """Wait until a command is over, at the latest until it expires or its engine is lost; see `command`."""
+        while not (status := await self.command(id)).over:  # noqa: ASYNC110 - another process moves it
+            await asyncio.sleep(LOOK_EVERY)
+        return status
 
     # ------------------------------------------------------------------ the connection
 

@@ -10,7 +10,6 @@ from fuseboard_console import exit_codes
 
 if TYPE_CHECKING:
     from fuseboard_storage.board import AdapterRow, Board
-    from fuseboard_storage.mailbox import CommandStatus
     from fuseboard_storage.recording import Recording
 
 SUMMARY = "close the breaker of an adapter, or all that are open"
@@ -20,8 +19,6 @@ EXAMPLES = """  fuseboard reset checkout.db prefect          close the breaker o
   fuseboard reset checkout.db --all            close every breaker that refuses calls
   fuseboard reset checkout.db agno --wait 30   give the engine half a minute to take it"""
 ORDER = 30
-
-_LOOK_EVERY = 0.02
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -92,7 +89,7 @@ async def _reset(file: str, adapter: str | None, wait: float) -> int:
         ]
         done = True
         for command in asked:
-            status = await _over(recording, command)
+            status = await recording.outcome(command)
             if status.status == "expired":
                 complain(await _nobody(recording, file))
             else:
@@ -107,14 +104,6 @@ def _still_there(board: Board, rows: list[AdapterRow]) -> list[int]:
     every = sorted({row.key.instance for row in rows})
     running = [id for id in every if id in board.instances and board.instances[id].ended_at is None]
     return running or every
-
-
-async def _over(recording: Recording, command: int) -> CommandStatus:
-    import asyncio
-
-    while not (status := await recording.command(command)).over:  # noqa: ASYNC110 - another process moves it
-        await asyncio.sleep(_LOOK_EVERY)
-    return status
 
 
 async def _nobody(recording: Recording, file: str) -> str:

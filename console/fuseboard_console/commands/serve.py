@@ -1,0 +1,68 @@
+"""`fuseboard serve`: health and resets over HTTP, for this host only."""
+
+from __future__ import annotations
+
+import os
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from fuseboard_console import exit_codes
+
+SUMMARY = "answer health checks over HTTP, on this host"
+DESCRIPTION = """Serve a recording over HTTP on the loopback interface: liveness, readiness, every adapter, the newest
+failures, counters for Prometheus, and resets. Reading is free; a reset needs a token, which is made and shown at the
+start unless the environment variable FUSEBOARD_TOKEN gives one. Needs `pip install 'fuseboard[serve]'`."""
+EXAMPLES = """  fuseboard serve checkout.db
+  curl http://127.0.0.1:8642/health/ready
+  curl -X POST -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8642/health/adapters/prefect/reset"""
+ORDER = 70
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument("file", metavar="FILE", help="the recording, such as checkout.db")
+    parser.add_argument("--port", type=int, default=8642, metavar="PORT", help="the port (default: 8642; 0: any free)")
+
+
+def run(args: Namespace) -> int:
+    """Serve until stopped; return the exit code."""
+    from fuseboard_console.cli import complain
+    from fuseboard_storage.errors import RecordingError
+
+    try:
+        import uvicorn
+
+        from fuseboard_console.serving.app import make_app
+    except ImportError:
+        complain("`serve` needs two more packages: pip install 'fuseboard[serve]'")
+        return exit_codes.BAD_INPUT
+    import asyncio
+    import secrets
+    import socket
+
+    token = os.environ.get("FUSEBOARD_TOKEN") or secrets.token_urlsafe(24)
+    try:
+        asyncio.run(_readable(args.file))
+        listener = socket.create_server(("127.0.0.1", args.port))
+    except RecordingError as error:
+        complain(str(error))
+        return exit_codes.BAD_INPUT
+    except (OSError, OverflowError) as error:
+        complain(f"Port {args.port} cannot be used: {error}. Choose another with --port.")
+        return exit_codes.BAD_INPUT
+    with listener:
+        complain(f"Serving {Path(args.file).name} on http://127.0.0.1:{listener.getsockname()[1]}/health/system")
+        if "FUSEBOARD_TOKEN" not in os.environ:
+            complain(f"The token for resets is {token}")
+        config = uvicorn.Config(
+            make_app(Path(args.file).absolute(), token), log_level="warning", access_log=False, server_header=False
+        )
+        uvicorn.Server(config).run(sockets=[listener])
+    return exit_codes.OK
+
+
+async def _readable(file: str) -> None:
+    from fuseboard_storage.recording import Recording
+
+    async with Recording.open(file):
+        pass

@@ -1,0 +1,120 @@
+"""What the API answers, as plain values from the Board. Pure: no socket, no clock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fuseboard_console.views.connection import connection_of
+from fuseboard_console.views.status import status_json
+from fuseboard_engine.events import AttemptFailed, RouteFinished
+from fuseboard_storage.board import AdapterRow, Board
+
+READY_SHARE = 0.5  # ready while more than this share of the adapters is healthy
+CALLS = 50
+TRANSITIONS = 20
+_LETS_THROUGH = ("closed", "disabled", "metrics_only")
+
+
+def readiness(board: Board, now: int) -> tuple[bool, dict[str, Any]]:
+    """Return whether the application is ready, and why. An adapter that was never used counts as healthy."""
+    connection = connection_of(board, now).state
+    states = [row.state for row in board.rows()]
+    healthy = sum(state in _LETS_THROUGH for state in states)
+    ratio = healthy / len(states) if states else 0.0
+    ready = connection == "live" and ratio > READY_SHARE
+    return ready, {
+        "ready": ready,
+        "ratio": round(ratio, 4),
+        "healthy_adapters": healthy,
+        "total_adapters": len(states),
+        "connection": connection,
+    }
+
+
+def system(board: Board, file: str, now: int) -> dict[str, Any]:
+    """Return the whole: readiness, engines, tasks, breakers by state."""
+    whole = status_json(board, file, now)
+    adapters = whole.pop("adapters")
+    states: dict[str, int] = {}
+    for adapter in adapters:
+        states[adapter["state"]] = states.get(adapter["state"], 0) + 1
+    return {**whole, **readiness(board, now)[1], "connection": whole["connection"], "breakers": states}
+
+
+def adapters(board: Board, file: str, now: int) -> list[dict[str, Any]]:
+    """Return every adapter, as in `fuseboard status --json`."""
+    found: list[dict[str, Any]] = status_json(board, file, now)["adapters"]
+    return found
+
+
+def history(board: Board, rows: list[AdapterRow], *, full: bool) -> dict[str, Any]:
+    """Return the calls and transitions of one adapter, oldest first: the last 50 and 20, or all that the Board has."""
+    keys = {row.key for row in rows}
+    calls = [
+        {
+            "at": event.at,
+            "task": event.task,
+            "outcome": attempt.outcome,
+            "duration": attempt.duration,
+            "error": attempt.error or None,
+        }
+        for entry in board.routes
+        if isinstance(event := entry.event, RouteFinished)
+        for attempt in reversed(event.attempts)
+        if (entry.instance, attempt.adapter) in keys and attempt.outcome != "rejected"
+    ]
+    changes = sorted((at, state) for row in rows for at, state in row.changes)
+    calls.reverse()
+    return {
+        "adapter": rows[0].name,
+        "calls": calls if full else calls[-CALLS:],
+        "transitions": [{"at": at, "state": state} for at, state in (changes if full else changes[-TRANSITIONS:])],
+        "warning": f"all that is kept: {len(calls)} calls, {len(changes)} transitions" if full else None,
+    }
+
+
+def failure(event: AttemptFailed) -> dict[str, Any]:
+    """Return one failed attempt."""
+    attempt = event.attempt
+    return {
+        "at": event.at,
+        "task": event.task,
+        "adapter": attempt.adapter,
+        "rule": attempt.rule,
+        "error_type": attempt.error_type,
+        "error": attempt.error,
+        "then": event.then,
+    }
+
+
+def metrics(board: Board) -> str:
+    """Return counters in the text format that Prometheus scrapes."""
+    lines = [
+        "# TYPE fuseboard_calls_total counter",
+        "# HELP fuseboard_calls_total Calls of an adapter by outcome; rejected ones were never made.",
+    ]
+    states = [
+        "# TYPE fuseboard_breaker_open gauge",
+        "# HELP fuseboard_breaker_open 1 while the breaker refuses calls.",
+    ]
+    for row in board.rows():
+        labels = f'adapter="{_label(row.name)}",instance="{row.key.instance}"'
+        other = row.calls - row.successes - row.failed
+        outcomes = (("success", row.successes), ("failure", row.failed), ("no_verdict", other))
+        for outcome, count in (*outcomes, ("rejected", row.rejections)):
+            lines.append(f'fuseboard_calls_total{{{labels},outcome="{outcome}"}} {count}')
+        states.append(f"fuseboard_breaker_open{{{labels}}} {int(row.state not in _LETS_THROUGH)}")
+    failed = board.tasks - board.tasks_ok - board.tasks_degraded
+    tasks = [
+        "# TYPE fuseboard_tasks_total counter",
+        "# HELP fuseboard_tasks_total Tasks by what became of them.",
+        *(
+            f'fuseboard_tasks_total{{outcome="{outcome}"}} {count}'
+            for outcome, count in (("success", board.tasks_ok), ("degraded", board.tasks_degraded), ("failure", failed))
+        ),
+    ]
+    return "\n".join([*lines, *states, *tasks, ""])
+
+
+def _label(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

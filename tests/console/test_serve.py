@@ -1,0 +1,218 @@
+"""`fuseboard serve`: reading is free, changing needs the token, and nobody from elsewhere gets in."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from fuseboard_console.serving.app import make_app
+from fuseboard_engine import BreakerPolicy, Engine, RetryPolicy
+from fuseboard_storage import record
+
+TOKEN = "a-token-for-the-tests"
+WITH_TOKEN = {"Authorization": f"Bearer {TOKEN}"}
+
+
+async def fine(task: Any) -> str:
+    return "fine"
+
+
+async def refused(task: Any) -> str:
+    raise ConnectionRefusedError("nobody listens")
+
+
+@asynccontextmanager
+async def api(file: Path, *, patience: float = 5.0) -> AsyncIterator[httpx.AsyncClient]:
+    app = make_app(file, TOKEN, patience=patience)
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            yield client
+
+
+@asynccontextmanager
+async def engine_at(file: Path) -> AsyncIterator[Engine]:
+    """An engine with one adapter that is open, one that is well, and one that was never used."""
+    engine = Engine(
+        "shop", breaker=BreakerPolicy(failure_threshold=1, recovery_timeout=60), retry=RetryPolicy(max_attempts=1)
+    )
+    for name, call in (("prefect", refused), ("agno", fine), ("eu/search", fine)):
+        engine.add_adapter(name, call)
+    async with record(engine, file) as recorder:
+        await engine.execute_with_fallback("a task", ["prefect", "agno"])
+        await recorder.flushed()
+        yield engine
+
+
+async def test_HL01_an_application_is_ready_while_more_than_half_of_its_adapters_are_healthy(tmp_path: Path) -> None:
+    file = tmp_path / "shop.db"
+    async with engine_at(file) as engine, api(file) as client:
+        answer = await client.get("/health/ready")
+        assert (answer.status_code, answer.json()["ready"], answer.json()["ratio"]) == (200, True, 0.6667)
+        engine.breaker("agno").force_open()
+        assert await until(client, "/health/ready", 503)
+
+
+async def test_HL01_without_an_engine_it_is_not_ready(tmp_path: Path) -> None:
+    file = tmp_path / "shop.db"
+    file.touch()
+    async with api(file) as client:
+        answer = await client.get("/health/ready")
+        assert (answer.status_code, answer.json()["ready"]) == (503, False)
+        assert (await client.get("/health/adapters/agno")).status_code == 503
+
+
+async def until(client: httpx.AsyncClient, path: str, status: int) -> bool:
+    for _ in range(400):
+        if (await client.get(path)).status_code == status:
+            return True
+        await asyncio.sleep(0.01)
+    return False
+
+
+async def test_R16_an_adapter_that_was_never_used_counts_as_healthy(tmp_path: Path) -> None:
+    file = tmp_path / "shop.db"
+    async with engine_at(file), api(file) as client:
+        assert (await client.get("/health/system")).json()["healthy_adapters"] == 2
+
+
+async def test_R17_resetting_an_unknown_adapter_is_an_error_that_names_the_nearest(tmp_path: Path) -> None:
+    file = tmp_path / "shop.db"
+    async with engine_at(file), api(file) as client:
+        answer = await client.post("/health/adapters/prefct/reset", headers=WITH_TOKEN)
+        assert answer.status_code == 404
+        assert "Did you mean prefect?" in answer.json()["error"]
+
+
+async def test_HL02_the_history_of_an_adapter_holds_calls_and_transitions_and_the_full_one_warns(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "shop.db"
+    async with engine_at(file) as engine, api(file) as client:
+        for _ in range(60):
+            await engine.execute_with_fallback("a task", ["agno"])
+        for _ in range(400):
+            short = (await client.get("/health/adapters/agno/history")).json()
+            full = (await client.get("/health/adapters/agno/history?full=1")).json()
+            if len(full["calls"]) == 61:
+                break
+            await asyncio.sleep(0.01)
+        assert len(short["calls"]) == 50
+        assert short["warning"] is None
+        assert full["warning"] == "all that is kept: 61 calls, 0 transitions"
+        opened = (await client.get("/health/adapters/prefect/history")).json()
+        assert [change["state"] for change in opened["transitions"]] == ["open"]
+        assert opened["calls"][0]["error"] == "nobody listens"
+        assert (await client.get("/health/adapters/nobody/history")).status_code == 404
+
+
+async def test_a_reset_goes_through_the_mailbox_and_says_what_came_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "shop.db"
+    async with engine_at(file) as engine, api(file) as client:
+        answer = await client.post("/health/adapters/prefect/reset", headers=WITH_TOKEN)
+        assert (answer.status_code, answer.json()["done"]) == (200, True)
+        assert engine.breaker("prefect").state == "closed"
+        engine.breaker("agno").force_open()
+        assert (await client.post("/health/reset", headers=WITH_TOKEN)).status_code == 200
+        assert engine.breaker("agno").state == "closed"
+
+
+async def test_a_command_that_nobody_takes_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "shop.db"
+    async with engine_at(file):
+        pass
+    async with api(file, patience=0.1) as client:
+        answer = await client.post("/health/adapters/prefect/reset", headers=WITH_TOKEN)
+        assert answer.status_code == 504
+        assert "Nobody took this command" in answer.json()["outcomes"][0]["detail"]
+
+
+@pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}])
+@pytest.mark.parametrize("path", ["/health/adapters/prefect/reset", "/health/reset"])
+async def test_nothing_is_changed_without_the_token(tmp_path: Path, path: str, header: dict[str, str]) -> None:
+    file = tmp_path / "shop.db"
+    async with engine_at(file) as engine, api(file) as client:
+        answer = await client.post(path, headers=header)
+        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+        assert engine.breaker("prefect").state == "open"
+
+
+async def test_a_request_by_another_hosts_name_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "shop.db"
+    async with engine_at(file), api(file) as client:
+        assert (await client.get("/health/system", headers={"Host": "evil.example"})).status_code == 400
+
+
+async def test_a_name_with_a_slash_in_it_can_be_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "shop.db"
+    async with engine_at(file), api(file) as client:
+        (adapter,) = (await client.get("/health/adapters/eu/search")).json()["adapters"]
+        assert adapter["state"] == "closed"
+
+
+async def test_failures_come_newest_first_and_no_more_than_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "shop.db"
+    async with engine_at(file), api(file) as client:
+        (failure,) = (await client.get("/failures?limit=3")).json()["failures"]
+        assert (failure["adapter"], failure["error"]) == ("prefect", "nobody listens")
+        assert (await client.get("/failures?limit=many")).status_code == 400
+
+
+async def test_counters_can_be_scraped(tmp_path: Path) -> None:
+    file = tmp_path / "shop.db"
+    async with engine_at(file), api(file) as client:
+        text = (await client.get("/metrics")).text
+        assert re.search(r'fuseboard_calls_total\{adapter="prefect",instance="\d+",outcome="failure"\} 1\n', text)
+        assert re.search(r'fuseboard_breaker_open\{adapter="prefect",instance="\d+"\} 1\n', text)
+        assert 'fuseboard_tasks_total{outcome="success"} 1\n' in text
+
+
+def serve(*words: str, **environment: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "fuseboard_console", "serve", *words]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment})
+
+
+async def test_the_command_serves_on_the_loopback_interface_until_it_is_stopped(tmp_path: Path) -> None:
+    file = tmp_path / "shop.db"
+    async with engine_at(file):
+        with serve(str(file), "--port", "0", FUSEBOARD_TOKEN=TOKEN) as process:
+            assert process.stderr is not None
+            address = re.search(r"http://127\.0\.0\.1:\d+", await asyncio.to_thread(process.stderr.readline))
+            assert address is not None
+            async with httpx.AsyncClient(base_url=address[0]) as client:
+                for _ in range(400):
+                    try:
+                        answer = await client.post("/health/adapters/prefect/reset", headers=WITH_TOKEN)
+                        break
+                    except httpx.TransportError:
+                        await asyncio.sleep(0.02)
+            assert answer.json()["done"] is True
+            process.terminate()
+            await asyncio.to_thread(process.wait, 20)
+
+
+def test_a_file_that_is_no_recording_and_a_port_that_is_taken_are_told(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("hello " * 100)
+    for words, said in (
+        ((str(tmp_path / "notes.txt"),), "no recording"),
+        ((str(tmp_path / "nowhere.db"),), "does not exist"),
+    ):
+        with serve(*words) as process:
+            _, errors = process.communicate(timeout=30)
+        assert process.returncode == 2
+        assert said in errors
+    (tmp_path / "empty.db").touch()
+    with serve(str(tmp_path / "empty.db"), "--port", "70000") as process:
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "Choose another with --port" in errors
