@@ -9,9 +9,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fuseboard_engine.adapters.http import HttpAdapter
+    from fuseboard_engine.adapters.objects import AdapterObject
+    from fuseboard_engine.adapters.process import ProcessAdapter, ProcessFailed
+    from fuseboard_engine.adapters.spec import adapter_from
+    from fuseboard_engine.admission import ShuttingDown
     from fuseboard_engine.attribution import DEFAULT_TABLE, CallerError, Rule
     from fuseboard_engine.batch import BatchResult
     from fuseboard_engine.breaker import BreakerSnapshot, CircuitBreaker, Permit
+    from fuseboard_engine.config.model import Settings
+    from fuseboard_engine.config.sources import load_config
+    from fuseboard_engine.config.watch import reload_config, watch_config
     from fuseboard_engine.decorator import guard
     from fuseboard_engine.degradation import FalseClaim
     from fuseboard_engine.engine import Engine
@@ -21,15 +29,23 @@ if TYPE_CHECKING:
         CircuitOpen,
         DeadlineExceeded,
         FuseboardError,
+        MissingExtra,
+        NoThreadFree,
         SoftFailure,
+        StreamBroken,
+        Unhealthy,
         UnknownAdapter,
     )
     from fuseboard_engine.execution import ExecutionPolicy
+    from fuseboard_engine.guarding import EmergencyExit, guarded
     from fuseboard_engine.parallel_result import AdapterResult, ParallelResult
     from fuseboard_engine.policy import BreakerPolicy, RetryPolicy
     from fuseboard_engine.registry import Registry
     from fuseboard_engine.route import RouteResult, Task
     from fuseboard_engine.router import TaskRouter
+    from fuseboard_engine.shutdown import ShutdownReport
+    from fuseboard_engine.streams import Restarted, RouteStream
+    from fuseboard_engine.sync import SyncEngine
     from fuseboard_engine.workflow.checkpoints import Checkpoints, MemoryCheckpoints
     from fuseboard_engine.workflow.errors import (
         CheckpointsUnavailable,
@@ -42,13 +58,23 @@ if TYPE_CHECKING:
     from fuseboard_engine.workflow.result import WorkflowResult
 
 _HOME = {
-    "DEFAULT_TABLE": "attribution",
+    "HttpAdapter": "adapters.http",
+    "AdapterObject": "adapters.objects",
+    "ProcessAdapter": "adapters.process",
+    "ProcessFailed": "adapters.process",
+    "adapter_from": "adapters.spec",
+    "ShuttingDown": "admission",
     "CallerError": "attribution",
+    "DEFAULT_TABLE": "attribution",
     "Rule": "attribution",
     "BatchResult": "batch",
     "BreakerSnapshot": "breaker",
     "CircuitBreaker": "breaker",
     "Permit": "breaker",
+    "Settings": "config.model",
+    "load_config": "config.sources",
+    "reload_config": "config.watch",
+    "watch_config": "config.watch",
     "guard": "decorator",
     "FalseClaim": "degradation",
     "Engine": "engine",
@@ -57,17 +83,27 @@ _HOME = {
     "CircuitOpen": "errors",
     "DeadlineExceeded": "errors",
     "FuseboardError": "errors",
+    "MissingExtra": "errors",
+    "NoThreadFree": "errors",
+    "SoftFailure": "errors",
+    "StreamBroken": "errors",
+    "Unhealthy": "errors",
+    "UnknownAdapter": "errors",
     "ExecutionPolicy": "execution",
+    "EmergencyExit": "guarding",
+    "guarded": "guarding",
     "AdapterResult": "parallel_result",
     "ParallelResult": "parallel_result",
-    "SoftFailure": "errors",
-    "UnknownAdapter": "errors",
     "BreakerPolicy": "policy",
     "RetryPolicy": "policy",
     "Registry": "registry",
     "RouteResult": "route",
     "Task": "route",
     "TaskRouter": "router",
+    "ShutdownReport": "shutdown",
+    "Restarted": "streams",
+    "RouteStream": "streams",
+    "SyncEngine": "sync",
     "Checkpoints": "workflow.checkpoints",
     "MemoryCheckpoints": "workflow.checkpoints",
     "CheckpointsUnavailable": "workflow.errors",
@@ -81,6 +117,7 @@ _HOME = {
 
 __all__ = [
     "DEFAULT_TABLE",
+    "AdapterObject",
     "AdapterResult",
     "AllAdaptersFailed",
     "AttemptTimeout",
@@ -93,28 +130,47 @@ __all__ = [
     "CircuitBreaker",
     "CircuitOpen",
     "DeadlineExceeded",
+    "EmergencyExit",
     "Engine",
     "ExecutionPolicy",
     "FalseClaim",
     "FuseboardError",
+    "HttpAdapter",
     "MemoryCheckpoints",
+    "MissingExtra",
+    "NoThreadFree",
     "ParallelResult",
     "Permit",
+    "ProcessAdapter",
+    "ProcessFailed",
     "Registry",
+    "Restarted",
     "ResumeRefused",
     "RetryPolicy",
     "RouteResult",
+    "RouteStream",
     "Rule",
+    "Settings",
+    "ShutdownReport",
+    "ShuttingDown",
     "SoftFailure",
+    "StreamBroken",
+    "SyncEngine",
     "Task",
     "TaskRouter",
+    "Unhealthy",
     "UnknownAdapter",
     "UnknownRun",
     "Workflow",
     "WorkflowError",
     "WorkflowFailed",
     "WorkflowResult",
+    "adapter_from",
     "guard",
+    "guarded",
+    "load_config",
+    "reload_config",
+    "watch_config",
 ]
 
 
