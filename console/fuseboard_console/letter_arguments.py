@@ -1,0 +1,120 @@
+"""What `fuseboard dlq` can be told: its actions, its filters, and which dead letters they mean."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fuseboard_engine.dead_letters.letter import Selection, Status
+
+_STATUSES = ("pending", "retrying", "exhausted", "succeeded", "archived", "discarded")
+_CATEGORIES = ("transient", "network", "resource", "permission", "validation", "permanent")
+DONE_WITH: tuple[Status, ...] = ("succeeded", "archived", "discarded")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument("file", metavar="FILE", help="the recording, such as checkout.db")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="show them, newest first; without --status those that are not finished")
+    _filters(listing)
+    listing.add_argument("--limit", type=_count, default=50, metavar="N", help="how many at most (default: 50)")
+    listing.add_argument("--json", action="store_true", help="print JSON of the schema fuseboard.dead_letters/1")
+    show = actions.add_parser("show", help="show everything about one")
+    show.add_argument("id", metavar="ID", type=_count, help="its number")
+    show.add_argument("--json", action="store_true", help="print JSON of the schema fuseboard.dead_letters/1")
+    for name, words in (
+        ("retry", "have the engine try them again now: those that are pending or exhausted"),
+        ("archive", "take them out of the list, to be kept"),
+        ("unarchive", "put archived ones back as they were"),
+        ("discard", "give them up: nobody retries them any more"),
+        ("purge", "delete them; without --status those that are succeeded, archived or discarded"),
+    ):
+        action = actions.add_parser(name, help=words, description=words)
+        action.add_argument("ids", metavar="ID", nargs="*", type=_count, help="their numbers")
+        action.add_argument("--all", action="store_true", help="all of them")
+        _filters(action)
+        action.add_argument("--dry-run", action="store_true", help="only say what would be done")
+        if name == "retry":
+            action.add_argument(
+                "--wait",
+                type=_seconds,
+                default=5.0,
+                metavar="SECONDS",
+                help="how long an engine has to take the command (default: 5)",
+            )
+
+
+def _filters(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--status", action="append", choices=(*_STATUSES, "all"), help="only those; may be given several times"
+    )
+    parser.add_argument("--type", default="", metavar="TYPE", help="only those of this task type")
+    parser.add_argument("--category", default="", choices=_CATEGORIES, help="only those that failed like this")
+    parser.add_argument("--text", default="", help="only those with this in error, task, adapter or payload")
+    parser.add_argument("--engine", default="", metavar="NAME", help="only those of the engine of this name")
+    parser.add_argument(
+        "--older-than",
+        type=_age,
+        metavar="AGE",
+        help="only those whose last change is that long ago: 90s, 30m, 12h, 7d",
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 2**63:
+        raise ArgumentTypeError(f"{text!r} is no number of one or more")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 3600:
+        raise ArgumentTypeError(f"{text!r} is no number of seconds between 0 and 3600")
+    return value
+
+
+def _age(text: str) -> float:
+    number, unit = text[:-1], text[-1:]
+    try:
+        value = float(number) * _UNITS[unit]
+    except (ValueError, KeyError):
+        value = -1.0
+    if not 0 <= value < 1e10:
+        raise ArgumentTypeError(f"{text!r} is no age; write 90s, 30m, 12h, 7d or 2w")
+    return value
+
+
+def now() -> int:
+    """Return UTC microseconds now."""
+    import time
+
+    return time.time_ns() // 1000
+
+
+def selection_of(args: Namespace, unnamed: tuple[Status, ...] = ()) -> Selection:
+    """Return what the filters say; `unnamed` are the statuses meant where none is given."""
+    from fuseboard_engine.dead_letters.letter import Selection
+
+    asked = args.status or []
+    statuses = () if "all" in asked else tuple(asked) or unnamed
+    return Selection(
+        ids=tuple(getattr(args, "ids", ())),
+        statuses=statuses,
+        task_type=args.type,
+        category=args.category,
+        text=args.text,
+        engine=args.engine,
+        before=None if args.older_than is None else now() - int(args.older_than * 1e6) + 1,
+    )
+
+
+def filtered(args: Namespace) -> bool:
+    """Say whether any filter is given."""
+    given = (args.status, args.type, args.category, args.text, args.engine, args.older_than is not None)
+    return any(given)

@@ -1,0 +1,124 @@
+"""Dead letters without a screen: a table, one in full, and JSON with a schema that stays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fuseboard_console.cells import cut, fit, width
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.views.times import SECOND, plural, span
+from fuseboard_engine.dead_letters.letter import DeadLetter, DeadLetterStatistics, fields_of
+
+SCHEMA = "fuseboard.dead_letters/1"
+"""The name of the JSON's shape. Fields may be added; none leaves or changes its meaning under this name."""
+
+TITLES = ("ID", "STATUS", "TYPE", "CATEGORY", "RETRIES", "AGE", "NEXT RETRY", "ERROR")
+RIGHT = (0, 4, 5)
+WIDEST = 60  # cells of an error, or a task type, in the table
+
+
+def letters_json(letters: Sequence[DeadLetter], figures: DeadLetterStatistics, file: str) -> dict[str, Any]:
+    """Return letters and counts for a program; times are UTC microseconds."""
+    return {
+        "schema": SCHEMA,
+        "file": file,
+        "counts": figures.by_status,
+        "categories": figures.by_category,
+        "totals": figures.totals,
+        "letters": [fields_of(letter) for letter in letters],
+    }
+
+
+def summary(figures: DeadLetterStatistics) -> str:
+    """Return `3 pending, 1 exhausted`."""
+    return ", ".join(f"{count:,} {status}" for status, count in figures.by_status.items() if count)
+
+
+def letters_text(letters: Sequence[DeadLetter], figures: DeadLetterStatistics, file: str, now: int) -> str:
+    """Return the table for people; `now` is UTC microseconds."""
+    name = safe_text(file, 200)
+    if not figures.size:
+        return f"{name}: no dead letters."
+    head = f"{name}: {plural(figures.size, 'dead letter')}: {summary(figures)}"
+    if not letters:
+        return f"{head}\n\nNone of them matches."
+    rows = [_cells(letter, now) for letter in letters]
+    widths = [max(width(title), *(width(row[place]) for row in rows)) for place, title in enumerate(TITLES)]
+    lines = [
+        "  ".join(
+            fit(cell, widths[place], "right" if place in RIGHT else "left") for place, cell in enumerate(cells)
+        ).rstrip()
+        for cells in (TITLES, *rows)
+    ]
+    more = figures.size > len(letters)
+    return "\n".join([head, "", *lines, *(["", "`--status`, `--text` and `--limit` show others."] if more else [])])
+
+
+def _cells(letter: DeadLetter, now: int) -> tuple[str, ...]:
+    return (
+        str(letter.id),
+        letter.status,
+        cut(safe_text(letter.task_type, 80), 24) or "–",
+        letter.category,
+        f"{letter.retries}/{letter.max_retries}",
+        span((now - letter.created_at) / SECOND),
+        coming(letter, now),
+        cut(safe_text(error_of(letter), 200), WIDEST),
+    )
+
+
+def error_of(letter: DeadLetter) -> str:
+    """Return the last error: its type and its text."""
+    if letter.error_type and letter.error:
+        return f"{letter.error_type}: {letter.error}"
+    return letter.error or letter.error_type
+
+
+def coming(letter: DeadLetter, now: int) -> str:
+    """Return when a letter is retried next."""
+    if letter.status == "retrying":
+        return "now"
+    if letter.status != "pending":
+        return "–"
+    if letter.due_at is None:
+        return "by hand only"
+    return "due" if letter.due_at <= now else f"in {span((letter.due_at - now) / SECOND)}"
+
+
+def letter_text(letter: DeadLetter, now: int) -> str:
+    """Return one letter in full."""
+    facts = [
+        ("task", safe_text(letter.task, 200) or "–"),
+        ("type", safe_text(letter.task_type, 200) or "–"),
+        ("engine", safe_text(letter.engine, 200)),
+        ("category", letter.category + (f" (attribution row {safe_text(letter.rule, 80)})" if letter.rule else "")),
+        ("error", safe_text(error_of(letter)) or "–"),
+        ("adapter", safe_text(letter.adapter, 200) or "–"),
+        ("attempts", f"{letter.attempts} before it was given up"),
+        ("chain", " → ".join(safe_text(name, 80) for name in letter.order) or "that of its type"),
+        ("retries", f"{letter.retries} of {letter.max_retries} failed" + _deferrals(letter)),
+        ("next retry", coming(letter, now)),
+        ("age", span((now - letter.created_at) / SECOND)),
+        ("last change", _change(letter, now)),
+        ("context", ", ".join(f"{safe_text(k, 80)}={safe_text(v, 200)}" for k, v in (letter.context or {}).items())),
+        ("payload", safe_text(letter.payload)),
+    ]
+    lines = [f"  {name:<12} {value}".rstrip() for name, value in facts if value]
+    return "\n".join([f"dead letter {letter.id}: {letter.status}", *lines])
+
+
+def _deferrals(letter: DeadLetter) -> str:
+    return f"; put off {letter.deferrals}× because every adapter refused it" if letter.deferrals else ""
+
+
+def _change(letter: DeadLetter, now: int) -> str:
+    ago = f"{span((now - letter.changed_at) / SECOND)} ago"
+    by = f" by {safe_text(letter.actor, 80)}" if letter.actor else ""
+    return f"{ago}{by}{': ' if letter.detail else ''}{safe_text(letter.detail, 300)}"
+
+
+def numbers(ids: Sequence[int]) -> str:
+    """Return `4, 5, 6 and 12 more`."""
+    shown = ", ".join(map(str, ids[:20]))
+    return f"{shown} and {len(ids) - 20:,} more" if len(ids) > 20 else shown
