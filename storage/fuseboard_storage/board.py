@@ -25,6 +25,8 @@ from fuseboard_engine.events import (
     EngineStopped,
     Event,
     EventsDropped,
+    HealthAlert,
+    HealthChecked,
     NodeChanged,
     PreferenceSet,
     ProbeChanged,
@@ -32,6 +34,7 @@ from fuseboard_engine.events import (
     ScenarioStep,
     StateChanged,
     ThreadsStuck,
+    TripHeld,
     WorkflowFinished,
     WorkflowStarted,
 )
@@ -143,6 +146,7 @@ class Board:
     def _changed(self, entry: Entry, event: StateChanged) -> None:
         row = self.row(entry.instance, event.adapter, event.at)
         row.state = event.after
+        row.held = ""
         row.since = event.at
         row.reason = event.reason
         row.detail = event.detail
@@ -157,6 +161,22 @@ class Board:
         row.probe_successes = 0
         row.probes_in_flight = 0
         row.changes.append((event.at, event.after))
+
+    def _held(self, entry: Entry, event: TripHeld) -> None:
+        self.row(entry.instance, event.adapter, event.at).held = event.detail
+
+    def _health(self, entry: Entry, event: HealthChecked) -> None:
+        row = self.row(entry.instance, event.adapter, event.at)
+        row.health = event.status
+        row.health_detail = event.detail
+        row.health_at = event.at
+        if event.status != "unhealthy":
+            row.health_alert = 0
+
+    def _alert(self, entry: Entry, event: HealthAlert) -> None:
+        row = self.row(entry.instance, event.adapter, event.at)
+        row.health_alert = event.failures
+        row.health_detail = event.detail
 
     def _probe(self, entry: Entry, event: ProbeChanged) -> None:
         row = self.row(entry.instance, event.adapter, event.at)
@@ -201,6 +221,7 @@ class Board:
         row.calls += 1
         if attempt.outcome == "success":
             row.successes += 1
+            row.held = ""
         elif attempt.outcome == "failure":
             row.failed += 1
             row.timeouts += attempt.rule == "timeout"
@@ -262,6 +283,9 @@ _FOLDS: dict[type[Event], Any] = {
     AdapterRemoved: Board._removed,
     PreferenceSet: Board._preference,
     StateChanged: Board._changed,
+    TripHeld: Board._held,
+    HealthChecked: Board._health,
+    HealthAlert: Board._alert,
     ProbeChanged: Board._probe,
     AttemptFailed: Board._failed,
     RouteFinished: Board._route,

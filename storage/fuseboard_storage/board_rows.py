@@ -79,6 +79,11 @@ class AdapterRow:
         "failed",
         "failures",
         "generation",
+        "health",
+        "health_alert",
+        "health_at",
+        "health_detail",
+        "held",
         "key",
         "last_error",
         "last_failure",
@@ -126,6 +131,11 @@ class AdapterRow:
         self.timeouts = 0
         self.stuck = 0
         self.rejections = 0
+        self.health = ""  # what its last health check said, in a word; empty: never checked
+        self.health_detail = ""
+        self.health_at: int | None = None  # since when
+        self.health_alert = 0  # bad checks in a row that raised an alert; 0: none stands
+        self.held = ""  # why a trip was not made; empty: none was refused since it last changed
         self.last_error = ""
         self.last_failure: int | None = None
         self.seconds: deque[AdapterSecond] = deque(maxlen=KEPT_SECONDS)
