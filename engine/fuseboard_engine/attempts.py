@@ -78,7 +78,7 @@ class Attempts:
                     self.too_late(adapter, route, number)
                     return True
                 limit = remaining if policy.attempt_timeout is None else min(policy.attempt_timeout, remaining)
-            if adapter.down is not None and self._is_down(adapter, adapter.down, route, number):
+            if adapter.down is not None and self.is_down(adapter, adapter.down, route, number):
                 return False
             try:
                 permit = adapter.breaker.admit()
@@ -150,7 +150,7 @@ class Attempts:
             if wait > 0:
                 await asyncio.sleep(wait)
 
-    def _is_down(self, adapter: Adapter, down: KnownDown, route: RouteUnderWay, number: int) -> bool:
+    def is_down(self, adapter: Adapter, down: KnownDown, route: RouteUnderWay, number: int) -> bool:
         """Skip an adapter whose health check was bad, unless this is the route's last resort."""
         left = down.until - self._clock()
         if left <= 0 or route.last_resort:

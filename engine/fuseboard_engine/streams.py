@@ -316,6 +316,8 @@ class Streams:
         if route.until is not None and self._clock() >= route.until:
             self._attempts.too_late(adapter, route, number - 1)
             return None
+        if adapter.down is not None and self._attempts.is_down(adapter, adapter.down, route, number - 1):
+            return None
         try:
             permit = adapter.breaker.admit()
         except CircuitOpen as refusal:
