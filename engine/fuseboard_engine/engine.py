@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import random
@@ -45,7 +46,9 @@ from fuseboard_engine.registry import Adapter, Registry, Statistics
 from fuseboard_engine.router import TaskRouter
 from fuseboard_engine.routing import Routing
 from fuseboard_engine.routing_policy import HealthPolicy, RoutingPolicy
+from fuseboard_engine.shutdown import shutdown
 from fuseboard_engine.sync import SyncEngine
+from fuseboard_engine.workflow.asked import ask as ask_resume
 from fuseboard_engine.workflow.checkpoints import Checkpoints
 from fuseboard_engine.workflow.model import Workflow
 from fuseboard_engine.workflow.of_engine import add_workflow, execute_workflow, remove_workflow, resume
@@ -130,6 +133,8 @@ class Engine:
         self.workflows: dict[str, Workflow] = {}
         self.checkpoints: Checkpoints | None = None
         """What keeps the runs of workflows; a recording does."""
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """Where its workflows run; None: nowhere yet."""
         self.routing = Routing(self, routing or RoutingPolicy(), clock, rng)
         self.health = HealthChecks(self.emit, health, clock=clock, wall=wall, rng=rng)
         if self.health.history is not None:
@@ -233,6 +238,7 @@ class Engine:
 
     set_degraded = set_degraded
 
+    # ---------------------------------------------------------------- configuration, shutdown
 
     settings: Settings | None = None
     """What a configuration said; None: all was said in code."""
@@ -252,6 +258,7 @@ class Engine:
         return build(load_config(path), cls, **options)
 
     apply = apply
+    shutdown = shutdown
 
     def default_policies(self, name: str) -> tuple[BreakerPolicy, RetryPolicy]:
         """Return the policies of an adapter that brings none of its own."""
@@ -360,7 +367,7 @@ class Engine:
 
     def _added(self, adapter: Adapter) -> AdapterAdded:
         policy = adapter.breaker.policy.model_dump(mode="json")
-        return AdapterAdded(at=self.wall(), adapter=adapter.name, policy=policy, tags=adapter.tags)
+        return AdapterAdded(at=self.wall(), adapter=adapter.name, policy=policy, tags=adapter.tags, figures=adapter.restored)
 
     def describe(self) -> list[Event]:
         """Return the events that tell a new listener how things stand: adapters, chains, breakers not closed."""
@@ -399,13 +406,16 @@ class Engine:
     def execute_command(self, command: Command) -> CommandDone | None:
         """Do what an operator asked, at once, from whichever thread. Never raises: the outcome says what happened.
 
-        None: it takes its time (a retry of dead letters), and the outcome follows as an event.
+        None: it takes its time (a retry of dead letters, a resume), and the outcome follows as an event.
         """
         try:
             if command.verb == "dlq_retry":
                 if self.dead_letters is None:
                     raise ValueError("this engine keeps no dead letters")
                 self.dead_letters.ask(command, lambda ok, detail: self._done(command, ok, detail))
+                return None
+            if command.verb == "resume":
+                ask_resume(self, command, lambda ok, detail: self._done(command, ok, detail))
                 return None
             detail = carry_out(self.registry, command)
             ok = True

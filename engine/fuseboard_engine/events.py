@@ -66,11 +66,15 @@ class EngineStopped(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
 
 
 class AdapterAdded(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="adapter_added"):
-    """An adapter was registered; `policy` is its breaker policy by field name."""
+    """An adapter was registered; `policy` is its breaker policy by field name.
+
+    `figures` are the counts it goes on from, when they were restored from an earlier run.
+    """
 
     adapter: str
     policy: dict[str, Any]
     tags: tuple[str, ...] = ()
+    figures: dict[str, float] | None = None
 
 
 class AdapterRemoved(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="adapter_removed"):

@@ -35,6 +35,10 @@ class Statistics(TypedDict):
     state: str
 
 
+RESTORED = ("successes", "failures", "calls", "retries", "timeouts", "rejections", "seconds")
+"""The counts of an adapter that may be taken up from an earlier run; `seconds` is the time of good calls."""
+
+
 class Adapter:
     """One named target: how to call it, and all that is known of it.
 
@@ -57,6 +61,7 @@ class Adapter:
         "lifecycle",
         "name",
         "rejections",
+        "restored",
         "retries",
         "retry",
         "seconds",
@@ -97,8 +102,16 @@ class Adapter:
         self.rejections = 0
         self.in_flight = 0
         self.seconds = 0.0
+        self.restored: dict[str, float] | None = None
+        """The counts of an earlier run that it began with."""
         self.latency: RecentLatency | None = None
         """Its last durations, once somebody asked for a percentile of them."""
+
+    def restore(self, figures: dict[str, float]) -> None:
+        """Go on from the counts of an earlier run: any of `RESTORED`; others are passed over."""
+        self.restored = {name: value for name, value in figures.items() if name in RESTORED}
+        for name, value in self.restored.items():
+            setattr(self, name, getattr(self, name) + value)
 
     def statistics(self) -> Statistics:
         """Return its figures as of now."""

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fuseboard_storage.board import Board
+    from fuseboard_storage.configured import record_configured
     from fuseboard_storage.errors import RecordingError
     from fuseboard_storage.recorder import Recorder, record
     from fuseboard_storage.recording import Recording
+    from fuseboard_storage.restoring import restore
     from fuseboard_storage.retention import Retention
     from fuseboard_storage.tail import Tail
 
-__all__ = ["Board", "Recorder", "Recording", "RecordingError", "Retention", "Tail", "record"]
+__all__ = ["Board", "Recorder", "Recording", "RecordingError", "Retention", "Tail", "record", "record_configured", "restore"]
 
 _HOME = {
     "Board": "board",
@@ -26,6 +28,8 @@ _HOME = {
     "Retention": "retention",
     "Tail": "tail",
     "record": "recorder",
+    "record_configured": "configured",
+    "restore": "restoring",
 }
 
 

@@ -18,6 +18,7 @@ from fuseboard_engine.events import (
     AttemptFailed,
     BatchFinished,
     CommandDone,
+    ConfigReloaded,
     DeadLetterChanged,
     DeadLettered,
     DeadLettersCounted,
@@ -32,6 +33,7 @@ from fuseboard_engine.events import (
     ProbeChanged,
     RouteFinished,
     ScenarioStep,
+    ShutdownChanged,
     StateChanged,
     ThreadsStuck,
     TripHeld,
@@ -136,9 +138,22 @@ class Board:
         row.policy = event.policy
         row.tags = event.tags
         row.threshold = event.policy.get("failure_threshold")
+        if event.figures is not None:
+            row.goes_on_from(event.figures)
 
     def _removed(self, entry: Entry, event: AdapterRemoved) -> None:
         self.adapters.pop(AdapterKey(entry.instance, event.adapter), None)
+
+    def _reconfigured(self, entry: Entry, event: ConfigReloaded) -> None:
+        for adapter, policy in event.policies.items():
+            row = self.row(entry.instance, adapter, event.at)
+            row.policy = policy
+            row.threshold = policy.get("failure_threshold")
+
+    def _shutdown(self, entry: Entry, event: ShutdownChanged) -> None:
+        instance = self.instances.get(entry.instance)
+        if instance is not None:
+            instance.reason = f"shutting down: {event.reason}" if event.what == "began" else event.reason
 
     def _preference(self, entry: Entry, event: PreferenceSet) -> None:
         self.chains[entry.instance, event.task_type] = event.order
@@ -189,6 +204,7 @@ class Board:
         row = self._count(entry, attempt, event.at)
         row.threshold = event.threshold
         row.last_failure = event.at
+        row.tasks_failed += event.then != "retry" and attempt.outcome == "failure"
         row.last_error = f"{attempt.error_type}: {attempt.error}" if attempt.error else attempt.error_type
         for group in islice(self.failures, 20):
             last = group.attempt
@@ -219,9 +235,11 @@ class Board:
             row.rejections += 1
             return row
         row.calls += 1
+        row.retries += attempt.number > 1
         if attempt.outcome == "success":
             row.successes += 1
             row.held = ""
+            row.busy += attempt.duration
         elif attempt.outcome == "failure":
             row.failed += 1
             row.timeouts += attempt.rule == "timeout"
@@ -282,6 +300,8 @@ _FOLDS: dict[type[Event], Any] = {
     AdapterAdded: Board._added,
     AdapterRemoved: Board._removed,
     PreferenceSet: Board._preference,
+    ConfigReloaded: Board._reconfigured,
+    ShutdownChanged: Board._shutdown,
     StateChanged: Board._changed,
     TripHeld: Board._held,
     HealthChecked: Board._health,

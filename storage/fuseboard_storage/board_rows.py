@@ -73,6 +73,7 @@ class AdapterRow:
     __slots__ = (
         "actor",
         "added_at",
+        "busy",
         "calls",
         "changes",
         "detail",
@@ -94,12 +95,14 @@ class AdapterRow:
         "probes_in_flight",
         "reason",
         "rejections",
+        "retries",
         "seconds",
         "since",
         "state",
         "stuck",
         "successes",
         "tags",
+        "tasks_failed",
         "threshold",
         "timeouts",
         "until",
@@ -129,6 +132,9 @@ class AdapterRow:
         self.successes = 0
         self.failed = 0
         self.timeouts = 0
+        self.retries = 0
+        self.tasks_failed = 0
+        self.busy = 0.0
         self.stuck = 0
         self.rejections = 0
         self.health = ""  # what its last health check said, in a word; empty: never checked
@@ -151,6 +157,30 @@ class AdapterRow:
         """Share of calls that succeeded since the adapter was added, 0..1; None before the first verdict."""
         judged = self.successes + self.failed
         return self.successes / judged if judged else None
+
+    def goes_on_from(self, figures: dict[str, float]) -> None:
+        """Count on from the figures of an earlier run."""
+        self.successes = int(figures.get("successes", 0))
+        self.calls = int(figures.get("calls", 0))
+        # Of calls, not of tasks; those that said nothing about the adapter are counted with them.
+        self.failed = max(0, self.calls - self.successes)
+        self.tasks_failed = int(figures.get("failures", 0))
+        self.retries = int(figures.get("retries", 0))
+        self.timeouts = int(figures.get("timeouts", 0))
+        self.rejections = int(figures.get("rejections", 0))
+        self.busy = figures.get("seconds", 0.0)
+
+    def figures(self) -> dict[str, float]:
+        """Return what an adapter of a later run can go on from."""
+        return {
+            "successes": self.successes,
+            "failures": self.tasks_failed,
+            "calls": self.calls,
+            "retries": self.retries,
+            "timeouts": self.timeouts,
+            "rejections": self.rejections,
+            "seconds": self.busy,
+        }
 
     def totals(self, now: int, seconds: int) -> Totals:
         """Return what was counted in the last `seconds` (at most `KEPT_SECONDS`) before `now`."""

@@ -46,6 +46,7 @@ class Recorder:
             ordinary events go; how many is logged and recorded.
         retention: What to keep for how long.
         close_timeout: Seconds that `close` goes on trying when the file cannot be written.
+        restore: Take up breakers and statistics as the last run of this engine left them; see `restore`.
     """
 
     def __init__(
@@ -56,10 +57,12 @@ class Recorder:
         buffer_size: int = BUFFER_SIZE,
         retention: Retention | None = None,
         close_timeout: float = 5.0,
+        restore: bool = False,
     ) -> None:
         self.path = Path(path).absolute()
         self._engine = engine
         self._close_timeout = close_timeout
+        self._restore = restore
         self._buffer = EventBuffer(buffer_size)
         self._writer = Writer(engine, self.path, self._buffer, retention or Retention())
         self._thread: threading.Thread | None = None
@@ -98,6 +101,7 @@ class Recorder:
             RecordingError: The path can be no recording. A file that is only locked, or a disk that is only full,
                 raises nothing: the events wait.
         """
+        self._take_up()
         opened = self._launch()
         try:
             opened.result()
@@ -114,6 +118,12 @@ class Recorder:
             thread.join()
         if self._letters is not None:
             self._letters.shut()
+
+    def _take_up(self) -> None:
+        if self._restore and self._thread is None:
+            from fuseboard_storage.restoring import restore_now
+
+            restore_now(self._engine, self.path)
 
     def _launch(self) -> Future[None]:
         if self._thread is not None:
@@ -210,6 +220,8 @@ class Recorder:
         self.close(_reason(type_))
 
     async def __aenter__(self) -> Self:
+        if self._restore:
+            await asyncio.get_running_loop().run_in_executor(None, self._take_up)
         opened = self._launch()
         try:
             await asyncio.wrap_future(opened)
@@ -243,13 +255,16 @@ def record(
     buffer_size: int = BUFFER_SIZE,
     retention: Retention | None = None,
     close_timeout: float = 5.0,
+    restore: bool = False,
 ) -> Recorder:
     """Return a recorder of `engine` to use in `async with` or `with`; see `Recorder` for the arguments.
 
     Returns:
         A recorder that is not started yet; the `with` starts it, and closes it in whatever way its body ends.
     """
-    return Recorder(engine, path, buffer_size=buffer_size, retention=retention, close_timeout=close_timeout)
+    return Recorder(
+        engine, path, buffer_size=buffer_size, retention=retention, close_timeout=close_timeout, restore=restore
+    )
 
 
 def _reason(type_: type[BaseException] | None) -> str:

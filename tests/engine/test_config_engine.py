@@ -13,7 +13,7 @@ from engine_world import Script, now, virtual
 
 from fuseboard_engine import BreakerPolicy, Engine
 from fuseboard_engine.config.sources import load_config
-from fuseboard_engine.config.watch import reload, watched
+from fuseboard_engine.config.watch import reload_config, watch_config
 from fuseboard_engine.documents import DocumentError
 from fuseboard_engine.events import ConfigReloaded, Event, RouteFinished
 
@@ -149,7 +149,7 @@ async def test_a_reload_changes_policies_and_keeps_what_breakers_know(file: Path
     assert engine.breaker("down").snapshot().failures == 2
     change(file, "failure_threshold = 3", "failure_threshold = 4")
     change(file, "max_attempts = 1", "max_attempts = 2")
-    reload(engine, file)
+    reload_config(engine, file)
     assert engine.breaker("down").snapshot().failures == 2
     assert engine.registry["down"].retry.max_attempts == 2
     (event,) = events
@@ -165,7 +165,7 @@ async def test_a_window_of_another_kind_begins_anew_and_the_event_says_so(file: 
     engine = Engine.from_config(file)
     await engine.execute_with_fallback({"who": "w"})
     change(file, "failure_threshold = 3", "failure_threshold = 3\nwindow_size = 9")
-    event = reload(engine, file)
+    event = reload_config(engine, file)
     assert any(text.startswith("breaker of down") and text.endswith("its window began anew") for text in event.changes)
 
 
@@ -174,7 +174,7 @@ async def test_an_open_breaker_stays_open_over_a_reload(file: Path) -> None:
     for _ in range(3):
         await engine.execute_with_fallback({"who": "w"})
     change(file, "recovery_timeout = 10", "recovery_timeout = 1")
-    reload(engine, file)
+    reload_config(engine, file)
     seen = engine.breaker("down").snapshot()
     assert seen.state == "open"
     assert seen.retry_after is not None and seen.retry_after > 5
@@ -184,7 +184,7 @@ async def test_a_file_that_is_wrong_changes_nothing_and_says_what_is_wrong(file:
     engine = Engine.from_config(file)
     before = engine.settings
     change(file, "failure_threshold = 3", "failure_treshold = 4")
-    event = reload(engine, file)
+    event = reload_config(engine, file)
     assert not event.ok
     assert "did you mean failure_threshold?" in event.problem and ":4:" in event.problem
     assert engine.settings is before
@@ -195,7 +195,7 @@ async def test_a_target_that_cannot_be_found_refuses_the_whole_file(file: Path) 
     engine = Engine.from_config(file)
     change(file, "failure_threshold = 3", "failure_threshold = 4")
     change(file, "[preferences]", '[adapters.new]\ncall = "nosuchmodule:x"\n[preferences]')
-    event = reload(engine, file)
+    event = reload_config(engine, file)
     assert not event.ok and "adapters.new" in event.problem
     assert engine.breaker("down").policy.failure_threshold == 3
 
@@ -206,7 +206,7 @@ async def test_adapters_and_chains_come_and_go_with_the_file(file: Path) -> None
     change(file, f'[adapters.down]\ncall = "{__name__}:refuse_all"\n', f'[adapters.new]\ncall = "{__name__}:greet"\n')
     change(file, 'default = ["down", "up"]', 'default = ["new"]')
     change(file, 'urgent = ["up"]\n', "")
-    event = reload(engine, file)
+    event = reload_config(engine, file)
     assert event.ok, event.problem
     assert {adapter.name for adapter in engine.registry} == {"up", "coded", "new"}
     assert engine.registry.orders == {"": ("new",)}
@@ -216,7 +216,7 @@ async def test_adapters_and_chains_come_and_go_with_the_file(file: Path) -> None
 async def test_what_needs_a_restart_is_named(file: Path) -> None:
     engine = Engine.from_config(file)
     change(file, 'name = "checkout"', 'name = "billing"\n[recording]\npath = "x.db"')
-    event = reload(engine, file)
+    event = reload_config(engine, file)
     assert event.restart == ("name", "recording")
     assert engine.name == "checkout"
 
@@ -226,11 +226,11 @@ async def test_rows_of_the_attribution_table_are_exchanged(file: Path) -> None:
     engine = Engine.from_config(file)
     builtin = engine.router.table.rules
     file.write_text(file.read_text() + row)
-    reload(engine, file)
+    reload_config(engine, file)
     result = await engine.execute_with_fallback({"who": "w"})
     assert (result.attempts[0].rule, result.attempts[0].outcome) == ("mine", "ignored")
     file.write_text(file.read_text().replace(row, ""))
-    reload(engine, file)
+    reload_config(engine, file)
     assert engine.router.table.rules == builtin
 
 
@@ -240,7 +240,7 @@ async def test_a_file_is_applied_when_it_changes_and_a_bad_one_leaves_the_last_g
     file.write_text(CONFIG)
     engine = Engine.from_config(file, clock=asyncio.get_running_loop().time)
     events = told(engine)
-    async with watched(engine, file, environment=NOTHING):
+    async with watch_config(engine, file, environment=NOTHING):
         await asyncio.sleep(5)
         assert events == []
         change(file, "failure_threshold = 3", "failure_threshold = 8")
@@ -261,10 +261,10 @@ async def test_code_keeps_the_policy_it_gave_unless_the_file_names_the_adapter(f
     engine = Engine.from_config(file)
     engine.add_adapter("special", greet, breaker=BreakerPolicy(failure_threshold=50))
     change(file, "failure_threshold = 3", "failure_threshold = 4")
-    reload(engine, file)
+    reload_config(engine, file)
     assert engine.breaker("special").policy.failure_threshold == 50
     change(file, "[preferences]", "[adapters.special.breaker]\nfailure_threshold = 6\n[preferences]")
-    reload(engine, file)
+    reload_config(engine, file)
     assert engine.breaker("special").policy.failure_threshold == 6
 
 
@@ -282,7 +282,7 @@ async def test_a_reload_while_calls_are_under_way_disturbs_none(file: Path) -> N
     calls = [asyncio.create_task(engine.execute_with_fallback({"id": f"{n}"}, ["slow"])) for n in range(3)]
     await asyncio.sleep(0)
     change(file, "failure_threshold = 3", "failure_threshold = 5")
-    reload(engine, file)
+    reload_config(engine, file)
     release.set()
     assert [call.result for call in await asyncio.gather(*calls)] == ["done"] * 3
     assert len(finished) == 3

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("fuseboard.engine")
 
 
-def reload(
+def reload_config(
     engine: Engine, path: str | os.PathLike[str], *, environment: Mapping[str, str] | None = None
 ) -> ConfigReloaded:
     """Read a configuration file again and apply it.
@@ -37,7 +37,7 @@ def reload(
 
 
 @contextlib.asynccontextmanager
-async def watched(
+async def watch_config(
     engine: Engine,
     path: str | os.PathLike[str],
     *,
@@ -70,7 +70,7 @@ async def _watch(engine: Engine, path: Path, interval: float, environment: Mappi
             continue
         seen = found
         try:
-            reload(engine, path, environment=environment)
+            reload_config(engine, path, environment=environment)
         except Exception:
             log.exception("%s could not be applied; it is tried again when it changes", path)
 

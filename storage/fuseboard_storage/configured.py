@@ -1,0 +1,35 @@
+"""Record an engine as its configuration says."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from fuseboard_storage.recorder import Recorder, record
+from fuseboard_storage.retention import Retention
+
+if TYPE_CHECKING:
+    from fuseboard_engine.engine import Engine
+
+
+@contextlib.asynccontextmanager
+async def record_configured(engine: Engine) -> AsyncIterator[Recorder | None]:
+    """Record an engine to the file that its configuration names, until the block ends.
+
+    Args:
+        engine: One made by `Engine.from_config`.
+
+    Returns:
+        The recorder; None when the configuration names no file, and nothing is recorded.
+
+    Raises:
+        RecordingError: The file cannot be a recording.
+    """
+    part = None if engine.settings is None else engine.settings.recording
+    if part is None or part.path is None:
+        yield None
+        return
+    retention = Retention(**part.retention.model_dump())
+    async with record(engine, part.path, retention=retention, restore=part.restore) as recorder:
+        yield recorder
