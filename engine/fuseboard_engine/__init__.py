@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fuseboard_engine.degradation import FalseClaim
     from fuseboard_engine.engine import Engine
     from fuseboard_engine.errors import (
+        AdapterDown,
         AllAdaptersFailed,
         AttemptTimeout,
         CircuitOpen,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from fuseboard_engine.registry import Registry
     from fuseboard_engine.route import RouteResult, Task
     from fuseboard_engine.router import TaskRouter
+    from fuseboard_engine.routing_policy import HealthPolicy, RoutingPolicy
     from fuseboard_engine.shutdown import ShutdownReport
     from fuseboard_engine.streams import Restarted, RouteStream
     from fuseboard_engine.sync import SyncEngine
@@ -58,6 +60,9 @@ if TYPE_CHECKING:
     from fuseboard_engine.workflow.result import WorkflowResult
 
 _HOME = {
+    "AdapterDown": "errors",
+    "HealthPolicy": "routing_policy",
+    "RoutingPolicy": "routing_policy",
     "HttpAdapter": "adapters.http",
     "AdapterObject": "adapters.objects",
     "ProcessAdapter": "adapters.process",
@@ -117,6 +122,7 @@ _HOME = {
 
 __all__ = [
     "DEFAULT_TABLE",
+    "AdapterDown",
     "AdapterObject",
     "AdapterResult",
     "AllAdaptersFailed",
@@ -135,6 +141,7 @@ __all__ = [
     "ExecutionPolicy",
     "FalseClaim",
     "FuseboardError",
+    "HealthPolicy",
     "HttpAdapter",
     "MemoryCheckpoints",
     "MissingExtra",
@@ -149,6 +156,7 @@ __all__ = [
     "RetryPolicy",
     "RouteResult",
     "RouteStream",
+    "RoutingPolicy",
     "Rule",
     "Settings",
     "ShutdownReport",
