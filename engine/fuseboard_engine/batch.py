@@ -13,14 +13,14 @@ import msgspec
 from fuseboard_engine.breaker import describe
 from fuseboard_engine.events import BatchFinished
 from fuseboard_engine.policy import RetryPolicy
-from fuseboard_engine.route import RouteResult
+from fuseboard_engine.route import KEPT_BACK, RouteResult, RouteUnderWay
 
 if TYPE_CHECKING:
+    from fuseboard_engine.dead_letters.queue import DeadLetters
     from fuseboard_engine.engine import Engine
 
 Again = Literal["failed", "all"]
 Rollback = Callable[["BatchResult"], Awaitable[None] | None]
-DeadLetter = Callable[[Any, RouteResult], Awaitable[int | None]]
 
 
 class BatchResult(msgspec.Struct, kw_only=True):
@@ -28,7 +28,7 @@ class BatchResult(msgspec.Struct, kw_only=True):
 
     `parts` are the routes of the last round that had each task, in the order the tasks came. `accepted`: at least
     `min_success_rate` of them succeeded. A degraded part is no success. `rounds` counts how often tasks were sent out,
-    `rolled_back` how often the hook was called. `dead_letters` are the numbers of what was put aside for later.
+    `rolled_back` how often the hook was called.
     """
 
     batch: str
@@ -36,7 +36,6 @@ class BatchResult(msgspec.Struct, kw_only=True):
     min_success_rate: float
     rounds: int = 1
     rolled_back: int = 0
-    dead_letters: tuple[int, ...] = ()
     duration: float = 0.0
     error: str = ""
 
@@ -54,6 +53,11 @@ class BatchResult(msgspec.Struct, kw_only=True):
     def degraded(self) -> list[RouteResult]:
         """The parts that a fallback answered."""
         return [part for part in self.parts if part.degraded]
+
+    @property
+    def dead_letters(self) -> list[int]:
+        """The numbers of the dead letters that failed parts became."""
+        return [part.dead_letter for part in self.parts if part.dead_letter is not None]
 
     @property
     def success_rate(self) -> float:
@@ -94,7 +98,6 @@ async def execute_batch(
     preference_order: Iterable[str] | None = None,
     deadline: float | None = None,
     retry: RetryPolicy | None = None,
-    dead_letter: DeadLetter | None = None,
 ) -> BatchResult:
     """Route many tasks and go on when enough of them succeeded; too few are rolled back and tried again.
 
@@ -112,10 +115,10 @@ async def execute_batch(
         preference_order: the chain of each task; default: that of its type.
         deadline: seconds for each task.
         retry: replaces each adapter's own retry policy.
-        dead_letter: puts a part aside that nobody did in the last round, and returns its number.
 
     Returns:
-        The result, part by part. No failure of an adapter raises.
+        The result, part by part. No failure of an adapter raises. What nobody did in the last round becomes a dead
+        letter where the engine keeps any; what is tried again does not.
 
     Raises:
         ValueError: a number is out of range.
@@ -128,6 +131,7 @@ async def execute_batch(
     order = None if preference_order is None else tuple(preference_order)
 
     async def route(task: Any) -> RouteResult:
+        KEPT_BACK.set(task)  # it may be tried again; what fails for good is put aside at the end
         return await engine.execute_with_fallback(task, order, deadline=deadline, retry=retry)
 
     begun = engine.clock()
@@ -150,13 +154,10 @@ async def execute_batch(
         left = [(n, task) for n, task in enumerate(all_tasks) if everything or not parts[n].success]
         parts.update(await _round(left, route, max_concurrent))
         result.parts, result.rounds = _in_order(parts), result.rounds + 1
-    if dead_letter is not None:
-        letters = [
-            await dead_letter(task, part)
-            for task, part in zip(all_tasks, result.parts, strict=True)
-            if not part.success and not part.degraded
-        ]
-        result.dead_letters = tuple(letter for letter in letters if letter is not None)
+    if engine.dead_letters is not None:
+        for task, part in zip(all_tasks, result.parts, strict=True):
+            if not part.success and not part.degraded:
+                part.dead_letter = await _put_aside(engine.dead_letters, task, part, order or (), deadline)
     result.duration = engine.clock() - begun
     if not result.accepted and not result.error:
         result.error = f"{len(result.succeeded)} of {len(result.parts)} succeeded, {min_success_rate:.0%} are needed"
@@ -179,6 +180,27 @@ async def _round(
         for _ in range(min(max_concurrent, len(numbered))):
             group.create_task(work())
     return done
+
+
+async def _put_aside(
+    letters: DeadLetters, task: Any, part: RouteResult, order: tuple[str, ...], deadline: float | None
+) -> int | None:
+    """Make a part that nobody did a dead letter, as the router would have, and return its number."""
+    route = RouteUnderWay(
+        task,
+        part.task,
+        part.task_type,
+        order,
+        part.why,
+        0.0,
+        deadline,
+        list(part.attempts),
+        error=part.error,
+        exception=part.exception,
+    )
+    KEPT_BACK.set(None)
+    await letters.take(route)
+    return route.dead_letter
 
 
 def _in_order(parts: dict[int, RouteResult]) -> tuple[RouteResult, ...]:

@@ -32,6 +32,7 @@ VERBS: tuple[str, ...] = (
     "metrics_only",
     "enable",
     "dlq_retry",
+    "resume",
 )
 """What can be asked of an engine. `reset_all` resets every breaker that does not let calls through.
-`dlq_retry` retries the dead letters its `args` select."""
+`dlq_retry` retries the dead letters its `args` select. `resume` goes on with the run of a workflow its `args` name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any
 
 import msgspec
@@ -12,6 +13,9 @@ from fuseboard_engine.events import Attempt, RouteFinished
 
 OF_THIS_CALL = "order of this call"
 """Why a chain was what it was: the caller named it."""
+
+KEPT_BACK: ContextVar[object] = ContextVar("fuseboard_kept_back", default=None)
+"""The task of this context whose caller decides himself what becomes of it when nobody does it: no dead letter yet."""
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):

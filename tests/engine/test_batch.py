@@ -9,6 +9,7 @@ import pytest
 from engine_world import NEVER_TRIPS, World, now, virtual
 
 from fuseboard_engine import BatchResult, RetryPolicy
+from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.events import BatchFinished, RouteFinished
 
 ONCE = RetryPolicy(max_attempts=1)
@@ -149,16 +150,17 @@ async def test_a_degraded_part_is_no_success() -> None:
 
 
 @virtual
-async def test_only_what_failed_for_good_is_put_aside() -> None:
-    aside: list[tuple[Any, str | None]] = []
-
-    async def keep(task: Any, route: Any) -> int:
-        aside.append((task, route.error))
-        return len(aside)
-
-    result = await world_with(Files(a=1, b=99, c=1)).execute_batch(parts("a", "b", "c"), dead_letter=keep)
-    assert aside == [({"file": "b"}, "b failed")]
-    assert result.dead_letters == (1,)
+async def test_only_what_failed_for_good_becomes_a_dead_letter_and_only_once() -> None:
+    files = Files(a=1, b=99, c=1)
+    world = World(retry=ONCE, breaker=NEVER_TRIPS, dead_letters=DeadLetterPolicy(automatic_retry=False))
+    world.add_adapter("coder", files)
+    result = await world.execute_batch(parts("a", "b", "c"))
+    assert result.accepted
+    assert world.dead_letters is not None
+    (letter,) = await world.dead_letters.find()
+    assert (letter.id, letter.payload, letter.error) == (result.dead_letters[0], '{"file":"b"}', "b failed")
+    assert result.failed[0].dead_letter == letter.id
+    await world.dead_letters.stop()
 
 
 @virtual

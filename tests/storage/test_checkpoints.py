@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from waiting import until
+from waiting import until, until_async
 
 from fuseboard_engine import CheckpointsUnavailable, Engine, ResumeRefused, UnknownRun, Workflow
 from fuseboard_storage.checkpoints import FileCheckpoints
+from fuseboard_storage.mailbox import CommandStatus
 from fuseboard_storage.processes import Owner, is_alive, this_process
+from fuseboard_storage.recorder import record
+from fuseboard_storage.recording import Recording
 
 HERE = Path(__file__).parent
 NODES = 40
@@ -280,3 +283,38 @@ def test_a_process_is_told_from_another_that_got_its_number() -> None:
     if me.began:
         assert not is_alive(me._replace(began="1"))
     assert Owner.read("nonsense") is None
+
+
+async def asked(path: Path, engine: Engine, run: str) -> CommandStatus:
+    """What came of an operator's command to resume a run."""
+    async with record(engine, path), Recording.open(path) as recording:
+        number = await recording.ask("resume", actor="ada", args={"run": run})
+
+        async def over() -> bool:
+            return (await recording.command(number)).over
+
+        await until_async(over)
+        return await recording.command(number)
+
+
+async def test_an_operator_resumes_a_run_of_a_running_engine(tmp_path: Path) -> None:
+    steps, path = Steps(), tmp_path / "a.db"
+    steps.broken = {"store"}
+    await engine_at(path).add_workflow(steps.workflow()).execute({"n": 1}, run="r1")
+    steps.broken = set()
+    engine = Engine("app")
+    engine.add_workflow(steps.workflow())
+    status = await asked(path, engine, "r1")
+    assert (status.status, status.detail) == ("done", "run r1 is done")
+    assert steps.calls == ["fetch", "clean", "store", "store"]
+
+
+async def test_a_resume_that_cannot_be_is_answered_with_the_reason(tmp_path: Path) -> None:
+    engine = Engine("app")
+    engine.add_workflow(Steps().workflow())
+    status = await asked(tmp_path / "a.db", engine, "nope")
+    assert (status.status, status.detail) == ("failed", "there is no saved run 'nope'")
+    status = await asked(tmp_path / "b.db", engine, "")
+    assert status.detail == "resume needs the id of a run"
+    status = await asked(tmp_path / "c.db", Engine("app"), "r1")
+    assert "registered none in a running event loop" in status.detail

@@ -27,7 +27,7 @@ from fuseboard_engine.dead_letters.letter import (
     Moved,
     NewLetter,
     Retried,
-    Selection,
+    LetterSelection,
     StoreUnavailable,
     UnknownLetter,
     statistics,
@@ -39,7 +39,7 @@ from fuseboard_engine.dead_letters.store import DeadLetterStore
 from fuseboard_engine.dead_letters.worker import Worker, cut_off
 from fuseboard_engine.errors import DeadlineExceeded, text_of
 from fuseboard_engine.events import DeadLetterChanged, DeadLettered, DeadLetterRefused, Event
-from fuseboard_engine.route import OF_THIS_CALL, RouteResult, RouteUnderWay, identify
+from fuseboard_engine.route import KEPT_BACK, OF_THIS_CALL, RouteResult, RouteUnderWay, identify
 
 log = logging.getLogger("fuseboard.dead_letters")
 
@@ -92,6 +92,8 @@ class DeadLetters:
 
         Never raises for a refusal: an event and the route's `why` say what it was. Returns once it is safe on disk.
         """
+        if route.task is not None and KEPT_BACK.get() is route.task:
+            return
         again = RETRYING.get()
         if again is not None and again[0] is route.task:
             route.dead_letter = again[1]
@@ -240,9 +242,9 @@ class DeadLetters:
         """Return a letter, or None."""
         return await self.holder(id).get(id, self._wall())
 
-    async def find(self, selection: Selection | None = None, limit: int = 100) -> list[DeadLetter]:
+    async def find(self, selection: LetterSelection | None = None, limit: int = 100) -> list[DeadLetter]:
         """Return the newest letters that are selected, newest first; those held in memory come first."""
-        wanted, now = selection or Selection(), self._wall()
+        wanted, now = selection or LetterSelection(), self._wall()
         found = await self.aside.find(wanted, now, limit)
         return found + await self.store.find(wanted, now, limit - len(found)) if len(found) < limit else found
 
@@ -296,13 +298,13 @@ class DeadLetters:
         raise LetterBusy(f"dead letter {id} is {letter.status}{hint}")
 
     async def retry_many(
-        self, selection: Selection | None = None, *, actor: str = "", done: list[Retried] | None = None
+        self, selection: LetterSelection | None = None, *, actor: str = "", done: list[Retried] | None = None
     ) -> list[Retried]:
         """Retry every selected letter of this engine that is pending or exhausted, the oldest first, one at a time.
 
         What somebody else takes meanwhile is passed over. `done`, if given, is filled as it goes.
         """
-        wanted = msgspec.structs.replace(selection or Selection(), engine=self.engine)
+        wanted = msgspec.structs.replace(selection or LetterSelection(), engine=self.engine)
         if not wanted.statuses:
             wanted = msgspec.structs.replace(wanted, statuses=RETRYABLE)
         ids: list[int] = [letter.id for letter in await self.aside.find(wanted, self._wall(), self.policy.capacity)]
@@ -318,25 +320,25 @@ class DeadLetters:
                 continue
         return outcomes
 
-    async def archive(self, selection: Selection, *, actor: str = "") -> int:
+    async def archive(self, selection: LetterSelection, *, actor: str = "") -> int:
         """Take letters out of the active list, to keep them. Returns how many."""
         return await self._change("archive", selection, actor)
 
-    async def unarchive(self, selection: Selection, *, actor: str = "") -> int:
+    async def unarchive(self, selection: LetterSelection, *, actor: str = "") -> int:
         """Put archived letters back as they were. Returns how many."""
         return await self._change("unarchive", selection, actor)
 
-    async def discard(self, selection: Selection, *, actor: str = "") -> int:
+    async def discard(self, selection: LetterSelection, *, actor: str = "") -> int:
         """Give letters up: nobody retries them, until a purge deletes them. Returns how many."""
         return await self._change("discard", selection, actor)
 
-    async def purge(self, selection: Selection | None = None, *, actor: str = "") -> int:
+    async def purge(self, selection: LetterSelection | None = None, *, actor: str = "") -> int:
         """Delete letters, whatever their status, but for those being retried. Returns how many."""
-        wanted, now = selection or Selection(), self._wall()
+        wanted, now = selection or LetterSelection(), self._wall()
         groups = await self.aside.purge(wanted, now, actor) + await self.store.purge(wanted, now, actor)
         return self._told(groups, "purged", actor, "purged by hand")
 
-    async def _change(self, change: Change, selection: Selection, actor: str) -> int:
+    async def _change(self, change: Change, selection: LetterSelection, actor: str) -> int:
         now = self._wall()
         groups = await self.aside.change(change, selection, now, actor)
         groups += await self.store.change(change, selection, now, actor)
@@ -382,7 +384,7 @@ class DeadLetters:
         """Carry out an operator's `dlq_retry`, from whichever thread; returns at once.
 
         Args:
-            command: its `args` are those of a `Selection`, or `{"all": true}`.
+            command: its `args` are those of a `LetterSelection`, or `{"all": true}`.
             report: told once, in the engine's loop, whether all of it succeeded, and in words what came of it.
 
         Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 from collections import Counter, deque
@@ -299,6 +300,7 @@ class Workflow:
         if max_concurrent < 1:
             raise WorkflowError("max_concurrent has to be at least 1")
         engine = binding.engine
+        engine.loop = asyncio.get_running_loop()
         keeper = checkpoints or engine.checkpoints
         if resume:
             if keeper is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,8 @@ def add_workflow(engine: Engine, workflow: Workflow) -> Workflow:
     if workflow.id in engine.workflows:
         raise WorkflowError(f"a workflow {workflow.id!r} is registered already; remove it first")
     workflow.bind(engine)
+    with contextlib.suppress(RuntimeError):
+        engine.loop = asyncio.get_running_loop()
     engine.workflows[workflow.id] = workflow
     return workflow
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from fuseboard_engine.events import NodeChanged, NodeState, WorkflowFinished, WorkflowStarted
+from fuseboard_engine.route import KEPT_BACK
 from fuseboard_engine.workflow.binding import Binding, inputs_of, task_for
 from fuseboard_engine.workflow.checkpoints import Checkpoints, RunState, SavedNode, SavedState
 from fuseboard_engine.workflow.data import to_json
@@ -123,8 +124,10 @@ class Runner:
             inputs = inputs_of(self._graph, name, self._start, results)
         except WorkflowError as error:
             return NodeResult(node=name, state="failed", error=str(error))
+        task = task_for(node, f"{self._run}:{name}", binding.task_type(node), inputs)
+        KEPT_BACK.set(task)  # whoever resumes the run does it again: a dead letter would do it twice
         route = await self._engine.execute_with_fallback(
-            task_for(node, f"{self._run}:{name}", binding.task_type(node), inputs),
+            task,
             binding.order(name),
             deadline=None if self._until is None else self._until - self._engine.clock(),
             retry=binding.retry(name),

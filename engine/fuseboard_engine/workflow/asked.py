@@ -1,0 +1,79 @@
+"""Carrying out an operator's command to resume a run.
+
+A run takes as long as its nodes do, so the command is taken at once and answered when the run has ended, or before the
+mailbox would take the engine for dead: then the answer says that it goes on, and the run's own events tell the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from fuseboard_engine.breaker import describe
+from fuseboard_engine.commands import Command
+from fuseboard_engine.errors import FuseboardError
+
+if TYPE_CHECKING:
+    from fuseboard_engine.engine import Engine
+
+ANSWER_WITHIN: Final = 8.0
+"""Seconds; the mailbox waits ten for the outcome of a command that was taken."""
+
+_asked: set[asyncio.Task[None]] = set()  # the loop itself holds on to no task
+
+
+def ask(engine: Engine, command: Command, report: Callable[[bool, str], object]) -> None:
+    """Carry out an operator's `resume`, from whichever thread; returns at once.
+
+    Args:
+        engine: whose workflow it is.
+        command: its `args` name the run: `{"run": "nightly-1f"}`.
+        report: told once, in the engine's loop, whether the run came to its end, and in words what came of it.
+
+    Raises:
+        ValueError: it names no run, or the engine has no event loop to run in.
+    """
+    run = command.args.get("run")
+    if not isinstance(run, str) or not run:
+        raise ValueError("resume needs the id of a run")
+    loop = engine.loop
+    if loop is None or loop.is_closed():
+        raise ValueError("this engine has run no workflow and registered none in a running event loop")
+
+    def begin() -> None:
+        task = asyncio.get_running_loop().create_task(
+            carry_out(engine, run, report), name=f"fuseboard-command-{command.id}"
+        )
+        _asked.add(task)
+        task.add_done_callback(_asked.discard)
+
+    loop.call_soon_threadsafe(begin)
+
+
+async def carry_out(engine: Engine, run: str, report: Callable[[bool, str], object]) -> None:
+    """Resume a run, and report once."""
+    told = False
+    work = asyncio.ensure_future(engine.resume(run))
+    try:
+        await asyncio.wait({work}, timeout=ANSWER_WITHIN)
+        if not work.done():
+            told = True
+            report(True, f"run {run} goes on")
+            await asyncio.wait({work})
+        result = work.result()
+        if not told:
+            how = f"run {run} is {result.state}"
+            report(result.success or result.degraded, f"{how}: {result.error}" if result.error else how)
+    except asyncio.CancelledError:
+        work.cancel()
+        await asyncio.wait({work})
+        if not told:
+            report(False, f"the engine stopped; run {run} can be resumed again")
+        raise
+    except FuseboardError as error:
+        if not told:
+            report(False, str(error))
+    except Exception as error:
+        if not told:
+            report(False, describe(error))
