@@ -63,14 +63,14 @@ def main(arguments: list[str]) -> int:
     scale = options.scale or FULL
     print(f"{machine()}; {scale.name} run\n")
     document = DOCUMENT.read_text(encoding="utf-8") if options.write else ""
+    if options.write:
+        document = replace(document, "machine", f"{machine()}; {scale.name} run.\n")
     for name in options.names or BENCHMARKS:
         report = import_module(name).run(scale)
         print(f"== {name}: {BENCHMARKS[name]}\n\n{as_text(report)}\n", flush=True)
         if options.write:
             document = replace(document, name, as_markdown(report))
-    if options.write:
-        document = replace(document, "machine", f"{machine()}; {scale.name} run.\n")
-        DOCUMENT.write_text(document, encoding="utf-8")
+            DOCUMENT.write_text(document, encoding="utf-8")
     return 0
 
 

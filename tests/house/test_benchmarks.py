@@ -12,7 +12,17 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "benchmarks"
 
-SUBJECTS = ["breaker_cost", "memory", "routing", "parallel", "recorder", "latency", "startup", "seeds"]
+SUBJECTS = [
+    "breaker_cost",
+    "memory",
+    "routing",
+    "parallel",
+    "recorder",
+    "latency",
+    "startup",
+    "seeds",
+    "headline",
+]
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
