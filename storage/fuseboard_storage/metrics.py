@@ -89,15 +89,21 @@ def merge_spans(spans: Spans, others: Spans) -> None:
 def attempts_of(event: Event) -> tuple[Attempt, ...]:
     """Return the attempts an event tells for the first time.
 
-    A failed attempt is told at once by `AttemptFailed`, and again in its route; it is counted when first told.
+    A failed attempt, whomever it blames, is told at once by `AttemptFailed`, and again in its route; it is counted when
+    first told.
     """
     type_ = type(event)
     if type_ is RouteFinished:
         attempts: tuple[Attempt, ...] = event.attempts  # type: ignore[attr-defined]
         for attempt in attempts:
-            if attempt.outcome == "failure":
-                return tuple([a for a in attempts if a.outcome != "failure"])
+            if _told_before(attempt):
+                return tuple([a for a in attempts if not _told_before(a)])
         return attempts
     if type_ is AttemptFailed:
         return (event.attempt,)  # type: ignore[attr-defined]
     return ()
+
+
+def _told_before(attempt: Attempt) -> bool:
+    """Say whether an `AttemptFailed` told it already: what was attributed to a row of the table was."""
+    return attempt.outcome == "failure" or (attempt.outcome == "ignored" and attempt.rule != "")
