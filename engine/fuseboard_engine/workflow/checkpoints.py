@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal, Protocol
 
 import msgspec
@@ -92,15 +91,10 @@ class Checkpoints(Protocol):
 
 
 class MemoryCheckpoints:
-    """Checkpoints that end with the process: for tests, and to resume failed runs of an engine that is not recorded.
+    """Checkpoints that end with the process: for tests, and to resume failed runs of an engine that is not recorded."""
 
-    Args:
-        on_commit: told after each thing that was kept.
-    """
-
-    def __init__(self, on_commit: Callable[[], None] | None = None) -> None:
+    def __init__(self) -> None:
         self.runs: dict[str, SavedRun] = {}
-        self._on_commit = on_commit
 
     async def begin(self, run: SavedRun) -> None:
         """Keep a new run; see `Checkpoints`."""
@@ -134,5 +128,3 @@ class MemoryCheckpoints:
 
     def _keep(self, run: SavedRun) -> None:
         self.runs[run.run] = run
-        if self._on_commit is not None:
-            self._on_commit()
