@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fuseboard_engine.policy import BreakerPolicy, RetryPolicy
     from fuseboard_engine.registry import Adapter
 
-AT_START = ("name", "execution", "health_monitoring", "dead_letters", "recording")
+AT_START = ("name", "health_monitoring", "dead_letters", "recording")
 """Sections that take effect when an engine is made, not while it runs."""
 
 
@@ -162,6 +162,9 @@ def _use_switches(engine: Engine, before: Settings | None, settings: Settings) -
         if attempts.gate is None or attempts.gate is straight_through:  # else it is shutting down
             attempts.gate = None if settings.fault_tolerance.enabled else straight_through
         changes.append(f"fault tolerance: {'on' if settings.fault_tolerance.enabled else 'off'}")
+    if engine.parallel.policy != settings.execution:
+        changes.append(f"execution: {differences(engine.parallel.policy, settings.execution)}")
+        engine.parallel.policy = settings.execution
     if engine.routing.policy != settings.routing:
         changes.append(f"routing: {differences(engine.routing.policy, settings.routing)}")
         engine.routing.use(settings.routing)

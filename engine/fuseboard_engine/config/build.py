@@ -28,6 +28,8 @@ def build(settings: Settings, kind: type[Engine], **options: Any) -> Engine:
         breaker=settings.breaker,
         retry=settings.retry,
         routing=settings.routing,
+        execution=settings.execution,
+        health=settings.health_monitoring.policy(),
         dead_letters=settings.dead_letters,
         **options,
     )

@@ -12,8 +12,9 @@ from fuseboard_engine.attribution import Rule
 from fuseboard_engine.config.names import dotted, exception_named
 from fuseboard_engine.config.presets import PresetName
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
+from fuseboard_engine.execution import ExecutionPolicy
 from fuseboard_engine.policy import BreakerPolicy, Count, RetryPolicy, SomeSeconds
-from fuseboard_engine.routing_policy import RoutingPolicy
+from fuseboard_engine.routing_policy import HealthPolicy, RoutingPolicy
 
 NamedException = Annotated[
     type[Exception],
@@ -131,23 +132,31 @@ class AdapterSection(Section):
         return None
 
 
-class ExecutionSection(Section):
-    """How tasks are run on several adapters at once."""
-
-    strategy: Literal["all", "first_success", "best_effort"] = Field(
-        default="all", description="all: wait for every adapter; first_success: the first good answer wins"
-    )
-    timeout: SomeSeconds = Field(default=30.0, description="seconds in all, initialising included")
-    max_concurrent_adapters: Count = Field(default=10, description="calls in flight at a time")
-
-
 class HealthSection(Section):
     """Health checks of adapters that offer one."""
 
-    enabled: bool = Field(default=False, description="whether adapters are checked")
-    check_interval: SomeSeconds = Field(default=30.0, description="seconds between two checks of an adapter")
-    timeout: SomeSeconds = Field(default=5.0, description="seconds a check may take")
-    history_size: Count = Field(default=100, description="results that are kept for each adapter")
+    enabled: bool = Field(default=False, description="whether adapters are checked, and their last calls kept")
+    check_interval: SomeSeconds = Field(default=30.0, description="seconds from the end of one check to the next")
+    timeout: SomeSeconds = Field(default=5.0, description="seconds a check may take; then it is a bad one")
+    alert_after: Count = Field(default=3, description="bad checks in a row that raise an alert")
+    history_size: int = Field(default=100, ge=1, le=10_000, description="calls kept per adapter")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if "timeout" in self.model_fields_set and self.timeout > self.check_interval:
+            raise ValueError("timeout is above check_interval; a check would be late for the next one")
+        return self
+
+    def policy(self) -> HealthPolicy | None:
+        """Return the policy as an engine takes it; None: there are no checks."""
+        if not self.enabled:
+            return None
+        return HealthPolicy(
+            interval=self.check_interval,
+            timeout=min(self.timeout, self.check_interval),
+            alert_after=self.alert_after,
+            history_size=self.history_size,
+        )
 
 
 class RetentionSection(Section):
@@ -194,7 +203,7 @@ class Settings(Section):
         default={}, description="the chain per task type; `default` for all others"
     )
     routing: RoutingPolicy = Field(default_factory=RoutingPolicy, description="how chains are ordered")
-    execution: ExecutionSection = Field(default_factory=ExecutionSection, description="several adapters at once")
+    execution: ExecutionPolicy = Field(default_factory=ExecutionPolicy, description="several adapters at once")
     health_monitoring: HealthSection = Field(default_factory=HealthSection, description="health checks")
     dead_letters: DeadLetterPolicy | None = Field(default=None, description="tasks nobody could do; null: none is kept")
     recording: RecordingSection = Field(default_factory=RecordingSection, description="the file to record to")

@@ -1,0 +1,107 @@
+"""`fuseboard config`, as it is typed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CONFIG = """name = "checkout"
+preset = "llm"
+[breaker]
+failure_threshold = 3
+[adapters.prefect]
+url = "https://kim:hunter2@prefect.test/run"
+options = { headers = { authorization = "Bearer abcdefghijkl", "x-api-key" = "topsecret" } }
+[adapters.agno]
+call = "json:dumps"
+preset = "aggressive"
+breaker = { recovery_timeout = 9 }
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "f.toml"
+    path.write_text(CONFIG)
+    return path
+
+
+def fuseboard(*arguments: str, folder: Path, **environment: str) -> tuple[int, str, str]:
+    result = subprocess.run(
+        [sys.executable, "-m", "fuseboard_console", "config", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        timeout=60,
+    )
+    return result.returncode, result.stdout, result.stderr
+
+
+def test_check_says_that_all_is_right(file: Path) -> None:
+    assert fuseboard("check", "f.toml", folder=file.parent) == (0, "f.toml: all right; 2 adapters\n", "")
+
+
+def test_check_names_every_mistake_and_ends_with_2(file: Path) -> None:
+    file.write_text("[breaker]\nfailure_treshold = 3\njitter = 7\n[adapters.a]\ncall = 'json:dump'\n")
+    code, out, err = fuseboard("check", "f.toml", folder=file.parent)
+    assert (code, out) == (2, "")
+    assert "f.toml:2: breaker.failure_treshold: there is no such field; did you mean failure_threshold?" in err
+    assert "f.toml:3: breaker.jitter: " in err
+
+
+def test_check_imports_the_adapters_unless_told_not_to(file: Path) -> None:
+    file.write_text("adapters:\n  a: mine:call\n")
+    file = file.rename(file.with_suffix(".yaml"))
+    code, _, err = fuseboard("check", file.name, folder=file.parent)
+    assert code == 2
+    assert err.startswith("f.yaml:2: adapters.a: ")
+    assert fuseboard("check", "--no-import", file.name, folder=file.parent)[0] == 0
+    (file.parent / "mine.py").write_text("def call(task): return task\n")
+    assert fuseboard("check", file.name, folder=file.parent)[0] == 0
+
+
+def test_show_says_where_each_value_comes_from(file: Path) -> None:
+    code, out, _ = fuseboard("show", "f.toml", folder=file.parent, FUSEBOARD__RETRY__MAX_ATTEMPTS="7")
+    assert code == 0
+    lines = {line.split(" = ")[0]: line.rpartition("  # ")[2] for line in out.splitlines()}
+    assert lines["name"] == "f.toml:1"
+    assert lines["breaker.failure_threshold"] == "f.toml:4"
+    assert lines["breaker.success_threshold"] == "preset llm"
+    assert lines["breaker.jitter"] == "default"
+    assert lines["retry.max_attempts"] == "environment variable FUSEBOARD__RETRY__MAX_ATTEMPTS"
+    assert lines["adapters.prefect.breaker.failure_threshold"] == "f.toml:4"
+    assert lines["adapters.agno.breaker.success_threshold"] == "preset aggressive"
+    assert lines["adapters.agno.breaker.recovery_timeout"] == "f.toml:11"
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_show_hides_secrets(form: list[str], file: Path) -> None:
+    _, out, _ = fuseboard("show", *form, "f.toml", folder=file.parent)
+    assert not [secret for secret in ("hunter2", "abcdefghijkl", "topsecret") if secret in out]
+    if form:
+        assert json.loads(out)["adapters"]["prefect"]["url"] == "https://[hidden]@prefect.test/run"
+
+
+def test_schema_goes_to_a_file_or_to_the_screen(file: Path) -> None:
+    code, out, _ = fuseboard("schema", folder=file.parent)
+    assert code == 0 and json.loads(out)["title"] == "Fuseboard configuration"
+    assert fuseboard("schema", "s.json", folder=file.parent) == (0, "", "")
+    assert (file.parent / "s.json").read_text() == out
+    assert fuseboard("schema", "none/s.json", folder=file.parent)[0] == 2
+
+
+def test_presets_are_explained(file: Path) -> None:
+    code, out, _ = fuseboard("presets", folder=file.parent)
+    assert code == 0
+    assert [line for line in out.splitlines() if line and line[0] != " "] == [
+        "aggressive",
+        "conservative",
+        "llm",
+        "http",
+    ]
