@@ -157,6 +157,7 @@ class TaskRouter:
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
         restartable: bool | None = None,
+        context: Mapping[str, str] | None = None,
     ) -> RouteStream:
         """Give a task to the first adapter of its chain that does it, and pass its items on as they come.
 
@@ -171,6 +172,7 @@ class TaskRouter:
             retry: likewise; it also says how long the first item and each further one may take.
             restartable: whether the stream may start over, on this adapter or the next: a `Restarted` among its items
                 then says that those before it are void. Default: what the chain says (`set_preference`).
+            context: likewise.
 
         Returns:
             The items, for `async for`, best inside `async with`. Reading it raises `AllAdaptersFailed` when no adapter
@@ -178,7 +180,7 @@ class TaskRouter:
         """
         if restartable is None:
             restartable = preference_order is None and self.registry.can_restart(identify(task)[1])
-        return self._streams.route(lambda: self.begin(task, preference_order, deadline), retry, restartable)
+        return self._streams.route(lambda: self.begin(task, preference_order, deadline, context), retry, restartable)
 
     async def exhausted(self, route: RouteUnderWay, may_answer: bool = True) -> None:
         """Do what is left when no adapter did a task: a degraded answer, if there may be one; else a dead letter."""

@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
+from fuseboard_engine.adapters.callables import gives_items
 from fuseboard_engine.adapters.objects import first_call
+from fuseboard_engine.admission import Running
 from fuseboard_engine.attempts import Attempts, cut_short, reject
 from fuseboard_engine.breaker import Permit, describe
+from fuseboard_engine.context import CURRENT
 from fuseboard_engine.errors import (
     AllAdaptersFailed,
     AttemptTimeout,
@@ -88,7 +91,9 @@ class Flow:
 
     __slots__ = (
         "_busy",
+        "_caller",
         "_clock",
+        "_running",
         "adapter",
         "began",
         "first_item",
@@ -110,6 +115,7 @@ class Flow:
         number: int,
         wait: float,
         clock: Callable[[], float],
+        running: Running | None,
     ) -> None:
         self.adapter = adapter
         self.route = route
@@ -123,6 +129,8 @@ class Flow:
         self.first_item: float | None = None
         self.items = 0
         self._busy = 0.0
+        self._running = running
+        self._caller = None if running is None else running.enter()
         adapter.calls += 1
         adapter.in_flight += 1
 
@@ -145,7 +153,8 @@ class Flow:
             if remaining <= 0:
                 raise DeadlineExceeded(f"the deadline of task {self.route.id} passed while {name} was at it")
             limit = remaining if limit is None else min(limit, remaining)
-        lifecycle = self.adapter.lifecycle
+        lifecycle, context = self.adapter.lifecycle, self.route.context
+        token = None if context is None else CURRENT.set(context)
         try:
             if self.items or lifecycle is None or lifecycle.ready:
                 item = await within(self._step, None, name, limit)
@@ -157,6 +166,8 @@ class Flow:
             raise
         finally:
             self._busy += self._clock() - began
+            if token is not None:
+                CURRENT.reset(token)
         if not self.items:
             soft = self.adapter.failed(item)
             if soft is not None:
@@ -176,6 +187,8 @@ class Flow:
         self.permit.success(self._busy)  # a reader who takes his time does not make the adapter slow
         adapter.successes += 1
         adapter.seconds += duration
+        if adapter.latency is not None:
+            adapter.latency.add(self._busy)
         self._note("success", duration)
         self.route.adapter = adapter.name
 
@@ -210,6 +223,8 @@ class Flow:
     def end(self) -> None:
         """It is in flight no more."""
         self.adapter.in_flight -= 1
+        if self._caller is not None and self._running is not None:
+            self._running.leave(self._caller)
 
     async def close(self) -> None:
         """Close the adapter's stream and wait for that. What it raises then is logged: nobody waits for it."""
@@ -246,15 +261,30 @@ class Streams:
         router, route = self._router, begin()
         void = 0  # items the consumer holds that are not of the present attempt
         try:
-            for name in route.order:
-                route.reached += 1
-                adapter = router.registry.find(name)
-                if adapter is None:
-                    route.why += f"; {name} is not registered"
-                    continue
+            for name in (*route.order, None):
+                first: Flow | None = None
+                if name is None:
+                    first = await self._come_back(route, retry)
+                    if first is None:
+                        break
+                    adapter = first.adapter
+                else:
+                    route.reached += 1
+                    found = router.registry.find(name)
+                    if found is None:
+                        route.why += f"; {name} is not registered"
+                        continue
+                    adapter = found
+                    gate = self._attempts.gate
+                    if gate is not None and (settled := await gate(adapter, route)) is not None:
+                        for item in _items_of(adapter, route):
+                            yield item
+                        if settled:
+                            break
+                        continue
                 policy, number, wait, over = retry or adapter.retry, 0, 0.0, False
-                while (flow := self._open(adapter, route, policy, number + 1, wait)) is not None:
-                    number += 1
+                while (flow := first or self._open(adapter, route, policy, number + 1, wait)) is not None:
+                    number, first = number + 1, None
                     step = None
                     try:
                         while True:
@@ -267,7 +297,7 @@ class Streams:
                                 step = self._failed(flow, error, restartable)
                                 break
                             if void:
-                                yield self._restarted(route, name, void)
+                                yield self._restarted(route, adapter.name, void)
                                 void = 0
                             yield item
                     except GeneratorExit:
@@ -306,6 +336,21 @@ class Streams:
             broken = StreamBroken(result, void) if void else AllAdaptersFailed(result)
             raise broken from result.exception
 
+    async def _come_back(self, route: RouteUnderWay, retry: RetryPolicy | None) -> Flow | None:
+        """When every adapter was out: begin with the first that comes back, if the policy says to wait for one."""
+        all_out, begun = self._router.all_out, list[Flow]()
+        if all_out is None or route.adapter is not None:
+            return None
+
+        async def begin(adapter: Adapter, route: RouteUnderWay, policy: RetryPolicy) -> bool:
+            flow = self._open(adapter, route, policy, 1, 0.0)
+            if flow is not None:
+                begun.append(flow)
+            return flow is not None
+
+        await all_out.go_on(route, begin, retry)
+        return begun[0] if begun else None
+
     def _open(
         self, adapter: Adapter, route: RouteUnderWay, policy: RetryPolicy, number: int, wait: float
     ) -> Flow | None:
@@ -318,6 +363,8 @@ class Streams:
             return None
         if adapter.down is not None and self._attempts.is_down(adapter, adapter.down, route, number - 1):
             return None
+        if adapter.down is not None and self._attempts.is_down(adapter, adapter.down, route, number - 1):
+            return None
         try:
             permit = adapter.breaker.admit()
         except CircuitOpen as refusal:
@@ -327,7 +374,7 @@ class Streams:
             adapter.budget.deposit()
         else:
             adapter.retries += 1
-        return Flow(adapter, route, policy, permit, number, wait, self._clock)
+        return Flow(adapter, route, policy, permit, number, wait, self._clock, self._attempts.running)
 
     def _failed(self, flow: Flow, error: Exception, restartable: bool) -> Step:
         flow.end()
@@ -351,3 +398,11 @@ class Streams:
         router, error = self._router, route.error or ""
         router.tell(StreamRestarted, task=route.id, task_type=route.type, adapter=adapter, items=items, error=error)
         return Restarted(adapter, items, error)
+
+
+def _items_of(adapter: Adapter, route: RouteUnderWay) -> list[Any]:
+    """Return what a gate let the adapter bring, all at once."""
+    if route.adapter is None:
+        return []
+    result, route.result = route.result, None
+    return list(result) if gives_items(adapter.stream) else [result]

@@ -12,8 +12,11 @@ from engine_world import NEVER_TRIPS, World, now, virtual
 from stream_world import ScriptedStream, read
 
 from fuseboard_engine import AllAdaptersFailed, BreakerPolicy, CallerError, Engine, RetryPolicy
+from fuseboard_engine.admission import straight_through
+from fuseboard_engine.context import CURRENT
 from fuseboard_engine.errors import AttemptTimeout, DeadlineExceeded, StreamBroken
 from fuseboard_engine.events import AttemptFailed, RouteFinished, StreamRestarted
+from fuseboard_engine.routing_policy import RoutingPolicy
 from fuseboard_engine.streams import Restarted
 
 ONCE = RetryPolicy(max_attempts=1, attempt_timeout=10)
@@ -382,3 +385,61 @@ async def test_the_tasks_deadline_ends_a_stream_and_blames_nobody() -> None:
     with pytest.raises(AllAdaptersFailed) as late:
         await read(engine.stream_with_fallback("task", deadline=0))
     assert late.value.result.left == ("a", "b")
+
+
+# ------------------------------------------------------------------ with the engine's other parts
+
+
+@virtual
+async def test_when_all_are_out_a_stream_waits_for_the_first_to_come_back_if_the_policy_says_so() -> None:
+    engine = World(retry=ONCE, routing=RoutingPolicy(all_out="wait", max_wait=60))
+    engine.add_adapter("a", ScriptedStream([1, 2]))
+    engine.breaker("a").open_for(5)
+    assert await read(engine.stream_with_fallback("task")) == [1, 2]
+    assert now() == pytest.approx(5, abs=0.1)
+    engine.breaker("a").force_open()
+    with pytest.raises(AllAdaptersFailed):
+        await read(engine.stream_with_fallback("task"))
+
+
+@virtual
+async def test_the_ids_of_a_task_reach_every_step_of_its_stream_and_its_event() -> None:
+    seen = []
+
+    async def numbers(task: Any) -> AsyncIterator[int]:
+        for number in range(2):
+            ids = CURRENT.get() or {}
+            seen.append(ids.get("user"))
+            yield number
+
+    engine = World(retry=ONCE)
+    engine.add_adapter("a", numbers)
+    await read(engine.stream_with_fallback("task", context={"user": "u1"}))
+    assert seen == ["u1", "u1"]
+    assert CURRENT.get() is None
+    told = engine.told[-1]
+    assert isinstance(told, RouteFinished)
+    assert (told.context or {})["user"] == "u1"
+
+
+@virtual
+async def test_an_engine_that_shuts_down_begins_no_stream_and_lets_those_under_way_end() -> None:
+    engine = world(a=ScriptedStream([1, 2.0, 2]))
+    under_way = engine.stream_with_fallback("task")
+    assert await anext(under_way) == 1
+    ending = asyncio.create_task(engine.shutdown())
+    await asyncio.sleep(1)
+    with pytest.raises(AllAdaptersFailed, match="shutting down"):
+        await read(engine.stream_with_fallback("late"))
+    assert await read(under_way) == [2]
+    await ending
+    assert under_way.result is not None and under_way.result.success
+
+
+@virtual
+async def test_with_protection_off_the_items_still_come() -> None:
+    engine = world(a=ScriptedStream([1, 2]))
+    engine.script("b", [1, 2])
+    engine.router.attempts.gate = straight_through
+    assert await read(engine.stream_with_fallback("task", ["a"])) == [1, 2]
+    assert await read(engine.stream_with_fallback("task", ["b"])) == [[1, 2]]

@@ -79,6 +79,11 @@ def as_stream(function: Callable[[Any], Any], call: AsyncCall, run: RunInThread)
     return functools.partial(_items, functools.partial(run, function))
 
 
+def gives_items(stream: StreamCall) -> bool:
+    """Say whether a stream that `as_stream` made may give more than one result: its call then answers with a list."""
+    return not (isinstance(stream, functools.partial) and stream.func is _items)
+
+
 async def _steps(function: Callable[[Any], Any], run: RunInThread, task: Any) -> AsyncGenerator[Any, None]:
     generator = function(task)
     ended = False
