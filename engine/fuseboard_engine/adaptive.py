@@ -14,7 +14,7 @@ from fuseboard_engine.events import (
     RouteFinished,
     StateChanged,
 )
-from fuseboard_engine.ordering import Evidence, Figures, Order, rank, why_of
+from fuseboard_engine.ordering import Evidence, Figures, Order, rank, share_of, why_of
 from fuseboard_engine.registry import Adapter, Registry
 from fuseboard_engine.routing_policy import RoutingPolicy
 
@@ -45,15 +45,19 @@ class AdaptiveOrders:
 
     def order_for(self, task_type: str) -> tuple[tuple[str, ...], str]:
         """Return the chain for a task type and why it is this one; the fixed one where none is adaptive."""
-        key = self._key(task_type)
-        base, why = self._registry.fixed_order(task_type)
-        if not self._is_adaptive(key):
-            return base, why
-        order = self._orders.get(key)
-        now = self._clock()
-        if order is None or now >= order.due or order.base is not base:
-            order = self._orders[key] = self._ranked(key, base, now)
-        return order.choose(self.policy.exploration, self._rng)
+        order = self._orders.get(task_type)
+        if order is None or self._clock() >= order.due:
+            key = self._key(task_type)
+            if not self._is_adaptive(key):
+                return self._registry.fixed_order(task_type)
+            now, order = self._clock(), self._orders.get(key)
+            if order is None or now >= order.due:
+                order = self._orders[key] = self._ranked(key, self._registry.fixed_order(key)[0], now)
+        return order.choose(self._rng)
+
+    def forget_orders(self) -> None:
+        """Have every order computed anew: a chain or the policy has changed."""
+        self._orders.clear()
 
     def observe(self, event: Event) -> None:
         """Learn from an event: a failure when it happens, a success when its route ends."""
@@ -65,8 +69,9 @@ class AdaptiveOrders:
             if event.attempt.outcome == "failure":
                 self._learn(event.task_type, event.attempt)
         elif isinstance(event, STALE):
+            changed = type(event) is AdapterAdded or type(event) is AdapterRemoved
             for key, order in list(self._orders.items()):
-                if len(order.names) <= AT_ONCE:
+                if changed or len(order.names) <= AT_ONCE:
                     self._orders.pop(key, None)
             if type(event) is AdapterRemoved:
                 for known in [known for known in self._evidence if known[1] == event.adapter]:
@@ -93,13 +98,16 @@ class AdaptiveOrders:
         return result
 
     def _learn(self, task_type: str, attempt: Attempt) -> None:
-        key = self._key(task_type)
-        if not self._is_adaptive(key) or attempt.adapter not in self._registry:
-            return
-        found = self._evidence.get((key, attempt.adapter))
+        found = self._evidence.get((task_type, attempt.adapter))
+        now = self._clock()
         if found is None:
-            found = self._evidence[key, attempt.adapter] = Evidence(at=self._clock())
-        found.add(attempt.outcome == "success", attempt.duration, self._clock(), self.policy.half_life)
+            key = self._key(task_type)
+            if not self._is_adaptive(key) or attempt.adapter not in self._registry:
+                return
+            found = self._evidence.get((key, attempt.adapter))
+            if found is None:
+                found = self._evidence[key, attempt.adapter] = Evidence(at=now)
+        found.add(attempt.outcome == "success", attempt.duration, now, self.policy.half_life)
 
     def _key(self, task_type: str) -> str:
         return task_type if task_type in self._registry.orders or task_type in self.chains else ""
@@ -114,7 +122,8 @@ class AdaptiveOrders:
         ranked = rank(self.figures(key, names, now), policy.failure_seconds, policy.load)
         pause = policy.refresh_seconds * max(1.0, len(names) / AT_ONCE)
         admissible = sum(f.admissible for f in ranked)
-        return Order(base, tuple(f.name for f in ranked), why_of(ranked, key), admissible, now + pause)
+        order = tuple(f.name for f in ranked)
+        return Order(order, why_of(ranked, key), share_of(admissible, policy.exploration), admissible, now + pause)
 
 
 _NOTHING = Evidence()

@@ -23,6 +23,8 @@ import msgspec
 PRIOR = 1.0
 """Outcomes of each kind that every adapter is credited with: unknown is 0.5, and one outcome proves little."""
 
+EXPLORED = 0.2  # of all first places, at most
+
 SHOWN = 3  # adapters named in the explanation of an order
 
 
@@ -95,15 +97,16 @@ def rank(figures: Sequence[Figures], failure_seconds: float, load: float) -> tup
     return tuple(sorted(figures, key=lambda f: (not f.admissible, f.cost(failure_seconds, load))))
 
 
+def share_of(admissible: int, share: float) -> float:
+    """Return the share of first places each of so many adapters gets: `share`, or what all of them may get at most."""
+    return min(share, EXPLORED / admissible) if admissible > 1 else 0.0
+
+
 def explored(admissible: int, share: float, random: float) -> int | None:
     """Return which of the admissible adapters is put first to learn about it; None: none this time.
 
-    Each gets `share` of the first places, less when there are so many that this were more than half of all.
-    `random` is a number from [0, 1).
+    Each gets `share` of the first places. `random` is a number from [0, 1).
     """
-    if admissible < 2:
-        return None
-    share = min(share, 0.5 / admissible)
     if random >= share * admissible:
         return None
     return min(int(random / share), admissible - 1)
@@ -118,19 +121,22 @@ def why_of(ranked: Sequence[Figures], task_type: str = "") -> str:
 
 
 class Order(msgspec.Struct):
-    """A computed order of one chain, good until `due` by the engine's clock."""
+    """A computed order of one chain, good until `due` by the engine's clock.
 
-    base: tuple[str, ...]
+    The first `admissible` of its names might be admitted; each is put first in `share` of all cases.
+    """
+
     names: tuple[str, ...]
     why: str
+    share: float
     admissible: int
     due: float
 
-    def choose(self, share: float, random: Callable[[], float]) -> tuple[tuple[str, ...], str]:
+    def choose(self, random: Callable[[], float]) -> tuple[tuple[str, ...], str]:
         """Return the order for one task, and why; now and then with an explored adapter in front."""
-        if not share:
+        if not self.share:
             return self.names, self.why
-        index = explored(self.admissible, share, random())
+        index = explored(self.admissible, self.share, random())
         if index is None:
             return self.names, self.why
         name = self.names[index]

@@ -58,6 +58,7 @@ class Routing:
         """Go on with another policy. What was learnt stays."""
         before, self.policy = self.policy, policy
         self._adaptive.policy = policy
+        self._adaptive.forget_orders()
         self._switch_learning()
         self._switch_all_out()
         if self._caps is None or _shares(before) != _shares(policy):
@@ -69,6 +70,7 @@ class Routing:
             self._adaptive.chains.add(task_type)
         else:
             self._adaptive.chains.discard(task_type)
+        self._adaptive.forget_orders()
         self._switch_learning()
 
     def is_adaptive(self, task_type: str) -> bool:
