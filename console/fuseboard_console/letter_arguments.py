@@ -6,7 +6,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fuseboard_engine.dead_letters.letter import Selection, Status
+    from fuseboard_engine.dead_letters.letter import LetterSelection, Status
 
 _STATUSES = ("pending", "retrying", "exhausted", "succeeded", "archived", "discarded")
 _CATEGORIES = ("transient", "network", "resource", "permission", "validation", "permanent")
@@ -97,13 +97,13 @@ def now() -> int:
     return time.time_ns() // 1000
 
 
-def selection_of(args: Namespace, unnamed: tuple[Status, ...] = ()) -> Selection:
+def selection_of(args: Namespace, unnamed: tuple[Status, ...] = ()) -> LetterSelection:
     """Return what the filters say; `unnamed` are the statuses meant where none is given."""
-    from fuseboard_engine.dead_letters.letter import Selection
+    from fuseboard_engine.dead_letters.letter import LetterSelection
 
     asked = args.status or []
     statuses = () if "all" in asked else tuple(asked) or unnamed
-    return Selection(
+    return LetterSelection(
         ids=tuple(getattr(args, "ids", ())),
         statuses=statuses,
         task_type=args.type,

@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from fuseboard_engine.config.model import Settings
     from fuseboard_engine.config.sources import load_config
     from fuseboard_engine.config.watch import reload_config, watch_config
+    from fuseboard_engine.dead_letters.letter import (
+        DeadLetter,
+        LetterRefused,
+        LetterSelection,
+        QueueFull,
+        StoreUnavailable,
+    )
+    from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
     from fuseboard_engine.decorator import guard
     from fuseboard_engine.degradation import FalseClaim
     from fuseboard_engine.engine import Engine
@@ -80,6 +88,12 @@ _HOME = {
     "load_config": "config.sources",
     "reload_config": "config.watch",
     "watch_config": "config.watch",
+    "DeadLetter": "dead_letters.letter",
+    "LetterRefused": "dead_letters.letter",
+    "LetterSelection": "dead_letters.letter",
+    "QueueFull": "dead_letters.letter",
+    "StoreUnavailable": "dead_letters.letter",
+    "DeadLetterPolicy": "dead_letters.policy",
     "guard": "decorator",
     "FalseClaim": "degradation",
     "Engine": "engine",
@@ -135,6 +149,8 @@ __all__ = [
     "CheckpointsUnavailable",
     "CircuitBreaker",
     "CircuitOpen",
+    "DeadLetter",
+    "DeadLetterPolicy",
     "DeadlineExceeded",
     "EmergencyExit",
     "Engine",
@@ -143,6 +159,8 @@ __all__ = [
     "FuseboardError",
     "HealthPolicy",
     "HttpAdapter",
+    "LetterRefused",
+    "LetterSelection",
     "MemoryCheckpoints",
     "MissingExtra",
     "NoThreadFree",
@@ -150,6 +168,7 @@ __all__ = [
     "Permit",
     "ProcessAdapter",
     "ProcessFailed",
+    "QueueFull",
     "Registry",
     "Restarted",
     "ResumeRefused",
@@ -162,6 +181,7 @@ __all__ = [
     "ShutdownReport",
     "ShuttingDown",
     "SoftFailure",
+    "StoreUnavailable",
     "StreamBroken",
     "SyncEngine",
     "Task",

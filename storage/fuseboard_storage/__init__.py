@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fuseboard_storage.board import Board
     from fuseboard_storage.configured import record_configured
+    from fuseboard_storage.dead_letters import SqliteDeadLetters
     from fuseboard_storage.errors import RecordingError
     from fuseboard_storage.recorder import Recorder, record
     from fuseboard_storage.recording import Recording
@@ -18,13 +19,25 @@ if TYPE_CHECKING:
     from fuseboard_storage.retention import Retention
     from fuseboard_storage.tail import Tail
 
-__all__ = ["Board", "Recorder", "Recording", "RecordingError", "Retention", "Tail", "record", "record_configured", "restore"]
+__all__ = [
+    "Board",
+    "Recorder",
+    "Recording",
+    "RecordingError",
+    "Retention",
+    "SqliteDeadLetters",
+    "Tail",
+    "record",
+    "record_configured",
+    "restore",
+]
 
 _HOME = {
     "Board": "board",
     "Recorder": "recorder",
     "Recording": "recording",
     "RecordingError": "errors",
+    "SqliteDeadLetters": "dead_letters",
     "Retention": "retention",
     "Tail": "tail",
     "record": "recorder",

@@ -17,11 +17,11 @@ from fuseboard_engine.dead_letters.letter import (
     FROM,
     Change,
     DeadLetter,
+    LetterSelection,
     Moved,
     NewLetter,
     QueueFull,
     Room,
-    Selection,
     Settled,
 )
 from fuseboard_engine.dead_letters.memory import LAPSED as LAPSED
@@ -165,7 +165,7 @@ def settle(connection: sqlite3.Connection, id: int, claim: str, settled: Settled
 
 
 def change(
-    connection: sqlite3.Connection, change: Change, selection: Selection, now: int, actor: str
+    connection: sqlite3.Connection, change: Change, selection: LetterSelection, now: int, actor: str
 ) -> tuple[Moved, ...]:
     """Archive, unarchive or discard what is selected and allows it."""
     where, values = where_of(selection, now)
@@ -184,7 +184,7 @@ def change(
     return moved(sorted(changed))
 
 
-def purge(connection: sqlite3.Connection, selection: Selection, now: int) -> tuple[Moved, ...]:
+def purge(connection: sqlite3.Connection, selection: LetterSelection, now: int) -> tuple[Moved, ...]:
     """Delete what is selected, but for letters being retried."""
     where, values = where_of(selection, now)
     gone = connection.execute(
@@ -195,7 +195,7 @@ def purge(connection: sqlite3.Connection, selection: Selection, now: int) -> tup
 
 
 def find(
-    connection: sqlite3.Connection, selection: Selection, now: int, limit: int, below: int | None
+    connection: sqlite3.Connection, selection: LetterSelection, now: int, limit: int, below: int | None
 ) -> list[DeadLetter]:
     """Return the newest letters that are selected, newest first."""
     where, values = where_of(selection, now)
@@ -211,7 +211,7 @@ def _as_of(letter: DeadLetter, now: int) -> DeadLetter:
     return msgspec.structs.replace(letter, status="pending", was=None, claim="", lease_until=None, detail=LAPSED)
 
 
-def where_of(selection: Selection, now: int) -> tuple[str, dict[str, Any]]:
+def where_of(selection: LetterSelection, now: int) -> tuple[str, dict[str, Any]]:
     """Return a selection as a condition on `dead_letters`, and its values by name."""
     parts = ["1"]
     values: dict[str, Any] = {"now": now}

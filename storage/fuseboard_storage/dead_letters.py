@@ -20,11 +20,11 @@ from fuseboard_engine.dead_letters.letter import (
     Change,
     DeadLetter,
     DeadLetterStatistics,
+    LetterSelection,
     Moved,
     NewLetter,
     QueueFull,
     Room,
-    Selection,
     Settled,
     StoreUnavailable,
     statistics,
@@ -98,11 +98,11 @@ class SqliteDeadLetters:
 
     async def get(self, id: int, now: int) -> DeadLetter | None:
         """Return a letter, or None."""
-        found = await self.find(Selection(ids=(id,)), now, 1)
+        found = await self.find(LetterSelection(ids=(id,)), now, 1)
         return found[0] if found else None
 
     async def find(
-        self, selection: Selection, now: int, limit: int = 100, below: int | None = None
+        self, selection: LetterSelection, now: int, limit: int = 100, below: int | None = None
     ) -> list[DeadLetter]:
         """Return the newest letters that are selected, newest first; see `DeadLetterStore`."""
         return await self._read(lambda c: letters.find(c, selection, now, limit, below), [])
@@ -127,7 +127,7 @@ class SqliteDeadLetters:
         """Write what a retry came to. False: the claim was lost."""
         return await self._write(lambda c: letters.settle(c, id, claim, settled, now), None)
 
-    async def change(self, change: Change, selection: Selection, now: int, actor: str) -> tuple[Moved, ...]:
+    async def change(self, change: Change, selection: LetterSelection, now: int, actor: str) -> tuple[Moved, ...]:
         """Archive, unarchive or discard; see `DeadLetterStore`."""
 
         def work(connection: sqlite3.Connection) -> tuple[Moved, ...]:
@@ -137,7 +137,7 @@ class SqliteDeadLetters:
 
         return await self._write(work, now)
 
-    async def purge(self, selection: Selection, now: int, actor: str) -> tuple[Moved, ...]:
+    async def purge(self, selection: LetterSelection, now: int, actor: str) -> tuple[Moved, ...]:
         """Delete what is selected, but for letters being retried."""
 
         def work(connection: sqlite3.Connection) -> tuple[Moved, ...]:

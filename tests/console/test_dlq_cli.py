@@ -15,7 +15,7 @@ import pytest
 from hostile_texts import HOSTILE
 
 from fuseboard_console import exit_codes
-from fuseboard_engine.dead_letters.letter import NewLetter, Room, Selection
+from fuseboard_engine.dead_letters.letter import LetterSelection, NewLetter, Room
 from fuseboard_storage.dead_letters import SqliteDeadLetters
 from fuseboard_storage.recording import Recording
 
@@ -266,6 +266,6 @@ def test_letters_of_two_engines_go_each_to_its_own(live: Path) -> None:
 
     async def left() -> list[str]:
         async with SqliteDeadLetters.open(live) as store:
-            return [one.engine for one in await store.find(Selection(statuses=("pending",)), 0)]
+            return [one.engine for one in await store.find(LetterSelection(statuses=("pending",)), 0)]
 
     assert asyncio.run(left()) == ["billing"]

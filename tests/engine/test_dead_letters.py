@@ -14,8 +14,8 @@ from fuseboard_engine.dead_letters.letter import (
     DeadLetter,
     LetterBusy,
     LetterRefused,
+    LetterSelection,
     QueueFull,
-    Selection,
     StoreUnavailable,
     UnknownLetter,
 )
@@ -302,10 +302,10 @@ async def test_a_letter_that_is_done_with_or_in_hand_is_not_retried() -> None:
     engine.script("a", DOWN, 5.0)
     id = (await engine.execute_with_fallback({})).dead_letter
     assert id is not None
-    await queue.archive(Selection(ids=(id,)), actor="ann")
+    await queue.archive(LetterSelection(ids=(id,)), actor="ann")
     with pytest.raises(LetterBusy, match="archived; unarchive it first"):
         await queue.retry(id)
-    await queue.unarchive(Selection(ids=(id,)), actor="ann")
+    await queue.unarchive(LetterSelection(ids=(id,)), actor="ann")
     first = asyncio.create_task(queue.retry(id))
     await asyncio.sleep(1)
     with pytest.raises(LetterBusy, match="is retrying"):
@@ -330,7 +330,7 @@ async def test_all_or_a_selection_are_retried_the_oldest_first() -> None:
     script = engine.script("a", *[DOWN] * 4, "fine")
     for number, kind in enumerate(("ai", "report", "ai", "report")):
         await engine.execute_with_fallback({"task_type": kind, "n": number})
-    outcomes = await queue.retry_many(Selection(task_type="report"), actor="ann")
+    outcomes = await queue.retry_many(LetterSelection(task_type="report"), actor="ann")
     assert [(one.id, one.outcome) for one in outcomes] == [(2, "succeeded"), (4, "succeeded")]
     assert len(await queue.retry_many()) == 2
     assert [task["n"] for task in script.tasks[4:]] == [1, 3, 0, 2]
@@ -390,9 +390,9 @@ async def test_DQ08_changes_by_hand_are_told_with_who_made_them() -> None:
     engine.script("a", DOWN)
     for _ in range(3):
         await engine.execute_with_fallback({})
-    assert await queue.archive(Selection(ids=(1,)), actor="ann") == 1
-    assert await queue.archive(Selection(ids=(1,)), actor="ann") == 0
-    assert await queue.discard(Selection(ids=(2,)), actor="bob") == 1
+    assert await queue.archive(LetterSelection(ids=(1,)), actor="ann") == 1
+    assert await queue.archive(LetterSelection(ids=(1,)), actor="ann") == 0
+    assert await queue.discard(LetterSelection(ids=(2,)), actor="bob") == 1
     assert await queue.purge(actor="cat") == 3
     seen = [(event.actor, event.status, event.letters) for event in told(engine, DeadLetterChanged)]
     assert seen[:2] == [("ann", "archived", (1,)), ("bob", "discarded", (2,))]

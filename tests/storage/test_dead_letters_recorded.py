@@ -17,7 +17,7 @@ from letters import LEASE, NOON, ROOM, letter, settled
 from waiting import until, until_async
 
 from fuseboard_engine import BreakerPolicy, Engine, RetryPolicy
-from fuseboard_engine.dead_letters.letter import Selection, StoreUnavailable
+from fuseboard_engine.dead_letters.letter import LetterSelection, StoreUnavailable
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.dead_letters.queue import DeadLetters
 from fuseboard_storage import keyframe, schema
@@ -130,10 +130,10 @@ async def test_what_an_operator_does_without_an_engine_is_recorded_with_who_did_
             await engine.execute_with_fallback({})
     now = time.time_ns() // 1000
     async with SqliteDeadLetters.open(path, reading=False) as store:
-        await store.change("archive", Selection(ids=(1, 2)), now, "ann")
-        await store.change("discard", Selection(ids=(3,)), now, "bob")
-        await store.purge(Selection(statuses=("archived",)), now, "cat")
-        await store.change("discard", Selection(ids=(99,)), now, "dan")
+        await store.change("archive", LetterSelection(ids=(1, 2)), now, "ann")
+        await store.change("discard", LetterSelection(ids=(3,)), now, "bob")
+        await store.purge(LetterSelection(statuses=("archived",)), now, "cat")
+        await store.change("discard", LetterSelection(ids=(99,)), now, "dan")
     async with Recording.open(path) as recording:
         board = await recording.board()
     assert [(action.actor, action.verb, action.detail) for action in board.actions] == [
@@ -210,7 +210,7 @@ async def test_a_file_that_took_the_recordings_place_is_used_at_once(tmp_path: P
     await store.add(letter("new"), ROOM)
     await store.close()
     async with SqliteDeadLetters.open(tmp_path / "a.db") as read:
-        assert [one.task for one in await read.find(Selection(), NOON)] == ["new"]
+        assert [one.task for one in await read.find(LetterSelection(), NOON)] == ["new"]
 
 
 async def test_looking_at_a_recording_of_before_there_were_dead_letters_finds_none_and_changes_nothing(
@@ -223,7 +223,7 @@ async def test_looking_at_a_recording_of_before_there_were_dead_letters_finds_no
         schema.connect(path).close()
     before = path.read_bytes()
     async with SqliteDeadLetters.open(path) as store:
-        assert await store.find(Selection(), NOON) == []
+        assert await store.find(LetterSelection(), NOON) == []
         assert (await store.statistics(NOON)).size == 0
     assert path.read_bytes() == before
 

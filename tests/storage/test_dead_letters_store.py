@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from letters import LEASE, MINUTE, NOON, ROOM, SECOND, letter, settled
 
-from fuseboard_engine.dead_letters.letter import STATUSES, QueueFull, Room, Selection
+from fuseboard_engine.dead_letters.letter import STATUSES, LetterSelection, QueueFull, Room
 from fuseboard_engine.dead_letters.memory import MemoryDeadLetters
 from fuseboard_engine.dead_letters.store import DeadLetterStore
 from fuseboard_storage.dead_letters import SqliteDeadLetters
@@ -34,7 +34,7 @@ async def put(store: DeadLetterStore, *statuses: str, at: int = NOON) -> list[in
             assert await store.settle(id, f"c{id}", settled(status), at)
         if status in ("archived", "discarded"):
             change = "archive" if status == "archived" else "discard"
-            assert await store.change(change, Selection(ids=(id,)), at, "ann")
+            assert await store.change(change, LetterSelection(ids=(id,)), at, "ann")
     return ids
 
 
@@ -55,8 +55,8 @@ async def test_DQ01_letters_are_kept_found_and_counted_with_a_zero_for_what_did_
     assert (figures.by_category["transient"], figures.by_category["permanent"]) == (3, 2)
     assert figures.by_category["network"] == 0
     assert figures.totals["enqueued"] == 5
-    assert len(await store.find(Selection(statuses=("pending",)), NOON)) == 5
-    assert await store.find(Selection(statuses=("exhausted",)), NOON) == []
+    assert len(await store.find(LetterSelection(statuses=("pending",)), NOON)) == 5
+    assert await store.find(LetterSelection(statuses=("exhausted",)), NOON) == []
     assert await store.get(99, NOON) is None
 
 
@@ -179,22 +179,22 @@ async def test_DQ08_archiving_takes_out_of_the_active_list_once_and_unarchiving_
     store: DeadLetterStore,
 ) -> None:
     (id, exhausted) = await put(store, "pending", "exhausted")
-    (moved,) = await store.change("archive", Selection(ids=(id,)), NOON + 1, "ann")
+    (moved,) = await store.change("archive", LetterSelection(ids=(id,)), NOON + 1, "ann")
     assert (moved.ids, moved.before, moved.after) == ((id,), "pending", "archived")
-    assert await store.change("archive", Selection(ids=(id,)), NOON + 2, "ann") == ()
+    assert await store.change("archive", LetterSelection(ids=(id,)), NOON + 2, "ann") == ()
     assert (await store.statistics(NOON)).by_status["archived"] == 1
     found = await store.get(id, NOON)
     assert found is not None
     assert (found.actor, found.changed_at) == ("ann", NOON + 1)
-    await store.change("archive", Selection(ids=(exhausted,)), NOON, "ann")
-    back = await store.change("unarchive", Selection(), NOON, "bob")
+    await store.change("archive", LetterSelection(ids=(exhausted,)), NOON, "ann")
+    back = await store.change("unarchive", LetterSelection(), NOON, "bob")
     assert {group.after: group.ids for group in back} == {"pending": (id,), "exhausted": (exhausted,)}
     assert [await status_of(store, one) for one in (id, exhausted)] == ["pending", "exhausted"]
 
 
 async def test_DQ08_clearing_says_how_many_went(store: DeadLetterStore) -> None:
     await put(store, *["pending"] * 4, *["archived"] * 6)
-    gone = await store.purge(Selection(), NOON, "ann")
+    gone = await store.purge(LetterSelection(), NOON, "ann")
     assert {group.before: len(group.ids) for group in gone} == {"pending": 4, "archived": 6}
     figures = await store.statistics(NOON)
     assert (figures.size, figures.totals["purged"], figures.totals["enqueued"]) == (0, 10, 10)
@@ -202,40 +202,40 @@ async def test_DQ08_clearing_says_how_many_went(store: DeadLetterStore) -> None:
 
 async def test_a_discarded_letter_stays_until_it_is_purged(store: DeadLetterStore) -> None:
     ids = await put(store, "pending", "exhausted", "archived")
-    moved = await store.change("discard", Selection(), NOON, "ann")
+    moved = await store.change("discard", LetterSelection(), NOON, "ann")
     assert {group.before: group.after for group in moved} == dict.fromkeys(
         ("pending", "exhausted", "archived"), "discarded"
     )
     assert [await status_of(store, id) for id in ids] == ["discarded"] * 3
-    assert await store.change("unarchive", Selection(), NOON, "ann") == ()
+    assert await store.change("unarchive", LetterSelection(), NOON, "ann") == ()
 
 
 async def test_a_letter_being_retried_is_neither_changed_nor_purged(store: DeadLetterStore) -> None:
     (id,) = await put(store, "retrying")
-    assert await store.change("archive", Selection(), NOON, "ann") == ()
-    assert await store.change("discard", Selection(), NOON, "ann") == ()
-    assert await store.purge(Selection(), NOON, "ann") == ()
+    assert await store.change("archive", LetterSelection(), NOON, "ann") == ()
+    assert await store.change("discard", LetterSelection(), NOON, "ann") == ()
+    assert await store.purge(LetterSelection(), NOON, "ann") == ()
     assert await status_of(store, id) == "retrying"
 
 
 async def test_purging_goes_by_age_and_status(store: DeadLetterStore) -> None:
     await put(store, "succeeded", "pending", at=NOON)
     await put(store, "succeeded", at=NOON + MINUTE)
-    wanted = Selection(statuses=("succeeded",), before=NOON + MINUTE)
+    wanted = LetterSelection(statuses=("succeeded",), before=NOON + MINUTE)
     (gone,) = await store.purge(wanted, NOON + MINUTE, "ann")
     assert (gone.before, len(gone.ids)) == ("succeeded", 1)
     assert (await store.statistics(NOON)).size == 2
 
 
 FOUND = {
-    "type": (Selection(task_type="report"), {"a"}),
-    "category": (Selection(category="network"), {"b"}),
-    "text in the error": (Selection(text="TIMED"), {"c"}),
-    "text in the payload": (Selection(text="müller"), {"d"}),
-    "a percent sign is no wildcard": (Selection(text="100%"), {"e"}),
-    "text in the task's id": (Selection(text="a"), {"a"}),
-    "engine": (Selection(engine="billing"), {"f"}),
-    "both must hold": (Selection(task_type="report", category="network"), set()),
+    "type": (LetterSelection(task_type="report"), {"a"}),
+    "category": (LetterSelection(category="network"), {"b"}),
+    "text in the error": (LetterSelection(text="TIMED"), {"c"}),
+    "text in the payload": (LetterSelection(text="müller"), {"d"}),
+    "a percent sign is no wildcard": (LetterSelection(text="100%"), {"e"}),
+    "text in the task's id": (LetterSelection(text="a"), {"a"}),
+    "engine": (LetterSelection(engine="billing"), {"f"}),
+    "both must hold": (LetterSelection(task_type="report", category="network"), set()),
 }
 
 
@@ -258,8 +258,8 @@ async def test_letters_are_found_by(case: str, store: DeadLetterStore) -> None:
 
 async def test_the_newest_come_first_in_pages(store: DeadLetterStore) -> None:
     ids = await put(store, *["pending"] * 5)
-    first = await store.find(Selection(), NOON, 3)
-    second = await store.find(Selection(), NOON, 3, first[-1].id)
+    first = await store.find(LetterSelection(), NOON, 3)
+    second = await store.find(LetterSelection(), NOON, 3, first[-1].id)
     assert [one.id for one in first + second] == ids[::-1]
 
 

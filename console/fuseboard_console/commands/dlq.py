@@ -9,7 +9,7 @@ from fuseboard_console import exit_codes
 from fuseboard_console.letter_arguments import DONE_WITH, add_arguments, filtered, now, selection_of
 
 if TYPE_CHECKING:
-    from fuseboard_engine.dead_letters.letter import DeadLetter, Selection
+    from fuseboard_engine.dead_letters.letter import DeadLetter, LetterSelection
     from fuseboard_storage.recording import Recording
 
 SUMMARY = "list, retry, archive, discard or purge dead letters: tasks that nothing could do"
@@ -147,7 +147,7 @@ def _mismatch(ids: list[int]) -> str:
     return f"Of the dead letters named, {numbers(ids)} do not match the filter. Nothing was changed."
 
 
-async def _every(store: Any, selection: Selection, now: int) -> list[DeadLetter]:
+async def _every(store: Any, selection: LetterSelection, now: int) -> list[DeadLetter]:
     found: list[DeadLetter] = []
     below: int | None = None
     while page := await store.find(selection, now, _PAGE, below):
@@ -160,10 +160,10 @@ async def _change(args: Namespace, ids: list[int], done: str) -> int:
     from fuseboard_console.actor import actor
     from fuseboard_console.cli import complain, print_out
     from fuseboard_console.views.times import plural
-    from fuseboard_engine.dead_letters.letter import Selection
+    from fuseboard_engine.dead_letters.letter import LetterSelection
     from fuseboard_storage.dead_letters import SqliteDeadLetters
 
-    selection = Selection(ids=tuple(ids))
+    selection = LetterSelection(ids=tuple(ids))
     async with SqliteDeadLetters.open(args.file, reading=False) as store:
         if args.action == "purge":
             moved = await store.purge(selection, now(), actor())

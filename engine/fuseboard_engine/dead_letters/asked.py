@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from fuseboard_engine.dead_letters.letter import DeadLetterError, Outcome, Retried, Selection
+from fuseboard_engine.dead_letters.letter import DeadLetterError, LetterSelection, Outcome, Retried
 
 if TYPE_CHECKING:
     from fuseboard_engine.dead_letters.queue import DeadLetters
@@ -23,28 +23,28 @@ ANSWER_WITHIN: Final = 8.0
 """Seconds; the mailbox waits ten for the outcome of a command that was taken."""
 
 
-def selection_of(args: dict[str, Any]) -> Selection:
+def selection_of(args: dict[str, Any]) -> LetterSelection:
     """Return which letters a command means.
 
     Raises:
         ValueError: it names none, or something that is no criterion.
     """
     given = {name: value for name, value in args.items() if name != "all"}
-    known = Selection.__struct_fields__
+    known = LetterSelection.__struct_fields__
     for name in given:
         if name not in known:
             raise ValueError(f"dead letters can't be selected by {name!r}; they can by {', '.join(known)}")
     try:
-        selection = msgspec.convert(given, Selection)
+        selection = msgspec.convert(given, LetterSelection)
     except msgspec.ValidationError as error:
         raise ValueError(f"this does not say which dead letters: {error}") from None
-    if selection == Selection() and args.get("all") is not True:
+    if selection == LetterSelection() and args.get("all") is not True:
         raise ValueError("this does not say which dead letters; name some, or all")
     return selection
 
 
 async def carry_out(
-    queue: DeadLetters, selection: Selection, actor: str, report: Callable[[bool, str], object]
+    queue: DeadLetters, selection: LetterSelection, actor: str, report: Callable[[bool, str], object]
 ) -> None:
     """Retry what is selected, and report once."""
     done: list[Retried] = []

@@ -102,7 +102,7 @@ class DeadLetter(NewLetter, frozen=True, kw_only=True):
     lease_until: int | None = None
 
 
-class Selection(msgspec.Struct, frozen=True, kw_only=True):
+class LetterSelection(msgspec.Struct, frozen=True, kw_only=True):
     """Which letters are meant: those that meet all that is given. Without anything it is every letter.
 
     `text` is looked for, whatever its case, in the error, the task's id and type, the adapter and the payload. `before`

@@ -19,11 +19,11 @@ from fuseboard_engine.dead_letters.letter import (
     Change,
     DeadLetter,
     DeadLetterStatistics,
+    LetterSelection,
     Moved,
     NewLetter,
     QueueFull,
     Room,
-    Selection,
     Settled,
     Status,
     statistics,
@@ -71,7 +71,7 @@ class MemoryDeadLetters:
         return self._letters.get(id)
 
     async def find(
-        self, selection: Selection, now: int, limit: int = 100, below: int | None = None
+        self, selection: LetterSelection, now: int, limit: int = 100, below: int | None = None
     ) -> list[DeadLetter]:
         """Return the newest letters that are selected; see `DeadLetterStore`."""
         self._free(now)
@@ -135,7 +135,7 @@ class MemoryDeadLetters:
         self._totals.update(settled.counts)
         return True
 
-    async def change(self, change: Change, selection: Selection, now: int, actor: str) -> tuple[Moved, ...]:
+    async def change(self, change: Change, selection: LetterSelection, now: int, actor: str) -> tuple[Moved, ...]:
         """Archive, unarchive or discard; see `DeadLetterStore`."""
         self._free(now)
         changed = [
@@ -155,7 +155,7 @@ class MemoryDeadLetters:
             afters.append(status)
         return moved([(letter.id, letter.status, after) for letter, after in zip(changed, afters, strict=True)])
 
-    async def purge(self, selection: Selection, now: int, actor: str) -> tuple[Moved, ...]:
+    async def purge(self, selection: LetterSelection, now: int, actor: str) -> tuple[Moved, ...]:
         """Delete what is selected, but for letters being retried."""
         self._free(now)
         gone = [x for x in self._letters.values() if x.status != "retrying" and is_selected(x, selection)]
@@ -252,7 +252,7 @@ def moved(changes: Iterable[tuple[int, Status, Status | Literal[""]]]) -> tuple[
     return tuple(Moved(tuple(ids), before, after) for (before, after), ids in groups.items())
 
 
-def is_selected(letter: DeadLetter, selection: Selection) -> bool:
+def is_selected(letter: DeadLetter, selection: LetterSelection) -> bool:
     """Say whether a letter is meant."""
     if selection.text:
         places = (letter.error, letter.error_type, letter.task, letter.task_type, letter.adapter, letter.payload)

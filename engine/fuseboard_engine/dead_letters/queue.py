@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, Final
 
 import msgspec
 
-from fuseboard_engine.admission import ShuttingDown
 from fuseboard_engine.attribution import Table
 from fuseboard_engine.commands import Command
-from fuseboard_engine.dead_letters import asked, schedule
+from fuseboard_engine.dead_letters import asked, entry
 from fuseboard_engine.dead_letters.letter import (
     DONE,
     RETRYABLE,
@@ -24,22 +23,20 @@ from fuseboard_engine.dead_letters.letter import (
     DeadLetterStatistics,
     LetterBusy,
     LetterRefused,
+    LetterSelection,
     Moved,
     NewLetter,
     Retried,
-    LetterSelection,
     StoreUnavailable,
     UnknownLetter,
     statistics,
 )
 from fuseboard_engine.dead_letters.memory import MemoryDeadLetters
-from fuseboard_engine.dead_letters.payload import form_of, json_text
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.dead_letters.store import DeadLetterStore
 from fuseboard_engine.dead_letters.worker import Worker, cut_off
-from fuseboard_engine.errors import DeadlineExceeded, text_of
 from fuseboard_engine.events import DeadLetterChanged, DeadLettered, DeadLetterRefused, Event
-from fuseboard_engine.route import KEPT_BACK, OF_THIS_CALL, RouteResult, RouteUnderWay, identify
+from fuseboard_engine.route import KEPT_BACK, RouteResult, RouteUnderWay, identify
 
 log = logging.getLogger("fuseboard.dead_letters")
 
@@ -98,26 +95,14 @@ class DeadLetters:
         if again is not None and again[0] is route.task:
             route.dead_letter = again[1]
             return
-        row = schedule.ending_row(route.attempts)
-        rule = schedule.rule_of(self._table.rules, row)
-        if schedule.is_the_callers(rule) or isinstance(route.exception, DeadlineExceeded | ShuttingDown):
+        category = entry.category_to_keep(route, self.policy, self._table)
+        if category is None:
             return
-        category = schedule.category_of(self.policy, row, rule)
-        if not schedule.is_taken(self.policy, category):
-            return
-        last = next((attempt for attempt in reversed(route.attempts) if attempt.rule), None)
         try:
-            letter = self._new(
-                route.task,
-                task_id=route.id,
-                category=category,
-                rule=row,
-                error_type=last.error_type if last else "",
-                error=route.error or "",
-                adapter=last.adapter if last else "",
-                attempts=sum(attempt.outcome != "rejected" for attempt in route.attempts),
-                order=route.order if route.why.startswith(OF_THIS_CALL) else (),
-                deadline=None if route.until is None else route.until - route.begun,
+            letter = self._made(
+                lambda: entry.letter_of_route(route, category, self.policy, self.engine, self._wall()),
+                route.id,
+                route.type,
             )
             route.dead_letter = await self._enter(letter)
         except DeadLetterError as error:
@@ -152,49 +137,29 @@ class DeadLetters:
             LetterRefused: the payload is no JSON, the queue is full (`QueueFull`), or dead letters are disabled.
             StoreUnavailable: it can't be written, and the policy says `fail_closed`. Nothing is kept.
         """
-        row, kind, text = "", "", str(error)
-        if isinstance(error, BaseException):
-            row, kind, text = self._table.attribute(error).name, type(error).__name__, text_of(error)
-        if category is None:
-            rule = schedule.rule_of(self._table.rules, row)
-            category = schedule.category_of(self.policy, row, rule) if row else "transient"
-        letter = self._new(
-            task,
-            category=category,
-            rule=row,
-            error_type=kind,
-            error=text,
-            adapter=adapter,
-            attempts=attempts,
-            order=tuple(order),
-            deadline=deadline,
+        known = entry.judged(error, category, self.policy, self._table)
+        letter = self._made(
+            lambda: entry.new_letter(
+                task,
+                self.policy,
+                self.engine,
+                self._wall(),
+                adapter=adapter,
+                attempts=attempts,
+                order=tuple(order),
+                deadline=deadline,
+                **known,
+            ),
+            *identify(task),
         )
         return await self._enter(letter)
 
-    def _new(self, task: Any, *, task_id: str = "", category: Category, **fields: Any) -> NewLetter:
-        id, task_type = identify(task)
-        now = self._wall()
-        context = getattr(task, "context", None)
+    def _made(self, make: Callable[[], NewLetter], task: str, task_type: str) -> NewLetter:
         try:
-            if self.policy.strategy == "disabled":
-                raise LetterRefused("this engine's policy keeps no dead letters: its strategy is `disabled`")
-            payload = json_text(task, self.policy.max_payload_bytes)
+            return make()
         except LetterRefused as error:
-            self._refused(task_id or id, task_type, error)
+            self._refused(task, task_type, error)
             raise
-        return NewLetter(
-            engine=self.engine,
-            task=task_id or id,
-            task_type=task_type,
-            form=form_of(task),
-            payload=payload,
-            category=category,
-            created_at=now,
-            due_at=schedule.first_due(self.policy, category, now),
-            max_retries=self.policy.max_retries,
-            context=dict(context) if isinstance(context, Mapping) else None,
-            **fields,
-        )
 
     async def _add(self, letter: NewLetter) -> int:
         in_memory = False

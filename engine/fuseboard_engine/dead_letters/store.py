@@ -8,10 +8,10 @@ from fuseboard_engine.dead_letters.letter import (
     Change,
     DeadLetter,
     DeadLetterStatistics,
+    LetterSelection,
     Moved,
     NewLetter,
     Room,
-    Selection,
     Settled,
 )
 
@@ -38,7 +38,7 @@ class DeadLetterStore(Protocol):
         """Return a letter, or None."""
 
     async def find(
-        self, selection: Selection, now: int, limit: int = 100, below: int | None = None
+        self, selection: LetterSelection, now: int, limit: int = 100, below: int | None = None
     ) -> list[DeadLetter]:
         """Return the newest letters that are selected, newest first, at most `limit`, those numbered below `below`."""
 
@@ -60,10 +60,10 @@ class DeadLetterStore(Protocol):
     async def settle(self, id: int, claim: str, settled: Settled, now: int) -> bool:
         """Write what a retry came to. False: the claim was lost, and nothing was changed."""
 
-    async def change(self, change: Change, selection: Selection, now: int, actor: str) -> tuple[Moved, ...]:
+    async def change(self, change: Change, selection: LetterSelection, now: int, actor: str) -> tuple[Moved, ...]:
         """Archive, unarchive or discard what is selected and allows it. Returns what was changed."""
 
-    async def purge(self, selection: Selection, now: int, actor: str) -> tuple[Moved, ...]:
+    async def purge(self, selection: LetterSelection, now: int, actor: str) -> tuple[Moved, ...]:
         """Delete what is selected, but for letters being retried. Returns what is gone."""
 
     async def next_due(self, engine: str, now: int) -> int | None:

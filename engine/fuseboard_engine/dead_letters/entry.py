@@ -1,0 +1,99 @@
+"""What comes to the door: letters made of exhausted routes and of tasks. Decisions only; nothing is kept here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fuseboard_engine.admission import ShuttingDown
+from fuseboard_engine.attribution import Table
+from fuseboard_engine.dead_letters import schedule
+from fuseboard_engine.dead_letters.letter import Category, LetterRefused, NewLetter
+from fuseboard_engine.dead_letters.payload import form_of, json_text
+from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
+from fuseboard_engine.errors import DeadlineExceeded, text_of
+from fuseboard_engine.route import OF_THIS_CALL, RouteUnderWay, identify
+
+
+def category_to_keep(route: RouteUnderWay, policy: DeadLetterPolicy, table: Table) -> Category | None:
+    """Return the category of an exhausted route whose task becomes a dead letter; None: it does not.
+
+    It does not when the failure was the caller's own, the engine was shutting down, or the policy's strategy says so.
+    """
+    row = schedule.ending_row(route.attempts)
+    rule = schedule.rule_of(table.rules, row)
+    if schedule.is_the_callers(rule) or isinstance(route.exception, DeadlineExceeded | ShuttingDown):
+        return None
+    category = schedule.category_of(policy, row, rule)
+    return category if schedule.is_taken(policy, category) else None
+
+
+def letter_of_route(
+    route: RouteUnderWay, category: Category, policy: DeadLetterPolicy, engine: str, now: int
+) -> NewLetter:
+    """Return the letter of an exhausted route.
+
+    Raises:
+        LetterRefused: its payload can't be kept.
+    """
+    last = next((attempt for attempt in reversed(route.attempts) if attempt.rule), None)
+    return new_letter(
+        route.task,
+        policy,
+        engine,
+        now,
+        task_id=route.id,
+        category=category,
+        rule=schedule.ending_row(route.attempts),
+        error_type=last.error_type if last else "",
+        error=route.error or "",
+        adapter=last.adapter if last else "",
+        attempts=sum(attempt.outcome != "rejected" for attempt in route.attempts),
+        order=route.order if route.why.startswith(OF_THIS_CALL) else (),
+        deadline=None if route.until is None else route.until - route.begun,
+    )
+
+
+def judged(
+    error: BaseException | str, category: Category | None, policy: DeadLetterPolicy, table: Table
+) -> dict[str, Any]:
+    """Return the fields of a letter that tell of its error; its category is what the table says, if not given."""
+    if isinstance(error, str):
+        return {"rule": "", "error_type": "", "error": error, "category": category or "transient"}
+    row = table.attribute(error).name
+    found = category or schedule.category_of(policy, row, schedule.rule_of(table.rules, row))
+    return {"rule": row, "error_type": type(error).__name__, "error": text_of(error), "category": found}
+
+
+def new_letter(
+    task: Any,
+    policy: DeadLetterPolicy,
+    engine: str,
+    now: int,
+    *,
+    category: Category,
+    task_id: str = "",
+    **fields: Any,
+) -> NewLetter:
+    """Return a letter for a task; `task_id` is used where the task has no id of its own.
+
+    Raises:
+        LetterRefused: the policy keeps none, or the payload is no JSON or too large.
+    """
+    if policy.strategy == "disabled":
+        raise LetterRefused("this engine's policy keeps no dead letters: its strategy is `disabled`")
+    id, task_type = identify(task)
+    context = getattr(task, "context", None)
+    return NewLetter(
+        engine=engine,
+        task=id or task_id,
+        task_type=task_type,
+        form=form_of(task),
+        payload=json_text(task, policy.max_payload_bytes),
+        category=category,
+        created_at=now,
+        due_at=schedule.first_due(policy, category, now),
+        max_retries=policy.max_retries,
+        context=dict(context) if isinstance(context, Mapping) else None,
+        **fields,
+    )
