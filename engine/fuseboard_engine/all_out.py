@@ -136,7 +136,9 @@ class AllOut:
         self._waiting += 1
         try:
             outcome = await self._wait_in(queue, me, route, chain, ask, retry, end)
-            route.why += f"; every adapter was out, {outcome} after {spell(self._clock() - begun)}"
+            at_work = sum(attempt.wait + attempt.duration for attempt in route.attempts)
+            waited = spell(max(0.0, self._clock() - begun - at_work))
+            route.why += f"; every adapter was out, waited {waited}: {outcome}"
         finally:
             self._waiting -= 1
             self._leave(queue, me)
@@ -158,20 +160,20 @@ class AllOut:
             left = wait = end - self._clock()
             if queue[0] is me:
                 if await self._round(queue, me, route, chain, ask, retry):
-                    return f"waited for {route.adapter}" if route.adapter else "asked again"
+                    return f"{route.adapter} is back" if route.adapter else "asked again"
                 if me not in queue:  # what stands before a call took its time, and then refused
                     queue.append(me)
                 now = self._clock()
                 left = end - now
                 back = returns(chain, now)
                 if not back:
-                    return "none comes back by itself: given up"
+                    return "none comes back by itself"
                 if back[0].wait > left and not any(r.any_moment for r in back):
-                    return f"{back[0].adapter.name} comes back only in {spell(back[0].wait)}: given up"
+                    return f"{back[0].adapter.name} comes back only in {spell(back[0].wait)}"
                 soonest = min((a.retry_after for a in route.attempts if a.retry_after), default=left)
                 wait = min(left, max(soonest, SHORTEST_PAUSE))
             if left <= 0:
-                return "given up"
+                return "in vain"
             try:
                 async with asyncio.timeout(wait):
                     await me.woken.wait()

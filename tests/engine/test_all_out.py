@@ -52,7 +52,7 @@ async def test_waiting_goes_on_with_the_first_that_returns_and_says_so() -> None
     await both_out(engine, ("a",), ("b",))
     route = await engine.execute_with_fallback("task")
     assert (route.adapter, now()) == ("b", pytest.approx(4))
-    assert route.why.endswith("every adapter was out, waited for b after 4 s")
+    assert route.why.endswith("every adapter was out, waited 4 s: b is back")
     assert [(a.adapter, a.outcome) for a in route.attempts] == [("a", "rejected"), ("b", "success")]
 
 
@@ -62,7 +62,7 @@ async def test_waiting_ends_before_the_deadline_when_nobody_can_return_in_time()
     await both_out(engine, ("a",), ("b",))
     route = await engine.execute_with_fallback("task", deadline=3)
     assert (route.success, now()) == (False, 0)
-    assert route.why.endswith("b comes back only in 4 s: given up after 0 ms")
+    assert route.why.endswith("waited 0 ms: b comes back only in 4 s")
     assert route.retry_after == pytest.approx(4)
 
 
