@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterable
@@ -18,6 +19,7 @@ import aiosqlite
 import msgspec
 
 from fuseboard_engine.commands import VERBS
+from fuseboard_engine.workflow.checkpoints import SavedRun
 from fuseboard_storage import keyframe, mailbox, metric_rows, rows, schema
 from fuseboard_storage.board import Board, Entry, InstanceRow
 from fuseboard_storage.errors import RecordingError
@@ -165,6 +167,29 @@ class Recording:
             row.ended_at = ended_at
             found.append(row)
         return found
+
+    async def workflow_runs(self, limit: int = 20, *, run: str = "", unfinished: bool = False) -> list[SavedRun]:
+        """Return saved runs of workflows, the last changed first, each with how its nodes stand.
+
+        Args:
+            limit: How many at most.
+            run: Only the one of this id.
+            unfinished: Only those that can be resumed.
+        """
+        from fuseboard_storage import checkpoints
+
+        if not await self._has_begun():
+            return []
+        if not await self._rows("SELECT 1 FROM sqlite_master WHERE name = 'workflow_nodes'"):
+            return []  # an older version wrote it, and no engine has opened it since
+        where = "id = ?1 OR (?1 = '' AND (NOT ?2 OR state NOT IN ('done', 'degraded')))"
+        sql = f"SELECT {checkpoints.RUN_COLUMNS} FROM workflow_runs WHERE {where} ORDER BY changed_at DESC LIMIT ?3"
+        host = socket.gethostname()
+        found: list[SavedRun] = []
+        for row in await self._rows(sql, (run, unfinished, limit)):
+            nodes = await self._rows(f"SELECT {checkpoints.NODE_COLUMNS} FROM workflow_nodes WHERE run = ?", row[:1])
+            found.append(checkpoints.run_of(row, nodes, host))
+        return [saved for saved in found if saved.resumable or not unfinished]
 
     async def last_seq(self) -> int:
         """Return the number of the newest entry; 0 when there is none."""

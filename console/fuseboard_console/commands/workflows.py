@@ -1,0 +1,100 @@
+"""`fuseboard workflows`: saved runs of workflows, how each node stands, and what can be resumed."""
+
+from __future__ import annotations
+
+import time
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fuseboard_console import exit_codes
+
+if TYPE_CHECKING:
+    from fuseboard_storage.recording import Recording
+
+SUMMARY = "list saved runs of workflows and their nodes, and resume one"
+DESCRIPTION = """List the runs of workflows that are saved in FILE, newest first: how each node stands, and what can be
+resumed. A resume is done by a running engine that has the workflow; no finished node is done again."""
+EXAMPLES = """  fuseboard workflows checkout.db                      the newest runs, node by node
+  fuseboard workflows checkout.db --json               for a program; times are UTC microseconds
+  fuseboard workflows checkout.db --open               only those that can be resumed
+  fuseboard workflows checkout.db --resume nightly-1f  go on where that run was left"""
+ORDER = 36
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument("file", metavar="FILE", help="the recording, such as checkout.db")
+    parser.add_argument("--json", action="store_true", help="print JSON of the schema fuseboard.workflows/1")
+    parser.add_argument("--open", action="store_true", help="only runs that can be resumed")
+    parser.add_argument("--limit", type=int, default=20, metavar="N", help="how many runs at most (20)")
+    parser.add_argument("--resume", metavar="RUN", help="ask the engine to go on with this run")
+    parser.add_argument(
+        "--wait", type=float, default=10.0, metavar="SECONDS", help="how long an engine has to take it (10)"
+    )
+
+
+def run(args: Namespace) -> int:
+    """Do what was asked and return the exit code."""
+    import asyncio
+
+    from fuseboard_console.cli import complain
+    from fuseboard_storage.errors import RecordingError
+
+    try:
+        return asyncio.run(_run(args))
+    except RecordingError as error:
+        complain(str(error))
+        return exit_codes.BAD_INPUT
+
+
+async def _run(args: Namespace) -> int:
+    from fuseboard_storage.recording import Recording
+
+    async with Recording.open(args.file) as recording:
+        return await (_resume(recording, args) if args.resume else _list(recording, args))
+
+
+async def _list(recording: Recording, args: Namespace) -> int:
+    import json
+
+    from fuseboard_console.cli import print_out
+    from fuseboard_console.views.workflows import workflows_json, workflows_text
+
+    runs = await recording.workflow_runs(args.limit, unfinished=args.open)
+    file = Path(args.file).name
+    if args.json:
+        print_out(json.dumps(workflows_json(runs, file), indent=2))
+    else:
+        print_out(workflows_text(runs, file, time.time_ns() // 1000, unfinished=args.open))
+    return exit_codes.OK
+
+
+async def _resume(recording: Recording, args: Namespace) -> int:
+    from fuseboard_console.actor import actor
+    from fuseboard_console.cli import complain, print_out
+    from fuseboard_console.safe_text import safe_text
+
+    found = await recording.workflow_runs(1, run=args.resume)
+    if not found:
+        file = safe_text(Path(args.file).name, 200)
+        complain(f"{file} has no run {safe_text(args.resume, 80)}. `fuseboard workflows FILE` lists them.")
+        return exit_codes.BAD_INPUT
+    before = (await recording.board()).workflows.get(args.resume)
+    engines = await recording.instances()
+    names = {row.name for row in engines if before is not None and row.id == before.instance}
+    running = [row.id for row in engines if row.ended_at is None and (row.name in names or not names)]
+    command = await recording.ask(
+        "resume",
+        instance=running[-1] if running else None,
+        actor=actor(),
+        args={"run": args.resume},
+        expires_in=args.wait,
+    )
+    status = await recording.outcome(command)
+    if status.status == "expired":
+        complain(f"Nobody took this command within {args.wait:g} s. Is the application running?")
+        return exit_codes.NOT_DONE
+    said = safe_text(status.detail, 300).rstrip(".")
+    (print_out if status.status == "done" else complain)(f"{said[:1].upper()}{said[1:]}.")
+    return exit_codes.OK if status.status == "done" else exit_codes.NOT_DONE

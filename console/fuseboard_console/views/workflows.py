@@ -1,0 +1,89 @@
+"""Runs of workflows without a screen: how each node stands, what can be resumed, and JSON with a schema that stays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from fuseboard_console.cells import cut
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.views.times import SECOND, plural, span
+from fuseboard_engine.workflow.checkpoints import SavedRun
+
+SCHEMA = "fuseboard.workflows/1"
+"""The name of the JSON's shape. Fields may be added; none leaves or changes its meaning under this name."""
+
+WIDEST = 100  # cells of an error
+GLYPHS = {"done": "✓", "degraded": "~", "failed": "✗", "skipped": "-", "pending": "·"}
+
+
+def state_of(run: SavedRun) -> str:
+    """Return how a run stands, in a word: `killed` is one whose process ended without a word."""
+    return "killed" if run.state == "running" and not run.alive else run.state
+
+
+def workflows_json(runs: Sequence[SavedRun], file: str) -> dict[str, Any]:
+    """Return runs for a program; times are UTC microseconds."""
+    return {"schema": SCHEMA, "file": file, "runs": [_run_json(run) for run in runs]}
+
+
+def _run_json(run: SavedRun) -> dict[str, Any]:
+    return {
+        "run": run.run,
+        "workflow": run.workflow,
+        "name": run.name,
+        "state": state_of(run),
+        "resumable": run.resumable,
+        "started_at": run.started_at,
+        "changed_at": run.changed_at,
+        "error": run.error,
+        "nodes": [_node_json(run, name) for name in run.steps],
+    }
+
+
+def _node_json(run: SavedRun, name: str) -> dict[str, Any]:
+    node = run.nodes.get(name)
+    if node is None:
+        return {"node": name, "state": "pending"}
+    return {
+        "node": name,
+        "state": node.state,
+        "answered": node.answered,
+        "attempts": node.attempts,
+        "duration": node.duration,
+        "at": node.at,
+        "error": node.error,
+        "result": json.loads(node.result),
+    }
+
+
+def workflows_text(runs: Sequence[SavedRun], file: str, now: int, *, unfinished: bool = False) -> str:
+    """Return runs for people; `now` is UTC microseconds. `unfinished`: only those that can be resumed were wanted."""
+    name = safe_text(file, 200)
+    if not runs:
+        return f"{name}: {'no run waits to be resumed' if unfinished else 'no run of a workflow is saved in it'}."
+    waiting = sum(run.resumable for run in runs)
+    head = f"{name}: {plural(len(runs), 'run')}, {waiting} to resume"
+    return "\n".join([head, *("\n" + _run_text(run, now) for run in runs)])
+
+
+def _run_text(run: SavedRun, now: int) -> str:
+    finished = sum(node.finished for node in run.nodes.values())
+    ago = span(max(0, now - run.changed_at) / SECOND)
+    state = state_of(run).upper()
+    head = (
+        f"{safe_text(run.run, 80)}  {safe_text(run.name or run.workflow, 80)}  {state}  "
+        f"{finished} of {plural(len(run.steps), 'node')} done, last change {ago} ago"
+    )
+    lines = [f"{head}; can be resumed" if run.resumable else head]
+    for name in run.steps:
+        node = run.nodes.get(name)
+        state = node.state if node is not None else "pending"
+        line = f"  {GLYPHS[state]} {safe_text(name, 60)}  {state}"
+        if node is not None and node.answered:
+            line += f" by {safe_text(node.answered, 60)}"
+        if node is not None and node.error:
+            line += f": {cut(safe_text(node.error, 300), WIDEST)}"
+        lines.append(line)
+    return "\n".join(lines)

@@ -1,0 +1,125 @@
+"""`fuseboard workflows`, as a real process on real recordings."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fuseboard_engine import Engine, RetryPolicy, Workflow
+from fuseboard_storage.recorder import record
+
+ONCE = RetryPolicy(max_attempts=1)
+
+
+class Nightly:
+    """A workflow of three nodes whose second one is down as long as it is told so."""
+
+    def __init__(self) -> None:
+        self.down = True
+
+    def engine(self) -> Engine:
+        engine = Engine("app", retry=ONCE)
+        workflow = Workflow("nightly", name="Nightly [/bold] build")
+        for name in ("fetch", "clean", "store"):
+            workflow.add_node(name, self.work if name == "clean" else self.fine)
+        workflow.connect("fetch", "clean")
+        workflow.connect("clean", "store")
+        engine.add_workflow(workflow)
+        return engine
+
+    async def fine(self, inputs: Any) -> str:
+        return "fine"
+
+    async def work(self, inputs: Any) -> str:
+        if self.down:
+            raise ConnectionError("\x1b]0;hostile\x07 down")
+        return "cleaned"
+
+
+def command(file: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "fuseboard_console", "workflows", str(file), *arguments]
+
+
+def workflows(file: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(file, *arguments), capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture
+def failed(tmp_path: Path) -> Path:
+    """A recording with a run that failed at its second node."""
+
+    async def scene() -> None:
+        engine = Nightly().engine()
+        async with record(engine, tmp_path / "a.db"):
+            await engine.workflows["nightly"].execute(run="n1")
+
+    asyncio.run(scene())
+    return tmp_path / "a.db"
+
+
+def test_runs_are_listed_with_their_nodes_and_what_can_be_resumed(failed: Path) -> None:
+    shown = workflows(failed)
+    assert shown.returncode == 0
+    assert "a.db: 1 run, 1 to resume" in shown.stdout
+    assert "n1  Nightly [/bold] build  FAILED  1 of 3 nodes done" in shown.stdout
+    assert "; can be resumed" in shown.stdout
+    assert "✓ fetch  done by nightly.fetch" in shown.stdout
+    assert "✗ clean  failed" in shown.stdout
+    assert "- store  skipped: it needs clean, which failed" in shown.stdout
+    assert "\x1b" not in shown.stdout
+
+
+def test_a_program_gets_json_with_a_schema(failed: Path) -> None:
+    shown = json.loads(workflows(failed, "--json", "--open").stdout)
+    assert shown["schema"] == "fuseboard.workflows/1"
+    (run,) = shown["runs"]
+    assert (run["run"], run["state"], run["resumable"]) == ("n1", "failed", True)
+    assert [(node["node"], node["state"]) for node in run["nodes"]] == [
+        ("fetch", "done"),
+        ("clean", "failed"),
+        ("store", "skipped"),
+    ]
+    assert run["nodes"][0]["result"] == "fine"
+
+
+def test_a_run_whose_process_is_gone_was_killed_and_can_be_resumed(failed: Path) -> None:
+    connection = sqlite3.connect(failed)
+    connection.execute("UPDATE workflow_runs SET state = 'running', owner = 'elsewhere@1:1'")
+    connection.commit()
+    connection.close()
+    assert "KILLED" in workflows(failed).stdout
+
+
+async def test_a_run_is_resumed_by_the_engine_that_has_it(failed: Path) -> None:
+    nightly = Nightly()
+    nightly.down = False
+    async with record(nightly.engine(), failed):
+        process = await asyncio.create_subprocess_exec(
+            *command(failed, "--resume", "n1"), stdout=asyncio.subprocess.PIPE
+        )
+        out, _ = await process.communicate()
+    assert (process.returncode, out.decode()) == (0, "Run n1 is done.\n")
+    assert workflows(failed, "--open").stdout == "a.db: no run waits to be resumed.\n"
+
+
+def test_an_unknown_run_and_an_engine_that_is_gone_are_told(failed: Path) -> None:
+    shown = workflows(failed, "--resume", "nope")
+    assert (shown.returncode, shown.stderr) == (
+        2,
+        "a.db has no run nope. `fuseboard workflows FILE` lists them.\n",
+    )
+    shown = workflows(failed, "--resume", "n1", "--wait", "0.1")
+    assert shown.returncode == 1
+    assert "Nobody took this command within 0.1 s" in shown.stderr
+
+
+def test_a_file_that_is_no_recording_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("x" * 200)
+    assert workflows(tmp_path / "a.txt").returncode == 2
