@@ -135,7 +135,7 @@ def compare(seed: int, ideas: int) -> tuple[tuple[dict[str, list[bool]], list[fl
 def run(scale: Scale) -> Report:
     """Run it all."""
     (before, slow), (after, quick) = compare(20, scale.of(3000, 60))
-    rows = [(size, f"{share(before[size]):.1%}", f"{share(after[size]):.1%}") for size in STEPS]
+    rows: list[tuple[str, ...]] = [(size, f"{share(before[size]):.1%}", f"{share(after[size]):.1%}") for size in STEPS]
     rows.append(("all ideas", *(f"{share([*chain.from_iterable(r.values())]):.1%}" for r in (before, after))))
     waits = [f"{sorted(w)[len(w) // 2]:.1f} s" if w else "never broken" for w in (slow, quick)]
     rows.append(("failed steps until the next good one, median", *waits))
