@@ -12,6 +12,7 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,11 +20,11 @@ from fuseboard_engine.dead_letters.letter import (
     DONE,
     Change,
     DeadLetter,
+    DeadLetterError,
     DeadLetterStatistics,
     LetterSelection,
     Moved,
     NewLetter,
-    QueueFull,
     Room,
     Settled,
     StoreUnavailable,
@@ -35,6 +36,7 @@ from fuseboard_storage import rows, schema
 from fuseboard_storage.errors import RecordingError
 
 T = TypeVar("T")
+Added = tuple[int, tuple[Moved, ...]] | DeadLetterError
 NOBODY = 0
 """The instance of what an operator does to dead letters without any engine."""
 
@@ -66,6 +68,8 @@ class SqliteDeadLetters:
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
         self._busy_timeout = busy_timeout
+        self._waiting: list[tuple[NewLetter, Room, asyncio.Future[Added]]] = []
+        self._adding: asyncio.Task[None] | None = None
         self._closed = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="fuseboard-dead-letters")
 
@@ -90,11 +94,33 @@ class SqliteDeadLetters:
     # ------------------------------------------------------------------ the contract
 
     async def add(self, letter: NewLetter, room: Room) -> tuple[int, tuple[Moved, ...]]:
-        """Keep a new letter; see `DeadLetterStore`."""
-        added = await self._write(lambda c: letters.add(c, letter, room), letter.created_at)
-        if isinstance(added, QueueFull):
+        """Keep a new letter; see `DeadLetterStore`. Those that come while the file is written go into it together."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Added] = loop.create_future()
+        self._waiting.append((letter, room, answer))
+        if self._adding is None or self._adding.done():
+            self._adding = loop.create_task(self._add_all())
+        added = await answer
+        if isinstance(added, DeadLetterError):
             raise added
         return added
+
+    async def _add_all(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            added: list[Added]
+            try:
+                added = await self._write(partial(_add_each, batch), batch[-1][0].created_at)
+            except StoreUnavailable as error:
+                added = [_again(error) for _ in batch]
+            except BaseException as error:
+                for _, _, answer in batch:
+                    if not answer.done():
+                        answer.set_exception(StoreUnavailable(f"the letter could not be kept: {error!r}"))
+                raise
+            for (_, _, answer), one in zip(batch, added, strict=True):
+                if not answer.done():
+                    answer.set_result(one)
 
     async def get(self, id: int, now: int) -> DeadLetter | None:
         """Return a letter, or None."""
@@ -268,6 +294,19 @@ class SqliteDeadLetters:
             told = f"{total:,} dead letter{'' if total == 1 else 's'} {words}"
             events.append(CommandDone(at=now, command=0, verb=f"dlq_{verb}", actor=actor, ok=True, detail=told))
         rows.insert(connection, NOBODY, events)
+
+
+def _add_each(
+    batch: list[tuple[NewLetter, Room, asyncio.Future[Added]]], connection: sqlite3.Connection
+) -> list[Added]:
+    return [letters.add(connection, letter, room) for letter, room, _ in batch]
+
+
+def _again(error: StoreUnavailable) -> StoreUnavailable:
+    """Return an error of its own for one more who waits, with the same cause."""
+    copy = StoreUnavailable(str(error))
+    copy.__cause__ = error.__cause__
+    return copy
 
 
 def _statistics(connection: sqlite3.Connection, now: int, capacity: int) -> DeadLetterStatistics:
