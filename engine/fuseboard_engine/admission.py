@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from fuseboard_engine.errors import Rejected, SoftFailure
+from fuseboard_engine.errors import Rejected, SoftFailure, text_of
 from fuseboard_engine.events import Attempt
+from fuseboard_engine.invoke import within
 from fuseboard_engine.registry import Adapter
 from fuseboard_engine.route import RouteUnderWay
 
@@ -50,30 +51,53 @@ class ShuttingDown(Rejected):
         return "shutting down: no new work is taken"
 
 
-async def straight_through(adapter: Adapter, route: RouteUnderWay) -> bool:
-    """Call an adapter once, with no breaker, no retry and no time limit, and count nothing. A gate."""
-    name = adapter.name
-    try:
-        lifecycle = adapter.lifecycle
-        if lifecycle is not None and not lifecycle.ready:
-            await lifecycle.initialize(None)
-        result = await adapter.call(route.task)
-        soft = adapter.failed(result)
-        if soft is not None:
-            raise SoftFailure(soft)
-    except Exception as error:
-        route.fail(error)
-        why = "fault tolerance is off: it was called once, and nothing is held against it"
+class StraightThrough:
+    """A gate: calls an adapter once, with no breaker and no retry, and counts nothing. A task's deadline still holds.
+
+    Args:
+        clock: the engine's.
+        running: what keeps track of calls in flight, if anything does.
+    """
+
+    def __init__(self, clock: Callable[[], float], running: Callable[[], Running | None]) -> None:
+        self._clock = clock
+        self._running = running
+
+    async def __call__(self, adapter: Adapter, route: RouteUnderWay) -> bool:
+        """Call it. True ends the route: it answered, or the task's time is over."""
+        name, began, running = adapter.name, self._clock(), self._running()
+        caller = None if running is None else running.enter()
+        adapter.in_flight += 1
+        try:
+            limit = None if route.until is None else max(0.0, route.until - began)
+            if adapter.lifecycle is not None and not adapter.lifecycle.ready:
+                await within(adapter.lifecycle.initialize, None, name, limit)
+                limit = None if route.until is None else max(0.0, route.until - self._clock())
+            result = await within(adapter.call, route.task, name, limit)
+            soft = adapter.failed(result)
+            if soft is not None:
+                raise SoftFailure(soft)
+        except Exception as error:
+            self._note(adapter, route, began, error)
+            return route.until is not None and self._clock() >= route.until
+        finally:
+            adapter.in_flight -= 1
+            if caller is not None and running is not None:
+                running.leave(caller)
+        self._note(adapter, route, began, None)
+        route.adapter, route.result = name, result
+        return True
+
+    def _note(self, adapter: Adapter, route: RouteUnderWay, began: float, error: Exception | None) -> None:
+        if error is not None:
+            route.fail(error)
         attempt = Attempt(
-            adapter=name,
-            outcome="ignored",
+            adapter=adapter.name,
+            outcome="success" if error is None else "ignored",
             number=1,
-            error_type=type(error).__name__,
-            error=route.error or "",
-            why=why,
+            duration=self._clock() - began,
+            error_type="" if error is None else type(error).__name__,
+            error="" if error is None else text_of(error),
+            why="fault tolerance is off: it was called once, and nothing is held against it",
         )
         route.attempts.append(attempt)
-        return False
-    route.attempts.append(Attempt(adapter=name, outcome="success", number=1, why="fault tolerance is off"))
-    route.adapter, route.result = name, result
-    return True

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
+from fuseboard_engine.admission import ShuttingDown
 from fuseboard_engine.events import Event, HealthChecked, ProbeChanged, StateChanged
 from fuseboard_engine.ordering import spell
 from fuseboard_engine.policy import RetryPolicy
@@ -56,8 +57,10 @@ def returns(chain: tuple[Adapter, ...], now: float) -> list[Return]:
 
 
 def was_refused(route: RouteUnderWay) -> bool:
-    """Say whether no adapter of a route was called, and at least one refused."""
-    return bool(route.attempts) and route.only is None and all(a.outcome == "rejected" for a in route.attempts)
+    """Say whether no adapter of a route was called, and at least one refused; an engine that ends is another matter."""
+    if route.only is not None or isinstance(route.exception, ShuttingDown):
+        return False
+    return bool(route.attempts) and all(attempt.outcome == "rejected" for attempt in route.attempts)
 
 
 class _Waiting:

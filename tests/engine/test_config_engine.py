@@ -138,6 +138,18 @@ async def test_with_fault_tolerance_off_calls_go_straight_through_and_nothing_is
     assert engine.breaker("bad").state == "open"
 
 
+@virtual
+async def test_with_fault_tolerance_off_a_tasks_deadline_still_holds() -> None:
+    loop = asyncio.get_running_loop()
+    engine = Engine(clock=loop.time)
+    engine.add_adapter("hung", Script(3600.0))
+    other = Script("yes")
+    engine.add_adapter("other", other)
+    engine.apply(load_config(environment={"FUSEBOARD__FAULT_TOLERANCE__ENABLED": "false"}))
+    result = await engine.execute_with_fallback({"id": "t"}, deadline=2)
+    assert (result.success, now(), other.calls) == (False, 2.0, [])
+
+
 # ------------------------------------------------------------------ changing one
 
 

@@ -17,6 +17,7 @@ from fuseboard_engine.admission import ShuttingDown
 from fuseboard_engine.errors import AllAdaptersFailed
 from fuseboard_engine.events import RouteFinished, ShutdownChanged
 from fuseboard_engine.guarding import EmergencyExit, guarded
+from fuseboard_engine.routing_policy import RoutingPolicy
 from fuseboard_engine.shutdown import ShutdownReport
 
 ONCE = RetryPolicy(max_attempts=1, attempt_timeout=None)
@@ -120,6 +121,28 @@ async def test_a_caller_who_tries_again_and_again_does_not_keep_the_engine_from_
     insisting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await insisting
+
+
+@virtual
+async def test_what_shuts_down_makes_no_task_wait_for_an_adapter_to_come_back() -> None:
+    world = World(routing=RoutingPolicy(all_out="wait"))
+    script = world.script("a", "yes")
+    await world.shutdown()
+    result = await world.execute_with_fallback({"id": "late"})
+    assert (result.error, script.calls) == ("shutting down: no new work is taken", [])
+    assert now() < 0.1
+
+
+@virtual
+async def test_fan_outs_and_streams_are_refused_too() -> None:
+    world = World()
+    script = world.script("a", "yes")
+    await world.shutdown()
+    together = await world.execute_parallel({"id": "late"}, ["a"])
+    assert not together.success
+    with pytest.raises(AllAdaptersFailed, match="shutting down"):
+        _ = [item async for item in world.stream_with_fallback({"id": "late"})]
+    assert script.calls == []
 
 
 @virtual

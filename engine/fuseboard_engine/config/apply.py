@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from fuseboard_engine.adapters.spec import adapter_from, names_url
-from fuseboard_engine.admission import straight_through
+from fuseboard_engine.admission import StraightThrough
 from fuseboard_engine.events import ConfigReloaded, PreferenceSet
 
 if TYPE_CHECKING:
@@ -159,8 +159,9 @@ def _use_switches(engine: Engine, before: Settings | None, settings: Settings) -
     was_on = before is None or before.fault_tolerance.enabled
     if settings.fault_tolerance.enabled != was_on:
         attempts = engine.router.attempts
-        if attempts.gate is None or attempts.gate is straight_through:  # else it is shutting down
-            attempts.gate = None if settings.fault_tolerance.enabled else straight_through
+        if attempts.gate is None or isinstance(attempts.gate, StraightThrough):  # else it is shutting down
+            straight = StraightThrough(engine.clock, lambda: attempts.running)
+            attempts.gate = None if settings.fault_tolerance.enabled else straight
         changes.append(f"fault tolerance: {'on' if settings.fault_tolerance.enabled else 'off'}")
     if engine.parallel.policy != settings.execution:
         changes.append(f"execution: {differences(engine.parallel.policy, settings.execution)}")
