@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from fuseboard_engine.admission import ShuttingDown
-from fuseboard_engine.events import Event, HealthChecked, ProbeChanged, StateChanged
+from fuseboard_engine.events import AdapterRemoved, Event, HealthChecked, ProbeChanged, StateChanged
 from fuseboard_engine.ordering import spell
 from fuseboard_engine.policy import RetryPolicy
 from fuseboard_engine.registry import Adapter, Registry
@@ -112,13 +112,14 @@ class AllOut:
 
     def observe(self, event: Event) -> None:
         """Wake the heads of all queues that wait for the adapter of an event."""
-        kind = type(event)
-        if isinstance(event, StateChanged | HealthChecked) or (
-            kind is ProbeChanged and getattr(event, "what", "") != "admitted"
-        ):
+        if isinstance(event, StateChanged | HealthChecked | ProbeChanged):
+            if isinstance(event, ProbeChanged) and event.what == "admitted":
+                return  # nobody else gets in by that
             for names, queue in list(self._queues.items()):
-                if getattr(event, "adapter", "") in names:
+                if event.adapter in names:
                     _wake_head(queue)
+        elif isinstance(event, AdapterRemoved):
+            self._asked.pop(event.adapter, None)
 
     # ---------------------------------------------------------------- waiting
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from engine_world import Script, World, now, virtual
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fuseboard_engine import BreakerPolicy, CircuitBreaker, CircuitOpen, RetryPolicy
 from fuseboard_engine.events import StateChanged
@@ -320,3 +322,31 @@ def test_breakers_that_trip_in_many_threads_at_once_never_exceed_the_cap(attempt
     for thread in threads:
         thread.join()
     assert sum(breaker.state == "open" for breaker in breakers) == 6
+
+
+@given(
+    st.dictionaries(st.sampled_from(["", "x", "y"]), st.floats(0.01, 1.0), min_size=1),
+    st.lists(st.sets(st.sampled_from("xy")), min_size=1, max_size=8),
+    st.lists(st.tuples(st.sampled_from(["trips", "returns", "by hand"]), st.integers(0, 7)), max_size=40),
+)
+def test_no_trip_ever_takes_a_group_above_its_share(
+    shares: dict[str, float], tags: list[set[str]], steps: list[tuple[str, int]]
+) -> None:
+    caps = OutCaps(shares)
+    for n, words in enumerate(tags):
+        caps.join(str(n), words, "closed")
+    out: set[int] = set()
+    for step, number in steps:
+        n = number % len(tags)
+        if step == "returns":
+            caps.note(str(n), "closed")
+            out.discard(n)
+        elif step == "by hand":
+            caps.note(str(n), "forced_open")
+            out.add(n)
+        elif n not in out and caps.take(str(n)) is None:
+            out.add(n)
+            for group, share in shares.items():
+                members = [m for m, words in enumerate(tags) if not group or group in words]
+                if n in members:
+                    assert len(out.intersection(members)) / len(members) <= share

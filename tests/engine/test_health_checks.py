@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -99,6 +99,20 @@ async def test_retries_end_when_a_check_finds_the_adapter_down_meanwhile() -> No
     await engine.check_health("a")
     route = await running
     assert (route.adapter, len(script.calls), now()) == ("b", 1, 10)
+
+
+@virtual
+async def test_a_stream_passes_over_what_is_known_to_be_down() -> None:
+    engine = World()
+    engine.script("a", "never", health=Check(False))
+
+    async def items(task: Any) -> AsyncIterator[int]:
+        yield 1
+        yield 2
+
+    engine.add_adapter("b", items)
+    await engine.check_health()
+    assert [item async for item in engine.stream_with_fallback("task")] == [1, 2]
 
 
 @virtual
