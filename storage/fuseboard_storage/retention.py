@@ -30,6 +30,7 @@ class Retention:
     minutes: float | None = 14 * DAY
     hours: float | None = 400 * DAY
     commands: float | None = 90 * DAY
+    runs: float | None = 90 * DAY  # of workflows, once they are done; what can be resumed stays
 
 
 def tidy(connection: sqlite3.Connection, policy: Retention, now: int) -> bool:
@@ -85,6 +86,13 @@ def _prune(connection: sqlite3.Connection, policy: Retention, now: int) -> int:
         done += connection.execute(
             "DELETE FROM commands WHERE status NOT IN ('pending', 'taken') AND requested_at < ?", (before,)
         ).rowcount
+    before = _before(now, policy.runs)
+    if before is not None:
+        gone = connection.execute(
+            "DELETE FROM workflow_runs WHERE state IN ('done', 'degraded') AND changed_at < ? RETURNING id", (before,)
+        ).fetchall()
+        connection.executemany("DELETE FROM workflow_nodes WHERE run = ?", gone)
+        done += len(gone)
     return done
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from fuseboard_engine.policy import BreakerPolicy, RetryPolicy, Strategy
-from fuseboard_engine.registry import Statistics
 from fuseboard_engine.workflow.binding import Binding
 from fuseboard_engine.workflow.checkpoints import OVER, Checkpoints, SavedRun
 from fuseboard_engine.workflow.data import to_json
 from fuseboard_engine.workflow.errors import ResumeRefused, WorkflowError
+from fuseboard_engine.workflow.figures import Figures, NodeFailure, ResilienceMetrics
 from fuseboard_engine.workflow.graph import (
     Edge,
     Graph,
@@ -30,30 +29,6 @@ from fuseboard_engine.workflow.runner import Runner, result_of
 
 if TYPE_CHECKING:
     from fuseboard_engine.engine import Engine
-
-KEPT_FAILURES = 1000
-
-
-class NodeFailure(NamedTuple):
-    """A node that neither its adapter nor what stands in for it could do. `at` is UTC microseconds."""
-
-    at: int
-    run: str
-    node: str
-    attempts: int
-    error: str
-
-
-class ResilienceMetrics(TypedDict):
-    """A workflow in figures: the breakers by node, how its nodes and runs ended, and what waits in its failures."""
-
-    runs: dict[str, int]
-    nodes: dict[str, dict[str, int]]
-    circuit_breakers: dict[str, str]
-    adapters: dict[str, Statistics]
-    fallbacks: dict[str, list[str]]
-    retry_policies: dict[str, dict[str, Any]]
-    failures_kept: int
 
 
 class Workflow:
@@ -77,9 +52,7 @@ class Workflow:
         self._retries: dict[str, RetryPolicy] = {}
         self._breakers: dict[str, BreakerPolicy] = {}
         self._binding: Binding | None = None
-        self._failures: deque[NodeFailure] = deque(maxlen=KEPT_FAILURES)
-        self._runs: Counter[str] = Counter()
-        self._ends: dict[str, Counter[str]] = {}
+        self._figures = Figures()
 
     # ---------------------------------------------------------------- building
 
@@ -327,7 +300,7 @@ class Workflow:
             deadline,
         )
         result = await runner.execute(resumed=bool(resume))
-        self._count(result, engine.wall())
+        self._figures.count(result, engine.wall())
         return result
 
     def _new_run(self, start: dict[str, Any], run: str, at: int, graph: Graph) -> SavedRun:
@@ -366,37 +339,20 @@ class Workflow:
         last = tuple(name for name in nodes if name not in sources)
         return WorkflowResult(run=saved.run, workflow=self.id, state=saved.state, nodes=nodes, last=last)
 
-    def _count(self, result: WorkflowResult, at: int) -> None:
-        self._runs[result.state] += 1
-        for node in result.nodes.values():
-            if node.route is None and node.state in ("done", "degraded"):
-                continue  # of an earlier part of the run
-            self._ends.setdefault(node.node, Counter())[node.state] += 1
-            if node.state == "failed":
-                self._failures.append(NodeFailure(at, result.run, node.node, node.attempts, node.error))
-
     # ---------------------------------------------------------------- looking
 
     def get_resilience_metrics(self) -> ResilienceMetrics:
         """Return the workflow in figures, since it was built."""
         engine, own = self._engine, self._binding.own if self._binding else {}
         adapters = {node: engine.registry[name] for node, name in own.items()} if engine is not None else {}
-        return ResilienceMetrics(
-            runs=dict(self._runs),
-            nodes={name: dict(ends) for name, ends in self._ends.items()},
-            circuit_breakers={node: adapter.breaker.state for node, adapter in adapters.items()},
-            adapters={node: adapter.statistics() for node, adapter in adapters.items()},
-            fallbacks={node: list(others) for node, others in self._fallbacks.items()},
-            retry_policies={node: policy.model_dump(mode="python") for node, policy in self._retries.items()},
-            failures_kept=len(self._failures),
-        )
+        return self._figures.metrics(adapters, self._fallbacks, self._retries)
 
     def get_failures(self) -> list[NodeFailure]:
         """Return the nodes that failed, newest first, at most the last thousand. Their runs can be resumed."""
-        return list(self._failures)[::-1]
+        return list(self._figures.failures)[::-1]
 
     def clear_failures(self) -> int:
         """Forget the failed nodes and return how many there were. Saved runs stay as they are."""
-        count = len(self._failures)
-        self._failures.clear()
+        count = len(self._figures.failures)
+        self._figures.failures.clear()
         return count
