@@ -176,10 +176,11 @@ class Flow:
         self.items += 1
         return item
 
-    def _step(self, _: Any) -> Awaitable[Any]:
+    async def _step(self, _: Any) -> Any:
+        # A coroutine, not what `anext` returns: an item that is there at once then needs no timer.
         if self.iterator is None:
             self.iterator = aiter(self.adapter.stream(self.route.task))
-        return anext(self.iterator)
+        return await anext(self.iterator)
 
     def succeeded(self) -> None:
         """It ended by itself."""
@@ -275,8 +276,7 @@ class Streams:
                         route.why += f"; {name} is not registered"
                         continue
                     adapter = found
-                    gate = self._attempts.gate
-                    if gate is not None and (settled := await gate(adapter, route)) is not None:
+                    if (settled := await self._gate(adapter, route)) is not None:
                         for item in _items_of(adapter, route):
                             yield item
                         if settled:
@@ -315,6 +315,11 @@ class Streams:
                     wait = step.delay
                     if wait > 0:
                         await asyncio.sleep(wait)
+                    if (settled := await self._gate(adapter, route)) is not None:
+                        for item in _items_of(adapter, route):
+                            yield item
+                        over = settled
+                        break
                 if flow is None:
                     over = route.until is not None and self._clock() >= route.until
                 if over:
@@ -335,6 +340,11 @@ class Streams:
         if not result.success and not result.degraded:
             broken = StreamBroken(result, void) if void else AllAdaptersFailed(result)
             raise broken from result.exception
+
+    async def _gate(self, adapter: Adapter, route: RouteUnderWay) -> bool | None:
+        """Ask what stands before attempts while the engine shuts down, or its protection is off; None: go on."""
+        gate = self._attempts.gate
+        return None if gate is None else await gate(adapter, route)
 
     async def _come_back(self, route: RouteUnderWay, retry: RetryPolicy | None) -> Flow | None:
         """When every adapter was out: begin with the first that comes back, if the policy says to wait for one."""

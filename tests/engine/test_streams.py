@@ -12,7 +12,7 @@ from engine_world import NEVER_TRIPS, World, now, virtual
 from stream_world import ScriptedStream, read
 
 from fuseboard_engine import AllAdaptersFailed, BreakerPolicy, CallerError, Engine, RetryPolicy
-from fuseboard_engine.admission import straight_through
+from fuseboard_engine.admission import StraightThrough
 from fuseboard_engine.context import CURRENT
 from fuseboard_engine.errors import AttemptTimeout, DeadlineExceeded, StreamBroken
 from fuseboard_engine.events import AttemptFailed, RouteFinished, StreamRestarted
@@ -440,6 +440,6 @@ async def test_an_engine_that_shuts_down_begins_no_stream_and_lets_those_under_w
 async def test_with_protection_off_the_items_still_come() -> None:
     engine = world(a=ScriptedStream([1, 2]))
     engine.script("b", [1, 2])
-    engine.router.attempts.gate = straight_through
+    engine.router.attempts.gate = StraightThrough(engine.clock, lambda: None)
     assert await read(engine.stream_with_fallback("task", ["a"])) == [1, 2]
     assert await read(engine.stream_with_fallback("task", ["b"])) == [[1, 2]]
