@@ -6,12 +6,13 @@ from functools import lru_cache
 from typing import Literal
 
 ELLIPSIS = "…"
+_NARROW = frozenset("–…→×µ✗✖✓●◐◔■○◌▌")
 
 
 @lru_cache(maxsize=8192)
 def width(text: str) -> int:
     """Return how many cells `text` takes."""
-    if text.isascii():
+    if text.isascii() or _NARROW.issuperset([character for character in text if not character.isascii()]):
         return len(text)
     from rich.cells import cell_len  # only when needed: plain commands start without it
 

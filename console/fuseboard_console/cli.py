@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
@@ -62,10 +63,26 @@ def parser_of(name: str, command: Command) -> ArgumentParser:
         prog=f"fuseboard {name}",
         description=command.DESCRIPTION,
         epilog=f"examples:\n{command.EXAMPLES}\n\n{exit_codes.TABLE}",
-        formatter_class=RawDescriptionHelpFormatter,
+        formatter_class=_help_formatter,
     )
     command.add_arguments(parser)
     return parser
+
+
+def _help_formatter(prog: str) -> RawDescriptionHelpFormatter:
+    # Left to itself it asks for the terminal's width by a module that takes longer to import than all of argparse.
+    return RawDescriptionHelpFormatter(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    try:
+        return int(os.environ.get("COLUMNS", "")) or 80
+    except ValueError:
+        pass
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80  # type: ignore[union-attr]
+    except (AttributeError, ValueError, OSError):
+        return 80
 
 
 def welcome() -> str:
@@ -110,6 +127,8 @@ def complain(text: str) -> None:
 
 def main() -> NoReturn:
     """Run the command line of this process and end it."""
+    # What is imported at start stays: looking through it for garbage again and again would find none.
+    gc.set_threshold(50_000, 10, 10)
     try:
         code = run(sys.argv[1:])
         sys.stdout.flush()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -84,7 +85,12 @@ class _Board(msgspec.Struct, frozen=True):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(_Board).decode
+
+
+@cache
+def _decoder() -> msgspec.json.Decoder[_Board]:
+    # Made when a keyframe is read: it takes longer than reading a small recording, which has none.
+    return msgspec.json.Decoder(_Board)
 
 
 def dump(board: Board) -> bytes:
@@ -126,7 +132,7 @@ def load(data: bytes) -> Board:
     Raises:
         zlib.error, msgspec.DecodeError: These are not such bytes.
     """
-    frozen = _decode(zlib.decompress(data))
+    frozen = _decoder().decode(zlib.decompress(data))
     board = Board()
     for name, value in frozen.counters.items():
         setattr(board, name, value)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+from operator import attrgetter
+
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region
@@ -11,6 +14,7 @@ from fuseboard_console.cells import width
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.line import Line, Span, fit_line
 
+_style_of = attrgetter("style")
 _TO_ASCII = str.maketrans({"–": "-", "…": "~", "µ": "u", "×": "x"})  # one cell each, as they were
 
 
@@ -20,10 +24,11 @@ def strip_of(line: Line, cells: int, palette: Palette, base: Style) -> Strip:
     line = fit_line(line, cells)
     if palette.ascii_only:
         line = tuple(Span(span.text.translate(_TO_ASCII), span.style) for span in line)
-    segments = [
-        Segment(text, palette.get(style, plain) if base.bgcolor is None else base + palette.get(style, plain))
-        for text, style in line
-    ]
+    segments = []
+    for style, spans in groupby(line, key=_style_of):  # every segment costs the compositor something
+        look = palette.get(style, plain)
+        text = "".join([span.text for span in spans])
+        segments.append(Segment(text, look if base.bgcolor is None else base + look))
     return Strip(segments, cells)
 
 
