@@ -112,7 +112,7 @@ class HealthChecks:
         if self._loop is loop:
             return
         self._loop, self._nudged, self._scheduler = loop, asyncio.Event(), None
-        self._due = []
+        self._due, self._running = [], set()  # what another loop left behind is over
         for watched in list(self._watched.values()):
             self._schedule(watched, self._spread(watched))
 

@@ -48,7 +48,8 @@ class OutCaps:
         self._out: dict[str, set[str]] = {group: set() for group in self._shares}
 
     def join(self, name: str, tags: Iterable[str], state: State) -> None:
-        """Count an adapter in, as it stands."""
+        """Count an adapter in, as it stands; one that is in already is counted once."""
+        self.leave(name)
         with self._lock:
             groups = tuple(group for group in self._shares if not group or group in tags)
             self._groups[name] = groups

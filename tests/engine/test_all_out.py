@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from fuseboard_engine import BreakerPolicy, CircuitBreaker, CircuitOpen, RetryPolicy
 from fuseboard_engine.events import StateChanged
+from fuseboard_engine.health import KnownDown
 from fuseboard_engine.out_cap import OutCaps
 from fuseboard_engine.routing_policy import RoutingPolicy
 
@@ -207,6 +208,38 @@ async def test_a_last_resort_has_one_call_in_flight_per_adapter() -> None:
     await asyncio.sleep(1)
     assert len(script.calls) == 2
     await asyncio.gather(*running)
+
+
+@virtual
+async def test_a_last_resort_may_be_an_adapter_that_is_known_to_be_down() -> None:
+    engine = world("last_resort")
+
+    def health() -> None:
+        raise AssertionError("never run")
+
+    script = engine.script("a", "it works all the same", health=health)
+    engine.registry["a"].down = KnownDown("refused", until=now() + 30)
+    route = await engine.execute_with_fallback("task")
+    assert (route.result, len(script.calls)) == ("it works all the same", 1)
+    assert route.attempts[0].why == "known down: refused"
+    assert not (await engine.execute_with_fallback("at once again")).success
+
+
+@virtual
+async def test_those_who_wait_go_on_when_a_health_check_is_good_again() -> None:
+    answers = iter([False, True])
+
+    async def health() -> bool:
+        return next(answers)
+
+    engine = world("wait")
+    engine.script("a", "done", health=health)
+    await engine.check_health()
+    waiting = asyncio.create_task(engine.execute_with_fallback("task"))
+    await asyncio.sleep(2)
+    await engine.check_health()
+    assert (await waiting).success
+    assert now() == 2
 
 
 @virtual
