@@ -81,6 +81,8 @@ class Figures(msgspec.Struct, frozen=True, gc=False):
         return (busy + (1 - self.success_rate) * failure_seconds) / self.success_rate
 
     def __str__(self) -> str:
+        if self.latency == 0 and self.success_rate == 0.5:
+            return f"{self.name} (untried)"
         return f"{self.name} {self.success_rate:.2f} at {spell(self.latency)}"
 
 

@@ -154,4 +154,5 @@ def test_an_order_says_in_short_words_why() -> None:
     assert why_of(figures, "ai") == (
         "adaptive for ai: agno 0.98 at 42 ms before prefect 0.61 at 310 ms before llamaindex (out) and 2 more"
     )
+    assert why_of([Figures("agno", 0.98, 0.042), Figures("new", 0.5, 0.0)]).endswith("at 42 ms before new (untried)")
     assert (spell(0.0004), spell(1.25), spell(90)) == ("0.4 ms", "1.25 s", "90 s")
