@@ -7,29 +7,18 @@ item, the route ends with the error, unless the chain says that its streams can 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
 from fuseboard_engine.adapters.callables import gives_items
-from fuseboard_engine.adapters.objects import first_call
-from fuseboard_engine.admission import Running
-from fuseboard_engine.attempts import Attempts, cut_short, reject
-from fuseboard_engine.breaker import Permit, describe
-from fuseboard_engine.context import CURRENT
-from fuseboard_engine.errors import (
-    AllAdaptersFailed,
-    AttemptTimeout,
-    CircuitOpen,
-    DeadlineExceeded,
-    SoftFailure,
-    StreamBroken,
-)
-from fuseboard_engine.events import Attempt, Outcome, StreamRestarted
-from fuseboard_engine.invoke import within
+from fuseboard_engine.attempts import Attempts, reject
+from fuseboard_engine.breaker import describe
+from fuseboard_engine.errors import AllAdaptersFailed, CircuitOpen, StreamBroken
+from fuseboard_engine.events import StreamRestarted
+from fuseboard_engine.flow import Flow
 from fuseboard_engine.policy import RetryPolicy
 from fuseboard_engine.registry import Adapter
 from fuseboard_engine.retry import Step
@@ -37,8 +26,6 @@ from fuseboard_engine.route import RouteResult, RouteUnderWay
 
 if TYPE_CHECKING:
     from fuseboard_engine.router import TaskRouter
-
-log = logging.getLogger("fuseboard.streams")
 
 
 class Restarted(msgspec.Struct, frozen=True):
@@ -86,164 +73,13 @@ class RouteStream:
         await self.aclose()
 
 
-class Flow:
-    """One attempt of a stream while it is under way."""
-
-    __slots__ = (
-        "_busy",
-        "_caller",
-        "_clock",
-        "_running",
-        "adapter",
-        "began",
-        "first_item",
-        "items",
-        "iterator",
-        "number",
-        "permit",
-        "policy",
-        "route",
-        "wait",
-    )
-
-    def __init__(
-        self,
-        adapter: Adapter,
-        route: RouteUnderWay,
-        policy: RetryPolicy,
-        permit: Permit,
-        number: int,
-        wait: float,
-        clock: Callable[[], float],
-        running: Running | None,
-    ) -> None:
-        self.adapter = adapter
-        self.route = route
-        self.policy = policy
-        self.permit = permit
-        self.number = number
-        self.wait = wait
-        self._clock = clock
-        self.began = clock()
-        self.iterator: AsyncIterator[Any] | None = None
-        self.first_item: float | None = None
-        self.items = 0
-        self._busy = 0.0
-        self._running = running
-        self._caller = None if running is None else running.enter()
-        adapter.calls += 1
-        adapter.in_flight += 1
-
-    async def next(self) -> Any:
-        """Return the next item.
-
-        Raises:
-            StopAsyncIteration: there are no more.
-            AttemptTimeout: it did not come in time. DeadlineExceeded: the task's own time is over.
-            SoftFailure: the first item says that it failed.
-            Exception: what the adapter raised.
-        """
-        policy, name, until = self.policy, self.adapter.name, self.route.until
-        limit = policy.item_timeout if self.items else policy.first_item_timeout
-        if limit is None:
-            limit = policy.attempt_timeout
-        began = self._clock()
-        remaining = None if until is None else until - began
-        if remaining is not None:
-            if remaining <= 0:
-                raise DeadlineExceeded(f"the deadline of task {self.route.id} passed while {name} was at it")
-            limit = remaining if limit is None else min(limit, remaining)
-        lifecycle, context = self.adapter.lifecycle, self.route.context
-        token = None if context is None else CURRENT.set(context)
-        try:
-            if self.items or lifecycle is None or lifecycle.ready:
-                item = await within(self._step, None, name, limit)
-            else:
-                item = await first_call(lifecycle, self._step, None, name, limit, policy.initialize_share)
-        except AttemptTimeout as timeout:
-            if limit is not None and limit == remaining:
-                raise cut_short(self.route, name) from timeout
-            raise
-        finally:
-            self._busy += self._clock() - began
-            if token is not None:
-                CURRENT.reset(token)
-        if not self.items:
-            soft = self.adapter.failed(item)
-            if soft is not None:
-                raise SoftFailure(soft)
-            self.first_item = self._clock() - self.began
-        self.items += 1
-        return item
-
-    async def _step(self, _: Any) -> Any:
-        # A coroutine, not what `anext` returns: an item that is there at once then needs no timer.
-        if self.iterator is None:
-            self.iterator = aiter(self.adapter.stream(self.route.task))
-        return await anext(self.iterator)
-
-    def succeeded(self) -> None:
-        """It ended by itself."""
-        adapter, duration = self.adapter, self._clock() - self.began
-        self.permit.success(self._busy)  # a reader who takes his time does not make the adapter slow
-        adapter.successes += 1
-        adapter.seconds += duration
-        if adapter.latency is not None:
-            adapter.latency.add(self._busy)
-        self._note("success", duration)
-        self.route.adapter = adapter.name
-
-    def stopped(self) -> None:
-        """Its reader has had enough: no verdict on the adapter, and the task is done."""
-        self.permit.release()
-        why = f"the consumer stopped after {self.items} item{'s' if self.items != 1 else ''}"
-        self._note("ignored", self._clock() - self.began, why)
-        self.route.adapter = self.adapter.name
-        self.route.why += f"; {why}"
-
-    def cancelled(self) -> None:
-        """Its reader was cancelled while it waited."""
-        self.permit.release()
-        self._note("cancelled", self._clock() - self.began)
-
-    def _note(self, outcome: Outcome, duration: float, why: str = "") -> None:
-        self.end()
-        self.route.attempts.append(
-            Attempt(
-                adapter=self.adapter.name,
-                outcome=outcome,
-                number=self.number,
-                wait=self.wait,
-                duration=duration,
-                why=why,
-                first_item=self.first_item,
-                items=self.items,
-            )
-        )
-
-    def end(self) -> None:
-        """It is in flight no more."""
-        self.adapter.in_flight -= 1
-        if self._caller is not None and self._running is not None:
-            self._running.leave(self._caller)
-
-    async def close(self) -> None:
-        """Close the adapter's stream and wait for that. What it raises then is logged: nobody waits for it."""
-        close = getattr(self.iterator, "aclose", None)
-        if close is None:
-            return
-        try:
-            await close()
-        except Exception as error:
-            log.warning("the stream of %s could not be closed: %s", self.adapter.name, describe(error))
-
-
 class Streams:
     """Routes streams; the router's other half.
 
     Args:
         router: whose adapters, chains and events.
         attempts: what settles failed attempts.
+        clock: seconds, never going back.
     """
 
     def __init__(self, router: TaskRouter, attempts: Attempts, clock: Callable[[], float]) -> None:

@@ -1,0 +1,184 @@
+"""One attempt of a stream while it is under way: its items, its time limits, how it ends."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from fuseboard_engine.adapters.objects import first_call
+from fuseboard_engine.admission import Running
+from fuseboard_engine.attempts import cut_short
+from fuseboard_engine.breaker import Permit, describe
+from fuseboard_engine.context import CURRENT
+from fuseboard_engine.errors import AttemptTimeout, DeadlineExceeded, SoftFailure
+from fuseboard_engine.events import Attempt, Outcome
+from fuseboard_engine.invoke import within
+from fuseboard_engine.policy import RetryPolicy
+from fuseboard_engine.registry import Adapter
+from fuseboard_engine.route import RouteUnderWay
+
+log = logging.getLogger("fuseboard.streams")
+
+
+class Flow:
+    """One attempt of a stream while it is under way.
+
+    Args:
+        adapter: who makes the items.
+        route: of which task.
+        policy: how long the first item and each further one may take.
+        permit: leave to make this attempt; it is settled when the stream ends.
+        number: which attempt on this adapter, from 1.
+        wait: seconds waited before it.
+        clock: seconds, never going back.
+        running: where it is noted while it is in flight; None: nowhere.
+    """
+
+    __slots__ = (
+        "_busy",
+        "_caller",
+        "_clock",
+        "_running",
+        "adapter",
+        "began",
+        "first_item",
+        "items",
+        "iterator",
+        "number",
+        "permit",
+        "policy",
+        "route",
+        "wait",
+    )
+
+    def __init__(
+        self,
+        adapter: Adapter,
+        route: RouteUnderWay,
+        policy: RetryPolicy,
+        permit: Permit,
+        number: int,
+        wait: float,
+        clock: Callable[[], float],
+        running: Running | None,
+    ) -> None:
+        self.adapter = adapter
+        self.route = route
+        self.policy = policy
+        self.permit = permit
+        self.number = number
+        self.wait = wait
+        self._clock = clock
+        self.began = clock()
+        self.iterator: AsyncIterator[Any] | None = None
+        self.first_item: float | None = None
+        self.items = 0
+        self._busy = 0.0
+        self._running = running
+        self._caller = None if running is None else running.enter()
+        adapter.calls += 1
+        adapter.in_flight += 1
+
+    async def next(self) -> Any:
+        """Return the next item.
+
+        Raises:
+            StopAsyncIteration: there are no more.
+            AttemptTimeout: it did not come in time. DeadlineExceeded: the task's own time is over.
+            SoftFailure: the first item says that it failed.
+            Exception: what the adapter raised.
+        """
+        policy, name, until = self.policy, self.adapter.name, self.route.until
+        limit = policy.item_timeout if self.items else policy.first_item_timeout
+        if limit is None:
+            limit = policy.attempt_timeout
+        began = self._clock()
+        remaining = None if until is None else until - began
+        if remaining is not None:
+            if remaining <= 0:
+                raise DeadlineExceeded(f"the deadline of task {self.route.id} passed while {name} was at it")
+            limit = remaining if limit is None else min(limit, remaining)
+        lifecycle, context = self.adapter.lifecycle, self.route.context
+        token = None if context is None else CURRENT.set(context)
+        try:
+            if self.items or lifecycle is None or lifecycle.ready:
+                item = await within(self._step, None, name, limit)
+            else:
+                item = await first_call(lifecycle, self._step, None, name, limit, policy.initialize_share)
+        except AttemptTimeout as timeout:
+            if limit is not None and limit == remaining:
+                raise cut_short(self.route, name) from timeout
+            raise
+        finally:
+            self._busy += self._clock() - began
+            if token is not None:
+                CURRENT.reset(token)
+        if not self.items:
+            soft = self.adapter.failed(item)
+            if soft is not None:
+                raise SoftFailure(soft)
+            self.first_item = self._clock() - self.began
+        self.items += 1
+        return item
+
+    async def _step(self, _: Any) -> Any:
+        # A coroutine, not what `anext` returns: an item that is there at once then needs no timer.
+        if self.iterator is None:
+            self.iterator = aiter(self.adapter.stream(self.route.task))
+        return await anext(self.iterator)
+
+    def succeeded(self) -> None:
+        """It ended by itself."""
+        adapter, duration = self.adapter, self._clock() - self.began
+        self.permit.success(self._busy)  # a reader who takes his time does not make the adapter slow
+        adapter.successes += 1
+        adapter.seconds += duration
+        if adapter.latency is not None:
+            adapter.latency.add(self._busy)
+        self._note("success", duration)
+        self.route.adapter = adapter.name
+
+    def stopped(self) -> None:
+        """Its reader has had enough: no verdict on the adapter, and the task is done."""
+        self.permit.release()
+        why = f"the consumer stopped after {self.items} item{'s' if self.items != 1 else ''}"
+        self._note("ignored", self._clock() - self.began, why)
+        self.route.adapter = self.adapter.name
+        self.route.why += f"; {why}"
+
+    def cancelled(self) -> None:
+        """Its reader was cancelled while it waited."""
+        self.permit.release()
+        self._note("cancelled", self._clock() - self.began)
+
+    def _note(self, outcome: Outcome, duration: float, why: str = "") -> None:
+        self.end()
+        self.route.attempts.append(
+            Attempt(
+                adapter=self.adapter.name,
+                outcome=outcome,
+                number=self.number,
+                wait=self.wait,
+                duration=duration,
+                why=why,
+                first_item=self.first_item,
+                items=self.items,
+            )
+        )
+
+    def end(self) -> None:
+        """It is in flight no more."""
+        self.adapter.in_flight -= 1
+        if self._caller is not None and self._running is not None:
+            self._running.leave(self._caller)
+
+    async def close(self) -> None:
+        """Close the adapter's stream and wait for that. What it raises then is logged: nobody waits for it."""
+        close = getattr(self.iterator, "aclose", None)
+        if close is None:
+            return
+        try:
+            await close()
+        except Exception as error:
+            log.warning("the stream of %s could not be closed: %s", self.adapter.name, describe(error))
