@@ -83,7 +83,7 @@ async def test_what_was_due_when_the_engine_ended_is_retried_by_the_next_one(tmp
     engine, queue, adapter = application(automatic_retry=True)
     adapter.works = True
     async with SqliteDeadLetters.open(path, reading=False) as store:
-        await store._write(lambda c: c.execute("UPDATE dead_letters SET due_at = 1"), 2)
+        await store._file.write(lambda c: c.execute("UPDATE dead_letters SET due_at = 1"), 2)
     async with record(engine, path):
 
         async def succeeded() -> bool:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from fuseboard_engine.dead_letters import schedule
 from fuseboard_engine.dead_letters.letter import (
@@ -26,6 +26,7 @@ from fuseboard_engine.route import RouteResult
 if TYPE_CHECKING:
     from fuseboard_engine.dead_letters.queue import DeadLetters
 
+T = TypeVar("T")
 LOST: Final = "its lease ended; another worker has it"
 PAUSES: Final = (0.1, 0.4, 1.0)
 """Seconds between tries to write an outcome: without it the task would be done twice."""
@@ -152,12 +153,13 @@ class Worker:
                 settled = schedule.failed(
                     letter, queue.policy, self._wall(), type(error).__name__, text_of(error), actor
                 )
-            return await self._settle(store, letter, settled, result)
+            return await to_its_end(loop.create_task(self._settle(store, letter, settled, result)))
         finally:
-            lease.cancel()
-            await asyncio.gather(lease, return_exceptions=True)
-            ended.set_result(None)
+            # A stop waits for this, and may cancel us at any await: so it comes before the last one.
             del self._runs[run]
+            ended.set_result(None)
+            lease.cancel()
+            await asyncio.wait({lease})
 
     def _judge(self, letter: DeadLetter, result: RouteResult, actor: str) -> Settled:
         policy, now = self._queue.policy, self._wall()
@@ -212,6 +214,16 @@ class Worker:
 def anew(letter: DeadLetter) -> NewLetter:
     """Return a letter as it came in, for another store; an exhausted one is not retried by itself there."""
     return NewLetter(**{name: getattr(letter, name) for name in NewLetter.__struct_fields__})
+
+
+async def to_its_end(task: asyncio.Task[T]) -> T:
+    """Wait until a task has ended, even if the one who waits is cancelled meanwhile; look at `cut_off` after it."""
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            continue
+    return task.result()
 
 
 def cut_off() -> bool:

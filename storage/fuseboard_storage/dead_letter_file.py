@@ -1,0 +1,141 @@
+"""The thread and the connection that one store of dead letters has to itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, TypeVar
+
+from fuseboard_engine.dead_letters.letter import StoreUnavailable
+from fuseboard_engine.events import DeadLetterChanged
+from fuseboard_storage import dead_letter_rows as letters
+from fuseboard_storage import rows, schema
+from fuseboard_storage.errors import RecordingError
+
+T = TypeVar("T")
+NOBODY: Final = 0
+"""The instance of what happens to dead letters without any engine."""
+
+
+class LetterFile:
+    """Runs work on the dead letters of a recording, one piece at a time, each in a transaction of its own.
+
+    Args:
+        path: The recording; made when missing, unless it is only read.
+        reading: Never change the file, nor make it.
+        busy_timeout: Seconds to wait for another writer's transaction.
+    """
+
+    def __init__(self, path: Path, *, reading: bool, busy_timeout: float) -> None:
+        self.path = path
+        self._reading = reading
+        self._busy_timeout = busy_timeout
+        self._connection: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None
+        self._closed = False
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="fuseboard-dead-letters")
+
+    def shut(self) -> None:
+        """Close the connection, once all that was begun is done; a second time does nothing."""
+        self._closed = True
+        self._thread.shutdown(wait=True)
+        self._drop()
+
+    async def write(self, work: Callable[[sqlite3.Connection], T], now: int | None) -> T:
+        """Do some work in a transaction; with `now`, first free what silent workers had."""
+
+        def turn() -> T:
+            connection = self._ready()
+            connection.execute("BEGIN IMMEDIATE")
+            freed = [] if now is None else letters.free(connection, now)
+            if freed and now is not None:
+                lapsed = DeadLetterChanged(
+                    at=now, letters=tuple(freed), before="retrying", status="pending", detail=letters.LAPSED
+                )
+                rows.insert(connection, NOBODY, [lapsed])
+            done = work(connection)
+            connection.execute("COMMIT")
+            return done
+
+        return await self._run(turn)
+
+    async def read(self, work: Callable[[sqlite3.Connection], T], nothing: T) -> T:
+        """Do some reading; a file that no engine with dead letters has written to yet gives `nothing`."""
+
+        def turn() -> T:
+            connection = self._ready()
+            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'dead_letters'").fetchone():
+                return nothing
+            return work(connection)
+
+        return await self._run(turn)
+
+    async def _run(self, turn: Callable[[], T]) -> T:
+        def safely() -> T:
+            try:
+                return turn()
+            except (sqlite3.Error, OSError, RecordingError) as error:
+                self._recover(error)
+                raise StoreUnavailable(f"{self.path.name} can't be used for dead letters: {error}") from error
+            except BaseException:
+                self._drop()
+                raise
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, safely)
+        except RuntimeError as error:
+            if not self._closed:
+                raise
+            raise StoreUnavailable(f"the dead letters of {self.path.name} were closed") from error
+
+    def _recover(self, error: Exception) -> None:
+        """Undo what was begun; open the file anew next time, unless it was only locked or full."""
+        code = getattr(error, "sqlite_errorcode", None)
+        connection = self._connection
+        if connection is None or code not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL):
+            self._drop()
+        elif connection.in_transaction:
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+
+    def _ready(self) -> sqlite3.Connection:
+        """Return a connection to the file that stands at the path now."""
+        if self._connection is not None and (self._reading or _identity(self.path) == self._identity):
+            return self._connection
+        self._drop()
+        if self._reading:
+            connection = sqlite3.connect(
+                f"{self.path.as_uri()}?mode=ro",
+                uri=True,
+                timeout=self._busy_timeout,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+        else:
+            connection = schema.connect(self.path, busy_timeout=self._busy_timeout)
+        connection.create_function("fold", 1, _fold, deterministic=True)
+        self._connection = connection
+        self._identity = _identity(self.path)
+        return connection
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
+
+
+def _fold(text: str) -> str:
+    return text.casefold()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
