@@ -82,10 +82,15 @@ class Worker:
             due: int | None = None
             try:
                 await self._bring_in(store)
-                letter = None
+                letter, now = None, self._wall()
                 if policy.automatic_retry:
-                    now = self._wall()
-                    letter = await store.claim_due(queue.engine, uuid.uuid4().hex, now, now + round(policy.lease * 1e6))
+                    until = now + round(policy.lease * 1e6)
+                    claiming = store.claim_due(queue.engine, uuid.uuid4().hex, now, until)
+                    letter = await to_its_end(asyncio.get_running_loop().create_task(claiming))
+                if cut_off():
+                    if letter is not None:
+                        await store.settle(letter.id, letter.claim, schedule.released(letter), now)
+                    return
                 if letter is not None:
                     await self.attempt(store, letter, "")
                     if cut_off():
