@@ -213,7 +213,7 @@ class Engine:
 
     def remove_adapter(self, name: str) -> None:
         """Take an adapter out. Calls under way end as they would. Raises UnknownAdapter."""
-        self.registry.remove(name)
+        self.resources.remove(self.registry.remove(name))
         self.health.forget(name)
         self.emit(AdapterRemoved(at=self.wall(), adapter=name))
 
@@ -367,7 +367,8 @@ class Engine:
 
     def _added(self, adapter: Adapter) -> AdapterAdded:
         policy = adapter.breaker.policy.model_dump(mode="json")
-        return AdapterAdded(at=self.wall(), adapter=adapter.name, policy=policy, tags=adapter.tags, figures=adapter.restored)
+        figures = adapter.restored
+        return AdapterAdded(at=self.wall(), adapter=adapter.name, policy=policy, tags=adapter.tags, figures=figures)
 
     def describe(self) -> list[Event]:
         """Return the events that tell a new listener how things stand: adapters, chains, breakers not closed."""

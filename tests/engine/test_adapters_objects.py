@@ -227,6 +227,15 @@ async def test_closing_passes_over_what_was_never_used_and_what_is_closed_alread
 
 
 @virtual
+async def test_one_that_was_taken_out_is_closed_with_the_engine() -> None:
+    client = Client()
+    async with of(client) as engine:
+        engine.remove_adapter("a")
+        assert client.closed == 0
+    assert client.closed == 1
+
+
+@virtual
 async def test_a_closed_engine_that_is_used_again_initialises_again() -> None:
     client = Client()
     engine = of(client)

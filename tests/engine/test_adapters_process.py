@@ -179,6 +179,15 @@ time.sleep(600)
         await gone([int(pid) for pid in pids.read_text().split()])
 
 
+async def test_children_that_a_program_left_behind_with_its_output_are_killed_too(
+    engine: Engine, tmp_path: Path
+) -> None:
+    engine.add_process_adapter("parent", ["sh", "-c", 'sleep 600 & echo $! > "$0"', str(tmp_path / "pid")])
+    route = await engine.execute_with_fallback("it", retry=RetryPolicy(max_attempts=1, attempt_timeout=1))
+    assert route.attempts[0].rule == "timeout"
+    await gone([int((tmp_path / "pid").read_text())])
+
+
 async def test_many_programs_leave_no_descriptors_and_no_zombies(engine: Engine) -> None:
     engine.add_process_adapter("echo", ECHO)
     await engine.execute_with_fallback("first")

@@ -78,17 +78,19 @@ class ProcessAdapter:
             )
         except OSError as error:
             raise ProcessFailed(f"{self._name} cannot be started: {error.strerror or error}") from error
+        read = False
         try:
             # In this order: what it says on stderr is needed even where the others fail.
             async with asyncio.TaskGroup() as group:
                 told = group.create_task(_end_of(process.stderr))
                 wrote = group.create_task(self._all_of(process.stdout))
                 group.create_task(_write(process.stdin, given))
+            read = True
             code = await process.wait()
         except* ProcessFailed as failures:
             raise failures.exceptions[0] from None
         finally:
-            await _end(process)
+            await _end(process, read)
         if code:
             raise ProcessFailed(_ending(self._name, code, told.result()), code)
         try:
@@ -124,10 +126,13 @@ async def _write(stdin: asyncio.StreamWriter | None, given: bytes) -> None:
         await stdin.wait_closed()
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Kill the whole group of a process that is still at it, and see it end: no zombie, no orphan."""
+async def _end(process: asyncio.subprocess.Process, read: bool) -> None:
+    """Kill the whole group of a process that is still at it, and see it end: no zombie, no orphan.
+
+    Not `read` to the end: whoever holds its pipes is at it, though the process itself may be gone.
+    """
     transport = process._transport  # type: ignore[attr-defined]
-    if process.returncode is not None:
+    if read and process.returncode is not None:
         transport.close()
         return
     with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -37,6 +37,7 @@ class Resources:
         self.loop: asyncio.AbstractEventLoop | None = None
         """The loop that the engine was started in."""
         self._clients: HttpClients | None = None
+        self._removed: list[Adapter] = []
 
     @property
     def clients(self) -> HttpClients:
@@ -51,6 +52,11 @@ class Resources:
         """Return what calls a plain function of this adapter in a thread."""
         return functools.partial(self.threads.run, adapter)
 
+    def remove(self, adapter: Adapter) -> None:
+        """See that an adapter which was taken out of the engine is closed with it: calls of it may be under way."""
+        if adapter.lifecycle is not None:
+            self._removed.append(adapter)
+
     async def start(self) -> dict[str, str]:
         """Initialise all adapters that have something to initialise, side by side; see `Engine.start`."""
         self.loop = asyncio.get_running_loop()
@@ -60,7 +66,8 @@ class Resources:
 
     async def close(self) -> None:
         """Close all adapters side by side, then connections and threads. What fails is logged and stops nothing."""
-        await asyncio.gather(*(close(adapter) for adapter in self._engine.registry))
+        removed, self._removed = self._removed, []
+        await asyncio.gather(*(close(adapter) for adapter in (*self._engine.registry, *removed)))
         if self._clients is not None:
             await self._clients.close()
         self.threads.close()
