@@ -143,6 +143,7 @@ class Registry:
         self.find = self._adapters.get
         """Return the adapter of a name, or None."""
         self._registered: tuple[str, ...] | None = None
+        self._aside: set[str] = set()
         self.order_for: Callable[[str], tuple[tuple[str, ...], str]] = self.fixed_order
         """Return the chain for a task type and why it is this one; adaptive orders take its place."""
 
@@ -163,8 +164,14 @@ class Registry:
         """Take an adapter out and return it. Raises UnknownAdapter."""
         adapter = self[name]
         del self._adapters[name]
+        self._aside.discard(name)
         self._registered = None
         return adapter
+
+    def set_aside(self, name: str) -> None:
+        """Keep an adapter out of the order of registration: only chains that name it ask it. Raises UnknownAdapter."""
+        self._aside.add(self[name].name)
+        self._registered = None
 
     def __getitem__(self, name: str) -> Adapter:
         adapter = self._adapters.get(name)
@@ -193,7 +200,7 @@ class Registry:
                 return order, "default preference"
         registered = self._registered
         if registered is None:
-            registered = self._registered = tuple(self._adapters)
+            registered = self._registered = tuple(name for name in self._adapters if name not in self._aside)
         return registered, "order of registration"
 
     def can_restart(self, task_type: str) -> bool:

@@ -347,6 +347,22 @@ async def test_a_plain_list_of_tasks_is_a_workflow_too() -> None:
 
 
 @virtual
+async def test_the_adapters_of_nodes_are_asked_for_their_nodes_only() -> None:
+    world = World(breaker=NEVER_TRIPS)
+    node = Work("x")
+    workflow = Workflow("pipeline")
+    workflow.add_node("fetch", node)
+    world.add_workflow(workflow)
+    world.script("gpt", ConnectionError("down"))
+    result = await world.execute_with_fallback({"prompt": "?"})
+    assert (result.fallback_chain, node.given) == (["gpt"], [])
+    assert (await world.execute_with_fallback({"prompt": "?"}, ["pipeline.fetch"])).success
+    world.remove_workflow("pipeline")
+    world.script("pipeline.fetch", "mine")
+    assert (await world.execute_with_fallback({})).adapter == "pipeline.fetch"
+
+
+@virtual
 async def test_tasks_of_a_plain_list_can_run_side_by_side() -> None:
     world = World()
     world.add_adapter("agno", Work("x", 3))

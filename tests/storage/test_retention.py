@@ -25,6 +25,22 @@ def file(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     connection.close()
 
 
+def test_runs_of_workflows_go_when_they_are_done_and_old_but_never_while_they_can_be_resumed(
+    file: sqlite3.Connection,
+) -> None:
+    now = NOON + int(100 * DAY * SECOND)
+    for run, state, at in (("old", "done", NOON), ("failed", "failed", NOON), ("new", "done", now)):
+        file.execute(
+            "INSERT INTO workflow_runs VALUES (?, 'w', 'w', '[]', '{}', '{}', 0, ?, ?, '', '')", (run, state, at)
+        )
+        file.execute("INSERT INTO workflow_nodes VALUES (?, 'a', 'done', 0, '1', '', 1, 0.0, '')", (run,))
+    while tidy(file, Retention(), now):
+        pass
+    for table, column in (("workflow_runs", "id"), ("workflow_nodes", "run")):
+        left = file.execute(f"SELECT {column} FROM {table}").fetchall()
+        assert {run for (run,) in left} == {"failed", "new"}
+
+
 def totals(connection: sqlite3.Connection) -> dict[tuple[int, str], tuple[int, int, int, int]]:
     found = connection.execute(f"SELECT {metric_rows.COLUMNS}, instance FROM metrics").fetchall()
     result: dict[tuple[int, str], tuple[int, int, int, int]] = {}
