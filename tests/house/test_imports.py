@@ -74,4 +74,4 @@ def test_no_file_is_too_long_to_be_one_thing(package: str) -> None:
     assert not longest
 
 
-MOST_LINES = {"breaker.py": 800}  # one state machine, not to be torn apart
+MOST_LINES = {"breaker.py": 800, "events.py": 500}  # one state machine, one catalogue: not to be torn apart
