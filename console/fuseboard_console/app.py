@@ -10,11 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
-from textual.app import App, ComposeResult, SystemCommand
+from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.events import Resize
 from textual.geometry import Size
-from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.timer import Timer
 
@@ -23,6 +22,7 @@ from fuseboard_console.desk import Desk
 from fuseboard_console.feed import Feed, Mailbox
 from fuseboard_console.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_console.keys import bindings_of
+from fuseboard_console.operating import Operating
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.themes import THEMES, Palette, palette_of
 from fuseboard_console.views.adapters import Order, order_of
@@ -32,8 +32,8 @@ from fuseboard_console.views.empty import empty_picture
 from fuseboard_console.views.footer import footer_line
 from fuseboard_console.views.header import Heading, Totals, header_line, totals_of
 from fuseboard_console.views.plan import Plan, plan
-from fuseboard_console.views.questions import ask_reset_all
 from fuseboard_console.views.times import SECOND, whole
+from fuseboard_console.views.told import told_line
 from fuseboard_console.widgets.breakers import BreakersTable
 from fuseboard_console.widgets.footer import FooterBar
 from fuseboard_console.widgets.line_bar import LineBar
@@ -44,6 +44,8 @@ from fuseboard_storage.errors import RecordingError
 
 POLL = 0.1
 """Seconds between two looks at the recording."""
+KEYS = 28
+"""Cells of the footer that its most needed keys keep when a scenario tells what it does."""
 COUNT = 0.1
 """Seconds between two frames while a countdown is in sight."""
 
@@ -53,7 +55,7 @@ def wall_clock() -> int:
     return time.time_ns() // 1000
 
 
-class ConsoleApp(App[None]):
+class ConsoleApp(Operating):
     """Watches one recording. Without a mailbox it is read-only."""
 
     CSS_PATH = Path(__file__).with_name("app.tcss")
@@ -72,8 +74,12 @@ class ConsoleApp(App[None]):
         theme: str = "fuseboard-dark",
         now: Callable[[], int] = wall_clock,
         poll: float = POLL,
+        worry: Callable[[], str] | None = None,
     ) -> None:
-        """Show `feed`, whose recording is called `file`. `now` gives UTC microseconds, `poll` is in seconds."""
+        """Show `feed`, whose recording is called `file`. `now` gives UTC microseconds, `poll` is in seconds.
+
+        `worry` returns a sentence when something is wrong that the recording can't tell; it is said once.
+        """
         super().__init__()
         self._feed = feed
         self._file = safe_text(file, 200)
@@ -81,6 +87,7 @@ class ConsoleApp(App[None]):
         self._clock = now
         self._desk = Desk(mailbox, self._file, lambda: connection_of(feed.board, now()), self.tell)
         self._poll = poll
+        self._worry = worry
         for own in THEMES:
             self.register_theme(own)
         self.theme = theme
@@ -158,7 +165,13 @@ class ConsoleApp(App[None]):
                 await self._count_behind()
             self._panes.catch_up()
             await self._desk.look()
+            self._look_for_worries()
             await asyncio.sleep(self._poll)
+
+    def _look_for_worries(self) -> None:
+        if self._worry is not None and (text := self._worry()):
+            self._worry = None
+            self.notify(safe_text(text, 400), severity="error", markup=False, timeout=120)
 
     async def _count_behind(self) -> None:
         with suppress(sqlite3.Error, OSError, RecordingError):
@@ -215,7 +228,8 @@ class ConsoleApp(App[None]):
         self._header.show(header_line(heading, self._area.width, self._glyphs))
 
     def _show_footer(self) -> None:
-        self._footer.show_keys(footer_line(self.actions, self._area.width, self._desk.read_only))
+        told = told_line(self._feed.board, self.now(), self._area.width - KEYS, self._glyphs)
+        self._footer.show_keys(footer_line(self.actions, self._area.width, self._desk.read_only, told))
 
     def _plan_next_tick(self) -> None:
         """Wake when time alone changes the screen: at the next second, or sooner while something counts down."""
@@ -253,33 +267,6 @@ class ConsoleApp(App[None]):
             if action.group != "Move":
                 run = getattr(self, f"action_{action.id}")
                 yield SystemCommand(action.label.capitalize(), action.description, run)
-
-    # ---------------------------------------------------------------- commands
-
-    def tell(self, text: str, severity: SeverityLevel = "information") -> None:
-        """Say something to the operator for a few seconds."""
-        self.notify(text, severity=severity, markup=False, timeout=6)
-
-    async def action_reset(self) -> None:
-        """Reset the selected adapter's breaker."""
-        key = self._table.selected
-        if key is not None:
-            await self._desk.ask("reset", key.adapter, key.instance)
-
-    def action_reset_all(self) -> None:
-        """Ask, then reset every breaker that refuses calls."""
-        question = ask_reset_all(self._feed.board)
-        if question is None:
-            self.tell("No breaker is open: there is nothing to reset.")
-            return
-        from fuseboard_console.screens.confirm import ConfirmScreen
-
-        async def answered(yes: bool | None) -> None:
-            if yes:
-                for instance in question.instances:
-                    await self._desk.ask("reset_all", "", instance)
-
-        self.push_screen(ConfirmScreen(question.title, question.text, question.yes), answered)
 
     # ---------------------------------------------------------------- view
 

@@ -55,6 +55,7 @@ class Glyphs(NamedTuple):
     pause: str
     gap: str
     sort: str
+    story: str
 
     def of(self, condition: Condition) -> str:
         """Return the glyph of a condition in this set."""
@@ -63,9 +64,9 @@ class Glyphs(NamedTuple):
 
 
 UNICODE = Glyphs(
-    "unicode", "✗", "✖", "✓", "◇", "☠", "–", "→", "×", "▌", "●", "–", "━", "╸", "─", "▁▂▃▄▅▆▇█", "⏸", "·", "▾"
+    "unicode", "✗", "✖", "✓", "◇", "☠", "–", "→", "×", "▌", "●", "–", "━", "╸", "─", "▁▂▃▄▅▆▇█", "⏸", "·", "▾", "▸"
 )  # fmt: skip
 ASCII = Glyphs(
-    "ascii", "x", "X", "+", "d", "D", "-", ">", "x", ">", "*", "-", "=", ">", "-", "_.:-=+*#", "||", "-", "v"
+    "ascii", "x", "X", "+", "d", "D", "-", ">", "x", ">", "*", "-", "=", ">", "-", "_.:-=+*#", "||", "-", "v", ">"
 )
 """For terminals and fonts without the signs; chosen with `--ascii` or when the locale is not UTF-8."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from fuseboard_console import exit_codes
@@ -59,8 +60,12 @@ class LiveRecording:
         return self._tail.recording
 
 
-async def watch(file: str, *, read_only: bool, theme: str, ascii_only: bool) -> int:
+async def watch(
+    file: str, *, read_only: bool, theme: str, ascii_only: bool, worry: Callable[[], str] | None = None
+) -> int:
     """Open the console on a recording and return the exit code when it is left.
+
+    `worry` is asked again and again whether something is wrong that the recording can't tell: see `ConsoleApp`.
 
     Raises:
         RecordingError: The file is missing, no recording, or of a newer version.
@@ -76,6 +81,7 @@ async def watch(file: str, *, read_only: bool, theme: str, ascii_only: bool) -> 
             mailbox=None if read_only else live,
             glyphs=ASCII if ascii_only else UNICODE,
             theme=theme,
+            worry=worry,
         )
         await app.run_async()
         return app.return_code or exit_codes.OK

@@ -26,14 +26,21 @@ from textual.widgets import Button
 
 from fuseboard_console.app import ConsoleApp
 from fuseboard_console.themes import THEMES
-from fuseboard_engine.events import Event
+from fuseboard_engine.events import Event, ScenarioStep
 from fuseboard_storage.board import AdapterKey
 
 
 class Show:
     """A console on a list of events whose time only a test moves."""
 
-    def __init__(self, events: list[Event] | None = None, *, when: float = STORY_ENDS, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        events: list[Event] | None = None,
+        *,
+        when: float = STORY_ENDS,
+        read_only: bool = False,
+        worry: Callable[[], str] | None = None,
+    ) -> None:
         self.when = when
         self.feed = ListFeed(alive=when, events=story() if events is None else events)
         self.mailbox = ListMailbox()
@@ -43,6 +50,7 @@ class Show:
             mailbox=None if read_only else self.mailbox,
             now=lambda: at(self.when),
             poll=0.01,
+            worry=worry,
         )
 
     def screen(self) -> str:
@@ -292,6 +300,28 @@ async def test_any_size_is_survived(read_only: bool) -> None:
             await pilot.resize_terminal(*size)
             await pilot.press("down", "tab")
         await until(show.sees("Breakers", "Fallback chains", "Recent failures"), pilot)
+
+
+async def test_the_newest_step_of_a_scenario_is_told_and_goes_away() -> None:
+    step = ScenarioStep(at=at(9), scenario="outage", text="Prefect goes down and refuses connections")
+    show = Show([started(), added("prefect"), step], when=10)
+    async with show.app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until(show.sees("▸ Prefect goes down and refuses connections", "q quit"), pilot)
+        show.when = 18
+        await until(lambda: "goes down" not in show.screen(), pilot)
+
+
+async def test_a_worry_that_the_recording_cannot_tell_is_said_once() -> None:
+    asked: list[str] = []
+
+    def worry() -> str:
+        asked.append("")
+        return "The demo's engine ended early: [/foo] \x1b[2J" if len(asked) == 3 else ""
+
+    show = Show([], when=1, worry=worry)
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("The demo's engine ended early: [/foo]"), pilot)
+        assert len(asked) == 3
 
 
 async def _rows(show: Show, pilot: Pilot[None], count: int) -> None:

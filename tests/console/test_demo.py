@@ -99,6 +99,15 @@ def test_the_demos_engine_ends_when_its_console_is_killed(tmp_path: Path) -> Non
     assert gone(engine)
 
 
+def test_a_demo_whose_engine_cannot_play_says_why_on_the_screen(tmp_path: Path) -> None:
+    (tmp_path / "broken.yaml").write_text("scenario: broken\ntitle: [unclosed\n")
+    with Terminal(*FUSEBOARD, "demo", str(tmp_path / "broken.yaml"), TMPDIR=str(tmp_path)) as terminal:
+        terminal.wait_for("engine ended early")
+        terminal.press("q")
+        terminal.ended()
+        assert "The demo's engine ended early:" in terminal.text
+
+
 def test_the_demos_recording_can_be_kept(tmp_path: Path) -> None:
     with Terminal(*FUSEBOARD, "demo", "--record", str(tmp_path / "kept.db")) as terminal:
         terminal.wait_for("● live")

@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 
 from fuseboard_console.app import ConsoleApp
 from fuseboard_console.glyphs import ASCII, UNICODE, Glyphs
-from fuseboard_engine.events import Event
+from fuseboard_engine.events import Event, ScenarioStep
 
 SIZES = [(80, 24), (120, 40), (200, 50)]
 THEMES = ["fuseboard-dark", "fuseboard-light"]
@@ -58,6 +58,12 @@ def test_the_overview(snap_compare: Compare, size: tuple[int, int], theme: str) 
 
 def test_a_healthy_board_is_calm(snap_compare: Compare) -> None:
     events: list[Event] = [started(), *(added(name) for name in ("agno", "gpt", "prefect"))]
+    assert snap_compare(console(events), terminal_size=(80, 24), run_before=settled)
+
+
+def test_a_scenario_tells_its_story_at_the_bottom(snap_compare: Compare) -> None:
+    text = "Prefect is well again; its breaker does not know yet"
+    events = [*story(), ScenarioStep(at=at(STORY_ENDS - 1), scenario="primary-outage", text=text)]
     assert snap_compare(console(events), terminal_size=(80, 24), run_before=settled)
 
 

@@ -36,7 +36,8 @@ from fuseboard_console.views.help import help_lines
 from fuseboard_console.views.line import line_width, text_of
 from fuseboard_console.views.plan import plan
 from fuseboard_console.views.times import latency, number, ordinal, percent, rate, span
-from fuseboard_engine.events import Event, ProbeChanged
+from fuseboard_console.views.told import SHOWN_SECONDS, told_line
+from fuseboard_engine.events import Event, ProbeChanged, ScenarioStep
 from fuseboard_storage.board import Board
 
 
@@ -322,3 +323,31 @@ def test_calls_of_the_running_second_do_not_make_rates_flicker() -> None:
     board = fold([started(), added("gpt"), *(answered("gpt", 5 + i / 10) for i in range(10))], alive=6)
     row = board.find("gpt")[0]
     assert stats_of(row, at(6.0), 0).rate == stats_of(row, at(6.9), 0).rate == 1.0
+
+
+def test_a_narrow_pane_leaves_the_redundant_end_of_an_errors_type_out() -> None:
+    board = fold([failed("gpt", 5, error_type="ConnectionRefusedError"), failed("agno", 6, error_type="Error")])
+    narrow = [text_of(line) for line in failure_lines(tuple(board.failures), 50, UNICODE)]
+    wide = [text_of(line) for line in failure_lines(tuple(board.failures), 80, UNICODE)]
+    assert "ConnectionRefused: connection" in narrow[1]
+    assert " Error: connection" in narrow[0]
+    assert "ConnectionRefusedError: connection" in wide[1]
+
+
+def test_a_step_of_a_scenario_is_told_for_a_while() -> None:
+    board = fold([ScenarioStep(at=at(5), scenario="outage", text="Prefect goes down")])
+    assert text_of(told_line(board, at(6), 60, UNICODE)) == " ▸ Prefect goes down "
+    assert told_line(board, at(5 + SHOWN_SECONDS), 60, UNICODE) == ()
+    assert told_line(board, at(4), 60, UNICODE) == ()
+    assert told_line(board, at(6), 10, UNICODE) == ()
+    assert told_line(fold([]), at(6), 60, UNICODE) == ()
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_hostile_step_keeps_the_footer_in_shape(text: str) -> None:
+    board = fold([ScenarioStep(at=at(5), scenario="outage", text=text * 9)])
+    line, places = footer_line(actions_for(True), 80, True, told_line(board, at(6), 56, UNICODE))
+    assert line_width(line) == 80
+    assert text_of(line).endswith("read-only ")
+    assert {place.action for place in places} >= {"help", "quit"}
+    assert "\x1b" not in text_of(line)

@@ -79,7 +79,13 @@ def _live(args: Namespace) -> int:
         engine = _start(scenario, path, log)
         try:
             return asyncio.run(
-                watch(str(path), read_only=False, theme=f"fuseboard-{args.theme}", ascii_only=args.ascii)
+                watch(
+                    str(path),
+                    read_only=False,
+                    theme=f"fuseboard-{args.theme}",
+                    ascii_only=args.ascii,
+                    worry=lambda: _worry(engine, log),
+                )
             )
         finally:
             _stop(engine, log)
@@ -97,6 +103,14 @@ def _start(scenario: Path, path: Path, log: Path) -> Popen[bytes]:
             stdout=subprocess.DEVNULL,
             stderr=output,
         )
+
+
+def _worry(engine: Popen[bytes], log: Path) -> str:
+    """Return why the demo stands still when its engine has ended early; nothing while it runs."""
+    if engine.poll() is None:
+        return ""
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return f"The demo's engine ended early: {lines[-1] if lines else 'it said nothing.'}"
 
 
 def _stop(engine: Popen[bytes], log: Path) -> None:

@@ -12,10 +12,18 @@ from fuseboard_console.views.times import clock, latency, number
 from fuseboard_engine.events import Attempt
 from fuseboard_storage.board import FailureRow
 
+NARROW = 60
+"""Cells of a pane below which an error's type goes without its redundant ending."""
 
-def what_failed(attempt: Attempt) -> str:
-    """Return what went wrong in one line of safe text: `TimeoutError after 2.0 s`, `ConnectError: refused`."""
+
+def what_failed(attempt: Attempt, *, narrow: bool = False) -> str:
+    """Return what went wrong in one line of safe text: `TimeoutError after 2.0 s`, `ConnectError: refused`.
+
+    `narrow`: leave the `Error` at the end of a type out, so that its text gets the room.
+    """
     kind = safe_text(attempt.error_type, 80)
+    if narrow and len(kind) > 5:
+        kind = kind.removesuffix("Error")
     text = safe_text(attempt.error, 400)
     if attempt.rule == "timeout":
         return f"{kind or 'timeout'} after {latency(attempt.duration)}"
@@ -30,7 +38,7 @@ def failure_line(failure: FailureRow, cells: int, name_cells: int, glyphs: Glyph
     name = fit(safe_text(failure.key.adapter, 60), name_cells)
     head: Line = (Span(clock(failure.at), "faint"), Span(f" {name} "))
     left = cells - 10 - name_cells - width(times)
-    body = fit_line((Span(what_failed(failure.attempt), "muted"),), max(0, left))
+    body = fit_line((Span(what_failed(failure.attempt, narrow=cells < NARROW), "muted"),), max(0, left))
     return cut_line((*head, *body, Span(times, "warn")), cells)
 
 

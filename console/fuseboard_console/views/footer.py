@@ -22,7 +22,7 @@ def footer_line(
     actions: Sequence[Action], cells: int, read_only: bool, notice: Line = ()
 ) -> tuple[Line, tuple[FooterKey, ...]]:
     """Return the footer in exactly `cells`, and where each action stands. A `notice` stands on the right."""
-    tail: Line = notice or ((Span("read-only ", "warn"),) if read_only else ())
+    tail: Line = (*notice, Span("read-only ", "warn")) if read_only else notice
     tail_width = sum(width(span.text) for span in tail)
     spans: list[Span] = []
     places: list[FooterKey] = []

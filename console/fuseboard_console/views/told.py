@@ -1,0 +1,26 @@
+"""What the scenario being played says just now, for those who watch it."""
+
+from __future__ import annotations
+
+from fuseboard_console.cells import cut
+from fuseboard_console.glyphs import Glyphs
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.views.line import Line, Span
+from fuseboard_console.views.times import SECOND
+from fuseboard_storage.board import Board
+
+SHOWN_SECONDS = 8
+"""How long a step of a scenario stays on the screen."""
+_LEAST = 16  # cells below which nothing of a step can be read
+
+
+def told_line(board: Board, now: int, cells: int, glyphs: Glyphs) -> Line:
+    """Return the newest step of the scenario in at most `cells`; empty when it was told a while ago.
+
+    `now` is UTC microseconds.
+    """
+    step = board.scenario
+    if step is None or cells < _LEAST or not 0 <= now - step.at < SHOWN_SECONDS * SECOND:
+        return ()
+    text = cut(safe_text(step.text, 300), cells - 4)
+    return (Span(f" {glyphs.story} ", "info"), Span(text, "strong"), Span(" "))
