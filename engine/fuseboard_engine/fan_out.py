@@ -7,7 +7,6 @@ started and what is cut short; whoever waits, waits only for the last one to hav
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -36,6 +35,8 @@ class Strand(msgspec.Struct, eq=False):
     duration: float = 0.0
     waited: float = 0.0
     stop: bool = False
+    begun: bool = False
+    ended: bool = False
 
 
 class FanOut:
@@ -143,7 +144,6 @@ class FanOut:
         self._next += 1
         self._running += 1
         strand.task = self._loop.create_task(self._work(strand))
-        strand.task.add_done_callback(functools.partial(self._ended, strand))
         if self._strategy == "hedged" and self._next < len(self._strands):
             self._set_timer(strand.adapter)
         return strand
@@ -152,14 +152,33 @@ class FanOut:
         """Start nothing more, and cancel what is under way."""
         self._closed = True
         for strand in self._strands[: self._next]:
-            if strand is not spare and strand.task is not None and not strand.task.done():
-                strand.route.cut = strand.route.cut or why
-                strand.task.cancel()
+            if strand is spare or strand.ended or strand.task is None:
+                continue
+            strand.route.cut = strand.route.cut or why
+            strand.task.cancel()
+            if not strand.begun:  # it never will: a task cancelled before its first step runs none of its code
+                self._ended(strand)
 
     async def _work(self, strand: Strand) -> None:
+        strand.begun = True
+        try:
+            if self._slots.take() or await self._slot_for(strand):
+                await self._attempts_of(strand)
+        except GeneratorExit:
+            raise  # the loop is gone, and with it whoever waits
+        except asyncio.CancelledError:
+            pass  # the route says so, and whether it was cut
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                self._ended(strand)
+                raise
+            if not strand.route.cut:  # none of the adapter's own: those are outcomes
+                self._error = error
+                self._cut("the engine failed", strand)
+        self._ended(strand)
+
+    async def _attempts_of(self, strand: Strand) -> None:
         clock = self._clock
-        if not self._slots.take() and not await self._slot_for(strand):
-            return
         began = clock()
         try:
             strand.stop = await self._make(strand.adapter, strand.route, strand.policy)
@@ -191,14 +210,13 @@ class FanOut:
         route.patience = False  # it no longer has all the time there is
         return True
 
-    def _ended(self, strand: Strand, task: asyncio.Task[None]) -> None:
+    def _ended(self, strand: Strand) -> None:
+        if strand.ended:
+            return
+        strand.ended = True
         self._running -= 1
-        route = strand.route
-        if not task.cancelled() and (error := task.exception()) is not None and not route.cut:
-            self._error = error  # none of the adapter's own: those are outcomes
-            self._cut("the engine failed")
-        self._note(route)
-        if not self._closed and route.adapter is None and self._next < len(self._strands):
+        self._note(strand.route)
+        if not self._closed and strand.route.adapter is None and self._next < len(self._strands):
             self._go_on(strand)
         if not self._running and not self._over.done():
             self._over.set_result(None)
