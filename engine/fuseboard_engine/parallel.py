@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
+from types import CoroutineType
 from typing import Any, Literal, get_args
 
 from fuseboard_engine.breaker import describe
@@ -169,7 +169,7 @@ class Parallel:
         answers = {name: result.result for name, result in results.items() if result.success}
         try:
             combined = (combine or by_adapter)(answers)
-            if asyncio.iscoroutine(combined):
+            if type(combined) is CoroutineType:
                 combined.close()
                 raise TypeError("it has to be a plain function; await what it needs after `execute_parallel`")
         except Exception as error:
@@ -218,9 +218,11 @@ class Parallel:
         self, route: RouteUnderWay, strategy: str, fan_out: FanOut, results: dict[str, AdapterResult]
     ) -> ParallelResult:
         """Tell that a fan-out ended, and return its result."""
-        duration, attempts, order = self._clock() - route.begun, tuple(route.attempts), dict.fromkeys(route.order)
+        duration, attempts = self._clock() - route.begun, tuple(route.attempts)
         success = route.adapter is not None
-        left = tuple([name for name in order if name not in results])
+        left: tuple[str, ...] = ()
+        if len(results) < len(route.order):
+            left = tuple([name for name in dict.fromkeys(route.order) if name not in results])
         error = None
         if not success:
             error = route.error or next((f"{r.adapter}: {r.error}" for r in results.values() if r.error), None)

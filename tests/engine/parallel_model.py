@@ -94,7 +94,7 @@ def _hedged_starts(plans: dict[str, Plan], timeout: float, hedge: float) -> dict
     at = 0.0
     ends: list[float] = []
     for name, plan in plans.items():
-        if at >= timeout or any(_answer_before(plans[n], s, at) for n, s in starts.items()):
+        if at >= timeout or any(_answered_by(plans[n], s, at) for n, s in starts.items()):
             break
         starts[name] = at
         if plan.open:
@@ -104,5 +104,5 @@ def _hedged_starts(plans: dict[str, Plan], timeout: float, hedge: float) -> dict
     return starts
 
 
-def _answer_before(plan: Plan, start: float, at: float) -> bool:
-    return plan.answers and not plan.open and start + plan.seconds < at
+def _answered_by(plan: Plan, start: float, at: float) -> bool:
+    return plan.answers and not plan.open and start + plan.seconds <= at
