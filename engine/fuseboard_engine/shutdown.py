@@ -1,6 +1,6 @@
 """Ending an engine in good order: no new work, calls in flight may finish, what is left is written down.
 
-`shutdown` does it when it is called. `guarded` (see `fuseboard_engine.guarded`) does it when the process is told to
+`shutdown` does it when it is called. `guarded` (see `fuseboard_engine.guarding`) does it when the process is told to
 end, when something goes wrong that nobody caught, or when time or memory run out.
 """
 
