@@ -14,7 +14,7 @@ import inspect
 import os
 import threading
 import weakref
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
@@ -193,6 +193,7 @@ class SyncEngine:
         *,
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
+        context: Mapping[str, str] | None = None,
     ) -> RouteResult:
         """Do what `Engine.execute_with_fallback` does, and wait for it.
 
@@ -201,7 +202,7 @@ class SyncEngine:
         """
         self._refuse_in_loop()
         call = self._engine.execute_with_fallback
-        return self.run(call(task, preference_order, deadline=deadline, retry=retry))
+        return self.run(call(task, preference_order, deadline=deadline, retry=retry, context=context))
 
     def stream_with_fallback(self, task: Any, *args: Any, **options: Any) -> SyncStream:
         """Do what `Engine.stream_with_fallback` does; the items are read with a plain `for`.

@@ -112,3 +112,13 @@ def test_a_plain_function_sees_the_ids_in_its_thread() -> None:
     engine.add_adapter("a", lambda task: seen.append(dict(context.current())))
     asyncio.run(engine.execute_with_fallback("task", context=IDS))
     assert seen == [IDS]
+
+
+def test_sync_code_gives_ids_to_what_it_waits_for() -> None:
+    engine = Engine()
+    witness = Witness()
+    engine.add_adapter("a", witness)
+    with engine.sync, context.use(request="r-1"):
+        assert engine.sync.execute_with_fallback("task").context == {"request": "r-1"}
+        assert engine.sync.execute_parallel("task").context == {"request": "r-1"}
+    assert witness.seen == [{"request": "r-1"}] * 2
