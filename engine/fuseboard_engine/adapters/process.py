@@ -137,6 +137,8 @@ async def _end(process: asyncio.subprocess.Process, read: bool) -> None:
         return
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
+    # First its pipes: asyncio takes no process for ended while one that nobody reads any more still holds something.
+    transport.close()
     waiting = asyncio.ensure_future(process.wait())
     cancelled: asyncio.CancelledError | None = None
     while not waiting.done():
@@ -144,7 +146,6 @@ async def _end(process: asyncio.subprocess.Process, read: bool) -> None:
             await asyncio.shield(waiting)
         except asyncio.CancelledError as error:
             cancelled = error  # it is being killed: that takes no time worth giving up for
-    transport.close()
     if cancelled is not None:
         raise cancelled
 
