@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fuseboard_console.safe_text import safe_text
-from fuseboard_console.views.times import ordinal, percent, plural, span
+from fuseboard_console.views.times import clock, ordinal, percent, plural, span
 from fuseboard_engine.events import CommandDone, Event, EventsDropped, RouteFinished, ScenarioStep, StateChanged
 from fuseboard_engine.scenario.player import Verdict
 
@@ -14,24 +14,27 @@ class Story:
     """Turns events into lines. Of routes that look alike it tells the first after each change, and every failed task.
 
     Args:
-        begin: UTC microseconds that count as the beginning.
+        begin: UTC microseconds that count as the beginning; None: lines begin with the time of day.
     """
 
-    def __init__(self, begin: int) -> None:
+    def __init__(self, begin: int | None) -> None:
         self._begin = begin
         self._told: set[tuple[str, ...]] = set()
 
     def tell(self, event: Event) -> str | None:
         """Return the line for an event, or None if it adds nothing."""
         text = self._sentence(event)
-        return None if text is None else f"{(event.at - self._begin) / 1e6:6.1f} s  {text}"
+        if text is None:
+            return None
+        when = clock(event.at) if self._begin is None else f"{(event.at - self._begin) / 1e6:6.1f} s"
+        return f"{when}  {text}"
 
     def _sentence(self, event: Event) -> str | None:
         if isinstance(event, ScenarioStep):
             return f"── {safe_text(event.text, 200)}"
         if isinstance(event, StateChanged):
             self._told.clear()
-            return _change(event)
+            return change_text(event)
         if isinstance(event, RouteFinished):
             return self._route(event)
         if isinstance(event, CommandDone):
@@ -42,23 +45,37 @@ class Story:
         return None
 
     def _route(self, event: RouteFinished) -> str | None:
-        way: list[str] = []
-        for attempt in event.attempts:
-            mark = {"success": "ok", "failure": "failed", "rejected": "skipped"}.get(attempt.outcome, attempt.outcome)
-            step = f"{safe_text(attempt.adapter, _NAME)} {mark}"
-            if not way or way[-1] != step:
-                way.append(step)
+        way = _way(event)
         if len(way) < 2 and event.success:
             return None
         if event.success and tuple(way) in self._told:
             return None
         self._told.add(tuple(way))
+        return route_text(event)
+
+
+def _way(event: RouteFinished) -> list[str]:
+    way: list[str] = []
+    for attempt in event.attempts:
+        mark = {"success": "ok", "failure": "failed", "rejected": "skipped"}.get(attempt.outcome, attempt.outcome)
+        step = f"{safe_text(attempt.adapter, _NAME)} {mark}"
+        if not way or way[-1] != step:
+            way.append(step)
+    return way
+
+
+def route_text(event: RouteFinished) -> str:
+    """Return a task's route as a sentence: `ai_task #8f20: prefect failed → agno ok`."""
+    if event.degraded:
+        end = f": degraded, answered by {safe_text(event.adapter, _NAME) or 'a fallback'}"
+    else:
         end = "" if event.success else f": nobody answered ({safe_text(event.error, 120)})"
-        kind = safe_text(event.task_type, 40) or "task"
-        return f"{kind} #{safe_text(event.task[-6:])}: {' → '.join(way)}{end}"
+    kind = safe_text(event.task_type, 40) or "task"
+    return f"{kind} #{safe_text(event.task[-6:])}: {' → '.join(_way(event))}{end}"
 
 
-def _change(event: StateChanged) -> str:
+def change_text(event: StateChanged) -> str:
+    """Return a breaker's change as a sentence: who, what, why, and when it is tried again."""
     name = safe_text(event.adapter, _NAME)
     by = f" by {safe_text(event.actor, _NAME)}" if event.actor else ""
     if event.after == "open":

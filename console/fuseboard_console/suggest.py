@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from fuseboard_console.safe_text import safe_text
+
+if TYPE_CHECKING:
+    from fuseboard_storage.board import Board
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -14,3 +18,14 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     by_folded = {name.casefold(): name for name in known}
     near = get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.5)
     return f" Did you mean {safe_text(by_folded[near[0]], 80)}?" if near else ""
+
+
+def unknown_adapter(board: Board, file: str, adapter: str) -> str:
+    """Return the sentence about an adapter that a recording does not know, with those it does. `file` is safe text."""
+    known = sorted({row.name for row in board.rows()})
+    if not known:
+        return f"{file} has no adapters yet: no engine has written to it."
+    shown = ", ".join(safe_text(name, 60) for name in known[:20])
+    more = f" and {len(known) - 20} more" if len(known) > 20 else ""
+    hint = did_you_mean(adapter, known)
+    return f"{file} has no adapter {safe_text(adapter, 80)}.{hint}\nIt has: {shown}{more}."

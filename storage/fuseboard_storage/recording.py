@@ -11,7 +11,7 @@ import os
 import socket
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -129,11 +129,25 @@ class Recording:
             limit: How many at most.
             adapter: Only those of this one.
         """
+        found = await self.newest(limit, adapter=adapter, kinds=("attempt_failed",))
+        return found[::-1]
+
+    async def newest(self, limit: int, *, adapter: str | None = None, kinds: Sequence[str] = ()) -> list[Entry]:
+        """Return the newest entries that match, in the order they happened.
+
+        Args:
+            limit: How many at most.
+            adapter: Only those that concern this one.
+            kinds: Only events of these kinds; empty: of all.
+        """
         if not await self._has_begun():
             return []
-        where = "WHERE kind = 'attempt_failed'" + ("" if adapter is None else " AND adapter = ?")
-        values = (limit,) if adapter is None else (adapter, limit)
-        return rows.known(await self._entries(f"{rows.READ} {where} ORDER BY seq DESC LIMIT ?", values))
+        where = " AND ".join(
+            ["1"] + ["adapter = ?"] * (adapter is not None) + [f"kind IN ({', '.join('?' * len(kinds))})"] * bool(kinds)
+        )
+        values = (*([] if adapter is None else [adapter]), *kinds, limit)
+        found = await self._entries(f"{rows.READ} WHERE {where} ORDER BY seq DESC LIMIT ?", values)
+        return rows.known(reversed(found))
 
     async def spans(self, since: int, until: int, adapter: str | None = None) -> list[AdapterSecond]:
         """Return metrics, oldest first, at whatever resolution is left of them.

@@ -80,7 +80,7 @@ def test_without_arguments_it_says_what_it_is_and_what_to_try() -> None:
         assert text in shown.stdout
 
 
-@pytest.mark.parametrize("command", ["watch", "status", "reset"])
+@pytest.mark.parametrize("command", ["watch", "status", "reset", "events", "failures"])
 def test_every_command_explains_itself_with_examples_and_exit_codes(command: str) -> None:
     shown = fuseboard(command, "--help")
     assert shown.returncode == exit_codes.OK
@@ -150,7 +150,10 @@ def test_a_reset_that_makes_no_sense_is_refused(ended: Path, arguments: list[str
     assert fuseboard("reset", ended, *arguments).returncode == exit_codes.BAD_INPUT
 
 
-@pytest.mark.parametrize("command", [["status"], ["reset", "prefect"]])
+@pytest.mark.parametrize(
+    "command",
+    [["status"], ["reset", "prefect"], ["events"], ["events", "--follow"], ["failures"], ["watch", "--plain"]],
+)
 @pytest.mark.parametrize("kind", ["missing", "text", "other sqlite", "newer", "folder"])
 def test_a_file_that_is_no_recording_is_refused_with_a_sentence_and_left_alone(
     tmp_path: Path, ended: Path, kind: str, command: list[str]

@@ -67,6 +67,7 @@ async def _reset(file: str, adapter: str | None, wait: float) -> int:
     from fuseboard_console.cli import complain, print_out
     from fuseboard_console.outcomes import outcome_text
     from fuseboard_console.safe_text import safe_text
+    from fuseboard_console.suggest import unknown_adapter
     from fuseboard_storage.recording import Recording
 
     async with Recording.open(file) as recording:
@@ -80,7 +81,7 @@ async def _reset(file: str, adapter: str | None, wait: float) -> int:
         else:
             found = board.find(adapter)
             if not found:
-                complain(_unknown(board, safe_text(Path(file).name, 200), adapter))
+                complain(unknown_adapter(board, safe_text(Path(file).name, 200), adapter))
                 return exit_codes.BAD_INPUT
             verb, targets = "reset", _still_there(board, found)
         who = actor()
@@ -118,16 +119,3 @@ async def _nobody(recording: Recording, file: str) -> str:
         board.heartbeat(row.id, row.heartbeat_at)
     connection = connection_of(board, time.time_ns() // 1000)
     return nobody_took_it(connection, safe_text(Path(file).name, 200))
-
-
-def _unknown(board: Board, file: str, adapter: str) -> str:
-    from fuseboard_console.safe_text import safe_text
-    from fuseboard_console.suggest import did_you_mean
-
-    known = sorted({row.name for row in board.rows()})
-    if not known:
-        return f"{file} has no adapters yet: no engine has written to it."
-    shown = ", ".join(safe_text(name, 60) for name in known[:20])
-    more = f" and {len(known) - 20} more" if len(known) > 20 else ""
-    hint = did_you_mean(adapter, known)
-    return f"{file} has no adapter {safe_text(adapter, 80)}.{hint}\nIt has: {shown}{more}."

@@ -13,7 +13,8 @@ failures. It only reads the file; a reset goes to the engine through the file's 
 EXAMPLES = """  fuseboard watch checkout.db                  watch, and reset with r
   fuseboard watch checkout.db --read-only      watch only; keys that change anything are gone
   fuseboard watch checkout.db --theme light    dark, light, contrast, blue-orange or teal-red
-  fuseboard watch checkout.db --ascii          for terminals without the signs"""
+  fuseboard watch checkout.db --ascii          for terminals without the signs
+  fuseboard watch checkout.db --plain          what happens as plain lines: for screen readers and logs"""
 ORDER = 10
 
 THEMES = ("dark", "light", "contrast", "blue-orange", "teal-red")
@@ -24,6 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="the recording, such as checkout.db")
     parser.add_argument("--read-only", action="store_true", help="leave out everything that changes an engine")
     parser.add_argument("--theme", choices=THEMES, default="dark", help="colours (default: dark; key: t)")
+    parser.add_argument("--plain", action="store_true", help="plain lines instead of a screen, until Ctrl-C")
     parser.add_argument("--ascii", action="store_true", help="use ASCII signs only")
 
 
@@ -31,8 +33,11 @@ def run(args: Namespace) -> int:
     """Open the console; return the exit code when it is left."""
     from fuseboard_console.cli import complain
 
+    if args.plain:
+        return _plain(args.file)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        complain(f"`watch` needs a terminal. `fuseboard status {args.file}` prints the same as text.")
+        complain(f"`watch` needs a terminal. `fuseboard status {args.file}` prints the same as text,")
+        complain(f"and `fuseboard watch --plain {args.file}` follows it line by line.")
         return exit_codes.BAD_INPUT
     import asyncio
 
@@ -46,3 +51,19 @@ def run(args: Namespace) -> int:
     except RecordingError as error:
         complain(str(error))
         return exit_codes.BAD_INPUT
+
+
+def _plain(file: str) -> int:
+    import asyncio
+    import time
+
+    from fuseboard_console.cli import complain
+    from fuseboard_console.plain import watch_plain
+    from fuseboard_storage.errors import RecordingError
+
+    try:
+        asyncio.run(watch_plain(file, lambda: time.time_ns() // 1000))
+    except RecordingError as error:
+        complain(str(error))
+        return exit_codes.BAD_INPUT
+    return exit_codes.OK

@@ -12,6 +12,11 @@ def clock(at: int) -> str:
     return time.strftime("%H:%M:%S", time.localtime(at / SECOND))
 
 
+def stamp(at: int) -> str:
+    """Return the local date and time of `at` (UTC microseconds) as `2026-11-21 14:02:11.250`."""
+    return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(at // SECOND))}.{at % SECOND // 1000:03}"
+
+
 def span(seconds: float) -> str:
     """Return a length of time: `0.2 s`, `14 s`, `3 min`, `5 h`, `2 d`."""
     seconds = max(0.0, seconds)

@@ -1,0 +1,112 @@
+"""`fuseboard events`: what an engine decided, line by line."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fuseboard_console import exit_codes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from fuseboard_storage.board import Entry
+
+SUMMARY = "print what was recorded, and follow it"
+DESCRIPTION = """Print the newest events of a recording, oldest first, one a line: every state change, failure, route
+and operator's command, with its reason."""
+EXAMPLES = """  fuseboard events checkout.db                              the newest hundred
+  fuseboard events checkout.db --follow                     and each that comes, until Ctrl-C
+  fuseboard events checkout.db --kind state_changed         only state changes
+  fuseboard events checkout.db --adapter prefect --limit 0  all that concern prefect
+  fuseboard events checkout.db --json --follow              a JSON object a line, for a program"""
+ORDER = 40
+
+_ALL = 2**62
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument("file", metavar="FILE", help="the recording, such as checkout.db")
+    parser.add_argument("--adapter", metavar="ADAPTER", help="only events that concern this adapter")
+    parser.add_argument("--kind", metavar="KIND", action="append", default=[], help="only this kind; may be repeated")
+    parser.add_argument("--limit", type=int, default=100, metavar="N", help="the newest N (default: 100; 0: all)")
+    parser.add_argument("--follow", action="store_true", help="go on with what comes, until Ctrl-C")
+    parser.add_argument("--json", action="store_true", help="a JSON object a line; times are UTC microseconds")
+
+
+def run(args: Namespace) -> int:
+    """Print the events and return the exit code."""
+    import asyncio
+
+    from fuseboard_console.cli import complain
+    from fuseboard_console.suggest import did_you_mean
+    from fuseboard_storage.errors import RecordingError
+
+    kinds = _kinds()
+    for kind in args.kind:
+        if kind not in kinds:
+            complain(f"There is no kind of event {kind!r}.{did_you_mean(kind, kinds)}\nThere are: {', '.join(kinds)}.")
+            return exit_codes.BAD_INPUT
+    if args.limit < 0:
+        complain("--limit takes a number from 0 on; 0 is all.")
+        return exit_codes.BAD_INPUT
+    try:
+        return asyncio.run(_events(args))
+    except RecordingError as error:
+        complain(str(error))
+        return exit_codes.BAD_INPUT
+
+
+def _kinds() -> list[str]:
+    from typing import get_args
+
+    from fuseboard_engine.events import AnyEvent
+
+    return sorted(str(kind.__struct_config__.tag) for kind in get_args(AnyEvent))
+
+
+async def _events(args: Namespace) -> int:
+    from contextlib import aclosing
+
+    from fuseboard_console.cli import complain
+    from fuseboard_console.following import follow
+    from fuseboard_console.safe_text import safe_text
+    from fuseboard_console.suggest import unknown_adapter
+    from fuseboard_storage.recording import Recording
+
+    async with Recording.open(args.file) as recording:
+        found = await recording.newest(args.limit or _ALL, adapter=args.adapter, kinds=args.kind)
+        last = found[-1].seq if found else 0
+        if args.adapter is not None and not found and not args.follow:
+            board = await recording.board()
+            if not board.find(args.adapter):
+                complain(unknown_adapter(board, safe_text(Path(args.file).name, 200), args.adapter))
+                return exit_codes.BAD_INPUT
+    _print(found, args)
+    if args.follow:
+        async with aclosing(follow(args.file)) as news:
+            async for _, entries in news:
+                _print((entry for entry in entries if entry.seq > last and _wanted(entry, args)), args)
+    return exit_codes.OK
+
+
+def _wanted(entry: Entry, args: Namespace) -> bool:
+    from fuseboard_console.views.event_text import kind_of
+
+    event = entry.event
+    if args.kind and kind_of(event) not in args.kind:
+        return False
+    concerned = getattr(getattr(event, "attempt", event), "adapter", None)
+    return args.adapter is None or concerned == args.adapter
+
+
+def _print(entries: Iterable[Entry], args: Namespace) -> None:
+    from fuseboard_console.cli import print_out
+    from fuseboard_console.views.event_text import event_json, event_line
+
+    for entry in entries:
+        print_out(event_json(entry) if args.json else event_line(entry))
+    sys.stdout.flush()

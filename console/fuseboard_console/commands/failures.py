@@ -1,0 +1,67 @@
+"""`fuseboard failures`: what went wrong lately."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from fuseboard_console import exit_codes
+
+SUMMARY = "print the latest failed attempts, newest first"
+DESCRIPTION = """Print the latest failed attempts, newest first: which adapter, what went wrong, for which task, and
+what the engine did next."""
+EXAMPLES = """  fuseboard failures checkout.db                      the latest fifty
+  fuseboard failures checkout.db --adapter prefect    only those of prefect
+  fuseboard failures checkout.db --limit 5 --json     a JSON object a line, for a program"""
+ORDER = 50
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument("file", metavar="FILE", help="the recording, such as checkout.db")
+    parser.add_argument("--adapter", metavar="ADAPTER", help="only failures of this adapter")
+    parser.add_argument("--limit", type=int, default=50, metavar="N", help="at most N (default: 50)")
+    parser.add_argument("--json", action="store_true", help="a JSON object a line; times are UTC microseconds")
+
+
+def run(args: Namespace) -> int:
+    """Print the failures and return the exit code."""
+    import asyncio
+
+    from fuseboard_console.cli import complain
+    from fuseboard_storage.errors import RecordingError
+
+    if args.limit < 1:
+        complain("--limit takes a number from 1 on.")
+        return exit_codes.BAD_INPUT
+    try:
+        return asyncio.run(_failures(args))
+    except RecordingError as error:
+        complain(str(error))
+        return exit_codes.BAD_INPUT
+
+
+async def _failures(args: Namespace) -> int:
+    from fuseboard_console.cli import complain, print_out
+    from fuseboard_console.safe_text import safe_text
+    from fuseboard_console.suggest import unknown_adapter
+    from fuseboard_console.views.event_text import event_json, failure_text
+    from fuseboard_console.views.times import stamp
+    from fuseboard_engine.events import AttemptFailed
+    from fuseboard_storage.recording import Recording
+
+    async with Recording.open(args.file) as recording:
+        found = await recording.failures(args.limit, args.adapter)
+        if not found and args.adapter is not None:
+            board = await recording.board()
+            if not board.find(args.adapter):
+                complain(unknown_adapter(board, safe_text(Path(args.file).name, 200), args.adapter))
+                return exit_codes.BAD_INPUT
+    for entry in found:
+        if args.json:
+            print_out(event_json(entry))
+        elif isinstance(entry.event, AttemptFailed):
+            print_out(f"{stamp(entry.event.at)}  {failure_text(entry.event)}")
+    if not found and not args.json:
+        print_out("Nothing has failed.")
+    return exit_codes.OK

@@ -1,0 +1,68 @@
+"""Follow a recording without a screen: what was added to it, as it is added."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from fuseboard_storage.board import Board, Entry
+from fuseboard_storage.recording import SLICE, Recording
+from fuseboard_storage.rows import known
+
+POLL = 0.1
+"""Seconds between two looks at the recording."""
+
+
+class News(NamedTuple):
+    """The Board as of now, and the entries that came since the last time."""
+
+    board: Board
+    entries: list[Entry]
+
+
+async def follow(file: str) -> AsyncGenerator[News, None]:
+    """Yield what was added to a recording, several times a second, also when it is nothing.
+
+    The first has the Board as it stands and no entries. When another file takes the place of this one, that is
+    followed from its beginning.
+
+    Raises:
+        RecordingError: As for `Recording.open`.
+    """
+    path = Path(file)
+    begun = False
+    while True:
+        identity = _identity(path)
+        async with Recording.open(path) as recording:
+            board = Board() if begun else await recording.board()
+            begun = True
+            while (found := _identity(path)) == identity or found is None:
+                entries: list[Entry] = []
+                with suppress(sqlite3.OperationalError):  # locked for a moment: the next look finds it
+                    if await recording.changed():
+                        entries = await _take(recording, board)
+                yield News(board, entries)
+                await asyncio.sleep(POLL)
+
+
+async def _take(recording: Recording, board: Board) -> list[Entry]:
+    entries: list[Entry] = []
+    while part := await recording.slice(board.seq, SLICE):
+        for entry in part:
+            board.apply(entry)
+        entries += known(part)
+    for row in await recording.instances():
+        board.heartbeat(row.id, row.heartbeat_at)
+    return entries
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino

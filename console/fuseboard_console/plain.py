@@ -1,0 +1,48 @@
+"""`watch --plain`: the console as plain lines, for screen readers and logs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import aclosing
+from pathlib import Path
+
+from fuseboard_console.cli import print_out
+from fuseboard_console.following import follow
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.story import Story
+from fuseboard_console.views.banner import banner
+from fuseboard_console.views.connection import Connection, connection_of
+from fuseboard_console.views.line import text_of
+from fuseboard_console.views.status import status_text
+from fuseboard_console.views.times import clock
+
+
+async def watch_plain(file: str, now: Callable[[], int]) -> None:
+    """Print how every adapter stands, then what happens, line by line, until cancelled.
+
+    Args:
+        file: The recording.
+        now: UTC microseconds.
+
+    Raises:
+        RecordingError: As for `Recording.open`.
+    """
+    name = safe_text(Path(file).name, 200)
+    story = Story(None)
+    before: Connection | None = None
+    async with aclosing(follow(file)) as news:
+        async for board, entries in news:
+            connection = connection_of(board, now())
+            if before is None:
+                print_out(status_text(board, name, now(), colour=False))
+                print_out("")
+                before = connection
+            for entry in entries:
+                if line := story.tell(entry.event):
+                    print_out(line)
+            if (connection.state, connection.silent) != (before.state, before.silent):
+                said = text_of(banner(connection, name)).strip() or "An engine is writing."
+                print_out(f"{clock(now())}  {said}")
+            before = connection
+            sys.stdout.flush()

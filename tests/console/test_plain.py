@@ -1,0 +1,157 @@
+"""What the console shows, without a screen: events, failures and the story, as real processes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from console_support import at, attempt, failed, opened, route
+from hostile_texts import HOSTILE
+from test_cli import fuseboard, start_engine, wait_for
+
+from fuseboard_console import exit_codes
+from fuseboard_console.views.event_text import event_json, event_line
+from fuseboard_engine.events import ScenarioStep
+from fuseboard_storage.board import Entry
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording whose engine has ended."""
+    file = tmp_path_factory.mktemp("ended") / "checkout.db"
+    engine = start_engine(file)
+    try:
+        wait_for(file, "prefect", "open")
+    finally:
+        engine.communicate("", timeout=20)
+    return file
+
+
+@pytest.fixture
+def following(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts a command that follows; whatever still runs at the end is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*words: str | Path) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "fuseboard_console", *map(str, words)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> list[str]:
+    """Read lines until one holds a text; a process that ends before fails the test."""
+    assert process.stdout is not None
+    lines = []
+    deadline = time.monotonic() + 20
+    while line := process.stdout.readline():
+        lines.append(line)
+        if text in line:
+            return lines
+        assert time.monotonic() < deadline
+    raise AssertionError(f"{text!r} never came; it said {lines}")
+
+
+def test_events_tell_what_happened_one_a_line_oldest_first(ended: Path) -> None:
+    shown = fuseboard("events", ended, "--limit", "0")
+    assert shown.returncode == exit_codes.OK
+    lines = shown.stdout.splitlines()
+    assert "engine_started" in lines[0]
+    assert "engine_stopped" in lines[-1]
+    assert "prefect opens: 3 failures in a row" in shown.stdout
+    assert "prefect failed → agno ok" in shown.stdout
+    assert "\x1b" not in shown.stdout
+    assert fuseboard("events", ended, "--limit", "2").stdout.splitlines() == lines[-2:]
+
+
+def test_events_are_chosen_by_kind_and_adapter(ended: Path) -> None:
+    shown = fuseboard("events", ended, "--kind", "state_changed", "--kind", "adapter_added", "--adapter", "prefect")
+    assert [line.split()[2] for line in shown.stdout.splitlines()] == ["adapter_added", "state_changed"]
+
+
+def test_events_as_json_are_an_object_a_line(ended: Path) -> None:
+    events = [json.loads(line) for line in fuseboard("events", ended, "--json", "--limit", "0").stdout.splitlines()]
+    assert [event["seq"] for event in events] == sorted(event["seq"] for event in events)
+    opening = next(event for event in events if event["kind"] == "state_changed")
+    assert (opening["adapter"], opening["after"]) == ("prefect", "open")
+    assert isinstance(opening["at"], int)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["events", "--kind", "state_change"], "Did you mean state_changed?"),
+        (["events", "--adapter", "prefct"], "Did you mean prefect?"),
+        (["events", "--limit", "-1"], "--limit"),
+        (["failures", "--adapter", "prefct"], "Did you mean prefect?"),
+        (["failures", "--limit", "0"], "--limit"),
+    ],
+)
+def test_what_is_not_there_is_answered_with_the_nearest(ended: Path, words: list[str], said: str) -> None:
+    shown = fuseboard(words[0], ended, *words[1:])
+    assert shown.returncode == exit_codes.BAD_INPUT
+    assert said in shown.stderr
+
+
+def test_failures_are_newest_first_with_what_was_done_next(ended: Path) -> None:
+    shown = fuseboard("failures", ended, "--adapter", "prefect")
+    lines = shown.stdout.splitlines()
+    assert shown.returncode == exit_codes.OK
+    assert lines == sorted(lines, reverse=True)
+    assert "prefect  ConnectionRefusedError: connection refused  (ai_task #t1, attempt 1" in lines[-1]
+    assert "failover" in lines[0]
+    newest = json.loads(fuseboard("failures", ended, "--limit", "1", "--json").stdout)
+    assert newest["attempt"]["error_type"] == "ConnectionRefusedError"
+    assert fuseboard("failures", ended, "--adapter", "agno").stdout == "Nothing has failed.\n"
+
+
+def test_following_prints_what_comes_until_ctrl_c(
+    tmp_path: Path, following: Callable[..., subprocess.Popen[str]]
+) -> None:
+    file = tmp_path / "checkout.db"
+    file.touch()
+    events = following("events", file, "--follow", "--kind", "state_changed")
+    watch = following("watch", "--plain", file)
+    read_until(watch, "No engine has written to it yet.")
+    engine = start_engine(file)
+    try:
+        read_until(events, "prefect opens: 3 failures in a row")
+        read_until(watch, "An engine is writing.")
+        assert fuseboard("reset", file, "prefect").returncode == exit_codes.OK
+        read_until(events, "prefect is closed by")
+    finally:
+        engine.communicate("", timeout=20)
+    told = "".join(read_until(watch, "The engine ended at"))
+    assert "prefect opens: 3 failures in a row" in told
+    assert "reset done" in told
+    for process in (events, watch):
+        process.send_signal(signal.SIGINT)
+        _, complaint = process.communicate(timeout=20)
+        assert process.returncode == exit_codes.INTERRUPTED
+        assert complaint == ""
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_stays_on_its_line(text: str) -> None:
+    events = [
+        failed(text, 1, text, error_type=text),
+        opened(text, 2),
+        route(3, attempt(text, "failure"), task=text, type=text, success=False, error=text),
+        ScenarioStep(at=at(4), scenario=text, text=text),
+    ]
+    for event in events:
+        line = event_line(Entry(1, 1, event))
+        assert line.isprintable()
+        assert "\x1b" not in line
+        assert event_json(Entry(1, 1, event)).isascii()
