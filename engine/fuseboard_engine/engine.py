@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import random
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -21,25 +18,18 @@ from fuseboard_engine.adapters.target import target_of
 from fuseboard_engine.adapters.threads import MOST as THREADS
 from fuseboard_engine.attribution import DEFAULT_TABLE, Rule, soft_failure_of
 from fuseboard_engine.batch import execute_batch
-from fuseboard_engine.breaker import CircuitBreaker, describe, wall_clock
-from fuseboard_engine.commands import Command
+from fuseboard_engine.breaker import CircuitBreaker, wall_clock
 from fuseboard_engine.config.apply import apply
 from fuseboard_engine.degradation import set_degraded
-from fuseboard_engine.errors import UnknownAdapter
 from fuseboard_engine.events import (
-    AdapterAdded,
     AdapterRemoved,
-    AttemptFailed,
-    CommandDone,
-    Event,
-    ListenerFailed,
     PreferenceSet,
-    StateChanged,
 )
 from fuseboard_engine.execution import ExecutionPolicy
 from fuseboard_engine.health_checks import HealthChecks
 from fuseboard_engine.health_view import check_health, get_adapter_health, get_health_status
-from fuseboard_engine.inbox import carry_out
+from fuseboard_engine.hub import Hub
+from fuseboard_engine.inbox import execute_command
 from fuseboard_engine.parallel import Parallel
 from fuseboard_engine.policy import BreakerPolicy, RetryPolicy
 from fuseboard_engine.registry import Adapter, Registry, Statistics
@@ -47,8 +37,8 @@ from fuseboard_engine.router import TaskRouter
 from fuseboard_engine.routing import Routing
 from fuseboard_engine.routing_policy import HealthPolicy, RoutingPolicy
 from fuseboard_engine.shutdown import shutdown
+from fuseboard_engine.standing import adapter_added, describe
 from fuseboard_engine.sync import SyncEngine
-from fuseboard_engine.workflow.asked import ask as ask_resume
 from fuseboard_engine.workflow.checkpoints import Checkpoints
 from fuseboard_engine.workflow.model import Workflow
 from fuseboard_engine.workflow.of_engine import add_workflow, execute_workflow, remove_workflow, resume
@@ -58,12 +48,7 @@ if TYPE_CHECKING:
     from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
     from fuseboard_engine.dead_letters.queue import DeadLetters
 
-log = logging.getLogger("fuseboard.engine")
-
-KEPT_FAILURES = 200
-
 F = TypeVar("F", bound=Callable[..., Any])
-Listener = Callable[[Event], None]
 
 
 class Engine:
@@ -107,12 +92,13 @@ class Engine:
         self._retry_policy = retry or RetryPolicy()
         self.clock = clock
         self._rng = rng
-        self._listeners: tuple[Listener, ...] = ()
-        self._lock = threading.Lock()
+        hub = Hub(wall)
+        self.subscribe = hub.subscribe
+        self.emit = hub.emit
+        self.get_recent_failures = hub.get_recent_failures
         self.resources = Resources(self, threads)
         self.sync = SyncEngine(self)
         """The engine for threads and sync code."""
-        self._failures: deque[AttemptFailed] = deque(maxlen=KEPT_FAILURES)
         self.router = TaskRouter(self.registry, self.emit, table=table, clock=clock, wall=wall, rng=rng)
         self.execute_with_fallback = self.router.execute_with_fallback
         self.stream_with_fallback = self.router.stream_with_fallback
@@ -193,7 +179,7 @@ class Engine:
         if health is not None:
             adapter.health = as_async(health, self.resources.in_thread(name))
         self.registry.add(adapter)
-        self.emit(self._added(adapter))
+        self.emit(adapter_added(adapter, self.wall()))
         if health is not None or (adapter.health is not None and (health_policy or self.health.policy)):
             self.health.watch(adapter, health_policy)
         return adapter
@@ -313,27 +299,7 @@ class Engine:
     get_adapter_health = get_adapter_health
     check_health = check_health
 
-    def get_recent_failures(self, limit: int = 10) -> list[AttemptFailed]:
-        """Return the last failed attempts, newest first, at most `limit` of the 200 that are kept."""
-        newest = list(self._failures)[::-1]
-        return newest[: max(limit, 0)]
-
     # ---------------------------------------------------------------- events
-
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Have `listener` told of every event from now on. Returns what ends that.
-
-        It is told in the thread where the event happened, so it must be quick. If it raises, that is logged, the
-        others hear of it as a `ListenerFailed`, and no call notices.
-        """
-        with self._lock:
-            self._listeners = (*self._listeners, listener)
-
-        def unsubscribe() -> None:
-            with self._lock:
-                self._listeners = tuple(other for other in self._listeners if other is not listener)
-
-        return unsubscribe
 
     def log_events(self, *, debug: bool = False) -> Callable[[], None]:
         """Write a line through `logging` for each event an operator would read. Returns what ends that.
@@ -344,99 +310,5 @@ class Engine:
 
         return self.subscribe(EventLog(self.registry, debug=debug))
 
-    def emit(self, event: Event) -> None:
-        """Tell all listeners of an event. Never raises."""
-        if type(event) is AttemptFailed:
-            self._failures.append(event)
-        for listener in self._listeners:
-            try:
-                listener(event)
-            except Exception as error:
-                self._listener_failed(listener, event, error)
-
-    def _listener_failed(self, listener: Listener, event: Event, error: Exception) -> None:
-        name = getattr(listener, "__qualname__", None) or repr(listener)
-        log.exception("listener %s raised on %s", name, type(event).__name__)
-        told = ListenerFailed(at=self.wall(), listener=name, error=describe(error))
-        for other in self._listeners:
-            if other is not listener:
-                try:
-                    other(told)
-                except Exception:
-                    log.exception("a listener raised on ListenerFailed")
-
-    def _added(self, adapter: Adapter) -> AdapterAdded:
-        policy = adapter.breaker.policy.model_dump(mode="json")
-        figures = adapter.restored
-        return AdapterAdded(at=self.wall(), adapter=adapter.name, policy=policy, tags=adapter.tags, figures=figures)
-
-    def describe(self) -> list[Event]:
-        """Return the events that tell a new listener how things stand: adapters, chains, breakers not closed."""
-        now = self.wall()
-        events: list[Event] = [self._added(adapter) for adapter in self.registry]
-        for task_type, order in self.registry.orders.items():
-            adaptive = self.routing.is_adaptive(task_type)
-            events.append(PreferenceSet(at=now, order=order, task_type=task_type, adaptive=adaptive))
-        events.extend(self.health.describe(now))
-        for adapter in self.registry:
-            seen = adapter.breaker.snapshot()
-            if seen.state == "closed":
-                continue
-            wait, policy = seen.retry_after, adapter.breaker.policy
-            events.append(
-                StateChanged(
-                    at=now,
-                    adapter=adapter.name,
-                    before=seen.state,
-                    after=seen.state,
-                    reason="restored",
-                    detail="as it stood when the recording began",
-                    generation=seen.generation,
-                    openings=seen.openings,
-                    wait=wait,
-                    until=None if wait is None else now + round(wait * 1e6),
-                    failures=seen.failures,
-                    threshold=policy.failure_threshold,
-                    needed=policy.success_threshold or policy.half_open_calls or 1,
-                )
-            )
-        return events
-
-    # ---------------------------------------------------------------- commands
-
-    def execute_command(self, command: Command) -> CommandDone | None:
-        """Do what an operator asked, at once, from whichever thread. Never raises: the outcome says what happened.
-
-        None: it takes its time (a retry of dead letters, a resume), and the outcome follows as an event.
-        """
-        try:
-            if command.verb == "dlq_retry":
-                if self.dead_letters is None:
-                    raise ValueError("this engine keeps no dead letters")
-                self.dead_letters.ask(command, lambda ok, detail: self._done(command, ok, detail))
-                return None
-            if command.verb == "resume":
-                ask_resume(self, command, lambda ok, detail: self._done(command, ok, detail))
-                return None
-            detail = carry_out(self.registry, command)
-            ok = True
-        except (UnknownAdapter, ValueError) as error:
-            detail, ok = str(error), False
-        except Exception as error:
-            log.exception("command %s failed", command.verb)
-            detail, ok = describe(error), False
-        return self._done(command, ok, detail)
-
-    def _done(self, command: Command, ok: bool, detail: str) -> CommandDone:
-        done = CommandDone(
-            at=self.wall(),
-            command=command.id,
-            verb=command.verb,
-            actor=command.actor,
-            ok=ok,
-            adapter=command.adapter,
-            detail=detail,
-            requested_at=command.requested_at,
-        )
-        self.emit(done)
-        return done
+    describe = describe
+    execute_command = execute_command

@@ -1,11 +1,60 @@
-"""Carrying out an operator's command on the breakers of an engine."""
+"""Carrying out operators' commands on an engine."""
 
 from __future__ import annotations
 
+import logging
+from typing import TYPE_CHECKING
+
+from fuseboard_engine.breaker import describe
 from fuseboard_engine.commands import VERBS, Command
+from fuseboard_engine.errors import UnknownAdapter
+from fuseboard_engine.events import CommandDone
 from fuseboard_engine.registry import Registry
+from fuseboard_engine.workflow.asked import ask as ask_resume
+
+if TYPE_CHECKING:
+    from fuseboard_engine.engine import Engine
+
+log = logging.getLogger("fuseboard.engine")
 
 SHUT = ("open", "half_open", "forced_open")
+
+
+def execute_command(engine: Engine, command: Command) -> CommandDone | None:
+    """Do what an operator asked, at once, from whichever thread. Never raises: the outcome says what happened.
+
+    None: it takes its time (a retry of dead letters, a resume), and the outcome follows as an event.
+    """
+
+    def done(ok: bool, detail: str) -> CommandDone:
+        event = CommandDone(
+            at=engine.wall(),
+            command=command.id,
+            verb=command.verb,
+            actor=command.actor,
+            ok=ok,
+            adapter=command.adapter,
+            detail=detail,
+            requested_at=command.requested_at,
+        )
+        engine.emit(event)
+        return event
+
+    try:
+        if command.verb == "dlq_retry":
+            if engine.dead_letters is None:
+                raise ValueError("this engine keeps no dead letters")
+            engine.dead_letters.ask(command, done)
+            return None
+        if command.verb == "resume":
+            ask_resume(engine, command, done)
+            return None
+        return done(True, carry_out(engine.registry, command))
+    except (UnknownAdapter, ValueError) as error:
+        return done(False, str(error))
+    except Exception as error:
+        log.exception("command %s failed", command.verb)
+        return done(False, describe(error))
 
 
 def carry_out(registry: Registry, command: Command) -> str:

@@ -1,0 +1,72 @@
+"""Where events go: to every listener, in order, and to none of them twice."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from fuseboard_engine.breaker import describe
+from fuseboard_engine.events import AttemptFailed, Event, ListenerFailed
+
+log = logging.getLogger("fuseboard.engine")
+
+KEPT_FAILURES = 200
+
+Listener = Callable[[Event], None]
+
+
+class Hub:
+    """Tells listeners of events, and keeps the last failed attempts.
+
+    Args:
+        wall: UTC microseconds, the label on what it tells of itself.
+    """
+
+    def __init__(self, wall: Callable[[], int]) -> None:
+        self._wall = wall
+        self._listeners: tuple[Listener, ...] = ()
+        self._lock = threading.Lock()
+        self._failures: deque[AttemptFailed] = deque(maxlen=KEPT_FAILURES)
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Have `listener` told of every event from now on. Returns what ends that.
+
+        It is told in the thread where the event happened, so it must be quick. If it raises, that is logged, the
+        others hear of it as a `ListenerFailed`, and no call notices.
+        """
+        with self._lock:
+            self._listeners = (*self._listeners, listener)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                self._listeners = tuple(other for other in self._listeners if other is not listener)
+
+        return unsubscribe
+
+    def emit(self, event: Event) -> None:
+        """Tell all listeners of an event. Never raises."""
+        if type(event) is AttemptFailed:
+            self._failures.append(event)
+        for listener in self._listeners:
+            try:
+                listener(event)
+            except Exception as error:
+                self._listener_failed(listener, event, error)
+
+    def _listener_failed(self, listener: Listener, event: Event, error: Exception) -> None:
+        name = getattr(listener, "__qualname__", None) or repr(listener)
+        log.exception("listener %s raised on %s", name, type(event).__name__)
+        told = ListenerFailed(at=self._wall(), listener=name, error=describe(error))
+        for other in self._listeners:
+            if other is not listener:
+                try:
+                    other(told)
+                except Exception:
+                    log.exception("a listener raised on ListenerFailed")
+
+    def get_recent_failures(self, limit: int = 10) -> list[AttemptFailed]:
+        """Return the last failed attempts, newest first, at most `limit` of the 200 that are kept."""
+        newest = list(self._failures)[::-1]
+        return newest[: max(limit, 0)]
