@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
+
+from fuseboard_console.arguments import age, count, seconds
 
 if TYPE_CHECKING:
     from fuseboard_engine.dead_letters.letter import LetterSelection, Status
@@ -11,7 +13,6 @@ if TYPE_CHECKING:
 _STATUSES = ("pending", "retrying", "exhausted", "succeeded", "archived", "discarded")
 _CATEGORIES = ("transient", "network", "resource", "permission", "validation", "permanent")
 DONE_WITH: tuple[Status, ...] = ("succeeded", "archived", "discarded")
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -20,10 +21,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="show them, newest first; without --status those that are not finished")
     _filters(listing)
-    listing.add_argument("--limit", type=_count, default=50, metavar="N", help="how many at most (default: 50)")
+    listing.add_argument("--limit", type=count, default=50, metavar="N", help="how many at most (default: 50)")
     listing.add_argument("--json", action="store_true", help="print JSON of the schema fuseboard.dead_letters/1")
     show = actions.add_parser("show", help="show everything about one")
-    show.add_argument("id", metavar="ID", type=_count, help="its number")
+    show.add_argument("id", metavar="ID", type=count, help="its number")
     show.add_argument("--json", action="store_true", help="print JSON of the schema fuseboard.dead_letters/1")
     for name, words in (
         ("retry", "have the engine try them again now: those that are pending or exhausted"),
@@ -33,14 +34,14 @@ def add_arguments(parser: ArgumentParser) -> None:
         ("purge", "delete them; without --status those that are succeeded, archived or discarded"),
     ):
         action = actions.add_parser(name, help=words, description=words)
-        action.add_argument("ids", metavar="ID", nargs="*", type=_count, help="their numbers")
+        action.add_argument("ids", metavar="ID", nargs="*", type=count, help="their numbers")
         action.add_argument("--all", action="store_true", help="all of them")
         _filters(action)
         action.add_argument("--dry-run", action="store_true", help="only say what would be done")
         if name == "retry":
             action.add_argument(
                 "--wait",
-                type=_seconds,
+                type=seconds,
                 default=5.0,
                 metavar="SECONDS",
                 help="how long an engine has to take the command (default: 5)",
@@ -57,37 +58,10 @@ def _filters(parser: ArgumentParser) -> None:
     parser.add_argument("--engine", default="", metavar="NAME", help="only those of the engine of this name")
     parser.add_argument(
         "--older-than",
-        type=_age,
+        type=age,
         metavar="AGE",
         help="only those whose last change is that long ago: 90s, 30m, 12h, 7d",
     )
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 2**63:
-        raise ArgumentTypeError(f"{text!r} is no number of one or more")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= 3600:
-        raise ArgumentTypeError(f"{text!r} is no number of seconds between 0 and 3600")
-    return value
-
-
-def _age(text: str) -> float:
-    number, unit = text[:-1], text[-1:]
-    try:
-        value = float(number) * _UNITS[unit]
-    except (ValueError, KeyError):
-        value = -1.0
-    if not 0 <= value < 1e10:
-        raise ArgumentTypeError(f"{text!r} is no age; write 90s, 30m, 12h, 7d or 2w")
-    return value
 
 
 def now() -> int:

@@ -28,7 +28,6 @@ ORDER = 35
 __all__ = ["DESCRIPTION", "EXAMPLES", "ORDER", "SUMMARY", "add_arguments", "run"]
 
 _PAGE = 500
-_LOOK_EVERY = 0.02
 
 
 def run(args: Namespace) -> int:
@@ -194,8 +193,6 @@ async def _retry(args: Namespace, letters: list[DeadLetter]) -> int:
 
 
 async def _retry_by(recording: Recording, args: Namespace, engine: str, ids: list[int]) -> bool:
-    import asyncio
-
     from fuseboard_console.actor import actor
     from fuseboard_console.cli import complain, print_out
     from fuseboard_console.safe_text import safe_text
@@ -208,8 +205,7 @@ async def _retry_by(recording: Recording, args: Namespace, engine: str, ids: lis
     command = await recording.ask(
         "dlq_retry", instance=running[-1], actor=actor(), args={"ids": ids}, expires_in=args.wait
     )
-    while not (status := await recording.command(command)).over:  # noqa: ASYNC110 - another process moves it
-        await asyncio.sleep(_LOOK_EVERY)
+    status = await recording.outcome(command)
     if status.status == "expired":
         complain(f"Nobody took this command: {name} did not answer within {args.wait:g} s. Nothing is retried later.")
         return False

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fuseboard_console import exit_codes
+from fuseboard_console.arguments import seconds
 
 if TYPE_CHECKING:
     from fuseboard_storage.board import AdapterRow, Board
@@ -28,21 +29,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="every breaker that refuses calls, of every engine")
     parser.add_argument(
         "--wait",
-        type=_seconds,
+        type=seconds,
         default=5.0,
         metavar="SECONDS",
         help="how long an engine has to take the command (default: 5)",
     )
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= 3600:
-        raise ArgumentTypeError(f"{text!r} is no number of seconds between 0 and 3600")
-    return value
 
 
 def run(args: Namespace) -> int:

@@ -1,0 +1,37 @@
+"""Kinds of arguments that several commands take. Each reads a text, or says what is wrong with it."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+
+
+def count(text: str) -> int:
+    """Return a whole number of one or more."""
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 2**63:
+        raise ArgumentTypeError(f"{text!r} is no number of one or more")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """Return a number of seconds that a person would wait."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 3600:
+        raise ArgumentTypeError(f"{text!r} is no number of seconds between 0 and 3600")
+    return value
+
+
+def age(text: str) -> float:
+    """Return the seconds of an age such as `90s`, `30m`, `12h`, `7d` or `2w`."""
+    number, unit = text[:-1], text[-1:]
+    try:
+        value = float(number) * _UNITS[unit]
+    except (ValueError, KeyError):
+        value = -1.0
+    if not 0 <= value < 1e10:
+        raise ArgumentTypeError(f"{text!r} is no age; write 90s, 30m, 12h, 7d or 2w")
+    return value
