@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from fuseboard_engine.admission import ShuttingDown
 from fuseboard_engine.breaker import describe
 from fuseboard_engine.events import BatchFinished
 from fuseboard_engine.policy import RetryPolicy
@@ -53,6 +54,11 @@ class BatchResult(msgspec.Struct, kw_only=True):
     def degraded(self) -> list[RouteResult]:
         """The parts that a fallback answered."""
         return [part for part in self.parts if part.degraded]
+
+    @property
+    def refused(self) -> list[RouteResult]:
+        """The parts that came too late: the engine was shutting down. They are no dead letters."""
+        return [part for part in self.failed if isinstance(part.exception, ShuttingDown)]
 
     @property
     def dead_letters(self) -> list[int]:
@@ -148,7 +154,7 @@ async def execute_batch(
                 # Nobody knows what was undone: trying again might do things twice.
                 result.error = f"the rollback failed: {describe(error)}"
                 break
-        if result.rounds > retries:
+        if result.rounds > retries or result.refused:
             break
         everything = again == "all" or (again is None and rollback is not None)
         left = [(n, task) for n, task in enumerate(all_tasks) if everything or not parts[n].success]
@@ -159,7 +165,10 @@ async def execute_batch(
             if not part.success and not part.degraded:
                 part.dead_letter = await _put_aside(engine.dead_letters, task, part, order or (), deadline)
     result.duration = engine.clock() - begun
-    if not result.accepted and not result.error:
+    if result.refused:
+        late = f"{len(result.refused)} of {len(result.parts)} tasks were refused, and are no dead letters"
+        result.error = "; ".join(filter(None, [result.error, f"shutting down: {late}; give them again"]))
+    elif not result.accepted and not result.error:
         result.error = f"{len(result.succeeded)} of {len(result.parts)} succeeded, {min_success_rate:.0%} are needed"
     engine.emit(_event(engine.wall(), result))
     return result

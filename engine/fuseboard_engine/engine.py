@@ -42,6 +42,7 @@ from fuseboard_engine.sync import SyncEngine
 from fuseboard_engine.workflow.checkpoints import Checkpoints
 from fuseboard_engine.workflow.model import Workflow
 from fuseboard_engine.workflow.of_engine import add_workflow, execute_workflow, remove_workflow, resume
+from fuseboard_engine.workflow.under_way import RunsUnderWay
 
 if TYPE_CHECKING:
     from fuseboard_engine.config.model import Settings
@@ -117,6 +118,8 @@ class Engine:
                 wall=wall,
             )
         self.workflows: dict[str, Workflow] = {}
+        self.runs = RunsUnderWay()
+        """The runs of workflows that it is at, and those that were interrupted."""
         self.checkpoints: Checkpoints | None = None
         """What keeps the runs of workflows; a recording does."""
         self.loop: asyncio.AbstractEventLoop | None = None

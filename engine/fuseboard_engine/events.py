@@ -264,7 +264,7 @@ class NodeChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True
 
 
 class WorkflowFinished(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="workflow_finished"):
-    """A run ended. `interrupted`: it was cancelled; like a failed one it can be resumed."""
+    """A run ended. `interrupted`: it was cancelled, or the engine shut down; like a failed one it can be resumed."""
 
     run: str
     workflow: str

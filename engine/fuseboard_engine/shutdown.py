@@ -17,6 +17,7 @@ import msgspec
 from fuseboard_engine.admission import ShuttingDown
 from fuseboard_engine.events import Attempt, ShutdownChanged
 from fuseboard_engine.redact import redact
+from fuseboard_engine.workflow.under_way import LeftRun
 
 if TYPE_CHECKING:
     from fuseboard_engine.engine import Engine
@@ -46,8 +47,8 @@ class ShutdownReport(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a shutdown.
 
     `in_flight` counts the calls when it began. `hanging` counts, by adapter, those that the grace time was too short
-    for, `cancelled` how many of them were cancelled. `seconds` is how long it took. `saved` is what the saves returned,
-    `problems` what did not work.
+    for, `cancelled` how many of them were cancelled. `interrupted` are the runs of workflows that are left. `seconds`
+    is how long it took. `saved` is what the saves returned, `problems` what did not work.
     """
 
     engine: str
@@ -57,6 +58,7 @@ class ShutdownReport(msgspec.Struct, frozen=True, kw_only=True):
     in_flight: int = 0
     cancelled: int = 0
     hanging: dict[str, int] = {}
+    interrupted: tuple[LeftRun, ...] = ()
     saved: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     instructions: str = ""
@@ -125,6 +127,7 @@ async def shutdown(
         cancelled = attempts.running.cancel()
         left = await _let_finish(engine, clock() + min(LAST_STEPS, 1.0))
         problems += [f"{name} still has {calls} calls that do not end" for name, calls in left.items()]
+    await _let_runs_end(engine, problems)
     saved = await _save_all([save] if callable(save) else list(save), problems)
     report = ShutdownReport(
         engine=engine.name,
@@ -134,6 +137,7 @@ async def shutdown(
         in_flight=count,
         cancelled=cancelled,
         hanging=hanging,
+        interrupted=engine.runs.left(),
         saved=tuple(saved),
         problems=tuple(problems),
         instructions="" if instructions is None else str(instructions),
@@ -177,6 +181,16 @@ async def _let_finish(engine: Engine, until: float) -> dict[str, int]:
         if quiet >= 2 or (left and remaining <= 0):
             return left
         await asyncio.sleep(min(POLL, max(remaining, 0.0)) if left else 0)
+
+
+async def _let_runs_end(engine: Engine, problems: list[str]) -> None:
+    """Wait until every run of a workflow is saved as it stands: no node of it begins any more."""
+    until = engine.clock() + LAST_STEPS
+    while engine.runs.now:
+        if engine.clock() >= until:
+            problems += [f"run {run} has not ended" for run in engine.runs.now]
+            return
+        await asyncio.sleep(POLL)
 
 
 async def _save_all(saves: list[Save], problems: list[str]) -> list[str]:

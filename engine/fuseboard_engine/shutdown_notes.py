@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import shlex
 import sys
@@ -47,10 +48,26 @@ def instructions_of(report: ShutdownReport, engine: Engine) -> str:
         "  1. Start the application again. It was started as:",
         f"       {redact(shlex.join(sys.orig_argv))}",
         f"       in {Path.cwd()}",
-        "  2. Workflows that were interrupted go on at the node that was not finished: engine.resume(run).",
+        *_runs(report),
         "  3. With record(engine, path, restore=True) breakers and statistics are taken up as they were.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _runs(report: ShutdownReport) -> list[str]:
+    """Return the lines that say how the interrupted runs of workflows go on."""
+    if not report.interrupted:
+        return ["  2. No workflow was interrupted."]
+    lines = ["  2. Workflows were interrupted. What is finished is not done again."]
+    for left in report.interrupted:
+        run, workflow, nodes = redact(left.run), redact(left.workflow), redact(", ".join(left.nodes))
+        if not left.kept:
+            lines.append(f"       Run {run} of workflow {workflow} was not kept: begin it anew.")
+            continue
+        id = redact(json.dumps(left.run, ensure_ascii=False))
+        how = f"await engine.resume({id})" if left.registered else f"execute the same workflow again with resume={id}"
+        lines += [f"       Run {run} of workflow {workflow}: {nodes} is left to do.", f"         {how}"]
+    return lines
 
 
 def write_instructions(path: Path, report: ShutdownReport, engine: Engine) -> None:

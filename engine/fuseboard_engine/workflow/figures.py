@@ -47,7 +47,7 @@ class Figures:
         """Count a run that ended at `at`, UTC microseconds; nodes of an earlier part of it were counted then."""
         self._runs[result.state] += 1
         for node in result.nodes.values():
-            if node.route is None and node.state in ("done", "degraded"):
+            if node.state == "pending" or (node.route is None and node.state in ("done", "degraded")):
                 continue
             self._ends.setdefault(node.node, Counter())[node.state] += 1
             if node.state == "failed":

@@ -28,8 +28,9 @@ class NodeResult(msgspec.Struct, frozen=True, kw_only=True):
 class WorkflowResult(msgspec.Struct, kw_only=True):
     """What became of a run.
 
-    `state` is `done` when every node was, `degraded` when a fallback answered for one, else `failed`. `last` names the
-    nodes that no other waits for. `duration` is seconds, of this part of the run only.
+    `state` is `done` when every node was, `degraded` when a fallback answered for one, `interrupted` when the engine
+    shut down meanwhile (what is left is `pending`, and a resume does it), else `failed`. `last` names the nodes that
+    no other waits for. `duration` is seconds, of this part of the run only.
     """
 
     run: str

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from fuseboard_engine.admission import ShuttingDown
 from fuseboard_engine.events import NodeChanged, NodeState, WorkflowFinished, WorkflowStarted
 from fuseboard_engine.route import KEPT_BACK
 from fuseboard_engine.workflow.binding import Binding, inputs_of, task_for
@@ -17,6 +18,7 @@ from fuseboard_engine.workflow.data import to_json
 from fuseboard_engine.workflow.errors import WorkflowError
 from fuseboard_engine.workflow.progress import Progress
 from fuseboard_engine.workflow.result import NodeResult, WorkflowResult
+from fuseboard_engine.workflow.under_way import LeftRun
 
 T = TypeVar("T")
 
@@ -63,6 +65,7 @@ class Runner:
         self._progress = Progress(self._graph, finished)
         self._begun = self._engine.clock()
         self._until = None if deadline is None else self._begun + deadline
+        self._interrupted = ""  # why nothing more is begun
 
     async def execute(self, *, resumed: bool = False) -> WorkflowResult:
         """Run it to its end; see `Workflow.execute`."""
@@ -78,6 +81,7 @@ class Runner:
                 finished=self._finished,
             )
         )
+        self._engine.runs.begin(self._run, self._left)
         try:
             await self._all()
         except BaseException as error:
@@ -93,8 +97,10 @@ class Runner:
         ready = self._progress.ready
         try:
             while ready or running:
-                while ready and len(running) < self._max_concurrent:
+                while ready and len(running) < self._max_concurrent and not self._interrupted:
                     running.add(asyncio.create_task(self._do(ready.popleft())))
+                if not running:
+                    return
                 ended, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                 for task in ended:
                     task.result()
@@ -107,7 +113,10 @@ class Runner:
     async def _do(self, name: str) -> None:
         self._tell(NodeResult(node=name, state="running"))
         result = await self._call(name)
-        if result.state == "failed":
+        if result.state == "pending":
+            self._interrupted = result.error
+            self._tell(result)
+        elif result.state == "failed":
             skipped = [
                 NodeResult(node=other, state="skipped", error=f"it needs {name}, which failed")
                 for other in self._progress.fail(name)
@@ -132,6 +141,8 @@ class Runner:
             deadline=None if self._until is None else self._until - self._engine.clock(),
             retry=binding.retry(name),
         )
+        if isinstance(route.exception, ShuttingDown):  # not even a fallback's answer ends it: it is done later
+            return NodeResult(node=name, state="pending", error=str(route.exception), route=route)
         ended = NodeResult(
             node=name,
             state="done" if route.success else "degraded" if route.degraded else "failed",
@@ -179,6 +190,7 @@ class Runner:
             if self._checkpoints is not None:
                 await to_its_end(self._checkpoints.end(self._run, state, self._engine.wall(), error))
         finally:
+            self._engine.runs.end(self._left(), state == "interrupted")
             self._engine.emit(
                 WorkflowFinished(
                     at=self._engine.wall(),
@@ -191,16 +203,28 @@ class Runner:
             )
 
     def _result(self) -> WorkflowResult:
-        nodes = {name: self._nodes[name] for name in self._steps}
+        nodes = {name: self._nodes.get(name) or NodeResult(node=name, state="pending") for name in self._steps}
         sources = {edge.source for edge in self._graph.edges}
+        failed = [f"{name}: {node.error}" for name, node in nodes.items() if node.state == "failed"]
         return WorkflowResult(
             run=self._run,
             workflow=self._workflow,
-            state=state_of([node.state for node in nodes.values()]),
+            state="interrupted" if self._interrupted else state_of([node.state for node in nodes.values()]),
             nodes=nodes,
             last=tuple(name for name in self._steps if name not in sources),
             duration=self._engine.clock() - self._begun,
-            error="; ".join(f"{name}: {node.error}" for name, node in nodes.items() if node.state == "failed"),
+            error="; ".join(filter(None, [self._interrupted, *failed])),
+        )
+
+    def _left(self) -> LeftRun:
+        """Return what is left of the run."""
+        finished = {name for name, node in self._nodes.items() if node.state in ("done", "degraded")}
+        return LeftRun(
+            run=self._run,
+            workflow=self._workflow,
+            nodes=tuple(name for name in self._steps if name not in finished),
+            kept=self._checkpoints is not None,
+            registered=self._workflow in self._engine.workflows,
         )
 
 

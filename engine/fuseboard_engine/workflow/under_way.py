@@ -1,0 +1,48 @@
+"""The runs of workflows that an engine is at, and those that were interrupted, so that a shutdown can name them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+KEPT: Final = 100  # interrupted runs that nobody resumed
+
+
+class LeftRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that was left before its end. `nodes` are those to be done yet, `kept`: it can be resumed."""
+
+    run: str
+    workflow: str
+    nodes: tuple[str, ...] = ()
+    kept: bool = False
+    registered: bool = False
+    """Whether the engine knows the workflow by its id, so that the run's id is enough to resume it."""
+
+
+class RunsUnderWay:
+    """What an engine knows of its runs; it is used in the engine's loop only."""
+
+    def __init__(self) -> None:
+        self.now: dict[str, Callable[[], LeftRun]] = {}
+        """The runs under way, by id; each says what is left of it at the moment."""
+        self.interrupted: dict[str, LeftRun] = {}
+        """Those that ended early and were not resumed since, the last hundred."""
+
+    def begin(self, run: str, left: Callable[[], LeftRun]) -> None:
+        """Note that a run is under way; `left` returns what is left of it."""
+        self.interrupted.pop(run, None)
+        self.now[run] = left
+
+    def end(self, run: LeftRun, interrupted: bool) -> None:
+        """Note that a run is under way no more."""
+        self.now.pop(run.run, None)
+        if interrupted:
+            self.interrupted[run.run] = run
+            if len(self.interrupted) > KEPT:
+                del self.interrupted[next(iter(self.interrupted))]
+
+    def left(self) -> tuple[LeftRun, ...]:
+        """Return the runs that are not at their end."""
+        return (*self.interrupted.values(), *(left() for left in self.now.values()))
