@@ -18,14 +18,14 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from fuseboard_console.actions import actions_for
+from fuseboard_console.choosing import Choosing
 from fuseboard_console.desk import Desk
 from fuseboard_console.feed import Feed, Mailbox
 from fuseboard_console.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_console.keys import bindings_of
-from fuseboard_console.operating import Operating
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.themes import THEMES, Palette, palette_of
-from fuseboard_console.views.adapters import Order, order_of
+from fuseboard_console.views.adapters import Order
 from fuseboard_console.views.banner import banner
 from fuseboard_console.views.connection import Connection, connection_of
 from fuseboard_console.views.empty import empty_picture
@@ -35,6 +35,7 @@ from fuseboard_console.views.plan import Plan, plan
 from fuseboard_console.views.times import SECOND, whole
 from fuseboard_console.views.told import told_line
 from fuseboard_console.widgets.breakers import BreakersTable
+from fuseboard_console.widgets.filter_bar import FilterBar
 from fuseboard_console.widgets.footer import FooterBar
 from fuseboard_console.widgets.line_bar import LineBar
 from fuseboard_console.widgets.line_list import LineList
@@ -55,7 +56,7 @@ def wall_clock() -> int:
     return time.time_ns() // 1000
 
 
-class ConsoleApp(Operating):
+class ConsoleApp(Choosing):
     """Watches one recording. Without a mailbox it is read-only."""
 
     CSS_PATH = Path(__file__).with_name("app.tcss")
@@ -100,6 +101,8 @@ class ConsoleApp(Operating):
         self._table = BreakersTable(palette, glyphs)
         self._panes = LogPanes(palette, glyphs)
         self._footer = FooterBar(palette)
+        self._filter = FilterBar(palette)
+        self._filter.display = False
         self._picture = Picture(palette, lambda cells, rows: empty_picture(self._file, cells, rows))
         self._shown = (-1, -1)
         self._order = Order((), {})
@@ -121,10 +124,10 @@ class ConsoleApp(Operating):
         yield self._panes
         yield self._picture
         yield self._footer
+        yield self._filter
 
     def on_mount(self) -> None:
         """Show what there is, then follow."""
-        self._table.border_title = "Breakers"
         for pane in (self._table, self._panes.chains, self._panes.failures):
             pane.add_class("pane")
         self.screen.set_class(self._glyphs is ASCII, "ascii")
@@ -193,7 +196,7 @@ class ConsoleApp(Operating):
         shown = (board.seq, now // SECOND)
         if shown != self._shown:
             self._shown = shown
-            self._order = order_of(board, now)
+            self._choose(now)
             self._totals = totals_of(board, now)
             self._take_connection(connection_of(board, now))
             notice = banner(self._connection, self._file, self._feed.trouble)
@@ -249,7 +252,7 @@ class ConsoleApp(Operating):
 
     def _take_theme(self) -> None:
         palette = self._palette()
-        for bar in (self._header, self._banner, self._footer):
+        for bar in (self._header, self._banner, self._footer, self._filter):
             bar.repaint(palette)
         panes: tuple[LineList, ...] = (self._table, self._panes.chains, self._panes.failures, self._picture)
         for pane in panes:

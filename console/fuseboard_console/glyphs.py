@@ -55,6 +55,7 @@ class Glyphs(NamedTuple):
     pause: str
     gap: str
     sort: str
+    turned: str
     story: str
 
     def of(self, condition: Condition) -> str:
@@ -64,9 +65,9 @@ class Glyphs(NamedTuple):
 
 
 UNICODE = Glyphs(
-    "unicode", "✗", "✖", "✓", "◇", "☠", "–", "→", "×", "▌", "●", "–", "━", "╸", "─", "▁▂▃▄▅▆▇█", "⏸", "·", "▾", "▸"
+    "unicode", "✗", "✖", "✓", "◇", "☠", "–", "→", "×", "▌", "●", "–", "━", "╸", "─", "▁▂▃▄▅▆▇█", "⏸", "·", "▾", "▴", "▸"
 )  # fmt: skip
 ASCII = Glyphs(
-    "ascii", "x", "X", "+", "d", "D", "-", ">", "x", ">", "*", "-", "=", ">", "-", "_.:-=+*#", "||", "-", "v", ">"
+    "ascii", "x", "X", "+", "d", "D", "-", ">", "x", ">", "*", "-", "=", ">", "-", "_.:-=+*#", "||", "-", "v", "^", ">"
 )
 """For terminals and fonts without the signs; chosen with `--ascii` or when the locale is not UTF-8."""

@@ -7,7 +7,7 @@ from textual.notifications import SeverityLevel
 
 from fuseboard_console.desk import Desk
 from fuseboard_console.feed import Feed
-from fuseboard_console.views.questions import ask_reset_all
+from fuseboard_console.views.questions import ask_before, ask_reset_all
 from fuseboard_console.widgets.breakers import BreakersTable
 
 
@@ -24,9 +24,51 @@ class Operating(App[None]):
 
     async def action_reset(self) -> None:
         """Reset the selected adapter's breaker."""
+        await self._ask_selected("reset")
+
+    def action_force_open(self) -> None:
+        """Ask, then hold the selected breaker open."""
+        self._ask_first("force_open")
+
+    def action_open_for(self) -> None:
+        """Ask, then open the selected breaker for its own wait."""
+        self._ask_first("open_for")
+
+    def action_disable(self) -> None:
+        """Ask, then let every call through the selected breaker."""
+        self._ask_first("disable")
+
+    def action_metrics_only(self) -> None:
+        """Ask, then let every call through and count it."""
+        self._ask_first("metrics_only")
+
+    async def action_half_open(self) -> None:
+        """End the selected breaker's wait."""
+        await self._ask_selected("half_open")
+
+    async def action_enable(self) -> None:
+        """Let the selected breaker decide again."""
+        await self._ask_selected("enable")
+
+    async def _ask_selected(self, verb: str) -> None:
         key = self._table.selected
         if key is not None:
-            await self._desk.ask("reset", key.adapter, key.instance)
+            await self._desk.ask(verb, key.adapter, key.instance)
+
+    def _ask_first(self, verb: str) -> None:
+        """Ask the operator, then an engine. What was selected when the question came is meant, whatever moves."""
+        key = self._table.selected
+        if key is None:
+            return
+        from fuseboard_console.screens.confirm import ConfirmScreen
+
+        question = ask_before(verb, key.adapter)
+
+        async def answered(yes: bool | None) -> None:
+            if yes:
+                await self._desk.ask(verb, key.adapter, key.instance)
+
+        self.push_screen(ConfirmScreen(question.title, question.text, question.yes), answered)
 
     def action_reset_all(self) -> None:
         """Ask, then reset every breaker that refuses calls."""

@@ -140,6 +140,7 @@ def _styles_of(theme: Theme) -> dict[str, Style]:
         "muted": Style(color=muted),
         "faint": Style(color=faint),
         "title": Style(color=faint),
+        "sorted": Style(color=text, bold=True),
         "ok": Style(color=ok),
         "ok-dim": Style(color=dim(ok, 0.25)),
         "bad": Style(color=bad, bold=True),

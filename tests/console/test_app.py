@@ -21,11 +21,13 @@ from console_support import (
     until,
 )
 from hostile_texts import HOSTILE
+from textual.events import Paste
 from textual.pilot import Pilot
 from textual.widgets import Button
 
 from fuseboard_console.app import ConsoleApp
 from fuseboard_console.themes import THEMES
+from fuseboard_console.widgets.filter_bar import FilterBar
 from fuseboard_engine.events import Event, ScenarioStep
 from fuseboard_storage.board import AdapterKey
 
@@ -139,8 +141,9 @@ async def test_read_only_shows_no_key_that_changes_an_engine_and_does_nothing_on
     show = Show(read_only=True)
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(show.sees("prefect", "read-only"), pilot)
-        await pilot.press("r", "R")
+        await pilot.press("r", "R", "o", "O", "D", "M", "E", "p")
         await pilot.pause()
+        assert len(show.app.screen_stack) == 1
         assert "r reset" not in show.screen()
         assert "Reset 5" not in show.screen()
 
@@ -322,6 +325,124 @@ async def test_a_worry_that_the_recording_cannot_tell_is_said_once() -> None:
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(show.sees("The demo's engine ended early: [/foo]"), pilot)
         assert len(asked) == 3
+
+
+def names(show: Show) -> list[str]:
+    return [key.adapter for key in show.app._order.keys]
+
+
+async def test_a_filter_is_typed_counts_its_matches_and_esc_clears_it() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        await pilot.press("slash", *"state:open")
+        await until(show.sees("/ state:open", "3 of 12"), pilot)
+        assert names(show) == ["eu-search", "prefect", "rerank"]
+        await pilot.press("enter", "down")
+        await until(show.sees("r reset"), pilot)
+        assert show.selected() == "prefect"
+        await pilot.press("escape")
+        await until(lambda: len(names(show)) == 12, pilot)
+        assert show.selected() == "prefect"
+        await pilot.press("slash", *"zzz", "escape")
+        await until(lambda: len(names(show)) == 12 and "r reset" in show.screen(), pilot)
+
+
+async def test_what_a_filter_hides_is_never_what_a_key_acts_on() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        assert show.selected() == "eu-search"
+        await pilot.press("slash", *"gpt", "enter")
+        await until(lambda: show.selected() == "gpt", pilot)
+        await pilot.press("slash", *"zzz", "enter")
+        await until(lambda: show.selected() == "", pilot)
+        await pilot.press("r", "o", "down", "end", "n")
+        await pilot.pause()
+        assert show.mailbox.asked == []
+
+
+@pytest.mark.parametrize("text", ["[/foo]", "[@click=app.quit]x", "\\[b]", "é \u202e名", "!", "state:", "a:b:c"])
+async def test_any_text_may_be_typed_or_pasted_as_a_filter(text: str) -> None:
+    show = Show()
+    async with show.app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        await pilot.press("slash")
+        await until(lambda: isinstance(show.app.focused, FilterBar), pilot)
+        show.app.post_message(Paste(text))
+        await until(lambda: show.app._filter.text == text, pilot)
+        await pilot.press("enter")
+        await until(show.sees("q quit"), pilot)
+        assert ("Breakers  / " in show.screen()) == (text not in ("!", "state:"))
+        assert "\u202e" not in show.screen()
+        assert show.app.is_running
+
+
+async def test_s_sorts_by_each_column_in_turn_and_the_cursor_stays_on_its_adapter() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("state ▾"), pilot)
+        await pilot.press("end")
+        selected = show.selected()
+        await pilot.press("s")
+        await until(show.sees("calls/s▾"), pilot)
+        assert names(show)[0] == "gpt"
+        assert show.selected() == selected
+        await pilot.press("S")
+        await until(show.sees("calls/s▴"), pilot)
+        assert names(show)[-1] == "gpt"
+        for _ in show.app._table.column_ids:
+            await pilot.press("s")
+        await until(show.sees("calls/s▾"), pilot)
+
+
+async def test_n_goes_from_problem_to_problem_and_round() -> None:
+    events = [started(), *(added(name) for name in "abcd"), opened("b", 5), changed("d", "forced_open", 6)]
+    show = Show(events, when=10)
+    async with show.app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until(show.sees("HELD OPEN"), pilot)
+        await pilot.press("end", "n")
+        assert show.selected() == "b"
+        await pilot.press("n")
+        assert show.selected() == "d"
+        await pilot.press("n")
+        assert show.selected() == "b"
+        show.feed.events += [changed("b", "closed", 9.5), changed("d", "closed", 9.6)]
+        await until(lambda: "HELD OPEN" not in show.screen(), pilot)
+        await pilot.press("n")
+        await until(show.sees("No breaker needs you."), pilot)
+
+
+@pytest.mark.parametrize(
+    ("key", "verb", "question"),
+    [
+        ("o", "force_open", "Hold eu-search open?"),
+        ("O", "open_for", "Open eu-search for a while?"),
+        ("D", "disable", "Disable eu-search?"),
+        ("M", "metrics_only", "Let eu-search only watch?"),
+        ("p", "half_open", ""),
+        ("E", "enable", ""),
+    ],
+)
+async def test_every_action_by_hand_reaches_the_engine_the_dangerous_ones_after_a_question(
+    key: str, verb: str, question: str
+) -> None:
+    show = Show()
+    show.mailbox.status = "done"
+    show.mailbox.detail = f"eu-search is now as {verb} has it"
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        await pilot.press(key)
+        if question:
+            await until(show.sees(question), pilot)
+            await pilot.press("enter")
+            await until(lambda: question not in show.screen(), pilot)
+            assert show.mailbox.asked == []
+            await pilot.press(key)
+            await until(show.sees(question), pilot)
+            await pilot.press("right", "enter")
+        await until(lambda: show.mailbox.asked == [(verb, "eu-search", 1)], pilot)
+        await until(show.sees(f"eu-search is now as {verb} has it."), pilot)
 
 
 async def _rows(show: Show, pilot: Pilot[None], count: int) -> None:

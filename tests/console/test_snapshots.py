@@ -67,6 +67,19 @@ def test_a_scenario_tells_its_story_at_the_bottom(snap_compare: Compare) -> None
     assert snap_compare(console(events), terminal_size=(80, 24), run_before=settled)
 
 
+def test_a_filter_being_typed(snap_compare: Compare) -> None:
+    assert snap_compare(console(story()), terminal_size=(80, 24), run_before=keys("slash", *"!state:closed"))
+
+
+def test_a_filter_kept_and_another_order(snap_compare: Compare) -> None:
+    pressed = keys("slash", *"*e* !test", "enter", "s", "s", "S")
+    assert snap_compare(console(story(), "fuseboard-light"), terminal_size=(120, 40), run_before=pressed)
+
+
+def test_the_question_before_holding_open(snap_compare: Compare) -> None:
+    assert snap_compare(console(story()), terminal_size=(80, 24), run_before=keys("o"))
+
+
 def test_an_empty_file(snap_compare: Compare) -> None:
     assert snap_compare(console([]), terminal_size=(100, 30), run_before=settled)
 

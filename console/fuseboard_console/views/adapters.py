@@ -7,9 +7,13 @@ from typing import NamedTuple
 from fuseboard_console.glyphs import LOOKS, Condition
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.connection import presence
+from fuseboard_console.views.filtering import Term, fits
+from fuseboard_console.views.sorting import Sort, key_of
 from fuseboard_console.views.times import SECOND
 from fuseboard_storage.board import AdapterKey, AdapterRow, Board, InstanceRow, Totals
 
+BY_STATE = Sort()
+"""The most troubled first."""
 RATE_SECONDS = 10
 """Over how many seconds calls per second are counted."""
 SHARE_SECONDS = 60
@@ -40,25 +44,33 @@ def breaker_condition(row: AdapterRow, now: int) -> Condition:
 
 
 class Order(NamedTuple):
-    """Which adapters there are, the most troubled first, and how many stand how."""
+    """Which adapters are shown, in which order, and how many stand how."""
 
     keys: tuple[AdapterKey, ...]
+    """Those that are shown."""
     counts: dict[Condition, int]
+    """All of them, shown or not."""
 
 
-def order_of(board: Board, now: int) -> Order:
-    """Return the adapters by severity, then by name."""
+def order_of(board: Board, now: int, sort: Sort = BY_STATE, terms: tuple[Term, ...] = ()) -> Order:
+    """Return the adapters that fit the terms of a filter, sorted; by severity at first, then by name."""
     counts: dict[Condition, int] = {}
-    ranked: list[tuple[int, str, AdapterKey]] = []
+    ranked: list[tuple[float | str, str, AdapterKey]] = []
+    compared = key_of(sort.column)
     instances = board.instances
     for key, row in board.adapters.items():
         stands = condition(row, instances.get(key.instance), now)
         counts[stands] = counts.get(stands, 0) + 1
+        if terms and not fits(terms, row, stands, instances.get(key.instance)):
+            continue
+        if compared is not None:
+            ranked.append((compared(row, instances.get(key.instance), now), key.adapter.casefold(), key))
+            continue
         severity = LOOKS[stands].severity
         if stands in ("silent", "ended"):  # among the lost, what was in trouble still comes first
             severity = 20 + LOOKS[breaker_condition(row, now)].severity
         ranked.append((severity, key.adapter.casefold(), key))
-    ranked.sort()
+    ranked.sort(reverse=sort.turned)
     return Order(tuple(key for _, _, key in ranked), counts)
 
 

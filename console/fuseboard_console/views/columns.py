@@ -212,13 +212,17 @@ def place(cells: int, longest_name: int, engines: int, lost: bool) -> tuple[Plac
     return tuple(Placed(column, given[column.id]) for column in columns)
 
 
-def titles(columns: tuple[Placed, ...]) -> Line:
-    """Return the line of column titles."""
-    spans = [Span("  ")]
+def titles(columns: tuple[Placed, ...], sorted_by: str = "", mark: str = "") -> Line:
+    """Return the line of column titles, with a mark of one cell behind the one that is `sorted_by`."""
+    spans: list[Span] = [Span("  ")]
     for column, cells in columns:
         title = "  " + column.title if column.id == "name" else column.title
-        spans.append(Span(fit(title, cells, column.align) + "  ", "title"))
-    return (*spans[:-1], Span(spans[-1].text[:-2], "title"))
+        if mark and column.id == sorted_by:
+            shown = fit(f"{title} {mark}", cells + 2) if column.align == "left" else fit(title, cells, "right") + mark
+            spans.append(Span(fit(shown, cells + 2), "sorted"))
+        else:
+            spans.append(Span(fit(title, cells, column.align) + "  ", "title"))
+    return (*spans[:-1], Span(spans[-1].text[:-2], spans[-1].style))
 
 
 def row_line(row: AdapterView, now: int, columns: tuple[Placed, ...], glyphs: Glyphs) -> Line:

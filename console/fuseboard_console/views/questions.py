@@ -33,3 +33,33 @@ def ask_reset_all(board: Board) -> ResetAll | None:
         f"Reset {len(stuck):,}",
         tuple(sorted({row.key.instance for row in stuck})),
     )
+
+
+class Question(NamedTuple):
+    """A question before something is done to one breaker: its words, and the button's."""
+
+    title: str
+    text: str
+    yes: str
+
+
+_BEFORE = {
+    "force_open": (
+        "Hold {} open?",
+        "Every call is refused until someone resets it. There is no countdown.",
+        "Hold open",
+    ),
+    "open_for": (
+        "Open {} for a while?",
+        "Its calls are refused for as long as its policy waits; then it probes.",
+        "Open",
+    ),
+    "disable": ("Disable {}?", "Every call goes through, however many fail, until someone enables it.", "Disable"),
+    "metrics_only": ("Let {} only watch?", "It counts and never opens, until someone enables it.", "Watch only"),
+}
+
+
+def ask_before(verb: str, adapter: str) -> Question:
+    """Return the question before `verb` is asked for an adapter."""
+    title, text, yes = _BEFORE[verb]
+    return Question(title.format(safe_text(adapter, 60)), text, yes)

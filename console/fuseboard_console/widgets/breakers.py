@@ -10,13 +10,16 @@ from fuseboard_console.cells import width
 from fuseboard_console.glyphs import Glyphs
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.themes import Palette
-from fuseboard_console.views.adapters import AdapterView, Order, Stats, stats_of, view_of
+from fuseboard_console.views.adapters import BY_STATE, AdapterView, Order, Stats, condition, stats_of, view_of
 from fuseboard_console.views.columns import Placed, place, row_line, slices_of, titles
 from fuseboard_console.views.line import Line, Span
 from fuseboard_console.views.times import SECOND
 from fuseboard_console.widgets.line_list import LineList
 from fuseboard_console.widgets.paint import strip_of
 from fuseboard_storage.board import AdapterKey, Board
+
+PROBLEMS = ("open", "held", "ready", "probing", "silent")
+"""How an adapter stands that needs a person."""
 
 
 class BreakersTable(LineList):
@@ -29,6 +32,8 @@ class BreakersTable(LineList):
         self.glyphs = glyphs
         self.selected: AdapterKey | None = None
         """The adapter under the cursor; None when there is none."""
+        self.sort = BY_STATE
+        """By what the adapters are sorted, for the mark in the titles."""
         self._board = Board()
         self._order = Order((), {})
         self._now = 0
@@ -62,7 +67,7 @@ class BreakersTable(LineList):
             self._stats = {key: kept for key, kept in self._stats.items() if key in self._board.adapters}
         place_on_screen = self._index() - self.scroll_offset.y
         self._order = order
-        if self.selected not in self._board.adapters:
+        if self.selected is None or self.selected not in order.keys:
             old = before.keys.index(self.selected) if self.selected in before.keys else 0
             self.selected = order.keys[min(old, len(order.keys) - 1)] if order.keys else None
         elif before.keys and self.scroll_offset.y and 0 <= place_on_screen < self.page:
@@ -78,7 +83,12 @@ class BreakersTable(LineList):
 
     def heading(self) -> Line:
         """Return the titles of the columns."""
-        return titles(self._columns)
+        return titles(self._columns, self.sort.column, self.glyphs.turned if self.sort.turned else self.glyphs.sort)
+
+    @property
+    def column_ids(self) -> tuple[str, ...]:
+        """The columns there is room for, left to right."""
+        return tuple(placed.column.id for placed in self._columns)
 
     def line_at(self, index: int) -> Line:
         """Return the line of the adapter at a place of the order."""
@@ -124,6 +134,16 @@ class BreakersTable(LineList):
         if not self._order.keys:
             return
         self.select(self._index() + lines)
+
+    def next_problem(self, now: int) -> bool:
+        """Put the cursor on the next adapter that needs a person, from the top again at the end; False: none does."""
+        keys, at = self._order.keys, self._index()
+        for index in (*range(at + 1, len(keys)), *range(min(at + 1, len(keys)))):
+            row = self._board.adapters.get(keys[index])
+            if row and condition(row, self._board.instances.get(row.key.instance), now) in PROBLEMS:
+                self.select(index)
+                return True
+        return False
 
     def select(self, index: int) -> None:
         """Put the cursor on the adapter at a place of the order."""

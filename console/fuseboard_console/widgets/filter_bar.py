@@ -1,0 +1,74 @@
+"""The line in which the filter is typed; it takes the footer's place meanwhile."""
+
+from __future__ import annotations
+
+from textual.events import Key, Paste
+from textual.message import Message
+
+from fuseboard_console.cells import cut
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.themes import Palette
+from fuseboard_console.views.line import Span
+from fuseboard_console.widgets.line_bar import LineBar
+
+LONGEST = 200
+
+
+class FilterBar(LineBar, can_focus=True):
+    """Takes keys while it has the focus: text, Backspace, Ctrl-U; Enter keeps the filter, Esc clears it."""
+
+    class Typed(Message):
+        """The filter is another now."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    class Left(Message):
+        """The typing is over."""
+
+    def __init__(self, palette: Palette) -> None:
+        super().__init__(palette, id="filter")
+        self.text = ""
+        """What was typed."""
+
+    def say(self, matches: int, of: int) -> None:
+        """Show what was typed, and how many adapters it fits."""
+        count = f"{matches:,} of {of:,}"
+        hint = "  enter keeps, esc clears" if self.size.width >= 70 else ""
+        typed = cut(safe_text(self.text[::-1])[::-1], max(4, self.size.width - len(count) - len(hint) - 8))
+        self.show(
+            (
+                Span(" / ", "key"),
+                Span(typed, "strong"),
+                Span("_", "key"),
+                Span(f"   {count}", "warn" if not matches else "text"),
+                Span(hint, "muted"),
+            )
+        )
+
+    def take(self, text: str) -> None:
+        """Put another text in place of what was typed."""
+        self.text = text[:LONGEST]
+        self.post_message(self.Typed(self.text))
+
+    def on_key(self, event: Key) -> None:
+        """Type; keys reach nothing else."""
+        event.stop()
+        event.prevent_default()
+        if event.key in ("enter", "tab", "down", "up"):
+            self.post_message(self.Left())
+        elif event.key == "escape":
+            self.take("")
+            self.post_message(self.Left())
+        elif event.key in ("backspace", "ctrl+h"):
+            self.take(self.text[:-1])
+        elif event.key == "ctrl+u":
+            self.take("")
+        elif event.is_printable and event.character:
+            self.take(self.text + event.character)
+
+    def on_paste(self, event: Paste) -> None:
+        """Take what is pasted, on one line."""
+        event.stop()
+        self.take(self.text + " ".join(event.text.split()))
