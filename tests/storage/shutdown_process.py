@@ -1,0 +1,64 @@
+"""A guarded, recorded application that runs a workflow of five nodes, and notes when each of them begins and ends.
+
+Arguments: the recording, the file of notes, how many seconds the third node takes. A run that is left is resumed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from fuseboard_engine import Engine, UnknownRun, Workflow, guarded
+from fuseboard_storage.recorder import record
+
+RUN = "nightly-1"
+
+
+def build(notes: Path, seconds: float) -> Workflow:
+    workflow = Workflow("nightly")
+
+    def node(name: str) -> None:
+        def note(what: str) -> None:
+            with notes.open("a") as file:
+                file.write(f"{what} {name}\n")
+
+        async def work(inputs: dict[str, Any]) -> dict[str, int]:
+            note("began")
+            await asyncio.sleep(seconds if name == "n3" else 0.01)
+            note("ended")
+            return {"n": inputs.get("n", 0) + 1}
+
+        workflow.add_node(name, work)
+
+    for number in range(1, 6):
+        node(f"n{number}")
+        if number > 1:
+            workflow.connect(f"n{number - 1}", f"n{number}", {"n": "n"})
+    return workflow
+
+
+async def main(path: str, notes: str, seconds: str) -> None:
+    engine = Engine("checkout")
+    workflow = engine.add_workflow(build(Path(notes), float(seconds)))
+    async with record(engine, path) as recorder, guarded(engine, recorder=recorder, grace=0.5):
+        begun = time.perf_counter()
+
+        def told(event: Any) -> None:
+            if type(event).__name__ == "NodeChanged" and event.state == "running":
+                stop()
+                print(f"first node after {time.perf_counter() - begun}", flush=True)
+
+        stop = engine.subscribe(told)
+        try:
+            result = await engine.resume(RUN)
+        except UnknownRun:
+            result = await workflow.execute({"n": 0}, run=RUN)
+        print(f"{result.state} {result.output}", flush=True)
+        await asyncio.sleep(3600 if result.state == "interrupted" else 0)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
