@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from fuseboard_storage.errors import RecordingError
+from fuseboard_storage.turns import Connection
 
 APPLICATION_ID = 0x46555345  # "FUSE"
 
@@ -208,7 +209,7 @@ def check_version(name: str, version: int) -> None:
         )
 
 
-def connect(path: str | os.PathLike[str], *, busy_timeout: float = 1.0) -> sqlite3.Connection:
+def connect(path: str | os.PathLike[str], *, busy_timeout: float = 1.0) -> Connection:
     """Open a recording for writing; make it, or bring it up to date, where needed.
 
     Args:
@@ -225,7 +226,7 @@ def connect(path: str | os.PathLike[str], *, busy_timeout: float = 1.0) -> sqlit
     name = os.fspath(path)
     if inspect(name) == "missing":
         _create(name)
-    connection = sqlite3.connect(name, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
+    connection = Connection(name, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
     try:
         migrate(connection, name)
         connection.execute("PRAGMA synchronous = NORMAL")

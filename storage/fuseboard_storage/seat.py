@@ -7,13 +7,13 @@ import logging
 import os
 import socket
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 from fuseboard_engine.events import EngineStarted
 from fuseboard_storage import instances, rows, schema
 from fuseboard_storage.keyframe import KeyframeMaker
 from fuseboard_storage.recordable import Recordable
+from fuseboard_storage.turns import Connection, transaction
 
 log = logging.getLogger("fuseboard.recorder")
 
@@ -22,7 +22,7 @@ class Seat:
     """What is open when it is. `take` makes sure of it, again and again; `connection` and `keyframes` are None else."""
 
     def __init__(self, engine: Recordable, path: Path) -> None:
-        self.connection: sqlite3.Connection | None = None
+        self.connection: Connection | None = None
         self.keyframes: KeyframeMaker | None = None
         self.instance: int | None = None
         self.host = socket.gethostname()
@@ -72,7 +72,7 @@ class Seat:
             raise
         self.connection = connection
 
-    def _enter(self, connection: sqlite3.Connection) -> int:
+    def _enter(self, connection: Connection) -> int:
         engine = self._engine
         known = engine.describe()
         now = engine.wall()
@@ -83,20 +83,6 @@ class Seat:
             rows.insert(connection, instance, [started, *known])
         self._entered_at = now
         return instance
-
-
-@contextlib.contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Commit what the body does, or nothing of it."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            with contextlib.suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
-        raise
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
