@@ -15,10 +15,13 @@ from fuseboard_engine.events import DeadLetterChanged
 from fuseboard_storage import dead_letter_rows as letters
 from fuseboard_storage import rows, schema
 from fuseboard_storage.errors import RecordingError
+from fuseboard_storage.turns import Connection, transaction
 
 T = TypeVar("T")
 NOBODY: Final = 0
 """The instance of what happens to dead letters without any engine."""
+CHECKPOINT: Final = 4_000
+"""Pages in the log before a letter waits until they are moved into the file; a recorder does that sooner."""
 
 
 class LetterFile:
@@ -34,7 +37,7 @@ class LetterFile:
         self.path = path
         self._reading = reading
         self._busy_timeout = busy_timeout
-        self._connection: sqlite3.Connection | None = None
+        self._connection: Connection | None = None
         self._identity: tuple[int, int] | None = None
         self._closed = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="fuseboard-dead-letters")
@@ -50,16 +53,14 @@ class LetterFile:
 
         def turn() -> T:
             connection = self._ready()
-            connection.execute("BEGIN IMMEDIATE")
-            freed = [] if now is None else letters.free(connection, now)
-            if freed and now is not None:
-                lapsed = DeadLetterChanged(
-                    at=now, letters=tuple(freed), before="retrying", status="pending", detail=letters.LAPSED
-                )
-                rows.insert(connection, NOBODY, [lapsed])
-            done = work(connection)
-            connection.execute("COMMIT")
-            return done
+            with transaction(connection):
+                freed = [] if now is None else letters.free(connection, now)
+                if freed and now is not None:
+                    lapsed = DeadLetterChanged(
+                        at=now, letters=tuple(freed), before="retrying", status="pending", detail=letters.LAPSED
+                    )
+                    rows.insert(connection, NOBODY, [lapsed])
+                return work(connection)
 
         return await self._run(turn)
 
@@ -102,13 +103,13 @@ class LetterFile:
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
 
-    def _ready(self) -> sqlite3.Connection:
+    def _ready(self) -> Connection:
         """Return a connection to the file that stands at the path now."""
         if self._connection is not None and (self._reading or _identity(self.path) == self._identity):
             return self._connection
         self._drop()
         if self._reading:
-            connection = sqlite3.connect(
+            connection = Connection(
                 f"{self.path.as_uri()}?mode=ro",
                 uri=True,
                 timeout=self._busy_timeout,
@@ -117,6 +118,7 @@ class LetterFile:
             )
         else:
             connection = schema.connect(self.path, busy_timeout=self._busy_timeout)
+            connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT}")
         connection.create_function("fold", 1, _fold, deterministic=True)
         self._connection = connection
         self._identity = _identity(self.path)

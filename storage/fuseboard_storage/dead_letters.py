@@ -100,7 +100,7 @@ class SqliteDeadLetters:
             batch, self._waiting = self._waiting, []
             added: list[Added]
             try:
-                added = await self._file.write(partial(_add_each, batch), batch[-1][0].created_at)
+                added = await self._file.write(partial(_add_each, batch), None)
             except StoreUnavailable as error:
                 added = [_again(error) for _ in batch]
             except BaseException as error:

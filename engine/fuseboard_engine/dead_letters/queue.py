@@ -177,7 +177,7 @@ class DeadLetters:
             raise
         self._told(evicted, "evicted", "", "made room for a new one")
         self.tell_new(id, letter, in_memory=in_memory)
-        self._worker.wake()
+        self._worker.wake(letter.due_at)
         return id
 
     def tell_new(self, id: int, letter: NewLetter, *, in_memory: bool = False, detail: str = "") -> None:

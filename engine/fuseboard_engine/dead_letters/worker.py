@@ -47,6 +47,8 @@ class Worker:
         self._wall = wall
         self._task: asyncio.Task[None] | None = None
         self._due = asyncio.Event()
+        self._looks_at: int | None = None
+        """When it looks again, in UTC microseconds, while it waits."""
         self._told: DeadLetterStore | None = None
         self._runs: dict[asyncio.Task[Any], asyncio.Future[None]] = {}
 
@@ -65,9 +67,10 @@ class Worker:
             return
         self.wake()
 
-    def wake(self) -> None:
-        """Look for due letters now."""
-        self._due.set()
+    def wake(self, due: int | None = 0) -> None:
+        """Look for due letters now; for one new letter that is due later than it looks next, there is no need."""
+        if self._looks_at is None or (due is not None and due < self._looks_at):
+            self._due.set()
         if self._queue.policy.strategy != "disabled" and (self._task is None or self._task.done()):
             self._due = asyncio.Event()  # an earlier one may belong to a loop that has ended
             loop = self._queue.loop = asyncio.get_running_loop()
@@ -107,11 +110,14 @@ class Worker:
             wait = policy.poll if due is None else max(0.0, (due - self._wall()) / 1e6)
             if store.shared or down:
                 wait = min(wait, policy.poll)
+            self._looks_at = self._wall() + round(wait * 1e6)
             try:
                 async with asyncio.timeout(wait):
                     await self._due.wait()
             except TimeoutError:
                 pass
+            finally:
+                self._looks_at = None
 
     async def _bring_in(self, store: DeadLetterStore) -> None:
         """Move what waits in memory into the store, and tell once how many letters it holds."""
