@@ -110,6 +110,7 @@ ACTIONS: tuple[Action, ...] = (
         needs_selection=True,
         footer=False,
     ),
+    Action("detail", ("enter",), "detail", "Show all that is known of the selected adapter.", needs_selection=True),
     Action("filter", ("slash",), "filter", "Show only some adapters: state:open name:gpt* tag:eu !test."),
     Action("unfilter", ("escape",), "show all", "Clear the filter.", footer=False),
     Action("sort", ("s",), "sort", "Sort by the next column."),

@@ -1,13 +1,17 @@
-"""Which adapters are shown and in which order: sort, filter, and the way to the next problem."""
+"""Which adapters are shown: sort, filter, the way to the next problem, and one of them in detail."""
 
 from __future__ import annotations
 
 from textual.content import Content
 
+from fuseboard_console.actions import Action
+from fuseboard_console.glyphs import Glyphs
 from fuseboard_console.operating import Operating
 from fuseboard_console.safe_text import safe_text
+from fuseboard_console.themes import Palette
 from fuseboard_console.views.adapters import BY_STATE, Order, order_of
 from fuseboard_console.views.filtering import Term, parse
+from fuseboard_console.views.line import Line
 from fuseboard_console.widgets.filter_bar import FilterBar
 from fuseboard_console.widgets.footer import FooterBar
 
@@ -15,6 +19,8 @@ from fuseboard_console.widgets.footer import FooterBar
 class Choosing(Operating):
     """The console's choice of adapters, on top of what an operator does."""
 
+    actions: tuple[Action, ...]
+    _glyphs: Glyphs
     _filter: FilterBar
     _footer: FooterBar
     _order: Order
@@ -29,6 +35,10 @@ class Choosing(Operating):
 
     def show(self) -> None:
         """Show the Board as of now."""
+        raise NotImplementedError
+
+    def _palette(self) -> Palette:
+        """Return what the theme's styles look like."""
         raise NotImplementedError
 
     def _choose(self, now: int) -> None:
@@ -91,3 +101,18 @@ class Choosing(Operating):
         """Put the cursor on the next adapter that needs a person."""
         if not self._table.next_problem(self.now()):
             self.tell("No breaker needs you.")
+
+    def action_detail(self) -> None:
+        """Show all that is known of the selected adapter."""
+        key = self._table.selected
+        if key is None:
+            return
+        from fuseboard_console.screens.detail import DetailScreen
+        from fuseboard_console.views.detail import detail_lines
+
+        actions = [action for action in self.actions if action.verb and action.needs_selection]
+
+        def lines(cells: int) -> list[Line]:
+            return detail_lines(self._feed.board, key, self.now(), cells, actions, self._glyphs)
+
+        self.push_screen(DetailScreen(key, safe_text(key.adapter, 60), self._palette(), actions, lines))

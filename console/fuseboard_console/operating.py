@@ -9,6 +9,7 @@ from fuseboard_console.desk import Desk
 from fuseboard_console.feed import Feed
 from fuseboard_console.views.questions import ask_before, ask_reset_all
 from fuseboard_console.widgets.breakers import BreakersTable
+from fuseboard_storage.board import AdapterKey
 
 
 class Operating(App[None]):
@@ -50,14 +51,18 @@ class Operating(App[None]):
         """Let the selected breaker decide again."""
         await self._ask_selected("enable")
 
+    def _target(self) -> AdapterKey | None:
+        """Return the adapter that is meant: the one whose detail is open, or the one under the cursor."""
+        return getattr(self.screen, "adapter", None) or self._table.selected
+
     async def _ask_selected(self, verb: str) -> None:
-        key = self._table.selected
+        key = self._target()
         if key is not None:
             await self._desk.ask(verb, key.adapter, key.instance)
 
     def _ask_first(self, verb: str) -> None:
         """Ask the operator, then an engine. What was selected when the question came is meant, whatever moves."""
-        key = self._table.selected
+        key = self._target()
         if key is None:
             return
         from fuseboard_console.screens.confirm import ConfirmScreen

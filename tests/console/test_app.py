@@ -445,6 +445,33 @@ async def test_every_action_by_hand_reaches_the_engine_the_dangerous_ones_after_
         await until(show.sees(f"eu-search is now as {verb} has it."), pilot)
 
 
+async def test_enter_opens_the_detail_where_keys_mean_that_adapter_whatever_moves() -> None:
+    show = Show()
+    show.mailbox.status = "done"
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        await pilot.press("slash", *"state:open", "enter", "down", "enter")
+        await until(show.sees("─ prefect ─", "policy", "Last failures", "esc closes"), pilot)
+        show.feed.events.append(changed("prefect", "closed", STORY_ENDS, before="open"))
+        await until(lambda: show.selected() != "prefect", pilot)
+        await until(show.sees("● CLOSED for"), pilot)
+        await pilot.press("r")
+        await until(lambda: show.mailbox.asked == [("reset", "prefect", 1)], pilot)
+        await pilot.press("D")
+        await until(show.sees("Disable prefect?"), pilot)
+        await pilot.press("escape", "escape")
+        await until(lambda: "esc closes" not in show.screen(), pilot)
+
+
+async def test_read_only_detail_offers_no_action() -> None:
+    show = Show(read_only=True)
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        await pilot.press("enter")
+        await until(show.sees("Last failures"), pilot)
+        assert "Actions" not in show.screen()
+
+
 async def _rows(show: Show, pilot: Pilot[None], count: int) -> None:
     await until(lambda: show.app._table.count() == count, pilot, 20)
 

@@ -80,6 +80,11 @@ def test_the_question_before_holding_open(snap_compare: Compare) -> None:
     assert snap_compare(console(story()), terminal_size=(80, 24), run_before=keys("o"))
 
 
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_the_detail_of_an_adapter(snap_compare: Compare, size: tuple[int, int]) -> None:
+    assert snap_compare(console(story()), terminal_size=size, run_before=keys("down", "enter"))
+
+
 def test_an_empty_file(snap_compare: Compare) -> None:
     assert snap_compare(console([]), terminal_size=(100, 30), run_before=settled)
 
