@@ -178,7 +178,12 @@ class Flow:
         close = getattr(self.iterator, "aclose", None)
         if close is None:
             return
+        context = self.route.context
+        token = None if context is None else CURRENT.set(context)
         try:
             await close()
         except Exception as error:
             log.warning("the stream of %s could not be closed: %s", self.adapter.name, describe(error))
+        finally:
+            if token is not None:
+                CURRENT.reset(token)

@@ -209,8 +209,6 @@ class Streams:
             return None
         if adapter.down is not None and self._attempts.is_down(adapter, adapter.down, route, number - 1):
             return None
-        if adapter.down is not None and self._attempts.is_down(adapter, adapter.down, route, number - 1):
-            return None
         try:
             permit = adapter.breaker.admit()
         except CircuitOpen as refusal:

@@ -11,9 +11,9 @@ import pytest
 from engine_world import NEVER_TRIPS, World, now, virtual
 from stream_world import ScriptedStream, read
 
-from fuseboard_engine import AllAdaptersFailed, BreakerPolicy, CallerError, Engine, RetryPolicy
+from fuseboard_engine import AllAdaptersFailed, BreakerPolicy, CallerError, Engine, RetryPolicy, Task
 from fuseboard_engine.admission import StraightThrough
-from fuseboard_engine.context import CURRENT
+from fuseboard_engine.context import CURRENT, current
 from fuseboard_engine.errors import AttemptTimeout, DeadlineExceeded, StreamBroken
 from fuseboard_engine.events import AttemptFailed, RouteFinished, StreamRestarted
 from fuseboard_engine.routing_policy import RoutingPolicy
@@ -420,6 +420,37 @@ async def test_the_ids_of_a_task_reach_every_step_of_its_stream_and_its_event() 
     told = engine.told[-1]
     assert isinstance(told, RouteFinished)
     assert (told.context or {})["user"] == "u1"
+
+
+@virtual
+async def test_when_all_are_out_a_stream_has_a_last_resort_if_the_policy_says_so() -> None:
+    trips = BreakerPolicy(failure_threshold=1, recovery_timeout=60)
+    engine = World(retry=ONCE, breaker=trips, routing=RoutingPolicy(all_out="last_resort"))
+    engine.add_adapter("a", ScriptedStream([DOWN], [1, 2]))
+    with pytest.raises(AllAdaptersFailed):
+        await read(engine.stream_with_fallback("task"))
+    assert engine.breaker("a").state == "open"
+    assert await read(engine.stream_with_fallback("task")) == [1, 2]
+    assert now() == 0.0
+
+
+@virtual
+async def test_a_stream_that_is_closed_early_still_has_the_ids_of_its_task() -> None:
+    seen = []
+
+    async def numbers(task: Any) -> AsyncIterator[int]:
+        try:
+            yield 1
+            yield 2
+        finally:
+            seen.append(current().get("request"))
+
+    engine = World(retry=ONCE)
+    engine.add_adapter("a", numbers)
+    async with engine.stream_with_fallback(Task(context={"request": "r-1"})) as stream:
+        await anext(stream)
+        assert dict(current()) == {}
+    assert seen == ["r-1"]
 
 
 @virtual
