@@ -17,6 +17,7 @@ from fuseboard_engine.adapters.resources import Resources
 from fuseboard_engine.adapters.target import target_of
 from fuseboard_engine.adapters.threads import MOST as THREADS
 from fuseboard_engine.attribution import DEFAULT_TABLE, Rule, soft_failure_of
+from fuseboard_engine.background import begin_background, stop_background
 from fuseboard_engine.batch import execute_batch
 from fuseboard_engine.breaker import CircuitBreaker, wall_clock
 from fuseboard_engine.config.apply import apply
@@ -266,14 +267,17 @@ class Engine:
             What went wrong, by adapter. It counts like a failed attempt, and the first call tries again.
         """
         failed = await self.resources.start()
-        self.health.start()
+        self.begin_background()
         return failed
 
     async def close(self) -> None:
-        """Close adapters, HTTP connections and threads. A later call would open what it needs again."""
-        await self.health.stop()
+        """End what goes on beside calls; close adapters, connections and threads. A later call opens them again."""
+        await self.stop_background()
         await self.resources.close()
         await self.sync.leave()
+
+    begin_background = begin_background
+    stop_background = stop_background
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -106,15 +106,16 @@ class HealthChecks:
 
     # ---------------------------------------------------------------- checking
 
-    def start(self) -> None:
-        """Begin to check, in the running loop. Does nothing when it has begun there."""
+    def start(self) -> bool:
+        """Begin to check, in the running loop. False: it had begun there."""
         loop = asyncio.get_running_loop()
         if self._loop is loop:
-            return
+            return False
         self._loop, self._nudged, self._scheduler = loop, asyncio.Event(), None
         self._due, self._running = [], set()  # what another loop left behind is over
         for watched in list(self._watched.values()):
             self._schedule(watched, self._spread(watched))
+        return True
 
     async def stop(self) -> None:
         """End all checks, those under way too, and lift every mark: nobody would lift it later."""

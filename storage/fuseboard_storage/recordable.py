@@ -44,6 +44,12 @@ class Recordable(Protocol):
     def describe(self) -> list[Event]:
         """Return what a new recording must know first: adapters, chains, breakers that are not closed."""
 
+    def begin_background(self) -> bool:
+        """Begin what goes on beside calls, such as health checks. False: it was under way."""
+
+    async def stop_background(self) -> None:
+        """End what goes on beside calls."""
+
     def execute_command(self, command: Command) -> CommandDone | None:
         """Do what an operator asked, at once, and emit the outcome as an event. Called from another thread.
 

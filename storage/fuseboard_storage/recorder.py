@@ -69,6 +69,7 @@ class Recorder:
         self._unsubscribe: Callable[[], None] = _nothing
         self._closed = False
         self._guard = threading.Lock()
+        self._began = False
         self._letters: SqliteDeadLetters | None = None
         self._checkpoints: FileCheckpoints | None = None
 
@@ -233,11 +234,14 @@ class Recorder:
             raise
         self._keep_letters()
         self._keep_runs()
+        self._began = self._engine.begin_background()
         return self
 
     async def __aexit__(
         self, type_: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._began:
+            await self._engine.stop_background()
         letters = self._engine.dead_letters
         if letters is not None and self._letters is not None:
             await letters.stop()

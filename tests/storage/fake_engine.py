@@ -47,6 +47,12 @@ class FakeEngine:
         added = [AdapterAdded(at=at, adapter=name, policy={"failure_threshold": 5}) for name in self.adapters]
         return [*added, PreferenceSet(at=at, order=self.adapters)]
 
+    def begin_background(self) -> bool:
+        return True
+
+    async def stop_background(self) -> None:
+        pass
+
     def execute_command(self, command: Command) -> CommandDone:
         self.commands.append(command)
         known = not command.adapter or command.adapter in self.adapters

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 ANSWER_WITHIN: Final = 8.0
 """Seconds; the mailbox waits ten for the outcome of a command that was taken."""
 
-_asked: set[asyncio.Task[None]] = set()  # the loop itself holds on to no task
-
 
 def ask(engine: Engine, command: Command, report: Callable[[bool, str], object]) -> None:
     """Carry out an operator's `resume`, from whichever thread; returns at once.
@@ -45,8 +43,8 @@ def ask(engine: Engine, command: Command, report: Callable[[bool, str], object])
         task = asyncio.get_running_loop().create_task(
             carry_out(engine, run, report), name=f"fuseboard-command-{command.id}"
         )
-        _asked.add(task)
-        task.add_done_callback(_asked.discard)
+        engine.runs.asked.add(task)
+        task.add_done_callback(engine.runs.asked.discard)
 
     loop.call_soon_threadsafe(begin)
 

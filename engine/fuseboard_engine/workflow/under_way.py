@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -29,6 +30,8 @@ class RunsUnderWay:
         """The runs under way, by id; each says what is left of it at the moment."""
         self.interrupted: dict[str, LeftRun] = {}
         """Those that ended early and were not resumed since, the last hundred."""
+        self.asked: set[asyncio.Task[None]] = set()
+        """What carries out operators' commands to resume; the loop itself holds on to no task."""
 
     def begin(self, run: str, left: Callable[[], LeftRun]) -> None:
         """Note that a run is under way; `left` returns what is left of it."""
@@ -42,6 +45,14 @@ class RunsUnderWay:
             self.interrupted[run.run] = run
             if len(self.interrupted) > KEPT:
                 del self.interrupted[next(iter(self.interrupted))]
+
+    async def stop(self) -> None:
+        """Cancel the runs that operators asked for, and wait until they are saved as they stand."""
+        here = asyncio.get_running_loop()
+        tasks = [task for task in self.asked if task.get_loop() is here and task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def left(self) -> tuple[LeftRun, ...]:
         """Return the runs that are not at their end."""
