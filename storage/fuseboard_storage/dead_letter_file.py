@@ -7,6 +7,7 @@ import contextlib
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -20,8 +21,6 @@ from fuseboard_storage.turns import Connection, transaction
 T = TypeVar("T")
 NOBODY: Final = 0
 """The instance of what happens to dead letters without any engine."""
-CHECKPOINT: Final = 4_000
-"""Pages in the log before a letter waits until they are moved into the file; a recorder does that sooner."""
 
 
 class LetterFile:
@@ -48,8 +47,23 @@ class LetterFile:
         self._thread.shutdown(wait=True)
         self._drop()
 
+    def soon(self, job: Callable[[], None]) -> None:
+        """Have the thread do a job that waits for nobody, and raises nothing.
+
+        Raises:
+            StoreUnavailable: The file was closed.
+        """
+        try:
+            self._thread.submit(job)
+        except RuntimeError as error:
+            raise self._was_closed() from error
+
     async def write(self, work: Callable[[sqlite3.Connection], T], now: int | None) -> T:
         """Do some work in a transaction; with `now`, first free what silent workers had."""
+        return await self._run(partial(self.write_here, work, now))
+
+    def write_here(self, work: Callable[[sqlite3.Connection], T], now: int | None = None) -> T:
+        """Do what `write` does, in a job of the thread."""
 
         def turn() -> T:
             connection = self._ready()
@@ -62,7 +76,7 @@ class LetterFile:
                     rows.insert(connection, NOBODY, [lapsed])
                 return work(connection)
 
-        return await self._run(turn)
+        return self._safely(turn)
 
     async def read(self, work: Callable[[sqlite3.Connection], T], nothing: T) -> T:
         """Do some reading; a file that no engine with dead letters has written to yet gives `nothing`."""
@@ -73,25 +87,28 @@ class LetterFile:
                 return nothing
             return work(connection)
 
-        return await self._run(turn)
+        return await self._run(partial(self._safely, turn))
 
-    async def _run(self, turn: Callable[[], T]) -> T:
-        def safely() -> T:
-            try:
-                return turn()
-            except (sqlite3.Error, OSError, RecordingError) as error:
-                self._recover(error)
-                raise StoreUnavailable(f"{self.path.name} can't be used for dead letters: {error}") from error
-            except BaseException:
-                self._drop()
-                raise
-
+    async def _run(self, job: Callable[[], T]) -> T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, safely)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, job)
         except RuntimeError as error:
             if not self._closed:
                 raise
-            raise StoreUnavailable(f"the dead letters of {self.path.name} were closed") from error
+            raise self._was_closed() from error
+
+    def _was_closed(self) -> StoreUnavailable:
+        return StoreUnavailable(f"the dead letters of {self.path.name} were closed")
+
+    def _safely(self, turn: Callable[[], T]) -> T:
+        try:
+            return turn()
+        except (sqlite3.Error, OSError, RecordingError) as error:
+            self._recover(error)
+            raise StoreUnavailable(f"{self.path.name} can't be used for dead letters: {error}") from error
+        except BaseException:
+            self._drop()
+            raise
 
     def _recover(self, error: Exception) -> None:
         """Undo what was begun; open the file anew next time, unless it was only locked or full."""
@@ -118,7 +135,6 @@ class LetterFile:
             )
         else:
             connection = schema.connect(self.path, busy_timeout=self._busy_timeout)
-            connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT}")
         connection.create_function("fold", 1, _fold, deterministic=True)
         self._connection = connection
         self._identity = _identity(self.path)

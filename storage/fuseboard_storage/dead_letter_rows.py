@@ -77,19 +77,33 @@ SIZE: Final = """SELECT coalesce(sum(CASE name WHEN 'enqueued' THEN total WHEN '
     WHEN 'purged' THEN -total ELSE 0 END), 0) FROM dead_letter_totals"""
 
 
-def add(connection: sqlite3.Connection, letter: NewLetter, room: Room) -> tuple[int, tuple[Moved, ...]] | QueueFull:
-    """Insert a letter, making room where that is allowed. A full queue is returned, not raised: it is counted."""
-    evicted: tuple[Moved, ...] = ()
-    size = connection.execute(SIZE).fetchone()[0]
-    if size >= room.capacity:
-        if room.evict:
-            evicted = _evict(connection, room.makes)
-        if not evicted:
-            count(connection, ["refused"])
-            return QueueFull(full(room))
-    cursor = connection.execute(_INSERT, [*(_value(letter, name) for name in NEW), letter.created_at])
-    count(connection, ["enqueued"])
-    return int(cursor.lastrowid or 0), evicted
+Added = tuple[int, tuple[Moved, ...]] | QueueFull
+"""The number of a new letter, and the letters that made room; or that there was none."""
+
+
+def add(connection: sqlite3.Connection, wanted: Iterable[tuple[NewLetter, Room]]) -> list[Added]:
+    """Insert letters, making room where that is allowed. A full queue is returned, not raised: it is counted."""
+    added: list[Added] = []
+    size, before = (connection.execute(SIZE).fetchone()[0],) * 2
+    refused = gone = 0
+    for letter, room in wanted:
+        evicted: tuple[Moved, ...] = ()
+        if size >= room.capacity:
+            if room.evict:
+                evicted = _evict(connection, room.makes)
+            if not evicted:
+                refused += 1
+                added.append(QueueFull(full(room)))
+                continue
+            out = sum(len(group.ids) for group in evicted)
+            size, gone = size - out, gone + out
+        cursor = connection.execute(_INSERT, [*(_value(letter, name) for name in NEW), letter.created_at])
+        size += 1
+        added.append((int(cursor.lastrowid or 0), evicted))
+    for name, times in (("enqueued", size - before + gone), ("refused", refused)):
+        if times:
+            count(connection, [name], times)
+    return added
 
 
 def _evict(connection: sqlite3.Connection, most: int) -> tuple[Moved, ...]:

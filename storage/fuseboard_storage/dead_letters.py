@@ -10,9 +10,10 @@ import asyncio
 import contextlib
 import os
 import sqlite3
-from collections.abc import AsyncIterator
-from functools import partial
+import threading
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from fuseboard_engine.dead_letters.letter import (
     DONE,
@@ -34,7 +35,15 @@ from fuseboard_storage import rows, schema
 from fuseboard_storage.dead_letter_file import NOBODY, LetterFile
 from fuseboard_storage.errors import RecordingError
 
-Added = tuple[int, tuple[Moved, ...]] | DeadLetterError
+Added = letters.Added | StoreUnavailable
+
+
+class Wanted(NamedTuple):
+    """A new letter that waits to be kept, and who waits for it."""
+
+    letter: NewLetter
+    room: Room
+    answer: asyncio.Future[Added]
 
 
 class SqliteDeadLetters:
@@ -60,8 +69,8 @@ class SqliteDeadLetters:
     ) -> None:
         self._file = LetterFile(Path(path).absolute(), reading=reading, busy_timeout=busy_timeout)
         self._audited = audited
-        self._waiting: list[tuple[NewLetter, Room, asyncio.Future[Added]]] = []
-        self._adding: asyncio.Task[None] | None = None
+        self._waiting: list[Wanted] = []
+        self._guard = threading.Lock()
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -85,32 +94,31 @@ class SqliteDeadLetters:
 
     async def add(self, letter: NewLetter, room: Room) -> tuple[int, tuple[Moved, ...]]:
         """Keep a new letter; see `DeadLetterStore`. Those that come while the file is written go into it together."""
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Added] = loop.create_future()
-        self._waiting.append((letter, room, answer))
-        if self._adding is None or self._adding.done():
-            self._adding = loop.create_task(self._add_all())
+        answer: asyncio.Future[Added] = asyncio.get_running_loop().create_future()
+        with self._guard:
+            if not self._waiting:
+                self._file.soon(self._add_all)
+            self._waiting.append(Wanted(letter, room, answer))
         added = await answer
         if isinstance(added, DeadLetterError):
             raise added
         return added
 
-    async def _add_all(self) -> None:
-        while self._waiting:
+    def _add_all(self) -> None:
+        """In the file's thread: keep all that wait, and answer them."""
+        with self._guard:
             batch, self._waiting = self._waiting, []
-            added: list[Added]
-            try:
-                added = await self._file.write(partial(_add_each, batch), None)
-            except StoreUnavailable as error:
-                added = [_again(error) for _ in batch]
-            except BaseException as error:
-                for _, _, answer in batch:
-                    if not answer.done():
-                        answer.set_exception(StoreUnavailable(f"the letter could not be kept: {error!r}"))
-                raise
-            for (_, _, answer), one in zip(batch, added, strict=True):
-                if not answer.done():
-                    answer.set_result(one)
+        added: Sequence[Added]
+        try:
+            added = self._file.write_here(lambda c: letters.add(c, [(one.letter, one.room) for one in batch]))
+        except BaseException as error:
+            added = [_again(error) for _ in batch]
+        told: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Added], Added]]] = {}
+        for wanted, one in zip(batch, added, strict=True):
+            told.setdefault(wanted.answer.get_loop(), []).append((wanted.answer, one))
+        for loop, answers in told.items():
+            with contextlib.suppress(RuntimeError):  # that loop has ended, and nobody waits there
+                loop.call_soon_threadsafe(_answer, answers)
 
     async def get(self, id: int, now: int) -> DeadLetter | None:
         """Return a letter, or None."""
@@ -199,14 +207,18 @@ class SqliteDeadLetters:
         rows.insert(connection, NOBODY, events)
 
 
-def _add_each(
-    batch: list[tuple[NewLetter, Room, asyncio.Future[Added]]], connection: sqlite3.Connection
-) -> list[Added]:
-    return [letters.add(connection, letter, room) for letter, room, _ in batch]
+def _answer(answers: list[tuple[asyncio.Future[Added], Added]]) -> None:
+    for answer, added in answers:
+        if not answer.done():
+            answer.set_result(added)
 
 
-def _again(error: StoreUnavailable) -> StoreUnavailable:
-    """Return an error of its own for one more who waits, with the same cause."""
+def _again(error: BaseException) -> StoreUnavailable:
+    """Return an error of its own for one of those who wait, with the same cause."""
+    if not isinstance(error, StoreUnavailable):
+        copy = StoreUnavailable(f"the letter could not be kept: {error!r}")
+        copy.__cause__ = error
+        return copy
     copy = StoreUnavailable(str(error))
     copy.__cause__ = error.__cause__
     return copy
