@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fuseboard_engine.policy import BreakerPolicy, RetryPolicy
     from fuseboard_engine.registry import Adapter
 
-AT_START = ("name", "health_monitoring", "dead_letters", "recording")
+AT_START = ("name", "threads", "health_monitoring", "dead_letters", "recording")
 """Sections that take effect when an engine is made, not while it runs."""
 
 

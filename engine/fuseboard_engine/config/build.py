@@ -31,7 +31,7 @@ def build(settings: Settings, kind: type[Engine], **options: Any) -> Engine:
         execution=settings.execution,
         health=settings.health_monitoring.policy(),
         dead_letters=settings.dead_letters,
-        **options,
+        **{"threads": settings.threads, **options},
     )
     done = apply(engine, settings)
     if not done.ok:

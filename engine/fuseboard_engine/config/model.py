@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
 
+from fuseboard_engine.adapters.threads import MOST as THREADS
 from fuseboard_engine.attribution import Rule
 from fuseboard_engine.config.names import dotted, exception_named
 from fuseboard_engine.config.presets import PresetName
@@ -140,6 +141,10 @@ class HealthSection(Section):
     timeout: SomeSeconds = Field(default=5.0, description="seconds a check may take; then it is a bad one")
     alert_after: Count = Field(default=3, description="bad checks in a row that raise an alert")
     history_size: int = Field(default=100, ge=1, le=10_000, description="calls kept per adapter")
+    transition_size: int = Field(default=50, ge=1, le=10_000, description="changes of state kept per adapter")
+    retention: SomeSeconds = Field(default=86_400.0, description="seconds after which both are let go")
+    critical: bool = Field(default=True, description="whether the whole is unhealthy when an adapter is")
+    concurrency: Count = Field(default=10, description="checks that run at a time")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -156,6 +161,10 @@ class HealthSection(Section):
             timeout=min(self.timeout, self.check_interval),
             alert_after=self.alert_after,
             history_size=self.history_size,
+            transition_size=self.transition_size,
+            retention=self.retention,
+            critical=self.critical,
+            concurrency=self.concurrency,
         )
 
 
@@ -203,6 +212,7 @@ class Settings(Section):
         default={}, description="the chain per task type; `default` for all others"
     )
     routing: RoutingPolicy = Field(default_factory=RoutingPolicy, description="how chains are ordered")
+    threads: Count = Field(default=THREADS, description="plain functions that may run side by side")
     execution: ExecutionPolicy = Field(default_factory=ExecutionPolicy, description="several adapters at once")
     health_monitoring: HealthSection = Field(default_factory=HealthSection, description="health checks")
     dead_letters: DeadLetterPolicy | None = Field(default=None, description="tasks nobody could do; null: none is kept")
