@@ -11,7 +11,9 @@ from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.adapters import AdapterView, condition, order_of, stats_of, view_of
 from fuseboard_console.views.connection import connection_of, presence, says
 from fuseboard_console.views.times import SECOND, latency, ordinal, percent, plural, rate, span, whole
+from fuseboard_engine.events import BatchFinished
 from fuseboard_storage.board import Board
+from fuseboard_storage.workflow_rows import WorkflowRow
 
 SCHEMA = "fuseboard.status/1"
 """The name of the JSON's shape. Fields may be added; none leaves or changes its meaning under this name."""
@@ -121,12 +123,48 @@ def status_json(board: Board, file: str, now: int) -> dict[str, Any]:
                 "started_at": instance.started_at,
                 "heartbeat_at": instance.heartbeat_at,
                 "ended_at": instance.ended_at,
+                "reason": instance.reason or None,
             }
             for instance in board.instances.values()
         ],
         "tasks": {"routed": board.tasks, "answered": board.tasks_ok, "degraded": board.tasks_degraded},
         "events_dropped": board.dropped,
         "adapters": [_adapter(board, view) for view in views_of(board, now)],
+        "dead_letters": {status: count for status, count in board.dead_letters.items() if count},
+        "workflows": [_workflow(run) for run in reversed(board.workflows.values())],
+        "batches": [_batch(batch) for batch in board.batches],
+    }
+
+
+def _workflow(row: WorkflowRow) -> dict[str, Any]:
+    return {
+        "run": row.run,
+        "workflow": row.workflow,
+        "name": row.name,
+        "instance": row.instance,
+        "state": row.state,
+        "started_at": row.started_at,
+        "changed_at": row.changed_at,
+        "resumed": row.resumed,
+        "nodes": row.counts(),
+        "error": row.error or None,
+    }
+
+
+def _batch(event: BatchFinished) -> dict[str, Any]:
+    return {
+        "batch": event.batch,
+        "at": event.at,
+        "parts": event.parts,
+        "succeeded": event.succeeded,
+        "degraded": event.degraded,
+        "failed": event.failed,
+        "needed": event.needed,
+        "accepted": event.accepted,
+        "rounds": event.rounds,
+        "rolled_back": event.rolled_back,
+        "duration": event.duration,
+        "error": event.error or None,
     }
 
 
@@ -165,4 +203,16 @@ def _adapter(board: Board, view: AdapterView) -> dict[str, Any]:
         "rejections": row.rejections,
         "last_error": row.last_error or None,
         "last_failure_at": row.last_failure,
+        "tags": list(row.tags),
+        "timeouts": row.timeouts,
+        "retries": row.retries,
+        "tasks_failed": row.tasks_failed,
+        "threads_stuck": row.stuck,
+        "trip_held": row.held or None,
+        "health": {
+            "status": row.health or None,
+            "detail": row.health_detail or None,
+            "since": row.health_at or None,
+            "bad_checks_alerted": row.health_alert,
+        },
     }

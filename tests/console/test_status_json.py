@@ -1,0 +1,94 @@
+"""What an operator should know of an engine stands in `fuseboard status --json`."""
+
+from __future__ import annotations
+
+import json
+
+from fuseboard_console.views.status import status_json
+from fuseboard_engine.events import (
+    AdapterAdded,
+    BatchFinished,
+    DeadLetterChanged,
+    DeadLettersCounted,
+    EngineStarted,
+    Event,
+    HealthAlert,
+    HealthChecked,
+    NodeChanged,
+    ShutdownChanged,
+    ThreadsStuck,
+    TripHeld,
+    WorkflowFinished,
+    WorkflowStarted,
+)
+from fuseboard_storage.board import Board, Entry
+
+NOON = 1_800_000_000_000_000
+
+
+def shown(*events: Event) -> dict[str, object]:
+    board = Board()
+    for seq, event in enumerate(events, 1):
+        board.apply(Entry(seq, 1, event))
+    made: dict[str, object] = json.loads(json.dumps(status_json(board, "a.db", NOON)))
+    assert made["schema"] == "fuseboard.status/1"
+    return made
+
+
+BEGUN = (
+    EngineStarted(at=NOON, name="checkout", host="h", pid=1),
+    AdapterAdded(at=NOON, adapter="agno", policy={}, tags=("cheap",)),
+)
+
+
+def test_an_adapters_health_stuck_threads_and_held_trip_are_there() -> None:
+    status = shown(
+        *BEGUN,
+        HealthChecked(at=NOON + 1, adapter="agno", status="unhealthy", detail="refused"),
+        HealthAlert(at=NOON + 2, adapter="agno", failures=3, detail="refused"),
+        TripHeld(at=NOON + 3, adapter="agno", reason="failures", detail="half of all are out"),
+        ThreadsStuck(at=NOON + 4, adapter="agno", stuck=2, total=2, limit=8),
+    )
+    (adapter,) = status["adapters"]  # type: ignore[misc]
+    assert adapter["health"] == {
+        "status": "unhealthy",
+        "detail": "refused",
+        "since": NOON + 1,
+        "bad_checks_alerted": 3,
+    }
+    assert (adapter["tags"], adapter["threads_stuck"], adapter["trip_held"]) == (["cheap"], 2, "half of all are out")
+
+
+def test_an_adapter_that_nobody_checks_has_no_health() -> None:
+    (adapter,) = shown(*BEGUN)["adapters"]  # type: ignore[misc]
+    assert adapter["health"]["status"] in (None, "unknown")
+    assert adapter["trip_held"] is None
+
+
+def test_workflows_batches_and_dead_letters_are_there() -> None:
+    status = shown(
+        *BEGUN,
+        WorkflowStarted(at=NOON, run="r1", workflow="w", nodes=("a", "b"), edges=(("a", "b"),), resumed=True),
+        NodeChanged(at=NOON + 1, run="r1", workflow="w", node="a", state="done"),
+        WorkflowFinished(at=NOON + 2, run="r1", workflow="w", state="interrupted", error="shutting down"),
+        BatchFinished(at=NOON + 3, batch="b", parts=4, succeeded=3, degraded=0, failed=1, needed=0.5, accepted=True),
+        DeadLettersCounted(at=NOON, counts={"pending": 2, "archived": 1}),
+        DeadLetterChanged(at=NOON + 4, letters=(1, 2), before="pending", status="resolved"),
+    )
+    (run,) = status["workflows"]  # type: ignore[misc]
+    assert (run["run"], run["state"], run["resumed"], run["nodes"]) == (
+        "r1",
+        "interrupted",
+        1,
+        {"done": 1, "pending": 1},
+    )
+    assert run["error"] == "shutting down"
+    (batch,) = status["batches"]  # type: ignore[misc]
+    assert (batch["parts"], batch["succeeded"], batch["accepted"], batch["error"]) == (4, 3, True, None)
+    assert status["dead_letters"] == {"archived": 1, "resolved": 2}
+
+
+def test_an_engine_that_shuts_down_says_why() -> None:
+    status = shown(*BEGUN, ShutdownChanged(at=NOON + 1, what="began", reason="SIGTERM received"))
+    (engine,) = status["engines"]  # type: ignore[misc]
+    assert engine["reason"] == "shutting down: SIGTERM received"
