@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from fake_engine import NOON, FakeEngine, answered, failed
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, find, given, settings
 from hypothesis import strategies as st
 from waiting import until_async
 
@@ -14,18 +14,31 @@ from fuseboard_engine.events import (
     AdapterAdded,
     AdapterRemoved,
     Attempt,
+    BatchFinished,
     CommandDone,
+    ConfigReloaded,
+    DeadLetterChanged,
+    DeadLettered,
+    DeadLettersCounted,
     EngineStarted,
     EngineStopped,
     Event,
     EventsDropped,
+    HealthAlert,
+    HealthChecked,
+    NodeChanged,
     PreferenceSet,
     ProbeChanged,
     RouteFinished,
     ScenarioStep,
+    ShutdownChanged,
     StateChanged,
+    ThreadsStuck,
+    TripHeld,
+    WorkflowFinished,
+    WorkflowStarted,
 )
-from fuseboard_storage import keyframe, rows, schema
+from fuseboard_storage import board, keyframe, rows, schema
 from fuseboard_storage.board import Board, Entry
 from fuseboard_storage.recorder import record
 from fuseboard_storage.recording import Recording
@@ -45,6 +58,9 @@ attempts = st.builds(
 )
 policies = st.dictionaries(names, st.none() | st.integers() | seconds | st.lists(st.booleans(), max_size=2), max_size=3)
 at = st.integers(NOON, NOON + 5_000_000)
+healths = st.sampled_from(["unknown", "healthy", "degraded", "unhealthy"])
+letters = st.sampled_from(["pending", "exhausted", "purged"])
+runs = st.sampled_from(["r1", "r2"])
 events = st.one_of(
     st.builds(EngineStarted, at=at, name=names, host=names, pid=st.integers(1, 3)),
     st.builds(EngineStopped, at=at, reason=names),
@@ -64,10 +80,70 @@ events = st.one_of(
         attempts=st.lists(attempts, max_size=3).map(tuple),
         context=st.none() | st.dictionaries(names, names, max_size=1),
     ),
+    st.builds(HealthChecked, at=at, adapter=names, status=healths, before=healths, detail=names),
+    st.builds(HealthAlert, at=at, adapter=names, failures=st.integers(1, 9), detail=names),
+    st.builds(TripHeld, at=at, adapter=names, reason=names, detail=names),
+    st.builds(ThreadsStuck, at=at, adapter=names, stuck=st.integers(0, 3), total=st.just(3), limit=st.just(9)),
+    st.builds(ShutdownChanged, at=at, what=st.sampled_from(["began", "finished"]), reason=names),
+    st.builds(ConfigReloaded, at=at, ok=st.booleans(), policies=st.dictionaries(names, policies, max_size=1)),
+    st.builds(
+        WorkflowStarted,
+        at=at,
+        run=runs,
+        workflow=names,
+        nodes=st.just(("n", "m")),
+        edges=st.just((("n", "m"),)),
+        resumed=st.booleans(),
+        finished=st.sampled_from([(), ("n",)]),
+    ),
+    st.builds(
+        NodeChanged,
+        at=at,
+        run=runs,
+        workflow=names,
+        node=st.sampled_from("nm"),
+        state=st.sampled_from(["pending", "running", "done", "degraded", "failed", "skipped"]),
+        answered=names,
+        attempts=st.integers(0, 3),
+        duration=seconds,
+        error=names,
+    ),
+    st.builds(
+        WorkflowFinished,
+        at=at,
+        run=runs,
+        workflow=names,
+        state=st.sampled_from(["done", "degraded", "failed", "interrupted"]),
+        error=names,
+    ),
+    st.builds(
+        BatchFinished,
+        at=at,
+        batch=names,
+        parts=st.integers(0, 9),
+        succeeded=st.integers(0, 9),
+        needed=st.floats(0, 1),
+        accepted=st.booleans(),
+        error=names,
+    ),
+    st.builds(DeadLettered, at=at, letter=st.integers(-9, 9), task=names, task_type=names, category=names),
+    st.builds(
+        DeadLetterChanged,
+        at=at,
+        letters=st.lists(st.integers(1, 9), max_size=2).map(tuple),
+        before=letters,
+        status=letters,
+    ),
+    st.builds(DeadLettersCounted, at=at, counts=st.dictionaries(letters, st.integers(0, 9))),
     st.builds(CommandDone, at=at, command=st.integers(0, 9), verb=names, actor=names, ok=st.booleans()),
     st.builds(EventsDropped, at=at, count=st.integers(1, 9)),
     st.builds(ScenarioStep, at=at, scenario=names, text=names),
 )
+
+
+def test_whatever_the_board_folds_is_among_these_events() -> None:
+    told = {type(find(events, lambda event, kind=kind: type(event) is kind)) for kind in board._FOLDS}
+    assert told == set(board._FOLDS)
 
 
 def stored(found: list[tuple[int, Event]]) -> list[Entry]:
