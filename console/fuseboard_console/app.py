@@ -63,6 +63,8 @@ class ConsoleApp(Choosing):
     TITLE = "Fuseboard"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
+        # First of all keys: what is typed quickly after it is text of the filter and no command.
+        Binding("slash", "filter", "filter", show=False, priority=True),
     ]
 
     def __init__(

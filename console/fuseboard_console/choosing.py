@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from textual.content import Content
+from textual.events import Key
 
 from fuseboard_console.actions import Action
 from fuseboard_console.glyphs import Glyphs
@@ -74,10 +75,15 @@ class Choosing(Operating):
         self._choose_again()
 
     def action_filter(self) -> None:
-        """Type a filter."""
+        """Type a filter; within one it is a character like any other."""
+        if len(self.screen_stack) > 1:
+            return
+        if self._filter.display:
+            self._filter.post_message(Key("slash", "/"))  # behind what was typed before it
+            return
         self._footer.display = False
         self._filter.display = True
-        self._filter.focus()
+        self.screen.set_focus(self._filter)  # at once: the next key may have come already
         self.call_after_refresh(self._choose_again)
 
     def action_unfilter(self) -> None:

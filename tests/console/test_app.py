@@ -21,7 +21,7 @@ from console_support import (
     until,
 )
 from hostile_texts import HOSTILE
-from textual.events import Paste
+from textual.events import Key, Paste
 from textual.pilot import Pilot
 from textual.widgets import Button
 
@@ -346,6 +346,19 @@ async def test_a_filter_is_typed_counts_its_matches_and_esc_clears_it() -> None:
         assert show.selected() == "prefect"
         await pilot.press("slash", *"zzz", "escape")
         await until(lambda: len(names(show)) == 12 and "r reset" in show.screen(), pilot)
+
+
+async def test_what_is_typed_quickly_after_the_slash_is_text_and_no_command() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        for key in ("slash", *"rostD", "slash", "q"):
+            character = {"slash": "/"}.get(key, key)
+            show.app.post_message(Key(key, character))
+        await until(lambda: show.app._filter.text == "rostD/q", pilot)
+        assert show.mailbox.asked == []
+        assert show.app.theme == "fuseboard-dark"
+        assert show.app._sort.column == "state"
 
 
 async def test_what_a_filter_hides_is_never_what_a_key_acts_on() -> None:
