@@ -1,4 +1,4 @@
-"""What it costs to route a task: the primary answers, one try fails, three tries fail.
+"""What it costs to route a task: the primary answers, one try fails, three tries fail; an adaptive order; a stream.
 
 Each is timed three ways. `engine`: nobody listens. `recording`: every event goes to a file while the calls run, whose
 writer shares the interpreter with them. `to the last commit`: the same, until all of it is on disk.
@@ -17,12 +17,13 @@ from typing import Any
 from report import Report, Table, at_most, figure
 from timing import Batch, Comparison, Contender, Scale, compare
 
-from fuseboard_engine import BreakerPolicy, Engine, RetryPolicy
+from fuseboard_engine import BreakerPolicy, Engine, RetryPolicy, RoutingPolicy
 from fuseboard_storage import Recorder, record
 
 NEVER = 10**9
 
 LIMITS = {"the primary answers": 60, "after one failing try": 120, "after three tries without delay": 400}
+ADAPTIVE, STREAM = "the primary answers, adaptive order", "the primary streams one item"
 CHAIN = ["prefect", "agno"]
 
 
@@ -40,16 +41,23 @@ async def fail(task: Any) -> int:
     raise Boom("the service is down")
 
 
+async def items(task: Any) -> AsyncIterator[int]:
+    """Give one item at once."""
+    yield 1
+
+
 def engine_for(what: str) -> Engine:
-    """Return an engine whose chain goes as one of `LIMITS` says; breakers never open and retries never run out."""
+    """Return an engine whose chain goes as its name says; breakers never open and retries never run out."""
     tries = 3 if "three" in what else 1
     engine = Engine(
         "bench",
         breaker=BreakerPolicy(failure_threshold=NEVER),
         retry=RetryPolicy(max_attempts=tries, strategy="immediate", budget_minimum=NEVER),
+        routing=RoutingPolicy(adaptive=what == ADAPTIVE),
     )
-    engine.add_adapter("prefect", answer if "primary" in what else fail)
+    engine.add_adapter("prefect", items if what == STREAM else answer if "primary" in what else fail)
     engine.add_adapter("agno", answer)
+    engine.set_preference(CHAIN, adaptive=what == ADAPTIVE)
     return engine
 
 
@@ -74,9 +82,31 @@ def routed(engine: Engine) -> Batch:
     return batch
 
 
-def recorded(engine: Engine, recorder: Recorder, *, committed: bool) -> Batch:
+def of_the_default_chain(engine: Engine, *, streams: bool) -> Batch:
+    """Return a batch of tasks along the engine's own chain, which alone may be adaptive; `streams`: read as such."""
+
+    async def batch(calls: int) -> int:
+        task = {"task_type": "invoice"}
+        begun = perf_counter_ns()
+        if streams:
+            for _ in range(calls):
+                async for _item in engine.stream_with_fallback(task):
+                    pass
+        else:
+            for _ in range(calls):
+                await engine.execute_with_fallback(task)
+        return perf_counter_ns() - begun
+
+    return batch
+
+
+def batch_of(what: str, engine: Engine) -> Batch:
+    """Return the batch that its name says."""
+    return routed(engine) if what in LIMITS else of_the_default_chain(engine, streams=what == STREAM)
+
+
+def recorded(run: Batch, recorder: Recorder, *, committed: bool) -> Batch:
     """Return a batch of routed tasks whose events are written meanwhile; `committed`: the time until all are."""
-    run = routed(engine)
 
     async def batch(calls: int) -> int:
         begun = perf_counter_ns()
@@ -89,15 +119,15 @@ def recorded(engine: Engine, recorder: Recorder, *, committed: bool) -> Batch:
 
 @asynccontextmanager
 async def contenders(folder: Path) -> AsyncIterator[list[Contender]]:
-    """Have all nine ready, each with an engine of its own."""
+    """Have all ready, each with an engine of its own."""
     found = []
     async with AsyncExitStack() as stack:
-        for number, what in enumerate(LIMITS):
-            found.append(Contender(f"{what}: engine", routed(engine_for(what)), ours=True))
+        for number, what in enumerate((*LIMITS, ADAPTIVE, STREAM)):
+            found.append(Contender(f"{what}: engine", batch_of(what, engine_for(what)), ours=True))
             engine = engine_for(what)
             recorder = await stack.enter_async_context(record(engine, folder / f"{number}.db"))
             for way, committed in (("recording", False), ("to the last commit", True)):
-                batch = recorded(engine, recorder, committed=committed)
+                batch = recorded(batch_of(what, engine), recorder, committed=committed)
                 found.append(Contender(f"{what}: {way}", batch, ours=True))
         yield found
 
@@ -115,13 +145,15 @@ def run(scale: Scale) -> Report:
     ways = ("engine", "recording", "to the last commit")
     rows = []
     targets = []
-    for what, limit in LIMITS.items():
+    for what in (*LIMITS, ADAPTIVE, STREAM):
         times = {way: compared.named(f"{what}: {way}") for way in ways}
         rows.append(
             (what, *(f"{figure(t.best / compared.bare.best)} ({t.best / 1000:.1f} µs)" for t in times.values()))
         )
         multiple = times["recording"].best / compared.bare.best
-        targets.append(at_most(f"{what}, recorded: under {limit} bare awaits", multiple, limit))
+        if what in LIMITS:
+            limit = LIMITS[what]
+            targets.append(at_most(f"{what}, recorded: under {limit} bare awaits", multiple, limit))
     return Report(
         (Table("One task, in bare `await fn()`", ("", *ways), tuple(rows)),),
         tuple(targets),

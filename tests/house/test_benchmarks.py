@@ -17,6 +17,7 @@ SUBJECTS = [
     "memory",
     "routing",
     "parallel",
+    "dead_letters",
     "recorder",
     "latency",
     "startup",

@@ -13,6 +13,8 @@ from fuseboard_engine.route import Task
 DEEPEST: Final = 100
 MOST_VALUES: Final = 1_000_000
 
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode
+
 
 def form_of(task: Any) -> Form:
     """Return what a task was given as."""
@@ -31,7 +33,7 @@ def json_text(task: Any, limit: int) -> str:
     reason = why_not_json(value)
     if reason is not None:
         raise LetterRefused(f"the payload cannot be kept: {reason}; give the router a payload of JSON values")
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    text = _encode(value)
     try:
         size = len(text.encode())
     except UnicodeEncodeError:  # half characters: only as escapes do they come back
