@@ -83,7 +83,7 @@ async def draw(board: Board, now: int) -> str:
     still = Still(board)
     app = ConsoleApp(still, file="checkout.db", mailbox=still, now=lambda: now)
     async with app.run_test(size=SIZE) as pilot:
-        await pilot.pause()
+        await pilot.pause(1.0)  # the panes paint a few times a second
         picture = app.export_screenshot(title="fuseboard watch checkout.db")
     # The picture must not fetch fonts from anywhere: whoever looks at it has one with fixed width.
     picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)

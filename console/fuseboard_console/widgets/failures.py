@@ -16,16 +16,25 @@ class FailuresPane(LineList):
     def __init__(self, palette: Palette, glyphs: Glyphs) -> None:
         super().__init__(palette, id="failures")
         self.glyphs = glyphs
+        self._board = Board()
         self._lines: list[Line] = []
         self._made: tuple[int, int] = (-1, -1)
 
     def show(self, board: Board) -> None:
         """Show a Board's failures."""
-        made = (board.seq, self.cells)
+        self._board = board
+        self._make()
+        self.refresh_changed()
+
+    def on_resize(self) -> None:
+        """Make the lines for another width; the Board may never change again."""
+        self._make()
+
+    def _make(self) -> None:
+        made = (self._board.seq, self.cells)
         if made != self._made:
             self._made = made
-            self._lines = failure_lines(tuple(board.failures), max(0, self.cells - 2), self.glyphs)
-        self.refresh_changed()
+            self._lines = failure_lines(tuple(self._board.failures), max(0, self.cells - 2), self.glyphs)
 
     def count(self) -> int:
         """Return how many lines there are; a word about there being none is a line too."""
