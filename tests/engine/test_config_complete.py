@@ -6,8 +6,13 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+import pytest
+from engine_world import virtual
+
 from fuseboard_engine import DeadLetterPolicy, Engine, ExecutionPolicy, HealthPolicy, RoutingPolicy
 from fuseboard_engine.config.model import HealthSection, Settings, schema
+from fuseboard_engine.config.watch import reload_config
+from fuseboard_engine.documents import DocumentError
 
 FROM_CODE = {"clock", "wall", "rng"}  # values of a program, not of a file
 NAMES = {"table": "attribution", "health": "health_monitoring"}
@@ -56,6 +61,29 @@ dead_letters: {capacity: 5, max_retries: 1, automatic_retry: false}
     )
     assert engine.dead_letters is not None
     assert engine.dead_letters.policy == DeadLetterPolicy(capacity=5, max_retries=1, automatic_retry=False)
+
+
+@virtual
+async def test_a_file_may_say_what_answers_when_a_chain_is_exhausted(tmp_path: Path) -> None:
+    path = tmp_path / "fuseboard.yaml"
+    path.write_text("degraded: {report: {text: 'no report for {who}'}, default: {later: yes}}")
+    engine = Engine.from_config(path)
+    answered = await engine.execute_with_fallback({"task_type": "report", "who": "ann"})
+    assert (answered.degraded, answered.result) == (True, {"text": "no report for ann", "degraded": True})
+    assert (await engine.execute_with_fallback({"task_type": "other"})).result == {"later": True, "degraded": True}
+
+    path.write_text("degraded: {report: {text: 'none today'}}")
+    event = reload_config(engine, path)
+    assert event.changes == ("degraded answer for report: changed", "degraded answer for default: none")
+    assert (await engine.execute_with_fallback({"task_type": "report"})).result["text"] == "none today"
+    assert not (await engine.execute_with_fallback({"task_type": "other"})).degraded
+
+
+def test_an_answer_that_claims_success_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "fuseboard.yaml"
+    path.write_text("degraded: {report: {success: true}}")
+    with pytest.raises(DocumentError, match=r"degraded\.report: .* must not say 'success' is true"):
+        Engine.from_config(path)
 
 
 def described(part: dict[str, Any], parts: dict[str, Any], way: str) -> list[str]:

@@ -59,6 +59,7 @@ def apply(engine: Engine, settings: Settings, *, source: str = "") -> ConfigRelo
         changes.append(f"{name}: added")
     changes += _use_table(engine, before, settings)
     changes += _use_preferences(engine, before, settings)
+    changes += _use_degraded(engine, before, settings)
     changes += _use_switches(engine, before, settings)
     restart = tuple(
         section for section in AT_START if before is not None and getattr(before, section) != getattr(settings, section)
@@ -152,6 +153,14 @@ def _use_preferences(engine: Engine, before: Settings | None, settings: Settings
         engine.emit(PreferenceSet(at=engine.wall(), order=order or (), task_type=task_type))
         changes.append(f"preference for {kind}: {' -> '.join(order) if order else 'none'}")
     return changes
+
+
+def _use_degraded(engine: Engine, before: Settings | None, settings: Settings) -> list[str]:
+    old, new = {} if before is None else before.degraded, settings.degraded
+    changed = [kind for kind in {**old, **new} if old.get(kind) != new.get(kind)]
+    for kind in changed:
+        engine.set_degraded("" if kind == "default" else kind, new.get(kind))
+    return [f"degraded answer for {kind}: {'changed' if kind in new else 'none'}" for kind in changed]
 
 
 def _use_switches(engine: Engine, before: Settings | None, settings: Settings) -> list[str]:

@@ -13,6 +13,7 @@ from fuseboard_engine.attribution import Rule
 from fuseboard_engine.config.names import dotted, exception_named
 from fuseboard_engine.config.presets import PresetName
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
+from fuseboard_engine.degradation import FalseClaim, marked
 from fuseboard_engine.execution import ExecutionPolicy
 from fuseboard_engine.policy import BreakerPolicy, Count, RetryPolicy, SomeSeconds
 from fuseboard_engine.routing_policy import HealthPolicy, RoutingPolicy
@@ -211,6 +212,10 @@ class Settings(Section):
     preferences: dict[str, tuple[str, ...]] = Field(
         default={}, description="the chain per task type; `default` for all others"
     )
+    degraded: dict[str, Any] = Field(
+        default={},
+        description="what answers when a chain is exhausted, per task type; `default` for all others",
+    )
     routing: RoutingPolicy = Field(default_factory=RoutingPolicy, description="how chains are ordered")
     threads: Count = Field(default=THREADS, description="plain functions that may run side by side")
     execution: ExecutionPolicy = Field(default_factory=ExecutionPolicy, description="several adapters at once")
@@ -224,6 +229,11 @@ class Settings(Section):
         for name in self.adapters:
             if not name.strip():
                 raise ValueError("adapters: an adapter needs a name")
+        for kind, answer in self.degraded.items():
+            try:
+                marked(answer)
+            except FalseClaim as error:
+                raise ValueError(f"degraded.{kind}: {error}") from None
         for kind, order in self.preferences.items():
             for name in order:
                 if self.adapters and name not in self.adapters:
