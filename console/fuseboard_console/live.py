@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fuseboard_console import exit_codes
 from fuseboard_console.glyphs import ASCII, UNICODE
@@ -13,6 +16,12 @@ from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.mailbox import CommandStatus
 from fuseboard_storage.recording import Recording
 from fuseboard_storage.tail import Contact, Tail
+
+if TYPE_CHECKING:
+    from fuseboard_console.app import ConsoleApp
+
+LEAVING = (signal.SIGTERM, signal.SIGHUP)
+"""What tells the console to leave: a polite kill, or a terminal that was closed."""
 
 
 class LiveRecording:
@@ -63,7 +72,7 @@ class LiveRecording:
 async def watch(
     file: str, *, read_only: bool, theme: str, ascii_only: bool, worry: Callable[[], str] | None = None
 ) -> int:
-    """Open the console on a recording and return the exit code when it is left.
+    """Open the console on a recording and return the exit code when it is left, by a key or by a signal.
 
     `worry` is asked again and again whether something is wrong that the recording can't tell: see `ConsoleApp`.
 
@@ -83,5 +92,13 @@ async def watch(
             theme=theme,
             worry=worry,
         )
+        _leave_when_told(app)
         await app.run_async()
         return app.return_code or exit_codes.OK
+
+
+def _leave_when_told(app: ConsoleApp) -> None:
+    """Have signals leave the way `q` does: the terminal gets back its screen, its cursor and its mouse."""
+    loop = asyncio.get_running_loop()
+    for told in LEAVING:
+        loop.add_signal_handler(told, app.exit)

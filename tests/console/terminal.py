@@ -5,7 +5,9 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -22,6 +24,9 @@ class Terminal:
     def __init__(self, *command: str, columns: int = 120, rows: int = 40, **environment: str) -> None:
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
+        self._closed = False
+        self.modes: set[int] = set()
+        """Private modes that are on: 1049 is the alternate screen, 1000, 1002, 1003 and 1006 are the mouse."""
         self._ours, theirs = pty.openpty()
         self.resize(columns, rows)
         self.process = subprocess.Popen(
@@ -43,7 +48,14 @@ class Terminal:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+        if not self._closed:
+            os.close(self._ours)
+
+    def hang_up(self) -> None:
+        """Close the terminal while the program runs, as its window would; the program is told."""
         os.close(self._ours)
+        self._closed = True
+        self.process.send_signal(signal.SIGHUP)
 
     def resize(self, columns: int, rows: int) -> None:
         """Give the terminal another size."""
@@ -69,6 +81,10 @@ class Terminal:
                 return False
             if not data:
                 return False
+            for modes, switch in re.findall(rb"\x1b\[\?([0-9;]+)([hl])", data):
+                change = self.modes.add if switch == b"h" else self.modes.discard
+                for mode in modes.split(b";"):
+                    change(int(mode))
             self._stream.feed(data)
         return True
 
@@ -87,4 +103,6 @@ class Terminal:
         end = time.monotonic() + seconds
         while self.process.poll() is None and time.monotonic() < end:
             self.read(0.1)
+        while select.select([self._ours], [], [], 0)[0] and self.read(0):
+            pass
         return self.process.wait(timeout=1)

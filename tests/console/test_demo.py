@@ -99,6 +99,29 @@ def test_the_demos_engine_ends_when_its_console_is_killed(tmp_path: Path) -> Non
     assert gone(engine)
 
 
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_the_demo_as_q_does_and_the_terminal_as_it_was(tmp_path: Path, told: signal.Signals) -> None:
+    with Terminal(*FUSEBOARD, "demo", TMPDIR=str(tmp_path)) as terminal:
+        terminal.wait_for("● live")
+        (engine,) = children_of(terminal.process.pid)
+        assert terminal.modes >= {1049, 1000}
+        terminal.process.send_signal(told)
+        assert terminal.ended() == 0
+        assert not terminal.modes & {1049, 1000, 1002, 1003, 1006}
+    assert gone(engine)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_terminal_that_is_closed_ends_the_demo_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    with Terminal(*FUSEBOARD, "demo", TMPDIR=str(tmp_path)) as terminal:
+        terminal.wait_for("● live")
+        (engine,) = children_of(terminal.process.pid)
+        terminal.hang_up()
+        assert terminal.process.wait(timeout=20) == 0
+    assert gone(engine)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_demo_whose_engine_cannot_play_says_why_on_the_screen(tmp_path: Path) -> None:
     (tmp_path / "broken.yaml").write_text("scenario: broken\ntitle: [unclosed\n")
     with Terminal(*FUSEBOARD, "demo", str(tmp_path / "broken.yaml"), TMPDIR=str(tmp_path)) as terminal:

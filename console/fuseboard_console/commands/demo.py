@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -11,7 +12,9 @@ from fuseboard_console import exit_codes
 from fuseboard_console.commands.watch import THEMES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from subprocess import Popen
+    from types import FrameType
 
 SUMMARY = "see it at work: a minute of failures, live; needs nothing"
 DESCRIPTION = """Plays a scenario: an engine in its own process, with adapters that fail on schedule, recorded to a
@@ -72,6 +75,7 @@ def _live(args: Namespace) -> int:
     from fuseboard_console.live import watch
 
     scenario = find(args.scenario)
+    _on_leaving_signals(_end)
     with tempfile.TemporaryDirectory(prefix="fuseboard-demo-") as folder:
         path = Path(args.record or Path(folder) / "demo.db")
         log = Path(folder) / "engine.log"
@@ -88,7 +92,20 @@ def _live(args: Namespace) -> int:
                 )
             )
         finally:
+            _on_leaving_signals(signal.SIG_IGN)  # nothing cuts the tidying short: it takes seconds at most
             _stop(engine, log)
+
+
+def _on_leaving_signals(do: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+    from fuseboard_console.live import LEAVING
+
+    for told in LEAVING:
+        signal.signal(told, do)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """Leave before or after the console, whose own way of leaving is in force while it is open."""
+    sys.exit(exit_codes.OK)
 
 
 def _start(scenario: Path, path: Path, log: Path) -> Popen[bytes]:
