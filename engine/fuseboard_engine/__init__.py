@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fuseboard_engine.admission import ShuttingDown
     from fuseboard_engine.attribution import DEFAULT_TABLE, CallerError, Rule
     from fuseboard_engine.batch import BatchResult
-    from fuseboard_engine.breaker import BreakerSnapshot, CircuitBreaker, Permit
+    from fuseboard_engine.breaker import BreakerSnapshot, CircuitBreaker
     from fuseboard_engine.config.model import Settings
     from fuseboard_engine.config.sources import load_config
     from fuseboard_engine.config.watch import reload_config, watch_config
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from fuseboard_engine.execution import ExecutionPolicy
     from fuseboard_engine.guarding import EmergencyExit, guarded
     from fuseboard_engine.parallel_result import AdapterResult, ParallelResult
+    from fuseboard_engine.permit import Permit
     from fuseboard_engine.policy import BreakerPolicy, RetryPolicy
     from fuseboard_engine.registry import Registry
     from fuseboard_engine.route import RouteResult, Task
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     )
     from fuseboard_engine.workflow.model import Workflow
     from fuseboard_engine.workflow.result import WorkflowResult
+    from fuseboard_engine.workflow.under_way import LeftRun
 
 _HOME = {
     "AdapterDown": "errors",
@@ -83,7 +85,7 @@ _HOME = {
     "BatchResult": "batch",
     "BreakerSnapshot": "breaker",
     "CircuitBreaker": "breaker",
-    "Permit": "breaker",
+    "Permit": "permit",
     "Settings": "config.model",
     "load_config": "config.sources",
     "reload_config": "config.watch",
@@ -130,6 +132,7 @@ _HOME = {
     "UnknownRun": "workflow.errors",
     "WorkflowError": "workflow.errors",
     "WorkflowFailed": "workflow.errors",
+    "LeftRun": "workflow.under_way",
     "Workflow": "workflow.model",
     "WorkflowResult": "workflow.result",
 }
@@ -159,6 +162,7 @@ __all__ = [
     "FuseboardError",
     "HealthPolicy",
     "HttpAdapter",
+    "LeftRun",
     "LetterRefused",
     "LetterSelection",
     "MemoryCheckpoints",

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from fuseboard_engine.adapters.objects import first_call
 from fuseboard_engine.attribution import Rule, Table
-from fuseboard_engine.breaker import Permit
 from fuseboard_engine.errors import AdapterDown, AttemptTimeout, CircuitOpen, DeadlineExceeded, SoftFailure, text_of
 from fuseboard_engine.events import Attempt, AttemptFailed, Event
 from fuseboard_engine.health import KnownDown
 from fuseboard_engine.invoke import within
+from fuseboard_engine.permit import Permit
 from fuseboard_engine.policy import RetryPolicy
 from fuseboard_engine.registry import Adapter, Registry
 from fuseboard_engine.retry import Step, next_step

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from fuseboard_engine.admission import ShuttingDown
-from fuseboard_engine.breaker import describe
+from fuseboard_engine.errors import describe
 from fuseboard_engine.events import BatchFinished
 from fuseboard_engine.policy import RetryPolicy
 from fuseboard_engine.route import KEPT_BACK, RouteResult, RouteUnderWay

@@ -14,14 +14,16 @@ import threading
 import time
 from collections.abc import Callable
 from operator import attrgetter
-from types import TracebackType
 from typing import Literal
 
 import msgspec
 
+from fuseboard_engine.calls_in_flight import CallsInFlight
+from fuseboard_engine.clock import wall_clock
 from fuseboard_engine.errors import CircuitOpen
 from fuseboard_engine.events import Event, LateResult, Outcome, ProbeChanged, State, StateChanged, TripHeld
 from fuseboard_engine.out_cap import OutCaps
+from fuseboard_engine.permit import Permit
 from fuseboard_engine.policy import LONGEST_WAIT, BreakerPolicy
 from fuseboard_engine.window import Counter, LastCalls, LastSeconds, WholeState, Window
 
@@ -29,91 +31,6 @@ log = logging.getLogger("fuseboard.breaker")
 
 DEFAULT_RATE_WINDOW = 100  # calls; what a rate judges when the policy names no window
 SHORTEST_LEASE = 1.0  # seconds; a policy that does not wait at all still has to give a probe some time
-
-
-def wall_clock() -> int:
-    """Return the present time in UTC microseconds."""
-    return time.time_ns() // 1000
-
-
-class Permit(msgspec.Struct, eq=False):
-    """Leave to make one call. Settle it once with what came of the call; settling it again changes nothing.
-
-    As a context manager it settles itself: an `Exception` is a failure, a clean end a success, and a cancellation or
-    any other `BaseException` gives the permit back without a verdict.
-    """
-
-    breaker: CircuitBreaker
-    generation: int
-    started: float
-    live: bool = True
-
-    def success(self, duration: float | None = None) -> None:
-        """The call succeeded. `duration` is in seconds; measured from `admit` when not given."""
-        breaker = self.breaker
-        tally = breaker._tally
-        if tally is None or tally.generation != self.generation or breaker._failures:
-            breaker._settle(self, "success", duration)
-            return
-        # The commonest case in the fewest steps: a success with nothing but a count to keep.
-        with breaker._lock:
-            if self.live:
-                self.live = False
-                tally.tick()
-
-    def failure(
-        self,
-        kind: str = "error",
-        duration: float | None = None,
-        retry_after: float | None = None,
-        error: str = "",
-    ) -> None:
-        """The call failed and the adapter is to blame.
-
-        `kind` names what happened; `rate_limited` opens the breaker at once, for `retry_after` seconds or its own wait,
-        and so does any other kind that carries a `retry_after`. `error` is a text to remember.
-        """
-        breaker = self.breaker
-        tally = breaker._tally
-        if (
-            tally is None
-            or tally.generation != self.generation
-            or retry_after is not None
-            or kind == "rate_limited"
-            or not breaker._count_failure(tally, error or kind, self)
-        ):
-            breaker._settle(self, "failure", duration, kind, retry_after, error)
-
-    def ignored(self) -> None:
-        """The call raised something that says nothing about the adapter."""
-        self.breaker._settle(self, "ignored")
-
-    def release(self) -> None:
-        """The call was cancelled or never made: no verdict, the permit goes back."""
-        self.breaker._settle(self, "cancelled")
-
-    def __enter__(self) -> Permit:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if error is None:
-            self.success()
-        elif isinstance(error, Exception):
-            self.failure(error=describe(error))
-        else:
-            self.release()  # cancelled (CancelledError is no Exception), interrupted, or closed early
-
-
-def describe(error: BaseException) -> str:
-    """Return an error's type and text in one line, without the exception object."""
-    name = type(error).__name__
-    try:
-        text = str(error)
-    except Exception:
-        text = "(its text could not be read)"
-    return f"{name}: {text}" if text else name
 
 
 _started = attrgetter("started")
@@ -172,7 +89,6 @@ class CircuitBreaker:
         "_lock",
         "_on_event",
         "_openings",
-        "_overdue",
         "_plain",
         "_probes",
         "_queue",
@@ -254,9 +170,10 @@ class CircuitBreaker:
         self._successes = 0  # good probes of this round
         self._rejected = Counter()
         self._probes = [] if self._state == "half_open" else None
-        # Calls under way that may turn out slow: permit -> start; and those that already have.
-        self._in_flight: dict[Permit, float] | None = {} if self._times else None
-        self._overdue: dict[Permit, None] | None = {} if self._times else None
+        self._in_flight: CallsInFlight | None = None  # only where slow calls are a rule, and closed
+        if policy.slow_call_seconds is not None and self._state == "closed":
+            most = policy.window_size or DEFAULT_RATE_WINDOW
+            self._in_flight = CallsInFlight(policy.slow_call_seconds, policy.window_seconds, most)
 
     # ---------------------------------------------------------------- asking
 
@@ -288,7 +205,7 @@ class CircuitBreaker:
                 self._tell()
 
     def _admit(self, now: float) -> Permit:
-        if self._in_flight and self._state == "closed" and self._is_slow(now - next(iter(self._in_flight.values()))):
+        if self._in_flight is not None and self._in_flight.any_due(now):
             self._judge(now)  # a call in flight has become slow since the last verdict
         state = self._state
         if state == "open":
@@ -303,8 +220,8 @@ class CircuitBreaker:
             self._rejected.tick()
             raise CircuitOpen(self.name, None, "forced_open", self._last_error)
         permit = Permit(self, self._generation, now)
-        if self._in_flight is not None and state == "closed":
-            self._in_flight[permit] = now
+        if self._in_flight is not None:
+            self._in_flight.enter(permit, now)
         return permit
 
     def _admit_probe(self, now: float) -> Permit:
@@ -380,9 +297,8 @@ class CircuitBreaker:
             if outcome in ("success", "failure"):
                 self._note(LateResult, outcome=outcome, generation=permit.generation, current=self._generation)
             return
-        if self._in_flight is not None and self._overdue is not None:
-            self._in_flight.pop(permit, None)
-            self._overdue.pop(permit, None)
+        if self._in_flight is not None:
+            self._in_flight.leave(permit)
         if probes is not None:
             probes.remove(permit)
         if self._state == "disabled":
@@ -435,7 +351,7 @@ class CircuitBreaker:
             return
         if policy.slow_call_rate is None:
             return
-        overdue = self._count_overdue(now)
+        overdue = 0 if self._in_flight is None else self._in_flight.count_overdue(now)
         calls, slow = calls + overdue, window.slow + overdue
         if calls >= minimum and slow / calls >= policy.slow_call_rate:
             detail = f"{slow} of {calls} calls were slower than {policy.slow_call_seconds} s"
@@ -448,28 +364,6 @@ class CircuitBreaker:
     def _minimum(self) -> int:
         size = self.policy.window_size
         return self.policy.minimum_calls if size is None else min(self.policy.minimum_calls, size)
-
-    def _count_overdue(self, now: float) -> int:
-        """Count calls in flight that are already slow. Each moves over once, so this costs little."""
-        in_flight, overdue, limit = self._in_flight, self._overdue, self.policy.slow_call_seconds
-        if in_flight is None or overdue is None or limit is None:
-            return 0
-        while in_flight:
-            permit = next(iter(in_flight))
-            if now - in_flight[permit] <= limit:
-                break
-            del in_flight[permit]
-            overdue[permit] = None
-        # A call that never reports must not weigh for ever: it leaves like any outcome of its age would.
-        window = self.policy.window_seconds
-        size = self.policy.window_size or DEFAULT_RATE_WINDOW
-        while overdue:
-            permit = next(iter(overdue))
-            aged = window is not None and now - permit.started >= limit + window
-            if not aged and (window is not None or len(overdue) <= size):
-                break
-            del overdue[permit]
-        return len(overdue)
 
     def _judge_probes(self, now: float) -> None:
         """Close or reopen as soon as the verdict of this round of probes is certain."""
@@ -509,8 +403,7 @@ class CircuitBreaker:
             self._tally = None
             self._rejected = Counter()
             self._probes = None
-            if self._times:
-                self._in_flight, self._overdue = {}, {}
+            self._in_flight = None
         else:
             self._fresh()
         if self._on_event is None:

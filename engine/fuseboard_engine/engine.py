@@ -19,13 +19,11 @@ from fuseboard_engine.adapters.threads import MOST as THREADS
 from fuseboard_engine.attribution import DEFAULT_TABLE, Rule, soft_failure_of
 from fuseboard_engine.background import begin_background, stop_background
 from fuseboard_engine.batch import execute_batch
-from fuseboard_engine.breaker import CircuitBreaker, wall_clock
+from fuseboard_engine.breaker import CircuitBreaker
+from fuseboard_engine.clock import wall_clock
 from fuseboard_engine.config.apply import apply
 from fuseboard_engine.degradation import set_degraded
-from fuseboard_engine.events import (
-    AdapterRemoved,
-    PreferenceSet,
-)
+from fuseboard_engine.events import AdapterRemoved
 from fuseboard_engine.execution import ExecutionPolicy
 from fuseboard_engine.health_checks import HealthChecks
 from fuseboard_engine.health_view import check_health, get_adapter_health, get_health_status
@@ -33,6 +31,7 @@ from fuseboard_engine.hub import Hub
 from fuseboard_engine.inbox import execute_command
 from fuseboard_engine.parallel import Parallel
 from fuseboard_engine.policy import BreakerPolicy, RetryPolicy
+from fuseboard_engine.preferences import set_preference
 from fuseboard_engine.registry import Adapter, Registry, Statistics
 from fuseboard_engine.router import TaskRouter
 from fuseboard_engine.routing import Routing
@@ -207,25 +206,7 @@ class Engine:
         self.health.forget(name)
         self.emit(AdapterRemoved(at=self.wall(), adapter=name))
 
-    def set_preference(
-        self, order: Iterable[str], task_type: str = "", *, adaptive: bool = False, restartable: bool = False
-    ) -> None:
-        """Set the chain for a task type; an empty type is the default for all others.
-
-        An adaptive chain is ordered by what was seen of its adapters; the order given here decides ties.
-        A restartable one may start its streams over after items were delivered; see `stream_with_fallback`.
-
-        Raises:
-            UnknownAdapter: a name is not registered.
-        """
-        names = tuple(order)
-        for name in names:
-            self.registry[name]
-        self.registry.orders[task_type] = names
-        (self.registry.restartable.add if restartable else self.registry.restartable.discard)(task_type)
-        self.routing.set_adaptive(task_type, adaptive)
-        self.emit(PreferenceSet(at=self.wall(), order=names, task_type=task_type, adaptive=adaptive))
-
+    set_preference = set_preference
     set_degraded = set_degraded
 
     # ---------------------------------------------------------------- configuration, shutdown
@@ -305,8 +286,6 @@ class Engine:
     get_health_status = get_health_status
     get_adapter_health = get_adapter_health
     check_health = check_health
-
-    # ---------------------------------------------------------------- events
 
     def log_events(self, *, debug: bool = False) -> Callable[[], None]:
         """Write a line through `logging` for each event an operator would read. Returns what ends that.

@@ -131,3 +131,9 @@ class StreamBroken(AllAdaptersFailed):
     def __init__(self, result: RouteResult, items: int) -> None:
         super().__init__(result)
         self.items = items
+
+
+def describe(error: BaseException) -> str:
+    """Return an error's type and text in one line, without the exception object."""
+    name, text = type(error).__name__, text_of(error)
+    return f"{name}: {text}" if text else name

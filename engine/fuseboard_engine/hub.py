@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from fuseboard_engine.breaker import describe
+from fuseboard_engine.errors import describe
 from fuseboard_engine.events import AttemptFailed, Event, ListenerFailed
 
 log = logging.getLogger("fuseboard.engine")

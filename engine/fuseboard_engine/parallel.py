@@ -8,10 +8,9 @@ from functools import lru_cache
 from types import CoroutineType
 from typing import Any, Literal, get_args
 
-from fuseboard_engine.breaker import describe
 from fuseboard_engine.combine import Combine, by_adapter
 from fuseboard_engine.context import CURRENT, complete
-from fuseboard_engine.errors import UnknownAdapter
+from fuseboard_engine.errors import UnknownAdapter, describe
 from fuseboard_engine.events import Event, RouteFinished
 from fuseboard_engine.execution import ExecutionPolicy, ExecutionStrategy
 from fuseboard_engine.fan_out import FanOut, Strand

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from fuseboard_engine.all_out import AllOut
 from fuseboard_engine.attempts import Attempts
 from fuseboard_engine.attribution import DEFAULT_TABLE, Rule, Table
-from fuseboard_engine.breaker import describe, wall_clock
+from fuseboard_engine.clock import wall_clock
 from fuseboard_engine.context import CURRENT, complete
 from fuseboard_engine.degradation import Degradation
+from fuseboard_engine.errors import describe
 from fuseboard_engine.events import Event
 from fuseboard_engine.policy import RetryPolicy
 from fuseboard_engine.registry import Registry

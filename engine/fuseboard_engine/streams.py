@@ -15,8 +15,7 @@ import msgspec
 
 from fuseboard_engine.adapters.callables import gives_items
 from fuseboard_engine.attempts import Attempts, reject
-from fuseboard_engine.breaker import describe
-from fuseboard_engine.errors import AllAdaptersFailed, CircuitOpen, StreamBroken
+from fuseboard_engine.errors import AllAdaptersFailed, CircuitOpen, StreamBroken, describe
 from fuseboard_engine.events import StreamRestarted
 from fuseboard_engine.flow import Flow
 from fuseboard_engine.policy import RetryPolicy

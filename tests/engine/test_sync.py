@@ -266,7 +266,8 @@ def test_closing_ends_a_call_under_way_in_another_thread() -> None:
 
 
 PROGRAM = """
-import asyncio, sys
+import asyncio, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may ignore it
 from fuseboard_engine import Engine
 engine = Engine()
 @engine.adapter("a")

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from fuseboard_engine.adapters.callables import RunInThread
 from fuseboard_engine.adapters.threads import MOST, Threads
-from fuseboard_engine.breaker import describe
-from fuseboard_engine.errors import CircuitOpen, text_of
+from fuseboard_engine.errors import CircuitOpen, describe, text_of
 from fuseboard_engine.events import Attempt, AttemptFailed, ThreadsStuck
 
 if TYPE_CHECKING:

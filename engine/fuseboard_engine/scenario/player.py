@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from random import Random
 
-from fuseboard_engine.breaker import wall_clock
+from fuseboard_engine.clock import wall_clock
 from fuseboard_engine.commands import Command
 from fuseboard_engine.engine import Engine
 from fuseboard_engine.events import Event, RouteFinished, ScenarioStep, State, StateChanged

@@ -10,9 +10,8 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from fuseboard_engine.breaker import describe
 from fuseboard_engine.commands import Command
-from fuseboard_engine.errors import FuseboardError
+from fuseboard_engine.errors import FuseboardError, describe
 
 if TYPE_CHECKING:
     from fuseboard_engine.engine import Engine
