@@ -4,14 +4,31 @@ from __future__ import annotations
 
 from argparse import ArgumentTypeError
 
+MOST = 1_000_000_000
+"""More than any list has: what is above it is a slip."""
+
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 
 
 def count(text: str) -> int:
     """Return a whole number of one or more."""
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 2**63:
-        raise ArgumentTypeError(f"{text!r} is no number of one or more")
+        raise ArgumentTypeError(f"{text!r} is no whole number of one or more")
     return int(text)
+
+
+def limit(text: str) -> int:
+    """Return how many at most: a whole number of one or more."""
+    if (number := count(text)) > MOST:
+        raise ArgumentTypeError(f"{text!r} is too many; the most is {MOST:,}")
+    return number
+
+
+def limit_or_all(text: str) -> int:
+    """Return how many at most, a whole number; 0 is all."""
+    if text.isascii() and text.isdigit() and not text.strip("0"):
+        return 0
+    return limit(text)
 
 
 def seconds(text: str) -> float:

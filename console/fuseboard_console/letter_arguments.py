@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from fuseboard_console.arguments import age, count, seconds
+from fuseboard_console.arguments import age, count, limit, seconds
 
 if TYPE_CHECKING:
     from fuseboard_engine.dead_letters.letter import LetterSelection, Status
@@ -21,7 +21,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="show them, newest first; without --status those that are not finished")
     _filters(listing)
-    listing.add_argument("--limit", type=count, default=50, metavar="N", help="how many at most (default: 50)")
+    listing.add_argument("--limit", type=limit, default=50, metavar="N", help="how many at most (default: 50)")
     listing.add_argument("--json", action="store_true", help="print JSON of the schema fuseboard.dead_letters/1")
     show = actions.add_parser("show", help="show everything about one")
     show.add_argument("id", metavar="ID", type=count, help="its number")

@@ -33,6 +33,11 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+def heed_ctrl_c() -> None:
+    """In a child: whoever runs the tests may ignore SIGINT, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def following(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Starts a command that follows; whatever still runs at the end is killed."""
@@ -40,7 +45,9 @@ def following(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
     def start(*words: str | Path) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "fuseboard_console", *map(str, words)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c
+        )
         started.append(process)
         return process
 
@@ -96,12 +103,19 @@ def test_events_as_json_are_an_object_a_line(ended: Path) -> None:
         (["events", "--limit", "-1"], "--limit"),
         (["failures", "--adapter", "prefct"], "Did you mean prefect?"),
         (["failures", "--limit", "0"], "--limit"),
+        (["events", "--limit", "99999999999999999999"], "no whole number of one or more"),
+        (["failures", "--limit", "9999999999"], "is too many; the most is 1,000,000,000"),
+        (["workflows", "--limit", "-1"], "--limit"),
+        (["workflows", "--limit", "99999999999999999999"], "--limit"),
+        (["workflows", "--wait", "3"], "--wait goes with --resume"),
+        (["dlq", "list", "--limit", "99999999999999999999"], "--limit"),
     ],
 )
 def test_what_is_not_there_is_answered_with_the_nearest(ended: Path, words: list[str], said: str) -> None:
     shown = fuseboard(words[0], ended, *words[1:])
     assert shown.returncode == exit_codes.BAD_INPUT
     assert said in shown.stderr
+    assert "Traceback" not in shown.stderr
 
 
 def test_failures_are_newest_first_with_what_was_done_next(ended: Path) -> None:

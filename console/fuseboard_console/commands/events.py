@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fuseboard_console import exit_codes
+from fuseboard_console.arguments import limit_or_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,7 +33,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="the recording, such as checkout.db")
     parser.add_argument("--adapter", metavar="ADAPTER", help="only events that concern this adapter")
     parser.add_argument("--kind", metavar="KIND", action="append", default=[], help="only this kind; may be repeated")
-    parser.add_argument("--limit", type=int, default=100, metavar="N", help="the newest N (default: 100; 0: all)")
+    parser.add_argument(
+        "--limit", type=limit_or_all, default=100, metavar="N", help="the newest N (default: 100; 0: all)"
+    )
     parser.add_argument("--follow", action="store_true", help="go on with what comes, until Ctrl-C")
     parser.add_argument("--json", action="store_true", help="a JSON object a line; times are UTC microseconds")
 
@@ -50,9 +53,6 @@ def run(args: Namespace) -> int:
         if kind not in kinds:
             complain(f"There is no kind of event {kind!r}.{did_you_mean(kind, kinds)}\nThere are: {', '.join(kinds)}.")
             return exit_codes.BAD_INPUT
-    if args.limit < 0:
-        complain("--limit takes a number from 0 on; 0 is all.")
-        return exit_codes.BAD_INPUT
     try:
         return asyncio.run(_events(args))
     except RecordingError as error:

@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from fuseboard_console import exit_codes
+from fuseboard_console.arguments import limit
 
 SUMMARY = "print the latest failed attempts, newest first"
 DESCRIPTION = """Print the latest failed attempts, newest first: which adapter, what went wrong, for which task, and
@@ -20,7 +21,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument("file", metavar="FILE", help="the recording, such as checkout.db")
     parser.add_argument("--adapter", metavar="ADAPTER", help="only failures of this adapter")
-    parser.add_argument("--limit", type=int, default=50, metavar="N", help="at most N (default: 50)")
+    parser.add_argument("--limit", type=limit, default=50, metavar="N", help="at most N (default: 50)")
     parser.add_argument("--json", action="store_true", help="a JSON object a line; times are UTC microseconds")
 
 
@@ -31,9 +32,6 @@ def run(args: Namespace) -> int:
     from fuseboard_console.cli import complain
     from fuseboard_storage.errors import RecordingError
 
-    if args.limit < 1:
-        complain("--limit takes a number from 1 on.")
-        return exit_codes.BAD_INPUT
     try:
         return asyncio.run(_failures(args))
     except RecordingError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fuseboard_console import exit_codes
+from fuseboard_console.arguments import limit, seconds
 
 if TYPE_CHECKING:
     from fuseboard_storage.recording import Recording
@@ -21,16 +22,18 @@ EXAMPLES = """  fuseboard workflows checkout.db                      the newest 
   fuseboard workflows checkout.db --resume nightly-1f  go on where that run was left"""
 ORDER = 36
 
+WAIT = 10.0  # seconds that an engine has to take a command
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument("file", metavar="FILE", help="the recording, such as checkout.db")
     parser.add_argument("--json", action="store_true", help="print JSON of the schema fuseboard.workflows/1")
     parser.add_argument("--open", action="store_true", help="only runs that can be resumed")
-    parser.add_argument("--limit", type=int, default=20, metavar="N", help="how many runs at most (20)")
+    parser.add_argument("--limit", type=limit, default=20, metavar="N", help="how many runs at most (20)")
     parser.add_argument("--resume", metavar="RUN", help="ask the engine to go on with this run")
     parser.add_argument(
-        "--wait", type=float, default=10.0, metavar="SECONDS", help="how long an engine has to take it (10)"
+        "--wait", type=seconds, metavar="SECONDS", help=f"with --resume: how long an engine has to take it ({WAIT:g})"
     )
 
 
@@ -41,6 +44,9 @@ def run(args: Namespace) -> int:
     from fuseboard_console.cli import complain
     from fuseboard_storage.errors import RecordingError
 
+    if args.wait is not None and args.resume is None:
+        complain("--wait goes with --resume: it says how long an engine has to take that.")
+        return exit_codes.BAD_INPUT
     try:
         return asyncio.run(_run(args))
     except RecordingError as error:
@@ -52,7 +58,7 @@ async def _run(args: Namespace) -> int:
     from fuseboard_storage.recording import Recording
 
     async with Recording.open(args.file) as recording:
-        return await (_resume(recording, args) if args.resume else _list(recording, args))
+        return await (_resume(recording, args) if args.resume is not None else _list(recording, args))
 
 
 async def _list(recording: Recording, args: Namespace) -> int:
@@ -84,16 +90,17 @@ async def _resume(recording: Recording, args: Namespace) -> int:
     engines = await recording.instances()
     names = {row.name for row in engines if before is not None and row.id == before.instance}
     running = [row.id for row in engines if row.ended_at is None and (row.name in names or not names)]
+    wait = WAIT if args.wait is None else args.wait
     command = await recording.ask(
         "resume",
         instance=running[-1] if running else None,
         actor=actor(),
         args={"run": args.resume},
-        expires_in=args.wait,
+        expires_in=wait,
     )
     status = await recording.outcome(command)
     if status.status == "expired":
-        complain(f"Nobody took this command within {args.wait:g} s. Is the application running?")
+        complain(f"Nobody took this command within {wait:g} s. Is the application running?")
         return exit_codes.NOT_DONE
     said = safe_text(status.detail, 300).rstrip(".")
     (print_out if status.status == "done" else complain)(f"{said[:1].upper()}{said[1:]}.")
