@@ -14,6 +14,11 @@ import pytest
 PROGRAM = Path(__file__).with_name("shutdown_process.py")
 
 
+def heed_ctrl_c() -> None:
+    """In a child: whoever runs the tests may ignore SIGINT, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Application:
     """The program, running; its lines are read as they come."""
 
@@ -24,6 +29,7 @@ class Application:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=heed_ctrl_c,
         )
 
     def expect(self, line: str) -> None:
