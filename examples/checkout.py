@@ -61,4 +61,10 @@ async def main(recording: str, urls: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2 + len(NAMES):
+        print(
+            f"usage: python {sys.argv[0]} RECORDING {' '.join(f'URL-OF-{name.upper()}' for name in NAMES)}",
+            file=sys.stderr,
+        )
+        sys.exit(2)
     asyncio.run(main(sys.argv[1], sys.argv[2:]))

@@ -138,3 +138,11 @@ def test_with_every_server_down_the_application_goes_on_and_says_what_was_not_pa
     assert "was not paid" in world.app.stdout.readline()
     world.app.send_signal(signal.SIGTERM)
     assert world.app.wait(timeout=20) == 0
+
+
+def test_without_all_three_services_it_says_how_it_is_started(tmp_path: Path) -> None:
+    for words in ([], ["a.db"], ["a.db", "http://127.0.0.1:1"]):
+        command = [sys.executable, str(EXAMPLES / "checkout.py"), *words]
+        ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+        assert (ran.returncode, ran.stdout) == (2, "")
+        assert ran.stderr.startswith("usage: python ") and "RECORDING" in ran.stderr
