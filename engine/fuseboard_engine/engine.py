@@ -17,7 +17,7 @@ from fuseboard_engine.adapters.resources import Resources
 from fuseboard_engine.adapters.target import target_of
 from fuseboard_engine.adapters.threads import MOST as THREADS
 from fuseboard_engine.attribution import DEFAULT_TABLE, Rule, soft_failure_of
-from fuseboard_engine.background import begin_background, stop_background
+from fuseboard_engine.background import begin_background, halt_background, stop_background
 from fuseboard_engine.batch import execute_batch
 from fuseboard_engine.breaker import CircuitBreaker
 from fuseboard_engine.clock import wall_clock
@@ -123,7 +123,7 @@ class Engine:
         self.checkpoints: Checkpoints | None = None
         """What keeps the runs of workflows; a recording does."""
         self.loop: asyncio.AbstractEventLoop | None = None
-        """Where its workflows run; None: nowhere yet."""
+        """Where its workflows run, and what operators ask for; None: nowhere yet."""
         self.routing = Routing(self, routing or RoutingPolicy(), clock, rng)
         self.health = HealthChecks(self.emit, health, clock=clock, wall=wall, rng=rng)
         if self.health.history is not None:
@@ -259,6 +259,7 @@ class Engine:
 
     begin_background = begin_background
     stop_background = stop_background
+    halt_background = halt_background
 
     async def __aenter__(self) -> Self:
         await self.start()

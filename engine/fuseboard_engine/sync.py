@@ -242,7 +242,7 @@ class SyncEngine:
         except RuntimeError:
             coroutine.close()
             raise
-        call = _Call(coroutine, self._loop())
+        call = _Call(coroutine, self.home())
         try:
             return call.result()
         except BaseException:
@@ -286,7 +286,8 @@ class SyncEngine:
             "await the engine's own method there, or call engine.sync in another thread (asyncio.to_thread)"
         )
 
-    def _loop(self) -> asyncio.AbstractEventLoop:
+    def home(self) -> asyncio.AbstractEventLoop:
+        """Return the loop that calls run in, started if need be."""
         with self._lock:
             started = self._engine.resources.loop
             if started is not None and started.is_running():

@@ -50,6 +50,9 @@ class Recordable(Protocol):
     async def stop_background(self) -> None:
         """End what goes on beside calls."""
 
+    def halt_background(self) -> None:
+        """End retries and what operators asked for, from a thread: as the engine's store and runs are to be closed."""
+
     def execute_command(self, command: Command) -> CommandDone | None:
         """Do what an operator asked, at once, and emit the outcome as an event. Called from another thread.
 

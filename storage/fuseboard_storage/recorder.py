@@ -114,8 +114,9 @@ class Recorder:
 
     def close(self, reason: str = "closed") -> None:
         """Record that the engine ended, wait until all is on disk, and close the file; a second time does nothing."""
-        thread = self._stop(reason)
-        if thread is not None:
+        if not self._closed:
+            self._engine.halt_background()
+        if thread := self._stop(reason):
             thread.join()
         if self._letters is not None:
             self._letters.shut()

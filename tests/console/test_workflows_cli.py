@@ -109,6 +109,46 @@ async def test_a_run_is_resumed_by_the_engine_that_has_it(failed: Path) -> None:
     assert workflows(failed, "--open").stdout == "a.db: no run waits to be resumed.\n"
 
 
+APPLICATION = """
+import asyncio, sys
+from fuseboard_engine import Engine, Workflow
+from fuseboard_storage import record
+engine = Engine("app")
+workflow = Workflow("nightly", name="Nightly [/bold] build")
+class Nightly:
+    async def fine(self, inputs):
+        return "fine"
+    async def work(self, inputs):
+        return "cleaned"
+for name in ("fetch", "clean", "store"):
+    workflow.add_node(name, Nightly().work if name == "clean" else Nightly().fine)
+workflow.connect("fetch", "clean")
+workflow.connect("clean", "store")
+engine.add_workflow(workflow)
+async def main():
+    async with record(engine, sys.argv[1]):
+        print("ready", flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+"""
+WITH_A_LOOP = "asyncio.run(main())"
+WITHOUT_ONE = """
+with record(engine, sys.argv[1]):
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("ending", [WITH_A_LOOP, WITHOUT_ONE], ids=["asyncio", "no loop of its own"])
+def test_a_workflow_that_was_registered_before_any_loop_ran_is_resumed(failed: Path, ending: str) -> None:
+    program = [sys.executable, "-c", APPLICATION + ending, str(failed)]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as application:
+        assert application.stdout is not None and application.stdout.readline() == "ready\n"
+        shown = workflows(failed, "--resume", "n1")
+        application.communicate("", timeout=30)
+    assert (shown.returncode, shown.stdout, shown.stderr) == (0, "Run n1 is done.\n", "")
+    assert application.returncode == 0
+
+
 def test_an_unknown_run_and_an_engine_that_is_gone_are_told(failed: Path) -> None:
     shown = workflows(failed, "--resume", "nope")
     assert (shown.returncode, shown.stderr) == (

@@ -53,6 +53,9 @@ class FakeEngine:
     async def stop_background(self) -> None:
         pass
 
+    def halt_background(self) -> None:
+        pass
+
     def execute_command(self, command: Command) -> CommandDone:
         self.commands.append(command)
         known = not command.adapter or command.adapter in self.adapters

@@ -310,3 +310,40 @@ def test_R20_an_engine_that_ends_in_order_leaves_no_letter_in_hand(tmp_path: Pat
     until(lambda: calls.exists() and calls.read_text())
     end(worker)
     assert statuses(path) == {"pending": 1}
+
+
+SYNC = """
+import asyncio, sys, threading
+from fuseboard_engine import Engine, RetryPolicy
+from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
+from fuseboard_storage import record
+policy = DeadLetterPolicy(lease=600, poll=0.05, first_retry="at_once")
+engine = Engine("checkout", dead_letters=policy, retry=RetryPolicy(max_attempts=1))
+calls, retried = [], threading.Event()
+@engine.adapter("a")
+async def adapter(task):
+    calls.append(task)
+    if len(calls) == 1:
+        raise ConnectionError("down")
+    retried.set()
+    await asyncio.sleep(600)
+with {contexts}:
+    engine.sync.execute_with_fallback("it")
+    retried.wait(30)
+"""
+
+
+@pytest.mark.parametrize(
+    "contexts",
+    [
+        "record(engine, sys.argv[1]), engine.sync",
+        "engine.sync, record(engine, sys.argv[1])",
+        "record(engine, sys.argv[1])",
+    ],
+)
+def test_R20_a_sync_application_that_ends_in_order_leaves_no_letter_in_hand(tmp_path: Path, contexts: str) -> None:
+    path = tmp_path / "a.db"
+    program = [sys.executable, "-c", SYNC.replace("{contexts}", contexts), str(path)]
+    ran = subprocess.run(program, capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert statuses(path) == {"pending": 1}

@@ -29,14 +29,14 @@ def ask(engine: Engine, command: Command, report: Callable[[bool, str], object])
         report: told once, in the engine's loop, whether the run came to its end, and in words what came of it.
 
     Raises:
-        ValueError: it names no run, or the engine has no event loop to run in.
+        ValueError: it names no run.
     """
     run = command.args.get("run")
     if not isinstance(run, str) or not run:
         raise ValueError("resume needs the id of a run")
+    if engine.loop is None or not engine.loop.is_running():
+        engine.loop = engine.sync.home()  # an application without a loop of its own
     loop = engine.loop
-    if loop is None or loop.is_closed():
-        raise ValueError("this engine has run no workflow and registered none in a running event loop")
 
     def begin() -> None:
         task = asyncio.get_running_loop().create_task(
