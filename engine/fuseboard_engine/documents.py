@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from fuseboard_engine.errors import FuseboardError
 from fuseboard_engine.toml_lines import Where, lines_of
@@ -69,7 +71,42 @@ def check(document: Document, model: type[M]) -> M:
 
 def mistakes(errors: Iterable[Any], document: Document, model: type[BaseModel]) -> list[str]:
     """Return a sentence for each error that a model found in a document: where, which field, what is wrong."""
-    return list(dict.fromkeys(_sentence(error, document.places, model) for error in errors))
+    found = list(errors)
+    told = [error for error in found if not _follows(error, found)]
+    return list(dict.fromkeys(_sentence(error, document.places, model) for error in told))
+
+
+def wrong(title: str, found: Iterable[tuple[Where, str]]) -> None:
+    """For a model's own check of the whole: refuse it where it found mistakes, each with the way to its field.
+
+    Args:
+        title: the model's name.
+        found: for each mistake the way to the field, and what is wrong with it.
+
+    Raises:
+        ValidationError: there are mistakes.
+    """
+    errors = [
+        InitErrorDetails(type=PydanticCustomError("value_error", "{text}", {"text": text}), loc=where, input=None)
+        for where, text in found
+    ]
+    if errors:
+        raise ValidationError.from_exception_data(title, errors)
+
+
+def meant(name: object, known: Iterable[str]) -> str:
+    """Return which of the known names was meant, else all of them."""
+    names = [str(one) for one in known]
+    close = difflib.get_close_matches(str(name), names, n=1)
+    return f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
+
+
+def _follows(error: Any, found: Iterable[Any]) -> bool:
+    """Say whether a list is called too short only because what stands in it was refused."""
+    where = error["loc"]
+    return error["type"] == "too_short" and any(
+        other["loc"][: len(where)] == where and len(other["loc"]) > len(where) for other in found
+    )
 
 
 def _toml(text: str, name: str) -> Document:
@@ -150,6 +187,9 @@ def _sentence(error: Any, places: Mapping[Where, str], model: type[BaseModel]) -
         message = f"there is no such field; {hint}"
     elif error["type"] == "missing":
         message = "this field is needed"
+    elif error["type"] == "literal_error" and isinstance(error["input"], str):
+        known = re.findall(r"'([^']*)'", error["ctx"]["expected"])
+        message = f"there is no {error['input']!r} here; {meant(error['input'], known)}"
     elif error["type"] != "value_error":  # those are our own, and may begin with a name
         message = message[:1].lower() + message[1:]
     return ": ".join(part for part in (place, field, message) if part)

@@ -259,7 +259,7 @@ def test_a_mistake_for_all_adapters_is_told_once(tmp_path: Path) -> None:
         ("adapters: {prefect: {}}\npreferences: {x: [perfect]}", "did you mean prefect?"),
         ("attribution: [{name: x}]", "say what it applies to"),
         ("attribution: [{name: x, statuses: [many]}]", "write an HTTP status"),
-        ("preset: agressive", "input should be 'aggressive'"),
+        ("preset: agressive", "did you mean aggressive?"),
         ("breaker: 5", "c.yaml:1: breaker: "),
         ("adapters: [a]", "c.yaml:1: adapters: "),
         ("recording: {retention: {evnts: 5}}", "did you mean events?"),

@@ -61,9 +61,45 @@ def test_all_mistakes_are_told_at_once() -> None:
     assert "traffic: this field is needed" in text
 
 
-def test_an_adapter_that_does_not_exist_is_named_with_those_that_do() -> None:
-    text = mistakes(SMALLEST + "timeline:\n  - {at: 1, adapter: claude, fault: hang}\n")
-    assert "names 'claude', which is no adapter here; there are gpt" in text
+def test_an_adapter_that_does_not_exist_is_told_with_its_line_and_those_that_do() -> None:
+    text = mistakes(
+        SMALLEST + "timeline:\n  - {at: 1, adapter: gpt, fault: hang}\n  - {at: 2, adapter: x, fault: hang}\n"
+    )
+    assert text == "mine.yaml:10: timeline.1.adapter: there is no adapter 'x' here; there are gpt"
+
+
+def test_every_adapter_that_does_not_exist_is_told_wherever_it_stands() -> None:
+    text = mistakes(
+        SMALLEST
+        + "preference:\n  default:\n    - gpt\n    - gtp\n"
+        + "expect:\n  end:\n    gpt4: open\n  answered: {gpd: 1}\n"
+    )
+    assert text.splitlines() == [
+        "mine.yaml:11: preference.default.1: there is no adapter 'gtp' here; did you mean gpt?",
+        "mine.yaml:14: expect.end.gpt4: there is no adapter 'gpt4' here; did you mean gpt?",
+        "mine.yaml:15: expect.answered.gpd: there is no adapter 'gpd' here; did you mean gpt?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("what", "field", "said"),
+    [
+        ("timeline: [{at: 1, adapter: gpt, fault: refsed}]", "timeline.0.fault", "did you mean refused?"),
+        ("timeline: [{at: 1, adapter: gpt, command: rest}]", "timeline.0.command", "did you mean reset?"),
+        ("expect: {end: {gpt: half-open}}", "expect.end.gpt", "did you mean half_open?"),
+        ("expect: {states: {gpt: [opened]}}", "expect.states.gpt.0", "did you mean open?"),
+        ("expect: {end: {gpt: zzz}}", "expect.end.gpt", "there are closed, open,"),
+    ],
+)
+def test_a_misspelt_fault_command_or_state_is_told_with_what_was_meant(what: str, field: str, said: str) -> None:
+    text = mistakes(f"{SMALLEST}{what}\n")
+    assert text.startswith(f"mine.yaml:8: {field}: there is no ") and said in text
+
+
+def test_a_list_whose_only_item_is_wrong_is_not_called_empty_too() -> None:
+    text = mistakes(SMALLEST.replace("per_second: 2", "per_second: -2"))
+    assert text == "mine.yaml:7: traffic.0.per_second: input should be greater than 0"
+    assert "traffic: tuple should have at least 1 item" in mistakes(SMALLEST.replace("\n  - {per_second: 2}", " []"))
 
 
 def test_a_step_is_one_thing() -> None:
@@ -72,7 +108,8 @@ def test_a_step_is_one_thing() -> None:
 
 
 def test_a_step_after_the_end_is_refused() -> None:
-    assert "comes after the end at 5 s" in mistakes(SMALLEST + "timeline:\n  - {at: 6, adapter: gpt, heal: true}\n")
+    text = mistakes(SMALLEST + "timeline:\n  - {at: 6, adapter: gpt, heal: true}\n")
+    assert text == "mine.yaml:9: timeline.0.at: 6 s comes after the end at 5 s"
 
 
 def test_a_field_given_twice_is_refused() -> None:

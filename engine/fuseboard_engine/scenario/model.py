@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fuseboard_engine.commands import VERBS
-from fuseboard_engine.documents import read
+from fuseboard_engine.documents import meant, read, wrong
 from fuseboard_engine.events import State
 from fuseboard_engine.policy import BreakerPolicy, RetryPolicy, Seconds, SomeSeconds
+from fuseboard_engine.toml_lines import Where
 
 Fault = Literal["refused", "error", "hang", "slow", "flaky", "rate_limited", "soft_failure", "credentials"]
 """refused: connections are refused. error: answers 503. hang: never answers. slow: `factor` times slower. flaky:
@@ -67,7 +69,8 @@ class StepPart(_Part):
             raise ValueError("say which adapter this step concerns")
         if self.command is not None:
             if self.command not in VERBS:
-                raise ValueError(f"there is no command {self.command!r}; known: {', '.join(VERBS)}")
+                said = f"there is no command {self.command!r}; {meant(self.command, VERBS)}"
+                wrong("StepPart", [(("command",), said)])
             if self.command != "reset_all" and self.adapter is None:
                 raise ValueError(f"say which adapter to {self.command}")
         return self
@@ -102,22 +105,33 @@ class Scenario(_Part):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        known = ", ".join(self.adapters)
-        for kind, order in self.preference.items():
-            for name in order:
-                if name not in self.adapters:
-                    raise ValueError(f"preference.{kind} names {name!r}, which is no adapter here; there are {known}")
-        for step in self.timeline:
-            if step.adapter is not None and step.adapter not in self.adapters:
-                raise ValueError(
-                    f"a step at {step.at:g} s names {step.adapter!r}, which is no adapter here; there are {known}"
-                )
-            if step.at > self.duration:
-                raise ValueError(f"a step at {step.at:g} s comes after the end at {self.duration:g} s")
-        for name in (*self.expect.states, *self.expect.end, *self.expect.answered):
-            if name not in self.adapters:
-                raise ValueError(f"expect names {name!r}, which is no adapter here; there are {known}")
+        wrong("Scenario", self._mistakes())
         return self
+
+    def _mistakes(self) -> Iterator[tuple[Where, str]]:
+        """What fits each field, but not the rest of the scenario."""
+        expect = self.expect
+        named: list[tuple[Where, str]] = [
+            *(
+                (("preference", kind, place), name)
+                for kind, order in self.preference.items()
+                for place, name in enumerate(order)
+            ),
+            *(
+                (("timeline", place, "adapter"), step.adapter)
+                for place, step in enumerate(self.timeline)
+                if step.adapter is not None
+            ),
+            *((("expect", "states", name), name) for name in expect.states),
+            *((("expect", "end", name), name) for name in expect.end),
+            *((("expect", "answered", name), name) for name in expect.answered),
+        ]
+        for where, name in named:
+            if name not in self.adapters:
+                yield where, f"there is no adapter {name!r} here; {meant(name, self.adapters)}"
+        for place, step in enumerate(self.timeline):
+            if step.at > self.duration:
+                yield ("timeline", place, "at"), f"{step.at:g} s comes after the end at {self.duration:g} s"
 
 
 def load(path: Path) -> Scenario:
