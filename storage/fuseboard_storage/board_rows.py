@@ -31,7 +31,7 @@ class AdapterKey(NamedTuple):
 class InstanceRow:
     """One engine that writes, or wrote, to the recording."""
 
-    __slots__ = ("ended_at", "heartbeat_at", "host", "id", "name", "pid", "reason", "started_at")
+    __slots__ = ("ended_at", "gone", "heartbeat_at", "host", "id", "name", "pid", "reason", "started_at")
 
     def __init__(self, id: int, name: str, host: str, pid: int, started_at: int) -> None:
         self.id = id
@@ -42,6 +42,8 @@ class InstanceRow:
         self.heartbeat_at = started_at
         self.ended_at: int | None = None
         self.reason = ""
+        self.gone = False
+        """Whether a reader on the same host found its process to be no more; recorded nowhere."""
 
     @property
     def label(self) -> str:
@@ -183,8 +185,12 @@ class AdapterRow:
         }
 
     def totals(self, now: int, seconds: int) -> Totals:
-        """Return what was counted in the last `seconds` (at most `KEPT_SECONDS`) before `now`."""
-        first = now - seconds * SECOND
+        """Return what was counted in the last `seconds` (at most `KEPT_SECONDS`) up to and with `now`.
+
+        The rate is that of the time since the adapter was added while that is less, and of one second at least.
+        """
+        first = now + 1 - seconds * SECOND
+        elapsed = min(seconds, max(1.0, (now + 1 - self.added_at) / SECOND))
         spans = [span for span in self.seconds if first < span.at + SECOND and span.at <= now]
         calls = sum(span.calls for span in spans)
         successes = sum(span.successes for span in spans)
@@ -198,7 +204,7 @@ class AdapterRow:
             failures=failures,
             timeouts=sum(span.timeouts for span in spans),
             rejections=sum(span.rejections for span in spans),
-            rate=calls / seconds,
+            rate=calls / elapsed,
             success_rate=successes / judged if judged else None,
             p50=percentile(latency, 0.50),
             p95=percentile(latency, 0.95),

@@ -15,7 +15,10 @@ from fuseboard_storage.board import Board
 
 
 class Totals(NamedTuple):
-    """Calls per second and the share that succeeded, over all adapters, in the last ten seconds."""
+    """Calls per second and the share that succeeded, over all adapters, in the last ten seconds.
+
+    In the first seconds: since the first adapter was added.
+    """
 
     rate: float
     success_rate: float | None
@@ -35,7 +38,9 @@ def totals_of(board: Board, now: int) -> Totals:
                 successes += second.successes
                 failures += second.failures
     judged = successes + failures
-    return Totals(calls / RATE_SECONDS, successes / judged if judged else None)
+    begun = min((row.added_at for row in board.adapters.values()), default=first)
+    seconds = max(1.0, (last - max(first, begun)) / SECOND)  # the window fills in the first seconds
+    return Totals(calls / seconds, successes / judged if judged else None)
 
 
 class Heading(NamedTuple):
