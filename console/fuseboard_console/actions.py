@@ -6,6 +6,7 @@ from this one list.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -144,6 +145,13 @@ _SHOWN = {
 def actions_for(read_only: bool) -> tuple[Action, ...]:
     """Return the actions there are; in read-only mode those that ask an engine for something are not."""
     return tuple(action for action in ACTIONS if not (read_only and action.verb))
+
+
+def while_paused(actions: Sequence[Action]) -> tuple[Action, ...]:
+    """Return the actions as the footer shows them while the view is paused: how to go on comes first."""
+    paused = [action for action in actions if action.id == "pause"]
+    others = [action for action in actions if action.id != "pause"]
+    return (*(action._replace(label="resume") for action in paused), *others)
 
 
 def shown_keys(action: Action, ascii_only: bool = False) -> str:

@@ -17,7 +17,7 @@ from textual.geometry import Size
 from textual.screen import Screen
 from textual.timer import Timer
 
-from fuseboard_console.actions import actions_for
+from fuseboard_console.actions import actions_for, while_paused
 from fuseboard_console.choosing import Choosing
 from fuseboard_console.desk import Desk
 from fuseboard_console.feed import Feed, Mailbox
@@ -27,10 +27,11 @@ from fuseboard_console.safe_text import safe_text
 from fuseboard_console.themes import THEMES, Palette, palette_of
 from fuseboard_console.views.adapters import Order
 from fuseboard_console.views.banner import banner
-from fuseboard_console.views.connection import Connection, connection_of
+from fuseboard_console.views.connection import Connection, connection_of, connection_to
 from fuseboard_console.views.empty import empty_picture
 from fuseboard_console.views.footer import footer_line
 from fuseboard_console.views.header import Heading, Totals, header_line, totals_of
+from fuseboard_console.views.line import Line
 from fuseboard_console.views.plan import Plan, plan
 from fuseboard_console.views.times import SECOND, whole
 from fuseboard_console.views.told import told_line
@@ -88,7 +89,7 @@ class ConsoleApp(Choosing):
         self._file = safe_text(file, 200)
         self._glyphs = glyphs
         self._clock = now
-        self._desk = Desk(mailbox, self._file, lambda: connection_of(feed.board, now()), self.tell)
+        self._desk = Desk(mailbox, self._file, lambda instance: connection_to(feed.board, instance, now()), self.tell)
         self._poll = poll
         self._worry = worry
         for own in THEMES:
@@ -201,7 +202,7 @@ class ConsoleApp(Choosing):
             self._choose(now)
             self._totals = totals_of(board, now)
             self._take_connection(connection_of(board, now))
-            notice = banner(self._connection, self._file, self._feed.trouble)
+            notice = banner(self._connection, self._feed.trouble)
             self._banner.set_class(bool(notice), "shown")
             self._banner.show(notice)
             self._lay_out(not board.instances and not board.adapters, bool(notice))
@@ -233,8 +234,11 @@ class ConsoleApp(Choosing):
         self._header.show(header_line(heading, self._area.width, self._glyphs))
 
     def _show_footer(self) -> None:
-        told = told_line(self._feed.board, self.now(), self._area.width - KEYS, self._glyphs)
-        self._footer.show_keys(footer_line(self.actions, self._area.width, self._desk.read_only, told))
+        told: Line = ()
+        if self._connection.state == "live":  # nobody plays the scenario of an engine that is no more
+            told = told_line(self._feed.board, self.now(), self._area.width - KEYS, self._glyphs)
+        actions = self.actions if self._paused_at is None else while_paused(self.actions)
+        self._footer.show_keys(footer_line(actions, self._area.width, self._desk.read_only, told))
 
     def _plan_next_tick(self) -> None:
         """Wake when time alone changes the screen: at the next second, or sooner while something counts down."""

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from fuseboard_console.actor import actor
 from fuseboard_console.feed import Mailbox
-from fuseboard_console.outcomes import nobody_took_it, outcome_text
+from fuseboard_console.outcomes import nobody_can_take_it, nobody_took_it, outcome_text
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.connection import Connection
 from fuseboard_storage.errors import RecordingError
@@ -31,32 +31,43 @@ class Desk:
     Args:
         mailbox: where commands go; None: the console is read-only, and nothing is ever asked.
         file: the recording's name, as safe text.
-        connection: says how the engines stand now.
+        connection: says how an engine stands now, by its instance.
         tell: says a sentence to the operator.
     """
 
-    def __init__(self, mailbox: Mailbox | None, file: str, connection: Callable[[], Connection], tell: Tell) -> None:
+    def __init__(self, mailbox: Mailbox | None, file: str, connection: Callable[[int], Connection], tell: Tell) -> None:
         self._mailbox = mailbox
         self._file = file
         self._connection = connection
         self._tell = tell
-        self._asked: list[int] = []
+        self._asked: dict[int, int] = {}  # the instance that each command was asked of
 
     @property
     def read_only(self) -> bool:
         """Whether nothing can be asked."""
         return self._mailbox is None
 
+    def over(self, instance: int) -> bool:
+        """Return whether it is known that this engine can take nothing any more."""
+        return self._connection(instance).over
+
+    def refused(self, instance: int) -> bool:
+        """The same; if so, say why."""
+        connection = self._connection(instance)
+        if connection.over:
+            self._tell(nobody_can_take_it(connection, self._file), "error")
+        return connection.over
+
     async def ask(self, verb: str, adapter: str, instance: int) -> None:
         """Ask an engine to do something; what came of it is told later."""
-        if self._mailbox is None:
+        if self._mailbox is None or self.refused(instance):
             return
         try:
             asked = await self._mailbox.ask(verb, adapter, instance=instance, actor=actor(), expires_in=ANSWER_WITHIN)
         except (sqlite3.Error, OSError, RecordingError) as error:
             self._tell(safe_text(f"The command could not be written: {error}", 300), "error")
             return
-        self._asked.append(asked)
+        self._asked[asked] = instance
 
     async def look(self) -> None:
         """See what has become of the commands that were asked, and tell it."""
@@ -68,14 +79,14 @@ class Desk:
             except (sqlite3.Error, OSError, RecordingError):
                 continue  # the file can't be read just now, which the banner says
             except KeyError:  # another file stands at the path now
-                self._asked.remove(command)
+                del self._asked[command]
                 self._tell("The recording was replaced: what came of the command is not known.", "warning")
                 continue
             if not status.over:
                 continue
-            self._asked.remove(command)
+            instance = self._asked.pop(command)
             if status.status == "expired":
-                self._tell(nobody_took_it(self._connection(), self._file), "error")
+                self._tell(nobody_took_it(self._connection(instance), self._file), "error")
             else:
                 done = status.status == "done"
                 said = outcome_text(status.verb, status.adapter, done, status.detail)

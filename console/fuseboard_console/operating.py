@@ -7,7 +7,7 @@ from textual.notifications import SeverityLevel
 
 from fuseboard_console.desk import Desk
 from fuseboard_console.feed import Feed
-from fuseboard_console.views.questions import ask_before, ask_reset_all
+from fuseboard_console.views.questions import ask_before, ask_reset_all, refusing
 from fuseboard_console.widgets.breakers import BreakersTable
 from fuseboard_storage.board import AdapterKey
 
@@ -63,7 +63,7 @@ class Operating(App[None]):
     def _ask_first(self, verb: str) -> None:
         """Ask the operator, then an engine. What was selected when the question came is meant, whatever moves."""
         key = self._target()
-        if key is None:
+        if key is None or self._desk.refused(key.instance):
             return
         from fuseboard_console.screens.confirm import ConfirmScreen
 
@@ -77,10 +77,15 @@ class Operating(App[None]):
 
     def action_reset_all(self) -> None:
         """Ask, then reset every breaker that refuses calls."""
-        question = ask_reset_all(self._feed.board)
-        if question is None:
+        stuck = refusing(self._feed.board)
+        if not stuck:
             self.tell("No breaker is open: there is nothing to reset.")
             return
+        reached = [row for row in stuck if not self._desk.over(row.key.instance)]
+        if not reached:
+            self._desk.refused(stuck[0].key.instance)
+            return
+        question = ask_reset_all(reached)
         from fuseboard_console.screens.confirm import ConfirmScreen
 
         async def answered(yes: bool | None) -> None:

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.connection import Connection
-from fuseboard_console.views.times import clock, whole
+from fuseboard_console.views.times import clock, span
 
 
 def nobody_took_it(connection: Connection, file: str) -> str:
     """Return why a command came to nothing. `file` is safe text."""
-    if connection.state == "silent":
-        return f"Nobody took this command: no engine has written to {file} for {whole(connection.age)}."
-    if connection.state == "ended":
-        return f"Nobody took this command: the engine of {file} ended at {clock(connection.since)}."
+    return f"Nobody took this command: {_why(connection, file)}"
+
+
+def nobody_can_take_it(connection: Connection, file: str) -> str:
+    """Return why a command is not even asked. `file` is safe text."""
+    return f"Nobody can take this command: {_why(connection, file)}"
+
+
+def _why(connection: Connection, file: str) -> str:
+    sign = f"last sign of life {span(connection.age)} ago"
     if connection.state == "empty":
-        return f"Nobody took this command: no engine has ever written to {file}."
-    return "Nobody took this command: its engine is alive but did not take it in time. Try again."
+        return f"no engine has ever written to {file}."
+    if connection.state == "ended":
+        return f"the engine of {file} ended at {clock(connection.since)}."
+    if connection.gone:
+        return f"the process of the engine of {file} is gone, {sign}."
+    if connection.state == "silent":
+        return f"the engine of {file} is silent, {sign}."
+    return f"its engine did not answer in time, {sign}. Try again."
 
 
 def outcome_text(verb: str, adapter: str, done: bool, detail: str) -> str:

@@ -41,8 +41,8 @@ async def watch_plain(file: str, now: Callable[[], int]) -> None:
             for entry in entries:
                 if line := story.tell(entry.event):
                     print_out(line)
-            if (connection.state, connection.silent) != (before.state, before.silent):
-                said = text_of(banner(connection, name)).strip() or "An engine is writing."
+            if (connection.state, connection.silent, connection.gone) != (before.state, before.silent, before.gone):
+                said = text_of(banner(connection)).strip() or "An engine is writing."
                 print_out(f"{clock(now())}  {said}")
             before = connection
             sys.stdout.flush()

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+import socket
 import sqlite3
-from typing import Final
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
 
 from fuseboard_engine.events import EngineStopped
+from fuseboard_storage.processes import Owner, is_alive
+
+if TYPE_CHECKING:
+    from fuseboard_storage.board_rows import InstanceRow
 
 SILENT_AFTER: Final = 3_000_000
 """Microseconds without a heartbeat after which an engine looks silent."""
 
+_MISSED_AFTER: Final = 1_500_000  # microseconds: a beat is overdue
 _DEAD_AFTER: Final = 60_000_000  # microseconds without a heartbeat after which one elsewhere is given up
 _OWN_PID_AFTER: Final = 5_000_000  # the same process, or a container started anew under the same number
 
@@ -76,6 +83,25 @@ def _alive(pid: int) -> bool:
     except (OSError, OverflowError):
         return True
     return True
+
+
+def mark_gone(engines: Iterable[InstanceRow], now: int) -> bool:
+    """Mark the engines of this host whose process is no more; return whether that changes what is known.
+
+    One whose last heartbeat is not overdue is alive whatever its number says: containers that share a host's name need
+    not share its processes.
+    """
+    host, changed = socket.gethostname(), False
+    for row in engines:
+        gone = (
+            row.ended_at is None
+            and row.host == host
+            and now - row.heartbeat_at > _MISSED_AFTER
+            and not is_alive(Owner(host, row.pid, ""))
+        )
+        changed = changed or gone != row.gone
+        row.gone = gone
+    return changed
 
 
 def first_alive(connection: sqlite3.Connection, now: int) -> int | None:

@@ -23,6 +23,7 @@ from fuseboard_engine.workflow.checkpoints import SavedRun
 from fuseboard_storage import keyframe, mailbox, metric_rows, rows, schema
 from fuseboard_storage.board import Board, Entry, InstanceRow
 from fuseboard_storage.errors import RecordingError
+from fuseboard_storage.instances import mark_gone
 from fuseboard_storage.mailbox import CommandStatus
 from fuseboard_storage.metrics import AdapterSecond
 
@@ -181,6 +182,20 @@ class Recording:
             row.ended_at = ended_at
             found.append(row)
         return found
+
+    async def bring_up_to_date(self, board: Board, now: int) -> bool:
+        """Note in a Board each engine's last heartbeat, and those of this host whose process is no more.
+
+        Args:
+            board: The Board of this recording.
+            now: UTC microseconds.
+
+        Returns:
+            Whether an engine is found gone, or back, that was not before.
+        """
+        for row in await self.instances():
+            board.heartbeat(row.id, row.heartbeat_at)
+        return mark_gone(board.instances.values(), now)
 
     async def workflow_runs(self, limit: int = 20, *, run: str = "", unfinished: bool = False) -> list[SavedRun]:
         """Return saved runs of workflows, the last changed first, each with how its nodes stand.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fuseboard_storage.board import Board
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.instances import SILENT_AFTER
+from fuseboard_storage.instances import SILENT_AFTER, mark_gone
 from fuseboard_storage.keyframe import EVERY
 from fuseboard_storage.recording import SLICE, Recording, wall
 
@@ -91,6 +91,8 @@ class Tail:
         before = self.connection
         try:
             moved = await self._follow()
+            # A process that was killed changes no file.
+            moved = mark_gone(self.board.instances.values(), self._now()) or moved
             trouble = ""
         except (RecordingError, sqlite3.Error, OSError) as error:
             moved = False
@@ -126,8 +128,7 @@ class Tail:
             for entry in part:
                 self.board.apply(entry)
             moved = True
-        for row in await recording.instances():
-            self.board.heartbeat(row.id, row.heartbeat_at)
+        await recording.bring_up_to_date(self.board, self._now())
         return moved
 
     async def _open(self) -> None:
@@ -153,7 +154,7 @@ class Tail:
             contact = Contact.EMPTY
         elif all(row.ended_at is not None for row in rows):
             contact = Contact.ENDED
-        elif any(row.ended_at is None and now - row.heartbeat_at < SILENT_AFTER for row in rows):
+        elif any(row.ended_at is None and not row.gone and now - row.heartbeat_at < SILENT_AFTER for row in rows):
             contact = Contact.LIVE
         else:
             contact = Contact.SILENT

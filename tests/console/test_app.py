@@ -99,7 +99,7 @@ async def test_a_command_that_nobody_takes_is_reported_with_the_reason() -> None
         show.when += 14
         show.mailbox.status = "expired"
         await pilot.press("r")
-        await until(show.sees("Nobody took this command", "checkout.db for 14 s"), pilot)
+        await until(show.sees("Nobody took this command", "is silent"), pilot)
 
 
 async def test_a_refusal_is_told_in_the_engines_words() -> None:
@@ -208,9 +208,7 @@ async def test_an_engine_that_goes_and_comes_back_is_seen_to() -> None:
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(show.sees("OPEN"), pilot)
         show.when = 24
-        await until(
-            show.sees("No engine has written to checkout.db for 14 s", "SILENT was READY", "silent 14 s"), pilot
-        )
+        await until(show.sees("No engine has written for 14 s", "SILENT was READY", "silent 14 s"), pilot)
         show.feed.alive = 44
         show.when = 44
         show.feed.events.append(changed("gpt", "closed", 44))
@@ -293,6 +291,34 @@ async def test_hostile_text_is_shown_as_text() -> None:
         assert "\x1b" not in show.screen()
         for _ in HOSTILE:
             await pilot.press("down")
+
+
+@pytest.mark.parametrize("key", ["r", "R", "o"])
+async def test_with_an_ended_engine_a_key_says_at_once_that_nobody_can_take_it(key: str) -> None:
+    show = Show([started(), added("gpt"), opened("gpt", 8), stopped(9)], when=10)
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("ended at"), pilot)
+        await pilot.press(key)
+        await until(show.sees("Nobody can take this command"), pilot)
+        assert show.mailbox.asked == []
+
+
+async def test_a_question_names_its_keys_and_takes_y() -> None:
+    show = Show([started(), added("gpt"), opened("gpt", 8)], when=10)
+    async with show.app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until(show.sees("OPEN"), pilot)
+        await pilot.press("R")
+        await until(show.sees("Reset 1 breaker?", "Its next call goes through", "enter", "esc"), pilot)
+        await pilot.press("y")
+        await until(lambda: show.mailbox.asked == [("reset_all", "", 1)], pilot)
+
+
+async def test_nobody_plays_the_scenario_of_an_engine_that_has_ended() -> None:
+    step = ScenarioStep(at=at(9), scenario="outage", text="Prefect goes down")
+    show = Show([started(), added("prefect"), step, stopped(10)], when=10)
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("ended at"), pilot)
+        assert "Prefect goes down" not in show.screen()
 
 
 @pytest.mark.parametrize("read_only", [False, True])

@@ -130,7 +130,22 @@ def test_json_holds_what_its_schema_promises(ended: Path) -> None:
 def test_a_command_that_nobody_takes_says_why_and_ends_with_1(ended: Path) -> None:
     shown = fuseboard("reset", ended, "prefect", "--wait", "0.2")
     assert shown.returncode == exit_codes.NOT_DONE
-    assert "Nobody took this command: the engine of checkout.db ended at" in shown.stderr
+    assert "Nobody can take this command: the engine of checkout.db ended at" in shown.stderr
+
+
+def test_an_engine_whose_process_was_killed_is_treated_as_gone(tmp_path: Path) -> None:
+    file = tmp_path / "checkout.db"
+    engine = start_engine(file)
+    wait_for(file, "prefect", "open")
+    engine.kill()
+    engine.wait()
+    deadline = time.monotonic() + 10
+    while status(file)["connection"]["state"] != "silent":  # type: ignore[index]
+        assert time.monotonic() < deadline
+    assert "checkout.db: gone" in fuseboard("status", file).stdout
+    shown = fuseboard("reset", file, "prefect", "--wait", "60")
+    assert shown.returncode == exit_codes.NOT_DONE
+    assert "the process of the engine of checkout.db is gone, last sign of life" in shown.stderr
 
 
 def test_an_unknown_adapter_is_answered_with_the_known_ones_and_changes_nothing(ended: Path) -> None:

@@ -20,8 +20,9 @@ from console_support import (
 )
 from hostile_texts import HOSTILE
 
-from fuseboard_console.actions import ACTIONS, actions_for
+from fuseboard_console.actions import ACTIONS, actions_for, while_paused
 from fuseboard_console.glyphs import ASCII, LOOKS, UNICODE
+from fuseboard_console.outcomes import nobody_took_it
 from fuseboard_console.views.adapters import condition, order_of, stats_of, view_of
 from fuseboard_console.views.banner import banner
 from fuseboard_console.views.bars import countdown_bar, sparkline
@@ -134,7 +135,7 @@ def test_the_connection_tells_how_old_the_last_sign_of_life_is(when: float, aliv
 def test_an_ended_engine_is_not_a_silent_one() -> None:
     connection = connection_of(fold([started(), stopped(65)]), at(300))
     assert says(connection)[0] == "ended 14:01:05"
-    assert "ended at 14:01:05" in text_of(banner(connection, "checkout.db"))
+    assert "ended at 14:01:05" in text_of(banner(connection))
 
 
 def test_an_empty_file_waits_for_an_engine() -> None:
@@ -142,7 +143,29 @@ def test_an_empty_file_waits_for_an_engine() -> None:
 
 
 def test_a_live_engine_needs_no_banner() -> None:
-    assert banner(connection_of(fold([started()], alive=1), at(1)), "checkout.db") == ()
+    assert banner(connection_of(fold([started()], alive=1), at(1))) == ()
+
+
+@pytest.mark.parametrize(("events", "gone"), [([], False), ([], True), ([stopped(65)], False)])
+def test_the_banner_of_an_engine_that_is_lost_fits_80_cells(events: list[Event], gone: bool) -> None:
+    board = fold([started(), *events], alive=60)
+    board.instances[1].gone = gone
+    assert 40 < line_width(banner(connection_of(board, at(5000)))) <= 80
+
+
+def test_an_engine_whose_process_is_gone_is_never_called_live() -> None:
+    board = fold([started(), added("gpt")], alive=60)
+    board.instances[1].gone = True
+    connection = connection_of(board, at(61))
+    assert says(connection)[0] == "gone 1 s"
+    assert connection.over
+    assert "is gone, last sign of life 1.0 s ago" in nobody_took_it(connection, "checkout.db")
+
+
+def test_an_engine_that_did_not_take_a_command_is_known_by_its_last_sign_of_life() -> None:
+    connection = connection_of(fold([started()], alive=60), at(61.2))
+    assert "last sign of life 1.2 s ago" in nobody_took_it(connection, "checkout.db")
+    assert not connection.over
 
 
 ROUTES = [
@@ -163,8 +186,8 @@ ROUTES = [
     ),
     (route(131, attempt("a", "rejected", 0), success=False, dead_letter=7), "a ✖ → ☠ dead letter 7"),
     (
-        route(131, attempt("a", "failure", 1.0), success=False, why="all adapters failed"),
-        "✗ 1.0 s → all adapters failed",
+        route(131, attempt("a", "failure", 1.0), success=False, why="order of this call", error="timed out"),
+        "✗ 1.0 s → no answer: timed out",
     ),
 ]
 
@@ -174,6 +197,13 @@ def test_a_route_reads_left_to_right_as_time(event: object, expected: str) -> No
     shown = text_of(route_line(event, 120, 8, UNICODE))  # type: ignore[arg-type]
     assert shown.startswith("14:02:11 ai_task  #8f20")
     assert shown.endswith(expected)
+
+
+def test_a_task_whose_caller_gave_up_was_cut_short() -> None:
+    gave_up = route(
+        131, attempt("a", "cancelled", 1.0), success=False, why="order of this call", error="CancelledError"
+    )
+    assert text_of(route_line(gave_up, 100, 7, UNICODE)).endswith("→ cut short")
 
 
 def test_failures_that_repeat_stand_on_one_line() -> None:
@@ -322,7 +352,19 @@ def test_condition_changes_exactly_when_the_wait_is_over() -> None:
 def test_calls_of_the_running_second_do_not_make_rates_flicker() -> None:
     board = fold([started(), added("gpt"), *(answered("gpt", 5 + i / 10) for i in range(10))], alive=6)
     row = board.find("gpt")[0]
-    assert stats_of(row, at(6.0), 0).rate == stats_of(row, at(6.9), 0).rate == 1.0
+    assert stats_of(row, at(16.0), 0).rate == 0.0
+    assert stats_of(row, at(15.0), 0).rate == stats_of(row, at(15.9), 0).rate == 1.0
+
+
+def test_in_the_first_seconds_rates_are_those_of_the_time_there_was() -> None:
+    board = fold([started(), added("gpt"), *(answered("gpt", i / 9) for i in range(27))], alive=3)
+    assert stats_of(board.find("gpt")[0], at(3.5), 0).rate == 9.0
+    assert totals_of(board, at(3.5)).rate == 9.0
+
+
+def test_while_paused_the_footer_says_first_how_to_go_on() -> None:
+    line, _ = footer_line(while_paused(actions_for(False)), 80, False)
+    assert text_of(line).startswith(" space resume")
 
 
 def test_a_narrow_pane_leaves_the_redundant_end_of_an_errors_type_out() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,6 @@ from fuseboard_console.arguments import seconds
 
 if TYPE_CHECKING:
     from fuseboard_storage.board import AdapterRow, Board
-    from fuseboard_storage.recording import Recording
 
 SUMMARY = "close the breaker of an adapter, or all that are open"
 DESCRIPTION = """Ask the engine that writes to FILE to close the breaker of ADAPTER: its next call goes through.
@@ -43,7 +43,10 @@ def run(args: Namespace) -> int:
     from fuseboard_console.cli import complain
     from fuseboard_storage.errors import RecordingError
 
-    if bool(args.adapter) == args.all:
+    if args.adapter and args.all:
+        complain("--all means every adapter, so no name goes with it. Name one adapter, or say --all alone.")
+        return exit_codes.BAD_INPUT
+    if not args.adapter and not args.all:
         complain("Name one adapter, or say --all. `fuseboard reset --help` shows examples.")
         return exit_codes.BAD_INPUT
     try:
@@ -56,13 +59,16 @@ def run(args: Namespace) -> int:
 async def _reset(file: str, adapter: str | None, wait: float) -> int:
     from fuseboard_console.actor import actor
     from fuseboard_console.cli import complain, print_out
-    from fuseboard_console.outcomes import outcome_text
+    from fuseboard_console.outcomes import nobody_can_take_it, nobody_took_it, outcome_text
     from fuseboard_console.safe_text import safe_text
     from fuseboard_console.suggest import unknown_adapter
+    from fuseboard_console.views.connection import connection_to
     from fuseboard_storage.recording import Recording
 
+    name = safe_text(Path(file).name, 200)
     async with Recording.open(file) as recording:
         board = await recording.board()
+        await recording.bring_up_to_date(board, time.time_ns() // 1000)
         if adapter is None:
             refusing = [row for row in board.rows() if row.state in ("open", "half_open", "forced_open")]
             if not refusing:
@@ -72,18 +78,26 @@ async def _reset(file: str, adapter: str | None, wait: float) -> int:
         else:
             found = board.find(adapter)
             if not found:
-                complain(unknown_adapter(board, safe_text(Path(file).name, 200), adapter))
+                complain(unknown_adapter(board, name, adapter))
                 return exit_codes.BAD_INPUT
             verb, targets = "reset", _still_there(board, found)
         who = actor()
-        asked = [
-            await recording.ask(verb, adapter or "", instance=target, actor=who, expires_in=wait) for target in targets
-        ]
-        done = True
-        for command in asked:
+        connections = {target: connection_to(board, target, time.time_ns() // 1000) for target in targets}
+        asked = {
+            await recording.ask(verb, adapter or "", instance=target, actor=who, expires_in=wait): target
+            for target, connection in connections.items()
+            if not connection.over
+        }
+        done = len(asked) == len(targets)
+        for connection in connections.values():
+            if connection.over:
+                complain(nobody_can_take_it(connection, name))
+        for command, target in asked.items():
             status = await recording.outcome(command)
             if status.status == "expired":
-                complain(await _nobody(recording, file))
+                now = time.time_ns() // 1000
+                await recording.bring_up_to_date(board, now)
+                complain(nobody_took_it(connection_to(board, target, now), name))
             else:
                 text = outcome_text(verb, adapter or "", status.status == "done", status.detail)
                 (print_out if status.status == "done" else complain)(text)
@@ -92,21 +106,8 @@ async def _reset(file: str, adapter: str | None, wait: float) -> int:
 
 
 def _still_there(board: Board, rows: list[AdapterRow]) -> list[int]:
-    """Return the instances of these rows that have not ended; all of them when every one has."""
+    """Return the instances of these rows that are not over; all of them when every one is."""
     every = sorted({row.key.instance for row in rows})
-    running = [id for id in every if id in board.instances and board.instances[id].ended_at is None]
+    engines = board.instances
+    running = [id for id in every if id in engines and engines[id].ended_at is None and not engines[id].gone]
     return running or every
-
-
-async def _nobody(recording: Recording, file: str) -> str:
-    import time
-
-    from fuseboard_console.outcomes import nobody_took_it
-    from fuseboard_console.safe_text import safe_text
-    from fuseboard_console.views.connection import connection_of
-
-    board = await recording.board()
-    for row in await recording.instances():
-        board.heartbeat(row.id, row.heartbeat_at)
-    connection = connection_of(board, time.time_ns() // 1000)
-    return nobody_took_it(connection, safe_text(Path(file).name, 200))

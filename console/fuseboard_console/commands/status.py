@@ -60,6 +60,5 @@ async def _board(file: str) -> Board:
 
     async with Recording.open(file) as recording:
         board = await recording.board()
-        for row in await recording.instances():
-            board.heartbeat(row.id, row.heartbeat_at)
+        await recording.bring_up_to_date(board, time.time_ns() // 1000)
         return board

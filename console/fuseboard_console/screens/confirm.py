@@ -11,6 +11,8 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+_KEYS = "enter takes the marked one   y yes   n or esc cancel"
+
 
 class ConfirmScreen(ModalScreen[bool]):
     """Asks, and returns whether the answer was yes."""
@@ -18,6 +20,7 @@ class ConfirmScreen(ModalScreen[bool]):
     CSS_PATH = Path(__file__).with_name("confirm.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,n,q", "answer(False)", "Cancel"),
+        Binding("y", "answer(True)", "Yes"),
         Binding("left,right,h,l", "app.focus_next", "Other button", show=False),
     ]
 
@@ -33,6 +36,7 @@ class ConfirmScreen(ModalScreen[bool]):
         with Vertical(id="question"):
             yield Static(self._title, id="question-title", markup=False)
             yield Static(self._text, id="question-text", markup=False)
+            yield Static(_KEYS, id="question-keys", markup=False)
             with Horizontal(id="answers"):
                 yield Button("Cancel", id="cancel", flat=True)
                 yield Button(self._yes, id="yes", variant="error", flat=True)

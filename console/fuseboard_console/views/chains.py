@@ -47,14 +47,21 @@ def _path(route: RouteFinished, glyphs: Glyphs) -> Line:
     elif route.dead_letter is not None:
         steps.append((Span(glyphs.dead, "bad"), Span(f" dead letter {route.dead_letter}", "bad")))
     elif not route.success:
-        why = safe_text(route.why or route.error, 120)
-        steps.append((Span(why or "nobody answered", "bad"),))
+        steps.append((Span(_unanswered(route), "bad"),))
     line: list[Span] = []
     for step in steps:
         if line:
             line.append(arrow)
         line.extend(step)
     return tuple(line)
+
+
+def _unanswered(route: RouteFinished) -> str:
+    """Return what became of a task that nobody answered. Its `why` tells why the order was so, and is no outcome."""
+    if route.attempts and route.attempts[-1].outcome == "cancelled":
+        return "cut short"
+    error = safe_text(route.error, 120)
+    return f"no answer: {error}" if error else "no answer"
 
 
 def _step(adapter: str, attempts: Sequence[Attempt], glyphs: Glyphs) -> Line:

@@ -21,6 +21,7 @@ class Connection(NamedTuple):
 
     `state` is that of the best of them, `empty` when there never was one. `age` is seconds since the newest sign of
     life, `since` its time (UTC microseconds). `silent` are the labels of engines that stopped without a word.
+    `gone`: the process of that engine is known to be no more.
     """
 
     state: Literal["empty", "live", "silent", "ended"]
@@ -28,6 +29,12 @@ class Connection(NamedTuple):
     since: int = 0
     engines: int = 0
     silent: tuple[str, ...] = ()
+    gone: bool = False
+
+    @property
+    def over(self) -> bool:
+        """Whether it is known that nobody can take a command."""
+        return self.gone or self.state == "ended"
 
 
 def age_of(instance: InstanceRow, now: int) -> float:
@@ -40,6 +47,8 @@ def presence(instance: InstanceRow, now: int) -> Presence:
     """Return how one engine stands at `now` (UTC microseconds)."""
     if instance.ended_at is not None:
         return "silent" if instance.reason == LOST else "ended"
+    if instance.gone:
+        return "silent"
     return "live" if age_of(instance, now) * SECOND <= SILENT_AFTER else "silent"
 
 
@@ -54,7 +63,18 @@ def connection_of(board: Board, now: int) -> Connection:
     newest = min(by[state], key=lambda instance: age_of(instance, now))
     since = newest.ended_at if newest.ended_at is not None else newest.heartbeat_at
     silent = tuple(safe_text(instance.label, 80) for instance in by["silent"])
-    return Connection(state, age_of(newest, now), since, len(board.instances), silent)
+    gone = newest.gone or newest.reason == LOST
+    return Connection(state, age_of(newest, now), since, len(board.instances), silent, gone)
+
+
+def connection_to(board: Board, instance: int, now: int) -> Connection:
+    """Return how one engine of a Board stands at `now`; how they all do, if it is not there any more."""
+    row = board.instances.get(instance)
+    if row is None:
+        return connection_of(board, now)
+    alone = Board()
+    alone.instances[instance] = row
+    return connection_of(alone, now)
 
 
 def says(connection: Connection) -> tuple[str, str]:
@@ -64,5 +84,5 @@ def says(connection: Connection) -> tuple[str, str]:
     if connection.state == "live":
         return f"live {connection.age:.1f} s", "ok"
     if connection.state == "silent":
-        return f"silent {whole(connection.age)}", "bad"
+        return f"{'gone' if connection.gone else 'silent'} {whole(connection.age)}", "bad"
     return f"ended {clock(connection.since)}", "muted"

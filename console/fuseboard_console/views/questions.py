@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.times import plural
-from fuseboard_storage.board import Board
+from fuseboard_storage.board import AdapterRow, Board
 
 _NAMED = 6
 
@@ -20,16 +21,20 @@ class ResetAll(NamedTuple):
     instances: tuple[int, ...]
 
 
-def ask_reset_all(board: Board) -> ResetAll | None:
-    """Return the question before resetting every breaker that refuses calls; None when none does."""
-    stuck = [row for row in board.rows() if row.state in ("open", "half_open", "forced_open")]
-    if not stuck:
-        return None
+def refusing(board: Board) -> list[AdapterRow]:
+    """Return the adapters whose breaker refuses calls."""
+    return [row for row in board.rows() if row.state in ("open", "half_open", "forced_open")]
+
+
+def ask_reset_all(stuck: Sequence[AdapterRow]) -> ResetAll:
+    """Return the question before resetting the breakers of these adapters, of which there is one at least."""
     names = ", ".join(safe_text(row.name, 40) for row in stuck[:_NAMED])
     more = f" and {len(stuck) - _NAMED:,} more" if len(stuck) > _NAMED else ""
+    one = len(stuck) == 1
+    goes, well = ("Its next call goes", "the adapter is") if one else ("Their next calls go", "the adapters are")
     return ResetAll(
         f"Reset {plural(len(stuck), 'breaker')}?",
-        f"{names}{more}\n\nTheir next calls go through, whether or not the adapters are well again.",
+        f"{names}{more}\n\n{goes} through, whether or not {well} well again.",
         f"Reset {len(stuck):,}",
         tuple(sorted({row.key.instance for row in stuck})),
     )

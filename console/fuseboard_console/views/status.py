@@ -124,6 +124,7 @@ def status_json(board: Board, file: str, now: int) -> dict[str, Any]:
                 "heartbeat_at": instance.heartbeat_at,
                 "ended_at": instance.ended_at,
                 "reason": instance.reason or None,
+                "gone": instance.gone,
             }
             for instance in board.instances.values()
         ],
