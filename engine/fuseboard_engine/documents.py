@@ -181,7 +181,7 @@ def _sentence(error: Any, places: Mapping[Where, str], model: type[BaseModel]) -
     field = ".".join(str(part) for part in where)
     message = str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
-        known = _fields_at(model, where[:-1])
+        known = fields_at(model, where[:-1])
         close = difflib.get_close_matches(str(where[-1]), known, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(sorted(known))}"
         message = f"there is no such field; {hint}"
@@ -195,7 +195,7 @@ def _sentence(error: Any, places: Mapping[Where, str], model: type[BaseModel]) -
     return ": ".join(part for part in (place, field, message) if part)
 
 
-def _fields_at(model: type[BaseModel], where: Where) -> list[str]:
+def fields_at(model: type[BaseModel], where: Where) -> list[str]:
     """Return the field names of the model that stands at a place of a document."""
     here: Any = model
     for part in where:

@@ -55,6 +55,27 @@ def test_check_names_every_mistake_and_ends_with_2(file: Path) -> None:
     assert "f.toml:3: breaker.jitter: " in err
 
 
+def test_check_names_fields_presets_chain_members_and_imports_at_once(file: Path) -> None:
+    file.write_text(
+        'preset = "agressive"\n[breaker]\njitter = 7\n[adapters.a]\ncall = "json:dmps"\n'
+        '[preferences]\ndefault = ["a", "aa"]\n'
+    )
+    code, _, err = fuseboard("check", "f.toml", folder=file.parent, FUSEBOARD__BREKER__FAILURE_THRESHOLD="3")
+    assert code == 2
+    assert [line.split(": ")[:2] for line in err.splitlines()] == [
+        ["f.toml:1", "preset"],
+        ["f.toml:3", "breaker.jitter"],
+        ["f.toml:7", "preferences.default.1"],
+        [
+            "environment variable FUSEBOARD__BREKER__FAILURE_THRESHOLD",
+            "there is no such field; did you mean FUSEBOARD__BREAKER__FAILURE_THRESHOLD?",
+        ],
+        ["f.toml:4", "adapters.a"],
+    ]
+    assert "did you mean aggressive?" in err
+    assert "there is no adapter 'aa' here; did you mean a?" in err
+
+
 def test_check_imports_the_adapters_unless_told_not_to(file: Path) -> None:
     file.write_text("adapters:\n  a: mine:call\n")
     file = file.rename(file.with_suffix(".yaml"))

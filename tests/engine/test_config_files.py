@@ -213,8 +213,8 @@ def test_the_environment_alone_is_enough() -> None:
 
 def test_a_mistake_in_the_environment_names_the_variable(tmp_path: Path) -> None:
     assert mistakes(tmp_path, TOML, FUSEBOARD__BREAKER__FAILURE_TRESHOLD="3") == [
-        "environment variable FUSEBOARD__BREAKER__FAILURE_TRESHOLD: breaker.failure_treshold: "
-        "there is no such field; did you mean failure_threshold?"
+        "environment variable FUSEBOARD__BREAKER__FAILURE_TRESHOLD: "
+        "there is no such field; did you mean FUSEBOARD__BREAKER__FAILURE_THRESHOLD?"
     ]
 
 
@@ -303,3 +303,20 @@ def test_the_schema_is_json_and_knows_every_field() -> None:
     breaker = made["$defs"]["BreakerPolicy"]["properties"]
     assert breaker["failure_threshold"]["description"]
     assert made["$defs"]["RetrySection"]["properties"]["retry_on"]["items"]["type"] == "string"
+
+
+@pytest.mark.parametrize(
+    ("variable", "said"),
+    [
+        ("FUSEBOARD__BREKER__X", "did you mean FUSEBOARD__BREAKER__...?"),
+        ("FUSEBOARD__BREAKER__JITER", "did you mean FUSEBOARD__BREAKER__JITTER?"),
+        ("FUSEBOARD__PRESETT", "did you mean FUSEBOARD__PRESET?"),
+    ],
+)
+def test_a_misspelt_variable_is_told_as_such_and_not_blamed_on_the_file(
+    variable: str, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "c.yaml").write_text("name: shop\nbreaker: {jitter: 0.1}\nadapters: {a: {}}\n")
+    with pytest.raises(DocumentError) as caught:
+        load_config(tmp_path / "c.yaml", environment={variable: "3"})
+    assert str(caught.value) == f"environment variable {variable}: there is no such field; {said}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from typing import TYPE_CHECKING, Any
 
 from fuseboard_console import exit_codes
@@ -23,11 +23,19 @@ EXAMPLES = """  fuseboard config check fuseboard.toml        every mistake with 
   fuseboard config presets                     what each preset is for"""
 ORDER = 70
 
+_CHECKS = """  fuseboard config check fuseboard.toml               every mistake; ends with 2 when there is one
+  fuseboard config check fuseboard.toml --no-import   without the code that the adapters are in"""
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Say what the command takes."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    check = actions.add_parser("check", help="name every mistake with file, line and field")
+    check = actions.add_parser(
+        "check",
+        help="name every mistake with file, line and field",
+        epilog=f"examples:\n{_CHECKS}",
+        formatter_class=RawDescriptionHelpFormatter,
+    )
     check.add_argument("--no-import", action="store_true", help="do not import the adapters it names")
     show = actions.add_parser("show", help="print what takes effect, and where it comes from")
     show.add_argument("--json", action="store_true", help="print JSON; secrets in options and URLs stay hidden")
@@ -56,12 +64,12 @@ def run(args: Namespace) -> int:
         from fuseboard_engine.config.sources import gather, settings_of
 
         document = gather(args.file)
+        if args.action == "check" and not args.no_import:
+            _check_all(document)
         settings = settings_of(document)
         if args.action == "show":
             print_out(json.dumps(_plain(settings), indent=2) if args.json else _shown(settings, document))
             return exit_codes.OK
-        if not args.no_import:
-            _find_targets(settings, document)
     except DocumentError as error:
         for line in str(error).splitlines():
             complain(safe_text(line, 500))
@@ -71,17 +79,20 @@ def run(args: Namespace) -> int:
     return exit_codes.OK
 
 
-def _find_targets(settings: Settings, document: Document) -> None:
-    """Raise DocumentError if an adapter's target cannot be found."""
+def _check_all(document: Document) -> None:
+    """Raise DocumentError if a field is wrong or an adapter's target cannot be found, with all of that."""
     from fuseboard_engine.adapters.spec import adapter_from
+    from fuseboard_engine.config.sources import settings_of, targets_of
     from fuseboard_engine.documents import DocumentError
 
     wrong = []
-    for name, part in settings.adapters.items():
-        if part.target is None:
-            continue
+    try:
+        settings_of(document)
+    except DocumentError as error:
+        wrong.append(str(error))
+    for name, target in targets_of(document).items():
         try:
-            adapter_from(part.target)
+            adapter_from(target)
         except Exception as error:
             place = document.places.get(("adapters", name), "")
             wrong.append(f"{place}: adapters.{name}: {error}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -14,9 +14,11 @@ from fuseboard_engine.config.names import dotted, exception_named
 from fuseboard_engine.config.presets import PresetName
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.degradation import FalseClaim, marked
+from fuseboard_engine.documents import meant, wrong
 from fuseboard_engine.execution import ExecutionPolicy
 from fuseboard_engine.policy import BreakerPolicy, Count, RetryPolicy, SomeSeconds
 from fuseboard_engine.routing_policy import HealthPolicy, RoutingPolicy
+from fuseboard_engine.toml_lines import Where
 
 NamedException = Annotated[
     type[Exception],
@@ -229,23 +231,32 @@ class Settings(Section):
         for name in self.adapters:
             if not name.strip():
                 raise ValueError("adapters: an adapter needs a name")
-        for kind, answer in self.degraded.items():
-            try:
-                marked(answer)
-            except FalseClaim as error:
-                raise ValueError(f"degraded.{kind}: {error}") from None
-        for kind, order in self.preferences.items():
-            for name in order:
-                if self.adapters and name not in self.adapters:
-                    close = difflib.get_close_matches(name, self.adapters, n=1)
-                    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(self.adapters)}"
-                    raise ValueError(f"preferences.{kind} names {name!r}, which is no adapter here; {hint}")
+        wrong("Settings", contradictions(self.adapters, self.preferences, self.degraded))
         return self
 
     def policies(self, adapter: str) -> tuple[BreakerPolicy, RetryPolicy]:
         """Return the breaker and retry policy of an adapter; one that is not named has those of all."""
         own = self.adapters.get(adapter)
         return (self.breaker, self.retry) if own is None else (own.breaker, own.retry)
+
+
+def contradictions(
+    adapters: Mapping[str, Any], preferences: Mapping[str, Any], degraded: Mapping[str, Any]
+) -> Iterator[tuple[Where, str]]:
+    """Find what fits each section, but not the others, be they checked or as a file has them.
+
+    Returns:
+        For each mistake the way to its field, and what is wrong.
+    """
+    for kind, answer in degraded.items():
+        try:
+            marked(answer)
+        except FalseClaim as error:
+            yield ("degraded", kind), str(error)
+    for kind, order in preferences.items():
+        for place, name in enumerate(order if isinstance(order, list | tuple) else ()):
+            if adapters and isinstance(name, str) and name not in adapters:
+                yield ("preferences", kind, place), f"there is no adapter {name!r} here; {meant(name, adapters)}"
 
 
 def schema() -> dict[str, Any]:

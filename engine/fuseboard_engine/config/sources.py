@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,12 +12,13 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from fuseboard_engine.config.model import Settings
+from fuseboard_engine.config.model import AdapterSection, Settings, contradictions
 from fuseboard_engine.config.presets import PRESETS
-from fuseboard_engine.documents import Document, DocumentError, load, mistakes
+from fuseboard_engine.documents import Document, DocumentError, fields_at, load, mistakes
 from fuseboard_engine.toml_lines import Where
 
 PREFIX = "FUSEBOARD__"
+VARIABLE = "environment variable "
 POLICIES = ("breaker", "retry")
 _INSTEAD = {"window_size": "window_seconds", "window_seconds": "window_size"}
 _SEED_FIELDS = {
@@ -62,8 +65,27 @@ def settings_of(document: Document) -> Settings:
     try:
         return Settings.model_validate(inherit(document.data))
     except ValidationError as error:
-        found = [e for e in error.errors() if not _inherited(e, document, error)]
-        raise DocumentError("\n".join(mistakes(found, document, Settings))) from error
+        found: list[Any] = [e for e in error.errors() if not _inherited(e, document, error)]
+        variables = [told for told in (misspelt_variable(e, document) for e in found) if told]
+        rest = [e for e in found if not misspelt_variable(e, document)]
+        sections = (document.data.get(name) for name in ("adapters", "preferences", "degraded"))
+        crossing = contradictions(*(section if isinstance(section, Mapping) else {} for section in sections))
+        rest += [{"loc": where, "msg": text, "type": "value_error"} for where, text in crossing]
+        raise DocumentError("\n".join([*mistakes(rest, document, Settings), *variables])) from error
+
+
+def targets_of(document: Document) -> dict[str, dict[str, Any]]:
+    """Return what each adapter of a document calls, as `adapter_from` takes it, where that much of it is sound."""
+    adapters = document.data.get("adapters")
+    found = {}
+    for name, part in adapters.items() if isinstance(adapters, Mapping) else ():
+        whole = _adapter(part, {})
+        if isinstance(whole, Mapping):
+            said = {field: whole[field] for field in ("call", "url", "command", "options") if field in whole}
+            with contextlib.suppress(ValidationError):
+                if (target := AdapterSection.model_validate(said).target) is not None:
+                    found[name] = target
+    return found
 
 
 # ---------------------------------------------------------------- inheritance
@@ -174,10 +196,29 @@ def _overlay(document: Document, environment: Mapping[str, str]) -> None:
             way = (*way, key)
             if not isinstance(target.get(key), dict):
                 target[key] = {}
+                document.places[way] = VARIABLE + variable
             target = target[key]
         key = _key(target, parts[-1])
         target[key] = _value(variable, environment[variable])
-        document.places[(*way, key)] = f"environment variable {variable}"
+        document.places[(*way, key)] = VARIABLE + variable
+
+
+def misspelt_variable(error: Any, document: Document) -> str:
+    """Return a sentence if a mistake is a variable that no field has the name of; else an empty text."""
+    where: Where = error["loc"]
+    place = document.places.get(where, "")
+    if error["type"] != "extra_forbidden" or not place.startswith(VARIABLE):
+        return ""
+    known = sorted(fields_at(Settings, where[:-1]))
+    close = difflib.get_close_matches(str(where[-1]), known, n=1)
+    parts = place.removeprefix(VARIABLE).split("__")
+    if not close:
+        return f"{place}: there is no such field; known here: {', '.join(known)}"
+    parts[len(where)] = close[0].upper()
+    below, after = fields_at(Settings, (*where[:-1], close[0])), parts[len(where) + 1 :]
+    if after and after[0].lower() not in below:
+        parts[len(where) + 1 :] = ["..."]
+    return f"{place}: there is no such field; did you mean {'__'.join(parts)}?"
 
 
 def _key(target: Mapping[str, Any], part: str) -> str:
