@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ from fuseboard_console import exit_codes
 
 _WELCOME = """Fuseboard shows the circuit breakers of an application, live, and lets you put them back.
 
-An application that embeds the engine records to a file. Every command takes that file:
+An application that embeds the engine records to a file. Every command but demo, scenario and config takes that file:
 
 {commands}
 
@@ -57,9 +58,34 @@ def load(name: str) -> Command:
     return cast(Command, import_module(f"fuseboard_console.commands.{name.replace('-', '_')}"))
 
 
+class Parser(ArgumentParser):
+    """Reads arguments; what is wrong with them it says in a sentence, without all that could have been written."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and where it is explained, and end."""
+        complain(f"{message[:1].upper()}{message[1:].rstrip('.')}.{_nearest(message)}")
+        complain(f"`{self.prog.split(' FILE')[0]} --help` explains it.")
+        sys.exit(exit_codes.BAD_INPUT)
+
+
+def _nearest(message: str) -> str:
+    """Return what was meant by a word that is none of the choices that argparse lists; nothing if none is near."""
+    found = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message)
+    if found is None:
+        return ""
+    from fuseboard_console.suggest import did_you_mean
+
+    return did_you_mean(found[1], [choice.strip(" '") for choice in found[2].split(",")])
+
+
+def is_dumb() -> bool:
+    """Say whether the terminal names itself one that can only print lines."""
+    return os.environ.get("TERM") == "dumb"
+
+
 def parser_of(name: str, command: Command) -> ArgumentParser:
     """Return the parser of one command, its help with examples and exit codes."""
-    parser = ArgumentParser(
+    parser = Parser(
         prog=f"fuseboard {name}",
         description=command.DESCRIPTION,
         epilog=f"examples:\n{command.EXAMPLES}\n\n{exit_codes.TABLE}",
@@ -110,7 +136,14 @@ def run(arguments: Sequence[str]) -> int:
         complain("`fuseboard` alone lists them all.")
         return exit_codes.BAD_INPUT
     command = load(name)
-    return command.run(parser_of(name, command).parse_args(arguments[1:]))
+    return command.run(_read(parser_of(name, command), arguments[1:]))
+
+
+def _read(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
+    try:
+        return parser.parse_intermixed_args(arguments)  # options may stand between what has no name
+    except TypeError:  # which is not offered where there are actions
+        return parser.parse_args(arguments)
 
 
 def print_out(text: str, end: str = "\n") -> None:

@@ -131,6 +131,39 @@ def test_a_demo_whose_engine_cannot_play_says_why_on_the_screen(tmp_path: Path) 
         assert "The demo's engine ended early:" in terminal.text
 
 
+def test_a_demo_whose_engine_was_killed_names_the_signal(tmp_path: Path) -> None:
+    with Terminal(*FUSEBOARD, "demo", TMPDIR=str(tmp_path)) as terminal:
+        terminal.wait_for("● live")
+        (engine,) = children_of(terminal.process.pid)
+        os.kill(engine, signal.SIGKILL)
+        terminal.wait_for("was killed by signal 9")
+        terminal.press("q")
+        terminal.ended()
+
+
+def test_without_a_terminal_the_demo_refuses_to_record_and_says_what_does(tmp_path: Path) -> None:
+    result = fuseboard("demo", "--record", "kept.db", folder=tmp_path)
+    assert result.returncode == 2
+    assert "fuseboard scenario play primary-outage --record" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_foreign_file_is_refused_before_the_demo_starts_anything(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("shopping list\n" * 20)
+    with Terminal(*FUSEBOARD, "demo", "--record", str(tmp_path / "notes.txt")) as terminal:
+        assert terminal.ended() == 2
+        assert "notes.txt is no recording" in terminal.text
+    assert (tmp_path / "notes.txt").read_text() == "shopping list\n" * 20
+
+
+@pytest.mark.parametrize("command", [("demo",), ("watch", "checkout.db")])
+def test_a_terminal_that_can_only_print_lines_is_pointed_to_plain_ones(command: tuple[str, ...]) -> None:
+    with Terminal(*FUSEBOARD, *command, TERM="dumb") as terminal:
+        assert terminal.ended() == 2
+        assert "--plain" in terminal.text
+        assert not terminal.modes & {1049, 1000}
+
+
 def test_the_demos_recording_can_be_kept(tmp_path: Path) -> None:
     with Terminal(*FUSEBOARD, "demo", "--record", str(tmp_path / "kept.db")) as terminal:
         terminal.wait_for("● live")

@@ -39,13 +39,21 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Play, and return the exit code."""
-    from fuseboard_console.cli import complain
+    from fuseboard_console.cli import complain, is_dumb
     from fuseboard_engine.documents import DocumentError
     from fuseboard_storage.errors import RecordingError
 
     try:
-        if sys.stdin.isatty() and sys.stdout.isatty():
+        if sys.stdin.isatty() and sys.stdout.isatty() and not is_dumb():
             return _live(args)
+        if args.record:
+            complain("Without a terminal for a screen, `demo` plays in virtual time and records nothing. To record:")
+            complain(f"  fuseboard scenario play {args.scenario} --record FILE")
+            return exit_codes.BAD_INPUT
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            complain("This terminal (TERM=dumb) can't show the console. As plain lines: `fuseboard demo | cat`,")
+            complain("or `fuseboard watch FILE --plain` on the recording of an engine that runs.")
+            return exit_codes.BAD_INPUT
         return _plain(args)
     except (DocumentError, RecordingError) as error:
         complain(str(error))
@@ -75,6 +83,8 @@ def _live(args: Namespace) -> int:
     from fuseboard_console.live import watch
 
     scenario = find(args.scenario)
+    if args.record and Path(args.record).exists():
+        asyncio.run(_is_recording(args.record))
     _on_leaving_signals(_end)
     with tempfile.TemporaryDirectory(prefix="fuseboard-demo-") as folder:
         path = Path(args.record or Path(folder) / "demo.db")
@@ -94,6 +104,14 @@ def _live(args: Namespace) -> int:
         finally:
             _on_leaving_signals(signal.SIG_IGN)  # nothing cuts the tidying short: it takes seconds at most
             _stop(engine, log)
+
+
+async def _is_recording(file: str) -> None:
+    """Raise RecordingError if an engine can't record to this file: before anything starts."""
+    from fuseboard_storage.recording import Recording
+
+    async with Recording.open(file):
+        pass
 
 
 def _on_leaving_signals(do: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
@@ -127,6 +145,8 @@ def _worry(engine: Popen[bytes], log: Path) -> str:
     if engine.poll() is None:
         return ""
     lines = log.read_text(errors="replace").strip().splitlines()
+    if engine.returncode < 0:
+        return f"The demo's engine was killed by signal {-engine.returncode}."
     return f"The demo's engine ended early: {lines[-1] if lines else 'it said nothing.'}"
 
 

@@ -31,10 +31,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Open the console; return the exit code when it is left."""
-    from fuseboard_console.cli import complain
+    from fuseboard_console.cli import complain, is_dumb
 
     if args.plain:
         return _plain(args.file)
+    if is_dumb():
+        complain("This terminal (TERM=dumb) can't show the console.")
+        complain(f"`fuseboard watch --plain {args.file}` follows the recording line by line.")
+        return exit_codes.BAD_INPUT
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         complain(f"`watch` needs a terminal. `fuseboard status {args.file}` prints the same as text,")
         complain(f"and `fuseboard watch --plain {args.file}` follows it line by line.")
