@@ -16,7 +16,9 @@ BROKEN_PIPE: Final = 141
 """Whoever read the output stopped reading."""
 
 TABLE: Final = """exit codes:
-  0  done
-  1  it did not happen: nobody took the command, it was refused, or a check did not hold
-  2  the command line or the file is wrong; nothing was changed"""
+    0  done
+    1  it did not happen: nobody took the command, it was refused, or a check did not hold
+    2  the command line or the file is wrong; nothing was changed
+  130  stopped by Ctrl-C
+  141  whoever read the output stopped reading"""
 """The same, as the help shows it."""

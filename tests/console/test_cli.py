@@ -148,6 +148,37 @@ def test_an_engine_whose_process_was_killed_is_treated_as_gone(tmp_path: Path) -
     assert "the process of the engine of checkout.db is gone, last sign of life" in shown.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["dlq", "checkout.db", "lst"], "Did you mean list?"),
+        (["scenario", "chek", "x"], "Did you mean check?"),
+        (["config", "shw"], "Did you mean show?"),
+        (["status"], "required: FILE"),
+        (["reset", "checkout.db", "--all", "prefect"], "no name goes with it"),
+    ],
+)
+def test_what_is_wrong_with_the_arguments_is_said_in_a_sentence_without_the_usage(
+    arguments: list[str], said: str
+) -> None:
+    shown = fuseboard(*arguments)
+    assert shown.returncode == exit_codes.BAD_INPUT
+    assert said in shown.stderr
+    assert "usage:" not in shown.stderr
+    assert len(shown.stderr.splitlines()) <= 2
+
+
+def test_every_exit_code_stands_in_the_help() -> None:
+    shown = fuseboard("status", "--help").stdout
+    for code in (0, 1, 2, exit_codes.INTERRUPTED, exit_codes.BROKEN_PIPE):
+        assert f"  {code}  " in shown
+
+
+@pytest.mark.parametrize("command", [["scenario", "play"], ["scenario", "check"], ["config", "check"]])
+def test_actions_that_take_files_have_examples(command: list[str]) -> None:
+    assert f"  fuseboard {' '.join(command)} " in fuseboard(*command, "--help").stdout
+
+
 def test_an_unknown_adapter_is_answered_with_the_known_ones_and_changes_nothing(ended: Path) -> None:
     shown = fuseboard("reset", ended, "prefct")
     assert shown.returncode == exit_codes.BAD_INPUT

@@ -26,19 +26,31 @@ EXAMPLES = """  fuseboard scenario list                                 those th
   fuseboard scenario play mine.yaml --record mine.db      play it in real time; watch it from a second terminal"""
 ORDER = 60
 
+_CHECKS = """  fuseboard scenario check primary-outage        one that comes with Fuseboard
+  fuseboard scenario check mine.yaml yours.yaml  your own; ends with 1 when one is not as it expects"""
+_PLAYS = """  fuseboard scenario play primary-outage                        tell what happens, as it happens
+  fuseboard scenario play mine.yaml --record mine.db            record it: `fuseboard watch mine.db` elsewhere
+  fuseboard scenario play mine.yaml --record mine.db --again    over and over, until Ctrl-C"""
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Say what the command takes."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
-    def action(name: str, summary: str) -> ArgumentParser:
-        return actions.add_parser(name, help=summary, description=summary, formatter_class=RawDescriptionHelpFormatter)
+    def action(name: str, summary: str, examples: str = "") -> ArgumentParser:
+        return actions.add_parser(
+            name,
+            help=summary,
+            description=summary,
+            epilog=examples and f"examples:\n{examples}",
+            formatter_class=RawDescriptionHelpFormatter,
+        )
 
     action("list", "list the scenarios that come with Fuseboard")
     show = action("show", "print a scenario's file")
-    check = action("check", "play scenarios in virtual time and compare with what they expect")
+    check = action("check", "play scenarios in virtual time and compare with what they expect", _CHECKS)
     check.add_argument("scenario", nargs="+", metavar="SCENARIO", help="a file, or a name from the list")
-    play = action("play", "play a scenario in real time and tell what happens")
+    play = action("play", "play a scenario in real time and tell what happens", _PLAYS)
     for one in (show, play):
         one.add_argument("scenario", metavar="SCENARIO", help="a file, or a name from the list")
     play.add_argument("--record", metavar="FILE", help="record it, so that a console can watch")
