@@ -186,7 +186,7 @@ def story() -> list[Event]:
             attempt("prefect", "rejected", 0),
             attempt("rerank", "failure", 0.02, error_type="HTTPStatusError"),
             success=False,
-            why="all adapters failed",
+            error="HTTPStatusError: 503",
             task="8f23",
         ),
     ]
