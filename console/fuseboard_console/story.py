@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fuseboard_console.safe_text import safe_text
-from fuseboard_console.views.times import clock, ordinal, percent, plural, span
+from fuseboard_console.views.times import clock, ordinal, pause, percent, plural, span
 from fuseboard_engine.events import CommandDone, Event, EventsDropped, RouteFinished, ScenarioStep, StateChanged
 from fuseboard_engine.scenario.player import Verdict
 
@@ -79,7 +79,7 @@ def change_text(event: StateChanged) -> str:
     name = safe_text(event.adapter, _NAME)
     by = f" by {safe_text(event.actor, _NAME)}" if event.actor else ""
     if event.after == "open":
-        wait = "" if event.wait is None else f"; next probe in {span(event.wait)}"
+        wait = "" if event.wait is None else f"; next probe in {pause(event.wait)}"
         nth = f", {ordinal(event.openings)} time in a row" if event.openings > 1 else ""
         return f"{name} opens{by}: {safe_text(event.detail, 200)}{wait}{nth}"
     if event.after == "half_open":

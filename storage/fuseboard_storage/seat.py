@@ -75,7 +75,7 @@ class Seat:
     def _enter(self, connection: Connection) -> int:
         engine = self._engine
         known = engine.describe()
-        now = engine.wall()
+        now = known[0].at if known else engine.wall()  # what stood when it began is not older than it
         with transaction(connection):
             self.bury(connection, now)
             instance = instances.enter(connection, engine.name, self.host, now)

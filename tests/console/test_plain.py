@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 from console_support import at, attempt, failed, opened, route
 from hostile_texts import HOSTILE
+from msgspec.structs import replace
 from test_cli import fuseboard, start_engine, wait_for
 
 from fuseboard_console import exit_codes
 from fuseboard_console.views.event_text import event_json, event_line
-from fuseboard_engine.events import ScenarioStep
+from fuseboard_engine.events import Event, HealthChecked, ScenarioStep
 from fuseboard_storage.board import Entry
 
 
@@ -85,6 +86,27 @@ def test_events_tell_what_happened_one_a_line_oldest_first(ended: Path) -> None:
 def test_events_are_chosen_by_kind_and_adapter(ended: Path) -> None:
     shown = fuseboard("events", ended, "--kind", "state_changed", "--kind", "adapter_added", "--adapter", "prefect")
     assert [line.split()[2] for line in shown.stdout.splitlines()] == ["adapter_added", "state_changed"]
+
+
+def test_events_tell_policies_in_words_and_begin_with_the_engine(ended: Path) -> None:
+    events = [json.loads(line) for line in fuseboard("events", ended, "--json", "--limit", "0").stdout.splitlines()]
+    assert events[0]["kind"] == "engine_started" and events[1]["kind"] == "adapter_added"
+    assert events[0]["at"] <= events[1]["at"]
+    added = fuseboard("events", ended, "--kind", "adapter_added", "--adapter", "prefect").stdout
+    assert "opens after 3 failures in a row; waits" in added and "{" not in added
+
+
+def test_durations_and_short_delays_are_told_in_milliseconds() -> None:
+    def line(event: Event) -> str:
+        return event_line(Entry(1, 1, event))
+
+    retried = replace(failed("prefect", 1), then="retry")
+    checked = HealthChecked(at=at(1), adapter="prefect", status="healthy", duration=0.0123)
+    assert 'duration="12 ms"' in line(checked)
+    assert "next probe in 250 ms" in line(opened("prefect", 1, wait=0.25))
+    assert "next probe in 10 s" in line(opened("prefect", 1))
+    assert "; retry in 40 ms)" in line(replace(retried, delay=0.04))
+    assert "; retry at once)" in line(retried)
 
 
 def test_events_as_json_are_an_object_a_line(ended: Path) -> None:

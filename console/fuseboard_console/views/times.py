@@ -49,6 +49,11 @@ def latency(seconds: float | None) -> str:
     return f"{seconds:.1f} s" if seconds < 99.95 else span(seconds)
 
 
+def pause(seconds: float) -> str:
+    """Return how long something is waited for: `200 ms`, `1.5 s`, `3 min`."""
+    return latency(seconds) if seconds < 0.999_5 else span(seconds)
+
+
 def rate(per_second: float) -> str:
     """Return a rate: `3.1`, `184`, `1.2k`."""
     if per_second < 99.95:
