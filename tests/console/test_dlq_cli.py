@@ -15,6 +15,7 @@ import pytest
 from hostile_texts import HOSTILE
 
 from fuseboard_console import exit_codes
+from fuseboard_console.views.times import clock
 from fuseboard_engine.dead_letters.letter import LetterSelection, NewLetter, Room
 from fuseboard_storage.dead_letters import SqliteDeadLetters
 from fuseboard_storage.recording import Recording
@@ -269,3 +270,19 @@ def test_letters_of_two_engines_go_each_to_its_own(live: Path) -> None:
             return [one.engine for one in await store.find(LetterSelection(statuses=("pending",)), 0)]
 
     assert asyncio.run(left()) == ["billing"]
+
+
+def test_a_letter_that_is_being_retried_is_told_with_the_end_of_its_lease(ended: Path) -> None:
+    now = time.time_ns() // 1000
+    until = now + 3_600_000_000
+
+    async def claim() -> None:
+        store = SqliteDeadLetters(ended)
+        assert await store.claim(1, "checkout", "a worker", now, until) is not None
+        await store.close()
+
+    asyncio.run(claim())
+    for action in ("retry", "archive", "discard"):
+        said = dlq(ended, action, 1)
+        assert said.returncode == exit_codes.NOT_DONE
+        assert said.stderr.startswith(f"Dead letter 1 is retrying (its lease runs until {clock(until)}): it can't be ")

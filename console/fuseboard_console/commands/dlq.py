@@ -125,7 +125,7 @@ async def _act(args: Namespace) -> int:
     done = "retried" if args.action == "retry" else DONE[args.action]
     refused = [letter for letter in found if letter.status not in allowed] if args.ids else []
     for letter in refused:
-        complain(f"Dead letter {letter.id} is {letter.status}: it can't be {done}.")
+        complain(f"Dead letter {letter.id} is {letter.status}{_lease(letter)}: it can't be {done}.")
     if not meant:
         if not refused:
             print_out(f"No dead letter matches: there is nothing to be {done}.")
@@ -138,6 +138,13 @@ async def _act(args: Namespace) -> int:
     else:
         code = await _change(args, meant, done)
     return code if code != exit_codes.OK or not refused else exit_codes.NOT_DONE
+
+
+def _lease(letter: DeadLetter) -> str:
+    """Say until when a worker has a letter, unless it prolongs its lease before."""
+    from fuseboard_console.views.times import clock
+
+    return "" if letter.lease_until is None else f" (its lease runs until {clock(letter.lease_until)})"
 
 
 def _mismatch(ids: list[int]) -> str:
