@@ -148,6 +148,13 @@ def test_without_a_terminal_the_demo_refuses_to_record_and_says_what_does(tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_is_not_there_is_told_in_a_sentence(tmp_path: Path) -> None:
+    with Terminal(*FUSEBOARD, "demo", "--record", str(tmp_path / "nowhere" / "x.db")) as terminal:
+        assert terminal.ended() == 2
+        assert "cannot be written" in terminal.text.replace("\n", " ")
+        assert "Traceback" not in terminal.text
+
+
 def test_a_foreign_file_is_refused_before_the_demo_starts_anything(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("shopping list\n" * 20)
     with Terminal(*FUSEBOARD, "demo", "--record", str(tmp_path / "notes.txt")) as terminal:

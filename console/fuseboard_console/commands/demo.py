@@ -81,6 +81,7 @@ def _live(args: Namespace) -> int:
 
     from fuseboard_console.commands.scenario import find
     from fuseboard_console.live import watch
+    from fuseboard_storage.errors import RecordingError
 
     scenario = find(args.scenario)
     if args.record and Path(args.record).exists():
@@ -89,7 +90,10 @@ def _live(args: Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="fuseboard-demo-") as folder:
         path = Path(args.record or Path(folder) / "demo.db")
         log = Path(folder) / "engine.log"
-        path.touch(mode=0o600)  # an empty file is a recording that waits for its engine
+        try:
+            path.touch(mode=0o600)  # an empty file is a recording that waits for its engine
+        except OSError as error:
+            raise RecordingError(f"{path} cannot be written: {error.strerror}.", "Check the path.") from None
         engine = _start(scenario, path, log)
         try:
             return asyncio.run(
