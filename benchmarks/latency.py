@@ -21,9 +21,9 @@ from timing import Scale, percentile
 
 from fuseboard_console.app import POLL
 from fuseboard_engine import Engine
+from fuseboard_engine.clock import wall_clock
 from fuseboard_engine.events import CommandDone, RouteFinished
 from fuseboard_storage import Tail, record
-from fuseboard_storage.recording import wall
 
 LIMIT = 250.0  # milliseconds, at the 99th percentile
 TASKS_PER_SECOND = 200
@@ -63,11 +63,11 @@ async def observe(path: Path, events: int, commands: int) -> tuple[list[float], 
             if follower.done():
                 break
             if len(known) < commands and tail.recording is not None and visible:
-                asked = wall()
+                asked = wall_clock()
                 number = await tail.recording.ask(random.choice(["disable", "enable"]), "agno", actor="bench")
                 while not (await tail.recording.command(number)).over:  # noqa: ASYNC110 - another process says so
                     await asyncio.sleep(0.005)
-                known.append((wall() - asked) / 1000)
+                known.append((wall_clock() - asked) / 1000)
         follower.cancel()
         await asyncio.wait([follower])
         if not follower.cancelled():
@@ -80,7 +80,7 @@ async def _follow(tail: Tail, visible: list[float], applied: list[float]) -> Non
     while True:
         before = tail.board.seq
         await tail.advance()
-        now = wall()
+        now = wall_clock()
         if tail.recording is not None and tail.board.seq > before:
             for entry in await tail.recording.slice(before, tail.board.seq - before):
                 if isinstance(entry.event, RouteFinished):

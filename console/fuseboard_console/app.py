@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -42,6 +41,7 @@ from fuseboard_console.widgets.line_bar import LineBar
 from fuseboard_console.widgets.line_list import LineList
 from fuseboard_console.widgets.panes import LogPanes
 from fuseboard_console.widgets.picture import Picture
+from fuseboard_engine.clock import wall_clock
 from fuseboard_storage.errors import RecordingError
 
 POLL = 0.1
@@ -50,11 +50,6 @@ KEYS = 28
 """Cells of the footer that its most needed keys keep when a scenario tells what it does."""
 COUNT = 0.1
 """Seconds between two frames while a countdown is in sight."""
-
-
-def wall_clock() -> int:
-    """Return the time in UTC microseconds."""
-    return time.time_ns() // 1000
 
 
 class ConsoleApp(Choosing):

@@ -9,9 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from fuseboard_engine.clock import wall_clock
 from fuseboard_storage.board import Board, Entry
 from fuseboard_storage.instances import mark_gone
-from fuseboard_storage.recording import SLICE, Recording, wall
+from fuseboard_storage.recording import SLICE, Recording
 from fuseboard_storage.rows import known
 
 POLL = 0.1
@@ -46,7 +47,7 @@ async def follow(file: str) -> AsyncGenerator[News, None]:
                 with suppress(sqlite3.OperationalError):  # locked for a moment: the next look finds it
                     if await recording.changed():
                         entries = await _take(recording, board)
-                mark_gone(board.instances.values(), wall())  # a process that was killed changes no file
+                mark_gone(board.instances.values(), wall_clock())  # a process that was killed changes no file
                 yield News(board, entries)
                 await asyncio.sleep(POLL)
 
@@ -57,7 +58,7 @@ async def _take(recording: Recording, board: Board) -> list[Entry]:
         for entry in part:
             board.apply(entry)
         entries += known(part)
-    await recording.bring_up_to_date(board, wall())
+    await recording.bring_up_to_date(board, wall_clock())
     return entries
 
 

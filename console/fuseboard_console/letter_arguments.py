@@ -66,9 +66,9 @@ def _filters(parser: ArgumentParser) -> None:
 
 def now() -> int:
     """Return UTC microseconds now."""
-    import time
+    from fuseboard_engine.clock import wall_clock
 
-    return time.time_ns() // 1000
+    return wall_clock()
 
 
 def selection_of(args: Namespace, unnamed: tuple[Status, ...] = ()) -> LetterSelection:

@@ -10,7 +10,6 @@ import contextlib
 import os
 import socket
 import sqlite3
-import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +17,7 @@ from typing import Any, Final
 import aiosqlite
 import msgspec
 
+from fuseboard_engine.clock import wall_clock
 from fuseboard_engine.commands import VERBS
 from fuseboard_engine.workflow.checkpoints import SavedRun
 from fuseboard_storage import keyframe, mailbox, metric_rows, rows, schema
@@ -29,11 +29,6 @@ from fuseboard_storage.metrics import AdapterSecond
 
 LOOK_EVERY: Final = 0.02  # seconds between two looks at a command that is waited for
 SLICE: Final = 2_000  # entries folded between two chances for other tasks to run
-
-
-def wall() -> int:
-    """Return UTC microseconds now."""
-    return time.time_ns() // 1_000
 
 
 class Recording:
@@ -266,7 +261,7 @@ class Recording:
             raise ValueError(f"There is no command {verb!r}. There are: {', '.join(VERBS)}.")
         if not await self._has_begun():
             raise RecordingError(f"No engine has written to {self.path.name} yet.", "Start one, then ask again.")
-        now = wall()
+        now = wall_clock()
         body = msgspec.json.encode(args or {}).decode()
         row = (verb, adapter, body, actor, instance, now, now + int(expires_in * 1e6))
         try:
@@ -286,7 +281,7 @@ class Recording:
         found = await self._rows(mailbox.STATUS, (id,)) if await self._has_begun() else []
         if not found:
             raise KeyError(id)
-        return mailbox.status_of(found[0], wall())
+        return mailbox.status_of(found[0], wall_clock())
 
     async def outcome(self, id: int) -> CommandStatus:
         """Wait until a command is over, at the latest until it expires or its engine is lost; see `command`."""

@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from fuseboard_engine.clock import wall_clock
 from fuseboard_storage.board import Board
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.instances import SILENT_AFTER, mark_gone
 from fuseboard_storage.keyframe import EVERY
-from fuseboard_storage.recording import SLICE, Recording, wall
+from fuseboard_storage.recording import SLICE, Recording
 
 
 class Contact(enum.Enum):
@@ -64,7 +65,7 @@ class Tail:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, path: str | os.PathLike[str], *, now: Callable[[], int] = wall) -> AsyncIterator[Tail]:
+    async def open(cls, path: str | os.PathLike[str], *, now: Callable[[], int] = wall_clock) -> AsyncIterator[Tail]:
         """Follow the recording at `path`, from its present state on.
 
         Args:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 from typing import Any
 
 import pytest
 from engine_world import HOUR, NEVER_TRIPS, HttpError, Script, World, now, virtual
 
-from fuseboard_engine import BreakerPolicy, CallerError, RetryPolicy, Task
+from fuseboard_engine import BreakerPolicy, CallerError, Engine, RetryPolicy, Task
 from fuseboard_engine.commands import Command
 from fuseboard_engine.dead_letters.letter import (
     DeadLetter,
@@ -537,12 +538,13 @@ async def test_a_command_that_does_not_say_which_letters_or_reaches_no_queue_is_
     assert done.detail == "this engine keeps no dead letters"
 
 
-def test_without_an_event_loop_a_command_is_refused() -> None:
-    from fuseboard_engine import Engine
-
-    done = Engine(dead_letters=DeadLetterPolicy()).execute_command(ask(all=True))
-    assert done is not None
-    assert "no event loop" in done.detail
+def test_without_a_loop_of_the_application_the_engines_own_does_what_was_asked() -> None:
+    engine = Engine(dead_letters=DeadLetterPolicy())
+    done: queue.SimpleQueue[CommandDone] = queue.SimpleQueue()
+    engine.subscribe(lambda event: done.put(event) if isinstance(event, CommandDone) else None)
+    with engine.sync:
+        assert engine.execute_command(ask(all=True)) is None
+        assert "no such dead letter" in done.get(timeout=20).detail
 
 
 @virtual

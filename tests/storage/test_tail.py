@@ -7,11 +7,12 @@ from pathlib import Path
 from fake_engine import FakeEngine, answered, failed, opened
 from waiting import until_async
 
+from fuseboard_engine.clock import wall_clock
 from fuseboard_storage import keyframe, schema
 from fuseboard_storage.board import AdapterKey
 from fuseboard_storage.instances import SILENT_AFTER
 from fuseboard_storage.recorder import record
-from fuseboard_storage.recording import Recording, wall
+from fuseboard_storage.recording import Recording
 from fuseboard_storage.tail import Contact, Tail
 
 
@@ -57,13 +58,13 @@ async def test_the_board_followed_is_the_board_folded(tmp_path: Path) -> None:
 async def test_an_engine_without_a_heartbeat_is_silent_and_when_it_beats_again_it_is_back(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     offset = 0
-    async with record(FakeEngine(), path), Tail.open(path, now=lambda: wall() + offset) as tail:
+    async with record(FakeEngine(), path), Tail.open(path, now=lambda: wall_clock() + offset) as tail:
         await tail.advance()
         assert tail.connection.contact is Contact.LIVE
         offset = SILENT_AFTER + 2_000_000
         assert await tail.advance()
         assert tail.connection.contact is Contact.SILENT
-        assert tail.connection.silent_for(wall() + offset) > 3
+        assert tail.connection.silent_for(wall_clock() + offset) > 3
         assert tail.connection.back_at is None
         offset = 0
         assert await tail.advance()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fuseboard_console import exit_codes
 from fuseboard_console.arguments import seconds
+from fuseboard_engine.clock import wall_clock
 
 if TYPE_CHECKING:
     from fuseboard_storage.board import AdapterRow, Board
@@ -68,7 +68,7 @@ async def _reset(file: str, adapter: str | None, wait: float) -> int:
     name = safe_text(Path(file).name, 200)
     async with Recording.open(file) as recording:
         board = await recording.board()
-        await recording.bring_up_to_date(board, time.time_ns() // 1000)
+        await recording.bring_up_to_date(board, wall_clock())
         if adapter is None:
             refusing = [row for row in board.rows() if row.state in ("open", "half_open", "forced_open")]
             if not refusing:
@@ -82,7 +82,7 @@ async def _reset(file: str, adapter: str | None, wait: float) -> int:
                 return exit_codes.BAD_INPUT
             verb, targets = "reset", _still_there(board, found)
         who = actor()
-        connections = {target: connection_to(board, target, time.time_ns() // 1000) for target in targets}
+        connections = {target: connection_to(board, target, wall_clock()) for target in targets}
         asked = {
             await recording.ask(verb, adapter or "", instance=target, actor=who, expires_in=wait): target
             for target, connection in connections.items()
@@ -95,7 +95,7 @@ async def _reset(file: str, adapter: str | None, wait: float) -> int:
         for command, target in asked.items():
             status = await recording.outcome(command)
             if status.status == "expired":
-                now = time.time_ns() // 1000
+                now = wall_clock()
                 await recording.bring_up_to_date(board, now)
                 complain(nobody_took_it(connection_to(board, target, now), name))
             else:

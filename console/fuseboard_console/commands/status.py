@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fuseboard_console import exit_codes
+from fuseboard_engine.clock import wall_clock
 
 if TYPE_CHECKING:
     from fuseboard_storage.board import Board
@@ -44,7 +44,7 @@ def run(args: Namespace) -> int:
         return exit_codes.BAD_INPUT
     from fuseboard_console.views.status import status_json, status_text, troubled
 
-    now = time.time_ns() // 1000
+    now = wall_clock()
     file = Path(args.file).name
     if args.json:
         import json
@@ -60,5 +60,5 @@ async def _board(file: str) -> Board:
 
     async with Recording.open(file) as recording:
         board = await recording.board()
-        await recording.bring_up_to_date(board, time.time_ns() // 1000)
+        await recording.bring_up_to_date(board, wall_clock())
         return board

@@ -59,14 +59,14 @@ def run(args: Namespace) -> int:
 
 def _plain(file: str) -> int:
     import asyncio
-    import time
 
     from fuseboard_console.cli import complain
     from fuseboard_console.plain import watch_plain
+    from fuseboard_engine.clock import wall_clock
     from fuseboard_storage.errors import RecordingError
 
     try:
-        asyncio.run(watch_plain(file, lambda: time.time_ns() // 1000))
+        asyncio.run(watch_plain(file, wall_clock))
     except RecordingError as error:
         complain(str(error))
         return exit_codes.BAD_INPUT

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fuseboard_console import exit_codes
 from fuseboard_console.arguments import limit, seconds
+from fuseboard_engine.clock import wall_clock
 
 if TYPE_CHECKING:
     from fuseboard_storage.recording import Recording
@@ -72,7 +72,7 @@ async def _list(recording: Recording, args: Namespace) -> int:
     if args.json:
         print_out(json.dumps(workflows_json(runs, file), indent=2))
     else:
-        print_out(workflows_text(runs, file, time.time_ns() // 1000, unfinished=args.open))
+        print_out(workflows_text(runs, file, wall_clock(), unfinished=args.open))
     return exit_codes.OK
 
 

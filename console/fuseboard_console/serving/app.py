@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from starlette.routing import Route
 
 from fuseboard_console.serving import answers
 from fuseboard_console.suggest import did_you_mean
+from fuseboard_engine.clock import wall_clock
 from fuseboard_engine.events import AttemptFailed
 from fuseboard_storage.board import AdapterRow, Board
 from fuseboard_storage.tail import Tail
@@ -33,9 +33,7 @@ ACTOR = "http"
 PATIENCE = 5.0  # seconds an engine has to take a command
 
 
-def make_app(
-    file: Path, token: str, *, now: Callable[[], int] = lambda: time.time_ns() // 1000, patience: float = PATIENCE
-) -> Starlette:
+def make_app(file: Path, token: str, *, now: Callable[[], int] = wall_clock, patience: float = PATIENCE) -> Starlette:
     """Return the API on a recording.
 
     Args:

@@ -345,20 +345,26 @@ class DeadLetters:
             task.cancel()
         await asyncio.gather(*self._asked, *self._entering, return_exceptions=True)
 
-    def ask(self, command: Command, report: Callable[[bool, str], object]) -> None:
+    def ask(
+        self,
+        command: Command,
+        report: Callable[[bool, str], object],
+        home: Callable[[], asyncio.AbstractEventLoop],
+    ) -> None:
         """Carry out an operator's `dlq_retry`, from whichever thread; returns at once.
 
         Args:
             command: its `args` are those of a `LetterSelection`, or `{"all": true}`.
             report: told once, in the engine's loop, whether all of it succeeded, and in words what came of it.
+            home: gives a loop to retry in when none of the application's is running.
 
         Raises:
-            ValueError: it does not say which letters, or the engine has no event loop to retry in.
+            ValueError: it does not say which letters.
         """
         selection = asked.selection_of(command.args)
+        if self.loop is None or not self.loop.is_running():
+            self.loop = home()
         loop = self.loop
-        if loop is None or loop.is_closed():
-            raise ValueError("this engine has no event loop running in which it could retry")
 
         def begin() -> None:
             task = asyncio.get_running_loop().create_task(
