@@ -38,6 +38,8 @@ class BreakersTable(LineList):
         self._order = Order((), {})
         self._now = 0
         self._columns: tuple[Placed, ...] = ()
+        self._placed_in = 0  # cells
+        self._lost = False
         self._longest = 0
         self._stats: dict[AdapterKey, tuple[int, int, Stats]] = {}
         self.counting = False
@@ -49,12 +51,16 @@ class BreakersTable(LineList):
         self._now = now
         if order != self._order:
             self._take_order(order)
-        engines = len(board.instances)
-        self._columns = place(self.cells, self._longest, engines, lost)
+        self._lost = lost
+        self._place()
         self.refresh_changed()
         first = self.scroll_offset.y
         in_sight = order.keys[first : first + self.page]
         self.counting = any(self._counts(key) for key in in_sight)
+
+    def _place(self) -> None:
+        self._placed_in = self.cells
+        self._columns = place(self._placed_in, self._longest, len(self._board.instances), self._lost)
 
     def _counts(self, key: AdapterKey) -> bool:
         row = self._board.adapters.get(key)
@@ -115,6 +121,8 @@ class BreakersTable(LineList):
 
     def render_line(self, y: int) -> Strip:
         """Return line `y` of what is in sight; the one with the cursor stands on another ground."""
+        if self._placed_in != self.cells:
+            self._place()  # laid out anew since it was shown: the first frame in a size is whole already
         line = self._line_of(y)
         self._painted[y] = line
         on_cursor = bool(line) and line[0].style == "cursor-mark"
