@@ -100,13 +100,13 @@ class FileCheckpoints:
             raise CheckpointsUnavailable(f"{self.path} could not keep the workflow's state: {error}") from error
 
     def _open(self) -> Connection:
-        identity = _identity(self.path)
+        identity = schema.identity_of(self.path)
         if self._connection is not None and identity == self._identity and identity is not None:
             return self._connection
         self._close()
         connection = schema.connect(self.path, busy_timeout=BUSY)
         connection.execute("PRAGMA synchronous = FULL")
-        self._identity = _identity(self.path)
+        self._identity = schema.identity_of(self.path)
         self._connection = connection
         return connection
 
@@ -239,11 +239,3 @@ def _row_of(node: SavedNode) -> tuple[Any, ...]:
 
 def _storable(value: Any) -> Any:
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino

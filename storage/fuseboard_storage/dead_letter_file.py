@@ -122,7 +122,7 @@ class LetterFile:
 
     def _ready(self) -> Connection:
         """Return a connection to the file that stands at the path now."""
-        if self._connection is not None and (self._reading or _identity(self.path) == self._identity):
+        if self._connection is not None and (self._reading or schema.identity_of(self.path) == self._identity):
             return self._connection
         self._drop()
         if self._reading:
@@ -137,7 +137,7 @@ class LetterFile:
             connection = schema.connect(self.path, busy_timeout=self._busy_timeout)
         connection.create_function("fold", 1, _fold, deterministic=True)
         self._connection = connection
-        self._identity = _identity(self.path)
+        self._identity = schema.identity_of(self.path)
         return connection
 
     def _drop(self) -> None:
@@ -149,11 +149,3 @@ class LetterFile:
 
 def _fold(text: str) -> str:
     return text.casefold()
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino

@@ -200,6 +200,15 @@ def _fitness(name: str, head: bytes) -> Fitness:
     return "recording"
 
 
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """Return what tells the file at a path from another that takes its place; None while there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def check_version(name: str, version: int) -> None:
     """Raise `RecordingError` if a recording's version is newer than this program knows."""
     if version > VERSION:

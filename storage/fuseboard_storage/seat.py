@@ -38,7 +38,7 @@ class Seat:
             RecordingError: What stands there is no recording.
             sqlite3.Error, OSError: It can't be opened now.
         """
-        if self.connection is not None and _identity(self._path) != self._identity:
+        if self.connection is not None and schema.identity_of(self._path) != self._identity:
             log.warning("%s was moved or deleted; a new recording begins there.", self._path)
             # SQLite closes a file that was moved without bringing in what its log still holds.
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -62,7 +62,7 @@ class Seat:
     def _open(self) -> None:
         connection = schema.connect(self._path)
         try:
-            identity = _identity(self._path)
+            identity = schema.identity_of(self._path)
             if not instances.known(connection, self.instance, self._entered_at):
                 self.instance = self._enter(connection)
             self._identity = identity
@@ -83,11 +83,3 @@ class Seat:
             rows.insert(connection, instance, [started, *known])
         self._entered_at = now
         return instance
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino

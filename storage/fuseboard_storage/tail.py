@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fuseboard_engine.clock import wall_clock
+from fuseboard_storage import schema
 from fuseboard_storage.board import Board
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.instances import SILENT_AFTER, mark_gone
@@ -108,7 +109,7 @@ class Tail:
         return max(0, await self.recording.last_seq() - self.board.seq)
 
     async def _follow(self) -> bool:
-        identity = self._found()
+        identity = schema.identity_of(self.path)
         moved = False
         if identity != self._identity:
             await self._stack.aclose()
@@ -133,16 +134,9 @@ class Tail:
         return moved
 
     async def _open(self) -> None:
-        self._identity = self._found()
+        self._identity = schema.identity_of(self.path)
         self.recording = await self._stack.enter_async_context(Recording.open(self.path))
         self.board = Board()
-
-    def _found(self) -> tuple[int, int] | None:
-        try:
-            found = self.path.stat()
-        except FileNotFoundError:
-            return None
-        return found.st_dev, found.st_ino
 
     def _connection(self, trouble: str) -> Connection:
         now = self._now()
