@@ -37,7 +37,7 @@ from fuseboard_engine.router import TaskRouter
 from fuseboard_engine.routing import Routing
 from fuseboard_engine.routing_policy import HealthPolicy, RoutingPolicy
 from fuseboard_engine.shutdown import shutdown
-from fuseboard_engine.standing import adapter_added, describe
+from fuseboard_engine.standing import adapter_added, describe, gauges
 from fuseboard_engine.sync import SyncEngine
 from fuseboard_engine.workflow.checkpoints import Checkpoints
 from fuseboard_engine.workflow.model import Workflow
@@ -298,4 +298,5 @@ class Engine:
         return self.subscribe(EventLog(self.registry, debug=debug))
 
     describe = describe
+    gauges = gauges
     execute_command = execute_command

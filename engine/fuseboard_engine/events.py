@@ -166,6 +166,15 @@ class ProbeChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tru
     needed: int = 0
 
 
+class AdaptersGauged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="adapters_gauged"):
+    """How much adapters are at just now; only those where it changed, at most once a second.
+
+    For each adapter: the calls in flight, and how many retries its budget has left.
+    """
+
+    gauges: dict[str, tuple[int, int]]
+
+
 class LateResult(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="late_result"):
     """A call of an earlier generation reported; it changed nothing."""
 
@@ -415,6 +424,7 @@ AnyEvent = (
     | HealthChecked
     | HealthAlert
     | ProbeChanged
+    | AdaptersGauged
     | LateResult
     | AttemptFailed
     | RouteFinished

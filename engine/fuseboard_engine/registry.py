@@ -188,6 +188,10 @@ class Registry:
     def __len__(self) -> int:
         return len(self._adapters)
 
+    def all(self) -> list[Adapter]:
+        """Return the adapters there are now. Unlike an iteration, it may be asked for from any thread."""
+        return list(self._adapters.values())
+
     def fixed_order(self, task_type: str) -> tuple[tuple[str, ...], str]:
         """Return the chain that was set for a task type, else the default one, else all in order of registration."""
         orders = self.orders

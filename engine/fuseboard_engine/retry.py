@@ -44,9 +44,7 @@ class RetryBudget:
 
     def withdraw(self, now: float) -> bool:
         """Take leave for one retry at `now` (seconds of the engine's clock). False: the budget is spent."""
-        if self._refilled is not None and self._tokens < self._minimum:
-            back = (now - self._refilled) * self._minimum / BUDGET_SECONDS
-            self._tokens = min(self._tokens + back, float(self._minimum))
+        self._tokens = self.left_at(now)
         self._refilled = now
         if self._tokens < 0.999_999:  # ten tenths add up to a little less than one
             return False
@@ -55,8 +53,15 @@ class RetryBudget:
 
     @property
     def left(self) -> float:
-        """How many retries could be decided now."""
+        """How many retries could be decided, but for what came back since the last one."""
         return self._tokens
+
+    def left_at(self, now: float) -> float:
+        """Return how many retries could be decided at `now` (seconds of the engine's clock)."""
+        if self._refilled is None or self._tokens >= self._minimum:
+            return self._tokens
+        back = (now - self._refilled) * self._minimum / BUDGET_SECONDS
+        return min(self._tokens + back, float(self._minimum))
 
 
 class Step(msgspec.Struct, frozen=True, gc=False):

@@ -26,6 +26,12 @@ def describe(engine: Engine) -> list[Event]:
     ]
 
 
+def gauges(engine: Engine) -> dict[str, tuple[int, int]]:
+    """Return each adapter's calls in flight and how many retries its budget has left. For any thread."""
+    now = engine.clock()
+    return {adapter.name: (adapter.in_flight, int(adapter.budget.left_at(now))) for adapter in engine.registry.all()}
+
+
 def adapter_added(adapter: Adapter, at: int) -> AdapterAdded:
     """Return the event that tells of an adapter."""
     policy = adapter.breaker.policy.model_dump(mode="json")

@@ -14,6 +14,7 @@ from typing import Any
 from fuseboard_engine.events import (
     AdapterAdded,
     AdapterRemoved,
+    AdaptersGauged,
     Attempt,
     AttemptFailed,
     BatchFinished,
@@ -199,6 +200,12 @@ class Board:
         row.probe_successes = event.successes
         row.needed = event.needed
 
+    def _gauged(self, entry: Entry, event: AdaptersGauged) -> None:
+        for adapter, (in_flight, budget) in event.gauges.items():
+            row = self.adapters.get(AdapterKey(entry.instance, adapter))
+            if row is not None:  # else it was taken out meanwhile
+                row.in_flight, row.budget = in_flight, budget
+
     def _failed(self, entry: Entry, event: AttemptFailed) -> None:
         attempt = event.attempt
         row = self._count(entry, attempt, event.at)
@@ -307,6 +314,7 @@ _FOLDS: dict[type[Event], Any] = {
     HealthChecked: Board._health,
     HealthAlert: Board._alert,
     ProbeChanged: Board._probe,
+    AdaptersGauged: Board._gauged,
     AttemptFailed: Board._failed,
     RouteFinished: Board._route,
     CommandDone: Board._command,

@@ -75,6 +75,7 @@ class AdapterRow:
     __slots__ = (
         "actor",
         "added_at",
+        "budget",
         "busy",
         "calls",
         "changes",
@@ -87,6 +88,7 @@ class AdapterRow:
         "health_at",
         "health_detail",
         "held",
+        "in_flight",
         "key",
         "last_error",
         "last_failure",
@@ -128,6 +130,8 @@ class AdapterRow:
         self.needed = 0
         self.probe_successes = 0
         self.probes_in_flight = 0
+        self.in_flight = 0  # as last told
+        self.budget: int | None = None  # retries left, as last told; None: never told
         self.policy: dict[str, Any] = {}
         self.tags: tuple[str, ...] = ()
         self.calls = 0

@@ -44,6 +44,9 @@ class Recordable(Protocol):
     def describe(self) -> list[Event]:
         """Return what a new recording must know first: adapters, chains, breakers that are not closed."""
 
+    def gauges(self) -> dict[str, tuple[int, int]]:
+        """Return each adapter's calls in flight and retries left. Called from another thread."""
+
     def begin_background(self) -> bool:
         """Begin what goes on beside calls, such as health checks. False: it was under way."""
 

@@ -18,6 +18,7 @@ from fuseboard_engine.events import CommandDone, EventsDropped
 from fuseboard_storage import instances, mailbox, metric_rows, rows
 from fuseboard_storage.buffer import Barrier, EventBuffer, Taken, events_of
 from fuseboard_storage.errors import RecordingError
+from fuseboard_storage.gauges import Gauges
 from fuseboard_storage.keyframe import SLICE
 from fuseboard_storage.metrics import Spans, count, merge_spans
 from fuseboard_storage.recordable import Recordable
@@ -58,6 +59,7 @@ class Writer:
         self._failing_since: float | None = None
         self._next_try = 0.0
         self._logged_drops = 0
+        self._gauges = Gauges(engine, time.monotonic())
         self._due = dict.fromkeys(("mail", "beat", "bury", "tidy"), 0.0)
 
     @property
@@ -103,6 +105,9 @@ class Writer:
         self._tell_drops()
         if not self._attempt(self._seat.take):
             return
+        if self._failing_since is None and self._give_up_at is None:
+            for news in self._gauges.news(now, self._seat.instance):
+                self._buffer.add(news)
         if not self._write(now) or not self._attempt(self._read_mail, now):
             return
         if self._give_up_at is not None:

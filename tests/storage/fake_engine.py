@@ -47,6 +47,9 @@ class FakeEngine:
         added = [AdapterAdded(at=at, adapter=name, policy={"failure_threshold": 5}) for name in self.adapters]
         return [*added, PreferenceSet(at=at, order=self.adapters)]
 
+    def gauges(self) -> dict[str, tuple[int, int]]:
+        return {}
+
     def begin_background(self) -> bool:
         return True
 

@@ -13,6 +13,7 @@ from waiting import until_async
 from fuseboard_engine.events import (
     AdapterAdded,
     AdapterRemoved,
+    AdaptersGauged,
     Attempt,
     BatchFinished,
     CommandDone,
@@ -80,6 +81,7 @@ events = st.one_of(
         attempts=st.lists(attempts, max_size=3).map(tuple),
         context=st.none() | st.dictionaries(names, names, max_size=1),
     ),
+    st.builds(AdaptersGauged, at=at, gauges=st.dictionaries(names, st.tuples(st.integers(0, 3), st.integers(0, 9)))),
     st.builds(HealthChecked, at=at, adapter=names, status=healths, before=healths, detail=names),
     st.builds(HealthAlert, at=at, adapter=names, failures=st.integers(1, 9), detail=names),
     st.builds(TripHeld, at=at, adapter=names, reason=names, detail=names),

@@ -26,6 +26,7 @@ EXAMPLES = """  fuseboard events checkout.db                              the ne
 ORDER = 40
 
 _ALL = 2**62
+_UNASKED = ("adapters_gauged",)  # told every second: shown only when it is asked for by name
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -53,6 +54,8 @@ def run(args: Namespace) -> int:
         if kind not in kinds:
             complain(f"There is no kind of event {kind!r}.{did_you_mean(kind, kinds)}\nThere are: {', '.join(kinds)}.")
             return exit_codes.BAD_INPUT
+    if not args.kind:
+        args.kind = [kind for kind in kinds if kind not in _UNASKED]
     try:
         return asyncio.run(_events(args))
     except RecordingError as error:
