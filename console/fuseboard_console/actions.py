@@ -14,7 +14,9 @@ class Action(NamedTuple):
     """One thing that can be done.
 
     `verb` is what an engine is asked to do; an action with one is gone in read-only mode. `dangerous` ones ask first.
-    `needs_selection`: it concerns the adapter under the cursor. `footer`: it is shown there.
+    `needs_selection`: it concerns the adapter under the cursor. `footer`: it is shown there. `pages`: where it works;
+    empty: everywhere. `run`: the
+    call it stands for, where that is not its id.
     """
 
     id: str
@@ -26,6 +28,22 @@ class Action(NamedTuple):
     dangerous: bool = False
     needs_selection: bool = False
     footer: bool = True
+    pages: tuple[str, ...] = ()
+    run: str = ""
+
+    @property
+    def call(self) -> str:
+        """What a key press calls, as Textual writes it."""
+        return self.run or self.id
+
+
+OVERVIEW = ("overview",)
+ADAPTERS = ("overview", "failures", "health")
+"""The pages with an adapter under the cursor."""
+
+
+def _page(number: int, id: str, title: str, description: str) -> Action:
+    return Action(f"page_{id}", (str(number),), title, description, "Pages", footer=False, run=f"page('{id}')")
 
 
 ACTIONS: tuple[Action, ...] = (
@@ -36,6 +54,7 @@ ACTIONS: tuple[Action, ...] = (
         "Close the selected breaker: its next call goes through.",
         "Breakers",
         verb="reset",
+        pages=ADAPTERS,
         needs_selection=True,
     ),
     Action(
@@ -45,6 +64,7 @@ ACTIONS: tuple[Action, ...] = (
         "Close every breaker that refuses calls. Asks first.",
         "Breakers",
         verb="reset_all",
+        pages=ADAPTERS,
         dangerous=True,
     ),
     Action(
@@ -54,6 +74,7 @@ ACTIONS: tuple[Action, ...] = (
         "Hold the selected breaker open until someone resets it. Asks first.",
         "Breakers",
         verb="force_open",
+        pages=ADAPTERS,
         dangerous=True,
         needs_selection=True,
         footer=False,
@@ -65,6 +86,7 @@ ACTIONS: tuple[Action, ...] = (
         "Open the selected breaker for its own wait. Asks first.",
         "Breakers",
         verb="open_for",
+        pages=ADAPTERS,
         dangerous=True,
         needs_selection=True,
         footer=False,
@@ -76,6 +98,7 @@ ACTIONS: tuple[Action, ...] = (
         "End the selected breaker's wait: its next call is a probe.",
         "Breakers",
         verb="half_open",
+        pages=ADAPTERS,
         needs_selection=True,
         footer=False,
     ),
@@ -86,6 +109,7 @@ ACTIONS: tuple[Action, ...] = (
         "Let every call through the selected breaker, uncounted. Asks first.",
         "Breakers",
         verb="disable",
+        pages=ADAPTERS,
         dangerous=True,
         needs_selection=True,
         footer=False,
@@ -97,6 +121,7 @@ ACTIONS: tuple[Action, ...] = (
         "Let every call through the selected breaker, counted. Asks first.",
         "Breakers",
         verb="metrics_only",
+        pages=ADAPTERS,
         dangerous=True,
         needs_selection=True,
         footer=False,
@@ -108,15 +133,26 @@ ACTIONS: tuple[Action, ...] = (
         "Let the selected breaker decide again.",
         "Breakers",
         verb="enable",
+        pages=ADAPTERS,
         needs_selection=True,
         footer=False,
     ),
-    Action("detail", ("enter",), "detail", "Show all that is known of the selected adapter.", needs_selection=True),
-    Action("filter", ("slash",), "filter", "Show only some adapters: state:open name:gpt* tag:eu !test."),
-    Action("unfilter", ("escape",), "show all", "Clear the filter.", footer=False),
-    Action("sort", ("s",), "sort", "Sort by the next column."),
-    Action("turn", ("S",), "turn", "Turn the order round.", footer=False),
-    Action("next_problem", ("n",), "next problem", "Go to the next adapter that needs a person."),
+    Action(
+        "detail",
+        ("enter",),
+        "detail",
+        "Show all that is known of the selected adapter.",
+        needs_selection=True,
+        pages=OVERVIEW,
+    ),
+    Action(
+        "filter", ("slash",), "filter", "Show only some adapters: state:open name:gpt* tag:eu !test.", pages=OVERVIEW
+    ),
+    Action("unfilter", ("escape",), "show all", "Clear the filter.", footer=False, pages=OVERVIEW),
+    Action("sort", ("s",), "sort", "Sort by the next column.", pages=OVERVIEW),
+    Action("turn", ("S",), "turn", "Turn the order round.", footer=False, pages=OVERVIEW),
+    Action("next_problem", ("n",), "next problem", "Go to the next adapter that needs a person.", pages=OVERVIEW),
+    _page(1, "overview", "overview", "Go to the overview: breakers, chains, failures."),
     Action("pause", ("space",), "pause", "Hold the view still; press again to catch up."),
     Action("next_pane", ("tab",), "pane", "Go to the next pane."),
     Action("theme", ("t",), "theme", "Next theme: dark, light, contrast, two for colour blindness."),
@@ -145,6 +181,11 @@ _SHOWN = {
 def actions_for(read_only: bool) -> tuple[Action, ...]:
     """Return the actions there are; in read-only mode those that ask an engine for something are not."""
     return tuple(action for action in ACTIONS if not (read_only and action.verb))
+
+
+def on_page(actions: Sequence[Action], page: str) -> tuple[Action, ...]:
+    """Return those of the actions that work on a page."""
+    return tuple(action for action in actions if not action.pages or page in action.pages)
 
 
 def while_paused(actions: Sequence[Action]) -> tuple[Action, ...]:

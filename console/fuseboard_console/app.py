@@ -6,41 +6,38 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.events import Resize
-from textual.geometry import Size
+from textual.containers import Container
+from textual.events import Key
 from textual.screen import Screen
 from textual.timer import Timer
 
-from fuseboard_console.actions import actions_for, while_paused
-from fuseboard_console.choosing import Choosing
+from fuseboard_console.actions import Action, actions_for, on_page, while_paused
 from fuseboard_console.desk import Desk
 from fuseboard_console.feed import Feed, Mailbox
 from fuseboard_console.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_console.keys import bindings_of
+from fuseboard_console.operating import Operating
+from fuseboard_console.pages.catalogue import BY_ID
+from fuseboard_console.pages.overview import Overview
+from fuseboard_console.pages.page import Page, Scene
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.themes import THEMES, Palette, palette_of
-from fuseboard_console.views.adapters import Order
 from fuseboard_console.views.banner import banner
 from fuseboard_console.views.connection import Connection, connection_of, connection_to
-from fuseboard_console.views.empty import empty_picture
 from fuseboard_console.views.footer import footer_line
 from fuseboard_console.views.header import Heading, Totals, header_line, totals_of
 from fuseboard_console.views.line import Line
-from fuseboard_console.views.plan import Plan, plan
 from fuseboard_console.views.times import SECOND, whole
 from fuseboard_console.views.told import told_line
-from fuseboard_console.widgets.breakers import BreakersTable
 from fuseboard_console.widgets.filter_bar import FilterBar
 from fuseboard_console.widgets.footer import FooterBar
 from fuseboard_console.widgets.line_bar import LineBar
-from fuseboard_console.widgets.line_list import LineList
-from fuseboard_console.widgets.panes import LogPanes
-from fuseboard_console.widgets.picture import Picture
 from fuseboard_engine.clock import wall_clock
 from fuseboard_storage.errors import RecordingError
 
@@ -52,7 +49,7 @@ COUNT = 0.1
 """Seconds between two frames while a countdown is in sight."""
 
 
-class ConsoleApp(Choosing):
+class ConsoleApp(Operating):
     """Watches one recording. Without a mailbox it is read-only."""
 
     CSS_PATH = Path(__file__).with_name("app.tcss")
@@ -80,37 +77,45 @@ class ConsoleApp(Choosing):
         `worry` returns a sentence when something is wrong that the recording can't tell; it is said once.
         """
         super().__init__()
-        self._feed = feed
+        self.feed = feed
         self._file = safe_text(file, 200)
-        self._glyphs = glyphs
+        self.glyphs = glyphs
         self._clock = now
-        self._desk = Desk(mailbox, self._file, lambda instance: connection_to(feed.board, instance, now()), self.tell)
+        self.desk = Desk(
+            mailbox, self._file, lambda instance: connection_to(self.feed.board, instance, now()), self.tell
+        )
         self._poll = poll
         self._worry = worry
         for own in THEMES:
             self.register_theme(own)
         self.theme = theme
-        palette = self._palette()
+        self.palette = palette = self._palette()
         self.actions = actions_for(mailbox is None)
-        for binding in bindings_of(action for action in self.actions if action.group != "Move"):
+        for binding in bindings_of(action for action in self.actions if self._is_mine(action)):
             self._bindings.bind(binding.key, binding.action, binding.description, show=binding.show, key_display=None)
         self._header = LineBar(palette, id="header")
         self._banner = LineBar(palette, id="banner")
-        self._table = BreakersTable(palette, glyphs)
-        self._panes = LogPanes(palette, glyphs)
         self._footer = FooterBar(palette)
         self._filter = FilterBar(palette)
         self._filter.display = False
-        self._picture = Picture(palette, lambda cells, rows: empty_picture(self._file, cells, rows))
+        self.overview = Overview(self, self._file)
+        self.page: Page = self.overview
+        self._pages: dict[str, Page] = {self.overview.PAGE: self.overview}
+        self._body = Container(self.overview, id="body")
         self._shown = (-1, -1)
-        self._order = Order((), {})
+        self._looked_at = (-1, "")
         self._totals = Totals(0.0, None)
         self._connection = Connection("empty")
         self._paused_at: int | None = None
         self._behind = 0
-        self._plan: Plan | None = None
-        self._area = Size(0, 0)
         self._tick: Timer | None = None
+
+    def _connection_to(self, instance: int) -> Connection:
+        return connection_to(self.feed.board, instance, self._clock())
+
+    def _is_mine(self, action: Action) -> bool:
+        """Whether an action is the console's own: the others are bound by the pages and the lists they work in."""
+        return action.group != "Move" and hasattr(self, "action_" + action.call.partition("(")[0])
 
     # ---------------------------------------------------------------- laying out
 
@@ -118,56 +123,69 @@ class ConsoleApp(Choosing):
         """Yield the widgets, top to bottom."""
         yield self._header
         yield self._banner
-        yield self._table
-        yield self._panes
-        yield self._picture
+        yield self._body
         yield self._footer
         yield self._filter
 
     def on_mount(self) -> None:
         """Show what there is, then follow."""
-        for pane in (self._table, self._panes.chains, self._panes.failures):
-            pane.add_class("pane")
-        self.screen.set_class(self._glyphs is ASCII, "ascii")
-        self._table.focus()
+        self.page.take_keys()
         self.theme_changed_signal.subscribe(self, lambda _: self._take_theme())
         self.run_worker(self._follow(), name="follow", exit_on_error=True)
 
-    def on_resize(self, event: Resize) -> None:
-        """Divide the new size."""
-        self._area = event.size
-        self._plan = None
-        self._shown = (-1, -1)
+    def on_resize(self) -> None:
+        """Fill the new size."""
         self.show()
 
-    def _lay_out(self, board_is_empty: bool, banner_shown: bool) -> None:
-        wanted = plan(self._area.width, self._area.height, len(self._order.keys), banner_shown)
-        if wanted == self._plan and self._picture.display == board_is_empty:
-            return
-        self._plan = wanted
-        self.screen_stack[0].set_class(not wanted.frames, "bare")
-        self._picture.display = board_is_empty
-        self._table.display = not board_is_empty and wanted.table > 0
-        self._panes.display = not board_is_empty and wanted.chains > 0
-        self._table.styles.height = wanted.table
-        self._panes.divide(wanted)
-        self.call_after_refresh(self._show_panes)
+    # ---------------------------------------------------------------- pages
+
+    def action_page(self, page: str) -> None:
+        """Go to a page."""
+        self.go(page)
+
+    def go(self, page: str) -> Page:
+        """Go to a page by its id and return it; screens that stand on top are closed."""
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        if page == self.page.PAGE:
+            return self.page
+        self._leave_filter()
+        self.page.display = False
+        if page not in self._pages:
+            self._pages[page] = BY_ID[page].make(self)
+            self._body.mount(self._pages[page])
+        self.page = self._pages[page]
+        self.page.display = True
+        self.call_after_refresh(self._arrive)
+        return self.page
+
+    def _arrive(self) -> None:
+        self.page.dress(frames=self.size.width >= 40 and self.size.height >= 14)
+        self.page.take_keys()
+        self.show()
 
     # ---------------------------------------------------------------- following
 
     async def _follow(self) -> None:
         while True:
             if self._paused_at is None:
-                if await self._feed.advance():
+                if await self.feed.advance():
                     self._shown = (-1, -1)
                 if self._shown == (-1, -1):
-                    self.show()
+                    self._show()
             else:
                 await self._count_behind()
-            self._panes.catch_up()
-            await self._desk.look()
+            await self._let_page_look()
+            self.page.catch_up()
+            await self.desk.look()
             self._look_for_worries()
             await asyncio.sleep(self._poll)
+
+    async def _let_page_look(self) -> None:
+        looked_at = (self.feed.board.seq, self.page.PAGE)
+        if looked_at != self._looked_at and self.page.is_attached:
+            self._looked_at = looked_at
+            await self.page.look(self.scene)
 
     def _look_for_worries(self) -> None:
         if self._worry is not None and (text := self._worry()):
@@ -176,34 +194,49 @@ class ConsoleApp(Choosing):
 
     async def _count_behind(self) -> None:
         with suppress(sqlite3.Error, OSError, RecordingError):
-            behind = await self._feed.behind()
+            behind = await self.feed.behind()
             if behind != self._behind:
                 self._behind = behind
                 self._show_header()
+
+    # ---------------------------------------------------------------- showing
 
     def now(self) -> int:
         """Return the time that is shown, UTC microseconds; it stands while the view is paused."""
         return self._clock() if self._paused_at is None else self._paused_at
 
+    @property
+    def scene(self) -> Scene:
+        """What is shown now."""
+        return Scene(self.feed.board, self.now(), self._connection, past=self._paused_at is not None)
+
     def show(self) -> None:
+        """Show everything anew: a choice was made, or the size is another."""
+        self._shown = (-1, -1)
+        self._show()
+
+    def _show(self) -> None:
         """Show the Board as of now; what did not change is not painted."""
         if not self._header.is_attached:
             return
-        now = self.now()
-        board = self._feed.board
-        shown = (board.seq, now // SECOND)
+        scene = self.scene
+        shown = (scene.board.seq, scene.now // SECOND)
         if shown != self._shown:
             self._shown = shown
-            self._choose(now)
-            self._totals = totals_of(board, now)
-            self._take_connection(connection_of(board, now))
-            notice = banner(self._connection, self._feed.trouble)
+            self.overview.choose(scene)
+            self._totals = totals_of(scene.board, scene.now)
+            self._take_connection(connection_of(scene.board, scene.now))
+            notice = banner(self._connection, self.feed.trouble)
             self._banner.set_class(bool(notice), "shown")
             self._banner.show(notice)
-            self._lay_out(not board.instances and not board.adapters, bool(notice))
-            self._show_panes()
-        else:
-            self._show_table()
+            self._show_header()
+            self._show_footer()
+            if self.page.is_attached:
+                self.page.show(self.scene)
+            if self._filter.display:
+                self._filter.say(*self.page.matched)
+        elif self.page.is_attached:
+            self.page.tick(scene)
         self._plan_next_tick()
 
     def _take_connection(self, connection: Connection) -> None:
@@ -211,29 +244,21 @@ class ConsoleApp(Choosing):
             self.tell(f"The engine is back after {whole((self.now() - self._connection.since) / SECOND)}.")
         self._connection = connection
 
-    def _show_panes(self) -> None:
-        self._show_header()
-        self._show_footer()
-        self._show_table()
-        self._panes.show(self._feed.board)
-        if self._picture.display:
-            self._picture.show()
-
-    def _show_table(self) -> None:
-        lost = "silent" in self._order.counts or "ended" in self._order.counts
-        self._table.show(self._feed.board, self._order, self.now(), lost=lost)
-
     def _show_header(self) -> None:
         behind = None if self._paused_at is None else self._behind
-        heading = Heading(self._file, self._connection, self._order.counts, self._totals, self.now(), behind)
-        self._header.show(header_line(heading, self._area.width, self._glyphs))
+        where = tuple(part for part in (self.page.TITLE, self.page.trail) if part)
+        counts = self.overview.order.counts
+        heading = Heading(self._file, self._connection, counts, self._totals, self.now(), behind, where)
+        self._header.show(header_line(heading, self.size.width, self.glyphs))
 
     def _show_footer(self) -> None:
         told: Line = ()
         if self._connection.state == "live":  # nobody plays the scenario of an engine that is no more
-            told = told_line(self._feed.board, self.now(), self._area.width - KEYS, self._glyphs)
-        actions = self.actions if self._paused_at is None else while_paused(self.actions)
-        self._footer.show_keys(footer_line(actions, self._area.width, self._desk.read_only, told))
+            told = told_line(self.feed.board, self.now(), self.size.width - KEYS, self.glyphs)
+        actions = on_page(self.actions, self.page.PAGE)
+        if self._paused_at is not None:
+            actions = while_paused(actions)
+        self._footer.show_keys(footer_line(actions, self.size.width, self.desk.read_only, told))
 
     def _plan_next_tick(self) -> None:
         """Wake when time alone changes the screen: at the next second, or sooner while something counts down."""
@@ -243,21 +268,50 @@ class ConsoleApp(Choosing):
         if self._paused_at is not None:
             return
         now = self._clock()
-        wait = COUNT if self._table.counting else (SECOND - now % SECOND) / SECOND + 0.002
-        self._tick = self.set_timer(wait, self.show)
+        wait = COUNT if self.page.counting else (SECOND - now % SECOND) / SECOND + 0.002
+        self._tick = self.set_timer(wait, self._show)
+
+    # ---------------------------------------------------------------- the filter
+
+    def action_filter(self) -> None:
+        """Type a filter; within one it is a character like any other."""
+        if len(self.screen_stack) > 1 or not self.page.FILTERS:
+            return
+        if self._filter.display:
+            self._filter.post_message(Key("slash", "/"))  # behind what was typed before it
+            return
+        self._footer.display = False
+        self._filter.text = self.page.filter_text
+        self._filter.display = True
+        self.screen.set_focus(self._filter)  # at once: the next key may have come already
+        self.call_after_refresh(self.show)
+
+    def on_filter_bar_typed(self, event: FilterBar.Typed) -> None:
+        """Filter by what was typed so far."""
+        self.page.filter_by(event.text)
+        self.show()
+
+    def on_filter_bar_left(self) -> None:
+        """Give the keys back to the page."""
+        self._leave_filter()
+        self.page.take_keys()
+        self.call_after_refresh(self.show)
+
+    def _leave_filter(self) -> None:
+        self._filter.display = False
+        self._footer.display = True
 
     # ---------------------------------------------------------------- themes
 
     def _palette(self) -> Palette:
-        return palette_of(self.current_theme, ascii_only=self._glyphs is ASCII)
+        return palette_of(self.current_theme, ascii_only=self.glyphs is ASCII)
 
     def _take_theme(self) -> None:
-        palette = self._palette()
+        self.palette = self._palette()
         for bar in (self._header, self._banner, self._footer, self._filter):
-            bar.repaint(palette)
-        panes: tuple[LineList, ...] = (self._table, self._panes.chains, self._panes.failures, self._picture)
-        for pane in panes:
-            pane.repaint(palette)
+            bar.repaint(self.palette)
+        for page in self._pages.values():
+            page.take_palette(self.palette)
 
     def action_theme(self) -> None:
         """Go to the next of the console's own themes."""
@@ -267,10 +321,13 @@ class ConsoleApp(Choosing):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Yield the actions, for the palette."""
-        for action in self.actions:
+        for action in on_page(self.actions, self.page.PAGE):
             if action.group != "Move":
-                run = getattr(self, f"action_{action.id}")
-                yield SystemCommand(action.label.capitalize(), action.description, run)
+                yield SystemCommand(action.label.capitalize(), action.description, partial(self._run, action))
+
+    async def _run(self, action: Action) -> None:
+        mine = hasattr(self, "action_" + action.call.partition("(")[0])
+        await self.run_action(action.call, default_namespace=self if mine else self.page)
 
     # ---------------------------------------------------------------- view
 
@@ -278,7 +335,6 @@ class ConsoleApp(Choosing):
         """Stop the view, or go on."""
         self._paused_at = self._clock() if self._paused_at is None else None
         self._behind = 0
-        self._shown = (-1, -1)
         self.show()
 
     def action_next_pane(self) -> None:
@@ -289,4 +345,4 @@ class ConsoleApp(Choosing):
         """Show the help."""
         from fuseboard_console.screens.help import HelpScreen
 
-        self.push_screen(HelpScreen(self._palette(), self.actions, self._glyphs))
+        self.push_screen(HelpScreen(self.palette, on_page(self.actions, self.page.PAGE), self.glyphs))

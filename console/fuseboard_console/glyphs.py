@@ -57,6 +57,8 @@ class Glyphs(NamedTuple):
     sort: str
     turned: str
     story: str
+    mark: str
+    crumb: str
 
     def of(self, condition: Condition) -> str:
         """Return the glyph of a condition in this set."""
@@ -65,9 +67,11 @@ class Glyphs(NamedTuple):
 
 
 UNICODE = Glyphs(
-    "unicode", "✗", "✖", "✓", "◇", "☠", "–", "→", "×", "▌", "●", "–", "━", "╸", "─", "▁▂▃▄▅▆▇█", "⏸", "·", "▾", "▴", "▸"
+    "unicode", "✗", "✖", "✓", "◇", "☠", "–", "→", "×", "▌", "●", "–", "━", "╸", "─", "▁▂▃▄▅▆▇█", "⏸", "·",
+    "▾", "▴", "▸", "◆", "›"
 )  # fmt: skip
 ASCII = Glyphs(
-    "ascii", "x", "X", "+", "d", "D", "-", ">", "x", ">", "*", "-", "=", ">", "-", "_.:-=+*#", "||", "-", "v", "^", ">"
-)
+    "ascii", "x", "X", "+", "d", "D", "-", ">", "x", ">", "*", "-", "=", ">", "-", "_.:-=+*#", "||", "-",
+    "v", "^", ">", "*", ">"
+)  # fmt: skip
 """For terminals and fonts without the signs; chosen with `--ascii` or when the locale is not UTF-8."""

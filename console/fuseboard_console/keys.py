@@ -15,5 +15,6 @@ MOVES = tuple(action for action in ACTIONS if action.group == "Move")
 def bindings_of(actions: Iterable[Action]) -> list[Binding]:
     """Return one binding for each action, to be changed by its id."""
     return [
-        Binding(",".join(action.keys), action.id, action.label, show=action.footer, id=action.id) for action in actions
+        Binding(",".join(action.keys), action.call, action.label, show=action.footer, id=action.id)
+        for action in actions
     ]

@@ -7,17 +7,17 @@ from textual.notifications import SeverityLevel
 
 from fuseboard_console.desk import Desk
 from fuseboard_console.feed import Feed
+from fuseboard_console.pages.page import Page
 from fuseboard_console.views.questions import ask_before, ask_reset_all, refusing
-from fuseboard_console.widgets.breakers import BreakersTable
 from fuseboard_storage.board import AdapterKey
 
 
 class Operating(App[None]):
     """The operator's actions of the console."""
 
-    _feed: Feed
-    _desk: Desk
-    _table: BreakersTable
+    feed: Feed
+    desk: Desk
+    page: Page
 
     def tell(self, text: str, severity: SeverityLevel = "information") -> None:
         """Say something to the operator for a few seconds."""
@@ -53,17 +53,17 @@ class Operating(App[None]):
 
     def _target(self) -> AdapterKey | None:
         """Return the adapter that is meant: the one whose detail is open, or the one under the cursor."""
-        return getattr(self.screen, "adapter", None) or self._table.selected
+        return getattr(self.screen, "adapter", None) or self.page.target
 
     async def _ask_selected(self, verb: str) -> None:
         key = self._target()
         if key is not None:
-            await self._desk.ask(verb, key.adapter, key.instance)
+            await self.desk.ask(verb, key.adapter, key.instance)
 
     def _ask_first(self, verb: str) -> None:
         """Ask the operator, then an engine. What was selected when the question came is meant, whatever moves."""
         key = self._target()
-        if key is None or self._desk.refused(key.instance):
+        if key is None or self.desk.refused(key.instance):
             return
         from fuseboard_console.screens.confirm import ConfirmScreen
 
@@ -71,19 +71,19 @@ class Operating(App[None]):
 
         async def answered(yes: bool | None) -> None:
             if yes:
-                await self._desk.ask(verb, key.adapter, key.instance)
+                await self.desk.ask(verb, key.adapter, key.instance)
 
         self.push_screen(ConfirmScreen(question.title, question.text, question.yes), answered)
 
     def action_reset_all(self) -> None:
         """Ask, then reset every breaker that refuses calls."""
-        stuck = refusing(self._feed.board)
+        stuck = refusing(self.feed.board)
         if not stuck:
             self.tell("No breaker is open: there is nothing to reset.")
             return
-        reached = [row for row in stuck if not self._desk.over(row.key.instance)]
+        reached = [row for row in stuck if not self.desk.over(row.key.instance)]
         if not reached:
-            self._desk.refused(stuck[0].key.instance)
+            self.desk.refused(stuck[0].key.instance)
             return
         question = ask_reset_all(reached)
         from fuseboard_console.screens.confirm import ConfirmScreen
@@ -91,6 +91,6 @@ class Operating(App[None]):
         async def answered(yes: bool | None) -> None:
             if yes:
                 for instance in question.instances:
-                    await self._desk.ask("reset_all", "", instance)
+                    await self.desk.ask("reset_all", "", instance)
 
         self.push_screen(ConfirmScreen(question.title, question.text, question.yes), answered)

@@ -68,7 +68,7 @@ class Show:
         return lambda: all(text in self.screen() for text in texts)
 
     def selected(self) -> str:
-        key = self.app._table.selected
+        key = self.app.overview.table.selected
         return key.adapter if key else ""
 
 
@@ -187,8 +187,8 @@ async def test_nothing_is_painted_while_nothing_changes() -> None:
         await until(show.sees("gpt"), pilot)
         await pilot.pause(0.1)
         painted: list[object] = []
-        real = show.app._table.refresh
-        show.app._table.refresh = lambda *a, **k: painted.append(a) or real(*a, **k)  # type: ignore[method-assign]
+        real = show.app.overview.table.refresh
+        show.app.overview.table.refresh = lambda *a, **k: painted.append(a) or real(*a, **k)  # type: ignore[method-assign]
         for _ in range(5):
             show.app.show()
         assert painted == []
@@ -354,7 +354,7 @@ async def test_a_worry_that_the_recording_cannot_tell_is_said_once() -> None:
 
 
 def names(show: Show) -> list[str]:
-    return [key.adapter for key in show.app._order.keys]
+    return [key.adapter for key in show.app.overview.order.keys]
 
 
 async def test_a_filter_is_typed_counts_its_matches_and_esc_clears_it() -> None:
@@ -384,7 +384,7 @@ async def test_what_is_typed_quickly_after_the_slash_is_text_and_no_command() ->
         await until(lambda: show.app._filter.text == "rostD/q", pilot)
         assert show.mailbox.asked == []
         assert show.app.theme == "fuseboard-dark"
-        assert show.app._sort.column == "state"
+        assert show.app.overview.sort.column == "state"
 
 
 async def test_what_a_filter_hides_is_never_what_a_key_acts_on() -> None:
@@ -430,7 +430,7 @@ async def test_s_sorts_by_each_column_in_turn_and_the_cursor_stays_on_its_adapte
         await pilot.press("S")
         await until(show.sees("calls/s▴"), pilot)
         assert names(show)[-1] == "gpt"
-        for _ in show.app._table.column_ids:
+        for _ in show.app.overview.table.column_ids:
             await pilot.press("s")
         await until(show.sees("calls/s▾"), pilot)
 
@@ -512,7 +512,7 @@ async def test_read_only_detail_offers_no_action() -> None:
 
 
 async def _rows(show: Show, pilot: Pilot[None], count: int) -> None:
-    await until(lambda: show.app._table.count() == count, pilot, 20)
+    await until(lambda: show.app.overview.table.count() == count, pilot, 20)
 
 
 async def test_ten_thousand_adapters_are_walked_from_end_to_end() -> None:
@@ -526,4 +526,4 @@ async def test_ten_thousand_adapters_are_walked_from_end_to_end() -> None:
         assert show.selected() < "adapter-09999"
         await pilot.press("home")
         await until(show.sees("adapter-00000"), pilot)
-        assert show.app._table.selected == AdapterKey(1, "adapter-00000")
+        assert show.app.overview.table.selected == AdapterKey(1, "adapter-00000")

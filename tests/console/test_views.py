@@ -266,15 +266,14 @@ def test_help_names_every_action_and_every_state() -> None:
 @pytest.mark.parametrize("height", [1, 2, 3, 6, 10, 14, 24, 40, 50])
 @pytest.mark.parametrize("adapters", [0, 3, 12, 10_000])
 def test_any_size_is_divided_without_a_remainder(width: int, height: int, adapters: int) -> None:
-    for banner_shown in (False, True):
-        parts = plan(width, height, adapters, banner_shown)
-        below = max(parts.chains, parts.failures) if parts.beside else parts.chains + parts.failures
-        assert parts.table + below == max(0, height - 2 - banner_shown)
-        assert min(parts.table, parts.chains, parts.failures) >= 0
+    parts = plan(width, height, adapters)
+    below = max(parts.chains, parts.failures) if parts.beside else parts.chains + parts.failures
+    assert parts.table + below == height
+    assert min(parts.table, parts.chains, parts.failures) >= 0
 
 
 def test_at_80_by_24_chains_and_failures_have_three_lines_each() -> None:
-    parts = plan(80, 24, 12, False)
+    parts = plan(80, 22, 12)
     assert (parts.chains, parts.failures, parts.beside) == (5, 5, False)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from fuseboard_console.cells import cut
+from fuseboard_console.cells import cut, width
 from fuseboard_console.glyphs import LOOKS, Condition, Glyphs
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.adapters import RATE_SECONDS
@@ -53,6 +53,8 @@ class Heading(NamedTuple):
     now: int
     behind: int | None = None
     """Events that came since the view was paused; None: it is not paused."""
+    where: tuple[str, ...] = ()
+    """The page, and what of it, as safe texts."""
 
 
 def header_line(heading: Heading, cells: int, glyphs: Glyphs) -> Line:
@@ -72,6 +74,8 @@ def header_line(heading: Heading, cells: int, glyphs: Glyphs) -> Line:
         (2, (Span(clock(heading.now), "muted"),)),
     ]
     parts = [part for part in parts if part[1]]
+    crumb = cut("".join(f" {glyphs.crumb} {part}" for part in heading.where), max(0, cells // 3))
+    whole, cells = cells, cells - width(crumb)
     left: Line = (Span(" fuseboard ", "brand"), Span(" "), Span(safe_text(heading.file, 200), "strong"))
     while len(parts) > 1 and line_width(left) + 3 + _width(parts) > cells:
         if left[0].style == "brand" and cells < 100:
@@ -87,7 +91,7 @@ def header_line(heading: Heading, cells: int, glyphs: Glyphs) -> Line:
         right.extend((Span("   "), *part))
     right.append(Span(" "))
     pad = cells - line_width(left) - line_width(right)
-    return fit_line((*left, Span(" " * max(0, pad)), *right), cells)
+    return fit_line((*left, Span(crumb, "strong"), Span(" " * max(0, pad)), *right), whole)
 
 
 def _width(parts: list[tuple[int, Line]]) -> int:

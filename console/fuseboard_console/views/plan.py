@@ -15,15 +15,15 @@ class Plan(NamedTuple):
     frames: bool
 
 
-def plan(width: int, height: int, adapters: int, banner: bool) -> Plan:
-    """Return how a screen of `width` by `height` cells is divided.
+def plan(width: int, height: int, adapters: int) -> Plan:
+    """Return how the `width` by `height` cells between header and footer are divided.
 
-    Header and footer take a line each, a banner one more. The table takes what its rows need, up to a share that
+    The table takes what its rows need, up to a share that
     leaves the panes below useful; on a small screen they leave, failures first.
     """
-    frames = width >= 40 and height >= 14
+    frames = width >= 40 and height >= 12
     edge = 2 if frames else 0
-    room = max(0, height - 2 - banner)
+    room = max(0, height)
     wanted = max(3, adapters) + 1 + edge
     beside = width >= 100
     small = 3 + edge

@@ -1,0 +1,179 @@
+"""The first page: the breakers table, and below it the latest routes and failures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.geometry import Size
+
+from fuseboard_console.pages.page import Host, Page, Scene
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.themes import Palette
+from fuseboard_console.views.adapters import BY_STATE, Order, order_of
+from fuseboard_console.views.empty import empty_picture
+from fuseboard_console.views.filtering import Term, parse
+from fuseboard_console.views.line import Line
+from fuseboard_console.views.plan import Plan, plan
+from fuseboard_console.widgets.breakers import BreakersTable
+from fuseboard_console.widgets.line_list import LineList
+from fuseboard_console.widgets.panes import LogPanes
+from fuseboard_console.widgets.picture import Picture
+from fuseboard_storage.board import AdapterKey
+
+
+class Overview(Page):
+    """All breakers at a glance; which of them, and in which order, is the operator's choice."""
+
+    PAGE = "overview"
+    TITLE = "Overview"
+    FILTERS = True
+
+    def __init__(self, host: Host, file: str) -> None:
+        """Make the page of the recording called `file`, which is safe text."""
+        super().__init__(host)
+        self.table = BreakersTable(host.palette, host.glyphs)
+        self.panes = LogPanes(host.palette, host.glyphs)
+        self.picture = Picture(host.palette, lambda cells, rows: empty_picture(file, cells, rows))
+        self.sort = BY_STATE
+        self.order = Order((), {})
+        """Which adapters are shown, in which order, and how many stand how."""
+        self._terms: tuple[Term, ...] = ()
+        self._title = ""
+        self._plan: Plan | None = None
+        self._area = Size(0, 0)
+
+    def compose(self) -> ComposeResult:
+        """Yield the panes, top to bottom."""
+        yield self.table
+        yield self.panes
+        yield self.picture
+
+    @property
+    def lists(self) -> Iterable[LineList]:
+        """The table, the chains and the failures."""
+        return self.table, self.panes.chains, self.panes.failures
+
+    def take_palette(self, palette: Palette) -> None:
+        """Take another theme's palette."""
+        super().take_palette(palette)
+        self.picture.repaint(palette)
+
+    # ---------------------------------------------------------------- showing
+
+    def choose(self, scene: Scene) -> None:
+        """Sort and filter anew, and say what is left out."""
+        board = scene.board
+        self.order = order_of(board, scene.now, self.sort, self._terms)
+        self.table.sort = self.sort
+        title = "Breakers"
+        if self._terms:
+            shown = f"{len(self.order.keys):,} of {len(board.adapters):,}"
+            title = f"Breakers  / {safe_text(self.filter_text, 40)}  {shown}"
+        if title != self._title:
+            self._title = title
+            self.table.border_title = Content(title)  # what was typed is no markup
+
+    def show(self, scene: Scene) -> None:
+        """Show the Board; `choose` was called for this scene."""
+        self._lay_out(scene)
+        self.tick(scene)
+        self.panes.show(scene.board)
+        if self.picture.display:
+            self.picture.show()
+
+    def tick(self, scene: Scene) -> None:
+        """Show what time alone changed: the table."""
+        lost = "silent" in self.order.counts or "ended" in self.order.counts
+        self.table.show(scene.board, self.order, scene.now, lost=lost)
+
+    def catch_up(self) -> None:
+        """Paint the routes and failures that have waited."""
+        self.panes.catch_up()
+
+    def on_resize(self) -> None:
+        """Divide the new size."""
+        self._plan = None
+        self.host.show()
+
+    def _lay_out(self, scene: Scene) -> None:
+        if self.size != self._area:
+            self._area = self.size
+            self._plan = None
+        empty = not scene.board.instances and not scene.board.adapters
+        wanted = plan(self.size.width, self.size.height, len(self.order.keys))
+        if wanted == self._plan and self.picture.display == empty:
+            return
+        self._plan = wanted
+        self.dress(frames=wanted.frames)
+        self.picture.display = empty
+        self.table.display = not empty and wanted.table > 0
+        self.panes.display = not empty and wanted.chains > 0
+        self.table.styles.height = wanted.table
+        self.panes.divide(wanted)
+        self.call_after_refresh(self.host.show)
+
+    # ---------------------------------------------------------------- choosing
+
+    @property
+    def counting(self) -> bool:
+        """Whether a countdown is in sight."""
+        return self.table.counting
+
+    @property
+    def target(self) -> AdapterKey | None:
+        """The adapter under the cursor."""
+        return self.table.selected
+
+    @property
+    def matched(self) -> tuple[int, int]:
+        """How many adapters are shown, and of how many."""
+        return len(self.order.keys), len(self.host.scene.board.adapters)
+
+    def filter_by(self, text: str) -> None:
+        """Show only the adapters that the filter fits."""
+        super().filter_by(text)
+        self._terms = parse(text)
+        self.host.show()
+
+    def action_unfilter(self) -> None:
+        """Show all adapters again."""
+        if self.filter_text:
+            self.filter_by("")
+
+    def action_sort(self) -> None:
+        """Sort by the next column."""
+        ids = self.table.column_ids or ("state",)
+        at = ids.index(self.sort.column) if self.sort.column in ids else -1
+        self.sort = BY_STATE._replace(column=ids[(at + 1) % len(ids)])
+        self.host.show()
+
+    def action_turn(self) -> None:
+        """Turn the order round."""
+        self.sort = self.sort._replace(turned=not self.sort.turned)
+        self.host.show()
+
+    def action_next_problem(self) -> None:
+        """Put the cursor on the next adapter that needs a person."""
+        if not self.table.next_problem(self.host.scene.now):
+            self.host.tell("No breaker needs you.")
+
+    def action_detail(self) -> None:
+        """Show all that is known of the selected adapter."""
+        if self.target is not None:
+            show_detail(self.host, self.target)
+
+
+def show_detail(host: Host, key: AdapterKey) -> None:
+    """Open an adapter's detail over whatever page is in sight."""
+    from fuseboard_console.screens.detail import DetailScreen
+    from fuseboard_console.views.detail import detail_lines
+
+    actions = [action for action in host.actions if action.verb and action.needs_selection]
+
+    def lines(cells: int) -> list[Line]:
+        scene = host.scene
+        return detail_lines(scene.board, key, scene.now, cells, actions, host.glyphs)
+
+    host.push_screen(DetailScreen(key, safe_text(key.adapter, 60), host.palette, actions, lines))

@@ -1,0 +1,184 @@
+"""A list with a cursor: it stays on its row when others come and go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, Generic, TypeVar
+
+from rich.style import Style
+from textual.content import Content
+from textual.events import Click
+from textual.message import Message
+from textual.strip import Strip
+
+from fuseboard_console.glyphs import Glyphs
+from fuseboard_console.themes import Palette
+from fuseboard_console.views.line import Line, Span
+from fuseboard_console.widgets.line_list import LineList
+from fuseboard_console.widgets.paint import strip_of
+
+MARGIN = 2
+"""Cells at the left that the cursor and the mark of a row take."""
+
+
+K = TypeVar("K", bound=Hashable)
+
+
+class ChoiceList(LineList, Generic[K]):
+    """Rows known by a key, each made into a line when it is in sight.
+
+    The cursor follows its row; when that is gone, it stays at its place. Rows can be marked for what is done to many.
+    """
+
+    HEADINGS = 1
+
+    class Chosen(Message):
+        """Enter was pressed on a row, or it was clicked twice."""
+
+        def __init__(self, choices: ChoiceList[Any]) -> None:
+            super().__init__()
+            self.choices = choices
+
+        @property
+        def control(self) -> ChoiceList[Any]:
+            """The list it comes from."""
+            return self.choices
+
+    class Moved(Message):
+        """The cursor was moved."""
+
+        def __init__(self, choices: ChoiceList[Any]) -> None:
+            super().__init__()
+            self.choices = choices
+
+        @property
+        def control(self) -> ChoiceList[Any]:
+            """The list it comes from."""
+            return self.choices
+
+    def __init__(self, palette: Palette, glyphs: Glyphs, *, id: str, title: str = "", empty: str = "") -> None:
+        """Make an empty list; `empty` is what it says while there is nothing in it."""
+        super().__init__(palette, id=id)
+        self.border_title = Content(title)
+        self.glyphs = glyphs
+        self.empty = empty
+        self.keys: Sequence[K] = ()
+        """The rows, top to bottom."""
+        self.selected: K | None = None
+        """The row under the cursor; None when there is none."""
+        self.marked: set[K] = set()
+        """The rows that were marked."""
+        self._places: dict[K, int] = {}
+        self._line: Callable[[K, int], Line] = lambda key, cells: ()
+        self._heading: Callable[[int], Line] = lambda cells: ()
+
+    def show(
+        self, keys: Sequence[K], line: Callable[[K, int], Line], heading: Callable[[int], Line] | None = None
+    ) -> None:
+        """Show rows. `line` makes the line of one for so many cells, `heading` that of the titles."""
+        self._line = line
+        if heading is not None:
+            self._heading = heading
+        if keys != self.keys:
+            self._take(keys)
+        self.refresh_changed()
+
+    def _take(self, keys: Sequence[K]) -> None:
+        place = self.index
+        on_screen = place - self.scroll_offset.y
+        self.keys = keys
+        self._places = {key: at for at, key in enumerate(keys)}
+        self.marked &= self._places.keys()
+        if self.selected is None or self.selected not in self._places:
+            self.selected = keys[min(place, len(keys) - 1)] if keys else None
+            self.measure()
+        elif self.scroll_offset.y and 0 <= on_screen < self.page:
+            self.measure()
+            self.scroll_to(y=max(0, self.index - on_screen), animate=False)  # what the eye is on stays where it is
+
+    # ---------------------------------------------------------------- lines
+
+    def count(self) -> int:
+        """Return how many lines there are; a word about there being none is a line too."""
+        return max(1, len(self.keys))
+
+    def heading(self) -> Line:
+        """Return the titles."""
+        return (Span(" " * MARGIN), *self._heading(self.cells - MARGIN))
+
+    def line_at(self, index: int) -> Line:
+        """Return the line of a row."""
+        if not self.keys:
+            return (Span(f"  {self.empty}", "faint"),)
+        key = self.keys[index]
+        mark = Span(self.glyphs.mark, "key") if key in self.marked else Span(" ")
+        cursor = Span(self.glyphs.cursor, "cursor-mark") if key == self.selected else Span(" ")
+        return (cursor, mark, *self._line(key, self.cells - MARGIN))
+
+    def render_line(self, y: int) -> Strip:
+        """Return line `y` of what is in sight; the one with the cursor stands on another ground."""
+        line = self._line_of(y)
+        self._painted[y] = line
+        on_cursor = bool(line) and line[0].style == "cursor-mark"
+        base = self.rich_style + (self.palette["cursor"] if on_cursor else Style.null())
+        return strip_of(line, self.cells, self.palette, base)
+
+    # ---------------------------------------------------------------- the cursor
+
+    @property
+    def index(self) -> int:
+        """The place of the cursor."""
+        return self._places.get(self.selected, 0) if self.selected is not None else 0
+
+    def move(self, lines: int) -> None:
+        """Move the cursor by so many rows and keep it in sight."""
+        if self.keys:
+            self.select(self.index + lines)
+
+    def select(self, index: int) -> None:
+        """Put the cursor on the row at a place."""
+        index = max(0, min(index, len(self.keys) - 1))
+        self.selected = self.keys[index]
+        top = self.scroll_offset.y
+        if index < top:
+            self.scroll_to(y=index, animate=False)
+        elif index >= top + self.page:
+            self.scroll_to(y=index - self.page + 1, animate=False)
+        self.refresh_changed()
+        self.post_message(self.Moved(self))
+
+    def go_to(self, key: K) -> bool:
+        """Put the cursor on a row; False: there is no such row."""
+        if key not in self._places:
+            return False
+        self.select(self._places[key])
+        return True
+
+    def choose(self) -> None:
+        """Tell that the row under the cursor was chosen."""
+        if self.selected is not None:
+            self.post_message(self.Chosen(self))
+
+    def toggle_mark(self) -> None:
+        """Mark the row under the cursor, or take its mark away, and go to the next."""
+        if self.selected is None:
+            return
+        self.marked ^= {self.selected}
+        self.move(1)
+        self.refresh_changed()
+
+    def mark_all(self) -> None:
+        """Mark every row, or none when all are."""
+        self.marked = set() if len(self.marked) == len(self.keys) else set(self.keys)
+        self.refresh_changed()
+
+    def on_click(self, event: Click) -> None:
+        """Select the row that was clicked; choose it when it was clicked twice."""
+        place = event.get_content_offset(self)
+        if place is None or place.y < self.HEADINGS:
+            return
+        index = place.y - self.HEADINGS + self.scroll_offset.y
+        if index < len(self.keys):
+            self.select(index)
+            if event.chain == 2:
+                self.choose()
