@@ -6,6 +6,7 @@ from typing import Protocol
 
 from fuseboard_storage.board import Board
 from fuseboard_storage.mailbox import CommandStatus
+from fuseboard_storage.recording import Recording
 
 
 class Feed(Protocol):
@@ -14,6 +15,11 @@ class Feed(Protocol):
     @property
     def board(self) -> Board:
         """The Board as of the last `advance`."""
+        ...
+
+    @property
+    def recording(self) -> Recording | None:
+        """Where pages read what the Board doesn't have; None: there is no file, or not just now."""
         ...
 
     @property

@@ -36,6 +36,11 @@ class LiveRecording:
         return self._tail.board
 
     @property
+    def recording(self) -> Recording | None:
+        """The recording that is followed; None while its file is gone."""
+        return self._tail.recording
+
+    @property
     def trouble(self) -> str:
         """Why the file can't be followed just now, as a sentence; empty when it can."""
         if self._tail.connection.contact is Contact.MISSING:

@@ -205,6 +205,7 @@ class ListFeed:
     board: Board = field(default_factory=Board)
     taken: int = 0
     trouble: str = ""
+    recording: None = None
 
     async def advance(self) -> bool:
         new = self.events[self.taken :]
