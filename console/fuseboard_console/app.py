@@ -15,26 +15,19 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.events import Key
 from textual.screen import Screen
-from textual.timer import Timer
 
-from fuseboard_console.actions import Action, actions_for, on_page, while_paused
+from fuseboard_console.actions import Action, actions_for, on_page
 from fuseboard_console.desk import Desk
 from fuseboard_console.feed import Feed, Mailbox
 from fuseboard_console.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_console.keys import bindings_of
-from fuseboard_console.operating import Operating
 from fuseboard_console.pages.catalogue import BY_ID
 from fuseboard_console.pages.overview import Overview
-from fuseboard_console.pages.page import Page, Scene
+from fuseboard_console.pages.page import Page
 from fuseboard_console.safe_text import safe_text
+from fuseboard_console.showing import NOTHING, Showing
 from fuseboard_console.themes import THEMES, Palette, palette_of
-from fuseboard_console.views.banner import banner
-from fuseboard_console.views.connection import Connection, connection_of, connection_to
-from fuseboard_console.views.footer import footer_line
-from fuseboard_console.views.header import Heading, Totals, header_line, totals_of
-from fuseboard_console.views.line import Line
-from fuseboard_console.views.times import SECOND, whole
-from fuseboard_console.views.told import told_line
+from fuseboard_console.views.connection import Connection, connection_to
 from fuseboard_console.widgets.filter_bar import FilterBar
 from fuseboard_console.widgets.footer import FooterBar
 from fuseboard_console.widgets.line_bar import LineBar
@@ -43,13 +36,9 @@ from fuseboard_storage.errors import RecordingError
 
 POLL = 0.1
 """Seconds between two looks at the recording."""
-KEYS = 28
-"""Cells of the footer that its most needed keys keep when a scenario tells what it does."""
-COUNT = 0.1
-"""Seconds between two frames while a countdown is in sight."""
 
 
-class ConsoleApp(Operating):
+class ConsoleApp(Showing):
     """Watches one recording. Without a mailbox it is read-only."""
 
     CSS_PATH = Path(__file__).with_name("app.tcss")
@@ -102,13 +91,8 @@ class ConsoleApp(Operating):
         self.page: Page = self.overview
         self._pages: dict[str, Page] = {self.overview.PAGE: self.overview}
         self._body = Container(self.overview, id="body")
-        self._shown = (-1, -1)
         self._looked_at = (-1, "")
-        self._totals = Totals(0.0, None)
-        self._connection = Connection("empty")
         self._paused_at: int | None = None
-        self._behind = 0
-        self._tick: Timer | None = None
 
     def _connection_to(self, instance: int) -> Connection:
         return connection_to(self.feed.board, instance, self._clock())
@@ -170,8 +154,8 @@ class ConsoleApp(Operating):
         while True:
             if self._paused_at is None:
                 if await self.feed.advance():
-                    self._shown = (-1, -1)
-                if self._shown == (-1, -1):
+                    self._shown = NOTHING
+                if self._shown == NOTHING:
                     self._show()
             else:
                 await self._count_behind()
@@ -199,77 +183,14 @@ class ConsoleApp(Operating):
                 self._behind = behind
                 self._show_header()
 
-    # ---------------------------------------------------------------- showing
-
     def now(self) -> int:
         """Return the time that is shown, UTC microseconds; it stands while the view is paused."""
         return self._clock() if self._paused_at is None else self._paused_at
 
     @property
-    def scene(self) -> Scene:
-        """What is shown now."""
-        return Scene(self.feed.board, self.now(), self._connection, past=self._paused_at is not None)
-
-    def show(self) -> None:
-        """Show everything anew: a choice was made, or the size is another."""
-        self._shown = (-1, -1)
-        self._show()
-
-    def _show(self) -> None:
-        """Show the Board as of now; what did not change is not painted."""
-        if not self._header.is_attached:
-            return
-        scene = self.scene
-        shown = (scene.board.seq, scene.now // SECOND)
-        if shown != self._shown:
-            self._shown = shown
-            self.overview.choose(scene)
-            self._totals = totals_of(scene.board, scene.now)
-            self._take_connection(connection_of(scene.board, scene.now))
-            notice = banner(self._connection, self.feed.trouble)
-            self._banner.set_class(bool(notice), "shown")
-            self._banner.show(notice)
-            self._show_header()
-            self._show_footer()
-            if self.page.is_attached:
-                self.page.show(self.scene)
-            if self._filter.display:
-                self._filter.say(*self.page.matched)
-        elif self.page.is_attached:
-            self.page.tick(scene)
-        self._plan_next_tick()
-
-    def _take_connection(self, connection: Connection) -> None:
-        if self._connection.state in ("silent", "ended") and connection.state == "live":
-            self.tell(f"The engine is back after {whole((self.now() - self._connection.since) / SECOND)}.")
-        self._connection = connection
-
-    def _show_header(self) -> None:
-        behind = None if self._paused_at is None else self._behind
-        where = tuple(part for part in (self.page.TITLE, self.page.trail) if part)
-        counts = self.overview.order.counts
-        heading = Heading(self._file, self._connection, counts, self._totals, self.now(), behind, where)
-        self._header.show(header_line(heading, self.size.width, self.glyphs))
-
-    def _show_footer(self) -> None:
-        told: Line = ()
-        if self._connection.state == "live":  # nobody plays the scenario of an engine that is no more
-            told = told_line(self.feed.board, self.now(), self.size.width - KEYS, self.glyphs)
-        actions = on_page(self.actions, self.page.PAGE)
-        if self._paused_at is not None:
-            actions = while_paused(actions)
-        self._footer.show_keys(footer_line(actions, self.size.width, self.desk.read_only, told))
-
-    def _plan_next_tick(self) -> None:
-        """Wake when time alone changes the screen: at the next second, or sooner while something counts down."""
-        if self._tick is not None:
-            self._tick.stop()
-            self._tick = None
-        if self._paused_at is not None:
-            return
-        now = self._clock()
-        wait = COUNT if self.page.counting else (SECOND - now % SECOND) / SECOND + 0.002
-        self._tick = self.set_timer(wait, self._show)
+    def still(self) -> bool:
+        """Whether the view is held still."""
+        return self._paused_at is not None
 
     # ---------------------------------------------------------------- the filter
 

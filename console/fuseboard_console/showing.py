@@ -1,0 +1,119 @@
+"""What the console shows around its pages: header, banner, footer, and when a frame is due."""
+
+from __future__ import annotations
+
+from textual.timer import Timer
+
+from fuseboard_console.actions import Action, on_page, while_paused
+from fuseboard_console.glyphs import Glyphs
+from fuseboard_console.operating import Operating
+from fuseboard_console.pages.overview import Overview
+from fuseboard_console.pages.page import Scene
+from fuseboard_console.views.banner import banner
+from fuseboard_console.views.connection import Connection, connection_of
+from fuseboard_console.views.footer import footer_line
+from fuseboard_console.views.header import Heading, Totals, header_line, totals_of
+from fuseboard_console.views.line import Line
+from fuseboard_console.views.times import SECOND, whole
+from fuseboard_console.views.told import told_line
+from fuseboard_console.widgets.filter_bar import FilterBar
+from fuseboard_console.widgets.footer import FooterBar
+from fuseboard_console.widgets.line_bar import LineBar
+
+KEYS = 28
+"""Cells of the footer that its most needed keys keep when a scenario tells what it does."""
+COUNT = 0.1
+"""Seconds between two frames while a countdown is in sight."""
+NOTHING = (-1, -1)
+
+
+class Showing(Operating):
+    """The console's frames, on top of what an operator does. A frame paints only what changed."""
+
+    actions: tuple[Action, ...]
+    glyphs: Glyphs
+    overview: Overview
+    _file: str
+    _header: LineBar
+    _banner: LineBar
+    _footer: FooterBar
+    _filter: FilterBar
+    _shown = NOTHING  # the Board's number and the second that are on the screen
+    _totals = Totals(0.0, None)
+    _connection = Connection("empty")
+    _tick: Timer | None = None
+    _behind = 0
+
+    def now(self) -> int:
+        """Return the time that is shown, UTC microseconds."""
+        raise NotImplementedError
+
+    @property
+    def still(self) -> bool:
+        """Whether the view is held still."""
+        raise NotImplementedError
+
+    @property
+    def scene(self) -> Scene:
+        """What is shown now."""
+        return Scene(self.feed.board, self.now(), self._connection, past=self.still)
+
+    def show(self) -> None:
+        """Show everything anew: a choice was made, or the size is another."""
+        self._shown = NOTHING
+        self._show()
+
+    def _show(self) -> None:
+        """Show the Board as of now; what did not change is not painted."""
+        if not self._header.is_attached:
+            return
+        scene = self.scene
+        shown = (scene.board.seq, scene.now // SECOND)
+        if shown != self._shown:
+            self._shown = shown
+            self.overview.choose(scene)
+            self._totals = totals_of(scene.board, scene.now)
+            self._take_connection(connection_of(scene.board, scene.now))
+            notice = banner(self._connection, self.feed.trouble)
+            self._banner.set_class(bool(notice), "shown")
+            self._banner.show(notice)
+            self._show_header()
+            self._show_footer()
+            if self.page.is_attached:
+                self.page.show(self.scene)
+            if self._filter.display:
+                self._filter.say(*self.page.matched)
+        elif self.page.is_attached:
+            self.page.tick(scene)
+        self._plan_next_tick()
+
+    def _take_connection(self, connection: Connection) -> None:
+        if self._connection.state in ("silent", "ended") and connection.state == "live":
+            self.tell(f"The engine is back after {whole((self.now() - self._connection.since) / SECOND)}.")
+        self._connection = connection
+
+    def _show_header(self) -> None:
+        where = tuple(part for part in (self.page.TITLE, self.page.trail) if part)
+        counts = self.overview.order.counts
+        behind = self._behind if self.still else None
+        heading = Heading(self._file, self._connection, counts, self._totals, self.now(), behind, where)
+        self._header.show(header_line(heading, self.size.width, self.glyphs))
+
+    def _show_footer(self) -> None:
+        told: Line = ()
+        if self._connection.state == "live":  # nobody plays the scenario of an engine that is no more
+            told = told_line(self.feed.board, self.now(), self.size.width - KEYS, self.glyphs)
+        actions = on_page(self.actions, self.page.PAGE)
+        if self.still:
+            actions = while_paused(actions)
+        self._footer.show_keys(footer_line(actions, self.size.width, self.desk.read_only, told))
+
+    def _plan_next_tick(self) -> None:
+        """Wake when time alone changes the screen: at the next second, or sooner while something counts down."""
+        if self._tick is not None:
+            self._tick.stop()
+            self._tick = None
+        if self.still:
+            return
+        wait = COUNT if self.page.counting else (SECOND - self.now() % SECOND) / SECOND + 0.002
+        self._tick = self.set_timer(wait, self._show)
