@@ -52,3 +52,14 @@ def age(text: str) -> float:
     if not 0 <= value < 1e10:
         raise ArgumentTypeError(f"{text!r} is no age; write 90s, 30m, 12h, 7d or 2w")
     return value
+
+
+def speed(text: str) -> float:
+    """Return how many times as fast: 0.25 to 64."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.25 <= value <= 64:
+        raise ArgumentTypeError(f"{text!r} is no speed between 0.25 and 64")
+    return value

@@ -13,7 +13,6 @@ from fuseboard_console.commands.watch import THEMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from subprocess import Popen
     from types import FrameType
 
 SUMMARY = "see it at work: a minute of failures, live; needs nothing"
@@ -26,7 +25,6 @@ EXAMPLES = """  fuseboard demo                       the primary goes down and c
 ORDER = 0
 
 _SCENARIO = "primary-outage"
-_PATIENCE = 5.0  # seconds the engine's process has to end by itself
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -79,8 +77,10 @@ def _live(args: Namespace) -> int:
     import asyncio
     import tempfile
 
+    from fuseboard_console.cli import complain
     from fuseboard_console.commands.scenario import find
     from fuseboard_console.live import watch
+    from fuseboard_console.playing import ScenarioProcess
     from fuseboard_storage.errors import RecordingError
 
     scenario = find(args.scenario)
@@ -94,7 +94,7 @@ def _live(args: Namespace) -> int:
             path.touch(mode=0o600)  # an empty file is a recording that waits for its engine
         except OSError as error:
             raise RecordingError(f"{path} cannot be written: {error.strerror}.", "Check the path.") from None
-        engine = _start(scenario, path, log)
+        engine = ScenarioProcess.start(scenario, path, log)
         try:
             return asyncio.run(
                 watch(
@@ -102,12 +102,13 @@ def _live(args: Namespace) -> int:
                     read_only=False,
                     theme=f"fuseboard-{args.theme}",
                     ascii_only=args.ascii,
-                    worry=lambda: _worry(engine, log),
+                    worry=engine.worry,
                 )
             )
         finally:
             _on_leaving_signals(signal.SIG_IGN)  # nothing cuts the tidying short: it takes seconds at most
-            _stop(engine, log)
+            if said := engine.stop():
+                complain(f"The demo's engine ended early:\n{said}")
 
 
 async def _is_recording(file: str) -> None:
@@ -128,44 +129,3 @@ def _on_leaving_signals(do: Callable[[int, FrameType | None], None] | signal.Han
 def _end(number: int, frame: FrameType | None) -> None:
     """Leave before or after the console, whose own way of leaving is in force while it is open."""
     sys.exit(exit_codes.OK)
-
-
-def _start(scenario: Path, path: Path, log: Path) -> Popen[bytes]:
-    import subprocess
-
-    command = [sys.executable, "-m", "fuseboard_console", "scenario", "play", str(scenario)]
-    with log.open("wb") as output:
-        # Its standard input is a pipe of ours: should this process die in any way, the engine sees it close and ends.
-        return subprocess.Popen(
-            [*command, "--record", str(path), "--again", "--quiet", "--while-stdin"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=output,
-        )
-
-
-def _worry(engine: Popen[bytes], log: Path) -> str:
-    """Return why the demo stands still when its engine has ended early; nothing while it runs."""
-    if engine.poll() is None:
-        return ""
-    lines = log.read_text(errors="replace").strip().splitlines()
-    if engine.returncode < 0:
-        return f"The demo's engine was killed by signal {-engine.returncode}."
-    return f"The demo's engine ended early: {lines[-1] if lines else 'it said nothing.'}"
-
-
-def _stop(engine: Popen[bytes], log: Path) -> None:
-    from subprocess import TimeoutExpired
-
-    from fuseboard_console.cli import complain
-
-    failed = engine.poll() not in (None, 0)
-    if engine.stdin is not None:
-        engine.stdin.close()
-    try:
-        engine.wait(_PATIENCE)
-    except TimeoutExpired:
-        engine.kill()
-        engine.wait()
-    if failed and (text := log.read_text(errors="replace").strip()):
-        complain(f"The demo's engine ended early:\n{text}")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fuseboard_console import exit_codes
+from fuseboard_console.arguments import speed
 
 if TYPE_CHECKING:
     import asyncio
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from fuseboard_console.story import Story
     from fuseboard_engine.events import Event
     from fuseboard_engine.scenario.model import Scenario
-    from fuseboard_engine.scenario.player import Verdict
+    from fuseboard_engine.scenario.player import Player, Verdict
 
 SUMMARY = "play failure scenarios, or check them as tests"
 DESCRIPTION = """A scenario is a YAML file: adapters, traffic, a timeline of faults, and what should come of it.
@@ -55,8 +57,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         one.add_argument("scenario", metavar="SCENARIO", help="a file, or a name from the list")
     play.add_argument("--record", metavar="FILE", help="record it, so that a console can watch")
     play.add_argument("--again", action="store_true", help="start over at the end, until stopped")
+    play.add_argument("--speed", type=speed, default=1.0, metavar="N", help="run its script faster or slower: 0.25-64")
     play.add_argument("--quiet", action="store_true", help="tell nothing")
-    play.add_argument("--while-stdin", action="store_true", help="stop when standard input is closed")
+    play.add_argument("--while-stdin", action="store_true", help="take a speed a line from standard input; end with it")
 
 
 def run(args: Namespace) -> int:
@@ -167,11 +170,11 @@ async def _play_now(scenario: Scenario, args: Namespace) -> Verdict | None:
 
     story = Story(wall_clock())
     told: asyncio.Queue[Event] = asyncio.Queue()
-    player = Player(scenario, on_event=None if args.quiet else told.put_nowait)
+    player = Player(scenario, on_event=None if args.quiet else told.put_nowait, speed=args.speed)
     recording = record(player.engine, args.record) if args.record else None
     playing = asyncio.create_task(player.play(recording, again=args.again))
     telling = asyncio.create_task(_tell(story, told))
-    _stop_when_told(playing, while_stdin=args.while_stdin)
+    _listen(playing, player, while_stdin=args.while_stdin)
     try:
         await asyncio.wait({playing, telling}, return_when=asyncio.FIRST_COMPLETED)
         if telling.done():
@@ -193,8 +196,8 @@ async def _tell(story: Story, events: asyncio.Queue[Event]) -> None:
             sys.stdout.flush()
 
 
-def _stop_when_told(playing: asyncio.Task[Verdict], *, while_stdin: bool) -> None:
-    """Have SIGTERM, or the end of standard input, stop the playing in an orderly way."""
+def _listen(playing: asyncio.Task[Verdict], player: Player, *, while_stdin: bool) -> None:
+    """Have SIGTERM, or the end of standard input, stop the playing in an orderly way; a line of input sets its pace."""
     import asyncio
     import os
     import signal
@@ -205,8 +208,12 @@ def _stop_when_told(playing: asyncio.Task[Verdict], *, while_stdin: bool) -> Non
         source = sys.stdin.fileno()
 
         def readable() -> None:
-            if not os.read(source, 4096):
+            said = os.read(source, 4096)
+            if not said:
                 loop.remove_reader(source)
                 playing.cancel()
+            for word in said.split():
+                with suppress(ValueError):  # what is no speed changes nothing
+                    player.pace.speed = float(word)
 
         loop.add_reader(source, readable)

@@ -16,6 +16,7 @@ from fuseboard_engine.events import Event, RouteFinished, ScenarioStep, State, S
 from fuseboard_engine.route import Task
 from fuseboard_engine.scenario.faults import SimulatedAdapter
 from fuseboard_engine.scenario.model import Scenario, StepPart, TrafficPart
+from fuseboard_engine.scenario.pace import Pace
 
 ACTOR = "scenario"
 MOST_IN_FLIGHT = 1000  # tasks; traffic beyond waits, as a client's own pool would make it
@@ -78,6 +79,7 @@ class Player:
         scenario: what to play.
         wall: UTC microseconds, the label on events.
         on_event: told of each event, as any listener of the engine.
+        speed: seconds of the script per second; `pace.speed` changes it while it plays.
     """
 
     def __init__(
@@ -86,8 +88,10 @@ class Player:
         *,
         wall: Callable[[], int] = wall_clock,
         on_event: Callable[[Event], None] | None = None,
+        speed: float = 1.0,
     ) -> None:
         self.scenario = scenario
+        self.pace = Pace(speed)
         self.verdict = Verdict()
         self._rng = Random(scenario.seed)
         self._wall = wall
@@ -130,27 +134,26 @@ class Player:
         return self.verdict
 
     async def _once(self) -> None:
-        begin = asyncio.get_running_loop().time()
+        self.pace.begin()
         try:
             async with asyncio.TaskGroup() as parts:
                 for traffic in self.scenario.traffic:
-                    parts.create_task(self._send(traffic, begin))
-                parts.create_task(self._act(begin))
+                    parts.create_task(self._send(traffic))
+                parts.create_task(self._act())
         finally:
             for adapter in self._adapters.values():
                 adapter.fault = None
             if self._routes:
                 await asyncio.wait(self._routes, timeout=60)
 
-    async def _send(self, traffic: TrafficPart, begin: float) -> None:
-        loop = asyncio.get_running_loop()
+    async def _send(self, traffic: TrafficPart) -> None:
         end = min(traffic.until or self.scenario.duration, self.scenario.duration)
         due = traffic.start
         while True:
             due += self._rng.uniform(0.6, 1.4) / traffic.per_second
             if due >= end:
                 return
-            await asyncio.sleep(max(0.0, begin + due - loop.time()))
+            await self.pace.until(due)
             if len(self._routes) >= MOST_IN_FLIGHT:
                 await asyncio.wait(self._routes, return_when=asyncio.FIRST_COMPLETED)
             task = Task(type=traffic.type, id=f"{next(self._ids):x}", deadline=traffic.deadline)
@@ -158,12 +161,11 @@ class Player:
             self._routes.add(route)
             route.add_done_callback(self._routes.discard)
 
-    async def _act(self, begin: float) -> None:
-        loop = asyncio.get_running_loop()
+    async def _act(self) -> None:
         for step in sorted(self.scenario.timeline, key=lambda step: step.at):
-            await asyncio.sleep(max(0.0, begin + step.at - loop.time()))
+            await self.pace.until(step.at)
             self._take(step)
-        await asyncio.sleep(max(0.0, begin + self.scenario.duration - loop.time()))
+        await self.pace.until(self.scenario.duration)
 
     def _take(self, step: StepPart) -> None:
         text = step.say or _words(step)
