@@ -100,6 +100,15 @@ class Palette(dict[str, Style]):
 
     ascii_only = False
 
+    def look(self, name: str) -> Style:
+        """Return what a style looks like; of `warn+glow`, the one laid over the other. An unknown one is plain text."""
+        found = self.get(name)
+        if found is None:
+            first, _, over = name.partition("+")
+            plain = self["text"]
+            found = self[name] = self.get(first, plain) + self.get(over, Style.null()) if over else plain
+        return found
+
 
 def palette_of(theme: Theme, *, ascii_only: bool = False) -> Palette:
     """Return the palette of any theme; what a foreign theme does not say is mixed from what it does."""
@@ -158,6 +167,8 @@ def _styles_of(theme: Theme) -> dict[str, Style]:
         "banner": Style(color=text),
         "banner-bad": Style(color=bad, bold=True),
         "banner-strong": Style(color=on_bad, bgcolor=warn, bold=True),
+        "head": Style(color=text, bold=True),
+        "glow": Style(bgcolor=own.get("fuse-glow") or Color.parse(accent).blend(Color.parse(ground), 0.7).hex6),
         "cursor": Style(bgcolor=cursor),
         "cursor-mark": Style(color=accent, bgcolor=cursor, bold=True),
     }

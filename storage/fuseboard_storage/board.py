@@ -62,6 +62,10 @@ class Board:
         """Number of the last applied entry."""
         self.at = 0
         """Newest time seen, UTC microseconds."""
+        self.roster = 0
+        """Another number whenever an adapter, an engine or a chain came, went or was set anew; kept nowhere."""
+        self.moves = 0
+        """Another number whenever a breaker changed its state or what it counts towards it; kept nowhere."""
         self.instances: dict[int, InstanceRow] = {}
         self.adapters: dict[AdapterKey, AdapterRow] = {}
         self.chains: dict[tuple[int, str], tuple[str, ...]] = {}
@@ -104,12 +108,14 @@ class Board:
             row.heartbeat_at = at
 
     def _started(self, entry: Entry, event: EngineStarted) -> None:
+        self.roster += 1
         self.instances[entry.instance] = InstanceRow(entry.instance, event.name, event.host, event.pid, event.at)
         # A restart replaces what the same engine left behind; what still runs elsewhere stays.
         for old in [i for i in self.instances.values() if i.name == event.name and i.ended_at is not None]:
             self._forget(old.id)
 
     def _forget(self, instance: int) -> None:
+        self.roster += 1
         del self.instances[instance]
         for key in [key for key in self.adapters if key.instance == instance]:
             del self.adapters[key]
@@ -120,6 +126,7 @@ class Board:
         workflow_rows.orphan(self.workflows, entry.instance, event.at)
         row = self.instances.get(entry.instance)
         if row is not None:
+            self.moves += 1
             row.ended_at = event.at
             row.reason = event.reason
             successors = [i for i in self.instances.values() if i.name == row.name and i.ended_at is None]
@@ -131,18 +138,22 @@ class Board:
         key = AdapterKey(instance, adapter)
         row = self.adapters.get(key)
         if row is None:
+            self.roster += 1
             row = self.adapters[key] = AdapterRow(key, at)
         return row
 
     def _added(self, entry: Entry, event: AdapterAdded) -> None:
         row = self.row(entry.instance, event.adapter, event.at)
         row.policy = event.policy
+        if row.tags != event.tags:
+            self.roster += 1
         row.tags = event.tags
         row.threshold = event.policy.get("failure_threshold")
         if event.figures is not None:
             row.goes_on_from(event.figures)
 
     def _removed(self, entry: Entry, event: AdapterRemoved) -> None:
+        self.roster += 1
         self.adapters.pop(AdapterKey(entry.instance, event.adapter), None)
 
     def _reconfigured(self, entry: Entry, event: ConfigReloaded) -> None:
@@ -157,9 +168,11 @@ class Board:
             instance.reason = f"shutting down: {event.reason}" if event.what == "began" else event.reason
 
     def _preference(self, entry: Entry, event: PreferenceSet) -> None:
+        self.roster += 1
         self.chains[entry.instance, event.task_type] = event.order
 
     def _changed(self, entry: Entry, event: StateChanged) -> None:
+        self.moves += 1
         row = self.row(entry.instance, event.adapter, event.at)
         row.state = event.after
         row.held = ""
@@ -250,7 +263,8 @@ class Board:
         elif attempt.outcome == "failure":
             row.failed += 1
             row.timeouts += attempt.rule == "timeout"
-        if row.state == "closed":
+        if row.state == "closed" and row.failures != attempt.failures:
+            self.moves += 1
             row.failures = attempt.failures
         return row
 

@@ -23,7 +23,7 @@ from hostile_texts import HOSTILE
 from fuseboard_console.actions import ACTIONS, actions_for, while_paused
 from fuseboard_console.glyphs import ASCII, LOOKS, UNICODE
 from fuseboard_console.outcomes import nobody_took_it
-from fuseboard_console.views.adapters import condition, order_of, stats_of, view_of
+from fuseboard_console.views.adapters import condition, stats_of, view_of
 from fuseboard_console.views.banner import banner
 from fuseboard_console.views.bars import countdown_bar, sparkline
 from fuseboard_console.views.chains import route_line, type_width
@@ -35,6 +35,7 @@ from fuseboard_console.views.footer import footer_line
 from fuseboard_console.views.header import Heading, header_line, totals_of
 from fuseboard_console.views.help import help_lines
 from fuseboard_console.views.line import line_width, text_of
+from fuseboard_console.views.ordering import order_of
 from fuseboard_console.views.plan import plan
 from fuseboard_console.views.times import latency, number, ordinal, percent, rate, span
 from fuseboard_console.views.told import SHOWN_SECONDS, told_line

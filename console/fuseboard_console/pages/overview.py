@@ -11,11 +11,12 @@ from textual.geometry import Size
 from fuseboard_console.pages.page import Host, Page, Scene
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.themes import Palette
-from fuseboard_console.views.adapters import BY_STATE, Order, order_of
 from fuseboard_console.views.empty import empty_picture
 from fuseboard_console.views.filtering import Term, parse
 from fuseboard_console.views.line import Line
+from fuseboard_console.views.ordering import Choice, Order, Ordering
 from fuseboard_console.views.plan import Plan, plan
+from fuseboard_console.views.sorting import BY_STATE
 from fuseboard_console.widgets.breakers import BreakersTable
 from fuseboard_console.widgets.line_list import LineList
 from fuseboard_console.widgets.panes import LogPanes
@@ -39,6 +40,7 @@ class Overview(Page):
         self.sort = BY_STATE
         self.order = Order((), {})
         """Which adapters are shown, in which order, and how many stand how."""
+        self._ordering = Ordering()
         self._terms: tuple[Term, ...] = ()
         self._title = ""
         self._plan: Plan | None = None
@@ -65,7 +67,7 @@ class Overview(Page):
     def choose(self, scene: Scene) -> None:
         """Sort and filter anew, and say what is left out."""
         board = scene.board
-        self.order = order_of(board, scene.now, self.sort, self._terms)
+        self.order = self._ordering.order(board, scene.now, Choice(self.sort, self._terms))
         self.table.sort = self.sort
         title = "Breakers"
         if self._terms:

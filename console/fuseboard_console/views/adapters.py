@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from fuseboard_console.glyphs import LOOKS, Condition
+from fuseboard_console.glyphs import Condition
 from fuseboard_console.safe_text import safe_text
+from fuseboard_console.views.chain_places import ChainPlace, places_text
 from fuseboard_console.views.connection import presence
-from fuseboard_console.views.filtering import Term, fits
-from fuseboard_console.views.sorting import Sort, key_of
 from fuseboard_console.views.times import SECOND
-from fuseboard_storage.board import AdapterKey, AdapterRow, Board, InstanceRow, Totals
+from fuseboard_storage.board import AdapterKey, AdapterRow, InstanceRow, Totals
 
-BY_STATE = Sort()
-"""The most troubled first."""
 RATE_SECONDS = 10
 """Over how many seconds calls per second are counted."""
 SHARE_SECONDS = 60
@@ -41,37 +38,6 @@ def breaker_condition(row: AdapterRow, now: int) -> Condition:
     if state == "forced_open":
         return "held"
     return "disabled" if state == "disabled" else "watch"
-
-
-class Order(NamedTuple):
-    """Which adapters are shown, in which order, and how many stand how."""
-
-    keys: tuple[AdapterKey, ...]
-    """Those that are shown."""
-    counts: dict[Condition, int]
-    """All of them, shown or not."""
-
-
-def order_of(board: Board, now: int, sort: Sort = BY_STATE, terms: tuple[Term, ...] = ()) -> Order:
-    """Return the adapters that fit the terms of a filter, sorted; by severity at first, then by name."""
-    counts: dict[Condition, int] = {}
-    ranked: list[tuple[float | str, str, AdapterKey]] = []
-    compared = key_of(sort.column)
-    instances = board.instances
-    for key, row in board.adapters.items():
-        stands = condition(row, instances.get(key.instance), now)
-        counts[stands] = counts.get(stands, 0) + 1
-        if terms and not fits(terms, row, stands, instances.get(key.instance)):
-            continue
-        if compared is not None:
-            ranked.append((compared(row, instances.get(key.instance), now), key.adapter.casefold(), key))
-            continue
-        severity = LOOKS[stands].severity
-        if stands in ("silent", "ended"):  # among the lost, what was in trouble still comes first
-            severity = 20 + LOOKS[breaker_condition(row, now)].severity
-        ranked.append((severity, key.adapter.casefold(), key))
-    ranked.sort(reverse=sort.turned)
-    return Order(tuple(key for _, _, key in ranked), counts)
 
 
 class Stats(NamedTuple):
@@ -116,6 +82,10 @@ class AdapterView(NamedTuple):
     last_error: str
     last_failure: int | None
     stats: Stats
+    in_flight: int | None
+    budget: int | None
+    places: str
+    tags: str
 
     @property
     def counts_down(self) -> bool:
@@ -123,13 +93,17 @@ class AdapterView(NamedTuple):
         return self.condition == "open" and self.left > 0
 
 
-def view_of(row: AdapterRow, instance: InstanceRow | None, now: int, stats: Stats) -> AdapterView:
-    """Return an adapter as it stands at `now` (UTC microseconds)."""
+def view_of(
+    row: AdapterRow, instance: InstanceRow | None, now: int, stats: Stats, places: tuple[ChainPlace, ...] = ()
+) -> AdapterView:
+    """Return an adapter as it stands at `now` (UTC microseconds); `places` are those in the chains."""
+    stands = condition(row, instance, now)
+    here = stands not in ("silent", "ended")
     return AdapterView(
         key=row.key,
         name=safe_text(row.name, 300),
         engine=safe_text(instance.label, 80) if instance else "",
-        condition=condition(row, instance, now),
+        condition=stands,
         was=breaker_condition(row, now),
         failures=row.failures,
         threshold=row.threshold,
@@ -146,4 +120,8 @@ def view_of(row: AdapterRow, instance: InstanceRow | None, now: int, stats: Stat
         last_error=safe_text(row.last_error, 300),
         last_failure=row.last_failure,
         stats=stats,
+        in_flight=row.in_flight if here else None,  # nobody tells what a lost engine is at
+        budget=row.budget if here else None,
+        places=places_text(places),
+        tags=safe_text(", ".join(row.tags), 200),
     )

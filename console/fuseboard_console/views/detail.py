@@ -10,10 +10,10 @@ from fuseboard_console.glyphs import LOOKS, Condition, Glyphs
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.adapters import condition, stats_of, view_of
 from fuseboard_console.views.bars import sparkline
-from fuseboard_console.views.columns import next_cell
 from fuseboard_console.views.failures import failure_lines
 from fuseboard_console.views.line import Line, Span
 from fuseboard_console.views.policy_words import policy_words
+from fuseboard_console.views.row_cells import next_cell
 from fuseboard_console.views.times import SECOND, clock, latency, percent, rate, whole
 from fuseboard_engine.events import State
 from fuseboard_storage.board import AdapterKey, AdapterRow, Board

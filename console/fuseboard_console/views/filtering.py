@@ -2,60 +2,110 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
-from typing import NamedTuple
+import re
+from collections.abc import Callable
+from fnmatch import translate
+from typing import NamedTuple, get_args
 
 from fuseboard_console.glyphs import LOOKS, Condition
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.suggest import did_you_mean
+from fuseboard_console.views.chain_places import DEFAULT, ChainPlace
 from fuseboard_storage.board import AdapterRow, InstanceRow
 
-FIELDS = ("name", "state", "tag", "engine")
+FIELDS = ("name", "state", "tag", "instance", "error", "chain")
 """What a term may ask about, before its colon; without one it asks about the name."""
+_ALIASES = {"engine": "instance"}
+_WORD = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
 
 
 class Term(NamedTuple):
-    """One word of a filter. `negated`: what it fits is left out."""
+    """One word of a filter. `negated`: what it fits is left out.
+
+    `unknown`: what stood before its colon and is no field.
+    """
 
     field: str
     pattern: str
     negated: bool
+    unknown: str = ""
 
 
 def parse(text: str) -> tuple[Term, ...]:
     """Return the terms of a filter such as `state:open name:gpt* tag:eu !test`; all of them must hold.
 
-    A pattern with `*` or `?` must fit the whole; one without fits anywhere in a name, a tag or an engine, and at the
-    beginning of a state. Case makes no difference. A term still being typed (`state:`) asks for nothing.
+    A pattern with `*` or `?` must fit the whole; one without fits anywhere in a text, and at the beginning of a state.
+    Quotes keep words together (`error:"timed out"`). Case makes no difference. A term still being typed (`state:`)
+    asks for nothing.
     """
     terms: list[Term] = []
-    for word in text.casefold().split():
+    for word in _WORD.findall(text.casefold()):
         negated = word.startswith("!")
-        word = word.removeprefix("!")
+        word = word.removeprefix("!").replace('"', "")
         field, colon, pattern = word.partition(":")
+        field = _ALIASES.get(field, field)
+        unknown = ""
         if not colon or field not in FIELDS:
+            unknown = field if colon else ""
             field, pattern = "name", word
         if pattern:
-            terms.append(Term(field, pattern, negated))
+            terms.append(Term(field, pattern, negated, unknown))
     return tuple(terms)
 
 
-def fits(terms: tuple[Term, ...], row: AdapterRow, stands: Condition, instance: InstanceRow | None) -> bool:
-    """Return whether an adapter is shown under these terms; `stands` is how it stands now."""
-    return all(_fits(term, row, stands, instance) != term.negated for term in terms)
+def problem_of(terms: tuple[Term, ...], names: Callable[[], list[str]]) -> str:
+    """Return what is wrong with a filter, as a sentence of safe text; empty when nothing is.
+
+    `names` gives the adapters' names: one that looks like a field (`eu:gpt`) is taken for what it is.
+    """
+    for term in terms:
+        if term.unknown:
+            fits_name = _matcher(term.pattern)
+            if not any(fits_name(name.casefold()) for name in names()):
+                field = safe_text(term.unknown, 30)
+                hint = did_you_mean(term.unknown, FIELDS) or f" There are {', '.join(FIELDS)}."
+                return f"There is no field {field}.{hint}"
+        if term.field == "state":
+            fits_state = _matcher(term.pattern, start=True)
+            if not any(fits_state(word) for word in _STATES):
+                return f"There is no state {safe_text(term.pattern, 30)}.{did_you_mean(term.pattern, _SAID)}"
+    return ""
 
 
-def _fits(term: Term, row: AdapterRow, stands: Condition, instance: InstanceRow | None) -> bool:
+Test = Callable[[AdapterRow, Condition, InstanceRow | None, tuple[ChainPlace, ...]], bool]
+"""Given a row, how it stands now, its engine and its places in the chains: whether a term fits."""
+
+
+def test_of(term: Term) -> Test:
+    """Return what tests adapters for a term, whose negation is left to the caller."""
+    like = _matcher(term.pattern, start=term.field == "state")
     if term.field == "state":
-        names = (stands, row.state, LOOKS[stands].word.casefold().replace(" ", "_"))
-        return any(_like(name, term.pattern, start=True) for name in names)
+        fitting = {stands for stands in get_args(Condition) if like(stands) or like(_word(stands))}
+        return lambda row, stands, instance, places: stands in fitting or like(row.state)
     if term.field == "tag":
-        return any(_like(tag, term.pattern) for tag in row.tags)
-    if term.field == "engine":
-        return instance is not None and _like(instance.label, term.pattern)
-    return _like(row.name, term.pattern)
+        return lambda row, stands, instance, places: any(like(tag.casefold()) for tag in row.tags)
+    if term.field == "error":
+        return lambda row, stands, instance, places: like(row.last_error.casefold())
+    if term.field == "chain":
+        return lambda row, stands, instance, places: any(like((p.task_type or DEFAULT).casefold()) for p in places)
+    if term.field == "instance":
+        return lambda row, stands, instance, places: instance is not None and like(instance.label.casefold())
+    return lambda row, stands, instance, places: like(row.key.adapter.casefold())
 
 
-def _like(text: str, pattern: str, *, start: bool = False) -> bool:
-    text = text.casefold()
+def _word(condition: Condition) -> str:
+    return LOOKS[condition].word.casefold().replace(" ", "_")
+
+
+_SAID = sorted({_word(condition) for condition in get_args(Condition)})
+_STATES = {*_SAID, *get_args(Condition), "closed", "open", "half_open", "forced_open", "disabled", "metrics_only"}
+
+
+def _matcher(pattern: str, *, start: bool = False) -> Callable[[str], bool]:
+    """Return what says whether a case-folded text fits a pattern."""
     if "*" in pattern or "?" in pattern:
-        return fnmatchcase(text, pattern.replace("[", "[[]"))
-    return text.startswith(pattern) if start else pattern in text
+        whole = re.compile(translate(pattern.replace("[", "[[]"))).match
+        return lambda text: whole(text) is not None
+    if start:
+        return lambda text: text.startswith(pattern)
+    return lambda text: pattern in text

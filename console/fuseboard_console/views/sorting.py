@@ -1,15 +1,16 @@
-"""In which order the adapters stand: by any column, up or down."""
+"""By what adapters are compared, for every column of the table."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from fuseboard_console.views.adapters import RATE_SECONDS, SHARE_SECONDS
+from fuseboard_console.views.chain_places import ChainPlace
 from fuseboard_console.views.times import SECOND
-from fuseboard_storage.board import AdapterRow, InstanceRow, Totals
-
-RECENT = 60
-"""Over how many seconds rates and latencies are compared."""
+from fuseboard_engine.histogram import merge, percentile
+from fuseboard_storage.board import AdapterRow, InstanceRow
+from fuseboard_storage.metrics import AdapterSecond
 
 
 class Sort(NamedTuple):
@@ -19,34 +20,68 @@ class Sort(NamedTuple):
     turned: bool = False
 
 
-Key = Callable[[AdapterRow, InstanceRow | None, int], float | str]
-"""Given a row, its engine and now (UTC microseconds): what it is compared by; least first."""
+BY_STATE = Sort()
+"""The most troubled first."""
 
+Value = float | str | tuple[str, ...] | tuple[ChainPlace, ...] | None
+"""What adapters are compared by; least first. None: nothing to compare, which stands last however it is turned."""
+Key = Callable[[AdapterRow, InstanceRow | None, tuple[ChainPlace, ...]], Value]
+"""Given a row, its engine, and its places in the chains."""
+Windowed = Callable[[AdapterRow, int], Value]
+"""Given a row and now (UTC microseconds): what is counted over the last seconds, and so costs something."""
 
-def _highest(value: float | None) -> float:
-    return 0.0 if value is None else -value
-
-
-_KEYS: dict[str, Key] = {
-    "name": lambda row, instance, now: "",  # names decide among equals
-    "rate": lambda row, instance, now: -row.totals(now - now % SECOND - 1, 10).rate,
-    "ok": lambda row, instance, now: 2.0 if (ok := _recent(row, now).success_rate) is None else ok,
-    "p50": lambda row, instance, now: _highest(_recent(row, now).p50),
-    "p95": lambda row, instance, now: _highest(_recent(row, now).p95),
-    "p99": lambda row, instance, now: _highest(_recent(row, now).p99),
-    "rejected": lambda row, instance, now: -_recent(row, now).rejections,
-    "spark": lambda row, instance, now: -sum(span.calls for span in row.seconds),
-    "next": lambda row, instance, now: float("inf") if row.until is None else row.until,
-    "since": lambda row, instance, now: -row.since,
-    "error": lambda row, instance, now: -(row.last_failure or 0),
-    "engine": lambda row, instance, now: instance.label.casefold() if instance else "",
+CHEAP: dict[str, Key] = {
+    "inflight": lambda row, instance, places: -row.in_flight,
+    "budget": lambda row, instance, places: row.budget,
+    "chain": lambda row, instance, places: places or None,
+    "next": lambda row, instance, places: row.until,
+    "since": lambda row, instance, places: -row.since,
+    "error": lambda row, instance, places: None if row.last_failure is None else -row.last_failure,
+    "engine": lambda row, instance, places: instance.label.casefold() if instance else None,
+    "tags": lambda row, instance, places: tuple(tag.casefold() for tag in row.tags) or None,
 }
+"""The columns whose values are at hand. Names decide among equals, and `state` goes by how much a person is needed."""
 
 
-def _recent(row: AdapterRow, now: int) -> Totals:
-    return row.totals(now - now % SECOND - 1, RECENT)
+def _spans(row: AdapterRow, now: int, seconds: int) -> Iterator[AdapterSecond]:
+    """Yield the seconds of an adapter that are over and no older than so many."""
+    last = now - now % SECOND
+    first = last - seconds * SECOND
+    for span in reversed(row.seconds):
+        if span.at < first:
+            return
+        if span.at < last:
+            yield span
 
 
-def key_of(column: str) -> Key | None:
-    """Return what adapters are compared by in a column; None: by how much they need a person."""
-    return _KEYS.get(column)
+def _rate(row: AdapterRow, now: int) -> float:
+    elapsed = min(RATE_SECONDS, max(1.0, (now - now % SECOND - row.added_at) / SECOND))
+    return -sum(span.calls for span in _spans(row, now, RATE_SECONDS)) / elapsed
+
+
+def _success_rate(row: AdapterRow, now: int) -> float | None:
+    good = bad = 0
+    for span in _spans(row, now, SHARE_SECONDS):
+        good += span.successes
+        bad += span.failures
+    return good / (good + bad) if good + bad else None
+
+
+def _latency(share: float) -> Windowed:
+    def value(row: AdapterRow, now: int) -> float | None:
+        seconds = percentile(merge(span.latency for span in _spans(row, now, SHARE_SECONDS)), share)
+        return None if seconds is None else -seconds
+
+    return value
+
+
+WINDOWED: dict[str, Windowed] = {
+    "rate": _rate,
+    "ok": _success_rate,
+    "p50": _latency(0.50),
+    "p95": _latency(0.95),
+    "p99": _latency(0.99),
+    "rejected": lambda row, now: -sum(span.rejections for span in _spans(row, now, SHARE_SECONDS)),
+    "spark": lambda row, now: -sum(span.calls for span in row.seconds),
+}
+"""The columns whose values are counted anew from the last seconds."""

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable
+
 from rich.style import Style
 from textual.events import Click
 from textual.strip import Strip
+from textual.timer import Timer
 
 from fuseboard_console.cells import width
 from fuseboard_console.glyphs import Glyphs
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.themes import Palette
-from fuseboard_console.views.adapters import BY_STATE, AdapterView, Order, Stats, condition, stats_of, view_of
-from fuseboard_console.views.columns import Placed, place, row_line, slices_of, titles
+from fuseboard_console.views.adapters import AdapterView, Stats, condition, stats_of, view_of
+from fuseboard_console.views.chain_places import ChainPlace
+from fuseboard_console.views.columns import MARGIN, Column, Placed, place, row_line, slices_of, titles
+from fuseboard_console.views.glow import Glow
+from fuseboard_console.views.grouping import GroupHead, head_line, members_of, nearest_adapter
 from fuseboard_console.views.line import Line, Span
+from fuseboard_console.views.ordering import Order
+from fuseboard_console.views.sorting import BY_STATE
 from fuseboard_console.views.times import SECOND
 from fuseboard_console.widgets.line_list import LineList
 from fuseboard_console.widgets.paint import strip_of
@@ -20,6 +29,7 @@ from fuseboard_storage.board import AdapterKey, Board
 
 PROBLEMS = ("open", "held", "ready", "probing", "silent")
 """How an adapter stands that needs a person."""
+_BLANK = Span(" ")
 
 
 class BreakersTable(LineList):
@@ -27,65 +37,133 @@ class BreakersTable(LineList):
 
     HEADINGS = 1
 
-    def __init__(self, palette: Palette, glyphs: Glyphs) -> None:
+    def __init__(self, palette: Palette, glyphs: Glyphs, *, glow: bool = True) -> None:
+        """Make an empty table. `glow`: cells that changed are marked for a moment."""
         super().__init__(palette, id="breakers")
         self.glyphs = glyphs
+        self.glows = glow
         self.selected: AdapterKey | None = None
         """The adapter under the cursor; None when there is none."""
+        self.marked: set[AdapterKey] = set()
+        """The adapters that were marked, shown or not."""
         self.sort = BY_STATE
         """By what the adapters are sorted, for the mark in the titles."""
+        self.chosen: tuple[Column, ...] = ()
+        """The operator's own columns; empty: those that matter most."""
+        self.counting = False
+        """Whether a countdown is in sight."""
         self._board = Board()
+        self._roster = -1
         self._order = Order((), {})
+        self._places: dict[AdapterKey, tuple[ChainPlace, ...]] = {}
+        self._at = 0  # the cursor's line
         self._now = 0
         self._columns: tuple[Placed, ...] = ()
         self._placed_in = 0  # cells
+        self._without: frozenset[str] = frozenset()
         self._lost = False
         self._longest = 0
         self._stats: dict[AdapterKey, tuple[int, int, Stats]] = {}
-        self.counting = False
-        """Whether a countdown is in sight."""
+        self._glow = Glow()
+        self._compared = (-1, -1)  # the Board's number and the second of the last comparison
+        self._fading: Timer | None = None
 
-    def show(self, board: Board, order: Order, now: int, *, lost: bool) -> None:
-        """Show a Board as of `now` (UTC microseconds). `lost`: some states are only the last known."""
-        self._board = board
+    def show(
+        self,
+        board: Board,
+        order: Order,
+        now: int,
+        *,
+        lost: bool,
+        places: dict[AdapterKey, tuple[ChainPlace, ...]] | None = None,
+    ) -> None:
+        """Show a Board as of `now` (UTC microseconds).
+
+        `lost`: some states are only the last known. `places` are those of the adapters in the chains.
+        """
         self._now = now
-        if order != self._order:
+        self._places = places or {}
+        if board is not self._board or board.roster != self._roster:
+            self._take_roster(board)
+        if order is not self._order and order != self._order:
             self._take_order(order)
         self._lost = lost
         self._place()
+        self._compare()
         self.refresh_changed()
-        first = self.scroll_offset.y
-        in_sight = order.keys[first : first + self.page]
-        self.counting = any(self._counts(key) for key in in_sight)
+        self.counting = any(self._counts(key) for key in self._in_sight())
+
+    def _take_roster(self, board: Board) -> None:
+        if board is not self._board:
+            self._glow.forget()
+        self._board, self._roster = board, board.roster
+        self._longest = max((_cells_of(key.adapter) for key in board.adapters), default=0)
+        self._stats = {key: kept for key, kept in self._stats.items() if key in board.adapters}
+        self.marked &= board.adapters.keys()
+        tagged = any(row.tags for row in board.rows())
+        self._without = frozenset(({"chain"} if not board.chains else set()) | ({"tags"} if not tagged else set()))
 
     def _place(self) -> None:
         self._placed_in = self.cells
-        self._columns = place(self._placed_in, self._longest, len(self._board.instances), self._lost)
+        engines = len(self._board.instances)
+        self._columns = place(self._placed_in, self._longest, engines, self._lost, self.chosen, self._without)
 
     def _counts(self, key: AdapterKey) -> bool:
         row = self._board.adapters.get(key)
         return row is not None and row.state == "open" and row.until is not None and row.until > self._now
 
     def _take_order(self, order: Order) -> None:
-        before = self._order
-        if set(order.keys) != set(before.keys):
-            self._longest = max((width(safe_text(key.adapter, 300)) for key in order.keys), default=0)
-            self._stats = {key: kept for key, kept in self._stats.items() if key in self._board.adapters}
-        place_on_screen = self._index() - self.scroll_offset.y
+        on_screen, before = self._at - self.scroll_offset.y, self._order
         self._order = order
-        if self.selected is None or self.selected not in order.keys:
-            old = before.keys.index(self.selected) if self.selected in before.keys else 0
-            self.selected = order.keys[min(old, len(order.keys) - 1)] if order.keys else None
-        elif before.keys and self.scroll_offset.y and 0 <= place_on_screen < self.page:
+        try:
+            self._at = order.lines.index(self.selected) if self.selected is not None else -1
+        except ValueError:
+            self._at = -1
+        if self._at < 0:  # it is gone, or hidden: what stands in its place now is selected
+            old = before.lines.index(self.selected) if self.selected in before.lines else 0
+            self._at = nearest_adapter(order.lines, old, 1)
+            line = order.lines[self._at] if order.lines else None
+            self.selected = line if isinstance(line, AdapterKey) else None
+        elif before.lines and self.scroll_offset.y and 0 <= on_screen < self.page:
             # The reader looks at this line: it stays where the eye is.
             self.measure()
-            self.scroll_to(y=max(0, self._index() - place_on_screen), animate=False)
+            self.scroll_to(y=max(0, self._at - on_screen), animate=False)
+
+    def _in_sight(self) -> list[AdapterKey]:
+        first = self.scroll_offset.y
+        return [line for line in self._order.lines[first : first + self.page] if isinstance(line, AdapterKey)]
+
+    # ---------------------------------------------------------------- glow
+
+    def _compare(self) -> None:
+        """Let what changed glow; a timer runs only while something does."""
+        now = (self._board.seq, self._now // SECOND)
+        if not self.glows or now == self._compared:
+            return
+        self._compared = now
+        clock = time.monotonic()
+        rows = (view for key in self._in_sight() if (view := self.view(key)) is not None)
+        self._glow.take(rows, [placed.column for placed in self._columns], clock)
+        self._fade()
+
+    def _fade(self) -> None:
+        if self._fading is None and (left := self._glow.fade(time.monotonic())) is not None:
+            self._fading = self.set_timer(left, self._faded)
+
+    def _faded(self) -> None:
+        self._fading = None
+        self._fade()
+        self.refresh_changed()
+
+    def on_hide(self) -> None:
+        """Forget what was said: when the page comes back, nothing changed while somebody looked."""
+        self._glow.forget()
 
     # ---------------------------------------------------------------- lines
 
     def count(self) -> int:
-        """Return how many adapters there are."""
-        return len(self._order.keys)
+        """Return how many lines there are, headings of groups among them."""
+        return len(self._order.lines)
 
     def heading(self) -> Line:
         """Return the titles of the columns."""
@@ -97,15 +175,16 @@ class BreakersTable(LineList):
         return tuple(placed.column.id for placed in self._columns)
 
     def line_at(self, index: int) -> Line:
-        """Return the line of the adapter at a place of the order."""
-        key = self._order.keys[index]
+        """Return the line of the adapter, or of the heading, at a place of the order."""
+        key = self._order.lines[index]
+        if isinstance(key, GroupHead):
+            return (_BLANK, *head_line(key, self.cells - MARGIN, self.glyphs))
         view = self.view(key)
         if view is None:
             return ()
-        line = row_line(view, self._now, self._columns, self.glyphs)
-        if key == self.selected:
-            line = (Span(self.glyphs.cursor, "cursor-mark"), Span(" "), *line[1:])
-        return line
+        cursor = Span(self.glyphs.cursor, "cursor-mark") if key == self.selected else _BLANK
+        mark = Span(self.glyphs.mark, "key") if key in self.marked else _BLANK
+        return (cursor, mark, *row_line(view, self._now, self._columns, self.glyphs, self._glow.of(key))[1:])
 
     def view(self, key: AdapterKey) -> AdapterView | None:
         """Return an adapter as shown; None when it is gone."""
@@ -117,7 +196,8 @@ class BreakersTable(LineList):
         kept = self._stats.get(key)
         if kept is None or kept[0] != second or kept[1] != slices:
             kept = self._stats[key] = (second, slices, stats_of(row, self._now, slices))
-        return view_of(row, self._board.instances.get(key.instance), self._now, kept[2])
+        instance = self._board.instances.get(key.instance)
+        return view_of(row, instance, self._now, kept[2], self._places.get(key, ()))
 
     def render_line(self, y: int) -> Strip:
         """Return line `y` of what is in sight; the one with the cursor stands on another ground."""
@@ -131,44 +211,81 @@ class BreakersTable(LineList):
 
     # ---------------------------------------------------------------- the cursor
 
-    def _index(self) -> int:
-        try:
-            return self._order.keys.index(self.selected) if self.selected is not None else 0
-        except ValueError:
-            return 0
-
     def move(self, lines: int) -> None:
-        """Move the cursor by so many adapters and keep it in sight."""
-        if not self._order.keys:
-            return
-        self.select(self._index() + lines)
+        """Move the cursor by so many lines and keep it in sight."""
+        if self._order.keys:
+            self.select(self._at + lines, -1 if lines < 0 else 1)
 
     def next_problem(self, now: int) -> bool:
         """Put the cursor on the next adapter that needs a person, from the top again at the end; False: none does."""
-        keys, at = self._order.keys, self._index()
-        for index in (*range(at + 1, len(keys)), *range(min(at + 1, len(keys)))):
-            row = self._board.adapters.get(keys[index])
+        lines, at = self._order.lines, self._at
+        for index in (*range(at + 1, len(lines)), *range(min(at + 1, len(lines)))):
+            line = lines[index]
+            row = self._board.adapters.get(line) if isinstance(line, AdapterKey) else None
             if row and condition(row, self._board.instances.get(row.key.instance), now) in PROBLEMS:
                 self.select(index)
                 return True
         return False
 
-    def select(self, index: int) -> None:
-        """Put the cursor on the adapter at a place of the order."""
-        index = max(0, min(index, len(self._order.keys) - 1))
-        self.selected = self._order.keys[index]
-        top = self.scroll_offset.y
-        if index < top:
-            self.scroll_to(y=index, animate=False)
-        elif index >= top + self.page:
-            self.scroll_to(y=index - self.page + 1, animate=False)
+    def select(self, index: int, step: int = 1) -> None:
+        """Put the cursor on the adapter at a line of the order, or on the next one in the direction of `step`."""
+        self._at = nearest_adapter(self._order.lines, index, step)
+        line = self._order.lines[self._at]
+        self.selected = line if isinstance(line, AdapterKey) else None
+        self._bring_in_sight()
         self.refresh_changed()
 
+    def _bring_in_sight(self) -> None:
+        self.measure()
+        at, top = self._at, self.scroll_offset.y
+        if at <= top:
+            above = at > 0 and isinstance(self._order.lines[at - 1], GroupHead)  # whose adapters these are
+            self.scroll_to(y=at - above, animate=False)
+        elif at >= top + self.page:
+            self.scroll_to(y=at - self.page + 1, animate=False)
+
+    def on_resize(self) -> None:
+        """Keep the cursor in sight in another size."""
+        super().on_resize()
+        if self._order.keys and not self._at < self.scroll_offset.y:
+            self._bring_in_sight()
+
     def on_click(self, event: Click) -> None:
-        """Select the adapter that was clicked."""
+        """Select the adapter that was clicked; a click on a group's heading marks its adapters."""
         place = event.get_content_offset(self)
         if place is None or place.y < self.HEADINGS:
             return
         index = place.y - self.HEADINGS + self.scroll_offset.y
-        if index < self.count():
+        if index >= self.count():
+            return
+        if isinstance(self._order.lines[index], AdapterKey):
             self.select(index)
+        else:
+            self.mark(members_of(self._order.lines, index))
+
+    # ---------------------------------------------------------------- marks
+
+    def toggle_mark(self) -> None:
+        """Mark the adapter under the cursor, or take its mark away, and go to the next."""
+        if self.selected is not None:
+            self.marked ^= {self.selected}
+            self.move(1)
+
+    def mark_all(self) -> None:
+        """Mark every adapter that is shown, or take their marks away when all have one."""
+        self.mark(self._order.keys)
+
+    def mark(self, keys: Iterable[AdapterKey]) -> None:
+        """Mark these adapters, or take their marks away when all of them have one."""
+        wanted = set(keys)
+        self.marked = self.marked - wanted if wanted <= self.marked else self.marked | wanted
+        self.refresh_changed()
+
+    def unmark(self) -> None:
+        """Take all marks away."""
+        self.marked.clear()
+        self.refresh_changed()
+
+
+def _cells_of(name: str) -> int:
+    return len(name) if name.isascii() and name.isprintable() else width(safe_text(name, 300))

@@ -20,13 +20,12 @@ _TO_ASCII = str.maketrans({"–": "-", "…": "~", "µ": "u", "×": "x"})  # one
 
 def strip_of(line: Line, cells: int, palette: Palette, base: Style) -> Strip:
     """Return a line as a strip of exactly `cells`, its styles laid over `base`."""
-    plain = palette["text"]
     line = fit_line(line, cells)
     if palette.ascii_only:
         line = tuple(Span(span.text.translate(_TO_ASCII), span.style) for span in line)
     segments = []
     for style, spans in groupby(line, key=_style_of):  # every segment costs the compositor something
-        look = palette.get(style, plain)
+        look = palette.look(style)
         text = "".join([span.text for span in spans])
         segments.append(Segment(text, look if base.bgcolor is None else base + look))
     return Strip(segments, cells)

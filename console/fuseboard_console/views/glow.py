@@ -1,0 +1,73 @@
+"""Which cells glow: those that say something else than a moment ago. What time alone changes never does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fuseboard_console.views.adapters import AdapterView
+from fuseboard_console.views.columns import Column, Watch
+from fuseboard_storage.board import AdapterKey
+
+GLOW_SECONDS = 0.6
+"""How long a cell glows."""
+
+_NONE: frozenset[str] = frozenset()
+
+
+class Glow:
+    """Compares the rows in sight with what they said when they were last compared.
+
+    A row that was not in sight then has said nothing, so that scrolling, sorting and the first frame let nothing glow.
+    """
+
+    def __init__(self) -> None:
+        self._said: dict[AdapterKey, dict[str, object]] = {}
+        self._until: dict[AdapterKey, dict[str, float]] = {}
+        self._glowing: dict[AdapterKey, frozenset[str]] = {}
+
+    def forget(self) -> None:
+        """Forget what was said: the rows stand for another time, or nobody looked."""
+        self._said.clear()
+        self._until.clear()
+        self._glowing.clear()
+
+    def take(self, rows: Iterable[AdapterView], columns: Iterable[Column], now: float) -> None:
+        """Take the rows in sight in; what changed glows from `now` (seconds of any clock)."""
+        watched = [(column.id, column.watch) for column in columns if column.watch is not None]
+        said: dict[AdapterKey, dict[str, object]] = {}
+        for row in rows:
+            before = self._said.get(row.key, {})
+            said[row.key] = current = {}
+            for id, watch in watched:
+                value = watch.value(row)
+                if id not in before:
+                    current[id] = value
+                elif _moved(before[id], value, watch):
+                    current[id] = value
+                    self._until.setdefault(row.key, {})[id] = now + GLOW_SECONDS
+                    self._glowing[row.key] = frozenset(self._until[row.key])
+                else:  # many small steps are a large one
+                    current[id] = before[id]
+        self._said = said
+
+    def of(self, key: AdapterKey) -> frozenset[str]:
+        """Return the columns of an adapter that glow."""
+        return self._glowing.get(key, _NONE)
+
+    def fade(self, now: float) -> float | None:
+        """Let end what has glowed long enough; return the seconds until the next is due, None: nothing glows."""
+        for key, columns in list(self._until.items()):
+            left = {id: until for id, until in columns.items() if until > now}
+            if left:
+                self._until[key], self._glowing[key] = left, frozenset(left)
+            else:
+                del self._until[key], self._glowing[key]
+        ends = [until for columns in self._until.values() for until in columns.values()]
+        return min(ends) - now if ends else None
+
+
+def _moved(before: object, after: object, watch: Watch) -> bool:
+    if isinstance(before, int | float) and isinstance(after, int | float):
+        difference = abs(after - before)
+        return difference > 0 and difference >= max(watch.step, watch.share * max(abs(before), abs(after)))
+    return before != after

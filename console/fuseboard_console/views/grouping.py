@@ -1,0 +1,93 @@
+"""Adapters in groups, by their engine or by their first tag, each under a heading."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
+
+from fuseboard_console.cells import cut
+from fuseboard_console.glyphs import LOOKS, Condition, Glyphs
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.views.line import Line, Span
+from fuseboard_storage.board import AdapterKey, AdapterRow, InstanceRow
+
+Grouping = Literal["", "instance", "tag"]
+"""By what adapters stand together; empty: by nothing."""
+GROUPINGS: tuple[Grouping, ...] = ("", "instance", "tag")
+"""All of them, in the order a key goes through them."""
+
+UNTAGGED = "no tag"
+
+
+class GroupHead(NamedTuple):
+    """The heading of a group: its name, how many adapters of it are shown, and how many of them stand how."""
+
+    name: str
+    size: int
+    counts: tuple[tuple[Condition, int], ...]
+
+
+def group_of(row: AdapterRow, instance: InstanceRow | None, grouping: Grouping) -> str:
+    """Return the name of an adapter's group: its engine's label, or the first of its tags. Empty: it has none."""
+    if grouping == "tag":
+        return row.tags[0] if row.tags else ""
+    return instance.label if instance is not None else ""
+
+
+def grouped(members: Iterable[tuple[str, AdapterKey, Condition]]) -> tuple[AdapterKey | GroupHead, ...]:
+    """Return adapters with a heading before each group, the groups by name, and within one in the order they came.
+
+    Those without a group stand last, so that a name is always where it was.
+    """
+    groups: dict[str, list[tuple[AdapterKey, Condition]]] = {}
+    for group, key, stands in members:
+        groups.setdefault(group, []).append((key, stands))
+    lines: list[AdapterKey | GroupHead] = []
+    for group in sorted(groups, key=lambda name: (not name, name.casefold(), name)):
+        found = Counter(stands for _, stands in groups[group])
+        counts = tuple(sorted(found.items(), key=lambda count: LOOKS[count[0]].severity))
+        lines.append(GroupHead(group or UNTAGGED, len(groups[group]), counts))
+        lines.extend(key for key, _ in groups[group])
+    return tuple(lines)
+
+
+def nearest_adapter(lines: Sequence[AdapterKey | GroupHead], index: int, step: int) -> int:
+    """Return the line nearest to `index` that is no heading, in the direction of `step` (1 or -1) if there is one."""
+    index = max(0, min(index, len(lines) - 1))
+    for way in (step, -step):
+        at = index
+        while 0 <= at < len(lines):
+            if isinstance(lines[at], AdapterKey):
+                return at
+            at += way
+    return 0
+
+
+def members_of(lines: Sequence[AdapterKey | GroupHead], head: int) -> list[AdapterKey]:
+    """Return the adapters under the heading at line `head`."""
+    members: list[AdapterKey] = []
+    for line in lines[head + 1 :]:
+        if not isinstance(line, AdapterKey):
+            break
+        members.append(line)
+    return members
+
+
+def head_line(head: GroupHead, cells: int, glyphs: Glyphs) -> Line:
+    """Return a heading as a line: `eu  12   2 ✖  1 ◐  9 ●`."""
+    counts: list[Span] = []
+    for stands, count in _by_glyph(head.counts, glyphs):
+        counts += [Span(f"  {count:,} "), Span(glyphs.of(stands), LOOKS[stands].style)]
+    room = max(4, cells - sum(len(span.text) for span in counts) - 10)
+    return (Span(cut(safe_text(head.name, 80), room), "head"), Span(f"  {head.size:,} ", "muted"), *counts)
+
+
+def _by_glyph(counts: Sequence[tuple[Condition, int]], glyphs: Glyphs) -> list[tuple[Condition, int]]:
+    """Return counts with those added up that look the same."""
+    found: dict[str, tuple[Condition, int]] = {}
+    for stands, count in counts:
+        glyph = glyphs.of(stands)
+        first, before = found.get(glyph, (stands, 0))
+        found[glyph] = (first, before + count)
+    return list(found.values())

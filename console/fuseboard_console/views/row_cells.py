@@ -1,0 +1,160 @@
+"""The cells of the breakers table: what each column says of an adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fuseboard_console.cells import cut
+from fuseboard_console.glyphs import LOOKS, Glyphs
+from fuseboard_console.views.adapters import AdapterView
+from fuseboard_console.views.bars import countdown_bar, sparkline
+from fuseboard_console.views.line import Line, Span
+from fuseboard_console.views.times import SECOND, latency, number, ordinal, percent, plural, rate, span, whole
+
+Cell = Callable[[AdapterView, int, int, Glyphs], Line]
+"""Given a row, now (UTC microseconds), the cells there are and the glyphs: what to show."""
+
+_RECENT = 60.0
+
+
+def name_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
+    """Glyph and name."""
+    style = LOOKS[row.condition].style
+    calm = row.condition in ("closed", "disabled", "watch")
+    glyph = Span(glyphs.of(row.condition), "ok-dim" if row.condition == "closed" else style)
+    lost = row.condition in ("silent", "ended")
+    return (glyph, Span(" "), Span(row.name, "muted" if lost else "text" if calm else "strong"))
+
+
+def state_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
+    """The word for how it stands, with what it counts."""
+    look = LOOKS[row.condition]
+    if row.condition == "closed":
+        return (Span(look.word, "ok-dim"),)
+    if row.condition == "counting":
+        threshold = f"/{row.threshold}" if row.threshold else ""
+        return (Span(look.word, "ok"), Span(f" {row.failures}{threshold}", "warn"))
+    if row.condition == "probing":
+        needed = f" {row.probe_successes}/{row.needed}" if row.needed else ""
+        return (Span(look.word + needed, look.style),)
+    if row.condition == "silent":
+        return (Span(look.word, look.style), Span(" was ", "faint"), Span(LOOKS[row.was].word, "struck"))
+    if row.condition == "ended":
+        return (Span(look.word, look.style), Span(" was ", "faint"), Span(LOOKS[row.was].word, "struck"))
+    return (Span(look.word, look.style),)
+
+
+def next_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
+    """What happens next, and when: the countdown, the probe, or what an operator did."""
+    stands = row.condition
+    if stands == "open":
+        if not row.wait:
+            return (Span("until someone resets it", "muted"),)
+        times = f"{ordinal(row.openings):>5}" if row.openings > 1 else "     "
+        tail = f"{span(row.left):>7}"
+        room = cells - len(tail) - len(times)
+        if room < 5:
+            return (Span(tail.strip(), "bad"), Span(times.rstrip(), "muted"))
+        bar = countdown_bar(row.left, row.wait, min(room, 40), glyphs, "bad")
+        return (*bar, Span(tail, "strong"), Span(times, "muted"))
+    if stands == "ready":
+        return (Span("the next call probes", "ready"),)
+    if stands == "probing":
+        if row.probes_in_flight:
+            return (Span(f"{plural(row.probes_in_flight, 'probe')} in flight", "warn"),)
+        return (Span("waits for a call", "muted"),)
+    if stands == "held":
+        return (Span(f"by {row.actor}" if row.actor else "by hand", "muted"), *_ago(row, now))
+    if stands == "disabled":
+        return (Span("lets every call through", "muted"),)
+    if stands == "watch":
+        return (Span("counts, never opens", "muted"),)
+    if stands == "closed" and row.reason == "reset" and (now - row.since) / SECOND < _RECENT:
+        by = f" by {cut(row.actor, max(4, cells - 18))}" if row.actor else ""
+        return (Span(f"reset{by}", "info"), *_ago(row, now))
+    return ()
+
+
+def _ago(row: AdapterView, now: int) -> Line:
+    return (Span(f" {whole((now - row.since) / SECOND)} ago", "muted"),)
+
+
+def error_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
+    """The last error, as long as it matters."""
+    troubled = row.condition in ("open", "ready", "probing", "held", "counting")
+    return (Span(row.last_error, "muted"),) if troubled else ()
+
+
+def since_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
+    """How long it has stood so."""
+    return (Span(whole((now - row.since) / SECOND), "faint"),)
+
+
+def rate_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
+    """Calls per second."""
+    return (Span(rate(row.stats.rate), "text" if row.stats.rate else "faint"),)
+
+
+def ok_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
+    """Success rate in percent; coloured when it is low."""
+    share = row.stats.recent.success_rate
+    style = "faint" if share is None else "text" if share >= 0.99 else "warn" if share >= 0.9 else "bad-dim"
+    return (Span(percent(share), style),)
+
+
+def p50_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
+    """Half of the calls took no longer."""
+    return _latency(row.stats.recent.p50)
+
+
+def p95_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
+    """95 of 100 calls took no longer."""
+    return _latency(row.stats.recent.p95)
+
+
+def p99_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
+    """99 of 100 calls took no longer."""
+    return _latency(row.stats.recent.p99)
+
+
+def _latency(seconds: float | None) -> Line:
+    return (Span(latency(seconds), "faint" if seconds is None else "text"),)
+
+
+def rejected_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
+    """Rejections in the last minute."""
+    count = row.stats.recent.rejections
+    return (Span(f"{count}", "text" if count else "faint"),)
+
+
+def spark_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
+    """Calls over the last two minutes."""
+    quiet = row.condition in ("silent", "ended") or not any(row.stats.calls)
+    return (Span(sparkline(row.stats.calls[-cells:], glyphs), "quiet" if quiet else "spark"),)
+
+
+def engine_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
+    """The engine it belongs to."""
+    return (Span(row.engine, "faint"),)
+
+
+def inflight_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
+    """Calls in flight."""
+    count = row.in_flight
+    return (Span("–" if count is None else number(count), "text" if count else "faint"),)
+
+
+def budget_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
+    """How many retries its budget has left; none at all is a warning."""
+    left = row.budget
+    return (Span("–" if left is None else number(left), "warn" if left == 0 else "faint"),)
+
+
+def chain_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
+    """Its places in the fallback chains."""
+    return (Span(row.places, "muted"),)
+
+
+def tags_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
+    """Its tags."""
+    return (Span(row.tags, "faint"),)
