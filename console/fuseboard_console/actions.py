@@ -153,7 +153,36 @@ ACTIONS: tuple[Action, ...] = (
     Action("turn", ("S",), "turn", "Turn the order round.", footer=False, pages=OVERVIEW),
     Action("next_problem", ("n",), "next problem", "Go to the next adapter that needs a person.", pages=OVERVIEW),
     _page(1, "overview", "overview", "Go to the overview: breakers, chains, failures."),
+    _page(7, "scenarios", "scenarios", "Go to the scenarios: pick one and see it play."),
+    Action("play", ("enter",), "play", "Play the selected scenario and look at it.", "Scenarios", pages=("scenarios",)),
+    Action("stop_playing", ("s",), "stop", "End the scenario that plays.", "Scenarios", pages=("scenarios",)),
     Action("pause", ("space",), "pause", "Hold the view still; press again to catch up."),
+    Action("back", ("left",), "10 s back", "Go ten seconds back in time.", "Time", footer=False),
+    Action("forward", ("right",), "10 s on", "Go ten seconds forward in time.", "Time", footer=False),
+    Action("previous_event", ("left_square_bracket",), "rewind", "Go back by one event.", "Time"),
+    Action("next_event", ("right_square_bracket",), "event on", "Go on by one event.", "Time", footer=False),
+    Action(
+        "previous_change",
+        ("left_curly_bracket",),
+        "state change back",
+        "Go back to when a breaker last changed its state.",
+        "Time",
+        footer=False,
+    ),
+    Action(
+        "next_change",
+        ("right_curly_bracket",),
+        "state change on",
+        "Go on to when a breaker next changes its state.",
+        "Time",
+        footer=False,
+    ),
+    Action("first_event", ("left_parenthesis",), "begin", "Go to the beginning.", "Time", footer=False),
+    Action("slower", ("less_than_sign",), "slower", "Replay, or play a scenario, slower.", "Time", footer=False),
+    Action(
+        "faster", ("greater_than_sign",), "faster", "Replay, or play a scenario, faster.", "Time", footer=False
+    ),
+    Action("live", ("L",), "live", "Go back to what happens now.", "Time", footer=False),
     Action("next_pane", ("tab",), "pane", "Go to the next pane."),
     Action("theme", ("t",), "theme", "Next theme: dark, light, contrast, two for colour blindness."),
     Action("help", ("question_mark",), "help", "Show what every key does.", "Fuseboard"),
@@ -170,6 +199,15 @@ ACTIONS: tuple[Action, ...] = (
 _SHOWN = {
     "question_mark": "?",
     "slash": "/",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "left_curly_bracket": "{",
+    "right_curly_bracket": "}",
+    "left_parenthesis": "(",
+    "less_than_sign": "<",
+    "greater_than_sign": ">",
+    "left": "←",
+    "right": "→",
     "escape": "esc",
     "down": "↓",
     "up": "↑",
@@ -197,7 +235,9 @@ def while_paused(actions: Sequence[Action]) -> tuple[Action, ...]:
 
 def shown_keys(action: Action, ascii_only: bool = False) -> str:
     """Return an action's keys as people read them: `↓ j`."""
-    return " ".join(key if ascii_only and key in ("down", "up") else _SHOWN.get(key, key) for key in action.keys)
+    return " ".join(
+        key if ascii_only and key in ("down", "up", "left", "right") else _SHOWN.get(key, key) for key in action.keys
+    )
 
 
 def readme_table() -> str:

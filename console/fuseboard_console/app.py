@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
@@ -17,7 +17,6 @@ from textual.events import Key
 from textual.screen import Screen
 
 from fuseboard_console.actions import Action, actions_for, on_page
-from fuseboard_console.desk import Desk
 from fuseboard_console.feed import Feed, Mailbox
 from fuseboard_console.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_console.keys import bindings_of
@@ -25,20 +24,23 @@ from fuseboard_console.pages.catalogue import BY_ID
 from fuseboard_console.pages.overview import Overview
 from fuseboard_console.pages.page import Page
 from fuseboard_console.safe_text import safe_text
-from fuseboard_console.showing import NOTHING, Showing
+from fuseboard_console.showing import NOTHING
 from fuseboard_console.themes import THEMES, Palette, palette_of
-from fuseboard_console.views.connection import Connection, connection_to
+from fuseboard_console.travelling import Place, Travelling
 from fuseboard_console.widgets.filter_bar import FilterBar
 from fuseboard_console.widgets.footer import FooterBar
 from fuseboard_console.widgets.line_bar import LineBar
 from fuseboard_engine.clock import wall_clock
 from fuseboard_storage.errors import RecordingError
 
+if TYPE_CHECKING:
+    from fuseboard_console.replay import Replay
+
 POLL = 0.1
 """Seconds between two looks at the recording."""
 
 
-class ConsoleApp(Showing):
+class ConsoleApp(Travelling):
     """Watches one recording. Without a mailbox it is read-only."""
 
     CSS_PATH = Path(__file__).with_name("app.tcss")
@@ -55,6 +57,7 @@ class ConsoleApp(Showing):
         *,
         file: str,
         mailbox: Mailbox | None = None,
+        replay: Replay | None = None,
         glyphs: Glyphs = UNICODE,
         theme: str = "fuseboard-dark",
         now: Callable[[], int] = wall_clock,
@@ -63,18 +66,20 @@ class ConsoleApp(Showing):
     ) -> None:
         """Show `feed`, whose recording is called `file`. `now` gives UTC microseconds, `poll` is in seconds.
 
-        `worry` returns a sentence when something is wrong that the recording can't tell; it is said once.
+        `replay` is the feed itself when it can travel in time. `worry` returns a sentence when something is wrong that
+        the recording can't tell; it is said once.
         """
         super().__init__()
         self.feed = feed
         self._file = safe_text(file, 200)
         self.glyphs = glyphs
         self._clock = now
-        self.desk = Desk(
-            mailbox, self._file, lambda instance: connection_to(self.feed.board, instance, now()), self.tell
-        )
+        self._places = [Place(feed, self._file, mailbox, replay=replay, worry=worry)]
+        self._left: list[Place] = []
+        self._desks = [self._desk_of(self._places[0])]
+        self.desk = self._desks[0]
         self._poll = poll
-        self._worry = worry
+        self._worried: set[Place] = set()
         for own in THEMES:
             self.register_theme(own)
         self.theme = theme
@@ -92,10 +97,6 @@ class ConsoleApp(Showing):
         self._pages: dict[str, Page] = {self.overview.PAGE: self.overview}
         self._body = Container(self.overview, id="body")
         self._looked_at = (-1, "")
-        self._paused_at: int | None = None
-
-    def _connection_to(self, instance: int) -> Connection:
-        return connection_to(self.feed.board, instance, self._clock())
 
     def _is_mine(self, action: Action) -> bool:
         """Whether an action is the console's own: the others are bound by the pages and the lists they work in."""
@@ -152,6 +153,7 @@ class ConsoleApp(Showing):
 
     async def _follow(self) -> None:
         while True:
+            await self._close_left()
             if self._paused_at is None:
                 if await self.feed.advance():
                     self._shown = NOTHING
@@ -161,7 +163,8 @@ class ConsoleApp(Showing):
                 await self._count_behind()
             await self._let_page_look()
             self.page.catch_up()
-            await self.desk.look()
+            for desk in self._desks:
+                await desk.look()
             self._look_for_worries()
             await asyncio.sleep(self._poll)
 
@@ -172,8 +175,9 @@ class ConsoleApp(Showing):
             await self.page.look(self.scene)
 
     def _look_for_worries(self) -> None:
-        if self._worry is not None and (text := self._worry()):
-            self._worry = None
+        place = self._place
+        if place.worry is not None and place not in self._worried and (text := place.worry()):
+            self._worried.add(place)
             self.notify(safe_text(text, 400), severity="error", markup=False, timeout=120)
 
     async def _count_behind(self) -> None:
@@ -182,15 +186,6 @@ class ConsoleApp(Showing):
             if behind != self._behind:
                 self._behind = behind
                 self._show_header()
-
-    def now(self) -> int:
-        """Return the time that is shown, UTC microseconds; it stands while the view is paused."""
-        return self._clock() if self._paused_at is None else self._paused_at
-
-    @property
-    def still(self) -> bool:
-        """Whether the view is held still."""
-        return self._paused_at is not None
 
     # ---------------------------------------------------------------- the filter
 
@@ -251,12 +246,6 @@ class ConsoleApp(Showing):
         await self.run_action(action.call, default_namespace=self if mine else self.page)
 
     # ---------------------------------------------------------------- view
-
-    def action_pause(self) -> None:
-        """Stop the view, or go on."""
-        self._paused_at = self._clock() if self._paused_at is None else None
-        self._behind = 0
-        self.show()
 
     def action_next_pane(self) -> None:
         """Go to the next pane."""

@@ -54,9 +54,14 @@ class Showing(Operating):
         raise NotImplementedError
 
     @property
+    def past(self) -> bool:
+        """Whether what is shown is not the present."""
+        raise NotImplementedError
+
+    @property
     def scene(self) -> Scene:
         """What is shown now."""
-        return Scene(self.feed.board, self.now(), self._connection, past=self.still)
+        return Scene(self.feed.board, self.now(), self._connection, past=self.past)
 
     def show(self) -> None:
         """Show everything anew: a choice was made, or the size is another."""

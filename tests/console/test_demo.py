@@ -182,7 +182,7 @@ def test_the_demos_recording_can_be_kept(tmp_path: Path) -> None:
 
 
 def test_scenarios_can_be_listed_shown_and_checked(tmp_path: Path) -> None:
-    assert fuseboard("scenario", "list").stdout.startswith("primary-outage")
+    assert "\nprimary-outage " in fuseboard("scenario", "list").stdout
     (tmp_path / "mine.yaml").write_text(fuseboard("scenario", "show", "primary-outage").stdout)
     result = fuseboard("scenario", "check", "mine.yaml", "primary-outage", folder=tmp_path)
     assert result.returncode == 0

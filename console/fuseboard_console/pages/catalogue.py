@@ -22,7 +22,10 @@ class Entry(NamedTuple):
         return made
 
 
-PAGES: tuple[Entry, ...] = (Entry("overview", "Overview", "overview", "Overview"),)
+PAGES: tuple[Entry, ...] = (
+    Entry("overview", "Overview", "overview", "Overview"),
+    Entry("scenarios", "Scenarios", "scenarios", "Scenarios"),
+)
 """All pages, in the order of their number keys."""
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from fuseboard_console.desk import Desk
     from fuseboard_console.feed import Feed
+    from fuseboard_console.travelling import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,19 @@ class Host(Protocol):
 
     def go(self, page: str) -> Page:
         """Go to a page by its id and return it."""
+        ...
+
+    @property
+    def playing(self) -> tuple[str, str] | None:
+        """The scenario that was started from here and how fast it plays, such as `×2`; None: none is."""
+        ...
+
+    def visit(self, place: Place) -> None:
+        """Show another place; `leave_all` comes back."""
+        ...
+
+    def leave_all(self) -> None:
+        """Go back to where the console was opened; what was started on the way ends."""
         ...
 
     def push_screen(self, screen: Screen[Any], callback: Any = None) -> object:

@@ -1,0 +1,80 @@
+"""The page of scenarios: pick one, and it plays in an engine of its own while the console looks at it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from textual.app import ComposeResult
+
+from fuseboard_console.pages.page import Host, Page, Scene
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.views.line import Line
+from fuseboard_console.views.scenarios import Listed, found, heading, scenario_line
+from fuseboard_console.widgets.choice_list import ChoiceList
+from fuseboard_console.widgets.line_list import LineList
+from fuseboard_scenarios import shipped
+from fuseboard_storage.errors import RecordingError
+
+
+class Scenarios(Page):
+    """Scenarios that come with Fuseboard, and those in the folder the console was started in."""
+
+    PAGE = "scenarios"
+    TITLE = "Scenarios"
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        self._list: ChoiceList[Path] = ChoiceList(
+            host.palette, host.glyphs, id="scenario-list", title="Scenarios", empty="There is no scenario."
+        )
+        self._listed: dict[Path, Listed] = {}
+
+    def compose(self) -> ComposeResult:
+        """Yield the list."""
+        yield self._list
+
+    @property
+    def lists(self) -> Iterable[LineList]:
+        """The list."""
+        return (self._list,)
+
+    def show(self, scene: Scene) -> None:
+        """Show the scenarios there are; the files are read when the page first comes."""
+        if not self._listed:
+            here = Path.cwd()
+            listed = found(shipped().values(), (here, here / "scenarios"))
+            self._listed = {one.path: one for one in listed}
+        self._list.show(tuple(self._listed), self._line, heading)
+
+    def _line(self, path: Path, cells: int) -> Line:
+        playing = self.host.playing
+        return scenario_line(self._listed[path], cells, playing[1] if playing and playing[0] == path.stem else "")
+
+    async def action_play(self) -> None:
+        """Play the scenario under the cursor, and look at it."""
+        path = self._list.selected
+        if path is None:
+            return
+        if (wrong := self._listed[path].wrong) or self._listed[path].scenario is None:
+            self.host.tell(safe_text(wrong, 400), "error")
+            return
+        from fuseboard_console.stage import put_on_stage
+
+        self.host.leave_all()
+        try:
+            place = await put_on_stage(path, read_only=self.host.desk.read_only)
+        except (OSError, RecordingError) as error:
+            self.host.tell(safe_text(f"It can't be played: {error}", 400), "error")
+            return
+        self.host.visit(place)
+        self.host.go("overview")
+        self.host.tell("< and > change the pace; L ends it and goes back.")
+
+    def action_stop_playing(self) -> None:
+        """End the scenario that plays."""
+        if self.host.playing is None:
+            self.host.tell("No scenario plays.")
+            return
+        self.host.leave_all()
+        self.host.tell("The scenario has ended.")

@@ -1,0 +1,61 @@
+"""A scenario as a place to look at: its engine in a process of its own, its recording in a folder that goes with it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from fuseboard_console.live import LiveRecording
+from fuseboard_console.playing import ScenarioProcess
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.travelling import Place
+from fuseboard_engine.scenario.pace import FASTEST, SLOWEST
+from fuseboard_storage.tail import Tail
+
+
+class ScenarioSpeeds:
+    """The pace of a scenario's script, in steps of two."""
+
+    def __init__(self, engine: ScenarioProcess) -> None:
+        self._engine = engine
+        self.speed = 1.0
+        """Seconds of the script per second."""
+
+    def faster(self) -> float:
+        """Go twice as fast; return the speed."""
+        return self._set(self.speed * 2)
+
+    def slower(self) -> float:
+        """Go half as fast; return the speed."""
+        return self._set(self.speed / 2)
+
+    def _set(self, speed: float) -> float:
+        self.speed = min(max(speed, SLOWEST), FASTEST)
+        self._engine.set_speed(self.speed)
+        return self.speed
+
+
+async def put_on_stage(scenario: Path, *, read_only: bool = False) -> Place:
+    """Start a scenario's engine and return the place where it is seen; closing the place ends the engine.
+
+    Raises:
+        RecordingError: its recording can't be made in the folder for temporary files.
+        OSError: the same, or there is no room.
+    """
+    async with AsyncExitStack() as closing:
+        folder = Path(closing.enter_context(TemporaryDirectory(prefix="fuseboard-scenario-")))
+        recording = folder / f"{scenario.stem}.db"
+        recording.touch(mode=0o600)  # an empty file is a recording that waits for its engine
+        engine = ScenarioProcess.start(scenario, recording, folder / "engine.log")
+        closing.push_async_callback(asyncio.to_thread, engine.stop)
+        live = LiveRecording(await closing.enter_async_context(Tail.open(recording)))
+        return Place(
+            live,
+            safe_text(recording.name, 100),
+            None if read_only else live,
+            speeds=ScenarioSpeeds(engine),
+            worry=engine.worry,
+            closing=closing.pop_all(),
+        )

@@ -1,0 +1,234 @@
+"""Where the console looks: live, held still, back in time, or at a scenario; and the way back with one key."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from fuseboard_console.desk import Desk
+from fuseboard_console.feed import Feed, Mailbox
+from fuseboard_console.showing import Showing
+from fuseboard_console.views.connection import Connection, connection_to
+
+if TYPE_CHECKING:
+    from fuseboard_console.replay import Replay
+
+BACK = 10.0
+"""Seconds that the keys for back and forward go."""
+
+
+class Speeds(Protocol):
+    """Something that goes faster or slower."""
+
+    @property
+    def speed(self) -> float:
+        """How many times as fast as it happened."""
+        ...
+
+    def faster(self) -> float:
+        """Go a step faster; return the speed."""
+        ...
+
+    def slower(self) -> float:
+        """Go a step slower; return the speed."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """What the console looks at: a feed, where commands go (None: nothing can be asked), what it is called.
+
+    `file` is safe text. `replay` is the feed when that can travel in time, `speeds` what goes faster and slower.
+    """
+
+    feed: Feed
+    file: str
+    mailbox: Mailbox | None = None
+    replay: Replay | None = None
+    speeds: Speeds | None = None
+    worry: Callable[[], str] | None = None
+    """Says what is wrong that the recording can't tell, if something is."""
+    closing: AsyncExitStack = field(default_factory=AsyncExitStack)
+    """What to close when it is left."""
+
+
+class Travelling(Showing):
+    """The console's way through time and to other recordings, on top of its frames."""
+
+    _places: list[Place]
+    _desks: list[Desk]
+    _left: list[Place]
+    _clock: Callable[[], int]
+    _paused_at: int | None = None
+
+    @property
+    def replay(self) -> Replay | None:
+        """The replay that is shown; None: what is shown is live, or held still."""
+        return self._place.replay
+
+    def now(self) -> int:
+        """Return the time that is shown, UTC microseconds; it stands while the view is paused."""
+        if self._place.replay is not None:
+            return self._place.replay.position
+        return self._clock() if self._paused_at is None else self._paused_at
+
+    @property
+    def still(self) -> bool:
+        """Whether the view is held still."""
+        return self._paused_at is not None
+
+    @property
+    def past(self) -> bool:
+        """Whether what is shown is not the present."""
+        return self.still or self._place.replay is not None
+
+    # ---------------------------------------------------------------- places
+
+    @property
+    def _place(self) -> Place:
+        return self._places[-1]
+
+    def _desk_of(self, place: Place) -> Desk:
+        def connection(instance: int) -> Connection:
+            return connection_to(place.feed.board, instance, self._clock())
+
+        return Desk(place.mailbox, place.file, connection, self.tell)
+
+    def visit(self, place: Place) -> None:
+        """Show another place; `leave` comes back."""
+        self._places.append(place)
+        self._desks.append(self._desk_of(place))
+        self._arrived()
+
+    def _arrived(self) -> None:
+        place = self._place
+        self.feed, self._file = place.feed, place.file
+        self.desk = self._desks[-1]
+        self._paused_at = None
+        self._behind = 0
+        self._connection = Connection("empty")
+        self.show()
+
+    def leave(self) -> None:
+        """Go back to where the console was before."""
+        if len(self._places) > 1:
+            self._left.append(self._places.pop())
+            self._desks.pop()
+            self._arrived()
+
+    def leave_all(self) -> None:
+        """Go back to where the console was opened; what was started on the way ends."""
+        while len(self._places) > 1:
+            self.leave()
+
+    async def _close_left(self) -> None:
+        """Close the places that were left; called when nobody reads from them."""
+        while self._left:
+            await self._left.pop(0).closing.aclose()
+
+    async def on_unmount(self) -> None:
+        """Close every place that the console opened."""
+        self._left += reversed(self._places[1:])
+        await self._close_left()
+
+    @property
+    def playing(self) -> tuple[str, str] | None:
+        """The scenario that plays and how fast, such as `×2`; None: none does."""
+        for place in self._places[1:]:
+            if place.speeds is not None:
+                return place.file.removesuffix(".db"), f"{self.glyphs.times}{place.speeds.speed:g}"
+        return None
+
+    def action_live(self) -> None:
+        """Go back to what happens now, or from a scenario to where it was started."""
+        if len(self._places) > 1:
+            self.leave()
+            self.tell(f"Back at {self._file}." if self.past or self._place.speeds else "Live again.")
+        elif self.still:
+            self.action_pause()
+
+    # ---------------------------------------------------------------- time
+
+    def action_pause(self) -> None:
+        """Stop the view, or go on."""
+        if self.replay is not None:
+            self.replay.toggle()
+            self.show()
+            return
+        self._paused_at = self._clock() if self._paused_at is None else None
+        self._behind = 0
+        self.show()
+
+    async def action_back(self) -> None:
+        """Go ten seconds back."""
+        await self._replayed(lambda replay: replay.skip(-BACK))
+
+    async def action_forward(self) -> None:
+        """Go ten seconds forward."""
+        await self._replayed(lambda replay: replay.skip(BACK))
+
+    async def action_previous_event(self) -> None:
+        """Go back by one event."""
+        await self._replayed(lambda replay: replay.step(-1))
+
+    async def action_next_event(self) -> None:
+        """Go on by one event."""
+        await self._replayed(lambda replay: replay.step(1))
+
+    async def action_previous_change(self) -> None:
+        """Go back to when a breaker last changed its state."""
+        await self._replayed(lambda replay: replay.to_change(-1))
+
+    async def action_next_change(self) -> None:
+        """Go on to when a breaker next changes its state."""
+        await self._replayed(lambda replay: replay.to_change(1))
+
+    async def action_first_event(self) -> None:
+        """Go to the beginning of the recording."""
+        await self._replayed(lambda replay: replay.to_start())
+
+    def action_faster(self) -> None:
+        """Play faster."""
+        self._change_speed(lambda speeds: speeds.faster())
+
+    def action_slower(self) -> None:
+        """Play slower."""
+        self._change_speed(lambda speeds: speeds.slower())
+
+    def _change_speed(self, change: Callable[[Speeds], object]) -> None:
+        speeds: Speeds | None = self.replay or self._place.speeds
+        if speeds is None:
+            self.tell("This is live: it goes as fast as it goes. [ goes back in time.")
+            return
+        change(speeds)
+        self.show()
+
+    async def seek(self, at: int) -> None:
+        """Go to a time, UTC microseconds."""
+        await self._replayed(lambda replay: replay.seek(at))
+
+    async def _replayed(self, move: Callable[[Replay], Awaitable[object]]) -> None:
+        replay = self.replay or await self._rewind()
+        if replay is not None:
+            await self._travel(lambda: move(replay))
+
+    async def _travel(self, move: Callable[[], Awaitable[object]]) -> None:
+        await move()
+        self.show()
+
+    async def _rewind(self) -> Replay | None:
+        """Leave the present for a replay of the same file, standing still at what was shown."""
+        recording = self.feed.recording
+        if recording is None:
+            self.tell("There is no file to go back in.", "warning")
+            return None
+        from fuseboard_console.replay import Replay
+
+        closing = AsyncExitStack()
+        shown = self.now()
+        replay = await closing.enter_async_context(Replay.open(recording.path, at=shown, live=True))
+        self.visit(Place(replay, self._file, replay=replay, closing=closing))
+        self.tell("This is the past now. Nothing can be asked of an engine here; L goes back to live.")
+        return replay

@@ -1,0 +1,69 @@
+"""Scenarios as lines: what each shows, how long it takes, and what is wrong with a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from fuseboard_console.cells import fit
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.views.line import Line, Span, cut_line, fit_line
+from fuseboard_engine.scenario.model import Scenario
+
+NAME, LASTS, ADAPTERS = 22, 7, 10
+
+
+class Listed(NamedTuple):
+    """A scenario that can be picked, or why its file can't be."""
+
+    path: Path
+    scenario: Scenario | None
+    wrong: str = ""
+
+
+def heading(cells: int) -> Line:
+    """Return the titles of the columns."""
+    text = f"{fit('scenario', NAME)}{fit('lasts', LASTS)}{fit('adapters', ADAPTERS)}what it shows"
+    return fit_line((Span(text, "muted"),), cells)
+
+
+def scenario_line(listed: Listed, cells: int, playing: str) -> Line:
+    """Return a scenario's line; `playing` says how fast it plays now, empty when it doesn't."""
+    scenario = listed.scenario
+    if scenario is None:
+        name = Span(fit(safe_text(listed.path.name, 60), NAME), "muted")
+        return cut_line((name, Span(safe_text(listed.wrong, 300), "bad")), cells)
+    plays: Line = (Span(f"playing {playing}  ", "ok"),) if playing else ()
+    return cut_line(
+        (
+            Span(fit(safe_text(scenario.scenario, 60), NAME), "strong"),
+            Span(fit(f"{scenario.duration:g} s", LASTS), "muted"),
+            Span(fit(str(len(scenario.adapters)), ADAPTERS), "muted"),
+            *plays,
+            Span(safe_text(scenario.title, 200)),
+        ),
+        cells,
+    )
+
+
+def found(shipped: Iterable[Path], folders: Iterable[Path]) -> list[Listed]:
+    """Return the scenarios that come with Fuseboard, then those in YAML files of some folders.
+
+    A YAML file that says nothing of a scenario is passed over; one that does and is wrong is listed with its mistake.
+    """
+    from fuseboard_engine.documents import DocumentError
+    from fuseboard_engine.scenario.model import load
+
+    listed: list[Listed] = []
+    ours = list(shipped)
+    theirs = [path for folder in folders for path in sorted((*folder.glob("*.yaml"), *folder.glob("*.yml")))]
+    for path in dict.fromkeys((*ours, *theirs)):
+        try:
+            if path not in ours and "scenario:" not in path.read_text(encoding="utf-8", errors="replace"):
+                continue
+            listed.append(Listed(path, load(path)))
+        except (DocumentError, OSError) as error:
+            wrong = " ".join(str(error).replace(f"{path}", path.name).split())
+            listed.append(Listed(path, None, wrong))
+    return listed
