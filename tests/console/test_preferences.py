@@ -1,0 +1,155 @@
+"""The file of preferences: what it may say, and what is said about mistakes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from fuseboard_console.actions import ACTIONS
+from fuseboard_console.preferences import Preferences
+from fuseboard_console.preferences_file import (
+    default_file,
+    parse_preferences,
+    preferences_in_force,
+    preferences_path,
+    read_preferences,
+)
+from fuseboard_console.theme_names import OWN, theme_id, theme_names
+from fuseboard_console.themes import THEMES
+from fuseboard_console.views.plan import LAYOUTS
+from fuseboard_engine.documents import DocumentError
+
+
+def said(text: str) -> Preferences:
+    return parse_preferences(text, "console.toml")
+
+
+def mistakes(text: str) -> list[str]:
+    with pytest.raises(DocumentError) as caught:
+        said(text)
+    return str(caught.value).splitlines()
+
+
+def in_force() -> str:
+    """The default file with every setting in force."""
+    return "\n".join(re.sub(r"^#(?=\w)", "", line) for line in default_file().splitlines())
+
+
+# ---------------------------------------------------------------- what it may say
+
+
+def test_what_is_not_said_is_as_by_default() -> None:
+    assert said('theme = "light"') == Preferences(theme="light")
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# theme = 'light'\n  # nothing\n"])
+def test_a_file_that_says_nothing_is_all_default(text: str) -> None:
+    assert said(text) == Preferences()
+
+
+def test_everything_can_be_said() -> None:
+    preferences = said(
+        'theme = "nord"\nglyphs = "ascii"\nmouse = false\nlayout = "routes"\ncompact = true\nglow = false\n'
+        'bell = "both"\nclock = "utc"\n[columns]\nbreakers = ["state", "name", "error"]\n'
+        '[keys]\nreset = "ctrl+r"\nhelp = ["?", "F1"]\ntheme = []\n'
+    )
+    assert preferences == Preferences(
+        theme="nord",
+        glyphs="ascii",
+        mouse=False,
+        layout="routes",
+        compact=True,
+        glow=False,
+        bell="both",
+        clock="utc",
+        columns={"breakers": ("state", "name", "error")},
+        keys={"reset": ("ctrl+r",), "help": ("question_mark", "f1"), "theme": ()},
+    )
+
+
+def test_the_default_file_as_it_is_changes_nothing() -> None:
+    assert said(default_file()) == Preferences()
+
+
+def test_the_default_file_with_all_in_force_says_what_the_defaults_are() -> None:
+    preferences = said(in_force())
+    assert preferences.keys == {action.id: action.keys for action in ACTIONS}
+    assert preferences.columns == {"breakers": ()}
+    plain = [field.name for field in fields(Preferences) if field.name not in ("keys", "columns")]
+    assert [getattr(preferences, name) for name in plain] == [getattr(Preferences(), name) for name in plain]
+
+
+def test_the_default_file_names_every_layout_and_theme() -> None:
+    assert all(name in default_file() for name in (*LAYOUTS, *theme_names()))
+
+
+def test_the_names_of_the_own_themes_are_those_that_are_drawn() -> None:
+    assert [theme_id(name) for name in OWN] == [theme.name for theme in THEMES]
+
+
+# ---------------------------------------------------------------- mistakes
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('\nthme = "dark"', "console.toml:2: thme: there is no such field; did you mean theme?"),
+        ('theme = "drak"', "console.toml:1: theme: there is no theme 'drak'; did you mean dark?"),
+        ('layout = "route"', "console.toml:1: layout: there is no layout 'route'; did you mean routes?"),
+        ('glyphs = "asci"', "console.toml:1: glyphs: there is no 'asci' here; did you mean ascii?"),
+        ('bell = "loud"', "console.toml:1: bell: there is no 'loud' here; there are none, bell, notify, both"),
+        ('[keys]\nrest = "x"', "console.toml:2: keys.rest: there is no such action; did you mean reset?"),
+        ('[keys]\nhelp = "enterr"', "console.toml:2: keys.help: there is no key 'enterr'; did you mean enter?"),
+        ('[keys]\ntheme = "q"', "console.toml:2: keys.theme: q is the key of quit too; give one another"),
+        (
+            '[keys]\nhelp = "x"\nquit = "x"',
+            "console.toml:3: keys.quit: x is the key of help too; give one another",
+        ),
+        ('[columns]\nbreakers = ["name", "erorr"]', "there is no column 'erorr'; did you mean error?"),
+        ('[columns]\nbreakers = ["ok"]', "name is missing"),
+        ('[columns]\nbreakers = ["name", "ok", "ok"]', "a column is named twice"),
+        ('[columns]\nbraekers = ["name"]', "there is no such table; did you mean breakers?"),
+        ("theme = ", "this is no TOML"),
+    ],
+)
+def test_a_mistake_is_told_with_its_line_and_what_was_meant(text: str, told: str) -> None:
+    (sentence,) = mistakes(text)
+    assert told in sentence
+    assert sentence.startswith("console.toml")
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    found = mistakes('theme = "drak"\nlayout = "x"\n[columns]\nbreakers = ["nam", "name"]\n[keys]\nrest = "x"\n')
+    assert [line.split(": ")[1] for line in found] == ["theme", "layout", "columns.breakers", "keys.rest"]
+
+
+# ---------------------------------------------------------------- where it is
+
+
+def test_the_environment_may_name_the_file() -> None:
+    assert preferences_path({"FUSEBOARD_CONSOLE": "/a/b.toml"}) == Path("/a/b.toml")
+    assert preferences_path({"XDG_CONFIG_HOME": "/c", "HOME": "/h"}) == Path("/c/fuseboard/console.toml")
+    assert preferences_path({"XDG_CONFIG_HOME": "not/absolute", "HOME": "/h"}) == Path(
+        "/h/.config/fuseboard/console.toml"
+    )
+
+
+def test_no_file_means_the_defaults(tmp_path: Path) -> None:
+    assert preferences_in_force({"XDG_CONFIG_HOME": str(tmp_path)}) == Preferences()
+
+
+def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(DocumentError, match=r"gone\.toml: cannot be read"):
+        preferences_in_force({"FUSEBOARD_CONSOLE": str(tmp_path / "gone.toml")})
+
+
+def test_a_file_must_be_text_and_be_named_as_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_bytes(b"theme = '\xff'")
+    with pytest.raises(DocumentError, match="not UTF-8"):
+        read_preferences(tmp_path / "a.toml")
+    (tmp_path / "a.conf").write_text("theme = 'light'")
+    with pytest.raises(DocumentError, match=r"let the name end in \.toml"):
+        read_preferences(tmp_path / "a.conf")

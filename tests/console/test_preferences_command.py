@@ -1,0 +1,54 @@
+"""`fuseboard preferences`, as it is typed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def preferences(*arguments: str, home: Path) -> tuple[int, str, str]:
+    result = subprocess.run(
+        [sys.executable, "-m", "fuseboard_console", "preferences", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "XDG_CONFIG_HOME": str(home)},
+        timeout=60,
+    )
+    return result.returncode, result.stdout, result.stderr
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    (tmp_path / "fuseboard").mkdir()
+    return tmp_path / "fuseboard" / "console.toml"
+
+
+def test_the_path_is_told_whether_or_not_there_is_a_file(file: Path, tmp_path: Path) -> None:
+    assert preferences("--path", home=tmp_path) == (0, f"{file}\n", "")
+
+
+def test_without_a_file_it_says_how_to_begin_one(file: Path, tmp_path: Path) -> None:
+    code, out, err = preferences(home=tmp_path)
+    assert (code, out) == (0, "")
+    assert f"There is no {file}" in err
+    assert "--default" in err
+
+
+def test_a_new_file_is_all_right_and_shown_as_it_is(file: Path, tmp_path: Path) -> None:
+    code, text, _ = preferences("--default", home=tmp_path)
+    assert code == 0
+    file.write_text(text)
+    assert preferences("--check", home=tmp_path) == (0, f"{file}: all right\n", "")
+    assert preferences(home=tmp_path) == (0, text, "")
+
+
+@pytest.mark.parametrize("option", [[], ["--check"]])
+def test_mistakes_end_with_2(option: list[str], file: Path, tmp_path: Path) -> None:
+    file.write_text('[keys]\nrest = "x"\n')
+    code, out, err = preferences(*option, home=tmp_path)
+    assert (code, out) == (2, "")
+    assert err == f"{file}:2: keys.rest: there is no such action; did you mean reset?\n"

@@ -1,0 +1,98 @@
+"""Keys by action: how they are written, and what comes of them."""
+
+from __future__ import annotations
+
+import pytest
+from textual.keys import _character_to_key
+
+from fuseboard_console.actions import ACTIONS, Action
+from fuseboard_console.key_names import character_of, key_of, shown_key
+from fuseboard_console.keymap import actions_with, clashes
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("r", "r"),
+        ("R", "R"),
+        ("shift+r", "R"),
+        ("?", "question_mark"),
+        ("question_mark", "question_mark"),
+        ("/", "slash"),
+        ("+", "plus"),
+        ("ctrl++", "ctrl+plus"),
+        (" ", "space"),
+        ("Esc", "escape"),
+        ("PgDn", "pagedown"),
+        ("Ctrl+R", "ctrl+r"),
+        ("shift+ctrl+left", "ctrl+shift+left"),
+        ("F12", "f12"),
+        ("é", "é"),
+    ],
+)
+def test_a_key_may_be_written_as_people_write_it(text: str, key: str) -> None:
+    assert key_of(text) == key
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "there is no key ''"),
+        ("enterr", "did you mean enter?"),
+        ("f25", "there is no key 'f25'"),
+        ("hyper+r", "no key 'hyper' to hold; there are alt, ctrl, shift"),
+        ("ctrl+i", "a terminal sends ctrl+i as tab"),
+        ("ctrl+[", "as escape"),
+        ("ctrl+c", "it always leaves"),
+        ("ctrl+p", "it opens the palette"),
+        ("\x1b", "there is no key"),
+    ],
+)
+def test_what_is_no_key_is_refused_with_a_reason(text: str, told: str) -> None:
+    with pytest.raises(ValueError, match=r"there is no key|a terminal|can't") as caught:
+        key_of(text)
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("sign", "!\"#$%&'()*,-./:;<=>?@[\\]^_`{|}~+")
+def test_signs_are_named_as_the_screen_names_them(sign: str) -> None:
+    assert key_of(sign) == _character_to_key(sign)
+    assert character_of(key_of(sign)) == shown_key(key_of(sign)) == sign
+
+
+@pytest.mark.parametrize("key", sorted({key for action in ACTIONS for key in action.keys}))
+def test_every_key_of_every_action_can_be_written(key: str) -> None:
+    assert key_of(shown_key(key)) == key
+
+
+def test_the_keys_of_the_named_actions_are_changed_and_no_others() -> None:
+    keys = {"reset": ("ctrl+r",), "quit": ("q", "x")}
+    changed = {action.id: action.keys for action in actions_with(ACTIONS, keys)}
+    assert changed == {action.id: action.keys for action in ACTIONS} | keys
+
+
+def test_an_action_without_a_key_leaves_the_footer() -> None:
+    (sort,) = [action for action in actions_with(ACTIONS, {"sort": ()}) if action.id == "sort"]
+    assert sort.keys == ()
+    assert not sort.footer
+
+
+def test_nothing_clashes_before_anything_is_changed() -> None:
+    assert clashes(ACTIONS, {action.id: action.keys for action in ACTIONS}) == []
+
+
+def test_two_actions_may_change_keys_with_each_other() -> None:
+    assert clashes(ACTIONS, {"reset": ("s",), "sort": ("r",)}) == []
+
+
+def test_one_key_may_mean_two_things_on_two_pages() -> None:
+    actions = [Action("a", ("a",), "", "", pages=("one",)), Action("b", ("b",), "", "", pages=("two",))]
+    assert clashes(actions, {"a": ("b",)}) == []
+    anywhere = [actions[0], Action("b", ("b",), "", "")]
+    assert [action for action, _ in clashes(anywhere, {"a": ("b",)})] == ["a"]
+
+
+def test_a_dangerous_action_never_loses_its_key_to_another_unseen() -> None:
+    for action in ACTIONS:
+        if action.dangerous:
+            assert clashes(ACTIONS, {"theme": action.keys})
