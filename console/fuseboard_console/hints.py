@@ -1,0 +1,38 @@
+"""Three hints for whoever opens the console for the first time, and never again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fuseboard_console.actions import Action, shown_keys
+from fuseboard_console.state_folder import write_private
+
+SHOWN = "hints-shown"
+"""The file that says that they were shown."""
+
+
+def hints(actions: Sequence[Action], ascii_only: bool = False) -> tuple[str, ...]:
+    """Return the hints, with the keys that these actions have."""
+    keys = {action.id: shown_keys(action._replace(keys=action.keys[:1]), ascii_only) for action in actions}
+    told = [
+        (keys.get("help"), "shows every key that works here, and what each sign means."),
+        (keys.get("next_problem"), "goes to the next breaker that needs you."),
+        ("ctrl+p", "finds every action by its name."),
+    ]
+    return tuple(f"{key}  {what}" for key, what in told if key)
+
+
+def first_start(folder: Path) -> bool:
+    """Say whether the hints are due, and note in `folder` that they are no more.
+
+    Where that can't be noted they are due again next time; it is no error.
+    """
+    mark = folder / SHOWN
+    try:
+        if mark.exists():
+            return False
+        write_private(mark, "The console has shown its hints. Remove this file to see them once more.\n")
+    except OSError:
+        pass
+    return True
