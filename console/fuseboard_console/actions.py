@@ -148,7 +148,28 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "filter", ("slash",), "filter", "Show only some adapters: state:open name:gpt* tag:eu !test.", pages=OVERVIEW
     ),
-    Action("unfilter", ("escape",), "show all", "Clear the filter.", footer=False, pages=OVERVIEW),
+    Action(
+        "unfilter", ("escape",), "show all", "Take all marks away, then clear the filter.", footer=False, pages=OVERVIEW
+    ),
+    Action("faults", ("f",), "faults only", "Show only adapters that need a person or count failures.", pages=OVERVIEW),
+    Action("group", ("b",), "group", "Put adapters together by engine, by first tag, or not.", pages=OVERVIEW),
+    Action(
+        "mark",
+        ("x", "insert"),
+        "mark",
+        "Mark the selected adapter; what is done to a breaker is done to all marked ones.",
+        needs_selection=True,
+        footer=False,
+        pages=OVERVIEW,
+    ),
+    Action(
+        "mark_all",
+        ("X", "ctrl+a"),
+        "mark all",
+        "Mark every adapter that is shown, or none of them.",
+        footer=False,
+        pages=OVERVIEW,
+    ),
     Action("sort", ("s",), "sort", "Sort by the next column.", pages=OVERVIEW),
     Action("turn", ("S",), "turn", "Turn the order round.", footer=False, pages=OVERVIEW),
     Action("next_problem", ("n",), "next problem", "Go to the next adapter that needs a person.", pages=OVERVIEW),
@@ -179,9 +200,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("first_event", ("left_parenthesis",), "begin", "Go to the beginning.", "Time", footer=False),
     Action("slower", ("less_than_sign",), "slower", "Replay, or play a scenario, slower.", "Time", footer=False),
-    Action(
-        "faster", ("greater_than_sign",), "faster", "Replay, or play a scenario, faster.", "Time", footer=False
-    ),
+    Action("faster", ("greater_than_sign",), "faster", "Replay, or play a scenario, faster.", "Time", footer=False),
     Action("live", ("L",), "live", "Go back to what happens now.", "Time", footer=False),
     Action("next_pane", ("tab",), "pane", "Go to the next pane."),
     Action("theme", ("t",), "theme", "Next theme: dark, light, contrast, two for colour blindness."),

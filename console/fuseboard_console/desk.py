@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 from fuseboard_console.actor import actor
+from fuseboard_console.bulk import Bulk
 from fuseboard_console.feed import Mailbox
 from fuseboard_console.outcomes import nobody_can_take_it, nobody_took_it, outcome_text
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.connection import Connection
+from fuseboard_storage.board import AdapterKey
 from fuseboard_storage.errors import RecordingError
 
 ANSWER_WITHIN = 5.0
@@ -41,6 +43,7 @@ class Desk:
         self._connection = connection
         self._tell = tell
         self._asked: dict[int, int] = {}  # the instance that each command was asked of
+        self._bulks: dict[int, Bulk] = {}  # those of them that are told of together
 
     @property
     def read_only(self) -> bool:
@@ -69,6 +72,29 @@ class Desk:
             return
         self._asked[asked] = instance
 
+    async def ask_all(self, verb: str, keys: Sequence[AdapterKey]) -> None:
+        """Ask engines to do something to many adapters; what came of all is told in one sentence."""
+        if self._mailbox is None:
+            return
+        bulk = Bulk(verb, len(keys))
+        for key in keys:
+            if self.over(key.instance):
+                bulk.take(key.adapter, False, "its engine is no more")
+                continue
+            try:
+                asked = await self._mailbox.ask(
+                    verb, key.adapter, instance=key.instance, actor=actor(), expires_in=ANSWER_WITHIN
+                )
+            except (sqlite3.Error, OSError, RecordingError) as error:
+                bulk.take(key.adapter, False, f"the command could not be written: {error}")
+                continue
+            self._asked[asked], self._bulks[asked] = key.instance, bulk
+        self._tell_bulk(bulk)
+
+    def _tell_bulk(self, bulk: Bulk) -> None:
+        if bulk.over:
+            self._tell(bulk.text, "information" if bulk.well else "warning")
+
     async def look(self) -> None:
         """See what has become of the commands that were asked, and tell it."""
         if self._mailbox is None:
@@ -80,11 +106,20 @@ class Desk:
                 continue  # the file can't be read just now, which the banner says
             except KeyError:  # another file stands at the path now
                 del self._asked[command]
+                if (bulk := self._bulks.pop(command, None)) is not None:
+                    bulk.take("", False, "the recording was replaced")
+                    self._tell_bulk(bulk)
+                    continue
                 self._tell("The recording was replaced: what came of the command is not known.", "warning")
                 continue
             if not status.over:
                 continue
             instance = self._asked.pop(command)
+            if (bulk := self._bulks.pop(command, None)) is not None:
+                why = "nobody took it in time" if status.status == "expired" else status.detail
+                bulk.take(status.adapter, status.status == "done", why)
+                self._tell_bulk(bulk)
+                continue
             if status.status == "expired":
                 self._tell(nobody_took_it(self._connection(instance), self._file), "error")
             else:

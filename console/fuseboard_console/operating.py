@@ -8,6 +8,7 @@ from textual.notifications import SeverityLevel
 from fuseboard_console.desk import Desk
 from fuseboard_console.feed import Feed
 from fuseboard_console.pages.page import Page
+from fuseboard_console.views.bulk import MOST, ask_bulk
 from fuseboard_console.views.questions import ask_before, ask_reset_all, refusing
 from fuseboard_storage.board import AdapterKey
 
@@ -52,16 +53,41 @@ class Operating(App[None]):
         await self._ask_selected("enable")
 
     def _target(self) -> AdapterKey | None:
-        """Return the adapter that is meant: the one whose detail is open, or the one under the cursor."""
-        return getattr(self.screen, "adapter", None) or self.page.target
+        """Return the adapter that is meant: of the open detail, the only marked one, or the one under the cursor."""
+        detailed: AdapterKey | None = getattr(self.screen, "adapter", None)
+        return detailed or (self.page.targets[0] if self.page.targets else self.page.target)
+
+    def _many(self, verb: str) -> bool:
+        """Ask for all marked adapters what was asked for one, after a word was typed; False: none are marked."""
+        keys = () if hasattr(self.screen, "adapter") else self.page.targets
+        if len(keys) < 2:
+            return False
+        if len(keys) > MOST:
+            self.tell(f"At most {MOST:,} breakers at a time: {len(keys):,} are marked.", "warning")
+            return True
+        from fuseboard_console.screens.confirm_typed import ConfirmTypedScreen
+
+        question = ask_bulk(verb, keys, self.page.targets_name)
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.page.unmark()
+                self.run_worker(self.desk.ask_all(verb, keys), name="bulk", exit_on_error=True)
+
+        self.push_screen(ConfirmTypedScreen(*question), answered)
+        return True
 
     async def _ask_selected(self, verb: str) -> None:
+        if self._many(verb):
+            return
         key = self._target()
         if key is not None:
             await self.desk.ask(verb, key.adapter, key.instance)
 
     def _ask_first(self, verb: str) -> None:
         """Ask the operator, then an engine. What was selected when the question came is meant, whatever moves."""
+        if self._many(verb):
+            return
         key = self._target()
         if key is None or self.desk.refused(key.instance):
             return

@@ -87,7 +87,7 @@ class Showing(Operating):
             if self.page.is_attached:
                 self.page.show(self.scene)
             if self._filter.display:
-                self._filter.say(*self.page.matched)
+                self._filter.say(*self.page.matched, self.page.filter_problem)
         elif self.page.is_attached:
             self.page.tick(scene)
         self._plan_next_tick()

@@ -12,16 +12,17 @@ from fuseboard_console.pages.page import Host, Page, Scene
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.empty import empty_picture
-from fuseboard_console.views.filtering import Term, parse
+from fuseboard_console.views.filtering import Term, parse, problem_of
+from fuseboard_console.views.grouping import GROUPINGS, Grouping, marked_group
 from fuseboard_console.views.line import Line
-from fuseboard_console.views.ordering import Choice, Order, Ordering
+from fuseboard_console.views.ordering import Choice, Order, Ordering, chosen_title
 from fuseboard_console.views.plan import Plan, plan
 from fuseboard_console.views.sorting import BY_STATE
 from fuseboard_console.widgets.breakers import BreakersTable
 from fuseboard_console.widgets.line_list import LineList
 from fuseboard_console.widgets.panes import LogPanes
 from fuseboard_console.widgets.picture import Picture
-from fuseboard_storage.board import AdapterKey
+from fuseboard_storage.board import AdapterKey, Board
 
 
 class Overview(Page):
@@ -40,6 +41,10 @@ class Overview(Page):
         self.sort = BY_STATE
         self.order = Order((), {})
         """Which adapters are shown, in which order, and how many stand how."""
+        self.group: Grouping = ""
+        """By what the adapters stand together."""
+        self.faults = False
+        """Whether only those are shown that need a person or count failures."""
         self._ordering = Ordering()
         self._terms: tuple[Term, ...] = ()
         self._title = ""
@@ -67,15 +72,21 @@ class Overview(Page):
     def choose(self, scene: Scene) -> None:
         """Sort and filter anew, and say what is left out."""
         board = scene.board
-        self.order = self._ordering.order(board, scene.now, Choice(self.sort, self._terms))
+        choice = Choice(self.sort, self._terms, self.group, self.faults)
+        self.order = self._ordering.order(board, scene.now, choice)
         self.table.sort = self.sort
-        title = "Breakers"
-        if self._terms:
-            shown = f"{len(self.order.keys):,} of {len(board.adapters):,}"
-            title = f"Breakers  / {safe_text(self.filter_text, 40)}  {shown}"
+        self.table.empty = self._nothing(board)
+        title = chosen_title(
+            choice, self.filter_text, len(self.order.keys), len(board.adapters), len(self.table.marked)
+        )
         if title != self._title:
             self._title = title
             self.table.border_title = Content(title)  # what was typed is no markup
+
+    def _nothing(self, board: Board) -> str:
+        if not board.adapters:
+            return ""
+        return "No adapter fits this filter." if self._terms else "No breaker needs you."
 
     def show(self, scene: Scene) -> None:
         """Show the Board; `choose` was called for this scene."""
@@ -88,7 +99,7 @@ class Overview(Page):
     def tick(self, scene: Scene) -> None:
         """Show what time alone changed: the table."""
         lost = "silent" in self.order.counts or "ended" in self.order.counts
-        self.table.show(scene.board, self.order, scene.now, lost=lost)
+        self.table.show(scene.board, self.order, scene.now, lost=lost, places=self._ordering.places)
 
     def catch_up(self) -> None:
         """Paint the routes and failures that have waited."""
@@ -104,7 +115,7 @@ class Overview(Page):
             self._area = self.size
             self._plan = None
         empty = not scene.board.instances and not scene.board.adapters
-        wanted = plan(self.size.width, self.size.height, len(self.order.keys))
+        wanted = plan(self.size.width, self.size.height, len(self.order.lines))
         if wanted == self._plan and self.picture.display == empty:
             return
         self._plan = wanted
@@ -129,6 +140,29 @@ class Overview(Page):
         return self.table.selected
 
     @property
+    def targets(self) -> tuple[AdapterKey, ...]:
+        """The marked adapters, those in sight first, as they stand."""
+        marked = self.table.marked
+        shown = [key for key in self.order.keys if key in marked] if marked else []
+        return (*shown, *sorted(marked.difference(shown)))
+
+    @property
+    def targets_name(self) -> str:
+        """The name of the group that is marked, and nothing else."""
+        return marked_group(self.order.lines, self.table.marked)
+
+    def unmark(self) -> None:
+        """Take all marks away."""
+        self.table.unmark()
+        self.host.show()
+
+    @property
+    def filter_problem(self) -> str:
+        """What is wrong with the filter."""
+        adapters = self.host.scene.board.adapters
+        return problem_of(self._terms, lambda: [key.adapter for key in adapters])
+
+    @property
     def matched(self) -> tuple[int, int]:
         """How many adapters are shown, and of how many."""
         return len(self.order.keys), len(self.host.scene.board.adapters)
@@ -140,9 +174,32 @@ class Overview(Page):
         self.host.show()
 
     def action_unfilter(self) -> None:
-        """Show all adapters again."""
-        if self.filter_text:
+        """Take the marks away; show all adapters again when there are none."""
+        if self.table.marked:
+            self.unmark()
+        elif self.filter_text or self.faults:
+            self.faults = False
             self.filter_by("")
+
+    def action_faults(self) -> None:
+        """Show only what needs a person or counts failures, or all again."""
+        self.faults = not self.faults
+        self.host.show()
+
+    def action_group(self) -> None:
+        """Put adapters together by the next thing they have in common."""
+        self.group = GROUPINGS[(GROUPINGS.index(self.group) + 1) % len(GROUPINGS)]
+        self.host.show()
+
+    def action_mark(self) -> None:
+        """Mark the selected adapter, or take its mark away."""
+        self.table.toggle_mark()
+        self.host.show()
+
+    def action_mark_all(self) -> None:
+        """Mark every adapter that is shown, or none."""
+        self.table.mark_all()
+        self.host.show()
 
     def action_sort(self) -> None:
         """Sort by the next column."""

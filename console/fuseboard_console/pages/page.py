@@ -146,6 +146,24 @@ class Page(Container, can_focus=False):
         return None
 
     @property
+    def targets(self) -> tuple[AdapterKey, ...]:
+        """The adapters that are marked, which an action means instead; empty: none is."""
+        return ()
+
+    @property
+    def targets_name(self) -> str:
+        """What those are called together, such as their tag; empty: nothing."""
+        return ""
+
+    def unmark(self) -> None:
+        """Take all marks away."""
+
+    @property
+    def filter_problem(self) -> str:
+        """What is wrong with the filter, as a sentence of safe text; empty when nothing is."""
+        return ""
+
+    @property
     def trail(self) -> str:
         """What the breadcrumb says after the page's title; safe text."""
         return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from typing import Literal, NamedTuple
 
 from fuseboard_console.cells import cut
@@ -72,6 +72,16 @@ def members_of(lines: Sequence[AdapterKey | GroupHead], head: int) -> list[Adapt
             break
         members.append(line)
     return members
+
+
+def marked_group(lines: Sequence[AdapterKey | GroupHead], marked: Set[AdapterKey]) -> str:
+    """Return the name of the group of which all adapters are marked, and no other; empty: there is none such."""
+    if not marked:
+        return ""
+    for at, line in enumerate(lines):
+        if isinstance(line, GroupHead) and line.size == len(marked) and marked == set(members_of(lines, at)):
+            return line.name
+    return ""
 
 
 def head_line(head: GroupHead, cells: int, glyphs: Glyphs) -> Line:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 from fuseboard_console.glyphs import LOOKS, Condition
+from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.adapters import breaker_condition
 from fuseboard_console.views.chain_places import ChainPlace, chain_places
 from fuseboard_console.views.connection import presence
@@ -39,6 +40,22 @@ class Choice(NamedTuple):
     group: Grouping = ""
     faults: bool = False
     """Only those that need a person or count failures."""
+
+
+def chosen_title(choice: Choice, typed: str, shown: int, of: int, marked: int) -> str:
+    """Return the table's title: what was chosen, how many of all that shows, how many are marked."""
+    parts = ["Breakers"]
+    if choice.terms:
+        parts.append(f"/ {safe_text(typed, 40)}")
+    if choice.faults:
+        parts.append("faults only")
+    if shown != of or choice.terms or choice.faults:
+        parts.append(f"{shown:,} of {of:,}")
+    if choice.group:
+        parts.append(f"by {choice.group}")
+    if marked:
+        parts.append(f"{marked:,} marked")
+    return "  ".join(parts)
 
 
 class Order(NamedTuple):

@@ -50,6 +50,8 @@ class BreakersTable(LineList):
         """By what the adapters are sorted, for the mark in the titles."""
         self.chosen: tuple[Column, ...] = ()
         """The operator's own columns; empty: those that matter most."""
+        self.empty = ""
+        """What stands there when no adapter does."""
         self.counting = False
         """Whether a countdown is in sight."""
         self._board = Board()
@@ -125,8 +127,7 @@ class BreakersTable(LineList):
             line = order.lines[self._at] if order.lines else None
             self.selected = line if isinstance(line, AdapterKey) else None
         elif before.lines and self.scroll_offset.y and 0 <= on_screen < self.page:
-            # The reader looks at this line: it stays where the eye is.
-            self.measure()
+            self.measure()  # the reader looks at this line: it stays where the eye is
             self.scroll_to(y=max(0, self._at - on_screen), animate=False)
 
     def _in_sight(self) -> list[AdapterKey]:
@@ -163,7 +164,7 @@ class BreakersTable(LineList):
 
     def count(self) -> int:
         """Return how many lines there are, headings of groups among them."""
-        return len(self._order.lines)
+        return len(self._order.lines) or bool(self.empty)
 
     def heading(self) -> Line:
         """Return the titles of the columns."""
@@ -176,6 +177,8 @@ class BreakersTable(LineList):
 
     def line_at(self, index: int) -> Line:
         """Return the line of the adapter, or of the heading, at a place of the order."""
+        if not self._order.lines:
+            return (Span(f"  {self.empty}", "muted"),)
         key = self._order.lines[index]
         if isinstance(key, GroupHead):
             return (_BLANK, *head_line(key, self.cells - MARGIN, self.glyphs))
@@ -256,7 +259,7 @@ class BreakersTable(LineList):
         if place is None or place.y < self.HEADINGS:
             return
         index = place.y - self.HEADINGS + self.scroll_offset.y
-        if index >= self.count():
+        if index >= len(self._order.lines):
             return
         if isinstance(self._order.lines[index], AdapterKey):
             self.select(index)

@@ -32,10 +32,12 @@ class FilterBar(LineBar, can_focus=True):
         self.text = ""
         """What was typed."""
 
-    def say(self, matches: int, of: int) -> None:
-        """Show what was typed, and how many adapters it fits."""
+    def say(self, matches: int, of: int, problem: str = "") -> None:
+        """Show what was typed, how many adapters it fits, and what is wrong with it (safe text)."""
         count = f"{matches:,} of {of:,}"
-        hint = "  enter keeps, esc clears" if self.size.width >= 70 else ""
+        hint = f"  {cut(problem, self.size.width // 2)}" if problem else "  enter keeps, esc clears"
+        if not problem and self.size.width < 70:
+            hint = ""
         typed = cut(safe_text(self.text[::-1])[::-1], max(4, self.size.width - len(count) - len(hint) - 8))
         self.show(
             (
@@ -43,7 +45,7 @@ class FilterBar(LineBar, can_focus=True):
                 Span(typed, "strong"),
                 Span("_", "key"),
                 Span(f"   {count}", "warn" if not matches else "text"),
-                Span(hint, "muted"),
+                Span(hint, "warn" if problem else "muted"),
             )
         )
 

@@ -1,0 +1,128 @@
+"""What is asked before something is done to many breakers at once, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from fuseboard_console.cells import cut
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.views.times import plural
+from fuseboard_storage.board import AdapterKey
+
+MOST = 1000
+"""Breakers that something can be done to at a time."""
+_NAMED = 6
+_TOLD = 3
+_TYPED = 40  # characters that somebody can be asked to type
+
+
+class Words(NamedTuple):
+    """How a deed is spoken of: as a question, by its consequence, on the button, and when it is done."""
+
+    title: str
+    then: str
+    yes: str
+    done: str
+
+
+_WORDS = {
+    "reset": Words(
+        "Reset {}?",
+        "Their next calls go through, whether or not the adapters are well again.",
+        "Reset {}",
+        "{} reset.",
+    ),
+    "force_open": Words(
+        "Hold {} open?",
+        "Every call is refused until someone resets them. There is no countdown.",
+        "Hold {} open",
+        "{} held open.",
+    ),
+    "open_for": Words(
+        "Open {} for a while?",
+        "Their calls are refused for as long as their policies wait; then they probe.",
+        "Open {}",
+        "{} opened.",
+    ),
+    "half_open": Words(
+        "Let {} probe now?", "Their waits end: their next calls are probes.", "Probe {}", "{} probing at the next call."
+    ),
+    "disable": Words(
+        "Disable {}?",
+        "Every call goes through, however many fail, until someone enables them.",
+        "Disable {}",
+        "{} disabled.",
+    ),
+    "metrics_only": Words(
+        "Let {} only watch?",
+        "They count and never open, until someone enables them.",
+        "Watch",
+        "{} set to only watch.",
+    ),
+    "enable": Words("Enable {}?", "They decide again.", "Enable {}", "{} enabled."),
+}
+
+
+class BulkQuestion(NamedTuple):
+    """A question that is answered by typing `word`."""
+
+    title: str
+    text: str
+    word: str
+    yes: str
+
+
+def ask_bulk(verb: str, keys: Sequence[AdapterKey], group: str = "") -> BulkQuestion:
+    """Return the question before `verb` is asked for these adapters, of which there are several.
+
+    Its word is the name of the `group`, if they are all of one; else that of the first adapter; the number of them
+    where that is too hard to type.
+    """
+    words = _WORDS[verb]
+    names = ", ".join(safe_text(key.adapter, 40) for key in keys[:_NAMED])
+    more = f" and {len(keys) - _NAMED:,} more" if len(keys) > _NAMED else ""
+    word = group or keys[0].adapter
+    if len(word) > _TYPED or not word.isascii() or not word.isprintable() or word != word.strip():
+        word = str(len(keys))
+    return BulkQuestion(
+        words.title.format(plural(len(keys), "breaker")),
+        f"{names}{more}\n\n{words.then}",
+        word,
+        words.yes.format(f"{len(keys):,}"),
+    )
+
+
+class Outcome(NamedTuple):
+    """What came of a command for one adapter; `why` it was not done, as the engine said it."""
+
+    adapter: str
+    done: bool
+    why: str = ""
+
+
+def bulk_text(verb: str, outcomes: Sequence[Outcome]) -> str:
+    """Return what came of all, as a sentence of safe text: `9 of 10 done; gpt: there is no such adapter.`"""
+    good = sum(outcome.done for outcome in outcomes)
+    if good == len(outcomes):
+        return _WORDS[verb].done.format(f"{plural(good, 'breaker')} {'was' if good == 1 else 'were'}")
+    reasons: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        if not outcome.done:
+            why = safe_text(outcome.why, 120).strip().rstrip(".") or "the engine refused it"
+            reasons.setdefault(_lowered(why), []).append(safe_text(outcome.adapter, 40))
+    parts = [f"{_some(names)}: {why}" for why, names in list(reasons.items())[:_TOLD]]
+    others = len(reasons) - _TOLD
+    if others > 0:
+        parts.append(f"{plural(others, 'more reason')} in the audit")
+    return cut(f"{good:,} of {len(outcomes):,} done; {'; '.join(parts)}.", 400)
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _TOLD:,} more" if len(names) > _TOLD else ""
+    return ", ".join(names[:_TOLD]) + more
+
+
+def _lowered(sentence: str) -> str:
+    """Return a sentence as it goes on behind a colon."""
+    return sentence[0].lower() + sentence[1:] if sentence[1:2].islower() else sentence
