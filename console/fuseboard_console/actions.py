@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from fuseboard_console.key_names import shown_key
+
 
 class Action(NamedTuple):
     """One thing that can be done.
@@ -202,6 +204,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("slower", ("less_than_sign",), "slower", "Replay, or play a scenario, slower.", "Time", footer=False),
     Action("faster", ("greater_than_sign",), "faster", "Replay, or play a scenario, faster.", "Time", footer=False),
     Action("live", ("L",), "live", "Go back to what happens now.", "Time", footer=False),
+    Action("copy", ("y",), "copy", "Copy what is under the cursor, whole, as text.", footer=False),
+    Action("layout", ("v",), "layout", "Divide the overview in the next way.", footer=False, pages=OVERVIEW),
+    Action("compact", ("c",), "compact", "Take the frames away; press again to put them back.", footer=False),
     Action("next_pane", ("tab",), "pane", "Go to the next pane."),
     Action("theme", ("t",), "theme", "Next theme: dark, light, contrast, two for colour blindness."),
     Action("help", ("question_mark",), "help", "Show what every key does.", "Fuseboard"),
@@ -216,20 +221,11 @@ ACTIONS: tuple[Action, ...] = (
 """All actions, in the order they are shown."""
 
 _SHOWN = {
-    "question_mark": "?",
-    "slash": "/",
-    "left_square_bracket": "[",
-    "right_square_bracket": "]",
-    "left_curly_bracket": "{",
-    "right_curly_bracket": "}",
-    "left_parenthesis": "(",
-    "less_than_sign": "<",
-    "greater_than_sign": ">",
     "left": "←",
     "right": "→",
-    "escape": "esc",
     "down": "↓",
     "up": "↑",
+    "escape": "esc",
     "pagedown": "page down",
     "pageup": "page up",
 }
@@ -254,9 +250,8 @@ def while_paused(actions: Sequence[Action]) -> tuple[Action, ...]:
 
 def shown_keys(action: Action, ascii_only: bool = False) -> str:
     """Return an action's keys as people read them: `↓ j`."""
-    return " ".join(
-        key if ascii_only and key in ("down", "up", "left", "right") else _SHOWN.get(key, key) for key in action.keys
-    )
+    arrows = ("down", "up", "left", "right")
+    return " ".join(key if ascii_only and key in arrows else _SHOWN.get(key, shown_key(key)) for key in action.keys)
 
 
 def readme_table() -> str:

@@ -10,23 +10,27 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from textual.actions import SkipAction
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.events import Key
 from textual.screen import Screen
 
 from fuseboard_console.actions import Action, actions_for, on_page
+from fuseboard_console.alerts import Alerts
 from fuseboard_console.feed import Feed, Mailbox
 from fuseboard_console.glyphs import ASCII, UNICODE, Glyphs
+from fuseboard_console.keymap import actions_with
 from fuseboard_console.keys import bindings_of
 from fuseboard_console.pages.catalogue import BY_ID
 from fuseboard_console.pages.overview import Overview
 from fuseboard_console.pages.page import Page
+from fuseboard_console.personal import Personal
+from fuseboard_console.preferences import DEFAULT, Preferences
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.showing import NOTHING
 from fuseboard_console.themes import THEMES, Palette, palette_of
-from fuseboard_console.travelling import Place, Travelling
+from fuseboard_console.travelling import Place
 from fuseboard_console.widgets.filter_bar import FilterBar
 from fuseboard_console.widgets.footer import FooterBar
 from fuseboard_console.widgets.line_bar import LineBar
@@ -40,15 +44,13 @@ POLL = 0.1
 """Seconds between two looks at the recording."""
 
 
-class ConsoleApp(Travelling):
+class ConsoleApp(Personal):
     """Watches one recording. Without a mailbox it is read-only."""
 
     CSS_PATH = Path(__file__).with_name("app.tcss")
     TITLE = "Fuseboard"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
-        # First of all keys: what is typed quickly after it is text of the filter and no command.
-        Binding("slash", "filter", "filter", show=False, priority=True),
     ]
 
     def __init__(
@@ -63,11 +65,14 @@ class ConsoleApp(Travelling):
         now: Callable[[], int] = wall_clock,
         poll: float = POLL,
         worry: Callable[[], str] | None = None,
+        preferences: Preferences = DEFAULT,
+        greets: bool = False,
     ) -> None:
         """Show `feed`, whose recording is called `file`. `now` gives UTC microseconds, `poll` is in seconds.
 
         `replay` is the feed itself when it can travel in time. `worry` returns a sentence when something is wrong that
-        the recording can't tell; it is said once.
+        the recording can't tell; it is said once. Of the `preferences`, signs and theme were looked up by the caller.
+        `greets`: the hints of a first start are shown.
         """
         super().__init__()
         self.feed = feed
@@ -84,15 +89,19 @@ class ConsoleApp(Travelling):
             self.register_theme(own)
         self.theme = theme
         self.palette = palette = self._palette()
-        self.actions = actions_for(mailbox is None)
+        self.preferences, self.greets, self.compact = preferences, greets, preferences.compact
+        self._alerts = Alerts()
+        self.actions = actions_with(actions_for(mailbox is None), preferences.keys)
         for binding in bindings_of(action for action in self.actions if self._is_mine(action)):
-            self._bindings.bind(binding.key, binding.action, binding.description, show=binding.show, key_display=None)
+            # The filter's key comes first of all: what is typed quickly after it is its text and no command.
+            first = binding.id == "filter"
+            self._bindings.bind(binding.key, binding.action, binding.description, show=binding.show, priority=first)
         self._header = LineBar(palette, id="header")
         self._banner = LineBar(palette, id="banner")
         self._footer = FooterBar(palette)
         self._filter = FilterBar(palette)
         self._filter.display = False
-        self.overview = Overview(self, self._file)
+        self.overview = Overview(self, self._file, preferences)
         self.page: Page = self.overview
         self._pages: dict[str, Page] = {self.overview.PAGE: self.overview}
         self._body = Container(self.overview, id="body")
@@ -145,7 +154,7 @@ class ConsoleApp(Travelling):
         return self.page
 
     def _arrive(self) -> None:
-        self.page.dress(frames=self.size.width >= 40 and self.size.height >= 14)
+        self.dress_page()
         self.page.take_keys()
         self.show()
 
@@ -166,6 +175,7 @@ class ConsoleApp(Travelling):
             for desk in self._desks:
                 await desk.look()
             self._look_for_worries()
+            self.look_for_alerts()
             await asyncio.sleep(self._poll)
 
     async def _let_page_look(self) -> None:
@@ -190,12 +200,9 @@ class ConsoleApp(Travelling):
     # ---------------------------------------------------------------- the filter
 
     def action_filter(self) -> None:
-        """Type a filter; within one it is a character like any other."""
-        if len(self.screen_stack) > 1 or not self.page.FILTERS:
-            return
-        if self._filter.display:
-            self._filter.post_message(Key("slash", "/"))  # behind what was typed before it
-            return
+        """Type a filter; within one, or on another screen, its key is a key like any other."""
+        if len(self.screen_stack) > 1 or not self.page.FILTERS or self._filter.display:
+            raise SkipAction
         self._footer.display = False
         self._filter.text = self.page.filter_text
         self._filter.display = True

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from fuseboard_console.safe_text import safe_text
 from fuseboard_console.state_folder import write_private
 
 MOST = 74_994
@@ -113,5 +114,5 @@ def copied_text(text: str, copied: Copied) -> str:
     if copied.place is None:
         return f"Copied {lines}."
     if not copied.done:
-        return f"Nothing was copied: {copied.place}: {copied.trouble}."
-    return f"Copied {lines} to {copied.place}."
+        return f"Nothing was copied: {safe_text(str(copied.place))}: {copied.trouble}."
+    return f"Copied {lines} to {safe_text(str(copied.place))}."

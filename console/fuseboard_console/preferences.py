@@ -42,3 +42,7 @@ class Preferences:
     keys: Mapping[str, tuple[str, ...]] = field(
         default_factory=dict, metadata={"about": "Keys by action: one, several, or none ([]: palette only)."}
     )
+
+
+DEFAULT = Preferences()
+"""What is preferred when nothing is said."""

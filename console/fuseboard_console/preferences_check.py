@@ -13,15 +13,15 @@ from fuseboard_console.key_names import key_of
 from fuseboard_console.keymap import clashes
 from fuseboard_console.preferences import Preferences
 from fuseboard_console.theme_names import theme_names
-from fuseboard_console.views.columns import COLUMNS
+from fuseboard_console.views.columns import columns_of
 from fuseboard_console.views.plan import LAYOUTS
 from fuseboard_engine.documents import DocumentError, check, load_text, meant, wrong
 from fuseboard_engine.toml_lines import Where
 
 Found = Iterator[tuple[Where, str]]
 
-_TABLES = {"breakers": tuple(column.id for column in COLUMNS)}
-_NEEDED = {"breakers": "name"}
+TABLES = ("breakers",)
+"""The tables whose columns can be chosen."""
 
 
 class _Checks(BaseModel):
@@ -66,23 +66,21 @@ def _mistakes(said: Preferences) -> Found:
     for id in said.keys:
         if id not in actions:
             yield ("keys", id), f"there is no such action; {meant(id, actions)}"
+        elif actions[id].group == "Move" and not said.keys[id]:
+            yield ("keys", id), "lists need a key for it; name one"
     known = {id: keys for id, keys in said.keys.items() if id in actions}
     for id, text in clashes(ACTIONS, known):
         yield ("keys", id), text
 
 
 def _columns(table: str, columns: tuple[str, ...]) -> Found:
-    known = _TABLES.get(table)
-    if known is None:
-        yield ("columns", table), f"there is no such table; {meant(table, _TABLES)}"
+    if table not in TABLES:
+        yield ("columns", table), f"there is no such table; {meant(table, TABLES)}"
         return
-    for column in columns:
-        if column not in known:
-            yield ("columns", table), f"there is no column {column!r}; {meant(column, known)}"
-    if columns and _NEEDED[table] not in columns:
-        yield ("columns", table), f"{_NEEDED[table]} is missing; without it nobody knows whose line it is"
-    if len(set(columns)) < len(columns):
-        yield ("columns", table), "a column is named twice; keep one"
+    try:
+        columns_of(columns)
+    except ValueError as error:
+        yield ("columns", table), f"{str(error)[:1].lower()}{str(error)[1:]}"
 
 
 def _model() -> type[BaseModel]:

@@ -1,11 +1,14 @@
-"""Clock times on screen are local: the tests stand still in UTC."""
+"""Clock times on screen are local: the tests stand still in UTC. Nobody's own preferences are read or changed."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from fuseboard_console.hints import SHOWN
 
 
 @pytest.fixture(autouse=True)
@@ -16,3 +19,20 @@ def _utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     monkeypatch.undo()
     time.tzset()
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home of someone who has no preferences and has seen the hints."""
+    folder = tmp_path_factory.mktemp("home")
+    (folder / "state" / "fuseboard").mkdir(parents=True)
+    (folder / "state" / "fuseboard" / SHOWN).touch()
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
+    for name in ("FUSEBOARD_CONSOLE", "TMUX", "STY"):
+        monkeypatch.delenv(name, raising=False)

@@ -248,7 +248,7 @@ async def test_space_holds_the_view_and_counts_what_waits() -> None:
 
 async def test_help_names_the_keys_and_closes_with_escape() -> None:
     show = Show()
-    async with show.app.run_test(size=(120, 50), notifications=True) as pilot:
+    async with show.app.run_test(size=(120, 90), notifications=True) as pilot:
         await until(show.sees("prefect"), pilot)
         await pilot.press("question_mark")
         await until(show.sees("Help", "Hold the view still", "the next call is a probe"), pilot)

@@ -9,14 +9,17 @@ from textual.content import Content
 from textual.geometry import Size
 
 from fuseboard_console.pages.page import Host, Page, Scene
+from fuseboard_console.preferences import DEFAULT, Preferences
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.themes import Palette
+from fuseboard_console.views.columns import columns_of
+from fuseboard_console.views.copying import adapter_text
 from fuseboard_console.views.empty import empty_picture
 from fuseboard_console.views.filtering import Term, parse, problem_of
 from fuseboard_console.views.grouping import GROUPINGS, Grouping, marked_group
 from fuseboard_console.views.line import Line
 from fuseboard_console.views.ordering import Choice, Order, Ordering, chosen_title
-from fuseboard_console.views.plan import Plan, plan
+from fuseboard_console.views.plan import LAYOUTS, Plan, next_layout, plan
 from fuseboard_console.views.sorting import BY_STATE
 from fuseboard_console.widgets.breakers import BreakersTable
 from fuseboard_console.widgets.line_list import LineList
@@ -32,10 +35,14 @@ class Overview(Page):
     TITLE = "Overview"
     FILTERS = True
 
-    def __init__(self, host: Host, file: str) -> None:
-        """Make the page of the recording called `file`, which is safe text."""
+    def __init__(self, host: Host, file: str, preferences: Preferences = DEFAULT) -> None:
+        """Make the page of the recording called `file`, which is safe text, as the operator prefers it."""
         super().__init__(host)
-        self.table = BreakersTable(host.palette, host.glyphs)
+        self.layout_name = preferences.layout
+        """How it is divided: one of `LAYOUTS`."""
+        self.table = BreakersTable(host.palette, host.glyphs, glow=preferences.glow)
+        columns = preferences.columns.get("breakers")
+        self.table.chosen = columns_of(columns) if columns else ()
         self.panes = LogPanes(host.palette, host.glyphs)
         self.picture = Picture(host.palette, lambda cells, rows: empty_picture(file, cells, rows))
         self.sort = BY_STATE
@@ -115,14 +122,15 @@ class Overview(Page):
             self._area = self.size
             self._plan = None
         empty = not scene.board.instances and not scene.board.adapters
-        wanted = plan(self.size.width, self.size.height, len(self.order.lines))
+        size = self.size
+        wanted = plan(size.width, size.height, len(self.order.lines), self.layout_name, self.host.compact)
         if wanted == self._plan and self.picture.display == empty:
             return
         self._plan = wanted
         self.dress(frames=wanted.frames)
         self.picture.display = empty
         self.table.display = not empty and wanted.table > 0
-        self.panes.display = not empty and wanted.chains > 0
+        self.panes.display = not empty and wanted.chains + wanted.failures > 0
         self.table.styles.height = wanted.table
         self.panes.divide(wanted)
         self.call_after_refresh(self.host.show)
@@ -218,6 +226,19 @@ class Overview(Page):
         if not self.table.next_problem(self.host.scene.now):
             self.host.tell("No breaker needs you.")
 
+    def action_layout(self) -> None:
+        """Divide it in the next way."""
+        self.layout_name = next_layout(self.layout_name)
+        self.host.tell(f"Layout {self.layout_name}: {LAYOUTS[self.layout_name].about}.")
+        self.host.show()
+
+    def copied(self, scene: Scene) -> str:
+        """What is known of the marked adapters, or of the one under the cursor; of another pane what is on top."""
+        if self.screen.focused in (self.panes.chains, self.panes.failures):
+            return super().copied(scene)
+        keys = self.targets or ((self.target,) if self.target else ())
+        return "\n".join(adapter_text(scene.board, key, scene.now) for key in keys)
+
     def action_detail(self) -> None:
         """Show all that is known of the selected adapter."""
         if self.target is not None:
@@ -230,9 +251,10 @@ def show_detail(host: Host, key: AdapterKey) -> None:
     from fuseboard_console.views.detail import detail_lines
 
     actions = [action for action in host.actions if action.verb and action.needs_selection]
+    copy = [action for action in host.actions if action.id == "copy"]
 
     def lines(cells: int) -> list[Line]:
         scene = host.scene
         return detail_lines(scene.board, key, scene.now, cells, actions, host.glyphs)
 
-    host.push_screen(DetailScreen(key, safe_text(key.adapter, 60), host.palette, actions, lines))
+    host.push_screen(DetailScreen(key, safe_text(key.adapter, 60), host.palette, [*actions, *copy], lines))

@@ -47,6 +47,7 @@ class Host(Protocol):
     palette: Palette
     desk: Desk
     actions: tuple[Action, ...]
+    compact: bool
 
     @property
     def scene(self) -> Scene:
@@ -162,6 +163,11 @@ class Page(Container, can_focus=False):
     def filter_problem(self) -> str:
         """What is wrong with the filter, as a sentence of safe text; empty when nothing is."""
         return ""
+
+    def copied(self, scene: Scene) -> str:
+        """What is copied: what the cursor is on, whole, as safe text; empty when there is nothing."""
+        focused = self.screen.focused
+        return focused.copied() if isinstance(focused, LineList) else ""
 
     @property
     def trail(self) -> str:

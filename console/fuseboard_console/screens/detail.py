@@ -12,10 +12,13 @@ from textual.screen import ModalScreen
 
 from fuseboard_console.actions import Action
 from fuseboard_console.themes import Palette
+from fuseboard_console.views.copying import lines_text
 from fuseboard_console.views.line import Line
 from fuseboard_console.widgets.line_list import LineList
 from fuseboard_storage.board import AdapterKey
 
+UNCUT = 5000
+"""Cells in which no line is cut."""
 EVERY = 0.5
 """Seconds between two frames."""
 
@@ -37,6 +40,10 @@ class DetailText(LineList):
         """Make them for the new width."""
         super().on_resize()
         self.show()
+
+    def copied(self) -> str:
+        """What is copied: all of it, uncut."""
+        return lines_text(self._make(UNCUT))
 
     def count(self) -> int:
         """Return how many lines there are."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fuseboard_console.glyphs import Glyphs
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.chains import route_line, type_width
+from fuseboard_console.views.copying import route_text
 from fuseboard_console.views.line import Line, Span
 from fuseboard_console.widgets.line_list import LineList
 from fuseboard_engine.events import RouteFinished
@@ -36,6 +37,11 @@ class ChainsPane(LineList):
     def count(self) -> int:
         """Return how many routes there are; a word about there being none is a line too."""
         return max(1, len(self._routes))
+
+    def copied(self) -> str:
+        """What is copied: the route on top, with all its attempts."""
+        event = self._routes[min(self.scroll_offset.y, len(self._routes) - 1)].event if self._routes else None
+        return route_text(event) if isinstance(event, RouteFinished) else ""
 
     def line_at(self, index: int) -> Line:
         """Return a route's line."""

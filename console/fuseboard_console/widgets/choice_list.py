@@ -13,12 +13,15 @@ from textual.strip import Strip
 
 from fuseboard_console.glyphs import Glyphs
 from fuseboard_console.themes import Palette
+from fuseboard_console.views.copying import lines_text
 from fuseboard_console.views.line import Line, Span
 from fuseboard_console.widgets.line_list import LineList
 from fuseboard_console.widgets.paint import strip_of
 
 MARGIN = 2
 """Cells at the left that the cursor and the mark of a row take."""
+UNCUT = 5000
+"""Cells in which no row is cut."""
 
 
 K = TypeVar("K", bound=Hashable)
@@ -122,6 +125,10 @@ class ChoiceList(LineList, Generic[K]):
         on_cursor = bool(line) and line[0].style == "cursor-mark"
         base = self.rich_style + (self.palette["cursor"] if on_cursor else Style.null())
         return strip_of(line, self.cells, self.palette, base)
+
+    def copied(self) -> str:
+        """What is copied: the row under the cursor, uncut."""
+        return lines_text([self._line(self.selected, UNCUT)]) if self.selected is not None else ""
 
     # ---------------------------------------------------------------- the cursor
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fuseboard_console.glyphs import Glyphs
 from fuseboard_console.themes import Palette
+from fuseboard_console.views.copying import failure_text
 from fuseboard_console.views.failures import failure_lines
 from fuseboard_console.views.line import Line, Span
 from fuseboard_console.widgets.line_list import LineList
@@ -39,6 +40,11 @@ class FailuresPane(LineList):
     def count(self) -> int:
         """Return how many lines there are; a word about there being none is a line too."""
         return max(1, len(self._lines))
+
+    def copied(self) -> str:
+        """What is copied: the failure on top, its error whole."""
+        failures = self._board.failures
+        return failure_text(failures[min(self.scroll_offset.y, len(failures) - 1)]) if failures else ""
 
     def line_at(self, index: int) -> Line:
         """Return a failure's line."""

@@ -12,6 +12,7 @@ from textual.widget import Widget
 
 from fuseboard_console.keys import MOVES, bindings_of
 from fuseboard_console.themes import Palette
+from fuseboard_console.views.copying import lines_text
 from fuseboard_console.views.line import Line
 from fuseboard_console.widgets.paint import changed_region, strip_of
 
@@ -46,6 +47,10 @@ class LineList(ScrollView, can_focus=True, inherit_bindings=False):
     def heading(self) -> Line:
         """Return the line that does not scroll."""
         return ()
+
+    def copied(self) -> str:
+        """What is copied when it has the keys: all of its lines. Where a cursor or the top line is meant, that."""
+        return lines_text([self.line_at(index) for index in range(self.count())])
 
     # ---------------------------------------------------------------- painting
 

@@ -1,0 +1,81 @@
+"""What is an operator's own in the console: keys, compactness, copying, alerts, and the hints of a first start."""
+
+from __future__ import annotations
+
+from fuseboard_console.alerts import Alerts, alert_text
+from fuseboard_console.clipboard import copied_text, copy
+from fuseboard_console.hints import hints
+from fuseboard_console.preferences import Preferences
+from fuseboard_console.state_folder import state_folder
+from fuseboard_console.travelling import Travelling
+from fuseboard_console.widgets.line_list import LineList
+
+HINTS = 30.0
+"""Seconds that the hints stay; a click closes them."""
+
+
+class Personal(Travelling):
+    """The console as one person wants it."""
+
+    preferences: Preferences
+    compact: bool
+    """Whether nothing is framed."""
+    greets: bool
+    """Whether the hints are due."""
+    _alerts: Alerts
+
+    def on_mount(self) -> None:
+        """Take the operator's keys for moving, which the lists bind, and show the hints when they are due."""
+        moves = {action.id: action for action in self.actions if action.group == "Move"}
+        self.set_keymap({id: ",".join(moves[id].keys) for id in self.preferences.keys if id in moves})
+        if self.greets:
+            text = "\n".join(hints(self.actions, self.glyphs.name == "ascii"))
+            self.notify(text, title="Three hints, this once", markup=False, timeout=HINTS)
+
+    # ---------------------------------------------------------------- copying
+
+    async def action_copy(self) -> None:
+        """Copy what is under the cursor: what is meant, not the cells that show it."""
+        if text := self._under_cursor():
+            copied = await copy(text, state_folder(), self.to_terminal)
+            self.tell(copied_text(text, copied), "information" if copied.done else "warning")
+        else:
+            self.tell("There is nothing here to copy.")
+
+    def _under_cursor(self) -> str:
+        if len(self.screen_stack) == 1:
+            return self.page.copied(self.scene)
+        return self.screen.focused.copied() if isinstance(self.screen.focused, LineList) else ""
+
+    def to_terminal(self, code: str) -> None:
+        """Send the terminal an escape code that moves nothing on the screen."""
+        if self._driver is not None:
+            self._driver.write(code)
+
+    # ---------------------------------------------------------------- looks
+
+    def action_compact(self) -> None:
+        """Take the frames away, or put them back."""
+        self.compact = not self.compact
+        self.dress_page()
+        self.show()
+
+    def dress_page(self) -> None:
+        """Put frames round the page's lists where there is room for them and they are wanted."""
+        self.page.dress(frames=not self.compact and self.size.width >= 40 and self.size.height >= 14)
+
+    # ---------------------------------------------------------------- alerts
+
+    def look_for_alerts(self) -> None:
+        """Tell of breakers that have opened, by bell or notice, as far as that is wanted and this is the present."""
+        wanted = self.preferences.bell
+        if wanted == "none":
+            return
+        if self.past:
+            self._alerts.forget()
+            return
+        if names := self._alerts.look(self.feed.board, self.now()):
+            if wanted in ("bell", "both"):
+                self.bell()
+            if wanted in ("notify", "both"):
+                self.tell(alert_text(names), "error")
