@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 Condition = Literal["silent", "ended", "open", "ready", "held", "probing", "counting", "watch", "disabled", "closed"]
@@ -59,6 +60,9 @@ class Glyphs(NamedTuple):
     story: str
     mark: str
     crumb: str
+    play: str
+    here: str
+    minus: str
 
     def of(self, condition: Condition) -> str:
         """Return the glyph of a condition in this set."""
@@ -68,10 +72,28 @@ class Glyphs(NamedTuple):
 
 UNICODE = Glyphs(
     "unicode", "✗", "✖", "✓", "◇", "☠", "–", "→", "×", "▌", "●", "–", "━", "╸", "─", "▁▂▃▄▅▆▇█", "⏸", "·",
-    "▾", "▴", "▸", "◆", "›"
+    "▾", "▴", "▸", "◆", "›", "▶", "▼", "−"
 )  # fmt: skip
 ASCII = Glyphs(
     "ascii", "x", "X", "+", "d", "D", "-", ">", "x", ">", "*", "-", "=", ">", "-", "_.:-=+*#", "||", "-",
-    "v", "^", ">", "*", ">"
+    "v", "^", ">", "*", ">", "|>", "V", "-"
 )  # fmt: skip
-"""For terminals and fonts without the signs; chosen with `--ascii` or when the locale is not UTF-8."""
+"""For terminals and fonts without the signs."""
+
+
+def glyphs_for(wanted: Literal["auto", "unicode", "ascii"], environment: Mapping[str, str]) -> Glyphs:
+    """Return the wanted signs; `auto` goes by what the environment says of locale and terminal.
+
+    A locale of no known encoding, as in most containers, speaks of nobody's terminal: it gets the signs.
+    """
+    if wanted != "auto":
+        return ASCII if wanted == "ascii" else UNICODE
+    if environment.get("TERM", "").startswith(_WITHOUT_SIGNS):
+        return ASCII
+    locale = next((environment[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environment.get(name)), "")
+    _, named, encoding = locale.partition("@")[0].partition(".")
+    return UNICODE if not named or encoding.lower().replace("-", "") == "utf8" else ASCII
+
+
+_WITHOUT_SIGNS = ("linux", "vt1", "vt2", "ansi")
+"""Terminals whose fonts have no such signs: the kernel's own, and the old ones."""

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fuseboard_console import exit_codes
-from fuseboard_console.glyphs import ASCII, UNICODE
+from fuseboard_console.glyphs import glyphs_for
+from fuseboard_console.hints import first_start
+from fuseboard_console.preferences import DEFAULT, Preferences
 from fuseboard_console.safe_text import safe_text
+from fuseboard_console.state_folder import state_folder
+from fuseboard_console.theme_names import theme_id
 from fuseboard_storage.board import Board
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.mailbox import CommandStatus
@@ -75,11 +81,12 @@ class LiveRecording:
 
 
 async def watch(
-    file: str, *, read_only: bool, theme: str, ascii_only: bool, worry: Callable[[], str] | None = None
+    file: str, *, read_only: bool, preferences: Preferences = DEFAULT, worry: Callable[[], str] | None = None
 ) -> int:
     """Open the console on a recording and return the exit code when it is left, by a key or by a signal.
 
-    `worry` is asked again and again whether something is wrong that the recording can't tell: see `ConsoleApp`.
+    `preferences` are the operator's. `worry` is asked again and again whether something is wrong that the recording
+    can't tell: see `ConsoleApp`.
 
     Raises:
         RecordingError: The file is missing, no recording, or of a newer version.
@@ -93,12 +100,17 @@ async def watch(
             live,
             file=Path(file).name,
             mailbox=None if read_only else live,
-            glyphs=ASCII if ascii_only else UNICODE,
-            theme=theme,
+            glyphs=glyphs_for(preferences.glyphs, os.environ),
+            theme=theme_id(preferences.theme),
             worry=worry,
+            preferences=preferences,
+            greets=first_start(state_folder()),
         )
+        if preferences.clock == "utc":
+            os.environ["TZ"] = "UTC0"
+            time.tzset()
         _leave_when_told(app)
-        await app.run_async()
+        await app.run_async(mouse=preferences.mouse)
         return app.return_code or exit_codes.OK
 
 

@@ -119,20 +119,23 @@ def palette_of(theme: Theme, *, ascii_only: bool = False) -> Palette:
 
 def _styles_of(theme: Theme) -> dict[str, Style]:
     dark = theme.dark
-    text = theme.foreground or ("#e0e0e0" if dark else "#1f1f1f")
-    ground = theme.background or ("#121212" if dark else "#efefef")
-    if theme.ansi:
-        text, ground = "#e0e0e0", "#121212"
+
+    def said(colour: str | None, otherwise: str) -> str:
+        """Return a theme's colour; those that are names of the terminal's own can't be mixed."""
+        return colour if colour and not theme.ansi else otherwise
+
+    text = said(theme.foreground, "#e0e0e0" if dark else "#1f1f1f")
+    ground = said(theme.background, "#121212" if dark else "#efefef")
 
     def mixed(share: float, over: str = ground) -> str:
         return Color.parse(text).blend(Color.parse(over), share).hex6
 
     own = theme.variables
-    ok = theme.success or "#4ebf71"
-    bad = theme.error or "#ba3c5b"
-    warn = theme.warning or "#ffa62b"
-    info = theme.secondary or theme.primary
-    accent = theme.accent or theme.primary
+    ok = said(theme.success, "#4ebf71" if dark else "#1f7a3d")
+    bad = said(theme.error, "#ba3c5b" if dark else "#c01c28")
+    warn = said(theme.warning, "#ffa62b" if dark else "#8f5b00")
+    info = said(theme.secondary or theme.primary, "#6cb2eb" if dark else "#0b61a8")
+    accent = said(theme.accent or theme.primary, info)
     muted = own.get("fuse-muted") or mixed(0.35)
     faint = own.get("fuse-faint") or mixed(0.55)
     held = own.get("fuse-held") or "#b48ead"
@@ -166,6 +169,7 @@ def _styles_of(theme: Theme) -> dict[str, Style]:
         "brand": Style(color=on_bad, bgcolor=accent, bold=True),
         "banner": Style(color=text),
         "banner-bad": Style(color=bad, bold=True),
+        "replay": Style(color=on_bad, bgcolor=info, bold=True),
         "banner-strong": Style(color=on_bad, bgcolor=warn, bold=True),
         "head": Style(color=text, bold=True),
         "glow": Style(bgcolor=own.get("fuse-glow") or Color.parse(accent).blend(Color.parse(ground), 0.7).hex6),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from argparse import ArgumentParser
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from textual.theme import BUILTIN_THEMES
 
 from fuseboard_console.actions import ACTIONS
+from fuseboard_console.glyphs import glyphs_for
+from fuseboard_console.preference_arguments import add_preferences, preferences_of
 from fuseboard_console.preferences import Preferences
 from fuseboard_console.preferences_file import (
     default_file,
@@ -18,7 +22,7 @@ from fuseboard_console.preferences_file import (
     read_preferences,
 )
 from fuseboard_console.theme_names import OWN, theme_id, theme_names
-from fuseboard_console.themes import THEMES
+from fuseboard_console.themes import THEMES, palette_of
 from fuseboard_console.views.plan import LAYOUTS
 from fuseboard_engine.documents import DocumentError
 
@@ -152,3 +156,63 @@ def test_a_file_must_be_text_and_be_named_as_what_it_is(tmp_path: Path) -> None:
     (tmp_path / "a.conf").write_text("theme = 'light'")
     with pytest.raises(DocumentError, match=r"let the name end in \.toml"):
         read_preferences(tmp_path / "a.conf")
+
+
+# ---------------------------------------------------------------- with the options
+
+
+def options(*arguments: str) -> Preferences:
+    parser = ArgumentParser()
+    add_preferences(parser)
+    return preferences_of(parser.parse_args(arguments))
+
+
+def test_options_win_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "console.toml"
+    file.write_text('theme = "light"\nglyphs = "unicode"\nbell = "both"\n')
+    monkeypatch.setenv("FUSEBOARD_CONSOLE", str(file))
+    assert options() == Preferences(theme="light", glyphs="unicode", bell="both")
+    given = options("--theme", "nord", "--ascii", "--compact", "--no-mouse")
+    assert given == Preferences(theme="nord", glyphs="ascii", bell="both", compact=True, mouse=False)
+    assert options("--no-preferences") == Preferences()
+
+
+def test_a_file_with_mistakes_is_told_with_the_way_round_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "console.toml"
+    file.write_text('theme = "drak"\n')
+    monkeypatch.setenv("FUSEBOARD_CONSOLE", str(file))
+    with pytest.raises(DocumentError, match=r"did you mean dark\?\nMend the file, or .* --no-preferences\."):
+        options()
+
+
+def test_a_theme_that_is_none_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        options("--theme", "gruvbux")
+    assert "there is no theme 'gruvbux'. Did you mean gruvbox?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("environment", "name"),
+    [
+        ({}, "unicode"),
+        ({"LANG": "en_GB.UTF-8"}, "unicode"),
+        ({"LANG": "C.utf8"}, "unicode"),
+        ({"LANG": "C"}, "unicode"),
+        ({"LANG": "en_GB.UTF-8", "LC_ALL": "de_DE.ISO-8859-1@euro"}, "ascii"),
+        ({"LANG": "en_GB.UTF-8", "TERM": "linux"}, "ascii"),
+        ({"TERM": "vt220"}, "ascii"),
+    ],
+)
+def test_auto_takes_the_signs_that_terminal_and_locale_have(environment: dict[str, str], name: str) -> None:
+    assert glyphs_for("auto", environment).name == name
+
+
+def test_signs_that_were_chosen_are_taken_anywhere() -> None:
+    assert glyphs_for("unicode", {"TERM": "linux"}).name == "unicode"
+    assert glyphs_for("ascii", {}).name == "ascii"
+
+
+@pytest.mark.parametrize("name", theme_names())
+def test_every_theme_has_a_palette(name: str) -> None:
+    theme = {theme.name: theme for theme in (*THEMES, *BUILTIN_THEMES.values())}[theme_id(name)]
+    assert palette_of(theme, ascii_only=True)["bad"].bold

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fuseboard_console import exit_codes
-from fuseboard_console.commands.watch import THEMES
+from fuseboard_console.preference_arguments import add_preferences, preferences_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,8 +31,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument("scenario", nargs="?", default=_SCENARIO, metavar="SCENARIO", help="a file or a name")
     parser.add_argument("--record", metavar="FILE", help="keep the recording here (default: a temporary file)")
-    parser.add_argument("--theme", choices=THEMES, default="dark", help="colours (default: dark)")
-    parser.add_argument("--ascii", action="store_true", help="use ASCII signs only")
+    add_preferences(parser)
 
 
 def run(args: Namespace) -> int:
@@ -83,6 +82,7 @@ def _live(args: Namespace) -> int:
     from fuseboard_console.playing import ScenarioProcess
     from fuseboard_storage.errors import RecordingError
 
+    preferences = preferences_of(args)
     scenario = find(args.scenario)
     if args.record and Path(args.record).exists():
         asyncio.run(_is_recording(args.record))
@@ -100,8 +100,7 @@ def _live(args: Namespace) -> int:
                 watch(
                     str(path),
                     read_only=False,
-                    theme=f"fuseboard-{args.theme}",
-                    ascii_only=args.ascii,
+                    preferences=preferences,
                     worry=engine.worry,
                 )
             )

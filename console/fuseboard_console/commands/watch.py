@@ -6,6 +6,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 
 from fuseboard_console import exit_codes
+from fuseboard_console.preference_arguments import add_preferences, preferences_of
 
 SUMMARY = "open the console: every breaker live, reset with a key"
 DESCRIPTION = """Open the console on a recording: every breaker with its countdown, the chains tasks took, the latest
@@ -17,16 +18,13 @@ EXAMPLES = """  fuseboard watch checkout.db                  watch, and reset wi
   fuseboard watch checkout.db --plain          what happens as plain lines: for screen readers and logs"""
 ORDER = 10
 
-THEMES = ("dark", "light", "contrast", "blue-orange", "teal-red")
-
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument("file", metavar="FILE", help="the recording, such as checkout.db")
     parser.add_argument("--read-only", action="store_true", help="leave out everything that changes an engine")
-    parser.add_argument("--theme", choices=THEMES, default="dark", help="colours (default: dark; key: t)")
     parser.add_argument("--plain", action="store_true", help="plain lines instead of a screen, until Ctrl-C")
-    parser.add_argument("--ascii", action="store_true", help="use ASCII signs only")
+    add_preferences(parser)
 
 
 def run(args: Namespace) -> int:
@@ -46,13 +44,12 @@ def run(args: Namespace) -> int:
     import asyncio
 
     from fuseboard_console.live import watch
-    from fuseboard_storage.errors import RecordingError
+    from fuseboard_engine.errors import FuseboardError
 
     try:
-        return asyncio.run(
-            watch(args.file, read_only=args.read_only, theme=f"fuseboard-{args.theme}", ascii_only=args.ascii)
-        )
-    except RecordingError as error:
+        preferences = preferences_of(args)
+        return asyncio.run(watch(args.file, read_only=args.read_only, preferences=preferences))
+    except FuseboardError as error:
         complain(str(error))
         return exit_codes.BAD_INPUT
 
