@@ -33,6 +33,7 @@ from fuseboard_console.themes import THEMES, Palette, palette_of
 from fuseboard_console.travelling import Place
 from fuseboard_console.widgets.filter_bar import FilterBar
 from fuseboard_console.widgets.footer import FooterBar
+from fuseboard_console.widgets.header import HeaderBar
 from fuseboard_console.widgets.line_bar import LineBar
 from fuseboard_engine.clock import wall_clock
 from fuseboard_storage.errors import RecordingError
@@ -96,7 +97,7 @@ class ConsoleApp(Personal):
             # The filter's key comes first of all: what is typed quickly after it is its text and no command.
             first = binding.id == "filter"
             self._bindings.bind(binding.key, binding.action, binding.description, show=binding.show, priority=first)
-        self._header = LineBar(palette, id="header")
+        self._header = HeaderBar(palette)
         self._banner = LineBar(palette, id="banner")
         self._footer = FooterBar(palette)
         self._filter = FilterBar(palette)

@@ -25,6 +25,8 @@ from fuseboard_storage.tail import Contact, Tail
 
 if TYPE_CHECKING:
     from fuseboard_console.app import ConsoleApp
+    from fuseboard_console.feed import Feed, Mailbox
+    from fuseboard_console.replay import Replay
 
 LEAVING = (signal.SIGTERM, signal.SIGHUP)
 """What tells the console to leave: a polite kill, or a terminal that was closed."""
@@ -92,26 +94,58 @@ async def watch(
         RecordingError: The file is missing, no recording, or of a newer version.
     """
     async with Tail.open(file) as tail:
-        from fuseboard_console.app import ConsoleApp  # after the file is known to be one: refusing is quick
-
         live = LiveRecording(tail)
         await live.advance()
-        app = ConsoleApp(
-            live,
-            file=Path(file).name,
-            mailbox=None if read_only else live,
-            glyphs=glyphs_for(preferences.glyphs, os.environ),
-            theme=theme_id(preferences.theme),
-            worry=worry,
-            preferences=preferences,
-            greets=first_start(state_folder()),
-        )
-        if preferences.clock == "utc":
-            os.environ["TZ"] = "UTC0"
-            time.tzset()
-        _leave_when_told(app)
-        await app.run_async(mouse=preferences.mouse)
-        return app.return_code or exit_codes.OK
+        return await _show(live, file, preferences, mailbox=None if read_only else live, worry=worry)
+
+
+async def watch_replay(
+    file: str, *, begin: Callable[[int, int], int], speed: float, preferences: Preferences = DEFAULT
+) -> int:
+    """Open the console on a replay of a recording, playing at `speed`; return the exit code.
+
+    `begin` says where, from the recording's own beginning and end; all three are UTC microseconds.
+
+    Raises:
+        RecordingError: The file is missing, no recording, or of a newer version.
+    """
+    from fuseboard_console.replay import Replay
+
+    async with Replay.open(file) as replay:
+        await replay.seek(begin(replay.start, replay.end))
+        replay.set_speed(speed)
+        replay.toggle()
+        return await _show(replay, file, preferences, replay=replay)
+
+
+async def _show(
+    feed: Feed,
+    file: str,
+    preferences: Preferences,
+    *,
+    mailbox: Mailbox | None = None,
+    replay: Replay | None = None,
+    worry: Callable[[], str] | None = None,
+) -> int:
+    from fuseboard_console.app import ConsoleApp  # after the file is known to be one: refusing is quick
+
+    app = ConsoleApp(
+        feed,
+        file=Path(file).name,
+        mailbox=mailbox,
+        replay=replay,
+        glyphs=glyphs_for(preferences.glyphs, os.environ),
+        theme=theme_id(preferences.theme),
+        worry=worry,
+        preferences=preferences,
+        greets=first_start(state_folder()),
+    )
+    if preferences.clock == "utc":
+        os.environ["TZ"] = "UTC0"
+        time.tzset()
+    _leave_when_told(app)
+    await app.run_async(mouse=preferences.mouse)
+    return app.return_code or exit_codes.OK
 
 
 def _leave_when_told(app: ConsoleApp) -> None:

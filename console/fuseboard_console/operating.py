@@ -52,6 +52,17 @@ class Operating(App[None]):
         """Let the selected breaker decide again."""
         await self._ask_selected("enable")
 
+    @property
+    def replayed(self) -> bool:
+        """Whether what is shown has long happened, so that no engine can be asked about it."""
+        raise NotImplementedError
+
+    def _is_past(self) -> bool:
+        """Whether nothing can be asked, because this is a replay; if so, say it."""
+        if self.replayed:
+            self.tell("This is a replay: there is no engine to ask. L goes back to live, if that is where you were.")
+        return self.replayed
+
     def _target(self) -> AdapterKey | None:
         """Return the adapter that is meant: of the open detail, the only marked one, or the one under the cursor."""
         detailed: AdapterKey | None = getattr(self.screen, "adapter", None)
@@ -78,7 +89,7 @@ class Operating(App[None]):
         return True
 
     async def _ask_selected(self, verb: str) -> None:
-        if self._many(verb):
+        if self._is_past() or self._many(verb):
             return
         key = self._target()
         if key is not None:
@@ -86,7 +97,7 @@ class Operating(App[None]):
 
     def _ask_first(self, verb: str) -> None:
         """Ask the operator, then an engine. What was selected when the question came is meant, whatever moves."""
-        if self._many(verb):
+        if self._is_past() or self._many(verb):
             return
         key = self._target()
         if key is None or self.desk.refused(key.instance):
@@ -104,6 +115,8 @@ class Operating(App[None]):
     def action_reset_all(self) -> None:
         """Ask, then reset every breaker that refuses calls."""
         stuck = refusing(self.feed.board)
+        if self._is_past():
+            return
         if not stuck:
             self.tell("No breaker is open: there is nothing to reset.")
             return

@@ -14,6 +14,7 @@ from fuseboard_console.views.connection import Connection, connection_of
 from fuseboard_console.views.footer import footer_line
 from fuseboard_console.views.header import Heading, Totals, header_line, totals_of
 from fuseboard_console.views.line import Line
+from fuseboard_console.views.seek_bar import SeekBar, SeekView, seek_bar
 from fuseboard_console.views.times import SECOND, whole
 from fuseboard_console.views.told import told_line
 from fuseboard_console.widgets.filter_bar import FilterBar
@@ -43,6 +44,7 @@ class Showing(Operating):
     _connection = Connection("empty")
     _tick: Timer | None = None
     _behind = 0
+    _seek_bar = SeekBar((), 0, 0)
 
     def now(self) -> int:
         """Return the time that is shown, UTC microseconds."""
@@ -97,7 +99,17 @@ class Showing(Operating):
             self.tell(f"The engine is back after {whole((self.now() - self._connection.since) / SECOND)}.")
         self._connection = connection
 
+    def _seek_view(self) -> SeekView | None:
+        """Return where the replay stands that is shown; None: none is."""
+        raise NotImplementedError
+
     def _show_header(self) -> None:
+        view = self._seek_view()
+        self._header.set_class(view is not None, "past")
+        if view is not None:
+            self._seek_bar = seek_bar(view, self.size.width, self.glyphs)
+            self._header.show(self._seek_bar.line)
+            return
         where = tuple(part for part in (self.page.TITLE, self.page.trail) if part)
         counts = self.overview.order.counts
         behind = self._behind if self.still else None

@@ -11,6 +11,9 @@ from fuseboard_console.desk import Desk
 from fuseboard_console.feed import Feed, Mailbox
 from fuseboard_console.showing import Showing
 from fuseboard_console.views.connection import Connection, connection_to
+from fuseboard_console.views.seek_bar import SeekView, time_at
+from fuseboard_console.views.times import SECOND
+from fuseboard_console.widgets.header import HeaderBar
 
 if TYPE_CHECKING:
     from fuseboard_console.replay import Replay
@@ -67,6 +70,11 @@ class Travelling(Showing):
     def replay(self) -> Replay | None:
         """The replay that is shown; None: what is shown is live, or held still."""
         return self._place.replay
+
+    @property
+    def replayed(self) -> bool:
+        """Whether what is shown is a replay."""
+        return self._place.replay is not None
 
     def now(self) -> int:
         """Return the time that is shown, UTC microseconds; it stands while the view is paused."""
@@ -205,6 +213,20 @@ class Travelling(Showing):
         change(speeds)
         self.show()
 
+    def _seek_view(self) -> SeekView | None:
+        replay = self.replay
+        if replay is None:
+            return None
+        back = None if len(self._places) == 1 else (self._clock() - replay.position) / SECOND
+        return SeekView(replay.position, replay.start, replay.end, replay.speed, replay.playing, back, replay.changes)
+
+    async def on_header_bar_clicked(self, event: HeaderBar.Clicked) -> None:
+        """Go to the time that was clicked on the bar."""
+        view = self._seek_view()
+        at = None if view is None else time_at(view, self._seek_bar, event.x)
+        if at is not None:
+            await self.seek(at)
+
     async def seek(self, at: int) -> None:
         """Go to a time, UTC microseconds."""
         await self._replayed(lambda replay: replay.seek(at))
@@ -228,7 +250,7 @@ class Travelling(Showing):
 
         closing = AsyncExitStack()
         shown = self.now()
-        replay = await closing.enter_async_context(Replay.open(recording.path, at=shown, live=True))
+        replay = await closing.enter_async_context(Replay.open(recording.path, at=shown))
         self.visit(Place(replay, self._file, replay=replay, closing=closing))
         self.tell("This is the past now. Nothing can be asked of an engine here; L goes back to live.")
         return replay

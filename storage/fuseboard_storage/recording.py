@@ -118,6 +118,22 @@ class Recording:
                 board.apply(entry)
         return board
 
+    async def ends(self) -> tuple[int, int, int, int] | None:
+        """Return number and time (UTC microseconds) of the first and of the last event; None while there is none."""
+        if not await self._has_begun():
+            return None
+        sql = "SELECT seq, at FROM events ORDER BY seq {} LIMIT 1"
+        first, last = await self._rows(sql.format("ASC")), await self._rows(sql.format("DESC"))
+        return (*first[0], *last[0]) if first and last else None
+
+    async def changes(self, after: int = 0) -> list[tuple[int, int, str]]:
+        """Return number, time and new state of each `StateChanged` numbered above `after`, in order."""
+        if not await self._has_begun():
+            return []
+        sql = """SELECT seq, at, json_extract(body, '$.after') FROM events
+            WHERE kind = 'state_changed' AND seq > ? ORDER BY seq"""
+        return [(seq, at, state) for seq, at, state in await self._rows(sql, (after,))]
+
     async def failures(self, limit: int, adapter: str | None = None) -> list[Entry]:
         """Return the newest failed attempts, newest first; each entry's event is an `AttemptFailed`.
 

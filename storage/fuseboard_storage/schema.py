@@ -144,6 +144,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) STRICT, WITHOUT ROWID""",
     ),
     ("ALTER TABLE metrics ADD COLUMN first_item TEXT NOT NULL DEFAULT '{}'",),
+    # A replay goes from one change of state to the next, over millions of events.
+    ("CREATE INDEX events_changed ON events(kind) WHERE kind = 'state_changed'",),
 )
 """Each migration's statements; the position of one, counted from 1, is the version it leads to."""
 

@@ -1,0 +1,218 @@
+"""A recording as a feed that travels in time: it plays at any speed, stands still, steps and seeks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fuseboard_console.safe_text import safe_text
+from fuseboard_storage import history
+from fuseboard_storage.board import Board, Entry, InstanceRow
+from fuseboard_storage.errors import RecordingError
+from fuseboard_storage.history import Bounds, Change
+from fuseboard_storage.recording import Recording
+
+SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+"""How many times as fast as it happened."""
+SECOND = 1_000_000
+CHUNK = 500
+"""Events that are read and folded at once: a few milliseconds of work."""
+LOOK = 1.0
+"""Seconds between two looks at whether the recording has grown."""
+
+
+class Replay:
+    """A feed whose time is its own. It stands at `position`; its Board holds what had happened until then.
+
+    An engine counts as alive as long as it went on to give signs of life, for none of them says when it fell silent.
+    """
+
+    def __init__(self, recording: Recording, monotonic: Callable[[], float]) -> None:
+        """Use `open`."""
+        self.recording = recording
+        """What is replayed."""
+        self.board = Board()
+        self.trouble = ""
+        self.position = 0
+        """The time that is shown, UTC microseconds."""
+        self.playing = False
+        self.changes: list[Change] = []
+        """When breakers changed their state, over the whole recording."""
+        self._speed = SPEEDS.index(1.0)
+        self._bounds = Bounds(0, 0, 0, 0)
+        self._monotonic = monotonic
+        self._then = self._looked = monotonic()
+        self._alive_until: dict[int, int] = {}
+        self._ahead: list[Entry] = []  # read, and not yet due
+        self._moved = True
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, path: str | Path, *, at: int | None = None, monotonic: Callable[[], float] = time.monotonic
+    ) -> AsyncIterator[Replay]:
+        """Open a recording for replay and close it in the end.
+
+        Args:
+            path: its file.
+            at: where to stand, UTC microseconds; the beginning by default.
+            monotonic: seconds, by which it plays.
+
+        Raises:
+            RecordingError: the file is missing, no recording, or of a newer version.
+        """
+        async with Recording.open(path) as recording:
+            replay = cls(recording, monotonic)
+            await replay._look()
+            await replay.seek(replay.start if at is None else at)
+            yield replay
+
+    # ---------------------------------------------------------------- where it stands
+
+    @property
+    def start(self) -> int:
+        """When the recording begins, UTC microseconds."""
+        return self._bounds.start
+
+    @property
+    def end(self) -> int:
+        """When its last event happened, UTC microseconds."""
+        return max(self._bounds.start, self._bounds.end)
+
+    @property
+    def speed(self) -> float:
+        """How many times as fast as it happened."""
+        return SPEEDS[self._speed]
+
+    def faster(self) -> float:
+        """Play a step faster; return the speed."""
+        self._speed = min(self._speed + 1, len(SPEEDS) - 1)
+        return self.speed
+
+    def slower(self) -> float:
+        """Play a step slower; return the speed."""
+        self._speed = max(self._speed - 1, 0)
+        return self.speed
+
+    def set_speed(self, speed: float) -> None:
+        """Play at the speed there is that comes nearest."""
+        self._speed = min(range(len(SPEEDS)), key=lambda place: abs(SPEEDS[place] - speed))
+
+    def toggle(self) -> None:
+        """Play, or stand still."""
+        self.playing = not self.playing
+        self._then = self._monotonic()
+
+    # ---------------------------------------------------------------- the feed
+
+    async def advance(self) -> bool:
+        """Play on; return whether there is something new to show."""
+        now = self._monotonic()
+        passed, self._then = now - self._then, now
+        if now - self._looked >= LOOK:
+            await self._look()
+        if self.playing:
+            wanted = self.position + round(passed * self.speed * SECOND)
+            self.playing = wanted < self.end
+            await self._fold_until(min(wanted, self.end))
+        moved, self._moved = self._moved, False
+        return moved
+
+    async def behind(self) -> int:
+        """Return how many events there are after the position."""
+        return max(0, self._bounds.last - self.board.seq)
+
+    # ---------------------------------------------------------------- going
+
+    async def seek(self, at: int) -> None:
+        """Go to a time, UTC microseconds; before the beginning and after the end there is nothing."""
+        at = max(self.start, min(at, self.end))
+        if not self.position <= at:
+            self._stand_at(await self.recording.board_at(at=at), at)
+        await self._fold_until(at)
+
+    async def skip(self, seconds: float) -> None:
+        """Go forward by so many seconds, or back when negative."""
+        await self.seek(self.position + round(seconds * SECOND))
+
+    async def step(self, events: int) -> None:
+        """Go to the next event, or to the one before when `events` is -1; then stand still."""
+        self.playing = False
+        if events < 0:
+            await self._go_to(max(self._bounds.first, self.board.seq - 1))
+        elif entries := await self._read():
+            self._apply(entries.pop(0))
+            self._stand_at(self.board, max(self.position, self.board.at))
+
+    async def to_change(self, direction: int) -> bool:
+        """Go to the next change of state, or to the one before when `direction` is -1; False: there is none."""
+        self.playing = False
+        find = history.next_change if direction > 0 else history.previous_change
+        change = find(self.changes, self.board.seq)
+        if change is not None:
+            await self._go_to(change.seq)
+        return change is not None
+
+    async def to_start(self) -> None:
+        """Go to the beginning."""
+        self.playing = False
+        await self.seek(self.start)
+
+    async def to_end(self) -> None:
+        """Go to the end."""
+        self.playing = False
+        await self.seek(self.end)
+
+    # ---------------------------------------------------------------- within
+
+    async def _go_to(self, seq: int) -> None:
+        """Stand right after the event `seq`."""
+        board = await self.recording.board_at(seq=seq)
+        self._stand_at(board, max(self.start, min(board.at, self.end)))
+
+    def _stand_at(self, board: Board, position: int) -> None:
+        if board is not self.board:
+            self.board = board
+            self._ahead.clear()
+        self.position = position
+        self._moved = True
+        self._breathe()
+
+    async def _fold_until(self, at: int) -> None:
+        while (entries := await self._read()) and entries[0].event.at <= at:
+            self._apply(entries.pop(0))
+        if at != self.position:
+            self._stand_at(self.board, at)
+
+    async def _read(self) -> list[Entry]:
+        """Return what comes next; more is read when nothing is left."""
+        if not self._ahead:
+            self._ahead = await self.recording.slice(self.board.seq, CHUNK)
+        return self._ahead
+
+    def _apply(self, entry: Entry) -> None:
+        self.board.apply(entry)
+        self._moved = True
+
+    def _breathe(self) -> None:
+        """Give each engine the sign of life it had given by the position."""
+        for row in self.board.instances.values():
+            if row.ended_at is None:
+                self.board.heartbeat(row.id, min(self.position, self._alive_until.get(row.id, row.heartbeat_at)))
+
+    async def _look(self) -> None:
+        """See how far the recording goes by now."""
+        self._looked = self._monotonic()
+        try:
+            before = self._bounds.last
+            self._bounds = await history.bounds(self.recording)
+            if self._bounds.last != before:
+                known = self.changes[-1].seq if self.changes else 0
+                self.changes += await history.changes(self.recording, known)
+                instances: list[InstanceRow] = await self.recording.instances()
+                self._alive_until = {row.id: row.heartbeat_at for row in instances}
+            self.trouble = ""
+        except RecordingError as error:
+            self.trouble = safe_text(str(error), 300)

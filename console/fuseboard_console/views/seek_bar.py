@@ -1,0 +1,111 @@
+"""The bar that takes the header's place in a replay: where it stands, how fast it goes, what lies around it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from fuseboard_console.glyphs import LOOKS, Condition, Glyphs
+from fuseboard_console.views.line import Line, Span, cut_line, fit_line, line_width
+from fuseboard_console.views.times import SECOND
+from fuseboard_engine.events import State
+from fuseboard_storage.history import Change
+
+_LOOK_OF: dict[State, Condition] = {
+    "open": "open",
+    "forced_open": "held",
+    "half_open": "probing",
+    "metrics_only": "watch",
+    "disabled": "disabled",
+    "closed": "closed",
+}
+LEAST = 12
+"""Cells below which there is no bar."""
+
+
+class SeekView(NamedTuple):
+    """What the bar says. Times are UTC microseconds; `back` is seconds behind the present, None in an old recording."""
+
+    position: int
+    start: int
+    end: int
+    speed: float
+    playing: bool
+    back: float | None
+    changes: Sequence[Change]
+
+
+class SeekBar(NamedTuple):
+    """The bar as a line, and the cells in which its track stands."""
+
+    line: Line
+    first: int
+    cells: int
+
+
+def seek_bar(view: SeekView, cells: int, glyphs: Glyphs) -> SeekBar:
+    """Return the bar in exactly `cells`; what matters least leaves first, the word REPLAY never."""
+    sign = glyphs.play if view.playing else glyphs.pause
+    word = Span(f" {sign} REPLAY {glyphs.times}{view.speed:g} ", "replay")
+    moment = datetime.fromtimestamp(view.position / SECOND, UTC) if 0 <= view.position < 2**57 else None
+    day = Span(f" {moment:%Y-%m-%d}" if moment else "", "text")
+    tenth = view.position // (SECOND // 10) % 10
+    at = Span(f" {moment:%H:%M:%S}.{tenth}" if moment else "", "text")
+    back = "" if view.back is None else f"  {glyphs.minus}{_clock(view.back)} from live"
+    tail = Span(back, "text")
+    keys = Span("  [ ] step  { } state change" + ("" if view.back is None else "  L live"), "text")
+    for left, right in (
+        ((word, day, at), (tail, keys)),
+        ((word, at), (tail, keys)),
+        ((word, at), (tail,)),
+        ((word, at), ()),
+    ):
+        room = cells - line_width(left) - line_width(right) - 3
+        if room >= LEAST or not right:
+            break
+    if room < LEAST:
+        return SeekBar(fit_line(cut_line(left, cells), cells, "text"), 0, 0)
+    room -= 1
+    line = (*left, Span("  ", "text"), *_track(view, room, glyphs), Span(" ", "text"), *right)
+    return SeekBar(fit_line(line, cells, "text"), line_width(left) + 2, room)
+
+
+def time_at(view: SeekView, bar: SeekBar, column: int) -> int | None:
+    """Return the time that a column of the screen stands for; None where there is no track."""
+    if not bar.first <= column < bar.first + bar.cells:
+        return None
+    share = (column - bar.first) / max(1, bar.cells - 1)
+    return view.start + round((view.end - view.start) * share)
+
+
+def _track(view: SeekView, cells: int, glyphs: Glyphs) -> Line:
+    """Return the track: a tick for the worst change of each cell, and a mark where the replay stands."""
+    span = max(1, view.end - view.start)
+
+    def cell(at: int) -> int:
+        return min(cells - 1, max(0, (at - view.start) * (cells - 1) // span))
+
+    here = cell(view.position)
+    ticks: dict[int, Condition] = {}
+    for change in view.changes:
+        look, place = _LOOK_OF[change.state], cell(change.at)
+        if place not in ticks or LOOKS[look].severity < LOOKS[ticks[place]].severity:
+            ticks[place] = look
+    spans: list[Span] = []
+    for place in range(cells):
+        if place == here:
+            spans.append(Span(glyphs.here, "replay"))
+        elif place in ticks:
+            spans.append(Span(glyphs.of(ticks[place]), LOOKS[ticks[place]].style))
+        else:
+            spans.append(Span(glyphs.bar_rest, "text"))
+    return tuple(spans)
+
+
+def _clock(seconds: float) -> str:
+    whole = max(0, int(seconds))
+    hours, rest = divmod(whole, 3600)
+    days, hours = divmod(hours, 24)
+    short = f"{rest // 60:02}:{rest % 60:02}"
+    return f"{days} d {hours:02}:{short}" if days else f"{hours}:{short}" if hours else short

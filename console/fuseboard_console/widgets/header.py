@@ -1,0 +1,27 @@
+"""The header, which tells where it was clicked: in a replay it is the bar to seek on."""
+
+from __future__ import annotations
+
+from textual.events import Click
+from textual.message import Message
+
+from fuseboard_console.themes import Palette
+from fuseboard_console.widgets.line_bar import LineBar
+
+
+class HeaderBar(LineBar):
+    """Shows the header and tells of clicks on it."""
+
+    class Clicked(Message):
+        """It was clicked at the column `x`."""
+
+        def __init__(self, x: int) -> None:
+            super().__init__()
+            self.x = x
+
+    def __init__(self, palette: Palette) -> None:
+        super().__init__(palette, id="header")
+
+    def on_click(self, event: Click) -> None:
+        """Tell where."""
+        self.post_message(self.Clicked(event.x))

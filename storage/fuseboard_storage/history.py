@@ -1,0 +1,58 @@
+"""The course of a recording: where it begins and ends, and when breakers changed their state."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from typing import NamedTuple, cast, get_args
+
+from fuseboard_engine.events import State
+from fuseboard_storage.recording import Recording
+
+_STATES = frozenset(get_args(State))
+
+
+class Bounds(NamedTuple):
+    """Number and time (UTC microseconds) of a recording's first and last event; zeros while there is none."""
+
+    first: int
+    start: int
+    last: int
+    end: int
+
+
+class Change(NamedTuple):
+    """A breaker's change of state: the event's number, its time (UTC microseconds), and the state since."""
+
+    seq: int
+    at: int
+    state: State
+
+
+async def bounds(recording: Recording) -> Bounds:
+    """Return where a recording begins and ends."""
+    found = await recording.ends()
+    return Bounds(*found) if found is not None else Bounds(0, 0, 0, 0)
+
+
+async def changes(recording: Recording, after: int = 0) -> list[Change]:
+    """Return the changes of state numbered above `after`, in order; those this version can't read are left out."""
+    return [
+        Change(seq, at, cast(State, state)) for seq, at, state in await recording.changes(after) if state in _STATES
+    ]
+
+
+def next_change(known: Sequence[Change], seq: int) -> Change | None:
+    """Return the first change after the event `seq`; None: there is none."""
+    place = bisect_right(known, seq, key=_seq)
+    return known[place] if place < len(known) else None
+
+
+def previous_change(known: Sequence[Change], seq: int) -> Change | None:
+    """Return the last change before the event `seq`; None: there is none."""
+    place = bisect_left(known, seq, key=_seq)
+    return known[place - 1] if place else None
+
+
+def _seq(change: Change) -> int:
+    return change.seq
