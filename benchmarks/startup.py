@@ -64,9 +64,10 @@ async def make_recording(path: Path, tasks: int) -> None:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Return an environment in which compiled modules are kept, as those of an installed package are."""
+    """Return an environment in which compiled modules are kept, as installed, and nobody's preferences are read."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return {**kept, "PYTHONPYCACHEPREFIX": str(folder), "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+    home = {"XDG_CONFIG_HOME": str(folder / "config"), "XDG_STATE_HOME": str(folder / "state")}
+    return {**kept, **home, "PYTHONPYCACHEPREFIX": str(folder), "TERM": "xterm-256color", "COLORTERM": "truecolor"}
 
 
 def to_end(command: Sequence[str], folder: Path) -> Callable[[], float]:

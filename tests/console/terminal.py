@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import os
 import pty
@@ -27,6 +28,8 @@ class Terminal:
         self._closed = False
         self.modes: set[int] = set()
         """Private modes that are on: 1049 is the alternate screen, 1000, 1002, 1003 and 1006 are the mouse."""
+        self.clipboard = ""
+        """What the program has put on the clipboard."""
         self._ours, theirs = pty.openpty()
         self.resize(columns, rows)
         self.process = subprocess.Popen(
@@ -85,6 +88,8 @@ class Terminal:
                 change = self.modes.add if switch == b"h" else self.modes.discard
                 for mode in modes.split(b";"):
                     change(int(mode))
+            for copied in re.findall(rb"\x1b\]52;c;([A-Za-z0-9+/=]*)\x07", data):
+                self.clipboard = base64.b64decode(copied).decode()
             self._stream.feed(data)
         return True
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from argparse import ArgumentParser
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -216,3 +217,15 @@ def test_signs_that_were_chosen_are_taken_anywhere() -> None:
 def test_every_theme_has_a_palette(name: str) -> None:
     theme = {theme.name: theme for theme in (*THEMES, *BUILTIN_THEMES.values())}[theme_id(name)]
     assert palette_of(theme, ascii_only=True)["bad"].bold
+
+
+def test_what_the_document_shows_is_all_that_can_be_said_and_has_no_mistakes() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "preferences.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    preferences = said(example)
+    shown = tomllib.loads(example)
+    assert list(shown) == [field.name for field in fields(Preferences)]
+    assert replace(preferences, keys={}, columns={}) == Preferences()
+    assert re.findall(r"^\| `(\w+)` \| (.*) \|$", page, re.MULTILINE) == [
+        (name, layout.about) for name, layout in LAYOUTS.items()
+    ]
