@@ -133,6 +133,9 @@ class Overview(Page):
         self.panes.display = not empty and wanted.chains + wanted.failures > 0
         self.table.styles.height = wanted.table
         self.panes.divide(wanted)
+        focused = self.screen.focused
+        if self.table.display and self.is_attached and (focused is None or not focused.display):
+            self.take_keys()  # nothing took them while there was nothing to show
         self.call_after_refresh(self.host.show)
 
     # ---------------------------------------------------------------- choosing

@@ -83,7 +83,7 @@ def ask_bulk(verb: str, keys: Sequence[AdapterKey], group: str = "") -> BulkQues
     names = ", ".join(safe_text(key.adapter, 40) for key in keys[:_NAMED])
     more = f" and {len(keys) - _NAMED:,} more" if len(keys) > _NAMED else ""
     word = group or keys[0].adapter
-    if len(word) > _TYPED or not word.isascii() or not word.isprintable() or word != word.strip():
+    if not word or len(word) > _TYPED or not word.isascii() or not word.isprintable() or word != word.strip():
         word = str(len(keys))
     return BulkQuestion(
         words.title.format(plural(len(keys), "breaker")),

@@ -67,7 +67,7 @@ class BreakersTable(LineList):
         self._longest = 0
         self._stats: dict[AdapterKey, tuple[int, int, Stats]] = {}
         self._glow = Glow()
-        self._compared = (-1, -1)  # the Board's number and the second of the last comparison
+        self._compared = (-1, -1, -1, -1)  # the Board's number, the second and the lines of the last comparison
         self._fading: Timer | None = None
 
     def show(
@@ -138,7 +138,7 @@ class BreakersTable(LineList):
 
     def _compare(self) -> None:
         """Let what changed glow; a timer runs only while something does."""
-        now = (self._board.seq, self._now // SECOND)
+        now = (self._board.seq, self._now // SECOND, self.scroll_offset.y, self.page)
         if not self.glows or now == self._compared:
             return
         self._compared = now
