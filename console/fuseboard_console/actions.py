@@ -40,6 +40,9 @@ class Action(NamedTuple):
 
 
 OVERVIEW = ("overview",)
+LISTS = ("routes", "failures", "letters", "workflows", "health", "audit", "engines")
+"""The pages that are one list."""
+FILTERED = (*OVERVIEW, *LISTS)
 ADAPTERS = ("overview", "failures", "health")
 """The pages with an adapter under the cursor."""
 
@@ -147,11 +150,9 @@ ACTIONS: tuple[Action, ...] = (
         needs_selection=True,
         pages=OVERVIEW,
     ),
+    Action("filter", ("slash",), "filter", "Show only some lines: state:open name:gpt* tag:eu !test.", pages=FILTERED),
     Action(
-        "filter", ("slash",), "filter", "Show only some adapters: state:open name:gpt* tag:eu !test.", pages=OVERVIEW
-    ),
-    Action(
-        "unfilter", ("escape",), "show all", "Take all marks away, then clear the filter.", footer=False, pages=OVERVIEW
+        "unfilter", ("escape",), "show all", "Take all marks away, then clear the filter.", footer=False, pages=FILTERED
     ),
     Action("faults", ("f",), "faults only", "Show only adapters that need a person or count failures.", pages=OVERVIEW),
     Action("group", ("b",), "group", "Put adapters together by engine, by first tag, or not.", pages=OVERVIEW),
@@ -176,9 +177,13 @@ ACTIONS: tuple[Action, ...] = (
     Action("turn", ("S",), "turn", "Turn the order round.", footer=False, pages=OVERVIEW),
     Action("next_problem", ("n",), "next problem", "Go to the next adapter that needs a person.", pages=OVERVIEW),
     _page(1, "overview", "overview", "Go to the overview: breakers, chains, failures."),
+    _page(2, "routes", "routes", "Go to the routes: how each of the latest tasks went, and why."),
+    _page(3, "failures", "failures", "Go to the failures: what went wrong, in full."),
     _page(7, "scenarios", "scenarios", "Go to the scenarios: pick one and see it play."),
     Action("play", ("enter",), "play", "Play the selected scenario and look at it.", "Scenarios", pages=("scenarios",)),
     Action("stop_playing", ("s",), "stop", "End the scenario that plays.", "Scenarios", pages=("scenarios",)),
+    Action("open", ("enter",), "open", "Show all that is known of the selected line.", pages=LISTS),
+    Action("outcome", ("f",), "outcome", "Show only routes that ended in one way, then the next.", pages=("routes",)),
     Action("pause", ("space",), "pause", "Hold the view still; press again to catch up."),
     Action("back", ("left",), "10 s back", "Go ten seconds back in time.", "Time", footer=False),
     Action("forward", ("right",), "10 s on", "Go ten seconds forward in time.", "Time", footer=False),
@@ -209,6 +214,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("compact", ("c",), "compact", "Take the frames away; press again to put them back.", footer=False),
     Action("next_pane", ("tab",), "pane", "Go to the next pane."),
     Action("theme", ("t",), "theme", "Next theme: dark, light, contrast, two for colour blindness."),
+    Action("themes", ("T",), "all themes", "Choose among all themes, Textual's too.", footer=False, run="change_theme"),
     Action("help", ("question_mark",), "help", "Show what every key does.", "Fuseboard"),
     Action("quit", ("q",), "quit", "Leave. Engines go on as they are.", "Fuseboard"),
     Action("cursor_down", ("down", "j"), "next", "Go to the next line.", "Move", footer=False),

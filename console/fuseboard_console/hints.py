@@ -16,9 +16,9 @@ def hints(actions: Sequence[Action], ascii_only: bool = False) -> tuple[str, ...
     """Return the hints, with the keys that these actions have."""
     keys = {action.id: shown_keys(action._replace(keys=action.keys[:1]), ascii_only) for action in actions}
     told = [
-        (keys.get("help"), "shows every key that works here, and what each sign means."),
-        (keys.get("next_problem"), "goes to the next breaker that needs you."),
-        ("ctrl+p", "finds every action by its name."),
+        (keys.get("help"), "shows the keys that work here."),
+        (keys.get("next_problem"), "goes to the next problem."),
+        ("ctrl+p", "finds any action by name."),
     ]
     return tuple(f"{key}  {what}" for key, what in told if key)
 

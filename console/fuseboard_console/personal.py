@@ -7,6 +7,7 @@ from fuseboard_console.clipboard import copied_text, copy
 from fuseboard_console.hints import hints
 from fuseboard_console.preferences import Preferences
 from fuseboard_console.state_folder import state_folder
+from fuseboard_console.themes import variables_of
 from fuseboard_console.travelling import Travelling
 from fuseboard_console.widgets.line_list import LineList
 
@@ -53,6 +54,10 @@ class Personal(Travelling):
             self._driver.write(code)
 
     # ---------------------------------------------------------------- looks
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Return what the style sheets need of a theme that isn't the console's own."""
+        return variables_of(self.current_theme)
 
     def action_compact(self) -> None:
         """Take the frames away, or put them back."""

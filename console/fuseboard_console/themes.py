@@ -117,6 +117,13 @@ def palette_of(theme: Theme, *, ascii_only: bool = False) -> Palette:
     return palette
 
 
+def variables_of(theme: Theme) -> dict[str, str]:
+    """Return the colours that the style sheets name and no foreign theme says."""
+    styles = _styles_of(theme)
+    named = {"fuse-line": styles["quiet"].color, "fuse-muted": styles["muted"].color}
+    return {name: colour.name for name, colour in named.items() if colour is not None}
+
+
 def _styles_of(theme: Theme) -> dict[str, Style]:
     dark = theme.dark
 

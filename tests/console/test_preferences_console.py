@@ -105,7 +105,19 @@ async def test_a_key_that_was_taken_away_does_nothing() -> None:
         assert own.app.theme == "fuseboard-dark"
 
 
-# ---------------------------------------------------------------- columns and layout
+# ---------------------------------------------------------------- themes, columns and layout
+
+
+async def test_all_themes_can_be_chosen_from_a_list_and_shown() -> None:
+    own = Own()
+    async with own.app.run_test(size=SIZE) as pilot:
+        await until(own.sees("prefect"), pilot)
+        for name in own.app.available_themes:
+            own.app.theme = name
+            await pilot.pause()
+        await until(own.sees("prefect"), pilot)
+        await pilot.press("T")
+        await until(own.sees("nord"), pilot)
 
 
 async def test_the_columns_are_those_that_were_chosen() -> None:
@@ -226,7 +238,7 @@ async def test_what_opens_while_the_view_stands_still_does_not_ring() -> None:
 async def test_the_first_start_shows_three_hints_with_the_operators_keys() -> None:
     own = Own(replace(DEFAULT, keys={"help": ("f1",)}), greets=True)
     async with own.app.run_test(size=SIZE, notifications=True) as pilot:
-        await until(own.sees("Three hints", "f1  shows every key", "ctrl+p  finds every action"), pilot)
+        await until(own.sees("Three hints", "f1  shows the keys", "ctrl+p  finds any action"), pilot)
 
 
 async def test_later_starts_show_none() -> None:
