@@ -20,9 +20,12 @@ from fuseboard_console.views.told import told_line
 from fuseboard_console.widgets.filter_bar import FilterBar
 from fuseboard_console.widgets.footer import FooterBar
 from fuseboard_console.widgets.line_bar import LineBar
+from fuseboard_storage.board import Board
 
 KEYS = 28
 """Cells of the footer that its most needed keys keep when a scenario tells what it does."""
+MANY = 500
+"""Adapters over which something is counted once a second only."""
 COUNT = 0.1
 """Seconds between two frames while a countdown is in sight."""
 NOTHING = (-1, -1)
@@ -41,6 +44,7 @@ class Showing(Operating):
     _filter: FilterBar
     _shown = NOTHING  # the Board's number and the second that are on the screen
     _totals = Totals(0.0, None)
+    _counted: tuple[Board | None, int] = (None, 0)  # the Board and the second that they are of
     _connection = Connection("empty")
     _tick: Timer | None = None
     _behind = 0
@@ -79,7 +83,7 @@ class Showing(Operating):
         if shown != self._shown:
             self._shown = shown
             self.overview.choose(scene)
-            self._totals = totals_of(scene.board, scene.now)
+            self._count(scene)
             self._take_connection(connection_of(scene.board, scene.now))
             notice = banner(self._connection, self.feed.trouble)
             self._banner.set_class(bool(notice), "shown")
@@ -93,6 +97,13 @@ class Showing(Operating):
         elif self.page.is_attached:
             self.page.tick(scene)
         self._plan_next_tick()
+
+    def _count(self, scene: Scene) -> None:
+        """Count calls over all adapters; of many only once a second, for it takes a while."""
+        counted = (scene.board, scene.now // SECOND)
+        if counted != self._counted or len(scene.board.adapters) < MANY:
+            self._counted = counted
+            self._totals = totals_of(scene.board, scene.now)
 
     def _take_connection(self, connection: Connection) -> None:
         if self._connection.state in ("silent", "ended") and connection.state == "live":
