@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from textual.keys import _character_to_key
 
-from fuseboard_console.actions import ACTIONS, Action
+from fuseboard_console.actions import ACTIONS, Action, key_for
 from fuseboard_console.key_names import character_of, key_of, shown_key
 from fuseboard_console.keymap import actions_with, clashes
 
@@ -96,3 +96,9 @@ def test_a_dangerous_action_never_loses_its_key_to_another_unseen() -> None:
     for action in ACTIONS:
         if action.dangerous:
             assert clashes(ACTIONS, {"theme": action.keys})
+
+
+def test_a_sentence_that_names_a_key_names_the_operators() -> None:
+    assert key_for(ACTIONS, "live") == "L"
+    assert key_for(actions_with(ACTIONS, {"live": ("f5", "l")}), "live") == "f5"
+    assert key_for(actions_with(ACTIONS, {"live": ()}), "live") == "ctrl+p “live”"
