@@ -260,6 +260,12 @@ def shown_keys(action: Action, ascii_only: bool = False) -> str:
     return " ".join(key if ascii_only and key in arrows else _SHOWN.get(key, shown_key(key)) for key in action.keys)
 
 
+def key_for(actions: Sequence[Action], id: str) -> str:
+    """Return the first key of an action, for a sentence that names it; where it has none, the way to the palette."""
+    action = next(action for action in actions if action.id == id)
+    return shown_keys(action._replace(keys=action.keys[:1])) if action.keys else f"ctrl+p “{action.label}”"
+
+
 def readme_table() -> str:
     """Return the keys as a Markdown table."""
     rows = [f"| `{shown_keys(a)}` | {a.description} |" for a in ACTIONS]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual.app import App
 from textual.notifications import SeverityLevel
 
+from fuseboard_console.actions import Action, key_for
 from fuseboard_console.desk import Desk
 from fuseboard_console.feed import Feed
 from fuseboard_console.pages.page import Page
@@ -19,6 +20,11 @@ class Operating(App[None]):
     feed: Feed
     desk: Desk
     page: Page
+    actions: tuple[Action, ...]
+
+    def key(self, id: str) -> str:
+        """Return the operator's key for an action, for a sentence that names it."""
+        return key_for(self.actions, id)
 
     def tell(self, text: str, severity: SeverityLevel = "information") -> None:
         """Say something to the operator for a few seconds."""
@@ -60,7 +66,8 @@ class Operating(App[None]):
     def _is_past(self) -> bool:
         """Whether nothing can be asked, because this is a replay; if so, say it."""
         if self.replayed:
-            self.tell("This is a replay: there is no engine to ask. L goes back to live, if that is where you were.")
+            live = self.key("live")
+            self.tell(f"This is a replay: there is no engine to ask. {live} goes back to live, if you were there.")
         return self.replayed
 
     def _target(self) -> AdapterKey | None:

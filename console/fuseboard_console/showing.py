@@ -118,7 +118,10 @@ class Showing(Operating):
         view = self._seek_view()
         self._header.set_class(view is not None, "past")
         if view is not None:
-            self._seek_bar = seek_bar(view, self.size.width, self.glyphs)
+            steps, changes = (
+                f"{self.key(f'previous_{what}')} {self.key(f'next_{what}')}" for what in ("event", "change")
+            )
+            self._seek_bar = seek_bar(view, self.size.width, self.glyphs, (steps, changes, self.key("live")))
             self._header.show(self._seek_bar.line)
             return
         where = tuple(part for part in (self.page.TITLE, self.page.trail) if part)

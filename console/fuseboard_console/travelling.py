@@ -208,7 +208,7 @@ class Travelling(Showing):
     def _change_speed(self, change: Callable[[Speeds], object]) -> None:
         speeds: Speeds | None = self.replay or self._place.speeds
         if speeds is None:
-            self.tell("This is live: it goes as fast as it goes. [ goes back in time.")
+            self.tell(f"This is live: it goes as fast as it goes. {self.key('previous_event')} goes back in time.")
             return
         change(speeds)
         self.show()
@@ -252,5 +252,6 @@ class Travelling(Showing):
         shown = self.now()
         replay = await closing.enter_async_context(Replay.open(recording.path, at=shown))
         self.visit(Place(replay, self._file, replay=replay, closing=closing))
-        self.tell("This is the past now. Nothing can be asked of an engine here; L goes back to live.")
+        key = self.key("live")
+        self.tell(f"This is the past now. Nothing can be asked of an engine here; {key} goes back to live.")
         return replay

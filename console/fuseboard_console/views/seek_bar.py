@@ -44,8 +44,11 @@ class SeekBar(NamedTuple):
     cells: int
 
 
-def seek_bar(view: SeekView, cells: int, glyphs: Glyphs) -> SeekBar:
-    """Return the bar in exactly `cells`; what matters least leaves first, the word REPLAY never."""
+def seek_bar(view: SeekView, cells: int, glyphs: Glyphs, keys: tuple[str, str, str] = ("[ ]", "{ }", "L")) -> SeekBar:
+    """Return the bar in exactly `cells`; what matters least leaves first, the word REPLAY never.
+
+    `keys` are those for a step, for a change of state, and for going back to live.
+    """
     sign = glyphs.play if view.playing else glyphs.pause
     word = Span(f" {sign} REPLAY {glyphs.times}{view.speed:g} ", "replay")
     moment = datetime.fromtimestamp(view.position / SECOND, UTC) if 0 <= view.position < 2**57 else None
@@ -54,10 +57,11 @@ def seek_bar(view: SeekView, cells: int, glyphs: Glyphs) -> SeekBar:
     at = Span(f" {moment:%H:%M:%S}.{tenth}" if moment else "", "text")
     back = "" if view.back is None else f"  {glyphs.minus}{_clock(view.back)} from live"
     tail = Span(back, "text")
-    keys = Span("  [ ] step  { } state change" + ("" if view.back is None else "  L live"), "text")
+    step, change, live = keys
+    help = Span(f"  {step} step  {change} state change" + ("" if view.back is None else f"  {live} live"), "text")
     for left, right in (
-        ((word, day, at), (tail, keys)),
-        ((word, at), (tail, keys)),
+        ((word, day, at), (tail, help)),
+        ((word, at), (tail, help)),
         ((word, at), (tail,)),
         ((word, at), ()),
     ):
