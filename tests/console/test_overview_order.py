@@ -150,11 +150,13 @@ class TestFilter:
 class TestChainPlaces:
     def test_a_place_is_told_in_words(self) -> None:
         places = chain_places({(1, ""): ("gpt", "agno", "mail"), (1, "rag"): ("agno", "gpt"), (2, ""): ("gpt",)})
-        assert places_text(places[AdapterKey(1, "mail")]) == "3 of 3"
-        assert places_text(places[AdapterKey(1, "gpt")]) == "1 of 3, 2 of 2 rag"
-        assert places_text(places[AdapterKey(1, "agno")]) == "1 of 2 rag, 2 of 3"
-        assert places_text(places[AdapterKey(2, "gpt")]) == "1 of 1"
-        assert places_text(()) == ""
+        assert places_text(places[AdapterKey(1, "mail")], 20) == "3 of 3"
+        assert places_text(places[AdapterKey(1, "gpt")], 20) == "1 of 3, 2 of 2 rag"
+        assert places_text(places[AdapterKey(1, "agno")], 20) == "1 of 2 rag, 2 of 3"
+        assert places_text(places[AdapterKey(2, "gpt")], 20) == "1 of 1"
+        assert places_text((), 20) == ""
+        assert places_text(places[AdapterKey(1, "agno")], 14) == "1 of 2 rag +1"
+        assert places_text(places[AdapterKey(1, "agno")], 10) == "1 of 2 +1"
 
 
 class TestWorkedOutAnew:

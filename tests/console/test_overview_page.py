@@ -183,6 +183,20 @@ async def test_the_operators_own_columns_rule_their_order() -> None:
         assert show.screen().splitlines()[show.line_of("● gpt")].split()[1:6] == ["●", "gpt", "93", "CLOSED", "17"]
 
 
+async def test_a_click_on_a_title_sorts_and_another_turns_the_order() -> None:
+    show = Show()
+    async with show.app.run_test(size=SIZE) as pilot:
+        await until(show.sees("prefect", "calls/s"), pilot)
+        lines = show.screen().splitlines()
+        y = show.line_of("calls/s")
+        x = lines[y].index("adapter")
+        await pilot.click(offset=(x, y))
+        await until(lambda: names(show)[0] == "agno", pilot)
+        await pilot.click(offset=(x, y))
+        await until(lambda: names(show)[0] == "vision", pilot)
+        assert show.selected() == "eu-search"
+
+
 # ---------------------------------------------------------------- glow
 
 

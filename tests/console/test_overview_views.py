@@ -10,8 +10,8 @@ from fuseboard_console.glyphs import UNICODE
 from fuseboard_console.themes import THEMES, palette_of
 from fuseboard_console.views.adapters import AdapterView, stats_of, view_of
 from fuseboard_console.views.bulk import Outcome, ask_bulk, bulk_text
-from fuseboard_console.views.chain_places import chain_places
-from fuseboard_console.views.columns import COLUMNS, columns_of, place, row_line, slices_of
+from fuseboard_console.views.chain_places import chain_places, places_text
+from fuseboard_console.views.columns import COLUMNS, column_at, columns_of, place, row_line, slices_of, titles
 from fuseboard_console.views.filtering import parse
 from fuseboard_console.views.glow import GLOW_SECONDS, Glow
 from fuseboard_console.views.line import line_width, text_of
@@ -50,7 +50,7 @@ class TestCells:
             PreferenceSet(at=at(1), order=("agno", "gpt")),
         ]
         found = view(fold(events, alive=10))
-        assert (found.places, found.tags) == ("2 of 2", "eu, llm")
+        assert (places_text(found.places, 20), found.tags) == ("2 of 2", "eu, llm")
 
 
 class TestColumns:
@@ -65,6 +65,13 @@ class TestColumns:
             columns_of(["stat"])
         with pytest.raises(ValueError, match="twice"):
             columns_of(["p95", "p95"])
+
+    def test_every_cell_of_a_line_belongs_to_the_column_whose_title_stands_there(self) -> None:
+        columns = place(120, 8, 1, False)
+        line = text_of(titles(columns))
+        for column, _ in columns:
+            assert column_at(columns, line.index(column.title)) == column.id
+        assert column_at(columns, 0) == column_at(columns, 300) == ""
 
     def test_columns_with_nothing_to_say_leave_their_room_to_others(self) -> None:
         ids = {placed.column.id for placed in place(300, 8, 1, False, without=frozenset({"tags", "chain"}))}

@@ -224,6 +224,12 @@ class Overview(Page):
         self.sort = self.sort._replace(turned=not self.sort.turned)
         self.host.show()
 
+    def on_breakers_table_title_clicked(self, event: BreakersTable.TitleClicked) -> None:
+        """Sort by the column that was clicked; turn the order round when it is sorted by it already."""
+        turned = event.column == self.sort.column and not self.sort.turned
+        self.sort = BY_STATE._replace(column=event.column, turned=turned)
+        self.host.show()
+
     def action_next_problem(self) -> None:
         """Put the cursor on the next adapter that needs a person."""
         if not self.table.next_problem(self.host.scene.now):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from fuseboard_console.cells import width
 from fuseboard_console.glyphs import Condition
 from fuseboard_console.safe_text import safe_text
-from fuseboard_console.views.chain_places import ChainPlace, places_text
+from fuseboard_console.views.chain_places import ChainPlace
 from fuseboard_console.views.connection import presence
 from fuseboard_console.views.times import SECOND
 from fuseboard_storage.board import AdapterKey, AdapterRow, InstanceRow, Totals
@@ -84,7 +85,7 @@ class AdapterView(NamedTuple):
     stats: Stats
     in_flight: int | None
     budget: int | None
-    places: str
+    places: tuple[ChainPlace, ...]
     tags: str
 
     @property
@@ -122,6 +123,11 @@ def view_of(
         stats=stats,
         in_flight=row.in_flight if here else None,  # nobody tells what a lost engine is at
         budget=row.budget if here else None,
-        places=places_text(places),
+        places=places,
         tags=safe_text(", ".join(row.tags), 200),
     )
+
+
+def name_width(name: str) -> int:
+    """Return how many cells an adapter's name takes when it is shown."""
+    return len(name) if name.isascii() and name.isprintable() else width(safe_text(name, 300))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from fuseboard_console.cells import width
 from fuseboard_console.safe_text import safe_text
 from fuseboard_storage.board import AdapterKey
 
@@ -29,8 +30,14 @@ def chain_places(chains: Mapping[tuple[int, str], tuple[str, ...]]) -> dict[Adap
     return {key: tuple(sorted(places)) for key, places in found.items()}
 
 
-def places_text(places: tuple[ChainPlace, ...]) -> str:
-    """Return places in words: `1 of 3`, `1 of 3 rag, 2 of 2 invoice`; empty when it stands in no chain."""
-    return ", ".join(
-        f"{place} of {of}" + (f" {safe_text(task_type, 30)}" if task_type else "") for place, of, task_type in places
-    )
+def places_text(places: tuple[ChainPlace, ...], cells: int) -> str:
+    """Return places in words: `1 of 3`, `1 of 3 rag, 2 of 2 invoice`; empty when it stands in no chain.
+
+    Where that takes more than `cells`, only the first is told, and how many more there are: `1 of 3 +1`.
+    """
+    texts = [f"{place} of {of}" + (f" {safe_text(kind, 30)}" if kind else "") for place, of, kind in places]
+    whole = ", ".join(texts)
+    if len(places) < 2 or width(whole) <= cells:
+        return whole
+    more = f" +{len(places) - 1}"
+    return (texts[0] if width(texts[0] + more) <= cells else f"{places[0].place} of {places[0].of}") + more

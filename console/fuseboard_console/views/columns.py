@@ -75,9 +75,9 @@ COLUMNS: tuple[Column, ...] = (
     Column("spark", "last 2 min", of.spark_cell, 12, 30, 6),
     Column("next", "next probe", of.next_cell, 12, 34, 3),
     Column("budget", "retries", of.budget_cell, 7, 7, 14, "right", Watch(lambda row: row.budget, 1, 0.25)),
-    Column("chain", "chain", of.chain_cell, 8, 24, 11, watch=Watch(lambda row: row.places)),
+    Column("chain", "chain", of.chain_cell, 10, 24, 11, watch=Watch(lambda row: row.places)),
     Column("since", "since", of.since_cell, 6, 6, 13, "right"),
-    Column("error", "last error", of.error_cell, 20, 80, 10, watch=Watch(lambda row: row.last_error)),
+    Column("error", "last error", of.error_cell, 28, 80, 10, watch=Watch(lambda row: row.last_error)),
     Column("engine", "engine", of.engine_cell, 16, 30, 7),
     Column("tags", "tags", of.tags_cell, 8, 30, 15, watch=Watch(lambda row: row.tags)),
 )  # fmt: skip
@@ -165,6 +165,16 @@ def titles(columns: tuple[Placed, ...], sorted_by: str = "", mark: str = "") -> 
         else:
             spans.append(Span(fit(title, cells, column.align) + "  ", "title"))
     return (*spans[:-1], Span(spans[-1].text[:-2], spans[-1].style))
+
+
+def column_at(columns: tuple[Placed, ...], x: int) -> str:
+    """Return the id of the column that cell `x` of a line belongs to; empty: to none."""
+    begins = MARGIN - 1
+    for column, cells in columns:
+        if begins <= x < begins + cells + GAP:
+            return column.id
+        begins += cells + GAP
+    return ""
 
 
 def row_line(

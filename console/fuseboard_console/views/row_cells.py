@@ -8,6 +8,7 @@ from fuseboard_console.cells import cut
 from fuseboard_console.glyphs import LOOKS, Glyphs
 from fuseboard_console.views.adapters import AdapterView
 from fuseboard_console.views.bars import countdown_bar, sparkline
+from fuseboard_console.views.chain_places import places_text
 from fuseboard_console.views.line import Line, Span
 from fuseboard_console.views.times import SECOND, latency, number, ordinal, percent, plural, rate, span, whole
 
@@ -152,7 +153,7 @@ def budget_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
 
 def chain_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
     """Its places in the fallback chains."""
-    return (Span(row.places, "muted"),)
+    return (Span(places_text(row.places, cells), "muted"),)
 
 
 def tags_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:

@@ -7,16 +7,15 @@ from collections.abc import Iterable
 
 from rich.style import Style
 from textual.events import Click
+from textual.message import Message
 from textual.strip import Strip
 from textual.timer import Timer
 
-from fuseboard_console.cells import width
 from fuseboard_console.glyphs import Glyphs
-from fuseboard_console.safe_text import safe_text
 from fuseboard_console.themes import Palette
-from fuseboard_console.views.adapters import AdapterView, Stats, condition, stats_of, view_of
+from fuseboard_console.views.adapters import AdapterView, Stats, condition, name_width, stats_of, view_of
 from fuseboard_console.views.chain_places import ChainPlace
-from fuseboard_console.views.columns import MARGIN, Column, Placed, place, row_line, slices_of, titles
+from fuseboard_console.views.columns import MARGIN, Column, Placed, column_at, place, row_line, slices_of, titles
 from fuseboard_console.views.glow import Glow
 from fuseboard_console.views.grouping import GroupHead, head_line, members_of, nearest_adapter
 from fuseboard_console.views.line import Line, Span
@@ -36,6 +35,13 @@ class BreakersTable(LineList):
     """One line per adapter, the most troubled first. The cursor stays on its adapter when the order changes."""
 
     HEADINGS = 1
+
+    class TitleClicked(Message):
+        """The title of a column was clicked."""
+
+        def __init__(self, column: str) -> None:
+            super().__init__()
+            self.column = column
 
     def __init__(self, palette: Palette, glyphs: Glyphs, *, glow: bool = True) -> None:
         """Make an empty table. `glow`: cells that changed are marked for a moment."""
@@ -99,7 +105,7 @@ class BreakersTable(LineList):
         if board is not self._board:
             self._glow.forget()
         self._board, self._roster = board, board.roster
-        self._longest = max((_cells_of(key.adapter) for key in board.adapters), default=0)
+        self._longest = max((name_width(key.adapter) for key in board.adapters), default=0)
         self._stats = {key: kept for key, kept in self._stats.items() if key in board.adapters}
         self.marked &= board.adapters.keys()
         tagged = any(row.tags for row in board.rows())
@@ -254,9 +260,13 @@ class BreakersTable(LineList):
             self._bring_in_sight()
 
     def on_click(self, event: Click) -> None:
-        """Select the adapter that was clicked; a click on a group's heading marks its adapters."""
+        """Select the adapter that was clicked; a title sorts, and a group's heading marks its adapters."""
         place = event.get_content_offset(self)
-        if place is None or place.y < self.HEADINGS:
+        if place is None:
+            return
+        if place.y < self.HEADINGS:
+            if column := column_at(self._columns, place.x):
+                self.post_message(self.TitleClicked(column))
             return
         index = place.y - self.HEADINGS + self.scroll_offset.y
         if index >= len(self._order.lines):
@@ -288,7 +298,3 @@ class BreakersTable(LineList):
         """Take all marks away."""
         self.marked.clear()
         self.refresh_changed()
-
-
-def _cells_of(name: str) -> int:
-    return len(name) if name.isascii() and name.isprintable() else width(safe_text(name, 300))
