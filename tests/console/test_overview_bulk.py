@@ -1,0 +1,38 @@
+"""Many breakers at once, with an engine that really does it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from fuseboard_console.desk import Desk
+from fuseboard_console.views.connection import Connection
+from fuseboard_engine import Engine
+from fuseboard_storage.board import AdapterKey
+from fuseboard_storage.recorder import record
+from fuseboard_storage.recording import Recording
+
+
+async def answer(task: Any) -> Any:
+    return task
+
+
+async def test_every_marked_breaker_is_held_open_and_who_is_gone_is_named(tmp_path: Path) -> None:
+    engine = Engine("checkout")
+    for name in ("agno", "gpt", "prefect"):
+        engine.add_adapter(name, answer)
+    told: list[str] = []
+    async with (
+        record(engine, tmp_path / "a.db"),
+        asyncio.timeout(20),
+        Recording.open(tmp_path / "a.db") as recording,
+    ):
+        desk = Desk(recording, "a.db", lambda instance: Connection("live"), lambda text, severity="": told.append(text))
+        await desk.ask_all("force_open", [AdapterKey(1, name) for name in ("agno", "gpt", "removed")])
+        while not told:
+            await desk.look()
+            await asyncio.sleep(0.02)
+    assert told[0].startswith("2 of 3 done; removed: ")
+    states = {adapter.name: adapter.breaker.state for adapter in engine.registry}
+    assert states == {"agno": "forced_open", "gpt": "forced_open", "prefect": "closed"}
