@@ -26,9 +26,9 @@ class Personal(Travelling):
     _alerts: Alerts
 
     def on_mount(self) -> None:
-        """Take the operator's keys for moving, which the lists bind, and show the hints when they are due."""
-        moves = {action.id: action for action in self.actions if action.group == "Move"}
-        self.set_keymap({id: ",".join(moves[id].keys) for id in self.preferences.keys if id in moves})
+        """Take the operator's keys for what lists and texts bind, and show the hints when they are due."""
+        theirs = {action.id: action for action in self.actions if action.group == "Move" or action.id == "copy"}
+        self.set_keymap({id: ",".join(theirs[id].keys) for id in self.preferences.keys if id in theirs})
         if self.greets:
             text = "\n".join(hints(self.actions, self.glyphs.name == "ascii"))
             self.notify(text, title="Three hints, this once", markup=False, timeout=HINTS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import tomllib
 from argparse import ArgumentParser
 from dataclasses import fields, replace
@@ -12,7 +13,7 @@ import pytest
 from textual.theme import BUILTIN_THEMES
 
 from fuseboard_console.actions import ACTIONS
-from fuseboard_console.glyphs import glyphs_for
+from fuseboard_console.glyphs import UNICODE, glyphs_for
 from fuseboard_console.preference_arguments import add_preferences, preferences_of
 from fuseboard_console.preferences import Preferences
 from fuseboard_console.preferences_file import (
@@ -24,7 +25,10 @@ from fuseboard_console.preferences_file import (
 )
 from fuseboard_console.theme_names import OWN, theme_id, theme_names
 from fuseboard_console.themes import THEMES, palette_of
+from fuseboard_console.views.line import text_of
 from fuseboard_console.views.plan import LAYOUTS
+from fuseboard_console.views.seek_bar import SeekView, seek_bar
+from fuseboard_console.views.times import clock
 from fuseboard_engine.documents import DocumentError
 
 
@@ -229,3 +233,12 @@ def test_what_the_document_shows_is_all_that_can_be_said_and_has_no_mistakes() -
     assert re.findall(r"^\| `(\w+)` \| (.*) \|$", page, re.MULTILINE) == [
         (name, layout.about) for name, layout in LAYOUTS.items()
     ]
+
+
+def test_every_time_of_day_is_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "UTC-9")
+    time.tzset()
+    noon = 1_763_733_600_000_000 - 2 * 3600 * 1_000_000  # 12:00 UTC
+    bar = seek_bar(SeekView(noon, noon - 1, noon + 1, 1.0, True, None, ()), 120, UNICODE)
+    assert clock(noon) == "21:00:00"
+    assert "21:00:00" in text_of(bar.line)

@@ -192,6 +192,19 @@ async def test_y_copies_to_a_private_file_where_there_is_no_clipboard(
     assert own.codes == []
 
 
+async def test_the_operators_key_copies_from_a_detail_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TERM", "linux")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    own = Own(replace(DEFAULT, keys={"copy": ("ctrl+y",)}))
+    async with own.app.run_test(size=SIZE, notifications=True) as pilot:
+        await until(own.sees("prefect"), pilot)
+        await pilot.press("enter")
+        await until(own.sees("Last failures"), pilot)
+        await pilot.press("y", "ctrl+y")
+        await until(own.sees("Copied"), pilot)
+        assert "Last failures" in (tmp_path / "fuseboard" / "copied.txt").read_text()
+
+
 async def test_marked_adapters_are_copied_together(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TERM", "linux")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))

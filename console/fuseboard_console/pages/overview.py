@@ -260,10 +260,9 @@ def show_detail(host: Host, key: AdapterKey) -> None:
     from fuseboard_console.views.detail import detail_lines
 
     actions = [action for action in host.actions if action.verb and action.needs_selection]
-    copy = [action for action in host.actions if action.id == "copy"]
 
     def lines(cells: int) -> list[Line]:
         scene = host.scene
         return detail_lines(scene.board, key, scene.now, cells, actions, host.glyphs)
 
-    host.push_screen(DetailScreen(key, safe_text(key.adapter, 60), host.palette, [*actions, *copy], lines))
+    host.push_screen(DetailScreen(key, safe_text(key.adapter, 60), host.palette, actions, lines))

@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
-from fuseboard_console.actions import Action
+from fuseboard_console.actions import ACTIONS, Action
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.copying import lines_text
 from fuseboard_console.views.line import Line
@@ -24,7 +24,11 @@ EVERY = 0.5
 
 
 class DetailText(LineList):
-    """The lines, to scroll in."""
+    """The lines, to scroll in and to copy."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(",".join(action.keys), "app.copy", action.label, id="copy") for action in ACTIONS if action.id == "copy"
+    ]
 
     def __init__(self, palette: Palette, make: Callable[[int], list[Line]]) -> None:
         super().__init__(palette, id="detail-text")

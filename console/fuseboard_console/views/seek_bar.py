@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 from fuseboard_console.glyphs import LOOKS, Condition, Glyphs
@@ -51,7 +51,7 @@ def seek_bar(view: SeekView, cells: int, glyphs: Glyphs, keys: tuple[str, str, s
     """
     sign = glyphs.play if view.playing else glyphs.pause
     word = Span(f" {sign} REPLAY {glyphs.times}{view.speed:g} ", "replay")
-    moment = datetime.fromtimestamp(view.position / SECOND, UTC) if 0 <= view.position < 2**57 else None
+    moment = datetime.fromtimestamp(view.position / SECOND) if 0 <= view.position < 2**57 else None
     day = Span(f" {moment:%Y-%m-%d}" if moment else "", "text")
     tenth = view.position // (SECOND // 10) % 10
     at = Span(f" {moment:%H:%M:%S}.{tenth}" if moment else "", "text")
