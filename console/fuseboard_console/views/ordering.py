@@ -22,8 +22,10 @@ from fuseboard_console.views.sorting import BY_STATE, CHEAP, WINDOWED, Sort, Val
 from fuseboard_console.views.times import SECOND
 from fuseboard_storage.board import AdapterKey, AdapterRow, Board, InstanceRow
 
-FAULTS: Final = frozenset({"open", "held", "ready", "probing", "counting", "silent"})
-"""How an adapter stands that needs a person, or counts failures."""
+PROBLEMS: Final = frozenset({"open", "held", "ready", "probing", "silent"})
+"""How an adapter stands that needs a person."""
+FAULTS: Final = PROBLEMS | {"counting"}
+"""The same, or it counts failures."""
 BUDGET: Final = 0.005
 """Seconds that may be spent at a time on what is counted over the last seconds."""
 LEAST: Final = 300

@@ -19,15 +19,13 @@ from fuseboard_console.views.columns import MARGIN, Column, Placed, column_at, p
 from fuseboard_console.views.glow import Glow
 from fuseboard_console.views.grouping import GroupHead, head_line, members_of, nearest_adapter
 from fuseboard_console.views.line import Line, Span
-from fuseboard_console.views.ordering import Order
+from fuseboard_console.views.ordering import PROBLEMS, Order
 from fuseboard_console.views.sorting import BY_STATE
 from fuseboard_console.views.times import SECOND
 from fuseboard_console.widgets.line_list import LineList
 from fuseboard_console.widgets.paint import strip_of
 from fuseboard_storage.board import AdapterKey, Board
 
-PROBLEMS = ("open", "held", "ready", "probing", "silent")
-"""How an adapter stands that needs a person."""
 _BLANK = Span(" ")
 
 
@@ -67,11 +65,12 @@ class BreakersTable(LineList):
         self._at = 0  # the cursor's line
         self._now = 0
         self._columns: tuple[Placed, ...] = ()
-        self._placed_in = 0  # cells
+        self._placed_in = 0
         self._without: frozenset[str] = frozenset()
         self._lost = False
         self._longest = 0
         self._stats: dict[AdapterKey, tuple[int, int, Stats]] = {}
+        self._views: dict[AdapterKey, AdapterView] = {}  # those of this frame
         self._glow = Glow()
         self._compared = (-1, -1, -1, -1)  # the Board's number, the second and the lines of the last comparison
         self._fading: Timer | None = None
@@ -112,6 +111,7 @@ class BreakersTable(LineList):
         self._without = frozenset(({"chain"} if not board.chains else set()) | ({"tags"} if not tagged else set()))
 
     def _place(self) -> None:
+        self._views.clear()
         self._placed_in = self.cells
         engines = len(self._board.instances)
         self._columns = place(self._placed_in, self._longest, engines, self._lost, self.chosen, self._without)
@@ -148,9 +148,8 @@ class BreakersTable(LineList):
         if not self.glows or now == self._compared:
             return
         self._compared = now
-        clock = time.monotonic()
         rows = (view for key in self._in_sight() if (view := self.view(key)) is not None)
-        self._glow.take(rows, [placed.column for placed in self._columns], clock)
+        self._glow.take(rows, [placed.column for placed in self._columns], time.monotonic())
         self._fade()
 
     def _fade(self) -> None:
@@ -197,16 +196,17 @@ class BreakersTable(LineList):
 
     def view(self, key: AdapterKey) -> AdapterView | None:
         """Return an adapter as shown; None when it is gone."""
-        row = self._board.adapters.get(key)
+        made = self._views.get(key)
+        row = self._board.adapters.get(key) if made is None else None
         if row is None:
-            return None
+            return made
         slices = slices_of(self._columns)
-        second = self._now // SECOND
-        kept = self._stats.get(key)
+        second, kept = self._now // SECOND, self._stats.get(key)
         if kept is None or kept[0] != second or kept[1] != slices:
             kept = self._stats[key] = (second, slices, stats_of(row, self._now, slices))
         instance = self._board.instances.get(key.instance)
-        return view_of(row, instance, self._now, kept[2], self._places.get(key, ()))
+        made = self._views[key] = view_of(row, instance, self._now, kept[2], self._places.get(key, ()))
+        return made
 
     def render_line(self, y: int) -> Strip:
         """Return line `y` of what is in sight; the one with the cursor stands on another ground."""
