@@ -236,3 +236,16 @@ async def test_with_glow_switched_off_nothing_glows() -> None:
         await until(show.sees("✖ gpt"), pilot)
         assert glowing(show, "gpt") == frozenset()
         assert show.app.overview.table._fading is None
+
+
+async def test_what_changed_while_another_page_was_in_sight_does_not_glow() -> None:
+    show = Show([started(), added("gpt")], when=10)
+    async with show.app.run_test(size=SIZE) as pilot:
+        await until(show.sees("● gpt"), pilot)
+        await pilot.press("7")
+        await until(lambda: "● gpt" not in show.screen(), pilot)
+        show.feed.events.append(opened("gpt", 9.5))
+        await until(lambda: bool(show.app.overview.order.counts.get("open")), pilot)
+        await pilot.press("1")
+        await until(show.sees("✖ gpt"), pilot)
+        assert glowing(show, "gpt") == frozenset()
