@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from textwrap import wrap
 from typing import Literal
 
 ELLIPSIS = "…"
@@ -38,3 +39,15 @@ def fit(text: str, cells: int, align: Literal["left", "right"] = "left") -> str:
     shown = cut(text, cells)
     pad = " " * max(0, cells - width(shown))
     return pad + shown if align == "right" else shown + pad
+
+
+def fold(text: str, cells: int) -> list[str]:
+    """Return a text as lines of at most `cells`, parted between words where that is possible."""
+    lines: list[str] = []
+    for line in wrap(text, max(1, cells)):
+        while width(line) > cells > 1:
+            kept = cut(line, cells + 1)[:-1]  # without the ellipsis
+            lines.append(kept)
+            line = line[len(kept) :]
+        lines.append(line)
+    return lines

@@ -12,8 +12,8 @@ from fuseboard_console.preference_arguments import add_preferences, preferences_
 
 SUMMARY = "go through what happened: any recording, at any speed, forward and back"
 DESCRIPTION = """Opens the console on a recording as it was: the bar at the top says where in time you are.
-Space plays and stops, [ ] go by an event, { } by a change of state, left and right by ten seconds, < > change the speed.
-A click on the bar goes there. Nothing is asked of an engine. `watch` goes back in time too: press [ there."""
+Space plays and stops, [ ] go by an event, { } by a change of state, left and right by ten seconds, < > change
+the speed. A click on the bar goes there. Nothing is asked of an engine. `watch` goes back too: press [ there."""
 EXAMPLES = """  fuseboard replay checkout.db                            from the beginning
   fuseboard replay checkout.db --at 03:12                 from this time of its last day
   fuseboard replay checkout.db --at 2026-01-31T03:12:05   from this moment

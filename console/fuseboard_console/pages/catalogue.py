@@ -24,6 +24,8 @@ class Entry(NamedTuple):
 
 PAGES: tuple[Entry, ...] = (
     Entry("overview", "Overview", "overview", "Overview"),
+    Entry("routes", "Routes", "routes", "Routes"),
+    Entry("failures", "Failures", "failures", "Failures"),
     Entry("scenarios", "Scenarios", "scenarios", "Scenarios"),
 )
 """All pages, in the order of their number keys."""

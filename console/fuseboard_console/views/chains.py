@@ -68,7 +68,7 @@ def _step(adapter: str, attempts: Sequence[Attempt], glyphs: Glyphs) -> Line:
     name = safe_text(adapter, 60)
     marks: list[Span] = []
     for attempt in attempts:
-        sign, style = _mark(attempt, glyphs)
+        sign, style = mark(attempt, glyphs)
         if marks and marks[-1].style == style:
             marks[-1] = Span(marks[-1].text + sign, style)
         else:
@@ -80,7 +80,8 @@ def _step(adapter: str, attempts: Sequence[Attempt], glyphs: Glyphs) -> Line:
     return (Span(f"{name} ", "text" if answered else "muted"), *marks, *time)
 
 
-def _mark(attempt: Attempt, glyphs: Glyphs) -> tuple[str, str]:
+def mark(attempt: Attempt, glyphs: Glyphs) -> tuple[str, str]:
+    """Return the sign of what came of an attempt, and its style."""
     if attempt.outcome == "success":
         return glyphs.answered, "ok"
     if attempt.outcome == "failure":

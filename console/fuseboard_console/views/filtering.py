@@ -16,7 +16,8 @@ from fuseboard_storage.board import AdapterRow, InstanceRow
 FIELDS = ("name", "state", "tag", "instance", "error", "chain")
 """What a term may ask about, before its colon; without one it asks about the name."""
 _ALIASES = {"engine": "instance"}
-_WORD = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
+WORD = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
+"""One word of a filter; quotes keep several together."""
 
 
 class Term(NamedTuple):
@@ -39,7 +40,7 @@ def parse(text: str) -> tuple[Term, ...]:
     asks for nothing.
     """
     terms: list[Term] = []
-    for word in _WORD.findall(text.casefold()):
+    for word in WORD.findall(text.casefold()):
         negated = word.startswith("!")
         word = word.removeprefix("!").replace('"', "")
         field, colon, pattern = word.partition(":")
@@ -60,13 +61,13 @@ def problem_of(terms: tuple[Term, ...], names: Callable[[], list[str]]) -> str:
     """
     for term in terms:
         if term.unknown:
-            fits_name = _matcher(term.pattern)
+            fits_name = matcher(term.pattern)
             if not any(fits_name(name.casefold()) for name in names()):
                 field = safe_text(term.unknown, 30)
                 hint = did_you_mean(term.unknown, FIELDS) or f" There are {', '.join(FIELDS)}."
                 return f"There is no field {field}.{hint}"
         if term.field == "state":
-            fits_state = _matcher(term.pattern, start=True)
+            fits_state = matcher(term.pattern, start=True)
             if not any(fits_state(word) for word in _STATES):
                 return f"There is no state {safe_text(term.pattern, 30)}.{did_you_mean(term.pattern, _SAID)}"
     return ""
@@ -78,7 +79,7 @@ Test = Callable[[AdapterRow, Condition, InstanceRow | None, tuple[ChainPlace, ..
 
 def test_of(term: Term) -> Test:
     """Return what tests adapters for a term, whose negation is left to the caller."""
-    like = _matcher(term.pattern, start=term.field == "state")
+    like = matcher(term.pattern, start=term.field == "state")
     if term.field == "state":
         fitting = {stands for stands in get_args(Condition) if like(stands) or like(_word(stands))}
         return lambda row, stands, instance, places: stands in fitting or like(row.state)
@@ -101,7 +102,7 @@ _SAID = sorted({_word(condition) for condition in get_args(Condition)})
 _STATES = {*_SAID, *get_args(Condition), "closed", "open", "half_open", "forced_open", "disabled", "metrics_only"}
 
 
-def _matcher(pattern: str, *, start: bool = False) -> Callable[[str], bool]:
+def matcher(pattern: str, *, start: bool = False) -> Callable[[str], bool]:
     """Return what says whether a case-folded text fits a pattern."""
     if "*" in pattern or "?" in pattern:
         whole = re.compile(translate(pattern.replace("[", "[[]"))).match

@@ -1,0 +1,81 @@
+"""The page of failures: what went wrong lately, repeated ones on one line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from fuseboard_console.cells import width
+from fuseboard_console.pages.list_page import ListPage
+from fuseboard_console.pages.overview import show_detail
+from fuseboard_console.pages.page import Host, Scene
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.screens.text import Way
+from fuseboard_console.views.failure_detail import failure_detail
+from fuseboard_console.views.failures import failure_line
+from fuseboard_console.views.line import Line, Span
+from fuseboard_storage.board import AdapterKey, FailureRow
+
+Key = tuple[AdapterKey, int, str]
+"""An adapter, when the first of the failures that say the same happened, and what it said."""
+
+
+class Failures(ListPage[Key]):
+    """The latest failures, newest first."""
+
+    PAGE = "failures"
+    TITLE = "Failures"
+    EMPTY = "Nothing has failed."
+    FIELDS = ("adapter", "error", "type", "task")
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        self._failures: dict[Key, FailureRow] = {}
+        self._names = 0
+        self._opened: FailureRow | None = None
+
+    def rows(self, scene: Scene) -> Sequence[Key]:
+        """Return the failures that the Board keeps."""
+        self._failures = {(row.key, row.first_at, row.attempt.error): row for row in scene.board.failures}
+        self._names = max((min(24, width(safe_text(row.key.adapter, 60))) for row in scene.board.failures), default=0)
+        return list(self._failures)
+
+    def heading(self, cells: int) -> Line:
+        """Return what stands above the failures."""
+        return (Span("newest first; those that say the same in a row stand on one line", "muted"),)
+
+    def line(self, key: Key, cells: int) -> Line:
+        """Return a failure."""
+        row = self._failures.get(key)
+        return () if row is None else failure_line(row, cells, min(self._names, cells // 3), self.host.glyphs)
+
+    def fields(self, key: Key) -> Mapping[str, str]:
+        """Return what a filter may ask about."""
+        row = self._failures[key]
+        error = f"{row.attempt.error_type} {row.attempt.error}"
+        return {"adapter": row.key.adapter, "error": error, "type": row.task_type, "task": row.task}
+
+    def about(self, key: Key, cells: int) -> list[Line]:
+        """Return a failure in full; it stays when the Board has forgotten it."""
+        self._opened = self._failures.get(key, self._opened)
+        return failure_detail(self._opened, self.host.scene.now, cells) if self._opened else []
+
+    def title_of(self, key: Key) -> str:
+        """Return whose failure it is."""
+        self._opened = self._failures[key]
+        return f"Failure of {safe_text(key[0].adapter, 60)}"
+
+    def ways(self, key: Key) -> Sequence[Way]:
+        """Lead to the adapter, and to the routes of the task."""
+        task = self._failures[key].task
+
+        def to_route() -> None:
+            self.host.go("routes").filter_by(f'task:"{task}"')
+
+        adapter = Way("a", "adapter", lambda: show_detail(self.host, key[0]))
+        return (adapter, Way("v", "its route", to_route)) if task else (adapter,)
+
+    @property
+    def target(self) -> AdapterKey | None:
+        """The adapter whose failure is under the cursor."""
+        key = self.list.selected
+        return None if key is None else key[0]

@@ -1,0 +1,122 @@
+"""A page that is one list: what it lists, how a line reads, and what is known of each."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import ClassVar, Generic, TypeVar
+
+from textual.app import ComposeResult
+from textual.content import Content
+
+from fuseboard_console.pages.page import Host, Page, Scene
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.screens.text import TextScreen, Way
+from fuseboard_console.views.line import Line
+from fuseboard_console.views.list_filter import Test, list_filter
+from fuseboard_console.widgets.choice_list import ChoiceList
+from fuseboard_console.widgets.line_list import LineList
+
+K = TypeVar("K", bound=Hashable)
+
+
+class ListPage(Page, Generic[K]):
+    """A list with a cursor, a filter and a detail. A subclass says what the rows are."""
+
+    FILTERS = True
+    EMPTY: ClassVar[str] = ""
+    """What it says while there is nothing to list: how it fills."""
+    FIELDS: ClassVar[tuple[str, ...]] = ()
+    """What a filter may ask about."""
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        self.list: ChoiceList[K] = ChoiceList(
+            host.palette, host.glyphs, id=f"{self.PAGE}-list", title=self.TITLE, empty=self.EMPTY
+        )
+        self._test: Test | None = None
+        self._of = 0
+
+    # ---------------------------------------------------------------- for subclasses
+
+    @abstractmethod
+    def rows(self, scene: Scene) -> Sequence[K]:
+        """Return the keys of all rows, top to bottom."""
+
+    @abstractmethod
+    def line(self, key: K, cells: int) -> Line:
+        """Return a row's line."""
+
+    @abstractmethod
+    def heading(self, cells: int) -> Line:
+        """Return the titles of the columns."""
+
+    @abstractmethod
+    def fields(self, key: K) -> Mapping[str, str]:
+        """Return the texts of a row by field, for the filter; those without a field of their own under ``."""
+
+    @abstractmethod
+    def about(self, key: K, cells: int) -> list[Line]:
+        """Return all that is known of a row."""
+
+    @abstractmethod
+    def title_of(self, key: K) -> str:
+        """Return what a row is called, as safe text."""
+
+    def ways(self, key: K) -> Sequence[Way]:
+        """Return where keys lead from a row's detail."""
+        return ()
+
+    # ---------------------------------------------------------------- the page
+
+    def compose(self) -> ComposeResult:
+        """Yield the list."""
+        yield self.list
+
+    @property
+    def lists(self) -> Iterable[LineList]:
+        """The list."""
+        return (self.list,)
+
+    def show(self, scene: Scene) -> None:
+        """Show the rows that the filter fits."""
+        keys = self.rows(scene)
+        self._of = len(keys)
+        test = self._test
+        if test is not None:
+            keys = [key for key in keys if test(self.fields(key))]
+        title = self.TITLE
+        if test is not None:
+            title += f"  / {safe_text(self.filter_text, 40)}  {len(keys):,} of {self._of:,}"
+        if self.list.marked:
+            title += f"  {len(self.list.marked):,} marked"
+        self.list.border_title = Content(title)
+        self.list.show(keys, self.line, self.heading)
+
+    def tick(self, scene: Scene) -> None:
+        """Show what time alone changed: nothing but ages, which `show` does each second."""
+
+    @property
+    def matched(self) -> tuple[int, int]:
+        """How many rows the filter fits, and of how many."""
+        return len(self.list.keys), self._of
+
+    def filter_by(self, text: str) -> None:
+        """Show only the rows that the filter fits."""
+        super().filter_by(text)
+        self._test = list_filter(text, self.FIELDS)
+        self.host.show()
+
+    def action_unfilter(self) -> None:
+        """Show all rows again."""
+        self.list.marked.clear()
+        self.filter_by("")
+
+    def action_open(self) -> None:
+        """Show all that is known of the row under the cursor."""
+        key = self.list.selected
+        if key is not None:
+            about = TextScreen(
+                self.title_of(key), self.host.palette, lambda cells: self.about(key, cells), self.ways(key)
+            )
+            self.host.push_screen(about)

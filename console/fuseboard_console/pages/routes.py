@@ -1,0 +1,98 @@
+"""The page of routes: how each of the latest tasks went, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from fuseboard_console.pages.list_page import ListPage
+from fuseboard_console.pages.overview import show_detail
+from fuseboard_console.pages.page import Host, Scene
+from fuseboard_console.screens.text import Way
+from fuseboard_console.views.chains import route_line, short_id, type_width
+from fuseboard_console.views.line import Line, Span
+from fuseboard_console.views.routes import outcome_of, route_lines
+from fuseboard_engine.events import RouteFinished
+from fuseboard_storage.board import AdapterKey, Entry
+
+OUTCOMES = ("", "failover", "degraded", "failed", "dead")
+"""What `f` goes through; all at first."""
+
+
+class Routes(ListPage[int]):
+    """The latest routes, newest first; the keys are the numbers of their events."""
+
+    PAGE = "routes"
+    TITLE = "Routes"
+    EMPTY = "No task has been routed yet. Each one stands here as soon as it is done."
+    FIELDS = ("outcome", "type", "adapter", "task", "error")
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        self._entries: dict[int, Entry] = {}
+        self._types = 0
+        self._outcome = ""
+
+    def rows(self, scene: Scene) -> Sequence[int]:
+        """Return the numbers of the routes that the Board keeps."""
+        routes = scene.board.routes
+        if next(iter(self._entries), 0) != (routes[0].seq if routes else 0) or len(self._entries) != len(routes):
+            self._entries = {entry.seq: entry for entry in routes}
+            self._types = type_width(routes)
+        if self._outcome:
+            return [seq for seq in self._entries if outcome_of(self._route(seq)) == self._outcome]
+        return list(self._entries)
+
+    def _route(self, seq: int) -> RouteFinished:
+        route = self._entries[seq].event
+        assert isinstance(route, RouteFinished)
+        return route
+
+    def heading(self, cells: int) -> Line:
+        """Return what stands above the routes."""
+        only = f"only {self._outcome}; f shows others" if self._outcome else "newest first; f shows only some"
+        return (Span(only, "muted"),)
+
+    def line(self, key: int, cells: int) -> Line:
+        """Return a route as it went, left to right."""
+        return route_line(self._route(key), cells, self._types, self.host.glyphs) if key in self._entries else ()
+
+    def fields(self, key: int) -> Mapping[str, str]:
+        """Return what a filter may ask about."""
+        route = self._route(key)
+        return {
+            "outcome": outcome_of(route),
+            "type": route.task_type,
+            "adapter": " ".join(attempt.adapter for attempt in route.attempts),
+            "task": route.task,
+            "error": " ".join((route.error, *(attempt.error for attempt in route.attempts))),
+        }
+
+    def about(self, key: int, cells: int) -> list[Line]:
+        """Return a route in full; it stays when the Board has forgotten it."""
+        return route_lines(self._shown, cells, self.host.glyphs)
+
+    def title_of(self, key: int) -> str:
+        """Return the end of its task's id."""
+        self._shown = self._route(key)
+        return f"Route of #{short_id(self._shown.task)}"
+
+    def ways(self, key: int) -> Sequence[Way]:
+        """Lead to the adapters that were tried, in their order."""
+        instance = self._entries[key].instance
+        names = list(dict.fromkeys(attempt.adapter for attempt in self._route(key).attempts))
+
+        def to(adapter: str) -> Way:
+            from fuseboard_console.safe_text import safe_text
+
+            return Way(
+                str(names.index(adapter) + 1),
+                safe_text(adapter, 16),
+                lambda: show_detail(self.host, AdapterKey(instance, adapter)),
+            )
+
+        return [to(adapter) for adapter in names[:5]]
+
+    def action_outcome(self) -> None:
+        """Show only the routes that ended in the next way."""
+        self._outcome = OUTCOMES[(OUTCOMES.index(self._outcome) + 1) % len(OUTCOMES)]
+        self.host.show()

@@ -1,0 +1,15 @@
+"""Lines of a detail: a label, and beside it a text over as many lines as it needs."""
+
+from __future__ import annotations
+
+from fuseboard_console.cells import fit, fold
+from fuseboard_console.views.line import Line, Span
+
+LABEL = 12
+"""Cells of a label."""
+
+
+def labelled(label: str, text: str, cells: int, style: str = "text") -> list[Line]:
+    """Return a safe text under a label, folded into `cells`; nothing when there is no text."""
+    parts = fold(text, max(8, cells - LABEL))
+    return [(Span(fit("" if place else label, LABEL), "muted"), Span(part, style)) for place, part in enumerate(parts)]

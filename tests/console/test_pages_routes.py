@@ -1,0 +1,152 @@
+"""The pages of routes and failures: lists with a cursor, a filter, and everything about one line."""
+
+from __future__ import annotations
+
+import pytest
+from console_support import at, attempt, failed, route, started, story, until
+from hostile_texts import HOSTILE
+from test_app import Show
+
+from fuseboard_console.glyphs import ASCII, UNICODE, Glyphs
+from fuseboard_console.views.line import line_width, text_of
+from fuseboard_console.views.list_filter import list_filter
+from fuseboard_console.views.routes import outcome_of, route_lines
+
+
+async def test_routes_are_listed_opened_and_lead_to_their_adapters() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await pilot.press("2")
+        await until(show.sees("› Routes", "newest first", "prefect ✗✗✗ 310 ms → agno ✓ 51 ms"), pilot)
+        await pilot.press("slash", *"outcome:failover", "enter")
+        await until(show.sees("Routes  / outcome:failover"), pilot)
+        await pilot.press("enter")
+        await until(show.sees("Route of #", "answered after a failover", "1 prefect", "esc closes"), pilot)
+        await pilot.press("1")
+        await until(show.sees("policy", "states", "prefect"), pilot)
+        await pilot.press("escape", "1")
+        await until(show.sees("› Overview", "Breakers"), pilot)
+
+
+async def test_f_goes_through_the_outcomes() -> None:
+    show = Show(
+        [
+            started(),
+            route(1, attempt("a", "success"), adapter="a"),
+            route(2, attempt("a", "failure"), success=False, error="no luck"),
+        ]
+    )
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await pilot.press("2", "f", "f", "f")
+        await until(show.sees("only failed", "no answer: no luck"), pilot)
+        assert "a ✓" not in show.screen()
+        await pilot.press("f", "f")
+        await until(show.sees("a ✓"), pilot)
+
+
+async def test_the_cursor_stays_on_its_route_when_new_ones_come() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await pilot.press("2")
+        await until(show.sees("› Routes"), pilot)
+        await pilot.press("j", "j", "j")
+        before = show.app.page.list.selected  # type: ignore[attr-defined]
+        show.feed.events.append(route(131, attempt("gpt", "success"), adapter="gpt", task="newest"))
+        await until(show.sees("newest"[-6:]), pilot)
+        assert show.app.page.list.selected == before  # type: ignore[attr-defined]
+
+
+async def test_a_failure_is_told_in_full_and_leads_to_its_adapter_and_route() -> None:
+    long = "the upstream said: " + "no " * 200 + "END"
+    show = Show(
+        [
+            started(),
+            failed("prefect", 5, long, why="connection errors count"),
+            route(5, attempt("prefect", "failure"), success=False),
+        ]
+    )
+    async with show.app.run_test(size=(100, 30), notifications=True) as pilot:
+        await pilot.press("3")
+        await until(show.sees("› Failures", "prefect"), pilot)
+        await pilot.press("enter")
+        await until(show.sees("Failure of prefect", "ConnectError", "END", "connection errors count"), pilot)
+        await pilot.press("v")
+        await until(show.sees('/ task:"8f20"', "1 of 1"), pilot)
+
+
+async def test_keys_that_act_on_an_adapter_mean_the_one_whose_failure_is_selected() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await pilot.press("3")
+        await until(show.sees("› Failures"), pilot)
+        target = show.app.page.target
+        await pilot.press("r")
+        await until(lambda: bool(show.mailbox.asked), pilot)
+        assert target is not None
+        assert show.mailbox.asked == [("reset", target.adapter, 1)]
+
+
+@pytest.mark.parametrize("size", [(20, 5), (40, 10), (80, 24), (200, 50)])
+@pytest.mark.parametrize("page", ["2", "3", "7"])
+async def test_every_size_is_filled(size: tuple[int, int], page: str) -> None:
+    show = Show(story())
+    async with show.app.run_test(size=size, notifications=True) as pilot:
+        await pilot.press(page)
+        await pilot.pause(0.2)
+        await pilot.press("enter" if page != "7" else "down")
+        await pilot.pause(0.1)
+        lines = show.screen().splitlines()
+        assert len(lines) == size[1]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("glyphs", [UNICODE, ASCII], ids=["unicode", "ascii"])
+def test_hostile_texts_keep_a_routes_detail_in_shape(text: str, glyphs: Glyphs) -> None:
+    told = attempt(text, "failure", error=text, error_type=text, why=text, rule=text)
+    event = route(
+        1, told, attempt(text, "rejected", why=text), success=False, error=text, why=text, task=text, type=text
+    )
+    for cells in (30, 80, 200):
+        for line in route_lines(event, cells, glyphs):
+            assert "\x1b" not in text_of(line)
+            assert line_width(line) <= max(cells, 70)
+
+
+def test_a_timeline_shows_what_was_waited_for_and_what_was_not_called() -> None:
+    event = route(
+        1,
+        attempt("prefect", "failure", 0.1, error_type="ConnectError", error="refused"),
+        attempt("prefect", "failure", 0.1, wait=0.2, why="the last attempt it had"),
+        attempt("eu", "rejected", 0.0, why="its breaker is open for 4.1 s"),
+        attempt("agno", "success", 0.05),
+        adapter="agno",
+        duration=0.45,
+    )
+    said = "\n".join(text_of(line) for line in route_lines(event, 120, UNICODE))
+    for words in ("answered after a failover", "after a wait of 200 ms", "ConnectError: refused", "not called",
+                  "its breaker is open for 4.1 s", "the last attempt it had", "450 ms"):  # fmt: skip
+        assert words in said
+
+
+def test_the_outcomes_have_words() -> None:
+    ok = route(1, attempt("a", "success"), adapter="a")
+    assert outcome_of(ok) == "ok"
+    assert outcome_of(route(1, attempt("a", "failure"), attempt("b", "success"), adapter="b")) == "failover"
+    assert outcome_of(route(1, attempt("a", "failure"), adapter="template", degraded=True)) == "degraded"
+    assert outcome_of(route(1, attempt("a", "failure"), success=False, dead_letter=3)) == "dead"
+    assert outcome_of(route(1, attempt("a", "failure"), success=False)) == "failed"
+
+
+def test_a_filter_of_a_list_asks_about_fields_or_about_all() -> None:
+    row = {"outcome": "failed", "type": "chat", "": "timed out"}
+    fields = ("outcome", "type")
+    for fitting in ("outcome:failed", "type:ch*", "timed", '"timed out"', "!outcome:ok", "FAILED chat"):
+        test = list_filter(fitting, fields)
+        assert test is not None
+        assert test(row), fitting
+    for other in ("outcome:ok", "!chat", "nothing:here", "type:ch"[:-1] + "x"):
+        test = list_filter(other, fields)
+        assert test is not None
+        assert not test(row), other
+    assert list_filter("outcome:", fields) is None
+    assert at(0)
