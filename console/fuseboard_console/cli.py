@@ -16,7 +16,8 @@ from fuseboard_console import exit_codes
 
 _WELCOME = """Fuseboard shows the circuit breakers of an application, live, and lets you put them back.
 
-An application that embeds the engine records to a file. Every command but demo, scenario, config and preferences takes that file:
+An application that embeds the engine records to a file. Every command but demo, scenario, config and preferences
+takes that file:
 
 {commands}
 
