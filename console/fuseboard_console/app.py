@@ -129,8 +129,8 @@ class ConsoleApp(Personal):
         self.run_worker(self._follow(), name="follow", exit_on_error=True)
 
     def on_resize(self) -> None:
-        """Fill the new size."""
-        self.show()
+        """Fill the new size, which Textual takes over only after this."""
+        self.call_later(self.show)
 
     # ---------------------------------------------------------------- pages
 

@@ -6,6 +6,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from textual.events import Resize
+from textual.geometry import Size
+from textual.pilot import Pilot
+
 from fuseboard_engine.events import (
     AdapterAdded,
     Attempt,
@@ -236,6 +240,14 @@ class ListMailbox:
     async def command(self, id: int) -> CommandStatus:
         verb, adapter, _ = self.asked[id - 1]
         return CommandStatus(id, verb, adapter, "ana@web-1", self.status, self.detail)
+
+
+async def resize(pilot: Pilot[None], width: int, height: int) -> None:
+    """Give the terminal another size, as a window manager would: also none at all."""
+    size = Size(width, height)
+    pilot.app._driver._size = (width, height)  # type: ignore[union-attr]
+    pilot.app.post_message(Resize(size, size))
+    await pilot.pause(0.01)
 
 
 async def until(condition: Callable[[], bool], pilot: object, within: float = 5.0) -> None:

@@ -14,6 +14,7 @@ from console_support import (
     changed,
     failed,
     opened,
+    resize,
     route,
     started,
     stopped,
@@ -329,6 +330,15 @@ async def test_any_size_is_survived(read_only: bool) -> None:
             await pilot.resize_terminal(*size)
             await pilot.press("down", "tab")
         await until(show.sees("Breakers", "Fallback chains", "Recent failures"), pilot)
+
+
+async def test_a_terminal_resized_to_nothing_and_back_is_whole_again() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("fuseboard", "? help"), pilot)
+        await resize(pilot, 0, 0)
+        await resize(pilot, 120, 40)
+        await until(show.sees("fuseboard", "? help"), pilot)
 
 
 async def test_the_newest_step_of_a_scenario_is_told_and_goes_away() -> None:

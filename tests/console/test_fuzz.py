@@ -7,12 +7,9 @@ import os
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import hypothesis.strategies as st
-from console_support import NOON, SECOND, ListFeed, ListMailbox, at
+from console_support import NOON, SECOND, ListFeed, ListMailbox, at, resize
 from hostile_texts import HOSTILE
 from hypothesis import HealthCheck, Phase, given, settings
-from textual.events import Resize
-from textual.geometry import Size
-from textual.pilot import Pilot
 
 from fuseboard_console.actions import ACTIONS
 from fuseboard_console.app import ConsoleApp
@@ -23,7 +20,8 @@ from fuseboard_engine.events import AnyEvent
 EXAMPLES = int(os.environ.get("FUSEBOARD_FUZZ", "25"))
 LEAVES = {"q"}
 NOT_HERE = {"page_scenarios"}  # starts processes
-KEYS = sorted({key for action in ACTIONS if action.id not in NOT_HERE for key in action.keys} - LEAVES) + [
+KEYS = [
+    *sorted({key for action in ACTIONS if action.id not in NOT_HERE for key in action.keys} - LEAVES),
     "ctrl+p", "f1", "backspace", "delete", "shift+tab", "y", "n", "x", "*", ":", "é", "漢",
 ]  # fmt: skip
 SIZES = [(0, 0), (1, 1), (2, 30), (5, 3), (20, 5), (39, 13), (40, 14), (80, 24), (120, 40), (200, 50), (300, 80)]
@@ -109,7 +107,7 @@ async def play(script: list[tuple[str, Any]], ascii_only: bool, theme: str) -> N
         await pilot.press("escape", "escape", "escape", "escape")
         app.go("overview")
         for _ in range(400):
-            if feed.board.seq == len(feed.events) and "fuseboard" in screen(app) or app.still:
+            if (feed.board.seq == len(feed.events) and "fuseboard" in screen(app)) or app.still:
                 break
             await pilot.pause(0.01)
         else:
@@ -119,14 +117,6 @@ async def play(script: list[tuple[str, Any]], ascii_only: bool, theme: str) -> N
 
 def screen(app: ConsoleApp) -> str:
     return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
-
-
-async def resize(pilot: Pilot[None], width: int, height: int) -> None:
-    """Give the terminal another size, as a window manager would: also none at all."""
-    size = Size(width, height)
-    pilot.app._driver._size = (width, height)  # type: ignore[union-attr]
-    pilot.app.post_message(Resize(size, size))
-    await pilot.pause(0.01)
 
 
 @settings(
