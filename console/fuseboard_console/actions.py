@@ -15,10 +15,9 @@ from fuseboard_console.key_names import shown_key
 class Action(NamedTuple):
     """One thing that can be done.
 
-    `verb` is what an engine is asked to do; an action with one is gone in read-only mode. `dangerous` ones ask first.
-    `needs_selection`: it concerns the adapter under the cursor. `footer`: it is shown there. `pages`: where it works;
-    empty: everywhere. `run`: the
-    call it stands for, where that is not its id.
+    `verb` is what it changes, as the audit calls it; an action with one is gone in read-only mode. `dangerous` ones
+    ask first. `needs_selection`: it concerns what is under the cursor. `footer`: it is shown there. `pages`: where it
+    works; empty: everywhere. `run`: the call it stands for, where that is not its id.
     """
 
     id: str
@@ -43,8 +42,12 @@ OVERVIEW = ("overview",)
 LISTS = ("routes", "failures", "letters", "workflows", "health", "audit", "engines")
 """The pages that are one list."""
 FILTERED = (*OVERVIEW, *LISTS)
-ADAPTERS = ("overview", "failures", "health")
+DETAIL = ("detail",)
+"""The detail of an adapter, which stands over whatever page is in sight."""
+ADAPTERS = ("overview", "failures", "health", *DETAIL)
 """The pages with an adapter under the cursor."""
+MARKED = (*OVERVIEW, "letters")
+"""The pages on which lines are marked, for what is done to many."""
 
 
 def _page(number: int, id: str, title: str, description: str) -> Action:
@@ -160,18 +163,18 @@ ACTIONS: tuple[Action, ...] = (
         "mark",
         ("x", "insert"),
         "mark",
-        "Mark the selected adapter; what is done to a breaker is done to all marked ones.",
+        "Mark the selected line; what is done to one is then done to all marked ones.",
         needs_selection=True,
         footer=False,
-        pages=OVERVIEW,
+        pages=MARKED,
     ),
     Action(
         "mark_all",
         ("X", "ctrl+a"),
         "mark all",
-        "Mark every adapter that is shown, or none of them.",
+        "Mark every line that is shown, or none of them.",
         footer=False,
-        pages=OVERVIEW,
+        pages=MARKED,
     ),
     Action("sort", ("s",), "sort", "Sort by the next column.", pages=OVERVIEW),
     Action("turn", ("S",), "turn", "Turn the order round.", footer=False, pages=OVERVIEW),
@@ -179,7 +182,68 @@ ACTIONS: tuple[Action, ...] = (
     _page(1, "overview", "overview", "Go to the overview: breakers, chains, failures."),
     _page(2, "routes", "routes", "Go to the routes: how each of the latest tasks went, and why."),
     _page(3, "failures", "failures", "Go to the failures: what went wrong, in full."),
+    _page(4, "letters", "dead letters", "Go to the dead letters: what nothing could do, kept for a retry."),
+    _page(5, "workflows", "workflows", "Go to the workflows: each run as a graph, and what can be resumed."),
+    _page(6, "health", "health", "Go to the health checks: what each said, and since when."),
     _page(7, "scenarios", "scenarios", "Go to the scenarios: pick one and see it play."),
+    _page(8, "audit", "audit", "Go to the audit: what operators asked, who, when, and what came of it."),
+    _page(9, "engines", "engines", "Go to the engines: every instance that writes here, or wrote."),
+    Action(
+        "letter_retry",
+        ("r",),
+        "retry",
+        "Have its engine retry the selected dead letter now.",
+        "Dead letters",
+        verb="dlq_retry",
+        pages=("letters",),
+        needs_selection=True,
+    ),
+    Action(
+        "letter_archive",
+        ("a",),
+        "archive",
+        "Take the selected dead letter out of the list; it is kept.",
+        "Dead letters",
+        verb="dlq_archive",
+        pages=("letters",),
+        needs_selection=True,
+    ),
+    Action(
+        "letter_unarchive",
+        ("u",),
+        "unarchive",
+        "Put an archived dead letter back as it was.",
+        "Dead letters",
+        verb="dlq_unarchive",
+        pages=("letters",),
+        needs_selection=True,
+        footer=False,
+    ),
+    Action(
+        "letter_discard",
+        ("D",),
+        "discard",
+        "Give the selected dead letter up: nobody retries it any more. Asks first.",
+        "Dead letters",
+        verb="dlq_discard",
+        pages=("letters",),
+        dangerous=True,
+        needs_selection=True,
+    ),
+    Action(
+        "letter_status", ("f",), "status", "Show only dead letters of one status, then the next.", pages=("letters",)
+    ),
+    Action(
+        "run_resume",
+        ("r",),
+        "resume",
+        "Go on with the selected run where it was left; nothing finished is done again.",
+        "Workflows",
+        verb="resume",
+        pages=("workflows",),
+        needs_selection=True,
+    ),
+    Action("run_open", ("f",), "resumable only", "Show only runs that can be resumed.", pages=("workflows",)),
     Action("play", ("enter",), "play", "Play the selected scenario and look at it.", "Scenarios", pages=("scenarios",)),
     Action("stop_playing", ("s",), "stop", "End the scenario that plays.", "Scenarios", pages=("scenarios",)),
     Action("open", ("enter",), "open", "Show all that is known of the selected line.", pages=LISTS),
@@ -210,9 +274,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("faster", ("greater_than_sign",), "faster", "Replay, or play a scenario, faster.", "Time", footer=False),
     Action("live", ("L",), "live", "Go back to what happens now.", "Time", footer=False),
     Action("copy", ("y",), "copy", "Copy what is under the cursor, whole, as text.", footer=False),
+    Action("zoom_in", ("plus",), "zoom in", "Show a shorter time in the charts.", pages=DETAIL),
+    Action("zoom_out", ("minus",), "zoom out", "Show a longer time in the charts.", pages=DETAIL),
     Action("layout", ("v",), "layout", "Divide the overview in the next way.", footer=False, pages=OVERVIEW),
     Action("compact", ("c",), "compact", "Take the frames away; press again to put them back.", footer=False),
-    Action("next_pane", ("tab",), "pane", "Go to the next pane."),
+    Action("next_pane", ("tab",), "pane", "Go to the next pane.", pages=OVERVIEW),
     Action("theme", ("t",), "theme", "Next theme: dark, light, contrast, two for colour blindness."),
     Action("themes", ("T",), "all themes", "Choose among all themes, Textual's too.", footer=False, run="change_theme"),
     Action("help", ("question_mark",), "help", "Show what every key does.", "Fuseboard"),

@@ -42,8 +42,9 @@ class CommandStatus(NamedTuple):
 ASK: Final = """INSERT INTO commands(verb, adapter, args, actor, instance, requested_at, expires_at)
 VALUES (?, ?, ?, ?, ?, ?, ?)"""
 
-STATUS: Final = """SELECT id, verb, adapter, actor, status, detail, taken_by, requested_at, done_at, expires_at
-FROM commands WHERE id = ?"""
+_COLUMNS: Final = "id, verb, adapter, actor, status, detail, taken_by, requested_at, done_at, expires_at"
+STATUS: Final = f"SELECT {_COLUMNS} FROM commands WHERE id = ?"
+NEWEST: Final = f"SELECT {_COLUMNS} FROM commands ORDER BY id DESC LIMIT ?"
 
 LOST_AFTER: Final = 10_000_000  # microseconds past its expiry that a taken command is waited for
 

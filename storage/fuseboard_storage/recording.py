@@ -299,6 +299,11 @@ class Recording:
             raise KeyError(id)
         return mailbox.status_of(found[0], wall_clock())
 
+    async def commands(self, limit: int) -> list[CommandStatus]:
+        """Return the newest commands, at most `limit`, newest first; see `command`."""
+        found = await self._rows(mailbox.NEWEST, (limit,)) if await self._has_begun() else []
+        return [mailbox.status_of(row, wall_clock()) for row in found]
+
     async def outcome(self, id: int) -> CommandStatus:
         """Wait until a command is over, at the latest until it expires or its engine is lost; see `command`."""
         while not (status := await self.command(id)).over:  # noqa: ASYNC110 - another process moves it

@@ -138,3 +138,17 @@ async def test_what_cannot_be_asked_is_refused(tmp_path: Path) -> None:
             await recording.ask("explode", actor="ann")
         with pytest.raises(KeyError):
             await recording.command(1)
+
+
+async def test_the_newest_commands_are_listed_with_what_came_of_them(tmp_path: Path) -> None:
+    async with record(FakeEngine(), tmp_path / "a.db"), Recording.open(tmp_path / "a.db") as recording:
+        for adapter in ("prefect", "agno", "nonesuch"):
+            await over(recording, await recording.ask("reset", adapter, actor="ann"))
+        newest = await recording.commands(2)
+    assert [(one.adapter, one.status) for one in newest] == [("nonesuch", "failed"), ("agno", "done")]
+
+
+async def test_a_recording_that_waits_for_its_engine_has_no_commands(tmp_path: Path) -> None:
+    (tmp_path / "a.db").touch()
+    async with Recording.open(tmp_path / "a.db") as recording:
+        assert await recording.commands(10) == []

@@ -26,7 +26,12 @@ PAGES: tuple[Entry, ...] = (
     Entry("overview", "Overview", "overview", "Overview"),
     Entry("routes", "Routes", "routes", "Routes"),
     Entry("failures", "Failures", "failures", "Failures"),
+    Entry("letters", "Dead letters", "letters", "Letters"),
+    Entry("workflows", "Workflows", "workflows", "Workflows"),
+    Entry("health", "Health", "health", "Health"),
     Entry("scenarios", "Scenarios", "scenarios", "Scenarios"),
+    Entry("audit", "Audit", "audit", "Audit"),
+    Entry("engines", "Engines", "engines", "Engines"),
 )
 """All pages, in the order of their number keys."""
 

@@ -63,6 +63,11 @@ class ListPage(Page, Generic[K]):
     def title_of(self, key: K) -> str:
         """Return what a row is called, as safe text."""
 
+    @property
+    def caption(self) -> str:
+        """What stands in its frame, as safe text."""
+        return self.TITLE
+
     def ways(self, key: K) -> Sequence[Way]:
         """Return where keys lead from a row's detail."""
         return ()
@@ -85,7 +90,7 @@ class ListPage(Page, Generic[K]):
         test = self._test
         if test is not None:
             keys = [key for key in keys if test(self.fields(key))]
-        title = self.TITLE
+        title = self.caption
         if test is not None:
             title += f"  / {safe_text(self.filter_text, 40)}  {len(keys):,} of {self._of:,}"
         if self.list.marked:

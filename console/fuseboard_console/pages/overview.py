@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.geometry import Size
 
+from fuseboard_console.actions import on_page
 from fuseboard_console.pages.page import Host, Page, Scene
 from fuseboard_console.preferences import DEFAULT, Preferences
 from fuseboard_console.safe_text import safe_text
@@ -259,7 +260,7 @@ def show_detail(host: Host, key: AdapterKey) -> None:
     from fuseboard_console.screens.detail import DetailScreen
     from fuseboard_console.views.detail import detail_lines
 
-    actions = [action for action in host.actions if action.verb and action.needs_selection]
+    actions = [action for action in on_page(host.actions, "detail") if action.verb and action.needs_selection]
 
     def lines(cells: int) -> list[Line]:
         scene = host.scene

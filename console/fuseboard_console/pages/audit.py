@@ -1,0 +1,96 @@
+"""The page of the audit: what operators asked, who, when, and what came of it."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from fuseboard_console.pages.list_page import ListPage
+from fuseboard_console.pages.overview import show_detail
+from fuseboard_console.pages.page import Host, Scene
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.screens.text import Way
+from fuseboard_console.views.audit import Asked, Key, asked_of, audit_heading, audit_line, audit_lines, words_of
+from fuseboard_console.views.line import Line
+from fuseboard_storage.errors import RecordingError
+from fuseboard_storage.mailbox import CommandStatus
+
+MOST = 1_000
+"""Commands that are read from the mailbox."""
+EVERY = 1.0
+"""Seconds at least between two looks into it."""
+
+
+class Audit(ListPage[Key]):
+    """What was asked, newest first."""
+
+    PAGE = "audit"
+    TITLE = "Audit"
+    EMPTY = "Nobody has asked anything of an engine yet."
+    FIELDS = ("who", "what", "adapter", "outcome", "detail")
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        self._asked: dict[Key, Asked] = {}
+        self._commands: list[CommandStatus] = []
+        self._looked = -EVERY
+        self._made: tuple[object, ...] = ()
+        self._opened: Asked | None = None
+
+    async def look(self, scene: Scene) -> None:
+        """Read from the mailbox what the Board has forgotten, or doesn't know yet."""
+        recording, now = self.host.feed.recording, time.monotonic()
+        if recording is not None and now - self._looked >= EVERY:
+            self._looked = now
+            with suppress(sqlite3.Error, OSError, RecordingError):  # the banner says what is wrong with the file
+                self._commands = await recording.commands(MOST)
+                self.host.show()
+
+    def rows(self, scene: Scene) -> Sequence[Key]:
+        """Return what was asked until the time that is shown."""
+        board = scene.board
+        made = (board, len(board.actions), board.actions[0] if board.actions else None, self._commands, scene.past)
+        if made != self._made:
+            self._made = made
+            commands = self._commands
+            if scene.past:  # what had not come to its end by then is told by no row
+                commands = [one for one in commands if one.done_at is not None and one.done_at <= scene.now]
+            self._asked = asked_of(board.actions, commands)
+        return list(self._asked)
+
+    def heading(self, cells: int) -> Line:
+        """Return the titles of the columns."""
+        return audit_heading(cells)
+
+    def line(self, key: Key, cells: int) -> Line:
+        """Return what was asked."""
+        asked = self._asked.get(key)
+        return () if asked is None else audit_line(asked, cells, self.host.glyphs)
+
+    def fields(self, key: Key) -> Mapping[str, str]:
+        """Return what a filter may ask about."""
+        asked = self._asked[key]
+        return {
+            "who": asked.actor,
+            "what": words_of(asked.verb),
+            "adapter": asked.adapter,
+            "outcome": asked.status,
+            "detail": asked.detail,
+        }
+
+    def about(self, key: Key, cells: int) -> list[Line]:
+        """Return all that is known of what was asked; it stays when it is forgotten."""
+        self._opened = self._asked.get(key, self._opened)
+        return audit_lines(self._opened, cells) if self._opened else []
+
+    def title_of(self, key: Key) -> str:
+        """Return what was asked, in words."""
+        self._opened = self._asked[key]
+        return f"{words_of(self._opened.verb)} {safe_text(self._opened.adapter, 60)}".strip().capitalize()
+
+    def ways(self, key: Key) -> Sequence[Way]:
+        """Lead to the adapter, if there is one."""
+        found = self.host.scene.board.find(self._asked[key].adapter)
+        return [Way("a", "adapter", lambda: show_detail(self.host, found[0].key))] if found else []

@@ -1,0 +1,107 @@
+"""The page of engines: every instance that writes to the recording, or wrote."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from fuseboard_console.pages.list_page import ListPage
+from fuseboard_console.pages.page import Host, Scene
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.screens.text import Way
+from fuseboard_console.views.connection import presence
+from fuseboard_console.views.engines import (
+    Counts,
+    counts_of,
+    engine_line,
+    engine_lines,
+    engine_order,
+    engines_heading,
+    labels_width,
+)
+from fuseboard_console.views.line import Line
+from fuseboard_console.views.times import SECOND
+from fuseboard_storage.board import InstanceRow
+from fuseboard_storage.errors import RecordingError
+
+
+class Engines(ListPage[int]):
+    """The silent first, then the live, then those that ended; the keys are the numbers of the instances."""
+
+    PAGE = "engines"
+    TITLE = "Engines"
+    EMPTY = "No engine has written to this recording yet."
+    FIELDS = ("name", "host", "state", "reason")
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        self._rows: dict[int, InstanceRow] = {}
+        self._older: list[InstanceRow] = []
+        self._counts: Counts = {}
+        self._labels = 0
+        self._made: tuple[object, ...] = ()
+        self._read: tuple[object, ...] = ()
+
+    async def look(self, scene: Scene) -> None:
+        """Read from the recording which engines wrote to it before."""
+        recording, roster = self.host.feed.recording, scene.board.roster
+        if recording is not None and (recording, roster) != self._read:
+            self._read = (recording, roster)
+            with suppress(sqlite3.Error, OSError, RecordingError):  # the banner says what is wrong with the file
+                self._older = [row for row in await recording.instances() if row.ended_at is not None]
+                self.host.show()
+
+    def rows(self, scene: Scene) -> Sequence[int]:
+        """Return the instances of the Board, and the older ones that had ended by the time that is shown."""
+        made = (scene.board, scene.board.roster, scene.now // SECOND, len(self._older))
+        if made != self._made:
+            self._made = made
+            ended = (row for row in self._older if (row.ended_at or 0) <= scene.now)
+            self._rows = {row.id: row for row in ended} | scene.board.instances
+            self._counts = counts_of(scene.board, scene.now)
+            self._labels = labels_width(self._rows.values())
+        return engine_order(self._rows.values(), scene.now)
+
+    def heading(self, cells: int) -> Line:
+        """Return the titles of the columns."""
+        return engines_heading(cells, min(self._labels, cells // 3))
+
+    def line(self, key: int, cells: int) -> Line:
+        """Return an instance."""
+        row = self._rows.get(key)
+        if row is None:
+            return ()
+        return engine_line(
+            row, self._counts, self.host.scene.now, cells, min(self._labels, cells // 3), self.host.glyphs
+        )
+
+    def fields(self, key: int) -> Mapping[str, str]:
+        """Return what a filter may ask about."""
+        row = self._rows[key]
+        return {
+            "name": row.name,
+            "host": row.host,
+            "state": presence(row, self.host.scene.now),
+            "reason": row.reason,
+            "": row.label,
+        }
+
+    def about(self, key: int, cells: int) -> list[Line]:
+        """Return all that is known of an instance."""
+        scene = self.host.scene
+        row = scene.board.instances.get(key) or self._rows.get(key)
+        return [] if row is None else engine_lines(row, scene.board, scene.now, cells, self.host.glyphs)
+
+    def title_of(self, key: int) -> str:
+        """Return its label."""
+        return safe_text(self._rows[key].label, 80)
+
+    def ways(self, key: int) -> Sequence[Way]:
+        """Lead to its adapters."""
+        label = self._rows[key].label.replace('"', "?")
+
+        def to_adapters() -> None:
+            self.host.go("overview").filter_by(f'instance:"{label}"')
+
+        return [Way("a", "its adapters", to_adapters)]

@@ -1,0 +1,75 @@
+"""The page of health: what each adapter's last check said, and what else keeps it from working well."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from fuseboard_console.pages.list_page import ListPage
+from fuseboard_console.pages.overview import show_detail
+from fuseboard_console.pages.page import Host, Scene
+from fuseboard_console.views.health import health_heading, health_line, health_order, names_width, summary
+from fuseboard_console.views.line import Line
+from fuseboard_console.views.times import SECOND
+from fuseboard_storage.board import AdapterKey
+
+
+class Health(ListPage[AdapterKey]):
+    """All adapters, those whose health needs a person first."""
+
+    PAGE = "health"
+    TITLE = "Health"
+    EMPTY = "There is no adapter yet."
+    FIELDS = ("name", "health", "tag", "detail")
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        self._keys: list[AdapterKey] = []
+        self._names = 0
+        self._sorted = (-1, -1)
+        self._summary = ""
+
+    def rows(self, scene: Scene) -> Sequence[AdapterKey]:
+        """Return all adapters; they are put in order once a second, and when one comes or goes."""
+        now = (scene.board.roster, scene.now // SECOND)
+        if now != self._sorted:
+            self._sorted = now
+            self._keys = health_order(scene.board)
+            self._names = names_width(self._keys)
+            self._summary = summary(scene.board)
+        return self._keys
+
+    @property
+    def caption(self) -> str:
+        """How many adapters are how well."""
+        return f"{self.TITLE}  {self._summary}".rstrip()
+
+    def heading(self, cells: int) -> Line:
+        """Return the titles of the columns."""
+        return health_heading(cells, min(self._names, cells // 3))
+
+    def line(self, key: AdapterKey, cells: int) -> Line:
+        """Return how well an adapter is."""
+        scene = self.host.scene
+        row = scene.board.adapters.get(key)
+        if row is None:
+            return ()
+        instance = scene.board.instances.get(key.instance)
+        return health_line(row, instance, scene.now, cells, min(self._names, cells // 3), self.host.glyphs)
+
+    def fields(self, key: AdapterKey) -> Mapping[str, str]:
+        """Return what a filter may ask about."""
+        row = self.host.scene.board.adapters.get(key)
+        if row is None:
+            return dict.fromkeys(self.FIELDS, "")
+        detail = f"{row.health_detail} {row.held}"
+        return {"name": row.name, "health": row.health or "unknown", "tag": " ".join(row.tags), "detail": detail}
+
+    def action_open(self) -> None:
+        """Show all that is known of the adapter under the cursor."""
+        if self.target is not None:
+            show_detail(self.host, self.target)
+
+    @property
+    def target(self) -> AdapterKey | None:
+        """The adapter under the cursor."""
+        return self.list.selected

@@ -1,0 +1,129 @@
+"""What operators asked, as lines: who, when, what, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from fuseboard_console.cells import fit
+from fuseboard_console.glyphs import Glyphs
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.views.labelled import labelled
+from fuseboard_console.views.line import Line, Span, cut_line, fit_line
+from fuseboard_console.views.times import SECOND, clock, latency, stamp
+from fuseboard_engine.events import CommandDone
+from fuseboard_storage.mailbox import CommandStatus
+
+_WHEN, _WHO, _WHAT = 10, 18, 20
+_VERBS = {
+    "force_open": "hold open",
+    "open_for": "open for a while",
+    "half_open": "probe now",
+    "metrics_only": "watch only",
+    "dlq_retry": "retry dead letters",
+    "dlq_archive": "archive dead letters",
+    "dlq_unarchive": "unarchive dead letters",
+    "dlq_discard": "discard dead letters",
+    "dlq_purge": "purge dead letters",
+    "resume": "resume a run",
+}
+
+Key = tuple[int, int, str]
+"""A command's number and 0; of what went through no mailbox 0 and its time; and the verb."""
+
+
+class Asked(NamedTuple):
+    """One thing that somebody asked. Times are UTC microseconds; `done_at` None: it is not over."""
+
+    key: Key
+    requested_at: int
+    done_at: int | None
+    actor: str
+    verb: str
+    adapter: str
+    status: str
+    detail: str
+
+
+def asked_of(events: Iterable[CommandDone], commands: Iterable[CommandStatus] = ()) -> dict[Key, Asked]:
+    """Return what was asked by its key, newest first: what the Board tells, and what only the mailbox knows."""
+    found = {
+        key: Asked(
+            key, event.requested_at or event.at, event.at, event.actor, event.verb, event.adapter,
+            "done" if event.ok else "failed", event.detail,
+        )
+        for event in events
+        if (key := (event.command, 0 if event.command else event.at, event.verb))
+    }  # fmt: skip
+    for one in commands:
+        key = (one.id, 0, one.verb)
+        told = found.get(key)
+        if told is None or one.status == "expired":
+            found[key] = Asked(
+                key, one.requested_at, one.done_at, one.actor, one.verb, one.adapter, one.status, one.detail
+            )
+    return dict(sorted(found.items(), key=lambda item: (item[1].requested_at, item[0]), reverse=True))
+
+
+def words_of(verb: str) -> str:
+    """Return a verb in words: `hold open`."""
+    return _VERBS.get(verb) or safe_text(verb.replace("_", " "), 40)
+
+
+def audit_heading(cells: int) -> Line:
+    """Return the titles of the columns."""
+    what = fit("what", _room(cells) + 1)
+    return fit_line((Span(f"  {fit('when', _WHEN)}{fit('who', _WHO)}{what}came of it", "title"),), cells)
+
+
+def _room(cells: int) -> int:
+    """Return the cells for what was asked."""
+    return max(_WHAT, cells // 3)
+
+
+def audit_line(asked: Asked, cells: int, glyphs: Glyphs) -> Line:
+    """Return what somebody asked, in at most `cells`."""
+    sign, style = _sign(asked, glyphs)
+    what = f"{words_of(asked.verb)} {safe_text(asked.adapter, 60)}".rstrip()
+    return cut_line(
+        (
+            Span(f"{sign} ", style),
+            Span(fit(clock(asked.requested_at), _WHEN), "faint"),
+            Span(fit(safe_text(asked.actor, 60), _WHO), "muted"),
+            Span(fit(what, _room(cells)) + " "),
+            Span(came_of(asked), "muted" if asked.status == "done" else style),
+        ),
+        cells,
+    )
+
+
+def came_of(asked: Asked) -> str:
+    """Return what came of it, in words."""
+    detail = safe_text(asked.detail, 300)
+    if asked.status in ("pending", "taken"):
+        return "waits for its engine" if asked.status == "pending" else "its engine is at it"
+    word = {"done": "done", "expired": "nobody took it"}.get(asked.status, "refused")
+    return f"{word}: {detail}" if detail and asked.status != "expired" else word
+
+
+def _sign(asked: Asked, glyphs: Glyphs) -> tuple[str, str]:
+    if asked.status == "done":
+        return glyphs.answered, "ok"
+    return (glyphs.gap, "warn") if asked.status in ("pending", "taken") else (glyphs.failed, "bad")
+
+
+def audit_lines(asked: Asked, cells: int) -> list[Line]:
+    """Return all that is known of what somebody asked."""
+    said: list[tuple[str, str]] = [
+        ("what", words_of(asked.verb)),
+        ("adapter", safe_text(asked.adapter, 300)),
+        ("who", safe_text(asked.actor, 300)),
+        ("when", stamp(asked.requested_at)),
+        ("came of it", came_of(asked)),
+        ("why", safe_text(asked.detail, 4_000)),
+    ]
+    if asked.done_at is not None and asked.done_at > asked.requested_at:
+        said.append(("after", latency((asked.done_at - asked.requested_at) / SECOND)))
+    if asked.key[0]:
+        said.append(("command", f"{asked.key[0]} of the mailbox"))
+    return [line for label, text in said for line in labelled(label, text, cells)]

@@ -1,0 +1,125 @@
+"""Engines as lines: every instance that writes to the recording, or wrote."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from fuseboard_console.cells import fit, width
+from fuseboard_console.glyphs import LOOKS, Condition, Glyphs
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.views.adapters import breaker_condition
+from fuseboard_console.views.connection import Presence, age_of, presence
+from fuseboard_console.views.labelled import labelled
+from fuseboard_console.views.line import Line, Span, cut_line, fit_line
+from fuseboard_console.views.times import SECOND, plural, span, stamp, whole
+from fuseboard_storage.board import Board, InstanceRow
+
+Counts = Mapping[int, Mapping[Condition, int]]
+"""By instance: how many of its adapters stand how."""
+
+_STANDS, _BEGAN = 9, 22
+_LOOKS: dict[Presence, tuple[str, str]] = {
+    "live": ("LIVE", "ok"),
+    "silent": ("SILENT", "bad"),
+    "ended": ("ENDED", "muted"),
+}
+
+
+def counts_of(board: Board, now: int) -> Counts:
+    """Return how the breakers of each instance stand at `now` (UTC microseconds)."""
+    found: dict[int, Counter[Condition]] = {}
+    for row in board.rows():
+        found.setdefault(row.key.instance, Counter())[breaker_condition(row, now)] += 1
+    return found
+
+
+def engine_order(instances: Iterable[InstanceRow], now: int) -> list[int]:
+    """Return the instances by their ids: the silent ones first, then the live, then those that ended, newest first."""
+    place: dict[Presence, int] = {"silent": 0, "live": 1, "ended": 2}
+    rows = sorted(instances, key=lambda row: (place[presence(row, now)], -row.started_at, row.id))
+    return [row.id for row in rows]
+
+
+def labels_width(instances: Iterable[InstanceRow]) -> int:
+    """Return the cells that the labels of these instances need."""
+    return min(40, max((width(safe_text(row.label, 80)) for row in instances), default=0))
+
+
+def engines_heading(cells: int, labels: int) -> Line:
+    """Return the titles of the columns."""
+    titles = f"  {fit('engine', labels)}  {fit('', _STANDS)}{fit('', _BEGAN)}adapters"
+    return fit_line((Span(titles, "title"),), cells)
+
+
+def engine_line(row: InstanceRow, counts: Counts, now: int, cells: int, labels: int, glyphs: Glyphs) -> Line:
+    """Return one instance as it stands at `now`, its label in `labels` cells."""
+    here = presence(row, now)
+    word, style = _LOOKS[here]
+    sign = {"live": glyphs.live, "silent": glyphs.of("silent"), "ended": glyphs.of("ended")}[here]
+    return cut_line(
+        (
+            Span(f"{sign} ", style),
+            Span(fit(safe_text(row.label, 80), labels), "strong" if here == "live" else "muted"),
+            Span("  "),
+            Span(fit(word, _STANDS), style),
+            Span(fit(_since(row, here, now), _BEGAN), "muted"),
+            *_adapters(counts.get(row.id, {}), glyphs),
+            Span(_reason(row), "muted"),
+        ),
+        cells,
+    )
+
+
+def _since(row: InstanceRow, here: Presence, now: int) -> str:
+    if here == "live":
+        return f"up {span((now - row.started_at) / SECOND)}"
+    ago = whole(age_of(row, now))
+    return f"for {ago}" if here == "silent" else f"{ago} ago, ran {span(_ran(row))}"
+
+
+def _ran(row: InstanceRow) -> float:
+    return ((row.ended_at or row.heartbeat_at) - row.started_at) / SECOND
+
+
+def _reason(row: InstanceRow) -> str:
+    reason = "its process is gone" if row.gone else "ended without a word" if row.reason == "lost" else row.reason
+    return f"  {safe_text(reason, 120)}" if reason and reason != "closed" else ""
+
+
+def _adapters(counts: Mapping[Condition, int], glyphs: Glyphs) -> Line:
+    """Return how many adapters stand how: `2 ✖  9 ●`."""
+    shown: dict[str, tuple[str, int]] = {}
+    for stands in sorted(counts, key=lambda stands: LOOKS[stands].severity):
+        glyph = glyphs.of(stands)
+        style, before = shown.get(glyph, ("ok-dim" if stands == "closed" else LOOKS[stands].style, 0))
+        shown[glyph] = (style, before + counts[stands])
+    spans = [Span(f"{count:,} {glyph}  ", style) for glyph, (style, count) in shown.items()]
+    return tuple(spans) or (Span("none  ", "faint"),)
+
+
+def engine_lines(row: InstanceRow, board: Board, now: int, cells: int, glyphs: Glyphs) -> list[Line]:
+    """Return all that is known of an instance."""
+    here = presence(row, now)
+    word, style = _LOOKS[here]
+    said = [
+        ("name", safe_text(row.name, 200)),
+        ("host", safe_text(row.host, 200)),
+        ("process", str(row.pid)),
+        ("instance", f"{row.id} of this recording"),
+        ("started", f"{stamp(row.started_at)}, {_since(row, here, now)}"),
+        ("last sign", f"{whole(age_of(row, now))} ago, {stamp(max(row.heartbeat_at, row.ended_at or 0))}"),
+        ("reason", _reason(row).strip()),
+    ]
+    lines: list[Line] = [(Span(word, style),)]
+    lines += [line for label, text in said for line in labelled(label, text, cells)]
+    lines += [(), (Span("adapters    ", "muted"), *_adapters(counts_of(board, now).get(row.id, {}), glyphs))]
+    for (instance, task_type), order in board.chains.items():
+        if instance == row.id:
+            chain = f" {glyphs.arrow} ".join(safe_text(name, 40) for name in order)
+            lines += labelled("chain", f"{safe_text(task_type, 40) or 'every other type'}: {chain}", cells)
+    runs = Counter(run.state for run in board.workflows.values() if run.instance == row.id)
+    if runs:
+        told = ", ".join(f"{count:,} {state}" for state, count in sorted(runs.items()))
+        lines += labelled("runs", f"{plural(sum(runs.values()), 'run')} of workflows: {told}", cells)
+    return lines

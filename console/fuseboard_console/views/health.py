@@ -1,0 +1,91 @@
+"""Health checks as lines: what each adapter's last one said, since when, and what else keeps it from working well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fuseboard_console.cells import fit, width
+from fuseboard_console.glyphs import LOOKS, Glyphs
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.views.adapters import condition
+from fuseboard_console.views.line import Line, Span, cut_line, fit_line
+from fuseboard_console.views.times import SECOND, plural, whole
+from fuseboard_storage.board import AdapterKey, AdapterRow, Board, InstanceRow
+
+NAMES = 30
+"""Cells of an adapter's name at the most."""
+_HEALTH, _SINCE, _BREAKER = 12, 9, 16
+_SEVERITY = {"unhealthy": 1, "degraded": 2, "healthy": 4, "unknown": 5}
+_STYLES = {"unhealthy": "bad", "degraded": "warn", "healthy": "ok-dim"}
+
+
+def severity(row: AdapterRow) -> int:
+    """Return how much an adapter's health needs a person; the least number most."""
+    if row.health_alert:
+        return 0
+    found = _SEVERITY.get(row.health or "unknown", 5)
+    return 3 if found > 3 and (row.held or row.stuck) else found
+
+
+def health_order(board: Board) -> list[AdapterKey]:
+    """Return all adapters, those whose health needs a person first, then by name."""
+    rows = sorted(board.rows(), key=lambda row: (severity(row), row.name.casefold(), row.key))
+    return [row.key for row in rows]
+
+
+def summary(board: Board) -> str:
+    """Return how many adapters are how well: `2 unhealthy, 1 degraded, 9 healthy, 3 not checked`."""
+    counts: dict[str, int] = {}
+    for row in board.rows():
+        counts[row.health or "unknown"] = counts.get(row.health or "unknown", 0) + 1
+    words = {"unknown": "not checked"}
+    return ", ".join(f"{counts[kind]:,} {words.get(kind, kind)}" for kind in _SEVERITY if counts.get(kind))
+
+
+def names_width(keys: Iterable[AdapterKey]) -> int:
+    """Return the cells that the names of these adapters need."""
+    return min(NAMES, max((width(safe_text(key.adapter, 60)) for key in keys), default=0))
+
+
+def health_heading(cells: int, names: int) -> Line:
+    """Return the titles of the columns."""
+    titles = fit("  adapter", names + 2) + "  " + fit("health", _HEALTH) + fit("since", _SINCE)
+    return fit_line((Span(f"{titles}{fit('breaker', _BREAKER)}what it said", "title"),), cells)
+
+
+def health_line(
+    row: AdapterRow, instance: InstanceRow | None, now: int, cells: int, names: int, glyphs: Glyphs
+) -> Line:
+    """Return how well an adapter is at `now` (UTC microseconds), its name in `names` cells."""
+    word = row.health or "unknown"
+    style = _STYLES.get(word, "faint")
+    sign = {"unhealthy": glyphs.failed, "degraded": glyphs.degraded, "healthy": glyphs.answered}.get(word, glyphs.gap)
+    since = whole((now - row.health_at) / SECOND) if row.health_at is not None else ""
+    stands = condition(row, instance, now)
+    look = LOOKS[stands]
+    breaker = f"{glyphs.of(stands)} {look.word}"
+    return cut_line(
+        (
+            Span(f"{sign} ", style),
+            Span(fit(safe_text(row.name, 60), names), "text" if row.health else "muted"),
+            Span("  "),
+            Span(fit("not checked" if word == "unknown" else word, _HEALTH), style),
+            Span(fit(since, _SINCE), "muted"),
+            Span(fit(breaker, _BREAKER), "ok-dim" if stands == "closed" else look.style),
+            *_troubles(row),
+        ),
+        cells,
+    )
+
+
+def _troubles(row: AdapterRow) -> Line:
+    said: list[Span] = []
+    if row.health_alert:
+        said.append(Span(f"{plural(row.health_alert, 'bad check')} in a row  ", "bad"))
+    if row.stuck:
+        said.append(Span(f"{plural(row.stuck, 'thread hangs', 'threads hang')}  ", "warn"))
+    if row.held:
+        said.append(Span(f"kept closed: {safe_text(row.held, 200)}  ", "warn"))
+    if row.health_detail:
+        said.append(Span(safe_text(row.health_detail, 300), "muted"))
+    return tuple(said)

@@ -1,0 +1,87 @@
+"""The page of health: what each adapter's last check said, and what else keeps it from working well."""
+
+from __future__ import annotations
+
+import pytest
+from console_support import STORY_ENDS, added, at, fold, opened, started, story, until
+from hostile_texts import HOSTILE
+from test_app import Show
+
+from fuseboard_console.glyphs import ASCII, UNICODE
+from fuseboard_console.views.health import health_line, health_order, summary
+from fuseboard_console.views.line import line_width, text_of
+from fuseboard_engine.events import Event, HealthAlert, HealthChecked, ThreadsStuck, TripHeld
+from fuseboard_storage.board import AdapterKey
+
+
+def checked(adapter: str, status: str, when: float, detail: str = "") -> HealthChecked:
+    return HealthChecked(at=at(when), adapter=adapter, status=status, detail=detail)
+
+
+def checks() -> list[Event]:
+    return [
+        *story(),
+        checked("gpt", "healthy", 10),
+        checked("agno", "degraded", 100, "index 40 s behind"),
+        checked("prefect", "unhealthy", 120, "no scheduler answers"),
+        HealthAlert(at=at(125), adapter="prefect", failures=3, detail="no scheduler answers"),
+    ]
+
+
+async def test_those_that_need_a_person_come_first_and_say_why() -> None:
+    show = Show(checks())
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await pilot.press("6")
+        await until(show.sees("› Health", "1 unhealthy, 1 degraded, 1 healthy, 9 not checked"), pilot)
+        await until(show.sees("3 bad checks in a row", "no scheduler answers", "index 40 s behind"), pilot)
+        assert show.line_of("prefect") < show.line_of("agno") < show.line_of("gpt") < show.line_of("billing")
+
+
+async def test_keys_act_on_the_adapter_under_the_cursor_and_enter_shows_it() -> None:
+    show = Show(checks())
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await pilot.press("6")
+        await until(show.sees("› Health"), pilot)
+        await pilot.press("r")
+        await until(lambda: show.mailbox.asked == [("reset", "prefect", 1)], pilot)
+        await pilot.press("j", "enter")
+        await until(show.sees("policy", "states", "agno"), pilot)
+
+
+async def test_the_filter_asks_about_health_and_what_was_said() -> None:
+    show = Show(checks())
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await pilot.press("6", "slash", *"!health:unknown behind", "enter")
+        await until(show.sees("1 of 12", "agno"), pilot)
+        assert "gpt" not in show.screen().split("› Health")[1]
+
+
+def test_a_trip_that_was_held_and_hung_threads_are_told() -> None:
+    board = fold(
+        [
+            started(),
+            added("gpt"),
+            added("agno"),
+            TripHeld(at=at(1), adapter="gpt", reason="failures", detail="2 of 3 are out already"),
+            ThreadsStuck(at=at(1), adapter="agno", stuck=2, total=2, limit=8),
+        ],
+        alive=2,
+    )
+    said = [
+        text_of(health_line(board.adapters[key], board.instances[1], at(2), 120, 10, UNICODE))
+        for key in health_order(board)
+    ]
+    assert "2 threads hang" in said[0]
+    assert "kept closed: 2 of 3 are out already" in said[1]
+    assert summary(board) == "2 not checked"
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_texts_keep_a_line_in_shape(text: str) -> None:
+    board = fold([started(), added(text), checked(text, "unhealthy", 1, text), opened(text, 2)], alive=STORY_ENDS)
+    for cells in (20, 80, 200):
+        for glyphs in (UNICODE, ASCII):
+            row = board.adapters[AdapterKey(1, text)]
+            line = health_line(row, board.instances[1], at(3), cells, 10, glyphs)
+            assert line_width(line) <= cells
+            assert text_of(line).isprintable()
