@@ -253,6 +253,10 @@ class ConsoleApp(Personal):
         mine = hasattr(self, "action_" + action.call.partition("(")[0])
         await self.run_action(action.call, default_namespace=self if mine else self.page)
 
+    async def on_footer_bar_clicked(self, event: FooterBar.Clicked) -> None:
+        """Do the action that was clicked at the foot."""
+        await self._run(next(action for action in self.actions if action.id == event.action))
+
     # ---------------------------------------------------------------- view
 
     def action_next_pane(self) -> None:

@@ -63,6 +63,7 @@ class Glyphs(NamedTuple):
     play: str
     here: str
     minus: str
+    shades: str
 
     def of(self, condition: Condition) -> str:
         """Return the glyph of a condition in this set."""
@@ -72,11 +73,11 @@ class Glyphs(NamedTuple):
 
 UNICODE = Glyphs(
     "unicode", "✗", "✖", "✓", "◇", "☠", "–", "→", "×", "▌", "●", "–", "━", "╸", "─", "▁▂▃▄▅▆▇█", "⏸", "·",
-    "▾", "▴", "▸", "◆", "›", "▶", "▼", "−"
+    "▾", "▴", "▸", "◆", "›", "▶", "▼", "−", "█▓░"
 )  # fmt: skip
 ASCII = Glyphs(
     "ascii", "x", "X", "+", "d", "D", "-", ">", "x", ">", "*", "-", "=", ">", "-", "_.:-=+*#", "||", "-",
-    "v", "^", ">", "*", ">", "|>", "V", "-"
+    "v", "^", ">", "*", ">", "|>", "V", "-", "#=-"
 )  # fmt: skip
 """For terminals and fonts without the signs."""
 

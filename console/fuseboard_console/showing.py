@@ -124,7 +124,8 @@ class Showing(Operating):
             self._seek_bar = seek_bar(view, self.size.width, self.glyphs, (steps, changes, self.key("live")))
             self._header.show(self._seek_bar.line)
             return
-        where = tuple(part for part in (self.page.TITLE, self.page.trail) if part)
+        crumbs = (self.page.TITLE, self.page.trail, *(getattr(on_top, "crumb", "") for on_top in self.screen_stack[1:]))
+        where = tuple(part for part in crumbs if part)
         counts = self.overview.order.counts
         behind = self._behind if self.still else None
         heading = Heading(self._file, self._connection, counts, self._totals, self.now(), behind, where)

@@ -1,4 +1,4 @@
-"""The course of a recording: where it begins and ends, and when breakers changed their state."""
+"""The course of a recording: where it begins and ends, when breakers changed their state, what one adapter did."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import NamedTuple, cast, get_args
 
 from fuseboard_engine.events import State
+from fuseboard_storage.board_rows import AdapterKey
+from fuseboard_storage.metrics import AdapterSecond
 from fuseboard_storage.recording import Recording
 
 _STATES = frozenset(get_args(State))
@@ -27,6 +29,30 @@ class Change(NamedTuple):
     seq: int
     at: int
     state: State
+
+
+class AdapterPast(NamedTuple):
+    """What one adapter did in some time, and how its breaker stood; times are UTC microseconds.
+
+    `changes` are in order, and the first may be older: it tells how the breaker stood at the beginning.
+    """
+
+    spans: Sequence[AdapterSecond] = ()
+    changes: Sequence[tuple[int, State]] = ()
+
+
+async def past_of(recording: Recording, key: AdapterKey, since: int, until: int) -> AdapterPast:
+    """Return what an adapter did from `since` until `until`, in this run of its engine and in those before it."""
+    rows = await recording.instances()
+    name = next((row.name for row in rows if row.id == key.instance), None)
+    runs = [
+        row.id
+        for row in rows
+        if row.name == name and row.id <= key.instance and (row.ended_at is None or row.ended_at >= since)
+    ]
+    spans = await recording.spans(since, until, key.adapter, runs)
+    found = await recording.changes_of(key.adapter, runs, since, until)
+    return AdapterPast(spans, [(at, cast(State, state)) for at, state in found if state in _STATES])
 
 
 async def bounds(recording: Recording) -> Bounds:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import socket
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
@@ -134,6 +133,24 @@ class Recording:
             WHERE kind = 'state_changed' AND seq > ? ORDER BY seq"""
         return [(seq, at, state) for seq, at, state in await self._rows(sql, (after,))]
 
+    async def changes_of(
+        self, adapter: str, instances: Sequence[int], since: int, until: int
+    ) -> list[tuple[int, str]]:
+        """Return time and new state of each `StateChanged` of an adapter, in order.
+
+        Args:
+            adapter: Its name.
+            instances: The engines meant.
+            since: UTC microseconds; the last change before it is told too.
+            until: End of the time wanted, not included.
+        """
+        if not await self._has_begun() or not instances:
+            return []
+        these = f"""kind = 'state_changed' AND adapter = ?1 AND instance IN ({", ".join(map(str, instances))})"""
+        sql = f"""SELECT at, json_extract(body, '$.after') FROM events WHERE {these} AND at < ?3 AND seq >=
+            coalesce((SELECT max(seq) FROM events WHERE {these} AND at < ?2), 0) ORDER BY seq"""
+        return [(at, state) for at, state in await self._rows(sql, (adapter, since, until))]
+
     async def failures(self, limit: int, adapter: str | None = None) -> list[Entry]:
         """Return the newest failed attempts, newest first; each entry's event is an `AttemptFailed`.
 
@@ -161,13 +178,16 @@ class Recording:
         found = await self._entries(f"{rows.READ} WHERE {where} ORDER BY seq DESC LIMIT ?", values)
         return rows.known(reversed(found))
 
-    async def spans(self, since: int, until: int, adapter: str | None = None) -> list[AdapterSecond]:
+    async def spans(
+        self, since: int, until: int, adapter: str | None = None, instances: Sequence[int] = ()
+    ) -> list[AdapterSecond]:
         """Return metrics, oldest first, at whatever resolution is left of them.
 
         Args:
             since: Start of the time wanted, UTC microseconds.
             until: End of it, not included.
             adapter: Only those of this one.
+            instances: Only those of these engines; empty: of all.
         """
         if not await self._has_begun():
             return []
@@ -176,7 +196,8 @@ class Recording:
         older = version < metric_rows.FIRST_ITEM_SINCE
         sql = f"""SELECT {metric_rows.OLDER_COLUMNS if older else metric_rows.COLUMNS} FROM metrics
             WHERE resolution IN ({", ".join(map(str, metric_rows.RESOLUTIONS))})
-            AND at >= ?1 AND at < ?2 AND (?3 IS NULL OR adapter = ?3) ORDER BY at"""
+            AND at >= ?1 AND at < ?2 AND (?3 IS NULL OR adapter = ?3)
+            {f"AND instance IN ({', '.join(map(str, instances))})" if instances else ""} ORDER BY at"""
         found = await self._rows(sql, (since, until, adapter))
         return [metric_rows.span_of(row) for row in found]
 
@@ -208,28 +229,44 @@ class Recording:
             board.heartbeat(row.id, row.heartbeat_at)
         return mark_gone(board.instances.values(), now)
 
-    async def workflow_runs(self, limit: int = 20, *, run: str = "", unfinished: bool = False) -> list[SavedRun]:
+    async def letter_changes(self, letter: int, since: int) -> list[Entry]:
+        """Return what was recorded of a dead letter, in the order it happened: how it came, and each of its changes.
+
+        Args:
+            letter: Its number.
+            since: When it came, UTC microseconds; nothing older is looked through.
+        """
+        if not await self._has_begun():
+            return []
+        sql = f"""{rows.READ} WHERE seq > coalesce((SELECT max(seq) FROM keyframes WHERE at < ?2), 0)
+            AND kind IN ('dead_lettered', 'dead_letter_changed')
+            AND (json_extract(body, '$.letter') = ?1
+                OR EXISTS (SELECT 1 FROM json_each(body, '$.letters') WHERE value = ?1)) ORDER BY seq"""
+        return rows.known(await self._entries(sql, (letter, since)))
+
+    async def workflow_runs(
+        self,
+        limit: int = 20,
+        *,
+        run: str = "",
+        unfinished: bool = False,
+        without: Iterable[str] = (),
+        results: bool = True,
+    ) -> list[SavedRun]:
         """Return saved runs of workflows, the last changed first, each with how its nodes stand.
 
         Args:
             limit: How many at most.
             run: Only the one of this id.
             unfinished: Only those that can be resumed.
+            without: The ids of those that are not wanted.
+            results: Whether a run's input and its nodes' results are wanted, which may be large; else they are `null`.
         """
-        from fuseboard_storage import checkpoints
+        from fuseboard_storage.saved_runs import saved_runs
 
         if not await self._has_begun():
             return []
-        if not await self._rows("SELECT 1 FROM sqlite_master WHERE name = 'workflow_nodes'"):
-            return []  # an older version wrote it, and no engine has opened it since
-        where = "id = ?1 OR (?1 = '' AND (NOT ?2 OR state NOT IN ('done', 'degraded')))"
-        sql = f"SELECT {checkpoints.RUN_COLUMNS} FROM workflow_runs WHERE {where} ORDER BY changed_at DESC LIMIT ?3"
-        host = socket.gethostname()
-        found: list[SavedRun] = []
-        for row in await self._rows(sql, (run, unfinished, limit)):
-            nodes = await self._rows(f"SELECT {checkpoints.NODE_COLUMNS} FROM workflow_nodes WHERE run = ?", row[:1])
-            found.append(checkpoints.run_of(row, nodes, host))
-        return [saved for saved in found if saved.resumable or not unfinished]
+        return await saved_runs(self._rows, limit, run=run, unfinished=unfinished, without=without, results=results)
 
     async def last_seq(self) -> int:
         """Return the number of the newest entry; 0 when there is none."""

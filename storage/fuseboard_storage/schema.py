@@ -146,6 +146,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ("ALTER TABLE metrics ADD COLUMN first_item TEXT NOT NULL DEFAULT '{}'",),
     # A replay goes from one change of state to the next, over millions of events.
     ("CREATE INDEX events_changed ON events(kind) WHERE kind = 'state_changed'",),
+    # An adapter's history is read over days, however many others changed their state meanwhile.
+    ("CREATE INDEX events_changed_of ON events(adapter) WHERE kind = 'state_changed'",),
 )
 """Each migration's statements; the position of one, counted from 1, is the version it leads to."""
 

@@ -500,7 +500,7 @@ async def test_enter_opens_the_detail_where_keys_mean_that_adapter_whatever_move
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(show.sees("prefect"), pilot)
         await pilot.press("slash", *"state:open", "enter", "down", "enter")
-        await until(show.sees("─ prefect ─", "policy", "Last failures", "esc closes"), pilot)
+        await until(show.sees("─ prefect ─", "policy", "Last failures", "esc close"), pilot)
         show.feed.events.append(changed("prefect", "closed", STORY_ENDS, before="open"))
         await until(lambda: show.selected() != "prefect", pilot)
         await until(show.sees("● CLOSED for"), pilot)
@@ -509,7 +509,7 @@ async def test_enter_opens_the_detail_where_keys_mean_that_adapter_whatever_move
         await pilot.press("D")
         await until(show.sees("Disable prefect?"), pilot)
         await pilot.press("escape", "escape")
-        await until(lambda: "esc closes" not in show.screen(), pilot)
+        await until(lambda: "esc close" not in show.screen(), pilot)
 
 
 async def test_read_only_detail_offers_no_action() -> None:

@@ -21,7 +21,7 @@ async def test_routes_are_listed_opened_and_lead_to_their_adapters() -> None:
         await pilot.press("slash", *"outcome:failover", "enter")
         await until(show.sees("Routes  / outcome:failover"), pilot)
         await pilot.press("enter")
-        await until(show.sees("Route of #", "answered after a failover", "1 prefect", "esc closes"), pilot)
+        await until(show.sees("Route of #", "answered after a failover", "1 prefect", "esc close"), pilot)
         await pilot.press("1")
         await until(show.sees("policy", "states", "prefect"), pilot)
         await pilot.press("escape", "1")

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from fuseboard_console.pages.list_page import ListPage
-from fuseboard_console.pages.overview import show_detail
 from fuseboard_console.pages.page import Host, Scene
 from fuseboard_console.safe_text import safe_text
+from fuseboard_console.screens.detail import show_detail
 from fuseboard_console.screens.text import Way
 from fuseboard_console.views.audit import Asked, Key, asked_of, audit_heading, audit_line, audit_lines, words_of
 from fuseboard_console.views.line import Line

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from fuseboard_console.cells import width
 from fuseboard_console.pages.list_page import ListPage
-from fuseboard_console.pages.overview import show_detail
 from fuseboard_console.pages.page import Host, Scene
 from fuseboard_console.safe_text import safe_text
+from fuseboard_console.screens.detail import show_detail
 from fuseboard_console.screens.text import Way
 from fuseboard_console.views.failure_detail import failure_detail
 from fuseboard_console.views.failures import failure_line

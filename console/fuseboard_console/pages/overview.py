@@ -8,17 +8,14 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.geometry import Size
 
-from fuseboard_console.actions import on_page
 from fuseboard_console.pages.page import Host, Page, Scene
 from fuseboard_console.preferences import DEFAULT, Preferences
-from fuseboard_console.safe_text import safe_text
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.columns import columns_of
 from fuseboard_console.views.copying import adapter_text
 from fuseboard_console.views.empty import empty_picture
 from fuseboard_console.views.filtering import Term, parse, problem_of
 from fuseboard_console.views.grouping import GROUPINGS, Grouping, marked_group
-from fuseboard_console.views.line import Line
 from fuseboard_console.views.ordering import Choice, Order, Ordering, chosen_title
 from fuseboard_console.views.plan import LAYOUTS, Plan, next_layout, plan
 from fuseboard_console.views.sorting import BY_STATE
@@ -252,18 +249,6 @@ class Overview(Page):
     def action_detail(self) -> None:
         """Show all that is known of the selected adapter."""
         if self.target is not None:
+            from fuseboard_console.screens.detail import show_detail
+
             show_detail(self.host, self.target)
-
-
-def show_detail(host: Host, key: AdapterKey) -> None:
-    """Open an adapter's detail over whatever page is in sight."""
-    from fuseboard_console.screens.detail import DetailScreen
-    from fuseboard_console.views.detail import detail_lines
-
-    actions = [action for action in on_page(host.actions, "detail") if action.verb and action.needs_selection]
-
-    def lines(cells: int) -> list[Line]:
-        scene = host.scene
-        return detail_lines(scene.board, key, scene.now, cells, actions, host.glyphs)
-
-    host.push_screen(DetailScreen(key, safe_text(key.adapter, 60), host.palette, actions, lines))

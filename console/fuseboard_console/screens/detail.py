@@ -1,94 +1,108 @@
-"""One adapter: how it stood, why, under which policy, and what may be done."""
+"""One adapter: how it stood, why, under which policy, its past in charts, and what may be done."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+import sqlite3
+import time
 from typing import ClassVar
 
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen
+from textual.binding import BindingType
 
-from fuseboard_console.actions import ACTIONS, Action
-from fuseboard_console.themes import Palette
-from fuseboard_console.views.copying import lines_text
+from fuseboard_console.actions import Action, on_page
+from fuseboard_console.pages.page import Host
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.screens.sheet import Sheet
+from fuseboard_console.views.detail import Look, detail_lines, kept_by_board
 from fuseboard_console.views.line import Line
-from fuseboard_console.widgets.line_list import LineList
+from fuseboard_console.views.slices import FIRST, WINDOWS
+from fuseboard_console.views.times import SECOND
+from fuseboard_engine.clock import wall_clock
 from fuseboard_storage.board import AdapterKey
+from fuseboard_storage.errors import RecordingError
+from fuseboard_storage.history import past_of
 
-UNCUT = 5000
-"""Cells in which no line is cut."""
-EVERY = 0.5
-"""Seconds between two frames."""
-
-
-class DetailText(LineList):
-    """The lines, to scroll in and to copy."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(",".join(action.keys), "app.copy", action.label, id="copy") for action in ACTIONS if action.id == "copy"
-    ]
-
-    def __init__(self, palette: Palette, make: Callable[[int], list[Line]]) -> None:
-        super().__init__(palette, id="detail-text")
-        self._make = make
-        self._lines: list[Line] = []
-
-    def show(self) -> None:
-        """Make the lines anew."""
-        self._lines = self._make(self.cells)
-        self.refresh_changed()
-
-    def on_resize(self) -> None:
-        """Make them for the new width."""
-        super().on_resize()
-        self.show()
-
-    def copied(self) -> str:
-        """What is copied: all of it, uncut."""
-        return lines_text(self._make(UNCUT))
-
-    def count(self) -> int:
-        """Return how many lines there are."""
-        return len(self._lines)
-
-    def line_at(self, index: int) -> Line:
-        """Return a line."""
-        return self._lines[index]
+READ_EVERY = 2.0
+"""Seconds between two readings of a past that the Board doesn't keep."""
 
 
-class DetailScreen(ModalScreen[None]):
+def show_detail(host: Host, key: AdapterKey) -> None:
+    """Open an adapter's detail over whatever page is in sight."""
+    host.push_screen(DetailScreen(host, key))
+
+
+class DetailScreen(Sheet):
     """Shows one adapter until Escape; the keys of its actions work here too, and mean this adapter."""
 
-    CSS_PATH = Path(__file__).with_name("detail.tcss")
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,enter", "dismiss", "Close")]
+    PAGE = "detail"
+    BINDINGS: ClassVar[list[BindingType]] = []
 
-    def __init__(
-        self,
-        adapter: AdapterKey,
-        title: str,
-        palette: Palette,
-        actions: Sequence[Action],
-        make: Callable[[int], list[Line]],
-    ) -> None:
-        """Show `adapter` by what `make` says of it for a width; `title` is safe text without markup."""
-        super().__init__()
+    def __init__(self, host: Host, adapter: AdapterKey) -> None:
+        """Show `adapter`, of which `host` knows all."""
+        own = [
+            action
+            for action in on_page(host.actions, self.PAGE)
+            if self.PAGE in action.pages and (action.needs_selection or not action.verb)
+        ]
+        super().__init__(safe_text(adapter.adapter, 60), host.palette, self._lines, own)
         self.adapter = adapter
-        self._text = DetailText(palette, make)
-        self._title = title
-        for action in actions:
-            self._bindings.bind(",".join(action.keys), f"app.{action.id}", action.label)
+        """What its actions mean."""
+        self._source = host
+        self._doable = [action for action in own if action.verb]
+        self._window = FIRST
+        self._look = Look()
+        self._shown: tuple[object, ...] = ()
+        self._read_at = 0.0
+        for action in own:
+            self._bindings.bind(",".join(action.keys), self._call(action), action.label)
 
-    def compose(self) -> ComposeResult:
-        """Lay it out."""
-        from textual.content import Content
+    def _call(self, action: Action) -> str:
+        return action.id if hasattr(self, f"action_{action.id}") else f"app.{action.id}"
 
-        self._text.border_title = Content(self._title)
-        self._text.border_subtitle = "esc closes"
-        yield self._text
+    def _lines(self, cells: int) -> list[Line]:
+        scene = self._source.scene
+        look = self._look._replace(rows=self.pane.size.height)
+        return detail_lines(scene.board, self.adapter, scene.now, cells, self._doable, self._source.glyphs, look)
 
-    def on_mount(self) -> None:
-        """Let the keys scroll it, and keep it fresh."""
-        self._text.focus()
-        self.set_interval(EVERY, self._text.show)
+    # ---------------------------------------------------------------- the window of time
+
+    def action_zoom_in(self) -> None:
+        """Show a shorter time."""
+        self._zoom(self._window - 1)
+
+    def action_zoom_out(self) -> None:
+        """Show a longer time."""
+        self._zoom(self._window + 1)
+
+    def _zoom(self, place: int) -> None:
+        self._window = max(0, min(place, len(WINDOWS) - 1))
+        window = WINDOWS[self._window]
+        reads = not kept_by_board(window)
+        past = self._look.past if reads else None
+        self._look = Look(window, past, reading=reads and past is None)
+        self._read_at = 0.0
+        self.frame()
+
+    def frame(self) -> None:
+        """Show what there is now; read a longer past when that is due."""
+        if not kept_by_board(self._look.window) and time.monotonic() - self._read_at >= READ_EVERY:
+            self._read_at = time.monotonic()
+            self.run_worker(self._read(), name="past", exclusive=True, exit_on_error=True)
+        super().frame()
+
+    async def _read(self) -> None:
+        window, now = self._look.window, self._source.scene.now
+        if self._look.past is not None and self._source.scene.past and self._shown == (window, now):
+            return  # it stands still
+        since = now - window.seconds * SECOND
+        recording = self._source.feed.recording
+        look = Look(window, age=max(0.0, (wall_clock() - since) / SECOND))
+        if recording is None:
+            look = look._replace(trouble="there is no file to read more from")
+        else:
+            try:
+                look = look._replace(past=await past_of(recording, self.adapter, since, now + 1))
+            except (sqlite3.Error, OSError, RecordingError) as error:
+                look = look._replace(trouble=safe_text(f"it can't be read: {error}", 200))
+        if look.window == self._look.window:
+            self._look, self._shown = look, (window, now)
+            super().frame()

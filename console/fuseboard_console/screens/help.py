@@ -14,24 +14,7 @@ from fuseboard_console.actions import Action
 from fuseboard_console.glyphs import Glyphs
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.help import help_lines
-from fuseboard_console.views.line import Line
-from fuseboard_console.widgets.line_list import LineList
-
-
-class HelpText(LineList):
-    """The help, to scroll in."""
-
-    def __init__(self, palette: Palette, lines: list[Line]) -> None:
-        super().__init__(palette, id="help-text")
-        self._lines = lines
-
-    def count(self) -> int:
-        """Return how many lines there are."""
-        return len(self._lines)
-
-    def line_at(self, index: int) -> Line:
-        """Return a line."""
-        return self._lines[index]
+from fuseboard_console.widgets.text_pane import TextPane
 
 
 class HelpScreen(ModalScreen[None]):
@@ -42,7 +25,9 @@ class HelpScreen(ModalScreen[None]):
 
     def __init__(self, palette: Palette, actions: Sequence[Action], glyphs: Glyphs) -> None:
         super().__init__()
-        self._text = HelpText(palette, help_lines(actions, glyphs))
+        lines = help_lines(actions, glyphs)
+        self._text = TextPane(palette, lambda cells: lines, id="help-text")
+        self._height = len(lines) + 2
 
     def compose(self) -> ComposeResult:
         """Lay the help out."""
@@ -52,5 +37,5 @@ class HelpScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         """Let the keys scroll it."""
-        self._text.styles.height = min(self._text.count() + 2, max(3, self.size.height))
+        self._text.styles.height = min(self._height, max(3, self.size.height))
         self._text.focus()

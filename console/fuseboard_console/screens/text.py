@@ -1,17 +1,12 @@
-"""Lines about one thing, to scroll in, over whatever page is in sight."""
+"""Lines about one thing, with keys that lead on from it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.content import Content
-from textual.screen import ModalScreen
-
-from fuseboard_console.screens.detail import EVERY, DetailText
+from fuseboard_console.actions import Action
+from fuseboard_console.screens.sheet import Sheet
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.line import Line
 
@@ -24,34 +19,21 @@ class Way(NamedTuple):
     go: Callable[[], None]
 
 
-class TextScreen(ModalScreen[None]):
-    """Shows lines that are made anew twice a second, until Escape; `ways` lead on."""
-
-    CSS_PATH = Path(__file__).with_name("detail.tcss")
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,enter", "dismiss", "Close")]
+class TextScreen(Sheet):
+    """A sheet from which `ways` lead on."""
 
     def __init__(
         self, title: str, palette: Palette, make: Callable[[int], list[Line]], ways: Sequence[Way] = ()
     ) -> None:
         """Show what `make` says for a width under a `title` of safe text."""
-        super().__init__()
-        self._text = DetailText(palette, make)
-        self._title = title
         self._ways = {way.key: way for way in ways}
+        leads = [
+            Action(f"lead_{way.key}", (way.key,), way.label, f"Go to {way.label}.", "Go to", run=f"lead('{way.key}')")
+            for way in ways
+        ]
+        super().__init__(title, palette, make, leads)
         for way in ways:
             self._bindings.bind(way.key, f"lead('{way.key}')", way.label)
-
-    def compose(self) -> ComposeResult:
-        """Lay it out."""
-        self._text.border_title = Content(self._title)
-        keys = [f"{way.key} {way.label}" for way in self._ways.values()]
-        self._text.border_subtitle = Content("  ".join((*keys, "esc closes")))
-        yield self._text
-
-    def on_mount(self) -> None:
-        """Let the keys scroll it, and keep it fresh."""
-        self._text.focus()
-        self.set_interval(EVERY, self._text.show)
 
     def action_lead(self, key: str) -> None:
         """Close this, and go where a key leads."""

@@ -1,34 +1,62 @@
-"""All that is known of one adapter, as lines."""
+"""All that is known of one adapter, as lines: how it stands and why, its past in charts, what may be done."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from textwrap import wrap
+from typing import NamedTuple
 
 from fuseboard_console.actions import Action, shown_keys
-from fuseboard_console.glyphs import LOOKS, Condition, Glyphs
+from fuseboard_console.cells import fit
+from fuseboard_console.glyphs import LOOKS, Glyphs
 from fuseboard_console.safe_text import safe_text
-from fuseboard_console.views.adapters import condition, stats_of, view_of
-from fuseboard_console.views.bars import sparkline
+from fuseboard_console.views.adapters import AdapterView, condition, stats_of, view_of
+from fuseboard_console.views.charts import SHADES, axis, bars, latency_lines, states_line, widened
 from fuseboard_console.views.failures import failure_lines
 from fuseboard_console.views.line import Line, Span
 from fuseboard_console.views.policy_words import policy_words
 from fuseboard_console.views.row_cells import next_cell
-from fuseboard_console.views.times import SECOND, clock, latency, percent, rate, whole
-from fuseboard_engine.events import State
+from fuseboard_console.views.slices import FIRST, WINDOWS, Slice, Window, count_of, slices_of
+from fuseboard_console.views.times import SECOND, latency, percent, rate, whole
 from fuseboard_storage.board import AdapterKey, AdapterRow, Board
+from fuseboard_storage.board_rows import KEPT_CHANGES, KEPT_SECONDS
+from fuseboard_storage.history import AdapterPast
 
-SHOWN_SECONDS = 120
-_LABEL = 12
+LABEL = 12
+"""Cells of the labels on the left."""
+TOPS = 9
+"""Cells on the right, for what the top of a chart stands for."""
 _FAILURES = 8
-_STANDS: dict[State, Condition] = {
-    "closed": "closed", "open": "open", "half_open": "probing",
-    "forced_open": "held", "disabled": "disabled", "metrics_only": "watch",
-}  # fmt: skip
+_LOW = 34  # lines of a screen below which charts are low
+
+
+class Look(NamedTuple):
+    """How the detail is looked at: the window of time of its charts, the past in it, and the lines of the screen.
+
+    `past` None: the window is one that the Board itself keeps. `reading`: it is being read. `trouble`: why it is not.
+    """
+
+    window: Window = WINDOWS[FIRST]
+    past: AdapterPast | None = None
+    rows: int = 40
+    age: float = 0.0
+    reading: bool = False
+    trouble: str = ""
+
+
+def kept_by_board(window: Window) -> bool:
+    """Whether a Board holds so much of each adapter's past."""
+    return window.seconds <= KEPT_SECONDS
 
 
 def detail_lines(
-    board: Board, key: AdapterKey, now: int, cells: int, actions: Sequence[Action], glyphs: Glyphs
+    board: Board,
+    key: AdapterKey,
+    now: int,
+    cells: int,
+    actions: Sequence[Action],
+    glyphs: Glyphs,
+    look: Look = Look(),  # noqa: B008 - a frozen value
 ) -> list[Line]:
     """Return the lines about an adapter as of `now` (UTC microseconds), for `cells`; `actions` are those there are."""
     row = board.adapters.get(key)
@@ -36,12 +64,10 @@ def detail_lines(
         return [(Span("This adapter is gone.", "muted"),)]
     instance = board.instances.get(key.instance)
     view = view_of(row, instance, now, stats_of(row, now, 0))
-    look = LOOKS[condition(row, instance, now)]
-    recent = view.stats.recent
-    slices = max(10, min(60, cells - _LABEL - 2))
+    stands = LOOKS[condition(row, instance, now)]
     lines: list[Line] = [
         (
-            Span(f"{glyphs.of(view.condition)} {look.word}", look.style),
+            Span(f"{glyphs.of(view.condition)} {stands.word}", stands.style),
             Span(f" for {whole((now - row.since) / SECOND)}  ", "muted"),
             *next_cell(view, now, max(12, cells - 34), glyphs),
         ),
@@ -49,15 +75,85 @@ def detail_lines(
     if view.detail:
         lines.append(_labelled("because", (Span(view.detail),)))
     words = policy_words(row.policy)
-    for index, part in enumerate(wrap(words, max(20, cells - _LABEL))):
+    for index, part in enumerate(wrap(words, max(20, cells - LABEL))):
         lines.append(_labelled("" if index else "policy", (Span(part),)))
-    lines += [
-        (),
-        _labelled("states", _strip(row, now, slices, glyphs)),
-        _labelled("calls", (Span(sparkline(_bars(row, now, slices, "calls"), glyphs), "spark"),)),
-        _labelled("failures", (Span(sparkline(_bars(row, now, slices, "failures"), glyphs), "bad-dim"),)),
-        _labelled("", (Span(f"{clock(now - SHOWN_SECONDS * SECOND)} to {clock(now)}", "faint"),)),
-        (),
+    lines += [(), *_charts(row, now, cells, glyphs, look), (), *_figures(row, view)]
+    for (at, task_type), chain in board.chains.items():
+        if at == key.instance and row.name in chain:
+            order = f" {glyphs.arrow} ".join(safe_text(name, 40) for name in chain)
+            lines.append(_labelled("chain", (Span(f"{safe_text(task_type, 40) or 'every other type'}: {order}"),)))
+    failures = [failure for failure in board.failures if failure.key == key][:_FAILURES]
+    lines += [(), (Span("Last failures", "strong"),)]
+    lines += failure_lines(failures, cells, glyphs) or [(Span("It has not failed.", "muted"),)]
+    if actions:
+        lines += [(), (Span("Actions", "strong"),)]
+        lines += [(Span(f"  {shown_keys(action):<4}", "key"), Span(action.description, "muted")) for action in actions]
+    return lines
+
+
+def _labelled(label: str, line: Line) -> Line:
+    return (Span(f"{label:<{LABEL}}", "faint"), *line)
+
+
+def _charts(row: AdapterRow, now: int, cells: int, glyphs: Glyphs, look: Look) -> list[Line]:
+    """Return state, calls, failures, rejections and latencies over the same axis of time."""
+    room = max(8, min(160, cells - LABEL - TOPS))
+    seconds = look.window.seconds
+    past = look.past
+    if past is None:
+        full = len(row.changes) == KEPT_CHANGES  # what was before these is not kept
+        past = AdapterPast(tuple(row.seconds), tuple(row.changes))
+        begun = row.changes[0][0] if full else row.added_at
+    else:
+        begun = row.added_at
+    slices = slices_of(past, now, seconds, count_of(seconds, room, look.age), begun)
+    each = seconds / len(slices)
+    low = look.rows < _LOW
+    latencies, top = latency_lines(slices, 3 if low else 5, room, glyphs)
+    lines: list[Line] = [
+        (Span(look.window.title, "strong"), Span(f"  {_sum(slices)}", "muted"), *_news(look)),
+        _labelled("states", states_line(slices, room, glyphs)),
+        *_bars("calls", [one.calls for one in slices], 1 if low else 2, each, room, "spark", glyphs),
+        *_bars("failures", [one.failures for one in slices], 1, each, room, "bad-dim", glyphs),
+        *_bars("rejections", [one.rejections for one in slices], 1, each, room, "held", glyphs),
+    ]
+    for place, line in enumerate(latencies):
+        legend = ("p50", "p95", "p99")[place - 1] if 1 <= place <= 3 and len(latencies) > 3 else ""
+        said = Span(f" {latency(top) if top else ''}" if place == 0 else "", "faint")
+        tail: Line = (Span(f" {glyphs.shades[place - 1]} {legend}", SHADES[place - 1]),) if legend else (said,)
+        lines.append(_labelled("latency" if place == 0 else "", (*line, *tail)))
+    return [*lines, _labelled("", (Span(axis(now, seconds, room), "faint"),))]
+
+
+def _sum(slices: Sequence[Slice]) -> str:
+    calls, failures = sum(one.calls for one in slices), sum(one.failures for one in slices)
+    rejections = sum(one.rejections for one in slices)
+    return f"{calls:,} calls, {failures:,} failed, {rejections:,} rejected"
+
+
+def _news(look: Look) -> Line:
+    if look.trouble:
+        return (Span(f"  {look.trouble}", "warn"),)
+    return (Span("  reading ...", "faint"),) if look.reading else ()
+
+
+def _bars(
+    label: str, values: Sequence[int], height: int, each: float, cells: int, style: str, glyphs: Glyphs
+) -> list[Line]:
+    """Return bars of counts in slices of `each` seconds; the highest stands beside them per second."""
+    top = max(values, default=0)
+    tail = f" {rate(top / each)}/s" if top else ""
+    lines: list[Line] = []
+    for place, signs in enumerate(bars(values, height, glyphs)):
+        text = fit("".join(widened(signs, cells)), cells)
+        end = Span(tail if place == 0 else "", "faint")
+        lines.append(_labelled(label if place == 0 else "", (Span(text, style if top else "quiet"), end)))
+    return lines
+
+
+def _figures(row: AdapterRow, view: AdapterView) -> list[Line]:
+    recent = view.stats.recent
+    lines = [
         _labelled(
             "last minute",
             (
@@ -73,50 +169,11 @@ def detail_lines(
             ),
         ),
     ]
-    for (_, task_type), chain in board.chains.items():
-        if row.name in chain:
-            order = f" {glyphs.arrow} ".join(safe_text(name, 40) for name in chain)
-            lines.append(_labelled("chain", (Span(f"{safe_text(task_type, 40) or 'every other type'}: {order}"),)))
-    failures = [failure for failure in board.failures if failure.key == key][:_FAILURES]
-    lines += [(), (Span("Last failures", "strong"),)]
-    lines += failure_lines(failures, cells, glyphs) or [(Span("It has not failed.", "muted"),)]
-    if actions:
-        lines += [(), (Span("Actions", "strong"),)]
-        lines += [(Span(f"  {shown_keys(action):<4}", "key"), Span(action.description, "muted")) for action in actions]
+    if row.health:
+        said = f"{row.health}: {safe_text(row.health_detail, 200)}" if row.health_detail else row.health
+        lines.append(_labelled("health", (Span(said),)))
+    if row.held:
+        lines.append(_labelled("kept closed", (Span(safe_text(row.held, 200)),)))
+    if row.tags:
+        lines.append(_labelled("tags", (Span(safe_text(", ".join(row.tags), 200)),)))
     return lines
-
-
-def _labelled(label: str, line: Line) -> Line:
-    return (Span(f"{label:<{_LABEL}}", "faint"), *line)
-
-
-def _edges(now: int, slices: int) -> list[int]:
-    """Return where the slices of the last two minutes end, UTC microseconds."""
-    each = SHOWN_SECONDS * SECOND / slices
-    return [round(now - (slices - 1 - index) * each) for index in range(slices)]
-
-
-def _strip(row: AdapterRow, now: int, slices: int, glyphs: Glyphs) -> Line:
-    """Return how the breaker stood at the end of each slice; a point where it was not there yet."""
-    changes = list(row.changes)
-    spans: list[Span] = []
-    for edge in _edges(now, slices):
-        state: State | None = next((after for at, after in reversed(changes) if at <= edge), None)
-        if state is None and (not changes or row.added_at <= edge):
-            state = "closed" if row.added_at <= edge else None
-        if state is None:
-            spans.append(Span(glyphs.gap, "faint"))
-        else:
-            stands = _STANDS[state]
-            spans.append(Span(glyphs.of(stands), "ok-dim" if stands == "closed" else LOOKS[stands].style))
-    return tuple(spans)
-
-
-def _bars(row: AdapterRow, now: int, slices: int, what: str) -> list[int]:
-    each = SHOWN_SECONDS * SECOND / slices
-    bars = [0] * slices
-    for second in row.seconds:
-        index = slices - 1 - int((now - second.at) // each)
-        if 0 <= index < slices:
-            bars[index] += getattr(second, what)
-    return bars

@@ -51,7 +51,7 @@ def next_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
     if stands == "open":
         if not row.wait:
             return (Span("until someone resets it", "muted"),)
-        times = f"{ordinal(row.openings):>5}" if row.openings > 1 else "     "
+        times = f" {ordinal(row.openings):>4}" if row.openings > 1 else "     "
         tail = f"{span(row.left):>7}"
         room = cells - len(tail) - len(times)
         if room < 5:

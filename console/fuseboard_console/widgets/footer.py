@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from textual.events import Click
+from textual.message import Message
 
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.footer import FooterKey
@@ -11,7 +12,14 @@ from fuseboard_console.widgets.line_bar import LineBar
 
 
 class FooterBar(LineBar):
-    """Shows the keys and takes clicks on them."""
+    """Shows the keys and tells of clicks on them."""
+
+    class Clicked(Message):
+        """The action of this id was clicked."""
+
+        def __init__(self, action: str) -> None:
+            super().__init__()
+            self.action = action
 
     def __init__(self, palette: Palette) -> None:
         super().__init__(palette, id="footer")
@@ -22,9 +30,8 @@ class FooterBar(LineBar):
         line, self._places = shown
         self.show(line)
 
-    async def on_click(self, event: Click) -> None:
-        """Do the action that was clicked."""
+    def on_click(self, event: Click) -> None:
+        """Tell which action was clicked."""
         for place in self._places:
             if place.start <= event.x < place.end:
-                await self.app.run_action(place.action)
-                return
+                self.post_message(self.Clicked(place.action))

@@ -1,0 +1,103 @@
+"""A sheet over whatever page is in sight: lines about one thing, and at the foot the keys that work on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.screen import ModalScreen
+
+from fuseboard_console.actions import Action, on_page
+from fuseboard_console.themes import Palette
+from fuseboard_console.views.footer import footer_line
+from fuseboard_console.views.line import Line
+from fuseboard_console.widgets.footer import FooterBar
+from fuseboard_console.widgets.text_pane import TextPane
+
+if TYPE_CHECKING:
+    from fuseboard_console.pages.page import Host
+
+EVERY = 0.5
+"""Seconds between two frames."""
+CLOSE = Action("dismiss", ("escape",), "close", "Close this.", "Fuseboard")
+
+
+class Sheet(ModalScreen[None]):
+    """Shows lines that are made anew twice a second, until Escape."""
+
+    CSS_PATH = Path(__file__).with_name("sheet.tcss")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,enter", "dismiss", "Close"),
+        Binding("question_mark", "help", "Help"),
+    ]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (16, "-high")]  # noqa: RUF012 - as Textual declares it
+    PAGE: ClassVar[str] = "sheet"
+    """By what its actions name it in `pages`."""
+
+    def __init__(
+        self, title: str, palette: Palette, make: Callable[[int], list[Line]], keys: Sequence[Action] = ()
+    ) -> None:
+        """Show what `make` says for a width under a `title` of safe text; `keys` stand at the foot and in the help."""
+        super().__init__()
+        self.crumb = title
+        """What the breadcrumb says while it is open."""
+        self.keys = tuple(keys)
+        self.pane = TextPane(palette, make, id="sheet")
+        self._palette = palette
+        self._footer = FooterBar(palette)
+
+    @property
+    def host(self) -> Host:
+        """The console it stands over."""
+        return cast("Host", self.app)
+
+    def compose(self) -> ComposeResult:
+        """Lay it out."""
+        self.pane.border_title = Content(self.crumb)
+        yield self.pane
+        yield self._footer
+
+    def on_mount(self) -> None:
+        """Let the keys scroll it, and keep it fresh."""
+        self.pane.focus()
+        self.set_interval(EVERY, self.frame)
+        self._show_keys()
+        self.host.show()
+
+    def on_unmount(self) -> None:
+        """Take its name out of the breadcrumb."""
+        self.host.show()
+
+    def on_resize(self) -> None:
+        """Fill the new width."""
+        self._show_keys()
+
+    def frame(self) -> None:
+        """Show what there is now."""
+        self.pane.show()
+
+    @property
+    def _actions(self) -> tuple[Action, ...]:
+        copy = [action for action in self.host.actions if action.id in ("copy", "help")]
+        return (*self.keys, *(action._replace(footer=True) for action in copy), CLOSE)
+
+    def _show_keys(self) -> None:
+        self._footer.show_keys(footer_line(self._actions, self.size.width, self.host.desk.read_only))
+
+    async def on_footer_bar_clicked(self, event: FooterBar.Clicked) -> None:
+        """Do the action that was clicked."""
+        event.stop()
+        action = next(action for action in self._actions if action.id == event.action)
+        mine = hasattr(self, "action_" + action.call.partition("(")[0])
+        await self.run_action(action.call if mine else f"app.{action.call}")
+
+    def action_help(self) -> None:
+        """Show the keys that work here."""
+        from fuseboard_console.screens.help import HelpScreen
+
+        moves = [action for action in on_page(self.host.actions, self.PAGE) if action.group == "Move"]
+        self.app.push_screen(HelpScreen(self._palette, (*self._actions, *moves), self.host.glyphs))

@@ -1,0 +1,99 @@
+"""Charts of cells: bars over some lines, and the latencies of slices of time as columns in three shades."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from fuseboard_console.cells import fit, width
+from fuseboard_console.glyphs import LOOKS, Glyphs
+from fuseboard_console.views.line import Line, Span
+from fuseboard_console.views.slices import STANDS, Slice
+from fuseboard_console.views.times import SECOND, clock, stamp
+
+SHADES = ("info", "spark", "quiet")
+"""The styles of the 50th, the 95th and the 99th percentile."""
+_DAY = 86_400
+
+
+def widened(texts: Sequence[str], cells: int) -> list[str]:
+    """Return signs, each over as many cells as it takes to fill `cells` of them."""
+    count = len(texts)
+    return [texts[place * count // cells] for place in range(cells)] if count else []
+
+
+def bars(values: Sequence[float], height: int, glyphs: Glyphs) -> list[list[str]]:
+    """Return a line of signs for each of `height` lines, top first: bars scaled to the highest value.
+
+    Nothing is the lowest bar of the lowest line; anything at all is more.
+    """
+    top = max(values, default=0)
+    steps = len(glyphs.sparks)
+    levels = [0 if not value or top <= 0 else max(2, round(value / top * steps * height)) for value in values]
+    lines: list[list[str]] = []
+    for row in range(height):
+        below = (height - 1 - row) * steps
+        lines.append([_bar(level - below, row == height - 1, glyphs) for level in levels])
+    return lines
+
+
+def _bar(level: int, lowest: bool, glyphs: Glyphs) -> str:
+    if level <= 0:
+        return glyphs.sparks[0] if lowest else " "
+    return glyphs.sparks[min(level, len(glyphs.sparks)) - 1]
+
+
+def states_line(slices: Sequence[Slice], cells: int, glyphs: Glyphs) -> Line:
+    """Return how the breaker stood, a sign for each slice; a point where that is not known."""
+    looks = [_look(one, glyphs) for one in slices]
+    return _line([looks[place * len(looks) // cells] for place in range(cells)]) if looks else ()
+
+
+def _look(one: Slice, glyphs: Glyphs) -> tuple[str, str]:
+    if one.state is None:
+        return glyphs.gap, "faint"
+    stands = STANDS[one.state]
+    return glyphs.of(stands), "ok-dim" if stands == "closed" else LOOKS[stands].style
+
+
+def latency_lines(slices: Sequence[Slice], height: int, cells: int, glyphs: Glyphs) -> tuple[list[Line], float]:
+    """Return the latencies as columns of `height` lines, top first, and the seconds that the top stands for."""
+    top = max((one.p99 for one in slices if one.p99 is not None), default=0.0)
+    lines: list[Line] = []
+    for row in range(height):
+        middle = (height - row - 0.5) / height * top
+        signs = [_shade(one, middle, row == height - 1, glyphs) for one in slices]
+        lines.append(_line([signs[place * len(signs) // cells] for place in range(cells)]) if signs else ())
+    return lines, top
+
+
+def _shade(one: Slice, at: float, lowest: bool, glyphs: Glyphs) -> tuple[str, str]:
+    for share, sign, style in zip((one.p50, one.p95, one.p99), glyphs.shades, SHADES, strict=True):
+        if share is not None and at <= share:
+            return sign, style
+    return (glyphs.sparks[0], SHADES[0] if one.p99 is not None else "faint") if lowest else (" ", "text")
+
+
+def _line(signs: Sequence[tuple[str, str]]) -> Line:
+    """Return signs as a line, those of one style together."""
+    return tuple(
+        Span("".join(sign for sign, _ in group), style) for style, group in groupby(signs, key=lambda sign: sign[1])
+    )
+
+
+def axis(until: int, seconds: int, cells: int) -> str:
+    """Return the times under a chart of `cells`: its beginning, its middle where there is room, and its end."""
+    since = until - seconds * SECOND
+    first, last = _moment(since, seconds), _moment(until, seconds)
+    middle = _moment((since + until) // 2, seconds)
+    room = cells - width(first) - width(last)
+    if room < 1:
+        return fit(last, cells, "right")
+    if room < width(middle) + 4:
+        return first + " " * room + last
+    left = (cells - width(middle)) // 2 - width(first)
+    return first + " " * left + middle + " " * (room - left - width(middle)) + last
+
+
+def _moment(at: int, seconds: int) -> str:
+    return clock(at) if seconds < _DAY else stamp(at)[5:16]

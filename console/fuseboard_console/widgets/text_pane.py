@@ -1,0 +1,52 @@
+"""Lines to scroll in and to copy, made anew for each width."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+
+from fuseboard_console.actions import ACTIONS
+from fuseboard_console.themes import Palette
+from fuseboard_console.views.copying import lines_text
+from fuseboard_console.views.line import Line
+from fuseboard_console.widgets.line_list import LineList
+
+UNCUT = 5000
+"""Cells in which no line is cut."""
+
+
+class TextPane(LineList):
+    """Shows what `make` says for the cells there are."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(",".join(action.keys), "app.copy", action.label, id="copy") for action in ACTIONS if action.id == "copy"
+    ]
+
+    def __init__(self, palette: Palette, make: Callable[[int], list[Line]], *, id: str) -> None:
+        super().__init__(palette, id=id)
+        self._make = make
+        self._lines: list[Line] = []
+
+    def show(self) -> None:
+        """Make the lines anew."""
+        self._lines = self._make(self.cells)
+        self.refresh_changed()
+
+    def on_resize(self) -> None:
+        """Make them for the new width."""
+        super().on_resize()
+        self.show()
+
+    def copied(self) -> str:
+        """What is copied: all of it, uncut."""
+        return lines_text(self._make(UNCUT))
+
+    def count(self) -> int:
+        """Return how many lines there are."""
+        return len(self._lines)
+
+    def line_at(self, index: int) -> Line:
+        """Return a line."""
+        return self._lines[index]
