@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from fuseboard_console.actor import actor
 from fuseboard_console.bulk import Bulk
@@ -61,18 +61,20 @@ class Desk:
             self._tell(nobody_can_take_it(connection, self._file), "error")
         return connection.over
 
-    async def ask(self, verb: str, adapter: str, instance: int) -> None:
-        """Ask an engine to do something; what came of it is told later."""
+    async def ask(self, verb: str, adapter: str, instance: int, args: dict[str, Any] | None = None) -> None:
+        """Ask an engine to do something, with the verb's own `args`; what came of it is told later."""
         if self._mailbox is None or self.refused(instance):
             return
         try:
-            asked = await self._mailbox.ask(verb, adapter, instance=instance, actor=actor(), expires_in=ANSWER_WITHIN)
+            asked = await self._mailbox.ask(
+                verb, adapter, instance=instance, actor=actor(), args=args, expires_in=ANSWER_WITHIN
+            )
         except (sqlite3.Error, OSError, RecordingError) as error:
             self._tell(safe_text(f"The command could not be written: {error}", 300), "error")
             return
         self._asked[asked] = instance
 
-    async def ask_all(self, verb: str, keys: Sequence[AdapterKey]) -> None:
+    async def ask_all(self, verb: str, keys: Sequence[AdapterKey], args: dict[str, Any] | None = None) -> None:
         """Ask engines to do something to many adapters; what came of all is told in one sentence."""
         if self._mailbox is None:
             return
@@ -83,7 +85,7 @@ class Desk:
                 continue
             try:
                 asked = await self._mailbox.ask(
-                    verb, key.adapter, instance=key.instance, actor=actor(), expires_in=ANSWER_WITHIN
+                    verb, key.adapter, instance=key.instance, actor=actor(), args=args, expires_in=ANSWER_WITHIN
                 )
             except (sqlite3.Error, OSError, RecordingError) as error:
                 bulk.take(key.adapter, False, f"the command could not be written: {error}")

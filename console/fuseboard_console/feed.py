@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from fuseboard_storage.board import Board
 from fuseboard_storage.mailbox import CommandStatus
@@ -40,7 +40,14 @@ class Mailbox(Protocol):
     """Where operators' commands go, and where their outcome is read; a recording is one."""
 
     async def ask(
-        self, verb: str, adapter: str = "", *, instance: int | None, actor: str, expires_in: float = ...
+        self,
+        verb: str,
+        adapter: str = "",
+        *,
+        instance: int | None,
+        actor: str,
+        args: dict[str, Any] | None = None,
+        expires_in: float = ...,
     ) -> int:
         """Ask an engine to do something within `expires_in` seconds; return the command's number."""
         ...

@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fuseboard_console import exit_codes
 from fuseboard_console.glyphs import glyphs_for
@@ -66,11 +66,18 @@ class LiveRecording:
         return max(0, await recording.last_seq() - self.board.seq) if recording is not None else 0
 
     async def ask(
-        self, verb: str, adapter: str = "", *, instance: int | None, actor: str, expires_in: float = 10.0
+        self,
+        verb: str,
+        adapter: str = "",
+        *,
+        instance: int | None,
+        actor: str,
+        args: dict[str, Any] | None = None,
+        expires_in: float = 10.0,
     ) -> int:
         """Ask an engine to do something; see `Recording.ask`."""
         recording = self._recording()
-        return await recording.ask(verb, adapter, instance=instance, actor=actor, expires_in=expires_in)
+        return await recording.ask(verb, adapter, instance=instance, actor=actor, args=args, expires_in=expires_in)
 
     async def command(self, id: int) -> CommandStatus:
         """Return what has become of a command; see `Recording.command`."""

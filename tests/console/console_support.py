@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from textual.events import Resize
 from textual.geometry import Size
@@ -230,11 +231,20 @@ class ListMailbox:
     status: Status = "pending"
     detail: str = ""
     asked: list[tuple[str, str, int | None]] = field(default_factory=list)
+    args: list[dict[str, Any] | None] = field(default_factory=list)
 
     async def ask(
-        self, verb: str, adapter: str = "", *, instance: int | None, actor: str, expires_in: float = 10.0
+        self,
+        verb: str,
+        adapter: str = "",
+        *,
+        instance: int | None,
+        actor: str,
+        args: dict[str, Any] | None = None,
+        expires_in: float = 10.0,
     ) -> int:
         self.asked.append((verb, adapter, instance))
+        self.args.append(args)
         return len(self.asked)
 
     async def command(self, id: int) -> CommandStatus:
