@@ -66,6 +66,8 @@ class Board:
         """Another number whenever an adapter, an engine or a chain came, went or was set anew; kept nowhere."""
         self.moves = 0
         """Another number whenever a breaker changed its state or what it counts towards it; kept nowhere."""
+        self.letters = 0
+        """Another number whenever a dead letter came, went or changed its status; kept nowhere."""
         self.instances: dict[int, InstanceRow] = {}
         self.adapters: dict[AdapterKey, AdapterRow] = {}
         self.chains: dict[tuple[int, str], tuple[str, ...]] = {}
@@ -272,15 +274,18 @@ class Board:
         self.actions.appendleft(event)
 
     def _lettered(self, entry: Entry, event: DeadLettered) -> None:
+        self.letters += 1
         self.dead_letters["pending"] = self.dead_letters.get("pending", 0) + 1
 
     def _letters_changed(self, entry: Entry, event: DeadLetterChanged) -> None:
+        self.letters += 1
         count, letters = len(event.letters), self.dead_letters
         letters[event.before] = max(0, letters.get(event.before, 0) - count)
         if event.status not in NO_MORE:
             letters[event.status] = letters.get(event.status, 0) + count
 
     def _letters_counted(self, entry: Entry, event: DeadLettersCounted) -> None:
+        self.letters += 1
         self.dead_letters = dict(event.counts)
 
     def _stuck(self, entry: Entry, event: ThreadsStuck) -> None:

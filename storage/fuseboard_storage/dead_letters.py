@@ -120,6 +120,10 @@ class SqliteDeadLetters:
             with contextlib.suppress(RuntimeError):  # that loop has ended, and nobody waits there
                 loop.call_soon_threadsafe(_answer, answers)
 
+    async def begun(self) -> bool:
+        """Say whether the recording has a place for dead letters: one of an older version has none."""
+        return await self._file.read(lambda c: True, False)
+
     async def get(self, id: int, now: int) -> DeadLetter | None:
         """Return a letter, or None."""
         found = await self.find(LetterSelection(ids=(id,)), now, 1)

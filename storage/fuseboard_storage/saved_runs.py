@@ -1,0 +1,41 @@
+"""Reading saved runs of workflows, many at a time."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from fuseboard_engine.workflow.checkpoints import SavedRun
+from fuseboard_storage.checkpoints import NODE_COLUMNS, RUN_COLUMNS, run_of
+
+Query = Callable[[str, Iterable[Any]], Awaitable[list[tuple[Any, ...]]]]
+"""Asks a recording by an SQL statement and its values; returns the rows."""
+
+
+async def saved_runs(
+    query: Query, limit: int, *, run: str, unfinished: bool, without: Iterable[str], results: bool
+) -> list[SavedRun]:
+    """Return saved runs; see `Recording.workflow_runs`."""
+    if not await query("SELECT 1 FROM sqlite_master WHERE name = 'workflow_nodes'", ()):
+        return []  # an older version wrote it, and no engine has opened it since
+    columns, of_nodes = RUN_COLUMNS, NODE_COLUMNS
+    if not results:
+        columns, of_nodes = columns.replace(" input,", " 'null',"), of_nodes.replace(" result,", " 'null',")
+    sql = f"""SELECT {columns} FROM workflow_runs
+        WHERE (id = ?1 OR (?1 = '' AND (NOT ?2 OR state NOT IN ('done', 'degraded'))))
+        AND id NOT IN (SELECT value FROM json_each(?3)) ORDER BY changed_at DESC LIMIT ?4"""
+    found = await query(sql, (run, unfinished, _json(without), limit))
+    nodes: dict[str, list[tuple[Any, ...]]] = {row[0]: [] for row in found}
+    sql = f"SELECT run, {of_nodes} FROM workflow_nodes WHERE run IN (SELECT value FROM json_each(?))"
+    for name, *values in await query(sql, (_json(nodes),)):
+        nodes[name].append(tuple(values))
+    host = socket.gethostname()
+    runs = [run_of(row, nodes[row[0]], host) for row in found]
+    return [saved for saved in runs if saved.resumable or not unfinished]
+
+
+def _json(texts: Iterable[str]) -> str:
+    return msgspec.json.encode(list(texts)).decode()

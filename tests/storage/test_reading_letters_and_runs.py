@@ -1,0 +1,104 @@
+"""What a console reads of dead letters and of saved runs beyond the Board."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from fuseboard_engine import DeadLetterPolicy, Engine, LetterSelection, RetryPolicy, Workflow
+from fuseboard_engine.events import DeadLetterChanged, DeadLettered
+from fuseboard_storage.dead_letters import SqliteDeadLetters
+from fuseboard_storage.recorder import record
+from fuseboard_storage.recording import Recording
+
+
+async def down(task: Any) -> Any:
+    raise ConnectionError("refused")
+
+
+async def fine(task: Any) -> Any:
+    return {"rows": [1, 2, 3]}
+
+
+async def letters(path: Path, count: int = 2) -> None:
+    """Record some dead letters; the first is retried in vain, the second archived."""
+    policy = DeadLetterPolicy(automatic_retry=False)
+    engine = Engine("checkout", dead_letters=policy, retry=RetryPolicy(max_attempts=1))
+    engine.add_adapter("prefect", down)
+    async with record(engine, path):
+        for number in range(count):
+            await engine.execute_with_fallback({"task_type": "order", "n": number})
+        assert engine.dead_letters is not None
+        await engine.dead_letters.retry(1, actor="ana")
+    async with SqliteDeadLetters.open(path, reading=False) as store:
+        await store.change("archive", LetterSelection(ids=(2,)), 1, "bo")
+
+
+async def test_the_history_of_one_letter_tells_how_it_came_and_who_changed_it(tmp_path: Path) -> None:
+    await letters(tmp_path / "a.db")
+    async with Recording.open(tmp_path / "a.db") as recording:
+        first = [entry.event for entry in await recording.letter_changes(1, 0)]
+        second = [entry.event for entry in await recording.letter_changes(2, 0)]
+    assert isinstance(first[0], DeadLettered)
+    told = [(event.status, event.actor) for event in first if isinstance(event, DeadLetterChanged)]
+    assert told == [("retrying", "ana"), ("pending", "ana")]
+    told = [(event.status, event.actor) for event in second if isinstance(event, DeadLetterChanged)]
+    assert told == [("archived", "bo")]
+
+
+async def test_what_a_letter_was_before_it_came_is_not_looked_through(tmp_path: Path) -> None:
+    await letters(tmp_path / "a.db")
+    connection = sqlite3.connect(tmp_path / "a.db")
+    (last,) = connection.execute("SELECT max(seq) FROM events").fetchone()
+    connection.execute("INSERT INTO keyframes(seq, at, format, board) VALUES (?, 5, 1, x'')", (last,))
+    connection.commit()
+    connection.close()
+    async with Recording.open(tmp_path / "a.db") as recording:
+        assert await recording.letter_changes(1, 6) == []
+        assert await recording.letter_changes(1, 5)
+
+
+async def test_a_recording_says_whether_it_has_a_place_for_dead_letters(tmp_path: Path) -> None:
+    await letters(tmp_path / "a.db")
+    (tmp_path / "empty.db").touch()
+    for name, begun in (("a.db", True), ("empty.db", False)):
+        async with SqliteDeadLetters.open(tmp_path / name) as store:
+            assert await store.begun() is begun
+
+
+async def test_the_board_says_when_dead_letters_are_worth_another_look(tmp_path: Path) -> None:
+    await letters(tmp_path / "a.db")
+    async with Recording.open(tmp_path / "a.db") as recording:
+        board = await recording.board()
+        before = board.letters
+        await letters(tmp_path / "a.db", count=1)
+        for entry in await recording.entries(board.seq):
+            board.apply(entry)
+    assert board.letters > before
+
+
+async def runs(path: Path, *names: str) -> None:
+    engine = Engine("app", retry=RetryPolicy(max_attempts=1))
+    workflow = Workflow("nightly")
+    workflow.add_node("fetch", fine)
+    workflow.add_node("store", down)
+    workflow.connect("fetch", "store")
+    engine.add_workflow(workflow)
+    async with record(engine, path):
+        for name in names:
+            await workflow.execute({"large": "x" * 1_000}, run=name)
+
+
+async def test_runs_are_read_without_those_that_are_known_and_without_what_is_large(tmp_path: Path) -> None:
+    await runs(tmp_path / "a.db", "n1", "n2", "n3")
+    async with Recording.open(tmp_path / "a.db") as recording:
+        others = await recording.workflow_runs(without=["n2"])
+        slim = await recording.workflow_runs(results=False)
+        whole = await recording.workflow_runs(run="n1")
+    assert [run.run for run in others] == ["n3", "n1"]
+    assert {run.input for run in slim} == {"null"}
+    assert {node.result for run in slim for node in run.nodes.values()} == {"null"}
+    assert [node.state for node in slim[0].nodes.values()] == ["done", "failed"]
+    assert whole[0].nodes["fetch"].result == '{"rows":[1,2,3]}'
+    assert "xxx" in whole[0].input
