@@ -90,8 +90,8 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "open_for",
         ("O",),
-        "open for a while",
-        "Open the selected breaker for its own wait. Asks first.",
+        "open for ...",
+        "Open the selected breaker for a time. Asks for how long.",
         "Breakers",
         verb="open_for",
         pages=ADAPTERS,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from argparse import ArgumentTypeError
 
+from fuseboard_console.durations import seconds_of
+
 MOST = 1_000_000_000
 """More than any list has: what is above it is a slip."""
-
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 
 
 def count(text: str) -> int:
@@ -44,14 +44,10 @@ def seconds(text: str) -> float:
 
 def age(text: str) -> float:
     """Return the seconds of an age such as `90s`, `30m`, `12h`, `7d` or `2w`."""
-    number, unit = text[:-1], text[-1:]
     try:
-        value = float(number) * _UNITS[unit]
-    except (ValueError, KeyError):
-        value = -1.0
-    if not 0 <= value < 1e10:
-        raise ArgumentTypeError(f"{text!r} is no age; write 90s, 30m, 12h, 7d or 2w")
-    return value
+        return seconds_of(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is no age; {error}") from None
 
 
 def speed(text: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
@@ -14,6 +15,7 @@ from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.connection import Connection
 from fuseboard_storage.board import AdapterKey
 from fuseboard_storage.errors import RecordingError
+from fuseboard_storage.mailbox import CommandStatus
 
 ANSWER_WITHIN = 5.0
 """Seconds an engine has to take a command."""
@@ -35,15 +37,25 @@ class Desk:
         file: the recording's name, as safe text.
         connection: says how an engine stands now, by its instance.
         tell: says a sentence to the operator.
+        key: gives the operator's key for an action, for a sentence that says how to take something back.
     """
 
-    def __init__(self, mailbox: Mailbox | None, file: str, connection: Callable[[int], Connection], tell: Tell) -> None:
+    def __init__(
+        self,
+        mailbox: Mailbox | None,
+        file: str,
+        connection: Callable[[int], Connection],
+        tell: Tell,
+        key: Callable[[str], str] | None = None,
+    ) -> None:
         self._mailbox = mailbox
         self._file = file
         self._connection = connection
         self._tell = tell
+        self._key = key
         self._asked: dict[int, int] = {}  # the instance that each command was asked of
         self._bulks: dict[int, Bulk] = {}  # those of them that are told of together
+        self._waiting: dict[int, asyncio.Future[CommandStatus]] = {}  # those of them that somebody waits for
 
     @property
     def read_only(self) -> bool:
@@ -93,6 +105,23 @@ class Desk:
             self._asked[asked], self._bulks[asked] = key.instance, bulk
         self._tell_bulk(bulk)
 
+    async def outcome(self, verb: str, instance: int, args: dict[str, Any]) -> CommandStatus:
+        """Ask an engine to do something, and wait for what came of it; to tell that is the caller's.
+
+        Raises:
+            RecordingError: the command could not be written, or what came of it can't be known any more.
+        """
+        if self._mailbox is None:
+            raise RecordingError("This console is read-only.", "Open it without --read-only.")
+        try:
+            asked = await self._mailbox.ask(verb, instance=instance, actor=actor(), args=args, expires_in=ANSWER_WITHIN)
+        except (sqlite3.Error, OSError) as error:
+            raise RecordingError(f"The command could not be written: {error}.", "Nothing was done; try again.") from None
+        self._asked[asked] = instance
+        waiting: asyncio.Future[CommandStatus] = asyncio.get_running_loop().create_future()
+        self._waiting[asked] = waiting
+        return await waiting
+
     def _tell_bulk(self, bulk: Bulk) -> None:
         if bulk.over:
             self._tell(bulk.text, "information" if bulk.well else "warning")
@@ -108,6 +137,10 @@ class Desk:
                 continue  # the file can't be read just now, which the banner says
             except KeyError:  # another file stands at the path now
                 del self._asked[command]
+                if (waiting := self._waiting.pop(command, None)) is not None:
+                    if not waiting.done():
+                        waiting.set_exception(RecordingError("The recording was replaced.", "See what came of it."))
+                    continue
                 if (bulk := self._bulks.pop(command, None)) is not None:
                     bulk.take("", False, "the recording was replaced")
                     self._tell_bulk(bulk)
@@ -117,6 +150,10 @@ class Desk:
             if not status.over:
                 continue
             instance = self._asked.pop(command)
+            if (waiting := self._waiting.pop(command, None)) is not None:
+                if not waiting.done():
+                    waiting.set_result(status)
+                continue
             if (bulk := self._bulks.pop(command, None)) is not None:
                 why = "nobody took it in time" if status.status == "expired" else status.detail
                 bulk.take(status.adapter, status.status == "done", why)
@@ -126,5 +163,5 @@ class Desk:
                 self._tell(nobody_took_it(self._connection(instance), self._file), "error")
             else:
                 done = status.status == "done"
-                said = outcome_text(status.verb, status.adapter, done, status.detail)
+                said = outcome_text(status.verb, status.adapter, done, status.detail, self._key)
                 self._tell(said, "information" if done else "warning")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from textual.app import App
 from textual.notifications import SeverityLevel
 
@@ -11,6 +13,7 @@ from fuseboard_console.feed import Feed
 from fuseboard_console.pages.page import Page
 from fuseboard_console.views.bulk import MOST, ask_bulk
 from fuseboard_console.views.questions import ask_before, ask_reset_all, refusing
+from fuseboard_console.views.times import plural
 from fuseboard_storage.board import AdapterKey
 
 
@@ -39,8 +42,23 @@ class Operating(App[None]):
         self._ask_first("force_open")
 
     def action_open_for(self) -> None:
-        """Ask, then open the selected breaker for its own wait."""
-        self._ask_first("open_for")
+        """Ask for how long, then open the selected breaker, or all marked ones."""
+        keys = () if hasattr(self.screen, "adapter") else self.page.targets
+        key = self._target()
+        if self._is_past() or key is None or (len(keys) < 2 and self.desk.refused(key.instance)):
+            return
+        from fuseboard_console.screens.how_long import HowLong, HowLongScreen
+
+        question = ask_before("open_for", plural(len(keys), "breaker") if len(keys) > 1 else key.adapter)
+
+        async def answered(how_long: HowLong | None) -> None:
+            if how_long is None:
+                return
+            args = {"seconds": how_long.seconds}
+            if not self._many("open_for", args):
+                await self.desk.ask("open_for", key.adapter, key.instance, args)
+
+        self.push_screen(HowLongScreen(*question), answered)
 
     def action_disable(self) -> None:
         """Ask, then let every call through the selected breaker."""
@@ -75,7 +93,7 @@ class Operating(App[None]):
         detailed: AdapterKey | None = getattr(self.screen, "adapter", None)
         return detailed or (self.page.targets[0] if self.page.targets else self.page.target)
 
-    def _many(self, verb: str) -> bool:
+    def _many(self, verb: str, args: dict[str, Any] | None = None) -> bool:
         """Ask for all marked adapters what was asked for one, after a word was typed; False: none are marked."""
         keys = () if hasattr(self.screen, "adapter") else self.page.targets
         if len(keys) < 2:
@@ -90,7 +108,7 @@ class Operating(App[None]):
         def answered(yes: bool | None) -> None:
             if yes:
                 self.page.unmark()
-                self.run_worker(self.desk.ask_all(verb, keys), name="bulk", exit_on_error=True)
+                self.run_worker(self.desk.ask_all(verb, keys, args), name="bulk", exit_on_error=True)
 
         self.push_screen(ConfirmTypedScreen(*question), answered)
         return True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.connection import Connection
 from fuseboard_console.views.times import clock, span
@@ -30,12 +32,33 @@ def _why(connection: Connection, file: str) -> str:
     return f"its engine did not answer in time, {sign}. Try again."
 
 
-def outcome_text(verb: str, adapter: str, done: bool, detail: str) -> str:
-    """Return what an engine did with a command, or why it refused; `detail` is in the engine's words."""
+_IN_FULL = ("dlq_retry", "resume")  # what an engine says of these is a sentence, well or not
+
+
+_DONE = {
+    "reset": "{} was reset.",
+    "force_open": "{} is held open.",
+    "open_for": "{} is open.",
+    "half_open": "{} probes at its next call.",
+    "disable": "{} is disabled: every call goes through.",
+    "metrics_only": "{} only watches: every call goes through and is counted.",
+    "enable": "{} decides again.",
+}
+_UNDONE_BY = {"force_open": "reset", "open_for": "reset", "disable": "enable", "metrics_only": "enable"}
+
+
+def outcome_text(verb: str, adapter: str, done: bool, detail: str, key: Callable[[str], str] | None = None) -> str:
+    """Return what an engine did with a command, or why it refused; `detail` is in the engine's words.
+
+    `key` gives the key of an action: where one takes back what was done, it is named.
+    """
     name = safe_text(adapter, 80)
     said = safe_text(detail, 300).strip().rstrip(".")
+    if said and verb in _IN_FULL:
+        return f"{said[0].upper()}{said[1:]}."
     if not done:
         return f"This was not done: {said or 'the engine refused it'}."
-    if verb == "reset":
-        return f"{name} was reset."
+    if verb in _DONE:
+        undo = f" {key(_UNDONE_BY[verb])} takes it back." if key is not None and verb in _UNDONE_BY else ""
+        return _DONE[verb].format(name) + undo
     return f"{said or 'All open breakers were reset'}."

@@ -102,7 +102,7 @@ class Travelling(Showing):
         def connection(instance: int) -> Connection:
             return connection_to(place.feed.board, instance, self._clock())
 
-        return Desk(place.mailbox, place.file, connection, self.tell)
+        return Desk(place.mailbox, place.file, connection, self.tell, self.key)
 
     def visit(self, place: Place) -> None:
         """Show another place; `leave` comes back."""

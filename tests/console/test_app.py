@@ -463,22 +463,20 @@ async def test_n_goes_from_problem_to_problem_and_round() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "verb", "question"),
+    ("key", "verb", "question", "told"),
     [
-        ("o", "force_open", "Hold eu-search open?"),
-        ("O", "open_for", "Open eu-search for a while?"),
-        ("D", "disable", "Disable eu-search?"),
-        ("M", "metrics_only", "Let eu-search only watch?"),
-        ("p", "half_open", ""),
-        ("E", "enable", ""),
+        ("o", "force_open", "Hold eu-search open?", "eu-search is held open. r takes it back."),
+        ("D", "disable", "Disable eu-search?", "eu-search is disabled: every call goes through."),
+        ("M", "metrics_only", "Let eu-search only watch?", "eu-search only watches: every call goes"),
+        ("p", "half_open", "", "eu-search probes at its next call."),
+        ("E", "enable", "", "eu-search decides again."),
     ],
 )
 async def test_every_action_by_hand_reaches_the_engine_the_dangerous_ones_after_a_question(
-    key: str, verb: str, question: str
+    key: str, verb: str, question: str, told: str
 ) -> None:
     show = Show()
     show.mailbox.status = "done"
-    show.mailbox.detail = f"eu-search is now as {verb} has it"
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(show.sees("prefect"), pilot)
         await pilot.press(key)
@@ -491,7 +489,36 @@ async def test_every_action_by_hand_reaches_the_engine_the_dangerous_ones_after_
             await until(show.sees(question), pilot)
             await pilot.press("right", "enter")
         await until(lambda: show.mailbox.asked == [(verb, "eu-search", 1)], pilot)
-        await until(show.sees(f"eu-search is now as {verb} has it."), pilot)
+        await until(show.sees(told), pilot)
+
+
+async def test_a_breaker_is_opened_for_a_time_that_is_typed() -> None:
+    show = Show()
+    show.mailbox.status = "done"
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        await pilot.press("O")
+        await until(show.sees("Open eu-search for a while?", "For how long? 30s, 5m, 1h; or own"), pilot)
+        await pilot.press("enter", *"5 min", "enter")
+        await until(show.sees("Write a time such as 30s, 5m, 12h, or own."), pilot)
+        await pilot.press("ctrl+u", *"8d", "enter")
+        await until(show.sees("At most 7d; who wants longer holds it open."), pilot)
+        assert show.mailbox.asked == []
+        await pilot.press("ctrl+u", *"5m", "enter")
+        await until(lambda: show.mailbox.asked == [("open_for", "eu-search", 1)], pilot)
+        assert show.mailbox.args == [{"seconds": 300.0}]
+        await until(show.sees("eu-search is open. r takes it back."), pilot)
+        await pilot.press("O", *"own", "enter")
+        await until(lambda: show.mailbox.args[1:] == [{"seconds": None}], pilot)
+
+
+async def test_nothing_is_opened_when_the_question_for_how_long_is_cancelled() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        await pilot.press("O", *"5m", "escape")
+        await until(lambda: "For how long?" not in show.screen(), pilot)
+        assert show.mailbox.asked == []
 
 
 async def test_enter_opens_the_detail_where_keys_mean_that_adapter_whatever_moves() -> None:

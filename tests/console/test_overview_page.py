@@ -103,6 +103,20 @@ async def test_what_is_done_to_many_asks_for_a_word_first() -> None:
         assert not show.app.overview.table.marked
 
 
+async def test_many_are_opened_for_a_time_after_both_were_typed() -> None:
+    show = Show()
+    async with show.app.run_test(size=SIZE, notifications=True) as pilot:
+        await until(show.sees("eu-search", "prefect"), pilot)
+        await pilot.press("x", "x", "O")
+        await until(show.sees("Open 2 breakers for a while?"), pilot)
+        await pilot.press(*"90s", "enter")
+        await until(show.sees("Type eu-search to go on"), pilot)
+        assert not show.mailbox.asked
+        await pilot.press(*"eu-search", "enter")
+        await until(lambda: len(show.mailbox.asked) == 2, pilot)
+        assert show.mailbox.args == [{"seconds": 90.0}] * 2
+
+
 async def test_escape_does_nothing_to_anybody_and_keeps_the_marks() -> None:
     show = Show()
     async with show.app.run_test(size=SIZE) as pilot:

@@ -56,7 +56,7 @@ _BEFORE = {
     ),
     "open_for": (
         "Open {} for a while?",
-        "Its calls are refused for as long as its policy waits; then it probes.",
+        "Its calls are refused until then; after that it probes.",
         "Open",
     ),
     "disable": ("Disable {}?", "Every call goes through, however many fail, until someone enables it.", "Disable"),

@@ -1,0 +1,44 @@
+"""The question for how long a breaker is opened."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from fuseboard_console.durations import seconds_of
+from fuseboard_console.screens.typed import TypedScreen
+
+OWN = "own"
+"""What is typed for the wait of the breaker's own policy."""
+MOST = 7 * 86_400.0
+"""Seconds: who wants longer holds it open."""
+
+
+class HowLong(NamedTuple):
+    """An answer: so many seconds, None: as long as its policy waits."""
+
+    seconds: float | None
+
+
+class HowLongScreen(TypedScreen[HowLong]):
+    """Asks for how long, and returns it."""
+
+    def __init__(self, title: str, text: str, yes: str) -> None:
+        """Ask `title`, explain with `text`; `yes` names the deed on the button. All are safe texts."""
+        prompt = f"For how long? 30s, 5m, 1h; or {OWN} for its policy's own wait:"
+        super().__init__(title, text, prompt, yes, "enter does it once a time is typed   esc cancel")
+
+    def problem(self, typed: str) -> str:
+        """Return what is wrong with a length of time."""
+        if typed.casefold() == OWN:
+            return ""
+        try:
+            seconds = seconds_of(typed)
+        except ValueError:
+            return f"Write a time such as 30s, 5m, 12h, or {OWN}."
+        if not seconds:
+            return "That is no time at all."
+        return "" if seconds <= MOST else "At most 7d; who wants longer holds it open."
+
+    def answer(self, typed: str) -> HowLong:
+        """Return for how long."""
+        return HowLong(None if typed.casefold() == OWN else seconds_of(typed))

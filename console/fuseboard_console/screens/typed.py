@@ -1,0 +1,88 @@
+"""A question that is answered by typing, so that no slip of a key does it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.screen import ModalScreen, ScreenResultType
+from textual.widgets import Button, Input, Static
+
+
+class TypedScreen(ModalScreen[ScreenResultType]):
+    """Asks, and returns what `answer` makes of what was typed; None: it was cancelled."""
+
+    CSS_PATH = Path(__file__).with_name("confirm.tcss")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "cancel", "Cancel"),
+        Binding("ctrl+c", "cancel", "Cancel", show=False, priority=True),
+    ]
+
+    def __init__(self, title: str, text: str, prompt: str, yes: str, keys: str) -> None:
+        """Ask `title`, explain with `text`, and say with `prompt` what is to be typed.
+
+        `yes` names the deed on the button, `keys` says what the keys do. All are safe texts.
+        """
+        super().__init__()
+        self._title = title
+        self._text = text
+        self._prompt = prompt
+        self._yes = yes
+        self._keys = keys
+
+    def problem(self, typed: str) -> str:
+        """Return what is wrong with what was typed, as safe text; empty when it is an answer."""
+        raise NotImplementedError
+
+    def answer(self, typed: str) -> ScreenResultType:
+        """Return what was typed as an answer."""
+        raise NotImplementedError
+
+    def compose(self) -> ComposeResult:
+        """Lay the question out."""
+        with Vertical(id="question"):
+            yield Static(self._title, id="question-title", markup=False)
+            yield Static(self._text, id="question-text", markup=False)
+            yield Static(Content(self._prompt), id="question-word")
+            yield Input(id="question-typed", compact=True, select_on_focus=False)
+            yield Static(self._keys, id="question-keys", markup=False)
+            with Horizontal(id="answers"):
+                yield Button("Cancel", id="cancel", flat=True)
+                yield Button(self._yes, id="yes", variant="error", flat=True, disabled=True)
+
+    def on_mount(self) -> None:
+        """Let it be typed."""
+        self.query_one(Input).focus()
+
+    @property
+    def _typed(self) -> str:
+        return self.query_one(Input).value.strip()
+
+    def on_input_changed(self) -> None:
+        """Open the way once it is an answer; else say what is wrong."""
+        problem = self.problem(self._typed)
+        self.query_one("#yes", Button).disabled = bool(problem)
+        self.query_one("#question-keys", Static).update(Content(problem if problem and self._typed else self._keys))
+
+    def on_input_submitted(self) -> None:
+        """Do it, if it is an answer."""
+        self._give()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Answer with the button."""
+        if event.button.id == "yes":
+            self._give()
+        else:
+            self.action_cancel()
+
+    def _give(self) -> None:
+        if not self.problem(self._typed):
+            self.dismiss(self.answer(self._typed))
+
+    def action_cancel(self) -> None:
+        """Do nothing."""
+        self.dismiss(None)
