@@ -41,25 +41,25 @@ async def follow(file: str) -> AsyncGenerator[News, None]:
         identity = _identity(path)
         async with Recording.open(path) as recording:
             board = Board() if begun else await recording.board()
-            begun = True
+            begun = due = True
             while (found := _identity(path)) == identity or found is None:
                 entries: list[Entry] = []
                 with suppress(sqlite3.OperationalError):  # locked for a moment: the next look finds it
-                    if await recording.changed():
-                        entries = await _take(recording, board)
+                    due = await recording.changed() or due
+                    if due:
+                        await _take(recording, board, entries)
+                        due = False
                 mark_gone(board.instances.values(), wall_clock())  # a process that was killed changes no file
                 yield News(board, entries)
                 await asyncio.sleep(POLL)
 
 
-async def _take(recording: Recording, board: Board) -> list[Entry]:
-    entries: list[Entry] = []
+async def _take(recording: Recording, board: Board, entries: list[Entry]) -> None:
     while part := await recording.slice(board.seq, SLICE):
         for entry in part:
             board.apply(entry)
         entries += known(part)
     await recording.bring_up_to_date(board, wall_clock())
-    return entries
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

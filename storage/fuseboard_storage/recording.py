@@ -25,6 +25,7 @@ from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.instances import mark_gone
 from fuseboard_storage.mailbox import CommandStatus
 from fuseboard_storage.metrics import AdapterSecond
+from fuseboard_storage.stillness import Stillness
 
 LOOK_EVERY: Final = 0.02  # seconds between two looks at a command that is waited for
 SLICE: Final = 2_000  # entries folded between two chances for other tasks to run
@@ -38,6 +39,7 @@ class Recording:
         self._connection = connection
         self._begun = False
         self._seen: int | None = None
+        self._stillness = Stillness(path)
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -276,6 +278,8 @@ class Recording:
 
     async def changed(self) -> bool:
         """Say whether anything was written since the last time this was asked; the first time, it was."""
+        if self._stillness.lasts():
+            return False
         version = (await self._rows("PRAGMA data_version"))[0][0]
         changed = bool(version != self._seen)
         self._seen = version

@@ -7,7 +7,7 @@ import enum
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fuseboard_engine.clock import wall_clock
@@ -63,6 +63,7 @@ class Tail:
         self._now = now
         self._stack = contextlib.AsyncExitStack()
         self._identity: tuple[int, int] | None = None
+        self._due = True  # whether something was written that the Board may lack
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -87,8 +88,9 @@ class Tail:
         """Take in what was recorded since the last time; it costs next to nothing when nothing was.
 
         Returns:
-            True when the Board or the connection changed. A file that is gone, replaced by a foreign one, or can't be
-            read now, raises nothing: `connection` says so, and the Board stays as it was.
+            True when the Board or the connection changed; that an engine goes on to live is no change. A file that is
+            gone, replaced by a foreign one, or can't be read now, raises nothing: `connection` says so, and the Board
+            stays as it was.
         """
         before = self.connection
         try:
@@ -100,7 +102,7 @@ class Tail:
             moved = False
             trouble = str(error)
         self.connection = self._connection(trouble)
-        return moved or self.connection != before
+        return moved or replace(self.connection, sign_at=before.sign_at) != before
 
     async def behind(self) -> int:
         """Return how many entries were recorded that the Board has not taken in."""
@@ -121,7 +123,11 @@ class Tail:
             self.connection = Connection(replaced_at=self._now())
             moved = True
         recording = self.recording
-        if recording is None or not await recording.changed():
+        if recording is None:
+            return moved
+        due, self._due = self._due, True  # until all is taken in: what fails half-way is tried again
+        if not due and not await recording.changed():
+            self._due = False
             return moved
         if await recording.last_seq() - self.board.seq > 2 * EVERY:
             self.board = await recording.board()
@@ -131,12 +137,14 @@ class Tail:
                 self.board.apply(entry)
             moved = True
         await recording.bring_up_to_date(self.board, self._now())
+        self._due = False
         return moved
 
     async def _open(self) -> None:
         self._identity = schema.identity_of(self.path)
         self.recording = await self._stack.enter_async_context(Recording.open(self.path))
         self.board = Board()
+        self._due = True
 
     def _connection(self, trouble: str) -> Connection:
         now = self._now()

@@ -1,0 +1,93 @@
+"""Whether anything was written to a recording, told by the times that writing leaves."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from fuseboard_storage.stillness import SETTLED, TRUSTED, Stillness
+
+NOON = 1_800_000_000_000_000_000
+"""A fixed time, nanoseconds since 1970."""
+
+
+class Looker:
+    """A file and its log, looked at with clocks that only a test moves."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.log = path.with_name(path.name + "-wal")
+        self.now = NOON
+        self.seconds = 0.0
+        self.write(path, b"")
+        self.stillness = Stillness(path, lambda: self.now, lambda: self.seconds)
+
+    def write(self, path: Path, data: bytes, at: int = NOON) -> None:
+        path.write_bytes(data)
+        os.utime(path, ns=(at, at))
+
+    def settle(self) -> None:
+        self.now += SETTLED + 1
+        self.stillness.lasts()
+
+    def lasts(self) -> bool:
+        return self.stillness.lasts()
+
+
+@pytest.fixture
+def looker(tmp_path: Path) -> Looker:
+    return Looker(tmp_path / "a.db")
+
+
+def test_what_was_settled_and_has_not_moved_lasts(looker: Looker) -> None:
+    assert not looker.lasts()
+    looker.settle()
+    assert looker.lasts()
+    assert looker.lasts()
+
+
+def test_a_log_that_comes_grows_or_is_written_to_ends_it(looker: Looker) -> None:
+    for data, at in ((b"1", 1), (b"12", 1), (b"21", 2), (b"1", 2)):
+        looker.settle()
+        assert looker.lasts()
+        looker.write(looker.log, data, NOON + at)
+        assert not looker.lasts()
+    looker.settle()
+    looker.log.unlink()
+    assert not looker.lasts()
+
+
+def test_a_file_that_is_written_to_itself_ends_it(looker: Looker) -> None:
+    looker.settle()
+    assert looker.lasts()
+    looker.write(looker.path, b"", NOON + 1)
+    assert not looker.lasts()
+
+
+def test_a_time_that_another_write_may_still_leave_is_not_trusted(looker: Looker) -> None:
+    looker.settle()
+    written = looker.now + 5
+    looker.now = written + 5
+    looker.write(looker.log, b"first", written)
+    assert not looker.lasts()
+    looker.write(looker.log, b"again", written)  # as long, and within the same tick of the file's clock
+    looker.now += SETTLED
+    assert not looker.lasts()
+    assert looker.lasts()
+
+
+def test_once_a_second_nothing_is_trusted(looker: Looker) -> None:
+    looker.settle()
+    assert looker.lasts()
+    looker.seconds += TRUSTED
+    assert not looker.lasts()
+    assert looker.lasts()
+
+
+def test_a_file_that_is_gone_is_as_still_as_any(looker: Looker) -> None:
+    looker.path.unlink()
+    assert not looker.lasts()
+    looker.settle()
+    assert looker.lasts()
