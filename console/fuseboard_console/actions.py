@@ -313,6 +313,16 @@ def on_page(actions: Sequence[Action], page: str) -> tuple[Action, ...]:
     return tuple(action for action in actions if not action.pages or page in action.pages)
 
 
+def with_pages(actions: Sequence[Action]) -> tuple[Action, ...]:
+    """Return the actions as the footer shows them: the keys of all pages stand together, before the help."""
+    keys = [shown_keys(action._replace(keys=action.keys[:1])) for action in actions if action.group == "Pages"]
+    at = next((place for place, action in enumerate(actions) if action.id == "help"), len(actions))
+    if len(keys) < 2 or not all(keys):
+        return tuple(actions)
+    pages = Action("help", (f"{keys[0]}-{keys[-1]}",), "pages", "Show the keys of all pages.")
+    return (*actions[:at], pages, *actions[at:])
+
+
 def while_paused(actions: Sequence[Action]) -> tuple[Action, ...]:
     """Return the actions as the footer shows them while the view is paused: how to go on comes first."""
     paused = [action for action in actions if action.id == "pause"]

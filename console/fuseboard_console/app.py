@@ -39,10 +39,19 @@ from fuseboard_engine.clock import wall_clock
 from fuseboard_storage.errors import RecordingError
 
 if TYPE_CHECKING:
+    from textual.command import Provider
+
     from fuseboard_console.replay import Replay
 
 POLL = 0.1
 """Seconds between two looks at the recording."""
+
+
+def _adapter_commands() -> type[Provider]:
+    """Import what finds adapters in the palette when that first opens."""
+    from fuseboard_console.adapter_commands import AdapterCommands
+
+    return AdapterCommands
 
 
 class ConsoleApp(Personal):
@@ -50,6 +59,7 @@ class ConsoleApp(Personal):
 
     CSS_PATH = Path(__file__).with_name("app.tcss")
     TITLE = "Fuseboard"
+    COMMANDS = Personal.COMMANDS | {_adapter_commands}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
     ]

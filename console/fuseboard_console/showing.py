@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.timer import Timer
 
-from fuseboard_console.actions import Action, on_page, while_paused
+from fuseboard_console.actions import Action, on_page, while_paused, with_pages
 from fuseboard_console.glyphs import Glyphs
 from fuseboard_console.operating import Operating
 from fuseboard_console.pages.overview import Overview
@@ -138,7 +138,7 @@ class Showing(Operating):
         actions = on_page(self.actions, self.page.PAGE)
         if self.still:
             actions = while_paused(actions)
-        self._footer.show_keys(footer_line(actions, self.size.width, self.desk.read_only, told))
+        self._footer.show_keys(footer_line(with_pages(actions), self.size.width, self.desk.read_only, told))
 
     def _plan_next_tick(self) -> None:
         """Wake when time alone changes the screen: at the next second, or sooner while something counts down."""
