@@ -39,9 +39,8 @@ async def test_every_page_is_found_by_its_name() -> None:
         await until(lambda: show.sees("🔎 engines")() and show.screen().count("Go to the ") == 1, pilot)
         await pilot.press("enter")
         await until(show.sees("› Engines", "LIVE"), pilot)
-    assert {entry.id for entry in PAGES} == {
-        action.id.removeprefix("page_") for action in show.app.actions if action.id.startswith("page_")
-    }
+    pages = {action.id.removeprefix("page_") for action in show.app.actions if action.group == "Pages"}
+    assert pages == {entry.id for entry in PAGES}
 
 
 async def test_hostile_names_are_shown_as_text() -> None:
