@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import cast
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import Hit, Hits, Provider
 from textual.content import Content
 
 from fuseboard_console.glyphs import LOOKS, Condition
@@ -34,7 +34,7 @@ class AdapterCommands(Provider):
         """Yield the adapters that need a person."""
         troubled = (key for key in self._host.scene.board.adapters if self._stands(key) in PROBLEMS)
         for key, _ in zip(troubled, range(DISCOVERED), strict=False):
-            yield DiscoveryHit(Content(self._name(key)), self._open(key), self._name(key), self._help(key))
+            yield Hit(1.0, Content(self._name(key)), self._open(key), self._name(key), self._help(key))  # before all else
 
     async def search(self, query: str) -> Hits:
         """Yield the adapters whose names have these letters, in this order."""
