@@ -34,7 +34,8 @@ class AdapterCommands(Provider):
         """Yield the adapters that need a person."""
         troubled = (key for key in self._host.scene.board.adapters if self._stands(key) in PROBLEMS)
         for key, _ in zip(troubled, range(DISCOVERED), strict=False):
-            yield Hit(1.0, Content(self._name(key)), self._open(key), self._name(key), self._help(key))  # before all else
+            name = self._name(key)
+            yield Hit(1.0, Content(name), self._open(key), name, self._help(key))  # before all else
 
     async def search(self, query: str) -> Hits:
         """Yield the adapters whose names have these letters, in this order."""

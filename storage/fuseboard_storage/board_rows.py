@@ -230,7 +230,7 @@ class AdapterRow:
 class FailureRow:
     """Failures of one adapter that say the same thing, one after the other: the newest, and how many."""
 
-    __slots__ = ("at", "attempt", "count", "first_at", "key", "task", "task_type", "then")
+    __slots__ = ("at", "attempt", "context", "count", "first_at", "key", "task", "task_type", "then")
 
     def __init__(self, key: AdapterKey, event: AttemptFailed) -> None:
         self.key = key
@@ -246,3 +246,4 @@ class FailureRow:
         self.task_type = event.task_type
         self.attempt: Attempt = event.attempt
         self.then = event.then
+        self.context = event.context

@@ -27,7 +27,7 @@ from fuseboard_storage.metrics import AdapterSecond
 from fuseboard_storage.rows import READ, entry_of
 from fuseboard_storage.workflow_rows import WorkflowRow
 
-FORMAT: Final = 6
+FORMAT: Final = 7
 """Raised whenever the Board changes what it keeps or how it folds; keyframes of another format are passed over."""
 
 EVERY: Final = 5_000
@@ -53,6 +53,7 @@ class _Failure(msgspec.Struct, array_like=True, frozen=True):
     task_type: str
     attempt: Attempt
     then: str
+    context: dict[str, str] | None = None
 
 
 class _Span(msgspec.Struct, array_like=True, frozen=True):
@@ -103,7 +104,8 @@ def dump(board: Board) -> bytes:
         chains=[(instance, task_type, order) for (instance, task_type), order in board.chains.items()],
         routes=[(entry.seq, entry.instance, entry.event) for entry in board.routes],  # type: ignore[misc]
         failures=[
-            _Failure(f.key, f.first_at, f.at, f.count, f.task, f.task_type, f.attempt, f.then) for f in board.failures
+            _Failure(f.key, f.first_at, f.at, f.count, f.task, f.task_type, f.attempt, f.then, f.context)
+            for f in board.failures
         ],
         actions=list(board.actions),
         dead_letters=board.dead_letters,
@@ -182,6 +184,7 @@ def _thawed_failure(frozen: _Failure) -> FailureRow:
     row.task_type = frozen.task_type
     row.attempt = frozen.attempt
     row.then = frozen.then  # type: ignore[assignment]
+    row.context = frozen.context
     return row
 
 

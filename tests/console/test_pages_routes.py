@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from console_support import at, attempt, failed, route, started, story, until
 from hostile_texts import HOSTILE
+from msgspec.structs import replace
 from test_app import Show
 
 from fuseboard_console.glyphs import ASCII, UNICODE, Glyphs
@@ -26,6 +27,27 @@ async def test_routes_are_listed_opened_and_lead_to_their_adapters() -> None:
         await until(show.sees("policy", "states", "prefect"), pilot)
         await pilot.press("escape", "1")
         await until(show.sees("› Overview", "Breakers"), pilot)
+
+
+async def test_enter_in_a_pane_of_the_overview_leads_to_the_page_that_has_all_of_it() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("Fallback chains"), pilot)
+        await pilot.press("tab", "enter")
+        await until(show.sees("› Routes"), pilot)
+        await pilot.press("1", "tab", "tab", "enter")
+        await until(show.sees("› Failures"), pilot)
+
+
+async def test_a_double_click_goes_on_as_enter_does() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        await pilot.click("BreakersTable", offset=(8, show.line_of("prefect") - 1), times=2)
+        await until(show.sees("─ prefect ─", "policy"), pilot)
+        await pilot.press("escape")
+        await pilot.click("ChainsPane", offset=(8, 3), times=2)
+        await until(show.sees("› Routes"), pilot)
 
 
 async def test_f_goes_through_the_outcomes() -> None:
@@ -61,7 +83,9 @@ async def test_a_failure_is_told_in_full_and_leads_to_its_adapter_and_route() ->
     show = Show(
         [
             started(),
-            failed("prefect", 5, long, why="connection errors count"),
+            replace(
+                failed("prefect", 5, long, why="connection errors count"), context={"request": "r-77", "user": "ana"}
+            ),
             route(5, attempt("prefect", "failure"), success=False),
         ]
     )
@@ -70,6 +94,7 @@ async def test_a_failure_is_told_in_full_and_leads_to_its_adapter_and_route() ->
         await until(show.sees("› Failures", "prefect"), pilot)
         await pilot.press("enter")
         await until(show.sees("Failure of prefect", "ConnectError", "END", "connection errors count"), pilot)
+        await until(show.sees("request     r-77", "user        ana"), pilot)
         await pilot.press("v")
         await until(show.sees('/ task:"8f20"', "1 of 1"), pilot)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from textual.app import ComposeResult
 from textual.content import Content
+from textual.events import Click
 from textual.geometry import Size
 
 from fuseboard_console.pages.page import Host, Page, Scene
@@ -246,9 +247,17 @@ class Overview(Page):
         keys = self.targets or ((self.target,) if self.target else ())
         return "\n".join(adapter_text(scene.board, key, scene.now) for key in keys)
 
+    def on_click(self, event: Click) -> None:
+        """Go on with a double click, as with Enter."""
+        if event.chain == 2:
+            self.action_detail()
+
     def action_detail(self) -> None:
-        """Show all that is known of the selected adapter."""
-        if self.target is not None:
+        """Show all that is known of the selected adapter; from another pane, go to the page that has all of it."""
+        panes: dict[object, str] = {self.panes.chains: "routes", self.panes.failures: "failures"}
+        if self.screen.focused in panes:
+            self.host.go(panes[self.screen.focused])
+        elif self.target is not None:
             from fuseboard_console.screens.detail import show_detail
 
             show_detail(self.host, self.target)

@@ -32,4 +32,5 @@ def failure_detail(row: FailureRow, now: int, cells: int) -> list[Line]:
         said.append(("asked for", f"{latency(attempt.retry_after)} without calls", "text"))
     if attempt.failures:
         said.append(("counted", f"{attempt.failures} failures in a row then", "text"))
+    said += [(safe_text(name, 11), safe_text(value, 300), "text") for name, value in (row.context or {}).items()]
     return [line for label, text, style in said for line in labelled(label, text, cells, style)]
