@@ -21,7 +21,7 @@ from fuseboard_engine.routing_policy import RoutingPolicy
 
 SHORTEST_PAUSE = 0.001  # seconds between two rounds that nothing called for
 
-Ask = Callable[[Adapter, RouteUnderWay, RetryPolicy], Awaitable[bool]]
+Ask = Callable[[str, RouteUnderWay, RetryPolicy | None], Awaitable[bool]]
 """Makes the attempts of one adapter; True when the route ends there."""
 
 
@@ -198,10 +198,9 @@ class AllOut:
         route.attempts.clear()  # of refusals only the last round is told: they are all the same
         route.reached, route.exception, route.error = 0, None, None
         for adapter in chain:
-            route.reached += 1
             # A refusal comes at once. If this runs first, the call is under way: it is the next one's turn to ask.
             handing_over = me.loop.call_soon(self._leave, queue, me)
-            ended = await ask(adapter, route, retry or adapter.retry)
+            ended = await ask(adapter.name, route, retry)
             handing_over.cancel()
             if ended:
                 return True
@@ -231,7 +230,7 @@ class AllOut:
             self._asked[adapter.name] = float("inf")
             try:
                 once = (retry or adapter.retry).model_copy(update={"max_attempts": 1})
-                await ask(adapter, route, once)
+                await ask(adapter.name, route, once)
             finally:
                 route.last_resort = False
                 self._asked[adapter.name] = now

@@ -1,26 +1,27 @@
-"""Making an adapter's attempts: leave from its breaker, the call within its time, the verdict, what follows.
+"""Making attempts: leave from the breaker, the call within its time, the verdict, and who is asked next.
 
 The one implementation behind fallback chains and fan-outs. What decides is elsewhere: the breaker says whether an
-adapter may be called, the attribution table whom an error blames, `next_step` what follows.
+adapter may be called, the attribution table whom an error blames, `retry` whether it is asked again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine, Iterable
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, Literal
 
 from fuseboard_engine.adapters.objects import first_call
-from fuseboard_engine.attribution import Rule, Table
+from fuseboard_engine.attribution import Table
 from fuseboard_engine.errors import AdapterDown, AttemptTimeout, CircuitOpen, DeadlineExceeded, SoftFailure, text_of
 from fuseboard_engine.events import Attempt, AttemptFailed, Event
 from fuseboard_engine.health import KnownDown
-from fuseboard_engine.invoke import within
+from fuseboard_engine.invoke import awaited, resumed
 from fuseboard_engine.permit import Permit
 from fuseboard_engine.policy import RetryPolicy
 from fuseboard_engine.registry import Adapter, Registry
-from fuseboard_engine.retry import Step, next_step
+from fuseboard_engine.retry import next_attempt, unretried
 from fuseboard_engine.route import RouteUnderWay
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ A_MOMENT = 0.001  # seconds; a timer may ring that much early
 
 
 class Attempts:
-    """Makes the attempts of one adapter for one route.
+    """Makes the attempts of a route.
 
     Args:
         registry: says which adapters of an order there are.
@@ -61,94 +62,129 @@ class Attempts:
         self.running: Running | None = None
         """The tasks with a call in flight; None: nobody wants to know."""
 
-    async def make(self, adapter: Adapter, route: RouteUnderWay, policy: RetryPolicy) -> bool:
-        """Make this adapter's attempts. True when the route ends here, whatever its outcome."""
-        name, clock, until = adapter.name, self._clock, route.until
-        if route.only is not None and route.only not in adapter.handles:
-            reject(adapter, route, f"it does not handle {route.only}")
-            return False
-        number, wait, remaining = 0, 0.0, None
-        limit = policy.attempt_timeout
-        while True:
-            if self.gate is not None and (settled := await self.gate(adapter, route)) is not None:
-                return settled
-            if until is not None:
-                remaining = until - clock()
-                if remaining <= 0:
-                    self.too_late(adapter, route, number)
-                    return True
-                limit = remaining if policy.attempt_timeout is None else min(policy.attempt_timeout, remaining)
-            if adapter.down is not None and self.is_down(adapter, adapter.down, route, number):
-                return False
-            try:
-                permit = adapter.breaker.admit()
-            except CircuitOpen as refusal:
-                self.refused(adapter, route, number, refusal)
-                return False
-            number += 1
-            if number == 1:
-                adapter.budget.deposit()
-            else:
-                adapter.retries += 1
-            adapter.calls += 1
-            adapter.in_flight += 1
-            caller = None if self.running is None else self.running.enter()
-            began = clock()
-            try:
-                lifecycle = adapter.lifecycle
-                if lifecycle is None or lifecycle.ready:
-                    result = await within(adapter.call, route.task, name, limit)
+    def ask(self, name: str, route: RouteUnderWay, retry: RetryPolicy | None) -> Coroutine[Any, Any, bool]:
+        """Make the attempts of one adapter, as `along` does."""
+        return self.along((name,), route, retry)
+
+    async def along(self, names: Iterable[str], route: RouteUnderWay, retry: RetryPolicy | None) -> bool:
+        """Ask adapters one after another until the route ends; True when it did, whatever its outcome.
+
+        Each is asked as often as `retry` allows (None: its own policy), with backoff. One that is not registered, or
+        may not be called, is passed over.
+        """
+        clock, until, find = self._clock, route.until, self._find
+        for name in names:
+            route.reached += 1
+            adapter = find(name)
+            if adapter is None:
+                route.why += f"; {name} is not registered"
+                continue
+            if route.only is not None and route.only not in adapter.handles:
+                reject(adapter, route, f"it does not handle {route.only}")
+                continue
+            policy = retry or adapter.retry
+            number, wait, remaining = 0, 0.0, None
+            limit = policy.attempt_timeout
+            while True:
+                if self.gate is not None and (settled := await self.gate(adapter, route)) is not None:
+                    if settled:
+                        return True
+                    break
+                if until is not None:
+                    remaining = until - clock()
+                    if remaining <= 0:
+                        self.too_late(adapter, route, number)
+                        return True
+                    limit = remaining if policy.attempt_timeout is None else min(policy.attempt_timeout, remaining)
+                if adapter.down is not None and self.is_down(adapter, adapter.down, route, number):
+                    break
+                try:
+                    permit = adapter.breaker.admit()
+                except CircuitOpen as refusal:
+                    self.refused(adapter, route, number, refusal)
+                    break
+                number += 1
+                if number == 1:
+                    adapter.budget.first_attempts += 1
                 else:
-                    result = await first_call(lifecycle, adapter.call, route.task, name, limit, policy.initialize_share)
-                soft = adapter.failed(result)
-                if soft is not None:
-                    raise SoftFailure(soft)
-                if route.cut:  # it made light of being cancelled; nobody waits for it any more
-                    raise asyncio.CancelledError(route.cut)
-            except BaseException as raised:
-                duration = clock() - began
-                if route.cut or not isinstance(raised, Exception):
-                    release(adapter, route, permit, number, wait, duration)
+                    adapter.retries += 1
+                adapter.calls += 1
+                adapter.in_flight += 1
+                caller = None if self.running is None else self.running.enter()
+                began = clock()
+                try:
+                    lifecycle = adapter.lifecycle
+                    if lifecycle is None or lifecycle.ready:
+                        # As `within` does it, but without a coroutine in between where the call never waits.
+                        call = adapter.call(route.task)
+                        if type(call) is CoroutineType:
+                            try:
+                                waiting_for = call.send(None)
+                            except StopIteration as stop:
+                                result = stop.value
+                            else:
+                                result = await awaited(resumed(call, waiting_for), name, limit)
+                        else:
+                            result = await awaited(call, name, limit)
+                    else:
+                        result = await first_call(
+                            lifecycle, adapter.call, route.task, name, limit, policy.initialize_share
+                        )
+                    soft = adapter.failed(result)
+                    if soft is not None:
+                        raise SoftFailure(soft)
+                    if route.cut:  # it made light of being cancelled; nobody waits for it any more
+                        raise asyncio.CancelledError(route.cut)
+                except Exception as raised:
+                    duration = clock() - began
+                    if route.cut:
+                        release(adapter, route, permit, number, wait, duration)
+                        raise
+                    error = raised
+                except BaseException:
+                    release(adapter, route, permit, number, wait, clock() - began)
                     raise
-                error = raised
-            else:
-                duration = clock() - began
-                permit.success(duration)
-                adapter.successes += 1
-                adapter.seconds += duration
-                if adapter.latency is not None:
-                    adapter.latency.add(duration)
-                route.attempts.append(
-                    Attempt(adapter=name, outcome="success", number=number, wait=wait, duration=duration)
-                )
-                route.adapter, route.result = name, result
-                return True
-            finally:
-                adapter.in_flight -= 1
-                if caller is not None and self.running is not None:
-                    self.running.leave(caller)
-            if (
-                until is not None
-                and limit == remaining
-                and isinstance(error, AttemptTimeout)
-                and clock() > until - A_MOMENT
-            ):
-                if route.cut_at_end:
-                    route.cut = f"not done within the {route.bound}"
-                    release(adapter, route, permit, number, wait, duration)
-                    del error
+                else:
+                    duration = clock() - began
+                    permit.success(duration)
+                    adapter.successes += 1
+                    adapter.seconds += duration
+                    if adapter.latency is not None:
+                        adapter.latency.add(duration)
+                    route.attempts.append(
+                        Attempt(adapter=name, outcome="success", number=number, wait=wait, duration=duration)
+                    )
+                    route.adapter, route.result = name, result
                     return True
-                if number > 1 or not route.patience:
-                    timeout, error = error, cut_short(route, name)
-                    error.__cause__ = timeout
-                    del timeout
-            step = self.after_failure(adapter, route, policy, permit, error, number, wait, duration)
-            del error  # its traceback leads to this frame: without the cycle it is freed at once
-            if step.then != "retry":
-                return step.then == "stop"
-            wait = step.delay
-            if wait > 0:
-                await asyncio.sleep(wait)
+                finally:
+                    adapter.in_flight -= 1
+                    if caller is not None and self.running is not None:
+                        self.running.leave(caller)
+                if (
+                    until is not None
+                    and limit == remaining
+                    and isinstance(error, AttemptTimeout)
+                    and clock() > until - A_MOMENT
+                ):
+                    if route.cut_at_end:
+                        route.cut = f"not done within the {route.bound}"
+                        release(adapter, route, permit, number, wait, duration)
+                        del error
+                        return True
+                    if number > 1 or not route.patience:
+                        timeout, error = error, cut_short(route, name)
+                        error.__cause__ = timeout
+                        del timeout
+                step = self.after_failure(adapter, route, policy, permit, error, number, wait, duration)
+                del error  # its traceback leads to this frame: without the cycle it is freed at once
+                if step.then != "retry":
+                    if step.then == "stop":
+                        return True
+                    break
+                wait = step.delay
+                if wait > 0:
+                    await asyncio.sleep(wait)
+        return False
 
     def is_down(self, adapter: Adapter, down: KnownDown, route: RouteUnderWay, number: int) -> bool:
         """Skip an adapter whose health check was bad, unless this is the route's last resort."""
@@ -188,11 +224,10 @@ class Attempts:
         number: int,
         wait: float,
         duration: float,
-        *,
         first_item: float | None = None,
         items: int = 0,
         stop: str = "",
-    ) -> Step:
+    ) -> AttemptFailed:
         """Settle a failed attempt, tell of it, and decide what follows.
 
         `first_item` and `items` are what a stream had brought. `stop` says why the route must end here; empty: it need
@@ -201,20 +236,29 @@ class Attempts:
         rule, retry_after = self._table.read(error)
         kind, message = type(error).__name__, text_of(error)
         route.exception, route.error = error, message or kind
+        name, breaker = adapter.name, adapter.breaker
         if rule.only_handlers:
             route.only = rule.name
-        text = f"{kind}: {message}" if message else kind
-        self._settle(adapter, route, permit, rule, error, text, duration, retry_after)
-        breaker, now = adapter.breaker, self._clock()
-        if stop:
-            step = Step("stop", 0.0, stop)
+        if not rule.counts:
+            permit.ignored()
         else:
-            step = next_step(
-                rule,
-                error,
-                policy=policy,
-                number=number,
-                others=self._has_others(route.order[route.reached :], adapter.name),
+            text = f"{kind}: {message}" if message else kind
+            if rule.opens and self._has_others(route.order, name):
+                permit.failure("rate_limited", duration, retry_after, text)
+            elif rule.name == "timeout":
+                adapter.timeouts += 1
+                # One that the engine set would have taken longer still: slow by any limit.
+                permit.failure("error", math.inf if isinstance(error, AttemptTimeout) else duration, None, text)
+            else:
+                permit.failure("error", duration, None, text)
+        delay: float | None = None
+        if stop or (rule.opens and self._has_others(route.order, name, route.reached)):
+            why = stop or rule.reason
+        elif not (why := unretried(rule, error, policy, number)):
+            now = self._clock()
+            delay, why = next_attempt(
+                policy,
+                number,
                 remaining=None if route.until is None else route.until - now,
                 retry_after=retry_after,
                 open_for=breaker.snapshot().retry_after if breaker.state == "open" else None,
@@ -222,10 +266,16 @@ class Attempts:
                 now=now,
                 random=self._rng,
             )
-        if step.then != "retry" and rule.counts:
-            adapter.failures += 1
+        then: Literal["retry", "failover", "stop"] = "stop"
+        if delay is not None:
+            then = "retry"
+        else:
+            if rule.failover and not stop and self._has_others(route.order, name, route.reached):
+                then = "failover"
+            if rule.counts:
+                adapter.failures += 1
         attempt = Attempt(
-            adapter=adapter.name,
+            adapter=name,
             outcome="failure" if rule.counts else "ignored",
             number=number,
             wait=wait,
@@ -233,57 +283,34 @@ class Attempts:
             rule=rule.name,
             error_type=kind,
             error=message,
-            why=step.why,
+            why=why,
             failures=breaker.failures,
             retry_after=retry_after,
             first_item=first_item,
             items=items,
         )
         route.attempts.append(attempt)
-        self._emit(
-            AttemptFailed(
-                at=self._wall(),
-                task=route.id,
-                task_type=route.type,
-                attempt=attempt,
-                then=step.then,
-                delay=step.delay,
-                threshold=breaker.policy.failure_threshold,
-                context=route.context,
-            )
+        told = AttemptFailed(
+            at=self._wall(),
+            task=route.id,
+            task_type=route.type,
+            attempt=attempt,
+            then=then,
+            delay=delay or 0.0,
+            threshold=breaker.threshold,
+            context=route.context,
         )
-        return step
+        self._emit(told)
+        return told
 
-    def _settle(
-        self,
-        adapter: Adapter,
-        route: RouteUnderWay,
-        permit: Permit,
-        rule: Rule,
-        error: Exception,
-        text: str,
-        duration: float,
-        retry_after: float | None,
-    ) -> None:
-        """Tell the breaker, and count, whom a failed attempt is held against. `text` is the error's type and text."""
-        if not rule.counts:
-            permit.ignored()
-            return
-        if rule.opens and self._has_others(route.order, adapter.name):
-            permit.failure("rate_limited", duration, retry_after, text)
-            return
-        if rule.name == "timeout":
-            adapter.timeouts += 1
-            if isinstance(error, AttemptTimeout):
-                duration = math.inf  # it would have taken longer still: slow by any limit
-        permit.failure("error", duration, None, text)
-
-    def _has_others(self, order: tuple[str, ...], name: str) -> bool:
-        """Say whether an order holds a registered adapter besides the named one."""
-        find = self._find
-        for other in order:  # noqa: SIM110 - a generator costs four times as much
+    def _has_others(self, order: tuple[str, ...], name: str, place: int = 0) -> bool:
+        """Say whether an order holds, from a place on, a registered adapter besides the named one."""
+        find, end = self._find, len(order)
+        while place < end:
+            other = order[place]
             if other != name and find(other) is not None:
                 return True
+            place += 1
         return False
 
 

@@ -237,7 +237,7 @@ class Table:
     more than its type.
     """
 
-    __slots__ = ("_by_type", "rules")
+    __slots__ = ("_by_type", "_readings", "rules")
 
     def __init__(self, rules: tuple[Rule, ...] = DEFAULT_TABLE) -> None:
         self.use(rules)
@@ -247,6 +247,7 @@ class Table:
         self.rules = rules
         remember = all(rule.when is None for rule in rules)
         self._by_type: dict[type[BaseException], Rule] | None = {} if remember else None
+        self._readings: dict[type[BaseException], tuple[Rule, None]] = {}  # of errors that carry nothing at all
 
     def attribute(self, error: BaseException) -> Rule:
         """Return the rule that applies to an error: the first that matches, else the last of all."""
@@ -254,9 +255,16 @@ class Table:
 
     def read(self, error: BaseException) -> tuple[Rule, float | None]:
         """Return the rule that applies to an error, and the seconds it asks to wait (None: it does not)."""
-        if _is_bare(error):
-            return self._rule(error, None, None), None
-        return self._rule(error, status_of(error), _read(error, "code")), retry_after_of(error)
+        if not error.__dict__:
+            reading = self._readings.get(type(error))
+            if reading is not None:
+                return reading
+        if not _is_bare(error):
+            return self._rule(error, status_of(error), _read(error, "code")), retry_after_of(error)
+        reading = self._rule(error, None, None), None
+        if self._by_type is not None and len(self._readings) < 1000:
+            self._readings[type(error)] = reading
+        return reading
 
     def _rule(self, error: BaseException, status: int | None, code: object) -> Rule:
         remembered = self._by_type if status is None and code is None else None

@@ -106,6 +106,7 @@ class CircuitBreaker:
         "clock",
         "name",
         "policy",
+        "threshold",
         "wall",
     )
 
@@ -147,7 +148,8 @@ class CircuitBreaker:
 
     def _use(self, policy: BreakerPolicy) -> None:
         self.policy = policy
-        self._limit = float("inf") if policy.failure_threshold is None else policy.failure_threshold
+        self.threshold = policy.failure_threshold  # read with every failure, and a policy's fields take their time
+        self._limit = float("inf") if self.threshold is None else self.threshold
         self._times = policy.slow_call_seconds is not None
         self._windowed = policy.window_size is not None or policy.window_seconds is not None
         # Only failures in a row count: a success while closed then needs neither clock nor window.
@@ -265,16 +267,12 @@ class CircuitBreaker:
         if self._queue:
             self._tell()
 
-    def _count_failure(self, tally: WholeState, error: str, permit: Permit | None = None) -> bool:
-        """Count a failure the short way: in `tally`'s generation, and not enough of them yet. False: not so."""
+    def _count_failure(self, generation: int, error: str) -> bool:
+        """Count a failure the short way: of this generation, and not enough of them yet. False: not so."""
         with self._lock:
-            if permit is not None and not permit.live:
-                return True
-            failures = self._failures + 1
-            if self._tally is not tally or failures >= self._limit:
+            tally, failures = self._tally, self._failures + 1
+            if tally is None or tally.generation != generation or failures >= self._limit:
                 return False
-            if permit is not None:
-                permit.live = False
             tally.failed += 1
             self._failures = failures
             self._last_error = error

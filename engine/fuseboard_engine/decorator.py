@@ -110,7 +110,7 @@ def _plain(breaker: CircuitBreaker, function: Callable[..., Awaitable[R]]) -> Ca
             result = await function(*args, **kwargs)
         except Exception as error:
             text = describe(error)
-            if not breaker._count_failure(tally, text):
+            if not breaker._count_failure(tally.generation, text):
                 Permit(breaker, tally.generation, 0.0).failure(error=text)
             raise
         if breaker._tally is tally and not breaker._failures:
@@ -155,7 +155,7 @@ def _sync(breaker: CircuitBreaker, judge: _Judge, function: Callable[..., Any], 
             result = function(*args, **kwargs)
         except Exception as error:
             text = describe(error)
-            if not breaker._count_failure(tally, text):
+            if not breaker._count_failure(tally.generation, text):
                 Permit(breaker, tally.generation, 0.0).failure(error=text)
             raise
         kind = type(result)

@@ -22,7 +22,8 @@ from fuseboard_engine.slots import Slots
 
 SHARE_OF_P95 = 0.95
 
-Make = Callable[[Adapter, RouteUnderWay, RetryPolicy], Awaitable[bool]]
+Ask = Callable[[str, RouteUnderWay, RetryPolicy], Awaitable[bool]]
+"""Makes the attempts of one adapter; True when no other could help."""
 
 
 class Strand(msgspec.Struct, eq=False):
@@ -48,19 +49,19 @@ class FanOut:
         strategy: see `execute_parallel`.
         end: when the time is over, by `clock`.
         hedge_delay: seconds until a hedge; `p95`: the adapter's own; only for `hedged`.
-        make: makes an adapter's attempts.
+        ask: makes an adapter's attempts.
         slots: what they work in.
         clock: seconds, never going back.
     """
 
     __slots__ = (
+        "_ask",
         "_clock",
         "_closed",
         "_end",
         "_error",
         "_hedge_delay",
         "_loop",
-        "_make",
         "_next",
         "_over",
         "_route",
@@ -79,7 +80,7 @@ class FanOut:
         strategy: ExecutionStrategy,
         end: float,
         hedge_delay: float | str,
-        make: Make,
+        ask: Ask,
         slots: Slots,
         clock: Callable[[], float],
     ) -> None:
@@ -88,7 +89,7 @@ class FanOut:
         self._strategy = strategy
         self._end = end
         self._hedge_delay = hedge_delay
-        self._make = make
+        self._ask = ask
         self._slots = slots
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -181,7 +182,7 @@ class FanOut:
         clock = self._clock
         began = clock()
         try:
-            strand.stop = await self._make(strand.adapter, strand.route, strand.policy)
+            strand.stop = await self._ask(strand.adapter.name, strand.route, strand.policy)
         finally:
             self._slots.give_back()
             strand.duration = clock() - began

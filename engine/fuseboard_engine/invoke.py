@@ -22,14 +22,19 @@ async def within(call: AsyncCall, task: Any, adapter: str, limit: float | None) 
         Rejected: the limit passed before the call had begun: it is this error that the cancellation was caused by.
     """
     awaitable = call(task)
-    if limit is None:
-        return await awaitable
-    if type(awaitable) is types.CoroutineType:
+    if limit is not None and type(awaitable) is types.CoroutineType:
         try:
             waiting_for = awaitable.send(None)
         except StopIteration as stop:
             return stop.value
-        awaitable = _resume(awaitable, waiting_for)
+        awaitable = resumed(awaitable, waiting_for)
+    return await awaited(awaitable, adapter, limit)
+
+
+async def awaited(awaitable: Awaitable[Any], adapter: str, limit: float | None) -> Any:
+    """Wait for a call that has begun, at most `limit` seconds; raises as `within` does."""
+    if limit is None:
+        return await awaitable
     timer = asyncio.timeout(limit)
     try:
         async with timer:
@@ -44,7 +49,7 @@ async def within(call: AsyncCall, task: Any, adapter: str, limit: float | None) 
 
 
 @types.coroutine
-def _resume(coroutine: Coroutine[Any, Any, Any], waiting_for: Any) -> Generator[Any, Any, Any]:
+def resumed(coroutine: Coroutine[Any, Any, Any], waiting_for: Any) -> Generator[Any, Any, Any]:
     """Go on with a coroutine whose first step was taken and yielded `waiting_for`."""
     try:
         while True:

@@ -127,13 +127,13 @@ class Parallel:
                 continue
             strand = RouteUnderWay(
                 task, route.id, route.type, order, "", begun, end, route.attempts, route.context,
-                reached=index + 1 if chosen == "hedged" else len(order),
+                reached=index if chosen == "hedged" else len(order),
                 bound=bound,
                 patience=patience and (chosen != "hedged" or not strands),
                 cut_at_end=chosen == "best_effort",
             )  # fmt: skip
             strands.append(Strand(adapter, strand, retry or _once(adapter.retry.attempt_timeout)))
-        fan_out = FanOut(route, strands, chosen, end, delay, self._router.attempts.make, self.slots, clock)
+        fan_out = FanOut(route, strands, chosen, end, delay, self._router.attempts.ask, self.slots, clock)
         token = CURRENT.set(route.context)
         try:
             if strands:

@@ -32,11 +32,10 @@ class Permit(msgspec.Struct, eq=False):
         if tally is None or tally.generation != self.generation or breaker._failures:
             breaker._settle(self, "success", duration)
             return
-        # The commonest case in the fewest steps: a success with nothing but a count to keep.
-        with breaker._lock:
-            if self.live:
-                self.live = False
-                tally.tick()
+        # The commonest case in the fewest steps: a success with nothing but a count to keep, and that needs no lock.
+        if self.live:
+            self.live = False
+            tally.tick()
 
     def failure(
         self,
@@ -51,15 +50,12 @@ class Permit(msgspec.Struct, eq=False):
         and so does any other kind that carries a `retry_after`. `error` is a text to remember.
         """
         breaker = self.breaker
-        tally = breaker._tally
-        if (
-            tally is None
-            or tally.generation != self.generation
-            or retry_after is not None
-            or kind == "rate_limited"
-            or not breaker._count_failure(tally, error or kind, self)
-        ):
-            breaker._settle(self, "failure", duration, kind, retry_after, error)
+        if self.live and retry_after is None and kind != "rate_limited":
+            self.live = False
+            if breaker._count_failure(self.generation, error or kind):
+                return
+            self.live = True
+        breaker._settle(self, "failure", duration, kind, retry_after, error)
 
     def ignored(self) -> None:
         """The call raised something that says nothing about the adapter."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -35,9 +35,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 def identify(task: Any) -> tuple[str, str]:
     """Return a task's id and type; either may be empty. A task is a `Task`, a mapping, or any payload."""
     if type(task) is dict or isinstance(task, Mapping):
-        get = task.get
-        name, kind = get("task_id") or get("id") or "", get("task_type") or get("type") or ""
-        return name if type(name) is str else str(name), kind if type(kind) is str else str(kind)
+        name, kind = task.get("task_id") or task.get("id") or "", task.get("task_type") or task.get("type") or ""
+        return str(name), str(kind)
     if isinstance(task, Task):
         return task.id, task.type
     return "", ""
@@ -142,28 +141,30 @@ class RouteUnderWay(msgspec.Struct):
         self.exception = error
         self.error = text_of(error) or type(error).__name__
 
-    def finished(self, at: int, duration: float) -> tuple[RouteFinished, RouteResult]:
-        """Return the route's event and its result. `at` is UTC microseconds, `duration` seconds."""
+    def end(self, at: int, duration: float, emit: Callable[[RouteFinished], None]) -> RouteResult:
+        """Tell that the route has ended, and return its result. `at` is UTC microseconds, `duration` seconds."""
         name, attempts = self.adapter, tuple(self.attempts)
         left = self.order[self.reached :]
         success = name is not None
         error = None
         if not success:
             error = self.error or f"no adapter of the chain is registered ({', '.join(self.order) or 'it is empty'})"
-        event = RouteFinished(
-            at=at,
-            task=self.id,
-            task_type=self.type,
-            success=success,
-            attempts=attempts,
-            adapter=name or "",
-            degraded=self.degraded,
-            duration=duration,
-            left=left,
-            why=self.why,
-            error=error or "",
-            dead_letter=self.dead_letter,
-            context=self.context,
+        emit(
+            RouteFinished(
+                at=at,
+                task=self.id,
+                task_type=self.type,
+                success=success,
+                attempts=attempts,
+                adapter=name or "",
+                degraded=self.degraded,
+                duration=duration,
+                left=left,
+                why=self.why,
+                error=error or "",
+                dead_letter=self.dead_letter,
+                context=self.context,
+            )
         )
         result = RouteResult(
             task=self.id,
@@ -183,4 +184,4 @@ class RouteUnderWay(msgspec.Struct):
         )
         # The error's traceback leads back to this route: let go of it, so that no cycle waits for the collector.
         self.exception = None
-        return event, result
+        return result

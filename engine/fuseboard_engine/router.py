@@ -54,7 +54,7 @@ class TaskRouter:
         self._clock = clock
         self._wall = wall
         self.attempts = Attempts(registry, emit, self.table, clock, wall, rng)
-        self._ask = self.attempts.make
+        self._along = self.attempts.along
         self._streams = Streams(self, self.attempts, clock)
         # Ids made up for tasks that have none: short, and not those of the run before.
         self._ids = itertools.count((wall() // 1_000_000 % 0xFFFF) << 16)
@@ -95,18 +95,9 @@ class TaskRouter:
         """
         route = self.begin(task, preference_order, deadline, context)
         token = None if route.context is None else CURRENT.set(route.context)
-        find = self.registry.find
         try:
-            for name in route.order:
-                route.reached += 1
-                adapter = find(name)
-                if adapter is None:
-                    route.why += f"; {name} is not registered"
-                elif await self._ask(adapter, route, retry or adapter.retry):
-                    break
-            else:
-                if self.all_out is not None:
-                    await self.all_out.go_on(route, self._ask, retry)
+            if not await self._along(route.order, route, retry) and self.all_out is not None:
+                await self.all_out.go_on(route, self.attempts.ask, retry)
             if route.adapter is None:
                 await self.exhausted(route)
         except BaseException as error:
@@ -131,7 +122,7 @@ class TaskRouter:
             order, why = tuple(preference_order), OF_THIS_CALL
         else:
             order, why = self.registry.order_for(task_type)
-        if isinstance(task, Task):
+        if type(task) is not dict and isinstance(task, Task):
             if deadline is None:
                 deadline = task.deadline
             if context is None:
@@ -140,7 +131,7 @@ class TaskRouter:
         begun = self._clock()
         return RouteUnderWay(
             task,
-            task_id or f"{next(self._ids):x}",
+            task_id or hex(next(self._ids))[2:],
             task_type,
             order,
             why,
@@ -196,6 +187,4 @@ class TaskRouter:
 
     def finish(self, route: RouteUnderWay) -> RouteResult:
         """Tell that a route ended, and return its result."""
-        event, result = route.finished(self._wall(), self._clock() - route.begun)
-        self._emit(event)
-        return result
+        return route.end(self._wall(), self._clock() - route.begun, self._emit)

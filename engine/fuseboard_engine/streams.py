@@ -16,11 +16,10 @@ import msgspec
 from fuseboard_engine.adapters.callables import gives_items
 from fuseboard_engine.attempts import Attempts, reject
 from fuseboard_engine.errors import AllAdaptersFailed, CircuitOpen, StreamBroken, describe
-from fuseboard_engine.events import StreamRestarted
+from fuseboard_engine.events import AttemptFailed, StreamRestarted
 from fuseboard_engine.flow import Flow
 from fuseboard_engine.policy import RetryPolicy
 from fuseboard_engine.registry import Adapter
-from fuseboard_engine.retry import Step
 from fuseboard_engine.route import RouteResult, RouteUnderWay
 
 if TYPE_CHECKING:
@@ -187,8 +186,10 @@ class Streams:
         if all_out is None or route.adapter is not None:
             return None
 
-        async def begin(adapter: Adapter, route: RouteUnderWay, policy: RetryPolicy) -> bool:
-            flow = self._open(adapter, route, policy, 1, 0.0)
+        async def begin(name: str, route: RouteUnderWay, policy: RetryPolicy | None) -> bool:
+            route.reached += 1
+            adapter = self._router.registry.find(name)
+            flow = None if adapter is None else self._open(adapter, route, policy or adapter.retry, 1, 0.0)
             if flow is not None:
                 begun.append(flow)
             return flow is not None
@@ -214,12 +215,12 @@ class Streams:
             self._attempts.refused(adapter, route, number - 1, refusal)
             return None
         if number == 1:
-            adapter.budget.deposit()
+            adapter.budget.first_attempts += 1
         else:
             adapter.retries += 1
         return Flow(adapter, route, policy, permit, number, wait, self._clock, self._attempts.running)
 
-    def _failed(self, flow: Flow, error: Exception, restartable: bool) -> Step:
+    def _failed(self, flow: Flow, error: Exception, restartable: bool) -> AttemptFailed:
         flow.end()
         duration = self._clock() - flow.began
         began = flow.items > 0 and not restartable
