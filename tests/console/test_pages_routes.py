@@ -73,9 +73,24 @@ async def test_the_cursor_stays_on_its_route_when_new_ones_come() -> None:
         await until(show.sees("› Routes"), pilot)
         await pilot.press("j", "j", "j")
         before = show.app.page.list.selected  # type: ignore[attr-defined]
-        show.feed.events.append(route(131, attempt("gpt", "success"), adapter="gpt", task="newest"))
-        await until(show.sees("newest"[-6:]), pilot)
+        line = show.line_of("▌")
+        for number in range(60):
+            show.feed.events.append(route(131, attempt("gpt", "success"), adapter="gpt", task=f"new-{number:02}"))
+        await until(lambda: len(show.app.page.list.keys) > 60 and "▌" in show.screen(), pilot)  # type: ignore[attr-defined]
         assert show.app.page.list.selected == before  # type: ignore[attr-defined]
+        assert show.line_of("▌") == line  # where the eye is
+
+
+async def test_a_cursor_on_the_newest_route_stays_on_the_newest() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await pilot.press("2")
+        await until(show.sees("› Routes"), pilot)
+        line = show.line_of("▌")
+        for number in range(60):
+            show.feed.events.append(route(131, attempt("gpt", "success"), adapter="gpt", task=f"new-{number:02}"))
+        await until(show.sees("new-59"), pilot)
+        assert show.line_of("▌") == line == show.line_of("new-59")
 
 
 async def test_a_failure_is_told_in_full_and_leads_to_its_adapter_and_route() -> None:

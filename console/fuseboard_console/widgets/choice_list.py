@@ -65,6 +65,8 @@ class ChoiceList(LineList, Generic[K]):
         self.border_title = Content(title)
         self.glyphs = glyphs
         self.empty = empty
+        self.newest_first = False
+        """Whether new rows come at the top: a cursor on the first one stays there, any other where the eye is."""
         self.keys: Sequence[K] = ()
         """The rows, top to bottom."""
         self.selected: K | None = None
@@ -92,10 +94,10 @@ class ChoiceList(LineList, Generic[K]):
         self.keys = keys
         self._places = {key: at for at, key in enumerate(keys)}
         self.marked &= self._places.keys()
-        if self.selected is None or self.selected not in self._places:
+        if self.selected is None or self.selected not in self._places or (self.newest_first and not place):
             self.selected = keys[min(place, len(keys) - 1)] if keys else None
             self.measure()
-        elif self.scroll_offset.y and 0 <= on_screen < self.page:
+        elif (self.newest_first or self.scroll_offset.y) and 0 <= on_screen < self.page:
             self.measure()
             self.scroll_to(y=max(0, self.index - on_screen), animate=False)  # what the eye is on stays where it is
 
