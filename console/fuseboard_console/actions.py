@@ -305,12 +305,17 @@ _SHOWN = {
 
 def actions_for(read_only: bool) -> tuple[Action, ...]:
     """Return the actions there are; in read-only mode those that ask an engine for something are not."""
-    return tuple(action for action in ACTIONS if not (read_only and action.verb))
+    return changing_nothing(ACTIONS) if read_only else ACTIONS
 
 
 def on_page(actions: Sequence[Action], page: str) -> tuple[Action, ...]:
     """Return those of the actions that work on a page."""
     return tuple(action for action in actions if not action.pages or page in action.pages)
+
+
+def changing_nothing(actions: Sequence[Action]) -> tuple[Action, ...]:
+    """Return those of the actions that ask nothing of an engine: all there is to do in a replay."""
+    return tuple(action for action in actions if not action.verb)
 
 
 def with_pages(actions: Sequence[Action]) -> tuple[Action, ...]:

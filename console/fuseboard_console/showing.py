@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.timer import Timer
 
-from fuseboard_console.actions import Action, on_page, while_paused, with_pages
+from fuseboard_console.actions import Action, changing_nothing, on_page, while_paused, with_pages
 from fuseboard_console.glyphs import Glyphs
 from fuseboard_console.operating import Operating
 from fuseboard_console.pages.overview import Overview
@@ -136,6 +136,8 @@ class Showing(Operating):
         if self._connection.state == "live":  # nobody plays the scenario of an engine that is no more
             told = told_line(self.feed.board, self.now(), self.size.width - KEYS, self.glyphs)
         actions = on_page(self.actions, self.page.PAGE)
+        if self.desk.read_only:
+            actions = changing_nothing(actions)
         if self.still:
             actions = while_paused(actions)
         self._footer.show_keys(footer_line(with_pages(actions), self.size.width, self.desk.read_only, told))

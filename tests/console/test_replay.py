@@ -169,6 +169,8 @@ async def test_nothing_can_be_asked_of_an_engine_in_the_past(told: Path) -> None
             await pilot.press(key)
             await pilot.pause(0.1)
             assert len(show.screen_stack) == 1
+        assert "r reset" not in screen(show)
+        assert "read-only" in screen(show)
 
 
 async def test_a_live_recording_is_rewound_and_one_key_returns(told: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from fuseboard_console.actions import key_for
 from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.pages.page import Host, Scene
 from fuseboard_console.screens.detail import show_detail
@@ -50,7 +51,8 @@ class Routes(ListPage[int]):
 
     def heading(self, cells: int) -> Line:
         """Return what stands above the routes."""
-        only = f"only {self._outcome}; f shows others" if self._outcome else "newest first; f shows only some"
+        key = key_for(self.host.actions, "outcome")
+        only = f"only {self._outcome}; {key} shows others" if self._outcome else f"newest first; {key} shows only some"
         return (Span(only, "muted"),)
 
     def line(self, key: int, cells: int) -> Line:

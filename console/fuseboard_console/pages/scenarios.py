@@ -7,6 +7,7 @@ from pathlib import Path
 
 from textual.app import ComposeResult
 
+from fuseboard_console.actions import key_for
 from fuseboard_console.pages.page import Host, Page, Scene
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.line import Line
@@ -69,7 +70,8 @@ class Scenarios(Page):
             return
         self.host.visit(place)
         self.host.go("overview")
-        self.host.tell("< and > change the pace; L ends it and goes back.")
+        slower, faster, live = (key_for(self.host.actions, id) for id in ("slower", "faster", "live"))
+        self.host.tell(f"{slower} and {faster} change the pace; {live} ends it and goes back.")
 
     def action_stop_playing(self) -> None:
         """End the scenario that plays."""

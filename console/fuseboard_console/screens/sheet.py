@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.screen import ModalScreen
 
-from fuseboard_console.actions import Action, on_page
+from fuseboard_console.actions import Action, changing_nothing, on_page
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.footer import footer_line
 from fuseboard_console.views.line import Line
@@ -82,8 +82,9 @@ class Sheet(ModalScreen[None]):
 
     @property
     def _actions(self) -> tuple[Action, ...]:
+        keys = changing_nothing(self.keys) if self.host.desk.read_only else self.keys
         copy = [action for action in self.host.actions if action.id in ("copy", "help")]
-        return (*self.keys, *(action._replace(footer=True) for action in copy), CLOSE)
+        return (*keys, *(action._replace(footer=True) for action in copy), CLOSE)
 
     def _show_keys(self) -> None:
         self._footer.show_keys(footer_line(self._actions, self.size.width, self.host.desk.read_only))
