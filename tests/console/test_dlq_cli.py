@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import subprocess
 import sys
 import time
@@ -210,7 +211,39 @@ def test_the_engine_retries_what_is_named_filtered_or_all_and_the_outcome_is_tol
 def test_without_its_engine_nothing_is_retried_now_or_later(ended: Path) -> None:
     shown = dlq(ended, "retry", 1, 2)
     assert shown.returncode == exit_codes.NOT_DONE
-    assert shown.stderr == "No engine called checkout is running: 2 dead letters stay as they are.\n"
+    assert shown.stderr == (
+        "Nobody can take this command: no engine has ever written to checkout.db. 2 dead letters stay as they are.\n"
+    )
+
+
+def asked(file: Path) -> list[Any]:
+    """The commands that were put into the mailbox."""
+    with sqlite3.connect(file) as connection:
+        return connection.execute("SELECT verb FROM commands").fetchall()
+
+
+def test_an_engine_that_has_ended_is_not_even_asked(tmp_path: Path) -> None:
+    start_engine(tmp_path).communicate("", timeout=20)
+    shown = dlq(tmp_path / "checkout.db", "retry", 1, "--wait", 3600)
+    assert shown.returncode == exit_codes.NOT_DONE
+    assert shown.stderr.startswith("Nobody can take this command: the engine of checkout.db ended at ")
+    assert shown.stderr.endswith(". 1 dead letter stays as it is.\n")
+    assert asked(tmp_path / "checkout.db") == []
+
+
+def test_an_engine_whose_process_is_gone_is_not_even_asked(tmp_path: Path) -> None:
+    engine = start_engine(tmp_path)
+    engine.kill()
+    engine.communicate(timeout=20)
+    for _ in range(100):  # a heartbeat that has just been told of still counts
+        shown = dlq(tmp_path / "checkout.db", "retry", 1, "--wait", 0.1)
+        if "is gone" in shown.stderr:
+            break
+    before = asked(tmp_path / "checkout.db")
+    shown = dlq(tmp_path / "checkout.db", "retry", "--all", "--wait", 3600)
+    assert shown.returncode == exit_codes.NOT_DONE
+    assert "the process of the engine of checkout.db is gone, last sign of life" in shown.stderr
+    assert asked(tmp_path / "checkout.db") == before
 
 
 def test_it_must_be_said_which_letters(ended: Path) -> None:
@@ -263,7 +296,9 @@ def test_letters_of_two_engines_go_each_to_its_own(live: Path) -> None:
     shown = dlq(live, "retry", "--all")
     assert shown.returncode == exit_codes.NOT_DONE
     assert shown.stdout == "3 dead letters retried: 3 succeeded.\n"
-    assert shown.stderr == "No engine called billing is running: 1 dead letter stays as it is.\n"
+    assert shown.stderr == (
+        "Nobody can take this command: no engine called billing writes to checkout.db. 1 dead letter stays as it is.\n"
+    )
 
     async def left() -> list[str]:
         async with SqliteDeadLetters.open(live) as store:

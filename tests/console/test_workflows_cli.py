@@ -155,9 +155,23 @@ def test_an_unknown_run_and_an_engine_that_is_gone_are_told(failed: Path) -> Non
         2,
         "a.db has no run nope. `fuseboard workflows FILE` lists them.\n",
     )
-    shown = workflows(failed, "--resume", "n1", "--wait", "0.1")
+    shown = workflows(failed, "--resume", "n1", "--wait", "3600")
     assert shown.returncode == 1
-    assert "Nobody took this command within 0.1 s" in shown.stderr
+    assert shown.stderr.startswith("Nobody can take this command: the engine of a.db ended at ")
+
+
+def test_an_engine_whose_process_is_gone_is_not_even_asked_to_resume(failed: Path) -> None:
+    program = [sys.executable, "-c", APPLICATION + WITH_A_LOOP, str(failed)]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as application:
+        assert application.stdout is not None and application.stdout.readline() == "ready\n"
+        application.kill()
+    for _ in range(100):  # a heartbeat that has just been told of still counts
+        shown = workflows(failed, "--resume", "n1", "--wait", "0.1")
+        if "is gone" in shown.stderr:
+            break
+    shown = workflows(failed, "--resume", "n1", "--wait", "3600")
+    assert shown.returncode == 1
+    assert "the process of the engine of a.db is gone, last sign of life" in shown.stderr
 
 
 def test_a_file_that_is_no_recording_is_refused(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from fuseboard_console.letter_arguments import DONE_WITH, add_arguments, filtere
 
 if TYPE_CHECKING:
     from fuseboard_engine.dead_letters.letter import DeadLetter, LetterSelection
+    from fuseboard_storage.board import Board
     from fuseboard_storage.recording import Recording
 
 SUMMARY = "list, retry, archive, discard or purge dead letters: tasks that nothing could do"
@@ -189,33 +190,31 @@ def _stay(count: int) -> str:
 
 async def _retry(args: Namespace, letters: list[DeadLetter]) -> int:
     """Ask each engine to retry its own letters, and say what came of it."""
+    from fuseboard_console.asking import board_now
     from fuseboard_storage.recording import Recording
 
     done = True
     async with Recording.open(args.file) as recording:
+        board = await board_now(recording)
         for engine in sorted({letter.engine for letter in letters}):
             ids = sorted(letter.id for letter in letters if letter.engine == engine)
-            done = await _retry_by(recording, args, engine, ids) and done
+            done = await _retry_by(recording, board, args, engine, ids) and done
     return exit_codes.OK if done else exit_codes.NOT_DONE
 
 
-async def _retry_by(recording: Recording, args: Namespace, engine: str, ids: list[int]) -> bool:
+async def _retry_by(recording: Recording, board: Board, args: Namespace, engine: str, ids: list[int]) -> bool:
     from fuseboard_console.actor import actor
-    from fuseboard_console.cli import complain, print_out
+    from fuseboard_console.asking import came_of
+    from fuseboard_console.cli import complain
     from fuseboard_console.safe_text import safe_text
+    from fuseboard_console.takers import taker
 
-    name = safe_text(engine, 80)
-    running = [row.id for row in await recording.instances() if row.name == engine and row.ended_at is None]
-    if not running:
-        complain(f"No engine called {name} is running: {_stay(len(ids))}.")
+    file = safe_text(recording.path.name, 200)
+    found = taker(board, {engine}, now(), file)
+    if found.instance is None:
+        complain(f"{found.why} {_stay(len(ids))}.")
         return False
     command = await recording.ask(
-        "dlq_retry", instance=running[-1], actor=actor(), args={"ids": ids}, expires_in=args.wait
+        "dlq_retry", instance=found.instance, actor=actor(), args={"ids": ids}, expires_in=args.wait
     )
-    status = await recording.outcome(command)
-    if status.status == "expired":
-        complain(f"Nobody took this command: {name} did not answer within {args.wait:g} s. Nothing is retried later.")
-        return False
-    said = safe_text(status.detail, 300).rstrip(".")
-    (print_out if status.status == "done" else complain)(f"{said[:1].upper()}{said[1:]}.")
-    return status.status == "done"
+    return await came_of(recording, board, command, found.instance, file)

@@ -58,8 +58,9 @@ def run(args: Namespace) -> int:
 
 async def _reset(file: str, adapter: str | None, wait: float) -> int:
     from fuseboard_console.actor import actor
+    from fuseboard_console.asking import board_now, came_of
     from fuseboard_console.cli import complain, print_out
-    from fuseboard_console.outcomes import nobody_can_take_it, nobody_took_it, outcome_text
+    from fuseboard_console.outcomes import nobody_can_take_it
     from fuseboard_console.safe_text import safe_text
     from fuseboard_console.suggest import unknown_adapter
     from fuseboard_console.views.connection import connection_to
@@ -67,8 +68,7 @@ async def _reset(file: str, adapter: str | None, wait: float) -> int:
 
     name = safe_text(Path(file).name, 200)
     async with Recording.open(file) as recording:
-        board = await recording.board()
-        await recording.bring_up_to_date(board, wall_clock())
+        board = await board_now(recording)
         if adapter is None:
             refusing = [row for row in board.rows() if row.state in ("open", "half_open", "forced_open")]
             if not refusing:
@@ -93,15 +93,7 @@ async def _reset(file: str, adapter: str | None, wait: float) -> int:
             if connection.over:
                 complain(nobody_can_take_it(connection, name))
         for command, target in asked.items():
-            status = await recording.outcome(command)
-            if status.status == "expired":
-                now = wall_clock()
-                await recording.bring_up_to_date(board, now)
-                complain(nobody_took_it(connection_to(board, target, now), name))
-            else:
-                text = outcome_text(verb, adapter or "", status.status == "done", status.detail)
-                (print_out if status.status == "done" else complain)(text)
-            done = done and status.status == "done"
+            done = await came_of(recording, board, command, target, name) and done
         return exit_codes.OK if done else exit_codes.NOT_DONE
 
 

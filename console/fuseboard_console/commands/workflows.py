@@ -78,30 +78,28 @@ async def _list(recording: Recording, args: Namespace) -> int:
 
 async def _resume(recording: Recording, args: Namespace) -> int:
     from fuseboard_console.actor import actor
-    from fuseboard_console.cli import complain, print_out
+    from fuseboard_console.asking import board_now, came_of
+    from fuseboard_console.cli import complain
     from fuseboard_console.safe_text import safe_text
+    from fuseboard_console.takers import taker
 
-    found = await recording.workflow_runs(1, run=args.resume)
-    if not found:
-        file = safe_text(Path(args.file).name, 200)
+    file = safe_text(Path(args.file).name, 200)
+    if not await recording.workflow_runs(1, run=args.resume, results=False):
         complain(f"{file} has no run {safe_text(args.resume, 80)}. `fuseboard workflows FILE` lists them.")
         return exit_codes.BAD_INPUT
-    before = (await recording.board()).workflows.get(args.resume)
-    engines = await recording.instances()
-    names = {row.name for row in engines if before is not None and row.id == before.instance}
-    running = [row.id for row in engines if row.ended_at is None and (row.name in names or not names)]
-    wait = WAIT if args.wait is None else args.wait
+    board = await board_now(recording)
+    before = board.workflows.get(args.resume)
+    names = {row.name for row in await recording.instances() if before is not None and row.id == before.instance}
+    found = taker(board, names, wall_clock(), file)
+    if found.instance is None:
+        complain(found.why)
+        return exit_codes.NOT_DONE
     command = await recording.ask(
         "resume",
-        instance=running[-1] if running else None,
+        instance=found.instance,
         actor=actor(),
         args={"run": args.resume},
-        expires_in=wait,
+        expires_in=WAIT if args.wait is None else args.wait,
     )
-    status = await recording.outcome(command)
-    if status.status == "expired":
-        complain(f"Nobody took this command within {wait:g} s. Is the application running?")
-        return exit_codes.NOT_DONE
-    said = safe_text(status.detail, 300).rstrip(".")
-    (print_out if status.status == "done" else complain)(f"{said[:1].upper()}{said[1:]}.")
-    return exit_codes.OK if status.status == "done" else exit_codes.NOT_DONE
+    done = await came_of(recording, board, command, found.instance, file)
+    return exit_codes.OK if done else exit_codes.NOT_DONE
