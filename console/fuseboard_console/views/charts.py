@@ -11,29 +11,24 @@ from fuseboard_console.views.line import Line, Span
 from fuseboard_console.views.slices import STANDS, Slice
 from fuseboard_console.views.times import SECOND, clock, stamp
 
-SHADES = ("info", "spark", "quiet")
+SHADES = ("spark", "muted", "faint")
 """The styles of the 50th, the 95th and the 99th percentile."""
 _DAY = 86_400
 
 
-def widened(texts: Sequence[str], cells: int) -> list[str]:
-    """Return signs, each over as many cells as it takes to fill `cells` of them."""
-    count = len(texts)
-    return [texts[place * count // cells] for place in range(cells)] if count else []
-
-
-def bars(values: Sequence[float], height: int, glyphs: Glyphs) -> list[list[str]]:
-    """Return a line of signs for each of `height` lines, top first: bars scaled to the highest value.
+def bars(values: Sequence[float], height: int, cells: int, style: str, glyphs: Glyphs) -> list[Line]:
+    """Return bars scaled to the highest value, as `height` lines of `cells`, top first; what is nothing is quiet.
 
     Nothing is the lowest bar of the lowest line; anything at all is more.
     """
     top = max(values, default=0)
     steps = len(glyphs.sparks)
     levels = [0 if not value or top <= 0 else max(2, round(value / top * steps * height)) for value in values]
-    lines: list[list[str]] = []
+    lines: list[Line] = []
     for row in range(height):
         below = (height - 1 - row) * steps
-        lines.append([_bar(level - below, row == height - 1, glyphs) for level in levels])
+        signs = [(_bar(level - below, row == height - 1, glyphs), style if level else "quiet") for level in levels]
+        lines.append(_widened(signs, cells))
     return lines
 
 
@@ -46,7 +41,7 @@ def _bar(level: int, lowest: bool, glyphs: Glyphs) -> str:
 def states_line(slices: Sequence[Slice], cells: int, glyphs: Glyphs) -> Line:
     """Return how the breaker stood, a sign for each slice; a point where that is not known."""
     looks = [_look(one, glyphs) for one in slices]
-    return _line([looks[place * len(looks) // cells] for place in range(cells)]) if looks else ()
+    return _widened(looks, cells)
 
 
 def _look(one: Slice, glyphs: Glyphs) -> tuple[str, str]:
@@ -63,7 +58,7 @@ def latency_lines(slices: Sequence[Slice], height: int, cells: int, glyphs: Glyp
     for row in range(height):
         middle = (height - row - 0.5) / height * top
         signs = [_shade(one, middle, row == height - 1, glyphs) for one in slices]
-        lines.append(_line([signs[place * len(signs) // cells] for place in range(cells)]) if signs else ())
+        lines.append(_widened(signs, cells))
     return lines, top
 
 
@@ -74,10 +69,11 @@ def _shade(one: Slice, at: float, lowest: bool, glyphs: Glyphs) -> tuple[str, st
     return (glyphs.sparks[0], SHADES[0] if one.p99 is not None else "faint") if lowest else (" ", "text")
 
 
-def _line(signs: Sequence[tuple[str, str]]) -> Line:
-    """Return signs as a line, those of one style together."""
+def _widened(signs: Sequence[tuple[str, str]], cells: int) -> Line:
+    """Return signs with their styles as a line, each over as many cells as it takes to fill `cells` of them."""
+    wide = [signs[place * len(signs) // cells] for place in range(cells)] if signs else []
     return tuple(
-        Span("".join(sign for sign, _ in group), style) for style, group in groupby(signs, key=lambda sign: sign[1])
+        Span("".join(sign for sign, _ in group), style) for style, group in groupby(wide, key=lambda sign: sign[1])
     )
 
 

@@ -7,11 +7,10 @@ from textwrap import wrap
 from typing import NamedTuple
 
 from fuseboard_console.actions import Action, shown_keys
-from fuseboard_console.cells import fit
 from fuseboard_console.glyphs import LOOKS, Glyphs
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.adapters import AdapterView, condition, stats_of, view_of
-from fuseboard_console.views.charts import SHADES, axis, bars, latency_lines, states_line, widened
+from fuseboard_console.views.charts import SHADES, axis, bars, latency_lines, states_line
 from fuseboard_console.views.failures import failure_lines
 from fuseboard_console.views.line import Line, Span
 from fuseboard_console.views.policy_words import policy_words
@@ -142,13 +141,9 @@ def _bars(
 ) -> list[Line]:
     """Return bars of counts in slices of `each` seconds; the highest stands beside them per second."""
     top = max(values, default=0)
-    tail = f" {rate(top / each)}/s" if top else ""
-    lines: list[Line] = []
-    for place, signs in enumerate(bars(values, height, glyphs)):
-        text = fit("".join(widened(signs, cells)), cells)
-        end = Span(tail if place == 0 else "", "faint")
-        lines.append(_labelled(label if place == 0 else "", (Span(text, style if top else "quiet"), end)))
-    return lines
+    tail = Span(f" {rate(top / each)}/s" if top else "", "faint")
+    lines = bars(values, height, cells, style, glyphs)
+    return [_labelled("" if place else label, line if place else (*line, tail)) for place, line in enumerate(lines)]
 
 
 def _figures(row: AdapterRow, view: AdapterView) -> list[Line]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from fuseboard_console.glyphs import LOOKS, Condition
@@ -73,14 +74,15 @@ def slices_of(past: AdapterPast, until: int, seconds: int, count: int, begun: in
         count: how many slices.
         begun: when this run's adapter was added, closed; UTC microseconds.
     """
-    each = seconds * SECOND / count
-    since = until - seconds * SECOND
+    whole = seconds * SECOND
+    since = until - whole
     spans: list[list[AdapterSecond]] = [[] for _ in range(count)]
     for span in past.spans:
-        place = int((span.at - since) // each)
+        place = (span.at - since) * count // whole
         if 0 <= place < count:
             spans[place].append(span)
-    states = _states(past, since, each, count, begun)
+    edges = [since + whole * place // count for place in range(count + 1)]
+    states = _states(past, edges, begun)
     return [_slice(spans[place], states[place]) for place in range(count)]
 
 
@@ -97,17 +99,17 @@ def _slice(spans: Sequence[AdapterSecond], state: State | None) -> Slice:
     )
 
 
-def _states(past: AdapterPast, since: int, each: float, count: int, begun: int) -> list[State | None]:
-    """Return the worst state of each slice: an opening of a moment is seen too."""
+def _states(past: AdapterPast, edges: Sequence[int], begun: int) -> list[State | None]:
+    """Return the worst state between each two edges: an opening of a moment is seen too."""
     added: tuple[int, State] = (begun, "closed")
     changes = sorted((added, *past.changes), key=lambda change: change[0])  # equal times stay in their order
     found: list[State | None] = []
     stands: State | None = None
     at = 0
-    for place in range(count):
-        start, end = since + each * place, since + each * (place + 1) + (place == count - 1)
+    for start, end in pairwise(edges):
+        last = end == edges[-1]  # what happened at this very moment belongs to it
         seen: list[State] = [stands] if stands is not None else []
-        while at < len(changes) and changes[at][0] < end:
+        while at < len(changes) and changes[at][0] < end + last:
             stands = changes[at][1]
             seen = [*seen, stands] if changes[at][0] > start else [stands]
             at += 1
