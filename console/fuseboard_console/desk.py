@@ -116,7 +116,7 @@ class Desk:
         try:
             asked = await self._mailbox.ask(verb, instance=instance, actor=actor(), args=args, expires_in=ANSWER_WITHIN)
         except (sqlite3.Error, OSError) as error:
-            raise RecordingError(f"The command could not be written: {error}.", "Nothing was done; try again.") from None
+            raise RecordingError(f"The command could not be written: {error}.", "Nothing was done.") from None
         self._asked[asked] = instance
         waiting: asyncio.Future[CommandStatus] = asyncio.get_running_loop().create_future()
         self._waiting[asked] = waiting

@@ -45,7 +45,7 @@ class Operating(App[None]):
         """Ask for how long, then open the selected breaker, or all marked ones."""
         keys = () if hasattr(self.screen, "adapter") else self.page.targets
         key = self._target()
-        if self._is_past() or key is None or (len(keys) < 2 and self.desk.refused(key.instance)):
+        if self.is_past() or key is None or (len(keys) < 2 and self.desk.refused(key.instance)):
             return
         from fuseboard_console.screens.how_long import HowLong, HowLongScreen
 
@@ -81,7 +81,7 @@ class Operating(App[None]):
         """Whether what is shown has long happened, so that no engine can be asked about it."""
         raise NotImplementedError
 
-    def _is_past(self) -> bool:
+    def is_past(self) -> bool:
         """Whether nothing can be asked, because this is a replay; if so, say it."""
         if self.replayed:
             live = self.key("live")
@@ -114,7 +114,7 @@ class Operating(App[None]):
         return True
 
     async def _ask_selected(self, verb: str) -> None:
-        if self._is_past() or self._many(verb):
+        if self.is_past() or self._many(verb):
             return
         key = self._target()
         if key is not None:
@@ -122,7 +122,7 @@ class Operating(App[None]):
 
     def _ask_first(self, verb: str) -> None:
         """Ask the operator, then an engine. What was selected when the question came is meant, whatever moves."""
-        if self._is_past() or self._many(verb):
+        if self.is_past() or self._many(verb):
             return
         key = self._target()
         if key is None or self.desk.refused(key.instance):
@@ -140,7 +140,7 @@ class Operating(App[None]):
     def action_reset_all(self) -> None:
         """Ask, then reset every breaker that refuses calls."""
         stuck = refusing(self.feed.board)
-        if self._is_past():
+        if self.is_past():
             return
         if not stuck:
             self.tell("No breaker is open: there is nothing to reset.")

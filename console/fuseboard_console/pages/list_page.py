@@ -11,7 +11,7 @@ from textual.content import Content
 
 from fuseboard_console.pages.page import Host, Page, Scene
 from fuseboard_console.safe_text import safe_text
-from fuseboard_console.screens.text import TextScreen, Way
+from fuseboard_console.screens.text import Deed, TextScreen, Way
 from fuseboard_console.views.line import Line
 from fuseboard_console.views.list_filter import Test, list_filter
 from fuseboard_console.widgets.choice_list import ChoiceList
@@ -36,6 +36,8 @@ class ListPage(Page, Generic[K]):
         )
         self._test: Test | None = None
         self._of = 0
+        self._tested: tuple[Sequence[K], Test | None] = ((), None)  # what the rows that fit were chosen from, and by
+        self._fitting: Sequence[K] = ()
 
     # ---------------------------------------------------------------- for subclasses
 
@@ -68,8 +70,17 @@ class ListPage(Page, Generic[K]):
         """What stands in its frame, as safe text."""
         return self.TITLE
 
+    @property
+    def nothing(self) -> str:
+        """What it says while there is nothing to list, as safe text."""
+        return self.EMPTY
+
     def ways(self, key: K) -> Sequence[Way]:
         """Return where keys lead from a row's detail."""
+        return ()
+
+    def deeds(self, key: K) -> Sequence[Deed]:
+        """Return what can be done to a row in its detail."""
         return ()
 
     # ---------------------------------------------------------------- the page
@@ -85,18 +96,28 @@ class ListPage(Page, Generic[K]):
 
     def show(self, scene: Scene) -> None:
         """Show the rows that the filter fits."""
-        keys = self.rows(scene)
-        self._of = len(keys)
+        keys = self._choose(self.rows(scene))
         test = self._test
-        if test is not None:
-            keys = [key for key in keys if test(self.fields(key))]
         title = self.caption
         if test is not None:
             title += f"  / {safe_text(self.filter_text, 40)}  {len(keys):,} of {self._of:,}"
         if self.list.marked:
             title += f"  {len(self.list.marked):,} marked"
         self.list.border_title = Content(title)
+        self.list.empty = "Nothing here fits the filter." if test is not None and self._of else self.nothing
         self.list.show(keys, self.line, self.heading)
+
+    def _choose(self, keys: Sequence[K]) -> Sequence[K]:
+        """Return the rows that the filter fits; of very many it is asked only when they or it are others."""
+        self._of = len(keys)
+        test = self._test
+        if test is None:
+            return keys
+        before, tested = self._tested
+        if before is not keys or tested is not test:
+            self._tested = keys, test
+            self._fitting = [key for key in keys if test(self.fields(key))]
+        return self._fitting
 
     def tick(self, scene: Scene) -> None:
         """Show what time alone changed: nothing but ages, which `show` does each second."""
@@ -113,15 +134,31 @@ class ListPage(Page, Generic[K]):
         self.host.show()
 
     def action_unfilter(self) -> None:
-        """Show all rows again."""
+        """Take the marks away; show all rows again when there are none."""
+        if self.list.marked:
+            self.unmark()
+        else:
+            self.filter_by("")
+
+    def unmark(self) -> None:
+        """Take all marks away."""
         self.list.marked.clear()
-        self.filter_by("")
+        self.host.show()
+
+    def action_mark(self) -> None:
+        """Mark the row under the cursor, or take its mark away, and go to the next."""
+        self.list.toggle_mark()
+        self.host.show()
+
+    def action_mark_all(self) -> None:
+        """Mark every row that is shown, or none."""
+        self.list.mark_all()
+        self.host.show()
 
     def action_open(self) -> None:
         """Show all that is known of the row under the cursor."""
         key = self.list.selected
         if key is not None:
-            about = TextScreen(
-                self.title_of(key), self.host.palette, lambda cells: self.about(key, cells), self.ways(key)
-            )
+            title, make = self.title_of(key), lambda cells: self.about(key, cells)
+            about = TextScreen(title, self.host.palette, make, self.ways(key), self.deeds(key))
             self.host.push_screen(about)

@@ -58,6 +58,10 @@ class Host(Protocol):
         """Say something to the operator for a few seconds; `text` is safe."""
         ...
 
+    def is_past(self) -> bool:
+        """Whether nothing can be asked, because this is a replay; if so, say it."""
+        ...
+
     def show(self) -> None:
         """Show everything anew, for a choice was made."""
         ...

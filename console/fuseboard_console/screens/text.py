@@ -1,4 +1,4 @@
-"""Lines about one thing, with keys that lead on from it."""
+"""Lines about one thing, with keys that act on it, and keys that lead on from it."""
 
 from __future__ import annotations
 
@@ -19,21 +19,40 @@ class Way(NamedTuple):
     go: Callable[[], None]
 
 
+class Deed(NamedTuple):
+    """An action of the page that works here too, and means what this is about; this stays open."""
+
+    action: Action
+    do: Callable[[], object]
+
+
 class TextScreen(Sheet):
-    """A sheet from which `ways` lead on."""
+    """A sheet on which `deeds` can be done, and from which `ways` lead on."""
 
     def __init__(
-        self, title: str, palette: Palette, make: Callable[[int], list[Line]], ways: Sequence[Way] = ()
+        self,
+        title: str,
+        palette: Palette,
+        make: Callable[[int], list[Line]],
+        ways: Sequence[Way] = (),
+        deeds: Sequence[Deed] = (),
     ) -> None:
         """Show what `make` says for a width under a `title` of safe text."""
+        self._deeds = {deed.action.id: deed.do for deed in deeds}
+        done = [deed.action._replace(footer=True, run=f"do('{deed.action.id}')") for deed in deeds]
         self._ways = {way.key: way for way in ways}
         leads = [
             Action(f"lead_{way.key}", (way.key,), way.label, f"Go to {way.label}.", "Go to", run=f"lead('{way.key}')")
             for way in ways
         ]
-        super().__init__(title, palette, make, leads)
-        for way in ways:
-            self._bindings.bind(way.key, f"lead('{way.key}')", way.label)
+        super().__init__(title, palette, make, (*done, *leads))
+        for action in (*done, *leads):  # the first has a key that an operator gave to two
+            if action.keys:
+                self._bindings.bind(",".join(action.keys), action.call, action.label)
+
+    def action_do(self, id: str) -> None:
+        """Do what an action of the page does, to what this is about."""
+        self._deeds[id]()
 
     def action_lead(self, key: str) -> None:
         """Close this, and go where a key leads."""
