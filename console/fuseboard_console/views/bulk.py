@@ -82,21 +82,24 @@ def ask_bulk(verb: str, keys: Sequence[AdapterKey], group: str = "") -> BulkQues
     words = _WORDS[verb]
     names = ", ".join(safe_text(key.adapter, 40) for key in keys[:_NAMED])
     more = f" and {len(keys) - _NAMED:,} more" if len(keys) > _NAMED else ""
-    word = group or keys[0].adapter
-    if not word or len(word) > _TYPED or not word.isascii() or not word.isprintable() or word != word.strip():
-        word = str(len(keys))
     return BulkQuestion(
         words.title.format(plural(len(keys), "breaker")),
         f"{names}{more}\n\n{words.then}",
-        word,
+        word_to_type(group or keys[0].adapter, len(keys)),
         words.yes.format(f"{len(keys):,}"),
     )
 
 
-class Outcome(NamedTuple):
-    """What came of a command for one adapter; `why` it was not done, as the engine said it."""
+def word_to_type(word: str, count: int) -> str:
+    """Return a word that somebody can be asked to type: this one, or the `count` where it is too hard to type."""
+    easy = word and len(word) <= _TYPED and word.isascii() and word.isprintable() and word == word.strip()
+    return word if easy else str(count)
 
-    adapter: str
+
+class Outcome(NamedTuple):
+    """What came of a command for one adapter, or one of whatever it was for; `why` it was not done."""
+
+    name: str
     done: bool
     why: str = ""
 
@@ -106,16 +109,24 @@ def bulk_text(verb: str, outcomes: Sequence[Outcome]) -> str:
     good = sum(outcome.done for outcome in outcomes)
     if good == len(outcomes):
         return _WORDS[verb].done.format(f"{plural(good, 'breaker')} {'was' if good == 1 else 'were'}")
+    return cut(f"{good:,} of {len(outcomes):,} done; {reasons_text(outcomes)}.", 400)
+
+
+def reasons_text(outcomes: Sequence[Outcome]) -> str:
+    """Return why what was not done was not, without a full stop: `gpt: there is no such adapter; a, b: its engine ...`.
+
+    The names and the reasons that there are more of are counted.
+    """
     reasons: dict[str, list[str]] = {}
     for outcome in outcomes:
         if not outcome.done:
             why = safe_text(outcome.why, 120).strip().rstrip(".") or "the engine refused it"
-            reasons.setdefault(_lowered(why), []).append(safe_text(outcome.adapter, 40))
+            reasons.setdefault(_lowered(why), []).append(safe_text(outcome.name, 40))
     parts = [f"{_some(names)}: {why}" for why, names in list(reasons.items())[:_TOLD]]
     others = len(reasons) - _TOLD
     if others > 0:
         parts.append(f"{plural(others, 'more reason')} in the audit")
-    return cut(f"{good:,} of {len(outcomes):,} done; {'; '.join(parts)}.", 400)
+    return "; ".join(parts)
 
 
 def _some(names: Sequence[str]) -> str:

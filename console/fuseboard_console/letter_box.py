@@ -1,0 +1,100 @@
+"""The dead letters of a recording, as the console reads and changes them: each time with a store of its own.
+
+None of it is on the Board: the file keeps letters as they are now. What it costs, a thread of the store pays.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from fuseboard_engine.dead_letters.letter import (
+    Change,
+    DeadLetter,
+    DeadLetterStatistics,
+    LetterSelection,
+    Status,
+    StoreUnavailable,
+)
+from fuseboard_storage.board import Entry
+from fuseboard_storage.dead_letters import SqliteDeadLetters
+from fuseboard_storage.errors import RecordingError
+from fuseboard_storage.recording import Recording
+
+TROUBLE = (RecordingError, StoreUnavailable, sqlite3.Error, OSError)
+"""What can be wrong with the file, all of which may be over the next time."""
+PART = 500
+"""Letters that are read at once."""
+PEEK = 2_000
+"""Characters of a payload that are kept of each letter of a list."""
+
+
+class Listed(NamedTuple):
+    """The newest letters of a recording, newest first, and the figures of all; `begun`: it has a place for any."""
+
+    letters: tuple[DeadLetter, ...]
+    figures: DeadLetterStatistics
+    begun: bool
+
+
+async def listed(path: Path, statuses: tuple[Status, ...], now: int, most: int) -> Listed:
+    """Read the newest letters of these statuses (empty: of all), at most `most`; `now` is UTC microseconds.
+
+    Raises:
+        RecordingError, StoreUnavailable, OSError: The file is gone, or can't be read now.
+    """
+    async with SqliteDeadLetters.open(path) as store:
+        letters = await _newest(store, LetterSelection(statuses=statuses), now, most)
+        return Listed(tuple(letters), await store.statistics(now), await store.begun())
+
+
+async def some(path: Path, ids: Sequence[int], now: int) -> list[DeadLetter]:
+    """Read these letters; those that are gone are missing. Raises as `listed` does."""
+    async with SqliteDeadLetters.open(path) as store:
+        return await _newest(store, LetterSelection(ids=tuple(ids)), now, len(ids))
+
+
+async def _newest(store: SqliteDeadLetters, selection: LetterSelection, now: int, most: int) -> list[DeadLetter]:
+    """Read letters in parts, each with as much of its payload as a list needs: any may have a megabyte of it."""
+    found: list[DeadLetter] = []
+    below: int | None = None
+    while len(found) < most:
+        part = await store.find(selection, now, min(PART, most - len(found)), below)
+        if not part:
+            break
+        found += map(_short, part)
+        below = part[-1].id
+    return found
+
+
+def _short(letter: DeadLetter) -> DeadLetter:
+    if len(letter.payload) <= PEEK:
+        return letter
+    return msgspec.structs.replace(letter, payload=letter.payload[:PEEK])
+
+
+async def whole(path: Path, id: int, now: int) -> DeadLetter | None:
+    """Read one letter with all of its payload; None: it is gone. Raises as `listed` does."""
+    async with SqliteDeadLetters.open(path) as store:
+        return await store.get(id, now)
+
+
+async def history(path: Path, letter: DeadLetter) -> list[Entry]:
+    """Read the events that concern a letter, in the order they happened. Raises as `listed` does."""
+    async with Recording.open(path) as recording:
+        return await recording.letter_changes(letter.id, letter.created_at)
+
+
+async def changed(path: Path, change: Change, ids: Sequence[int], now: int, actor: str) -> set[int]:
+    """Change these letters as far as they allow it, and return the numbers of those that were.
+
+    Raises:
+        RecordingError, StoreUnavailable, OSError: The file is gone, or can't be written now; nothing was changed.
+    """
+    async with SqliteDeadLetters.open(path, reading=False) as store:
+        moved = await store.change(change, LetterSelection(ids=tuple(ids)), now, actor)
+    return {id for group in moved for id in group.ids}

@@ -1,0 +1,193 @@
+"""What an operator does to dead letters: asked first where it must be, done by engine or store, told in a sentence."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+from fuseboard_console import letter_box
+from fuseboard_console.actions import key_for
+from fuseboard_console.actor import actor
+from fuseboard_console.pages.page import Host
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.takers import Taker, taker
+from fuseboard_console.views.bulk import Outcome
+from fuseboard_console.views.letter_questions import (
+    Deed,
+    allows,
+    ask_discard,
+    ask_letters,
+    done_text,
+    refusal,
+    refused_text,
+)
+from fuseboard_console.views.letters import standing
+from fuseboard_engine.clock import wall_clock
+from fuseboard_engine.dead_letters.letter import Change, DeadLetter
+
+
+class LetterDeeds:
+    """Does what was asked to some dead letters.
+
+    Args:
+        host: the console.
+        run: lets something go on beside the screen.
+        meant: called when what was asked of many is meant: their marks have served.
+        changed: called when letters were changed.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        run: Callable[[Coroutine[Any, Any, None]], object],
+        meant: Callable[[], None],
+        changed: Callable[[], None],
+    ) -> None:
+        self._host = host
+        self._run = run
+        self._meant = meant
+        self._changed = changed
+        self._archived: tuple[Path, tuple[int, ...]] | None = None  # what was archived last, for the way back
+
+    def begin(self, deed: Deed, letters: Sequence[DeadLetter]) -> None:
+        """Ask whether it is meant, where that is needed, and do it to the letters that allow it."""
+        path = self._path()
+        if path is None or not letters:
+            return
+        now = wall_clock()
+        meant = [letter for letter in letters if allows(deed, standing(letter, now))]
+        others = [letter for letter in letters if not allows(deed, standing(letter, now))]
+        if not meant:
+            self._host.tell(refused_text(deed, others, now), "warning")
+        elif deed == "retry" and (nobody := self._nobody(path, meant)):
+            self._host.tell(nobody, "error")
+        elif len(letters) > 1:
+            from fuseboard_console.screens.confirm_typed import ConfirmTypedScreen
+
+            question = ask_letters(deed, meant, others, now)
+            self._ask(ConfirmTypedScreen(*question), self._doing(path, deed, meant, others))
+        elif deed == "discard":
+            from fuseboard_console.screens.confirm import ConfirmScreen
+
+            self._ask(ConfirmScreen(*ask_discard(meant[0])), self._doing(path, deed, meant, others))
+        else:
+            self._run(self._doing(path, deed, meant, others)())
+
+    def _nobody(self, path: Path, letters: Sequence[DeadLetter]) -> str:
+        """Return why nobody can retry any of these letters; empty: somebody can."""
+        takers = [self._taker(path, engine) for engine in {letter.engine for letter in letters}]
+        if any(found.instance is not None for found in takers):
+            return ""
+        stay = "They stay as they are." if len(letters) > 1 else f"Dead letter {letters[0].id} stays as it is."
+        return f"{takers[0].why} {stay}"
+
+    def _taker(self, path: Path, engine: str) -> Taker:
+        return taker(self._host.feed.board, {engine}, wall_clock(), safe_text(path.name, 200))
+
+    def put_back(self) -> bool:
+        """Put back what was archived last from here; False: nothing was."""
+        if self._archived is None or self._host.feed.recording is None:
+            return False
+        path, ids = self._archived
+        if path != self._host.feed.recording.path:
+            return False
+        if not self._host.is_past():
+            self._run(self._change(path, "unarchive", ids, ()))
+        return True
+
+    def _path(self) -> Path | None:
+        """Return the recording that is changed; None: nothing can be, which is told."""
+        if self._host.is_past():
+            return None
+        if self._host.feed.recording is None:
+            self._host.tell("The file is gone just now: nothing was changed.", "error")
+            return None
+        return self._host.feed.recording.path
+
+    def _ask(self, screen: Any, doing: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._meant()
+                self._run(doing())
+
+        self._host.push_screen(screen, answered)
+
+    def _doing(
+        self, path: Path, deed: Deed, meant: Sequence[DeadLetter], others: Sequence[DeadLetter]
+    ) -> Callable[[], Coroutine[Any, Any, None]]:
+        refused = [refusal(letter, wall_clock()) for letter in others]
+        if deed != "retry":
+            return lambda: self._change(path, deed, [letter.id for letter in meant], refused)
+        if len(meant) == 1 and not refused:
+            return lambda: self._retry(path, meant[0])
+        return lambda: self._retry_many(path, meant, refused)
+
+    # ---------------------------------------------------------------- by the store
+
+    async def _change(self, path: Path, change: Change, ids: Sequence[int], refused: Sequence[Outcome]) -> None:
+        try:
+            done = await letter_box.changed(path, change, ids, wall_clock(), actor())
+        except letter_box.TROUBLE as error:
+            self._host.tell(safe_text(f"Nothing was changed: {error}", 400), "error")
+            return
+        if change == "archive":
+            self._archived = (path, tuple(sorted(done)))
+        elif change == "unarchive" and self._archived is not None and done >= set(self._archived[1]):
+            self._archived = None
+        outcomes = [Outcome(str(id), id in done, "it was changed meanwhile") for id in ids]
+        undo = key_for(self._host.actions, "letter_unarchive") if change == "archive" else ""
+        self._tell(change, [*outcomes, *refused], undo)
+        self._changed()
+
+    # ---------------------------------------------------------------- by the engine
+
+    async def _retry(self, path: Path, letter: DeadLetter) -> None:
+        """Have one letter retried; the desk tells what came of it."""
+        instance = self._taker(path, letter.engine).instance
+        if instance is not None:
+            await self._host.desk.ask("dlq_retry", "", instance, {"ids": [letter.id]})
+
+    async def _retry_many(self, path: Path, letters: Sequence[DeadLetter], refused: Sequence[Outcome]) -> None:
+        """Have each engine retry its own letters, and tell what came of all in one sentence."""
+        outcomes, asked = list(refused), []
+        for engine in sorted({letter.engine for letter in letters}):
+            own = [letter for letter in letters if letter.engine == engine]
+            instance = self._taker(path, engine).instance
+            if instance is not None:
+                asked.append(self._retried(path, own, instance))
+            else:
+                outcomes += [Outcome(str(letter.id), False, f"no engine called {engine} runs") for letter in own]
+        under_way = 0
+        for part, left in await asyncio.gather(*asked):
+            outcomes += part
+            under_way += left
+        self._tell("retry", outcomes, goes_on=under_way)
+        self._changed()
+
+    async def _retried(self, path: Path, letters: Sequence[DeadLetter], instance: int) -> tuple[list[Outcome], int]:
+        """Have an engine retry letters; return what came of each, and how many it is still at."""
+        try:
+            status = await self._host.desk.outcome("dlq_retry", instance, {"ids": [letter.id for letter in letters]})
+            found = await letter_box.some(path, [letter.id for letter in letters], wall_clock())
+        except letter_box.TROUBLE as error:
+            return [Outcome(str(letter.id), False, str(error)) for letter in letters], 0
+        after = {letter.id: letter for letter in found}
+        outcomes: list[Outcome] = []
+        under_way = 0
+        for letter in letters:
+            now = after.get(letter.id)
+            untouched = now is not None and (now.status == "retrying" or now.changed_at == letter.changed_at)
+            if untouched and status.status == "done":
+                under_way += 1
+                continue
+            why = "nobody took it in time" if status.status == "expired" else status.detail
+            if not untouched:
+                why = now.detail if now is not None else "it is gone"
+            outcomes.append(Outcome(str(letter.id), now is not None and now.status == "succeeded", why))
+        return outcomes, under_way
+
+    def _tell(self, deed: Deed, outcomes: Sequence[Outcome], undo: str = "", goes_on: int = 0) -> None:
+        well = all(outcome.done for outcome in outcomes)
+        self._host.tell(done_text(deed, outcomes, undo, goes_on), "information" if well else "warning")

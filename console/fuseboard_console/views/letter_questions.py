@@ -1,0 +1,128 @@
+"""What is asked before something is done to dead letters, what came of it, and why it can't be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from fuseboard_console.cells import cut
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.views.bulk import BulkQuestion, Outcome, reasons_text, word_to_type
+from fuseboard_console.views.dead_letters import error_of
+from fuseboard_console.views.letters import standing
+from fuseboard_console.views.questions import Question
+from fuseboard_console.views.times import clock, plural
+from fuseboard_engine.dead_letters.letter import FROM, RETRYABLE, DeadLetter, Status
+
+Deed = Literal["retry", "archive", "unarchive", "discard"]
+"""What can be done to dead letters here."""
+
+_GIVEN_UP = "Nobody retries what is discarded. That can't be taken back."
+_NAMED = 8
+_KINDS = 4
+
+
+class Words(NamedTuple):
+    """How a deed is spoken of: what it does, by its consequence, and when it is done."""
+
+    does: str
+    then: str
+    done: str
+
+
+_WORDS: dict[Deed, Words] = {
+    "retry": Words("Retry", "Their adapters get the tasks again, one after another.", "retried"),
+    "archive": Words("Archive", "What is archived leaves the list and is kept; it can be put back.", "archived"),
+    "unarchive": Words("Put back", "Each is again what it was before it was archived.", "put back"),
+    "discard": Words("Discard", _GIVEN_UP, "discarded"),
+}
+
+
+def allows(deed: Deed, status: Status) -> bool:
+    """Say whether a deed applies to letters of this status."""
+    return status in (RETRYABLE if deed == "retry" else FROM[deed])
+
+
+def ask_discard(letter: DeadLetter) -> Question:
+    """Return the question before one letter is discarded."""
+    what = f"{safe_text(letter.task_type, 40)} {safe_text(letter.task, 60)}".strip()
+    error = cut(safe_text(error_of(letter), 200), 120)
+    told = "\n".join(part for part in (what, error) if part)
+    return Question(f"Discard dead letter {letter.id}?", f"{told}\n\n{_GIVEN_UP}", "Discard")
+
+
+def ask_letters(deed: Deed, letters: Sequence[DeadLetter], others: Sequence[DeadLetter], now: int) -> BulkQuestion:
+    """Return the question before something is done to several letters; `others` were meant too and don't allow it.
+
+    Its word is their type, if they are all of one; else how many they are.
+    """
+    words, count = _WORDS[deed], len(letters)
+    ids = ", ".join(str(letter.id) for letter in letters[:_NAMED])
+    more = f" and {count - _NAMED:,} more" if count > _NAMED else ""
+    told = [f"{ids}{more}", _kinds(letters)]
+    if others:
+        told.append(f"Not {reasons_text([refusal(letter, now) for letter in others])}.")
+    kinds = {letter.task_type for letter in letters}
+    return BulkQuestion(
+        f"{words.does} {plural(count, 'dead letter')}?",
+        "\n".join(told) + f"\n\n{words.then}",
+        word_to_type(kinds.pop() if len(kinds) == 1 else "", count),
+        f"{words.does} {count:,}",
+    )
+
+
+def _kinds(letters: Sequence[DeadLetter]) -> str:
+    """Return of which types letters are: `order 8, report 2`."""
+    counted = Counter(letter.task_type for letter in letters).most_common()
+    told = [f"{safe_text(kind, 30) or 'no type'} {count:,}" for kind, count in counted[:_KINDS]]
+    if len(counted) > _KINDS:
+        told.append(f"{len(counted) - _KINDS} more types")
+    return ", ".join(told)
+
+
+def refusal(letter: DeadLetter, now: int) -> Outcome:
+    """Return that something was not done to a letter, as it does not allow that at `now` (UTC microseconds)."""
+    return Outcome(str(letter.id), False, _state(letter, now))
+
+
+def refused_text(deed: Deed, letters: Sequence[DeadLetter], now: int) -> str:
+    """Return that none of these letters, of which there is one at least, allows a deed."""
+    words = _WORDS[deed]
+    if len(letters) > 1:
+        reasons = reasons_text([refusal(letter, now) for letter in letters])
+        return f"None of them can be {words.done}; {reasons}."
+    letter = letters[0]
+    hint = "; unarchive it first" if deed == "retry" and letter.status == "archived" else ""
+    return f"Dead letter {letter.id} is {_state(letter, now)}: it can't be {words.done}{hint}."
+
+
+def _state(letter: DeadLetter, now: int) -> str:
+    status = standing(letter, now)
+    if status != "retrying":
+        return status
+    until = f" (its lease runs until {clock(letter.lease_until)})" if letter.lease_until is not None else ""
+    return f"being retried{until}"
+
+
+def done_text(deed: Deed, outcomes: Sequence[Outcome], undo: str = "", goes_on: int = 0) -> str:
+    """Return what came of a deed for all letters it was meant for, as a sentence of safe text.
+
+    Args:
+        deed: what was done.
+        outcomes: what came of it for each, by its number.
+        undo: the key that takes it back; empty: none does.
+        goes_on: how many more are under way still.
+    """
+    words, good, count = _WORDS[deed], [one for one in outcomes if one.done], len(outcomes) + goes_on
+    back = f" {undo} puts {'it' if len(good) == 1 else 'them'} back." if undo and good else ""
+    if count == 1 and good:
+        return f"Dead letter {good[0].name} {words.done}.{back}"
+    if len(good) == count:
+        return f"{plural(count, 'dead letter')} {words.done}.{back}"
+    told = [f"{len(good):,} of {count:,} {words.done}"]
+    if len(good) < len(outcomes):
+        told.append(reasons_text(outcomes))
+    if goes_on:
+        told.append(f"{goes_on:,} still under way")
+    return cut(f"{'; '.join(told)}.{back}", 400)

@@ -1,0 +1,197 @@
+"""Dead letters as lines: the list, and one in full with all that was done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fuseboard_console.cells import fit, fold, width
+from fuseboard_console.glyphs import Glyphs
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.views.dead_letters import error_of
+from fuseboard_console.views.fixed_columns import Column, columns_line
+from fuseboard_console.views.labelled import labelled
+from fuseboard_console.views.line import Line, Span
+from fuseboard_console.views.payload import json_lines
+from fuseboard_console.views.times import SECOND, clock, plural, span, stamp, whole
+from fuseboard_engine.dead_letters.letter import ACTIVE, STATUSES, DeadLetter, Status
+from fuseboard_engine.events import DeadLetterChanged, DeadLettered
+from fuseboard_storage.board import Entry
+
+NARROW = 100
+"""Cells of a line below which an error's type goes without its redundant ending."""
+CHOICES: tuple[tuple[Status, ...], ...] = (ACTIVE, *((status,) for status in STATUSES), ())
+"""What `f` goes through: what somebody has to care for, each status, all."""
+
+STYLES: dict[Status, str] = {
+    "pending": "warn",
+    "retrying": "info",
+    "exhausted": "bad",
+    "succeeded": "ok",
+    "archived": "muted",
+    "discarded": "faint",
+}
+"""What each status looks like."""
+
+
+def standing(letter: DeadLetter, now: int) -> Status:
+    """Return the status of a letter at `now` (UTC microseconds): once its worker's lease has ended it waits again."""
+    over = letter.status == "retrying" and letter.lease_until is not None and letter.lease_until <= now
+    return "pending" if over else letter.status
+
+
+def sign_of(status: Status, glyphs: Glyphs) -> str:
+    """Return the sign of a status."""
+    return {
+        "pending": glyphs.of("ready"),
+        "retrying": glyphs.of("probing"),
+        "exhausted": glyphs.dead,
+        "succeeded": glyphs.answered,
+        "archived": glyphs.of("disabled"),
+        "discarded": glyphs.failed,
+    }[status]
+
+
+def next_retry(letter: DeadLetter, now: int) -> str:
+    """Return when a letter is retried next: `in 4 s`, `due`, `now`, `by hand`; empty: never."""
+    status = standing(letter, now)
+    if status == "retrying":
+        return "now"
+    if status == "exhausted" or (status == "pending" and letter.due_at is None):
+        return "by hand"
+    if status != "pending" or letter.due_at is None:
+        return ""
+    return "due" if letter.due_at <= now else f"in {whole((letter.due_at - now) / SECOND)}"
+
+
+def choice_words(choice: Sequence[Status]) -> str:
+    """Return in a word which statuses are shown."""
+    return "unfinished" if choice == ACTIVE else " ".join(choice) or "all"
+
+
+def nothing_there(choice: Sequence[Status], key: str) -> str:
+    """Return what the list says when it is empty; `key` shows others."""
+    if choice == ACTIVE:
+        return "No dead letter waits for anybody. What nothing could do stands here, kept for a retry."
+    if not choice:
+        return "There is no dead letter. What nothing could do stands here, kept for a retry."
+    return f"No dead letter is {choice_words(choice)}; {key} shows others."
+
+
+# -------------------------------------------------------------------- the list
+
+Columns = tuple[Column, ...]
+
+
+def columns_of(letters: Sequence[DeadLetter]) -> Columns:
+    """Return the columns for these letters, of which the newest come first."""
+    kinds = {letter.task_type for letter in letters}
+    ids = width(str(letters[0].id)) if letters else 2
+    return (
+        Column("id", max(2, ids), right=True),
+        Column("status", 11),
+        Column("type", max(4, min(14, max((width(safe_text(kind, 40)) for kind in kinds), default=4))), 48),
+        Column("category", 10, 100),
+        Column("tries", 5, 66),
+        Column("age", 6, 58),
+        Column("next", 9),
+        Column("adapter", 14, 124),
+    )
+
+
+def letter_line(letter: DeadLetter, now: int, columns: Columns, cells: int, glyphs: Glyphs) -> Line:
+    """Return a letter as it stands at `now` (UTC microseconds), in at most `cells`."""
+    status, coming = standing(letter, now), next_retry(letter, now)
+    row = {
+        "id": Span(str(letter.id)),
+        "status": Span(f"{sign_of(status, glyphs)} {status.upper()}", STYLES[status]),
+        "type": Span(safe_text(letter.task_type, 40) or "–"),
+        "category": Span(letter.category, "muted"),
+        "tries": Span(f"{letter.retries}/{letter.max_retries}", "muted"),
+        "age": Span(span((now - letter.created_at) / SECOND), "muted"),
+        "next": Span(coming, "strong" if coming in ("due", "now") else "text"),
+        "adapter": Span(safe_text(letter.adapter, 40), "muted"),
+    }
+    error = safe_text(error_of(letter), 400)
+    if cells < NARROW and len(letter.error_type) > 5 and letter.error:
+        error = safe_text(f"{letter.error_type.removesuffix('Error')}: {letter.error}", 400)
+    return columns_line(columns, row, (Span(error, "muted"),), cells)
+
+
+# -------------------------------------------------------------------- one in full
+
+
+def letter_lines(
+    letter: DeadLetter, history: Sequence[Entry] | None, now: int, cells: int, glyphs: Glyphs
+) -> list[Line]:
+    """Return all that is known of a letter at `now` (UTC microseconds).
+
+    `history` are the events that concern it, in the order they happened; None: they are being read.
+    """
+    status = standing(letter, now)
+    coming = next_retry(letter, now)
+    head: list[Span] = [Span(f"{sign_of(status, glyphs)} {status.upper()}", STYLES[status])]
+    if coming:
+        head.append(Span(f"  next retry {coming}"))
+    lines: list[Line] = [tuple(head), *_facts(letter, now, cells, glyphs)]
+    lines += [(), (Span("Payload", "strong"),), *json_lines(letter.payload, cells)]
+    lines += [(), (Span("History", "strong"),), *_history(letter, history, cells)]
+    return lines
+
+
+def _facts(letter: DeadLetter, now: int, cells: int, glyphs: Glyphs) -> list[Line]:
+    chain = f" {glyphs.arrow} ".join(safe_text(name, 80) for name in letter.order)
+    rule = f" (attribution row {safe_text(letter.rule, 80)})" if letter.rule else ""
+    put_off = f"; put off {plural(letter.deferrals, 'time')}, as every adapter refused it" if letter.deferrals else ""
+    said: list[tuple[str, str]] = [
+        ("error", safe_text(error_of(letter), 4_000) or "–"),
+        ("category", f"{letter.category}{rule}"),
+        ("retries", f"{letter.retries} of {letter.max_retries} failed{put_off}"),
+        ("task", f"{safe_text(letter.task, 200)}  {safe_text(letter.task_type, 200)}".strip()),
+        ("failed at", f"{safe_text(letter.adapter, 200) or 'no adapter'}, after {plural(letter.attempts, 'attempt')}"),
+        ("chain", chain or "that of its type"),
+        ("engine", safe_text(letter.engine, 200)),
+        ("came", f"{stamp(letter.created_at)}, {whole((now - letter.created_at) / SECOND)} ago"),
+    ]
+    if letter.changed_at > letter.created_at:
+        said.append(("last change", _change(letter, now)))
+    if letter.deadline is not None:
+        said.append(("deadline", f"{letter.deadline:g} s for a retry"))
+    if letter.lease_until is not None and standing(letter, now) == "retrying":
+        said.append(("lease", f"its worker has it until {stamp(letter.lease_until)}, and prolongs that"))
+    lines = [line for label, text in said for line in labelled(label, text, cells)]
+    for place, (name, value) in enumerate((letter.context or {}).items()):
+        text = f"{safe_text(name, 200)}: {safe_text(value, 2_000)}"
+        lines += labelled("" if place else "context", text, cells)
+    return lines
+
+
+def _change(letter: DeadLetter, now: int) -> str:
+    ago = f"{whole((now - letter.changed_at) / SECOND)} ago"
+    by = f" by {safe_text(letter.actor, 80)}" if letter.actor else ""
+    return f"{ago}{by}{': ' if letter.detail else ''}{safe_text(letter.detail, 2_000)}"
+
+
+def _history(letter: DeadLetter, history: Sequence[Entry] | None, cells: int) -> list[Line]:
+    if history is None:
+        return [(Span("It is being read.", "faint"),)]
+    lines: list[Line] = []
+    for entry in history:
+        event = entry.event
+        if isinstance(event, DeadLettered):
+            error = ": ".join(part for part in (event.error_type, event.error) if part)
+            lines += _told(event.at, "came", "muted", event.detail or error, cells)
+        elif isinstance(event, DeadLetterChanged):
+            style = STYLES.get(event.status, "muted")  # type: ignore[call-overload]
+            by = f"by {event.actor}" if event.actor else ""
+            lines += _told(event.at, event.status, style, ": ".join(part for part in (by, event.detail) if part), cells)
+    if not lines:
+        return [(Span("Its events are no longer kept.", "faint"),)]
+    return lines
+
+
+def _told(at: int, word: str, style: str, detail: str, cells: int) -> list[Line]:
+    when = f"{stamp(at) if cells >= 70 else clock(at)} "
+    room = cells - len(when) - 12
+    parts = fold(safe_text(detail, 2_000), max(8, room)) or [""]
+    first: Line = (Span(when, "faint"), Span(f"{fit(word, 11)} ", style), Span(parts[0]))
+    return [first, *((Span(" " * (len(when) + 12)), Span(part)) for part in parts[1:])]

@@ -1,0 +1,44 @@
+"""JSON as lines to read: indented, folded, and made safe."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+
+from fuseboard_console.cells import fold
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.views.line import Line, Span
+
+MOST = 3_000
+"""Lines that are shown of one text."""
+_WIDE = 100_000
+"""Characters that are shown of one line."""
+_DEEPEST = 24
+"""Cells that a line is indented at most: however deep a value stands, there is room for it."""
+
+
+@lru_cache(maxsize=8)
+def json_lines(text: str, cells: int) -> tuple[Line, ...]:
+    """Return JSON indented, each line folded into `cells`; a text that is no JSON as it is.
+
+    What is beyond `MOST` lines is counted at the end.
+    """
+    lines: list[Line] = []
+    raw = _indented(text)
+    for place, line in enumerate(raw):
+        if len(lines) >= MOST:
+            lines.append((Span(f"and {len(raw) - place:,} more lines", "faint"),))
+            break
+        body = line.lstrip(" ")
+        indent = min(len(line) - len(body), _DEEPEST, max(0, cells - 8))
+        room = max(1, cells - indent)
+        parts = fold(safe_text(body, _WIDE), room) or [""]
+        lines += [(Span(" " * indent), Span(part)) if indent else (Span(part),) for part in parts]
+    return tuple(lines)
+
+
+def _indented(text: str) -> list[str]:
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False).split("\n")
+    except (ValueError, RecursionError):
+        return text.split("\n")
