@@ -1,0 +1,220 @@
+"""The page of workflows: each run as it stands, as a graph, and what can be resumed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from fuseboard_console.letter_box import TROUBLE
+from fuseboard_console.pages.list_page import ListPage
+from fuseboard_console.pages.page import Host, Scene
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.screens.detail import show_detail
+from fuseboard_console.screens.text import Deed, Way
+from fuseboard_console.takers import taker
+from fuseboard_console.views.connection import connection_to
+from fuseboard_console.views.fixed_columns import titles_line
+from fuseboard_console.views.line import Line
+from fuseboard_console.views.runs import Run, run_line, run_lines, run_of_row, run_of_saved, runs_columns
+from fuseboard_engine.clock import wall_clock
+from fuseboard_storage.board import AdapterKey
+from fuseboard_storage.recording import Recording
+
+MOST = 500
+"""Saved runs that are listed beside those of the Board."""
+EVERY = 2.0
+"""Seconds at least between two looks into the table of saved runs."""
+
+
+class Workflows(ListPage[str]):
+    """The runs, newest first, by their ids: those of the Board, and below them those that only the table knows."""
+
+    PAGE = "workflows"
+    TITLE = "Workflows"
+    EMPTY = "No workflow has run. Each run stands here from its beginning on, and until it is done can be resumed."
+    FIELDS = ("run", "workflow", "state", "node", "error")
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        self._resumable = False
+        self._saved: dict[str, Run] = {}
+        self._engines: dict[int, str] = {}
+        self._columns = runs_columns(())
+        self._read_of: tuple[object, ...] = ()
+        self._reading = self._failed = False
+        self._began = -EVERY
+        self._opened: Run | None = None
+
+    # ---------------------------------------------------------------- reading
+
+    async def look(self, scene: Scene) -> None:
+        """Read the runs that the Board doesn't have, when they may be others."""
+        self._read_if_due(scene)
+
+    def _read_if_due(self, scene: Scene) -> None:
+        recording, now = self.host.feed.recording, time.monotonic()
+        wanted = (recording, tuple(scene.board.workflows), scene.board.roster)
+        elsewhere = not self._read_of or self._read_of[0] is not recording
+        if elsewhere:
+            self._saved = {}
+        waits = not elsewhere and now - self._began < EVERY
+        if recording is None or self._reading or waits or (wanted == self._read_of and not self._failed):
+            return
+        self._read_of, self._began, self._reading = wanted, now, True
+        self.run_worker(self._read(recording.path, wanted))
+
+    async def _read(self, path: Path, wanted: tuple[object, ...]) -> None:
+        known = list(self.host.scene.board.workflows)
+        try:
+            async with Recording.open(path) as recording:
+                found = await recording.workflow_runs(MOST, without=known, results=False)
+                engines = await recording.instances()
+            self._failed = False
+        except TROUBLE:
+            self._failed = True  # the banner says what is wrong with the file; the next time it may be well
+        else:
+            if wanted[0] is self.host.feed.recording:
+                self._saved = {saved.run: run_of_saved(saved) for saved in found}
+                self._engines = {row.id: row.name for row in engines}
+        finally:
+            self._reading = False
+        self.host.show()
+
+    # ---------------------------------------------------------------- the list
+
+    def rows(self, scene: Scene) -> Sequence[str]:
+        """Return the ids of the runs there were by the time that is shown."""
+        self._read_if_due(scene)
+        board = scene.board.workflows
+        older = [key for key, run in self._saved.items() if key not in board and _had_ended(run, scene)]
+        keys = [*reversed(board), *older]
+        if self._resumable:
+            keys = [key for key in keys if (run := self._run(key)) is not None and run.resumable]
+        self._columns = runs_columns(keys)
+        return keys
+
+    def _run(self, key: str) -> Run | None:
+        scene = self.host.scene
+        row = scene.board.workflows.get(key)
+        if row is not None:
+            over = row.instance in scene.board.instances and connection_to(scene.board, row.instance, scene.now).over
+            return run_of_row(row, over)
+        return self._saved.get(key)
+
+    @property
+    def caption(self) -> str:
+        """How many there are, and which are shown."""
+        return f"{self.TITLE}  only those that can be resumed" if self._resumable else self.TITLE
+
+    @property
+    def trail(self) -> str:
+        """Which of them are shown."""
+        return "resumable" if self._resumable else ""
+
+    @property
+    def nothing(self) -> str:
+        """Why the list is empty."""
+        return "No run waits to be resumed." if self._resumable else self.EMPTY
+
+    def heading(self, cells: int) -> Line:
+        """Return the titles of the columns."""
+        return titles_line(self._columns, "error", cells)
+
+    def line(self, key: str, cells: int) -> Line:
+        """Return a run."""
+        run = self._run(key)
+        return () if run is None else run_line(run, self.host.scene.now, self._columns, cells, self.host.glyphs)
+
+    def fields(self, key: str) -> Mapping[str, str]:
+        """Return what a filter may ask about."""
+        run = self._run(key)
+        if run is None:
+            return dict.fromkeys(self.FIELDS, "")
+        return {
+            "run": run.run,
+            "workflow": f"{run.workflow} {run.name}",
+            "state": run.state,
+            "node": " ".join(run.nodes),
+            "error": " ".join((run.error, *(node.error for node in run.nodes.values()))),
+        }
+
+    def action_run_open(self) -> None:
+        """Show only the runs that can be resumed, or all again."""
+        self._resumable = not self._resumable
+        self.host.show()
+
+    # ---------------------------------------------------------------- one of them
+
+    def title_of(self, key: str) -> str:
+        """Return its id."""
+        self._opened = self._run(key)
+        return f"Run {safe_text(key, 60)}"
+
+    def about(self, key: str, cells: int) -> list[Line]:
+        """Return all that is known of a run; it stays when it is forgotten."""
+        self._opened = self._run(key) or self._opened
+        if self._opened is None:
+            return []
+        scene = self.host.scene
+        instance = scene.board.instances.get(self._opened.instance or 0)
+        engine = instance.label if instance is not None else self._engines.get(self._opened.instance or 0, "")
+        return run_lines(self._opened, safe_text(engine, 120), scene.now, cells, self.host.glyphs)
+
+    def ways(self, key: str) -> Sequence[Way]:
+        """Lead to the routes of its nodes, and to the adapters that answered."""
+        run, board = self._run(key), self.host.scene.board
+        pattern = key.replace('"', "?")
+
+        def to_routes() -> None:
+            self.host.go("routes").filter_by(f'task:"{pattern}:"')
+
+        names = dict.fromkeys(node.answered for node in run.nodes.values()) if run is not None else {}
+        found = [AdapterKey(run.instance, name) for name in names] if run is not None and run.instance else []
+        there = [adapter for adapter in found if adapter in board.adapters][:5]
+        return [
+            Way("v", "its routes", to_routes),
+            *(
+                Way(str(place), safe_text(adapter.adapter, 16), partial(show_detail, self.host, adapter))
+                for place, adapter in enumerate(there, 1)
+            ),
+        ]
+
+    def deeds(self, key: str) -> Sequence[Deed]:
+        """Return what can be done to a run in its detail."""
+        return [Deed(action, partial(self._resume, key)) for action in self.host.actions if action.id == "run_resume"]
+
+    # ---------------------------------------------------------------- resuming
+
+    def action_run_resume(self) -> None:
+        """Have an engine go on with the run under the cursor."""
+        if self.list.selected is not None:
+            self._resume(self.list.selected)
+
+    def _resume(self, key: str) -> None:
+        """Ask the engine that was at a run, or whichever runs; say at once when there is nothing to ask or nobody."""
+        run, board = self._run(key), self.host.scene.board
+        if run is None or self.host.is_past():
+            return
+        name = safe_text(key, 60)
+        if run.state == "running":
+            self.host.tell(f"Run {name} is under way: there is nothing to resume.", "warning")
+            return
+        if not run.resumable:
+            self.host.tell(f"Run {name} is {run.state}: there is nothing to resume.", "warning")
+            return
+        recording = self.host.feed.recording
+        file = safe_text(recording.path.name, 200) if recording is not None else "this recording"
+        instance = board.instances.get(run.instance or 0)
+        before = instance.name if instance is not None else self._engines.get(run.instance or 0)
+        found = taker(board, {before} if before else (), wall_clock(), file)
+        if found.instance is None:
+            self.host.tell(f"{found.why} Run {name} stays as it is.", "error")
+            return
+        self.run_worker(self.host.desk.ask("resume", "", found.instance, {"run": key}))
+
+
+def _had_ended(run: Run, scene: Scene) -> bool:
+    """Whether a run that the Board doesn't know belongs to the time that is shown."""
+    return not scene.past or run.changed_at <= scene.now
