@@ -59,8 +59,9 @@ def _value(letter: NewLetter, name: str) -> Any:
     if isinstance(value, str):
         return storable(value)
     if name in _ENCODED and value is not None:
-        plain = {storable(k): storable(v) for k, v in value.items()} if isinstance(value, dict) else value
-        return msgspec.json.encode(plain).decode()
+        if isinstance(value, dict):
+            return msgspec.json.encode({storable(k): storable(v) for k, v in value.items()}).decode()
+        return msgspec.json.encode([storable(one) for one in value]).decode()
     return value
 
 

@@ -284,3 +284,10 @@ async def test_all_that_is_known_of_a_letter_comes_back(store: DeadLetterStore) 
     )
     assert found.task.startswith("€ ")
     assert found.task.endswith(" \x1b[31m")
+
+
+async def test_half_a_character_in_the_chain_of_a_letter_does_not_keep_it_out(store: DeadLetterStore) -> None:
+    id, _ = await store.add(letter(order=("\ud83d", "agno"), context={"\ud83d": "\ud83d"}), ROOM)
+    found = await store.get(id, NOON)
+    assert found is not None
+    assert found.order[1] == "agno"
