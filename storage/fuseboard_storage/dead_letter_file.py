@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
@@ -16,6 +16,8 @@ from fuseboard_engine.events import DeadLetterChanged
 from fuseboard_storage import dead_letter_rows as letters
 from fuseboard_storage import rows, schema
 from fuseboard_storage.errors import RecordingError
+from fuseboard_storage.job_thread import JobThread
+from fuseboard_storage.quick_lane import QuickLane
 from fuseboard_storage.turns import Connection, transaction
 
 T = TypeVar("T")
@@ -38,13 +40,12 @@ class LetterFile:
         self._busy_timeout = busy_timeout
         self._connection: Connection | None = None
         self._identity: tuple[int, int] | None = None
-        self._closed = False
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="fuseboard-dead-letters")
+        self._thread = JobThread("fuseboard-dead-letters")
+        self._lane = QuickLane()
 
     def shut(self) -> None:
         """Close the connection, once all that was begun is done; a second time does nothing."""
-        self._closed = True
-        self._thread.shutdown(wait=True)
+        self._thread.shut()
         self._drop()
 
     def soon(self, job: Callable[[], None]) -> None:
@@ -56,7 +57,13 @@ class LetterFile:
         try:
             self._thread.submit(job)
         except RuntimeError as error:
-            raise self._was_closed() from error
+            raise StoreUnavailable(f"the dead letters of {self.path.name} were closed") from error
+
+    def at_once(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
+        """Do some work in a transaction in the thread of whoever calls, if it need not wait; None: nothing was done."""
+        if schema.identity_of(self.path) != self._identity:
+            return None
+        return self._lane.commit(work)
 
     async def write(self, work: Callable[[sqlite3.Connection], T], now: int | None) -> T:
         """Do some work in a transaction; with `now`, first free what silent workers had."""
@@ -66,6 +73,7 @@ class LetterFile:
         """Do what `write` does, in a job of the thread."""
 
         def turn() -> T:
+            began = time.monotonic()
             connection = self._ready()
             with transaction(connection):
                 freed = [] if now is None else letters.free(connection, now)
@@ -74,7 +82,9 @@ class LetterFile:
                         at=now, letters=tuple(freed), before="retrying", status="pending", detail=letters.LAPSED
                     )
                     rows.insert(connection, NOBODY, [lapsed])
-                return work(connection)
+                done = work(connection)
+            self._lane.note(began, self.path)
+            return done
 
         return self._safely(turn)
 
@@ -89,16 +99,23 @@ class LetterFile:
 
         return await self._run(partial(self._safely, turn))
 
-    async def _run(self, job: Callable[[], T]) -> T:
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, job)
-        except RuntimeError as error:
-            if not self._closed:
-                raise
-            raise self._was_closed() from error
+    async def _run(self, work: Callable[[], T]) -> T:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
 
-    def _was_closed(self) -> StoreUnavailable:
-        return StoreUnavailable(f"the dead letters of {self.path.name} were closed")
+        def job() -> None:
+            if answer.done():  # whoever asked has given up
+                return
+            settle: Callable[[], None]
+            try:
+                settle = partial(answer.set_result, work())
+            except BaseException as error:
+                settle = partial(answer.set_exception, error)
+            with contextlib.suppress(RuntimeError):  # that loop has ended, and nobody waits there
+                loop.call_soon_threadsafe(_unless_done, answer, settle)
+
+        self.soon(job)
+        return await answer
 
     def _safely(self, turn: Callable[[], T]) -> T:
         try:
@@ -141,10 +158,16 @@ class LetterFile:
         return connection
 
     def _drop(self) -> None:
+        self._lane.close()
         connection, self._connection = self._connection, None
         if connection is not None:
             with contextlib.suppress(sqlite3.Error):
                 connection.close()
+
+
+def _unless_done(answer: asyncio.Future[T], settle: Callable[[], None]) -> None:
+    if not answer.done():
+        settle()
 
 
 def _fold(text: str) -> str:

@@ -78,8 +78,11 @@ SIZE: Final = """SELECT coalesce(sum(CASE name WHEN 'enqueued' THEN total WHEN '
     WHEN 'purged' THEN -total ELSE 0 END), 0) FROM dead_letter_totals"""
 
 
-Added = tuple[int, tuple[Moved, ...]] | QueueFull
-"""The number of a new letter, and the letters that made room; or that there was none."""
+Kept = tuple[int, tuple[Moved, ...]]
+"""The number of a new letter, and the letters that made room."""
+
+Added = Kept | QueueFull
+"""The same, or that there was no room."""
 
 
 def add(connection: sqlite3.Connection, wanted: Iterable[tuple[NewLetter, Room]]) -> list[Added]:

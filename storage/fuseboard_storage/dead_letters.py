@@ -43,7 +43,10 @@ class Wanted(NamedTuple):
 
     letter: NewLetter
     room: Room
-    answer: asyncio.Future[Added]
+    answer: asyncio.Future[letters.Kept]
+
+
+Answer = tuple[asyncio.Future[letters.Kept], Added]
 
 
 class SqliteDeadLetters:
@@ -69,8 +72,12 @@ class SqliteDeadLetters:
     ) -> None:
         self._file = LetterFile(Path(path).absolute(), reading=reading, busy_timeout=busy_timeout)
         self._audited = audited
-        self._waiting: list[Wanted] = []
         self._guard = threading.Lock()
+        self._waiting: list[Wanted] = []
+        self._at_work = False
+        """Whether somebody is writing new letters; whoever does takes those that wait next."""
+        self._served: asyncio.AbstractEventLoop | None = None
+        """Whose thread has kept a letter itself in its present round; its next ones can be kept together."""
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -92,28 +99,75 @@ class SqliteDeadLetters:
 
     # ------------------------------------------------------------------ the contract
 
-    async def add(self, letter: NewLetter, room: Room) -> tuple[int, tuple[Moved, ...]]:
-        """Keep a new letter; see `DeadLetterStore`. Those that come while the file is written go into it together."""
-        answer: asyncio.Future[Added] = asyncio.get_running_loop().create_future()
+    def add(self, letter: NewLetter, room: Room) -> asyncio.Future[letters.Kept]:
+        """Keep a new letter; see `DeadLetterStore`.
+
+        Those that come one by one are kept at once if the file need not be waited for. Those that come while it is
+        written go into it together.
+        """
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[letters.Kept] = loop.create_future()
         with self._guard:
-            if not self._waiting:
-                self._file.soon(self._add_all)
-            self._waiting.append(Wanted(letter, room, answer))
-        added = await answer
-        if isinstance(added, DeadLetterError):
-            raise added
-        return added
+            at_once = not self._at_work and self._served is not loop
+            to_start = not self._at_work and not at_once
+            self._at_work = True
+            if not at_once:
+                self._waiting.append(Wanted(letter, room, answer))
+        if at_once:
+            self._add_at_once(Wanted(letter, room, answer), loop)
+        elif to_start:
+            self._start()
+        return answer
+
+    def _add_at_once(self, wanted: Wanted, loop: asyncio.AbstractEventLoop) -> None:
+        """Keep a letter in the loop's own thread, if that takes no time; else hand it to the file's."""
+        added = None
+        try:
+            added = self._file.at_once(lambda c: letters.add(c, [(wanted.letter, wanted.room)]))
+            if added is not None:
+                self._served = loop
+                loop.call_soon(self._serve, wanted.answer, added[0])
+        finally:
+            with self._guard:
+                if added is None:
+                    self._waiting.insert(0, wanted)
+                self._at_work = more = bool(self._waiting)
+            if more:
+                self._start()
+
+    def _serve(self, answer: asyncio.Future[letters.Kept], added: Added) -> None:
+        self._served = None
+        _answer([(answer, added)])
+
+    def _start(self) -> None:
+        """Have the file's thread keep all that wait."""
+        try:
+            self._file.soon(self._add_all)
+        except StoreUnavailable as error:
+            with self._guard:
+                refused, self._waiting, self._at_work = self._waiting, [], False
+            self._tell(refused, [_again(error) for _ in refused])
 
     def _add_all(self) -> None:
-        """In the file's thread: keep all that wait, and answer them."""
-        with self._guard:
-            batch, self._waiting = self._waiting, []
+        """In the file's thread: keep all that wait, and answer them; until none does."""
+        while True:
+            with self._guard:
+                batch, self._waiting = self._waiting, []
+                self._at_work = bool(batch)
+            if not batch:
+                return
+            self._add_batch(batch)
+
+    def _add_batch(self, batch: list[Wanted]) -> None:
         added: Sequence[Added]
         try:
             added = self._file.write_here(lambda c: letters.add(c, [(one.letter, one.room) for one in batch]))
         except BaseException as error:
             added = [_again(error) for _ in batch]
-        told: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Added], Added]]] = {}
+        self._tell(batch, added)
+
+    def _tell(self, batch: Sequence[Wanted], added: Sequence[Added]) -> None:
+        told: dict[asyncio.AbstractEventLoop, list[Answer]] = {}
         for wanted, one in zip(batch, added, strict=True):
             told.setdefault(wanted.answer.get_loop(), []).append((wanted.answer, one))
         for loop, answers in told.items():
@@ -211,9 +265,13 @@ class SqliteDeadLetters:
         rows.insert(connection, NOBODY, events)
 
 
-def _answer(answers: list[tuple[asyncio.Future[Added], Added]]) -> None:
+def _answer(answers: list[Answer]) -> None:
     for answer, added in answers:
-        if not answer.done():
+        if answer.done():  # whoever waited has given up
+            continue
+        if isinstance(added, DeadLetterError):
+            answer.set_exception(added)
+        else:
             answer.set_result(added)
 
 

@@ -61,7 +61,7 @@ async def test_checks_that_the_application_began_go_on_after_the_recording(tmp_p
 async def test_closing_an_engine_that_was_never_recorded_ends_its_retries_of_dead_letters() -> None:
     engine, _ = checked_engine()
     await engine.execute_with_fallback({"n": 1})
-    assert others() == {"fuseboard-dead-letters"}
+    assert "fuseboard-dead-letters" in others()
     await engine.close()
     assert others() == set()
 

@@ -312,6 +312,37 @@ def test_R20_an_engine_that_ends_in_order_leaves_no_letter_in_hand(tmp_path: Pat
     assert statuses(path) == {"pending": 1}
 
 
+ENTERING = """
+import asyncio, itertools, sys
+from fuseboard_engine import DeadLetterPolicy, Engine
+from fuseboard_storage import record
+
+async def main():
+    engine = Engine("checkout", dead_letters=DeadLetterPolicy(automatic_retry=False))
+    async with record(engine, sys.argv[1]):
+        for number in itertools.count(1):
+            print(await engine.dead_letters.enqueue({"n": number}), flush=True)
+
+asyncio.run(main())
+"""
+
+
+def test_a_letter_whose_number_is_known_is_there_after_its_process_was_killed(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    process = subprocess.Popen([sys.executable, "-c", ENTERING, str(path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    known = [process.stdout.readline() for _ in range(500)]
+    process.kill()
+    known += process.communicate(timeout=20)[0].splitlines(keepends=True)
+    numbers = [int(line) for line in known if line.endswith("\n")]
+    assert numbers == list(range(1, len(numbers) + 1))
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    kept = [id for (id,) in connection.execute("SELECT id FROM dead_letters ORDER BY id")]
+    connection.close()
+    assert kept[: len(numbers)] == numbers
+    assert len(kept) <= len(numbers) + 1
+
+
 SYNC = """
 import asyncio, sys, threading
 from fuseboard_engine import Engine, RetryPolicy

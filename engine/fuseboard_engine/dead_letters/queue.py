@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -41,6 +42,9 @@ from fuseboard_engine.route import KEPT_BACK, RouteResult, RouteUnderWay, identi
 log = logging.getLogger("fuseboard.dead_letters")
 
 PAGE: Final = 200
+
+Kept = tuple[int, tuple[Moved, ...]]
+"""The number of a new letter, and the letters that made room."""
 
 RETRYING: ContextVar[tuple[object, int] | None] = ContextVar("fuseboard_dead_letter", default=None)
 """The task that is being retried in this context, and its letter: should it fail again, it makes no second letter."""
@@ -78,7 +82,7 @@ class DeadLetters:
         self._route = route
         self._emit = emit
         self._wall = wall
-        self._entering: set[asyncio.Task[int]] = set()
+        self._entering: set[asyncio.Future[Kept]] = set()
         self._asked: set[asyncio.Task[None]] = set()
         self._worker = Worker(self, emit, wall)
 
@@ -161,24 +165,41 @@ class DeadLetters:
             self._refused(task, task_type, error)
             raise
 
-    async def _add(self, letter: NewLetter) -> int:
-        in_memory = False
-        try:
-            try:
-                id, evicted = await self.store.add(letter, self.policy.room)
-            except StoreUnavailable as error:
-                if self.policy.fail_closed:
-                    raise
-                log.warning("Dead letters can't be written (%s); task %s waits in memory.", error, letter.task)
-                id, evicted = await self.aside.add(letter, self.policy.room)
-                in_memory = True
-        except DeadLetterError as error:
+    def _enter(self, letter: NewLetter) -> asyncio.Future[int]:
+        """Have a letter kept, even if the one who waits for it gives up meanwhile; return its number to come."""
+        self.loop = asyncio.get_running_loop()
+        entered: asyncio.Future[int] = self.loop.create_future()
+        self._add(self.store, letter, entered)
+        return entered
+
+    def _add(self, store: DeadLetterStore, letter: NewLetter, entered: asyncio.Future[int]) -> None:
+        adding = asyncio.ensure_future(store.add(letter, self.policy.room))
+        self._entering.add(adding)
+        adding.add_done_callback(partial(self._added, store, letter, entered))
+
+    def _added(
+        self, store: DeadLetterStore, letter: NewLetter, entered: asyncio.Future[int], adding: asyncio.Future[Kept]
+    ) -> None:
+        self._entering.discard(adding)
+        if adding.cancelled():
+            entered.cancel()
+            return
+        error = adding.exception()
+        if isinstance(error, StoreUnavailable) and store is not self.aside and not self.policy.fail_closed:
+            log.warning("Dead letters can't be written (%s); task %s waits in memory.", error, letter.task)
+            self._add(self.aside, letter, entered)
+            return
+        if error is not None:
             self._refused(letter.task, letter.task_type, error)
-            raise
+            if not entered.done():
+                entered.set_exception(error)
+            return
+        id, evicted = adding.result()
         self._told(evicted, "evicted", "", "made room for a new one")
-        self.tell_new(id, letter, in_memory=in_memory)
+        self.tell_new(id, letter, in_memory=store is self.aside)
         self._worker.wake(letter.due_at)
-        return id
+        if not entered.done():
+            entered.set_result(id)
 
     def tell_new(self, id: int, letter: NewLetter, *, in_memory: bool = False, detail: str = "") -> None:
         """Tell that a letter is kept under a number."""
@@ -197,7 +218,7 @@ class DeadLetters:
             )
         )
 
-    def _refused(self, task: str, task_type: str, error: DeadLetterError) -> None:
+    def _refused(self, task: str, task_type: str, error: BaseException) -> None:
         log.error("Task %s could not become a dead letter: %s", task, error)
         self._emit(DeadLetterRefused(at=self._wall(), task=task, task_type=task_type, reason=str(error)))
 
@@ -374,14 +395,6 @@ class DeadLetters:
             task.add_done_callback(self._asked.discard)
 
         loop.call_soon_threadsafe(begin)
-
-    def _enter(self, letter: NewLetter) -> asyncio.Future[int]:
-        """Have a letter kept, even if the one who waits for it gives up meanwhile."""
-        self.loop = asyncio.get_running_loop()
-        task = self.loop.create_task(self._add(letter))
-        self._entering.add(task)
-        task.add_done_callback(self._entering.discard)
-        return asyncio.shield(task)
 
     async def run(self, task: Any, letter: DeadLetter) -> RouteResult:
         """Give a letter's task to the adapters again."""

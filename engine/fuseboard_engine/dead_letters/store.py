@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Protocol
 
 from fuseboard_engine.dead_letters.letter import (
@@ -27,8 +28,8 @@ class DeadLetterStore(Protocol):
     def shared(self) -> bool:
         """True when other processes may add, take and change letters too."""
 
-    async def add(self, letter: NewLetter, room: Room) -> tuple[int, tuple[Moved, ...]]:
-        """Keep a new letter. Returns its number, and the letters that made room.
+    def add(self, letter: NewLetter, room: Room) -> Awaitable[tuple[int, tuple[Moved, ...]]]:
+        """Keep a new letter. Returns its number, and the letters that made room; a future where it takes a while.
 
         Raises:
             QueueFull: There is no room.
