@@ -58,30 +58,32 @@ def ended(tmp_path: Path) -> Path:
     return put(tmp_path / "checkout.db", *[{"task": f"t{n}", "task_type": "order"} for n in range(3)], {"age": 7})
 
 
-def put(path: Path, *letters: dict[str, Any]) -> Path:
+async def add(path: Path, *letters: dict[str, Any]) -> None:
+    """Put letters into a recording, as if an engine had; `age` is in days."""
     now = time.time_ns() // 1000
+    store = SqliteDeadLetters(path)
+    for fields in letters:
+        at = now - fields.pop("age", 0) * DAY
+        new = {
+            "engine": "checkout",
+            "task": "t",
+            "task_type": "",
+            "form": "payload",
+            "payload": '{"n":1}',
+            "category": "network",
+            "created_at": at,
+            "due_at": None,
+            "error": "refused",
+            "error_type": "ConnectionError",
+            "max_retries": 3,
+        }
+        await store.add(NewLetter(**{**new, **fields}), Room(1000, False))
+    await store.close()
 
-    async def add() -> None:
-        store = SqliteDeadLetters(path)
-        for fields in letters:
-            at = now - fields.pop("age", 0) * DAY
-            new = {
-                "engine": "checkout",
-                "task": "t",
-                "task_type": "",
-                "form": "payload",
-                "payload": '{"n":1}',
-                "category": "network",
-                "created_at": at,
-                "due_at": None,
-                "error": "refused",
-                "error_type": "ConnectionError",
-                "max_retries": 3,
-            }
-            await store.add(NewLetter(**{**new, **fields}), Room(1000, False))
-        await store.close()
 
-    asyncio.run(add())
+def put(path: Path, *letters: dict[str, Any]) -> Path:
+    """Do what `add` does, and return the recording."""
+    asyncio.run(add(path, *letters))
     return path
 
 
