@@ -12,7 +12,7 @@ from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.bars import countdown_bar
 from fuseboard_console.views.fixed_columns import Column, columns_line
 from fuseboard_console.views.labelled import labelled
-from fuseboard_console.views.line import Line, Span, text_of
+from fuseboard_console.views.line import Line, Span, cut_line, text_of
 from fuseboard_console.views.times import SECOND, clock, plural, span, stamp, whole
 from fuseboard_console.views.workflow_graph import Edge, Graph, graph_lines, node_sign
 from fuseboard_console.views.workflows import state_of
@@ -170,13 +170,14 @@ def run_lines(run: Run, engine: str, now: int, cells: int, glyphs: Glyphs) -> li
     """Return all that is known of a run at `now` (UTC microseconds); `engine` is what was at it, as safe text."""
     sign, style = run_sign(run.state, glyphs)
     resumable = "  it can be resumed" if run.resumable else ""
+    head = (
+        Span(f"{sign} {run.state.upper()}  ", style),
+        *_bar(run, max(4, min(24, cells - 44)), glyphs),
+        Span(f" {_counted(run)} nodes", "muted"),
+        Span(resumable, "warn"),
+    )
     lines: list[Line] = [
-        (
-            Span(f"{sign} {run.state.upper()}  ", style),
-            *_bar(run, max(4, min(24, cells - 44)), glyphs),
-            Span(f" {_counted(run)} nodes", "muted"),
-            Span(resumable, "warn"),
-        ),
+        cut_line(head, cells),
         *labelled("run", safe_text(run.run, 300), cells),
         *labelled("workflow", run.title if run.name in ("", run.workflow) else _both(run), cells),
         *labelled("when", _when(run, now), cells),
@@ -188,7 +189,10 @@ def run_lines(run: Run, engine: str, now: int, cells: int, glyphs: Glyphs) -> li
     for name, node in run.nodes.items():
         if node.error and node.state != "skipped":
             mark, of_node = node_sign(node.state, glyphs)
-            lines += [(), (Span(f"{mark} ", of_node), Span(safe_text(name, 300), "strong"), _since(node))]
+            first, *others = fold(safe_text(name, 300), max(8, cells - 2)) or [""]
+            lines += [(), (Span(f"{mark} ", of_node), Span(first, "strong"))]
+            lines += [(Span(f"  {part}", "strong"),) for part in others]
+            lines.append(cut_line((Span(f"  {_since(node)}", "muted"),), cells))
             lines += [(Span(f"  {part}"),) for part in fold(safe_text(node.error, 4_000), max(8, cells - 2))]
     return lines
 
@@ -206,6 +210,6 @@ def _when(run: Run, now: int) -> str:
     return f"{began}, took {took}, last change {whole(max(0, now - run.changed_at) / SECOND)} ago{resumed}"
 
 
-def _since(node: NodeRow) -> Span:
+def _since(node: NodeRow) -> str:
     tried = f" after {plural(node.attempts, 'attempt')}" if node.attempts else ""
-    return Span(f"  {node.state} at {clock(node.since)}{tried}", "muted")
+    return f"{node.state} at {clock(node.since)}{tried}"

@@ -40,10 +40,10 @@ _STYLES: dict[NodeState, str] = {
 
 
 class Row(NamedTuple):
-    """One line: the strokes of its cells (two a lane), and the node that stands in a lane of it, if one does."""
+    """One line: the strokes of its cells (two a lane), and the node that stands in a lane of it; None: none does."""
 
     strokes: tuple[int, ...]
-    node: str = ""
+    node: str | None = None
     lane: int = -1
 
 
@@ -66,7 +66,8 @@ def node_sign(state: NodeState, glyphs: Glyphs) -> tuple[str, str]:
 def layers(names: Sequence[str], edges: Sequence[Edge]) -> dict[str, int]:
     """Return the nodes in an order in which each comes after all that lead to it, with its depth.
 
-    Edges of nodes that there are not say nothing. What stands in a circle, which no sound workflow has, comes last.
+    Those of one depth stand as they were given. Edges of nodes that there are not say nothing. What stands in a circle,
+    which no sound workflow has, comes last.
     """
     waiting = dict.fromkeys(names, 0)
     after: dict[str, list[str]] = {name: [] for name in names}
@@ -74,6 +75,7 @@ def layers(names: Sequence[str], edges: Sequence[Edge]) -> dict[str, int]:
         if source in after and target in after and source != target:
             after[source].append(target)
             waiting[target] += 1
+    place = {name: at for at, name in enumerate(names)}
     depth: dict[str, int] = {}
     level, layer = 0, [name for name, count in waiting.items() if not count]
     while layer:
@@ -84,7 +86,7 @@ def layers(names: Sequence[str], edges: Sequence[Edge]) -> dict[str, int]:
                 waiting[target] -= 1
                 if not waiting[target]:
                     following.append(target)
-        level, layer = level + 1, following
+        level, layer = level + 1, sorted(following, key=place.__getitem__)
     return depth | {name: level for name in waiting if name not in depth}
 
 
@@ -213,7 +215,7 @@ def graph_lines(graph: Graph, now: int, cells: int, glyphs: Glyphs) -> list[Line
     lines: list[Line] = []
     for row in rows:
         drawn = "".join(signs[stroke] for stroke in row.strokes)
-        if not row.node:
+        if row.node is None:
             lines.append(cut_line((Span(drawn, "faint"),), cells))
             continue
         sign, style = node_sign(nodes[row.node].state, glyphs)
