@@ -42,8 +42,7 @@ class ConfirmScreen(ModalScreen[bool]):
                 yield Button(self._yes, id="yes", variant="error", flat=True)
 
     def on_mount(self) -> None:
-        """Put Cancel in focus: Enter alone changes nothing. No notice stands over the answers."""
-        self.app.clear_notifications()
+        """Put Cancel in focus: Enter alone changes nothing."""
         self.query_one("#cancel", Button).focus()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:

@@ -55,8 +55,7 @@ class TypedScreen(ModalScreen[ScreenResultType]):
                 yield Button(self._yes, id="yes", variant="error", flat=True, disabled=True)
 
     def on_mount(self) -> None:
-        """Let it be typed. No notice stands over the answers."""
-        self.app.clear_notifications()
+        """Let it be typed."""
         self.query_one(Input).focus()
 
     @property
