@@ -506,6 +506,19 @@ async def test_a_command_that_takes_long_is_answered_with_what_is_done_and_goes_
 
 
 @virtual
+async def test_a_command_whose_first_retry_takes_long_is_told_that_it_goes_on() -> None:
+    engine, queue = world(**BY_HAND)
+    engine.script("a", DOWN, 30.0)
+    await engine.execute_with_fallback({})
+    engine.execute_command(ask(ids=[1]))
+    await asyncio.sleep(10)
+    (done,) = told(engine, CommandDone)
+    assert (done.ok, done.detail) == (True, "the retry goes on")
+    await asyncio.sleep(30)
+    assert (await queue.statistics()).by_status["succeeded"] == 1
+
+
+@virtual
 async def test_a_command_whose_retry_fails_was_not_done_and_says_why() -> None:
     engine, _ = world(**BY_HAND)
     engine.script("a", DOWN)

@@ -52,7 +52,7 @@ async def carry_out(
     try:
         await asyncio.wait({work}, timeout=ANSWER_WITHIN)
         if not work.done():
-            report(True, f"{summary(done)} so far; the rest goes on")
+            report(True, f"{summary(done)} so far; the rest goes on" if done else "the retry goes on")
             await asyncio.wait({work})
             return
         work.result()
