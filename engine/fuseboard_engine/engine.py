@@ -125,9 +125,7 @@ class Engine:
         self.loop: asyncio.AbstractEventLoop | None = None
         """Where its workflows run, and what operators ask for; None: nowhere yet."""
         self.routing = Routing(self, routing or RoutingPolicy(), clock, rng)
-        self.health = HealthChecks(self.emit, health, clock=clock, wall=wall, rng=rng)
-        if self.health.history is not None:
-            self.subscribe(self.health.history.observe)
+        self.health = HealthChecks(self.emit, self.subscribe, health, clock=clock, wall=wall, rng=rng)
 
     # ---------------------------------------------------------------- adapters
 
@@ -183,8 +181,7 @@ class Engine:
             adapter.health = as_async(health, self.resources.in_thread(name))
         self.registry.add(adapter)
         self.emit(adapter_added(adapter, self.wall()))
-        if health is not None or (adapter.health is not None and (health_policy or self.health.policy)):
-            self.health.watch(adapter, health_policy)
+        self.health.add(adapter, health_policy, asked=health is not None)
         return adapter
 
     def adapter(self, name: str, **options: Any) -> Callable[[F], F]:
@@ -224,9 +221,9 @@ class Engine:
             DocumentError: something in them is wrong; the text names every mistake with file, line and field.
         """
         from fuseboard_engine.config.build import build
-        from fuseboard_engine.config.sources import load_config
+        from fuseboard_engine.config.sources import gather
 
-        return build(load_config(path), cls, **options)
+        return build(gather(path), cls, **options)
 
     apply = apply
     shutdown = shutdown

@@ -16,19 +16,18 @@ import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from fuseboard_engine.admission import Running
 from fuseboard_engine.errors import describe
 from fuseboard_engine.redact import redact
-from fuseboard_engine.shutdown import Flushes, Save, ShutdownReport, shutdown
+from fuseboard_engine.shutdown import Flushes, Save, ShutdownReport, configured, shutdown
 
 if TYPE_CHECKING:
     from fuseboard_engine.engine import Engine
 
 log = logging.getLogger("fuseboard.engine")
 
-SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 MEMORY_INTERVAL: Final = 1.0  # seconds between two looks at the memory
 
 
@@ -214,16 +213,16 @@ class Guard:
 def guarded(
     engine: Engine,
     *,
-    grace: float = 10.0,
+    grace: float | None = None,
     time_limit: float | None = None,
-    margin: float = 30.0,
+    margin: float | None = None,
     memory_limit: int | None = None,
-    save: Save | Iterable[Save] = (),
+    save: Save | Iterable[Save] | None = None,
     recorder: Flushes | None = None,
     instructions: str | os.PathLike[str] | None = None,
     hook: Any = None,
-    exit_code: int | None = 0,
-    signals: Iterable[signal.Signals] = SIGNALS,
+    exit_code: int | Literal["as_configured"] | None = "as_configured",
+    signals: Iterable[signal.Signals] | None = None,
     memory: Callable[[], int] = memory_in_use,
 ) -> Guard:
     """Return a guard for `async with`: the block ends in good order whatever ends it, and so does the process.
@@ -233,34 +232,41 @@ def guarded(
     write recovery instructions, call the hook and flush the recorder. Then the process ends with `exit_code`. A second
     Ctrl-C ends it at once, with 130.
 
+    What is not given is as the engine's configuration says in its section `shutdown`, if it has one.
+
     Args:
         engine: the engine whose work is to be ended.
-        grace: seconds that calls in flight may still take.
-        time_limit: seconds the process may live, as a job scheduler sets them.
-        margin: how many seconds before that the shutdown begins.
-        memory_limit: bytes of resident memory at which the shutdown begins.
+        grace: seconds that calls in flight may still take; default: 10.
+        time_limit: seconds the process may live, as a job scheduler sets them; default: any time.
+        margin: how many seconds before that the shutdown begins; default: 30.
+        memory_limit: bytes of resident memory at which the shutdown begins; default: any.
         save: saves the application's state; one or several. A text it returns goes into the instructions.
         recorder: flushed at the end, so that nothing is lost.
         instructions: the file that says how to go on; default: beside the recording, if there is one.
         hook: told at the end: a URL, a command as a list, or a callable that takes the `ShutdownReport`.
-        exit_code: what the process ends with; None: it goes on behind the block, an uncaught exception with it.
-        signals: which signals end the block.
+        exit_code: what the process ends with, 0 unless the configuration says another; None: it goes on behind the
+            block, an uncaught exception with it.
+        signals: which signals end the block; default: SIGTERM and SIGINT.
         memory: returns the memory in use, in bytes.
+
+    Raises:
+        ValueError: something of a program that the configuration names cannot be found.
     """
-    path = None if instructions is None else Path(instructions)
+    said = configured(engine)
+    path = said.instructions if instructions is None else Path(instructions)
     if path is None and recorder is not None:
         path = recorder.path.with_name(f"{recorder.path.name}.recovery.txt")
     return Guard(
         engine,
-        grace=grace,
-        time_limit=time_limit,
-        margin=margin,
-        memory_limit=memory_limit,
-        save=save,
+        grace=said.grace if grace is None else grace,
+        time_limit=said.time_limit if time_limit is None else time_limit,
+        margin=said.margin if margin is None else margin,
+        memory_limit=said.memory_limit if memory_limit is None else memory_limit,
+        save=said.saves() if save is None else save,
         recorder=recorder,
         instructions=path,
-        hook=hook,
-        exit_code=exit_code,
-        signals=signals,
+        hook=said.told() if hook is None else hook,
+        exit_code=said.exit_code if exit_code == "as_configured" else exit_code,
+        signals=[signal.Signals[name] for name in said.signals] if signals is None else signals,
         memory=memory,
     )

@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple
 
 from fuseboard_engine.events import Event, HealthAlert, HealthChecked
 from fuseboard_engine.health import Checked, Health, KnownDown, Verdict, judged, overall, verdict_of, verdict_of_error
 from fuseboard_engine.health_history import History
+from fuseboard_engine.hub import Listener
 from fuseboard_engine.invoke import within
 from fuseboard_engine.registry import Adapter
 from fuseboard_engine.routing_policy import HealthPolicy
@@ -34,11 +35,20 @@ class _Watched:
         self.checked = Checked()
 
 
+class _Wish(NamedTuple):
+    """An adapter that has a check; the policy it brings, and whether it was asked for its health in so many words."""
+
+    adapter: Adapter
+    own: HealthPolicy | None
+    asked: bool
+
+
 class HealthChecks:
     """The health checks of one engine.
 
     Args:
         emit: told of each change of health and each alert.
+        subscribe: has a listener told of every event; returns what ends that.
         policy: for adapters that bring none of their own; None: only those are checked that were asked for.
         clock: seconds, never going back. wall: UTC microseconds, a label. rng: like `random.random`; spreads the start.
     """
@@ -46,16 +56,21 @@ class HealthChecks:
     def __init__(
         self,
         emit: Callable[[Event], None],
+        subscribe: Callable[[Listener], Callable[[], None]],
         policy: HealthPolicy | None,
         *,
         clock: Callable[[], float],
         wall: Callable[[], int],
         rng: Callable[[], float],
     ) -> None:
-        self.policy = policy
-        self.history = History(policy) if policy is not None else None
+        self.policy: HealthPolicy | None = None
+        self.history: History | None = None
         """The last calls of each adapter; None: they are not kept."""
         self._emit = emit
+        self._subscribe = subscribe
+        self._end_history: Callable[[], None] | None = None
+        self._wishes: dict[str, _Wish] = {}
+        self._by_name: Mapping[str, HealthPolicy | None] = {}
         self._clock = clock
         self._wall = wall
         self._rng = rng
@@ -66,17 +81,65 @@ class HealthChecks:
         self._scheduler: asyncio.Task[None] | None = None
         self._nudged: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.use(policy)
 
     # ---------------------------------------------------------------- who is checked
 
-    def watch(self, adapter: Adapter, policy: HealthPolicy | None) -> None:
-        """Check an adapter from now on; `policy` None: the engine's, or the default one."""
-        watched = self._watched[adapter.name] = _Watched(adapter, policy or self.policy or HealthPolicy())
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._schedule, watched, self._spread(watched))
+    def add(self, adapter: Adapter, own: HealthPolicy | None, *, asked: bool) -> None:
+        """Check an adapter from now on, if it can say how it is.
+
+        Args:
+            adapter: which.
+            own: its own policy; None: that of its name, or the engine's.
+            asked: check it in any case, by a default policy where there is no other.
+        """
+        if adapter.health is not None:
+            self._wishes[adapter.name] = _Wish(adapter, own, asked)
+            self._settle(adapter.name)
 
     def forget(self, name: str) -> None:
         """Check an adapter no more; one that is not checked is passed over."""
+        self._wishes.pop(name, None)
+        self._leave(name)
+
+    def use(self, policy: HealthPolicy | None, by_name: Mapping[str, HealthPolicy | None] | None = None) -> None:
+        """Go on with other policies. How adapters stand and what is kept of them stays.
+
+        Args:
+            policy: for adapters that bring none of their own; None: only those are checked that were asked for.
+            by_name: for single adapters, whatever they bring; None: one that is not checked.
+        """
+        self.policy, self._by_name = policy, by_name or {}
+        if policy is None:
+            if self._end_history is not None:
+                self._end_history()
+            self.history = self._end_history = None
+        elif self.history is None:
+            self.history = History(policy)
+            self._end_history = self._subscribe(self.history.observe)
+        else:
+            self.history.use(policy)
+        for name in list(self._wishes):
+            self._settle(name)
+
+    def _settle(self, name: str) -> None:
+        """See that an adapter is checked by the policy that is its own now, or not at all."""
+        adapter, own, asked = self._wishes[name]
+        if name in self._by_name:
+            policy = self._by_name[name]
+        else:
+            policy = own or self.policy or (HealthPolicy() if asked else None)
+        before = self._watched.get(name)
+        if policy is None:
+            self._leave(name)
+        elif before is None or before.policy != policy or before.adapter is not adapter:
+            watched = self._watched[name] = _Watched(adapter, policy)
+            if before is not None and before.adapter is adapter:
+                watched.checked = before.checked
+            if self._loop is not None and not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(self._schedule, watched, self._spread(watched))
+
+    def _leave(self, name: str) -> None:
         watched = self._watched.pop(name, None)
         if watched is not None:
             watched.adapter.down = None

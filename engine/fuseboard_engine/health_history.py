@@ -57,6 +57,13 @@ class History:
         self._policy = policy
         self._kept: dict[str, _Kept] = {}
 
+    def use(self, policy: HealthPolicy) -> None:
+        """Go on with another policy; of more than it keeps, the oldest go."""
+        self._policy = policy
+        for name, kept in list(self._kept.items()):
+            calls, transitions = deque(kept.calls, policy.history_size), deque(kept.transitions, policy.transition_size)
+            self._kept[name] = _Kept(calls, transitions)
+
     def observe(self, event: Event) -> None:
         """Take in what an event says: a failure when it happens, any other call when its route ends."""
         if type(event) is RouteFinished:

@@ -20,6 +20,7 @@ from fuseboard_engine.redact import redact
 from fuseboard_engine.workflow.under_way import LeftRun
 
 if TYPE_CHECKING:
+    from fuseboard_engine.config.sections import ShutdownSection
     from fuseboard_engine.engine import Engine
     from fuseboard_engine.registry import Adapter
     from fuseboard_engine.route import RouteUnderWay
@@ -87,8 +88,8 @@ async def shutdown(
     engine: Engine,
     reason: str = "shutdown was asked for",
     *,
-    grace: float = 10.0,
-    save: Save | Iterable[Save] = (),
+    grace: float | None = None,
+    save: Save | Iterable[Save] | None = None,
     recorder: Flushes | None = None,
     instructions: Path | None = None,
     hook: Any = None,
@@ -99,20 +100,30 @@ async def shutdown(
     fail over, for `grace` seconds; a retry whose delay still lies ahead is not waited for. Inside `guarded`, calls that
     hang are then cancelled; elsewhere they are named in `problems`.
 
+    What is not given is as the engine's configuration says in its section `shutdown`, if it has one.
+
     Args:
         engine: the engine.
         reason: why, as it should stand in event, log and instructions.
-        grace: seconds that calls in flight may still take.
+        grace: seconds that calls in flight may still take; default: 10.
         save: what saves the application's state, one or several; each has five seconds.
         recorder: flushed at the end.
         instructions: where to write how to go on; readable by its owner only. None: nowhere.
         hook: told at the end: a URL, a command as a list, or a callable that takes the report.
 
     Returns:
-        What came of it. It raises nothing: what did not work is in `problems`.
+        What came of it; what did not work is in `problems`.
+
+    Raises:
+        ValueError: something of a program that the configuration names cannot be found; the engine goes on.
     """
     from fuseboard_engine.shutdown_notes import call_hook, write_instructions
 
+    said = configured(engine)
+    grace = said.grace if grace is None else grace
+    instructions = said.instructions if instructions is None else instructions
+    hook = said.told() if hook is None else hook
+    saves = said.saves() if save is None else [save] if callable(save) else list(save)
     attempts = engine.router.attempts
     clock, began = engine.clock, engine.clock()
     refusal = Refusal(engine)
@@ -128,7 +139,7 @@ async def shutdown(
         left = await _let_finish(engine, clock() + min(LAST_STEPS, 1.0))
         problems += [f"{name} still has {calls} calls that do not end" for name, calls in left.items()]
     await _let_runs_end(engine, problems)
-    saved = await _save_all([save] if callable(save) else list(save), problems)
+    saved = await _save_all(saves, problems)
     report = ShutdownReport(
         engine=engine.name,
         reason=reason,
@@ -163,6 +174,13 @@ async def shutdown(
     if recorder is not None:
         await _try("flushing the recorder", recorder.flushed(), problems)
     return msgspec.structs.replace(report, problems=tuple(problems))
+
+
+def configured(engine: Engine) -> ShutdownSection:
+    """Return what an engine's configuration says of its end; without one, the defaults."""
+    from fuseboard_engine.config.sections import ShutdownSection
+
+    return ShutdownSection() if engine.settings is None else engine.settings.shutdown
 
 
 def _in_flight(engine: Engine) -> dict[str, int]:

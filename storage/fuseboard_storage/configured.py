@@ -31,5 +31,13 @@ async def record_configured(engine: Engine) -> AsyncIterator[Recorder | None]:
         yield None
         return
     retention = Retention(**part.retention.model_dump())
-    async with record(engine, part.path, retention=retention, restore=part.restore) as recorder:
+    recorder = record(
+        engine,
+        part.path,
+        buffer_size=part.buffer_size,
+        retention=retention,
+        close_timeout=part.close_timeout,
+        restore=part.restore,
+    )
+    async with recorder:
         yield recorder

@@ -17,6 +17,7 @@ from fuseboard_engine.dead_letters.letter import (
     FROM,
     Change,
     DeadLetter,
+    Kept,
     LetterSelection,
     Moved,
     NewLetter,
@@ -78,11 +79,8 @@ SIZE: Final = """SELECT coalesce(sum(CASE name WHEN 'enqueued' THEN total WHEN '
     WHEN 'purged' THEN -total ELSE 0 END), 0) FROM dead_letter_totals"""
 
 
-Kept = tuple[int, tuple[Moved, ...]]
-"""The number of a new letter, and the letters that made room."""
-
 Added = Kept | QueueFull
-"""The same, or that there was no room."""
+"""What became of a new letter: it was kept, or there was no room."""
 
 
 def add(connection: sqlite3.Connection, wanted: Iterable[tuple[NewLetter, Room]]) -> list[Added]:

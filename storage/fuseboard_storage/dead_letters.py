@@ -21,6 +21,7 @@ from fuseboard_engine.dead_letters.letter import (
     DeadLetter,
     DeadLetterError,
     DeadLetterStatistics,
+    Kept,
     LetterSelection,
     Moved,
     NewLetter,
@@ -43,10 +44,10 @@ class Wanted(NamedTuple):
 
     letter: NewLetter
     room: Room
-    answer: asyncio.Future[letters.Kept]
+    answer: asyncio.Future[Kept]
 
 
-Answer = tuple[asyncio.Future[letters.Kept], Added]
+Answer = tuple[asyncio.Future[Kept], Added]
 
 
 class SqliteDeadLetters:
@@ -99,14 +100,14 @@ class SqliteDeadLetters:
 
     # ------------------------------------------------------------------ the contract
 
-    def add(self, letter: NewLetter, room: Room) -> asyncio.Future[letters.Kept]:
+    def add(self, letter: NewLetter, room: Room) -> asyncio.Future[Kept]:
         """Keep a new letter; see `DeadLetterStore`.
 
         Those that come one by one are kept at once if the file need not be waited for. Those that come while it is
         written go into it together.
         """
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[letters.Kept] = loop.create_future()
+        answer: asyncio.Future[Kept] = loop.create_future()
         with self._guard:
             at_once = not self._at_work and self._served is not loop
             to_start = not self._at_work and not at_once
@@ -135,7 +136,7 @@ class SqliteDeadLetters:
             if more:
                 self._start()
 
-    def _serve(self, answer: asyncio.Future[letters.Kept], added: Added) -> None:
+    def _serve(self, answer: asyncio.Future[Kept], added: Added) -> None:
         self._served = None
         _answer([(answer, added)])
 

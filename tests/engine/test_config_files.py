@@ -125,7 +125,7 @@ def test_exception_types_are_written_by_name(tmp_path: Path) -> None:
 def test_rows_of_the_attribution_table_are_written_out(tmp_path: Path) -> None:
     text = '[[attribution]]\nname = "quota"\nstatuses = [402, "520-530"]\nsays = ["Quota"]\nretry = false\n'
     (row,) = settings(tmp_path, text).attribution
-    rule = row.rule()
+    rule = row.rule({})
     assert (rule.name, rule.retry, rule.failover) == ("quota", False, True)
     assert rule.statuses == (range(402, 403), range(520, 531))
     assert rule.says == ("quota",)
@@ -138,6 +138,28 @@ def test_off_turns_a_rule_off_where_there_is_no_null(tmp_path: Path) -> None:
         settings(tmp_path, "breaker:\n  failure_threshold: off\n  failure_rate: 0.5\n", "c.yaml").breaker
         == found.breaker
     )
+
+
+def test_off_stands_for_null_in_every_section(tmp_path: Path) -> None:
+    text = """
+dead_letters = "off"
+[routing]
+max_out_share = "off"
+[recording]
+path = "off"
+retention = { events = "off", runs = "off" }
+[shutdown]
+exit_code = "off"
+"""
+    found = settings(tmp_path, text, FUSEBOARD__RECORDING__RETENTION__HOURS="off")
+    assert found.dead_letters is None
+    assert found.routing.max_out_share is None
+    assert found.recording.path is None
+    assert (found.recording.retention.events, found.recording.retention.runs) == (None, None)
+    assert found.recording.retention.hours is None
+    assert found.shutdown.exit_code is None
+    (line,) = mistakes(tmp_path, '[shutdown]\ngrace = "off"\n')
+    assert line.startswith("fuseboard.toml:2: shutdown.grace: ")
 
 
 def test_an_adapter_may_be_named_by_its_target_alone(tmp_path: Path) -> None:
@@ -203,7 +225,21 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert found.breaker.failure_threshold == 9
     assert found.policies("prefect")[1].max_attempts == 1
     assert found.fault_tolerance.enabled is False
-    assert found.preferences == {"default": ("agno",)}
+    assert found.preferences["default"].order == ("agno",)
+
+
+def test_the_environment_adds_to_what_a_file_says_in_short(tmp_path: Path) -> None:
+    found = settings(
+        tmp_path,
+        "adapters: {a: json:dumps, b: https://b.test/}\npreferences: {default: [b, a]}\n",
+        "c.yaml",
+        FUSEBOARD__ADAPTERS__A__RETRY__MAX_ATTEMPTS="1",
+        FUSEBOARD__ADAPTERS__B__TAGS="[cheap]",
+        FUSEBOARD__PREFERENCES__DEFAULT__ADAPTIVE="true",
+    )
+    assert (found.adapters["a"].target, found.adapters["a"].retry.max_attempts) == ({"call": "json:dumps"}, 1)
+    assert (found.adapters["b"].target, found.adapters["b"].tags) == ({"url": "https://b.test/"}, ("cheap",))
+    assert found.preferences["default"].as_said() == (("b", "a"), True, False)
 
 
 def test_the_environment_alone_is_enough() -> None:
@@ -266,6 +302,26 @@ def test_a_mistake_for_all_adapters_is_told_once(tmp_path: Path) -> None:
         ("logging: {level: LOUD}", "logging.level"),
         ("retry: {retry_on: [nosuchmodule.Error]}", "module 'nosuchmodule' cannot be imported"),
         ("breaker: {recovery_timeout: .nan}", "breaker.recovery_timeout"),
+        ("adapters: {a: {health_monitoring: {check_intervall: 5}}}", "did you mean check_interval?"),
+        ("adapters: {a: {call: 'json:dumps', health: check}}", "write 'check' as package.module:attribute"),
+        ("adapters: {a: {failed: 'json:loads'}}", "failed belongs to a call, url or command"),
+        ("adapters: {a: {}}\npreferences: {x: {order: [a], adaptiv: true}}", "did you mean adaptive?"),
+        (
+            "adapters: {prefect: {}}\npreferences: {x: {order: [perfect]}}",
+            "c.yaml:2: preferences.x.order.0: there is no",
+        ),
+        ("preferences: {x: {adaptive: true}}", "preferences.x.order: this field is needed"),
+        ("preferences: {x: 5}", "c.yaml:1: preferences.x: "),
+        ("degradation: {x: {timeout: 2}}", "degradation.x: one thing answers for a task type: say answer or call"),
+        ("degraded: {x: y}\ndegradation: {x: {call: 'json:dumps'}}", "c.yaml:2: degradation.x: one thing answers"),
+        ("degradation: {x: {answer: {approved: true}}}", "degradation.x.answer: "),
+        ("degradation: {x: {answer: y, timeout: 0}}", "degradation.x.timeout"),
+        ("shutdown: {signals: [SIGTERN]}", "there is no signal 'SIGTERN' here; did you mean SIGTERM?"),
+        ("shutdown: {hook: tell}", "write 'tell' as package.module:attribute"),
+        ("shutdown: {hook: []}", "a command needs at least the program's name"),
+        ("shutdown: {grace: -1}", "c.yaml:1: shutdown.grace: "),
+        ("reload: {interval: 0}", "reload.interval"),
+        ("recording: {buffer_size: 0}", "recording.buffer_size"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_a_reason(text: str, told: str, tmp_path: Path) -> None:

@@ -80,9 +80,8 @@ def run(args: Namespace) -> int:
 
 
 def _check_all(document: Document) -> None:
-    """Raise DocumentError if a field is wrong or an adapter's target cannot be found, with all of that."""
-    from fuseboard_engine.adapters.spec import adapter_from
-    from fuseboard_engine.config.sources import settings_of, targets_of
+    """Raise DocumentError if a field is wrong or something it names cannot be found, with all of that."""
+    from fuseboard_engine.config.sources import settings_of, unfound
     from fuseboard_engine.documents import DocumentError
 
     wrong = []
@@ -90,12 +89,7 @@ def _check_all(document: Document) -> None:
         settings_of(document)
     except DocumentError as error:
         wrong.append(str(error))
-    for name, target in targets_of(document).items():
-        try:
-            adapter_from(target)
-        except Exception as error:
-            place = document.places.get(("adapters", name), "")
-            wrong.append(f"{place}: adapters.{name}: {error}")
+    wrong += unfound(document)
     if wrong:
         raise DocumentError("\n".join(wrong))
 
@@ -183,8 +177,9 @@ def _place(way: tuple[str | int, ...], document: Document) -> str:
 def _inherited(way: tuple[str | int, ...], document: Document, settings: Settings) -> str:
     """Say where a value comes from that does not stand at a place of its own."""
     from fuseboard_engine.config.presets import PRESETS
+    from fuseboard_engine.config.sources import INHERITED
 
-    if way[0] == "adapters" and len(way) > 3 and way[2] in ("breaker", "retry"):
+    if way[0] == "adapters" and len(way) > 3 and way[2] in INHERITED:
         own = settings.adapters[str(way[1])].preset
         if own is not None and way[3] in PRESETS[own].sections.get(str(way[2]), {}):
             return f"preset {own}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from fuseboard_engine.config.names import attribute_named
 
 if TYPE_CHECKING:
     from fuseboard_engine.adapters.http import HttpClients
@@ -68,13 +69,9 @@ def _imported(path: Any, options: dict[str, Any]) -> Any:
     if not (module and colon and attribute):
         raise ValueError(f"{path!r} is no adapter: write module:attribute, a URL that begins with https://, or a list")
     try:
-        found: Any = importlib.import_module(module)
-    except ImportError as error:
-        raise ValueError(f"adapter {path!r}: module {module!r} cannot be imported: {error}") from error
-    for name in attribute.split("."):
-        if not hasattr(found, name):
-            raise ValueError(f"adapter {path!r}: {getattr(found, '__name__', found)!r} has no attribute {name!r}")
-        found = getattr(found, name)
+        found = attribute_named(path)
+    except ValueError as error:
+        raise ValueError(f"adapter {path!r}: {error}") from error
     if inspect.isclass(found):
         return found(**options)
     if options:

@@ -7,21 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 from fuseboard_engine.adapters.spec import adapter_from, names_url
 from fuseboard_engine.admission import StraightThrough
+from fuseboard_engine.config.names import attribute_named
 from fuseboard_engine.events import ConfigReloaded, PreferenceSet
+from fuseboard_engine.standing import adapter_added
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from fuseboard_engine.config.model import Settings
+    from fuseboard_engine.config.model import AdapterSection, Settings
+    from fuseboard_engine.documents import Document
     from fuseboard_engine.engine import Engine
     from fuseboard_engine.policy import BreakerPolicy, RetryPolicy
     from fuseboard_engine.registry import Adapter
 
-AT_START = ("name", "threads", "health_monitoring", "dead_letters", "recording")
-"""Sections that take effect when an engine is made, not while it runs."""
+AT_START = ("name", "recording", "shutdown")
+"""Sections that take effect when an engine is made, recorded or guarded, not while it runs."""
 
 
-def apply(engine: Engine, settings: Settings, *, source: str = "") -> ConfigReloaded:
+def apply(engine: Engine, settings: Settings, *, source: str = "", document: Document | None = None) -> ConfigReloaded:
     """Go on with other settings.
 
     Breakers keep their state, counts, probes and the wait they announced; thresholds and waits change from now on.
@@ -32,19 +35,24 @@ def apply(engine: Engine, settings: Settings, *, source: str = "") -> ConfigRelo
         engine: a running engine; this may be called from any thread.
         settings: what should be in effect.
         source: where they come from, as it should stand in the event.
+        document: what they were read from, so that what cannot be found is told with its line.
 
     Returns:
-        What has changed; it is also emitted. When an adapter's target cannot be found nothing has changed, and the
-        event says so.
+        What has changed; it is also emitted. When something that the settings name cannot be found nothing has
+        changed, and the event says so.
     """
     try:
-        targets = new_targets(engine, settings)
+        targets, found = new_targets(engine, settings), referred(settings)
     except Exception as error:
-        return refuse(engine, source, str(error))
+        from fuseboard_engine.config.sources import unfound
+
+        lines = [] if document is None else unfound(document)
+        return refuse(engine, source, "\n".join(lines) or str(error))
     changes: list[str] = []
     policies: dict[str, dict[str, Any]] = {}
     defaults = {adapter.name: engine.default_policies(adapter.name) for adapter in engine.registry}
     before, engine.settings = engine.settings, settings
+    changes += _use_health(engine, before, settings)
     for adapter in list(engine.registry):
         if before is not None and adapter.name in before.adapters and adapter.name not in settings.adapters:
             engine.remove_adapter(adapter.name)
@@ -53,17 +61,22 @@ def apply(engine: Engine, settings: Settings, *, source: str = "") -> ConfigRelo
             engine.remove_adapter(adapter.name)
         else:
             changes += _use_policies(adapter, defaults[adapter.name], settings, policies)
+            changes += _use_words(engine, adapter, before, settings)
     for name, target in targets.items():
         part = settings.adapters[name]
-        engine.add_adapter(name, target, tags=part.tags, handles=part.handles)
+        options: dict[str, Any] = {
+            field: found[getattr(part, field)] for field in ("failed", "health") if getattr(part, field)
+        }
+        engine.add_adapter(name, target, tags=part.tags, handles=part.handles, **options)
         changes.append(f"{name}: added")
-    changes += _use_table(engine, before, settings)
+    changes += _use_table(engine, before, settings, found)
     changes += _use_preferences(engine, before, settings)
-    changes += _use_degraded(engine, before, settings)
+    changes += _use_degraded(engine, before, settings, found)
     changes += _use_switches(engine, before, settings)
-    restart = tuple(
-        section for section in AT_START if before is not None and getattr(before, section) != getattr(settings, section)
-    )
+    at_start = [section for section in AT_START if before and getattr(before, section) != getattr(settings, section)]
+    if before and (before.dead_letters is None) != (settings.dead_letters is None):
+        at_start.append("dead_letters")
+    restart = tuple(at_start)
     event = ConfigReloaded(
         at=engine.wall(), ok=True, source=source, changes=tuple(changes), restart=restart, policies=policies
     )
@@ -88,7 +101,7 @@ def new_targets(engine: Engine, settings: Settings) -> dict[str, Any]:
     found, wrong = {}, []
     for name, part in settings.adapters.items():
         old = None if before is None else before.adapters.get(name)
-        if part.target is None or (old is not None and old.target == part.target and name in engine.registry):
+        if part.target is None or (old is not None and _is_the_same(old, part) and name in engine.registry):
             continue
         if name in engine.registry and old is None:
             wrong.append(f"adapters.{name}: an adapter of this name was added in code; take its target out of the file")
@@ -101,6 +114,27 @@ def new_targets(engine: Engine, settings: Settings) -> dict[str, Any]:
     if wrong:
         raise ValueError("\n".join(wrong))
     return found
+
+
+def referred(settings: Settings) -> dict[str, Any]:
+    """Return what the settings' references lead to.
+
+    Raises:
+        ValueError: one leads nowhere; all that do are named.
+    """
+    found, wrong = {}, []
+    for where, named in settings.references().items():
+        try:
+            found[named] = attribute_named(named)
+        except Exception as error:
+            wrong.append(f"{'.'.join(map(str, where))}: {named}: {error}")
+    if wrong:
+        raise ValueError("\n".join(wrong))
+    return found
+
+
+def _is_the_same(old: AdapterSection, new: AdapterSection) -> bool:
+    return (old.target, old.failed, old.health) == (new.target, new.failed, new.health)
 
 
 def differences(old: BaseModel, new: BaseModel) -> str:
@@ -130,11 +164,44 @@ def _use_policies(
     return changes
 
 
-def _use_table(engine: Engine, before: Settings | None, settings: Settings) -> list[str]:
+def _use_words(engine: Engine, adapter: Adapter, before: Settings | None, settings: Settings) -> list[str]:
+    """Take over an adapter's tags and what it handles; of one that was added in code they are the code's."""
+    new, old = settings.adapters.get(adapter.name), None if before is None else before.adapters.get(adapter.name)
+    if new is None or old is None or new.target is None:
+        return []
+    changes = []
+    if new.handles != old.handles:
+        adapter.handles = frozenset(new.handles)
+        changes.append(f"{adapter.name} handles: {', '.join(new.handles) or 'nothing'}")
+    if new.tags != old.tags:
+        adapter.tags = new.tags
+        engine.emit(adapter_added(adapter, engine.wall()))
+        changes.append(f"tags of {adapter.name}: {', '.join(new.tags) or 'none'}")
+    return changes
+
+
+def _use_health(engine: Engine, before: Settings | None, settings: Settings) -> list[str]:
+    """Go on with other health policies; at the start, with those that the engine was not made with."""
+    old = ({}, None) if before is None else (before.health_by_name(), before.health_monitoring.policy())
+    new = (settings.health_by_name(), settings.health_monitoring.policy())
+    if old == new or (before is None and not new[0]):
+        return []
+    engine.health.use(new[1], new[0])
+    if before is None:
+        return []
+    changes = []
+    if before.health_monitoring != settings.health_monitoring:
+        changes.append(f"health_monitoring: {differences(before.health_monitoring, settings.health_monitoring)}")
+    named = [name for name in {**old[0], **new[0]} if name not in old[0] or old[0][name] != new[0].get(name, 0)]
+    return changes + [f"health checks of {name}: changed" for name in named]
+
+
+def _use_table(engine: Engine, before: Settings | None, settings: Settings, found: dict[str, Any]) -> list[str]:
     if settings.attribution == (() if before is None else before.attribution):
         return []
     old = 0 if before is None else len(before.attribution)
-    engine.router.table.use((*(row.rule() for row in settings.attribution), *engine.router.table.rules[old:]))
+    rows = [row.rule(found) for row in settings.attribution]
+    engine.router.table.use((*rows, *engine.router.table.rules[old:]))
     return [f"attribution: {len(settings.attribution)} rows before the built-in table"]
 
 
@@ -142,24 +209,33 @@ def _use_preferences(engine: Engine, before: Settings | None, settings: Settings
     old = {} if before is None else before.preferences
     changes = []
     for kind in {**old, **settings.preferences}:
-        order = settings.preferences.get(kind)
-        if order == old.get(kind):
+        chain = settings.preferences.get(kind)
+        if chain == old.get(kind):
             continue
-        task_type = "" if kind == "default" else kind
-        if order is None:
-            engine.registry.orders.pop(task_type, None)
+        task_type, registry = "" if kind == "default" else kind, engine.registry
+        order, adaptive, restartable = ((), False, False) if chain is None else chain.as_said()
+        if chain is None:
+            registry.orders.pop(task_type, None)
         else:
-            engine.registry.orders[task_type] = order
-        engine.emit(PreferenceSet(at=engine.wall(), order=order or (), task_type=task_type))
-        changes.append(f"preference for {kind}: {' -> '.join(order) if order else 'none'}")
+            registry.orders[task_type] = order
+        (registry.restartable.add if restartable else registry.restartable.discard)(task_type)
+        engine.routing.set_adaptive(task_type, adaptive)
+        engine.emit(PreferenceSet(at=engine.wall(), order=order, task_type=task_type, adaptive=adaptive))
+        words = [word for word, said in (("adaptive", adaptive), ("restartable", restartable)) if said]
+        changes.append(f"preference for {kind}: {' -> '.join(order) or 'none'}{''.join(f', {w}' for w in words)}")
     return changes
 
 
-def _use_degraded(engine: Engine, before: Settings | None, settings: Settings) -> list[str]:
-    old, new = {} if before is None else before.degraded, settings.degraded
+def _use_degraded(engine: Engine, before: Settings | None, settings: Settings, found: dict[str, Any]) -> list[str]:
+    old, new = {} if before is None else before.fallbacks(), settings.fallbacks()
     changed = [kind for kind in {**old, **new} if old.get(kind) != new.get(kind)]
     for kind in changed:
-        engine.set_degraded("" if kind == "default" else kind, new.get(kind))
+        task_type, part = "" if kind == "default" else kind, new.get(kind)
+        if part is None:
+            engine.set_degraded(task_type, None)
+            continue
+        answer = part.answer if part.call is None else found[part.call]
+        engine.set_degraded(task_type, answer, even_for=part.even_for, timeout=part.timeout, name=part.name)
     return [f"degraded answer for {kind}: {'changed' if kind in new else 'none'}" for kind in changed]
 
 
@@ -178,6 +254,15 @@ def _use_switches(engine: Engine, before: Settings | None, settings: Settings) -
     if engine.routing.policy != settings.routing:
         changes.append(f"routing: {differences(engine.routing.policy, settings.routing)}")
         engine.routing.use(settings.routing)
+    if before is not None and before.threads != settings.threads:
+        changes.append(f"threads: {before.threads} -> {settings.threads}")
+        engine.resources.threads.most = settings.threads
+    if before is not None and before.reload != settings.reload:
+        changes.append(f"reload: {differences(before.reload, settings.reload)}")
+    letters = engine.dead_letters
+    if letters is not None and settings.dead_letters is not None and letters.policy != settings.dead_letters:
+        changes.append(f"dead_letters: {differences(letters.policy, settings.dead_letters)}")
+        letters.policy = settings.dead_letters
     if before is None or before.logging != settings.logging:
         if settings.logging.level is not None:
             logging.getLogger("fuseboard").setLevel(settings.logging.level)

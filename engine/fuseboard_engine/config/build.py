@@ -1,28 +1,29 @@
-"""Make an engine of settings."""
+"""Make an engine of a configuration."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from fuseboard_engine.config.apply import apply
-from fuseboard_engine.documents import DocumentError
+from fuseboard_engine.config.sources import settings_of
+from fuseboard_engine.documents import Document, DocumentError
 
 if TYPE_CHECKING:
-    from fuseboard_engine.config.model import Settings
     from fuseboard_engine.engine import Engine
 
 
-def build(settings: Settings, kind: type[Engine], **options: Any) -> Engine:
-    """Return an engine that does what its settings say.
+def build(document: Document, kind: type[Engine], **options: Any) -> Engine:
+    """Return an engine that does what a configuration says.
 
     Args:
-        settings: what `load_config` returned.
+        document: what `gather` returned.
         kind: `Engine`, or a class derived from it.
         options: what else it takes: table, clock, wall, rng.
 
     Raises:
-        DocumentError: an adapter's target cannot be found; all that cannot are named.
+        DocumentError: something in it is wrong, or something it names cannot be found.
     """
+    settings = settings_of(document)
     engine = kind(
         settings.name,
         breaker=settings.breaker,
@@ -33,7 +34,7 @@ def build(settings: Settings, kind: type[Engine], **options: Any) -> Engine:
         dead_letters=settings.dead_letters,
         **{"threads": settings.threads, **options},
     )
-    done = apply(engine, settings)
+    done = apply(engine, settings, document=document)
     if not done.ok:
         raise DocumentError(done.problem)
     return engine

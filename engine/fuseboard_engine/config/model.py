@@ -1,104 +1,37 @@
-"""What a configuration may say: every section and field, with its default and what it is for."""
+"""What a configuration may say: all of it, and what of it takes effect together."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
+from pydantic import Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from fuseboard_engine.adapters.threads import MOST as THREADS
-from fuseboard_engine.attribution import Rule
-from fuseboard_engine.config.names import dotted, exception_named
 from fuseboard_engine.config.presets import PresetName
+from fuseboard_engine.config.sections import (
+    ChainSection,
+    DegradationSection,
+    FaultToleranceSection,
+    HealthSection,
+    LoggingSection,
+    RecordingSection,
+    Reference,
+    ReloadSection,
+    RetrySection,
+    RuleSection,
+    Section,
+    ShutdownSection,
+)
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.degradation import FalseClaim, marked
 from fuseboard_engine.documents import meant, wrong
 from fuseboard_engine.execution import ExecutionPolicy
-from fuseboard_engine.policy import BreakerPolicy, Count, RetryPolicy, SomeSeconds
+from fuseboard_engine.policy import BreakerPolicy, Count, RetryPolicy
 from fuseboard_engine.routing_policy import HealthPolicy, RoutingPolicy
 from fuseboard_engine.toml_lines import Where
-
-NamedException = Annotated[
-    type[Exception],
-    BeforeValidator(exception_named),
-    PlainSerializer(dotted, return_type=str),
-    WithJsonSchema({"type": "string", "examples": ["ConnectionError", "httpx.ConnectError"]}),
-]
-
-
-class Section(BaseModel):
-    """What all sections share: they never change, and a misspelt field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class RetrySection(RetryPolicy):
-    """How often and how soon a failed attempt is repeated; exception types are written by name."""
-
-    retry_on: tuple[NamedException, ...] = Field(default=(), description="only these are retried; empty: all that may")
-    give_up_on: tuple[NamedException, ...] = Field(default=(), description="never retried; wins over retry_on")
-
-
-class FaultToleranceSection(Section):
-    """The main switch."""
-
-    enabled: bool = Field(
-        default=True,
-        description="false: calls go straight through, still routed; no breaker, no retry, nothing counted",
-    )
-
-
-def _statuses(value: Any) -> Any:
-    """Read `520-530` as a range of HTTP statuses."""
-    if isinstance(value, str):
-        first, dash, last = value.partition("-")
-        if first.strip().isdecimal() and (not dash or last.strip().isdecimal()):
-            return range(int(first), int(last if dash else first) + 1)
-        raise ValueError("write an HTTP status, such as 503, or a range, such as 520-530")
-    if isinstance(value, int) and not isinstance(value, bool):
-        return range(value, value + 1)
-    return value
-
-
-Statuses = Annotated[
-    range,
-    BeforeValidator(_statuses),
-    PlainSerializer(lambda r: f"{r.start}-{r.stop - 1}" if len(r) > 1 else str(r.start), return_type=str),
-    WithJsonSchema({"type": ["string", "integer"], "examples": [503, "520-530"]}),
-]
-
-
-class RuleSection(Section):
-    """A row of the attribution table; rows of a file come before the built-in ones."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
-
-    name: str = Field(min_length=1, description="stands in each attempt's event")
-    reason: str = Field(default="", description="why, in a sentence an operator can read")
-    errors: tuple[NamedException, ...] = Field(default=(), description="exception types, by dotted name")
-    named: tuple[str, ...] = Field(default=(), description="names of exception types that need not be installed")
-    statuses: tuple[Statuses, ...] = Field(default=(), description="HTTP statuses, or ranges such as 520-530")
-    says: tuple[str, ...] = Field(default=(), description="phrases, looked for in what a service answered")
-    counts: bool = Field(default=True, description="whether it counts against the adapter's breaker")
-    retry: bool = Field(default=True, description="whether the same adapter may be asked again")
-    failover: bool = Field(default=True, description="whether the next adapter is asked")
-    opens: bool = Field(default=False, description="the breaker opens at once, unless there is no other adapter")
-    only_handlers: bool = Field(default=False, description="failover only to adapters whose `handles` lists this row")
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if not (self.errors or self.named or self.statuses or self.says):
-            raise ValueError("say what it applies to: errors, named, statuses or says")
-        return self
-
-    def rule(self) -> Rule:
-        """Return the row as the table takes it."""
-        fields = {name: getattr(self, name) for name in type(self).model_fields}
-        fields["says"] = tuple(phrase.lower() for phrase in self.says)
-        fields["reason"] = self.reason or "a row of the configuration applied"
-        return Rule(**fields)
 
 
 class AdapterSection(Section):
@@ -113,13 +46,23 @@ class AdapterSection(Section):
     retry: RetrySection = Field(default_factory=RetrySection, description="what differs from the section retry")
     tags: tuple[str, ...] = Field(default=(), description="words an operator can filter by")
     handles: tuple[str, ...] = Field(default=(), description="attribution rows whose tasks it can take over")
+    failed: Reference | None = Field(
+        default=None, description="a function that takes a result and returns the text of its failure, or null"
+    )
+    health: Reference | None = Field(default=None, description="a function that says whether it could work now")
+    health_monitoring: HealthSection | None = Field(
+        default=None, description="what differs from the section health_monitoring; it is on unless it says not enabled"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if sum(target is not None for target in (self.call, self.url, self.command)) > 1:
             raise ValueError("an adapter is one thing: call, url or command; keep one")
-        if self.options and self.target is None:
-            raise ValueError("options belong to a call, url or command")
+        for field in ("options", "failed", "health"):
+            if getattr(self, field) and self.target is None:
+                raise ValueError(
+                    f"{field} belongs to a call, url or command; of an adapter added in code, say it there"
+                )
         if self.call is not None and not all(part.strip() for part in self.call.partition(":")):
             raise ValueError("write call as package.module:attribute")
         if self.url is not None and not self.url.startswith(("http://", "https://")):
@@ -135,70 +78,9 @@ class AdapterSection(Section):
                 return {kind: value, **self.options}
         return None
 
-
-class HealthSection(Section):
-    """Health checks of adapters that offer one."""
-
-    enabled: bool = Field(default=False, description="whether adapters are checked, and their last calls kept")
-    check_interval: SomeSeconds = Field(default=30.0, description="seconds from the end of one check to the next")
-    timeout: SomeSeconds = Field(default=5.0, description="seconds a check may take; then it is a bad one")
-    alert_after: Count = Field(default=3, description="bad checks in a row that raise an alert")
-    history_size: int = Field(default=100, ge=1, le=10_000, description="calls kept per adapter")
-    transition_size: int = Field(default=50, ge=1, le=10_000, description="changes of state kept per adapter")
-    retention: SomeSeconds = Field(default=86_400.0, description="seconds after which both are let go")
-    critical: bool = Field(default=True, description="whether the whole is unhealthy when an adapter is")
-    concurrency: Count = Field(default=10, description="checks that run at a time")
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if "timeout" in self.model_fields_set and self.timeout > self.check_interval:
-            raise ValueError("timeout is above check_interval; a check would be late for the next one")
-        return self
-
-    def policy(self) -> HealthPolicy | None:
-        """Return the policy as an engine takes it; None: there are no checks."""
-        if not self.enabled:
-            return None
-        return HealthPolicy(
-            interval=self.check_interval,
-            timeout=min(self.timeout, self.check_interval),
-            alert_after=self.alert_after,
-            history_size=self.history_size,
-            transition_size=self.transition_size,
-            retention=self.retention,
-            critical=self.critical,
-            concurrency=self.concurrency,
-        )
-
-
-class RetentionSection(Section):
-    """How long a recording keeps what, in seconds; null keeps for ever."""
-
-    events: SomeSeconds | None = Field(default=7 * 86_400.0, description="age of events")
-    most_events: Count | None = Field(default=5_000_000, description="number of events")
-    seconds: SomeSeconds | None = Field(default=3_600.0, description="age of metrics by the second")
-    tens: SomeSeconds | None = Field(default=86_400.0, description="age of metrics by ten seconds")
-    minutes: SomeSeconds | None = Field(default=14 * 86_400.0, description="age of metrics by the minute")
-    hours: SomeSeconds | None = Field(default=400 * 86_400.0, description="age of metrics by the hour")
-    commands: SomeSeconds | None = Field(default=90 * 86_400.0, description="age of operators' commands")
-
-
-class RecordingSection(Section):
-    """Where the engine is recorded, for consoles to watch."""
-
-    path: Path | None = Field(default=None, description="the file; a relative one is beside the configuration")
-    restore: bool = Field(default=False, description="take up breakers and statistics as the last run left them")
-    retention: RetentionSection = Field(default_factory=RetentionSection, description="what is kept for how long")
-
-
-class LoggingSection(Section):
-    """Log lines, through standard logging under `fuseboard.*`."""
-
-    enabled: bool = Field(default=True, description="whether events are logged")
-    level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] | None = Field(
-        default=None, description="the level of `fuseboard.*`; default: as the application set it"
-    )
-    debug: bool = Field(default=False, description="a DEBUG line for every attempt, with timings")
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [{"type": "string", "description": "its call or url alone"}, handler(core)]}
 
 
 class Settings(Section):
@@ -211,12 +93,15 @@ class Settings(Section):
     retry: RetrySection = Field(default_factory=RetrySection, description="for every adapter, but for what it says")
     attribution: tuple[RuleSection, ...] = Field(default=(), description="rows in front of the built-in table")
     adapters: dict[str, AdapterSection] = Field(default={}, description="the adapters, by name")
-    preferences: dict[str, tuple[str, ...]] = Field(
+    preferences: dict[str, ChainSection] = Field(
         default={}, description="the chain per task type; `default` for all others"
     )
     degraded: dict[str, Any] = Field(
         default={},
         description="what answers when a chain is exhausted, per task type; `default` for all others",
+    )
+    degradation: dict[str, DegradationSection] = Field(
+        default={}, description="the same, where more is to be said: a function, a timeout, for which errors"
     )
     routing: RoutingPolicy = Field(default_factory=RoutingPolicy, description="how chains are ordered")
     threads: Count = Field(default=THREADS, description="plain functions that may run side by side")
@@ -224,6 +109,8 @@ class Settings(Section):
     health_monitoring: HealthSection = Field(default_factory=HealthSection, description="health checks")
     dead_letters: DeadLetterPolicy | None = Field(default=None, description="tasks nobody could do; null: none is kept")
     recording: RecordingSection = Field(default_factory=RecordingSection, description="the file to record to")
+    shutdown: ShutdownSection = Field(default_factory=ShutdownSection, description="how the application ends")
+    reload: ReloadSection = Field(default_factory=ReloadSection, description="how this file is watched")
     logging: LoggingSection = Field(default_factory=LoggingSection, description="log lines")
 
     @model_validator(mode="after")
@@ -231,7 +118,7 @@ class Settings(Section):
         for name in self.adapters:
             if not name.strip():
                 raise ValueError("adapters: an adapter needs a name")
-        wrong("Settings", contradictions(self.adapters, self.preferences, self.degraded))
+        wrong("Settings", contradictions({name: getattr(self, name) for name in CROSSING}))
         return self
 
     def policies(self, adapter: str) -> tuple[BreakerPolicy, RetryPolicy]:
@@ -239,33 +126,101 @@ class Settings(Section):
         own = self.adapters.get(adapter)
         return (self.breaker, self.retry) if own is None else (own.breaker, own.retry)
 
+    def health_by_name(self) -> dict[str, HealthPolicy | None]:
+        """Return the health policies of the adapters that have one of their own; None: it is not checked."""
+        own = {name: part.health_monitoring for name, part in self.adapters.items()}
+        return {name: section.policy() for name, section in own.items() if section is not None}
 
-def contradictions(
-    adapters: Mapping[str, Any], preferences: Mapping[str, Any], degraded: Mapping[str, Any]
-) -> Iterator[tuple[Where, str]]:
-    """Find what fits each section, but not the others, be they checked or as a file has them.
+    def fallbacks(self) -> dict[str, DegradationSection]:
+        """Return what answers for each task type whose chain is exhausted."""
+        whole = {kind: DegradationSection(answer=answer) for kind, answer in self.degraded.items()}
+        for kind, part in self.degradation.items():
+            whole[kind] = part.model_copy(update={"answer": self.degraded[kind]}) if kind in self.degraded else part
+        return whole
+
+    def references(self) -> dict[Where, str]:
+        """Return what of a program the settings name, by the way to where they do; without the targets of adapters."""
+        found: dict[Where, str | None] = {}
+        for name, part in self.adapters.items():
+            found["adapters", name, "failed"] = part.failed
+            found["adapters", name, "health"] = part.health
+        for place, row in enumerate(self.attribution):
+            found["attribution", place, "when"] = row.when
+        for kind, answer in self.degradation.items():
+            found["degradation", kind, "call"] = answer.call
+        for place, save in enumerate(self.shutdown.save):
+            found["shutdown", "save", place] = save
+        hook = self.shutdown.hook
+        if isinstance(hook, str) and not hook.startswith(("http://", "https://")):
+            found["shutdown", "hook"] = hook
+        return {where: named for where, named in found.items() if named is not None}
+
+
+CROSSING = ("adapters", "preferences", "degraded", "degradation")
+"""Sections that may contradict each other."""
+
+
+def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Where, str]]:
+    """Find what fits each section, but not the others.
+
+    Args:
+        data: the sections `CROSSING`, checked or as a file has them.
 
     Returns:
         For each mistake the way to its field, and what is wrong.
     """
-    for kind, answer in degraded.items():
+    adapters, preferences, degraded, degradation = (_mapping(data.get(name)) for name in CROSSING)
+    answers: list[tuple[Where, Any]] = [(("degraded", kind), answer) for kind, answer in degraded.items()]
+    for kind, part in degradation.items():
+        answer, call = _field(part, "answer"), _field(part, "call")
+        answers.append((("degradation", kind, "answer"), answer))
+        given = (answer is not None) + (call is not None) + (kind in degraded)
+        if given != 1:
+            more = "keep one of answer, call, and what stands under degraded" if given else "say answer or call"
+            yield ("degradation", kind), f"one thing answers for a task type: {more}"
+    for where, answer in answers:
         try:
             marked(answer)
         except FalseClaim as error:
-            yield ("degraded", kind), str(error)
-    for kind, order in preferences.items():
+            yield where, str(error)
+    for kind, chain in preferences.items():
+        short = isinstance(chain, list | tuple)
+        order = chain if short else _field(chain, "order")
         for place, name in enumerate(order if isinstance(order, list | tuple) else ()):
             if adapters and isinstance(name, str) and name not in adapters:
-                yield ("preferences", kind, place), f"there is no adapter {name!r} here; {meant(name, adapters)}"
+                way: Where = ("preferences", kind, place) if short else ("preferences", kind, "order", place)
+                yield way, f"there is no adapter {name!r} here; {meant(name, adapters)}"
+
+
+def _mapping(section: Any) -> Mapping[str, Any]:
+    return section if isinstance(section, Mapping) else {}
+
+
+def _field(section: Any, name: str) -> Any:
+    return section.get(name) if isinstance(section, Mapping) else getattr(section, name, None)
 
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of a configuration file, for editors.
 
-    It knows fields, types, ranges and presets. It does not know what `fuseboard config check` finds out beside: names
-    that lead nowhere, and values that contradict each other.
+    It knows fields, types, ranges and presets; `off` stands for null, which TOML lacks. It does not know what
+    `fuseboard config check` finds out beside: names that lead nowhere, and values that contradict each other.
     """
     made = Settings.model_json_schema()
+    _say_off(made)
     made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     made["title"] = "Fuseboard configuration"
     return made
+
+
+def _say_off(part: Any) -> None:
+    """Let `off` stand wherever null may."""
+    if isinstance(part, list):
+        for one in part:
+            _say_off(one)
+    elif isinstance(part, dict):
+        ways = part.get("anyOf")
+        if isinstance(ways, list) and {"type": "null"} in ways:
+            ways.append({"const": "off"})
+        for one in part.values():
+            _say_off(one)

@@ -1,4 +1,4 @@
-"""Things that a configuration names: exception types, in dotted names."""
+"""Things of a program that a configuration names: exception types, and anything else."""
 
 from __future__ import annotations
 
@@ -40,6 +40,32 @@ def exception_named(name: Any) -> Any:
     close = difflib.get_close_matches(attribute, kinds, n=1)
     hint = f"; did you mean {close[0]}?" if close else "; write it as module.Name, such as httpx.ConnectError"
     raise ValueError(f"{name} is no exception type{hint}")
+
+
+def reference(text: str) -> str:
+    """Return a reference, `package.module:attribute`, as it is. Raises ValueError when it is written otherwise."""
+    module, _, attribute = text.partition(":")
+    if not (module.strip() and attribute.strip()):
+        raise ValueError(f"write {text!r} as package.module:attribute")
+    return text
+
+
+def attribute_named(text: str) -> Any:
+    """Return what a reference leads to; the attribute may have dots, too.
+
+    Raises:
+        ValueError: it leads nowhere; the text says where it ends.
+    """
+    module, _, attribute = reference(text).partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+    except ImportError as error:
+        raise ValueError(f"module {module!r} cannot be imported: {error}") from error
+    for name in attribute.split("."):
+        if not hasattr(found, name):
+            raise ValueError(f"{getattr(found, '__name__', found)!r} has no attribute {name!r}")
+        found = getattr(found, name)
+    return found
 
 
 def dotted(kind: type) -> str:

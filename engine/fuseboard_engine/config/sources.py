@@ -12,7 +12,10 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from fuseboard_engine.config.model import AdapterSection, Settings, contradictions
+from fuseboard_engine.adapters.spec import adapter_from
+from fuseboard_engine.config.model import CROSSING, AdapterSection, Settings, contradictions
+from fuseboard_engine.config.names import attribute_named
+from fuseboard_engine.config.nulls import with_nulls
 from fuseboard_engine.config.presets import PRESETS
 from fuseboard_engine.documents import Document, DocumentError, fields_at, load, mistakes
 from fuseboard_engine.toml_lines import Where
@@ -20,6 +23,8 @@ from fuseboard_engine.toml_lines import Where
 PREFIX = "FUSEBOARD__"
 VARIABLE = "environment variable "
 POLICIES = ("breaker", "retry")
+INHERITED = (*POLICIES, "health_monitoring")
+"""Sections of an adapter that begin with what the section of that name says for all."""
 _INSTEAD = {"window_size": "window_seconds", "window_seconds": "window_size"}
 _SEED_FIELDS = {
     "failure_threshold": ("breaker", "failure_threshold"),
@@ -55,7 +60,7 @@ def gather(path: str | os.PathLike[str] | None = None, *, environment: Mapping[s
     else:
         document = load(Path(path))
         _lift(document)
-        _place_recording(document, Path(path))
+        _place_files(document, Path(path))
     _overlay(document, os.environ if environment is None else environment)
     return document
 
@@ -67,19 +72,42 @@ def settings_of(document: Document) -> Settings:
     except ValidationError as error:
         found: list[Any] = [e for e in error.errors() if not _inherited(e, document, error)]
         variables = [told for told in (misspelt_variable(e, document) for e in found) if told]
-        rest = [e for e in found if not misspelt_variable(e, document)]
-        sections = (document.data.get(name) for name in ("adapters", "preferences", "degraded"))
-        crossing = contradictions(*(section if isinstance(section, Mapping) else {} for section in sections))
-        rest += [{"loc": where, "msg": text, "type": "value_error"} for where, text in crossing]
+        rest = [e for e in found if not misspelt_variable(e, document) and not _is_crossing(e)]
+        rest += [{"loc": where, "msg": text, "type": "value_error"} for where, text in contradictions(document.data)]
         raise DocumentError("\n".join([*mistakes(rest, document, Settings), *variables])) from error
 
 
-def targets_of(document: Document) -> dict[str, dict[str, Any]]:
-    """Return what each adapter of a document calls, as `adapter_from` takes it, where that much of it is sound."""
+def _is_crossing(error: Any) -> bool:
+    """Say whether a mistake is a contradiction between sections; those are told as the file has them."""
+    return error["type"] == "value_error" and len(error["loc"]) > 1 and error["loc"][0] in CROSSING[1:]
+
+
+def unfound(document: Document) -> list[str]:
+    """Return a sentence for each thing of a program that a document names and that cannot be found.
+
+    Targets of adapters are looked for wherever that much of the document is sound, all else in a sound one only.
+    """
+    told = []
+    for name, target in _targets_of(document).items():
+        try:
+            adapter_from(target)
+        except Exception as error:
+            told.append(f"{document.places.get(('adapters', name), '')}: adapters.{name}: {error}")
+    with contextlib.suppress(DocumentError):
+        for where, named in settings_of(document).references().items():
+            try:
+                attribute_named(named)
+            except Exception as error:
+                found = {"loc": where, "msg": f"{named}: {error}", "type": "value_error"}
+                told += mistakes([found], document, Settings)
+    return told
+
+
+def _targets_of(document: Document) -> dict[str, dict[str, Any]]:
     adapters = document.data.get("adapters")
     found = {}
     for name, part in adapters.items() if isinstance(adapters, Mapping) else ():
-        whole = _adapter(part, {})
+        whole = in_full(("adapters", name), part)
         if isinstance(whole, Mapping):
             said = {field: whole[field] for field in ("call", "url", "command", "options") if field in whole}
             with contextlib.suppress(ValidationError):
@@ -104,18 +132,31 @@ def inherit(data: Mapping[str, Any]) -> dict[str, Any]:
         if common:
             whole[policy] = common
     if isinstance(adapters, Mapping):
-        whole["adapters"] = {name: _adapter(part, whole) for name, part in adapters.items()}
-    return whole
+        whole["adapters"] = {name: _adapter(name, part, whole) for name, part in adapters.items()}
+    return with_nulls(whole, Settings)  # type: ignore[no-any-return]
 
 
-def _adapter(part: Any, whole: Mapping[str, Any]) -> Any:
-    if part is None:
-        part = {}
-    elif isinstance(part, str):
-        part = {"url" if part.startswith(("http://", "https://")) else "call": part}
-    elif not isinstance(part, Mapping):
+def in_full(way: Where, value: Any) -> Any:
+    """Return what stands at a way of a document, written out where a file may say it in short."""
+    if len(way) == 2 and way[0] == "adapters":
+        if value is None:
+            return {}
+        if isinstance(value, str):
+            return {"url" if value.startswith(("http://", "https://")) else "call": value}
+    if len(way) == 2 and way[0] == "preferences" and isinstance(value, list):
+        return {"order": value}
+    return value
+
+
+def _adapter(name: str, part: Any, whole: Mapping[str, Any]) -> Any:
+    part = in_full(("adapters", name), part)
+    if not isinstance(part, Mapping):
         return part
     own = dict(part)
+    health = own.get("health_monitoring")
+    if isinstance(health, Mapping):
+        common = whole.get("health_monitoring")
+        own["health_monitoring"] = {**(common if isinstance(common, Mapping) else {}), "enabled": True, **health}
     for policy in POLICIES:
         begin = _merged(whole.get(policy), _preset(own.get("preset"), policy))
         together = _merged(begin, own.get(policy))
@@ -144,7 +185,7 @@ def _merged(weak: Any, strong: Any) -> Any:
 def _inherited(error: Any, document: Document, whole: ValidationError) -> bool:
     """Say whether a mistake in an adapter's policy is only the echo of one in the section for all."""
     where = error["loc"]
-    if len(where) < 3 or where[0] != "adapters" or where[2] not in POLICIES or where in document.places:
+    if len(where) < 3 or where[0] != "adapters" or where[2] not in INHERITED or where in document.places:
         return False
     return any(other["loc"] == where[2:] and other["msg"] == error["msg"] for other in whole.errors())
 
@@ -173,11 +214,12 @@ def _lift(document: Document) -> None:
             places[(*where, *way[2:])] = places.pop(way)
 
 
-def _place_recording(document: Document, path: Path) -> None:
-    """Have a relative path of the recording begin at the file that says it."""
-    recording = document.data.get("recording")
-    if isinstance(recording, dict) and isinstance(recording.get("path"), str):
-        recording["path"] = str(path.parent / recording["path"])
+def _place_files(document: Document, path: Path) -> None:
+    """Have the relative path of a file begin at the file that says it."""
+    for name, field in (("recording", "path"), ("shutdown", "instructions")):
+        section = document.data.get(name)
+        if isinstance(section, dict) and isinstance(section.get(field), str) and section[field] != "off":
+            section[field] = str(path.parent / section[field])
 
 
 # ---------------------------------------------------------------- the environment
@@ -194,7 +236,8 @@ def _overlay(document: Document, environment: Mapping[str, str]) -> None:
         for part in parts[:-1]:
             key = _key(target, part)
             way = (*way, key)
-            if not isinstance(target.get(key), dict):
+            target[key] = in_full(way, target.get(key))
+            if not isinstance(target[key], dict):
                 target[key] = {}
                 document.places[way] = VARIABLE + variable
             target = target[key]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fuseboard_engine.config.apply import apply, refuse
-from fuseboard_engine.config.sources import load_config
+from fuseboard_engine.config.sources import gather, settings_of
 from fuseboard_engine.documents import DocumentError
 from fuseboard_engine.events import ConfigReloaded
 
@@ -30,10 +30,11 @@ def reload_config(
         What has changed. When the file is wrong nothing has: the event, which is emitted too, says what is wrong.
     """
     try:
-        settings = load_config(path, environment=environment)
+        document = gather(path, environment=environment)
+        settings = settings_of(document)
     except DocumentError as error:
         return refuse(engine, os.fspath(path), str(error))
-    return apply(engine, settings, source=os.fspath(path))
+    return apply(engine, settings, source=os.fspath(path), document=document)
 
 
 @contextlib.asynccontextmanager
@@ -41,7 +42,7 @@ async def watch_config(
     engine: Engine,
     path: str | os.PathLike[str],
     *,
-    interval: float = 1.0,
+    interval: float | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[None]:
     """Apply a configuration file whenever it changes, until the block ends.
@@ -49,7 +50,7 @@ async def watch_config(
     Args:
         engine: the engine to keep up to date.
         path: the file. One that is wrong, or gone for a while, changes nothing; the event `ConfigReloaded` says why.
-        interval: seconds between two looks at the file.
+        interval: seconds between two looks at the file; default: what the file itself says, 1 unless it does.
         environment: as for `load_config`.
     """
     watching = asyncio.create_task(_watch(engine, Path(path), interval, environment), name="fuseboard-config")
@@ -61,10 +62,11 @@ async def watch_config(
             await watching
 
 
-async def _watch(engine: Engine, path: Path, interval: float, environment: Mapping[str, str] | None) -> None:
+async def _watch(engine: Engine, path: Path, interval: float | None, environment: Mapping[str, str] | None) -> None:
     seen = _stamp(path)
     while True:
-        await asyncio.sleep(interval)
+        said = 1.0 if engine.settings is None else engine.settings.reload.interval
+        await asyncio.sleep(said if interval is None else interval)
         found = _stamp(path)
         if found == seen or found is None:  # an editor may replace the file by another
             continue

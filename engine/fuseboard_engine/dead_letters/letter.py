@@ -172,6 +172,10 @@ class Moved(msgspec.Struct, frozen=True):
     after: Status | Literal[""] = ""
 
 
+Kept = tuple[int, tuple[Moved, ...]]
+"""The number of a new letter, and the letters that made room."""
+
+
 class DeadLetterStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """A queue in figures: every status and category is there, also at zero. `utilization_pct` is 0..100."""
 
@@ -223,6 +227,11 @@ def statistics(
         by_category=dict.fromkeys(CATEGORIES, 0) | by_category,
         totals=dict.fromkeys(TOTALS, 0) | totals,
     )
+
+
+def together(one: dict[str, int], two: dict[str, int]) -> dict[str, int]:
+    """Return two sets of counts as one."""
+    return {name: one.get(name, 0) + two.get(name, 0) for name in {**one, **two}}
 
 
 def fields_of(letter: DeadLetter) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from fuseboard_engine.dead_letters.letter import (
     DeadLetter,
     DeadLetterError,
     DeadLetterStatistics,
+    Kept,
     LetterBusy,
     LetterRefused,
     LetterSelection,
@@ -31,6 +32,7 @@ from fuseboard_engine.dead_letters.letter import (
     StoreUnavailable,
     UnknownLetter,
     statistics,
+    together,
 )
 from fuseboard_engine.dead_letters.memory import MemoryDeadLetters
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
@@ -42,9 +44,6 @@ from fuseboard_engine.route import KEPT_BACK, RouteResult, RouteUnderWay, identi
 log = logging.getLogger("fuseboard.dead_letters")
 
 PAGE: Final = 200
-
-Kept = tuple[int, tuple[Moved, ...]]
-"""The number of a new letter, and the letters that made room."""
 
 RETRYING: ContextVar[tuple[object, int] | None] = ContextVar("fuseboard_dead_letter", default=None)
 """The task that is being retried in this context, and its letter: should it fail again, it makes no second letter."""
@@ -181,16 +180,14 @@ class DeadLetters:
         self, store: DeadLetterStore, letter: NewLetter, entered: asyncio.Future[int], adding: asyncio.Future[Kept]
     ) -> None:
         self._entering.discard(adding)
-        if adding.cancelled():
-            entered.cancel()
-            return
-        error = adding.exception()
+        error = asyncio.CancelledError() if adding.cancelled() else adding.exception()
         if isinstance(error, StoreUnavailable) and store is not self.aside and not self.policy.fail_closed:
             log.warning("Dead letters can't be written (%s); task %s waits in memory.", error, letter.task)
             self._add(self.aside, letter, entered)
             return
         if error is not None:
-            self._refused(letter.task, letter.task_type, error)
+            if isinstance(error, DeadLetterError):
+                self._refused(letter.task, letter.task_type, error)
             if not entered.done():
                 entered.set_exception(error)
             return
@@ -218,7 +215,7 @@ class DeadLetters:
             )
         )
 
-    def _refused(self, task: str, task_type: str, error: BaseException) -> None:
+    def _refused(self, task: str, task_type: str, error: DeadLetterError) -> None:
         log.error("Task %s could not become a dead letter: %s", task, error)
         self._emit(DeadLetterRefused(at=self._wall(), task=task, task_type=task_type, reason=str(error)))
 
@@ -364,7 +361,9 @@ class DeadLetters:
         await self._worker.stop()
         for task in self._asked:
             task.cancel()
-        await asyncio.gather(*self._asked, *self._entering, return_exceptions=True)
+        await asyncio.gather(*self._asked, return_exceptions=True)
+        while self._entering:
+            await asyncio.gather(*self._entering, return_exceptions=True)
 
     def ask(
         self,
@@ -400,8 +399,3 @@ class DeadLetters:
         """Give a letter's task to the adapters again."""
         RETRYING.set((task, letter.id))
         return await self._route(task, letter.order or None, deadline=letter.deadline)
-
-
-def together(one: dict[str, int], two: dict[str, int]) -> dict[str, int]:
-    """Return two sets of counts as one."""
-    return {name: one.get(name, 0) + two.get(name, 0) for name in {**one, **two}}

@@ -9,6 +9,7 @@ from fuseboard_engine.dead_letters.letter import (
     Change,
     DeadLetter,
     DeadLetterStatistics,
+    Kept,
     LetterSelection,
     Moved,
     NewLetter,
@@ -28,7 +29,7 @@ class DeadLetterStore(Protocol):
     def shared(self) -> bool:
         """True when other processes may add, take and change letters too."""
 
-    def add(self, letter: NewLetter, room: Room) -> Awaitable[tuple[int, tuple[Moved, ...]]]:
+    def add(self, letter: NewLetter, room: Room) -> Awaitable[Kept]:
         """Keep a new letter. Returns its number, and the letters that made room; a future where it takes a while.
 
         Raises:
