@@ -361,9 +361,8 @@ class DeadLetters:
         await self._worker.stop()
         for task in self._asked:
             task.cancel()
-        await asyncio.gather(*self._asked, return_exceptions=True)
-        while self._entering:
-            await asyncio.gather(*self._entering, return_exceptions=True)
+        while self._asked or self._entering:
+            await asyncio.gather(*self._asked, *self._entering, return_exceptions=True)
 
     def ask(
         self,
