@@ -20,7 +20,7 @@ from watching import Watching, replaying, watching
 
 from fuseboard_console import letter_box
 from fuseboard_console.glyphs import ASCII, UNICODE, Glyphs
-from fuseboard_console.pages import letters as page
+from fuseboard_engine.dead_letters.letter import LetterSelection
 from fuseboard_storage.dead_letters import SqliteDeadLetters
 from fuseboard_storage.recording import Recording
 
@@ -127,12 +127,19 @@ async def test_a_filter_without_a_field_looks_into_the_payload_too(still: Path) 
         await console.sees("1 of 5")
 
 
+async def test_a_field_that_there_is_not_is_said_where_it_is_typed(still: Path) -> None:
+    async with watching(still) as console:
+        await at_letters(console)
+        await console.press("slash", *"categry:x")
+        await console.sees("There is no field categry.", "category", "0 of 4")
+
+
 async def test_what_comes_and_changes_is_seen_without_a_key(live: Path) -> None:
     async with watching(live) as console:
         await at_letters(console)
         await console.sees("3 pending")
         async with SqliteDeadLetters.open(live, reading=False) as store:
-            await store.change("discard", page.letter_box.LetterSelection(ids=(2,)), time.time_ns() // 1000, "bo")
+            await store.change("discard", LetterSelection(ids=(2,)), time.time_ns() // 1000, "bo")
         await console.sees("2 pending, 1 discarded")
         assert listed(console) == "31"
 
@@ -158,8 +165,8 @@ async def test_of_very_many_the_newest_are_listed_and_the_others_counted(tmp_pat
 async def test_one_letter_is_told_in_full_with_who_did_what(live: Path) -> None:
     async with SqliteDeadLetters.open(live, reading=False) as store:
         now = time.time_ns() // 1000
-        await store.change("archive", page.letter_box.LetterSelection(ids=(2,)), now, "bo@web-1")
-        await store.change("unarchive", page.letter_box.LetterSelection(ids=(2,)), now, "ana@web-1")
+        await store.change("archive", LetterSelection(ids=(2,)), now, "bo@web-1")
+        await store.change("unarchive", LetterSelection(ids=(2,)), now, "ana@web-1")
     async with watching(live, size=(120, 50)) as console:
         await at_letters(console)
         await console.press("j", "enter")
@@ -207,7 +214,7 @@ async def test_a_letter_that_is_purged_while_it_is_looked_at_stays_to_be_read(li
         await console.press("enter")
         await console.sees("Dead letter 3", "came")
         async with SqliteDeadLetters.open(live, reading=False) as store:
-            await store.purge(page.letter_box.LetterSelection(ids=(3,)), time.time_ns() // 1000, "bo")
+            await store.purge(LetterSelection(ids=(3,)), time.time_ns() // 1000, "bo")
         await console.sees("It is gone: purged", "t2  report")
 
 
@@ -407,6 +414,14 @@ async def test_back_in_time_nothing_is_done_to_a_letter(live: Path) -> None:
         await console.press("L")
         await console.sees("id status")
     assert set(statuses(live).values()) == {"pending"}
+
+
+async def test_back_in_time_the_cursor_stays_on_its_letter(live: Path) -> None:
+    async with watching(live) as console:
+        await at_letters(console)
+        await console.press("j", "left_square_bracket")
+        await console.sees("REPLAY", "as they are now")
+        assert console.lines("▌  2 ")
 
 
 async def test_while_the_view_is_held_still_the_letters_say_of_when_they_are(still: Path) -> None:

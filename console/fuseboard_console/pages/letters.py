@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
-from fuseboard_console import letter_box
 from fuseboard_console.actions import key_for
 from fuseboard_console.pages.letter_deeds import LetterDeeds
+from fuseboard_console.pages.letter_reader import LetterReader
 from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.pages.page import Host, Scene
 from fuseboard_console.safe_text import safe_text
@@ -21,7 +19,6 @@ from fuseboard_console.views.letter_questions import Deed as Doing
 from fuseboard_console.views.letters import (
     CHOICES,
     choice_words,
-    columns_of,
     letter_line,
     letter_lines,
     nothing_there,
@@ -29,14 +26,9 @@ from fuseboard_console.views.letters import (
 )
 from fuseboard_console.views.line import Line, Span, fit_line
 from fuseboard_console.views.times import clock
-from fuseboard_engine.clock import wall_clock
-from fuseboard_engine.dead_letters.letter import STATUSES, DeadLetter
-from fuseboard_storage.board import AdapterKey, Entry
+from fuseboard_engine.dead_letters.letter import DeadLetter
+from fuseboard_storage.board import AdapterKey
 
-MOST = 5_000
-"""Letters of a list; the older ones are counted."""
-EVERY = 1.0
-"""Seconds at least between two readings that nobody asked for."""
 DOING: dict[str, Doing] = {
     "letter_retry": "retry",
     "letter_archive": "archive",
@@ -55,75 +47,15 @@ class Letters(ListPage[int]):
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)
-        self._choice = 0
-        self._listed: letter_box.Listed | None = None
-        self._letters: dict[int, DeadLetter] = {}
-        self._keys: tuple[int, ...] = ()
-        self._columns = columns_of(())
-        self._trouble = ""
-        self._read_at = 0  # UTC microseconds
-        self._wanted: tuple[object, ...] = ()  # what was read last, or is being read
-        self._reading = False
-        self._began = -EVERY
-        self._opened: DeadLetter | None = None
-        self._history: list[Entry] | None = None
-        self._gone = False
-        self._deeds = LetterDeeds(host, lambda work: self.run_worker(work), self.unmark, self._read_again)
-
-    # ---------------------------------------------------------------- reading
+        self._file = LetterReader(host, lambda work: self.run_worker(work), self._was_read)
+        self._deeds = LetterDeeds(host, lambda work: self.run_worker(work), self.unmark, self._file.again)
 
     async def look(self, scene: Scene) -> None:
         """Read the letters anew when they may be others."""
-        self._read_if_due(scene, again=scene.past)
+        self._file.look(scene, again=scene.past)
 
-    def _read_again(self) -> None:
-        self._wanted = ()
-        self._read_if_due(self.host.scene)
-
-    def _read_if_due(self, scene: Scene, *, again: bool = False) -> None:
-        """Read the letters if others may be there, or are wanted: at once when someone chose, else once a second."""
-        recording = self.host.feed.recording
-        chosen = (recording, CHOICES[self._choice])
-        wanted = (*chosen, None if scene.past else scene.board, 0 if scene.past else scene.board.letters)
-        now = time.monotonic()
-        due = wanted[:2] != self._wanted[:2] or (
-            now - self._began >= EVERY and (again or bool(self._trouble) or wanted != self._wanted)
-        )
-        if recording is None or self._reading or not due:
-            return
-        self._wanted, self._began, self._reading = wanted, now, True
-        self.run_worker(self._read(recording.path, wanted), exit_on_error=True)
-
-    async def _read(self, path: Path, wanted: tuple[object, ...]) -> None:
-        now = wall_clock()
-        try:
-            if len(self.app.screen_stack) > 1 and self._opened is not None:
-                await self._read_opened(path, self._opened.id)
-            listed = await letter_box.listed(path, CHOICES[self._choice], now, MOST)
-        except letter_box.TROUBLE as error:
-            self._trouble = safe_text(str(error), 300)
-        else:
-            if wanted[0] is self.host.feed.recording:
-                self._take(listed, now)
-        finally:
-            self._reading = False
+    def _was_read(self) -> None:
         self.host.show()
-
-    def _take(self, listed: letter_box.Listed, now: int) -> None:
-        self._listed, self._read_at, self._trouble = listed, now, ""
-        self._letters = {letter.id: letter for letter in listed.letters}
-        self._keys = tuple(self._letters)
-        self._columns = columns_of(listed.letters)
-
-    async def _read_opened(self, path: Path, id: int) -> None:
-        """Read the letter whose detail is open, whole, and what was recorded of it."""
-        try:
-            found = await letter_box.whole(path, id, wall_clock())
-            if found is not None:
-                self._opened, self._history = found, await letter_box.history(path, found)
-            self._gone = found is None
-        except letter_box.TROUBLE as error:
-            self._trouble = safe_text(str(error), 300)
         if isinstance(self.app.screen, TextScreen):
             self.app.screen.frame()
 
@@ -131,67 +63,61 @@ class Letters(ListPage[int]):
 
     def rows(self, scene: Scene) -> Sequence[int]:
         """Return the numbers of the letters that were read."""
-        self._read_if_due(scene)
-        recording = self.host.feed.recording
-        if self._listed is not None and recording is not None and self._wanted and self._wanted[0] is not recording:
-            self._listed, self._letters, self._keys = None, {}, ()  # those of another place
-        return self._keys
+        self._file.look(scene)
+        return self._file.keys
 
     def _now(self) -> int:
         """Return the time by which letters are told: of the past there are none."""
         scene = self.host.scene
-        return self._read_at if scene.past else scene.now
+        return self._file.read_at if scene.past else scene.now
 
     @property
     def caption(self) -> str:
-        """How many there are of each status, which are shown, and how many more."""
-        listed = self._listed
+        """Which are shown, how many there are of each status, and how many more."""
+        listed, chosen = self._file.listed, self._file.chosen
         if listed is None:
             return self.TITLE
-        said = [self.TITLE]
-        if self._choice:
-            said.append(f"only {choice_words(CHOICES[self._choice])}" if CHOICES[self._choice] else "all")
-        said.append(summary(listed.figures))
-        there = sum(listed.figures.by_status[status] for status in CHOICES[self._choice] or STATUSES)
-        if there > len(self._keys):
-            said.append(f"the newest {len(self._keys):,} of {there:,}")
+        only = f"only {choice_words(chosen)}" if chosen else "all"
+        said = [self.TITLE, only if self._file.choice else "", summary(listed.figures)]
+        if self._file.there > len(self._file.keys):
+            said.append(f"the newest {len(self._file.keys):,} of {self._file.there:,}")
         return "  ".join(part for part in said if part)
 
     @property
     def trail(self) -> str:
         """Which of them are shown."""
-        return choice_words(CHOICES[self._choice]) if self._choice else ""
+        return choice_words(self._file.chosen) if self._file.choice else ""
 
     @property
     def nothing(self) -> str:
         """Why the list is empty."""
-        if self.host.feed.recording is None and self._listed is None:
+        if self.host.feed.recording is None and self._file.listed is None:
             return "There is no file to read dead letters from."
-        if self._trouble:
-            return self._trouble
-        if self._listed is None:
+        if self._file.trouble:
+            return self._file.trouble
+        if self._file.listed is None or not self._file.fresh:
             return "Dead letters are being read."
-        if not self._listed.begun:
+        if not self._file.listed.begun:
             return "No engine that keeps dead letters has written to this file yet."
-        return nothing_there(CHOICES[self._choice], key_for(self.host.actions, "letter_status"))
+        return nothing_there(self._file.chosen, key_for(self.host.actions, "letter_status"))
 
     def heading(self, cells: int) -> Line:
         """Return the titles of the columns; or what has to be known of all that is shown."""
-        if self._trouble and self._keys:
-            return fit_line((Span(f"They can't be read anew: {self._trouble}", "bad"),), cells)
-        if self.host.scene.past and self._listed is not None:
-            told = f"as they are now, at {clock(self._read_at)}: the past of dead letters is not kept"
+        if self._file.trouble and self._file.keys:
+            return fit_line((Span(f"They can't be read anew: {self._file.trouble}", "bad"),), cells)
+        if self.host.scene.past and self._file.listed is not None:
+            told = f"as they are now, at {clock(self._file.read_at)}: the past of dead letters is not kept"
             return fit_line((Span(told, "warn"),), cells)
-        return titles_line(self._columns, "error", cells)
+        return titles_line(self._file.columns, "error", cells)
 
     def line(self, key: int, cells: int) -> Line:
         """Return a letter."""
-        letter = self._letters.get(key)
-        return () if letter is None else letter_line(letter, self._now(), self._columns, cells, self.host.glyphs)
+        letter = self._file.letters.get(key)
+        return () if letter is None else letter_line(letter, self._now(), self._file.columns, cells, self.host.glyphs)
 
     def fields(self, key: int) -> Mapping[str, str]:
         """Return what a filter may ask about."""
-        letter = self._letters[key]
+        letter = self._file.letters[key]
         return {
             "status": standing(letter, self._now()),
             "type": letter.task_type,
@@ -206,7 +132,7 @@ class Letters(ListPage[int]):
 
     def action_letter_status(self) -> None:
         """Show only the letters of the next status."""
-        self._choice = (self._choice + 1) % len(CHOICES)
+        self._file.choice = (self._file.choice + 1) % len(CHOICES)
         self.list.marked.clear()
         self.host.show()
 
@@ -214,13 +140,10 @@ class Letters(ListPage[int]):
 
     def action_open(self) -> None:
         """Show all that is known of the letter under the cursor."""
-        recording, key = self.host.feed.recording, self.list.selected
-        if key is None or key not in self._letters:
-            return
-        self._opened, self._history, self._gone = self._letters[key], None, False
-        super().action_open()
-        if recording is not None:
-            self.run_worker(self._read_opened(recording.path, key), exit_on_error=True)
+        key = self.list.selected
+        if key is not None and key in self._file.letters:
+            self._file.open(key)
+            super().action_open()
 
     def title_of(self, key: int) -> str:
         """Return its number."""
@@ -228,10 +151,11 @@ class Letters(ListPage[int]):
 
     def about(self, key: int, cells: int) -> list[Line]:
         """Return all that is known of the opened letter; it stays when it leaves the list."""
-        if self._opened is None:
+        opened = self._file.opened
+        if opened is None:
             return []
-        lines = letter_lines(self._opened, self._history, self._now(), cells, self.host.glyphs)
-        if self._gone:
+        lines = letter_lines(opened, self._file.history, self._now(), cells, self.host.glyphs)
+        if self._file.gone:
             return [(Span("It is gone: purged, or evicted to make room. This is the last of it.", "bad"),), (), *lines]
         if self.host.scene.past:
             told = "This is the letter as it is now: the past of dead letters is not kept."
@@ -240,7 +164,7 @@ class Letters(ListPage[int]):
 
     def ways(self, key: int) -> Sequence[Way]:
         """Lead to the routes of its task, and to the adapters of its chain."""
-        letter = self._letters[key]
+        letter = self._file.letters[key]
         board = self.host.scene.board
         task = letter.task.replace('"', "?")
 
@@ -268,8 +192,8 @@ class Letters(ListPage[int]):
         ]
 
     def _do_to_opened(self, doing: Doing) -> None:
-        if self._opened is not None:
-            self._deeds.begin(doing, [self._opened])
+        if self._file.opened is not None:
+            self._deeds.begin(doing, [self._file.opened])
 
     # ---------------------------------------------------------------- deeds
 
@@ -278,7 +202,7 @@ class Letters(ListPage[int]):
         """The marked letters, else the one under the cursor."""
         marked = [key for key in self.list.keys if key in self.list.marked]
         selected = [] if self.list.selected is None else [self.list.selected]
-        return [self._letters[key] for key in marked or selected if key in self._letters]
+        return [self._file.letters[key] for key in marked or selected if key in self._file.letters]
 
     def action_letter_retry(self) -> None:
         """Have the letter's engine retry it now."""

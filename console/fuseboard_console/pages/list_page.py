@@ -13,7 +13,7 @@ from fuseboard_console.pages.page import Host, Page, Scene
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.screens.text import Deed, TextScreen, Way
 from fuseboard_console.views.line import Line
-from fuseboard_console.views.list_filter import Test, list_filter
+from fuseboard_console.views.list_filter import Test, list_filter, unknown_field
 from fuseboard_console.widgets.choice_list import ChoiceList
 from fuseboard_console.widgets.line_list import LineList
 
@@ -126,6 +126,11 @@ class ListPage(Page, Generic[K]):
     def matched(self) -> tuple[int, int]:
         """How many rows the filter fits, and of how many."""
         return len(self.list.keys), self._of
+
+    @property
+    def filter_problem(self) -> str:
+        """What is wrong with the filter, where it fits nothing."""
+        return unknown_field(self.filter_text, self.FIELDS) if self._of and not self.list.keys else ""
 
     def filter_by(self, text: str) -> None:
         """Show only the rows that the filter fits."""

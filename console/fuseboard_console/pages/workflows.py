@@ -40,6 +40,7 @@ class Workflows(ListPage[str]):
         super().__init__(host)
         self._resumable = False
         self._saved: dict[str, Run] = {}
+        self._saved_of: Path | None = None
         self._engines: dict[int, str] = {}
         self._columns = runs_columns(())
         self._read_of: tuple[object, ...] = ()
@@ -57,8 +58,8 @@ class Workflows(ListPage[str]):
         recording, now = self.host.feed.recording, time.monotonic()
         wanted = (recording, tuple(scene.board.workflows), scene.board.roster)
         elsewhere = not self._read_of or self._read_of[0] is not recording
-        if elsewhere:
-            self._saved = {}
+        if recording is not None and recording.path != self._saved_of:
+            self._saved, self._saved_of = {}, recording.path
         waits = not elsewhere and now - self._began < EVERY
         if recording is None or self._reading or waits or (wanted == self._read_of and not self._failed):
             return

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from fuseboard_console.safe_text import safe_text
+from fuseboard_console.suggest import did_you_mean
 from fuseboard_console.views.filtering import WORD, matcher
 
 Test = Callable[[Mapping[str, str]], bool]
@@ -26,6 +28,16 @@ def list_filter(text: str, fields: tuple[str, ...]) -> Test | None:
         if pattern:
             tests.append(_test(field, matcher(pattern), negated))
     return (lambda row: all(test(row) for test in tests)) if tests else None
+
+
+def unknown_field(text: str, fields: tuple[str, ...]) -> str:
+    """Return what is wrong with a filter that asks about a field there is not, as safe text; empty: it doesn't."""
+    for word in WORD.findall(text.casefold()):
+        field, colon, _ = word.removeprefix("!").partition(":")
+        if colon and field not in fields:
+            hint = did_you_mean(field, fields) or f" There are {', '.join(fields)}."
+            return f"There is no field {safe_text(field, 30)}.{hint}"
+    return ""
 
 
 def _test(field: str, like: Callable[[str], bool], negated: bool) -> Test:
