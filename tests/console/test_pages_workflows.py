@@ -94,7 +94,7 @@ async def test_the_newest_runs_stand_first_with_bar_times_and_error() -> None:
     async with show.app.run_test(size=(120, 30), notifications=True) as pilot:
         console = Watching(show.app, pilot)
         await console.press("5")
-        await console.sees("› Workflows", "◐ RUNNING", "✓ DONE", "✗ FAILED")
+        await console.sees("› Workflows", "Workflows  1 running, 1 to resume", "◐ RUNNING", "✓ DONE", "✗ FAILED")
         runs = [line.replace("▌", " ").split()[1] for line in console.screen().splitlines() if "Nightly build" in line]
         assert runs == ["n3", "n2", "n1"]
         assert "0/2" in console.lines("n3")[0]

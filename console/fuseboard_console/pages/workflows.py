@@ -42,6 +42,8 @@ class Workflows(ListPage[str]):
         self._saved: dict[str, Run] = {}
         self._saved_of: Path | None = None
         self._engines: dict[int, str] = {}
+        self._over: set[int] = set()  # the engines that are known to be no more
+        self._counted = ""
         self._columns = runs_columns(())
         self._read_of: tuple[object, ...] = ()
         self._reading = self._failed = False
@@ -90,24 +92,25 @@ class Workflows(ListPage[str]):
         self._read_if_due(scene)
         board = scene.board.workflows
         older = [key for key, run in self._saved.items() if key not in board and _had_ended(run, scene)]
-        keys = [*reversed(board), *older]
-        if self._resumable:
-            keys = [key for key in keys if (run := self._run(key)) is not None and run.resumable]
+        self._over = {id for id in scene.board.instances if connection_to(scene.board, id, scene.now).over}
+        runs = [run for key in (*reversed(board), *older) if (run := self._run(key)) is not None]
+        waiting = [run for run in runs if run.resumable]
+        running = sum(run.state == "running" for run in runs)
+        told = (f"{count:,} {word}" for count, word in ((running, "running"), (len(waiting), "to resume")) if count)
+        self._counted = ", ".join(told)
+        keys = [run.run for run in (waiting if self._resumable else runs)]
         self._columns = runs_columns(keys)
         return keys
 
     def _run(self, key: str) -> Run | None:
-        scene = self.host.scene
-        row = scene.board.workflows.get(key)
-        if row is not None:
-            over = row.instance in scene.board.instances and connection_to(scene.board, row.instance, scene.now).over
-            return run_of_row(row, over)
-        return self._saved.get(key)
+        row = self.host.scene.board.workflows.get(key)
+        return self._saved.get(key) if row is None else run_of_row(row, row.instance in self._over)
 
     @property
     def caption(self) -> str:
-        """How many there are, and which are shown."""
-        return f"{self.TITLE}  only those that can be resumed" if self._resumable else self.TITLE
+        """Which are shown, how many are under way, and how many can be resumed."""
+        only = "only those that can be resumed" if self._resumable else ""
+        return "  ".join(part for part in (self.TITLE, only, self._counted) if part)
 
     @property
     def trail(self) -> str:
