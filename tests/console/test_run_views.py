@@ -215,6 +215,13 @@ def test_a_run_in_full_has_its_graph_and_whole_errors() -> None:
         assert text in said
 
 
+def test_the_error_of_a_run_is_left_to_its_node_where_it_is_that_of_one() -> None:
+    nodes = {"store": NodeRow("failed", NOON, "", 1, 0.1, "disk full")}
+    for error, told in (("store: disk full", False), ("the engine stopped", True)):
+        lines = run_lines(run(nodes=nodes, edges=(), error=error), "", NOON, 80, UNICODE)
+        assert any(text_of(line).startswith("error ") for line in lines) is told
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_texts_keep_a_run_in_shape(text: str) -> None:
     node = NodeRow("failed", NOON, text, 1, 0.1, text)

@@ -182,7 +182,7 @@ def run_lines(run: Run, engine: str, now: int, cells: int, glyphs: Glyphs) -> li
         *labelled("workflow", run.title if run.name in ("", run.workflow) else _both(run), cells),
         *labelled("when", _when(run, now), cells),
         *labelled("engine", engine, cells),
-        *labelled("error", safe_text(run.error, 4_000), cells, "bad-dim"),
+        *labelled("error", "" if _told_below(run) else safe_text(run.error, 4_000), cells, "bad-dim"),
         (),
         *graph_lines(Graph(run.workflow, run.nodes, run.edges), now, cells, glyphs),
     ]
@@ -195,6 +195,11 @@ def run_lines(run: Run, engine: str, now: int, cells: int, glyphs: Glyphs) -> li
             lines.append(cut_line((Span(f"  {_since(node)}", "muted"),), cells))
             lines += [(Span(f"  {part}"),) for part in fold(safe_text(node.error, 4_000), max(8, cells - 2))]
     return lines
+
+
+def _told_below(run: Run) -> bool:
+    """Whether the error of a run is that of a node, which stands below its graph."""
+    return any(node.error and run.error.endswith(node.error) for node in run.nodes.values() if node.state == "failed")
 
 
 def _both(run: Run) -> str:
