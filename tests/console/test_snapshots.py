@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from console_support import STORY_ENDS, ListFeed, ListMailbox, added, at, opened, started, story
@@ -10,9 +13,20 @@ from textual.pilot import Pilot
 
 from fuseboard_console.app import ConsoleApp
 from fuseboard_console.glyphs import ASCII, UNICODE, Glyphs
-from fuseboard_engine.events import Event, ScenarioStep
+from fuseboard_engine.dead_letters.letter import LetterSelection, NewLetter, Room
+from fuseboard_engine.events import (
+    CommandDone,
+    Event,
+    HealthAlert,
+    HealthChecked,
+    NodeChanged,
+    ScenarioStep,
+    WorkflowFinished,
+    WorkflowStarted,
+)
+from fuseboard_storage.dead_letters import SqliteDeadLetters
 
-SIZES = [(80, 24), (120, 40), (200, 50)]
+SIZES = [(60, 18), (80, 24), (120, 40), (160, 45), (200, 50)]
 THEMES = ["fuseboard-dark", "fuseboard-light"]
 Compare = Callable[..., bool]
 
@@ -24,9 +38,13 @@ def console(
     alive: float = STORY_ENDS - 0.2,
     glyphs: Glyphs = UNICODE,
     read_only: bool = False,
+    file: Path | None = None,
 ) -> ConsoleApp:
+    """A console on events; of a `file` only what pages read from its path is seen."""
+    feed = ListFeed(alive=alive, events=events)
+    feed.recording = SimpleNamespace(path=file) if file is not None else None  # type: ignore[assignment]
     return ConsoleApp(
-        ListFeed(alive=alive, events=events),
+        feed,
         file="checkout.db",
         mailbox=None if read_only else ListMailbox(),
         theme=theme,
@@ -80,7 +98,7 @@ def test_the_question_before_holding_open(snap_compare: Compare) -> None:
     assert snap_compare(console(story()), terminal_size=(80, 24), run_before=keys("o"))
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("size", SIZES[1:4], ids=lambda size: f"{size[0]}x{size[1]}")
 def test_the_detail_of_an_adapter(snap_compare: Compare, size: tuple[int, int]) -> None:
     assert snap_compare(console(story()), terminal_size=size, run_before=keys("down", "enter"))
 
@@ -105,3 +123,101 @@ def test_the_help(snap_compare: Compare) -> None:
 def test_ascii_and_read_only(snap_compare: Compare) -> None:
     app = console(story(), "fuseboard-contrast", glyphs=ASCII, read_only=True)
     assert snap_compare(app, terminal_size=(120, 40), run_before=settled)
+
+
+# -------------------------------------------------------------------- the pages
+
+AS_READ = [
+    pytest.param("fuseboard-dark", (80, 24), id="dark-80x24"),
+    pytest.param("fuseboard-light", (120, 40), id="light-120x40"),
+]
+"""How a page is looked at: by most, and the other way."""
+
+
+def lived() -> list[Event]:
+    """The story, and besides: checks, commands, and runs of a workflow that stand in every way."""
+
+    def asked(command: int, verb: str, adapter: str, when: float, ok: bool = True, detail: str = "") -> CommandDone:
+        return CommandDone(
+            at=at(when), command=command, verb=verb, adapter=adapter, actor="ana@web-1", ok=ok, detail=detail,
+            requested_at=at(when - 0.02),
+        )  # fmt: skip
+
+    nodes = ("fetch", "clean", "embed", "rank", "store")
+    edges = (("fetch", "clean"), ("clean", "embed"), ("clean", "rank"), ("embed", "store"), ("rank", "store"))
+
+    def begun(run: str, when: float) -> WorkflowStarted:
+        return WorkflowStarted(at=at(when), run=run, workflow="nightly", name="Nightly build", nodes=nodes, edges=edges)
+
+    def node(run: str, when: float, name: str, state: str, **fields: object) -> NodeChanged:
+        return NodeChanged(at=at(when), run=run, workflow="nightly", node=name, state=state, **fields)  # type: ignore[arg-type]
+
+    told: list[Event] = [
+        HealthChecked(at=at(10), adapter="gpt", status="healthy"),
+        HealthChecked(at=at(100), adapter="agno", status="degraded", detail="index 40 s behind"),
+        HealthChecked(at=at(120), adapter="prefect", status="unhealthy", detail="no scheduler answers"),
+        HealthAlert(at=at(125), adapter="prefect", failures=3, detail="no scheduler answers"),
+        asked(1, "force_open", "billing", 20, detail="billing went from closed to forced_open"),
+        asked(2, "disable", "ocr", 30, detail="ocr went from closed to disabled"),
+        asked(3, "reset", "vision", 124, detail="vision went from open to closed"),
+        asked(4, "reset", "nonesuch", 126, ok=False, detail="There is no adapter nonesuch."),
+        begun("nightly-1e", 40),
+        *(node("nightly-1e", 41 + place, name, "done", answered="gpt", attempts=1, duration=0.8)
+          for place, name in enumerate(nodes)),
+        WorkflowFinished(at=at(46), run="nightly-1e", workflow="nightly", state="done", duration=6),
+        begun("nightly-1f", 110),
+        node("nightly-1f", 111, "fetch", "done", answered="gpt", attempts=1, duration=0.9),
+        node("nightly-1f", 113, "clean", "degraded", answered="template", attempts=3, duration=1.9),
+        node("nightly-1f", 114, "embed", "failed", attempts=3, duration=0.6, error="ConnectError: connection refused"),
+        node("nightly-1f", 114, "rank", "done", answered="agno", attempts=2, duration=0.5),
+        node("nightly-1f", 114, "store", "skipped", error="it needs embed, which failed"),
+        WorkflowFinished(at=at(115), run="nightly-1f", workflow="nightly", state="failed", error="embed failed"),
+        begun("nightly-20", 128),
+        node("nightly-20", 129, "fetch", "done", answered="gpt", attempts=1, duration=0.7),
+        node("nightly-20", 130, "clean", "running"),
+    ]  # fmt: skip
+    return sorted([*story(), *told], key=lambda event: event.at)
+
+
+async def kept(path: Path) -> None:
+    """Dead letters in a recording, one of them archived."""
+    store = SqliteDeadLetters(path)
+    for number, (category, error) in enumerate(
+        (("network", "connection refused"), ("validation", "amount must be positive"), ("transient", "503")) * 2
+    ):
+        letter = NewLetter(
+            engine="checkout", task=f"8f2{number}", task_type="invoice", form="mapping", payload='{"amount":12}',
+            category=category, created_at=at(100 + number * 5), due_at=at(135 + number) if number % 2 else None,
+            error=error, error_type="ConnectError", adapter="billing", attempts=3, max_retries=3,
+        )  # type: ignore[arg-type]  # fmt: skip
+        await store.add(letter, Room(1000, False))
+    await store.change("archive", LetterSelection(ids=(2,)), at(129), "ana@web-1")
+    await store.close()
+
+
+@pytest.mark.parametrize(("theme", "size"), AS_READ)
+@pytest.mark.parametrize(
+    "pressed",
+    [
+        pytest.param("2", id="routes"),
+        pytest.param("2 enter", id="route"),
+        pytest.param("3", id="failures"),
+        pytest.param("3 enter", id="failure"),
+        pytest.param("5", id="workflows"),
+        pytest.param("5 down enter", id="workflow"),
+        pytest.param("6", id="health"),
+        pytest.param("8", id="audit"),
+        pytest.param("9", id="engines"),
+    ],
+)
+def test_a_page(snap_compare: Compare, theme: str, size: tuple[int, int], pressed: str) -> None:
+    app = console(lived(), theme)
+    assert snap_compare(app, terminal_size=size, run_before=keys(*pressed.split()))
+
+
+@pytest.mark.parametrize(("theme", "size"), AS_READ)
+@pytest.mark.parametrize("pressed", [pytest.param("4", id="letters"), pytest.param("4 enter", id="letter")])
+def test_dead_letters(snap_compare: Compare, tmp_path: Path, theme: str, size: tuple[int, int], pressed: str) -> None:
+    asyncio.run(kept(tmp_path / "checkout.db"))
+    app = console(lived(), theme, file=tmp_path / "checkout.db")
+    assert snap_compare(app, terminal_size=size, run_before=keys(*pressed.split()))
