@@ -73,12 +73,13 @@ class Attempts:
         may not be called, is passed over.
         """
         clock, until, find = self._clock, route.until, self._find
-        for name in names:
+        for wanted in names:
             route.reached += 1
-            adapter = find(name)
+            adapter = find(wanted)
             if adapter is None:
-                route.why += f"; {name} is not registered"
+                route.why += f"; {wanted} is not registered"
                 continue
+            name = adapter.name
             if route.only is not None and route.only not in adapter.handles:
                 reject(adapter, route, f"it does not handle {route.only}")
                 continue

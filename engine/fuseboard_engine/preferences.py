@@ -16,15 +16,14 @@ def set_preference(
 ) -> None:
     """Set the chain for a task type; an empty type is the default for all others.
 
-    An adaptive chain is ordered by what was seen of its adapters; the order given here decides ties.
-    A restartable one may start its streams over after items were delivered; see `stream_with_fallback`.
+    The chain is a list of names, or one name. An adaptive chain is ordered by what was seen of its adapters; the order
+    given here decides ties. A restartable one may start its streams over after items were delivered; see
+    `stream_with_fallback`.
 
     Raises:
         UnknownAdapter: a name is not registered.
     """
-    names = tuple(order)
-    for name in names:
-        engine.registry[name]
+    names = tuple(engine.registry[name].name for name in ((order,) if isinstance(order, str) else order))
     engine.registry.orders[task_type] = names
     (engine.registry.restartable.add if restartable else engine.registry.restartable.discard)(task_type)
     engine.routing.set_adaptive(task_type, adaptive)

@@ -81,7 +81,8 @@ class TaskRouter:
 
         Args:
             task: a `Task`, a mapping (its `task_type` chooses the chain), or any payload.
-            preference_order: the chain for this task; default: that of its type, or the default one.
+            preference_order: the chain for this task, or the name of one adapter; default: that of its type, or the
+                default one.
             deadline: seconds the whole route may take; default: the task's own, or none.
             retry: replaces each adapter's own retry policy for this task.
             context: ids (request, trace, user, session, correlation) that adapters, events and the result carry;
@@ -119,7 +120,8 @@ class TaskRouter:
         """Return the route of a task, begun now; the arguments are those of `execute_with_fallback`."""
         task_id, task_type = identify(task)
         if preference_order is not None:
-            order, why = tuple(preference_order), OF_THIS_CALL
+            order = (preference_order,) if isinstance(preference_order, str) else tuple(preference_order)
+            why = OF_THIS_CALL
         else:
             order, why = self.registry.order_for(task_type)
         if type(task) is not dict and isinstance(task, Task):

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import logging
+import typing
 
 import pytest
 from engine_world import World, virtual
 
-from fuseboard_engine import BreakerPolicy, RetryPolicy, Task
+from fuseboard_engine import BreakerPolicy, Registry, RetryPolicy, Task
+from fuseboard_engine.events import (
+    AnyEvent,
+    BatchFinished,
+    DeadLetterChanged,
+    DeadLettered,
+    Event,
+    HealthAlert,
+    HealthChecked,
+    NodeChanged,
+    StreamRestarted,
+    TripHeld,
+    WorkflowFinished,
+    WorkflowStarted,
+)
+from fuseboard_engine.logs import EventLog
 from fuseboard_engine.redact import redact
 
 
@@ -75,6 +91,127 @@ def test_a_timeout_says_how_long_was_waited(caplog: pytest.LogCaptureFixture) ->
     with caplog.at_level(logging.INFO, "fuseboard.router"):
         story()
     assert lines(caplog)[0] == "WARNING fuseboard.router: Timeout for adapter slow after 2.50s (attempt 1/1)"
+
+
+def test_partial_results_are_logged_with_their_share(caplog: pytest.LogCaptureFixture) -> None:
+    @virtual
+    async def story() -> None:
+        world = World(retry=RetryPolicy(max_attempts=1))
+        world.log_events()
+        world.script("coder", "one", ConnectionError("refused"), "three")
+        await world.execute_batch(["a", "b", "c"], name="night", retries=0, min_success_rate=0.5, max_concurrent=1)
+
+    with caplog.at_level(logging.INFO, "fuseboard.engine"):
+        story()
+    assert lines(caplog)[-1] == (
+        "WARNING fuseboard.engine: Accepting partial results of batch night (67% success): 2 of 3"
+    )
+
+
+def test_in_debug_it_is_told_how_near_a_breaker_is_to_opening(caplog: pytest.LogCaptureFixture) -> None:
+    @virtual
+    async def story() -> None:
+        world = World(retry=RetryPolicy(max_attempts=2, strategy="immediate"))
+        world.log_events()
+        world.script("coder", ConnectionError("refused"))
+        await world.execute_with_fallback({"id": "t"})
+
+    with caplog.at_level(logging.DEBUG, "fuseboard.breaker"):
+        story()
+    told = [line for line in lines(caplog) if "MONITORING" in line]
+    assert told[-1] == "DEBUG fuseboard.breaker: Circuit breaker MONITORING (2/5) for adapter: coder"
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (
+            HealthChecked(at=1, adapter="a", status="unhealthy", before="healthy", detail="refused, token=abcdef"),
+            "WARNING fuseboard.health: Health of adapter a: unhealthy (was healthy): refused, token=[hidden]",
+        ),
+        (
+            HealthChecked(at=1, adapter="a", status="healthy", before="unhealthy"),
+            "INFO fuseboard.health: Health of adapter a: healthy (was unhealthy)",
+        ),
+        (
+            HealthAlert(at=1, adapter="a", failures=3, detail="refused"),
+            "WARNING fuseboard.health: Health alert for adapter a: 3 bad checks in a row: refused",
+        ),
+        (
+            TripHeld(
+                at=1, adapter="a", reason="failures", detail="5 failures in a row; it stays closed: 2 of 4 are out"
+            ),
+            "WARNING fuseboard.breaker: Circuit breaker of adapter a was not opened: "
+            "5 failures in a row; it stays closed: 2 of 4 are out",
+        ),
+        (
+            StreamRestarted(at=1, task="t", task_type="", adapter="b", items=3, error="reset"),
+            "WARNING fuseboard.router: The stream of task t starts over on b, 3 items are void: reset",
+        ),
+        (
+            BatchFinished(at=1, batch="n", parts=4, succeeded=1, needed=0.5, accepted=False, rolled_back=1, error="no"),
+            "WARNING fuseboard.engine: Batch n was not accepted (25% success, 50% needed): 1 of 4; "
+            "rolled back 1 times: no",
+        ),
+        (
+            BatchFinished(at=1, batch="n", parts=2, succeeded=2),
+            "INFO fuseboard.engine: Batch n succeeded: 2 of 2",
+        ),
+        (
+            WorkflowStarted(at=1, run="r", workflow="w", nodes=("a", "b")),
+            "INFO fuseboard.workflow: Run r of workflow w began: 2 nodes",
+        ),
+        (
+            WorkflowStarted(at=1, run="r", workflow="w", nodes=("a", "b"), resumed=True, finished=("a",)),
+            "INFO fuseboard.workflow: Run r of workflow w goes on after 1 of 2 nodes",
+        ),
+        (
+            NodeChanged(at=1, run="r", workflow="w", node="a", state="failed", error="password=hunter2"),
+            "WARNING fuseboard.workflow: Node a of run r is failed: password=[hidden]",
+        ),
+        (
+            NodeChanged(at=1, run="r", workflow="w", node="a", state="done"),
+            "DEBUG fuseboard.workflow: Node a of run r is done",
+        ),
+        (
+            WorkflowFinished(at=1, run="r", workflow="w", state="interrupted"),
+            "WARNING fuseboard.workflow: Run r of workflow w is interrupted",
+        ),
+        (
+            DeadLettered(at=1, letter=7, task="t", task_type="", category="network", error="refused"),
+            "WARNING fuseboard.dead_letters: Task t became dead letter 7 (network): refused",
+        ),
+        (
+            DeadLetterChanged(at=1, letters=(7,), before="pending", status="discarded", actor="ann", detail="by hand"),
+            "INFO fuseboard.dead_letters: Dead letter 7: pending -> discarded, by ann (by hand)",
+        ),
+        (
+            DeadLetterChanged(at=1, letters=(7, 8), before="retrying", status="exhausted"),
+            "WARNING fuseboard.dead_letters: 2 dead letters: retrying -> exhausted",
+        ),
+    ],
+)
+def test_what_happens_beside_calls_has_lines_too(event: Event, line: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "fuseboard"):
+        EventLog(Registry())(event)
+    assert lines(caplog) == [line]
+
+
+UNTOLD = {
+    "AdaptersGauged": "figures, once a second",
+    "DeadLettersCounted": "figures, for the board",
+    "EngineStarted": "the recorder's, for the board",
+    "EngineStopped": "the recorder's, for the board",
+    "EventsDropped": "the recorder logs it",
+    "DeadLetterRefused": "the queue logs it",
+    "ThreadsStuck": "the threads log it",
+    "ScenarioStep": "the scenario's own words",
+}
+
+
+def test_every_event_has_its_line_or_a_reason_for_none() -> None:
+    log = EventLog(Registry())
+    assert {kind.__name__ for kind in typing.get_args(AnyEvent)} - set(UNTOLD) == {kind.__name__ for kind in log._lines}
 
 
 def test_debug_adds_a_line_with_timings_for_every_attempt(caplog: pytest.LogCaptureFixture) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 import pytest
 from engine_world import NEVER_TRIPS, World, virtual
 
@@ -53,6 +55,32 @@ async def test_the_order_of_a_call_beats_all_others() -> None:
     engine.set_preference(["a"], "ai")
     route = await engine.execute_with_fallback({"task_type": "ai"}, preference_order=["c", "a"])
     assert (route.adapter, route.why, route.left) == ("c", "order of this call", ("a",))
+
+
+@virtual
+async def test_one_name_is_a_chain_of_one() -> None:
+    engine = World(retry=ONCE)
+    engine.script("agno", "from agno")
+    engine.script("prefect", "from prefect")
+    assert (await engine.execute_with_fallback("task", "prefect")).adapter == "prefect"
+    engine.set_preference("prefect", "urgent")
+    assert engine.registry.orders == {"urgent": ("prefect",)}
+
+
+class AdapterType(str, Enum):  # noqa: UP042 - in an f-string it is AdapterType.PREFECT
+    PREFECT = "prefect"
+    AGNO = "agno"
+
+
+@virtual
+async def test_a_chain_may_be_written_with_an_enumeration_and_is_told_by_its_names() -> None:
+    engine = World(retry=ONCE)
+    engine.script("prefect", DOWN)
+    engine.script("agno", "from agno")
+    engine.set_preference([AdapterType.PREFECT, AdapterType.AGNO])
+    for order in (None, [AdapterType.PREFECT, AdapterType.AGNO]):
+        route = await engine.execute_with_fallback("task", order)
+        assert [f"{name}" for name in (route.adapter, *route.fallback_chain)] == ["agno", "prefect", "agno"]
 
 
 @virtual
