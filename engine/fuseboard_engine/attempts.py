@@ -146,8 +146,10 @@ class Attempts:
                     release(adapter, route, permit, number, wait, clock() - began)
                     raise
                 else:
-                    duration = clock() - began
+                    ended = clock()
+                    duration = ended - began
                     permit.success(duration)
+                    adapter.answered_at = ended
                     adapter.successes += 1
                     adapter.seconds += duration
                     if adapter.latency is not None:

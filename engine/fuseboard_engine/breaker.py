@@ -41,7 +41,8 @@ class BreakerSnapshot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     `rejected` counts refusals in the present state. `retry_after` is None where no wait is counted, 0.0 when the next
     call will be admitted as a probe. `failures` counts towards `failure_threshold`; `successes` towards closing.
-    `openings` is how many times in a row it has opened. `last_error_at` is UTC microseconds.
+    `openings` is how many times in a row it has opened. `last_error_at` is UTC microseconds. `recoveries` counts how
+    often its probes closed it since it was made, `relapses` how often they opened it again.
     """
 
     state: State
@@ -59,6 +60,8 @@ class BreakerSnapshot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     probes_in_flight: int
     last_error: str
     last_error_at: int | None
+    recoveries: int = 0
+    relapses: int = 0
 
 
 class CircuitBreaker:
@@ -92,7 +95,9 @@ class CircuitBreaker:
         "_plain",
         "_probes",
         "_queue",
+        "_recoveries",
         "_rejected",
+        "_relapses",
         "_rng",
         "_state",
         "_successes",
@@ -132,6 +137,8 @@ class CircuitBreaker:
         self._state: State = "closed"
         self._generation = 0
         self._openings = 0
+        self._recoveries = 0
+        self._relapses = 0
         self._until: float | None = None  # open: when it may probe; None: not by itself
         self._last_wait = 0.0
         self._lease = 0.0
@@ -427,6 +434,7 @@ class CircuitBreaker:
         if self.cap is not None and self._state == "closed" and not by_hand and not self._may_trip(reason, detail):
             return
         self._leave_closed(now)
+        self._relapses += self._state == "half_open" and not by_hand
         self._early = not by_hand and reason != "rate_limited"
         if not (by_hand and wait is not None):
             self._openings += 1
@@ -465,6 +473,7 @@ class CircuitBreaker:
     def _close(self, now: float) -> None:
         good = self._successes if self.policy.success_threshold is not None else self._window.calls
         self._closed_at = now
+        self._recoveries += 1
         self._enter("closed", "probes_succeeded", f"{good} good probe{'s' if good != 1 else ''}")
 
     # ---------------------------------------------------------------- by hand
@@ -634,6 +643,8 @@ class CircuitBreaker:
                 last_error_at=None
                 if self._last_error_at is None
                 else self.wall() - round((now - self._last_error_at) * 1e6),
+                recoveries=self._recoveries,
+                relapses=self._relapses,
             )
 
     @property

@@ -33,7 +33,7 @@ from fuseboard_engine.parallel import Parallel
 from fuseboard_engine.policy import BreakerPolicy, RetryPolicy
 from fuseboard_engine.preferences import set_preference
 from fuseboard_engine.registry import Adapter, Registry, Statistics
-from fuseboard_engine.router import TaskRouter
+from fuseboard_engine.router import RoutingStatistics, TaskRouter
 from fuseboard_engine.routing import Routing
 from fuseboard_engine.routing_policy import HealthPolicy, RoutingPolicy
 from fuseboard_engine.shutdown import shutdown
@@ -280,6 +280,10 @@ class Engine:
     def get_adapter_statistics(self) -> dict[str, Statistics]:
         """Return each adapter's figures by name."""
         return {adapter.name: adapter.statistics() for adapter in self.registry}
+
+    def get_routing_statistics(self) -> RoutingStatistics:
+        """Return what became of all tasks: how many succeeded, failed over, were degraded, failed; and their shares."""
+        return self.router.statistics()
 
     get_health_status = get_health_status
     get_adapter_health = get_adapter_health

@@ -130,7 +130,9 @@ class Flow:
 
     def succeeded(self) -> None:
         """It ended by itself."""
-        adapter, duration = self.adapter, self._clock() - self.began
+        adapter, ended = self.adapter, self._clock()
+        duration = ended - self.began
+        adapter.answered_at = ended
         self.permit.success(self._busy)  # a reader who takes his time does not make the adapter slow
         adapter.successes += 1
         adapter.seconds += duration

@@ -217,6 +217,7 @@ class Parallel:
         self, route: RouteUnderWay, strategy: str, fan_out: FanOut, results: dict[str, AdapterResult]
     ) -> ParallelResult:
         """Tell that a fan-out ended, and return its result."""
+        self._router.count_fan_out(route)
         duration, attempts = self._clock() - route.begun, tuple(route.attempts)
         success = route.adapter is not None
         left: tuple[str, ...] = ()

@@ -19,7 +19,9 @@ class Statistics(TypedDict):
     """What an adapter did since it was added.
 
     `successes`, `failures` and their sum `total_attempts` count tasks, whatever retries they took; `calls` counts every
-    call. `success_rate` is 0..1, 0.0 before the first task. `average_seconds` is over successful calls.
+    call. `success_rate` is 0..1, 0.0 before the first task. `average_seconds` is over successful calls. `recovery_rate` is
+    the share, 0..1, of its breaker's probings that closed it; None before the first. `last_success_at` and
+    `last_failure_at` are UTC microseconds; a reset forgets the last failure.
     """
 
     successes: int
@@ -33,6 +35,9 @@ class Statistics(TypedDict):
     in_flight: int
     average_seconds: float | None
     state: str
+    recovery_rate: float | None
+    last_success_at: int | None
+    last_failure_at: int | None
 
 
 RESTORED = ("successes", "failures", "calls", "retries", "timeouts", "rejections", "seconds")
@@ -47,6 +52,7 @@ class Adapter:
     """
 
     __slots__ = (
+        "answered_at",
         "breaker",
         "budget",
         "call",
@@ -102,6 +108,8 @@ class Adapter:
         self.rejections = 0
         self.in_flight = 0
         self.seconds = 0.0
+        self.answered_at: float | None = None
+        """When it last did a task, by the breaker's clock."""
         self.restored: dict[str, float] | None = None
         """The counts of an earlier run that it began with."""
         self.latency: RecentLatency | None = None
@@ -115,7 +123,9 @@ class Adapter:
 
     def statistics(self) -> Statistics:
         """Return its figures as of now."""
-        total = self.successes + self.failures
+        total, breaker = self.successes + self.failures, self.breaker
+        seen, at = breaker.snapshot(), self.answered_at
+        probings = seen.recoveries + seen.relapses
         return Statistics(
             successes=self.successes,
             failures=self.failures,
@@ -127,7 +137,10 @@ class Adapter:
             rejections=self.rejections,
             in_flight=self.in_flight,
             average_seconds=self.seconds / self.successes if self.successes else None,
-            state=self.breaker.state,
+            state=seen.state,
+            recovery_rate=seen.recoveries / probings if probings else None,
+            last_success_at=None if at is None else breaker.wall() - round((breaker.clock() - at) * 1e6),
+            last_failure_at=seen.last_error_at,
         )
 
 

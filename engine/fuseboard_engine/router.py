@@ -9,7 +9,7 @@ import itertools
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from fuseboard_engine.all_out import AllOut
 from fuseboard_engine.attempts import Attempts
@@ -26,6 +26,23 @@ from fuseboard_engine.streams import RouteStream, Streams
 
 if TYPE_CHECKING:
     from fuseboard_engine.dead_letters.queue import DeadLetters
+
+
+class RoutingStatistics(TypedDict):
+    """What became of the tasks of an engine since it was made; those of fan-outs count too.
+
+    `failed_over` are those that another adapter did than was asked first. `success_rate`, `fallback_rate` and
+    `degraded_rate` are shares of all, 0..1; 0.0 before the first task.
+    """
+
+    tasks: int
+    succeeded: int
+    failed_over: int
+    degraded: int
+    failed: int
+    success_rate: float
+    fallback_rate: float
+    degraded_rate: float
 
 
 class TaskRouter:
@@ -58,6 +75,7 @@ class TaskRouter:
         self._streams = Streams(self, self.attempts, clock)
         # Ids made up for tasks that have none: short, and not those of the run before.
         self._ids = itertools.count((wall() // 1_000_000 % 0xFFFF) << 16)
+        self._tasks = self._failed_over = self._degraded = self._failed = 0
         self.degradation: Degradation | None = None
         """What answers when a chain is exhausted; None: nothing does."""
         self.all_out: AllOut | None = None
@@ -187,6 +205,33 @@ class TaskRouter:
         """Tell of an event that happened now."""
         self._emit(event(at=self._wall(), **fields))
 
+    def count_fan_out(self, route: RouteUnderWay) -> None:
+        """Count a fan-out that has ended; the adapters of one stand side by side, so none failed over."""
+        self._tasks += 1
+        if route.adapter is None:
+            self._degraded += route.degraded
+            self._failed += not route.degraded
+
+    def statistics(self) -> RoutingStatistics:
+        """Return what became of the tasks so far."""
+        tasks, succeeded = self._tasks, self._tasks - self._degraded - self._failed
+        return RoutingStatistics(
+            tasks=tasks,
+            succeeded=succeeded,
+            failed_over=self._failed_over,
+            degraded=self._degraded,
+            failed=self._failed,
+            success_rate=succeeded / tasks if tasks else 0.0,
+            fallback_rate=self._failed_over / tasks if tasks else 0.0,
+            degraded_rate=self._degraded / tasks if tasks else 0.0,
+        )
+
     def finish(self, route: RouteUnderWay) -> RouteResult:
         """Tell that a route ended, and return its result."""
+        self._tasks += 1
+        if route.adapter is None:
+            self._degraded += route.degraded
+            self._failed += not route.degraded
+        elif route.attempts[0].adapter != route.adapter:
+            self._failed_over += 1
         return route.end(self._wall(), self._clock() - route.begun, self._emit)

@@ -88,6 +88,8 @@ class Board:
         self.tasks = 0
         self.tasks_ok = 0
         self.tasks_degraded = 0
+        self.tasks_failed_over = 0
+        """Tasks of a chain that another adapter did than was asked first."""
 
     # ---------------------------------------------------------------- the fold
 
@@ -244,6 +246,8 @@ class Board:
             self.tasks_degraded += 1
         elif event.success:
             self.tasks_ok += 1
+            if not event.strategy and event.attempts and event.attempts[0].adapter != event.adapter:
+                self.tasks_failed_over += 1
         for attempt in attempts_of(event):
             self._count(entry, attempt, event.at)
 

@@ -27,7 +27,7 @@ from fuseboard_storage.metrics import AdapterSecond
 from fuseboard_storage.rows import READ, entry_of
 from fuseboard_storage.workflow_rows import WorkflowRow
 
-FORMAT: Final = 7
+FORMAT: Final = 8
 """Raised whenever the Board changes what it keeps or how it folds; keyframes of another format are passed over."""
 
 EVERY: Final = 5_000
@@ -40,7 +40,7 @@ _BYTES_PER_EVENT: Final = 64  # a large Board gets a keyframe less often: they n
 
 _PLAIN_ROW: Final = tuple(s for s in AdapterRow.__slots__ if s not in ("key", "tags", "seconds", "changes"))
 _INSTANCE: Final = ("id", "name", "host", "pid", "started_at", "heartbeat_at", "ended_at", "reason")
-_COUNTERS: Final = ("seq", "at", "dropped", "tasks", "tasks_ok", "tasks_degraded")
+_COUNTERS: Final = ("seq", "at", "dropped", "tasks", "tasks_ok", "tasks_degraded", "tasks_failed_over")
 _SPAN: Final = ("calls", "successes", "failures", "timeouts", "rejections")
 
 

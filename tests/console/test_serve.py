@@ -175,6 +175,7 @@ async def test_counters_can_be_scraped(tmp_path: Path) -> None:
         assert re.search(r'fuseboard_calls_total\{adapter="prefect",instance="\d+",outcome="failure"\} 1\n', text)
         assert re.search(r'fuseboard_breaker_open\{adapter="prefect",instance="\d+"\} 1\n', text)
         assert 'fuseboard_tasks_total{outcome="success"} 1\n' in text
+        assert "fuseboard_failovers_total 1\n" in text
 
 
 def serve(*words: str, **environment: str) -> subprocess.Popen[str]:

@@ -35,8 +35,61 @@ async def test_statistics_count_tasks_calls_retries_rejections_and_time() -> Non
         "in_flight": 0,
         "average_seconds": 3.0,
         "state": "forced_open",
+        "recovery_rate": None,
+        "last_success_at": engine.wall(),
+        "last_failure_at": engine.wall() - 4_000_000,
     }
     assert engine.get_adapter_statistics()["b"]["successes"] == 2
+
+
+@virtual
+async def test_it_is_known_how_often_a_breakers_probes_closed_it() -> None:
+    engine = World(
+        breaker=BreakerPolicy(failure_threshold=1, success_threshold=1, recovery_timeout=1, jitter=0), retry=ONCE
+    )
+    engine.script("a", DOWN, DOWN, "good", DOWN, "good", DOWN, "good")
+    for _ in range(6):
+        await engine.execute_with_fallback("task")
+        await asyncio.sleep(100)
+    engine.breaker("a").open_for(1)
+    engine.breaker("a").half_open()
+    engine.breaker("a").force_open()
+    seen = engine.breaker("a").snapshot()
+    assert (seen.recoveries, seen.relapses) == (2, 1)
+    assert engine.get_adapter_statistics()["a"]["recovery_rate"] == pytest.approx(2 / 3)
+
+
+@virtual
+async def test_what_became_of_all_tasks_is_counted_with_how_often_another_adapter_had_to_answer() -> None:
+    engine = World(retry=ONCE, breaker=NEVER_TRIPS)
+    engine.script("a", "good", DOWN, DOWN, DOWN, "good")
+    engine.script("b", "good", DOWN)
+    assert engine.get_routing_statistics() == {
+        "tasks": 0,
+        "succeeded": 0,
+        "failed_over": 0,
+        "degraded": 0,
+        "failed": 0,
+        "success_rate": 0.0,
+        "fallback_rate": 0.0,
+        "degraded_rate": 0.0,
+    }
+    await engine.execute_with_fallback("a answers")
+    await engine.execute_with_fallback("b answers", ["a", "b"])
+    await engine.execute_with_fallback("none answers", ["a", "b"])
+    engine.set_degraded("plan", "later")
+    await engine.execute_with_fallback({"task_type": "plan"}, ["a"])
+    await engine.execute_parallel("one of two", ["a", "b"])
+    assert engine.get_routing_statistics() == {
+        "tasks": 5,
+        "succeeded": 3,
+        "failed_over": 1,
+        "degraded": 1,
+        "failed": 1,
+        "success_rate": 0.6,
+        "fallback_rate": 0.2,
+        "degraded_rate": 0.2,
+    }
 
 
 @virtual

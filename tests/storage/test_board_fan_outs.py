@@ -62,5 +62,14 @@ def test_the_board_agrees_with_the_engine_after_fan_outs(strategy: Any) -> None:
         assert board.tasks == len(orders)
         assert board.tasks_ok == sum(isinstance(route, RouteFinished) and route.success for route in routes)
         assert all(isinstance(route, RouteFinished) and route.strategy == strategy for route in routes)
+        for order in (["ok"], ["down", "ok"], ["shut", "ok"], ["down"], ["wrong", "ok"]):
+            await engine.execute_with_fallback("task", order)
+        counted = engine.get_routing_statistics()
+        assert (board.tasks, board.tasks_ok, board.tasks_failed_over) == (
+            counted["tasks"],
+            counted["succeeded"],
+            counted["failed_over"],
+        )
+        assert board.tasks_failed_over == 2
 
     run(main())

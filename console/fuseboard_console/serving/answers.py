@@ -113,7 +113,12 @@ def metrics(board: Board) -> str:
             for outcome, count in (("success", board.tasks_ok), ("degraded", board.tasks_degraded), ("failure", failed))
         ),
     ]
-    return "\n".join([*lines, *states, *tasks, ""])
+    failovers = [
+        "# TYPE fuseboard_failovers_total counter",
+        "# HELP fuseboard_failovers_total Tasks that another adapter did than was asked first.",
+        f"fuseboard_failovers_total {board.tasks_failed_over}",
+    ]
+    return "\n".join([*lines, *states, *tasks, *failovers, ""])
 
 
 def _label(text: str) -> str:
