@@ -62,8 +62,7 @@ class LiveRecording:
 
     async def behind(self) -> int:
         """Return how many events wait to be taken in."""
-        recording = self._tail.recording
-        return max(0, await recording.last_seq() - self.board.seq) if recording is not None else 0
+        return await self._tail.behind()
 
     async def ask(
         self,

@@ -135,9 +135,7 @@ class Recording:
             WHERE kind = 'state_changed' AND seq > ? ORDER BY seq"""
         return [(seq, at, state) for seq, at, state in await self._rows(sql, (after,))]
 
-    async def changes_of(
-        self, adapter: str, instances: Sequence[int], since: int, until: int
-    ) -> list[tuple[int, str]]:
+    async def changes_of(self, adapter: str, instances: Sequence[int], since: int, until: int) -> list[tuple[int, str]]:
         """Return time and new state of each `StateChanged` of an adapter, in order.
 
         Args:
@@ -276,10 +274,24 @@ class Recording:
             return 0
         return int((await self._rows("SELECT max(seq) FROM events"))[0][0] or 0)
 
+    async def pulse(self) -> tuple[int, dict[int, int]]:
+        """Return the number of the newest entry, and by its instance each engine's last heartbeat.
+
+        The number is 0 when there is none; heartbeats are in UTC microseconds.
+        """
+        if not await self._has_begun():
+            return 0, {}
+        found = await self._rows("SELECT (SELECT max(seq) FROM events), id, heartbeat_at FROM instances")
+        return (found[0][0] or 0 if found else 0), {id: at for _, id, at in found}
+
     async def changed(self) -> bool:
-        """Say whether anything was written since the last time this was asked; the first time, it was."""
-        if self._stillness.lasts():
-            return False
+        """Say whether anything was written since the last time this was asked; the first time, it was.
+
+        What was written is now and then told twice.
+        """
+        seen = self._stillness.look()
+        if seen != "unsure":
+            return seen == "moved"
         version = (await self._rows("PRAGMA data_version"))[0][0]
         changed = bool(version != self._seen)
         self._seen = version

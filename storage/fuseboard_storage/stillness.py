@@ -9,12 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
-SETTLED: Final = 50_000_000
+SETTLED: Final = 20_000_000
 """Nanoseconds after which a time is past: until then another write may have left the same one."""
 
-TRUSTED: Final = 1.0
+TRUSTED: Final = 2.0
 """Seconds after which SQLite itself is to be asked again, whatever the times say."""
 
 Left = tuple[int, int] | None
@@ -32,18 +32,19 @@ class Stillness:
         self._monotonic = monotonic
         self._seen: tuple[Left, ...] = ()
         self._settled = False  # whether what was seen was past when it was seen
-        self._asked = 0.0
+        self._sure_at = 0.0
 
-    def lasts(self) -> bool:
-        """Return whether it is certain that nothing was written since this was last asked; else SQLite knows."""
+    def look(self) -> Literal["still", "moved", "unsure"]:
+        """Return whether something was written since the last look; where it is `unsure`, SQLite knows."""
         seen = tuple(_left(path) for path in self._paths)
         now = self._monotonic()
-        still = seen == self._seen and self._settled and now - self._asked < TRUSTED
+        before, settled = self._seen, self._settled
         newest = max((left[0] for left in seen if left is not None), default=0)
         self._seen, self._settled = seen, self._now() - newest > SETTLED
-        if not still:
-            self._asked = now
-        return still
+        if seen == before and settled and now - self._sure_at < TRUSTED:
+            return "still"
+        self._sure_at = now
+        return "moved" if before and seen != before else "unsure"
 
 
 def _left(path: Path) -> Left:

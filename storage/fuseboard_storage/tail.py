@@ -63,6 +63,7 @@ class Tail:
         self._now = now
         self._stack = contextlib.AsyncExitStack()
         self._identity: tuple[int, int] | None = None
+        self._behind = 0
         self._due = True  # whether something was written that the Board may lack
 
     @classmethod
@@ -106,9 +107,11 @@ class Tail:
 
     async def behind(self) -> int:
         """Return how many entries were recorded that the Board has not taken in."""
-        if self.recording is None:
-            return 0
-        return max(0, await self.recording.last_seq() - self.board.seq)
+        recording = self.recording
+        if recording is not None and await recording.changed():
+            self._due = True
+            self._behind = max(0, await recording.last_seq() - self.board.seq)
+        return self._behind
 
     async def _follow(self) -> bool:
         identity = schema.identity_of(self.path)
@@ -129,22 +132,24 @@ class Tail:
         if not due and not await recording.changed():
             self._due = False
             return moved
-        if await recording.last_seq() - self.board.seq > 2 * EVERY:
+        newest, beats = await recording.pulse()
+        if newest - self.board.seq > 2 * EVERY:
             self.board = await recording.board()
             moved = True
-        while part := await recording.slice(self.board.seq, SLICE):
+        while self.board.seq < newest and (part := await recording.slice(self.board.seq, SLICE)):
             for entry in part:
                 self.board.apply(entry)
             moved = True
-        await recording.bring_up_to_date(self.board, self._now())
-        self._due = False
+        for instance, at in beats.items():
+            self.board.heartbeat(instance, at)
+        self._due, self._behind = False, 0
         return moved
 
     async def _open(self) -> None:
         self._identity = schema.identity_of(self.path)
         self.recording = await self._stack.enter_async_context(Recording.open(self.path))
         self.board = Board()
-        self._due = True
+        self._due, self._behind = True, 0
 
     def _connection(self, trouble: str) -> Connection:
         now = self._now()
