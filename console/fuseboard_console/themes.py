@@ -100,6 +100,11 @@ class Palette(dict[str, Style]):
 
     ascii_only = False
 
+    def __init__(self, styles: Mapping[str, Style]) -> None:
+        """Take the styles by their names."""
+        super().__init__(styles)
+        self._bare: dict[str, bool] = {}
+
     def look(self, name: str) -> Style:
         """Return what a style looks like; of `warn+glow`, the one laid over the other. An unknown one is plain text."""
         found = self.get(name)
@@ -107,6 +112,14 @@ class Palette(dict[str, Style]):
             first, _, over = name.partition("+")
             plain = self["text"]
             found = self[name] = self.get(first, plain) + self.get(over, Style.null()) if over else plain
+        return found
+
+    def bare(self, name: str) -> bool:
+        """Return whether a blank in a style shows nothing of it: neither a ground nor a line."""
+        found = self._bare.get(name)
+        if found is None:
+            look = self.look(name)
+            found = self._bare[name] = look.bgcolor is None and not (look.strike or look.underline or look.reverse)
         return found
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from operator import attrgetter
+from typing import Final, NamedTuple
 
 from fuseboard_console.cells import width
 from fuseboard_console.glyphs import Condition
@@ -11,6 +12,7 @@ from fuseboard_console.views.chain_places import ChainPlace
 from fuseboard_console.views.connection import presence
 from fuseboard_console.views.times import SECOND
 from fuseboard_storage.board import AdapterKey, AdapterRow, InstanceRow, Totals
+from fuseboard_storage.board_rows import KEPT_SECONDS
 
 RATE_SECONDS = 10
 """Over how many seconds calls per second are counted."""
@@ -60,6 +62,18 @@ def stats_of(row: AdapterRow, now: int, slices: int) -> Stats:
     )
 
 
+says_of: Final = attrgetter(
+    "state", "since", "until", "wait", "openings", "failures", "threshold", "probes_in_flight", "probe_successes",
+    "needed", "reason", "detail", "actor", "last_error", "last_failure", "in_flight", "budget", "tags",
+)  # fmt: skip
+"""Of a row: all that a view of it shows, but for what is counted by the second. Two that are equal look the same."""
+
+
+def is_quiet(row: AdapterRow, now: int) -> bool:
+    """Return whether an adapter did nothing in all the time that its `Stats` are of."""
+    return not row.seconds or row.seconds[-1].at < now - (KEPT_SECONDS + 1) * SECOND
+
+
 class AdapterView(NamedTuple):
     """One adapter as a row of the table: safe text, and numbers of one moment."""
 
@@ -87,11 +101,6 @@ class AdapterView(NamedTuple):
     budget: int | None
     places: tuple[ChainPlace, ...]
     tags: str
-
-    @property
-    def counts_down(self) -> bool:
-        """Whether time alone changes what this row says."""
-        return self.condition == "open" and self.left > 0
 
 
 def view_of(

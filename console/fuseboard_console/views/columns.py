@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from fuseboard_console.cells import fit
@@ -110,6 +111,7 @@ def columns_of(ids: Iterable[str]) -> tuple[Column, ...]:
     return tuple(chosen)
 
 
+@lru_cache(maxsize=64)
 def place(
     cells: int,
     longest_name: int,
@@ -189,6 +191,11 @@ def row_line(
         spans.extend(fit_line(shown if column.align == "left" else right(shown, cells), cells))
         spans.append(Span("  "))
     return tuple(spans[:-1])
+
+
+def ages(row: AdapterView) -> bool:
+    """Return whether a row says how long ago something was, the column `since` apart: that is another each second."""
+    return row.condition == "held" or (row.condition == "closed" and row.reason == "reset")
 
 
 def slices_of(columns: tuple[Placed, ...]) -> int:

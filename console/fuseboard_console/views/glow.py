@@ -22,21 +22,30 @@ class Glow:
 
     def __init__(self) -> None:
         self._said: dict[AdapterKey, dict[str, object]] = {}
+        self._rows: dict[AdapterKey, AdapterView] = {}
+        self._watched: list[tuple[str, Watch]] = []
         self._until: dict[AdapterKey, dict[str, float]] = {}
         self._glowing: dict[AdapterKey, frozenset[str]] = {}
 
     def forget(self) -> None:
         """Forget what was said: the rows stand for another time, or nobody looked."""
         self._said.clear()
+        self._rows.clear()
         self._until.clear()
         self._glowing.clear()
 
     def take(self, rows: Iterable[AdapterView], columns: Iterable[Column], now: float) -> None:
         """Take the rows in sight in; what changed glows from `now` (seconds of any clock)."""
         watched = [(column.id, column.watch) for column in columns if column.watch is not None]
+        compared = self._rows if watched == self._watched else {}
+        self._rows, self._watched = {}, watched
         said: dict[AdapterKey, dict[str, object]] = {}
         for row in rows:
             before = self._said.get(row.key, {})
+            self._rows[row.key] = row
+            if compared.get(row.key) is row:
+                said[row.key] = before
+                continue
             said[row.key] = current = {}
             for id, watch in watched:
                 value = watch.value(row)

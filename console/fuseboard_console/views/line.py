@@ -52,13 +52,17 @@ def cut_line(line: Line, cells: int) -> Line:
 
 def fit_line(line: Line, cells: int, style: str = "text") -> Line:
     """Return a line cut or padded (in `style`) to exactly `cells`."""
-    line = cut_line(line, cells)
     pad = cells - line_width(line)
+    if pad < 0:
+        line = cut_line(line, cells)
+        pad = cells - line_width(line)
     return (*line, Span(" " * pad, style)) if pad > 0 else line
 
 
 def right(line: Line, cells: int) -> Line:
     """Return a line pushed to the right edge of `cells`."""
-    line = cut_line(line, cells)
     pad = cells - line_width(line)
+    if pad < 0:
+        line = cut_line(line, cells)
+        pad = cells - line_width(line)
     return (Span(" " * pad), *line) if pad > 0 else line

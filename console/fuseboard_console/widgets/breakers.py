@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from rich.style import Style
 from textual.events import Click
 from textual.message import Message
 from textual.strip import Strip
@@ -13,17 +12,17 @@ from textual.timer import Timer
 
 from fuseboard_console.glyphs import Glyphs
 from fuseboard_console.themes import Palette
-from fuseboard_console.views.adapters import AdapterView, Stats, condition, name_width, stats_of, view_of
+from fuseboard_console.views.adapters import condition, name_width
 from fuseboard_console.views.chain_places import ChainPlace
-from fuseboard_console.views.columns import MARGIN, Column, Placed, column_at, place, row_line, slices_of, titles
+from fuseboard_console.views.columns import MARGIN, Column, Placed, column_at, place, titles
 from fuseboard_console.views.glow import Glow
 from fuseboard_console.views.grouping import GroupHead, head_line, members_of, nearest_adapter
 from fuseboard_console.views.line import Line, Span
 from fuseboard_console.views.ordering import PROBLEMS, Order
+from fuseboard_console.views.row_lines import RowLines
 from fuseboard_console.views.sorting import BY_STATE
 from fuseboard_console.views.times import SECOND
 from fuseboard_console.widgets.line_list import LineList
-from fuseboard_console.widgets.paint import strip_of
 from fuseboard_storage.board import AdapterKey, Board
 
 _BLANK = Span(" ")
@@ -69,8 +68,9 @@ class BreakersTable(LineList):
         self._without: frozenset[str] = frozenset()
         self._lost = False
         self._longest = 0
-        self._stats: dict[AdapterKey, tuple[int, int, Stats]] = {}
-        self._views: dict[AdapterKey, AdapterView] = {}  # those of this frame
+        self._rows = RowLines(glyphs)
+        self._titled: tuple[tuple[Placed, ...], str, str] = ((), "", "")
+        self._titles: Line = ()
         self._glow = Glow()
         self._compared = (-1, -1, -1, -1)  # the Board's number, the second and the lines of the last comparison
         self._fading: Timer | None = None
@@ -105,16 +105,15 @@ class BreakersTable(LineList):
             self._glow.forget()
         self._board, self._roster = board, board.roster
         self._longest = max((name_width(key.adapter) for key in board.adapters), default=0)
-        self._stats = {key: kept for key, kept in self._stats.items() if key in board.adapters}
         self.marked &= board.adapters.keys()
         tagged = any(row.tags for row in board.rows())
         self._without = frozenset(({"chain"} if not board.chains else set()) | ({"tags"} if not tagged else set()))
 
     def _place(self) -> None:
-        self._views.clear()
         self._placed_in = self.cells
         engines = len(self._board.instances)
         self._columns = place(self._placed_in, self._longest, engines, self._lost, self.chosen, self._without)
+        self._rows.begin(self._board, self._now, self._columns, self._places)
 
     def _counts(self, key: AdapterKey) -> bool:
         row = self._board.adapters.get(key)
@@ -148,7 +147,7 @@ class BreakersTable(LineList):
         if not self.glows or now == self._compared:
             return
         self._compared = now
-        rows = (view for key in self._in_sight() if (view := self.view(key)) is not None)
+        rows = (view for key in self._in_sight() if (view := self._rows.view(key)) is not None)
         self._glow.take(rows, [placed.column for placed in self._columns], time.monotonic())
         self._fade()
 
@@ -173,7 +172,10 @@ class BreakersTable(LineList):
 
     def heading(self) -> Line:
         """Return the titles of the columns."""
-        return titles(self._columns, self.sort.column, self.glyphs.turned if self.sort.turned else self.glyphs.sort)
+        titled = (self._columns, self.sort.column, self.glyphs.turned if self.sort.turned else self.glyphs.sort)
+        if titled != self._titled:
+            self._titled, self._titles = titled, titles(*titled)
+        return self._titles
 
     @property
     def column_ids(self) -> tuple[str, ...]:
@@ -187,36 +189,18 @@ class BreakersTable(LineList):
         key = self._order.lines[index]
         if isinstance(key, GroupHead):
             return (_BLANK, *head_line(key, self.cells - MARGIN, self.glyphs))
-        view = self.view(key)
-        if view is None:
+        line = self._rows.line(key, self._glow.of(key))
+        if not line:
             return ()
         cursor = Span(self.glyphs.cursor, "cursor-mark") if key == self.selected else _BLANK
         mark = Span(self.glyphs.mark, "key") if key in self.marked else _BLANK
-        return (cursor, mark, *row_line(view, self._now, self._columns, self.glyphs, self._glow.of(key))[1:])
-
-    def view(self, key: AdapterKey) -> AdapterView | None:
-        """Return an adapter as shown; None when it is gone."""
-        made = self._views.get(key)
-        row = self._board.adapters.get(key) if made is None else None
-        if row is None:
-            return made
-        slices = slices_of(self._columns)
-        second, kept = self._now // SECOND, self._stats.get(key)
-        if kept is None or kept[0] != second or kept[1] != slices:
-            kept = self._stats[key] = (second, slices, stats_of(row, self._now, slices))
-        instance = self._board.instances.get(key.instance)
-        made = self._views[key] = view_of(row, instance, self._now, kept[2], self._places.get(key, ()))
-        return made
+        return (cursor, mark, *line)
 
     def render_line(self, y: int) -> Strip:
-        """Return line `y` of what is in sight; the one with the cursor stands on another ground."""
+        """Return line `y` of what is in sight."""
         if self._placed_in != self.cells:
             self._place()  # laid out anew since it was shown: the first frame in a size is whole already
-        line = self._line_of(y)
-        self._painted[y] = line
-        on_cursor = bool(line) and line[0].style == "cursor-mark"
-        base = self.rich_style + (self.palette["cursor"] if on_cursor else Style.null())
-        return strip_of(line, self.cells, self.palette, base)
+        return super().render_line(y)
 
     # ---------------------------------------------------------------- the cursor
 

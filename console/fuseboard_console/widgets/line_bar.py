@@ -34,4 +34,4 @@ class LineBar(Widget):
 
     def render_line(self, y: int) -> Strip:
         """Return line `y` of the widget."""
-        return strip_of(self.line if y == 0 else (), self.size.width, self.palette, self.rich_style)
+        return strip_of(self.line if y == 0 else (), self.size.width, self.palette, self.visual_style.rich_style)

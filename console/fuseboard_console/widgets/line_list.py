@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
+from rich.style import Style
 from textual.binding import BindingType
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
@@ -15,6 +16,15 @@ from fuseboard_console.themes import Palette
 from fuseboard_console.views.copying import lines_text
 from fuseboard_console.views.line import Line
 from fuseboard_console.widgets.paint import changed_region, strip_of
+
+
+class _Sight(NamedTuple):
+    """What is in sight: cells and lines of room, the first line, how many there are. To ask for each anew is slow."""
+
+    cells: int
+    height: int
+    top: int
+    lines: int
 
 
 class LineList(ScrollView, can_focus=True, inherit_bindings=False):
@@ -28,11 +38,13 @@ class LineList(ScrollView, can_focus=True, inherit_bindings=False):
         super().__init__(id=id)
         self.palette = palette
         self._painted: dict[int, Line] = {}
+        self._sight: _Sight | None = None
+        self._grounds = (Style.null(), Style.null())
 
     @property
     def cells(self) -> int:
         """The cells a line has: the width without a scrollbar."""
-        return self.scrollable_content_region.width
+        return self.scrollable_content_region.width if self._sight is None else self._sight.cells
 
     # ---------------------------------------------------------------- for subclasses
 
@@ -63,18 +75,26 @@ class LineList(ScrollView, can_focus=True, inherit_bindings=False):
     def refresh_changed(self) -> None:
         """Compare what is in sight with what was painted and repaint the difference."""
         self.measure()
-        cells = self.cells
-        if self.count() > self.page:
-            first = min(self.scroll_offset.y + 1, self.count())
-            subtitle = f"{first:,}–{min(first + self.page - 1, self.count()):,} of {self.count():,}"
-        else:
-            subtitle = ""
-        if subtitle != self.border_subtitle and self.HEADINGS:
-            self.border_subtitle = subtitle
-        for y in range(self.size.height):
-            region = changed_region(self._painted.get(y), self._line_of(y), y, cells)
+        self._sight = sight = self._look()
+        if self.HEADINGS:
+            self._tell_place(sight)
+        for y in range(sight.height):
+            region = changed_region(self._painted.get(y), self._line_of(y), y, sight.cells)
             if region is not None:
                 self.refresh(region)
+        self._sight = None
+
+    def _tell_place(self, sight: _Sight) -> None:
+        page = max(1, sight.height - self.HEADINGS)
+        subtitle = ""
+        if sight.lines > page:
+            first = min(sight.top + 1, sight.lines)
+            subtitle = f"{first:,}–{min(first + page - 1, sight.lines):,} of {sight.lines:,}"
+        if subtitle != self.border_subtitle:
+            self.border_subtitle = subtitle
+
+    def _look(self) -> _Sight:
+        return _Sight(self.scrollable_content_region.width, self.size.height, self.scroll_offset.y, self.count())
 
     def measure(self) -> None:
         """Tell the scrollbar how many lines there are.
@@ -89,14 +109,25 @@ class LineList(ScrollView, can_focus=True, inherit_bindings=False):
     def _line_of(self, y: int) -> Line:
         if y < self.HEADINGS:
             return self.heading()
-        index = y - self.HEADINGS + self.scroll_offset.y
-        return self.line_at(index) if 0 <= index < self.count() else ()
+        sight = self._sight or self._look()
+        index = y - self.HEADINGS + sight.top
+        return self.line_at(index) if 0 <= index < sight.lines else ()
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Return the lines within `crop`."""
+        ground = self.visual_style.rich_style
+        self._grounds = (ground, ground + self.palette["cursor"])
+        self._sight = self._look()
+        strips = super().render_lines(crop)
+        self._sight = None
+        return strips
 
     def render_line(self, y: int) -> Strip:
-        """Return line `y` of what is in sight."""
+        """Return line `y` of what is in sight; one that begins with the cursor stands on another ground."""
         line = self._line_of(y)
         self._painted[y] = line
-        return strip_of(line, self.cells, self.palette, self.rich_style)
+        on_cursor = bool(line) and line[0].style == "cursor-mark"
+        return strip_of(line, self.cells, self.palette, self._grounds[on_cursor])
 
     def on_resize(self) -> None:
         """Forget what was painted in another size."""

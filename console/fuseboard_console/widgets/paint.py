@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import groupby
-from operator import attrgetter
-
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region
@@ -14,7 +11,6 @@ from fuseboard_console.cells import width
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.line import Line, Span, fit_line
 
-_style_of = attrgetter("style")
 _TO_ASCII = str.maketrans({"–": "-", "…": "~", "µ": "u", "×": "x"})  # one cell each, as they were
 
 
@@ -23,12 +19,26 @@ def strip_of(line: Line, cells: int, palette: Palette, base: Style) -> Strip:
     line = fit_line(line, cells)
     if palette.ascii_only:
         line = tuple(Span(span.text.translate(_TO_ASCII), span.style) for span in line)
-    segments = []
-    for style, spans in groupby(line, key=_style_of):  # every segment costs the compositor something
-        look = palette.look(style)
-        text = "".join([span.text for span in spans])
-        segments.append(Segment(text, look if base.bgcolor is None else base + look))
-    return Strip(segments, cells)
+    texts: list[str] = []
+    styles: list[str] = []
+    for text, style in line:  # every segment costs the compositor something, and the terminal forty bytes
+        if styles and (style == styles[-1] or (_blank(text, style, palette) and palette.bare(styles[-1]))):
+            texts[-1] += text
+        elif styles and palette.bare(style) and _blank(texts[-1], styles[-1], palette):
+            texts[-1] += text
+            styles[-1] = style
+        else:
+            texts.append(text)
+            styles.append(style)
+    looks = map(palette.look, styles)
+    if base.bgcolor is not None:
+        looks = map(base.__add__, looks)
+    return Strip([Segment(text, look) for text, look in zip(texts, looks, strict=True)], cells)
+
+
+def _blank(text: str, style: str, palette: Palette) -> bool:
+    """Return whether some text looks the same in any style that changes nothing but letters."""
+    return text.isspace() and palette.bare(style)
 
 
 def changed_region(before: Line | None, after: Line, y: int, cells: int) -> Region | None:

@@ -1,0 +1,115 @@
+"""The lines of the breakers table, kept until something that they say can have changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from fuseboard_console.glyphs import Glyphs
+from fuseboard_console.views.adapters import AdapterView, Stats, is_quiet, says_of, stats_of, view_of
+from fuseboard_console.views.chain_places import ChainPlace
+from fuseboard_console.views.columns import Placed, ages, row_line, slices_of
+from fuseboard_console.views.connection import Presence, presence
+from fuseboard_console.views.line import Line
+from fuseboard_console.views.times import SECOND
+from fuseboard_storage.board import AdapterKey, Board
+
+KEPT = 1_000
+"""Rows over which nothing is kept from one frame to the next."""
+
+
+class _View(NamedTuple):
+    """A view, and what it was made of."""
+
+    view: AdapterView
+    says: tuple[object, ...]
+    stats: Stats
+    quiet: bool
+    second: int
+    now: int
+
+
+class _Line(NamedTuple):
+    """A line, and what it was made of."""
+
+    line: Line
+    view: AdapterView
+    second: int
+    glowing: frozenset[str]
+
+
+class RowLines:
+    """Makes views and lines of adapters. Ask for those of the frame that was last begun."""
+
+    def __init__(self, glyphs: Glyphs) -> None:
+        self._glyphs = glyphs
+        self._board = Board()
+        self._now = 0
+        self._places: Mapping[AdapterKey, tuple[ChainPlace, ...]] = {}
+        self._columns: tuple[Placed, ...] = ()
+        self._slices = 0
+        self._since = False  # whether every row says since when it stands so
+        self._presences: dict[int, Presence] = {}
+        self._frame: dict[AdapterKey, AdapterView] = {}  # the views of this frame
+        self._views: dict[AdapterKey, _View] = {}
+        self._lines: dict[AdapterKey, _Line] = {}
+
+    def begin(
+        self,
+        board: Board,
+        now: int,
+        columns: tuple[Placed, ...],
+        places: Mapping[AdapterKey, tuple[ChainPlace, ...]],
+    ) -> None:
+        """Begin a frame: a Board as of `now` (UTC microseconds), in these columns; `places` are those in the chains."""
+        if board is not self._board or columns != self._columns or len(self._views) > KEPT:
+            self._views.clear()
+            self._lines.clear()
+        if columns is not self._columns:
+            self._slices = slices_of(columns)
+            self._since = any(placed.column.id == "since" for placed in columns)
+        self._frame.clear()
+        self._board, self._now, self._places, self._columns = board, now, places, columns
+        self._presences = {id: presence(instance, now) for id, instance in board.instances.items()}
+
+    def view(self, key: AdapterKey) -> AdapterView | None:
+        """Return an adapter as shown; None when it is gone."""
+        view = self._frame.get(key)
+        if view is None and key in self._board.adapters:
+            view = self._frame[key] = self._view(key)
+        return view
+
+    def _view(self, key: AdapterKey) -> AdapterView:
+        row = self._board.adapters[key]
+        now, second = self._now, self._now // SECOND
+        says = (says_of(row), self._presences.get(key.instance), self._places.get(key, ()))
+        kept = self._views.get(key)
+        quiet = is_quiet(row, now)
+        if kept is None or not (kept.second == second or (quiet and kept.quiet)):
+            stats = stats_of(row, now, self._slices)
+        else:
+            stats = kept.stats
+            timed = row.state == "open" and row.until is not None
+            if kept.says == says and (kept.now == now or not timed):
+                return kept.view
+        view = view_of(row, self._board.instances.get(key.instance), now, stats, says[2])
+        if kept is not None and kept.view == view:
+            view = kept.view
+        self._views[key] = _View(view, says, stats, quiet, second, now)
+        return view
+
+    def line(self, key: AdapterKey, glowing: frozenset[str]) -> Line:
+        """Return an adapter's line, but for the cursor and the mark; `glowing` are its columns that changed just now.
+
+        It is empty when the adapter is gone.
+        """
+        view = self.view(key)
+        if view is None:
+            return ()
+        second = self._now // SECOND if self._since or ages(view) else 0
+        kept = self._lines.get(key)
+        if kept is not None and kept.view is view and kept.second == second and kept.glowing == glowing:
+            return kept.line
+        line = row_line(view, self._now, self._columns, self._glyphs, glowing)[1:]
+        self._lines[key] = _Line(line, view, second, glowing)
+        return line
