@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.actions import SkipAction
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.containers import Container
 from textual.screen import Screen
 
 from fuseboard_console.actions import Action, actions_for, on_page
@@ -33,6 +32,7 @@ from fuseboard_console.themes import THEMES, Palette, palette_of
 from fuseboard_console.travelling import Place
 from fuseboard_console.widgets.filter_bar import FilterBar
 from fuseboard_console.widgets.footer import FooterBar
+from fuseboard_console.widgets.ground import Ground
 from fuseboard_console.widgets.header import HeaderBar
 from fuseboard_console.widgets.line_bar import LineBar
 from fuseboard_engine.clock import wall_clock
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 POLL = 0.1
 """Seconds between two looks at the recording."""
+CALM = 20
+"""Looks in a row that find nothing new, after which it is looked half as often: a calm console costs little."""
 
 
 def _adapter_commands() -> type[Provider]:
@@ -115,7 +117,7 @@ class ConsoleApp(Personal):
         self.overview = Overview(self, self._file, preferences)
         self.page: Page = self.overview
         self._pages: dict[str, Page] = {self.overview.PAGE: self.overview}
-        self._body = Container(self.overview, id="body")
+        self._body = Ground(self.overview, id="body")
         self._looked_at = (-1, "")
 
     def _is_mine(self, action: Action) -> bool:
@@ -172,11 +174,14 @@ class ConsoleApp(Personal):
     # ---------------------------------------------------------------- following
 
     async def _follow(self) -> None:
+        calm = 0
         while True:
             await self._close_left()
+            calm += 1
             if self._paused_at is None:
                 if await self.feed.advance():
                     self._shown = NOTHING
+                    calm = 0
                 if self._shown == NOTHING:
                     self._show()
             else:
@@ -187,7 +192,7 @@ class ConsoleApp(Personal):
                 await desk.look()
             self._look_for_worries()
             self.look_for_alerts()
-            await asyncio.sleep(self._poll)
+            await asyncio.sleep(self._poll if calm < CALM else 2 * self._poll)
 
     async def _let_page_look(self) -> None:
         looked_at = (self.feed.board.seq, self.page.PAGE)

@@ -24,8 +24,6 @@ from fuseboard_storage.board import Board
 
 KEYS = 28
 """Cells of the footer that its most needed keys keep when a scenario tells what it does."""
-MANY = 500
-"""Adapters over which something is counted once a second only."""
 COUNT = 0.1
 """Seconds between two frames while a countdown is in sight."""
 NOTHING = (-1, -1)
@@ -44,9 +42,13 @@ class Showing(Operating):
     _filter: FilterBar
     _shown = NOTHING  # the Board's number and the second that are on the screen
     _totals = Totals(0.0, None)
-    _counted: tuple[Board | None, int] = (None, 0)  # the Board and the second that they are of
+    _counted: tuple[Board | None, int, int] = (None, 0, 0)  # the Board, its roster and the second that they are of
     _connection = Connection("empty")
+    _aged = 0  # the second that its age is of
+    _headed: tuple[object, ...] = ()  # what the header says
+    _footed: tuple[object, ...] = ()  # what the footer says
     _tick: Timer | None = None
+    _planned: int | None = None  # the second that the next tick ends; None: a countdown's
     _behind = 0
     _seek_bar = SeekBar((), 0, 0)
 
@@ -84,7 +86,7 @@ class Showing(Operating):
             self._shown = shown
             self.overview.choose(scene)
             self._count(scene)
-            self._take_connection(connection_of(scene.board, scene.now))
+            self._take_connection(connection_of(scene.board, scene.now), scene.now // SECOND)
             notice = banner(self._connection, self.feed.trouble)
             self._banner.set_class(bool(notice), "shown")
             self._banner.show(notice)
@@ -99,16 +101,20 @@ class Showing(Operating):
         self._plan_next_tick()
 
     def _count(self, scene: Scene) -> None:
-        """Count calls over all adapters; of many only once a second, for it takes a while."""
-        counted = (scene.board, scene.now // SECOND)
-        if counted != self._counted or len(scene.board.adapters) < MANY:
+        """Count calls over all adapters, once a second: the running second is never counted."""
+        counted = (scene.board, scene.board.roster, scene.now // SECOND)
+        if counted != self._counted:
             self._counted = counted
             self._totals = totals_of(scene.board, scene.now)
 
-    def _take_connection(self, connection: Connection) -> None:
+    def _take_connection(self, connection: Connection, second: int) -> None:
+        """Take how the engines stand. Their age alone is told once a second, for it would change every frame."""
+        before = self._connection
+        if second == self._aged and connection._replace(age=before.age, since=before.since) == before:
+            return
         if self._connection.state in ("silent", "ended") and connection.state == "live":
             self.tell(f"The engine is back after {whole((self.now() - self._connection.since) / SECOND)}.")
-        self._connection = connection
+        self._connection, self._aged = connection, second
 
     def _seek_view(self) -> SeekView | None:
         """Return where the replay stands that is shown; None: none is."""
@@ -123,18 +129,26 @@ class Showing(Operating):
             )
             self._seek_bar = seek_bar(view, self.size.width, self.glyphs, (steps, changes, self.key("live")))
             self._header.show(self._seek_bar.line)
+            self._headed = ()
             return
         crumbs = (self.page.TITLE, self.page.trail, *(getattr(on_top, "crumb", "") for on_top in self.screen_stack[1:]))
         where = tuple(part for part in crumbs if part)
         counts = self.overview.order.counts
         behind = self._behind if self.still else None
-        heading = Heading(self._file, self._connection, counts, self._totals, self.now(), behind, where)
-        self._header.show(header_line(heading, self.size.width, self.glyphs))
+        second = self.now() // SECOND * SECOND
+        heading = Heading(self._file, self._connection, counts, self._totals, second, behind, where)
+        if (headed := (heading, self.size.width)) != self._headed:
+            self._headed = headed
+            self._header.show(header_line(heading, self.size.width, self.glyphs))
 
     def _show_footer(self) -> None:
         told: Line = ()
         if self._connection.state == "live":  # nobody plays the scenario of an engine that is no more
             told = told_line(self.feed.board, self.now(), self.size.width - KEYS, self.glyphs)
+        footed = (self.page.PAGE, self.still, self.desk.read_only, self.size.width, told)
+        if footed == self._footed:
+            return
+        self._footed = footed
         actions = on_page(self.actions, self.page.PAGE)
         if self.desk.read_only:
             actions = changing_nothing(actions)
@@ -144,10 +158,18 @@ class Showing(Operating):
 
     def _plan_next_tick(self) -> None:
         """Wake when time alone changes the screen: at the next second, or sooner while something counts down."""
+        now = self.now()
+        planned = None if self.still or self.page.counting else now // SECOND
         if self._tick is not None:
+            if planned is not None and planned == self._planned:
+                return
             self._tick.stop()
             self._tick = None
         if self.still:
             return
-        wait = COUNT if self.page.counting else (SECOND - self.now() % SECOND) / SECOND + 0.002
-        self._tick = self.set_timer(wait, self._show)
+        wait = COUNT if planned is None else (SECOND - now % SECOND) / SECOND + 0.002
+        self._tick, self._planned = self.set_timer(wait, self._on_tick), planned
+
+    def _on_tick(self) -> None:
+        self._tick = None
+        self._show()

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from textual.containers import Container
 from textual.notifications import SeverityLevel
 
 from fuseboard_console.actions import Action
@@ -14,6 +13,7 @@ from fuseboard_console.glyphs import ASCII, Glyphs
 from fuseboard_console.keys import bindings_of
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.connection import Connection
+from fuseboard_console.widgets.ground import Ground
 from fuseboard_console.widgets.line_list import LineList
 from fuseboard_storage.board import AdapterKey, Board
 
@@ -88,7 +88,7 @@ class Host(Protocol):
         ...
 
 
-class Page(Container, can_focus=False):
+class Page(Ground, can_focus=False):
     """One page. A subclass says what it shows; the keys of its actions work while it is in sight.
 
     Its actions are those of `ACTIONS` that name it in `pages`; each is a method `action_<id>` here.

@@ -5,20 +5,20 @@ from __future__ import annotations
 from time import monotonic
 
 from textual.app import ComposeResult
-from textual.containers import Container
 
 from fuseboard_console.glyphs import Glyphs
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.plan import Plan
 from fuseboard_console.widgets.chains import ChainsPane
 from fuseboard_console.widgets.failures import FailuresPane
+from fuseboard_console.widgets.ground import Ground
 from fuseboard_storage.board import Board
 
 EVERY = 0.25
 """Seconds at least between two frames: all lines move at once, and nobody reads faster."""
 
 
-class LogPanes(Container):
+class LogPanes(Ground):
     """Holds the two panes and lets them repaint only so often."""
 
     def __init__(self, palette: Palette, glyphs: Glyphs) -> None:
