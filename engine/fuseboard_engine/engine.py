@@ -41,7 +41,13 @@ from fuseboard_engine.standing import adapter_added, describe, gauges
 from fuseboard_engine.sync import SyncEngine
 from fuseboard_engine.workflow.checkpoints import Checkpoints
 from fuseboard_engine.workflow.model import Workflow
-from fuseboard_engine.workflow.of_engine import add_workflow, execute_workflow, remove_workflow, resume
+from fuseboard_engine.workflow.of_engine import (
+    add_workflow,
+    execute_workflow,
+    remove_workflow,
+    resume,
+    resume_left,
+)
 from fuseboard_engine.workflow.under_way import RunsUnderWay
 
 if TYPE_CHECKING:
@@ -274,6 +280,7 @@ class Engine:
     remove_workflow = remove_workflow
     execute_workflow = execute_workflow
     resume = resume
+    resume_left = resume_left
 
     # ---------------------------------------------------------------- looking
 

@@ -19,8 +19,8 @@ class Statistics(TypedDict):
     """What an adapter did since it was added.
 
     `successes`, `failures` and their sum `total_attempts` count tasks, whatever retries they took; `calls` counts every
-    call. `success_rate` is 0..1, 0.0 before the first task. `average_seconds` is over successful calls. `recovery_rate` is
-    the share, 0..1, of its breaker's probings that closed it; None before the first. `last_success_at` and
+    call. `success_rate` is 0..1, 0.0 before the first task. `average_seconds` is over successful calls. `recovery_rate`
+    is the share, 0..1, of its breaker's probings that closed it; None before the first. `last_success_at` and
     `last_failure_at` are UTC microseconds; a reset forgets the last failure.
     """
 

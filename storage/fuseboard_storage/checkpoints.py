@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from fuseboard_engine.workflow.checkpoints import RunState, SavedNode, SavedRun
-from fuseboard_engine.workflow.errors import CheckpointsUnavailable, ResumeRefused, UnknownRun
+from fuseboard_engine.workflow.errors import CheckpointsUnavailable, ResumeRefused, TakenRun, UnknownRun
 from fuseboard_storage import schema
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.processes import Owner, is_alive, this_process
@@ -78,6 +78,10 @@ class FileCheckpoints:
     async def load(self, run: str) -> SavedRun:
         """Return a run; see `Checkpoints`."""
         return await self._do(self._load, run)
+
+    async def left(self, *, failed: bool = False) -> list[tuple[str, str]]:
+        """Return the runs that are not at their end; see `Checkpoints`."""
+        return await self._do(self._left, failed)
 
     def close(self) -> None:
         """Close the file and end the thread, once what is being kept is; a later call opens it again."""
@@ -146,7 +150,7 @@ class FileCheckpoints:
                 raise UnknownRun(run)
             owner = under_way(row[0], row[1], self._host, key)
             if owner is not None:
-                raise ResumeRefused(f"run {run!r} is under way in process {owner.pid} on {owner.host}")
+                raise TakenRun(f"run {run!r} is under way in process {owner.pid} on {owner.host}")
             connection.execute(
                 "UPDATE workflow_runs SET state = 'running', owner = ?, changed_at = ?, error = '' WHERE id = ?",
                 (this_process(self._host), at, run),
@@ -171,6 +175,18 @@ class FileCheckpoints:
     def _touch(self, connection: sqlite3.Connection, run: str, what: str, values: tuple[Any, ...]) -> None:
         if not connection.execute(f"UPDATE workflow_runs SET {what} WHERE id = ?", (*values, run)).rowcount:
             raise RecordingError(f"The run {run} is not in it any more.", "Was the file moved or replaced?")
+
+    def _left(self, failed: bool) -> list[tuple[str, str]]:
+        rows = self._open().execute(
+            "SELECT id, workflow, state, owner FROM workflow_runs "
+            "WHERE state IN ('running', 'interrupted') OR (state = 'failed' AND ?) ORDER BY started_at, id",
+            (failed,),
+        )
+        return [
+            (run, workflow)
+            for run, workflow, state, owner in rows.fetchall()
+            if under_way(state, owner, self._host, (str(self.path), run)) is None
+        ]
 
     def _load(self, run: str) -> SavedRun:
         connection = self._open()

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from waiting import until, until_async
 
-from fuseboard_engine import CheckpointsUnavailable, Engine, ResumeRefused, UnknownRun, Workflow
+from fuseboard_engine import CheckpointsUnavailable, Engine, ResumeRefused, UnknownRun, Workflow, WorkflowResult
 from fuseboard_storage.checkpoints import FileCheckpoints
 from fuseboard_storage.mailbox import CommandStatus
 from fuseboard_storage.processes import Owner, is_alive, this_process
@@ -273,6 +273,70 @@ def test_a_killed_run_is_resumed_under_a_second(tmp_path: Path) -> None:
         return begun[0] - before
 
     assert asyncio.run(resumed()) < 1.0
+
+
+async def test_the_next_start_goes_on_with_all_that_was_left_and_with_nothing_else(tmp_path: Path) -> None:
+    path, calls = tmp_path / "a.db", tmp_path / "calls"
+    calls.touch()
+    with start(path, calls, "killed") as process:
+        until(lambda: path.exists() and calls.stat().st_size > 100)
+        process.kill()
+    steps, begun = Steps(), asyncio.Event()
+    engine = engine_at(path)
+    pipeline = engine.add_workflow(steps.workflow())
+
+    async def wait(inputs: dict[str, Any]) -> None:
+        begun.set()
+        await asyncio.sleep(60)
+
+    hold = Workflow("hold")
+    hold.add_node("wait", wait)
+    engine.add_workflow(hold)
+    run = asyncio.create_task(hold.execute(run="interrupted"))
+    await begun.wait()
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert (await pipeline.execute({"n": 1}, run="done")).success
+    steps.broken = {"store"}
+    assert not (await pipeline.execute({"n": 1}, run="failed")).success
+    steps.broken = set()
+
+    from workflow_process import build
+
+    later = engine_at(path)
+    later.add_workflow(build(calls))
+    later.add_workflow(steps.workflow())
+    assert [(run, result.success) for run, result in resumed(await later.resume_left())] == [("killed", True)]
+    assert await later.resume_left() == {}
+    assert [(run, result.success) for run, result in resumed(await later.resume_left(failed=True))] == [
+        ("failed", True)
+    ]
+
+    changed = engine_at(path)
+    other = Workflow("hold")
+    other.add_node("another", wait)
+    changed.add_workflow(other)
+    refused = (await changed.resume_left())["interrupted"]
+    assert isinstance(refused, ResumeRefused)
+    assert "wait was removed, another was added" in str(refused)
+
+
+def resumed(ended: dict[str, Any]) -> list[tuple[str, WorkflowResult]]:
+    assert all(isinstance(result, WorkflowResult) for result in ended.values()), ended
+    return list(ended.items())
+
+
+async def test_of_two_engines_that_start_at_once_one_goes_on_with_a_run(tmp_path: Path) -> None:
+    steps, path = Steps(), tmp_path / "a.db"
+    steps.broken = {"store"}
+    await engine_at(path).add_workflow(steps.workflow()).execute({"n": 1}, run="r1")
+    steps.broken = set()
+    engines = [engine_at(path) for _ in range(2)]
+    for engine in engines:
+        engine.add_workflow(steps.workflow())
+    await asyncio.gather(*(engine.resume_left(failed=True) for engine in engines))
+    assert steps.calls == ["fetch", "clean", "store", "store"]
 
 
 def test_a_process_is_told_from_another_that_got_its_number() -> None:

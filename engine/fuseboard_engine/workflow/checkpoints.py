@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from fuseboard_engine.workflow.errors import ResumeRefused, UnknownRun
+from fuseboard_engine.workflow.errors import ResumeRefused, TakenRun, UnknownRun
 
 RunState = Literal["running", "done", "degraded", "failed", "interrupted"]
 SavedState = Literal["done", "degraded", "failed", "skipped"]
@@ -89,6 +89,12 @@ class Checkpoints(Protocol):
             UnknownRun: there is none of that id.
         """
 
+    async def left(self, *, failed: bool = False) -> list[tuple[str, str]]:
+        """Return the run and the workflow of each run that was interrupted, or whose process is gone, oldest first.
+
+        With `failed` those that failed, too.
+        """
+
 
 class MemoryCheckpoints:
     """Checkpoints that end with the process: for tests, and to resume failed runs of an engine that is not recorded."""
@@ -106,7 +112,7 @@ class MemoryCheckpoints:
         """Make a saved run the caller's; see `Checkpoints`."""
         saved = await self.load(run)
         if saved.alive:
-            raise ResumeRefused(f"run {run!r} is under way")
+            raise TakenRun(f"run {run!r} is under way")
         self._keep(msgspec.structs.replace(saved, state="running", alive=True, changed_at=at, error=""))
 
     async def save(self, run: str, *nodes: SavedNode) -> None:
@@ -125,6 +131,11 @@ class MemoryCheckpoints:
         if run not in self.runs:
             raise UnknownRun(run)
         return self.runs[run]
+
+    async def left(self, *, failed: bool = False) -> list[tuple[str, str]]:
+        """Return the runs that are not at their end; see `Checkpoints`."""
+        found = [run for run in self.runs.values() if run.resumable and (failed or run.state != "failed")]
+        return [(run.run, run.workflow) for run in sorted(found, key=lambda run: run.started_at)]
 
     def _keep(self, run: SavedRun) -> None:
         self.runs[run.run] = run

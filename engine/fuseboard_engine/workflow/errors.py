@@ -26,6 +26,10 @@ class ResumeRefused(FuseboardError):
     """A run cannot be resumed now, or not with this workflow. Nothing was run."""
 
 
+class TakenRun(ResumeRefused):
+    """Somebody is at this run."""
+
+
 class UnknownRun(FuseboardError, KeyError):
     """No run of that id was saved."""
 

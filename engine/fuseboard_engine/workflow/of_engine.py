@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from fuseboard_engine.errors import FuseboardError
 from fuseboard_engine.workflow.checkpoints import Checkpoints
-from fuseboard_engine.workflow.errors import ResumeRefused, WorkflowError
+from fuseboard_engine.workflow.errors import ResumeRefused, TakenRun, WorkflowError
 from fuseboard_engine.workflow.model import Workflow
 from fuseboard_engine.workflow.result import WorkflowResult
 
 if TYPE_CHECKING:
     from fuseboard_engine.engine import Engine
+
+log = logging.getLogger("fuseboard.workflow")
 
 
 def add_workflow(engine: Engine, workflow: Workflow) -> Workflow:
@@ -115,6 +119,42 @@ async def resume(
             f"it has: {_names(engine)}"
         )
     return await workflow.execute(resume=run, max_concurrent=max_concurrent, deadline=deadline)
+
+
+async def resume_left(
+    engine: Engine, *, failed: bool = False, max_concurrent: int = 10
+) -> dict[str, WorkflowResult | FuseboardError]:
+    """Go on with every run of a registered workflow that an earlier engine left: one that was interrupted or killed.
+
+    To be called when the application starts, once its workflows are registered. The runs go on one after the other, the
+    oldest first. Of several processes that ask at once one goes on with a run; the others pass it over, or get what it
+    came to.
+
+    Args:
+        engine: whose workflows they are; those of other workflows are left alone.
+        failed: with the runs that failed, too.
+        max_concurrent: nodes of a run under way at a time.
+
+    Returns:
+        By run its result, or why it could not go on: its workflow was changed since, or the disk did not let it.
+
+    Raises:
+        CheckpointsUnavailable: the runs could not be looked up.
+    """
+    if engine.checkpoints is None:
+        return {}
+    ended: dict[str, WorkflowResult | FuseboardError] = {}
+    for run, workflow in await engine.checkpoints.left(failed=failed):
+        if workflow not in engine.workflows:
+            continue
+        try:
+            ended[run] = await engine.workflows[workflow].execute(resume=run, max_concurrent=max_concurrent)
+        except TakenRun:
+            log.info("run %s of workflow %s is under way elsewhere", run, workflow)
+        except FuseboardError as error:
+            log.warning("run %s of workflow %s could not go on: %s", run, workflow, error)
+            ended[run] = error
+    return ended
 
 
 def _names(engine: Engine) -> str:
