@@ -21,6 +21,7 @@ from fuseboard_engine.invoke import within
 from fuseboard_engine.registry import Adapter
 from fuseboard_engine.routing_policy import HealthPolicy
 
+SPARE = 100  # entries of the schedule that may be of nobody any more
 GRACE = 1.0  # seconds a mark outlives the next check's time, so that a slow check does not lift it
 
 
@@ -217,6 +218,9 @@ class HealthChecks:
     def _schedule(self, watched: _Watched, due: float) -> None:
         if self._loop is None or self._nudged is None:
             return  # stopped meanwhile
+        if len(self._due) > 2 * len(self._watched) + SPARE:  # most are of adapters that are gone
+            self._due = [entry for entry in self._due if self._watched.get(entry[2].adapter.name) is entry[2]]
+            heapq.heapify(self._due)
         heapq.heappush(self._due, (due, next(self._numbers), watched))
         self._nudged.set()
         if self._scheduler is None:  # not before there is something to check

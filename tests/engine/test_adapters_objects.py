@@ -236,6 +236,55 @@ async def test_one_that_was_taken_out_is_closed_with_the_engine() -> None:
 
 
 @virtual
+async def test_one_that_was_taken_out_is_closed_once_its_calls_have_ended() -> None:
+    client = Client()
+    async with of(client) as engine:
+        call = asyncio.create_task(engine.execute_with_fallback("hang"))
+        await asyncio.sleep(5)
+        engine.remove_adapter("a")
+        await asyncio.sleep(4)
+        assert client.closed == 0
+        assert not (await call).success
+        await asyncio.sleep(1)
+        assert client.closed == 1
+    assert client.closed == 1
+
+
+@virtual
+async def test_one_that_a_route_had_in_hand_when_it_was_taken_out_is_closed_after_it() -> None:
+    class Once(Client):
+        async def call(self, task: Any) -> str:
+            if not self.calls:
+                self.calls.append(now())
+                raise ConnectionError("down")
+            return await super().call(task)
+
+    client = Once()
+    async with of(client, retry=RetryPolicy(max_attempts=2, base_delay=10)) as engine:
+        call = asyncio.create_task(engine.execute_with_fallback("it"))
+        await asyncio.sleep(1)
+        engine.remove_adapter("a")
+        await asyncio.sleep(5)
+        assert (client.closed, client.initialised) == (1, 1)
+        assert (await call).success
+        assert client.initialised == 2
+        await asyncio.sleep(1)
+        assert client.closed == 2
+
+
+@virtual
+async def test_adapters_that_come_and_go_leave_nothing_behind() -> None:
+    clients = [Client() for _ in range(50)]
+    async with World(retry=ONCE) as engine:
+        for client in clients:
+            engine.add_adapter("a", client)
+            await engine.execute_with_fallback("it")
+            engine.remove_adapter("a")
+            await asyncio.sleep(1)
+        assert [client.closed for client in clients] == [1] * 50
+
+
+@virtual
 async def test_a_closed_engine_that_is_used_again_initialises_again() -> None:
     client = Client()
     engine = of(client)

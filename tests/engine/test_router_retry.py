@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from engine_world import NEVER_TRIPS, HttpError, World, now, virtual
+from engine_world import HOUR, NEVER_TRIPS, HttpError, World, now, virtual
 
 from fuseboard_engine import BreakerPolicy, RetryPolicy, SoftFailure
 from fuseboard_engine.retry import RetryBudget
@@ -195,6 +195,33 @@ async def test_a_retry_that_still_waits_is_counted_already() -> None:
     a = engine.script("a", DOWN)
     await asyncio.gather(*(engine.execute_with_fallback(n) for n in range(50)))
     assert len(a.calls) == 50 + 2
+
+
+@virtual
+async def test_a_caller_who_gives_up_during_the_wait_ends_the_retries_at_once() -> None:
+    engine = World(retry=RetryPolicy(max_attempts=5, base_delay=10))
+    a, b = engine.script("a", DOWN), engine.script("b", "done")
+    call = asyncio.create_task(engine.execute_with_fallback("task"))
+    await asyncio.sleep(5)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert now() == 5
+    await asyncio.sleep(HOUR)
+    assert (len(a.calls), len(b.calls)) == (1, 0)
+
+
+@virtual
+async def test_a_policy_that_many_tasks_share_counts_for_each_of_them_alone() -> None:
+    shared = RetryPolicy(max_attempts=3, base_delay=1)
+    engine = World(retry=shared, breaker=NEVER_TRIPS)
+    engine.script("a", DOWN, DOWN, DOWN, DOWN, "done")
+    engine.script("b", DOWN)
+    routes = await asyncio.gather(
+        *(engine.execute_with_fallback(n, [name], retry=shared) for n, name in enumerate(["a", "b", "a"]))
+    )
+    assert [route.total_attempts for route in routes] == [3, 3, 3]
+    assert [[attempt.number for attempt in route.attempts] for route in routes] == [[1, 2, 3]] * 3
 
 
 def test_first_attempts_pay_a_share_of_a_retry_into_the_budget() -> None:

@@ -71,6 +71,7 @@ class Lifecycle:
         "_task",
         "_waiting",
         "adapter",
+        "initialised_again",
         "ready",
     )
 
@@ -78,6 +79,8 @@ class Lifecycle:
         self.adapter = adapter
         self.ready = initialize is None
         """Whether it can be called without being initialised first."""
+        self.initialised_again: Callable[[], None] | None = None
+        """Told when it was initialised although it had been taken out of its engine."""
         self._initialize = initialize
         self._close = close
         self._lock = threading.Lock()
@@ -125,6 +128,8 @@ class Lifecycle:
         try:
             await self._initialize()
             self.ready = True
+            if self.initialised_again is not None:
+                self.initialised_again()
         except asyncio.CancelledError:
             error = _GivenUp() if self._given_up else RuntimeError("its initialisation was cancelled")
             raise

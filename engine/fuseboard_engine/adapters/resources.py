@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("fuseboard.adapters")
 
 CLOSE_SECONDS = 10.0  # that an adapter's `close` may take
+LOOK = 0.1  # seconds between two looks at whether the calls of an adapter that was taken out have ended
 
 
 class Resources:
@@ -37,6 +38,7 @@ class Resources:
         """The loop that the engine was started in."""
         self._clients: HttpClients | None = None
         self._removed: list[Adapter] = []
+        self._closing: asyncio.Task[None] | None = None
 
     @property
     def clients(self) -> HttpClients:
@@ -52,9 +54,29 @@ class Resources:
         return functools.partial(self.threads.run, adapter)
 
     def remove(self, adapter: Adapter) -> None:
-        """See that an adapter which was taken out of the engine is closed with it: calls of it may be under way."""
-        if adapter.lifecycle is not None:
-            self._removed.append(adapter)
+        """See that an adapter which was taken out of the engine is closed once its calls have ended.
+
+        Where the engine was not started it is closed with it. May be called from any thread.
+        """
+        lifecycle = adapter.lifecycle
+        if lifecycle is None:
+            return
+        self._removed.append(adapter)
+        lifecycle.initialised_again = functools.partial(self.remove, adapter)  # by a route that had it in hand
+        if self.loop is not None and self.loop.is_running():
+            self.loop.call_soon_threadsafe(self._begin_closing)
+
+    def _begin_closing(self) -> None:
+        if self._closing is None or self._closing.done():
+            self._closing = asyncio.get_running_loop().create_task(self._close_removed(), name="fuseboard-closing")
+
+    async def _close_removed(self) -> None:
+        while self._removed:
+            for adapter in [adapter for adapter in self._removed if not adapter.in_flight]:
+                await close(adapter)
+                self._removed.remove(adapter)
+            if self._removed:
+                await asyncio.sleep(LOOK)
 
     async def start(self) -> dict[str, str]:
         """Initialise all adapters that have something to initialise, side by side; see `Engine.start`."""
@@ -65,6 +87,10 @@ class Resources:
 
     async def close(self) -> None:
         """Close all adapters side by side, then connections and threads. What fails is logged and stops nothing."""
+        closing, self._closing = self._closing, None
+        if closing is not None and closing.get_loop() is asyncio.get_running_loop():
+            closing.cancel()
+            await asyncio.gather(closing, return_exceptions=True)
         removed, self._removed = self._removed, []
         await asyncio.gather(*(close(adapter) for adapter in (*self._engine.registry, *removed)))
         if self._clients is not None:

@@ -1,0 +1,71 @@
+"""What an engine keeps of adapters, task types and names does not grow with how many there ever were."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+from engine_world import World, virtual
+
+from fuseboard_engine import HealthPolicy, RoutingPolicy
+from fuseboard_engine.health_checks import SPARE
+from fuseboard_engine.registry import Adapter
+
+ROUNDS = 500
+
+
+async def done(task: Any) -> str:
+    return "done"
+
+
+def healthy() -> bool:
+    return True
+
+
+@virtual
+async def test_adapters_that_come_and_go_are_forgotten_by_all_that_knew_them() -> None:
+    routing = RoutingPolicy(adaptive=True, all_out="last_resort", max_out_by_tag={"cheap": 0.5})
+    engine = World(routing=routing, health=HealthPolicy())
+    engine.add_adapter("stays", done)
+    async with engine:
+        for number in range(ROUNDS):
+            name = f"a{number}"
+            engine.add_adapter(name, done, tags=["cheap"], health=healthy)
+            engine.set_preference([name, "stays"], "changing", adaptive=True)
+            await engine.execute_with_fallback({"task_type": "changing"})
+            await engine.execute_parallel("task", [name, f"unheard of {number}"])
+            engine.breaker(name).force_open()
+            await engine.execute_with_fallback({"task_type": f"type {number}"}, [name])
+            engine.remove_adapter(name)
+            engine.told.clear()
+        gc.collect()
+        alive = {
+            thing.name for thing in gc.get_objects() if type(thing) is Adapter and thing.breaker.wall == engine.wall
+        }
+        assert "stays" in alive
+        assert len(alive) < SPARE + 10
+
+
+@virtual
+async def test_names_and_task_types_that_nobody_knows_leave_nothing_behind() -> None:
+    engine = World(routing=RoutingPolicy(adaptive=True, all_out="wait", max_wait=0.001))
+    engine.add_adapter("a", done)
+    await engine.execute_with_fallback("warm")
+    before = sizes(engine)
+    for number in range(ROUNDS):
+        await engine.execute_with_fallback({"task_type": f"type {number}"})
+        await engine.execute_with_fallback("task", [f"adapter {number}"])
+        await engine.execute_parallel("task", [f"adapter {number}"])
+    assert sizes(engine) == before
+
+
+def sizes(engine: World) -> dict[str, int]:
+    """How much the engine's tables hold."""
+    adaptive = engine.routing._adaptive
+    return {
+        "adapters": len(engine.registry),
+        "orders": len(engine.registry.orders),
+        "evidence": len(adaptive._evidence),
+        "ranked": len(adaptive._orders),
+        "recent failures": len(engine.get_recent_failures(1000)),
+    }
