@@ -45,7 +45,7 @@ async def follow(file: str) -> AsyncGenerator[News, None]:
             while (found := _identity(path)) == identity or found is None:
                 entries: list[Entry] = []
                 with suppress(sqlite3.OperationalError):  # locked for a moment: the next look finds it
-                    due = await recording.changed() or due
+                    due = not recording.still() or due
                     if due:
                         await _take(recording, board, entries)
                         due = False

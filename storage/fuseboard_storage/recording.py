@@ -38,7 +38,6 @@ class Recording:
         self.path = path
         self._connection = connection
         self._begun = False
-        self._seen: int | None = None
         self._stillness = Stillness(path)
 
     @classmethod
@@ -284,18 +283,9 @@ class Recording:
         found = await self._rows("SELECT (SELECT max(seq) FROM events), id, heartbeat_at FROM instances")
         return (found[0][0] or 0 if found else 0), {id: at for _, id, at in found}
 
-    async def changed(self) -> bool:
-        """Say whether anything was written since the last time this was asked; the first time, it was.
-
-        What was written is now and then told twice.
-        """
-        seen = self._stillness.look()
-        if seen != "unsure":
-            return seen == "moved"
-        version = (await self._rows("PRAGMA data_version"))[0][0]
-        changed = bool(version != self._seen)
-        self._seen = version
-        return changed
+    def still(self) -> bool:
+        """Return whether it is certain that nothing was written since this was last asked; it asks the disk at most."""
+        return self._stillness.lasts()
 
     # ------------------------------------------------------------------ what is asked
 

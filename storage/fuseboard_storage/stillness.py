@@ -1,7 +1,7 @@
 """Telling at a glance that nothing was written to a recording: what a look at an idle one costs, many times a second.
 
 Whoever writes appends to the log beside the file, or to the file itself while it has none, and that leaves a time. Two
-calls that ask for it take microseconds, where asking SQLite takes a turn in another thread.
+calls that ask for it take microseconds, where asking the recording takes a turn in another thread.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 SETTLED: Final = 20_000_000
 """Nanoseconds after which a time is past: until then another write may have left the same one."""
 
 TRUSTED: Final = 2.0
-"""Seconds after which SQLite itself is to be asked again, whatever the times say."""
+"""Seconds after which the recording itself is to be asked again, whatever the times say."""
 
 Left = tuple[int, int] | None
 
@@ -32,19 +32,18 @@ class Stillness:
         self._monotonic = monotonic
         self._seen: tuple[Left, ...] = ()
         self._settled = False  # whether what was seen was past when it was seen
-        self._sure_at = 0.0
+        self._doubted_at = 0.0
 
-    def look(self) -> Literal["still", "moved", "unsure"]:
-        """Return whether something was written since the last look; where it is `unsure`, SQLite knows."""
+    def lasts(self) -> bool:
+        """Return whether it is certain that nothing was written since this was last asked; at first it is not."""
         seen = tuple(_left(path) for path in self._paths)
         now = self._monotonic()
-        before, settled = self._seen, self._settled
+        still = seen == self._seen and self._settled and now - self._doubted_at < TRUSTED
         newest = max((left[0] for left in seen if left is not None), default=0)
         self._seen, self._settled = seen, self._now() - newest > SETTLED
-        if seen == before and settled and now - self._sure_at < TRUSTED:
-            return "still"
-        self._sure_at = now
-        return "moved" if before and seen != before else "unsure"
+        if not still:
+            self._doubted_at = now
+        return still
 
 
 def _left(path: Path) -> Left:

@@ -108,7 +108,7 @@ class Tail:
     async def behind(self) -> int:
         """Return how many entries were recorded that the Board has not taken in."""
         recording = self.recording
-        if recording is not None and await recording.changed():
+        if recording is not None and not recording.still():
             self._due = True
             self._behind = max(0, await recording.last_seq() - self.board.seq)
         return self._behind
@@ -129,7 +129,7 @@ class Tail:
         if recording is None:
             return moved
         due, self._due = self._due, True  # until all is taken in: what fails half-way is tried again
-        if not due and not await recording.changed():
+        if recording.still() and not due:
             self._due = False
             return moved
         newest, beats = await recording.pulse()

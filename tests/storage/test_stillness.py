@@ -30,10 +30,10 @@ class Looker:
 
     def settle(self) -> None:
         self.now += SETTLED + 1
-        self.stillness.look()
+        self.stillness.lasts()
 
-    def look(self) -> str:
-        return self.stillness.look()
+    def lasts(self) -> bool:
+        return self.stillness.lasts()
 
 
 @pytest.fixture
@@ -41,29 +41,29 @@ def looker(tmp_path: Path) -> Looker:
     return Looker(tmp_path / "a.db")
 
 
-def test_what_was_settled_and_has_not_moved_is_still(looker: Looker) -> None:
-    assert looker.look() == "unsure"
+def test_what_was_settled_and_has_not_moved_lasts(looker: Looker) -> None:
+    assert not looker.lasts()
     looker.settle()
-    assert looker.look() == "still"
-    assert looker.look() == "still"
+    assert looker.lasts()
+    assert looker.lasts()
 
 
-def test_a_log_that_comes_grows_or_is_written_to_has_moved(looker: Looker) -> None:
+def test_a_log_that_comes_grows_or_is_written_to_ends_it(looker: Looker) -> None:
     for data, at in ((b"1", 1), (b"12", 1), (b"21", 2), (b"1", 2)):
         looker.settle()
-        assert looker.look() == "still"
+        assert looker.lasts()
         looker.write(looker.log, data, NOON + at)
-        assert looker.look() == "moved"
+        assert not looker.lasts()
     looker.settle()
     looker.log.unlink()
-    assert looker.look() == "moved"
+    assert not looker.lasts()
 
 
-def test_a_file_that_is_written_to_itself_has_moved(looker: Looker) -> None:
+def test_a_file_that_is_written_to_itself_ends_it(looker: Looker) -> None:
     looker.settle()
-    assert looker.look() == "still"
+    assert looker.lasts()
     looker.write(looker.path, b"", NOON + 1)
-    assert looker.look() == "moved"
+    assert not looker.lasts()
 
 
 def test_a_time_that_another_write_may_still_leave_is_not_trusted(looker: Looker) -> None:
@@ -71,24 +71,24 @@ def test_a_time_that_another_write_may_still_leave_is_not_trusted(looker: Looker
     written = looker.now + 5
     looker.now = written + 5
     looker.write(looker.log, b"first", written)
-    assert looker.look() == "moved"
+    assert not looker.lasts()
     looker.write(looker.log, b"again", written)  # as long, and within the same tick of the file's clock
     looker.now += SETTLED
-    assert looker.look() == "unsure"
-    assert looker.look() == "still"
+    assert not looker.lasts()
+    assert looker.lasts()
 
 
 def test_every_other_second_nothing_is_trusted(looker: Looker) -> None:
     looker.settle()
-    assert looker.look() == "still"
+    assert looker.lasts()
     looker.seconds += TRUSTED
-    assert looker.look() == "unsure"
-    assert looker.look() == "still"
+    assert not looker.lasts()
+    assert looker.lasts()
 
 
 def test_a_file_that_is_gone_is_as_still_as_any(looker: Looker) -> None:
     looker.settle()
     looker.path.unlink()
-    assert looker.look() == "moved"
+    assert not looker.lasts()
     looker.settle()
-    assert looker.look() == "still"
+    assert looker.lasts()

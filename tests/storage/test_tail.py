@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fake_engine import FakeEngine, answered, failed, opened
-from waiting import until_async
+from waiting import until
 
 from fuseboard_engine.clock import wall_clock
 from fuseboard_storage import keyframe, schema
@@ -132,19 +132,14 @@ async def test_failures_are_read_newest_first_and_by_adapter(tmp_path: Path) -> 
             assert [entry.event.task for entry in await recording.failures(9, "prefect")] == ["3", "1"]
 
 
-async def test_nothing_changed_until_something_is_written(tmp_path: Path) -> None:
+async def test_a_recording_is_still_until_something_is_written(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     connection = schema.connect(path)
     async with Recording.open(path) as recording:
-        assert await recording.changed()
-        assert not await recording.changed()
+        until(recording.still)
         connection.execute("INSERT INTO events(at, instance, kind, body) VALUES (1, 1, 'moon_rose', '{}')")
-        assert await recording.changed()
+        assert not recording.still()
         assert await recording.entries() == []
         assert await recording.last_seq() == 1
-
-        async def quiet() -> bool:
-            return not await recording.changed()
-
-        await until_async(quiet)
+        until(recording.still)
     connection.close()

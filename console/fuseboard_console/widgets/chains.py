@@ -19,19 +19,21 @@ class ChainsPane(LineList):
         super().__init__(palette, id="chains")
         self.glyphs = glyphs
         self._routes: tuple[Entry, ...] = ()
+        self._shown: tuple[Board | None, int] = (None, 0)  # the Board, and the number of its newest route
         self._type_cells = 0
 
     def show(self, board: Board) -> None:
         """Show a Board's routes."""
-        newest = board.routes[0].seq if board.routes else 0
-        if newest != (self._routes[0].seq if self._routes else 0):
-            before = self._routes[0].seq if self._routes else 0
-            self._routes = tuple(board.routes)
-            if self.scroll_offset.y:
-                self.measure()
-                new = sum(1 for entry in self._routes if entry.seq > before)
-                self.scroll_to(y=self.scroll_offset.y + new, animate=False)
-            self._type_cells = type_width(self._routes)
+        shown = (board, board.routes[0].seq if board.routes else 0)
+        if shown == self._shown:
+            return
+        before, self._shown = self._shown[1], shown
+        self._routes = tuple(board.routes)
+        if self.scroll_offset.y:
+            self.measure()
+            new = sum(1 for entry in self._routes if entry.seq > before)
+            self.scroll_to(y=self.scroll_offset.y + new, animate=False)
+        self._type_cells = type_width(self._routes)
         self.refresh_changed()
 
     def count(self) -> int:

@@ -19,23 +19,29 @@ class FailuresPane(LineList):
         self.glyphs = glyphs
         self._board = Board()
         self._lines: list[Line] = []
-        self._made: tuple[int, int] = (-1, -1)
+        self._made: tuple[object, ...] = ()
 
     def show(self, board: Board) -> None:
         """Show a Board's failures."""
         self._board = board
-        self._make()
-        self.refresh_changed()
+        if self._make():
+            self.refresh_changed()
 
     def on_resize(self) -> None:
         """Make the lines for another width; the Board may never change again."""
-        self._make()
+        super().on_resize()
+        if self._make():
+            self.refresh_changed()
 
-    def _make(self) -> None:
-        made = (self._board.seq, self.cells)
-        if made != self._made:
-            self._made = made
-            self._lines = failure_lines(tuple(self._board.failures), max(0, self.cells - 2), self.glyphs)
+    def _make(self) -> bool:
+        failures, cells = self._board.failures, self.cells
+        newest = (failures[0].key, failures[0].first_at, failures[0].at, failures[0].count) if failures else ()
+        made = (self._board, len(failures), newest, cells)
+        if made == self._made:
+            return False
+        self._made = made
+        self._lines = failure_lines(tuple(failures), max(0, cells - 2), self.glyphs)
+        return True
 
     def count(self) -> int:
         """Return how many lines there are; a word about there being none is a line too."""
