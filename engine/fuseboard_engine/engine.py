@@ -220,8 +220,10 @@ class Engine:
     """Ends the log that the configuration began."""
 
     @classmethod
-    def from_config(cls, path: str | os.PathLike[str], **options: Any) -> Engine:
+    def from_config(cls, path: str | os.PathLike[str] | None = None, **options: Any) -> Engine:
         """Make an engine of a TOML or YAML file and the environment; options (clock, wall ...) are those of `Engine`.
+
+        Without a path, of the environment alone.
 
         Raises:
             DocumentError: something in them is wrong; the text names every mistake with file, line and field.

@@ -97,6 +97,14 @@ async def test_an_adapter_added_in_code_has_the_policies_that_the_file_gives_its
     assert engine.breaker("other").policy.failure_threshold == 3
 
 
+async def test_the_environment_alone_makes_an_engine_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FUSEBOARD__NAME", "checkout")
+    monkeypatch.setenv("FUSEBOARD__ADAPTERS__UP__CALL", f"{__name__}:greet")
+    engine = Engine.from_config()
+    assert engine.name == "checkout"
+    assert (await engine.execute_with_fallback({"who": "world"})).result == "hello world"
+
+
 def test_targets_that_cannot_be_found_are_all_named(file: Path) -> None:
     change(file, f"{__name__}:greet", f"{__name__}:great")
     change(file, f"{__name__}:refuse_all", "nosuchmodule:x")

@@ -50,6 +50,29 @@ async def test_a_node_gets_mapped_fields_its_parameters_and_the_input_of_the_wor
     assert (result.adapter, result.total_attempts) == ("pipeline.process", 2)
 
 
+class Nightly(Workflow):
+    """A workflow as an application's own class, without anything applied to it."""
+
+    def __init__(self, *, fetch: Any, backup: Any) -> None:
+        super().__init__("nightly", name="Nightly")
+        self.add_node("fetch", fetch)
+        self.add_node("backup", backup)
+        self.configure_retry("fetch", max_retries=1, strategy="immediate")
+        self.configure_circuit_breaker("fetch", failure_threshold=2)
+        self.add_fallback("fetch", "backup")
+
+
+@virtual
+async def test_a_class_of_ones_own_has_all_of_a_workflows_resilience() -> None:
+    world = World()
+    down = Script(ConnectionError("down"))
+    workflow = Nightly(fetch=down, backup=Work("from the backup"))
+    world.add_workflow(workflow)
+    result = await workflow.execute({})
+    assert (result.success, result.output, len(down.calls)) == (True, "from the backup", 2)
+    assert workflow.get_resilience_metrics()["circuit_breakers"]["fetch"] == "open"
+
+
 @virtual
 async def test_branches_run_side_by_side_and_the_join_waits_for_both() -> None:
     world = World()
