@@ -41,6 +41,36 @@ async def test_the_task_goes_out_as_json_and_the_answer_comes_back_as_json(servi
     assert (asked["headers"]["content-type"], asked["headers"]["x-key"]) == ("application/json", "k")
 
 
+async def test_the_ids_of_a_call_go_out_as_headers(service: Service) -> None:
+    ids = {
+        "request": "r-1",
+        "trace_id": "00-4bf92f-00f0-01",
+        "user": "ann@shop",
+        "session": "ä\r\nx-evil: \ud800",
+        "tenant": "t",
+    }
+    async with engine_of(service.url, headers={"x-trace-id": "own"}) as engine:
+        route = await engine.execute_with_fallback({"q": 1}, context=ids)
+        await engine.execute_with_fallback({"q": 1})
+    assert route.success
+    told, untold = (asked["headers"] for asked in service.asked)
+    assert {name: told[name] for name in told if name.startswith("x-")} == {
+        "x-request-id": "r-1",
+        "x-trace-id": "own",
+        "x-user-id": "ann@shop",
+        "x-session-id": "%C3%A4%0D%0Ax-evil: ?",
+    }
+    assert [name for name in untold if name.startswith("x-")] == ["x-trace-id"]
+
+
+async def test_which_ids_go_out_and_under_which_name_can_be_said(service: Service) -> None:
+    async with engine_of(service.url, context_headers={"request": "x-amzn-requestid"}) as engine:
+        await engine.execute_with_fallback({"q": 1}, context={"request": "r-1", "user": "ann"})
+    headers = service.asked[0]["headers"]
+    assert headers["x-amzn-requestid"] == "r-1"
+    assert "ann" not in headers.values()
+
+
 async def test_with_get_a_mapping_goes_into_the_query(service: Service) -> None:
     async with engine_of(service.url, method="get") as engine:
         await engine.execute_with_fallback({"q": "a&b"})

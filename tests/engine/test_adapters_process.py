@@ -70,6 +70,22 @@ async def test_the_task_is_json_on_stdin_and_the_result_json_on_stdout(engine: E
     assert route.result["got"]["payload"] == [1, 2]
 
 
+IDS = program("import json, os; print(json.dumps({k: v for k, v in os.environ.items() if k.startswith('FUSEBOARD_')}))")
+
+
+async def test_the_ids_of_a_call_are_in_its_environment(engine: Engine) -> None:
+    engine.add_process_adapter("a", IDS, env={"FUSEBOARD_USER_ID": "own"})
+    ids = {"request": "r-1", "user": "ann", "session": "ä\0\n\ud800", "cost-centre": "7"}
+    route = await engine.execute_with_fallback("it", context=ids)
+    assert route.result == {
+        "FUSEBOARD_REQUEST_ID": "r-1",
+        "FUSEBOARD_USER_ID": "own",
+        "FUSEBOARD_SESSION_ID": "ä\n?",
+        "FUSEBOARD_COST_CENTRE_ID": "7",
+    }
+    assert (await engine.execute_with_fallback("it")).result == {"FUSEBOARD_USER_ID": "own"}
+
+
 async def test_a_program_that_writes_nothing_brings_none(engine: Engine) -> None:
     engine.add_process_adapter("silent", program("pass"))
     route = await engine.execute_with_fallback("it")

@@ -43,6 +43,7 @@ def add_http_adapter(
     params: Mapping[str, str] | None = None,
     health_url: str | None = None,
     max_bytes: int | None = None,
+    context_headers: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Adapter:
     """Register an HTTP endpoint: the task goes out as JSON and the answer comes back as JSON.
@@ -58,6 +59,7 @@ def add_http_adapter(
         params: the query, sent with each request.
         health_url: asked by health checks; a relative one starts from `url`.
         max_bytes: an answer that is longer is a failure; default: ten million.
+        context_headers: the header of each context id that goes out with a task; default: `x-request-id` and so on.
         options: those of `add_adapter`.
 
     Raises:
@@ -73,6 +75,7 @@ def add_http_adapter(
         params=params,
         health_url=health_url,
         max_bytes=max_bytes or MOST_BYTES,
+        context_headers=context_headers,
         clients=engine.resources.clients,
     )
     return engine.add_adapter(name, endpoint, **options)

@@ -6,14 +6,19 @@ import asyncio
 import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from fuseboard_engine.adapters.payload import from_json, to_json
+from fuseboard_engine.context import IDS, current
 from fuseboard_engine.errors import MissingExtra
 
 if TYPE_CHECKING:
     import httpx
 
 MOST_BYTES = 10_000_000
+CONTEXT_HEADERS = {name: f"x-{name}-id" for name in IDS}
+"""The header of each context id."""
+_SAFE = "!#$&'()*+,/:;=?@[]^`{|}~ "  # what may stand in a header as it is, beside letters, digits and -._
 TOLD_BYTES = 500  # of the body of an answer that is an error: enough to say what it is about
 
 
@@ -71,6 +76,9 @@ class HttpAdapter:
         params: the query, sent with each request.
         health_url: asked by `health`; a relative one starts from `url`. None: it cannot say.
         max_bytes: an answer that is longer is a failure.
+        context_headers: the header in which each context id goes out with a task (`{"request": "x-request-id"}`); ids
+            that it does not name are not sent. Default: `x-request-id`, `x-trace-id`, `x-user-id`, `x-session-id`,
+            `x-correlation-id`.
         clients: the connections to use; default: its own.
 
     Raises:
@@ -87,6 +95,7 @@ class HttpAdapter:
         params: Mapping[str, str] | None = None,
         health_url: str | None = None,
         max_bytes: int = MOST_BYTES,
+        context_headers: Mapping[str, str] | None = None,
         clients: HttpClients | None = None,
     ) -> None:
         httpx = _httpx()
@@ -100,6 +109,7 @@ class HttpAdapter:
         self._headers = dict(headers or {})
         self._params = dict(params or {})
         self._max_bytes = max_bytes
+        self._context_headers = dict(CONTEXT_HEADERS if context_headers is None else context_headers)
         self._own = clients is None
         self._clients = clients or HttpClients()
         if health_url is not None:
@@ -115,7 +125,7 @@ class HttpAdapter:
             CallerError: the task cannot be sent as JSON.
             ValueError: the answer is no JSON though it says so, or too long.
         """
-        headers, params, content = dict(self._headers), dict(self._params), None
+        headers, params, content = {**self._of_context(), **self._headers}, dict(self._params), None
         if self._method in ("GET", "HEAD", "DELETE"):
             if isinstance(task, Mapping):
                 params |= {str(key): value for key, value in task.items()}
@@ -123,6 +133,15 @@ class HttpAdapter:
             content = to_json(task)
             headers.setdefault("content-type", "application/json")
         return await self._request(self._method, self._url, headers, params, content)
+
+    def _of_context(self) -> dict[str, str]:
+        """Return the headers that carry the ids of the call under way; what no header may hold is written as `%0A`."""
+        ids, headers = current(), self._context_headers
+        return (
+            {headers[name]: quote(value, _SAFE, errors="replace") for name, value in ids.items() if name in headers}
+            if ids
+            else {}
+        )
 
     async def close(self) -> None:
         """Close its connections, where they are its own."""

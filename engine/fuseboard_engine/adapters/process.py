@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
 from fuseboard_engine.adapters.payload import from_json, to_json
+from fuseboard_engine.context import current
 from fuseboard_engine.errors import FuseboardError
 
 MOST_BYTES = 10_000_000
@@ -31,6 +33,8 @@ class ProcessFailed(FuseboardError):
 
 class ProcessAdapter:
     """Runs a program for each task, in a process group of its own that is killed when the attempt is given up.
+
+    The ids of the call under way are in its environment: `FUSEBOARD_REQUEST_ID`, `FUSEBOARD_TRACE_ID` and so on.
 
     Args:
         command: the program and its arguments, each a string of its own; no shell reads them.
@@ -73,7 +77,7 @@ class ProcessAdapter:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 cwd=self._cwd,
-                env={**os.environ, **self._env},
+                env={**os.environ, **_of_context(), **self._env},
                 start_new_session=True,
             )
         except OSError as error:
@@ -106,6 +110,13 @@ class ProcessAdapter:
             if len(wrote) > self._max_bytes:
                 raise ProcessFailed(f"{self._name} wrote more than {self._max_bytes} bytes; it was killed")
         return wrote
+
+
+def _of_context() -> dict[str, str]:
+    """Return the variables that carry the ids of the call under way."""
+    ids = {re.sub(r"\W", "_", name, flags=re.ASCII): value for name, value in current().items()}
+    whole = {name: value.replace("\0", "").encode("utf-8", "replace").decode() for name, value in ids.items()}
+    return {f"FUSEBOARD_{name.upper()}_ID": value for name, value in whole.items()}
 
 
 async def _end_of(stderr: asyncio.StreamReader | None) -> bytes:
