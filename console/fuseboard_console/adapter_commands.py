@@ -10,7 +10,7 @@ from textual.command import Hit, Hits, Provider
 from textual.content import Content
 
 from fuseboard_console.glyphs import LOOKS, Condition
-from fuseboard_console.pages.page import Host
+from fuseboard_console.host import Host
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.screens.detail import show_detail
 from fuseboard_console.views.adapters import condition

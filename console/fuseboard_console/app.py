@@ -15,7 +15,8 @@ from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from fuseboard_console.actions import Action, actions_for, on_page
+from fuseboard_console.action import Action, on_page
+from fuseboard_console.actions import actions_for
 from fuseboard_console.alerts import Alerts
 from fuseboard_console.feed import Feed, Mailbox
 from fuseboard_console.glyphs import ASCII, UNICODE, Glyphs
@@ -25,15 +26,15 @@ from fuseboard_console.pages.catalogue import BY_ID
 from fuseboard_console.pages.overview import Overview
 from fuseboard_console.pages.page import Page
 from fuseboard_console.personal import Personal
+from fuseboard_console.place import Place
 from fuseboard_console.preferences import DEFAULT, Preferences
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.showing import NOTHING
 from fuseboard_console.themes import THEMES, Palette, palette_of
-from fuseboard_console.travelling import Place
 from fuseboard_console.widgets.filter_bar import FilterBar
 from fuseboard_console.widgets.footer import FooterBar
-from fuseboard_console.widgets.ground import Ground
 from fuseboard_console.widgets.header import HeaderBar
+from fuseboard_console.widgets.kept import Floor, Ground
 from fuseboard_console.widgets.line_bar import LineBar
 from fuseboard_engine.clock import wall_clock
 from fuseboard_storage.errors import RecordingError
@@ -133,6 +134,10 @@ class ConsoleApp(Personal):
         yield self._body
         yield self._footer
         yield self._filter
+
+    def get_default_screen(self) -> Floor:
+        """Return what everything lies on."""
+        return Floor(id="_default")
 
     def on_mount(self) -> None:
         """Show what there is, then follow."""

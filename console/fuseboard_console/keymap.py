@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from fuseboard_console.actions import Action
+from fuseboard_console.action import Action
 from fuseboard_console.key_names import shown_key
 
 Keys = Mapping[str, tuple[str, ...]]

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from textual.binding import Binding
 
-from fuseboard_console.actions import ACTIONS, Action
+from fuseboard_console.action import Action
+from fuseboard_console.actions import ACTIONS
 
 MOVES = tuple(action for action in ACTIONS if action.group == "Move")
 """What moves within a pane; bound by the panes."""

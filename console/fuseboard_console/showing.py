@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from textual.timer import Timer
 
-from fuseboard_console.actions import Action, changing_nothing, on_page, while_paused, with_pages
+from fuseboard_console.action import Action, changing_nothing, on_page, while_paused, with_pages
 from fuseboard_console.glyphs import Glyphs
+from fuseboard_console.host import Scene
 from fuseboard_console.operating import Operating
 from fuseboard_console.pages.overview import Overview
-from fuseboard_console.pages.page import Scene
 from fuseboard_console.views.banner import banner
 from fuseboard_console.views.connection import Connection, connection_of
 from fuseboard_console.views.footer import footer_line

@@ -8,9 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fuseboard_console.live import LiveRecording
+from fuseboard_console.place import Place
 from fuseboard_console.playing import ScenarioProcess
 from fuseboard_console.safe_text import safe_text
-from fuseboard_console.travelling import Place
 from fuseboard_engine.scenario.pace import FASTEST, SLOWEST
 from fuseboard_storage.tail import Tail
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from fuseboard_console.desk import Desk
-from fuseboard_console.feed import Feed, Mailbox
+from fuseboard_console.place import Place, Speeds
 from fuseboard_console.showing import Showing
 from fuseboard_console.views.connection import Connection, connection_to
 from fuseboard_console.views.seek_bar import SeekView, time_at
@@ -20,41 +19,6 @@ if TYPE_CHECKING:
 
 BACK = 10.0
 """Seconds that the keys for back and forward go."""
-
-
-class Speeds(Protocol):
-    """Something that goes faster or slower."""
-
-    @property
-    def speed(self) -> float:
-        """How many times as fast as it happened."""
-        ...
-
-    def faster(self) -> float:
-        """Go a step faster; return the speed."""
-        ...
-
-    def slower(self) -> float:
-        """Go a step slower; return the speed."""
-        ...
-
-
-@dataclass(frozen=True, eq=False)
-class Place:
-    """What the console looks at: a feed, where commands go (None: nothing can be asked), what it is called.
-
-    `file` is safe text. `replay` is the feed when that can travel in time, `speeds` what goes faster and slower.
-    """
-
-    feed: Feed
-    file: str
-    mailbox: Mailbox | None = None
-    replay: Replay | None = None
-    speeds: Speeds | None = None
-    worry: Callable[[], str] | None = None
-    """Says what is wrong that the recording can't tell, if something is."""
-    closing: AsyncExitStack = field(default_factory=AsyncExitStack)
-    """What to close when it is left."""
 
 
 class Travelling(Showing):

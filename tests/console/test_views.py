@@ -20,7 +20,8 @@ from console_support import (
 )
 from hostile_texts import HOSTILE
 
-from fuseboard_console.actions import ACTIONS, actions_for, while_paused
+from fuseboard_console.action import while_paused
+from fuseboard_console.actions import ACTIONS, actions_for
 from fuseboard_console.glyphs import ASCII, LOOKS, UNICODE
 from fuseboard_console.outcomes import nobody_took_it
 from fuseboard_console.views.adapters import condition, stats_of, view_of

@@ -7,8 +7,8 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from fuseboard_console.host import Host, Scene
 from fuseboard_console.pages.list_page import ListPage
-from fuseboard_console.pages.page import Host, Scene
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.screens.detail import show_detail
 from fuseboard_console.screens.text import Way

@@ -5,7 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import NamedTuple
 
-from fuseboard_console.pages.page import Host, Page
+from fuseboard_console.host import Host
+from fuseboard_console.pages.page import Page
 
 
 class Entry(NamedTuple):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from fuseboard_console.host import Host, Scene
 from fuseboard_console.pages.list_page import ListPage
-from fuseboard_console.pages.page import Host, Scene
 from fuseboard_console.screens.detail import show_detail
 from fuseboard_console.views.health import health_heading, health_line, health_order, names_width, summary
 from fuseboard_console.views.line import Line

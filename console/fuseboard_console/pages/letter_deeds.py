@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from fuseboard_console import letter_box
-from fuseboard_console.actions import key_for
+from fuseboard_console.action import key_for
 from fuseboard_console.actor import actor
-from fuseboard_console.pages.page import Host
+from fuseboard_console.host import Host
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.takers import Taker, taker
 from fuseboard_console.views.bulk import Outcome

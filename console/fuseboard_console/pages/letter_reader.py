@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fuseboard_console import letter_box
-from fuseboard_console.pages.page import Host, Scene
+from fuseboard_console.host import Host, Scene
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.letters import CHOICES, columns_of
 from fuseboard_engine.clock import wall_clock

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from fuseboard_console.actions import key_for
+from fuseboard_console.action import key_for
+from fuseboard_console.host import Host, Scene
 from fuseboard_console.pages.letter_deeds import LetterDeeds
 from fuseboard_console.pages.letter_reader import LetterReader
 from fuseboard_console.pages.list_page import ListPage
-from fuseboard_console.pages.page import Host, Scene
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.screens.detail import show_detail
 from fuseboard_console.screens.text import Deed, TextScreen, Way

@@ -9,7 +9,8 @@ from typing import ClassVar, Generic, TypeVar
 from textual.app import ComposeResult
 from textual.content import Content
 
-from fuseboard_console.pages.page import Host, Page, Scene
+from fuseboard_console.host import Host, Scene
+from fuseboard_console.pages.page import Page
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.screens.text import Deed, TextScreen, Way
 from fuseboard_console.views.line import Line

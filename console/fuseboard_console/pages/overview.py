@@ -9,7 +9,8 @@ from textual.content import Content
 from textual.events import Click
 from textual.geometry import Size
 
-from fuseboard_console.pages.page import Host, Page, Scene
+from fuseboard_console.host import Host, Scene
+from fuseboard_console.pages.page import Page
 from fuseboard_console.preferences import DEFAULT, Preferences
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.columns import columns_of

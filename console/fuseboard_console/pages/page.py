@@ -3,89 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import ClassVar
 
-from textual.notifications import SeverityLevel
-
-from fuseboard_console.actions import Action
-from fuseboard_console.glyphs import ASCII, Glyphs
+from fuseboard_console.glyphs import ASCII
+from fuseboard_console.host import Host, Scene
 from fuseboard_console.keys import bindings_of
 from fuseboard_console.themes import Palette
-from fuseboard_console.views.connection import Connection
-from fuseboard_console.widgets.ground import Ground
+from fuseboard_console.widgets.kept import Ground
 from fuseboard_console.widgets.line_list import LineList
-from fuseboard_storage.board import AdapterKey, Board
-
-if TYPE_CHECKING:
-    from textual.screen import Screen
-
-    from fuseboard_console.desk import Desk
-    from fuseboard_console.feed import Feed
-    from fuseboard_console.travelling import Place
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """What there is to show in one frame.
-
-    `now` is the time that is shown, UTC microseconds; `past`: it stands still or is replayed, so nothing can be asked
-    of an engine about it.
-    """
-
-    board: Board
-    now: int
-    connection: Connection
-    past: bool = False
-
-
-class Host(Protocol):
-    """What a page needs of the console around it."""
-
-    feed: Feed
-    glyphs: Glyphs
-    palette: Palette
-    desk: Desk
-    actions: tuple[Action, ...]
-    compact: bool
-
-    @property
-    def scene(self) -> Scene:
-        """What is shown now."""
-        ...
-
-    def tell(self, text: str, severity: SeverityLevel = "information") -> None:
-        """Say something to the operator for a few seconds; `text` is safe."""
-        ...
-
-    def is_past(self) -> bool:
-        """Whether nothing can be asked, because this is a replay; if so, say it."""
-        ...
-
-    def show(self) -> None:
-        """Show everything anew, for a choice was made."""
-        ...
-
-    def go(self, page: str) -> Page:
-        """Go to a page by its id and return it."""
-        ...
-
-    @property
-    def playing(self) -> tuple[str, str] | None:
-        """The scenario that was started from here and how fast it plays, such as `×2`; None: none is."""
-        ...
-
-    def visit(self, place: Place) -> None:
-        """Show another place; `leave_all` comes back."""
-        ...
-
-    def leave_all(self) -> None:
-        """Go back to where the console was opened; what was started on the way ends."""
-        ...
-
-    def push_screen(self, screen: Screen[Any], callback: Any = None) -> object:
-        """Put a screen on top."""
-        ...
+from fuseboard_storage.board import AdapterKey
 
 
 class Page(Ground, can_focus=False):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from fuseboard_console.actions import key_for
+from fuseboard_console.action import key_for
+from fuseboard_console.host import Host, Scene
 from fuseboard_console.pages.list_page import ListPage
-from fuseboard_console.pages.page import Host, Scene
 from fuseboard_console.screens.detail import show_detail
 from fuseboard_console.screens.text import Way
 from fuseboard_console.views.chains import route_line, short_id, type_width

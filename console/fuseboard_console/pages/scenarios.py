@@ -7,8 +7,9 @@ from pathlib import Path
 
 from textual.app import ComposeResult
 
-from fuseboard_console.actions import key_for
-from fuseboard_console.pages.page import Host, Page, Scene
+from fuseboard_console.action import key_for
+from fuseboard_console.host import Host, Scene
+from fuseboard_console.pages.page import Page
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.line import Line
 from fuseboard_console.views.scenarios import Listed, found, heading, scenario_line

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from textual.binding import BindingType
 
-from fuseboard_console.actions import Action, on_page
-from fuseboard_console.pages.page import Host
+from fuseboard_console.action import Action, on_page
+from fuseboard_console.host import Host
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.screens.sheet import Sheet
 from fuseboard_console.views.detail import Look, detail_lines, kept_by_board

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.screen import ModalScreen
 
-from fuseboard_console.actions import Action, changing_nothing, on_page
+from fuseboard_console.action import Action, changing_nothing, on_page
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.footer import footer_line
 from fuseboard_console.views.line import Line
@@ -19,7 +19,7 @@ from fuseboard_console.widgets.footer import FooterBar
 from fuseboard_console.widgets.text_pane import TextPane
 
 if TYPE_CHECKING:
-    from fuseboard_console.pages.page import Host
+    from fuseboard_console.host import Host
 
 EVERY = 0.5
 """Seconds between two frames."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from textwrap import wrap
 from typing import NamedTuple
 
-from fuseboard_console.actions import Action, shown_keys
+from fuseboard_console.action import Action, shown_keys
 from fuseboard_console.glyphs import LOOKS, Glyphs
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.adapters import AdapterView, condition, stats_of, view_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fuseboard_console.actions import Action, shown_keys
+from fuseboard_console.action import Action, shown_keys
 from fuseboard_console.cells import width
 from fuseboard_console.views.line import Line, Span, fit_line
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from fuseboard_console.actions import Action, shown_keys
+from fuseboard_console.action import Action, shown_keys
 from fuseboard_console.cells import fit
 from fuseboard_console.glyphs import LOOKS, Condition, Glyphs
 from fuseboard_console.views.line import Line, Span

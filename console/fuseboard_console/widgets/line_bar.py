@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from textual.strip import Strip
-from textual.widget import Widget
 
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.line import Line
+from fuseboard_console.widgets.kept import Kept
 from fuseboard_console.widgets.paint import changed_region, strip_of
 
 
-class LineBar(Widget):
+class LineBar(Kept):
     """Shows one line, and repaints the part that changed."""
 
     DEFAULT_CSS = "LineBar { height: 1; }"

@@ -15,6 +15,7 @@ from fuseboard_console.keys import MOVES, bindings_of
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.copying import lines_text
 from fuseboard_console.views.line import Line
+from fuseboard_console.widgets.kept import Kept
 from fuseboard_console.widgets.paint import changed_region, strip_of
 
 
@@ -27,7 +28,7 @@ class _Sight(NamedTuple):
     lines: int
 
 
-class LineList(ScrollView, can_focus=True, inherit_bindings=False):
+class LineList(ScrollView, Kept, can_focus=True, inherit_bindings=False):
     """Base of the panes. A subclass says how many lines there are, and makes any one of them when asked."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of(MOVES)]
@@ -113,12 +114,12 @@ class LineList(ScrollView, can_focus=True, inherit_bindings=False):
         index = y - self.HEADINGS + sight.top
         return self.line_at(index) if 0 <= index < sight.lines else ()
 
-    def render_lines(self, crop: Region) -> list[Strip]:
-        """Return the lines within `crop`."""
+    def paint_lines(self, crop: Region) -> list[Strip]:
+        """Make the lines within `crop`."""
         ground = self.visual_style.rich_style
         self._grounds = (ground, ground + self.palette["cursor"])
         self._sight = self._look()
-        strips = super().render_lines(crop)
+        strips = super().paint_lines(crop)
         self._sight = None
         return strips
 

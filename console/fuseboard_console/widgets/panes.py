@@ -11,7 +11,7 @@ from fuseboard_console.themes import Palette
 from fuseboard_console.views.plan import Plan
 from fuseboard_console.widgets.chains import ChainsPane
 from fuseboard_console.widgets.failures import FailuresPane
-from fuseboard_console.widgets.ground import Ground
+from fuseboard_console.widgets.kept import Ground
 from fuseboard_storage.board import Board
 
 EVERY = 0.25

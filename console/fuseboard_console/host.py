@@ -1,0 +1,92 @@
+"""What pages and sheets need of the console around them, and what there is to show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from textual.notifications import SeverityLevel
+
+from fuseboard_console.action import Action
+from fuseboard_console.feed import Feed
+from fuseboard_console.glyphs import Glyphs
+from fuseboard_console.place import Place
+from fuseboard_console.themes import Palette
+from fuseboard_console.views.connection import Connection
+from fuseboard_storage.board import Board
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+
+    from fuseboard_console.desk import Desk
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What there is to show in one frame.
+
+    `now` is the time that is shown, UTC microseconds; `past`: it stands still or is replayed, so nothing can be asked
+    of an engine about it.
+    """
+
+    board: Board
+    now: int
+    connection: Connection
+    past: bool = False
+
+
+class Filtered(Protocol):
+    """A page as another one leads to it."""
+
+    def filter_by(self, text: str) -> None:
+        """Show only what a filter fits."""
+        ...
+
+
+class Host(Protocol):
+    """What a page needs of the console around it."""
+
+    feed: Feed
+    glyphs: Glyphs
+    palette: Palette
+    desk: Desk
+    actions: tuple[Action, ...]
+    compact: bool
+
+    @property
+    def scene(self) -> Scene:
+        """What is shown now."""
+        ...
+
+    def tell(self, text: str, severity: SeverityLevel = "information") -> None:
+        """Say something to the operator for a few seconds; `text` is safe."""
+        ...
+
+    def is_past(self) -> bool:
+        """Whether nothing can be asked, because this is a replay; if so, say it."""
+        ...
+
+    def show(self) -> None:
+        """Show everything anew, for a choice was made."""
+        ...
+
+    def go(self, page: str) -> Filtered:
+        """Go to a page by its id and return it."""
+        ...
+
+    @property
+    def playing(self) -> tuple[str, str] | None:
+        """The scenario that was started from here and how fast it plays, such as `×2`; None: none is."""
+        ...
+
+    def visit(self, place: Place) -> None:
+        """Show another place; `leave_all` comes back."""
+        ...
+
+    def leave_all(self) -> None:
+        """Go back to where the console was opened; what was started on the way ends."""
+        ...
+
+    def push_screen(self, screen: Screen[Any], callback: Any = None) -> object:
+        """Put a screen on top."""
+        ...

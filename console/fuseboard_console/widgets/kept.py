@@ -1,0 +1,43 @@
+"""Widgets that keep what they painted: in every frame all those near what changed are asked for all of their lines."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from textual.containers import Container
+from textual.geometry import Region
+from textual.screen import Screen
+from textual.strip import Strip
+from textual.widget import Widget
+
+
+class Kept(Widget):
+    """Paints anew only when it was refreshed, or is asked for other lines.
+
+    As a second base it leaves a class the style and the keys of its first.
+    """
+
+    _kept: tuple[Region, list[Strip]] | None = None
+
+    def refresh(self, *regions: Region, **how: Any) -> Self:
+        """Forget what was painted; Textual calls this too, for another theme, size, or place of what is scrolled."""
+        self._kept = None
+        return super().refresh(*regions, **how)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Return the lines within `crop`."""
+        if self._kept is None or self._kept[0] != crop:
+            self._kept = (crop, self.paint_lines(crop))
+        return self._kept[1]
+
+    def paint_lines(self, crop: Region) -> list[Strip]:
+        """Make the lines within `crop`."""
+        return super().render_lines(crop)
+
+
+class Ground(Container, Kept):
+    """What pages and panes lie in."""
+
+
+class Floor(Screen[None], Kept):
+    """The screen that everything lies on."""
