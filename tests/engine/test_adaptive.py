@@ -98,7 +98,7 @@ async def test_a_task_type_learns_for_itself() -> None:
 async def test_what_is_open_or_known_to_be_down_goes_last_but_stays_in_the_chain() -> None:
     services = {name: Service(1.0, 0.1) for name in "abc"}
     engine = world(EXACT, services)
-    engine.set_preference("abc", adaptive=True)
+    engine.set_preference(["a", "b", "c"], adaptive=True)
     engine.breaker("a").open_for(60)
     route = await engine.execute_with_fallback("task")
     assert (route.adapter, route.left) == ("b", ("c", "a"))
@@ -110,7 +110,7 @@ async def test_what_is_open_or_known_to_be_down_goes_last_but_stays_in_the_chain
 @virtual
 async def test_an_adapter_busy_with_many_calls_gives_way() -> None:
     engine = world(EXACT.model_copy(update={"load": 1.0}), {"a": Service(1.0, 1.0), "b": Service(1.0, 1.2)})
-    engine.set_preference("ab", adaptive=True)
+    engine.set_preference(["a", "b"], adaptive=True)
     for n in range(10):
         await engine.execute_with_fallback(n, preference_order="ab"[n % 2])
     first = await asyncio.gather(*(engine.execute_with_fallback(n) for n in range(10)))
@@ -144,7 +144,7 @@ async def test_a_recovered_adapter_wins_its_place_back_however_long_it_was_bad()
 async def test_old_evidence_fades_even_when_nobody_calls() -> None:
     services = {"a": Service(0.0, 0.1), "b": Service(1.0, 0.1)}
     engine = world(EXACT, services)
-    engine.set_preference("ab", adaptive=True)
+    engine.set_preference(["a", "b"], adaptive=True)
     for n in range(20):
         await engine.execute_with_fallback(n)
     assert (await engine.execute_with_fallback("now")).fallback_chain == ["b"]
@@ -157,7 +157,7 @@ async def test_old_evidence_fades_even_when_nobody_calls() -> None:
 async def test_every_admissible_adapter_keeps_its_share_of_first_places() -> None:
     services = {name: Service(rate, 0.0) for name, rate in {"a": 1.0, "b": 0.5, "c": 0.0}.items()}
     engine = world(RoutingPolicy(exploration=0.03), services)
-    engine.set_preference("abc", adaptive=True)
+    engine.set_preference(["a", "b", "c"], adaptive=True)
     firsts = Counter()
     for n in range(4000):
         route = await engine.execute_with_fallback(n)
@@ -173,7 +173,7 @@ async def test_the_same_seed_gives_the_same_choices() -> None:
     chains = []
     for _ in range(2):
         engine = world(RoutingPolicy(exploration=0.1), {n: Service(0.7, 0.1, seed=ord(n)) for n in "abc"}, seed=7)
-        engine.set_preference("abc", adaptive=True)
+        engine.set_preference(["a", "b", "c"], adaptive=True)
         chains.append([(await engine.execute_with_fallback(n)).fallback_chain for n in range(300)])
     assert chains[0] == chains[1]
 
@@ -183,7 +183,7 @@ async def drift(policy: RoutingPolicy) -> tuple[float, float, float]:
     services = {"a": Service(0.97, 0.08, 1), "b": Service(0.97, 0.12, 2), "c": Service(0.9, 0.5, 3)}
     plan = [(0.97, 0.08, 0.97, 0.12), (0.3, 0.9, 0.97, 0.12), (0.97, 0.08, 0.2, 1.0), (0.5, 2.0, 0.95, 0.1)]
     engine = world(policy, services, breaker=BreakerPolicy(failure_threshold=5, recovery_timeout=5), retry=ONCE)
-    engine.set_preference("abc", adaptive=policy.adaptive)
+    engine.set_preference(["a", "b", "c"], adaptive=policy.adaptive)
     spent, done, tasks = 0.0, 0, 0
     for rate_a, seconds_a, rate_b, seconds_b in plan:
         services["a"].rate, services["a"].seconds = rate_a, seconds_a
@@ -211,7 +211,7 @@ async def test_under_drift_an_adaptive_order_answers_sooner_with_fewer_calls_tha
 async def test_R01_a_router_asks_the_breaker_so_what_heals_is_probed_even_from_the_end_of_an_adaptive_chain() -> None:
     services = {"a": Service(1.0, 0.01), "b": Service(1.0, 0.02)}
     engine = world(RoutingPolicy(exploration=0.05), services, breaker=BreakerPolicy(success_threshold=1))
-    engine.set_preference("ab", adaptive=True)
+    engine.set_preference(["a", "b"], adaptive=True)
     engine.breaker("a").open_for(30)
     for n in range(400):
         await engine.execute_with_fallback(n)

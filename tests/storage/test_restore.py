@@ -90,7 +90,10 @@ async def test_statistics_go_on_and_add_up_over_restarts(tmp_path: Path, time: T
     before = first.get_adapter_statistics()
     second = App(time)
     async with record(second, path, restore=True):
-        assert second.get_adapter_statistics() == before
+        figures = second.get_adapter_statistics()
+        for counted in (*figures.values(), *before.values()):
+            counted["last_success_at"] = None  # of this run alone
+        assert figures == before
         await second.work(2)
     third = App(time)
     assert await restore(third, path)
