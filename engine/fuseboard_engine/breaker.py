@@ -275,16 +275,20 @@ class CircuitBreaker:
             self._tell()
 
     def _count_failure(self, generation: int, error: str) -> bool:
-        """Count a failure the short way: of this generation, and not enough of them yet. False: not so."""
-        with self._lock:
-            tally, failures = self._tally, self._failures + 1
-            if tally is None or tally.generation != generation or failures >= self._limit:
-                return False
-            tally.failed += 1
-            self._failures = failures
-            self._last_error = error
-            self._last_error_at = self.clock()
-            return True
+        """Count a failure the short way: of this generation, and not enough of them yet. False: not so.
+
+        It needs no lock: nothing from `tally` on is a call, and the interpreter changes threads at calls and jumps only.
+        Whoever holds the lock to change the state takes the tally away first.
+        """
+        at = self.clock()
+        tally, failures = self._tally, self._failures + 1
+        if tally is None or tally.generation != generation or failures >= self._limit:
+            return False
+        tally.failed += 1
+        self._failures = failures
+        self._last_error = error
+        self._last_error_at = at
+        return True
 
     def _report(
         self,
@@ -395,6 +399,7 @@ class CircuitBreaker:
     # ---------------------------------------------------------------- changing state
 
     def _enter(self, state: State, reason: str, detail: str, actor: str = "", wait: float | None = None) -> None:
+        self._tally = None  # from here on nothing is counted the short way
         before, failures = self._state, self._counted()
         self._state = state
         self._held = False
@@ -405,7 +410,6 @@ class CircuitBreaker:
             self._until = None
         keep = state == "open"  # the figures that opened it stay to be looked at
         if keep:
-            self._tally = None
             self._rejected = Counter()
             self._probes = None
             self._in_flight = None

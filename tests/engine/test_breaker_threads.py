@@ -135,3 +135,35 @@ def test_refusals_are_counted_exactly_under_threads(breaker: CircuitBreaker) -> 
     trip(breaker)
     in_threads(8, lambda: [refused(breaker) for _ in range(200)])
     assert breaker.snapshot().rejected == 1600
+
+
+@pytest.mark.parametrize("short", [False, True], ids=["by permits", "by a guard"])
+def test_failures_of_many_threads_are_each_counted_once_and_the_last_one_opens_it(short: bool) -> None:
+    each, heard = 1_000, list[Event]()
+    breaker = CircuitBreaker(
+        "a", BreakerPolicy(failure_threshold=8 * each, recovery_timeout=1000), on_event=heard.append
+    )
+
+    @guard(breaker)
+    def fails() -> None:
+        raise ValueError
+
+    def many() -> None:
+        for _ in range(each):
+            if not short:
+                breaker.admit().failure()
+                continue
+            try:
+                fails()
+            except ValueError:
+                pass
+
+    switch = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        in_threads(8, many)
+    finally:
+        sys.setswitchinterval(switch)
+    seen = breaker.snapshot()
+    assert (seen.state, seen.failed, seen.failures) == ("open", 8 * each, 8 * each)
+    assert [event.after for event in heard if isinstance(event, StateChanged)] == ["open"]
