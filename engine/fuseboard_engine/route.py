@@ -143,34 +143,67 @@ class RouteUnderWay(msgspec.Struct):
 
     def end(self, at: int, duration: float, emit: Callable[[RouteFinished], None]) -> RouteResult:
         """Tell that the route has ended, and return its result. `at` is UTC microseconds, `duration` seconds."""
-        name, attempts = self.adapter, tuple(self.attempts)
-        left = self.order[self.reached :]
-        success = name is not None
-        error = None
-        if not success:
-            error = self.error or f"no adapter of the chain is registered ({', '.join(self.order) or 'it is empty'})"
+        name, attempts, left = self.adapter, tuple(self.attempts), self.order[self.reached :]
+        if name is None:
+            return self._end_unanswered(at, duration, attempts, left, emit)
         emit(
             RouteFinished(
                 at=at,
                 task=self.id,
                 task_type=self.type,
-                success=success,
+                success=True,
                 attempts=attempts,
-                adapter=name or "",
+                adapter=name,
+                duration=duration,
+                left=left,
+                why=self.why,
+                context=self.context,
+            )
+        )
+        self.exception = None  # its traceback leads back to this route: no cycle is to wait for the collector
+        return RouteResult(
+            task=self.id,
+            task_type=self.type,
+            success=True,
+            adapter=name,
+            result=self.result,
+            attempts=attempts,
+            left=left,
+            why=self.why,
+            duration=duration,
+            context=self.context,
+        )
+
+    def _end_unanswered(
+        self,
+        at: int,
+        duration: float,
+        attempts: tuple[Attempt, ...],
+        left: tuple[str, ...],
+        emit: Callable[[RouteFinished], None],
+    ) -> RouteResult:
+        error = self.error or f"no adapter of the chain is registered ({', '.join(self.order) or 'it is empty'})"
+        exception, self.exception = self.exception, None
+        emit(
+            RouteFinished(
+                at=at,
+                task=self.id,
+                task_type=self.type,
+                success=False,
+                attempts=attempts,
                 degraded=self.degraded,
                 duration=duration,
                 left=left,
                 why=self.why,
-                error=error or "",
+                error=error,
                 dead_letter=self.dead_letter,
                 context=self.context,
             )
         )
-        result = RouteResult(
+        return RouteResult(
             task=self.id,
             task_type=self.type,
-            success=success,
-            adapter=name,
+            success=False,
             result=self.result,
             degraded=self.degraded,
             attempts=attempts,
@@ -178,10 +211,7 @@ class RouteUnderWay(msgspec.Struct):
             why=self.why,
             duration=duration,
             error=error,
-            exception=None if success else self.exception,
+            exception=exception,
             dead_letter=self.dead_letter,
             context=self.context,
         )
-        # The error's traceback leads back to this route: let go of it, so that no cycle waits for the collector.
-        self.exception = None
-        return result
