@@ -277,8 +277,8 @@ class CircuitBreaker:
     def _count_failure(self, generation: int, error: str) -> bool:
         """Count a failure the short way: of this generation, and not enough of them yet. False: not so.
 
-        It needs no lock: nothing from `tally` on is a call, and the interpreter changes threads at calls and jumps only.
-        Whoever holds the lock to change the state takes the tally away first.
+        It needs no lock: nothing from `tally` on is a call, and the interpreter changes threads at calls and jumps
+        only. Whoever holds the lock to change the state takes the tally away first.
         """
         at = self.clock()
         tally, failures = self._tally, self._failures + 1
