@@ -234,7 +234,7 @@ class Attempts:
         """Settle a failed attempt, tell of it, and decide what follows.
 
         `first_item` and `items` are what a stream had brought. `stop` says why the route must end here; empty: it need
-        not.
+        not. Returns what was told; its `then` and `delay` are what follows.
         """
         rule, retry_after = self._table.read(error)
         kind, message = type(error).__name__, text_of(error)
