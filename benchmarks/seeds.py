@@ -39,7 +39,7 @@ THEIRS: dict[str, tuple[float, float]] = {
 
 
 ON_DISK = "a dead letter, to its commit"
-"""Judged in microseconds: it waits for the disk and for a thread, which no faster interpreter makes faster."""
+"""Judged in microseconds: it waits for the disk, which no faster interpreter makes faster."""
 
 
 async def contenders(store: SqliteDeadLetters) -> list[Contender]:
@@ -80,8 +80,8 @@ async def measure(scale: Scale) -> Report:
         tuple(targets),
         (
             f"A bare `await fn()` took {THEIR_BARE * 1000:.0f} ns there and takes {compared.bare.best:.0f} ns here.",
-            "The dead letter is judged in microseconds, since it waits for the disk and a thread: `enqueue` with a "
-            "store in SQLite that nothing else writes to.",
+            "The dead letter is judged in microseconds, since it waits for the disk: `enqueue`, one after another, "
+            "with a store in SQLite that nothing else writes to.",
         ),
     )
 
