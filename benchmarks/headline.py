@@ -12,9 +12,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from itertools import chain
 from random import Random
+from typing import NamedTuple
 
 from report import Report, Table
-from timing import Scale
+from timing import Scale, percentile
 
 from fuseboard_engine import Engine, RetryPolicy, Task
 from fuseboard_engine.scenario.faults import SimulatedAdapter
@@ -65,8 +66,18 @@ class World:
             self.models[name].fault = None
 
 
-async def live(seed: int, ideas: int, protected: bool) -> tuple[dict[str, list[bool]], list[float]]:
-    """Return which ideas succeeded, by size, and the seconds from each failed step to its role's next good one."""
+class Lived(NamedTuple):
+    """What came of a trace: which ideas succeeded, by size; and in seconds how long each outage of a role's first model
+    was felt, and each role broken, from a failed step to its next good one.
+    """
+
+    ideas: dict[str, list[bool]]
+    outages: list[float]
+    breaks: list[float]
+
+
+async def live(seed: int, ideas: int, protected: bool) -> Lived:
+    """Live through a trace of faults, `protected` by the engine or not."""
     loop = asyncio.get_running_loop()
     world = World(seed, ideas * EVERY + 600)
     engine = Engine(
@@ -91,7 +102,8 @@ async def live(seed: int, ideas: int, protected: bool) -> tuple[dict[str, list[b
 
     step: Step = routed if protected else bare
     broken: dict[str, float] = {}
-    recovered: list[float] = []
+    breaks: list[float] = []
+    good: dict[str, list[tuple[float, float]]] = {role: [] for role in ROLES}  # when its good steps began and ended
     results: dict[str, list[bool]] = {size: [] for size in STEPS}
 
     async def work(size: str, count: int) -> None:
@@ -102,8 +114,9 @@ async def live(seed: int, ideas: int, protected: bool) -> tuple[dict[str, list[b
                 broken.setdefault(role, begun)
                 results[size].append(False)
                 return
+            good[role].append((begun, loop.time()))
             if role in broken:
-                recovered.append(loop.time() - broken.pop(role))
+                breaks.append(loop.time() - broken.pop(role))
         results[size].append(True)
 
     faults = [asyncio.create_task(world.fail(name)) for name in world.models]
@@ -115,7 +128,13 @@ async def live(seed: int, ideas: int, protected: bool) -> tuple[dict[str, list[b
     await asyncio.gather(*running)
     for fault in faults:
         fault.cancel()
-    return results, recovered
+    felt = [
+        min(ended - begin for began, ended in good[role] if began >= begin)
+        for role, models in ROLES.items()
+        for begin, _, _ in world.outages[models[0]]
+        if any(began >= begin for began, _ in good[role])
+    ]
+    return Lived(results, felt, breaks)
 
 
 def share(results: list[bool]) -> float:
@@ -123,27 +142,40 @@ def share(results: list[bool]) -> float:
     return sum(results) / len(results)
 
 
-def compare(seed: int, ideas: int) -> tuple[tuple[dict[str, list[bool]], list[float]], ...]:
+def spell(seconds: list[float], part: float) -> str:
+    """Return the seconds that a `part` (0..1) of all do not exceed."""
+    return f"{percentile(seconds, part):.1f} s" if seconds else "none"
+
+
+def compare(seed: int, ideas: int) -> tuple[Lived, Lived]:
     """Return what came of one trace without the engine, and with it."""
     found = []
     for protected in (False, True):
         with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
             found.append(runner.run(live(seed, ideas, protected)))
-    return tuple(found)
+    return found[0], found[1]
 
 
 def run(scale: Scale) -> Report:
     """Run it all."""
-    (before, slow), (after, quick) = compare(20, scale.of(3000, 60))
-    rows: list[tuple[str, ...]] = [(size, f"{share(before[size]):.1%}", f"{share(after[size]):.1%}") for size in STEPS]
-    rows.append(("all ideas", *(f"{share([*chain.from_iterable(r.values())]):.1%}" for r in (before, after))))
-    waits = [f"{sorted(w)[len(w) // 2]:.1f} s" if w else "never broken" for w in (slow, quick)]
-    rows.append(("failed steps until the next good one, median", *waits))
-    rows.append(("times a role was broken", str(len(slow)), str(len(quick))))
+    both = compare(20, scale.of(3000, 60))
+    rows = [(size, *(f"{share(lived.ideas[size]):.1%}" for lived in both)) for size in STEPS]
+    rows.append(("all ideas", *(f"{share([*chain.from_iterable(lived.ideas.values())]):.1%}" for lived in both)))
+    for name, part in (("median", 0.5), ("95 of 100", 0.95)):
+        rows.append((f"an outage of a role's first model, felt for: {name}", *(spell(v.outages, part) for v in both)))
+    rows.append(("times a role was broken", *(str(len(lived.breaks)) for lived in both)))
+    rows.append(("seconds a role was broken, in all", *(f"{sum(lived.breaks):,.0f}" for lived in both)))
     return Report(
-        (Table("Ideas that succeed, on the same faults", ("ideas", "without", "with the engine"), tuple(rows)),),
+        (
+            Table(
+                "Ideas that succeed and outages that are felt, on the same faults",
+                ("ideas", "without", "with the engine"),
+                tuple(rows),
+            ),
+        ),
         notes=(
             f"Each model is out {ILL / (ILL + WELL):.1%} of the time and fails {FLAKY:.1%} of its calls besides.",
             "An idea of 3, 6 or 12 steps succeeds when every step does. No degraded answer counts as a success.",
+            "An outage is felt from its beginning until a step that began meanwhile, or afterwards, was a good one.",
         ),
     )
