@@ -36,6 +36,7 @@ from fuseboard_console.widgets.footer import FooterBar
 from fuseboard_console.widgets.header import HeaderBar
 from fuseboard_console.widgets.kept import Floor, Ground
 from fuseboard_console.widgets.line_bar import LineBar
+from fuseboard_console.widgets.scrollbar import draw_scrollbars
 from fuseboard_engine.clock import wall_clock
 from fuseboard_storage.errors import RecordingError
 
@@ -103,6 +104,8 @@ class ConsoleApp(Personal):
             self.register_theme(own)
         self.theme = theme
         self.palette = palette = self._palette()
+        self.set_class(glyphs is ASCII, "ascii")
+        draw_scrollbars(glyphs is ASCII)
         self.preferences, self.greets, self.compact = preferences, greets, preferences.compact
         self._alerts = Alerts()
         self.actions = actions_with(actions_for(mailbox is None), preferences.keys)

@@ -7,7 +7,7 @@ import enum
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from fuseboard_engine.clock import wall_clock
@@ -93,7 +93,6 @@ class Tail:
             gone, replaced by a foreign one, or can't be read now, raises nothing: `connection` says so, and the Board
             stays as it was.
         """
-        before = self.connection
         try:
             moved = await self._follow()
             # A process that was killed changes no file.
@@ -102,8 +101,7 @@ class Tail:
         except (RecordingError, sqlite3.Error, OSError) as error:
             moved = False
             trouble = str(error)
-        self.connection = self._connection(trouble)
-        return moved or replace(self.connection, sign_at=before.sign_at) != before
+        return self._judge(trouble) or moved
 
     async def behind(self) -> int:
         """Return how many entries were recorded that the Board has not taken in."""
@@ -151,20 +149,25 @@ class Tail:
         self.board = Board()
         self._due, self._behind = True, 0
 
-    def _connection(self, trouble: str) -> Connection:
-        now = self._now()
-        was = self.connection
+    def _judge(self, trouble: str) -> bool:
+        """Note how the engines stand, and why the file can't be read; return whether that is another than before."""
+        now, was = self._now(), self.connection
+        contact = self._contact(now)
+        sign_at = max([row.heartbeat_at for row in self.board.instances.values()], default=0)
+        other = contact is not was.contact or trouble != was.trouble
+        if other or sign_at != was.sign_at:
+            back = contact is Contact.LIVE and was.contact in (Contact.SILENT, Contact.ENDED, Contact.MISSING)
+            self.connection = Connection(contact, sign_at, now if back else was.back_at, was.replaced_at, trouble)
+        return other
+
+    def _contact(self, now: int) -> Contact:
         rows = self.board.instances.values()
-        sign_at = max((row.heartbeat_at for row in rows), default=0)
         if self.recording is None:
-            contact = Contact.MISSING
-        elif not rows:
-            contact = Contact.EMPTY
-        elif all(row.ended_at is not None for row in rows):
-            contact = Contact.ENDED
-        elif any(row.ended_at is None and not row.gone and now - row.heartbeat_at < SILENT_AFTER for row in rows):
-            contact = Contact.LIVE
-        else:
-            contact = Contact.SILENT
-        back = contact is Contact.LIVE and was.contact in (Contact.SILENT, Contact.ENDED, Contact.MISSING)
-        return Connection(contact, sign_at, now if back else was.back_at, was.replaced_at, trouble)
+            return Contact.MISSING
+        if not rows:
+            return Contact.EMPTY
+        running = [row for row in rows if row.ended_at is None]
+        if not running:
+            return Contact.ENDED
+        alive = any(not row.gone and now - row.heartbeat_at < SILENT_AFTER for row in running)
+        return Contact.LIVE if alive else Contact.SILENT

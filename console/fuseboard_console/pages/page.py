@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from fuseboard_console.glyphs import ASCII
 from fuseboard_console.host import Host, Scene
 from fuseboard_console.keys import bindings_of
 from fuseboard_console.themes import Palette
@@ -111,7 +110,6 @@ class Page(Ground, can_focus=False):
         for pane in self.lists:
             pane.add_class("pane")
         self.set_class(not frames, "bare")
-        self.set_class(self.host.glyphs is ASCII, "ascii")
 
     def take_palette(self, palette: Palette) -> None:
         """Take another theme's palette."""

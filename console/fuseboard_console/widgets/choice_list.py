@@ -148,13 +148,23 @@ class ChoiceList(LineList, Generic[K]):
         """Put the cursor on the row at a place."""
         index = max(0, min(index, len(self.keys) - 1))
         self.selected = self.keys[index]
-        top = self.scroll_offset.y
+        self._bring_in_sight()
+        self.refresh_changed()
+        self.post_message(self.Moved(self))
+
+    def _bring_in_sight(self) -> None:
+        index, top = self.index, self.scroll_offset.y
         if index < top:
             self.scroll_to(y=index, animate=False)
         elif index >= top + self.page:
             self.scroll_to(y=index - self.page + 1, animate=False)
-        self.refresh_changed()
-        self.post_message(self.Moved(self))
+
+    def on_resize(self) -> None:
+        """Keep the cursor in sight in another size."""
+        below = self.index >= self.scroll_offset.y
+        super().on_resize()
+        if below:
+            self._bring_in_sight()
 
     def go_to(self, key: K) -> bool:
         """Put the cursor on a row; False: there is no such row."""

@@ -90,7 +90,8 @@ class LineList(ScrollView, Kept, can_focus=True, inherit_bindings=False):
         subtitle = ""
         if sight.lines > page:
             first = min(sight.top + 1, sight.lines)
-            subtitle = f"{first:,}–{min(first + page - 1, sight.lines):,} of {sight.lines:,}"
+            dash = "-" if self.palette.ascii_only else "–"
+            subtitle = f"{first:,}{dash}{min(first + page - 1, sight.lines):,} of {sight.lines:,}"
         if subtitle != self.border_subtitle:
             self.border_subtitle = subtitle
 
@@ -131,9 +132,11 @@ class LineList(ScrollView, Kept, can_focus=True, inherit_bindings=False):
         return strip_of(line, self.cells, self.palette, self._grounds[on_cursor])
 
     def on_resize(self) -> None:
-        """Forget what was painted in another size."""
+        """Forget what was painted in another size, and tell anew which lines are in sight."""
         self._painted.clear()
         self.measure()
+        if self.HEADINGS:
+            self._tell_place(self._look())
 
     @property
     def page(self) -> int:
