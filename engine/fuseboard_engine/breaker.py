@@ -274,22 +274,6 @@ class CircuitBreaker:
         if self._queue:
             self._tell()
 
-    def _count_failure(self, generation: int, error: str) -> bool:
-        """Count a failure the short way: of this generation, and not enough of them yet. False: not so.
-
-        It needs no lock: nothing from `tally` on is a call, and the interpreter changes threads at calls and jumps
-        only. Whoever holds the lock to change the state takes the tally away first.
-        """
-        at = self.clock()
-        tally, failures = self._tally, self._failures + 1
-        if tally is None or tally.generation != generation or failures >= self._limit:
-            return False
-        tally.failed += 1
-        self._failures = failures
-        self._last_error = error
-        self._last_error_at = at
-        return True
-
     def _report(
         self,
         permit: Permit,

@@ -109,9 +109,7 @@ def _plain(breaker: CircuitBreaker, function: Callable[..., Awaitable[R]]) -> Ca
         try:
             result = await function(*args, **kwargs)
         except Exception as error:
-            text = describe(error)
-            if not breaker._count_failure(tally.generation, text):
-                Permit(breaker, tally.generation, 0.0).failure(error=text)
+            Permit(breaker, tally.generation, 0.0).failure(error=describe(error))
             raise
         if breaker._tally is tally and not breaker._failures:
             tally.tick()
@@ -154,9 +152,7 @@ def _sync(breaker: CircuitBreaker, judge: _Judge, function: Callable[..., Any], 
         try:
             result = function(*args, **kwargs)
         except Exception as error:
-            text = describe(error)
-            if not breaker._count_failure(tally.generation, text):
-                Permit(breaker, tally.generation, 0.0).failure(error=text)
+            Permit(breaker, tally.generation, 0.0).failure(error=describe(error))
             raise
         kind = type(result)
         if kind is not usual:  # looking for `__await__` would cost as much as all the rest

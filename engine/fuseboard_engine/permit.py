@@ -52,7 +52,16 @@ class Permit(msgspec.Struct, eq=False):
         breaker = self.breaker
         if self.live and retry_after is None and kind != "rate_limited":
             self.live = False
-            if breaker._count_failure(self.generation, error or kind):
+            at = breaker.clock()
+            # The short way: one more in a row, and not enough of them yet. It needs no lock: nothing from here on is a
+            # call, and the interpreter changes threads at calls and jumps only. Whoever holds the lock to change the
+            # state takes the tally away first.
+            tally, failures = breaker._tally, breaker._failures + 1
+            if tally is not None and tally.generation == self.generation and failures < breaker._limit:
+                tally.failed += 1
+                breaker._failures = failures
+                breaker._last_error = error or kind
+                breaker._last_error_at = at
                 return
             self.live = True
         breaker._settle(self, "failure", duration, kind, retry_after, error)
