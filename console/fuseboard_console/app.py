@@ -31,6 +31,7 @@ from fuseboard_console.preferences import DEFAULT, Preferences
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.showing import NOTHING
 from fuseboard_console.themes import THEMES, Palette, palette_of
+from fuseboard_console.views.header import Counting
 from fuseboard_console.widgets.filter_bar import FilterBar
 from fuseboard_console.widgets.footer import FooterBar
 from fuseboard_console.widgets.header import HeaderBar
@@ -116,6 +117,7 @@ class ConsoleApp(Personal):
         self._header = HeaderBar(palette)
         self._banner = LineBar(palette, id="banner")
         self._footer = FooterBar(palette)
+        self._counting = Counting()
         self._filter = FilterBar(palette)
         self._filter.display = False
         self.overview = Overview(self, self._file, preferences)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fuseboard_console.alerts import Alerts, alert_text
 from fuseboard_console.clipboard import copied_text, copy
+from fuseboard_console.glyphs import ASCII
 from fuseboard_console.hints import hints
 from fuseboard_console.preferences import Preferences
 from fuseboard_console.state_folder import state_folder
@@ -58,6 +59,24 @@ class Personal(Travelling):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Return what the style sheets need of a theme that isn't the console's own."""
         return variables_of(self.current_theme)
+
+    def action_command_palette(self) -> None:
+        """Open the palette, with its invitation in the signs there are."""
+        from textual.command import CommandPalette
+
+        if not isinstance(self.screen, CommandPalette):
+            invitation = self._invitation("an action or an adapter")
+            self.push_screen(CommandPalette(id="--command-palette", placeholder=invitation))
+
+    def search_themes(self) -> None:
+        """Let a theme be chosen from all there are."""
+        from textual.command import CommandPalette
+        from textual.theme import ThemeProvider
+
+        self.push_screen(CommandPalette(providers=[ThemeProvider], placeholder=self._invitation("a theme")))
+
+    def _invitation(self, what: str) -> str:
+        return f"Search for {what}{'...' if self.glyphs is ASCII else '…'}"
 
     def action_compact(self) -> None:
         """Take the frames away, or put them back."""

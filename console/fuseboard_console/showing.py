@@ -12,7 +12,7 @@ from fuseboard_console.pages.overview import Overview
 from fuseboard_console.views.banner import banner
 from fuseboard_console.views.connection import Connection, connection_of
 from fuseboard_console.views.footer import footer_line
-from fuseboard_console.views.header import Heading, Totals, header_line, totals_of
+from fuseboard_console.views.header import Counting, Heading, header_line
 from fuseboard_console.views.line import Line
 from fuseboard_console.views.seek_bar import SeekBar, SeekView, seek_bar
 from fuseboard_console.views.times import SECOND, whole
@@ -41,8 +41,7 @@ class Showing(Operating):
     _footer: FooterBar
     _filter: FilterBar
     _shown = NOTHING  # the Board's number and the second that are on the screen
-    _totals = Totals(0.0, None)
-    _counted: tuple[Board | None, int, int] = (None, 0, 0)  # the Board, its roster and the second that they are of
+    _counting: Counting
     _connection = Connection("empty")
     _aged = 0  # the second that its age is of
     _headed: tuple[object, ...] = ()  # what the header says
@@ -85,7 +84,6 @@ class Showing(Operating):
         if shown != self._shown:
             self._shown = shown
             self.overview.choose(scene)
-            self._count(scene)
             self._take_connection(connection_of(scene.board, scene.now), scene.now // SECOND)
             notice = banner(self._connection, self.feed.trouble)
             self._banner.set_class(bool(notice), "shown")
@@ -99,13 +97,6 @@ class Showing(Operating):
         elif self.page.is_attached:
             self.page.tick(scene)
         self._plan_next_tick()
-
-    def _count(self, scene: Scene) -> None:
-        """Count calls over all adapters, once a second: the running second is never counted."""
-        counted = (scene.board, scene.board.roster, scene.now // SECOND)
-        if counted != self._counted:
-            self._counted = counted
-            self._totals = totals_of(scene.board, scene.now)
 
     def _take_connection(self, connection: Connection, second: int) -> None:
         """Take how the engines stand. Their age alone is told once a second, for it would change every frame."""
@@ -136,7 +127,8 @@ class Showing(Operating):
         counts = self.overview.order.counts
         behind = self._behind if self.still else None
         second = self.now() // SECOND * SECOND
-        heading = Heading(self._file, self._connection, counts, self._totals, second, behind, where)
+        totals = self._counting.totals(self.feed.board, second)
+        heading = Heading(self._file, self._connection, counts, totals, second, behind, where)
         if (headed := (heading, self.size.width)) != self._headed:
             self._headed = headed
             self._header.show(header_line(heading, self.size.width, self.glyphs))

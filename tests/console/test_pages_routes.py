@@ -81,6 +81,16 @@ async def test_the_cursor_stays_on_its_route_when_new_ones_come() -> None:
         assert show.line_of("▌") == line  # where the eye is
 
 
+async def test_the_cursor_of_a_list_stays_in_sight_when_the_terminal_shrinks() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await pilot.press("2")
+        await until(show.sees("› Routes"), pilot)
+        await pilot.press(*["j"] * 30)
+        await pilot.resize_terminal(80, 14)
+        await until(lambda: "▌" in show.screen() and "of" in show.screen().splitlines()[-2], pilot)
+
+
 async def test_a_cursor_on_the_newest_route_stays_on_the_newest() -> None:
     show = Show()
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:

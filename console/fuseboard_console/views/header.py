@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import time
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 from fuseboard_console.cells import cut, width
 from fuseboard_console.glyphs import LOOKS, Condition, Glyphs
@@ -11,7 +13,10 @@ from fuseboard_console.views.adapters import RATE_SECONDS
 from fuseboard_console.views.connection import Connection, says
 from fuseboard_console.views.line import Line, Span, fit_line, line_width
 from fuseboard_console.views.times import SECOND, clock, percent, plural, rate
-from fuseboard_storage.board import Board
+from fuseboard_storage.board import AdapterRow, Board
+
+BUDGET: Final = 0.003
+"""Seconds that may be spent at a time on counting over all adapters."""
 
 
 class Totals(NamedTuple):
@@ -26,21 +31,57 @@ class Totals(NamedTuple):
 
 def totals_of(board: Board, now: int) -> Totals:
     """Return the totals of the last ten whole seconds before `now` (UTC microseconds)."""
-    last = now - now % SECOND
-    first = last - RATE_SECONDS * SECOND
-    calls = successes = failures = 0
-    for row in board.adapters.values():
-        for second in reversed(row.seconds):
-            if second.at < first:
+    return Counting(budget=float("inf")).totals(board, now)
+
+
+class Counting:
+    """Counts anew each second, over very many adapters some at a time.
+
+    Args:
+        budget: seconds that may be spent at a time.
+        clock: seconds, never going back.
+    """
+
+    def __init__(self, budget: float = BUDGET, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._budget = budget
+        self._clock = clock
+        self._of: tuple[Board | None, int, int] = (None, 0, 0)  # the Board, its roster and the second begun with
+        self._rows: list[AdapterRow] = []  # those that are not counted yet
+        self._sums = (0, 0, 0, 0)  # calls, successes, failures, and when the first adapter was added
+        self._totals = Totals(0.0, None)
+
+    def totals(self, board: Board, now: int) -> Totals:
+        """Return the totals of the last ten whole seconds before `now` (UTC microseconds), or those counted last."""
+        of = (board, board.roster, now // SECOND)
+        if of[:2] != self._of[:2] or (of != self._of and not self._rows):
+            self._of, self._rows, self._sums = of, list(board.adapters.values()), (0, 0, 0, of[2] * SECOND)
+            self._count()
+        elif self._rows:
+            self._count()
+        return self._totals
+
+    def _count(self) -> None:
+        last = self._of[2] * SECOND
+        first = last - RATE_SECONDS * SECOND
+        calls, successes, failures, begun = self._sums
+        rows, end = self._rows, self._clock() + self._budget
+        while rows:
+            row = rows.pop()
+            begun = min(begun, row.added_at)
+            for second in reversed(row.seconds):
+                if second.at < first:
+                    break
+                if second.at < last:
+                    calls += second.calls
+                    successes += second.successes
+                    failures += second.failures
+            if len(rows) % 100 == 0 and self._clock() > end:
                 break
-            if second.at < last:
-                calls += second.calls
-                successes += second.successes
-                failures += second.failures
-    judged = successes + failures
-    begun = min((row.added_at for row in board.adapters.values()), default=first)
-    seconds = max(1.0, (last - max(first, begun)) / SECOND)  # the window fills in the first seconds
-    return Totals(calls / seconds, successes / judged if judged else None)
+        self._sums = calls, successes, failures, begun
+        if not rows:
+            judged = successes + failures
+            seconds = max(1.0, (last - max(first, begun)) / SECOND)  # the window fills in the first seconds
+            self._totals = Totals(calls / seconds, successes / judged if judged else None)
 
 
 class Heading(NamedTuple):
