@@ -75,3 +75,20 @@ def test_no_file_is_too_long_to_be_one_thing(package: str) -> None:
 
 
 MOST_LINES = {"breaker.py": 800, "events.py": 500}  # one state machine, one catalogue: not to be torn apart
+
+
+CONSOLE = ROOT / "console" / "fuseboard_console"
+
+
+@pytest.mark.parametrize("file", sorted((CONSOLE / "views").glob("*.py")), ids=lambda file: file.stem)
+def test_a_view_is_a_function_of_what_it_is_given_and_knows_no_screen(file: Path) -> None:
+    assert not imported(file) & {"textual", "asyncio", "aiosqlite", "sqlite3"}
+    tree = ast.parse(file.read_text())
+    ours = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    above = ("pages", "screens", "widgets", "app", "host", "feed", "live")
+    assert not [name for name in ours if name.startswith(tuple(f"fuseboard_console.{part}" for part in above))]
+
+
+def test_no_module_of_the_console_is_longer_than_a_reader_takes_in() -> None:
+    long = {file.name: lines for file in CONSOLE.rglob("*.py") if (lines := len(file.read_text().splitlines())) > 300}
+    assert not long
