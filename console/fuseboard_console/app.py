@@ -192,6 +192,7 @@ class ConsoleApp(Personal):
                 if await self.feed.advance():
                     self._shown = NOTHING
                     calm = 0
+                    await asyncio.sleep(0)  # a key that came meanwhile goes first
                 if self._shown == NOTHING:
                     self._show()
             else:

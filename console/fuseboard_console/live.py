@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import time
@@ -150,6 +151,7 @@ async def _show(
         os.environ["TZ"] = "UTC0"
         time.tzset()
     _leave_when_told(app)
+    gc.freeze()  # what is there now stays to the end: no collection need look at it again
     await app.run_async(mouse=preferences.mouse)
     return app.return_code or exit_codes.OK
 

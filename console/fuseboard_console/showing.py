@@ -20,7 +20,6 @@ from fuseboard_console.views.told import told_line
 from fuseboard_console.widgets.filter_bar import FilterBar
 from fuseboard_console.widgets.footer import FooterBar
 from fuseboard_console.widgets.line_bar import LineBar
-from fuseboard_storage.board import Board
 
 KEYS = 28
 """Cells of the footer that its most needed keys keep when a scenario tells what it does."""

@@ -44,6 +44,12 @@ def failure_line(failure: FailureRow, cells: int, name_cells: int, glyphs: Glyph
 
 def failure_lines(failures: Sequence[FailureRow], cells: int, glyphs: Glyphs) -> list[Line]:
     """Return the lines of failures, in the order given, names aligned."""
+    names = names_width(failures, cells)
+    return [failure_line(failure, cells, names, glyphs) for failure in failures]
+
+
+def names_width(failures: Sequence[FailureRow], cells: int) -> int:
+    """Return the cells that the adapters' names need in lines of `cells`, so that what follows is aligned."""
     most = max(6, cells // 4)
-    longest = max((width(cut(safe_text(f.key.adapter, 60), most)) for f in failures), default=0)
-    return [failure_line(failure, cells, longest, glyphs) for failure in failures]
+    names = {failure.key.adapter for failure in failures}
+    return max((width(cut(safe_text(name, 60), most)) for name in names), default=0)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from fuseboard_console.glyphs import Glyphs
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.copying import failure_text
-from fuseboard_console.views.failures import failure_lines
+from fuseboard_console.views.failures import failure_line, names_width
 from fuseboard_console.views.line import Line, Span
 from fuseboard_console.widgets.line_list import LineList
-from fuseboard_storage.board import Board
+from fuseboard_storage.board import Board, FailureRow
 
 
 class FailuresPane(LineList):
@@ -18,42 +18,43 @@ class FailuresPane(LineList):
         super().__init__(palette, id="failures")
         self.glyphs = glyphs
         self._board = Board()
-        self._lines: list[Line] = []
-        self._made: tuple[object, ...] = ()
+        self._failures: tuple[FailureRow, ...] = ()
+        self._names = 0  # the cells of their adapters' names
+        self._taken: tuple[object, ...] = ()
 
     def show(self, board: Board) -> None:
         """Show a Board's failures."""
         self._board = board
-        if self._make():
+        if self._take():
             self.refresh_changed()
 
     def on_resize(self) -> None:
-        """Make the lines for another width; the Board may never change again."""
+        """Align the lines for another width; the Board may never change again."""
         super().on_resize()
-        if self._make():
+        if self._take():
             self.refresh_changed()
 
-    def _make(self) -> bool:
+    def _take(self) -> bool:
         failures, cells = self._board.failures, self.cells
         newest = (failures[0].key, failures[0].first_at, failures[0].at, failures[0].count) if failures else ()
-        made = (self._board, len(failures), newest, cells)
-        if made == self._made:
+        taken = (self._board, len(failures), newest, cells)
+        if taken == self._taken:
             return False
-        self._made = made
-        self._lines = failure_lines(tuple(failures), max(0, cells - 2), self.glyphs)
+        self._taken, self._failures = taken, tuple(failures)
+        self._names = names_width(self._failures, max(0, cells - 2))
         return True
 
     def count(self) -> int:
         """Return how many lines there are; a word about there being none is a line too."""
-        return max(1, len(self._lines))
+        return max(1, len(self._failures))
 
     def copied(self) -> str:
         """What is copied: the failure on top, its error whole."""
-        failures = self._board.failures
+        failures = self._failures
         return failure_text(failures[min(self.scroll_offset.y, len(failures) - 1)]) if failures else ""
 
     def line_at(self, index: int) -> Line:
         """Return a failure's line."""
-        if not self._lines:
+        if not self._failures:
             return (Span(" Nothing has failed.", "faint"),)
-        return (Span(" "), *self._lines[index])
+        return (Span(" "), *failure_line(self._failures[index], max(0, self.cells - 2), self._names, self.glyphs))
