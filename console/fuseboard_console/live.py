@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fuseboard_console import exit_codes
 from fuseboard_console.glyphs import glyphs_for
+from fuseboard_console.hangup import on_hangup
 from fuseboard_console.hints import first_start
 from fuseboard_console.preferences import DEFAULT, Preferences
 from fuseboard_console.safe_text import safe_text
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from fuseboard_console.feed import Feed, Mailbox
     from fuseboard_console.replay import Replay
 
+FRAMES = "120"
+"""Frames a second at most. There are a tenth as many, but a key waits for up to two of these before it is answered."""
 LEAVING = (signal.SIGTERM, signal.SIGHUP)
 """What tells the console to leave: a polite kill, or a terminal that was closed."""
 
@@ -134,6 +137,7 @@ async def _show(
     replay: Replay | None = None,
     worry: Callable[[], str] | None = None,
 ) -> int:
+    os.environ.setdefault("TEXTUAL_FPS", FRAMES)  # Textual looks at it when it is imported
     from fuseboard_console.app import ConsoleApp  # after the file is known to be one: refusing is quick
 
     app = ConsoleApp(
@@ -157,7 +161,11 @@ async def _show(
 
 
 def _leave_when_told(app: ConsoleApp) -> None:
-    """Have signals leave the way `q` does: the terminal gets back its screen, its cursor and its mouse."""
+    """Have signals leave the way `q` does: the terminal gets back its screen, its cursor and its mouse.
+
+    The same when the terminal itself is gone, whether or not a signal says so.
+    """
     loop = asyncio.get_running_loop()
     for told in LEAVING:
         loop.add_signal_handler(told, app.exit)
+    on_hangup(lambda: loop.call_soon_threadsafe(app.exit))
