@@ -112,7 +112,8 @@ class ConsoleApp(Personal):
         self.actions = actions_with(actions_for(mailbox is None), preferences.keys)
         for binding in bindings_of(action for action in self.actions if self._is_mine(action)):
             # The filter's key comes first of all: what is typed quickly after it is its text and no command.
-            first = binding.id == "filter"
+            # So does the one that puts the console aside, which works over any screen.
+            first = binding.id in ("filter", "suspend")
             self._bindings.bind(binding.key, binding.action, binding.description, show=binding.show, priority=first)
         self._header = HeaderBar(palette)
         self._banner = LineBar(palette, id="banner")

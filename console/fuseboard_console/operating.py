@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from textual.app import App
 from textual.notifications import SeverityLevel
 
 from fuseboard_console.action import Action, key_for
 from fuseboard_console.desk import Desk
 from fuseboard_console.feed import Feed
 from fuseboard_console.pages.page import Page
+from fuseboard_console.suspending import Suspending
 from fuseboard_console.views.bulk import MOST, ask_bulk
 from fuseboard_console.views.questions import ask_before, ask_reset_all, refusing
 from fuseboard_console.views.times import plural
 from fuseboard_storage.board import AdapterKey
 
 
-class Operating(App[None]):
+class Operating(Suspending):
     """The operator's actions of the console."""
 
     feed: Feed
