@@ -27,12 +27,13 @@ class Suspending(App[None]):
                 stop(number, frame)
 
         def continued(number: int, frame: FrameType | None) -> None:
-            # One who was stopped without a word (SIGSTOP) has kept the terminal's modes: to set them twice loses them.
-            if self._aside and callable(go_on):
-                go_on(number, frame)
-                self._aside = False
-            else:
+            if not self._aside and self._driver is not None:
+                # Stopped without a word (SIGSTOP): what it could not put in order then, it does now.
+                self._driver.suspend_application_mode()
                 self.call_later(self._paint_anew)
+            if callable(go_on):
+                go_on(number, frame)
+            self._aside = False
 
         signal.signal(signal.SIGTSTP, stopped)
         signal.signal(signal.SIGCONT, continued)

@@ -18,11 +18,26 @@ from types import TracebackType
 
 import pyte
 
+FRAME, FRAMED = b"\x1b[?2026h", b"\x1b[?2026l"
+"""What a frame begins and ends with on a terminal that shows frames whole."""
+
 
 class Terminal:
-    """Runs a program in a pseudo-terminal of `columns` by `rows`."""
+    """Runs a program in a pseudo-terminal of `columns` by `rows`.
 
-    def __init__(self, *command: str, columns: int = 120, rows: int = 40, **environment: str) -> None:
+    With `controlling` it is the program's own, as when it was opened for it: to close it sends SIGHUP. With `framed` it
+    shows frames whole (synchronized output), and `frames` are what came in each.
+    """
+
+    def __init__(
+        self,
+        *command: str,
+        columns: int = 120,
+        rows: int = 40,
+        controlling: bool = False,
+        framed: bool = False,
+        **environment: str,
+    ) -> None:
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self._closed = False
@@ -30,6 +45,9 @@ class Terminal:
         """Private modes that are on: 1049 is the alternate screen, 1000, 1002, 1003 and 1006 are the mouse."""
         self.clipboard = ""
         """What the program has put on the clipboard."""
+        self.raw = bytearray()
+        """All that the program has written."""
+        self._framed = framed
         self._ours, theirs = pty.openpty()
         self.resize(columns, rows)
         self.process = subprocess.Popen(
@@ -38,6 +56,7 @@ class Terminal:
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
+            preexec_fn=_take_terminal if controlling else None,
             env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment},
         )
         os.close(theirs)
@@ -56,14 +75,18 @@ class Terminal:
 
     def hang_up(self) -> None:
         """Close the terminal while the program runs, as its window would; the program is told."""
+        self.cut()
+        self.process.send_signal(signal.SIGHUP)
+
+    def cut(self) -> None:
+        """Close the terminal while the program runs; nobody tells it, unless the terminal is its own."""
         os.close(self._ours)
         self._closed = True
-        self.process.send_signal(signal.SIGHUP)
 
     def resize(self, columns: int, rows: int) -> None:
         """Give the terminal another size."""
         fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        self.screen.resize(rows, columns)
+        self.screen.resize(max(1, rows), max(1, columns))
 
     def press(self, keys: str) -> None:
         """Type."""
@@ -73,6 +96,11 @@ class Terminal:
     def text(self) -> str:
         """What the screen shows."""
         return "\n".join(line.rstrip() for line in self.screen.display)
+
+    @property
+    def frames(self) -> list[bytes]:
+        """What was written in each whole frame."""
+        return [part.split(FRAMED)[0] for part in bytes(self.raw).split(FRAME)[1:] if FRAMED in part]
 
     def read(self, seconds: float) -> bool:
         """Take in what the program writes within `seconds`; False when it has closed its terminal."""
@@ -84,6 +112,9 @@ class Terminal:
                 return False
             if not data:
                 return False
+            self.raw += data
+            if self._framed and b"\x1b[?2026$p" in data:
+                self.press("\x1b[?2026;2$y")
             for modes, switch in re.findall(rb"\x1b\[\?([0-9;]+)([hl])", data):
                 change = self.modes.add if switch == b"h" else self.modes.discard
                 for mode in modes.split(b";"):
@@ -111,3 +142,7 @@ class Terminal:
         while select.select([self._ours], [], [], 0)[0] and self.read(0):
             pass
         return self.process.wait(timeout=1)
+
+
+def _take_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
