@@ -33,6 +33,7 @@ class Audit(ListPage[Key]):
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)
+        self.list.newest_first = self.list.follows = True
         self._asked: dict[Key, Asked] = {}
         self._commands: list[CommandStatus] = []
         self._looked = -EVERY

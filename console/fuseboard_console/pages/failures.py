@@ -29,6 +29,7 @@ class Failures(ListPage[Key]):
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)
+        self.list.newest_first = True
         self._failures: dict[Key, FailureRow] = {}
         self._names = 0
         self._opened: FailureRow | None = None

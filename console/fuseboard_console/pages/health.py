@@ -8,6 +8,7 @@ from fuseboard_console.host import Host, Scene
 from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.screens.detail import show_detail
 from fuseboard_console.views.health import health_heading, health_line, health_order, names_width, summary
+from fuseboard_console.views.heirs import Heirs
 from fuseboard_console.views.line import Line
 from fuseboard_console.views.times import SECOND
 from fuseboard_storage.board import AdapterKey
@@ -23,6 +24,8 @@ class Health(ListPage[AdapterKey]):
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)
+        self._heirs = Heirs()
+        self.list.heir = lambda key: self._heirs.of(host.scene.board, key)
         self._keys: list[AdapterKey] = []
         self._names = 0
         self._sorted = (-1, -1)
@@ -33,6 +36,7 @@ class Health(ListPage[AdapterKey]):
         now = (scene.board.roster, scene.now // SECOND)
         if now != self._sorted:
             self._sorted = now
+            self._heirs.note(scene.board)
             self._keys = health_order(scene.board)
             self._names = names_width(self._keys)
             self._summary = summary(scene.board)

@@ -47,6 +47,7 @@ class Letters(ListPage[int]):
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)
+        self.list.newest_first = self.list.follows = True
         self._file = LetterReader(host, lambda work: self.run_worker(work), self._was_read)
         self._deeds = LetterDeeds(host, lambda work: self.run_worker(work), self.unmark, self._file.again)
 

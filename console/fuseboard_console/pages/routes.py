@@ -29,7 +29,7 @@ class Routes(ListPage[int]):
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)
-        self.list.newest_first = True
+        self.list.newest_first = self.list.follows = True
         self._entries: dict[int, Entry] = {}
         self._types = 0
         self._outcome = ""

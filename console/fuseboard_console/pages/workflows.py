@@ -38,6 +38,7 @@ class Workflows(ListPage[str]):
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)
+        self.list.newest_first = self.list.follows = True
         self._resumable = False
         self._saved: dict[str, Run] = {}
         self._saved_of: Path | None = None

@@ -13,6 +13,7 @@ from fuseboard_console.host import Host
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.screens.sheet import Sheet
 from fuseboard_console.views.detail import Look, detail_lines, kept_by_board
+from fuseboard_console.views.heirs import Heirs
 from fuseboard_console.views.line import Line
 from fuseboard_console.views.slices import FIRST, WINDOWS
 from fuseboard_console.views.times import SECOND
@@ -44,9 +45,10 @@ class DetailScreen(Sheet):
             if self.PAGE in action.pages and (action.needs_selection or not action.verb)
         ]
         super().__init__(safe_text(adapter.adapter, 60), host.palette, self._lines, own)
-        self.adapter = adapter
-        """What its actions mean."""
+        self._adapter = adapter
         self._source = host
+        self._heirs = Heirs()
+        self._heirs.note(host.scene.board)
         self._doable = [action for action in own if action.verb]
         self._window = FIRST
         self._look = Look()
@@ -54,6 +56,15 @@ class DetailScreen(Sheet):
         self._read_at = 0.0
         for action in own:
             self._bindings.bind(",".join(action.keys), self._call(action), action.label)
+
+    @property
+    def adapter(self) -> AdapterKey:
+        """What its actions mean: after a restart of its engine, the same adapter of the next run."""
+        board = self._source.scene.board
+        self._heirs.note(board)
+        if self._adapter not in board.adapters:
+            self._adapter = self._heirs.of(board, self._adapter) or self._adapter
+        return self._adapter
 
     def _call(self, action: Action) -> str:
         return action.id if hasattr(self, f"action_{action.id}") else f"app.{action.id}"

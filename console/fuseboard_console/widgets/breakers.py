@@ -17,6 +17,7 @@ from fuseboard_console.views.chain_places import ChainPlace
 from fuseboard_console.views.columns import MARGIN, Column, Placed, column_at, place, titles
 from fuseboard_console.views.glow import Glow
 from fuseboard_console.views.grouping import GroupHead, head_line, members_of, nearest_adapter
+from fuseboard_console.views.heirs import Heirs
 from fuseboard_console.views.line import Line, Span
 from fuseboard_console.views.ordering import PROBLEMS, Order
 from fuseboard_console.views.row_lines import RowLines
@@ -62,6 +63,9 @@ class BreakersTable(LineList):
         self._order = Order((), {})
         self._places: dict[AdapterKey, tuple[ChainPlace, ...]] = {}
         self._at = 0  # the cursor's line
+        self._heirs = Heirs()
+        self._missed: AdapterKey | None = None  # where the cursor was, until its engine's next run has it again
+        self._unmarked: set[AdapterKey] = set()  # the same, of marks
         self._now = 0
         self._columns: tuple[Placed, ...] = ()
         self._placed_in = 0
@@ -104,8 +108,9 @@ class BreakersTable(LineList):
         if board is not self._board:
             self._glow.forget()
         self._board, self._roster = board, board.roster
+        self._heirs.note(board)
         self._longest = max((name_width(key.adapter) for key in board.adapters), default=0)
-        self.marked &= board.adapters.keys()
+        self.marked, self._unmarked = self._heirs.followed(board, self.marked | self._unmarked)
         tagged = any(row.tags for row in board.rows())
         self._without = frozenset(({"chain"} if not board.chains else set()) | ({"tags"} if not tagged else set()))
 
@@ -122,6 +127,7 @@ class BreakersTable(LineList):
     def _take_order(self, order: Order) -> None:
         on_screen, before = self._at - self.scroll_offset.y, self._order
         self._order = order
+        self._follow_engine()
         try:
             self._at = order.lines.index(self.selected) if self.selected is not None else -1
         except ValueError:
@@ -134,6 +140,14 @@ class BreakersTable(LineList):
         elif before.lines and self.scroll_offset.y and 0 <= on_screen < self.page:
             self.measure()  # the reader looks at this line: it stays where the eye is
             self.scroll_to(y=max(0, self._at - on_screen), animate=False)
+
+    def _follow_engine(self) -> None:
+        """Put the cursor on the same adapter of its engine's next run, as soon as that has it."""
+        if self.selected is not None and self.selected not in self._board.adapters:
+            self._missed = self._missed or self.selected
+        heir = self._heirs.of(self._board, self._missed) if self._missed is not None else None
+        if heir is not None:
+            self.selected, self._missed = heir, None
 
     def _in_sight(self) -> list[AdapterKey]:
         first = self.scroll_offset.y
@@ -223,6 +237,7 @@ class BreakersTable(LineList):
     def select(self, index: int, step: int = 1) -> None:
         """Put the cursor on the adapter at a line of the order, or on the next one in the direction of `step`."""
         self._at = nearest_adapter(self._order.lines, index, step)
+        self._missed = None
         line = self._order.lines[self._at]
         self.selected = line if isinstance(line, AdapterKey) else None
         self._bring_in_sight()
@@ -281,4 +296,5 @@ class BreakersTable(LineList):
     def unmark(self) -> None:
         """Take all marks away."""
         self.marked.clear()
+        self._unmarked.clear()
         self.refresh_changed()

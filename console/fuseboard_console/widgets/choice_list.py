@@ -66,13 +66,18 @@ class ChoiceList(LineList, Generic[K]):
         self.glyphs = glyphs
         self.empty = empty
         self.newest_first = False
-        """Whether new rows come at the top: a cursor on the first one stays there, any other where the eye is."""
+        """Whether new rows come at the top: what the eye is on then stays where it is."""
+        self.follows = False
+        """Whether a cursor on the first row stays on the first row, whichever that is."""
         self.keys: Sequence[K] = ()
         """The rows, top to bottom."""
         self.selected: K | None = None
         """The row under the cursor; None when there is none."""
         self.marked: set[K] = set()
         """The rows that were marked."""
+        self.heir: Callable[[K], K | None] = lambda key: None
+        """Given a row that is gone: the one that took its place; None: none has, or not yet."""
+        self._missed: K | None = None  # where the cursor was, until its heir comes
         self._places: dict[K, int] = {}
         self._line: Callable[[K, int], Line] = lambda key, cells: ()
         self._heading: Callable[[int], Line] = lambda cells: ()
@@ -94,7 +99,12 @@ class ChoiceList(LineList, Generic[K]):
         self.keys = keys
         self._places = {key: at for at, key in enumerate(keys)}
         self.marked &= self._places.keys()
-        if self.selected is None or self.selected not in self._places or (self.newest_first and not place):
+        if self.selected is not None and self.selected not in self._places:
+            self._missed = self._missed or self.selected
+        heir = self.heir(self._missed) if self._missed is not None else None
+        if heir is not None and heir in self._places:
+            self.selected, self._missed = heir, None
+        if self.selected is None or self.selected not in self._places or (self.follows and not place):
             self.selected = keys[min(place, len(keys) - 1)] if keys else None
             self.measure()
         elif (self.newest_first or self.scroll_offset.y) and 0 <= on_screen < self.page:
@@ -147,7 +157,7 @@ class ChoiceList(LineList, Generic[K]):
     def select(self, index: int) -> None:
         """Put the cursor on the row at a place."""
         index = max(0, min(index, len(self.keys) - 1))
-        self.selected = self.keys[index]
+        self.selected, self._missed = self.keys[index], None
         self._bring_in_sight()
         self.refresh_changed()
         self.post_message(self.Moved(self))
