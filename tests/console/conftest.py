@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from textual import _wait
 
 from fuseboard_console.hints import SHOWN
 
@@ -28,6 +29,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "state" / "fuseboard").mkdir(parents=True)
     (folder / "state" / "fuseboard" / SHOWN).touch()
     return folder
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pilot waits after each key until the process has been idle for a while; here for a shorter one."""
+    monkeypatch.setattr(_wait, "SLEEP_GRANULARITY", 0.003)
+    monkeypatch.setattr(_wait, "SLEEP_IDLE", 0.0015)
 
 
 @pytest.fixture(autouse=True)

@@ -327,6 +327,7 @@ def in_shape(screen: list[Strip], width: int) -> None:
         assert strip.text.isprintable() or set(strip.text) <= {" ", "\u3000"}, strip.text
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("size", [(20, 6), (120, 40)], ids=str)
 async def test_hostile_texts_leave_every_page_and_every_detail_in_shape(hostile: Path, size: tuple[int, int]) -> None:
     async with watching(hostile, size=size) as console:
