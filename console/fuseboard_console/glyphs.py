@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-Condition = Literal["silent", "ended", "open", "ready", "held", "probing", "counting", "watch", "disabled", "closed"]
+Condition = Literal[
+    "silent", "ended", "open", "down", "ready", "held", "probing", "counting", "watch", "disabled", "closed"
+]
 """How an adapter stands, for an operator: its breaker's state, what its clock says, and whether its engine lives."""
 
 
@@ -22,14 +24,15 @@ class Look(NamedTuple):
 LOOKS: dict[Condition, Look] = {
     "open": Look("✖", "X", "OPEN", "bad", 0),
     "held": Look("■", "#", "HELD OPEN", "held", 1),
-    "ready": Look("◔", "%", "READY", "ready", 2),
-    "probing": Look("◐", "?", "PROBING", "warn", 3),
-    "counting": Look("●", "o", "CLOSED", "ok", 4),
-    "watch": Look("◌", "~", "WATCH ONLY", "info", 5),
-    "disabled": Look("○", "-", "DISABLED", "muted", 6),
-    "closed": Look("●", "o", "CLOSED", "ok", 7),
-    "silent": Look("?", "!", "SILENT", "silent", 8),
-    "ended": Look("·", ".", "ENDED", "silent", 9),
+    "down": Look("▽", "v", "KNOWN DOWN", "bad", 2),
+    "ready": Look("◔", "=", "READY", "ready", 3),
+    "probing": Look("◐", "~", "PROBING", "warn", 4),
+    "counting": Look("●", "o", "CLOSED", "ok", 5),
+    "watch": Look("◌", "w", "WATCH ONLY", "info", 6),
+    "disabled": Look("○", "-", "DISABLED", "muted", 7),
+    "closed": Look("●", "o", "CLOSED", "ok", 8),
+    "silent": Look("?", "!", "SILENT", "silent", 9),
+    "ended": Look("·", ".", "ENDED", "silent", 10),
 }
 """Every condition's look."""
 

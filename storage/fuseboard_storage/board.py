@@ -65,7 +65,7 @@ class Board:
         self.roster = 0
         """Another number whenever an adapter, an engine or a chain came, went or was set anew; kept nowhere."""
         self.moves = 0
-        """Another number whenever a breaker changed its state or what it counts towards it; kept nowhere."""
+        """Another number whenever a breaker's state or count changed, or an adapter's health; kept nowhere."""
         self.letters = 0
         """Another number whenever a dead letter came, went or changed its status; kept nowhere."""
         self.instances: dict[int, InstanceRow] = {}
@@ -199,6 +199,7 @@ class Board:
         self.row(entry.instance, event.adapter, event.at).held = event.detail
 
     def _health(self, entry: Entry, event: HealthChecked) -> None:
+        self.moves += 1
         row = self.row(entry.instance, event.adapter, event.at)
         row.health = event.status
         row.health_detail = event.detail

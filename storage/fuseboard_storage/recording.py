@@ -214,6 +214,15 @@ class Recording:
             found.append(row)
         return found
 
+    async def endings(self) -> dict[int, str]:
+        """Return why engines ended, by their instances, as far as it is kept; `lost`: one was found dead."""
+        if not await self._has_begun():
+            return {}
+        sql = """SELECT instance, coalesce(json_extract(body, '$.reason'), 'closed') FROM events
+            WHERE kind = 'engine_stopped' ORDER BY seq"""
+        found = await self._rows(sql)
+        return {row[0]: row[1] for row in found}
+
     async def bring_up_to_date(self, board: Board, now: int) -> bool:
         """Note in a Board each engine's last heartbeat, and those of this host whose process is no more.
 

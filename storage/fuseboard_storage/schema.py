@@ -148,6 +148,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ("CREATE INDEX events_changed ON events(kind) WHERE kind = 'state_changed'",),
     # An adapter's history is read over days, however many others changed their state meanwhile.
     ("CREATE INDEX events_changed_of ON events(adapter) WHERE kind = 'state_changed'",),
+    # How each engine ended is told long after its Board has let it go.
+    ("CREATE INDEX events_stopped ON events(instance) WHERE kind = 'engine_stopped'",),
 )
 """Each migration's statements; the position of one, counted from 1, is the version it leads to."""
 

@@ -141,7 +141,7 @@ def story() -> list[Event]:
             events.append(failed("prefect", second + 0.5, failures=second - 59))
     events.append(opened("prefect", 65, wait=1.5))
     events += [failed("llamaindex", 130.92 + i / 100, "server overloaded", failures=i + 1) for i in range(2)]
-    late = {"error": "timed out", "rule": "timeout", "error_type": "Timeout", "duration": 2.0}
+    late = {"error": "timed out", "rule": "timeout", "error_type": "AttemptTimeout", "duration": 2.0}
     events += [failed("eu-search", 90 + i, **late) for i in range(4)]
     events.append(opened("eu-search", 103.4, wait=55, openings=6))
     events += [failed("prefect", 128.0 + i / 100) for i in range(37)]

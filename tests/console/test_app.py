@@ -209,7 +209,7 @@ async def test_an_engine_that_goes_and_comes_back_is_seen_to() -> None:
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(show.sees("OPEN"), pilot)
         show.when = 24
-        await until(show.sees("No engine has written for 14 s", "SILENT was READY", "silent 14 s"), pilot)
+        await until(show.sees("No engine has written for 14 s", "SILENT was OPEN", "silent 14 s"), pilot)
         show.feed.alive = 44
         show.when = 44
         show.feed.events.append(changed("gpt", "closed", 44))

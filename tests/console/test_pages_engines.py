@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from fuseboard_console.views.engines import counts_of, engine_line, engine_lines
 from fuseboard_console.views.line import line_width, text_of
 from fuseboard_engine import Engine
 from fuseboard_engine.events import EngineStarted
-from fuseboard_storage import Tail, record
+from fuseboard_storage import Recording, Tail, record
 from fuseboard_storage.board import Board
 
 
@@ -89,3 +90,29 @@ def test_hostile_texts_keep_lines_in_shape(text: str) -> None:
             assert line_width(line) <= cells
             for told in (line, *engine_lines(row, board, at(9), cells, glyphs)):
                 assert text_of(told).isprintable()
+
+
+async def test_an_engine_that_was_killed_says_so_also_when_it_was_started_anew(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    async with record(Engine("checkout"), path):
+        pass
+    connection = sqlite3.connect(path)
+    dead = "UPDATE events SET body = json_set(body, '$.reason', 'lost') WHERE kind = 'engine_stopped'"
+    connection.execute(dead)
+    connection.commit()
+    connection.close()
+    async with record(Engine("checkout"), path):
+        pass
+    async with Recording.open(path) as recording:
+        assert await recording.endings() == {1: "lost", 2: "closed"}
+    async with Tail.open(path) as tail:
+        live = LiveRecording(tail)
+        app = ConsoleApp(live, file="a.db", mailbox=live, poll=0.01)
+        async with app.run_test(size=(120, 40), notifications=True) as pilot:
+            await pilot.press("9")
+
+            def seen() -> bool:
+                screen = "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+                return "KILLED" in screen and "ended without a word" in screen and "ENDED" in screen
+
+            await until(seen, pilot)

@@ -31,7 +31,7 @@ from fuseboard_console.views.chains import route_line, type_width
 from fuseboard_console.views.columns import place, row_line, slices_of, titles
 from fuseboard_console.views.connection import connection_of, says
 from fuseboard_console.views.empty import empty_picture
-from fuseboard_console.views.failures import failure_lines
+from fuseboard_console.views.failures import failure_lines, what_failed
 from fuseboard_console.views.footer import footer_line
 from fuseboard_console.views.header import Heading, header_line, totals_of
 from fuseboard_console.views.help import help_lines
@@ -40,7 +40,7 @@ from fuseboard_console.views.ordering import order_of
 from fuseboard_console.views.plan import plan
 from fuseboard_console.views.times import latency, number, ordinal, percent, rate, span
 from fuseboard_console.views.told import SHOWN_SECONDS, told_line
-from fuseboard_engine.events import Event, ProbeChanged, ScenarioStep
+from fuseboard_engine.events import Event, HealthChecked, ProbeChanged, ScenarioStep
 from fuseboard_storage.board import Board
 
 
@@ -87,7 +87,18 @@ def test_each_state_is_a_glyph_and_words(name: str, events: list[Event], says: l
 def test_an_adapter_of_a_silent_engine_says_what_it_was() -> None:
     board = fold([started(), added("gpt"), opened("gpt", 8)], alive=9)
     assert "? gpt" in row_text(board, "gpt", 23)
-    assert "SILENT was READY" in row_text(board, "gpt", 23)
+    assert "SILENT was OPEN" in row_text(board, "gpt", 23)  # its wait goes on nowhere
+
+
+def test_an_adapter_that_its_health_check_finds_down_says_so_and_needs_a_person() -> None:
+    bad = HealthChecked(at=at(2), adapter="gpt", status="unhealthy", detail="no scheduler answers")
+    board = fold([started(), added("gpt"), added("agno"), bad], alive=9)
+    assert "▽ gpt" in row_text(board, "gpt", 9)
+    assert "KNOWN DOWN" in row_text(board, "gpt", 9)
+    assert "passed over: no scheduler an…" in row_text(board, "gpt", 9)
+    assert [key.adapter for key in order_of(board, at(9)).keys] == ["gpt", "agno"]
+    well = fold([started(), added("gpt"), bad, HealthChecked(at=at(3), adapter="gpt", status="healthy")], alive=9)
+    assert "CLOSED" in row_text(well, "gpt", 9)
 
 
 def test_looks_differ_without_colour() -> None:
@@ -208,12 +219,16 @@ def test_a_task_whose_caller_gave_up_was_cut_short() -> None:
     assert text_of(route_line(gave_up, 100, 7, UNICODE)).endswith("→ cut short")
 
 
+def test_the_text_of_a_timeout_that_the_adapter_raised_is_told() -> None:
+    told = failed("agno", 40, "upstream timed out", rule="timeout", error_type="TimeoutError", duration=0.01)
+    assert what_failed(told.attempt) == "TimeoutError: upstream timed out"
+
+
 def test_failures_that_repeat_stand_on_one_line() -> None:
-    board = fold(
-        [started(), *(failed("prefect", i) for i in range(37)), failed("agno", 40, rule="timeout", duration=2.0)]
-    )
+    late = failed("agno", 40, "timeout: agno gave no answer", rule="timeout", error_type="AttemptTimeout", duration=2.0)
+    board = fold([started(), *(failed("prefect", i) for i in range(37)), late])
     lines = [text_of(line) for line in failure_lines(tuple(board.failures), 60, UNICODE)]
-    assert lines[0].startswith("14:00:40 agno    ConnectError after 2.0 s")
+    assert lines[0].startswith("14:00:40 agno    AttemptTimeout after 2.0 s")
     assert lines[1].startswith("14:00:36 prefect ConnectError: connection refused")
     assert lines[1].endswith("×37")
     assert {line_width(line) for line in failure_lines(tuple(board.failures), 60, UNICODE)} == {60}

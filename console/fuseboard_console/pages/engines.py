@@ -49,7 +49,10 @@ class Engines(ListPage[int]):
         if recording is not None and (recording, roster) != self._read:
             self._read = (recording, roster)
             with suppress(sqlite3.Error, OSError, RecordingError):  # the banner says what is wrong with the file
+                endings = await recording.endings()
                 self._older = [row for row in await recording.instances() if row.ended_at is not None]
+                for row in self._older:
+                    row.reason = endings.get(row.id, "")
                 self.host.show()
 
     def rows(self, scene: Scene) -> Sequence[int]:

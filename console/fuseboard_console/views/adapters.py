@@ -9,7 +9,7 @@ from fuseboard_console.cells import width
 from fuseboard_console.glyphs import Condition
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.chain_places import ChainPlace
-from fuseboard_console.views.connection import presence
+from fuseboard_console.views.connection import last_sign, presence
 from fuseboard_console.views.times import SECOND
 from fuseboard_storage.board import AdapterKey, AdapterRow, InstanceRow, Totals
 from fuseboard_storage.board_rows import KEPT_SECONDS
@@ -33,9 +33,13 @@ def breaker_condition(row: AdapterRow, now: int) -> Condition:
     """Return how an adapter's breaker stands, whether or not its engine still lives."""
     state = row.state
     if state == "closed":
+        if row.health == "unhealthy":
+            return "down"  # its health check is bad: routes pass it over until one is good
         return "counting" if row.failures else "closed"
     if state == "open":
-        return "ready" if row.until is not None and row.until <= now else "open"
+        if row.until is None or row.until > now:
+            return "open"
+        return "down" if row.health == "unhealthy" else "ready"
     if state == "half_open":
         return "probing"
     if state == "forced_open":
@@ -65,6 +69,7 @@ def stats_of(row: AdapterRow, now: int, slices: int) -> Stats:
 says_of: Final = attrgetter(
     "state", "since", "until", "wait", "openings", "failures", "threshold", "probes_in_flight", "probe_successes",
     "needed", "reason", "detail", "actor", "last_error", "last_failure", "in_flight", "budget", "tags",
+    "health", "health_detail",
 )  # fmt: skip
 """Of a row: all that a view of it shows, but for what is counted by the second. Two that are equal look the same."""
 
@@ -101,6 +106,7 @@ class AdapterView(NamedTuple):
     budget: int | None
     places: tuple[ChainPlace, ...]
     tags: str
+    health: str
 
 
 def view_of(
@@ -109,16 +115,17 @@ def view_of(
     """Return an adapter as it stands at `now` (UTC microseconds); `places` are those in the chains."""
     stands = condition(row, instance, now)
     here = stands not in ("silent", "ended")
+    known = now if here or instance is None else last_sign(instance)  # nothing goes on where nobody is
     return AdapterView(
         key=row.key,
         name=safe_text(row.name, 300),
         engine=safe_text(instance.label, 80) if instance else "",
         condition=stands,
-        was=breaker_condition(row, now),
+        was=breaker_condition(row, known),
         failures=row.failures,
         threshold=row.threshold,
         since=row.since,
-        left=max(0.0, (row.until - now) / SECOND) if row.until is not None else 0.0,
+        left=max(0.0, (row.until - known) / SECOND) if row.until is not None else 0.0,
         wait=row.wait or 0.0,
         openings=row.openings,
         probes_in_flight=row.probes_in_flight,
@@ -134,6 +141,7 @@ def view_of(
         budget=row.budget if here else None,
         places=places,
         tags=safe_text(", ".join(row.tags), 200),
+        health=safe_text(row.health_detail, 200),
     )
 
 

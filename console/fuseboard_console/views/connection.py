@@ -37,10 +37,14 @@ class Connection(NamedTuple):
         return self.gone or self.state == "ended"
 
 
+def last_sign(instance: InstanceRow) -> int:
+    """Return when an engine last gave a sign of life, UTC microseconds."""
+    return max(instance.heartbeat_at, instance.ended_at or 0)
+
+
 def age_of(instance: InstanceRow, now: int) -> float:
     """Return the seconds since an engine's last sign of life."""
-    last = max(instance.heartbeat_at, instance.ended_at or 0)
-    return max(0.0, (now - last) / SECOND)
+    return max(0.0, (now - last_sign(instance)) / SECOND)
 
 
 def presence(instance: InstanceRow, now: int) -> Presence:

@@ -9,7 +9,7 @@ from fuseboard_console.cells import fit, width
 from fuseboard_console.glyphs import LOOKS, Condition, Glyphs
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.adapters import breaker_condition
-from fuseboard_console.views.connection import Presence, age_of, presence
+from fuseboard_console.views.connection import LOST, Presence, age_of, last_sign, presence
 from fuseboard_console.views.labelled import labelled
 from fuseboard_console.views.line import Line, Span, cut_line, fit_line
 from fuseboard_console.views.times import SECOND, plural, span, stamp, whole
@@ -27,18 +27,22 @@ _LOOKS: dict[Presence, tuple[str, str]] = {
 
 
 def counts_of(board: Board, now: int) -> Counts:
-    """Return how the breakers of each instance stand at `now` (UTC microseconds)."""
+    """Return how the breakers of each instance stand at `now` (UTC microseconds), or stood when it was last heard."""
     found: dict[int, Counter[Condition]] = {}
+    signs = {row.id: now if presence(row, now) == "live" else last_sign(row) for row in board.instances.values()}
     for row in board.rows():
-        found.setdefault(row.key.instance, Counter())[breaker_condition(row, now)] += 1
+        known = signs.get(row.key.instance, now)  # nothing goes on where nobody is
+        found.setdefault(row.key.instance, Counter())[breaker_condition(row, known)] += 1
     return found
 
 
 def engine_order(instances: Iterable[InstanceRow], now: int) -> list[int]:
     """Return the instances by their ids: the silent ones first, then the live, then those that ended, newest first."""
-    place: dict[Presence, int] = {"silent": 0, "live": 1, "ended": 2}
-    rows = sorted(instances, key=lambda row: (place[presence(row, now)], -row.started_at, row.id))
-    return [row.id for row in rows]
+
+    def place(row: InstanceRow) -> int:
+        return 2 if row.ended_at is not None else 1 if presence(row, now) == "live" else 0
+
+    return [row.id for row in sorted(instances, key=lambda row: (place(row), -row.started_at, row.id))]
 
 
 def labels_width(instances: Iterable[InstanceRow]) -> int:
@@ -55,7 +59,7 @@ def engines_heading(cells: int, labels: int) -> Line:
 def engine_line(row: InstanceRow, counts: Counts, now: int, cells: int, labels: int, glyphs: Glyphs) -> Line:
     """Return one instance as it stands at `now`, its label in `labels` cells."""
     here = presence(row, now)
-    word, style = _LOOKS[here]
+    word, style = _look(row, here)
     sign = {"live": glyphs.live, "silent": glyphs.of("silent"), "ended": glyphs.of("ended")}[here]
     return cut_line(
         (
@@ -71,19 +75,24 @@ def engine_line(row: InstanceRow, counts: Counts, now: int, cells: int, labels: 
     )
 
 
+def _look(row: InstanceRow, here: Presence) -> tuple[str, str]:
+    """Return how an instance stands in a word, and its style: one whose process is gone was killed."""
+    return ("KILLED", "bad") if row.gone or row.reason == LOST else _LOOKS[here]
+
+
 def _since(row: InstanceRow, here: Presence, now: int) -> str:
     if here == "live":
         return f"up {span((now - row.started_at) / SECOND)}"
     ago = whole(age_of(row, now))
-    return f"for {ago}" if here == "silent" else f"{ago} ago, ran {span(_ran(row))}"
-
-
-def _ran(row: InstanceRow) -> float:
-    return ((row.ended_at or row.heartbeat_at) - row.started_at) / SECOND
+    return (
+        f"for {ago}"
+        if here == "silent" and row.ended_at is None and not row.gone
+        else f"{ago} ago, ran {span((last_sign(row) - row.started_at) / SECOND)}"
+    )
 
 
 def _reason(row: InstanceRow) -> str:
-    reason = "its process is gone" if row.gone else "ended without a word" if row.reason == "lost" else row.reason
+    reason = "its process is gone" if row.gone else "ended without a word" if row.reason == LOST else row.reason
     return f"  {safe_text(reason, 120)}" if reason and reason != "closed" else ""
 
 
@@ -101,15 +110,16 @@ def _adapters(counts: Mapping[Condition, int], glyphs: Glyphs) -> Line:
 def engine_lines(row: InstanceRow, board: Board, now: int, cells: int, glyphs: Glyphs) -> list[Line]:
     """Return all that is known of an instance."""
     here = presence(row, now)
-    word, style = _LOOKS[here]
+    word, style = _look(row, here)
     said = [
         ("name", safe_text(row.name, 200)),
         ("host", safe_text(row.host, 200)),
         ("process", str(row.pid)),
         ("instance", f"{row.id} of this recording"),
-        ("started", f"{stamp(row.started_at)}, {_since(row, here, now)}"),
-        ("last sign", f"{whole(age_of(row, now))} ago, {stamp(max(row.heartbeat_at, row.ended_at or 0))}"),
-        ("reason", _reason(row).strip()),
+        ("started", f"{stamp(row.started_at)}, {span((now - row.started_at) / SECOND)} ago"),
+        ("ran", span(((now if here == "live" else last_sign(row)) - row.started_at) / SECOND)),
+        ("last sign", f"{stamp(last_sign(row))}, {whole(age_of(row, now))} ago"),
+        ("ended", _reason(row).strip() or ("in good order" if here == "ended" else "")),
     ]
     lines: list[Line] = [(Span(word, style),)]
     lines += [line for label, text in said for line in labelled(label, text, cells)]

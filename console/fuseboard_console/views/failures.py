@@ -25,7 +25,7 @@ def what_failed(attempt: Attempt, *, narrow: bool = False) -> str:
     if narrow and len(kind) > 5:
         kind = kind.removesuffix("Error")
     text = safe_text(attempt.error, 400)
-    if attempt.rule == "timeout":
+    if attempt.rule == "timeout" and (not text or attempt.error_type == "AttemptTimeout"):
         return f"{kind or 'timeout'} after {latency(attempt.duration)}"
     if kind and text:
         return f"{kind}: {text}"

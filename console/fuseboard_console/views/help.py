@@ -14,6 +14,7 @@ _MEANS: dict[Condition, str] = {
     "closed": "calls go through",
     "counting": "calls go through; 2 of the 5 failures that open it",
     "open": "calls are refused until the countdown ends",
+    "down": "its health check is bad: routes pass it over",
     "ready": "the wait is over; the next call is a probe",
     "probing": "probes decide whether it closes again",
     "held": "kept open by hand until someone resets it",
@@ -44,7 +45,7 @@ def help_lines(actions: Sequence[Action], glyphs: Glyphs) -> list[Line]:
     lines += [(), (Span("In a chain, left to right as time", "strong"),)]
     for sign, style, means in (
         (glyphs.failed, "bad", "an attempt that failed"),
-        (glyphs.skipped, "bad-dim", "not called: its breaker is open, or it is full"),
+        (glyphs.skipped, "bad-dim", "not called: its breaker is open, it is full, or known to be down"),
         (glyphs.answered, "ok", "answered"),
         (glyphs.degraded, "warn", "nobody answered; a fallback did"),
         (glyphs.dead, "bad", "kept as a dead letter"),

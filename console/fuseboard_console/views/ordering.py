@@ -22,7 +22,7 @@ from fuseboard_console.views.sorting import BY_STATE, CHEAP, WINDOWED, Sort, Val
 from fuseboard_console.views.times import SECOND
 from fuseboard_storage.board import AdapterKey, AdapterRow, Board, InstanceRow
 
-PROBLEMS: Final = frozenset({"open", "held", "ready", "probing", "silent"})
+PROBLEMS: Final = frozenset({"open", "held", "down", "ready", "probing", "silent"})
 """How an adapter stands that needs a person."""
 FAULTS: Final = PROBLEMS | {"counting"}
 """The same, or it counts failures."""

@@ -95,7 +95,9 @@ def _reasons(attempt: Attempt, indent: int, cells: int) -> list[Line]:
     if attempt.why:
         said.append((f"why: {safe_text(attempt.why, 600)}", "text"))
     if attempt.retry_after is not None:
-        said.append((f"it asked to wait {latency(attempt.retry_after)}", "faint"))
+        wait = latency(attempt.retry_after)
+        rejected = attempt.outcome == "rejected"
+        said.append((f"its next call is admitted in {wait}" if rejected else f"it asked to wait {wait}", "faint"))
     if attempt.first_item is not None:
         said.append((f"first item after {latency(attempt.first_item)}, {attempt.items:,} items", "faint"))
     lines: list[Line] = []

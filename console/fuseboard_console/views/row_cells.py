@@ -58,6 +58,8 @@ def next_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
             return (Span(tail.strip(), "bad"), Span(times.rstrip(), "muted"))
         bar = countdown_bar(row.left, row.wait, min(room, 40), glyphs, "bad")
         return (*bar, Span(tail, "strong"), Span(times, "muted"))
+    if stands == "down":
+        return (Span(f"passed over: {row.health}" if row.health else "passed over", "muted"),)
     if stands == "ready":
         return (Span("the next call probes", "ready"),)
     if stands == "probing":
