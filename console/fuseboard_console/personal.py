@@ -62,18 +62,19 @@ class Personal(Travelling):
 
     def action_command_palette(self) -> None:
         """Open the palette, with its invitation in the signs there are."""
-        from textual.command import CommandPalette
+        from fuseboard_console.screens.palette import Palette
 
-        if not isinstance(self.screen, CommandPalette):
+        if not isinstance(self.screen, Palette):
             invitation = self._invitation("an action or an adapter")
-            self.push_screen(CommandPalette(id="--command-palette", placeholder=invitation))
+            self.push_screen(Palette(id="--command-palette", placeholder=invitation))
 
     def search_themes(self) -> None:
         """Let a theme be chosen from all there are."""
-        from textual.command import CommandPalette
         from textual.theme import ThemeProvider
 
-        self.push_screen(CommandPalette(providers=[ThemeProvider], placeholder=self._invitation("a theme")))
+        from fuseboard_console.screens.palette import Palette
+
+        self.push_screen(Palette(providers=[ThemeProvider], placeholder=self._invitation("a theme")))
 
     def _invitation(self, what: str) -> str:
         return f"Search for {what}{'...' if self.glyphs is ASCII else '…'}"
