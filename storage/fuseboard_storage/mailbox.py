@@ -9,6 +9,7 @@ import msgspec
 
 from fuseboard_engine.commands import Command
 from fuseboard_engine.events import CommandDone
+from fuseboard_storage.rows import storable
 
 Status = Literal["pending", "taken", "done", "failed", "expired"]
 
@@ -122,5 +123,5 @@ def settle(connection: sqlite3.Connection, instance: int, event: CommandDone) ->
     connection.execute(
         """UPDATE commands SET status = ?, done_at = ?, detail = ?
         WHERE id = ? AND status = 'taken' AND taken_by = ?""",
-        ("done" if event.ok else "failed", event.at, event.detail, event.command, instance),
+        ("done" if event.ok else "failed", event.at, storable(event.detail), event.command, instance),
     )

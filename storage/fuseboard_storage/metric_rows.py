@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from fuseboard_storage.metrics import SECOND, AdapterSecond, Spans
+from fuseboard_storage.rows import storable
 
 RESOLUTIONS: Final = (1, 10, 60, 3600)
 """Seconds a row may stand for, finest first."""
@@ -36,9 +37,10 @@ def add(connection: sqlite3.Connection, instance: int, spans: Spans, resolution:
     """Add spans to the rows of an instance, within the transaction that is open."""
     values = []
     for span in spans.values():
+        adapter = storable(span.adapter)
         row = connection.execute(
             f"SELECT {COLUMNS} FROM metrics WHERE resolution = ? AND at = ? AND instance = ? AND adapter = ?",
-            (resolution, span.at, instance, span.adapter),
+            (resolution, span.at, instance, adapter),
         ).fetchone()
         if row is not None:
             stored = span_of(row)
@@ -49,7 +51,7 @@ def add(connection: sqlite3.Connection, instance: int, spans: Spans, resolution:
                 resolution,
                 instance,
                 span.at,
-                span.adapter,
+                adapter,
                 span.calls,
                 span.successes,
                 span.failures,

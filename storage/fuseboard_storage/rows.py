@@ -93,9 +93,14 @@ def plain(event: Event) -> Event:
     return type(event)(**values)
 
 
+def storable(text: str) -> str:
+    """Return a text with half characters, which SQLite does not take, written out: `\\udcff`."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
+        return storable(value)
     if isinstance(value, dict):
         return {_plain(key if isinstance(key, str) else repr(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

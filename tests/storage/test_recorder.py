@@ -14,6 +14,7 @@ from fake_engine import NOON, FakeEngine, answered, failed, opened
 
 from fuseboard_engine.events import (
     AdapterAdded,
+    CommandDone,
     EngineStarted,
     EngineStopped,
     Event,
@@ -191,3 +192,16 @@ async def test_a_forked_child_leaves_its_parents_recording_alone(tmp_path: Path)
         engine.emit(answered("after"))
     tasks = [e.task for e in await events(tmp_path / "a.db") if isinstance(e, RouteFinished)]
     assert tasks == ["before", "after"]
+
+
+async def test_half_characters_are_recorded_written_out_wherever_they_stand(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    async with record(engine, tmp_path / "a.db") as recorder:
+        engine.emit(answered(adapter="a\ud83d"), failed(adapter="a\ud83d", error="b\ud83d"))
+        engine.emit(CommandDone(at=NOON, command=1, verb="reset", actor="c\ud83d", ok=False, detail="d\ud83d"))
+        await recorder.flushed()
+        assert recorder.dropped == 0
+        async with Recording.open(tmp_path / "a.db") as recording:
+            assert [span.calls for span in await recording.spans(0, 2 * NOON, "a\\ud83d")] == [2]
+            found = [entry.event for entry in await recording.entries()]
+    assert [event.detail for event in found if isinstance(event, CommandDone)] == ["d\\ud83d"]
