@@ -23,6 +23,8 @@ from textual.strip import Strip
 from watching import watching
 
 from fuseboard_engine import Engine
+from fuseboard_engine.clock import wall_clock
+from fuseboard_engine.events import Attempt, AttemptFailed, RouteFinished
 from fuseboard_storage import record
 
 CONSOLE = (sys.executable, "-m", "fuseboard_console")
@@ -306,6 +308,57 @@ def test_nothing_clears_the_screen_while_it_follows(tmp_path: Path) -> None:
         assert sum(len(rows_of(frame)) for frame in frames) < 12 * 40 / 2  # whole screens would be flicker
 
 
+def looks(terminal: Terminal) -> list[list[object]]:
+    """Every cell as the terminal shows it, but for the header's, whose clock goes on."""
+    buffer, screen = terminal.screen.buffer, terminal.screen
+    return [[buffer[y][x] for x in range(screen.columns)] for y in range(1, screen.lines)]
+
+
+def rest(terminal: Terminal, seconds: float) -> None:
+    """Take in what is written for so long."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        terminal.read(0.05)
+
+
+@pytest.fixture
+def calm(tmp_path: Path) -> Iterator[Path]:
+    """A recording of which time alone changes nothing: all that happened was ten minutes ago."""
+    file = tmp_path / "calm.db"
+    engine = Engine(name="calm")
+    for number in range(40):
+        engine.add_adapter(f"adapter-{number:02}", lambda task: None)
+    with record(engine, file) as recorder:
+        for number in range(20):
+            at = wall_clock() - 600_000_000 + number
+            told = {"adapter": f"adapter-{number:02}", "number": 1, "duration": 0.1}
+            answer = Attempt(**told, outcome="success")
+            failure = Attempt(**told, outcome="failure", error_type="ConnectError", error=f"refused {number}")
+            engine.emit(AttemptFailed(at=at, task=f"t{number}", task_type="t", attempt=failure, threshold=5))
+            engine.emit(
+                RouteFinished(at=at, task=f"t{number}", task_type="t", success=True, attempts=(failure, answer))
+            )
+        recorder.flush(20)
+        yield file
+
+
+@pytest.mark.parametrize("page", "123")
+def test_what_is_written_piece_by_piece_is_what_is_written_whole(calm: Path, page: str) -> None:
+    with watched(calm, word="adapter-00", controlling=True) as terminal:
+        terminal.press(page)
+        rest(terminal, 0.5)
+        for key in ("j", "j", "G", "k", "x", "g", "x", "s", "t", "\t", "j", "c", "\x1b[6~", "j", "\x1b[5~"):
+            terminal.press(key)
+            rest(terminal, 0.1)
+        rest(terminal, 1.0)  # until nothing glows any more
+        pieces = looks(terminal)
+        terminal.resize(100, 40)
+        rest(terminal, 0.5)
+        terminal.resize(120, 40)
+        rest(terminal, 0.5)
+        assert pieces == looks(terminal)
+
+
 # -------------------------------------------------------------------- hostile texts
 
 
@@ -343,9 +396,7 @@ def test_a_terminal_obeys_no_hostile_text(hostile: Path) -> None:
         for page in PAGES:
             for key in (page, "\r", "\x1b"):
                 terminal.press(key)
-                end = time.monotonic() + 0.2  # so that an escape is one, and no part of another key
-                while time.monotonic() < end:
-                    terminal.read(0.05)
+                rest(terminal, 0.2)  # so that an escape is one, and no part of another key
         terminal.press("q")
         assert terminal.ended() == 0
         said = terminal.raw.decode()

@@ -16,7 +16,7 @@ from fuseboard_console.themes import Palette
 from fuseboard_console.views.copying import lines_text
 from fuseboard_console.views.line import Line
 from fuseboard_console.widgets.kept import Kept
-from fuseboard_console.widgets.paint import changed_region, strip_of
+from fuseboard_console.widgets.paint import changed_region, has_cursor, strip_of
 
 
 class _Sight(NamedTuple):
@@ -128,8 +128,7 @@ class LineList(ScrollView, Kept, can_focus=True, inherit_bindings=False):
         """Return line `y` of what is in sight; one that begins with the cursor stands on another ground."""
         line = self._line_of(y)
         self._painted[y] = line
-        on_cursor = bool(line) and line[0].style == "cursor-mark"
-        return strip_of(line, self.cells, self.palette, self._grounds[on_cursor])
+        return strip_of(line, self.cells, self.palette, self._grounds[has_cursor(line)])
 
     def on_resize(self) -> None:
         """Forget what was painted in another size, and tell anew which lines are in sight."""

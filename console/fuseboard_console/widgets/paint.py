@@ -41,12 +41,17 @@ def _blank(text: str, style: str, palette: Palette) -> bool:
     return text.isspace() and palette.bare(style)
 
 
+def has_cursor(line: Line) -> bool:
+    """Return whether the cursor is on a line: it stands on another ground then."""
+    return bool(line) and line[0].style == "cursor-mark"
+
+
 def changed_region(before: Line | None, after: Line, y: int, cells: int) -> Region | None:
     """Return the part of line `y` that differs, or None when nothing does."""
-    if before is None:
-        return Region(0, y, cells, 1)
-    if before == after:
+    if before is not None and before == after:
         return None
+    if before is None or has_cursor(before) != has_cursor(after):  # the ground of all of it is another
+        return Region(0, y, cells, 1)
     start = 0
     for old, new in zip(before, after, strict=False):
         if old != new:
