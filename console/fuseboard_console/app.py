@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -15,8 +15,8 @@ from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from fuseboard_console.action import Action, on_page
-from fuseboard_console.actions import actions_for
+from fuseboard_console.action import Action, changing_nothing
+from fuseboard_console.actions import ACTIONS, actions_for
 from fuseboard_console.alerts import Alerts
 from fuseboard_console.feed import Feed, Mailbox
 from fuseboard_console.glyphs import ASCII, UNICODE, Glyphs
@@ -30,7 +30,7 @@ from fuseboard_console.place import Place
 from fuseboard_console.preferences import DEFAULT, Preferences
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.showing import NOTHING
-from fuseboard_console.themes import THEMES, Palette, palette_of
+from fuseboard_console.themes import THEMES
 from fuseboard_console.views.header import Counting
 from fuseboard_console.widgets.filter_bar import FilterBar
 from fuseboard_console.widgets.footer import FooterBar
@@ -110,6 +110,10 @@ class ConsoleApp(Personal):
         self.preferences, self.greets, self.compact = preferences, greets, preferences.compact
         self._alerts = Alerts()
         self.actions = actions_with(actions_for(mailbox is None), preferences.keys)
+        if mailbox is None:  # the keys that are gone say so
+            for action in actions_with(ACTIONS, preferences.keys):
+                if action.verb:
+                    self._bindings.bind(",".join(action.keys), "read_only", action.label, show=False)
         for binding in bindings_of(action for action in self.actions if self._is_mine(action)):
             # The filter's key comes first of all: what is typed quickly after it is its text and no command.
             # So does the one that puts the console aside, which works over any screen.
@@ -125,7 +129,7 @@ class ConsoleApp(Personal):
         self.page: Page = self.overview
         self._pages: dict[str, Page] = {self.overview.PAGE: self.overview}
         self._body = Ground(self.overview, id="body")
-        self._looked_at = (-1, "")
+        self._looked_at = (-1, "", 0)
 
     def _is_mine(self, action: Action) -> bool:
         """Whether an action is the console's own: the others are bound by the pages and the lists they work in."""
@@ -155,6 +159,14 @@ class ConsoleApp(Personal):
         """Fill the new size, which Textual takes over only after this."""
         self.call_later(self.show)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Let a key mean only what works where one is: a page, or what stands on top of it."""
+        known = [one for one in self.actions if one.call.partition("(")[0] == action]
+        if not known or not any(one.pages for one in known):
+            return True
+        where = getattr(self.screen, "PAGE", self.page.PAGE)
+        return any(not one.pages or where in one.pages for one in known)
+
     # ---------------------------------------------------------------- pages
 
     def action_page(self, page: str) -> None:
@@ -168,12 +180,15 @@ class ConsoleApp(Personal):
         if page == self.page.PAGE:
             return self.page
         self._leave_filter()
+        self.screen.set_focus(None)  # the next key may have come already: it is none of the page that is left
         self.page.display = False
         if page not in self._pages:
             self._pages[page] = BY_ID[page].make(self)
             self._body.mount(self._pages[page])
         self.page = self._pages[page]
         self.page.display = True
+        if self.page.is_attached:
+            self.page.take_keys()
         self.call_after_refresh(self._arrive)
         return self.page
 
@@ -207,7 +222,8 @@ class ConsoleApp(Personal):
             await asyncio.sleep(self._poll if calm < CALM else 2 * self._poll)
 
     async def _let_page_look(self) -> None:
-        looked_at = (self.feed.board.seq, self.page.PAGE)
+        # What a page reads may be another without any event: it looks once a second at least.
+        looked_at = (self.feed.board.seq, self.page.PAGE, int(time.monotonic()))
         if looked_at != self._looked_at and self.page.is_attached:
             self._looked_at = looked_at
             await self.page.look(self.scene)
@@ -252,37 +268,22 @@ class ConsoleApp(Personal):
         self._filter.display = False
         self._footer.display = True
 
-    # ---------------------------------------------------------------- themes
-
-    def _palette(self) -> Palette:
-        return palette_of(self.current_theme, ascii_only=self.glyphs is ASCII)
-
-    def _take_theme(self) -> None:
-        self.palette = self._palette()
-        for bar in (self._header, self._banner, self._footer, self._filter):
-            bar.repaint(self.palette)
-        for page in self._pages.values():
-            page.take_palette(self.palette)
-
-    def action_theme(self) -> None:
-        """Go to the next of the console's own themes."""
-        names = [theme.name for theme in THEMES]
-        at = names.index(self.theme) if self.theme in names else -1
-        self.theme = names[(at + 1) % len(names)]
+    # ---------------------------------------------------------------- the palette
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Yield the actions, for the palette."""
-        for action in on_page(self.actions, self.page.PAGE):
-            if action.group != "Move":
-                yield SystemCommand(action.label.capitalize(), action.description, partial(self._run, action))
+        """Return all that can be done, for the palette."""
+        from fuseboard_console.action_commands import commands_of
 
-    async def _run(self, action: Action) -> None:
+        return commands_of(self, changing_nothing(self.actions) if self.desk.read_only else self.actions, self.working)
+
+    async def run_one(self, action: Action) -> None:
+        """Do an action, whether it is the console's or the page's."""
         mine = hasattr(self, "action_" + action.call.partition("(")[0])
         await self.run_action(action.call, default_namespace=self if mine else self.page)
 
     async def on_footer_bar_clicked(self, event: FooterBar.Clicked) -> None:
         """Do the action that was clicked at the foot."""
-        await self._run(next(action for action in self.actions if action.id == event.action))
+        await self.run_one(next(action for action in self.actions if action.id == event.action))
 
     # ---------------------------------------------------------------- view
 
@@ -294,4 +295,4 @@ class ConsoleApp(Personal):
         """Show the help."""
         from fuseboard_console.screens.help import HelpScreen
 
-        self.push_screen(HelpScreen(self.palette, on_page(self.actions, self.page.PAGE), self.glyphs))
+        self.push_screen(HelpScreen(self.palette, self.working, self.glyphs))

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 class Scene:
     """What there is to show in one frame.
 
-    `now` is the time that is shown, UTC microseconds; `past`: it stands still or is replayed, so nothing can be asked
-    of an engine about it.
+    `now` is the time that is shown, UTC microseconds; `past`: it stands still or is replayed, and is not the present.
     """
 
     board: Board
@@ -63,7 +62,7 @@ class Host(Protocol):
         ...
 
     def is_past(self) -> bool:
-        """Whether nothing can be asked, because this is a replay; if so, say it."""
+        """Whether nothing can be asked, because this is a replay or only read; if so, say it."""
         ...
 
     def show(self) -> None:

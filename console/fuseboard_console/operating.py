@@ -10,6 +10,7 @@ from fuseboard_console.action import Action, key_for
 from fuseboard_console.desk import Desk
 from fuseboard_console.feed import Feed
 from fuseboard_console.pages.page import Page
+from fuseboard_console.safe_text import safe_text
 from fuseboard_console.suspending import Suspending
 from fuseboard_console.views.bulk import MOST, ask_bulk
 from fuseboard_console.views.questions import ask_before, ask_reset_all, refusing
@@ -43,7 +44,7 @@ class Operating(Suspending):
 
     def action_open_for(self) -> None:
         """Ask for how long, then open the selected breaker, or all marked ones."""
-        keys = () if hasattr(self.screen, "adapter") else self.page.targets
+        keys = self._marked
         key = self._target()
         if self.is_past() or key is None or (len(keys) < 2 and self.desk.refused(key.instance)):
             return
@@ -69,7 +70,12 @@ class Operating(Suspending):
         self._ask_first("metrics_only")
 
     async def action_half_open(self) -> None:
-        """End the selected breaker's wait."""
+        """End the selected breaker's wait, if it waits for something."""
+        key = self._target()
+        row = self.feed.board.adapters.get(key) if key is not None else None
+        if row is not None and row.state not in ("open", "forced_open") and not self._marked:
+            self.tell(f"{safe_text(row.name, 60)} does not wait for a probe: there is nothing to end.")
+            return
         await self._ask_selected("half_open")
 
     async def action_enable(self) -> None:
@@ -82,20 +88,31 @@ class Operating(Suspending):
         raise NotImplementedError
 
     def is_past(self) -> bool:
-        """Whether nothing can be asked, because this is a replay; if so, say it."""
+        """Whether nothing can be asked, because this is a replay or only read; if so, say it."""
         if self.replayed:
             live = self.key("live")
             self.tell(f"This is a replay: there is no engine to ask. {live} goes back to live, if you were there.")
-        return self.replayed
+        elif self.desk.read_only:
+            self.tell("This console only reads: start it without --read-only to change anything.")
+        return self.replayed or self.desk.read_only
+
+    def action_read_only(self) -> None:
+        """Say why a key does nothing."""
+        self.is_past()
 
     def _target(self) -> AdapterKey | None:
         """Return the adapter that is meant: of the open detail, the only marked one, or the one under the cursor."""
         detailed: AdapterKey | None = getattr(self.screen, "adapter", None)
         return detailed or (self.page.targets[0] if self.page.targets else self.page.target)
 
+    @property
+    def _marked(self) -> tuple[AdapterKey, ...]:
+        """The marked adapters, which are meant instead; in an open detail only its own is."""
+        return () if hasattr(self.screen, "adapter") else self.page.targets
+
     def _many(self, verb: str, args: dict[str, Any] | None = None) -> bool:
         """Ask for all marked adapters what was asked for one, after a word was typed; False: none are marked."""
-        keys = () if hasattr(self.screen, "adapter") else self.page.targets
+        keys = self._marked
         if len(keys) < 2:
             return False
         if len(keys) > MOST:
@@ -103,7 +120,7 @@ class Operating(Suspending):
             return True
         from fuseboard_console.screens.confirm_typed import ConfirmTypedScreen
 
-        question = ask_bulk(verb, keys, self.page.targets_name)
+        question = ask_bulk(verb, keys, self.page.targets_name, (args or {}).get("seconds"))
 
         def answered(yes: bool | None) -> None:
             if yes:

@@ -6,10 +6,13 @@ from fuseboard_console.alerts import Alerts, alert_text
 from fuseboard_console.clipboard import copied_text, copy
 from fuseboard_console.glyphs import ASCII
 from fuseboard_console.hints import hints
+from fuseboard_console.pages.page import Page
 from fuseboard_console.preferences import Preferences
+from fuseboard_console.screens.sheet import Sheet
 from fuseboard_console.state_folder import state_folder
-from fuseboard_console.themes import variables_of
+from fuseboard_console.themes import THEMES, Palette, palette_of, variables_of
 from fuseboard_console.travelling import Travelling
+from fuseboard_console.widgets.filter_bar import FilterBar
 from fuseboard_console.widgets.line_list import LineList
 
 HINTS = 30.0
@@ -25,6 +28,8 @@ class Personal(Travelling):
     greets: bool
     """Whether the hints are due."""
     _alerts: Alerts
+    _pages: dict[str, Page]
+    _filter: FilterBar
 
     def on_mount(self) -> None:
         """Take the operator's keys for what lists and texts bind, and show the hints when they are due."""
@@ -56,25 +61,44 @@ class Personal(Travelling):
 
     # ---------------------------------------------------------------- looks
 
+    def _palette(self) -> Palette:
+        return palette_of(self.current_theme, ascii_only=self.glyphs is ASCII)
+
+    def _take_theme(self) -> None:
+        self.palette = self._palette()
+        for bar in (self._header, self._banner, self._footer, self._filter):
+            bar.repaint(self.palette)
+        for page in self._pages.values():
+            page.take_palette(self.palette)
+        for screen in self.screen_stack:
+            if isinstance(screen, Sheet):
+                screen.take_palette(self.palette)
+
+    def action_theme(self) -> None:
+        """Go to the next of the console's own themes."""
+        names = [theme.name for theme in THEMES]
+        at = names.index(self.theme) if self.theme in names else -1
+        self.theme = names[(at + 1) % len(names)]
+
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Return what the style sheets need of a theme that isn't the console's own."""
         return variables_of(self.current_theme)
 
     def action_command_palette(self) -> None:
         """Open the palette, with its invitation in the signs there are."""
-        from fuseboard_console.screens.palette import Palette
+        from fuseboard_console.screens import palette
 
-        if not isinstance(self.screen, Palette):
+        if not isinstance(self.screen, palette.Palette):
             invitation = self._invitation("an action or an adapter")
-            self.push_screen(Palette(id="--command-palette", placeholder=invitation))
+            self.push_screen(palette.Palette(id="--command-palette", placeholder=invitation))
 
     def search_themes(self) -> None:
         """Let a theme be chosen from all there are."""
         from textual.theme import ThemeProvider
 
-        from fuseboard_console.screens.palette import Palette
+        from fuseboard_console.screens import palette
 
-        self.push_screen(Palette(providers=[ThemeProvider], placeholder=self._invitation("a theme")))
+        self.push_screen(palette.Palette(providers=[ThemeProvider], placeholder=self._invitation("a theme")))
 
     def _invitation(self, what: str) -> str:
         return f"Search for {what}{'...' if self.glyphs is ASCII else '…'}"

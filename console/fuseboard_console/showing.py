@@ -69,6 +69,12 @@ class Showing(Operating):
         """What is shown now."""
         return Scene(self.feed.board, self.now(), self._connection, past=self.past)
 
+    @property
+    def working(self) -> tuple[Action, ...]:
+        """The actions that work where one is: all that the foot, the help and the palette offer."""
+        actions = on_page(self.actions, self.page.PAGE)
+        return changing_nothing(actions) if self.desk.read_only else actions
+
     def show(self) -> None:
         """Show everything anew: a choice was made, or the size is another."""
         self._shown = NOTHING
@@ -140,9 +146,7 @@ class Showing(Operating):
         if footed == self._footed:
             return
         self._footed = footed
-        actions = on_page(self.actions, self.page.PAGE)
-        if self.desk.read_only:
-            actions = changing_nothing(actions)
+        actions = self.working
         if self.still:
             actions = while_paused(actions)
         self._footer.show_keys(footer_line(with_pages(actions), self.size.width, self.desk.read_only, told))

@@ -13,7 +13,7 @@ from fuseboard_console.host import Host, Scene
 from fuseboard_console.pages.page import Page
 from fuseboard_console.preferences import DEFAULT, Preferences
 from fuseboard_console.themes import Palette
-from fuseboard_console.views.columns import columns_of
+from fuseboard_console.views.columns import BY_ID, columns_of
 from fuseboard_console.views.copying import adapter_text
 from fuseboard_console.views.empty import empty_picture
 from fuseboard_console.views.filtering import Term, parse, problem_of
@@ -83,8 +83,9 @@ class Overview(Page):
         self.order = self._ordering.order(board, scene.now, choice)
         self.table.sort = self.sort
         self.table.empty = self._nothing(board)
+        unseen = "" if self.sort.column in self.table.column_ids else BY_ID[self.sort.column].title
         title = chosen_title(
-            choice, self.filter_text, len(self.order.keys), len(board.adapters), len(self.table.marked)
+            choice, self.filter_text, len(self.order.keys), len(board.adapters), len(self.table.marked), unseen
         )
         if title != self._title:
             self._title = title
@@ -217,6 +218,11 @@ class Overview(Page):
         ids = self.table.column_ids or ("state",)
         at = ids.index(self.sort.column) if self.sort.column in ids else -1
         self.sort = BY_STATE._replace(column=ids[(at + 1) % len(ids)])
+        self.host.show()
+
+    def sort_by(self, column: str) -> None:
+        """Sort by a column, whether or not there is room for it."""
+        self.sort = BY_STATE._replace(column=column)
         self.host.show()
 
     def action_turn(self) -> None:

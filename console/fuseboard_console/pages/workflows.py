@@ -64,7 +64,9 @@ class Workflows(ListPage[str]):
         if recording is not None and recording.path != self._saved_of:
             self._saved, self._saved_of = {}, recording.path
         waits = not elsewhere and now - self._began < EVERY
-        if recording is None or self._reading or waits or (wanted == self._read_of and not self._failed):
+        if recording is None or not self.is_attached or self._reading or waits:
+            return
+        if wanted == self._read_of and not self._failed:
             return
         self._read_of, self._began, self._reading = wanted, now, True
         self.run_worker(self._read(recording.path, wanted))

@@ -76,6 +76,12 @@ class Sheet(ModalScreen[None]):
         """Fill the new width."""
         self._show_keys()
 
+    def take_palette(self, palette: Palette) -> None:
+        """Take another theme's palette."""
+        self._palette = palette
+        self.pane.repaint(palette)
+        self._footer.repaint(palette)
+
     def frame(self) -> None:
         """Show what there is now."""
         self.pane.show()

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from fuseboard_console.cells import cut
 from fuseboard_console.safe_text import safe_text
-from fuseboard_console.views.times import plural
+from fuseboard_console.views.times import plural, span
 from fuseboard_storage.board import AdapterKey
 
 MOST = 1000
@@ -64,6 +64,9 @@ _WORDS = {
 }
 
 
+_FOR = "Their calls are refused for {}; then they probe."
+
+
 class BulkQuestion(NamedTuple):
     """A question that is answered by typing `word`."""
 
@@ -73,18 +76,18 @@ class BulkQuestion(NamedTuple):
     yes: str
 
 
-def ask_bulk(verb: str, keys: Sequence[AdapterKey], group: str = "") -> BulkQuestion:
+def ask_bulk(verb: str, keys: Sequence[AdapterKey], group: str = "", seconds: float | None = None) -> BulkQuestion:
     """Return the question before `verb` is asked for these adapters, of which there are several.
 
     Its word is the name of the `group`, if they are all of one; else that of the first adapter; the number of them
-    where that is too hard to type.
+    where that is too hard to type. `seconds`: for how long they are opened, where that was said.
     """
     words = _WORDS[verb]
     names = ", ".join(safe_text(key.adapter, 40) for key in keys[:_NAMED])
     more = f" and {len(keys) - _NAMED:,} more" if len(keys) > _NAMED else ""
     return BulkQuestion(
         words.title.format(plural(len(keys), "breaker")),
-        f"{names}{more}\n\n{words.then}",
+        f"{names}{more}\n\n{words.then if seconds is None else _FOR.format(span(seconds))}",
         word_to_type(group or keys[0].adapter, len(keys)),
         words.yes.format(f"{len(keys):,}"),
     )

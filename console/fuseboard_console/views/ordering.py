@@ -44,8 +44,11 @@ class Choice(NamedTuple):
     """Only those that need a person or count failures."""
 
 
-def chosen_title(choice: Choice, typed: str, shown: int, of: int, marked: int) -> str:
-    """Return the table's title: what was chosen, how many of all that shows, how many are marked."""
+def chosen_title(choice: Choice, typed: str, shown: int, of: int, marked: int, unseen: str = "") -> str:
+    """Return the table's title: what was chosen, how many of all that shows, how many are marked.
+
+    `unseen`: the column they are sorted by, where there is no room for it.
+    """
     parts = ["Breakers"]
     if choice.terms:
         parts.append(f"/ {safe_text(typed, 40)}")
@@ -54,7 +57,9 @@ def chosen_title(choice: Choice, typed: str, shown: int, of: int, marked: int) -
     if shown != of or choice.terms or choice.faults:
         parts.append(f"{shown:,} of {of:,}")
     if choice.group:
-        parts.append(f"by {choice.group}")
+        parts.append("by engine" if choice.group == "instance" else f"by {choice.group}")
+    if unseen:
+        parts.append(f"sorted by {unseen}")
     if marked:
         parts.append(f"{marked:,} marked")
     return "  ".join(parts)

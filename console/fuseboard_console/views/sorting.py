@@ -20,6 +20,15 @@ class Sort(NamedTuple):
     turned: bool = False
 
 
+HIGHEST_FIRST = frozenset({"state", "inflight", "rate", "p50", "p95", "p99", "rejected", "spark", "since", "error"})
+"""The columns that begin with the highest, the newest or the worst, unless they are turned round."""
+
+
+def falls(sort: Sort) -> bool:
+    """Whether an order goes from the highest down: what the mark at the column's title says."""
+    return (sort.column in HIGHEST_FIRST) is not sort.turned
+
+
 BY_STATE = Sort()
 """The most troubled first."""
 

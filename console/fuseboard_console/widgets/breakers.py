@@ -21,7 +21,7 @@ from fuseboard_console.views.heirs import Heirs
 from fuseboard_console.views.line import Line, Span
 from fuseboard_console.views.ordering import PROBLEMS, Order
 from fuseboard_console.views.row_lines import RowLines
-from fuseboard_console.views.sorting import BY_STATE
+from fuseboard_console.views.sorting import BY_STATE, falls
 from fuseboard_console.views.times import SECOND
 from fuseboard_console.widgets.line_list import LineList
 from fuseboard_storage.board import AdapterKey, Board
@@ -186,7 +186,7 @@ class BreakersTable(LineList):
 
     def heading(self) -> Line:
         """Return the titles of the columns."""
-        titled = (self._columns, self.sort.column, self.glyphs.turned if self.sort.turned else self.glyphs.sort)
+        titled = (self._columns, self.sort.column, self.glyphs.sort if falls(self.sort) else self.glyphs.turned)
         if titled != self._titled:
             self._titled, self._titles = titled, titles(*titled)
         return self._titles
