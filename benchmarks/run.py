@@ -21,6 +21,7 @@ BENCHMARKS = {
     "recorder": "From event object to committed row",
     "latency": "From event to another process, from command to breaker",
     "startup": "Cold starts",
+    "console_frames": "The console, frame by frame",
     "seeds": "Beside the systems it grew from",
     "headline": "How many ideas succeed, with and without the engine",
 }

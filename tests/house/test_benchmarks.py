@@ -21,6 +21,7 @@ SUBJECTS = [
     "recorder",
     "latency",
     "startup",
+    "console_frames",
     "seeds",
     "headline",
 ]
@@ -34,7 +35,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("subject", SUBJECTS)
 def test_a_benchmark_runs_and_prints_a_table(subject: str) -> None:
-    if subject == "startup" and os.name != "posix":
+    if subject in ("startup", "console_frames") and os.name != "posix":
         pytest.skip("it needs a pseudo-terminal")
     done = run("benchmarks/run.py", "--smoke", subject)
     assert done.returncode == 0, done.stderr

@@ -1,0 +1,309 @@
+"""The console at work in a pseudo-terminal: CPU and bytes for a frame, for a calm board, under load; keys; first paint.
+
+Beside it, in the same run, are a trivial Textual app and the breakers in a DataTable. All follow real recordings of
+engines in other processes. CPU is that of the whole process, whatever wakes it. What a change costs is what is taken
+above a calm time just before: the look at the recording, the folding, the frame that shows it and the one in which its
+glow ends.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+from typing import NamedTuple
+
+from report import Report, Table, Target, at_most
+from screens import NOTHING, Passed, Screen
+from startup import compare, environment, make_recording, to_paint
+from timing import Scale, percentile
+
+from fuseboard_engine import Engine
+from fuseboard_engine.clock import wall_clock
+from fuseboard_engine.events import ProbeChanged, StateChanged
+from fuseboard_storage import Recorder, record
+
+ONE_LIMIT, HUNDRED_LIMIT = 2.0, 10.0  # milliseconds of CPU for a frame
+BYTES_LIMIT = 1000.0
+IDLE_LIMIT = 0.5  # percent of a core
+LOAD_LIMIT = 30.0
+KEY_LIMIT = 50.0  # milliseconds
+PAINT_LIMIT = 1.5  # times a trivial app
+
+HERE = Path(__file__).parent
+CONSOLE = [sys.executable, "-m", "fuseboard_console", "watch"]
+TABLE = [sys.executable, str(HERE / "console_rivals.py"), "table"]
+TRIVIAL = [sys.executable, str(HERE / "console_rivals.py"), "trivial"]
+
+CALM = 6.0  # seconds of a calm time
+PAUSE = 0.75  # seconds between two changes: the glow of one has ended when the next comes
+SETTLE = 3.0  # seconds after the first paint in which nothing is measured
+CURSOR = re.compile(r"▌(?:\x1b\[[0-9;]*m|[^\x1b\n])*?(adapter-\d+)")
+
+
+class Cost(NamedTuple):
+    """What a frame takes above a calm time: milliseconds of CPU, bytes; and how many frames there are for a change."""
+
+    cpu: float
+    written: float
+    frames: float
+
+
+class Changing:
+    """An engine whose first adapters probe; each change is another number in one cell of each."""
+
+    def __init__(self, recorder: Recorder, engine: Engine, changing: int) -> None:
+        self._engine = engine
+        self._names = [f"adapter-{number:05}" for number in range(changing)]
+        self._times = 0
+        for name in self._names:
+            engine.emit(
+                StateChanged(
+                    at=wall_clock(), adapter=name, before="closed", after="half_open", reason="probe_due", needed=10
+                )
+            )
+        recorder.flush(30)
+
+    def change(self) -> None:
+        """Change one cell of each."""
+        self._times += 1
+        for name in self._names:
+            self._engine.emit(
+                ProbeChanged(
+                    at=wall_clock(),
+                    adapter=name,
+                    what="admitted",
+                    in_flight=1,
+                    successes=self._times % 9 + 1,
+                    needed=10,
+                )
+            )
+
+
+@contextmanager
+def recorded(path: Path, adapters: int) -> Iterator[tuple[Recorder, Engine]]:
+    """Record an engine that has so many adapters and nothing to do."""
+    engine = Engine("bench")
+    for number in range(adapters):
+        engine.add_adapter(f"adapter-{number:05}", lambda task: None)
+    with record(engine, path) as recorder:
+        yield recorder, engine
+
+
+def cost(screen: Screen, change: Changing | None, changes: int, scale: Scale) -> Cost:
+    """Return what a change costs: calm times and changes in turn, the median of the rounds."""
+    found: list[Cost] = []
+    for _ in range(scale.of(5)):
+        calm = screen.measure(CALM * max(0.1, scale.share))
+        busy = NOTHING
+        for _ in range(changes):
+            if change is not None:
+                change.change()
+            busy += screen.measure(PAUSE + random.uniform(-0.05, 0.05))
+        found.append(above(busy, calm, changes))
+    return min(found, key=lambda one: abs(one.cpu - statistics.median(other.cpu for other in found)))
+
+
+def above(busy: Passed, calm: Passed, changes: int) -> Cost:
+    """Return what was taken above a calm time."""
+    share = busy.seconds / calm.seconds
+    frames = max(1.0, busy.frames - calm.frames * share)
+    cpu, written = busy.cpu - calm.cpu * share, busy.written - calm.written * share
+    return Cost(cpu / frames * 1000, written / frames, frames / changes)
+
+
+def frames(folder: Path, scale: Scale) -> dict[tuple[str, int], Cost]:
+    """Return what a frame costs, by who paints it and how many cells change at once."""
+    found: dict[tuple[str, int], Cost] = {}
+    changes = scale.of(8)
+    for changing in (1, 100):
+        path = folder / f"cells-{changing}.db"
+        with recorded(path, 1000) as (recorder, engine):
+            change = Changing(recorder, engine, changing)
+            for name, command in (("the console", CONSOLE), ("a DataTable", TABLE)):
+                with Screen([*command, str(path)], environment(folder)) as screen:
+                    screen.wait_for("adapter-00000")
+                    screen.listen(SETTLE * max(0.1, scale.share))
+                    found[name, changing] = cost(screen, change, changes, scale)
+    with Screen([*TRIVIAL, str(PAUSE)], environment(folder)) as screen:
+        screen.wait_for("painted")
+        screen.listen(1.0)
+        passed = screen.measure(CALM * scale.of(5) * max(0.1, scale.share))
+    each = max(1, passed.frames)
+    found["a trivial app", 1] = Cost(passed.cpu / each * 1000, passed.written / each, 1.0)
+    return found
+
+
+def idle(folder: Path, scale: Scale) -> dict[str, float]:
+    """Return which percentage of a core that each takes while nothing happens but heartbeats; a median."""
+    found: dict[str, float] = {}
+    path = folder / "idle.db"
+    with recorded(path, 12) as (recorder, _):
+        recorder.flush(30)
+        for name, command, word in (
+            ("the console", [*CONSOLE, str(path)], "adapter-00000"),
+            ("a DataTable", [*TABLE, str(path)], "adapter-00000"),
+            ("a trivial app", [*TRIVIAL, "0"], "painted"),
+        ):
+            with Screen(command, environment(folder)) as screen:
+                screen.wait_for(word)
+                screen.listen(SETTLE * max(0.1, scale.share))
+                times = [screen.measure(CALM * max(0.1, scale.share)) for _ in range(scale.of(5))]
+                found[name] = statistics.median(passed.cpu / passed.seconds * 100 for passed in times)
+    return found
+
+
+class Loaded(NamedTuple):
+    """How the console does under load: percent of a core, frames and bytes a second, milliseconds to answer keys."""
+
+    cpu: float
+    frames: float
+    written: float
+    answers: Sequence[float]
+
+
+def load(folder: Path, adapters: int, rate: int, scale: Scale) -> Loaded:
+    """Return how the console does while an engine in another process tells so many events a second."""
+    path = folder / "load.db"
+    command = [sys.executable, str(HERE / "console_load.py"), str(path), str(adapters), str(rate)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+        try:
+            assert writer.stdout is not None
+            writer.stdout.readline()
+            with Screen([*CONSOLE, str(path)], environment(folder)) as screen:
+                screen.wait_for("adapter-0")
+                screen.listen(SETTLE * max(0.1, scale.share))
+                passed = screen.measure(20.0 * max(0.02, scale.share))
+                keys = Keys(screen)
+                answers = [keys.answered() for _ in range(scale.of(100, 3))]
+        finally:
+            writer.communicate()
+    seconds = passed.seconds
+    return Loaded(passed.cpu / seconds * 100, passed.frames / seconds, passed.written / seconds, answers)
+
+
+class Keys:
+    """Moves the cursor by a key and sees when it has moved."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._stands = ""
+        self._screen.press("j")
+        self._look(1.0)
+
+    def _look(self, seconds: float) -> float | None:
+        """Return when the cursor was first seen on another adapter, if it was within so many seconds."""
+        said = ""
+        for chunk in self._screen.listen(seconds):
+            said += chunk.data.decode(errors="replace")
+            seen = CURSOR.findall(said)
+            if seen and seen[-1] != self._stands:
+                self._stands = seen[-1]
+                return chunk.at
+        return None
+
+    def answered(self) -> float:
+        """Press the key at a random moment and return the milliseconds until its answer.
+
+        Raises:
+            RuntimeError: there was none within five seconds.
+        """
+        self._look(random.uniform(0.15, 0.35))
+        begun = perf_counter()
+        self._screen.press("j")
+        while perf_counter() - begun < 5.0:
+            if (at := self._look(0.02)) is not None:
+                return (at - begun) * 1000
+        raise RuntimeError("the console did not answer a key within five seconds")
+
+
+def run(scale: Scale) -> Report:
+    """Run it all."""
+    adapters, rate = scale.of(10_000, 50), scale.of(5_000, 50)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        costs, shares = frames(folder, scale), idle(folder, scale)
+        loaded = load(folder, adapters, rate, scale)
+        paints = paint(folder, scale)
+    one, hundred = costs["the console", 1], costs["the console", 100]
+    slowest = percentile(loaded.answers, 0.99)
+    trivial, console = (min(times) for times in paints.values())
+    return Report(
+        (
+            Table(
+                "A frame of 120 by 40, of 1,000 adapters",
+                ("", "CPU, ms", "bytes", "frames for a change"),
+                tuple(
+                    (
+                        f"{who}, {'one changed cell' if cells == 1 else f'{cells} changed cells'}",
+                        f"{found.cpu:.2f}",
+                        f"{found.written:,.0f}",
+                        f"{found.frames:.1f}",
+                    )
+                    for (who, cells), found in costs.items()
+                ),
+            ),
+            Table(
+                "While nothing happens but heartbeats",
+                ("", "of a core"),
+                tuple((who, f"{share:.2f} %") for who, share in shares.items()),
+            ),
+            Table(
+                f"{adapters:,} adapters at {rate:,} events a second",
+                ("of a core", "frames/s", "kB/s", "key answered, ms: p50", "p99", "worst"),
+                (
+                    (
+                        f"{loaded.cpu:.1f} %",
+                        f"{loaded.frames:.1f}",
+                        f"{loaded.written / 1000:.0f}",
+                        *(f"{percentile(loaded.answers, part):.1f}" for part in (0.5, 0.99, 1.0)),
+                    ),
+                ),
+            ),
+            Table(
+                "Start to first paint, milliseconds",
+                ("", "best", "median"),
+                tuple((who, f"{min(t):.0f}", f"{statistics.median(t):.0f}") for who, t in paints.items()),
+            ),
+        ),
+        (
+            at_most("one changed cell: under 2 ms of CPU a frame", one.cpu, ONE_LIMIT, " ms"),
+            at_most("one changed cell: under 1 kB a frame", one.written, BYTES_LIMIT, " B"),
+            at_most("100 changed cells: under 10 ms of CPU a frame", hundred.cpu, HUNDRED_LIMIT, " ms"),
+            at_most("idle: under 0.5 % of a core", shares["the console"], IDLE_LIMIT, " %"),
+            at_most(f"{adapters:,} adapters: under 30 % of a core", loaded.cpu, LOAD_LIMIT, " %"),
+            Target(
+                "and keys answered within 50 ms, 99 of 100",
+                f"{slowest:.1f} ms",
+                slowest <= KEY_LIMIT,
+            ),
+            at_most("first paint: under 1.5 times a trivial app", console / trivial, PAINT_LIMIT),
+        ),
+        (
+            "A change of the console's takes two frames: the new cell, and the end of its glow.",
+            "The trivial app updates one Static of its own accord; it reads no file.",
+            f"{len(loaded.answers)} keys, each pressed at a random moment.",
+        ),
+    )
+
+
+def paint(folder: Path, scale: Scale) -> dict[str, list[float]]:
+    """Return milliseconds to the first paint: a trivial app, and the console with a hundred thousand events."""
+    import asyncio
+
+    large = folder / "large.db"
+    asyncio.run(make_recording(large, scale.of(100_000, 100)))
+    return compare(
+        {
+            "a trivial app": to_paint([*TRIVIAL, "0"], b"painted", folder),
+            f"the console, {scale.of(100_000, 100):,} events": to_paint([*CONSOLE, str(large)], b"llamaindex", folder),
+        },
+        scale.of(20, 1),
+    )
