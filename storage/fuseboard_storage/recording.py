@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +24,7 @@ from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.instances import mark_gone
 from fuseboard_storage.mailbox import CommandStatus
 from fuseboard_storage.metrics import AdapterSecond
+from fuseboard_storage.opening import connected
 from fuseboard_storage.stillness import Stillness
 
 LOOK_EVERY: Final = 0.02  # seconds between two looks at a command that is waited for
@@ -48,7 +48,8 @@ class Recording:
         An empty file is a recording that waits for its first engine: everything in it is empty, until it is not.
 
         Raises:
-            RecordingError: There is no such file, it is no recording, of a newer version, or damaged.
+            RecordingError: There is no such file, it is no recording, of a newer version, damaged, or can't be read;
+                from within the body too.
         """
         where = Path(path).absolute()  # noqa: ASYNC240 - asks the disk nothing
         if schema.inspect(path) == "missing":
@@ -57,7 +58,7 @@ class Recording:
             )
         # A folder that takes no new files has no place for SQLite's own beside the recording.
         mode = "mode=ro" if os.access(where.parent, os.W_OK) else "mode=ro&immutable=1"
-        async with _connected(where, mode) as connection:
+        async with connected(where, mode) as connection:
             recording = cls(where, connection)
             await recording._has_begun()
             yield recording
@@ -332,13 +333,8 @@ class Recording:
         now = wall_clock()
         body = msgspec.json.encode(args or {}).decode()
         row = (verb, adapter, body, actor, instance, now, now + int(expires_in * 1e6))
-        try:
-            async with _connected(self.path, "mode=rw") as connection, connection.execute(mailbox.ASK, row) as cursor:
-                return int(cursor.lastrowid or 0)
-        except sqlite3.OperationalError as error:
-            raise RecordingError(
-                f"{self.path.name} cannot be written: {error}.", "Check its permissions and the disk, then ask again."
-            ) from None
+        async with connected(self.path, "mode=rw") as connection, connection.execute(mailbox.ASK, row) as cursor:
+            return int(cursor.lastrowid or 0)
 
     async def command(self, id: int) -> CommandStatus:
         """Return what became of a command.
@@ -379,18 +375,3 @@ class Recording:
         async with self._connection.execute(sql, values) as cursor:
             cursor.row_factory = rows.entry_of  # type: ignore[assignment]  # decodes in the connection's own thread
             return list(await cursor.fetchall())  # type: ignore[arg-type]
-
-
-@contextlib.asynccontextmanager
-async def _connected(path: Path, mode: str) -> AsyncIterator[aiosqlite.Connection]:
-    try:
-        async with aiosqlite.connect(
-            f"{path.as_uri()}?{mode}", uri=True, isolation_level=None, timeout=2.0
-        ) as connection:
-            yield connection
-    except sqlite3.OperationalError:
-        raise
-    except sqlite3.DatabaseError as error:
-        raise RecordingError(
-            f"{path.name} is damaged: {error}.", "Take a copy, and try `sqlite3 FILE .recover` on it."
-        ) from None

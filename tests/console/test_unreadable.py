@@ -1,0 +1,27 @@
+"""Commands on a recording that can't be opened end with a sentence, not with a traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from test_cli import fuseboard
+
+from fuseboard_console import exit_codes
+from fuseboard_storage import schema
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["status"], ["events"], ["failures"], ["reset", "--all"], ["workflows"], ["watch", "--plain"]],
+    ids=" ".join,
+)
+def test_what_cannot_be_opened_is_said_in_a_sentence(tmp_path: Path, words: list[str]) -> None:
+    path = tmp_path / "a.db"
+    schema.connect(path).close()
+    (tmp_path / "a.db-wal").mkdir()  # where SQLite's log goes
+    shown = fuseboard(words[0], path, *words[1:])
+    assert shown.returncode == exit_codes.BAD_INPUT
+    assert shown.stderr.startswith("a.db cannot be read: unable to open")
+    assert "Check the file" in shown.stderr
+    assert "Traceback" not in shown.stderr

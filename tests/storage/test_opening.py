@@ -1,0 +1,50 @@
+"""A recording that can't be read or written now says so, and what to do: never an error of the database."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from fuseboard_storage import schema
+from fuseboard_storage.errors import RecordingError
+from fuseboard_storage.recording import Recording
+
+
+def blocked(path: Path) -> Path:
+    """A recording that SQLite can't open: something else stands where its log goes."""
+    schema.connect(path).close()
+    path.with_name(f"{path.name}-wal").mkdir()
+    return path
+
+
+async def test_what_cannot_be_opened_is_told_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match=r"a\.db cannot be read: unable to open") as caught:
+        async with Recording.open(blocked(tmp_path / "a.db")):
+            pass
+    assert caught.value.todo.startswith("Check the file, its folder")
+
+
+async def test_what_goes_wrong_while_it_is_read_is_told_the_same_way(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    schema.connect(path).close()
+    with pytest.raises(RecordingError, match=r"a\.db cannot be read: no such table: events"):
+        async with Recording.open(path) as recording:
+            connection = sqlite3.connect(path)
+            connection.execute("DROP TABLE events")
+            connection.close()
+            await recording.entries()
+
+
+async def test_a_file_that_another_process_holds_is_worth_another_try(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    schema.connect(path).close()
+    holder = sqlite3.connect(path, isolation_level=None)
+    async with Recording.open(path) as recording:
+        holder.execute("BEGIN IMMEDIATE")
+        with pytest.raises(RecordingError, match=r"cannot be written: .*locked\. Another process holds it: try again"):
+            await recording.ask("reset", "agno", actor="ann")
+        holder.execute("ROLLBACK")
+        assert await recording.ask("reset", "agno", actor="ann") == 1
+    holder.close()
