@@ -12,7 +12,7 @@ from test_app import Show
 from fuseboard_console.app import ConsoleApp
 from fuseboard_console.glyphs import ASCII, UNICODE
 from fuseboard_console.live import LiveRecording
-from fuseboard_console.views.audit import Asked, asked_of, audit_line, audit_lines
+from fuseboard_console.views.audit import Asked, asked_of, audit_columns, audit_line, audit_lines
 from fuseboard_console.views.line import line_width, text_of
 from fuseboard_engine import Engine
 from fuseboard_engine.events import CommandDone
@@ -55,7 +55,7 @@ async def test_the_page_lists_opens_and_leads_to_the_adapter() -> None:
     )
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await pilot.press("8")
-        await until(show.sees("› Audit", "✗ 14:02:09", "refused: There is no adapter nonesuch."), pilot)
+        await until(show.sees("› Audit", "✗ 14:02:09", "not done: There is no adapter nonesuch."), pilot)
         await until(show.sees("✓ 14:00:19", "ana@web-1", "hold open billing"), pilot)
         await pilot.press("j", "enter")
         await until(show.sees("Hold open billing", "250 ms", "1 of the mailbox", "a adapter"), pilot)
@@ -96,7 +96,7 @@ def test_hostile_texts_keep_lines_in_shape(text: str) -> None:
     asked = Asked((1, 0, text), at(1), at(2), text, text, text, "failed", text)
     for cells in (20, 80, 200):
         for glyphs in (UNICODE, ASCII):
-            assert line_width(audit_line(asked, cells, glyphs)) <= cells
-        for line in (audit_line(asked, cells, UNICODE), *audit_lines(asked, cells)):
+            assert line_width(audit_line(asked, audit_columns([asked]), cells, glyphs)) <= cells
+        for line in (audit_line(asked, audit_columns([asked]), cells, UNICODE), *audit_lines(asked, cells)):
             assert text_of(line).isprintable()
             assert line_width(line) <= max(cells, 20)

@@ -12,7 +12,16 @@ from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.screens.detail import show_detail
 from fuseboard_console.screens.text import Way
-from fuseboard_console.views.audit import Asked, Key, asked_of, audit_heading, audit_line, audit_lines, words_of
+from fuseboard_console.views.audit import (
+    Asked,
+    Key,
+    asked_of,
+    audit_columns,
+    audit_heading,
+    audit_line,
+    audit_lines,
+    words_of,
+)
 from fuseboard_console.views.line import Line
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.mailbox import CommandStatus
@@ -35,6 +44,7 @@ class Audit(ListPage[Key]):
         super().__init__(host)
         self.list.newest_first = self.list.follows = True
         self._asked: dict[Key, Asked] = {}
+        self._columns = audit_columns(())
         self._commands: list[CommandStatus] = []
         self._looked = -EVERY
         self._made: tuple[object, ...] = ()
@@ -59,16 +69,17 @@ class Audit(ListPage[Key]):
             if scene.past:  # what had not come to its end by then is told by no row
                 commands = [one for one in commands if one.done_at is not None and one.done_at <= scene.now]
             self._asked = asked_of(board.actions, commands)
+            self._columns = audit_columns(self._asked.values())
         return list(self._asked)
 
     def heading(self, cells: int) -> Line:
         """Return the titles of the columns."""
-        return audit_heading(cells)
+        return audit_heading(self._columns, cells)
 
     def line(self, key: Key, cells: int) -> Line:
         """Return what was asked."""
         asked = self._asked.get(key)
-        return () if asked is None else audit_line(asked, cells, self.host.glyphs)
+        return () if asked is None else audit_line(asked, self._columns, cells, self.host.glyphs)
 
     def fields(self, key: Key) -> Mapping[str, str]:
         """Return what a filter may ask about."""

@@ -8,7 +8,7 @@ from functools import partial
 from fuseboard_console.action import key_for
 from fuseboard_console.host import Host, Scene
 from fuseboard_console.pages.letter_deeds import LetterDeeds
-from fuseboard_console.pages.letter_reader import LetterReader
+from fuseboard_console.pages.letter_reader import MOST, LetterReader
 from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.screens.detail import show_detail
@@ -80,7 +80,7 @@ class Letters(ListPage[int]):
             return self.TITLE
         only = f"only {choice_words(chosen)}" if chosen else "all"
         said = [self.TITLE, only if self._file.choice else "", summary(listed.figures)]
-        if self._file.there > len(self._file.keys):
+        if self._file.there > len(self._file.keys) >= MOST:
             said.append(f"the newest {len(self._file.keys):,} of {self._file.there:,}")
         return "  ".join(part for part in said if part)
 

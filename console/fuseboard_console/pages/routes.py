@@ -77,7 +77,7 @@ class Routes(ListPage[int]):
     def title_of(self, key: int) -> str:
         """Return the end of its task's id."""
         self._shown = self._route(key)
-        return f"Route of #{short_id(self._shown.task)}"
+        return f"Route of {short_id(self._shown.task, 30)}"
 
     def ways(self, key: int) -> Sequence[Way]:
         """Lead to the adapters that were tried, in their order."""

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from fuseboard_console.cells import fit
+from fuseboard_console.cells import width
 from fuseboard_console.glyphs import Glyphs
 from fuseboard_console.safe_text import safe_text
+from fuseboard_console.views.fixed_columns import Column, columns_line, titles_line
 from fuseboard_console.views.labelled import labelled
-from fuseboard_console.views.line import Line, Span, cut_line, fit_line
+from fuseboard_console.views.line import Line, Span, cut_line
 from fuseboard_console.views.times import SECOND, clock, latency, stamp
 from fuseboard_engine.events import CommandDone
 from fuseboard_storage.mailbox import CommandStatus
 
-_WHEN, _WHO, _WHAT = 10, 18, 20
 _VERBS = {
     "force_open": "hold open",
-    "open_for": "open for a while",
-    "half_open": "probe now",
+    "open_for": "open for a time",
+    "half_open": "end the wait",
     "metrics_only": "watch only",
     "dlq_retry": "retry dead letters",
     "dlq_archive": "archive dead letters",
@@ -70,39 +70,43 @@ def words_of(verb: str) -> str:
     return _VERBS.get(verb) or safe_text(verb.replace("_", " "), 40)
 
 
-def audit_heading(cells: int) -> Line:
+def audit_columns(asked: Iterable[Asked]) -> tuple[Column, ...]:
+    """Return the columns for what was asked: as wide as it takes, and no wider."""
+    who = what = 4
+    for one in asked:
+        who, what = max(who, width(safe_text(one.actor, 60))), max(what, width(_what(one)))
+    return Column("when", 8), Column("who", min(18, who)), Column("what", min(34, what))
+
+
+def audit_heading(columns: Sequence[Column], cells: int) -> Line:
     """Return the titles of the columns."""
-    what = fit("what", _room(cells) + 1)
-    return fit_line((Span(f"  {fit('when', _WHEN)}{fit('who', _WHO)}{what}came of it", "title"),), cells)
+    return (Span("  "), *titles_line(columns, "came of it", max(0, cells - 2)))
 
 
-def _room(cells: int) -> int:
-    """Return the cells for what was asked."""
-    return max(_WHAT, cells // 3)
-
-
-def audit_line(asked: Asked, cells: int, glyphs: Glyphs) -> Line:
+def audit_line(asked: Asked, columns: Sequence[Column], cells: int, glyphs: Glyphs) -> Line:
     """Return what somebody asked, in at most `cells`."""
     sign, style = _sign(asked, glyphs)
-    what = f"{words_of(asked.verb)} {safe_text(asked.adapter, 60)}".rstrip()
-    return cut_line(
-        (
-            Span(f"{sign} ", style),
-            Span(fit(clock(asked.requested_at), _WHEN), "faint"),
-            Span(fit(safe_text(asked.actor, 60), _WHO), "muted"),
-            Span(fit(what, _room(cells)) + " "),
-            Span(came_of(asked), "muted" if asked.status == "done" else style),
-        ),
-        cells,
-    )
+    done = asked.status == "done"
+    row = {
+        "when": Span(clock(asked.requested_at), "faint"),
+        "who": Span(safe_text(asked.actor, 60), "muted"),
+        "what": Span(_what(asked)),
+    }
+    told = safe_text(asked.detail, 300) if done else came_of(asked)
+    line = columns_line(columns, row, (Span(told or "done", "muted" if done else style),), max(0, cells - 2))
+    return cut_line((Span(f"{sign} ", style), *line), cells)
+
+
+def _what(asked: Asked) -> str:
+    return f"{words_of(asked.verb)} {safe_text(asked.adapter, 60)}".rstrip()
 
 
 def came_of(asked: Asked) -> str:
     """Return what came of it, in words."""
-    detail = safe_text(asked.detail, 300)
+    detail = safe_text(asked.detail, 4_000)
     if asked.status in ("pending", "taken"):
         return "waits for its engine" if asked.status == "pending" else "its engine is at it"
-    word = {"done": "done", "expired": "nobody took it"}.get(asked.status, "refused")
+    word = {"done": "done", "expired": "nobody took it"}.get(asked.status, "not done")
     return f"{word}: {detail}" if detail and asked.status != "expired" else word
 
 
@@ -120,7 +124,6 @@ def audit_lines(asked: Asked, cells: int) -> list[Line]:
         ("who", safe_text(asked.actor, 300)),
         ("when", stamp(asked.requested_at)),
         ("came of it", came_of(asked)),
-        ("why", safe_text(asked.detail, 4_000)),
     ]
     if asked.done_at is not None and asked.done_at > asked.requested_at:
         said.append(("after", latency((asked.done_at - asked.requested_at) / SECOND)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from fuseboard_console.cells import fit, width
+from fuseboard_console.cells import ELLIPSIS, fit, width
 from fuseboard_console.glyphs import Glyphs
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.line import Line, Span, cut_line
@@ -24,15 +24,26 @@ def route_line(route: RouteFinished, cells: int, type_cells: int, glyphs: Glyphs
         head.append(Span(fit(safe_text(route.task_type, 60), min(type_cells, cells // 6)), "muted"))
         head.append(Span(" "))
     if cells >= 64:
-        head.append(Span(fit("#" + short_id(route.task), 7), "faint"))
+        head.append(Span(fit(short_id(route.task, _id_cells(cells)), _id_cells(cells)), "faint"))
         head.append(Span(" "))
     head.append(Span(" "))
     return cut_line((*head, *_path(route, glyphs)), cells)
 
 
-def short_id(task: str) -> str:
-    """Return the end of a task's id: enough to tell it from its neighbours."""
-    return safe_text(task[-6:])
+def _id_cells(cells: int) -> int:
+    """Return the cells for a task's id on a line of so many."""
+    return 8 if cells < 80 else 12 if cells < 110 else 20
+
+
+def short_id(task: str, cells: int) -> str:
+    """Return a task's id as safe text in at most `cells`; of a longer one the end, which neighbours don't share."""
+    text = safe_text(task)
+    if width(text) < cells:
+        return f"#{text}"
+    end = text[-(cells - 2) :]
+    while width(end) > cells - 2:
+        end = end[1:]
+    return f"#{ELLIPSIS}{end}"
 
 
 def _path(route: RouteFinished, glyphs: Glyphs) -> Line:

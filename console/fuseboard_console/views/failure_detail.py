@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from fuseboard_console.safe_text import safe_text
+from fuseboard_console.views.copying import WHOLE
 from fuseboard_console.views.labelled import labelled
 from fuseboard_console.views.line import Line
-from fuseboard_console.views.times import SECOND, clock, latency, whole
+from fuseboard_console.views.times import SECOND, clock, latency, plural, whole
 from fuseboard_storage.board import FailureRow
+
+_THEN = {
+    "retry": "tried again here",
+    "failover": "went on to the next adapter",
+    "stop": "given up: nothing was left to try",
+}
 
 
 def failure_detail(row: FailureRow, now: int, cells: int) -> list[Line]:
@@ -17,20 +24,20 @@ def failure_detail(row: FailureRow, now: int, cells: int) -> list[Line]:
         when += f"; {row.count:,} times since {clock(row.first_at)}"
     said: list[tuple[str, str, str]] = [
         ("error", safe_text(attempt.error_type, 200) or "without a type", "bad"),
-        ("", safe_text(attempt.error, 4_000), "text"),
+        ("", safe_text(attempt.error, WHOLE), "text"),
         ("when", when, "text"),
         ("adapter", safe_text(row.key.adapter, 200), "text"),
         ("task", f"{safe_text(row.task, 200)}  {safe_text(row.task_type, 80)}", "text"),
-        ("attempt", f"the {attempt.number}. of its route, {latency(attempt.duration)} long", "text"),
+        ("attempt", f"{attempt.number} of its route, {latency(attempt.duration)} long", "text"),
         ("rule", safe_text(attempt.rule, 80), "text"),
         ("why", safe_text(attempt.why, 600), "text"),
-        ("then", safe_text(row.then, 200), "text"),
+        ("then", _THEN.get(row.then, safe_text(row.then, 200)), "text"),
     ]
     if attempt.wait:
         said.append(("waited", f"{latency(attempt.wait)} before it", "text"))
     if attempt.retry_after is not None:
         said.append(("asked for", f"{latency(attempt.retry_after)} without calls", "text"))
     if attempt.failures:
-        said.append(("counted", f"{attempt.failures} failures in a row then", "text"))
+        said.append(("counted", f"{plural(attempt.failures, 'failure')} towards the threshold then", "text"))
     said += [(safe_text(name, 11), safe_text(value, 300), "text") for name, value in (row.context or {}).items()]
     return [line for label, text, style in said for line in labelled(label, text, cells, style)]

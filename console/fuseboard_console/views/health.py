@@ -14,7 +14,8 @@ from fuseboard_storage.board import AdapterKey, AdapterRow, Board, InstanceRow
 
 NAMES = 30
 """Cells of an adapter's name at the most."""
-_HEALTH, _SINCE, _BREAKER = 12, 9, 16
+_HEALTH, _SINCE, _BREAKER = 12, 8, 14
+_WIDE = 70  # cells from which there is room for how the breaker stands
 _SEVERITY = {"unhealthy": 1, "degraded": 2, "healthy": 4, "unknown": 5}
 _STYLES = {"unhealthy": "bad", "degraded": "warn", "healthy": "ok-dim"}
 
@@ -50,7 +51,8 @@ def names_width(keys: Iterable[AdapterKey]) -> int:
 def health_heading(cells: int, names: int) -> Line:
     """Return the titles of the columns."""
     titles = fit("  adapter", names + 2) + "  " + fit("health", _HEALTH) + fit("since", _SINCE)
-    return fit_line((Span(f"{titles}{fit('breaker', _BREAKER)}what it said", "title"),), cells)
+    breaker = fit("breaker", _BREAKER) if cells >= _WIDE else ""
+    return fit_line((Span(f"{titles}{breaker}what it said", "title"),), cells)
 
 
 def health_line(
@@ -71,7 +73,7 @@ def health_line(
             Span("  "),
             Span(fit("not checked" if word == "unknown" else word, _HEALTH), style),
             Span(fit(since, _SINCE), "muted"),
-            Span(fit(breaker, _BREAKER), "ok-dim" if stands == "closed" else look.style),
+            Span(fit(breaker, _BREAKER) if cells >= _WIDE else "", "ok-dim" if stands == "closed" else look.style),
             *_troubles(row),
         ),
         cells,
@@ -80,12 +82,12 @@ def health_line(
 
 def _troubles(row: AdapterRow) -> Line:
     said: list[Span] = []
+    if row.health_detail:
+        said.append(Span(f"{safe_text(row.health_detail, 300)}  ", "muted"))
     if row.health_alert:
         said.append(Span(f"{plural(row.health_alert, 'bad check')} in a row  ", "bad"))
     if row.stuck:
         said.append(Span(f"{plural(row.stuck, 'thread hangs', 'threads hang')}  ", "warn"))
     if row.held:
         said.append(Span(f"kept closed: {safe_text(row.held, 200)}  ", "warn"))
-    if row.health_detail:
-        said.append(Span(safe_text(row.health_detail, 300), "muted"))
     return tuple(said)

@@ -91,7 +91,7 @@ def columns_of(letters: Sequence[DeadLetter]) -> Columns:
         Column("status", 11),
         Column("type", max(4, min(14, max((width(safe_text(kind, 40)) for kind in kinds), default=4))), 48),
         Column("category", 10, 100),
-        Column("tries", 5, 66),
+        Column("retries", 7, 68),
         Column("age", 6, 58),
         Column("next", 9),
         Column("adapter", 14, 124),
@@ -106,7 +106,7 @@ def letter_line(letter: DeadLetter, now: int, columns: Columns, cells: int, glyp
         "status": Span(f"{sign_of(status, glyphs)} {status.upper()}", STYLES[status]),
         "type": Span(safe_text(letter.task_type, 40) or "–"),
         "category": Span(letter.category, "muted"),
-        "tries": Span(f"{letter.retries}/{letter.max_retries}", "muted"),
+        "retries": Span(f"{letter.retries}/{letter.max_retries}", "muted"),
         "age": Span(span((now - letter.created_at) / SECOND), "muted"),
         "next": Span(coming, "strong" if coming in ("due", "now") else "text"),
         "adapter": Span(safe_text(letter.adapter, 40), "muted"),
@@ -147,7 +147,7 @@ def _facts(letter: DeadLetter, now: int, cells: int, glyphs: Glyphs) -> list[Lin
         ("category", f"{letter.category}{rule}"),
         ("retries", f"{letter.retries} of {letter.max_retries} failed{put_off}"),
         ("task", f"{safe_text(letter.task, 200)}  {safe_text(letter.task_type, 200)}".strip()),
-        ("failed at", f"{safe_text(letter.adapter, 200) or 'no adapter'}, after {plural(letter.attempts, 'attempt')}"),
+        ("failed at", _failed_at(letter)),
         ("chain", chain or "that of its type"),
         ("engine", safe_text(letter.engine, 200)),
         ("came", f"{stamp(letter.created_at)}, {whole((now - letter.created_at) / SECOND)} ago"),
@@ -195,3 +195,9 @@ def _told(at: int, word: str, style: str, detail: str, cells: int) -> list[Line]
     parts = fold(safe_text(detail, 2_000), max(8, room)) or [""]
     first: Line = (Span(when, "faint"), Span(f"{fit(word, 11)} ", style), Span(parts[0]))
     return [first, *((Span(" " * (len(when) + 12)), Span(part)) for part in parts[1:])]
+
+
+def _failed_at(letter: DeadLetter) -> str:
+    if not letter.attempts:
+        return "no adapter was called: all refused"
+    return f"{safe_text(letter.adapter, 200) or 'the end of its chain'}, after {plural(letter.attempts, 'attempt')}"

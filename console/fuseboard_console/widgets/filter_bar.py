@@ -33,11 +33,12 @@ class FilterBar(LineBar, can_focus=True):
         """What was typed."""
 
     def say(self, matches: int, of: int, problem: str = "") -> None:
-        """Show what was typed, how many adapters it fits, and what is wrong with it (safe text)."""
+        """Show what was typed, how many lines it fits, and what is wrong with it (safe text)."""
         count = f"{matches:,} of {of:,}"
-        hint = f"  {cut(problem, self.size.width // 2)}" if problem else "  enter keeps, esc clears"
-        if not problem and self.size.width < 70:
-            hint = ""
+        hint = "" if self.size.width < 70 else "  enter keeps, esc clears"
+        if problem:  # what was typed is known; why nothing fits is not
+            shown = min(len(self.text), self.size.width // 4)
+            hint = f"  {cut(problem, max(10, self.size.width - shown - len(count) - 10))}"
         typed = cut(safe_text(self.text[::-1])[::-1], max(4, self.size.width - len(count) - len(hint) - 8))
         self.show(
             (
