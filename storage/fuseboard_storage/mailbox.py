@@ -18,7 +18,7 @@ LOST: Final = "The engine that took this command ended before it said what came 
 
 
 class CommandStatus(NamedTuple):
-    """What became of a command.
+    """What became of a command that was asked of an `instance` (None: of whichever is first).
 
     `status` is `pending`, `taken` by the instance `taken_by`, `done`, `failed` (refused, or the engine ended over
     it) or `expired`; `detail` says it in words once it is over.
@@ -33,6 +33,7 @@ class CommandStatus(NamedTuple):
     taken_by: int | None = None
     requested_at: int = 0
     done_at: int | None = None
+    instance: int | None = None
 
     @property
     def over(self) -> bool:
@@ -43,20 +44,21 @@ class CommandStatus(NamedTuple):
 ASK: Final = """INSERT INTO commands(verb, adapter, args, actor, instance, requested_at, expires_at)
 VALUES (?, ?, ?, ?, ?, ?, ?)"""
 
-_COLUMNS: Final = "id, verb, adapter, actor, status, detail, taken_by, requested_at, done_at, expires_at"
-STATUS: Final = f"SELECT {_COLUMNS} FROM commands WHERE id = ?"
+_COLUMNS: Final = "id, verb, adapter, actor, status, detail, taken_by, requested_at, done_at, instance, expires_at"
+STATUS: Final = f"SELECT {_COLUMNS} FROM commands WHERE id IN (SELECT value FROM json_each(?))"
 NEWEST: Final = f"SELECT {_COLUMNS} FROM commands ORDER BY id DESC LIMIT ?"
 
 LOST_AFTER: Final = 10_000_000  # microseconds past its expiry that a taken command is waited for
 
 
 def status_of(row: tuple[Any, ...], now: int) -> CommandStatus:
-    """Make the status of a row of `STATUS`; a command is expired at `now` even if no engine is left to say so."""
-    status = CommandStatus(*row[:9])
-    if status.status == "pending" and row[9] <= now:
-        return status._replace(status="expired", detail=NOBODY, done_at=row[9])
-    if status.status == "taken" and row[9] + LOST_AFTER <= now:
-        return status._replace(status="failed", detail=LOST, done_at=row[9])
+    """Make the status of a row of these; a command is expired at `now` even if no engine is left to say so."""
+    *told, expires_at = row
+    status = CommandStatus(*told)
+    if status.status == "pending" and expires_at <= now:
+        return status._replace(status="expired", detail=NOBODY, done_at=expires_at)
+    if status.status == "taken" and expires_at + LOST_AFTER <= now:
+        return status._replace(status="failed", detail=LOST, done_at=expires_at)
     return status
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
 from fuseboard_storage.metrics import SECOND, AdapterSecond, Spans
-from fuseboard_storage.rows import storable
+from fuseboard_storage.rows import Query, storable
 
 RESOLUTIONS: Final = (1, 10, 60, 3600)
 """Seconds a row may stand for, finest first."""
@@ -31,6 +32,19 @@ def span_of(row: tuple[Any, ...]) -> AdapterSecond:
     span.latency = _decode(row[7])
     span.first_item = _decode(row[8])
     return span
+
+
+async def read(
+    query: Query, since: int, until: int, adapter: str | None, instances: Sequence[int]
+) -> list[AdapterSecond]:
+    """Return metrics, oldest first; see `Recording.spans`. `query` asks the recording."""
+    # The primary key begins with the resolution: naming each makes a range of it.
+    version = (await query("PRAGMA user_version", ()))[0][0]
+    sql = f"""SELECT {OLDER_COLUMNS if version < FIRST_ITEM_SINCE else COLUMNS} FROM metrics
+        WHERE resolution IN ({", ".join(map(str, RESOLUTIONS))})
+        AND at >= ?1 AND at < ?2 AND (?3 IS NULL OR adapter = ?3)
+        {f"AND instance IN ({', '.join(map(str, instances))})" if instances else ""} ORDER BY at"""
+    return [span_of(row) for row in await query(sql, (since, until, adapter))]
 
 
 def add(connection: sqlite3.Connection, instance: int, spans: Spans, resolution: int = 1) -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import aiosqlite
-import msgspec
 
 from fuseboard_engine.clock import wall_clock
 from fuseboard_engine.commands import VERBS
@@ -25,6 +24,7 @@ from fuseboard_storage.instances import mark_gone
 from fuseboard_storage.mailbox import CommandStatus
 from fuseboard_storage.metrics import AdapterSecond
 from fuseboard_storage.opening import connected
+from fuseboard_storage.posting import STARTS, Target, numbers, post
 from fuseboard_storage.stillness import Stillness
 
 LOOK_EVERY: Final = 0.02  # seconds between two looks at a command that is waited for
@@ -32,11 +32,12 @@ SLICE: Final = 2_000  # entries folded between two chances for other tasks to ru
 
 
 class Recording:
-    """One open recording. Made by `Recording.open`; reads only, but for `ask`."""
+    """One open recording. Made by `Recording.open`; reads only, but for what is asked."""
 
-    def __init__(self, path: Path, connection: aiosqlite.Connection) -> None:
+    def __init__(self, path: Path, connection: aiosqlite.Connection, identity: tuple[int, int] | None) -> None:
         self.path = path
         self._connection = connection
+        self._identity = identity
         self._begun = False
         self._stillness = Stillness(path)
 
@@ -58,8 +59,9 @@ class Recording:
             )
         # A folder that takes no new files has no place for SQLite's own beside the recording.
         mode = "mode=ro" if os.access(where.parent, os.W_OK) else "mode=ro&immutable=1"
+        identity = schema.identity_of(where)
         async with connected(where, mode) as connection:
-            recording = cls(where, connection)
+            recording = cls(where, connection, identity)
             await recording._has_begun()
             yield recording
 
@@ -191,15 +193,7 @@ class Recording:
         """
         if not await self._has_begun():
             return []
-        # The primary key begins with the resolution: naming each makes a range of it.
-        version = (await self._rows("PRAGMA user_version"))[0][0]
-        older = version < metric_rows.FIRST_ITEM_SINCE
-        sql = f"""SELECT {metric_rows.OLDER_COLUMNS if older else metric_rows.COLUMNS} FROM metrics
-            WHERE resolution IN ({", ".join(map(str, metric_rows.RESOLUTIONS))})
-            AND at >= ?1 AND at < ?2 AND (?3 IS NULL OR adapter = ?3)
-            {f"AND instance IN ({', '.join(map(str, instances))})" if instances else ""} ORDER BY at"""
-        found = await self._rows(sql, (since, until, adapter))
-        return [metric_rows.span_of(row) for row in found]
+        return await metric_rows.read(self._rows, since, until, adapter, instances)
 
     async def instances(self) -> list[InstanceRow]:
         """Return every engine that wrote here, with its last heartbeat and, if it is over, its end."""
@@ -324,17 +318,36 @@ class Recording:
 
         Raises:
             ValueError: There is no such verb.
-            RecordingError: The file cannot be written, or no engine ever wrote to it.
+            RecordingError: The file cannot be written, was replaced by another, or no engine ever wrote to it.
+        """
+        asked = await self.ask_many(verb, [(instance, adapter)], actor=actor, args=args, expires_in=expires_in)
+        return asked[0]
+
+    async def ask_many(
+        self,
+        verb: str,
+        targets: Sequence[Target],
+        *,
+        actor: str,
+        args: dict[str, Any] | None = None,
+        expires_in: float = 10.0,
+    ) -> list[int]:
+        """Put a command for each target, an instance and an adapter, into the mailbox; all of them or none.
+
+        Everything else is as with `ask`. Returns the commands' numbers, in the order of the targets.
         """
         if verb not in VERBS:
             raise ValueError(f"There is no command {verb!r}. There are: {', '.join(VERBS)}.")
         if not await self._has_begun():
             raise RecordingError(f"No engine has written to {self.path.name} yet.", "Start one, then ask again.")
+        if not targets:
+            return []
+        starts = dict(await self._rows(STARTS, (numbers(instance for instance, _ in targets),)))
         now = wall_clock()
-        body = msgspec.json.encode(args or {}).decode()
-        row = (verb, adapter, body, actor, instance, now, now + int(expires_in * 1e6))
-        async with connected(self.path, "mode=rw") as connection, connection.execute(mailbox.ASK, row) as cursor:
-            return int(cursor.lastrowid or 0)
+        until = now + int(expires_in * 1e6)
+        return await post(
+            self.path, self._identity, starts, verb, targets, actor=actor, args=args or {}, now=now, expires_at=until
+        )
 
     async def command(self, id: int) -> CommandStatus:
         """Return what became of a command.
@@ -342,10 +355,13 @@ class Recording:
         Raises:
             KeyError: There is no command of that number.
         """
-        found = await self._rows(mailbox.STATUS, (id,)) if await self._has_begun() else []
-        if not found:
-            raise KeyError(id)
-        return mailbox.status_of(found[0], wall_clock())
+        return (await self.statuses((id,)))[id]
+
+    async def statuses(self, ids: Iterable[int]) -> dict[int, CommandStatus]:
+        """Return what became of these commands, by their numbers; one that there is not is missing. See `command`."""
+        found = await self._rows(mailbox.STATUS, (numbers(ids),)) if await self._has_begun() else []
+        now = wall_clock()
+        return {row[0]: mailbox.status_of(row, now) for row in found}
 
     async def commands(self, limit: int) -> list[CommandStatus]:
         """Return the newest commands, at most `limit`, newest first; see `command`."""

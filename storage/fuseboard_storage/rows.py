@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any, Final
 
@@ -16,6 +16,9 @@ _encode = msgspec.json.Encoder(enc_hook=repr).encode
 _decode = msgspec.json.Decoder(AnyEvent).decode
 
 Fields = Callable[[Any], tuple[int, str | None, str | None]]
+
+Query = Callable[[str, Iterable[Any]], Awaitable[list[tuple[Any, ...]]]]
+"""Asks a recording by an SQL statement and its values; returns the rows."""
 
 _CHUNKS: Final = (100, 10, 1)
 

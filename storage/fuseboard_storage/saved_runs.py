@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from fuseboard_engine.workflow.checkpoints import SavedRun
 from fuseboard_storage.checkpoints import NODE_COLUMNS, RUN_COLUMNS, run_of
-
-Query = Callable[[str, Iterable[Any]], Awaitable[list[tuple[Any, ...]]]]
-"""Asks a recording by an SQL statement and its values; returns the rows."""
+from fuseboard_storage.rows import Query
 
 
 async def saved_runs(

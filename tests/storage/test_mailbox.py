@@ -152,3 +152,38 @@ async def test_a_recording_that_waits_for_its_engine_has_no_commands(tmp_path: P
     (tmp_path / "a.db").touch()
     async with Recording.open(tmp_path / "a.db") as recording:
         assert await recording.commands(10) == []
+
+
+async def test_many_commands_are_asked_at_once_and_all_or_none(tmp_path: Path) -> None:
+    engine = FakeEngine(adapters=tuple(f"a{number}" for number in range(40)))
+    path = tmp_path / "a.db"
+    async with record(engine, path) as recorder, Recording.open(path) as recording:
+        targets = [(recorder.instance, name) for name in (*engine.adapters, "nonesuch")]
+        ids = await recording.ask_many("reset", targets, actor="ann")
+        for id in ids:
+            await over(recording, id)
+        statuses = await recording.statuses([*ids, 9_999])
+        assert await recording.ask_many("reset", [], actor="ann") == []
+    assert list(statuses) == ids
+    assert [status.adapter for status in statuses.values()] == [name for _, name in targets]
+    assert {status.instance for status in statuses.values()} == {recorder.instance}
+    assert [status.adapter for status in statuses.values() if status.status == "failed"] == ["nonesuch"]
+    assert [command.id for command in engine.commands] == ids
+
+
+async def test_a_command_never_lands_in_another_recording_that_took_the_place(tmp_path: Path) -> None:
+    path, engine = tmp_path / "a.db", FakeEngine("billing")
+    async with record(FakeEngine("checkout"), path):
+        pass
+    async with Recording.open(path) as recording:
+        for file in tmp_path.iterdir():
+            file.unlink()
+        with pytest.raises(RecordingError, match=r"a\.db is gone\. Nothing was asked"):
+            await recording.ask("reset", "prefect", instance=1, actor="ann")
+        async with record(engine, path):
+            for instance in (1, None):
+                with pytest.raises(RecordingError, match=r"a\.db was replaced by another recording"):
+                    await recording.ask("reset", "prefect", instance=instance, actor="ann")
+            async with Recording.open(path) as other:
+                assert await other.commands(10) == []
+    assert engine.commands == []
