@@ -42,16 +42,17 @@ from fuseboard_engine.events import (
     WorkflowStarted,
 )
 from fuseboard_storage import workflow_rows
-from fuseboard_storage.board_rows import AdapterKey, AdapterRow, Entry, FailureRow, InstanceRow, Totals
+from fuseboard_storage.board_rows import AdapterKey, AdapterRow, Entry, FailureRow, InstanceRow, TaskSecond, Totals
 from fuseboard_storage.metrics import SECOND, AdapterSecond, attempts_of
 
 KEPT_ROUTES = 500
 KEPT_FAILURES = 200
 KEPT_ACTIONS = 200
 KEPT_BATCHES = 100
+KEPT_TASK_SECONDS = 15
 NO_MORE = ("evicted", "purged", "moved")  # dead letters that are kept no more
 
-__all__ = ["AdapterKey", "AdapterRow", "Board", "Entry", "FailureRow", "InstanceRow", "Totals"]
+__all__ = ["AdapterKey", "AdapterRow", "Board", "Entry", "FailureRow", "InstanceRow", "TaskSecond", "Totals"]
 
 
 class Board:
@@ -86,6 +87,8 @@ class Board:
         self.scenario: ScenarioStep | None = None
         self.dropped = 0
         self.tasks = 0
+        self.task_seconds: deque[TaskSecond] = deque(maxlen=KEPT_TASK_SECONDS)
+        """The last seconds in which tasks ended, oldest first."""
         self.tasks_ok = 0
         self.tasks_degraded = 0
         self.tasks_failed_over = 0
@@ -249,8 +252,19 @@ class Board:
             self.tasks_ok += 1
             if not event.strategy and event.attempts and event.attempts[0].adapter != event.adapter:
                 self.tasks_failed_over += 1
+        if not (event.attempts and event.attempts[-1].outcome == "cancelled"):  # its caller gave it up
+            self._ended(event.at, event.success and not event.degraded)
         for attempt in attempts_of(event):
             self._count(entry, attempt, event.at)
+
+    def _ended(self, at: int, answered: bool) -> None:
+        """Count a task in its second; one that comes late counts in the newest."""
+        second, lately = at - at % SECOND, self.task_seconds
+        if lately and second <= lately[-1].at:
+            last = lately[-1]
+            lately[-1] = TaskSecond(last.at, last.routed + 1, last.answered + answered)
+        else:
+            lately.append(TaskSecond(second, 1, int(answered)))
 
     def _count(self, entry: Entry, attempt: Attempt, at: int) -> AdapterRow:
         row = self.row(entry.instance, attempt.adapter, at)

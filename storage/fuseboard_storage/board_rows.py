@@ -21,6 +21,14 @@ class Entry(NamedTuple):
     event: Event
 
 
+class TaskSecond(NamedTuple):
+    """How many tasks ended in the second that began at `at` (UTC microseconds), and how many an adapter answered."""
+
+    at: int
+    routed: int
+    answered: int
+
+
 class AdapterKey(NamedTuple):
     """What an adapter is known by: two engines may each have one of the same name."""
 

@@ -22,12 +22,13 @@ from fuseboard_storage.board_rows import (
     Entry,
     FailureRow,
     InstanceRow,
+    TaskSecond,
 )
 from fuseboard_storage.metrics import AdapterSecond
 from fuseboard_storage.rows import READ, entry_of
 from fuseboard_storage.workflow_rows import WorkflowRow
 
-FORMAT: Final = 8
+FORMAT: Final = 9
 """Raised whenever the Board changes what it keeps or how it folds; keyframes of another format are passed over."""
 
 EVERY: Final = 5_000
@@ -83,6 +84,7 @@ class _Board(msgspec.Struct, frozen=True):
     dead_letters: dict[str, int] = {}
     workflows: list[WorkflowRow] = []
     batches: list[BatchFinished] = []
+    task_seconds: list[TaskSecond] = []
 
 
 _encode = msgspec.json.Encoder().encode
@@ -111,6 +113,7 @@ def dump(board: Board) -> bytes:
         dead_letters=board.dead_letters,
         workflows=list(board.workflows.values()),
         batches=list(board.batches),
+        task_seconds=list(board.task_seconds),
     )
     return zlib.compress(_encode(frozen), 1)
 
@@ -155,6 +158,7 @@ def load(data: bytes) -> Board:
     board.dead_letters = frozen.dead_letters
     board.workflows = {row.run: row for row in frozen.workflows}
     board.batches.extend(frozen.batches)
+    board.task_seconds.extend(frozen.task_seconds)
     return board
 
 

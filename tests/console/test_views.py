@@ -409,3 +409,16 @@ def test_a_hostile_step_keeps_the_footer_in_shape(text: str) -> None:
     assert text_of(line).endswith("read-only ")
     assert {place.action for place in places} >= {"help", "quit"}
     assert "\x1b" not in text_of(line)
+
+
+def test_the_header_tells_the_share_of_tasks_that_were_answered_not_that_of_calls() -> None:
+    refused = [
+        route(second, attempt("gpt", "rejected", 0.0, why="circuit open"), success=False, task=f"t{second}")
+        for second in range(2, 9)
+    ]
+    board = fold([started(), added("gpt"), answered("gpt", 1), *refused], alive=10)
+    totals = totals_of(board, at(10))
+    assert totals.answered == 1 / 8  # the only call was well, and seven tasks of eight were not done
+    given_up = fold([started(), added("gpt"), answered("gpt", 1), route(2, attempt("gpt", "cancelled"), success=False)])
+    assert totals_of(given_up, at(10)).answered == 1.0  # a caller that hangs up blames nobody
+    assert totals_of(fold([started(), added("gpt")]), at(10)).answered is None

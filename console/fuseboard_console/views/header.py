@@ -20,13 +20,13 @@ BUDGET: Final = 0.003
 
 
 class Totals(NamedTuple):
-    """Calls per second and the share that succeeded, over all adapters, in the last ten seconds.
+    """What all adapters did in the last ten seconds; in the first seconds: since the first of them was added.
 
-    In the first seconds: since the first adapter was added.
+    `rate` is calls per second, `answered` the share of tasks that an adapter answered; None: no task ended.
     """
 
     rate: float
-    success_rate: float | None
+    answered: float | None
 
 
 def totals_of(board: Board, now: int) -> Totals:
@@ -47,14 +47,14 @@ class Counting:
         self._clock = clock
         self._of: tuple[Board | None, int, int] = (None, 0, 0)  # the Board, its roster and the second begun with
         self._rows: list[AdapterRow] = []  # those that are not counted yet
-        self._sums = (0, 0, 0, 0)  # calls, successes, failures, and when the first adapter was added
+        self._sums = (0, 0)  # calls, and when the first adapter was added
         self._totals = Totals(0.0, None)
 
     def totals(self, board: Board, now: int) -> Totals:
         """Return the totals of the last ten whole seconds before `now` (UTC microseconds), or those counted last."""
         of = (board, board.roster, now // SECOND)
         if of[:2] != self._of[:2] or (of != self._of and not self._rows):
-            self._of, self._rows, self._sums = of, list(board.adapters.values()), (0, 0, 0, of[2] * SECOND)
+            self._of, self._rows, self._sums = of, list(board.adapters.values()), (0, of[2] * SECOND)
             self._count()
         elif self._rows:
             self._count()
@@ -63,7 +63,7 @@ class Counting:
     def _count(self) -> None:
         last = self._of[2] * SECOND
         first = last - RATE_SECONDS * SECOND
-        calls, successes, failures, begun = self._sums
+        calls, begun = self._sums
         rows, end = self._rows, self._clock() + self._budget
         while rows:
             row = rows.pop()
@@ -73,15 +73,18 @@ class Counting:
                     break
                 if second.at < last:
                     calls += second.calls
-                    successes += second.successes
-                    failures += second.failures
             if len(rows) % 100 == 0 and self._clock() > end:
                 break
-        self._sums = calls, successes, failures, begun
+        self._sums = calls, begun
         if not rows:
-            judged = successes + failures
             seconds = max(1.0, (last - max(first, begun)) / SECOND)  # the window fills in the first seconds
-            self._totals = Totals(calls / seconds, successes / judged if judged else None)
+            self._totals = Totals(calls / seconds, _answered(self._of[0], first, last))
+
+
+def _answered(board: Board | None, first: int, last: int) -> float | None:
+    ended = [one for one in board.task_seconds if first <= one.at < last] if board is not None else []
+    routed = sum(one.routed for one in ended)
+    return sum(one.answered for one in ended) / routed if routed else None
 
 
 class Heading(NamedTuple):
@@ -103,7 +106,7 @@ def header_line(heading: Heading, cells: int, glyphs: Glyphs) -> Line:
     adapters = sum(heading.counts.values())
     state, state_style = _connection(heading, glyphs)
     counts = _counts(heading.counts, glyphs, few=cells < 100)
-    ok = heading.totals.success_rate
+    ok = heading.totals.answered
     ok_style = "muted" if ok is None else "text" if ok >= 0.99 else "warn" if ok >= 0.9 else "bad"
     live = heading.connection.state == "live"
     parts: list[tuple[int, Line]] = [
@@ -111,7 +114,7 @@ def header_line(heading: Heading, cells: int, glyphs: Glyphs) -> Line:
         (5, (Span(plural(adapters, "adapter"), "muted"),) if adapters else ()),
         (1, counts),
         (4, (Span(f"{rate(heading.totals.rate)}/s", "text"),) if adapters and live else ()),
-        (3, (Span(f"{percent(ok)} %", ok_style),) if ok is not None and live else ()),
+        (3, (Span(f"{percent(ok)} % of tasks", ok_style),) if ok is not None and live else ()),
         (2, (Span(clock(heading.now), "muted"),)),
     ]
     parts = [part for part in parts if part[1]]
