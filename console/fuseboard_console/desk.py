@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal, Protocol
 
 from fuseboard_console.actor import actor
@@ -19,6 +20,11 @@ from fuseboard_storage.mailbox import CommandStatus
 
 ANSWER_WITHIN = 5.0
 """Seconds an engine has to take a command."""
+TROUBLE = (sqlite3.Error, OSError, RecordingError)
+"""What can be wrong with the file when it is asked or looked at."""
+
+Settle = Callable[[CommandStatus | None], None]
+"""Takes what became of a command; None: it stands in no file that could tell."""
 
 
 class Tell(Protocol):
@@ -53,9 +59,8 @@ class Desk:
         self._connection = connection
         self._tell = tell
         self._key = key
-        self._asked: dict[int, int] = {}  # the instance that each command was asked of
-        self._bulks: dict[int, Bulk] = {}  # those of them that are told of together
-        self._waiting: dict[int, asyncio.Future[CommandStatus]] = {}  # those of them that somebody waits for
+        self._asked: dict[int, Settle] = {}  # what is done when each command is over
+        self._waiting: set[asyncio.Future[CommandStatus]] = set()  # the outcomes that somebody waits for
 
     @property
     def read_only(self) -> bool:
@@ -77,32 +82,25 @@ class Desk:
         """Ask an engine to do something, with the verb's own `args`; what came of it is told later."""
         if self._mailbox is None or self.refused(instance):
             return
-        try:
-            asked = await self._mailbox.ask(
-                verb, adapter, instance=instance, actor=actor(), args=args, expires_in=ANSWER_WITHIN
-            )
-        except (sqlite3.Error, OSError, RecordingError) as error:
-            self._tell(safe_text(f"The command could not be written: {error}", 300), "error")
-            return
-        self._asked[asked] = instance
+        trouble = await self._put(
+            verb, [AdapterKey(instance, adapter)], args, lambda key: partial(self._tell_one, instance)
+        )
+        if trouble:
+            self._tell(safe_text(f"The command could not be written: {trouble}", 300), "error")
 
     async def ask_all(self, verb: str, keys: Sequence[AdapterKey], args: dict[str, Any] | None = None) -> None:
         """Ask engines to do something to many adapters; what came of all is told in one sentence."""
         if self._mailbox is None:
             return
         bulk = Bulk(verb, len(keys))
+        over = {instance for instance in {key.instance for key in keys} if self.over(instance)}
         for key in keys:
-            if self.over(key.instance):
+            if key.instance in over:
                 bulk.take(key.adapter, False, "its engine is no more")
-                continue
-            try:
-                asked = await self._mailbox.ask(
-                    verb, key.adapter, instance=key.instance, actor=actor(), args=args, expires_in=ANSWER_WITHIN
-                )
-            except (sqlite3.Error, OSError, RecordingError) as error:
-                bulk.take(key.adapter, False, f"the command could not be written: {error}")
-                continue
-            self._asked[asked], self._bulks[asked] = key.instance, bulk
+        reached = [key for key in keys if key.instance not in over]
+        if trouble := await self._put(verb, reached, args, lambda key: partial(self._gather, bulk, key)):
+            for key in reached:
+                bulk.take(key.adapter, False, f"the command could not be written: {trouble}")
         self._tell_bulk(bulk)
 
     async def outcome(self, verb: str, instance: int, args: dict[str, Any]) -> CommandStatus:
@@ -113,55 +111,83 @@ class Desk:
         """
         if self._mailbox is None:
             raise RecordingError("This console is read-only.", "Open it without --read-only.")
-        try:
-            asked = await self._mailbox.ask(verb, instance=instance, actor=actor(), args=args, expires_in=ANSWER_WITHIN)
-        except (sqlite3.Error, OSError) as error:
-            raise RecordingError(f"The command could not be written: {error}.", "Nothing was done.") from None
-        self._asked[asked] = instance
         waiting: asyncio.Future[CommandStatus] = asyncio.get_running_loop().create_future()
-        self._waiting[asked] = waiting
-        return await waiting
+
+        def settle(status: CommandStatus | None) -> None:
+            if waiting.done():
+                return
+            if status is None:
+                waiting.set_exception(RecordingError("The recording was replaced.", "See what came of it."))
+            else:
+                waiting.set_result(status)
+
+        if trouble := await self._put(verb, [AdapterKey(instance, "")], args, lambda key: settle):
+            raise RecordingError(f"The command could not be written: {trouble}", "Nothing was done.")
+        self._waiting.add(waiting)
+        try:
+            return await waiting
+        finally:
+            self._waiting.discard(waiting)
+
+    def close(self) -> None:
+        """Look after nothing any more, for its place is left; who waits for an outcome is told so."""
+        self._asked.clear()
+        for waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_exception(RecordingError(f"{self._file} was left.", "What came of it is not known."))
+
+    async def look(self) -> None:
+        """See what has become of the commands that were asked, and tell it."""
+        if self._mailbox is None or not self._asked:
+            return
+        asked = tuple(self._asked)
+        try:
+            statuses = await self._mailbox.statuses(asked)
+        except TROUBLE:
+            return  # the file can't be read just now, which the banner says
+        for command in asked:
+            status = statuses.get(command)
+            if (status is None or status.over) and (settle := self._asked.pop(command, None)) is not None:
+                settle(status)
+
+    # ---------------------------------------------------------------- within
+
+    async def _put(
+        self,
+        verb: str,
+        keys: Sequence[AdapterKey],
+        args: dict[str, Any] | None,
+        settle: Callable[[AdapterKey], Settle],
+    ) -> str:
+        """Put a command about each adapter into the mailbox; return why that could not be done, nothing when it was."""
+        assert self._mailbox is not None
+        try:
+            asked = await self._mailbox.ask_many(verb, keys, actor=actor(), args=args, expires_in=ANSWER_WITHIN)
+        except TROUBLE as error:
+            return str(error)
+        self._asked.update({id: settle(key) for id, key in zip(asked, keys, strict=True)})
+        return ""
+
+    def _tell_one(self, instance: int, status: CommandStatus | None) -> None:
+        """Tell what came of one command that was asked of an engine."""
+        if status is None:
+            self._tell("The recording was replaced: what came of the command is not known.", "warning")
+        elif status.status == "expired":
+            self._tell(nobody_took_it(self._connection(instance), self._file), "error")
+        else:
+            done = status.status == "done"
+            said = outcome_text(status.verb, status.adapter, done, status.detail, self._key)
+            self._tell(said, "information" if done else "warning")
+
+    def _gather(self, bulk: Bulk, key: AdapterKey, status: CommandStatus | None) -> None:
+        """Take what came of one command of many, and tell of all when they are known."""
+        if status is None:
+            bulk.take(key.adapter, False, "the recording was replaced")
+        else:
+            why = "nobody took it in time" if status.status == "expired" else status.detail
+            bulk.take(key.adapter, status.status == "done", why)
+        self._tell_bulk(bulk)
 
     def _tell_bulk(self, bulk: Bulk) -> None:
         if bulk.over:
             self._tell(bulk.text, "information" if bulk.well else "warning")
-
-    async def look(self) -> None:
-        """See what has become of the commands that were asked, and tell it."""
-        if self._mailbox is None:
-            return
-        for command in tuple(self._asked):
-            try:
-                status = await self._mailbox.command(command)
-            except (sqlite3.Error, OSError, RecordingError):
-                continue  # the file can't be read just now, which the banner says
-            except KeyError:  # another file stands at the path now
-                del self._asked[command]
-                if (waiting := self._waiting.pop(command, None)) is not None:
-                    if not waiting.done():
-                        waiting.set_exception(RecordingError("The recording was replaced.", "See what came of it."))
-                    continue
-                if (bulk := self._bulks.pop(command, None)) is not None:
-                    bulk.take("", False, "the recording was replaced")
-                    self._tell_bulk(bulk)
-                    continue
-                self._tell("The recording was replaced: what came of the command is not known.", "warning")
-                continue
-            if not status.over:
-                continue
-            instance = self._asked.pop(command)
-            if (waiting := self._waiting.pop(command, None)) is not None:
-                if not waiting.done():
-                    waiting.set_result(status)
-                continue
-            if (bulk := self._bulks.pop(command, None)) is not None:
-                why = "nobody took it in time" if status.status == "expired" else status.detail
-                bulk.take(status.adapter, status.status == "done", why)
-                self._tell_bulk(bulk)
-                continue
-            if status.status == "expired":
-                self._tell(nobody_took_it(self._connection(instance), self._file), "error")
-            else:
-                done = status.status == "done"
-                said = outcome_text(status.verb, status.adapter, done, status.detail, self._key)
-                self._tell(said, "information" if done else "warning")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
-from fuseboard_storage.board import Board
+from fuseboard_storage.board import AdapterKey, Board
 from fuseboard_storage.mailbox import CommandStatus
 from fuseboard_storage.recording import Recording
 
@@ -39,19 +40,21 @@ class Feed(Protocol):
 class Mailbox(Protocol):
     """Where operators' commands go, and where their outcome is read; a recording is one."""
 
-    async def ask(
+    async def ask_many(
         self,
         verb: str,
-        adapter: str = "",
+        targets: Sequence[AdapterKey],
         *,
-        instance: int | None,
         actor: str,
         args: dict[str, Any] | None = None,
         expires_in: float = ...,
-    ) -> int:
-        """Ask an engine to do something within `expires_in` seconds; return the command's number."""
+    ) -> list[int]:
+        """Ask engines to do something to adapters (no name: to all of an engine) within `expires_in` seconds.
+
+        All of it is asked or nothing. Returns the commands' numbers, in the order of the targets.
+        """
         ...
 
-    async def command(self, id: int) -> CommandStatus:
-        """Return what has become of a command."""
+    async def statuses(self, ids: Sequence[int]) -> dict[int, CommandStatus]:
+        """Return what has become of commands, by their numbers; those that there are not are missing."""
         ...

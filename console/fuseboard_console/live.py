@@ -7,7 +7,7 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from fuseboard_console.preferences import DEFAULT, Preferences
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.state_folder import state_folder
 from fuseboard_console.theme_names import theme_id
-from fuseboard_storage.board import Board
+from fuseboard_storage.board import AdapterKey, Board
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.mailbox import CommandStatus
 from fuseboard_storage.recording import Recording
@@ -41,6 +41,7 @@ class LiveRecording:
 
     def __init__(self, tail: Tail) -> None:
         self._tail = tail
+        self._asked: Recording | None = None  # what was asked last
 
     @property
     def board(self) -> Board:
@@ -68,23 +69,23 @@ class LiveRecording:
         """Return how many events wait to be taken in."""
         return await self._tail.behind()
 
-    async def ask(
+    async def ask_many(
         self,
         verb: str,
-        adapter: str = "",
+        targets: Sequence[AdapterKey],
         *,
-        instance: int | None,
         actor: str,
         args: dict[str, Any] | None = None,
         expires_in: float = 10.0,
-    ) -> int:
-        """Ask an engine to do something; see `Recording.ask`."""
-        recording = self._recording()
-        return await recording.ask(verb, adapter, instance=instance, actor=actor, args=args, expires_in=expires_in)
+    ) -> list[int]:
+        """Ask engines to do something; see `Recording.ask_many`."""
+        recording = self._asked = self._recording()
+        return await recording.ask_many(verb, targets, actor=actor, args=args, expires_in=expires_in)
 
-    async def command(self, id: int) -> CommandStatus:
-        """Return what has become of a command; see `Recording.command`."""
-        return await self._recording().command(id)
+    async def statuses(self, ids: Sequence[int]) -> dict[int, CommandStatus]:
+        """Return what has become of commands; of those that were asked of another file that stood here, nothing."""
+        recording = self._recording()
+        return await recording.statuses(ids) if recording is self._asked else {}
 
     def _recording(self) -> Recording:
         if self._tail.recording is None:

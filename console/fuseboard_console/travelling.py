@@ -87,7 +87,7 @@ class Travelling(Showing):
         """Go back to where the console was before."""
         if len(self._places) > 1:
             self._left.append(self._places.pop())
-            self._desks.pop()
+            self._desks.pop().close()
             self._arrived()
 
     def leave_all(self) -> None:

@@ -24,7 +24,7 @@ from fuseboard_engine.events import (
     State,
     StateChanged,
 )
-from fuseboard_storage.board import Board, Entry
+from fuseboard_storage.board import AdapterKey, Board, Entry
 from fuseboard_storage.mailbox import CommandStatus, Status
 
 SECOND = 1_000_000
@@ -233,23 +233,26 @@ class ListMailbox:
     asked: list[tuple[str, str, int | None]] = field(default_factory=list)
     args: list[dict[str, Any] | None] = field(default_factory=list)
 
-    async def ask(
+    async def ask_many(
         self,
         verb: str,
-        adapter: str = "",
+        targets: Sequence[AdapterKey],
         *,
-        instance: int | None,
         actor: str,
         args: dict[str, Any] | None = None,
         expires_in: float = 10.0,
-    ) -> int:
-        self.asked.append((verb, adapter, instance))
-        self.args.append(args)
-        return len(self.asked)
+    ) -> list[int]:
+        for instance, adapter in targets:
+            self.asked.append((verb, adapter, instance))
+            self.args.append(args)
+        return list(range(len(self.asked) - len(targets) + 1, len(self.asked) + 1))
 
-    async def command(self, id: int) -> CommandStatus:
-        verb, adapter, _ = self.asked[id - 1]
-        return CommandStatus(id, verb, adapter, "ana@web-1", self.status, self.detail)
+    async def statuses(self, ids: Sequence[int]) -> dict[int, CommandStatus]:
+        found = {id: self.asked[id - 1] for id in ids}
+        return {
+            id: CommandStatus(id, verb, adapter, "ana@web-1", self.status, self.detail)
+            for id, (verb, adapter, _) in found.items()
+        }
 
 
 async def resize(pilot: Pilot[None], width: int, height: int) -> None:
