@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -27,18 +27,40 @@ async def connected(path: Path, mode: str) -> AsyncIterator[aiosqlite.Connection
     Raises:
         RecordingError: It is damaged, locked, or can't be opened, read or written; also from within the body.
     """
-    try:
+    with in_words(path, "written" if mode == "mode=rw" else "read"):
         async with aiosqlite.connect(
             f"{path.as_uri()}?{mode}", uri=True, isolation_level=None, timeout=PATIENCE
         ) as connection:
             yield connection
+
+
+@contextlib.contextmanager
+def in_words(path: Path, done: str = "read") -> Iterator[None]:
+    """Raise `RecordingError` where the database under the body raises an error of its own; `done`: what can't be."""
+    try:
+        yield
     except sqlite3.OperationalError as error:
-        done = "written" if mode == "mode=rw" else "read"
         raise RecordingError(f"{path.name} cannot be {done}: {error}.", _todo(error)) from None
+    except sqlite3.ProgrammingError:
+        raise _closed(path) from None
     except sqlite3.DatabaseError as error:
         raise RecordingError(
             f"{path.name} is damaged: {error}.", "Take a copy, and try `sqlite3 FILE .recover` on it."
         ) from None
+
+
+@contextlib.contextmanager
+def while_open(path: Path) -> Iterator[None]:
+    """Do the same around one query of a connection that another may close meanwhile, for the file was replaced."""
+    with in_words(path):
+        try:
+            yield
+        except ValueError:  # which is what aiosqlite says then
+            raise _closed(path) from None
+
+
+def _closed(path: Path) -> RecordingError:
+    return RecordingError(f"{path.name} was closed meanwhile.", "Try again.")
 
 
 def _todo(error: sqlite3.OperationalError) -> str:

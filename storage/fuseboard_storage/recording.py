@@ -23,7 +23,7 @@ from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.instances import mark_gone
 from fuseboard_storage.mailbox import CommandStatus
 from fuseboard_storage.metrics import AdapterSecond
-from fuseboard_storage.opening import connected
+from fuseboard_storage.opening import connected, while_open
 from fuseboard_storage.posting import STARTS, Target, numbers, post
 from fuseboard_storage.stillness import Stillness
 
@@ -121,6 +121,11 @@ class Recording:
                 board.apply(entry)
         return board
 
+    async def keyframe_before(self, at: int) -> int:
+        """Return the number of the last entry in the Board that `board_at(at=...)` starts from; 0: it has none."""
+        found = await self._found(keyframe.NEAREST_AT.replace("SELECT board", "SELECT seq"), (at,))
+        return int(found[0][0]) if found else 0
+
     async def ends(self) -> tuple[int, int, int, int] | None:
         """Return number and time (UTC microseconds) of the first and of the last event; None while there is none."""
         if not await self._has_begun():
@@ -131,11 +136,9 @@ class Recording:
 
     async def changes(self, after: int = 0) -> list[tuple[int, int, str]]:
         """Return number, time and new state of each `StateChanged` numbered above `after`, in order."""
-        if not await self._has_begun():
-            return []
         sql = """SELECT seq, at, json_extract(body, '$.after') FROM events
             WHERE kind = 'state_changed' AND seq > ? ORDER BY seq"""
-        return [(seq, at, state) for seq, at, state in await self._rows(sql, (after,))]
+        return [(seq, at, state) for seq, at, state in await self._found(sql, (after,))]
 
     async def changes_of(self, adapter: str, instances: Sequence[int], since: int, until: int) -> list[tuple[int, str]]:
         """Return time and new state of each `StateChanged` of an adapter, in order.
@@ -197,10 +200,8 @@ class Recording:
 
     async def instances(self) -> list[InstanceRow]:
         """Return every engine that wrote here, with its last heartbeat and, if it is over, its end."""
-        if not await self._has_begun():
-            return []
         found = []
-        for *first, heartbeat_at, ended_at in await self._rows(
+        for *first, heartbeat_at, ended_at in await self._found(
             "SELECT id, name, host, pid, started_at, heartbeat_at, ended_at FROM instances ORDER BY id"
         ):
             row = InstanceRow(*first)
@@ -211,12 +212,9 @@ class Recording:
 
     async def endings(self) -> dict[int, str]:
         """Return why engines ended, by their instances, as far as it is kept; `lost`: one was found dead."""
-        if not await self._has_begun():
-            return {}
         sql = """SELECT instance, coalesce(json_extract(body, '$.reason'), 'closed') FROM events
             WHERE kind = 'engine_stopped' ORDER BY seq"""
-        found = await self._rows(sql)
-        return {row[0]: row[1] for row in found}
+        return {row[0]: row[1] for row in await self._found(sql)}
 
     async def bring_up_to_date(self, board: Board, now: int) -> bool:
         """Note in a Board each engine's last heartbeat, and those of this host whose process is no more.
@@ -273,18 +271,15 @@ class Recording:
 
     async def last_seq(self) -> int:
         """Return the number of the newest entry; 0 when there is none."""
-        if not await self._has_begun():
-            return 0
-        return int((await self._rows("SELECT max(seq) FROM events"))[0][0] or 0)
+        found = await self._found("SELECT max(seq) FROM events")
+        return int(found[0][0] or 0) if found else 0
 
     async def pulse(self) -> tuple[int, dict[int, int]]:
         """Return the number of the newest entry, and by its instance each engine's last heartbeat.
 
         The number is 0 when there is none; heartbeats are in UTC microseconds.
         """
-        if not await self._has_begun():
-            return 0, {}
-        found = await self._rows("SELECT (SELECT max(seq) FROM events), id, heartbeat_at FROM instances")
+        found = await self._found("SELECT (SELECT max(seq) FROM events), id, heartbeat_at FROM instances")
         return (found[0][0] or 0 if found else 0), {id: at for _, id, at in found}
 
     def still(self) -> bool:
@@ -359,14 +354,13 @@ class Recording:
 
     async def statuses(self, ids: Iterable[int]) -> dict[int, CommandStatus]:
         """Return what became of these commands, by their numbers; one that there is not is missing. See `command`."""
-        found = await self._rows(mailbox.STATUS, (numbers(ids),)) if await self._has_begun() else []
+        found = await self._found(mailbox.STATUS, (numbers(ids),))
         now = wall_clock()
         return {row[0]: mailbox.status_of(row, now) for row in found}
 
     async def commands(self, limit: int) -> list[CommandStatus]:
         """Return the newest commands, at most `limit`, newest first; see `command`."""
-        found = await self._rows(mailbox.NEWEST, (limit,)) if await self._has_begun() else []
-        return [mailbox.status_of(row, wall_clock()) for row in found]
+        return [mailbox.status_of(row, wall_clock()) for row in await self._found(mailbox.NEWEST, (limit,))]
 
     async def outcome(self, id: int) -> CommandStatus:
         """Wait until a command is over, at the latest until it expires or its engine is lost; see `command`."""
@@ -384,10 +378,16 @@ class Recording:
             self._begun = version > 0
         return self._begun
 
+    async def _found(self, sql: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a query; none while no engine has made its tables."""
+        return await self._rows(sql, values) if await self._has_begun() else []
+
     async def _rows(self, sql: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
-        return list(await self._connection.execute_fetchall(sql, values))  # type: ignore[arg-type]
+        with while_open(self.path):
+            return list(await self._connection.execute_fetchall(sql, values))  # type: ignore[arg-type]
 
     async def _entries(self, sql: str, values: Iterable[Any]) -> list[Entry]:
-        async with self._connection.execute(sql, values) as cursor:
-            cursor.row_factory = rows.entry_of  # type: ignore[assignment]  # decodes in the connection's own thread
-            return list(await cursor.fetchall())  # type: ignore[arg-type]
+        with while_open(self.path):
+            async with self._connection.execute(sql, values) as cursor:
+                cursor.row_factory = rows.entry_of  # type: ignore[assignment]  # decodes in the connection's own thread
+                return list(await cursor.fetchall())  # type: ignore[arg-type]

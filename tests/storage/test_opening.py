@@ -48,3 +48,23 @@ async def test_a_file_that_another_process_holds_is_worth_another_try(tmp_path: 
         holder.execute("ROLLBACK")
         assert await recording.ask("reset", "agno", actor="ann") == 1
     holder.close()
+
+
+async def test_who_reads_while_another_closes_the_recording_is_told_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    schema.connect(path).close()
+    async with Recording.open(path) as recording:
+        pass
+    for read in (recording.entries, recording.instances):
+        with pytest.raises(RecordingError, match=r"a\.db was closed meanwhile\. Try again\."):
+            await read()
+
+
+async def test_a_damaged_page_is_told_while_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    schema.connect(path).close()
+    async with Recording.open(path) as recording:
+        with path.open("r+b") as file:
+            file.write(b"\0garbage" * (path.stat().st_size // 8))
+        with pytest.raises(RecordingError, match=r"a\.db is damaged: "):
+            await recording.entries()
