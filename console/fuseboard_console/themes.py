@@ -192,7 +192,7 @@ def _styles_of(theme: Theme) -> dict[str, Style]:
         "replay": Style(color=on_bad, bgcolor=info, bold=True),
         "banner-strong": Style(color=on_bad, bgcolor=warn, bold=True),
         "head": Style(color=text, bold=True),
-        "glow": Style(bgcolor=own.get("fuse-glow") or Color.parse(accent).blend(Color.parse(ground), 0.7).hex6),
+        "glow": Style(bgcolor=Color.parse(accent).blend(Color.parse(ground), 0.7).hex6),
         "cursor": Style(bgcolor=cursor),
         "cursor-mark": Style(color=accent, bgcolor=cursor, bold=True),
     }

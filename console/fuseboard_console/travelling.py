@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from fuseboard_console.desk import Desk
 from fuseboard_console.place import Place, Speeds
+from fuseboard_console.safe_text import safe_text
 from fuseboard_console.showing import Showing
 from fuseboard_console.views.connection import Connection, connection_to
 from fuseboard_console.views.seek_bar import SeekView, time_at
 from fuseboard_console.views.times import SECOND
 from fuseboard_console.widgets.header import HeaderBar
+from fuseboard_storage.errors import RecordingError
 
 if TYPE_CHECKING:
     from fuseboard_console.replay import Replay
@@ -81,6 +83,7 @@ class Travelling(Showing):
         self._paused_at = None
         self._behind = 0
         self._connection = Connection("empty")
+        self.clear_notifications()  # what they say is of the place that was left
         self.show()
 
     def leave(self) -> None:
@@ -214,7 +217,12 @@ class Travelling(Showing):
 
         closing = AsyncExitStack()
         shown = self.now()
-        replay = await closing.enter_async_context(Replay.open(recording.path, at=shown))
+        try:
+            recording.stay()
+            replay = await closing.enter_async_context(Replay.open(recording.path, at=shown))
+        except (RecordingError, OSError) as error:
+            self.tell(safe_text(f"There is no way back just now: {error}", 400), "error")
+            return None
         self.visit(Place(replay, self._file, replay=replay, closing=closing))
         key = self.key("live")
         self.tell(f"This is the past now. Nothing can be asked of an engine here; {key} goes back to live.")

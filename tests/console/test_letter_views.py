@@ -16,16 +16,15 @@ from fuseboard_console.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_console.views.bulk import Outcome
 from fuseboard_console.views.fixed_columns import shown, titles_line
 from fuseboard_console.views.letter_questions import ask_discard, ask_letters, done_text, refusal, refused_text
+from fuseboard_console.views.letter_words import next_retry, standing
 from fuseboard_console.views.letters import (
     CHOICES,
     choice_words,
     columns_of,
     letter_line,
     letter_lines,
-    next_retry,
     nothing_there,
     sign_of,
-    standing,
 )
 from fuseboard_console.views.line import line_width, text_of
 from fuseboard_console.views.payload import MOST, json_lines

@@ -23,7 +23,7 @@ from fuseboard_console.views.letter_questions import (
     refusal,
     refused_text,
 )
-from fuseboard_console.views.letters import standing
+from fuseboard_console.views.letter_words import standing
 from fuseboard_engine.clock import wall_clock
 from fuseboard_engine.dead_letters.letter import Change, DeadLetter
 

@@ -161,6 +161,10 @@ class ListPage(Page, Generic[K]):
         self.list.mark_all()
         self.host.show()
 
+    def on_choice_list_chosen(self) -> None:
+        """Go on with a double click, as with Enter."""
+        self.action_open()
+
     def action_open(self) -> None:
         """Show all that is known of the row under the cursor."""
         key = self.list.selected

@@ -255,8 +255,10 @@ class Overview(Page):
         return "\n".join(adapter_text(scene.board, key, scene.now) for key in keys)
 
     def on_click(self, event: Click) -> None:
-        """Go on with a double click, as with Enter."""
-        if event.chain == 2:
+        """Go on with a double click on a line, as with Enter."""
+        place = event.get_content_offset(self.table) if event.widget is self.table else None
+        on_title = place is not None and place.y < self.table.HEADINGS
+        if event.chain == 2 and not on_title:
             self.action_detail()
 
     def action_detail(self) -> None:

@@ -53,6 +53,10 @@ class Scenarios(Page):
         playing = self.host.playing
         return scenario_line(self._listed[path], cells, playing[1] if playing and playing[0] == path.stem else "")
 
+    async def on_choice_list_chosen(self) -> None:
+        """Play with a double click, as with Enter."""
+        await self.action_play()
+
     async def action_play(self) -> None:
         """Play the scenario under the cursor, and look at it."""
         path = self._list.selected

@@ -69,7 +69,7 @@ class Workflows(ListPage[str]):
         if wanted == self._read_of and not self._failed:
             return
         self._read_of, self._began, self._reading = wanted, now, True
-        self.run_worker(self._read(recording.path, wanted))
+        self.run_worker(partial(self._read, recording.path, wanted))
 
     async def _read(self, path: Path, wanted: tuple[object, ...]) -> None:
         known = list(self.host.scene.board.workflows)

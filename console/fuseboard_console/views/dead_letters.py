@@ -7,6 +7,7 @@ from typing import Any
 
 from fuseboard_console.cells import cut, fit, width
 from fuseboard_console.safe_text import safe_text
+from fuseboard_console.views.letter_words import error_of, next_retry
 from fuseboard_console.views.times import SECOND, plural, span
 from fuseboard_engine.dead_letters.letter import DeadLetter, DeadLetterStatistics, fields_of
 
@@ -63,27 +64,9 @@ def _cells(letter: DeadLetter, now: int) -> tuple[str, ...]:
         letter.category,
         f"{letter.retries}/{letter.max_retries}",
         span((now - letter.created_at) / SECOND),
-        coming(letter, now),
+        next_retry(letter, now) or "–",
         cut(safe_text(error_of(letter), 200), WIDEST),
     )
-
-
-def error_of(letter: DeadLetter) -> str:
-    """Return the last error: its type and its text."""
-    if letter.error_type and letter.error:
-        return f"{letter.error_type}: {letter.error}"
-    return letter.error or letter.error_type
-
-
-def coming(letter: DeadLetter, now: int) -> str:
-    """Return when a letter is retried next."""
-    if letter.status == "retrying":
-        return "now"
-    if letter.status != "pending":
-        return "–"
-    if letter.due_at is None:
-        return "by hand only"
-    return "due" if letter.due_at <= now else f"in {span((letter.due_at - now) / SECOND)}"
 
 
 def letter_text(letter: DeadLetter, now: int) -> str:
@@ -98,7 +81,7 @@ def letter_text(letter: DeadLetter, now: int) -> str:
         ("attempts", f"{letter.attempts} before it was given up"),
         ("chain", " → ".join(safe_text(name, 80) for name in letter.order) or "that of its type"),
         ("retries", f"{letter.retries} of {letter.max_retries} failed" + _deferrals(letter)),
-        ("next retry", coming(letter, now)),
+        ("next retry", next_retry(letter, now) or "–"),
         ("age", span((now - letter.created_at) / SECOND)),
         ("last change", _change(letter, now)),
         ("context", ", ".join(f"{safe_text(k, 80)}={safe_text(v, 200)}" for k, v in (letter.context or {}).items())),

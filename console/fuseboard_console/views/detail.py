@@ -12,6 +12,7 @@ from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.adapters import AdapterView, condition, stats_of, view_of
 from fuseboard_console.views.charts import SHADES, axis, bars, latency_lines, states_line
 from fuseboard_console.views.failures import failure_lines
+from fuseboard_console.views.labelled import LABEL, label_line
 from fuseboard_console.views.line import Line, Span
 from fuseboard_console.views.policy_words import policy_words
 from fuseboard_console.views.row_cells import next_cell
@@ -21,8 +22,6 @@ from fuseboard_storage.board import AdapterKey, AdapterRow, Board
 from fuseboard_storage.board_rows import KEPT_CHANGES, KEPT_SECONDS
 from fuseboard_storage.history import AdapterPast
 
-LABEL = 12
-"""Cells of the labels on the left."""
 TOPS = 9
 """Cells on the right, for what the top of a chart stands for."""
 _FAILURES = 8
@@ -72,15 +71,15 @@ def detail_lines(
         ),
     ]
     if view.detail:
-        lines.append(_labelled("because", (Span(view.detail),)))
+        lines.append(label_line("because", (Span(view.detail),)))
     words = policy_words(row.policy)
     for index, part in enumerate(wrap(words, max(20, cells - LABEL))):
-        lines.append(_labelled("" if index else "policy", (Span(part),)))
+        lines.append(label_line("" if index else "policy", (Span(part),)))
     lines += [(), *_charts(row, now, cells, glyphs, look), (), *_figures(row, view)]
     for (at, task_type), chain in board.chains.items():
         if at == key.instance and row.name in chain:
             order = f" {glyphs.arrow} ".join(safe_text(name, 40) for name in chain)
-            lines.append(_labelled("chain", (Span(f"{safe_text(task_type, 40) or 'every other type'}: {order}"),)))
+            lines.append(label_line("chain", (Span(f"{safe_text(task_type, 40) or 'every other type'}: {order}"),)))
     failures = [failure for failure in board.failures if failure.key == key][:_FAILURES]
     lines += [(), (Span("Last failures", "strong"),)]
     lines += failure_lines(failures, cells, glyphs) or [(Span("It has not failed.", "muted"),)]
@@ -88,10 +87,6 @@ def detail_lines(
         lines += [(), (Span("Actions", "strong"),)]
         lines += [(Span(f"  {shown_keys(action):<4}", "key"), Span(action.description, "muted")) for action in actions]
     return lines
-
-
-def _labelled(label: str, line: Line) -> Line:
-    return (Span(f"{label:<{LABEL}}", "faint"), *line)
 
 
 def _charts(row: AdapterRow, now: int, cells: int, glyphs: Glyphs, look: Look) -> list[Line]:
@@ -111,7 +106,7 @@ def _charts(row: AdapterRow, now: int, cells: int, glyphs: Glyphs, look: Look) -
     latencies, top = latency_lines(slices, 3 if low else 5, room, glyphs)
     lines: list[Line] = [
         (Span(look.window.title, "strong"), Span(f"  {_sum(slices)}", "muted"), *_news(look)),
-        _labelled("states", states_line(slices, room, glyphs)),
+        label_line("states", states_line(slices, room, glyphs)),
         *_bars("calls", [one.calls for one in slices], 1 if low else 2, each, room, "spark", glyphs),
         *_bars("failures", [one.failures for one in slices], 1, each, room, "bad-dim", glyphs),
         *_bars("rejections", [one.rejections for one in slices], 1, each, room, "held", glyphs),
@@ -120,8 +115,8 @@ def _charts(row: AdapterRow, now: int, cells: int, glyphs: Glyphs, look: Look) -
         legend = ("p50", "p95", "p99")[place - 1] if 1 <= place <= 3 and len(latencies) > 3 else ""
         said = Span(f" {latency(top) if top else ''}" if place == 0 else "", "faint")
         tail: Line = (Span(f" {glyphs.shades[place - 1]} {legend}", SHADES[place - 1]),) if legend else (said,)
-        lines.append(_labelled("latency" if place == 0 else "", (*line, *tail)))
-    return [*lines, _labelled("", (Span(axis(now, seconds, room), "faint"),))]
+        lines.append(label_line("latency" if place == 0 else "", (*line, *tail)))
+    return [*lines, label_line("", (Span(axis(now, seconds, room), "faint"),))]
 
 
 def _sum(slices: Sequence[Slice]) -> str:
@@ -143,20 +138,20 @@ def _bars(
     top = max(values, default=0)
     tail = Span(f" {rate(top / each)}/s" if top else "", "faint")
     lines = bars(values, height, cells, style, glyphs)
-    return [_labelled("" if place else label, line if place else (*line, tail)) for place, line in enumerate(lines)]
+    return [label_line("" if place else label, line if place else (*line, tail)) for place, line in enumerate(lines)]
 
 
 def _figures(row: AdapterRow, view: AdapterView) -> list[Line]:
     recent = view.stats.recent
     lines = [
-        _labelled(
+        label_line(
             "last minute",
             (
                 Span(f"{rate(view.stats.rate)}/s  {percent(recent.success_rate)} % ok  "),
                 Span(f"p50 {latency(recent.p50)}  p95 {latency(recent.p95)}  p99 {latency(recent.p99)}", "muted"),
             ),
         ),
-        _labelled(
+        label_line(
             "in all",
             (
                 Span(f"{row.calls:,} calls, {row.failed:,} failed ({row.timeouts:,} by timeout), "),
@@ -166,9 +161,9 @@ def _figures(row: AdapterRow, view: AdapterView) -> list[Line]:
     ]
     if row.health:
         said = f"{row.health}: {safe_text(row.health_detail, 200)}" if row.health_detail else row.health
-        lines.append(_labelled("health", (Span(said),)))
+        lines.append(label_line("health", (Span(said),)))
     if row.held:
-        lines.append(_labelled("kept closed", (Span(safe_text(row.held, 200)),)))
+        lines.append(label_line("kept closed", (Span(safe_text(row.held, 200)),)))
     if row.tags:
-        lines.append(_labelled("tags", (Span(safe_text(", ".join(row.tags), 200)),)))
+        lines.append(label_line("tags", (Span(safe_text(", ".join(row.tags), 200)),)))
     return lines

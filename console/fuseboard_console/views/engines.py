@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from fuseboard_console.cells import fit, width
-from fuseboard_console.glyphs import LOOKS, Condition, Glyphs
+from fuseboard_console.glyphs import Condition, Glyphs
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.adapters import breaker_condition
 from fuseboard_console.views.connection import LOST, Presence, age_of, last_sign, presence
+from fuseboard_console.views.counts import counts_line
 from fuseboard_console.views.labelled import labelled
 from fuseboard_console.views.line import Line, Span, cut_line, fit_line
 from fuseboard_console.views.times import SECOND, plural, span, stamp, whole
@@ -97,14 +98,8 @@ def _reason(row: InstanceRow) -> str:
 
 
 def _adapters(counts: Mapping[Condition, int], glyphs: Glyphs) -> Line:
-    """Return how many adapters stand how: `2 ✖  9 ●`."""
-    shown: dict[str, tuple[str, int]] = {}
-    for stands in sorted(counts, key=lambda stands: LOOKS[stands].severity):
-        glyph = glyphs.of(stands)
-        style, before = shown.get(glyph, ("ok-dim" if stands == "closed" else LOOKS[stands].style, 0))
-        shown[glyph] = (style, before + counts[stands])
-    spans = [Span(f"{count:,} {glyph}  ", style) for glyph, (style, count) in shown.items()]
-    return tuple(spans) or (Span("none  ", "faint"),)
+    """Return how many adapters stand how."""
+    return (*counts_line(counts, glyphs), Span("  ")) if counts else (Span("none  ", "faint"),)
 
 
 def engine_lines(row: InstanceRow, board: Board, now: int, cells: int, glyphs: Glyphs) -> list[Line]:

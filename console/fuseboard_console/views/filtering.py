@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterator
 from fnmatch import translate
 from typing import NamedTuple, get_args
 
@@ -32,6 +32,31 @@ class Term(NamedTuple):
     unknown: str = ""
 
 
+class Word(NamedTuple):
+    """One word of a filter as it was typed: `!field:pattern`; what has no colon, or no known field, is all `pattern`.
+
+    `unknown` is what stood before a colon and is no field.
+    """
+
+    field: str
+    pattern: str
+    negated: bool
+    unknown: str = ""
+
+
+def words_of(text: str, fields: Container[str]) -> Iterator[Word]:
+    """Yield the words of a filter, case folded; one still being typed (`state:`) asks for nothing and is left out."""
+    for word in WORD.findall(text.casefold()):
+        negated = word.startswith("!")
+        word = word.removeprefix("!").replace('"', "")
+        field, colon, pattern = word.partition(":")
+        known = bool(colon) and field in fields
+        if pattern if known else word:
+            yield Word(
+                field if known else "", pattern if known else word, negated, field if colon and not known else ""
+            )
+
+
 def parse(text: str) -> tuple[Term, ...]:
     """Return the terms of a filter such as `state:open name:gpt* tag:eu !test`; all of them must hold.
 
@@ -39,19 +64,8 @@ def parse(text: str) -> tuple[Term, ...]:
     Quotes keep words together (`error:"timed out"`). Case makes no difference. A term still being typed (`state:`)
     asks for nothing.
     """
-    terms: list[Term] = []
-    for word in WORD.findall(text.casefold()):
-        negated = word.startswith("!")
-        word = word.removeprefix("!").replace('"', "")
-        field, colon, pattern = word.partition(":")
-        field = _ALIASES.get(field, field)
-        unknown = ""
-        if not colon or field not in FIELDS:
-            unknown = field if colon else ""
-            field, pattern = "name", word
-        if pattern:
-            terms.append(Term(field, pattern, negated, unknown))
-    return tuple(terms)
+    words = words_of(text, (*FIELDS, *_ALIASES))
+    return tuple([Term(_ALIASES.get(w.field, w.field) or "name", w.pattern, w.negated, w.unknown) for w in words])
 
 
 def problem_of(terms: tuple[Term, ...], names: Callable[[], list[str]]) -> str:

@@ -9,7 +9,8 @@ from typing import Literal, NamedTuple
 from fuseboard_console.cells import cut
 from fuseboard_console.glyphs import LOOKS, Condition, Glyphs
 from fuseboard_console.safe_text import safe_text
-from fuseboard_console.views.line import Line, Span
+from fuseboard_console.views.counts import counts_line
+from fuseboard_console.views.line import Line, Span, line_width
 from fuseboard_storage.board import AdapterKey, AdapterRow, InstanceRow
 
 Grouping = Literal["", "instance", "tag"]
@@ -86,18 +87,6 @@ def marked_group(lines: Sequence[AdapterKey | GroupHead], marked: Set[AdapterKey
 
 def head_line(head: GroupHead, cells: int, glyphs: Glyphs) -> Line:
     """Return a heading as a line: `eu  12   2 ✖  1 ◐  9 ●`."""
-    counts: list[Span] = []
-    for stands, count in _by_glyph(head.counts, glyphs):
-        counts += [Span(f"  {count:,} "), Span(glyphs.of(stands), LOOKS[stands].style)]
-    room = max(4, cells - sum(len(span.text) for span in counts) - 10)
-    return (Span(cut(safe_text(head.name, 80), room), "head"), Span(f"  {head.size:,} ", "muted"), *counts)
-
-
-def _by_glyph(counts: Sequence[tuple[Condition, int]], glyphs: Glyphs) -> list[tuple[Condition, int]]:
-    """Return counts with those added up that look the same."""
-    found: dict[str, tuple[Condition, int]] = {}
-    for stands, count in counts:
-        glyph = glyphs.of(stands)
-        first, before = found.get(glyph, (stands, 0))
-        found[glyph] = (first, before + count)
-    return list(found.values())
+    counts = counts_line(dict(head.counts), glyphs)
+    room = max(4, cells - line_width(counts) - 12)
+    return (Span(cut(safe_text(head.name, 80), room), "head"), Span(f"  {head.size:,}   ", "muted"), *counts)

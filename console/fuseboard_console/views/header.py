@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from fuseboard_console.cells import cut, width
-from fuseboard_console.glyphs import LOOKS, Condition, Glyphs
+from fuseboard_console.glyphs import Condition, Glyphs
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.adapters import RATE_SECONDS
 from fuseboard_console.views.connection import Connection, says
+from fuseboard_console.views.counts import counts_line
 from fuseboard_console.views.line import Line, Span, fit_line, line_width
 from fuseboard_console.views.times import SECOND, clock, percent, plural, rate
 from fuseboard_storage.board import AdapterRow, Board
@@ -105,7 +106,8 @@ def header_line(heading: Heading, cells: int, glyphs: Glyphs) -> Line:
     """Return the header in exactly `cells`; what matters least leaves first."""
     adapters = sum(heading.counts.values())
     state, state_style = _connection(heading, glyphs)
-    counts = _counts(heading.counts, glyphs, few=cells < 100)
+    put_aside = ("watch", "disabled") if cells < 100 else ()
+    counts = counts_line({s: n for s, n in heading.counts.items() if s not in put_aside}, glyphs)
     ok = heading.totals.answered
     ok_style = "muted" if ok is None else "text" if ok >= 0.99 else "warn" if ok >= 0.9 else "bad"
     live = heading.connection.state == "live"
@@ -147,18 +149,3 @@ def _connection(heading: Heading, glyphs: Glyphs) -> tuple[str, str]:
         return f" {glyphs.pause} PAUSED  {plural(heading.behind, 'event')} behind ", "banner-strong"
     text, style = says(heading.connection)
     return f"{glyphs.live} {text}", style
-
-
-def _counts(counts: dict[Condition, int], glyphs: Glyphs, few: bool) -> Line:
-    """Return how many stand how; `few`: leave out those that an operator put aside on purpose."""
-    shown = dict(counts)
-    closed = shown.pop("counting", 0) + shown.get("closed", 0)
-    if closed:
-        shown["closed"] = closed
-    spans: list[Span] = []
-    for condition in sorted(shown, key=lambda condition: LOOKS[condition].severity):
-        if few and condition in ("watch", "disabled"):
-            continue
-        style = "ok-dim" if condition == "closed" else LOOKS[condition].style
-        spans += [Span(f"{shown[condition]:,} {glyphs.of(condition)}", style), Span("  ")]
-    return tuple(spans[:-1])

@@ -9,8 +9,7 @@ from typing import Literal, NamedTuple
 from fuseboard_console.cells import cut
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.bulk import BulkQuestion, Outcome, reasons_text, word_to_type
-from fuseboard_console.views.dead_letters import error_of
-from fuseboard_console.views.letters import standing
+from fuseboard_console.views.letter_words import error_of, standing
 from fuseboard_console.views.questions import Question
 from fuseboard_console.views.times import clock, plural
 from fuseboard_engine.dead_letters.letter import FROM, RETRYABLE, DeadLetter, Status

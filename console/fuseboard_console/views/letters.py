@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from fuseboard_console.cells import fit, fold, width
 from fuseboard_console.glyphs import Glyphs
 from fuseboard_console.safe_text import safe_text
-from fuseboard_console.views.dead_letters import error_of
 from fuseboard_console.views.fixed_columns import Column, columns_line
 from fuseboard_console.views.labelled import labelled
+from fuseboard_console.views.letter_words import error_of, next_retry, standing
 from fuseboard_console.views.line import Line, Span
 from fuseboard_console.views.payload import json_lines
 from fuseboard_console.views.times import SECOND, clock, plural, span, stamp, whole
@@ -33,12 +33,6 @@ STYLES: dict[Status, str] = {
 """What each status looks like."""
 
 
-def standing(letter: DeadLetter, now: int) -> Status:
-    """Return the status of a letter at `now` (UTC microseconds): once its worker's lease has ended it waits again."""
-    over = letter.status == "retrying" and letter.lease_until is not None and letter.lease_until <= now
-    return "pending" if over else letter.status
-
-
 def sign_of(status: Status, glyphs: Glyphs) -> str:
     """Return the sign of a status."""
     return {
@@ -49,18 +43,6 @@ def sign_of(status: Status, glyphs: Glyphs) -> str:
         "archived": glyphs.of("disabled"),
         "discarded": glyphs.failed,
     }[status]
-
-
-def next_retry(letter: DeadLetter, now: int) -> str:
-    """Return when a letter is retried next: `in 4 s`, `due`, `now`, `by hand`; empty: never."""
-    status = standing(letter, now)
-    if status == "retrying":
-        return "now"
-    if status == "exhausted" or (status == "pending" and letter.due_at is None):
-        return "by hand"
-    if status != "pending" or letter.due_at is None:
-        return ""
-    return "due" if letter.due_at <= now else f"in {whole((letter.due_at - now) / SECOND)}"
 
 
 def choice_words(choice: Sequence[Status]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.suggest import did_you_mean
-from fuseboard_console.views.filtering import WORD, matcher
+from fuseboard_console.views.filtering import matcher, words_of
 
 Test = Callable[[Mapping[str, str]], bool]
 """Given the texts of a row by field: whether a filter fits."""
@@ -18,25 +18,16 @@ def list_filter(text: str, fields: tuple[str, ...]) -> Test | None:
     All words must fit. One without a field, or with a colon that is no field's, may fit any text of the row; `!` leaves
     out what fits. Quotes, `*` and `?` are those of the breakers' filter.
     """
-    tests: list[Test] = []
-    for word in WORD.findall(text.casefold()):
-        negated = word.startswith("!")
-        word = word.removeprefix("!").replace('"', "")
-        field, colon, pattern = word.partition(":")
-        if not colon or field not in fields:
-            field, pattern = "", word
-        if pattern:
-            tests.append(_test(field, matcher(pattern), negated))
+    tests = [_test(word.field, matcher(word.pattern), word.negated) for word in words_of(text, fields)]
     return (lambda row: all(test(row) for test in tests)) if tests else None
 
 
 def unknown_field(text: str, fields: tuple[str, ...]) -> str:
     """Return what is wrong with a filter that asks about a field there is not, as safe text; empty: it doesn't."""
-    for word in WORD.findall(text.casefold()):
-        field, colon, _ = word.removeprefix("!").partition(":")
-        if colon and field not in fields:
-            hint = did_you_mean(field, fields) or f" There are {', '.join(fields)}."
-            return f"There is no field {safe_text(field, 30)}.{hint}"
+    for word in words_of(text, fields):
+        if word.unknown:
+            hint = did_you_mean(word.unknown, fields) or f" There are {', '.join(fields)}."
+            return f"There is no field {safe_text(word.unknown, 30)}.{hint}"
     return ""
 
 

@@ -8,18 +8,10 @@ from typing import NamedTuple
 
 from fuseboard_console.glyphs import LOOKS, Condition, Glyphs
 from fuseboard_console.views.line import Line, Span, cut_line, fit_line, line_width
+from fuseboard_console.views.slices import STANDS
 from fuseboard_console.views.times import SECOND
-from fuseboard_engine.events import State
 from fuseboard_storage.history import Change
 
-_LOOK_OF: dict[State, Condition] = {
-    "open": "open",
-    "forced_open": "held",
-    "half_open": "probing",
-    "metrics_only": "watch",
-    "disabled": "disabled",
-    "closed": "closed",
-}
 LEAST = 12
 """Cells below which there is no bar."""
 
@@ -93,7 +85,7 @@ def _track(view: SeekView, cells: int, glyphs: Glyphs) -> Line:
     here = cell(view.position)
     ticks: dict[int, Condition] = {}
     for change in view.changes:
-        look, place = _LOOK_OF[change.state], cell(change.at)
+        look, place = STANDS[change.state], cell(change.at)
         if place not in ticks or LOOKS[look].severity < LOOKS[ticks[place]].severity:
             ticks[place] = look
     spans: list[Span] = []

@@ -5,23 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Generic, TypeVar
 
-from rich.style import Style
 from textual.content import Content
 from textual.events import Click
 from textual.message import Message
-from textual.strip import Strip
 
 from fuseboard_console.glyphs import Glyphs
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.copying import lines_text
 from fuseboard_console.views.line import Line, Span
-from fuseboard_console.widgets.line_list import LineList
-from fuseboard_console.widgets.paint import strip_of
+from fuseboard_console.widgets.line_list import UNCUT, LineList
 
 MARGIN = 2
 """Cells at the left that the cursor and the mark of a row take."""
-UNCUT = 5000
-"""Cells in which no row is cut."""
 
 
 K = TypeVar("K", bound=Hashable)
@@ -36,19 +31,7 @@ class ChoiceList(LineList, Generic[K]):
     HEADINGS = 1
 
     class Chosen(Message):
-        """Enter was pressed on a row, or it was clicked twice."""
-
-        def __init__(self, choices: ChoiceList[Any]) -> None:
-            super().__init__()
-            self.choices = choices
-
-        @property
-        def control(self) -> ChoiceList[Any]:
-            """The list it comes from."""
-            return self.choices
-
-    class Moved(Message):
-        """The cursor was moved."""
+        """A row was clicked twice."""
 
         def __init__(self, choices: ChoiceList[Any]) -> None:
             super().__init__()
@@ -130,14 +113,6 @@ class ChoiceList(LineList, Generic[K]):
         cursor = Span(self.glyphs.cursor, "cursor-mark") if key == self.selected else Span(" ")
         return (cursor, mark, *self._line(key, self.cells - MARGIN))
 
-    def render_line(self, y: int) -> Strip:
-        """Return line `y` of what is in sight; the one with the cursor stands on another ground."""
-        line = self._line_of(y)
-        self._painted[y] = line
-        on_cursor = bool(line) and line[0].style == "cursor-mark"
-        base = self.rich_style + (self.palette["cursor"] if on_cursor else Style.null())
-        return strip_of(line, self.cells, self.palette, base)
-
     def copied(self) -> str:
         """What is copied: the row under the cursor, uncut."""
         return lines_text([self._line(self.selected, UNCUT)]) if self.selected is not None else ""
@@ -160,7 +135,6 @@ class ChoiceList(LineList, Generic[K]):
         self.selected, self._missed = self.keys[index], None
         self._bring_in_sight()
         self.refresh_changed()
-        self.post_message(self.Moved(self))
 
     def _bring_in_sight(self) -> None:
         index, top = self.index, self.scroll_offset.y
@@ -175,13 +149,6 @@ class ChoiceList(LineList, Generic[K]):
         super().on_resize()
         if below:
             self._bring_in_sight()
-
-    def go_to(self, key: K) -> bool:
-        """Put the cursor on a row; False: there is no such row."""
-        if key not in self._places:
-            return False
-        self.select(self._places[key])
-        return True
 
     def choose(self) -> None:
         """Tell that the row under the cursor was chosen."""

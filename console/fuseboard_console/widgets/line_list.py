@@ -18,6 +18,9 @@ from fuseboard_console.views.line import Line
 from fuseboard_console.widgets.kept import Kept
 from fuseboard_console.widgets.paint import changed_region, has_cursor, strip_of
 
+UNCUT = 5_000
+"""Cells in which no line is cut: what is copied is made for so many."""
+
 
 class _Sight(NamedTuple):
     """What is in sight: cells and lines of room, the first line, how many there are. To ask for each anew is slow."""

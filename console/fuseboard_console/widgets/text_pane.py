@@ -11,10 +11,7 @@ from fuseboard_console.actions import ACTIONS
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.copying import lines_text
 from fuseboard_console.views.line import Line
-from fuseboard_console.widgets.line_list import LineList
-
-UNCUT = 5000
-"""Cells in which no line is cut."""
+from fuseboard_console.widgets.line_list import UNCUT, LineList
 
 
 class TextPane(LineList):

@@ -1,0 +1,22 @@
+"""How many adapters stand how, in a few signs: `2 ✖  1 ◐  9 ●`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fuseboard_console.glyphs import LOOKS, Condition, Glyphs
+from fuseboard_console.views.line import Line, Span
+
+
+def counts_line(counts: Mapping[Condition, int], glyphs: Glyphs) -> Line:
+    """Return counts, what needs a person most first; conditions that share a sign are added up. Empty for none."""
+    found: dict[str, tuple[Condition, int]] = {}
+    for stands in sorted(counts, key=lambda stands: LOOKS[stands].severity):
+        _, before = found.get(glyphs.of(stands), (stands, 0))
+        found[glyphs.of(stands)] = (stands, before + counts[stands])  # of those that share it, the calmest looks calm
+    spans: list[Span] = []
+    for glyph, (stands, count) in found.items():
+        if count:
+            style = "ok-dim" if stands == "closed" else LOOKS[stands].style
+            spans += [Span(f"{count:,} {glyph}", style), Span("  ")]
+    return tuple(spans[:-1])
