@@ -20,6 +20,19 @@ STARTS = "SELECT id, started_at FROM instances WHERE id IN (SELECT value FROM js
 """When engines of these numbers began: what tells them from those of another file."""
 
 
+def check_place(path: Path, identity: tuple[int, int] | None) -> None:
+    """Raise `RecordingError` if the file that `schema.identity_of` told of stands at its path no more."""
+    there = schema.identity_of(path)
+    if there is None:
+        raise RecordingError(f"{path.name} is gone.", "Try again when it is back.")
+    if there != identity:
+        raise _replaced(path)
+
+
+def _replaced(path: Path) -> RecordingError:
+    return RecordingError(f"{path.name} was replaced by another recording.", "Look at that one first.")
+
+
 def numbers(found: Iterable[int | None]) -> str:
     """Return the numbers there are as `STARTS` takes them."""
     return msgspec.json.encode(sorted({one for one in found if one is not None})).decode()
@@ -56,16 +69,14 @@ async def post(
     Raises:
         RecordingError: The file is gone, another stands at its path, or it can't be written; nothing was asked.
     """
-    if schema.identity_of(path) is None:
-        raise RecordingError(f"{path.name} is gone.", "Nothing was asked: try again when it is back.")
+    check_place(path, identity)
     async with connected(path, "mode=rw") as connection:
         await connection.execute("BEGIN IMMEDIATE")
         asked = numbers(instance for instance, _ in targets)
         found: dict[int, int] = dict(await connection.execute_fetchall(STARTS, (asked,)))  # type: ignore[arg-type]
-        if schema.identity_of(path) != identity or found != starts:
-            raise RecordingError(
-                f"{path.name} was replaced by another recording.", "Nothing was asked: look at that one first."
-            )
+        check_place(path, identity)
+        if found != starts:
+            raise _replaced(path)
         body = msgspec.json.encode(args).decode()
         rows = [
             (verb, storable(adapter), body, storable(actor), instance, now, expires_at) for instance, adapter in targets

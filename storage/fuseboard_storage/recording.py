@@ -24,7 +24,7 @@ from fuseboard_storage.instances import mark_gone
 from fuseboard_storage.mailbox import CommandStatus
 from fuseboard_storage.metrics import AdapterSecond
 from fuseboard_storage.opening import connected, while_open
-from fuseboard_storage.posting import STARTS, Target, numbers, post
+from fuseboard_storage.posting import STARTS, Target, check_place, numbers, post
 from fuseboard_storage.stillness import Stillness
 
 LOOK_EVERY: Final = 0.02  # seconds between two looks at a command that is waited for
@@ -285,6 +285,10 @@ class Recording:
     def still(self) -> bool:
         """Return whether it is certain that nothing was written since this was last asked; it asks the disk at most."""
         return self._stillness.lasts()
+
+    def check_place(self) -> None:
+        """Raise `RecordingError` if the file is gone from its path, or another has taken its place."""
+        check_place(self.path, self._identity)
 
     # ------------------------------------------------------------------ what is asked
 

@@ -63,8 +63,9 @@ async def test_what_cannot_be_written_is_told_of_every_adapter_that_was_meant(tm
         desk, told = at_desk(recording)
         rotate(path)
         await desk.ask_all("reset", [AdapterKey(1, "gpt"), AdapterKey(1, "agno")])
-    assert told == ["0 of 2 done; gpt, agno: the command could not be written: a.db is gone. Nothing was asked: "
-                    "try again when it is back."]  # fmt: skip
+    assert told == [
+        "0 of 2 done; gpt, agno: the command could not be written: a.db is gone. Try again when it is back."
+    ]
 
 
 async def test_who_waits_for_an_outcome_is_told_when_its_place_is_left() -> None:

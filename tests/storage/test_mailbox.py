@@ -178,7 +178,7 @@ async def test_a_command_never_lands_in_another_recording_that_took_the_place(tm
     async with Recording.open(path) as recording:
         for file in tmp_path.iterdir():
             file.unlink()
-        with pytest.raises(RecordingError, match=r"a\.db is gone\. Nothing was asked"):
+        with pytest.raises(RecordingError, match=r"a\.db is gone\. Try again"):
             await recording.ask("reset", "prefect", instance=1, actor="ann")
         async with record(engine, path):
             for instance in (1, None):
