@@ -14,6 +14,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -75,6 +76,12 @@ class Screen:
     def cpu(self) -> float:
         """Return the seconds of CPU time the program has taken, all its threads together (Linux only)."""
         return time.clock_gettime((~self._child.pid << 3) | 2)  # as clock_getcpuclockid(3) makes it
+
+    def wakeups(self) -> int:
+        """Return how often the program was woken so far, all its threads together (Linux only)."""
+        threads = Path(f"/proc/{self._child.pid}/task").iterdir()
+        told = [line for thread in threads for line in (thread / "status").read_text().splitlines()]
+        return sum(int(line.split()[1]) for line in told if line.startswith("voluntary_ctxt_switches"))
 
     def listen(self, seconds: float) -> list[Chunk]:
         """Take in what is written within `seconds`.
