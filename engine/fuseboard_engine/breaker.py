@@ -9,6 +9,7 @@ a listener is told.
 from __future__ import annotations
 
 import logging
+import math
 import random
 import threading
 import time
@@ -236,8 +237,7 @@ class CircuitBreaker:
     def _admit_probe(self, now: float) -> Permit:
         probes = self._probes
         assert probes is not None
-        room = min(self.policy.half_open_concurrency, self._round() - self._window.calls)
-        if len(probes) >= room:
+        if len(probes) >= self._room():
             oldest = min(probes, key=_started)
             end = oldest.started + self._lease
             if now < end:
@@ -249,6 +249,10 @@ class CircuitBreaker:
         probes.append(permit)
         self._note_probe("admitted")
         return permit
+
+    def _room(self) -> int:
+        """How many probes may be in flight as things stand, half-open."""
+        return min(self.policy.half_open_concurrency, self._round() - self._window.calls)
 
     def _round(self) -> int:
         """How many probes one half-open round has at the most."""
@@ -639,6 +643,23 @@ class CircuitBreaker:
     def failures(self) -> int:
         """Failures that count towards `failure_threshold` as of the last recorded outcome."""
         return self._window.failed if self._windowed else self._failures
+
+    def refuses_for(self) -> float:
+        """Return for how many seconds it would refuse a call as things stand; 0.0: it would not. Changes nothing.
+
+        For whoever may as well wait. Whether to call is decided by `admit` alone, which has to be asked when they are
+        over. Infinite: until something is done by hand.
+        """
+        if self._tally is not None:
+            return 0.0
+        now = self.clock()
+        with self._lock:
+            if self._state == "open" and self._until is not None:
+                return max(0.0, self._until - now)
+            probes = self._probes
+            if probes and len(probes) >= self._room():
+                return max(0.0, min(probes, key=_started).started + self._lease - now)
+            return math.inf if self._state == "forced_open" else 0.0
 
     # ---------------------------------------------------------------- telling
 

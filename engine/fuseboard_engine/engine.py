@@ -113,15 +113,18 @@ class Engine:
         self.execute_parallel = self.parallel.execute_parallel
         self.dead_letters: DeadLetters | None = None
         if dead_letters is not None:
+            from fuseboard_engine.dead_letters.outages import Outages
             from fuseboard_engine.dead_letters.queue import DeadLetters
 
             self.dead_letters = self.router.dead_letters = DeadLetters(
                 dead_letters,
                 engine=name,
                 table=self.router.table,
+                outages=Outages(self.registry, clock),
                 route=self.router.execute_with_fallback,
                 emit=self.emit,
                 wall=wall,
+                rng=rng,
             )
         self.workflows: dict[str, Workflow] = {}
         self.runs = RunsUnderWay()

@@ -202,7 +202,9 @@ class AttemptFailed(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
 class RouteFinished(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="route_finished"):
     """A task's route ended: every attempt and rejection in order, who answered, who was left.
 
-    `strategy` is empty for a chain; a fan-out names its own, and in `answered` who succeeded, first one first.
+    `dead_letter` is the letter that its task is kept under; `letter` the one that this route retried: such a route is
+    no new task. `strategy` is empty for a chain; a fan-out names its own, and in `answered` who succeeded, first one
+    first.
     """
 
     task: str
@@ -216,6 +218,7 @@ class RouteFinished(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
     why: str = ""
     error: str = ""
     dead_letter: int | None = None
+    letter: int | None = None
     context: dict[str, str] | None = None
     strategy: str = ""
     answered: tuple[str, ...] = ()

@@ -18,6 +18,10 @@ KEPT_BACK: ContextVar[object] = ContextVar("fuseboard_kept_back", default=None)
 """The task of this context whose caller decides himself what becomes of it when nobody does it: no dead letter yet."""
 
 
+RETRYING: ContextVar[tuple[object, int] | None] = ContextVar("fuseboard_dead_letter", default=None)
+"""The task that is being retried in this context, and its letter: should it fail again, it makes no second letter."""
+
+
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """One piece of work to be routed.
 
@@ -105,7 +109,7 @@ class RouteUnderWay(msgspec.Struct):
     `until` is the end of the deadline by the engine's clock. `reached` counts the adapters of `order` that were come
     to. `only` names the attribution row that the next adapter must say it handles. `last_resort`: all are out, and one
     is asked although it is known to be down.
-    `context` holds its ids.
+    `letter` is the dead letter that this retries, if it does. `context` holds its ids.
 
     In a fan-out each adapter has a route of its own, and what ends it early is said here: `cut`, once set, says why the
     call no longer matters, so that it gets no verdict. `bound` is what `until` is called. Where `patience` is set, a
@@ -131,6 +135,7 @@ class RouteUnderWay(msgspec.Struct):
     error: str | None = None
     exception: BaseException | None = None
     dead_letter: int | None = None
+    letter: int | None = None
     cut: str = ""
     bound: str = "deadline"
     patience: bool = False
@@ -157,6 +162,7 @@ class RouteUnderWay(msgspec.Struct):
                 duration=duration,
                 left=left,
                 why=self.why,
+                letter=self.letter,
                 context=self.context,
             )
         )
@@ -197,6 +203,7 @@ class RouteUnderWay(msgspec.Struct):
                 why=self.why,
                 error=error,
                 dead_letter=self.dead_letter,
+                letter=self.letter,
                 context=self.context,
             )
         )

@@ -21,7 +21,7 @@ from fuseboard_engine.errors import describe
 from fuseboard_engine.events import Event
 from fuseboard_engine.policy import RetryPolicy
 from fuseboard_engine.registry import Registry
-from fuseboard_engine.route import OF_THIS_CALL, RouteResult, RouteUnderWay, Task, identify
+from fuseboard_engine.route import OF_THIS_CALL, RETRYING, RouteResult, RouteUnderWay, Task, identify
 from fuseboard_engine.streams import RouteStream, Streams
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class RoutingStatistics(TypedDict):
-    """What became of the tasks of an engine since it was made; those of fan-outs count too.
+    """What became of the tasks of an engine since it was made; those of fan-outs count too, retries of letters don't.
 
     `failed_over` are those that another adapter did than was asked first. `success_rate`, `fallback_rate` and
     `degraded_rate` are shares of all, 0..1; 0.0 before the first task.
@@ -227,11 +227,15 @@ class TaskRouter:
         )
 
     def finish(self, route: RouteUnderWay) -> RouteResult:
-        """Tell that a route ended, and return its result."""
-        self._tasks += 1
-        if route.adapter is None:
-            self._degraded += route.degraded
-            self._failed += not route.degraded
-        elif route.attempts[0].adapter != route.adapter:
-            self._failed_over += 1
+        """Tell that a route ended, and return its result. One that retried a dead letter counts as no other task."""
+        again = None if self.dead_letters is None else RETRYING.get()
+        if again is not None and again[0] is route.task:
+            route.letter = again[1]
+        else:
+            self._tasks += 1
+            if route.adapter is None:
+                self._degraded += route.degraded
+                self._failed += not route.degraded
+            elif route.attempts[0].adapter != route.adapter:
+                self._failed_over += 1
         return route.end(self._wall(), self._clock() - route.begun, self._emit)

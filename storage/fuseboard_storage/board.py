@@ -245,6 +245,12 @@ class Board:
 
     def _route(self, entry: Entry, event: RouteFinished) -> None:
         self.routes.appendleft(entry)
+        if event.letter is None:  # else it is a task that was counted when it became a dead letter
+            self._task(event)
+        for attempt in attempts_of(event):
+            self._count(entry, attempt, event.at)
+
+    def _task(self, event: RouteFinished) -> None:
         self.tasks += 1
         if event.degraded:
             self.tasks_degraded += 1
@@ -254,8 +260,6 @@ class Board:
                 self.tasks_failed_over += 1
         if not (event.attempts and event.attempts[-1].outcome == "cancelled"):  # its caller gave it up
             self._ended(event.at, event.success and not event.degraded)
-        for attempt in attempts_of(event):
-            self._count(entry, attempt, event.at)
 
     def _ended(self, at: int, answered: bool) -> None:
         """Count a task in its second; one that comes late counts in the newest."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 import msgspec
@@ -18,6 +18,7 @@ from fuseboard_engine.dead_letters.letter import (
     Change,
     DeadLetter,
     Kept,
+    LetterChain,
     LetterSelection,
     Moved,
     NewLetter,
@@ -62,8 +63,12 @@ def _value(letter: NewLetter, name: str) -> Any:
     if name in _ENCODED and value is not None:
         if isinstance(value, dict):
             return msgspec.json.encode({storable(k): storable(v) for k, v in value.items()}).decode()
-        return msgspec.json.encode([storable(one) for one in value]).decode()
+        return _order(value)
     return value
+
+
+def _order(order: Iterable[str]) -> str:
+    return msgspec.json.encode([storable(name) for name in order]).decode()
 
 
 def count(connection: sqlite3.Connection, names: Iterable[str], by: int = 1) -> None:
@@ -134,17 +139,51 @@ def free(connection: sqlite3.Connection, now: int) -> list[int]:
 
 _TAKE: Final = f"""UPDATE dead_letters SET was = status, status = 'retrying', claim = ?, lease_until = ?, changed_at = ?
 WHERE id = {{which}} RETURNING {_COLUMNS}"""
-CLAIM_DUE: Final = _TAKE.format(
-    which="""(SELECT id FROM dead_letters WHERE status = 'pending' AND engine = ? AND due_at <= ?
+_BUT: Final = """ AND (route, task_type) NOT IN
+    (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))"""
+"""Leaves out letters that go along chains which are given as JSON: their rows' `route` and `task_type`."""
+_CLAIM_DUE: Final = """(SELECT id FROM dead_letters WHERE status = 'pending' AND engine = ? AND due_at <= ?{but}
     ORDER BY due_at, id LIMIT 1)"""
-)
+CLAIM_DUE: Final = _TAKE.format(which=_CLAIM_DUE.format(but=""))
+CLAIM_DUE_BUT: Final = _TAKE.format(which=_CLAIM_DUE.format(but=_BUT))
 CLAIM: Final = _TAKE.format(which="? AND engine = ? AND status IN ('pending', 'exhausted')")
 
 
-def claim_due(connection: sqlite3.Connection, engine: str, claim: str, now: int, until: int) -> DeadLetter | None:
-    """Take the letter that has been due longest, in one statement; None: none is due."""
-    row = connection.execute(CLAIM_DUE, (claim, until, now, engine, now)).fetchone()
+def chains_due(connection: sqlite3.Connection, engine: str, now: int) -> list[LetterChain]:
+    """Return the chains that letters which are due go along, each once."""
+    found = connection.execute(
+        "SELECT DISTINCT route, task_type FROM dead_letters WHERE status = 'pending' AND engine = ? AND due_at <= ?",
+        (engine, now),
+    )
+    return [LetterChain(tuple(msgspec.json.decode(order)), task_type) for order, task_type in found]
+
+
+def claim_due(
+    connection: sqlite3.Connection, engine: str, claim: str, now: int, until: int, but: Collection[LetterChain]
+) -> DeadLetter | None:
+    """Take the letter that has been due longest and goes along none of the chains `but`; None: none is due."""
+    values = (claim, until, now, engine, now)
+    if but:
+        row = connection.execute(CLAIM_DUE_BUT, (*values, _chains(but))).fetchone()
+    else:
+        row = connection.execute(CLAIM_DUE, values).fetchone()
     return None if row is None else letter_of(row)
+
+
+def next_due(connection: sqlite3.Connection, engine: str, but: Collection[LetterChain]) -> int | None:
+    """Return when the next letter is due that goes along none of the chains `but`, or a lease ends."""
+    row = connection.execute(
+        f"""SELECT min(at) FROM (
+            SELECT min(due_at) AS at FROM dead_letters WHERE status = 'pending' AND engine = ?{_BUT if but else ""}
+            UNION ALL SELECT min(lease_until) FROM dead_letters WHERE status = 'retrying' AND engine = ?)""",
+        (engine, _chains(but), engine) if but else (engine, engine),
+    ).fetchone()
+    return None if row[0] is None else int(row[0])
+
+
+def _chains(but: Collection[LetterChain]) -> str:
+    """Return chains as the rows of letters have them, as one JSON text."""
+    return msgspec.json.encode([(_order(chain.order), storable(chain.task_type)) for chain in but]).decode()
 
 
 def claim(connection: sqlite3.Connection, id: int, engine: str, claim: str, now: int, until: int) -> DeadLetter | None:

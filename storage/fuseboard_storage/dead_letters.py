@@ -11,7 +11,7 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ from fuseboard_engine.dead_letters.letter import (
     DeadLetterError,
     DeadLetterStatistics,
     Kept,
+    LetterChain,
     LetterSelection,
     Moved,
     NewLetter,
@@ -194,9 +195,15 @@ class SqliteDeadLetters:
         """Return the figures of the whole queue."""
         return await self._file.read(lambda c: _statistics(c, now, capacity), statistics({}, {}, {}, capacity))
 
-    async def claim_due(self, engine: str, claim: str, now: int, until: int) -> DeadLetter | None:
+    async def chains_due(self, engine: str, now: int) -> list[LetterChain]:
+        """Return the chains that letters which are due go along."""
+        return await self._file.read(lambda c: letters.chains_due(c, engine, now), [])
+
+    async def claim_due(
+        self, engine: str, claim: str, now: int, until: int, but: Collection[LetterChain] = ()
+    ) -> DeadLetter | None:
         """Take the letter that has been due longest; see `DeadLetterStore`."""
-        return await self._file.write(lambda c: letters.claim_due(c, engine, claim, now, until), now)
+        return await self._file.write(lambda c: letters.claim_due(c, engine, claim, now, until, but), now)
 
     async def claim(self, id: int, engine: str, claim: str, now: int, until: int) -> DeadLetter | None:
         """Take this letter; see `DeadLetterStore`."""
@@ -230,9 +237,9 @@ class SqliteDeadLetters:
 
         return await self._file.write(work, now)
 
-    async def next_due(self, engine: str, now: int) -> int | None:
-        """Return when the next letter is due or its lease ends."""
-        return await self._file.read(lambda c: _next_due(c, engine), None)
+    async def next_due(self, engine: str, now: int, but: Collection[LetterChain] = ()) -> int | None:
+        """Return when the next letter is due or its lease ends; see `DeadLetterStore`."""
+        return await self._file.read(lambda c: letters.next_due(c, engine, but), None)
 
     async def close(self) -> None:
         """Close the connection, once all that was begun is done; a second time does nothing."""
@@ -294,13 +301,3 @@ def _statistics(connection: sqlite3.Connection, now: int, capacity: int) -> Dead
     by_category = connection.execute("SELECT category, count(*) FROM dead_letters GROUP BY category")
     totals = connection.execute("SELECT name, total FROM dead_letter_totals")
     return statistics(dict(by_status.fetchall()), dict(by_category.fetchall()), dict(totals.fetchall()), capacity)
-
-
-def _next_due(connection: sqlite3.Connection, engine: str) -> int | None:
-    row = connection.execute(
-        """SELECT min(at) FROM (
-            SELECT min(due_at) AS at FROM dead_letters WHERE status = 'pending' AND engine = :engine
-            UNION ALL SELECT min(lease_until) FROM dead_letters WHERE status = 'retrying' AND engine = :engine)""",
-        {"engine": engine},
-    ).fetchone()
-    return None if row[0] is None else int(row[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -75,16 +76,21 @@ class BreakerAndModel(RuleBasedStateMachine):
     def ask(self) -> int | None:
         key = len(self.real)
         refusal = self.model.admit(key)
+        foretold = self.breaker.refuses_for()
         if refusal is None:
+            assert foretold == 0
             self.real[key] = self.breaker.admit()
             return key
         with pytest.raises(CircuitOpen) as caught:
             self.breaker.admit()
         if refusal == "forced_open":
+            assert foretold == math.inf
             assert (caught.value.reason, caught.value.retry_after) == ("forced_open", None)
         else:
             assert caught.value.retry_after == refusal
             assert refusal > 0
+            # A call in flight that has become slow may open it only when the next one asks.
+            assert foretold == refusal or self.policy.slow_call_seconds is not None
         return None
 
     @rule(key=permits, took=st.none() | quarters)

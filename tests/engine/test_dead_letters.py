@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from engine_world import HOUR, NEVER_TRIPS, HttpError, Script, World, now, virtual
 
-from fuseboard_engine import BreakerPolicy, CallerError, Engine, RetryPolicy, Task
+from fuseboard_engine import CallerError, Engine, RetryPolicy, Task
 from fuseboard_engine.commands import Command
 from fuseboard_engine.dead_letters.letter import (
     DeadLetter,
@@ -195,23 +195,6 @@ async def test_what_is_permanent_is_never_retried_by_itself() -> None:
     await asyncio.sleep(24 * HOUR)
     assert len(script.calls) == 1
     assert (await letter_of(queue, result.dead_letter)).due_at is None
-
-
-@virtual
-async def test_a_refusal_by_an_open_breaker_defers_and_is_no_attempt() -> None:
-    engine = World(dead_letters=DeadLetterPolicy(), retry=ONCE)
-    queue = engine.dead_letters
-    assert queue is not None
-    breaker = BreakerPolicy(failure_threshold=1, recovery_timeout=600, jitter=0, success_threshold=1)
-    script = engine.script("a", DOWN, "fine", breaker=breaker)
-    result = await engine.execute_with_fallback({})
-    await asyncio.sleep(1)
-    kept = await letter_of(queue, result.dead_letter)
-    assert (kept.status, kept.retries, kept.deferrals) == ("pending", 0, 1)
-    assert kept.due_at == kept.created_at + 600_000_000
-    await asyncio.sleep(600)
-    assert script.calls == [0, 600]
-    assert (await letter_of(queue, result.dead_letter)).status == "succeeded"
 
 
 @virtual

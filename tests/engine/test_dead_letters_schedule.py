@@ -125,6 +125,17 @@ def test_a_refusal_is_no_attempt_and_waits_as_long_as_the_breaker_says() -> None
     assert schedule.deferred(letter(), DeadLetterPolicy(deferral=7), AT, None, "").due_at == AT + 7_000_000
 
 
+def test_what_is_refused_again_and_again_waits_longer_each_time_up_to_the_policys_deferral_with_jitter() -> None:
+    def waits(said: float, dice: float) -> list[float]:
+        policy, refused = DeadLetterPolicy(deferral=30), [letter(deferrals=n) for n in (0, 1, 2, 3, 5, 6, 100_000)]
+        due = [schedule.deferred(one, policy, AT, said, "", dice).due_at for one in refused]
+        return [(at - AT) / 1e6 for at in due if at is not None]
+
+    assert waits(0, 0.0) == [0.1, 1, 2, 4, 16, 30, 30]
+    assert waits(3, 0.0) == [3, 3, 3, 4, 16, 30, 30]
+    assert waits(40, 1.0) == [44] * 7
+
+
 def test_the_first_retry_may_wait_for_the_schedule_too() -> None:
     assert schedule.first_due(DeadLetterPolicy(), "transient", AT) == AT
     assert schedule.first_due(DeadLetterPolicy(first_retry="scheduled"), "transient", AT) == AT + 60_000_000

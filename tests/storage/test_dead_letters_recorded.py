@@ -228,6 +228,29 @@ async def test_looking_at_a_recording_of_before_there_were_dead_letters_finds_no
     assert path.read_bytes() == before
 
 
+async def test_a_retry_is_no_other_task_on_the_board(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    engine, queue, adapter = application()
+    async with record(engine, path):
+        await engine.execute_with_fallback({})
+        await queue.retry(1)
+        adapter.works = True
+        await queue.retry(1)
+        await engine.execute_with_fallback({})
+    async with Recording.open(path) as recording:
+        board = await recording.board()
+    assert (board.tasks, board.tasks_ok) == (2, 1)
+    assert sum(second.routed for second in board.task_seconds) == 2
+    assert [(entry.event.letter, entry.event.success) for entry in board.routes] == [
+        (None, True),
+        (1, True),
+        (1, False),
+        (None, False),
+    ]
+    (row,) = board.rows()
+    assert (row.calls, row.successes) == (4, 2), "its calls are calls of the adapter like any other"
+
+
 async def test_a_lease_that_ended_is_told_to_the_board(tmp_path: Path) -> None:
     store = SqliteDeadLetters(tmp_path / "a.db")
     await store.add(letter(), ROOM)
@@ -333,7 +356,8 @@ def test_a_letter_whose_number_is_known_is_there_after_its_process_was_killed(tm
     assert process.stdout is not None
     known = [process.stdout.readline() for _ in range(500)]
     process.kill()
-    known += process.communicate(timeout=20)[0].splitlines(keepends=True)
+    known += process.stdout.readlines()  # `communicate` would lose what has been read ahead
+    process.wait(timeout=20)
     numbers = [int(line) for line in known if line.endswith("\n")]
     assert numbers == list(range(1, len(numbers) + 1))
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from letters import LEASE, MINUTE, NOON, ROOM, SECOND, letter, settled
 
-from fuseboard_engine.dead_letters.letter import STATUSES, LetterSelection, QueueFull, Room
+from fuseboard_engine.dead_letters.letter import STATUSES, LetterChain, LetterSelection, QueueFull, Room
 from fuseboard_engine.dead_letters.memory import MemoryDeadLetters
 from fuseboard_engine.dead_letters.store import DeadLetterStore
 from fuseboard_storage.dead_letters import SqliteDeadLetters
@@ -118,6 +118,35 @@ async def test_DQ04_the_letter_due_longest_comes_first_and_future_ones_stay_hidd
     claimed = [await store.claim_due("checkout", f"c{n}", now, now + LEASE) for n in range(3)]
     assert [one.id if one else None for one in claimed] == [first, later, None]
     assert await store.next_due("checkout", now) == NOON + LEASE + SECOND
+
+
+async def test_letters_of_the_chains_that_are_named_are_left_alone(store: DeadLetterStore) -> None:
+    kept = [
+        await store.add(letter(task_type="ai", due_at=NOON - 4), ROOM),
+        await store.add(letter(task_type="ai", order=("prefect", "agno"), due_at=NOON - 3), ROOM),
+        await store.add(letter(task_type="report", due_at=NOON - 2), ROOM),
+        await store.add(letter(task_type="report", due_at=NOON - 1), ROOM),
+        await store.add(letter(task_type="later", due_at=NOON + MINUTE), ROOM),
+        await store.add(letter(task_type="ai", engine="billing"), ROOM),
+    ]
+    ids = [id for id, _ in kept]
+    plain, named, report = (LetterChain((), "ai"), LetterChain(("prefect", "agno"), "ai"), LetterChain((), "report"))
+    assert sorted(await store.chains_due("checkout", NOON)) == sorted([plain, named, report])
+    assert await store.next_due("checkout", NOON, (plain,)) == NOON - 3
+    assert await store.next_due("checkout", NOON, (plain, named, report)) == NOON + MINUTE
+    assert await store.claim_due("checkout", "a", NOON, NOON + LEASE, (plain, named, report)) is None
+    claimed = await store.claim_due("checkout", "b", NOON, NOON + LEASE, (plain, report))
+    assert claimed is not None
+    assert (claimed.id, claimed.chain) == (ids[1], named)
+    claimed = await store.claim_due("checkout", "c", NOON, NOON + LEASE, (plain,))
+    assert claimed is not None
+    assert claimed.id == ids[2]
+
+
+async def test_chains_of_names_that_are_no_whole_text_are_left_alone_too(store: DeadLetterStore) -> None:
+    await store.add(letter(task_type="a\udcff", order=("b\udcff",)), ROOM)
+    (chain,) = await store.chains_due("checkout", NOON)
+    assert await store.claim_due("checkout", "a", NOON, NOON + LEASE, (chain,)) is None
 
 
 async def test_a_failed_retry_hides_a_letter_until_it_is_due_again(store: DeadLetterStore) -> None:

@@ -6,7 +6,7 @@ no monotonic clock survives a restart.
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -56,6 +56,13 @@ TOTALS: Final = ("enqueued", "refused", "evicted", "purged", "retry_success", "r
 """What is counted over a queue's whole life. `manual` counts retries an operator asked for that were made."""
 
 
+class LetterChain(NamedTuple):
+    """Which chain a retry goes along: `order`, where the call gave one itself; else that of `task_type` then."""
+
+    order: tuple[str, ...]
+    task_type: str
+
+
 class NewLetter(msgspec.Struct, frozen=True, kw_only=True):
     """A letter at the door. `payload` is JSON text; `order` is the chain the call gave itself, else empty.
 
@@ -79,6 +86,11 @@ class NewLetter(msgspec.Struct, frozen=True, kw_only=True):
     order: tuple[str, ...] = ()
     deadline: float | None = None
     context: dict[str, str] | None = None
+
+    @property
+    def chain(self) -> LetterChain:
+        """The chain that its retry goes along."""
+        return LetterChain(self.order, self.task_type)
 
 
 class DeadLetter(NewLetter, frozen=True, kw_only=True):

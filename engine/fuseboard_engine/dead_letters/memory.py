@@ -6,7 +6,7 @@ They end with the process. `fuseboard_storage` keeps them in the recording, by t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -19,6 +19,7 @@ from fuseboard_engine.dead_letters.letter import (
     Change,
     DeadLetter,
     DeadLetterStatistics,
+    LetterChain,
     LetterSelection,
     Moved,
     NewLetter,
@@ -90,10 +91,17 @@ class MemoryDeadLetters:
         by_category: dict[str, int] = dict(Counter(str(letter.category) for letter in letters))
         return statistics(by_status, by_category, dict(self._totals), capacity)
 
-    async def claim_due(self, engine: str, claim: str, now: int, until: int) -> DeadLetter | None:
+    async def chains_due(self, engine: str, now: int) -> list[LetterChain]:
+        """Return the chains that letters which are due go along."""
+        self._free(now)
+        return list(dict.fromkeys(letter.chain for letter in self._waiting(engine) if letter.due_at <= now))
+
+    async def claim_due(
+        self, engine: str, claim: str, now: int, until: int, but: Collection[LetterChain] = ()
+    ) -> DeadLetter | None:
         """Take the letter that has been due longest; see `DeadLetterStore`."""
         self._free(now)
-        due = [(letter.due_at, letter.id) for letter in self._waiting(engine) if letter.due_at <= now]
+        due = [(letter.due_at, letter.id) for letter in self._waiting(engine, but) if letter.due_at <= now]
         return self._take(min(due)[1], claim, now, until) if due else None
 
     async def claim(self, id: int, engine: str, claim: str, now: int, until: int) -> DeadLetter | None:
@@ -161,15 +169,15 @@ class MemoryDeadLetters:
         gone = [x for x in self._letters.values() if x.status != "retrying" and is_selected(x, selection)]
         return self._drop(gone, "purged")
 
-    async def next_due(self, engine: str, now: int) -> int | None:
-        """Return when the next letter is due or its lease ends."""
+    async def next_due(self, engine: str, now: int, but: Collection[LetterChain] = ()) -> int | None:
+        """Return when the next letter is due or its lease ends; see `DeadLetterStore`."""
         self._free(now)
         leases = [
             x.lease_until
             for x in self._letters.values()
             if x.status == "retrying" and x.engine == engine and x.lease_until is not None
         ]
-        return min([letter.due_at for letter in self._waiting(engine)] + leases, default=None)
+        return min([letter.due_at for letter in self._waiting(engine, but)] + leases, default=None)
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -207,9 +215,11 @@ class MemoryDeadLetters:
                     actor="",
                 )
 
-    def _waiting(self, engine: str) -> list[Any]:
+    def _waiting(self, engine: str, but: Collection[LetterChain] = ()) -> list[Any]:
         return [
-            x for x in self._letters.values() if x.status == "pending" and x.due_at is not None and x.engine == engine
+            x
+            for x in self._letters.values()
+            if x.status == "pending" and x.due_at is not None and x.engine == engine and x.chain not in but
         ]
 
     def _take(self, id: int, claim: str, now: int, until: int) -> DeadLetter:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from contextvars import ContextVar
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -24,6 +23,7 @@ from fuseboard_engine.dead_letters.letter import (
     DeadLetterStatistics,
     Kept,
     LetterBusy,
+    LetterChain,
     LetterRefused,
     LetterSelection,
     Moved,
@@ -35,18 +35,14 @@ from fuseboard_engine.dead_letters.letter import (
     together,
 )
 from fuseboard_engine.dead_letters.memory import MemoryDeadLetters
+from fuseboard_engine.dead_letters.outages import Outages
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.dead_letters.store import DeadLetterStore
 from fuseboard_engine.dead_letters.worker import Worker, cut_off
 from fuseboard_engine.events import DeadLetterChanged, DeadLettered, DeadLetterRefused, Event
-from fuseboard_engine.route import KEPT_BACK, RouteResult, RouteUnderWay, identify
+from fuseboard_engine.route import KEPT_BACK, RETRYING, RouteResult, RouteUnderWay, identify
 
 log = logging.getLogger("fuseboard.dead_letters")
-
-PAGE: Final = 200
-
-RETRYING: ContextVar[tuple[object, int] | None] = ContextVar("fuseboard_dead_letter", default=None)
-"""The task that is being retried in this context, and its letter: should it fail again, it makes no second letter."""
 
 
 class DeadLetters:
@@ -56,9 +52,10 @@ class DeadLetters:
         policy: what is taken, when it is retried, how many are kept. May be replaced while running.
         engine: the engine's name; it retries only its own letters.
         table: its attribution table.
+        outages: says which chains are out.
         route: gives a task to the adapters.
         emit: told of every event; must not raise.
-        wall: UTC microseconds.
+        wall: UTC microseconds. rng: where jitter comes from, like `random.random`.
     """
 
     def __init__(
@@ -67,11 +64,15 @@ class DeadLetters:
         *,
         engine: str,
         table: Table,
+        outages: Outages,
         route: Callable[..., Awaitable[RouteResult]],
         emit: Callable[[Event], None],
         wall: Callable[[], int],
+        rng: Callable[[], float],
     ) -> None:
         self.policy = policy
+        self.outages = outages
+        self.rng = rng
         self.engine = engine
         self.store: DeadLetterStore = MemoryDeadLetters()
         self.aside = MemoryDeadLetters(step=-1)
@@ -101,13 +102,9 @@ class DeadLetters:
         category = entry.category_to_keep(route, self.policy, self._table)
         if category is None:
             return
+        make = partial(entry.letter_of_route, route, category, self.policy, self.engine, self._wall())
         try:
-            letter = self._made(
-                lambda: entry.letter_of_route(route, category, self.policy, self.engine, self._wall()),
-                route.id,
-                route.type,
-            )
-            route.dead_letter = await self._enter(letter)
+            route.dead_letter = await self._enter(self._made(make, route.id, route.type))
         except DeadLetterError as error:
             route.why += f"; no dead letter: {error}"
 
@@ -194,7 +191,7 @@ class DeadLetters:
         id, evicted = adding.result()
         self._told(evicted, "evicted", "", "made room for a new one")
         self.tell_new(id, letter, in_memory=store is self.aside)
-        self._worker.wake(letter.due_at)
+        self._worker.wake(letter)
         if not entered.done():
             entered.set_result(id)
 
@@ -265,10 +262,13 @@ class DeadLetters:
             UnknownLetter: there is none of that number.
             LetterBusy: it is being retried, or is done, archived or discarded.
         """
+        return await self._retry(id, actor, set())
+
+    async def _retry(self, id: int, actor: str, refused: set[LetterChain]) -> Retried:
         store = self.holder(id)
         claimed = await self._worker.claim(store, id)
         if claimed is not None:
-            retried = await self._worker.attempt(store, claimed, actor or "application")
+            retried = await self._worker.by_hand(store, claimed, actor or "application", refused)
             if cut_off():
                 raise asyncio.CancelledError
             return retried
@@ -285,20 +285,19 @@ class DeadLetters:
     ) -> list[Retried]:
         """Retry every selected letter of this engine that is pending or exhausted, the oldest first, one at a time.
 
-        What somebody else takes meanwhile is passed over. `done`, if given, is filled as it goes.
+        What somebody else takes is passed over; of letters whose chain is out, only the first asks it. `done`, if
+        given, is filled as it goes.
         """
         wanted = msgspec.structs.replace(selection or LetterSelection(), engine=self.engine)
         if not wanted.statuses:
             wanted = msgspec.structs.replace(wanted, statuses=RETRYABLE)
-        ids: list[int] = [letter.id for letter in await self.aside.find(wanted, self._wall(), self.policy.capacity)]
-        below: int | None = None
-        while page := await self.store.find(wanted, self._wall(), PAGE, below):
-            ids += [letter.id for letter in page]
-            below = page[-1].id
+        ids = [letter.id for letter in await self.aside.find(wanted, self._wall(), self.policy.capacity)]
+        ids += await asked.numbers_in(self.store, wanted, self._wall)
         outcomes = [] if done is None else done
+        refused: set[LetterChain] = set()
         for id in sorted(ids):
             try:
-                outcomes.append(await self.retry(id, actor=actor))
+                outcomes.append(await self._retry(id, actor, refused))
             except (UnknownLetter, LetterBusy):
                 continue
         return outcomes

@@ -14,6 +14,8 @@ MINUTE: Final = 60.0
 LONGEST: Final = 60 * MINUTE
 SELECTED: Final[frozenset[Category]] = frozenset({"transient", "network", "resource"})
 SHORTEST_DEFERRAL: Final = 0.1  # seconds; a breaker whose probe is in flight says 0
+JITTER: Final = 0.1
+"""How much longer a letter may be put off, as a share: those of several engines are not to come back together."""
 
 CATEGORY_OF: Final[dict[str, Category]] = {
     "rejected": "transient",
@@ -134,20 +136,26 @@ def failed(letter: DeadLetter, policy: DeadLetterPolicy, now: int, error_type: s
     )
 
 
-def deferred(letter: DeadLetter, policy: DeadLetterPolicy, now: int, wait: float | None, actor: str) -> Settled:
+def deferred(
+    letter: DeadLetter, policy: DeadLetterPolicy, now: int, wait: float | None, actor: str, dice: float = 0.0
+) -> Settled:
     """Return the state of a letter that open breakers refused: due when the first lets calls through, and no attempt.
 
-    `wait` is what that breaker says, in seconds; None: it does not.
+    One that is put off again and again waits 1, 2, 4 ... seconds at least, up to the policy's `deferral`. `wait` is
+    what that breaker says, in seconds; None: it does not. `dice`, 0..1, says how much of the jitter comes on top.
     """
-    seconds = policy.deferral if wait is None else wait
+    seconds = max(SHORTEST_DEFERRAL, policy.deferral if wait is None else wait)
+    if letter.deferrals:
+        seconds = max(seconds, min(policy.deferral, 2.0 ** min(letter.deferrals - 1, 32)))
+    seconds *= 1 + JITTER * dice
     return Settled(
         outcome="deferred",
         status="pending",
-        due_at=now + round(max(SHORTEST_DEFERRAL, seconds) * 1e6),
+        due_at=now + round(seconds * 1e6),
         retries=letter.retries,
         deferrals=letter.deferrals + 1,
         max_retries=policy.max_retries,
-        detail=f"every adapter refused it; due again in {max(SHORTEST_DEFERRAL, seconds):.3g} s",
+        detail=f"every adapter refused it; due again in {seconds:.3g} s",
         actor=actor,
         counts=("deferred",),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
 from typing import Protocol
 
 from fuseboard_engine.dead_letters.letter import (
@@ -10,6 +10,7 @@ from fuseboard_engine.dead_letters.letter import (
     DeadLetter,
     DeadLetterStatistics,
     Kept,
+    LetterChain,
     LetterSelection,
     Moved,
     NewLetter,
@@ -47,10 +48,16 @@ class DeadLetterStore(Protocol):
     async def statistics(self, now: int, capacity: int = 0) -> DeadLetterStatistics:
         """Return the figures of the whole queue; `capacity` is what its use is measured by."""
 
-    async def claim_due(self, engine: str, claim: str, now: int, until: int) -> DeadLetter | None:
+    async def chains_due(self, engine: str, now: int) -> list[LetterChain]:
+        """Return the chains that letters of that engine which are due go along, each once."""
+
+    async def claim_due(
+        self, engine: str, claim: str, now: int, until: int, but: Collection[LetterChain] = ()
+    ) -> DeadLetter | None:
         """Take the letter of that engine that has been due longest, under a lease; None: none is due.
 
-        One step: of two that ask at once, one gets it. `claim` names the taking and is never used again.
+        Those that go along one of the chains `but` are left alone. One step: of two that ask at once, one gets it.
+        `claim` names the taking and is never used again.
         """
 
     async def claim(self, id: int, engine: str, claim: str, now: int, until: int) -> DeadLetter | None:
@@ -68,8 +75,11 @@ class DeadLetterStore(Protocol):
     async def purge(self, selection: LetterSelection, now: int, actor: str) -> tuple[Moved, ...]:
         """Delete what is selected, but for letters being retried. Returns what is gone."""
 
-    async def next_due(self, engine: str, now: int) -> int | None:
-        """Return when the next letter of that engine is due or its lease ends; None: never by itself."""
+    async def next_due(self, engine: str, now: int, but: Collection[LetterChain] = ()) -> int | None:
+        """Return when the next letter of that engine is due or its lease ends; None: never by itself.
+
+        Letters that wait and go along one of the chains `but` are passed over.
+        """
 
     async def close(self) -> None:
         """Let go of whatever it holds; a second time does nothing."""

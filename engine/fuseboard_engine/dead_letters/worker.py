@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -12,9 +13,11 @@ from fuseboard_engine.dead_letters import schedule
 from fuseboard_engine.dead_letters.letter import (
     DeadLetter,
     DeadLetterError,
+    LetterChain,
     NewLetter,
     Retried,
     Settled,
+    Status,
     StoreUnavailable,
 )
 from fuseboard_engine.dead_letters.payload import task_of
@@ -30,6 +33,7 @@ T = TypeVar("T")
 LOST: Final = "its lease ended; another worker has it"
 PAUSES: Final = (0.1, 0.4, 1.0)
 """Seconds between tries to write an outcome: without it the task would be done twice."""
+SHORTEST_WAIT: Final = 0.001  # seconds between two looks at a chain that is out
 
 log = logging.getLogger("fuseboard.dead_letters")
 
@@ -37,8 +41,9 @@ log = logging.getLogger("fuseboard.dead_letters")
 class Worker:
     """Retries what is due, one letter at a time, and runs the retries that are asked for.
 
-    It lives while there is something to wait for: with a store of its own until no letter is due any
-    more, with one that others share until it is stopped.
+    Letters whose chain is out are left alone until it may take a call; then one of them is its probe, and the others
+    wait behind it. The worker lives while there is something to wait for: with a store of its own until no letter is
+    due any more, with one that others share until it is stopped.
     """
 
     def __init__(self, queue: DeadLetters, emit: Callable[[Event], None], wall: Callable[[], int]) -> None:
@@ -49,6 +54,8 @@ class Worker:
         self._due = asyncio.Event()
         self._looks_at: int | None = None
         """When it looks again, in UTC microseconds, while it waits."""
+        self._out: dict[LetterChain, float] = {}
+        """The chains that were out when it looked last and that letters wait for; for how many seconds."""
         self._told: DeadLetterStore | None = None
         self._runs: dict[asyncio.Task[Any], asyncio.Future[None]] = {}
 
@@ -67,9 +74,14 @@ class Worker:
             return
         self.wake()
 
-    def wake(self, due: int | None = 0) -> None:
-        """Look for due letters now; for one new letter that is due later than it looks next, there is no need."""
-        if self._looks_at is None or (due is not None and due < self._looks_at):
+    def wake(self, new: NewLetter | None = None) -> None:
+        """Look for due letters now; for one new letter that is due later than it looks next, there is no need.
+
+        Nor is there for one whose chain is known to be out.
+        """
+        due = 0 if new is None else new.due_at
+        known = new is not None and new.chain in self._out
+        if self._looks_at is None or (due is not None and due < self._looks_at and not known):
             self._due.set()
         if self._queue.policy.strategy != "disabled" and (self._task is None or self._task.done()):
             self._due = asyncio.Event()  # an earlier one may belong to a loop that has ended
@@ -86,9 +98,10 @@ class Worker:
             try:
                 await self._bring_in(store)
                 letter, now = None, self._wall()
+                self._out = await self._chains_out(store, now) if policy.automatic_retry else {}
                 if policy.automatic_retry:
                     until = now + round(policy.lease * 1e6)
-                    claiming = store.claim_due(queue.engine, uuid.uuid4().hex, now, until)
+                    claiming = store.claim_due(queue.engine, uuid.uuid4().hex, now, until, self._out)
                     letter = await to_its_end(asyncio.get_running_loop().create_task(claiming))
                 if cut_off():
                     if letter is not None:
@@ -99,17 +112,20 @@ class Worker:
                     if cut_off():
                         return
                     continue
-                due = await store.next_due(queue.engine, self._wall()) if policy.automatic_retry else None
+                if policy.automatic_retry:
+                    due = await store.next_due(queue.engine, self._wall(), self._out)
                 down = False
             except DeadLetterError as error:
                 if not down:
                     log.warning("Dead letters can't be read (%s); it is tried again.", error)
                 down = True
-            if due is None and not store.shared and not queue.aside.waiting() and not down:
+            if due is None and not (store.shared or self._out or queue.aside.waiting() or down):
                 return
             wait = policy.poll if due is None else max(0.0, (due - self._wall()) / 1e6)
             if store.shared or down:
                 wait = min(wait, policy.poll)
+            if self._out:  # somebody may bring an adapter back before its time
+                wait = min(wait, policy.poll, max(SHORTEST_WAIT, min(self._out.values())))
             self._looks_at = self._wall() + round(wait * 1e6)
             try:
                 async with asyncio.timeout(wait):
@@ -118,6 +134,14 @@ class Worker:
                 pass
             finally:
                 self._looks_at = None
+
+    async def _chains_out(self, store: DeadLetterStore, now: int) -> dict[LetterChain, float]:
+        """Return the chains that letters which are due would go along, but that are out; for how many seconds."""
+        outages = self._queue.outages
+        if not outages.possible():
+            return {}
+        due = await store.chains_due(self._queue.engine, now)
+        return {chain: left for chain in due if (left := outages.of(chain)) is not None}
 
     async def _bring_in(self, store: DeadLetterStore) -> None:
         """Move what waits in memory into the store, and tell once how many letters it holds."""
@@ -177,13 +201,43 @@ class Worker:
         if result.success and not result.degraded:
             return schedule.succeeded(letter, now, result.adapter or "", actor)
         if result.attempts and all(attempt.outcome == "rejected" for attempt in result.attempts):
-            return schedule.deferred(letter, policy, now, result.retry_after, actor)
+            return self._put_off(letter, now, result.retry_after, actor)
         last = next((attempt for attempt in reversed(result.attempts) if attempt.error_type), None)
         error = result.error or (last.error if last else "") or "only a fallback answered"
         return schedule.failed(letter, policy, now, last.error_type if last else "", error, actor)
 
+    def _put_off(self, letter: DeadLetter, now: int, wait: float | None, actor: str) -> Settled:
+        """Return the state of a letter whose chain refused it, and leave that chain alone for a while."""
+        queue = self._queue
+        settled = schedule.deferred(letter, queue.policy, now, wait, actor, queue.rng())
+        assert settled.due_at is not None
+        queue.outages.rest(letter.chain, min(queue.policy.poll, (settled.due_at - now) / 1e6))
+        return settled
+
+    async def by_hand(
+        self, store: DeadLetterStore, letter: DeadLetter, actor: str, refused: set[LetterChain]
+    ) -> Retried:
+        """Retry a claimed letter that somebody asked for, as `attempt` does.
+
+        Of many, one asks its chain: while that is out, the others that go along it are put off unasked. `refused` notes
+        which chains have refused a letter.
+        """
+        left = self._queue.outages.of(letter.chain) if letter.chain in refused else None
+        if left is None:
+            retried = await self.attempt(store, letter, actor)
+            (refused.add if retried.outcome == "deferred" else refused.discard)(letter.chain)
+            return retried
+        settled = self._put_off(letter, self._wall(), None if math.isinf(left) else left, actor)
+        settling = self._settle(store, letter, settled, None, before=letter.was or "pending")
+        return await to_its_end(asyncio.get_running_loop().create_task(settling))
+
     async def _settle(
-        self, store: DeadLetterStore, letter: DeadLetter, settled: Settled, result: RouteResult | None
+        self,
+        store: DeadLetterStore,
+        letter: DeadLetter,
+        settled: Settled,
+        result: RouteResult | None,
+        before: Status = "retrying",
     ) -> Retried:
         for pause in (*PAUSES, None):
             try:
@@ -195,7 +249,7 @@ class Worker:
                 await asyncio.sleep(pause)
         if not kept:
             return Retried(id=letter.id, outcome="lost", detail=LOST, result=result)
-        self._changed(letter.id, "retrying", settled.status, settled.actor, settled.detail, settled.due_at)
+        self._changed(letter.id, before, settled.status, settled.actor, settled.detail, settled.due_at)
         self._due.set()
         return Retried(id=letter.id, outcome=settled.outcome, detail=settled.detail, result=result)
 

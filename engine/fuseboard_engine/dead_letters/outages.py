@@ -1,0 +1,60 @@
+"""Which chains are out, so that their letters are left alone until then.
+
+It looks at breakers, but only to wait: whether an adapter may be called is decided by asking, as ever.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from fuseboard_engine.dead_letters.letter import LetterChain
+from fuseboard_engine.out_cap import OUT
+from fuseboard_engine.registry import Adapter, Registry
+
+
+class Outages:
+    """Says which chains need not be asked yet.
+
+    Args:
+        registry: the adapters, and their chains.
+        clock: seconds, never going back.
+    """
+
+    def __init__(self, registry: Registry, clock: Callable[[], float]) -> None:
+        self._registry = registry
+        self._clock = clock
+        self._resting: dict[LetterChain, float] = {}  # until when, by the clock
+
+    def possible(self) -> bool:
+        """Say whether any chain may be out: something refuses calls. At other times this is all there is to ask."""
+        if self._resting:
+            now = self._clock()
+            self._resting = {chain: until for chain, until in self._resting.items() if until > now}
+        return bool(self._resting) or any(
+            adapter.breaker.state in OUT or adapter.down is not None for adapter in self._registry.all()
+        )
+
+    def rest(self, chain: LetterChain, seconds: float) -> None:
+        """Leave a chain alone for some seconds: it has just refused a letter."""
+        self._resting[chain] = self._clock() + seconds
+
+    def of(self, chain: LetterChain) -> float | None:
+        """Return for how many seconds a chain refuses every call as things stand; None: it may take one.
+
+        Infinite: until something is done by hand. Adapters that are not registered are passed over; a chain that has
+        no other is not out, and its letters' retries say so.
+        """
+        now = self._clock()
+        names = chain.order or self._registry.fixed_order(chain.task_type)[0]
+        adapters = [adapter for name in names if (adapter := self._registry.find(name)) is not None]
+        left = max(
+            min((_refuses_for(adapter, now) for adapter in adapters), default=0.0),
+            self._resting.get(chain, -math.inf) - now,
+        )
+        return left if left > 0 else None
+
+
+def _refuses_for(adapter: Adapter, now: float) -> float:
+    seconds, down = adapter.breaker.refuses_for(), adapter.down
+    return seconds if down is None else max(seconds, down.until - now)
