@@ -25,13 +25,14 @@ async def connected(path: Path, mode: str) -> AsyncIterator[aiosqlite.Connection
         mode: What SQLite takes behind the file's name, such as `mode=ro`.
 
     Raises:
-        RecordingError: It is damaged, locked, or can't be opened, read or written; also from within the body.
+        RecordingError: It is damaged, locked, or can't be opened.
     """
-    with in_words(path, "written" if mode == "mode=rw" else "read"):
-        async with aiosqlite.connect(
-            f"{path.as_uri()}?{mode}", uri=True, isolation_level=None, timeout=PATIENCE
-        ) as connection:
-            yield connection
+    where = f"{path.as_uri()}?{mode}"
+    async with contextlib.AsyncExitStack() as stack:
+        with in_words(path, "written" if mode == "mode=rw" else "read"):
+            opening = aiosqlite.connect(where, uri=True, isolation_level=None, timeout=PATIENCE)
+            connection = await stack.enter_async_context(opening)
+        yield connection
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import msgspec
 
 from fuseboard_storage import mailbox, schema
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.opening import connected
+from fuseboard_storage.opening import connected, in_words
 from fuseboard_storage.rows import storable
 
 Target = tuple[int | None, str]
@@ -70,18 +70,19 @@ async def post(
         RecordingError: The file is gone, another stands at its path, or it can't be written; nothing was asked.
     """
     check_place(path, identity)
+    body = msgspec.json.encode(args).decode()
+    rows = [
+        (verb, storable(adapter), body, storable(actor), instance, now, expires_at) for instance, adapter in targets
+    ]
     async with connected(path, "mode=rw") as connection:
-        await connection.execute("BEGIN IMMEDIATE")
-        asked = numbers(instance for instance, _ in targets)
-        found: dict[int, int] = dict(await connection.execute_fetchall(STARTS, (asked,)))  # type: ignore[arg-type]
-        check_place(path, identity)
-        if found != starts:
-            raise _replaced(path)
-        body = msgspec.json.encode(args).decode()
-        rows = [
-            (verb, storable(adapter), body, storable(actor), instance, now, expires_at) for instance, adapter in targets
-        ]
-        await connection.executemany(mailbox.ASK, rows)
-        last = (await connection.execute_fetchall("SELECT max(id) FROM commands"))[0][0]  # type: ignore[index]
-        await connection.execute("COMMIT")
+        with in_words(path, "written"):
+            await connection.execute("BEGIN IMMEDIATE")
+            asked = numbers(instance for instance, _ in targets)
+            found: dict[int, int] = dict(await connection.execute_fetchall(STARTS, (asked,)))  # type: ignore[arg-type]
+            check_place(path, identity)
+            if found != starts:
+                raise _replaced(path)
+            await connection.executemany(mailbox.ASK, rows)
+            last = (await connection.execute_fetchall("SELECT max(id) FROM commands"))[0][0]  # type: ignore[index]
+            await connection.execute("COMMIT")
     return list(range(last - len(rows) + 1, last + 1))

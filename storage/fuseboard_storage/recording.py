@@ -49,8 +49,8 @@ class Recording:
         An empty file is a recording that waits for its first engine: everything in it is empty, until it is not.
 
         Raises:
-            RecordingError: There is no such file, it is no recording, of a newer version, damaged, or can't be read;
-                from within the body too.
+            RecordingError: There is no such file, it is no recording, of a newer version, damaged, or can't be read
+                now. What is read later raises the same.
         """
         where = Path(path).absolute()  # noqa: ASYNC240 - asks the disk nothing
         if schema.inspect(path) == "missing":
@@ -109,10 +109,7 @@ class Recording:
             return Board()
         last = keyframe.NEWEST if seq is None else seq
         until = keyframe.NEWEST if at is None else at
-        if at is None:
-            found = await self._rows(keyframe.NEAREST, (last,))
-        else:
-            found = await self._rows(keyframe.NEAREST_AT, (until,))
+        found = await self._rows(keyframe.NEAREST, (last,)) if at is None else await self._nearest_at(at)
         board = keyframe.board_of(found[0] if found else None)
         while part := await self.slice(board.seq, SLICE, last):
             for entry in part:
@@ -120,6 +117,12 @@ class Recording:
                     return board
                 board.apply(entry)
         return board
+
+    async def _nearest_at(self, at: int) -> list[tuple[Any, ...]]:
+        """Return the newest keyframe until a time; of times before all events that are left, what they go on from."""
+        before = "SELECT coalesce(min(seq) - 1, ?) FROM events"
+        found = await self._rows(keyframe.NEAREST_AT, (at,))
+        return found or await self._rows(keyframe.NEAREST.replace("?", f"({before})"), (keyframe.NEWEST,))
 
     async def keyframe_before(self, at: int) -> int:
         """Return the number of the last entry in the Board that `board_at(at=...)` starts from; 0: it has none."""

@@ -110,6 +110,10 @@ async def test_old_events_go_up_to_a_keyframe_and_the_board_stays_exact(tmp_path
         while tidy(connection, Retention(events=None, most_events=10), NOON):
             pass
         assert keyframe.dump(await recording.board()) == before
+        first = (await recording.entries(limit=1))[0]
+        there = keyframe.dump(await recording.board_at(seq=first.seq - 1))
+        assert keyframe.dump(await recording.board_at(at=NOON - 1)) == there  # nothing older is known
+        assert (await recording.board_at(at=NOON - 1)).instances
     connection.close()
 
 
