@@ -89,7 +89,7 @@ def test_a_narrow_line_keeps_number_status_next_retry_and_error() -> None:
     assert said.split() == ["12", "◔", "PENDING", "due", "Connection:", "re…"]
     titles = [[column.title for column in shown(columns, cells)] for cells in (30, 60, 80, 120, 160)]
     assert titles[0] == ["id", "status", "next"]
-    assert titles[-1] == ["id", "status", "type", "category", "tries", "age", "next", "adapter"]
+    assert titles[-1] == ["id", "status", "type", "category", "retries", "age", "next", "adapter"]
     assert all(set(few) <= set(more) for few, more in pairwise(titles))
 
 
