@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fuseboard_console.safe_text import safe_text
+from fuseboard_console.views.letter_words import retry_of
 from fuseboard_console.views.times import clock, ordinal, pause, percent, plural, span
 from fuseboard_engine.events import CommandDone, Event, EventsDropped, RouteFinished, ScenarioStep, StateChanged
 from fuseboard_engine.scenario.player import Verdict
@@ -65,13 +66,14 @@ def _way(event: RouteFinished) -> list[str]:
 
 
 def route_text(event: RouteFinished) -> str:
-    """Return a task's route as a sentence: `ai_task #8f20: prefect failed → agno ok`."""
+    """Return a task's route as a sentence: `ai_task #8f20: prefect failed → agno ok`; a dead letter's retry says so."""
     if event.degraded:
         end = f": degraded, answered by {safe_text(event.adapter, _NAME) or 'a fallback'}"
     else:
         end = "" if event.success else f": nobody answered ({safe_text(event.error, 120)})"
     kind = safe_text(event.task_type, 40) or "task"
-    return f"{kind} #{safe_text(event.task[-6:])}: {' → '.join(_way(event))}{end}"
+    retry = "" if event.letter is None else f" ({retry_of(event.letter)})"
+    return f"{kind} #{safe_text(event.task[-6:])}{retry}: {' → '.join(_way(event))}{end}"
 
 
 def change_text(event: StateChanged) -> str:

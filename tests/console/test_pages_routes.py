@@ -162,6 +162,12 @@ def test_hostile_texts_keep_a_routes_detail_in_shape(text: str, glyphs: Glyphs) 
             assert line_width(line) <= max(cells, 70)
 
 
+def test_a_route_that_retried_a_dead_letter_says_which() -> None:
+    event = route(1, attempt("a", "success"), adapter="a", letter=12)
+    assert "retry of" in (said := "\n".join(text_of(line) for line in route_lines(event, 80, UNICODE)))
+    assert "letter 12" in said
+
+
 def test_a_timeline_shows_what_was_waited_for_and_what_was_not_called() -> None:
     event = route(
         1,

@@ -67,6 +67,10 @@ def test_a_route_says_how_it_ended(fields: dict[str, object], told: str) -> None
     assert route_text(route(1, **fields)).endswith(told)  # type: ignore[arg-type]
 
 
+def test_a_retry_of_a_dead_letter_is_copied_as_one() -> None:
+    assert "ai_task 8f20 (retry of letter 12): answered by a" in route_text(route(1, adapter="a", letter=12))
+
+
 def test_lines_are_copied_without_the_blanks_that_align_them() -> None:
     assert lines_text([(Span("a" + " " * 9), Span("b   ")), (), (Span("  c"),), ()]) == "a  b\n\n  c"
 

@@ -8,6 +8,7 @@ from fuseboard_console.glyphs import LOOKS
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.adapters import condition
 from fuseboard_console.views.failures import what_failed
+from fuseboard_console.views.letter_words import retry_of
 from fuseboard_console.views.line import Line, text_of
 from fuseboard_console.views.times import latency, stamp
 from fuseboard_engine.events import Attempt, RouteFinished
@@ -33,7 +34,8 @@ def adapter_text(board: Board, key: AdapterKey, now: int) -> str:
 
 def route_text(route: RouteFinished) -> str:
     """Return a route: its task, what came of it, and a line for each attempt with the whole error."""
-    head = f"{stamp(route.at)} {_whole(route.task_type)} {_whole(route.task)}: {_outcome(route)}"
+    retry = "" if route.letter is None else f" ({retry_of(route.letter)})"
+    head = f"{stamp(route.at)} {_whole(route.task_type)} {_whole(route.task)}{retry}: {_outcome(route)}"
     return "\n".join([head, *(_attempt(attempt) for attempt in route.attempts)])
 
 

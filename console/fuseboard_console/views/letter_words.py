@@ -19,6 +19,11 @@ def error_of(letter: DeadLetter) -> str:
     return letter.error or letter.error_type
 
 
+def retry_of(letter: int) -> str:
+    """Return what is said of a route that retried a dead letter."""
+    return f"retry of letter {letter}"
+
+
 def next_retry(letter: DeadLetter, now: int) -> str:
     """Return when a letter is retried next: `in 4 s`, `due`, `now`, `by hand`; empty: never."""
     status = standing(letter, now)

@@ -36,6 +36,8 @@ def route_lines(route: RouteFinished, cells: int, glyphs: Glyphs) -> list[Line]:
         *labelled("task", f"{safe_text(route.task, 200)}  {safe_text(route.task_type, 80)}", cells),
         *labelled("from", f"{clock(began)} to {clock(route.at)}", cells),
     ]
+    if route.letter is not None:
+        lines += labelled("retry of", f"letter {route.letter}", cells)
     if route.strategy:
         lines += labelled("strategy", safe_text(route.strategy, 60), cells)
     if route.adapter:
