@@ -9,6 +9,7 @@ from fuseboard_engine.events import CommandDone, Event, EventsDropped, RouteFini
 from fuseboard_engine.scenario.player import Verdict
 
 _NAME = 60  # characters of a foreign name in a sentence
+_ID = 200  # and of a task's id: whole, so that it is found again elsewhere
 
 
 class Story:
@@ -73,7 +74,7 @@ def route_text(event: RouteFinished) -> str:
         end = "" if event.success else f": nobody answered ({safe_text(event.error, 120)})"
     kind = safe_text(event.task_type, 40) or "task"
     retry = "" if event.letter is None else f" ({retry_of(event.letter)})"
-    return f"{kind} #{safe_text(event.task[-6:])}{retry}: {' → '.join(_way(event))}{end}"
+    return f"{kind} #{safe_text(event.task, _ID)}{retry}: {' → '.join(_way(event))}{end}"
 
 
 def change_text(event: StateChanged) -> str:

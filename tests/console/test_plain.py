@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from test_cli import fuseboard, start_engine, wait_for
 
 from fuseboard_console import exit_codes
+from fuseboard_console.story import Story
 from fuseboard_console.views.event_text import event_json, event_line
 from fuseboard_engine.events import Event, HealthChecked, ScenarioStep
 from fuseboard_storage.board import Entry
@@ -94,6 +95,14 @@ def test_events_tell_policies_in_words_and_begin_with_the_engine(ended: Path) ->
     assert events[0]["at"] <= events[1]["at"]
     added = fuseboard("events", ended, "--kind", "adapter_added", "--adapter", "prefect").stdout
     assert "opens after 3 failures in a row; waits" in added and "{" not in added
+
+
+def test_a_tasks_id_is_whole_so_that_it_is_found_again() -> None:
+    task = "nightly-2026-11-28-customer-4711:store"
+    assert f"ai_task #{task}: a ok" in event_line(Entry(1, 1, route(1, attempt("a", "success"), task=task)))
+    assert f"(ai_task #{task}, attempt 1" in event_line(Entry(1, 1, replace(failed("a", 1), task=task)))
+    refused = route(1, attempt("a", "failure"), success=False, task=task, error="refused", letter=12)
+    assert f"#{task} (retry of letter 12): a failed" in (Story(at(0)).tell(refused) or "")
 
 
 def test_durations_and_short_delays_are_told_in_milliseconds() -> None:

@@ -73,7 +73,7 @@ def failure_text(event: AttemptFailed) -> str:
     delay = f"in {pause(event.delay)}" if event.delay else "at once"
     then = f"retry {delay}" if event.then == "retry" else event.then
     kind = safe_text(event.task_type, 40) or "task"
-    where = f"{kind} #{safe_text(event.task[-6:])}, attempt {attempt.number}, {latency(attempt.duration)}; {then}"
+    where = f"{kind} #{safe_text(event.task, _VALUE)}, attempt {attempt.number}, {latency(attempt.duration)}; {then}"
     return f"{safe_text(attempt.adapter, 60)}  {what_failed(attempt)}  ({where})"
 
 
