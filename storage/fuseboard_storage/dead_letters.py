@@ -151,22 +151,28 @@ class SqliteDeadLetters:
             self._tell(refused, [_again(error) for _ in refused])
 
     def _add_all(self) -> None:
-        """In the file's thread: keep all that wait, and answer them; until none does."""
-        while True:
-            with self._guard:
-                batch, self._waiting = self._waiting, []
-                self._at_work = bool(batch)
-            if not batch:
-                return
-            self._add_batch(batch)
+        """In the file's thread: keep all that wait, and answer them; until none does.
 
-    def _add_batch(self, batch: list[Wanted]) -> None:
-        added: Sequence[Added]
+        It is no longer at work once nothing waits, before it answers: what comes upon an answer may be kept at once.
+        """
+        batch = self._next_batch()
+        while batch:
+            added = self._added(batch)
+            following = self._next_batch()
+            self._tell(batch, added)
+            batch = following
+
+    def _next_batch(self) -> list[Wanted]:
+        with self._guard:
+            batch, self._waiting = self._waiting, []
+            self._at_work = bool(batch)
+        return batch
+
+    def _added(self, batch: list[Wanted]) -> Sequence[Added]:
         try:
-            added = self._file.write_here(lambda c: letters.add(c, [(one.letter, one.room) for one in batch]))
+            return self._file.write_here(lambda c: letters.add(c, [(one.letter, one.room) for one in batch]))
         except BaseException as error:
-            added = [_again(error) for _ in batch]
-        self._tell(batch, added)
+            return [_again(error) for _ in batch]
 
     def _tell(self, batch: Sequence[Wanted], added: Sequence[Added]) -> None:
         told: dict[asyncio.AbstractEventLoop, list[Answer]] = {}

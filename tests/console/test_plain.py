@@ -111,11 +111,19 @@ def test_durations_and_short_delays_are_told_in_milliseconds() -> None:
 
     retried = replace(failed("prefect", 1), then="retry")
     checked = HealthChecked(at=at(1), adapter="prefect", status="healthy", duration=0.0123)
-    assert 'duration="12 ms"' in line(checked)
+    assert "checked in 12 ms" in line(checked)
     assert "next probe in 250 ms" in line(opened("prefect", 1, wait=0.25))
     assert "next probe in 10 s" in line(opened("prefect", 1))
     assert "; retry in 40 ms)" in line(replace(retried, delay=0.04))
     assert "; retry at once)" in line(retried)
+
+
+def test_a_recording_without_events_says_so(ended: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.db"
+    empty.touch()
+    assert fuseboard("events", empty).stdout == "No event was recorded.\n"
+    assert fuseboard("events", ended, "--kind", "batch_finished").stdout == "No such event was recorded.\n"
+    assert fuseboard("events", empty, "--json").stdout == ""
 
 
 def test_events_as_json_are_an_object_a_line(ended: Path) -> None:

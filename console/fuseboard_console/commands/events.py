@@ -54,6 +54,7 @@ def run(args: Namespace) -> int:
         if kind not in kinds:
             complain(f"There is no kind of event {kind!r}.{did_you_mean(kind, kinds)}\nThere are: {', '.join(kinds)}.")
             return exit_codes.BAD_INPUT
+    args.chosen = bool(args.kind) or args.adapter is not None
     if not args.kind:
         args.kind = [kind for kind in kinds if kind not in _UNASKED]
     try:
@@ -74,7 +75,7 @@ def _kinds() -> list[str]:
 async def _events(args: Namespace) -> int:
     from contextlib import aclosing
 
-    from fuseboard_console.cli import complain
+    from fuseboard_console.cli import complain, print_out
     from fuseboard_console.following import follow
     from fuseboard_console.safe_text import safe_text
     from fuseboard_console.suggest import unknown_adapter
@@ -89,6 +90,8 @@ async def _events(args: Namespace) -> int:
                 complain(unknown_adapter(board, safe_text(Path(args.file).name, 200), args.adapter))
                 return exit_codes.BAD_INPUT
     _print(found, args)
+    if not (found or args.follow or args.json):
+        print_out(f"No {'such ' if args.chosen else ''}event was recorded.")
     if args.follow:
         async with aclosing(follow(args.file)) as news:
             async for _, entries in news:

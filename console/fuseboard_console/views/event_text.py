@@ -9,24 +9,14 @@ import msgspec
 
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.story import change_text, route_text
+from fuseboard_console.views.event_words import event_words
 from fuseboard_console.views.failures import what_failed
-from fuseboard_console.views.policy_words import policy_words
 from fuseboard_console.views.times import latency, pause, stamp
-from fuseboard_engine.events import (
-    AdapterAdded,
-    AttemptFailed,
-    ConfigReloaded,
-    Event,
-    RouteFinished,
-    ScenarioStep,
-    StateChanged,
-)
+from fuseboard_engine.events import AttemptFailed, Event, RouteFinished, ScenarioStep, StateChanged
 from fuseboard_storage.board import Entry
 
-_VALUE = 120  # characters of one field that are shown
+_ID = 200  # characters of a task's id: all of it, so that it is found again elsewhere
 _KIND = 16
-_SECONDS = ("duration", "delay", "wait", "retry_after", "first_item", "grace")
-"""Fields that hold seconds."""
 
 
 def event_line(entry: Entry) -> str:
@@ -55,16 +45,7 @@ def _says(event: Event) -> str:
         return failure_text(event)
     if isinstance(event, ScenarioStep):
         return safe_text(event.text, 200)
-    body: dict[str, Any] = msgspec.to_builtins(event)
-    for name in _SECONDS:
-        if isinstance(body.get(name), int | float):
-            body[name] = latency(body[name])
-    if isinstance(event, AdapterAdded):
-        body["policy"] = policy_words(event.policy)
-    if isinstance(event, ConfigReloaded) and event.policies:
-        body["policies"] = {name: policy_words(policy) for name, policy in event.policies.items()}
-    shown = [f"{name}={_value(value)}" for name, value in body.items() if name not in ("kind", "at")]
-    return " ".join(shown)
+    return event_words(event)
 
 
 def failure_text(event: AttemptFailed) -> str:
@@ -73,11 +54,5 @@ def failure_text(event: AttemptFailed) -> str:
     delay = f"in {pause(event.delay)}" if event.delay else "at once"
     then = f"retry {delay}" if event.then == "retry" else event.then
     kind = safe_text(event.task_type, 40) or "task"
-    where = f"{kind} #{safe_text(event.task, _VALUE)}, attempt {attempt.number}, {latency(attempt.duration)}; {then}"
+    where = f"{kind} #{safe_text(event.task, _ID)}, attempt {attempt.number}, {latency(attempt.duration)}; {then}"
     return f"{safe_text(attempt.adapter, 60)}  {what_failed(attempt)}  ({where})"
-
-
-def _value(value: object) -> str:
-    if isinstance(value, str):
-        return safe_text(value, _VALUE) if value and " " not in value else json.dumps(safe_text(value, _VALUE))
-    return safe_text(json.dumps(value, ensure_ascii=False, default=str), _VALUE)
