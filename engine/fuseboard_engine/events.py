@@ -10,7 +10,7 @@ seconds. The `kind` of an event is its tag in a recording and never changes its 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -59,8 +59,12 @@ class EngineStarted(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
     pid: int
 
 
+LOST: Final = "lost"
+"""Why an engine ended that was found dead: it was killed, or its host went."""
+
+
 class EngineStopped(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="engine_stopped"):
-    """An engine ended in an orderly way."""
+    """An engine ended in an orderly way, or, when `reason` is `lost`, was found dead."""
 
     reason: str = "closed"
 

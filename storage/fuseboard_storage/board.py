@@ -130,7 +130,7 @@ class Board:
             del self.chains[chain]
 
     def _stopped(self, entry: Entry, event: EngineStopped) -> None:
-        workflow_rows.orphan(self.workflows, entry.instance, event.at)
+        workflow_rows.orphan(self.workflows, entry.instance, event)
         row = self.instances.get(entry.instance)
         if row is not None:
             self.moves += 1

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from fuseboard_engine.events import EngineStopped
+from fuseboard_engine.events import LOST, EngineStopped
 from fuseboard_storage.processes import Owner, is_alive
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def bury(connection: sqlite3.Connection, host: str, now: int) -> list[tuple[int,
             dead = silent > _DEAD_AFTER
         if dead:
             connection.execute("UPDATE instances SET ended_at = ? WHERE id = ?", (heartbeat_at, instance))
-            buried.append((instance, EngineStopped(at=heartbeat_at, reason="lost")))
+            buried.append((instance, EngineStopped(at=heartbeat_at, reason=LOST)))
     return buried
 
 

@@ -6,12 +6,13 @@ from typing import Final
 
 import msgspec
 
-from fuseboard_engine.events import NodeChanged, NodeState, WorkflowFinished, WorkflowStarted
+from fuseboard_engine.events import LOST, EngineStopped, NodeChanged, NodeState, WorkflowFinished, WorkflowStarted
 
 KEPT_RUNS: Final = 200
 
 RUNNING: Final = "running"
 INTERRUPTED: Final = "interrupted"
+KILLED: Final = "killed"
 
 
 class NodeRow(msgspec.Struct):
@@ -26,7 +27,10 @@ class NodeRow(msgspec.Struct):
 
 
 class WorkflowRow(msgspec.Struct):
-    """One run of a workflow. `state`: `running`, `done`, `degraded`, `failed`, or `interrupted`."""
+    """One run of a workflow.
+
+    `state`: `running`, `done`, `degraded`, `failed`, `interrupted`; `killed` when its engine ended without a word.
+    """
 
     instance: int
     run: str
@@ -92,11 +96,12 @@ def finish(runs: Runs, event: WorkflowFinished) -> None:
         _end(row, event.state, event.at, event.error)
 
 
-def orphan(runs: Runs, instance: int, at: int) -> None:
-    """Take in that an engine ended: whatever it was at is interrupted."""
+def orphan(runs: Runs, instance: int, event: EngineStopped) -> None:
+    """Take in that an engine ended: whatever it was at is interrupted, or was killed with it."""
+    state, error = (KILLED, "its engine was killed") if event.reason == LOST else (INTERRUPTED, "its engine ended")
     for row in runs.values():
         if row.instance == instance and row.state == RUNNING:
-            _end(row, INTERRUPTED, at, "its engine ended")
+            _end(row, state, event.at, error)
 
 
 def _end(row: WorkflowRow, state: str, at: int, error: str) -> None:

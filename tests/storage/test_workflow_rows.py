@@ -58,13 +58,24 @@ def test_a_run_ends_in_its_state() -> None:
 def test_an_engine_that_ended_leaves_its_runs_interrupted_and_a_resume_goes_on() -> None:
     started = EngineStarted(at=1, name="app", host="h", pid=1)
     events = (started, begun(), node("a", "done", 15, attempts=3), node("b", "running"))
-    board = board_of(*events, EngineStopped(at=50, reason="lost"))
+    board = board_of(*events, EngineStopped(at=50))
     row = board.workflows["r1"]
     assert (row.state, row.error, row.nodes["b"].state) == ("interrupted", "its engine ended", "pending")
     board.apply(Entry(9, 2, begun(resumed=True, finished=("a",))))
     row = board.workflows["r1"]
     assert (row.state, row.resumed, row.instance, row.started_at) == ("running", 1, 2, 10)
     assert (row.nodes["a"].state, row.nodes["a"].attempts, row.nodes["b"].state) == ("done", 3, "pending")
+
+
+def test_the_runs_of_an_engine_that_was_found_dead_were_killed_with_it() -> None:
+    started = EngineStarted(at=1, name="app", host="h", pid=1)
+    over = WorkflowFinished(at=40, run="r2", workflow="w", state="done")
+    board = board_of(started, begun(), begun("r2"), over, node("a", "running"), EngineStopped(at=50, reason="lost"))
+    row = board.workflows["r1"]
+    assert (row.state, row.error, row.nodes["a"].state) == ("killed", "its engine was killed", "pending")
+    assert board.workflows["r2"].state == "done"
+    board.apply(Entry(9, 2, begun(resumed=True)))
+    assert (board.workflows["r1"].state, board.workflows["r1"].error) == ("running", "")
 
 
 def test_old_runs_go_before_those_that_run() -> None:

@@ -10,6 +10,7 @@ from fuseboard_console.views.audit import words_of
 from fuseboard_console.views.policy_words import policy_words
 from fuseboard_console.views.times import latency, pause, percent, plural, stamp
 from fuseboard_engine.events import (
+    LOST,
     AdapterAdded,
     AdapterRemoved,
     AdaptersGauged,
@@ -80,7 +81,7 @@ def _engine_started(event: EngineStarted) -> str:
 
 
 def _engine_stopped(event: EngineStopped) -> str:
-    return "killed: its process ended without a word" if event.reason == "lost" else f"ended{_text(event.reason)}"
+    return "killed: its process ended without a word" if event.reason == LOST else f"ended{_text(event.reason)}"
 
 
 def _adapter_added(event: AdapterAdded) -> str:
