@@ -155,6 +155,8 @@ async def _show(
     if preferences.clock == "utc":
         os.environ["TZ"] = "UTC0"
         time.tzset()
+    for size in ("COLUMNS", "LINES"):  # where they are exported, as into containers, Textual would resize no more
+        os.environ.pop(size, None)
     _leave_when_told(app)
     gc.freeze()  # what is there now stays to the end: no collection need look at it again
     await app.run_async(mouse=preferences.mouse)

@@ -21,6 +21,8 @@ import pyte
 FRAME, FRAMED = b"\x1b[?2026h", b"\x1b[?2026l"
 """What a frame begins and ends with on a terminal that shows frames whole."""
 
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+
 
 class Terminal:
     """Runs a program in a pseudo-terminal of `columns` by `rows`.
@@ -57,7 +59,7 @@ class Terminal:
             stderr=theirs,
             start_new_session=True,
             preexec_fn=_take_terminal if controlling else None,
-            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment},
+            env={**_ENVIRONMENT, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment},
         )
         os.close(theirs)
 

@@ -92,6 +92,9 @@ async def test_a_command_that_stands_in_a_file_that_was_replaced_is_not_looked_f
         desk, told = at_desk(live)
         await desk.ask("disable", "gpt", 1)
         waiting = asyncio.ensure_future(desk.outcome("dlq_retry", 1, {"ids": [1]}))
+        async with Recording.open(path) as recording:
+            while len(await recording.commands(2)) < 2:
+                await asyncio.sleep(0)
         await desk.look()
         rotate(path)
         async with running(path, "billing", "other"), Recording.open(path) as other:

@@ -184,6 +184,16 @@ def test_resized_to_nothing_and_back_it_is_whole_again(ended: Path, size: tuple[
         assert terminal.ended() == 0
 
 
+def test_a_size_that_was_exported_does_not_hold_it_to_that_size(ended: Path) -> None:
+    with watched(ended, controlling=True, COLUMNS="80", LINES="24") as terminal:
+        assert " fuseboard " in terminal.wait_for("q quit")
+        terminal.resize(60, 20)
+        terminal.screen.reset()
+        terminal.wait_for(lambda screen: "prefect" in screen and "q quit" in screen.splitlines()[19])
+        terminal.press("q")
+        assert terminal.ended() == 0
+
+
 # -------------------------------------------------------------------- the engine and the file
 
 
@@ -300,6 +310,7 @@ def test_nothing_clears_the_screen_while_it_follows(tmp_path: Path) -> None:
     file = tmp_path / "checkout.db"
     with engine("checkout_engine.py", str(file)), watched(file, framed=True) as terminal:
         terminal.wait_for("agno ✓")
+        frames_of(terminal, lambda frames: len(frames) >= 4)  # the first ones may still fill the screen
         frames = frames_of(terminal, lambda frames: len(frames) >= 12)
         for frame in frames:
             assert b"\x1b[2J" not in frame
