@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fuseboard_engine.adapters.objects import first_call
 from fuseboard_engine.attribution import Table
-from fuseboard_engine.errors import AdapterDown, AttemptTimeout, CircuitOpen, DeadlineExceeded, SoftFailure, text_of
+from fuseboard_engine.errors import (
+    AdapterDown,
+    AttemptTimeout,
+    CircuitOpen,
+    DeadlineExceeded,
+    Rejected,
+    SoftFailure,
+    text_of,
+)
 from fuseboard_engine.events import Attempt, AttemptFailed, Event
 from fuseboard_engine.health import KnownDown
 from fuseboard_engine.invoke import awaited, resumed
@@ -197,7 +205,7 @@ class Attempts:
         reject(adapter, route, str(down), left)
         if number:
             adapter.failures += 1
-        elif route.exception is None:
+        elif route.exception is None or isinstance(route.exception, Rejected):
             route.fail(AdapterDown(f"{adapter.name} is {down}"))
         return True
 
@@ -214,7 +222,7 @@ class Attempts:
         reject(adapter, route, str(refusal), refusal.retry_after)
         if made:
             adapter.failures += 1
-        elif route.exception is None:
+        elif route.exception is None or isinstance(route.exception, Rejected):
             route.fail(refusal)
 
     def after_failure(

@@ -141,6 +141,11 @@ class RouteUnderWay(msgspec.Struct):
     patience: bool = False
     cut_at_end: bool = False
 
+    @property
+    def failure(self) -> str:
+        """The last failure of a route that nobody answered, in words."""
+        return self.error or f"no adapter of the chain is registered ({', '.join(self.order) or 'it is empty'})"
+
     def fail(self, error: Exception) -> None:
         """Note the last failure."""
         self.exception = error
@@ -188,7 +193,7 @@ class RouteUnderWay(msgspec.Struct):
         left: tuple[str, ...],
         emit: Callable[[RouteFinished], None],
     ) -> RouteResult:
-        error = self.error or f"no adapter of the chain is registered ({', '.join(self.order) or 'it is empty'})"
+        error = self.failure
         exception, self.exception = self.exception, None
         emit(
             RouteFinished(

@@ -12,6 +12,7 @@ from fuseboard_engine.dead_letters.letter import Category, LetterRefused, NewLet
 from fuseboard_engine.dead_letters.payload import form_of, json_text
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.errors import DeadlineExceeded, text_of
+from fuseboard_engine.events import Attempt
 from fuseboard_engine.route import OF_THIS_CALL, RouteUnderWay, identify
 
 
@@ -36,7 +37,7 @@ def letter_of_route(
     Raises:
         LetterRefused: its payload can't be kept.
     """
-    last = next((attempt for attempt in reversed(route.attempts) if attempt.rule), None)
+    last, error = _ended_by(route)
     return new_letter(
         route.task,
         policy,
@@ -46,12 +47,23 @@ def letter_of_route(
         category=category,
         rule=schedule.ending_row(route.attempts),
         error_type=last.error_type if last else "",
-        error=route.error or "",
+        error=error,
         adapter=last.adapter if last else "",
         attempts=sum(attempt.outcome != "rejected" for attempt in route.attempts),
         order=route.order if route.why.startswith(OF_THIS_CALL) else (),
         deadline=None if route.until is None else route.until - route.begun,
     )
+
+
+def _ended_by(route: RouteUnderWay) -> tuple[Attempt | None, str]:
+    """Return the attempt that ended an exhausted route and its error: the last failed one, else the last refusal."""
+    for attempt in reversed(route.attempts):
+        if attempt.rule:
+            return attempt, attempt.error or attempt.error_type
+    last = route.attempts[-1] if route.attempts else None
+    if last is not None and last.outcome == "rejected":
+        return last, last.why
+    return None, route.failure
 
 
 def judged(
