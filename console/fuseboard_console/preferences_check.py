@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
-from typing import Any, cast, get_type_hints
+from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, create_model, field_validator, model_validator
 
@@ -15,7 +15,8 @@ from fuseboard_console.preferences import Preferences
 from fuseboard_console.theme_names import theme_names
 from fuseboard_console.views.columns import columns_of
 from fuseboard_console.views.plan import LAYOUTS
-from fuseboard_engine.documents import DocumentError, check, load_text, meant, wrong
+from fuseboard_engine.documents import DocumentError, check, load_text
+from fuseboard_engine.mistakes import meant, wrong
 from fuseboard_engine.toml_lines import Where
 
 Found = Iterator[tuple[Where, str]]
@@ -39,46 +40,69 @@ class _Checks(BaseModel):
     @field_validator("keys", check_fields=False)
     @classmethod
     def _keys_are_keys(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-        known: dict[str, tuple[str, ...]] = {}
-        mistakes: list[tuple[Where, str]] = []
-        for action, texts in value.items():
-            try:
-                known[action] = tuple(key_of(text) for text in texts)
-            except ValueError as error:
-                mistakes.append(((action,), str(error)))
-        wrong("keys", mistakes)
-        return known
+        wrong("keys", (((action,), text) for action, text in _unknown_keys(value)))
+        return {action: tuple(key_of(text) for text in texts) for action, texts in value.items()}
 
     @model_validator(mode="after")
     def _names_are_known(self) -> _Checks:
-        wrong("preferences", _mistakes(cast(Any, self)))
+        wrong("preferences", crossing({name: getattr(self, name) for name in type(self).model_fields}))
         return self
 
 
-def _mistakes(said: Preferences) -> Found:
-    if said.theme not in theme_names():
-        yield ("theme",), f"there is no theme {said.theme!r}; {meant(said.theme, theme_names())}"
-    if said.layout not in LAYOUTS:
-        yield ("layout",), f"there is no layout {said.layout!r}; {meant(said.layout, LAYOUTS)}"
-    for table, columns in said.columns.items():
-        yield from _columns(table, columns)
+def crossing(data: Mapping[str, Any]) -> Found:
+    """Find what fits each field, but names nothing, or goes against another; `data` is checked or as a file has it."""
+    theme, layout, columns, keys = (data.get(name) for name in ("theme", "layout", "columns", "keys"))
+    if isinstance(theme, str) and theme not in theme_names():
+        yield ("theme",), f"there is no theme {theme!r}; {meant(theme, theme_names())}"
+    if isinstance(layout, str) and layout not in LAYOUTS:
+        yield ("layout",), f"there is no layout {layout!r}; {meant(layout, LAYOUTS)}"
+    for table, named in columns.items() if isinstance(columns, Mapping) else ():
+        yield from _columns(table, _texts(named))
+    said = {id: _texts(named) for id, named in keys.items()} if isinstance(keys, Mapping) else {}
+    yield from _keys({id: texts for id, texts in said.items() if texts is not None})
+
+
+def _texts(said: object) -> tuple[str, ...] | None:
+    """Return one text or several as a tuple; None: it is something else."""
+    texts = [said] if isinstance(said, str) else said
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        return None
+    return tuple(texts)
+
+
+def _keys(said: dict[str, tuple[str, ...]]) -> Found:
     actions = {action.id: action for action in ACTIONS}
-    for id in said.keys:
+    for id in said:
         if id not in actions:
             yield ("keys", id), f"there is no such action; {meant(id, actions)}"
-        elif actions[id].group == "Move" and not said.keys[id]:
+        elif actions[id].group == "Move" and not said[id]:
             yield ("keys", id), "lists need a key for it; name one"
-    known = {id: keys for id, keys in said.keys.items() if id in actions}
+    unknown = dict(_unknown_keys(said))
+    for id, text in unknown.items():
+        yield ("keys", id), text
+    known = {
+        id: tuple(key_of(text) for text in texts) for id, texts in said.items() if id in actions and id not in unknown
+    }
     for id, text in clashes(ACTIONS, known):
         yield ("keys", id), text
 
 
-def _columns(table: str, columns: tuple[str, ...]) -> Found:
+def _unknown_keys(said: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, str]]:
+    """Return the actions with a key that there is none of, and what is wrong with it."""
+    for action, texts in said.items():
+        try:
+            for text in texts:
+                key_of(text)
+        except ValueError as error:
+            yield action, str(error)
+
+
+def _columns(table: str, columns: tuple[str, ...] | None) -> Found:
     if table not in TABLES:
         yield ("columns", table), f"there is no such table; {meant(table, TABLES)}"
         return
     try:
-        columns_of(columns)
+        columns_of(columns or ())
     except ValueError as error:
         yield ("columns", table), f"{str(error)[:1].lower()}{str(error)[1:]}"
 
@@ -104,5 +128,5 @@ def checked(text: str, name: str) -> Preferences:
     """
     if not name.endswith(".toml"):
         raise DocumentError(f"{name}: preferences are TOML; let the name end in .toml")
-    said = check(load_text(text, name), MODEL)
+    said = check(load_text(text, name), MODEL, crossing)
     return Preferences(**{field.name: getattr(said, field.name) for field in fields(Preferences)})

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 import tomllib
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import UnionType
-from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin
+from typing import Any, NamedTuple, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
-from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from fuseboard_engine.errors import FuseboardError
+from fuseboard_engine.mistake_words import toml_words
+from fuseboard_engine.mistakes import Crossing, all_wrong, mistakes, told
 from fuseboard_engine.toml_lines import Where, lines_of
 
 M = TypeVar("M", bound=BaseModel)
@@ -32,18 +29,18 @@ class Document(NamedTuple):
     places: dict[Where, str]
 
 
-def read(path: Path, model: type[M]) -> M:
-    """Return the document in a YAML or TOML file.
+def read(path: Path, model: type[M], crossing: Crossing | None = None) -> M:
+    """Return the document in a YAML or TOML file; `crossing` as for `check`.
 
     Raises:
         DocumentError: the file cannot be read, is no YAML or TOML, or does not fit the model; all mistakes at once.
     """
-    return check(load(path), model)
+    return check(load(path), model, crossing)
 
 
-def parse(text: str, model: type[M], name: str) -> M:
+def parse(text: str, model: type[M], name: str, crossing: Crossing | None = None) -> M:
     """Return the document in a YAML text (TOML when the name ends so); the name stands in errors. DocumentError."""
-    return check(load_text(text, name), model)
+    return check(load_text(text, name), model, crossing)
 
 
 def load(path: Path) -> Document:
@@ -61,52 +58,25 @@ def load_text(text: str, name: str) -> Document:
     return _toml(text, name) if name.endswith(".toml") else _yaml(text, name)
 
 
-def check(document: Document, model: type[M]) -> M:
-    """Return a document as a value of its model. Raises DocumentError, with all mistakes at once."""
+def check(document: Document, model: type[M], crossing: Crossing | None = None) -> M:
+    """Return a document as a value of its model.
+
+    Args:
+        document: what a file says.
+        model: what it may say.
+        crossing: finds what fits each field, but not the others, in plain data of any shape. The model does not look
+            for that while a field is wrong; so that all mistakes are told at once, this does.
+
+    Raises:
+        DocumentError: something is wrong; all mistakes at once, in the order of their lines.
+    """
     try:
         return model.model_validate(document.data)
     except ValidationError as error:
-        raise DocumentError("\n".join(mistakes(error.errors(), document, model))) from error
-
-
-def mistakes(errors: Iterable[Any], document: Document, model: type[BaseModel]) -> list[str]:
-    """Return a sentence for each error that a model found in a document: where, which field, what is wrong."""
-    found = list(errors)
-    told = [error for error in found if not _follows(error, found)]
-    return list(dict.fromkeys(_sentence(error, document.places, model) for error in told))
-
-
-def wrong(title: str, found: Iterable[tuple[Where, str]]) -> None:
-    """For a model's own check of the whole: refuse it where it found mistakes, each with the way to its field.
-
-    Args:
-        title: the model's name.
-        found: for each mistake the way to the field, and what is wrong with it.
-
-    Raises:
-        ValidationError: there are mistakes.
-    """
-    errors = [
-        InitErrorDetails(type=PydanticCustomError("value_error", "{text}", {"text": text}), loc=where, input=None)
-        for where, text in found
-    ]
-    if errors:
-        raise ValidationError.from_exception_data(title, errors)
-
-
-def meant(name: object, known: Iterable[str]) -> str:
-    """Return which of the known names was meant, else all of them."""
-    names = [str(one) for one in known]
-    close = difflib.get_close_matches(str(name), names, n=1)
-    return f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
-
-
-def _follows(error: Any, found: Iterable[Any]) -> bool:
-    """Say whether a list is called too short only because what stands in it was refused."""
-    where = error["loc"]
-    return error["type"] == "too_short" and any(
-        other["loc"][: len(where)] == where and len(other["loc"]) > len(where) for other in found
-    )
+        found = all_wrong(document.data, model, error)
+        if crossing is not None:
+            found += [told(where, text) for where, text in crossing(document.data)]
+        raise DocumentError("\n".join(mistakes(found, *document, model))) from error
 
 
 def _toml(text: str, name: str) -> Document:
@@ -115,8 +85,9 @@ def _toml(text: str, name: str) -> Document:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         words, _, place = str(error).partition(" (at ")
         line = place.removeprefix("line ").split(",")[0]
-        where = f"{name}:{line}" if line.isdecimal() else name
-        raise DocumentError(f"{where}: this is no TOML: {words[:1].lower()}{words[1:]}") from error
+        if not line.isdecimal():
+            line = str(text.rstrip().count("\n") + 1) if place else ""  # the end of the file
+        raise DocumentError(f"{name}{line and ':'}{line}: this is no TOML: {toml_words(words)}") from error
     if not data:
         raise DocumentError(f"{name}: the file is empty")
     return Document(data, {way: f"{name}:{line}" for way, line in lines_of(text.replace("\r\n", "\n")).items()})
@@ -128,8 +99,12 @@ def _yaml(text: str, name: str) -> Document:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise DocumentError(f"{name}:{line}: this is no YAML: {error.problem}") from error
-    except yaml.YAMLError as error:  # such as a character that YAML does not allow
-        raise DocumentError(f"{name}: this is no YAML: {error}") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        character = ascii(chr(error.character))
+        raise DocumentError(f"{name}:{line}: this is no YAML: it does not allow the character {character}") from error
+    except RecursionError as error:
+        raise DocumentError(f"{name}: this is no YAML: it is nested too deeply") from error
     if node is None:
         raise DocumentError(f"{name}: the file is empty")
     lines: dict[Where, int] = {}
@@ -173,39 +148,3 @@ def _scalar(node: yaml.Node) -> Any:
         return str(node.value)
     finally:
         loader.dispose()
-
-
-def _sentence(error: Any, places: Mapping[Where, str], model: type[BaseModel]) -> str:
-    where: Where = tuple(part for part in error["loc"] if not (isinstance(part, str) and "[" in part))
-    place = next((places[where[:n]] for n in range(len(where), -1, -1) if where[:n] in places), "")
-    field = ".".join(str(part) for part in where)
-    message = str(error["msg"]).removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        known = fields_at(model, where[:-1])
-        close = difflib.get_close_matches(str(where[-1]), known, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(sorted(known))}"
-        message = f"there is no such field; {hint}"
-    elif error["type"] == "missing":
-        message = "this field is needed"
-    elif error["type"] == "literal_error" and isinstance(error["input"], str):
-        known = re.findall(r"'([^']*)'", error["ctx"]["expected"])
-        message = f"there is no {error['input']!r} here; {meant(error['input'], known)}"
-    elif error["type"] != "value_error":  # those are our own, and may begin with a name
-        message = message[:1].lower() + message[1:]
-    return ": ".join(part for part in (place, field, message) if part)
-
-
-def fields_at(model: type[BaseModel], where: Where) -> list[str]:
-    """Return the field names of the model that stands at a place of a document."""
-    here: Any = model
-    for part in where:
-        if isinstance(here, type) and issubclass(here, BaseModel):
-            field = next((f for n, f in here.model_fields.items() if part in (n, f.alias)), None)
-            here = field.annotation if field else None
-        else:
-            here = next((a for a in reversed(get_args(here)) if a is not Ellipsis), None)
-        while get_origin(here) in (Union, UnionType):
-            here = next((a for a in get_args(here) if a is not type(None)), None)
-    if isinstance(here, type) and issubclass(here, BaseModel):
-        return [f.alias or n for n, f in here.model_fields.items()]
-    return []

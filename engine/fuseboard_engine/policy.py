@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -58,27 +59,31 @@ class BreakerPolicy(Policy):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if mistakes := "\n".join(self._contradictions()):
+            raise ValueError(mistakes)
+        return self
+
+    def _contradictions(self) -> Iterator[str]:
         if self.window_size is not None and self.window_seconds is not None:
-            raise ValueError("set window_size or window_seconds, not both")
+            yield "set window_size or window_seconds, not both"
         if (
             self.window_size is not None
             and self.failure_threshold is not None
             and "failure_threshold" in self.model_fields_set
             and self.failure_threshold > self.window_size
         ):
-            raise ValueError("failure_threshold is above window_size; that many failures never fit the window")
+            yield "failure_threshold is above window_size; that many failures never fit the window"
         if (self.slow_call_rate is None) != (self.slow_call_seconds is None):
-            raise ValueError("slow_call_rate and slow_call_seconds need each other; set both or neither")
+            yield "slow_call_rate and slow_call_seconds need each other; set both or neither"
         if "max_recovery_timeout" in self.model_fields_set and self.max_recovery_timeout < self.recovery_timeout:
-            raise ValueError("max_recovery_timeout is below recovery_timeout; raise it or lower recovery_timeout")
+            yield "max_recovery_timeout is below recovery_timeout; raise it or lower recovery_timeout"
         if self.success_threshold is None:
             if self.half_open_calls is None:
-                raise ValueError("success_threshold is None, so half_open_calls must say how many probes decide")
+                yield "success_threshold is None, so half_open_calls must say how many probes decide"
             if self.failure_rate is None and self.slow_call_rate is None:
-                raise ValueError("success_threshold is None, so failure_rate or slow_call_rate must be set")
+                yield "success_threshold is None, so failure_rate or slow_call_rate must be set"
         elif self.half_open_calls is not None and self.success_threshold > self.half_open_calls:
-            raise ValueError("success_threshold is above half_open_calls; that many good probes can never come")
-        return self
+            yield "success_threshold is above half_open_calls; that many good probes can never come"
 
     def wait(self, openings: int) -> float:
         """Return how long the n-th opening in a row lasts, in seconds, before jitter (n from 1).

@@ -20,7 +20,7 @@ from watching import Watching, replaying, watching
 
 from fuseboard_console import letter_box
 from fuseboard_console.glyphs import ASCII, UNICODE, Glyphs
-from fuseboard_engine.dead_letters.letter import LetterSelection
+from fuseboard_engine.dead_letters.letter import DeadLetter, LetterSelection
 from fuseboard_storage.dead_letters import SqliteDeadLetters
 from fuseboard_storage.recording import Recording
 
@@ -216,6 +216,27 @@ async def test_a_letter_that_is_purged_while_it_is_looked_at_stays_to_be_read(li
         async with SqliteDeadLetters.open(live, reading=False) as store:
             await store.purge(LetterSelection(ids=(3,)), time.time_ns() // 1000, "bo")
         await console.sees("It is gone: purged", "t2  report")
+
+
+async def test_a_letter_whose_detail_was_closed_is_read_no_more(live: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    whole = letter_box.whole
+
+    async def noted(path: Path, id: int, now: int) -> DeadLetter | None:
+        read.append(id)
+        return await whole(path, id, now)
+
+    monkeypatch.setattr(letter_box, "whole", noted)
+    async with watching(live) as console:
+        await at_letters(console)
+        await console.press("enter")
+        await console.sees("Dead letter 3", "put in")
+        await console.press("escape", "j", "a")
+        await console.sees("1 archived")
+        before = len(read)
+        await console.press("u")
+        await console.sees("3 pending")
+        assert len(read) == before
 
 
 async def test_a_whole_letter_is_copied(still: Path, monkeypatch: pytest.MonkeyPatch) -> None:

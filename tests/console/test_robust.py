@@ -189,7 +189,7 @@ def test_a_size_that_was_exported_does_not_hold_it_to_that_size(ended: Path) -> 
         assert " fuseboard " in terminal.wait_for("q quit")
         terminal.resize(60, 20)
         terminal.screen.reset()
-        terminal.wait_for(lambda screen: "prefect" in screen and "q quit" in screen.splitlines()[19])
+        terminal.wait_for(lambda screen: "prefect" in screen and "q quit" in screen.split("\n")[19])
         terminal.press("q")
         assert terminal.ended() == 0
 

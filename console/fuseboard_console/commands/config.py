@@ -83,15 +83,16 @@ def _check_all(document: Document) -> None:
     """Raise DocumentError if a field is wrong or something it names cannot be found, with all of that."""
     from fuseboard_engine.config.sources import settings_of, unfound
     from fuseboard_engine.documents import DocumentError
+    from fuseboard_engine.mistakes import by_line
 
     wrong = []
     try:
         settings_of(document)
     except DocumentError as error:
-        wrong.append(str(error))
+        wrong = str(error).splitlines()
     wrong += unfound(document)
     if wrong:
-        raise DocumentError("\n".join(wrong))
+        raise DocumentError("\n".join(by_line(wrong)))
 
 
 def _schema(file: str | None) -> int:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fuseboard_console import letter_box
 from fuseboard_console.action import key_for
 from fuseboard_console.actor import actor
+from fuseboard_console.beside import Work
 from fuseboard_console.host import Host
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.takers import Taker, taker
@@ -41,7 +43,7 @@ class LetterDeeds:
     def __init__(
         self,
         host: Host,
-        run: Callable[[Coroutine[Any, Any, None]], object],
+        run: Callable[[Work], None],
         meant: Callable[[], None],
         changed: Callable[[], None],
     ) -> None:
@@ -73,7 +75,7 @@ class LetterDeeds:
 
             self._ask(ConfirmScreen(*ask_discard(meant[0])), self._doing(path, deed, meant, others))
         else:
-            self._run(self._doing(path, deed, meant, others)())
+            self._run(self._doing(path, deed, meant, others))
 
     def _nobody(self, path: Path, letters: Sequence[DeadLetter]) -> str:
         """Return why nobody can retry any of these letters; empty: somebody can."""
@@ -94,7 +96,7 @@ class LetterDeeds:
         if path != self._host.feed.recording.path:
             return False
         if not self._host.is_past():
-            self._run(self._change(path, "unarchive", ids, ()))
+            self._run(partial(self._change, path, "unarchive", ids, ()))
         return True
 
     def _path(self) -> Path | None:
@@ -106,23 +108,21 @@ class LetterDeeds:
             return None
         return self._host.feed.recording.path
 
-    def _ask(self, screen: Any, doing: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def _ask(self, screen: Any, doing: Work) -> None:
         def answered(yes: bool | None) -> None:
             if yes:
                 self._meant()
-                self._run(doing())
+                self._run(doing)
 
         self._host.push_screen(screen, answered)
 
-    def _doing(
-        self, path: Path, deed: Deed, meant: Sequence[DeadLetter], others: Sequence[DeadLetter]
-    ) -> Callable[[], Coroutine[Any, Any, None]]:
+    def _doing(self, path: Path, deed: Deed, meant: Sequence[DeadLetter], others: Sequence[DeadLetter]) -> Work:
         refused = [refusal(letter, wall_clock()) for letter in others]
         if deed != "retry":
-            return lambda: self._change(path, deed, [letter.id for letter in meant], refused)
+            return partial(self._change, path, deed, [letter.id for letter in meant], refused)
         if len(meant) == 1 and not refused:
-            return lambda: self._retry(path, meant[0])
-        return lambda: self._retry_many(path, meant, refused)
+            return partial(self._retry, path, meant[0])
+        return partial(self._retry_many, path, meant, refused)
 
     # ---------------------------------------------------------------- by the store
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from fuseboard_console import letter_box
+from fuseboard_console.beside import Work
 from fuseboard_console.host import Host, Scene
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.letters import CHOICES, columns_of
@@ -28,14 +29,16 @@ class LetterReader:
         host: the console.
         run: lets something go on beside the screen.
         read: called when something was read.
+        detailed: says whether the letter that was opened last is still in sight.
     """
 
     def __init__(
-        self, host: Host, run: Callable[[Coroutine[Any, Any, None]], object], read: Callable[[], None]
+        self, host: Host, run: Callable[[Work], None], read: Callable[[], None], detailed: Callable[[], bool]
     ) -> None:
         self._host = host
         self._run = run
         self._read_it = read
+        self._detailed = detailed
         self.choice = 0
         """Which statuses are wanted, by the place in `CHOICES`."""
         self.listed: letter_box.Listed | None = None
@@ -90,7 +93,7 @@ class LetterReader:
         )
         if due and not self._reading:
             self._wanted, self._began, self._reading = wanted, now, True
-            self._run(self._read(recording.path, self.choice))
+            self._run(partial(self._read, recording.path, self.choice))
 
     def again(self) -> None:
         """Read as soon as possible, for something was changed."""
@@ -100,7 +103,7 @@ class LetterReader:
     async def _read(self, path: Path, choice: int) -> None:
         now = wall_clock()
         try:
-            if self.opened is not None and self._listed_of[0] == path:
+            if self.opened is not None and self._listed_of[0] == path and self._detailed():
                 await self._read_opened(path, self.opened.id)
             listed = await letter_box.listed(path, CHOICES[choice], now, MOST)
         except letter_box.TROUBLE as error:
@@ -122,7 +125,7 @@ class LetterReader:
         self.opened, self.history, self.gone = self.letters[id], None, False
         recording = self._host.feed.recording
         if recording is not None:
-            self._run(self._open(recording.path, id))
+            self._run(partial(self._open, recording.path, id))
 
     async def _open(self, path: Path, id: int) -> None:
         try:

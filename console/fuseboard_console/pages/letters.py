@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from fuseboard_console.action import key_for
+from fuseboard_console.beside import beside
 from fuseboard_console.host import Host, Scene
 from fuseboard_console.pages.letter_deeds import LetterDeeds
 from fuseboard_console.pages.letter_reader import MOST, LetterReader
@@ -42,12 +43,15 @@ class Letters(ListPage[int]):
     def __init__(self, host: Host) -> None:
         super().__init__(host)
         self.list.newest_first = self.list.follows = True
-        self._file = LetterReader(host, lambda work: self.run_worker(work), self._was_read)
-        self._deeds = LetterDeeds(host, lambda work: self.run_worker(work), self.unmark, self._file.again)
+        self._file = LetterReader(host, partial(beside, self), self._was_read, self._detailed)
+        self._deeds = LetterDeeds(host, partial(beside, self), self.unmark, self._file.again)
 
     async def look(self, scene: Scene) -> None:
         """Read the letters anew when they may be others."""
         self._file.look(scene, again=scene.past)
+
+    def _detailed(self) -> bool:
+        return any(isinstance(screen, TextScreen) for screen in self.app.screen_stack)
 
     def _was_read(self) -> None:
         self.host.show()

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from fuseboard_console.beside import beside
 from fuseboard_console.host import Host, Scene
 from fuseboard_console.letter_box import TROUBLE
 from fuseboard_console.pages.list_page import ListPage
@@ -69,7 +70,7 @@ class Workflows(ListPage[str]):
         if wanted == self._read_of and not self._failed:
             return
         self._read_of, self._began, self._reading = wanted, now, True
-        self.run_worker(partial(self._read, recording.path, wanted))
+        beside(self, partial(self._read, recording.path, wanted))
 
     async def _read(self, path: Path, wanted: tuple[object, ...]) -> None:
         known = list(self.host.scene.board.workflows)
@@ -219,7 +220,7 @@ class Workflows(ListPage[str]):
         if found.instance is None:
             self.host.tell(f"{found.why} Run {name} stays as it is.", "error")
             return
-        self.run_worker(self.host.desk.ask("resume", "", found.instance, {"run": key}))
+        beside(self, partial(self.host.desk.ask, "resume", "", found.instance, {"run": key}))
 
 
 def _had_ended(run: Run, scene: Scene) -> bool:

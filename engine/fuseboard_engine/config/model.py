@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
-from pydantic import Field, GetJsonSchemaHandler, model_validator
+from pydantic import Field, GetJsonSchemaHandler, field_validator, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -27,8 +27,8 @@ from fuseboard_engine.config.sections import (
 )
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.degradation import FalseClaim, marked
-from fuseboard_engine.documents import meant, wrong
 from fuseboard_engine.execution import ExecutionPolicy
+from fuseboard_engine.mistakes import meant, wrong
 from fuseboard_engine.policy import BreakerPolicy, Count, RetryPolicy
 from fuseboard_engine.routing_policy import HealthPolicy, RoutingPolicy
 from fuseboard_engine.toml_lines import Where
@@ -54,20 +54,32 @@ class AdapterSection(Section):
         default=None, description="what differs from the section health_monitoring; it is on unless it says not enabled"
     )
 
+    @field_validator("call")
+    @classmethod
+    def _is_reference(cls, call: str | None) -> str | None:
+        if call is not None and not all(part.strip() for part in call.partition(":")):
+            raise ValueError("write call as package.module:attribute")
+        return call
+
+    @field_validator("url")
+    @classmethod
+    def _is_web(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("http://", "https://")):
+            raise ValueError("write url with https:// or http:// in front")
+        return url
+
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if mistakes := "\n".join(self._contradictions()):
+            raise ValueError(mistakes)
+        return self
+
+    def _contradictions(self) -> Iterator[str]:
         if sum(target is not None for target in (self.call, self.url, self.command)) > 1:
-            raise ValueError("an adapter is one thing: call, url or command; keep one")
+            yield "an adapter is one thing: call, url or command; keep one"
         for field in ("options", "failed", "health"):
             if getattr(self, field) and self.target is None:
-                raise ValueError(
-                    f"{field} belongs to a call, url or command; of an adapter added in code, say it there"
-                )
-        if self.call is not None and not all(part.strip() for part in self.call.partition(":")):
-            raise ValueError("write call as package.module:attribute")
-        if self.url is not None and not self.url.startswith(("http://", "https://")):
-            raise ValueError("write url with https:// or http:// in front")
-        return self
+                yield f"{field} belongs to a call, url or command; of an adapter added in code, say it there"
 
     @property
     def target(self) -> dict[str, Any] | None:

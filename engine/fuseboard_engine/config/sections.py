@@ -25,7 +25,7 @@ from pydantic_core import CoreSchema
 
 from fuseboard_engine.attribution import Rule
 from fuseboard_engine.config.names import attribute_named, dotted, exception_named, reference
-from fuseboard_engine.documents import meant
+from fuseboard_engine.mistakes import meant
 from fuseboard_engine.policy import Count, RetryPolicy, Seconds, SomeSeconds
 from fuseboard_engine.routing_policy import HealthPolicy
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from fuseboard_engine.config.model import CROSSING, AdapterSection, Settings, co
 from fuseboard_engine.config.names import attribute_named
 from fuseboard_engine.config.nulls import with_nulls
 from fuseboard_engine.config.presets import PRESETS
-from fuseboard_engine.documents import Document, DocumentError, fields_at, load, mistakes
+from fuseboard_engine.documents import Document, DocumentError, load
+from fuseboard_engine.mistakes import all_wrong, fields_at, mistakes, told
 from fuseboard_engine.toml_lines import Where
 
 PREFIX = "FUSEBOARD__"
@@ -67,14 +68,16 @@ def gather(path: str | os.PathLike[str] | None = None, *, environment: Mapping[s
 
 def settings_of(document: Document) -> Settings:
     """Return checked settings: each section with what it inherits. Raises DocumentError."""
+    whole = inherit(document.data)
     try:
-        return Settings.model_validate(inherit(document.data))
+        return Settings.model_validate(whole)
     except ValidationError as error:
-        found: list[Any] = [e for e in error.errors() if not _inherited(e, document, error)]
-        variables = [told for told in (misspelt_variable(e, document) for e in found) if told]
-        rest = [e for e in found if not misspelt_variable(e, document) and not _is_crossing(e)]
-        rest += [{"loc": where, "msg": text, "type": "value_error"} for where, text in contradictions(document.data)]
-        raise DocumentError("\n".join([*mistakes(rest, document, Settings), *variables])) from error
+        every = all_wrong(whole, Settings, error)
+        found = [one for one in every if not _inherited(one, document, every)]
+        variables = [said for said in (misspelt_variable(one, document) for one in found) if said]
+        rest = [one for one in found if not misspelt_variable(one, document) and not _is_crossing(one)]
+        rest += [told(where, text) for where, text in contradictions(document.data)]
+        raise DocumentError("\n".join([*mistakes(rest, *document, Settings), *variables])) from error
 
 
 def _is_crossing(error: Any) -> bool:
@@ -87,20 +90,19 @@ def unfound(document: Document) -> list[str]:
 
     Targets of adapters are looked for wherever that much of the document is sound, all else in a sound one only.
     """
-    told = []
+    said = []
     for name, target in _targets_of(document).items():
         try:
             adapter_from(target)
         except Exception as error:
-            told.append(f"{document.places.get(('adapters', name), '')}: adapters.{name}: {error}")
+            said.append(f"{document.places.get(('adapters', name), '')}: adapters.{name}: {error}")
     with contextlib.suppress(DocumentError):
         for where, named in settings_of(document).references().items():
             try:
                 attribute_named(named)
             except Exception as error:
-                found = {"loc": where, "msg": f"{named}: {error}", "type": "value_error"}
-                told += mistakes([found], document, Settings)
-    return told
+                said += mistakes([told(where, f"{named}: {error}")], *document, Settings)
+    return said
 
 
 def _targets_of(document: Document) -> dict[str, dict[str, Any]]:
@@ -182,12 +184,12 @@ def _merged(weak: Any, strong: Any) -> Any:
     return {**result, **{field: None if value is False or value == "off" else value for field, value in strong.items()}}
 
 
-def _inherited(error: Any, document: Document, whole: ValidationError) -> bool:
+def _inherited(error: Any, document: Document, every: Iterable[Any]) -> bool:
     """Say whether a mistake in an adapter's policy is only the echo of one in the section for all."""
     where = error["loc"]
     if len(where) < 3 or where[0] != "adapters" or where[2] not in INHERITED or where in document.places:
         return False
-    return any(other["loc"] == where[2:] and other["msg"] == error["msg"] for other in whole.errors())
+    return any(other["loc"] == where[2:] and other["msg"] == error["msg"] for other in every)
 
 
 # ---------------------------------------------------------------- the file

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from fuseboard_engine.commands import VERBS
-from fuseboard_engine.documents import meant, read, wrong
+from fuseboard_engine.documents import read
 from fuseboard_engine.events import State
+from fuseboard_engine.mistake_words import NAME_PATTERN
+from fuseboard_engine.mistakes import meant, wrong
 from fuseboard_engine.policy import BreakerPolicy, RetryPolicy, Seconds, SomeSeconds
 from fuseboard_engine.toml_lines import Where
 
@@ -61,18 +63,21 @@ class StepPart(_Part):
     rate: Share = Field(default=0.5, description="for flaky: share of failing calls")
     retry_after: SomeSeconds = Field(default=5.0, description="for rate_limited: seconds it asks to wait")
 
+    @field_validator("command")
+    @classmethod
+    def _is_a_verb(cls, command: str | None) -> str | None:
+        if command is not None and command not in VERBS:
+            raise ValueError(f"there is no command {command!r}; {meant(command, VERBS)}")
+        return command
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if sum((self.fault is not None, self.heal, self.command is not None)) > 1:
             raise ValueError("a step is one thing: a fault, heal, or a command; write a step for each")
         if (self.fault or self.heal) and self.adapter is None:
             raise ValueError("say which adapter this step concerns")
-        if self.command is not None:
-            if self.command not in VERBS:
-                said = f"there is no command {self.command!r}; {meant(self.command, VERBS)}"
-                wrong("StepPart", [(("command",), said)])
-            if self.command != "reset_all" and self.adapter is None:
-                raise ValueError(f"say which adapter to {self.command}")
+        if self.command not in (None, "reset_all") and self.adapter is None:
+            raise ValueError(f"say which adapter to {self.command}")
         return self
 
 
@@ -88,7 +93,7 @@ class ExpectPart(_Part):
 class Scenario(_Part):
     """A whole scenario file."""
 
-    scenario: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="its name: lower case, digits, dashes")
+    scenario: str = Field(pattern=NAME_PATTERN, description="its name: lower case, digits, dashes")
     title: str = Field(description="one line for a list")
     about: str = Field(default="", description="what to watch for")
     seed: int = Field(default=1, description="where all its chance comes from")
@@ -105,35 +110,51 @@ class Scenario(_Part):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        wrong("Scenario", self._mistakes())
+        wrong("Scenario", crossing(self.model_dump()))
         return self
 
-    def _mistakes(self) -> Iterator[tuple[Where, str]]:
-        """What fits each field, but not the rest of the scenario."""
-        expect = self.expect
-        named: list[tuple[Where, str]] = [
-            *(
-                (("preference", kind, place), name)
-                for kind, order in self.preference.items()
-                for place, name in enumerate(order)
-            ),
-            *(
-                (("timeline", place, "adapter"), step.adapter)
-                for place, step in enumerate(self.timeline)
-                if step.adapter is not None
-            ),
-            *((("expect", "states", name), name) for name in expect.states),
-            *((("expect", "end", name), name) for name in expect.end),
-            *((("expect", "answered", name), name) for name in expect.answered),
-        ]
-        for where, name in named:
-            if name not in self.adapters:
-                yield where, f"there is no adapter {name!r} here; {meant(name, self.adapters)}"
-        for place, step in enumerate(self.timeline):
-            if step.at > self.duration:
-                yield ("timeline", place, "at"), f"{step.at:g} s comes after the end at {self.duration:g} s"
+
+def crossing(data: Mapping[str, Any]) -> Iterator[tuple[Where, str]]:
+    """Find what fits each field of a scenario, but not the rest of it.
+
+    Args:
+        data: the scenario, checked or as a file has it.
+
+    Returns:
+        For each mistake the way to its field, and what is wrong.
+    """
+    adapters, end, timeline = _mapping(data.get("adapters")), data.get("duration"), _sequence(data.get("timeline"))
+    expect = _mapping(data.get("expect"))
+    named: list[tuple[Where, Any]] = [
+        *(
+            (("preference", kind, place), name)
+            for kind, order in _mapping(data.get("preference")).items()
+            for place, name in enumerate(_sequence(order))
+        ),
+        *((("timeline", place, "adapter"), _mapping(step).get("adapter")) for place, step in enumerate(timeline)),
+        *(
+            (("expect", part, name), name)
+            for part in ("states", "end", "answered")
+            for name in _mapping(expect.get(part))
+        ),
+    ]
+    for where, name in named:
+        if adapters and isinstance(name, str) and name not in adapters:
+            yield where, f"there is no adapter {name!r} here; {meant(name, adapters)}"
+    for place, step in enumerate(timeline):
+        at = _mapping(step).get("at")
+        if isinstance(at, int | float) and isinstance(end, int | float) and at > end:
+            yield ("timeline", place, "at"), f"{at:g} s comes after the end at {end:g} s"
+
+
+def _mapping(part: Any) -> Mapping[str, Any]:
+    return part if isinstance(part, Mapping) else {}
+
+
+def _sequence(part: Any) -> Sequence[Any]:
+    return part if isinstance(part, list | tuple) else ()
 
 
 def load(path: Path) -> Scenario:
     """Return the scenario in a file. Raises DocumentError, with each mistake's line."""
-    return read(path, Scenario)
+    return read(path, Scenario, crossing)
