@@ -45,12 +45,16 @@ class _Checks(BaseModel):
 
     @model_validator(mode="after")
     def _names_are_known(self) -> _Checks:
-        wrong("preferences", crossing({name: getattr(self, name) for name in type(self).model_fields}))
+        wrong("preferences", self.crossing({name: getattr(self, name) for name in type(self).model_fields}))
         return self
 
+    @staticmethod
+    def crossing(data: Mapping[str, Any]) -> Found:
+        """Find what names nothing or goes against another field; `data` is checked or as a file has it."""
+        return _crossing(data)
 
-def crossing(data: Mapping[str, Any]) -> Found:
-    """Find what fits each field, but names nothing, or goes against another; `data` is checked or as a file has it."""
+
+def _crossing(data: Mapping[str, Any]) -> Found:
     theme, layout, columns, keys = (data.get(name) for name in ("theme", "layout", "columns", "keys"))
     if isinstance(theme, str) and theme not in theme_names():
         yield ("theme",), f"there is no theme {theme!r}; {meant(theme, theme_names())}"
@@ -128,5 +132,5 @@ def checked(text: str, name: str) -> Preferences:
     """
     if not name.endswith(".toml"):
         raise DocumentError(f"{name}: preferences are TOML; let the name end in .toml")
-    said = check(load_text(text, name), MODEL, crossing)
+    said = check(load_text(text, name), MODEL)
     return Preferences(**{field.name: getattr(said, field.name) for field in fields(Preferences)})

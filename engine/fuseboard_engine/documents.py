@@ -29,18 +29,18 @@ class Document(NamedTuple):
     places: dict[Where, str]
 
 
-def read(path: Path, model: type[M], crossing: Crossing | None = None) -> M:
-    """Return the document in a YAML or TOML file; `crossing` as for `check`.
+def read(path: Path, model: type[M]) -> M:
+    """Return the document in a YAML or TOML file.
 
     Raises:
         DocumentError: the file cannot be read, is no YAML or TOML, or does not fit the model; all mistakes at once.
     """
-    return check(load(path), model, crossing)
+    return check(load(path), model)
 
 
-def parse(text: str, model: type[M], name: str, crossing: Crossing | None = None) -> M:
+def parse(text: str, model: type[M], name: str) -> M:
     """Return the document in a YAML text (TOML when the name ends so); the name stands in errors. DocumentError."""
-    return check(load_text(text, name), model, crossing)
+    return check(load_text(text, name), model)
 
 
 def load(path: Path) -> Document:
@@ -58,14 +58,11 @@ def load_text(text: str, name: str) -> Document:
     return _toml(text, name) if name.endswith(".toml") else _yaml(text, name)
 
 
-def check(document: Document, model: type[M], crossing: Crossing | None = None) -> M:
+def check(document: Document, model: type[M]) -> M:
     """Return a document as a value of its model.
 
-    Args:
-        document: what a file says.
-        model: what it may say.
-        crossing: finds what fits each field, but not the others, in plain data of any shape. The model does not look
-            for that while a field is wrong; so that all mistakes are told at once, this does.
+    A model may have a function `crossing` (see `mistakes.Crossing`), which finds what fits each field, but not the
+    others. The model itself does not look for that while a field is wrong; so that all is told at once, this does.
 
     Raises:
         DocumentError: something is wrong; all mistakes at once, in the order of their lines.
@@ -73,9 +70,9 @@ def check(document: Document, model: type[M], crossing: Crossing | None = None) 
     try:
         return model.model_validate(document.data)
     except ValidationError as error:
+        crossing: Crossing = getattr(model, "crossing", lambda data: ())
         found = all_wrong(document.data, model, error)
-        if crossing is not None:
-            found += [told(where, text) for where, text in crossing(document.data)]
+        found += [told(where, text) for where, text in crossing(document.data)]
         raise DocumentError("\n".join(mistakes(found, *document, model))) from error
 
 

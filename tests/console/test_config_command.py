@@ -65,12 +65,12 @@ def test_check_names_fields_presets_chain_members_and_imports_at_once(file: Path
     assert [line.split(": ")[:2] for line in err.splitlines()] == [
         ["f.toml:1", "preset"],
         ["f.toml:3", "breaker.jitter"],
+        ["f.toml:4", "adapters.a"],
         ["f.toml:7", "preferences.default.1"],
         [
             "environment variable FUSEBOARD__BREKER__FAILURE_THRESHOLD",
             "there is no such field; did you mean FUSEBOARD__BREAKER__FAILURE_THRESHOLD?",
         ],
-        ["f.toml:4", "adapters.a"],
     ]
     assert "did you mean aggressive?" in err
     assert "there is no adapter 'aa' here; did you mean a?" in err

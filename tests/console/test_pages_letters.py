@@ -230,7 +230,8 @@ async def test_a_letter_whose_detail_was_closed_is_read_no_more(live: Path, monk
     async with watching(live) as console:
         await at_letters(console)
         await console.press("enter")
-        await console.sees("Dead letter 3", "put in")
+        await console.sees("Dead letter 3", "History", "came  ")
+        assert read
         await console.press("escape", "j", "a")
         await console.sees("1 archived")
         before = len(read)

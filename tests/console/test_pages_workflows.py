@@ -224,7 +224,7 @@ async def test_a_run_whose_process_was_killed_says_so_and_goes_on_in_the_next(tm
         (tmp_path / "hold").unlink()
         again = start(tmp_path)
         try:
-            await console.sees("INTERRUPTED")
+            await console.sees("● live")
             await console.press("r")
             await console.hears("Run n1 is done.")
             await console.sees("✓ DONE", "4/4")

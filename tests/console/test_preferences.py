@@ -134,6 +134,24 @@ def test_all_mistakes_are_told_at_once() -> None:
     assert [line.split(": ")[1] for line in found] == ["theme", "layout", "columns.breakers", "keys.rest"]
 
 
+def test_all_are_told_beside_values_of_another_kind() -> None:
+    found = mistakes(
+        'theme = 5\nlayout = "wiide"\ncompact = "maybe"\n[columns]\nbreakers = ["nam"]\nbraekers = ["name"]\n'
+        '[keys]\nquit = 5\nrest = "r"\nsort = "no-such-key"\nhelp = "ctrl+k"\nreset = "ctrl+k"\n'
+    )
+    assert [line.removeprefix("console.toml:").split(";")[0].split(". There")[0] for line in found] == [
+        '1: theme: write a text, such as "eu"',
+        "2: layout: there is no layout 'wiide'",
+        "3: compact: write true or false",
+        "5: columns.breakers: there is no column 'nam'. Did you mean name?",
+        "6: columns.braekers: there is no such table",
+        '8: keys.quit: write a list, such as ["eu"]',
+        "9: keys.rest: there is no such action",
+        "10: keys.sort: there is no key 'no-such-key'",
+        "11: keys.help: ctrl+k is the key of reset too",
+    ]
+
+
 # ---------------------------------------------------------------- where it is
 
 

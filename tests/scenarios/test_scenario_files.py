@@ -54,11 +54,29 @@ def test_all_mistakes_are_told_at_once() -> None:
     text = mistakes("scenario: Bad Name\ntitle: x\nduration: -1\nadapters: {gpt: {latency: .nan}}\n")
     assert [line.split(": ")[0] for line in text.splitlines()] == [
         "mine.yaml:1",
+        "mine.yaml:1",
         "mine.yaml:3",
         "mine.yaml:4",
-        "mine.yaml:1",
     ]
     assert "traffic: this field is needed" in text
+
+
+def test_what_does_not_fit_the_rest_is_told_beside_a_wrong_value() -> None:
+    text = mistakes(
+        "scenario: Bad Name\ntitle: x\nduration: 5\nadapters: {gpt: {}}\npreference:\n  default: [gpt, nobody]\n"
+        "traffic:\n  - {per_second: many}\ntimeline:\n  - at: 20\n    fault: refsed\n    adapter: gpt\n"
+        "  - heal: true\nexpect:\n  end: {gtp: open}\n"
+    )
+    assert text.splitlines() == [
+        "mine.yaml:1: scenario: write lower case letters, digits and dashes",
+        "mine.yaml:6: preference.default.1: there is no adapter 'nobody' here; there are gpt",
+        "mine.yaml:8: traffic.0.per_second: write a number, such as 1.5",
+        "mine.yaml:10: timeline.0.at: 20 s comes after the end at 5 s",
+        "mine.yaml:11: timeline.0.fault: there is no 'refsed' here; did you mean refused?",
+        "mine.yaml:13: timeline.1.at: this field is needed",
+        "mine.yaml:13: timeline.1: say which adapter this step concerns",
+        "mine.yaml:15: expect.end.gtp: there is no adapter 'gtp' here; did you mean gpt?",
+    ]
 
 
 def test_an_adapter_that_does_not_exist_is_told_with_its_line_and_those_that_do() -> None:
@@ -98,8 +116,8 @@ def test_a_misspelt_fault_command_or_state_is_told_with_what_was_meant(what: str
 
 def test_a_list_whose_only_item_is_wrong_is_not_called_empty_too() -> None:
     text = mistakes(SMALLEST.replace("per_second: 2", "per_second: -2"))
-    assert text == "mine.yaml:7: traffic.0.per_second: input should be greater than 0"
-    assert "traffic: tuple should have at least 1 item" in mistakes(SMALLEST.replace("\n  - {per_second: 2}", " []"))
+    assert text == "mine.yaml:7: traffic.0.per_second: it has to be above 0"
+    assert "traffic: name at least one" in mistakes(SMALLEST.replace("\n  - {per_second: 2}", " []"))
 
 
 def test_a_step_is_one_thing() -> None:
@@ -122,7 +140,7 @@ def test_a_field_given_twice_is_refused() -> None:
         ("", "mine.yaml: the file is empty"),
         ("- 1\n- 2\n", "mine.yaml:1: expected fields such as `name: value` at the top"),
         ("a: [1, 2\nb: 3\n", "mine.yaml:2: this is no YAML"),
-        ("a: \x00", "mine.yaml: this is no YAML"),
+        ("a: \x00", "mine.yaml:1: this is no YAML: it does not allow the character '\\x00'"),
         ("? [a, b]\n: 1\n", "mine.yaml:1: a field's name must be a word"),
     ],
 )

@@ -110,19 +110,16 @@ class Scenario(_Part):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        wrong("Scenario", crossing(self.model_dump()))
+        wrong("Scenario", self.crossing(self.model_dump()))
         return self
 
+    @staticmethod
+    def crossing(data: Mapping[str, Any]) -> Iterator[tuple[Where, str]]:
+        """Find what fits each field, but not the rest of the scenario; `data` is checked or as a file has it."""
+        return _crossing(data)
 
-def crossing(data: Mapping[str, Any]) -> Iterator[tuple[Where, str]]:
-    """Find what fits each field of a scenario, but not the rest of it.
 
-    Args:
-        data: the scenario, checked or as a file has it.
-
-    Returns:
-        For each mistake the way to its field, and what is wrong.
-    """
+def _crossing(data: Mapping[str, Any]) -> Iterator[tuple[Where, str]]:
     adapters, end, timeline = _mapping(data.get("adapters")), data.get("duration"), _sequence(data.get("timeline"))
     expect = _mapping(data.get("expect"))
     named: list[tuple[Where, Any]] = [
@@ -157,4 +154,4 @@ def _sequence(part: Any) -> Sequence[Any]:
 
 def load(path: Path) -> Scenario:
     """Return the scenario in a file. Raises DocumentError, with each mistake's line."""
-    return read(path, Scenario, crossing)
+    return read(path, Scenario)

@@ -1,0 +1,15 @@
+"""What the page on operating says of the screen is what the screen shows."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from fuseboard_console.glyphs import LOOKS
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "operating.md"
+
+
+def test_the_table_of_states_has_every_state_with_both_its_signs_and_its_word() -> None:
+    table = re.findall(r"^\| (\S) \| `(\S)` \| ([A-Z ]+?)(?: was OPEN| \d.*?)? \|", PAGE.read_text(), re.MULTILINE)
+    assert sorted(table) == sorted((look.glyph, look.ascii, look.word) for look in LOOKS.values())
