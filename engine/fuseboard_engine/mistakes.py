@@ -1,0 +1,199 @@
+"""The mistakes that a model finds in a document: all of them at once, each with its place, in words."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from fuseboard_engine.mistake_words import wanted, words_for, write
+from fuseboard_engine.toml_lines import Where
+
+Crossing = Callable[[Mapping[str, Any]], Iterable[tuple[Where, str]]]
+"""Finds what fits each field of a document, but not the others, in plain data of any shape.
+
+For each mistake it returns the way to its field, and what is wrong.
+"""
+
+
+def all_wrong(data: Mapping[str, Any], model: type[BaseModel], error: ValidationError) -> list[Any]:
+    """Return what a model found wrong, and what it did not look for in sections with a wrong field.
+
+    What such a section says as a whole is looked at without those fields: only what does not concern them is told.
+    """
+    found = _apart(error)
+    rest: dict[str, Any] = deepcopy(dict(data))
+    without: dict[Where, set[str]] = {}
+    for one in found:
+        where = way_of(one, data, model)
+        while where and isinstance(where[-1], int):
+            where = where[:-1]
+        if where:
+            section, name = where[:-1], str(where[-1])
+            names = {name}
+            if one["type"] == "extra_forbidden":
+                names.update(difflib.get_close_matches(name, fields_at(model, section)))
+            without.setdefault(section, set()).update(names)
+            _leave_out(rest, model, section, name)
+    try:
+        model.model_validate(rest)
+    except ValidationError as again:
+        found += [one for one in _apart(again) if one["type"] == "value_error" and _is_of_the_rest(one, without)]
+    return found
+
+
+def _apart(error: ValidationError) -> list[Any]:
+    """Return what a model found wrong; where a check of a section told several things, one a line, each for itself."""
+    return [{**one, "msg": text} for one in error.errors() for text in str(one["msg"]).split("\n")]
+
+
+def _leave_out(data: Any, model: type[BaseModel], section: Where, name: str) -> None:
+    """Take a field out; put something sound in the place of one that is needed."""
+    for part in section:
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            return
+    if not isinstance(data, dict):
+        return
+    data.pop(name, None)
+    here = model_at(model, section)
+    field = here.model_fields.get(name) if here is not None else None
+    if field is not None and field.is_required():
+        data[name] = "x" if field.annotation is str else 1
+
+
+def _is_of_the_rest(error: Any, without: Mapping[Where, set[str]]) -> bool:
+    """Say whether a section with wrong fields has another mistake that names none of them."""
+    names = without.get(tuple(error["loc"]))
+    return names is not None and not any(re.search(rf"\b{re.escape(name)}\b", error["msg"]) for name in names)
+
+
+def told(where: Where, text: str) -> dict[str, Any]:
+    """Return a mistake that was found beside the model, as the model tells its own."""
+    return {"loc": where, "msg": text, "type": "value_error", "input": None}
+
+
+def mistakes(
+    errors: Iterable[Any], data: Mapping[str, Any], places: Mapping[Where, str], model: type[BaseModel]
+) -> list[str]:
+    """Return a sentence for each mistake, in the order of the lines: where, which field, what is wrong.
+
+    Args:
+        errors: as a model tells them.
+        data: what the document says.
+        places: for the way to each field, where that stands (`a.yaml:3`).
+        model: what it may say.
+    """
+    found = list(errors)
+    by_field: dict[Where, list[Any]] = {}
+    for error in found:
+        if not _follows(error, found):
+            by_field.setdefault(way_of(error, data, model), []).append(error)
+    sentences = []
+    for where, here in by_field.items():
+        place = next((places[where[:n]] for n in range(len(where), -1, -1) if where[:n] in places), "")
+        field = ".".join(str(part) for part in where)
+        kinds = [thing for error in here if (thing := wanted(error))]
+        texts = [write(kinds)] if kinds else []
+        texts += [_words(error, where, model) for error in here if not wanted(error)]
+        sentences += [": ".join(part for part in (place, field, text) if part) for text in texts]
+    return by_line(sentences)
+
+
+def by_line(sentences: Iterable[str]) -> list[str]:
+    """Return mistakes in the order of their lines, each once; those that stand on none come last."""
+
+    def line(sentence: str) -> float:
+        found = re.match(r".*?:(\d+): ", sentence)
+        return int(found[1]) if found else math.inf
+
+    return sorted(dict.fromkeys(sentences), key=line)
+
+
+def way_of(error: Any, data: Any, model: type[BaseModel]) -> Where:
+    """Return the way to the field that an error is about, without what pydantic adds to it for types it tried."""
+    way: Where = ()
+    here = data
+    for part in error["loc"]:
+        inside = (isinstance(here, Mapping) and part in here) or (
+            isinstance(here, list | tuple) and isinstance(part, int) and part < len(here)
+        )
+        here = here[part] if inside else None
+        if inside or isinstance(part, int) or part in fields_at(model, way):
+            way = (*way, part)
+    return way
+
+
+def wrong(title: str, found: Iterable[tuple[Where, str]]) -> None:
+    """For a model's own check of the whole: refuse it where it found mistakes, each with the way to its field.
+
+    Args:
+        title: the model's name.
+        found: for each mistake the way to the field, and what is wrong with it.
+
+    Raises:
+        ValidationError: there are mistakes.
+    """
+    errors = [
+        InitErrorDetails(type=PydanticCustomError("value_error", "{text}", {"text": text}), loc=where, input=None)
+        for where, text in found
+    ]
+    if errors:
+        raise ValidationError.from_exception_data(title, errors)
+
+
+def meant(name: object, known: Iterable[str], all: str = "there are") -> str:
+    """Return which of the known names was meant, else all of them, after the words `all`."""
+    names = [str(one) for one in known]
+    close = difflib.get_close_matches(str(name), names, n=1)
+    return f"did you mean {close[0]}?" if close else f"{all} {', '.join(names)}"
+
+
+def _follows(error: Any, found: Iterable[Any]) -> bool:
+    """Say whether a list is called too short only because what stands in it was refused."""
+    where = error["loc"]
+    return error["type"] == "too_short" and any(
+        other["loc"][: len(where)] == where and len(other["loc"]) > len(where) for other in found
+    )
+
+
+def _words(error: Any, where: Where, model: type[BaseModel]) -> str:
+    if error["type"] == "extra_forbidden":
+        return f"there is no such field; {meant(where[-1], sorted(fields_at(model, where[:-1])), 'known here:')}"
+    if error["type"] == "literal_error":
+        known = re.findall(r"'([^']*)'", error["ctx"]["expected"])
+        said = error["input"]
+        return (
+            f"there is no {said!r} here; {meant(said, known)}"
+            if isinstance(said, str)
+            else f"write one of {', '.join(known)}"
+        )
+    return words_for(error)
+
+
+def fields_at(model: type[BaseModel], where: Where) -> list[str]:
+    """Return the field names of the model that stands at a place of a document."""
+    here = model_at(model, where)
+    return [] if here is None else [field.alias or name for name, field in here.model_fields.items()]
+
+
+def model_at(model: type[BaseModel], where: Where) -> type[BaseModel] | None:
+    """Return the model that stands at a place of a document; None: there is no model."""
+    here: Any = model
+    for part in where:
+        if isinstance(here, type) and issubclass(here, BaseModel):
+            field = next((f for n, f in here.model_fields.items() if part in (n, f.alias)), None)
+            here = field.annotation if field else None
+        else:
+            here = next((a for a in reversed(get_args(here)) if a is not Ellipsis), None)
+        while get_origin(here) in (Union, UnionType):
+            here = next((a for a in get_args(here) if a is not type(None)), None)
+    return here if isinstance(here, type) and issubclass(here, BaseModel) else None
