@@ -11,6 +11,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from fuseboard_console.home import at_home, home
 from fuseboard_console.preferences import Preferences
 
 VARIABLE = "FUSEBOARD_CONSOLE"
@@ -22,9 +23,9 @@ ABOUT = """# The console's preferences. What is commented out is as it is withou
 def preferences_path(environment: Mapping[str, str] = os.environ) -> Path:
     """Return where the preferences are, whether or not there is a file."""
     if named := environment.get(VARIABLE):
-        return Path(named).expanduser()
+        return at_home(named, environment)
     base = environment.get("XDG_CONFIG_HOME", "")
-    folder = Path(base) if base.startswith("/") else Path(environment.get("HOME") or "~").expanduser() / ".config"
+    folder = Path(base) if base.startswith("/") else home(environment) / ".config"
     return folder / "fuseboard" / "console.toml"
 
 
@@ -35,7 +36,7 @@ def preferences_in_force(environment: Mapping[str, str] = os.environ) -> Prefere
         DocumentError: the file can't be read or has mistakes, or the one that the environment names is missing.
     """
     path = preferences_path(environment)
-    if not path.exists() and not environment.get(VARIABLE):
+    if not os.path.exists(path) and not environment.get(VARIABLE):  # noqa: PTH110 - or in a home that is not ours
         return Preferences()
     return read_preferences(path)
 

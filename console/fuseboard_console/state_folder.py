@@ -6,13 +6,15 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from fuseboard_console.home import home
+
 
 def state_folder(environment: Mapping[str, str] = os.environ) -> Path:
     """Return the folder, whether or not there is one: `$XDG_STATE_HOME/fuseboard`, else in `~/.local/state`."""
     base = environment.get("XDG_STATE_HOME", "")
     if base.startswith("/"):
         return Path(base) / "fuseboard"
-    return Path(environment.get("HOME") or "~").expanduser() / ".local" / "state" / "fuseboard"
+    return home(environment) / ".local" / "state" / "fuseboard"
 
 
 def write_private(path: Path, text: str) -> None:

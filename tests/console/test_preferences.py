@@ -23,6 +23,7 @@ from fuseboard_console.preferences_file import (
     preferences_path,
     read_preferences,
 )
+from fuseboard_console.state_folder import state_folder
 from fuseboard_console.theme_names import OWN, theme_id, theme_names
 from fuseboard_console.themes import THEMES, palette_of
 from fuseboard_console.views.line import text_of
@@ -161,6 +162,17 @@ def test_the_environment_may_name_the_file() -> None:
     assert preferences_path({"XDG_CONFIG_HOME": "not/absolute", "HOME": "/h"}) == Path(
         "/h/.config/fuseboard/console.toml"
     )
+
+
+def test_a_path_may_begin_at_home() -> None:
+    assert preferences_path({"FUSEBOARD_CONSOLE": "~/b.toml", "HOME": "/h"}) == Path("/h/b.toml")
+
+
+def test_an_account_without_a_home_has_its_files_at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("os.getuid", lambda: 54_321_987)  # as in a container: no account has this number
+    assert preferences_path({}) == Path("/.config/fuseboard/console.toml")
+    assert state_folder({}) == Path("/.local/state/fuseboard")
 
 
 def test_no_file_means_the_defaults(tmp_path: Path) -> None:
