@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from console_support import STORY_ENDS, ListFeed, ListMailbox, added, at, opened, started, story
+from test_replay import recorded
 from textual.pilot import Pilot
 
 from fuseboard_console.app import ConsoleApp
@@ -42,7 +43,8 @@ def console(
 ) -> ConsoleApp:
     """A console on events; of a `file` only what pages read from its path is seen."""
     feed = ListFeed(alive=alive, events=events)
-    feed.recording = SimpleNamespace(path=file) if file is not None else None  # type: ignore[assignment]
+    if file is not None:
+        feed.recording = SimpleNamespace(path=file, check_place=lambda: None)  # type: ignore[assignment]
     return ConsoleApp(
         feed,
         file="checkout.db",
@@ -116,6 +118,22 @@ def test_the_question_before_resetting_all(snap_compare: Compare) -> None:
     assert snap_compare(console(story()), terminal_size=(120, 40), run_before=keys("R"))
 
 
+def test_the_question_before_many_are_disabled(snap_compare: Compare) -> None:
+    pressed = keys("x", "x", "x", "D", *"eu-sea")
+    assert snap_compare(console(story()), terminal_size=(80, 24), run_before=pressed)
+
+
+def test_the_palette(snap_compare: Compare) -> None:
+    pressed = keys("ctrl+p", *"open")
+    assert snap_compare(console(story(), "fuseboard-light"), terminal_size=(80, 24), run_before=pressed)
+
+
+@pytest.mark.parametrize(("theme", "size"), [("fuseboard-dark", (80, 24)), ("fuseboard-light", (120, 40))])
+def test_a_view_that_went_back(snap_compare: Compare, tmp_path: Path, theme: str, size: tuple[int, int]) -> None:
+    app = console(story(), theme, file=recorded(tmp_path / "checkout.db", story()))
+    assert snap_compare(app, terminal_size=size, run_before=keys("space", "left_curly_bracket", "left_curly_bracket"))
+
+
 def test_the_help(snap_compare: Compare) -> None:
     assert snap_compare(console(story()), terminal_size=(120, 50), run_before=keys("question_mark"))
 
@@ -128,10 +146,10 @@ def test_ascii_and_read_only(snap_compare: Compare) -> None:
 # -------------------------------------------------------------------- the pages
 
 AS_READ = [
-    pytest.param("fuseboard-dark", (80, 24), id="dark-80x24"),
-    pytest.param("fuseboard-light", (120, 40), id="light-120x40"),
+    pytest.param(f"fuseboard-{theme}", size, id=f"{theme}-{size[0]}x{size[1]}")
+    for theme, size in zip(("dark", "dark", "light", "dark", "light"), SIZES, strict=True)
 ]
-"""How a page is looked at: by most, and the other way."""
+"""How a page is looked at: in every size, in one theme or the other."""
 
 
 def lived() -> list[Event]:
