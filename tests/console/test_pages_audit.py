@@ -8,6 +8,7 @@ import pytest
 from console_support import at, story, until
 from hostile_texts import HOSTILE
 from test_app import Show
+from watching import watching
 
 from fuseboard_console.app import ConsoleApp
 from fuseboard_console.glyphs import ASCII, UNICODE
@@ -89,6 +90,39 @@ async def test_what_waits_and_what_nobody_took_is_seen_in_a_recording(tmp_path: 
                 return all(text in screen for text in ("waits for its engine", "nobody took it", "ben@web-2"))
 
             await until(seen, pilot)
+
+
+async def test_what_is_asked_elsewhere_comes_and_expires_while_nothing_happens(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    engine = Engine("checkout")
+    engine.add_adapter("prefect", lambda task: task)
+    async with record(engine, path):
+        pass
+    async with watching(path) as console, Recording.open(path) as recording:
+        await console.press("8")
+        await console.sees("Nobody has asked anything")
+        await recording.ask("disable", "prefect", actor="ben@web-2", expires_in=3)
+        await console.sees("ben@web-2", "waits for its engine")
+        await console.sees("nobody took it")
+
+
+async def test_it_leads_to_the_adapter_of_the_engine_that_was_asked(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    for name in ("alpha", "beta"):
+        engine = Engine(name)
+        engine.add_adapter("gpt", lambda task: task)
+        async with record(engine, path):
+            if name == "beta":
+                engine.breaker("gpt").force_open()
+    async with watching(path) as console, Recording.open(path) as recording:
+        beta = next(row.id for row in await recording.instances() if row.name == "beta")
+        await recording.ask("reset", "gpt", instance=beta, actor="ben@web-2", expires_in=-1)
+        await console.press("8")
+        await console.sees("nobody took it")
+        await console.press("enter")
+        await console.sees("a adapter")
+        await console.press("a")
+        await console.sees("─ gpt ─", "held open by hand")
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 
 from fuseboard_console.host import Host, Scene
 from fuseboard_console.pages.list_page import ListPage
@@ -22,7 +23,9 @@ from fuseboard_console.views.audit import (
     audit_lines,
     words_of,
 )
+from fuseboard_console.views.heirs import Heirs
 from fuseboard_console.views.line import Line
+from fuseboard_storage.board import AdapterKey
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.mailbox import CommandStatus
 
@@ -43,6 +46,7 @@ class Audit(ListPage[Key]):
     def __init__(self, host: Host) -> None:
         super().__init__(host)
         self.list.newest_first = self.list.follows = True
+        self._heirs = Heirs()
         self._asked: dict[Key, Asked] = {}
         self._columns = audit_columns(())
         self._commands: list[CommandStatus] = []
@@ -56,12 +60,15 @@ class Audit(ListPage[Key]):
         if recording is not None and now - self._looked >= EVERY:
             self._looked = now
             with suppress(sqlite3.Error, OSError, RecordingError):  # the banner says what is wrong with the file
-                self._commands = await recording.commands(MOST)
-                self.host.show()
+                commands = await recording.commands(MOST)
+                if commands != self._commands:
+                    self._commands = commands
+                    self.host.show()
 
     def rows(self, scene: Scene) -> Sequence[Key]:
         """Return what was asked until the time that is shown."""
         board = scene.board
+        self._heirs.note(board)
         made = (board, len(board.actions), board.actions[0] if board.actions else None, self._commands, scene.past)
         if made != self._made:
             self._made = made
@@ -103,6 +110,16 @@ class Audit(ListPage[Key]):
         return f"{words_of(self._opened.verb)} {safe_text(self._opened.adapter, 60)}".strip().capitalize()
 
     def ways(self, key: Key) -> Sequence[Way]:
-        """Lead to the adapter, if there is one."""
-        found = self.host.scene.board.find(self._asked[key].adapter)
-        return [Way("a", "adapter", lambda: show_detail(self.host, found[0].key))] if found else []
+        """Lead to the adapter, if there is one and it is certain which."""
+        adapter = self._adapter_of(self._asked[key])
+        return [] if adapter is None else [Way("a", "adapter", partial(show_detail, self.host, adapter))]
+
+    def _adapter_of(self, asked: Asked) -> AdapterKey | None:
+        board = self.host.scene.board
+        if asked.instance is not None:
+            meant = AdapterKey(asked.instance, asked.adapter)
+            heir = meant if meant in board.adapters else self._heirs.of(board, meant)
+            if heir is not None or asked.instance in board.instances:
+                return heir
+        found = board.find(asked.adapter)
+        return found[0].key if len(found) == 1 else None

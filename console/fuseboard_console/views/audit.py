@@ -33,7 +33,10 @@ Key = tuple[int, int, str]
 
 
 class Asked(NamedTuple):
-    """One thing that somebody asked. Times are UTC microseconds; `done_at` None: it is not over."""
+    """One thing that somebody asked of the engine `instance` (None: of any, or it is forgotten).
+
+    Times are UTC microseconds; `done_at` None: it is not over.
+    """
 
     key: Key
     requested_at: int
@@ -43,6 +46,7 @@ class Asked(NamedTuple):
     adapter: str
     status: str
     detail: str
+    instance: int | None = None
 
 
 def asked_of(events: Iterable[CommandDone], commands: Iterable[CommandStatus] = ()) -> dict[Key, Asked]:
@@ -59,9 +63,9 @@ def asked_of(events: Iterable[CommandDone], commands: Iterable[CommandStatus] = 
         key = (one.id, 0, one.verb)
         told = found.get(key)
         if told is None or one.status == "expired":
-            found[key] = Asked(
-                key, one.requested_at, one.done_at, one.actor, one.verb, one.adapter, one.status, one.detail
-            )
+            told = Asked(key, one.requested_at, one.done_at, one.actor, one.verb, one.adapter, one.status, one.detail)
+        # The event may be written by another engine, which found that nobody took it.
+        found[key] = told._replace(instance=one.taken_by if one.instance is None else one.instance)
     return dict(sorted(found.items(), key=lambda item: (item[1].requested_at, item[0]), reverse=True))
 
 
