@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from fuseboard_console.key_names import shown_key
@@ -65,11 +65,11 @@ def with_pages(actions: Sequence[Action]) -> tuple[Action, ...]:
     return (*actions[:at], pages, *actions[at:])
 
 
-def while_paused(actions: Sequence[Action]) -> tuple[Action, ...]:
-    """Return the actions as the footer shows them while the view is paused: how to go on comes first."""
-    paused = [action for action in actions if action.id == "pause"]
-    others = [action for action in actions if action.id != "pause"]
-    return (*(action._replace(label="resume") for action in paused), *others)
+def led_by(actions: Sequence[Action], labels: Mapping[str, str]) -> tuple[Action, ...]:
+    """Return the actions with some of them first, by their ids, as they are called now: the footer shows these."""
+    lead = [action for id in labels for action in actions if action.id == id]
+    others = [action for action in actions if action.id not in labels]
+    return (*(action._replace(label=labels[action.id], footer=True) for action in lead), *others)
 
 
 def shown_keys(action: Action, ascii_only: bool = False) -> str:

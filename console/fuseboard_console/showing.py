@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.timer import Timer
 
-from fuseboard_console.action import Action, changing_nothing, on_page, while_paused, with_pages
+from fuseboard_console.action import Action, changing_nothing, led_by, on_page, with_pages
 from fuseboard_console.glyphs import Glyphs
 from fuseboard_console.host import Scene
 from fuseboard_console.operating import Operating
@@ -142,14 +142,20 @@ class Showing(Operating):
         told: Line = ()
         if self._connection.state == "live":  # nobody plays the scenario of an engine that is no more
             told = told_line(self.feed.board, self.now(), self.size.width - KEYS, self.glyphs)
-        footed = (self.page.PAGE, self.still, self.desk.read_only, self.size.width, told)
+        seen = self._seek_view()
+        first: dict[str, str] = {}  # what is done to time comes first where it is not the present's
+        if self.still:
+            first = {"pause": "resume"}
+        elif seen is not None:
+            first = {"pause": "hold" if seen.playing else "play"}
+            if seen.back is not None:
+                first["live"] = "live"
+        footed = (self.page.PAGE, first, self.desk.read_only, self.size.width, told)
         if footed == self._footed:
             return
         self._footed = footed
-        actions = self.working
-        if self.still:
-            actions = while_paused(actions)
-        self._footer.show_keys(footer_line(with_pages(actions), self.size.width, self.desk.read_only, told))
+        actions = with_pages(led_by(self.working, first))
+        self._footer.show_keys(footer_line(actions, self.size.width, self.desk.read_only, told))
 
     def _plan_next_tick(self) -> None:
         """Wake when time alone changes the screen: at the next second, or sooner while something counts down."""

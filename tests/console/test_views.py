@@ -20,7 +20,7 @@ from console_support import (
 )
 from hostile_texts import HOSTILE
 
-from fuseboard_console.action import while_paused
+from fuseboard_console.action import led_by
 from fuseboard_console.actions import ACTIONS, actions_for
 from fuseboard_console.glyphs import ASCII, LOOKS, UNICODE
 from fuseboard_console.outcomes import nobody_took_it
@@ -388,9 +388,10 @@ def test_in_the_first_seconds_rates_are_those_of_the_time_there_was() -> None:
     assert totals_of(board, at(3.5)).rate == 9.0
 
 
-def test_while_paused_the_footer_says_first_how_to_go_on() -> None:
-    line, _ = footer_line(while_paused(actions_for(False)), 80, False)
-    assert text_of(line).startswith(" space resume")
+def test_away_from_the_present_the_footer_says_first_what_is_done_to_time() -> None:
+    line, _ = footer_line(led_by(actions_for(False), {"pause": "hold", "live": "live"}), 80, False)
+    assert text_of(line).startswith(" space hold  L live  ")
+    assert text_of(line).count("space") == 1
 
 
 def test_a_narrow_pane_leaves_the_redundant_end_of_an_errors_type_out() -> None:
