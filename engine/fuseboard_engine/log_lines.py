@@ -31,6 +31,7 @@ from fuseboard_engine.events import (
     WorkflowStarted,
 )
 from fuseboard_engine.redact import redact
+from fuseboard_engine.workflow.words import stands
 
 ROUTER = logging.getLogger("fuseboard.router")
 BREAKER = logging.getLogger("fuseboard.breaker")
@@ -291,7 +292,7 @@ def node_changed(event: NodeChanged) -> Line:
     }
     level = WARNING if event.state in ("failed", "degraded") else DEBUG
     why = f": {redact(event.error)}" if event.error else ""
-    return Line(WORKFLOW, level, "Node %s of run %s is %s%s", (event.node, event.run, event.state, why), fields)
+    return Line(WORKFLOW, level, "Node %s of run %s %s%s", (event.node, event.run, stands(event.state), why), fields)
 
 
 def workflow_finished(event: WorkflowFinished) -> Line:
@@ -303,7 +304,9 @@ def workflow_finished(event: WorkflowFinished) -> Line:
         "fuseboard_duration": event.duration,
     }
     level, why = INFO if event.state == "done" else WARNING, f": {redact(event.error)}" if event.error else ""
-    return Line(WORKFLOW, level, "Run %s of workflow %s is %s%s", (event.run, event.workflow, event.state, why), fields)
+    return Line(
+        WORKFLOW, level, "Run %s of workflow %s %s%s", (event.run, event.workflow, stands(event.state), why), fields
+    )
 
 
 def dead_lettered(event: DeadLettered) -> Line:

@@ -198,7 +198,7 @@ async def test_a_resume_from_the_detail_is_seen_on_the_graph(live: Path) -> None
 async def test_what_fails_again_is_told_in_the_engines_words(live: Path) -> None:
     async with watching(live) as console:
         await console.press("5", "r")
-        await console.hears("Run n1 is failed: clean: the upstream refused")
+        await console.hears("Run n1 failed: clean: the upstream refused")
 
 
 async def test_an_engine_that_has_ended_is_not_even_asked(ended: Path) -> None:

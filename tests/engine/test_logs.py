@@ -167,7 +167,7 @@ def test_in_debug_it_is_told_how_near_a_breaker_is_to_opening(caplog: pytest.Log
         ),
         (
             NodeChanged(at=1, run="r", workflow="w", node="a", state="failed", error="password=hunter2"),
-            "WARNING fuseboard.workflow: Node a of run r is failed: password=[hidden]",
+            "WARNING fuseboard.workflow: Node a of run r failed: password=[hidden]",
         ),
         (
             NodeChanged(at=1, run="r", workflow="w", node="a", state="done"),
@@ -175,7 +175,7 @@ def test_in_debug_it_is_told_how_near_a_breaker_is_to_opening(caplog: pytest.Log
         ),
         (
             WorkflowFinished(at=1, run="r", workflow="w", state="interrupted"),
-            "WARNING fuseboard.workflow: Run r of workflow w is interrupted",
+            "WARNING fuseboard.workflow: Run r of workflow w was interrupted",
         ),
         (
             DeadLettered(at=1, letter=7, task="t", task_type="", category="network", error="refused"),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from fuseboard_engine.commands import Command
 from fuseboard_engine.errors import FuseboardError, describe
+from fuseboard_engine.workflow.words import stands
 
 if TYPE_CHECKING:
     from fuseboard_engine.engine import Engine
@@ -60,7 +61,7 @@ async def carry_out(engine: Engine, run: str, report: Callable[[bool, str], obje
             await asyncio.wait({work})
         result = work.result()
         if not told:
-            how = f"run {run} is {result.state}"
+            how = f"run {run} {stands(result.state)}"
             report(result.success or result.degraded, f"{how}: {result.error}" if result.error else how)
     except asyncio.CancelledError:
         work.cancel()

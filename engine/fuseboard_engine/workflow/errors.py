@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fuseboard_engine.errors import FuseboardError
+from fuseboard_engine.workflow.words import stands
 
 if TYPE_CHECKING:
     from fuseboard_engine.workflow.result import WorkflowResult
@@ -18,7 +19,7 @@ class WorkflowFailed(FuseboardError):
     """A run did not come to its end. `result` says how each node stands."""
 
     def __init__(self, result: WorkflowResult) -> None:
-        super().__init__(result.error or f"run {result.run} is {result.state}")
+        super().__init__(result.error or f"run {result.run} {stands(result.state)}")
         self.result = result
 
 
