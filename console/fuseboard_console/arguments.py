@@ -28,7 +28,12 @@ def limit_or_all(text: str) -> int:
     """Return how many at most, a whole number; 0 is all."""
     if text.isascii() and text.isdigit() and not text.strip("0"):
         return 0
-    return limit(text)
+    try:
+        return limit(text)
+    except ArgumentTypeError as error:
+        if "too many" in str(error):
+            raise
+        raise ArgumentTypeError(f"{text!r} is no whole number; 0 is all") from None
 
 
 def seconds(text: str) -> float:

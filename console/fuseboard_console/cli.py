@@ -7,10 +7,11 @@ import os
 import re
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import NoReturn, Protocol, cast
+from typing import Any, NoReturn, Protocol, cast
 
 from fuseboard_console import exit_codes
 
@@ -64,9 +65,28 @@ class Parser(ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where it is explained, and end."""
-        complain(f"{message[:1].upper()}{message[1:].rstrip('.')}.{_nearest(message)}")
+        complain(f"{message[:1].upper()}{message[1:].rstrip('.')}.{_nearest(message) or self._nearest_option(message)}")
         complain(f"`{self.prog.split(' FILE')[0]} --help` explains it.")
         sys.exit(exit_codes.BAD_INPUT)
+
+    def print_help(self, file: Any = None) -> None:
+        """Print the help; left to itself argparse keeps silent when it can't."""
+        print_out(self.format_help(), end="")
+
+    def _nearest_option(self, message: str) -> str:
+        """Return which option was meant by the first that there is none of; nothing if none is near."""
+        found = re.search(r"unrecognized arguments:.*? (--[^\s=]+)", message)
+        if found is None:
+            return ""
+        from fuseboard_console.suggest import did_you_mean
+
+        return did_you_mean(found[1], self._options())
+
+    def _options(self) -> list[str]:
+        """Return the options that this takes, and those of the actions below it."""
+        options = [option for action in self._actions for option in action.option_strings]
+        below = [action.choices.values() for action in self._actions if isinstance(action.choices, dict)]
+        return options + [option for parsers in below for parser in parsers for option in parser._options()]
 
 
 def _nearest(message: str) -> str:
@@ -150,29 +170,71 @@ def _read(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
 def print_out(text: str, end: str = "\n") -> None:
     """Write to standard output; what the terminal's encoding lacks is escaped, never an error."""
     encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + end)
+    with _writing():
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + end)
+
+
+def flush_out() -> None:
+    """See that what was written to standard output is out."""
+    with _writing():
+        sys.stdout.flush()
+
+
+class CantWrite(Exception):
+    """Standard output does not take what is written; the text is the system's reason."""
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise CantWrite(f"{reason[:1].lower()}{reason[1:]}") from error
 
 
 def complain(text: str) -> None:
-    """Write a sentence to standard error."""
+    """Write a sentence to standard error, if that takes one."""
     encoding = sys.stderr.encoding or "utf-8"
-    sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    with suppress(OSError):
+        sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 
 def main() -> NoReturn:
     """Run the command line of this process and end it."""
     # What is imported at start stays: looking through it for garbage again and again would find none.
     gc.set_threshold(50_000, 10, 10)
+    # Whoever began us may have closed one: what nobody reads goes nowhere.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     try:
-        code = run(sys.argv[1:])
-        sys.stdout.flush()
+        code = _run_to_its_end(sys.argv[1:])
     except KeyboardInterrupt:
         code = exit_codes.INTERRUPTED
     except BrokenPipeError:
-        # Python flushes once more at exit: let that go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more()
         code = exit_codes.BROKEN_PIPE
+    except CantWrite as error:
+        _write_no_more()
+        complain(f"The output could not be written: {error}. Free the disk, or write elsewhere.")
+        code = exit_codes.CANT_WRITE
     sys.exit(code)
+
+
+def _run_to_its_end(arguments: Sequence[str]) -> int | str | None:
+    try:
+        code: int | str | None = run(arguments)
+    except SystemExit as end:  # as after a help
+        code = end.code
+    flush_out()
+    return code
+
+
+def _write_no_more() -> None:
+    """Let what is still to be written go nowhere: Python flushes once more at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

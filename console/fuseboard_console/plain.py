@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
 
-from fuseboard_console.cli import print_out
+from fuseboard_console.cli import flush_out, print_out
 from fuseboard_console.following import follow
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.story import Story
@@ -45,4 +44,4 @@ async def watch_plain(file: str, now: Callable[[], int]) -> None:
                 said = text_of(banner(connection)).strip() or "An engine is writing."
                 print_out(f"{clock(now())}  {said}")
             before = connection
-            sys.stdout.flush()
+            flush_out()

@@ -170,7 +170,7 @@ def test_what_is_wrong_with_the_arguments_is_said_in_a_sentence_without_the_usag
 
 def test_every_exit_code_stands_in_the_help() -> None:
     shown = fuseboard("status", "--help").stdout
-    for code in (0, 1, 2, exit_codes.INTERRUPTED, exit_codes.BROKEN_PIPE):
+    for code in (0, 1, 2, exit_codes.CANT_WRITE, exit_codes.INTERRUPTED, exit_codes.BROKEN_PIPE):
         assert f"  {code}  " in shown
 
 
@@ -246,6 +246,48 @@ def test_a_reader_that_goes_away_is_no_error(ended: Path) -> None:
     os.close(writer)
     assert shown.returncode == exit_codes.BROKEN_PIPE
     assert shown.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["status"], ["status", "--json"], ["events"], ["failures"], ["workflows"], ["dlq", "list"], ["status", "--help"]],
+    ids=" ".join,
+)
+def test_output_that_cannot_be_written_is_said_in_a_sentence(ended: Path, words: list[str]) -> None:
+    command = [sys.executable, "-m", "fuseboard_console", words[0], str(ended), *words[1:]]
+    with Path("/dev/full").open("w") as full:
+        shown = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+    assert shown.returncode == exit_codes.CANT_WRITE
+    assert shown.stderr == (
+        "The output could not be written: no space left on device. Free the disk, or write elsewhere.\n"
+    )
+
+
+def test_a_console_without_standard_output_does_what_it_was_asked(ended: Path) -> None:
+    command = f"{sys.executable} -m fuseboard_console status {ended} --check >&-"
+    shown = subprocess.run(command, shell=True, stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+    assert (shown.returncode, shown.stderr) == (exit_codes.NOT_DONE, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["status", "a.db", "--jsn"], "Unrecognized arguments: --jsn. Did you mean --json?"),
+        (["dlq", "a.db", "list", "--staus", "pending"], "Did you mean --status?"),
+        (["status", "a.db", "--xyzzy"], "Unrecognized arguments: --xyzzy.\n"),
+        (["events", "a.db", "--limit", "-3"], "'-3' is no whole number; 0 is all."),
+        (["failures", "a.db", "--limit", "-3"], "'-3' is no whole number of one or more."),
+        (
+            ["scenario", "check", "nope"],
+            "no such file. `fuseboard scenario list` lists those that come with Fuseboard.",
+        ),
+        (["scenario", "check", "primry-outage"], "Did you mean primary-outage?"),
+    ],
+)
+def test_a_slip_is_answered_with_what_may_have_been_meant(words: list[str], said: str) -> None:
+    shown = fuseboard(*words)
+    assert shown.returncode == exit_codes.BAD_INPUT
+    assert said in shown.stderr
 
 
 def test_output_in_a_plain_encoding_is_escaped_not_refused(ended: Path) -> None:

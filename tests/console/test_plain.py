@@ -142,7 +142,7 @@ def test_events_as_json_are_an_object_a_line(ended: Path) -> None:
         (["events", "--limit", "-1"], "--limit"),
         (["failures", "--adapter", "prefct"], "Did you mean prefect?"),
         (["failures", "--limit", "0"], "--limit"),
-        (["events", "--limit", "99999999999999999999"], "no whole number of one or more"),
+        (["events", "--limit", "99999999999999999999"], "is no whole number; 0 is all"),
         (["failures", "--limit", "9999999999"], "is too many; the most is 1,000,000,000"),
         (["workflows", "--limit", "-1"], "--limit"),
         (["workflows", "--limit", "99999999999999999999"], "--limit"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -110,9 +109,9 @@ def _wanted(entry: Entry, args: Namespace) -> bool:
 
 
 def _print(entries: Iterable[Entry], args: Namespace) -> None:
-    from fuseboard_console.cli import print_out
+    from fuseboard_console.cli import flush_out, print_out
     from fuseboard_console.views.event_text import event_json, event_line
 
     for entry in entries:
         print_out(event_json(entry) if args.json else event_line(entry))
-    sys.stdout.flush()
+    flush_out()

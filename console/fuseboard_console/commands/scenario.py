@@ -93,7 +93,8 @@ def find(name: str) -> Path:
     if name in known:
         return known[name]
     if not Path(name).exists():
-        raise DocumentError(f"There is no scenario {name!r}, and no such file.{did_you_mean(name, list(known))}")
+        hint = did_you_mean(name, list(known)) or " `fuseboard scenario list` lists those that come with Fuseboard."
+        raise DocumentError(f"There is no scenario {name!r}, and no such file.{hint}")
     return Path(name)
 
 
@@ -188,12 +189,12 @@ async def _play_now(scenario: Scenario, args: Namespace) -> Verdict | None:
 
 async def _tell(story: Story, events: asyncio.Queue[Event]) -> None:
     """Print the story as it happens."""
-    from fuseboard_console.cli import print_out
+    from fuseboard_console.cli import flush_out, print_out
 
     while True:
         if line := story.tell(await events.get()):
             print_out(line)
-            sys.stdout.flush()
+            flush_out()
 
 
 def _listen(playing: asyncio.Task[Verdict], player: Player, *, while_stdin: bool) -> None:
