@@ -76,6 +76,21 @@ def test_check_names_fields_presets_chain_members_and_imports_at_once(file: Path
     assert "there is no adapter 'aa' here; did you mean a?" in err
 
 
+def test_check_looks_for_what_a_file_names_beside_wrong_values(file: Path) -> None:
+    file.write_text(
+        '[adapters.eu]\ncall = "json:dumps"\nhealth = "json:nope"\ntags = 5\n[shutdown]\nsave = ["no_such:x"]\n'
+        'hook = "https://x"\n[degradation.rag]\ncall = "json:dmps"\n'
+    )
+    code, _, err = fuseboard("check", "f.toml", folder=file.parent)
+    assert code == 2
+    assert [line.split(": ")[:2] for line in err.splitlines()] == [
+        ["f.toml:3", "adapters.eu.health"],
+        ["f.toml:4", "adapters.eu.tags"],
+        ["f.toml:6", "shutdown.save.0"],
+        ["f.toml:9", "degradation.rag.call"],
+    ]
+
+
 def test_check_imports_the_adapters_unless_told_not_to(file: Path) -> None:
     file.write_text("adapters:\n  a: mine:call\n")
     file = file.rename(file.with_suffix(".yaml"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from pydantic import Field, GetJsonSchemaHandler, field_validator, model_validator
@@ -152,20 +152,36 @@ class Settings(Section):
 
     def references(self) -> dict[Where, str]:
         """Return what of a program the settings name, by the way to where they do; without the targets of adapters."""
-        found: dict[Where, str | None] = {}
-        for name, part in self.adapters.items():
-            found["adapters", name, "failed"] = part.failed
-            found["adapters", name, "health"] = part.health
-        for place, row in enumerate(self.attribution):
-            found["attribution", place, "when"] = row.when
-        for kind, answer in self.degradation.items():
-            found["degradation", kind, "call"] = answer.call
-        for place, save in enumerate(self.shutdown.save):
-            found["shutdown", "save", place] = save
-        hook = self.shutdown.hook
-        if isinstance(hook, str) and not hook.startswith(("http://", "https://")):
-            found["shutdown", "hook"] = hook
-        return {where: named for where, named in found.items() if named is not None}
+        return references_in({name: getattr(self, name) for name in REFERRING})
+
+
+REFERRING = ("adapters", "attribution", "degradation", "shutdown")
+"""Sections that name functions of a program."""
+
+
+def references_in(data: Mapping[str, Any]) -> dict[Where, str]:
+    """Return what of a program some data names, as `Settings.references` does.
+
+    Args:
+        data: the sections `REFERRING`, checked or as a file has them; what can be no reference is passed over.
+    """
+    found: dict[Where, Any] = {}
+    for name, part in _mapping(data.get("adapters")).items():
+        found["adapters", name, "failed"] = _field(part, "failed")
+        found["adapters", name, "health"] = _field(part, "health")
+    for place, row in enumerate(_sequence(data.get("attribution"))):
+        found["attribution", place, "when"] = _field(row, "when")
+    for kind, answer in _mapping(data.get("degradation")).items():
+        found["degradation", kind, "call"] = _field(answer, "call")
+    shutdown = data.get("shutdown")
+    for place, save in enumerate(_sequence(_field(shutdown, "save"))):
+        found["shutdown", "save", place] = save
+    found["shutdown", "hook"] = _field(shutdown, "hook")
+    return {
+        where: named
+        for where, named in found.items()
+        if isinstance(named, str) and ":" in named and not named.startswith(("http://", "https://"))
+    }
 
 
 CROSSING = ("adapters", "preferences", "degraded", "degradation")
@@ -198,7 +214,7 @@ def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Where, str]]:
     for kind, chain in preferences.items():
         short = isinstance(chain, list | tuple)
         order = chain if short else _field(chain, "order")
-        for place, name in enumerate(order if isinstance(order, list | tuple) else ()):
+        for place, name in enumerate(_sequence(order)):
             if adapters and isinstance(name, str) and name not in adapters:
                 way: Where = ("preferences", kind, place) if short else ("preferences", kind, "order", place)
                 yield way, f"there is no adapter {name!r} here; {meant(name, adapters)}"
@@ -206,6 +222,10 @@ def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Where, str]]:
 
 def _mapping(section: Any) -> Mapping[str, Any]:
     return section if isinstance(section, Mapping) else {}
+
+
+def _sequence(section: Any) -> Sequence[Any]:
+    return section if isinstance(section, list | tuple) else ()
 
 
 def _field(section: Any, name: str) -> Any:

@@ -13,12 +13,12 @@ import yaml
 from pydantic import ValidationError
 
 from fuseboard_engine.adapters.spec import adapter_from
-from fuseboard_engine.config.model import CROSSING, AdapterSection, Settings, contradictions
+from fuseboard_engine.config.model import CROSSING, AdapterSection, Settings, contradictions, references_in
 from fuseboard_engine.config.names import attribute_named
 from fuseboard_engine.config.nulls import with_nulls
 from fuseboard_engine.config.presets import PRESETS
 from fuseboard_engine.documents import Document, DocumentError, load
-from fuseboard_engine.mistakes import all_wrong, fields_at, mistakes, told
+from fuseboard_engine.mistakes import all_wrong, by_line, fields_at, mistakes, told
 from fuseboard_engine.toml_lines import Where
 
 PREFIX = "FUSEBOARD__"
@@ -88,7 +88,7 @@ def _is_crossing(error: Any) -> bool:
 def unfound(document: Document) -> list[str]:
     """Return a sentence for each thing of a program that a document names and that cannot be found.
 
-    Targets of adapters are looked for wherever that much of the document is sound, all else in a sound one only.
+    Each is looked for wherever that much of the document is sound.
     """
     said = []
     for name, target in _targets_of(document).items():
@@ -96,13 +96,12 @@ def unfound(document: Document) -> list[str]:
             adapter_from(target)
         except Exception as error:
             said.append(f"{document.places.get(('adapters', name), '')}: adapters.{name}: {error}")
-    with contextlib.suppress(DocumentError):
-        for where, named in settings_of(document).references().items():
-            try:
-                attribute_named(named)
-            except Exception as error:
-                said += mistakes([told(where, f"{named}: {error}")], *document, Settings)
-    return said
+    for where, named in references_in(document.data).items():
+        try:
+            attribute_named(named)
+        except Exception as error:
+            said += mistakes([told(where, f"{named}: {error}")], *document, Settings)
+    return by_line(said)
 
 
 def _targets_of(document: Document) -> dict[str, dict[str, Any]]:
