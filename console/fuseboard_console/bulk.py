@@ -6,10 +6,11 @@ from fuseboard_console.views.bulk import Outcome, bulk_text
 
 
 class Bulk:
-    """Gathers what came of each of `expected` commands."""
+    """Gathers what came of each of `expected` commands. `undo` is the key that takes them back; empty: none does."""
 
-    def __init__(self, verb: str, expected: int) -> None:
+    def __init__(self, verb: str, expected: int, undo: str = "") -> None:
         self.verb = verb
+        self._undo = undo
         self._expected = expected
         self._outcomes: list[Outcome] = []
 
@@ -30,4 +31,4 @@ class Bulk:
     @property
     def text(self) -> str:
         """What came of them, in a sentence."""
-        return bulk_text(self.verb, self._outcomes)
+        return bulk_text(self.verb, self._outcomes, self._undo)

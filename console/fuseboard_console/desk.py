@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 from fuseboard_console.actor import actor
 from fuseboard_console.bulk import Bulk
 from fuseboard_console.feed import Mailbox
-from fuseboard_console.outcomes import nobody_can_take_it, nobody_took_it, outcome_text
+from fuseboard_console.outcomes import key_that_undoes, nobody_can_take_it, nobody_took_it, outcome_text
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.connection import Connection
 from fuseboard_storage.board import AdapterKey
@@ -92,7 +92,7 @@ class Desk:
         """Ask engines to do something to many adapters; what came of all is told in one sentence."""
         if self._mailbox is None:
             return
-        bulk = Bulk(verb, len(keys))
+        bulk = Bulk(verb, len(keys), key_that_undoes(verb, self._key))
         over = {instance for instance in {key.instance for key in keys} if self.over(instance)}
         for key in keys:
             if key.instance in over:

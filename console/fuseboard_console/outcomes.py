@@ -47,6 +47,11 @@ _DONE = {
 _UNDONE_BY = {"force_open": "reset", "open_for": "reset", "disable": "enable", "metrics_only": "enable"}
 
 
+def key_that_undoes(verb: str, key: Callable[[str], str] | None) -> str:
+    """Return the key that takes back what was done; empty: none does. `key` gives the key of an action."""
+    return key(_UNDONE_BY[verb]) if key is not None and verb in _UNDONE_BY else ""
+
+
 def outcome_text(verb: str, adapter: str, done: bool, detail: str, key: Callable[[str], str] | None = None) -> str:
     """Return what an engine did with a command, or why it refused; `detail` is in the engine's words.
 
@@ -59,6 +64,6 @@ def outcome_text(verb: str, adapter: str, done: bool, detail: str, key: Callable
     if not done:
         return f"This was not done: {said or 'the engine refused it'}."
     if verb in _DONE:
-        undo = f" {key(_UNDONE_BY[verb])} takes it back." if key is not None and verb in _UNDONE_BY else ""
-        return _DONE[verb].format(name) + undo
+        undo = key_that_undoes(verb, key)
+        return _DONE[verb].format(name) + (f" {undo} takes it back." if undo else "")
     return f"{said or 'All open breakers were reset'}."

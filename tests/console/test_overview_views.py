@@ -177,6 +177,7 @@ class TestBulk:
         asked = ask_bulk(verb, self.KEYS)
         assert "10 breakers" in asked.title and asked.title.endswith("?")
         assert bulk_text(verb, [Outcome("gpt", True)] * 10).startswith("10 breakers were ")
+        assert bulk_text(verb, [Outcome("gpt", True)] * 10, "r").endswith(" Marked again, r takes it back.")
 
     def test_what_came_of_all_is_one_sentence(self) -> None:
         good = [Outcome(f"a{number}", True) for number in range(9)]

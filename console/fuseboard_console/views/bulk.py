@@ -107,11 +107,15 @@ class Outcome(NamedTuple):
     why: str = ""
 
 
-def bulk_text(verb: str, outcomes: Sequence[Outcome]) -> str:
-    """Return what came of all, as a sentence of safe text: `9 of 10 done; gpt: there is no such adapter.`"""
+def bulk_text(verb: str, outcomes: Sequence[Outcome], undo: str = "") -> str:
+    """Return what came of all, as a sentence of safe text: `9 of 10 done; gpt: there is no such adapter.`
+
+    `undo` is the key that takes it back when they are marked again; empty: none does.
+    """
     good = sum(outcome.done for outcome in outcomes)
     if good == len(outcomes):
-        return _WORDS[verb].done.format(f"{plural(good, 'breaker')} {'was' if good == 1 else 'were'}")
+        done = _WORDS[verb].done.format(f"{plural(good, 'breaker')} {'was' if good == 1 else 'were'}")
+        return f"{done} Marked again, {undo} takes it back." if undo else done
     return cut(f"{good:,} of {len(outcomes):,} done; {reasons_text(outcomes)}.", 400)
 
 
