@@ -199,6 +199,7 @@ class Board:
         row.changes.append((event.at, event.after))
 
     def _held(self, entry: Entry, event: TripHeld) -> None:
+        self.moves += 1
         self.row(entry.instance, event.adapter, event.at).held = event.detail
 
     def _health(self, entry: Entry, event: HealthChecked) -> None:
@@ -211,6 +212,7 @@ class Board:
             row.health_alert = 0
 
     def _alert(self, entry: Entry, event: HealthAlert) -> None:
+        self.moves += 1
         row = self.row(entry.instance, event.adapter, event.at)
         row.health_alert = event.failures
         row.health_detail = event.detail
@@ -312,6 +314,7 @@ class Board:
         self.dead_letters = dict(event.counts)
 
     def _stuck(self, entry: Entry, event: ThreadsStuck) -> None:
+        self.moves += 1
         self.row(entry.instance, event.adapter, event.at).stuck = event.stuck
 
     def _batch(self, entry: Entry, event: BatchFinished) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from console_support import STORY_ENDS, added, at, fold, opened, started, story, until
+from console_support import STORY_ENDS, added, answered, at, fold, opened, started, story, until
 from hostile_texts import HOSTILE
 from test_app import Show
+from test_replay import recorded
+from watching import Watching, replaying
 
 from fuseboard_console.glyphs import ASCII, UNICODE
 from fuseboard_console.views.health import health_line, health_order, summary
@@ -54,6 +58,38 @@ async def test_the_filter_asks_about_health_and_what_was_said() -> None:
         await pilot.press("6", "slash", *"!health:unknown behind", "enter")
         await until(show.sees("1 of 12", "agno"), pilot)
         assert "gpt" not in show.screen().split("› Health")[1]
+
+
+async def test_what_a_check_says_is_seen_at_each_step_of_a_replay_within_one_second(tmp_path: Path) -> None:
+    events = [
+        started(),
+        added("agno"),
+        added("gpt"),
+        checked("agno", "healthy", 5.1, "fine"),
+        checked("gpt", "unhealthy", 5.2, "bad"),
+        checked("agno", "unhealthy", 5.3, "worse"),
+        HealthAlert(at=at(5.4), adapter="gpt", failures=3, detail="worst"),
+    ]
+    path = recorded(tmp_path / "a.db", [*events, answered("agno", 30)])
+    async with replaying(path, at=at(5)) as console:
+        await console.press("6")
+        await console.sees("2 not checked")
+        await console.press("]")
+        await console.sees("1 healthy, 1 not checked", "fine")
+        await console.press("]")
+        await console.sees("1 unhealthy, 1 healthy", "bad")
+        assert order(console) == ["gpt", "agno"]
+        await console.press("]")
+        await console.sees("2 unhealthy", "worse")
+        assert order(console) == ["agno", "gpt"]
+        await console.press("]")
+        await console.sees("worst")
+        assert order(console) == ["gpt", "agno"]
+
+
+def order(console: Watching) -> list[str]:
+    """The adapters on the screen, top to bottom."""
+    return [name for line in console.screen().splitlines() for name in ("agno", "gpt") if f" {name} " in line]
 
 
 def test_a_trip_that_was_held_and_hung_threads_are_told() -> None:

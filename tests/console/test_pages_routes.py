@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from console_support import at, attempt, failed, route, started, story, until
+from console_support import added, answered, at, attempt, failed, fold, route, started, story, until
 from hostile_texts import HOSTILE
 from msgspec.structs import replace
 from test_app import Show
+from test_replay import recorded
+from watching import watching
 
 from fuseboard_console.glyphs import ASCII, UNICODE, Glyphs
+from fuseboard_console.views.copying import lines_text
+from fuseboard_console.views.failure_detail import failure_detail
 from fuseboard_console.views.line import line_width, text_of
 from fuseboard_console.views.list_filter import list_filter
 from fuseboard_console.views.routes import outcome_of, route_lines
+from fuseboard_console.widgets.line_list import UNCUT
 
 
 async def test_routes_are_listed_opened_and_lead_to_their_adapters() -> None:
@@ -101,6 +108,49 @@ async def test_a_cursor_on_the_newest_route_stays_on_the_newest() -> None:
             show.feed.events.append(route(131, attempt("gpt", "success"), adapter="gpt", task=f"new-{number:02}"))
         await until(show.sees("new-59"), pilot)
         assert show.line_of("▌") == line == show.line_of("new-59")
+
+
+async def test_the_routes_are_those_of_the_file_that_is_there_now(tmp_path: Path) -> None:
+    path = recorded(tmp_path / "a.db", [started(), added("gpt"), answered("gpt", 1, task="old")])
+    async with watching(path) as console:
+        await console.press("2")
+        await console.sees("gpt ✓")
+        other = recorded(tmp_path / "b.db", [started(), added("agno"), answered("agno", 1, task="new")])
+        for file in tmp_path.glob("a.db*"):
+            file.unlink()
+        other.rename(path)
+        await console.sees("agno ✓")
+        assert "gpt ✓" not in console.screen()
+
+
+@pytest.mark.parametrize("task", ['say "hi"', "what?", "a*b [c]"])
+async def test_a_failure_leads_to_the_route_of_its_task_whatever_that_is_called(task: str) -> None:
+    show = Show(
+        [
+            started(),
+            replace(failed("prefect", 5), task=task),
+            route(5, attempt("prefect", "failure"), success=False, task=task),
+            route(6, attempt("prefect", "success"), adapter="prefect", task="another"),
+        ]
+    )
+    async with show.app.run_test(size=(100, 30), notifications=True) as pilot:
+        await pilot.press("3")
+        await until(show.sees("› Failures", "prefect"), pilot)
+        await pilot.press("enter", "v")
+        await until(show.sees("› Routes", "1 of 2", "prefect ✗"), pilot)
+
+
+def test_what_is_copied_of_a_failure_and_of_its_route_is_whole() -> None:
+    long = " ".join(f"word-{number}" for number in range(400))
+    name = "an-adapter-with-a-name-that-no-column-has-room-for"
+    told = attempt(name, "failure", error=long, error_type="ConnectError", why=long)
+    route_of = route(5, told, success=False, error=long, context={"request": long})
+    copied = (
+        lines_text(failure_detail(fold([started(), failed(name, 5, long, why=long)]).failures[0], at(6), UNCUT)),
+        lines_text(route_lines(route_of, UNCUT, UNICODE)),
+    )
+    assert [text.count(long) for text in copied] == [2, 4]
+    assert all(name in text for text in copied)
 
 
 async def test_a_failure_is_told_in_full_and_leads_to_its_adapter_and_route() -> None:

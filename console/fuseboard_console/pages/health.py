@@ -28,18 +28,19 @@ class Health(ListPage[AdapterKey]):
         self.list.heir = lambda key: self._heirs.of(host.scene.board, key)
         self._keys: list[AdapterKey] = []
         self._names = 0
-        self._sorted = (-1, -1)
+        self._sorted: tuple[object, ...] = ()
         self._summary = ""
 
     def rows(self, scene: Scene) -> Sequence[AdapterKey]:
-        """Return all adapters; they are put in order once a second, and when one comes or goes."""
-        now = (scene.board.roster, scene.now // SECOND)
+        """Return all adapters; they are put in order once a second, and when one comes, goes, or stands otherwise."""
+        board = scene.board
+        now = (board, board.roster, board.moves, scene.now // SECOND)
         if now != self._sorted:
             self._sorted = now
-            self._heirs.note(scene.board)
-            self._keys = health_order(scene.board)
+            self._heirs.note(board)
+            self._keys = health_order(board)
             self._names = names_width(self._keys)
-            self._summary = summary(scene.board)
+            self._summary = summary(board)
         return self._keys
 
     @property

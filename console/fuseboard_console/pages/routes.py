@@ -31,13 +31,16 @@ class Routes(ListPage[int]):
         super().__init__(host)
         self.list.newest_first = self.list.follows = True
         self._entries: dict[int, Entry] = {}
+        self._made: tuple[object, ...] = ()
         self._types = 0
         self._outcome = ""
 
     def rows(self, scene: Scene) -> Sequence[int]:
         """Return the numbers of the routes that the Board keeps."""
-        routes = scene.board.routes
-        if next(iter(self._entries), 0) != (routes[0].seq if routes else 0) or len(self._entries) != len(routes):
+        board, routes = scene.board, scene.board.routes
+        made = (board, routes[0].seq if routes else 0, len(routes))
+        if made != self._made:
+            self._made = made
             self._entries = {entry.seq: entry for entry in routes}
             self._types = type_width(routes)
         if self._outcome:
