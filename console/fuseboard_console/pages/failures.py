@@ -13,6 +13,7 @@ from fuseboard_console.screens.text import Way
 from fuseboard_console.views.failure_detail import failure_detail
 from fuseboard_console.views.failures import failure_line
 from fuseboard_console.views.line import Line, Span
+from fuseboard_console.views.list_filter import has
 from fuseboard_storage.board import AdapterKey, FailureRow
 
 Key = tuple[AdapterKey, int, str]
@@ -70,7 +71,7 @@ class Failures(ListPage[Key]):
         task = self._failures[key].task
 
         def to_route() -> None:
-            self.host.go("routes").filter_by(f'task:"{task}"')
+            self.host.go("routes").filter_by(has("task", task))
 
         adapter = Way("a", "adapter", lambda: show_detail(self.host, key[0]))
         return (adapter, Way("v", "its route", to_route)) if task else (adapter,)

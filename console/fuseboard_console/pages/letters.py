@@ -20,6 +20,7 @@ from fuseboard_console.views.letter_questions import Deed as Doing
 from fuseboard_console.views.letter_words import error_of, standing
 from fuseboard_console.views.letters import CHOICES, choice_words, letter_line, letter_lines, nothing_there
 from fuseboard_console.views.line import Line, Span, fit_line
+from fuseboard_console.views.list_filter import has
 from fuseboard_console.views.times import clock
 from fuseboard_engine.dead_letters.letter import DeadLetter
 from fuseboard_storage.board import AdapterKey
@@ -165,10 +166,10 @@ class Letters(ListPage[int]):
         """Lead to the routes of its task, and to the adapters of its chain."""
         letter = self._file.letters[key]
         board = self.host.scene.board
-        task = letter.task.replace('"', "?")
+        task = letter.task
 
         def to_routes() -> None:
-            self.host.go("routes").filter_by(f'task:"{task}"')
+            self.host.go("routes").filter_by(has("task", task))
 
         instances = [row.id for row in board.instances.values() if row.name == letter.engine]
         names = dict.fromkeys((*letter.order, letter.adapter))

@@ -18,6 +18,7 @@ from fuseboard_console.takers import taker
 from fuseboard_console.views.connection import connection_to
 from fuseboard_console.views.fixed_columns import titles_line
 from fuseboard_console.views.line import Line
+from fuseboard_console.views.list_filter import has
 from fuseboard_console.views.runs import Run, run_line, run_lines, run_of_row, run_of_saved, runs_columns
 from fuseboard_engine.clock import wall_clock
 from fuseboard_storage.board import AdapterKey
@@ -173,10 +174,9 @@ class Workflows(ListPage[str]):
     def ways(self, key: str) -> Sequence[Way]:
         """Lead to the routes of its nodes, and to the adapters that answered."""
         run, board = self._run(key), self.host.scene.board
-        pattern = key.replace('"', "?")
 
         def to_routes() -> None:
-            self.host.go("routes").filter_by(f'task:"{pattern}:"')
+            self.host.go("routes").filter_by(has("task", f"{key}:"))
 
         names = dict.fromkeys(node.answered for node in run.nodes.values()) if run is not None else {}
         found = [AdapterKey(run.instance, name) for name in names] if run is not None and run.instance else []

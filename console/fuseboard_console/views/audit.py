@@ -8,6 +8,7 @@ from typing import NamedTuple
 from fuseboard_console.cells import width
 from fuseboard_console.glyphs import Glyphs
 from fuseboard_console.safe_text import safe_text
+from fuseboard_console.views.copying import WHOLE
 from fuseboard_console.views.fixed_columns import Column, columns_line, titles_line
 from fuseboard_console.views.labelled import labelled
 from fuseboard_console.views.line import Line, Span, cut_line
@@ -107,7 +108,7 @@ def _what(asked: Asked) -> str:
 
 def came_of(asked: Asked) -> str:
     """Return what came of it, in words."""
-    detail = safe_text(asked.detail, 4_000)
+    detail = safe_text(asked.detail, WHOLE)
     if asked.status in ("pending", "taken"):
         return "waits for its engine" if asked.status == "pending" else "its engine is at it"
     word = {"done": "done", "expired": "nobody took it"}.get(asked.status, "not done")

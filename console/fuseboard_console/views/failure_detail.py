@@ -23,14 +23,14 @@ def failure_detail(row: FailureRow, now: int, cells: int) -> list[Line]:
     if row.count > 1:
         when += f"; {row.count:,} times since {clock(row.first_at)}"
     said: list[tuple[str, str, str]] = [
-        ("error", safe_text(attempt.error_type, 200) or "without a type", "bad"),
+        ("error", safe_text(attempt.error_type, WHOLE) or "without a type", "bad"),
         ("", safe_text(attempt.error, WHOLE), "text"),
         ("when", when, "text"),
-        ("adapter", safe_text(row.key.adapter, 200), "text"),
-        ("task", f"{safe_text(row.task, 200)}  {safe_text(row.task_type, 80)}", "text"),
+        ("adapter", safe_text(row.key.adapter, WHOLE), "text"),
+        ("task", f"{safe_text(row.task, WHOLE)}  {safe_text(row.task_type, WHOLE)}", "text"),
         ("attempt", f"{attempt.number} of its route, {latency(attempt.duration)} long", "text"),
-        ("rule", safe_text(attempt.rule, 80), "text"),
-        ("why", safe_text(attempt.why, 600), "text"),
+        ("rule", safe_text(attempt.rule, WHOLE), "text"),
+        ("why", safe_text(attempt.why, WHOLE), "text"),
         ("then", _THEN.get(row.then, safe_text(row.then, 200)), "text"),
     ]
     if attempt.wait:
@@ -39,5 +39,5 @@ def failure_detail(row: FailureRow, now: int, cells: int) -> list[Line]:
         said.append(("asked for", f"{latency(attempt.retry_after)} without calls", "text"))
     if attempt.failures:
         said.append(("counted", f"{plural(attempt.failures, 'failure')} towards the threshold then", "text"))
-    said += [(safe_text(name, 11), safe_text(value, 300), "text") for name, value in (row.context or {}).items()]
+    said += [(safe_text(name, 11), safe_text(value, WHOLE), "text") for name, value in (row.context or {}).items()]
     return [line for label, text, style in said for line in labelled(label, text, cells, style)]

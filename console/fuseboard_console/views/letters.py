@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fuseboard_console.cells import fit, fold, width
 from fuseboard_console.glyphs import Glyphs
 from fuseboard_console.safe_text import safe_text
+from fuseboard_console.views.copying import WHOLE
 from fuseboard_console.views.fixed_columns import Column, columns_line
 from fuseboard_console.views.labelled import labelled
 from fuseboard_console.views.letter_words import error_of, next_retry, standing
@@ -125,7 +126,7 @@ def _facts(letter: DeadLetter, now: int, cells: int, glyphs: Glyphs) -> list[Lin
     rule = f" (attribution row {safe_text(letter.rule, 80)})" if letter.rule else ""
     put_off = f"; put off {plural(letter.deferrals, 'time')}, as every adapter refused it" if letter.deferrals else ""
     said: list[tuple[str, str]] = [
-        ("error", safe_text(error_of(letter), 4_000) or "–"),
+        ("error", safe_text(error_of(letter), WHOLE) or "–"),
         ("category", f"{letter.category}{rule}"),
         ("retries", f"{letter.retries} of {letter.max_retries} failed{put_off}"),
         ("task", f"{safe_text(letter.task, 200)}  {safe_text(letter.task_type, 200)}".strip()),
@@ -142,7 +143,7 @@ def _facts(letter: DeadLetter, now: int, cells: int, glyphs: Glyphs) -> list[Lin
         said.append(("lease", f"its worker has it until {stamp(letter.lease_until)}, and prolongs that"))
     lines = [line for label, text in said for line in labelled(label, text, cells)]
     for place, (name, value) in enumerate((letter.context or {}).items()):
-        text = f"{safe_text(name, 200)}: {safe_text(value, 2_000)}"
+        text = f"{safe_text(name, 200)}: {safe_text(value, WHOLE)}"
         lines += labelled("" if place else "context", text, cells)
     return lines
 
@@ -150,7 +151,7 @@ def _facts(letter: DeadLetter, now: int, cells: int, glyphs: Glyphs) -> list[Lin
 def _change(letter: DeadLetter, now: int) -> str:
     ago = f"{whole((now - letter.changed_at) / SECOND)} ago"
     by = f" by {safe_text(letter.actor, 80)}" if letter.actor else ""
-    return f"{ago}{by}{': ' if letter.detail else ''}{safe_text(letter.detail, 2_000)}"
+    return f"{ago}{by}{': ' if letter.detail else ''}{safe_text(letter.detail, WHOLE)}"
 
 
 def _history(letter: DeadLetter, history: Sequence[Entry] | None, cells: int) -> list[Line]:
@@ -174,7 +175,7 @@ def _history(letter: DeadLetter, history: Sequence[Entry] | None, cells: int) ->
 def _told(at: int, word: str, style: str, detail: str, cells: int) -> list[Line]:
     when = f"{stamp(at) if cells >= 70 else clock(at)} "
     room = cells - len(when) - 12
-    parts = fold(safe_text(detail, 2_000), max(8, room)) or [""]
+    parts = fold(safe_text(detail, WHOLE), max(8, room)) or [""]
     first: Line = (Span(when, "faint"), Span(f"{fit(word, 11)} ", style), Span(parts[0]))
     return [first, *((Span(" " * (len(when) + 12)), Span(part)) for part in parts[1:])]
 

@@ -22,6 +22,12 @@ def list_filter(text: str, fields: tuple[str, ...]) -> Test | None:
     return (lambda row: all(test(row) for test in tests)) if tests else None
 
 
+def has(field: str, text: str) -> str:
+    """Return the filter that asks whether a field has a text in it, whatever that text is."""
+    pattern = text.replace('"', "?")  # a filter has no other way to say it
+    return f'{field}:"*{pattern}*"' if "?" in pattern or "*" in pattern else f'{field}:"{pattern}"'
+
+
 def unknown_field(text: str, fields: tuple[str, ...]) -> str:
     """Return what is wrong with a filter that asks about a field there is not, as safe text; empty: it doesn't."""
     for word in words_of(text, fields):

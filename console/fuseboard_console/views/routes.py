@@ -6,6 +6,7 @@ from fuseboard_console.cells import fit, fold, width
 from fuseboard_console.glyphs import Glyphs
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.chains import mark
+from fuseboard_console.views.copying import WHOLE
 from fuseboard_console.views.labelled import labelled
 from fuseboard_console.views.line import Line, Span
 from fuseboard_console.views.times import clock, latency
@@ -33,28 +34,29 @@ def route_lines(route: RouteFinished, cells: int, glyphs: Glyphs) -> list[Line]:
     began = route.at - round(route.duration * 1_000_000)
     lines: list[Line] = [
         (Span(word, style), Span(f"  in {latency(route.duration)}", "muted")),
-        *labelled("task", f"{safe_text(route.task, 200)}  {safe_text(route.task_type, 80)}", cells),
+        *labelled("task", f"{safe_text(route.task, WHOLE)}  {safe_text(route.task_type, WHOLE)}", cells),
         *labelled("from", f"{clock(began)} to {clock(route.at)}", cells),
     ]
     if route.letter is not None:
         lines += labelled("retry of", f"letter {route.letter}", cells)
     if route.strategy:
-        lines += labelled("strategy", safe_text(route.strategy, 60), cells)
+        lines += labelled("strategy", safe_text(route.strategy, WHOLE), cells)
     if route.adapter:
-        lines += labelled("answered by", safe_text(route.adapter, 80), cells)
-    lines += labelled("order", safe_text(route.why, 600), cells)
-    lines += labelled("error", safe_text(route.error, 2_000), cells)
+        lines += labelled("answered by", safe_text(route.adapter, WHOLE), cells)
+    lines += labelled("order", safe_text(route.why, WHOLE), cells)
+    lines += labelled("error", safe_text(route.error, WHOLE), cells)
     for name, value in (route.context or {}).items():
-        lines += labelled(safe_text(name, 11), safe_text(value, 200), cells)
+        lines += labelled(safe_text(name, 11), safe_text(value, WHOLE), cells)
     lines += [(), *_timeline(route, cells, glyphs)]
     if route.left:
-        left = ", ".join(safe_text(name, 60) for name in route.left)
+        left = ", ".join(safe_text(name, WHOLE) for name in route.left)
         lines += [(), *labelled("not tried", left, cells)]
     return lines
 
 
 def _timeline(route: RouteFinished, cells: int, glyphs: Glyphs) -> list[Line]:
-    names = min(26, max([9, *(2 + width(safe_text(attempt.adapter, 24)) for attempt in route.attempts)]))
+    adapters = [safe_text(attempt.adapter, WHOLE) for attempt in route.attempts]
+    names = min(max(26, cells // 4), max([9, *(2 + width(adapter) for adapter in adapters)]))
     bar = max(8, min(50, cells - names - 24))
     starts: list[tuple[float, Attempt]] = []
     passed = 0.0
@@ -74,7 +76,7 @@ def _timeline(route: RouteFinished, cells: int, glyphs: Glyphs) -> list[Line]:
         took = latency(attempt.duration) if called else "not called"
         lines.append(
             (
-                Span(fit(safe_text(attempt.adapter, 24), names), "text"),
+                Span(fit(safe_text(attempt.adapter, WHOLE), names), "text"),
                 Span(f"{sign} ", style),
                 Span(" "),
                 Span(fit(track, bar), style),
@@ -89,13 +91,13 @@ def _reasons(attempt: Attempt, indent: int, cells: int) -> list[Line]:
     said: list[tuple[str, str]] = []
     if attempt.wait:
         said.append((f"after a wait of {latency(attempt.wait)}", "faint"))
-    error = ": ".join(safe_text(part, 1_000) for part in (attempt.error_type, attempt.error) if part)
+    error = ": ".join(safe_text(part, WHOLE) for part in (attempt.error_type, attempt.error) if part)
     if error:
         said.append((error, "muted"))
     if attempt.rule:
-        said.append((f"rule: {safe_text(attempt.rule, 60)}", "faint"))
+        said.append((f"rule: {safe_text(attempt.rule, WHOLE)}", "faint"))
     if attempt.why:
-        said.append((f"why: {safe_text(attempt.why, 600)}", "text"))
+        said.append((f"why: {safe_text(attempt.why, WHOLE)}", "text"))
     if attempt.retry_after is not None:
         wait = latency(attempt.retry_after)
         rejected = attempt.outcome == "rejected"

@@ -10,6 +10,7 @@ from fuseboard_console.cells import fold, width
 from fuseboard_console.glyphs import Glyphs
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.bars import countdown_bar
+from fuseboard_console.views.copying import WHOLE
 from fuseboard_console.views.fixed_columns import Column, columns_line
 from fuseboard_console.views.labelled import labelled
 from fuseboard_console.views.line import Line, Span, cut_line, text_of
@@ -182,7 +183,7 @@ def run_lines(run: Run, engine: str, now: int, cells: int, glyphs: Glyphs) -> li
         *labelled("workflow", run.title if run.name in ("", run.workflow) else _both(run), cells),
         *labelled("when", _when(run, now), cells),
         *labelled("engine", engine, cells),
-        *labelled("error", "" if _told_below(run) else safe_text(run.error, 4_000), cells, "bad-dim"),
+        *labelled("error", "" if _told_below(run) else safe_text(run.error, WHOLE), cells, "bad-dim"),
         (),
         *graph_lines(Graph(run.workflow, run.nodes, run.edges), now, cells, glyphs),
     ]
@@ -193,7 +194,7 @@ def run_lines(run: Run, engine: str, now: int, cells: int, glyphs: Glyphs) -> li
             lines += [(), (Span(f"{mark} ", of_node), Span(first, "strong"))]
             lines += [(Span(f"  {part}", "strong"),) for part in others]
             lines.append(cut_line((Span(f"  {_since(node)}", "muted"),), cells))
-            lines += [(Span(f"  {part}"),) for part in fold(safe_text(node.error, 4_000), max(8, cells - 2))]
+            lines += [(Span(f"  {part}"),) for part in fold(safe_text(node.error, WHOLE), max(8, cells - 2))]
     return lines
 
 
