@@ -198,6 +198,17 @@ def test_a_scenario_that_does_not_meet_its_expectations_fails_with_what_is_not_s
     assert "end.gpt: open, expected closed" in result.stderr
 
 
+def test_the_mistakes_of_all_scenarios_are_told_before_any_is_played(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text(BROKEN.replace("scenario: broken", "scenario: Broken One"))
+    (tmp_path / "two.yaml").write_text(BROKEN + "nonsense: 1\n")
+    result = fuseboard("scenario", "check", "one.yaml", "primary-outage", "two.yaml", "nope", folder=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    told = result.stderr.splitlines()
+    assert told[0].endswith("scenario: write lower case letters, digits and dashes")
+    assert "nonsense: there is no such field" in told[1]
+    assert "no scenario 'nope'" in told[2]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

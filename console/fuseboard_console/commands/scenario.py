@@ -65,6 +65,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Do it, and return the exit code."""
     from fuseboard_console.cli import complain, print_out
+    from fuseboard_console.safe_text import safe_text
     from fuseboard_engine.documents import DocumentError
     from fuseboard_storage.errors import RecordingError
 
@@ -79,7 +80,8 @@ def run(args: Namespace) -> int:
             return _check(args.scenario)
         return _play(args)
     except (DocumentError, RecordingError) as error:
-        complain(str(error))
+        for line in str(error).splitlines():
+            complain(safe_text(line, 500))
         return exit_codes.BAD_INPUT
 
 
@@ -109,11 +111,9 @@ def _list() -> str:
 
 def _check(names: list[str]) -> int:
     from fuseboard_console.cli import complain, print_out
-    from fuseboard_engine.scenario.model import load
 
-    scenarios = [load(find(name)) for name in names]
     passed = True
-    for scenario in scenarios:
+    for scenario in _load_all(names):
         verdict, _ = play_virtually(scenario)
         passed = passed and not verdict.broken
         word = "failed" if verdict.broken else "passed"
@@ -121,6 +121,22 @@ def _check(names: list[str]) -> int:
         for line in verdict.broken:
             complain(f"  {line}")
     return exit_codes.OK if passed else exit_codes.NOT_DONE
+
+
+def _load_all(names: list[str]) -> list[Scenario]:
+    """Return the scenarios of some names. Raises DocumentError, with the mistakes of all that have any."""
+    from fuseboard_engine.documents import DocumentError
+    from fuseboard_engine.scenario.model import load
+
+    scenarios, mistakes = [], []
+    for name in names:
+        try:
+            scenarios.append(load(find(name)))
+        except DocumentError as error:
+            mistakes.append(str(error))
+    if mistakes:
+        raise DocumentError("\n".join(mistakes))
+    return scenarios
 
 
 def play_virtually(scenario: Scenario) -> tuple[Verdict, list[str]]:
