@@ -21,8 +21,10 @@ from fuseboard_console.widgets.filter_bar import FilterBar
 from fuseboard_console.widgets.footer import FooterBar
 from fuseboard_console.widgets.line_bar import LineBar
 
-KEYS = 28
+KEYS = 38
 """Cells of the footer that its most needed keys keep when a scenario tells what it does."""
+KEYS_OF_TIME = 25
+"""And as many more where the present is not shown."""
 COUNT = 0.1
 """Seconds between two frames while a countdown is in sight."""
 NOTHING = (-1, -1)
@@ -139,9 +141,6 @@ class Showing(Operating):
             self._header.show(header_line(heading, self.size.width, self.glyphs))
 
     def _show_footer(self) -> None:
-        told: Line = ()
-        if self._connection.state == "live":  # nobody plays the scenario of an engine that is no more
-            told = told_line(self.feed.board, self.now(), self.size.width - KEYS, self.glyphs)
         seen = self._seek_view()
         first: dict[str, str] = {}  # what is done to time comes first where it is not the present's
         if self.still:
@@ -150,6 +149,10 @@ class Showing(Operating):
             first = {"pause": "hold" if seen.playing else "play"}
             if seen.back is not None:
                 first["live"] = "live"
+        told: Line = ()
+        if self._connection.state == "live":  # nobody plays the scenario of an engine that is no more
+            room = self.size.width - KEYS - KEYS_OF_TIME * bool(first)
+            told = told_line(self.feed.board, self.now(), room, self.glyphs)
         footed = (self.page.PAGE, first, self.desk.read_only, self.size.width, told)
         if footed == self._footed:
             return
