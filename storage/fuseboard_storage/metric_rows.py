@@ -21,6 +21,15 @@ FIRST_ITEM_SINCE: Final = 4
 _UPSERT: Final = f"""INSERT OR REPLACE INTO metrics(resolution, instance, {COLUMNS})
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
+# One adapter among a thousand: the moments that there are, each found from the one before, then its row of each. That
+# takes a twentieth of the time it takes to look through all rows, and as long as with an index that begins with the
+# adapter, for which the recorder would pay five times as much a second.
+_MOMENTS: Final = f"""WITH RECURSIVE moments(length, start) AS (
+    SELECT value, (SELECT min(at) FROM metrics WHERE resolution = value AND at >= ?1 AND at < ?2)
+        FROM json_each('{list(RESOLUTIONS)}')
+    UNION ALL SELECT length, (SELECT min(at) FROM metrics WHERE resolution = length AND at > start AND at < ?2)
+        FROM moments WHERE start IS NOT NULL)"""
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[int, int]).decode
 
@@ -38,12 +47,17 @@ async def read(
     query: Query, since: int, until: int, adapter: str | None, instances: Sequence[int]
 ) -> list[AdapterSecond]:
     """Return metrics, oldest first; see `Recording.spans`. `query` asks the recording."""
-    # The primary key begins with the resolution: naming each makes a range of it.
     version = (await query("PRAGMA user_version", ()))[0][0]
-    sql = f"""SELECT {OLDER_COLUMNS if version < FIRST_ITEM_SINCE else COLUMNS} FROM metrics
-        WHERE resolution IN ({", ".join(map(str, RESOLUTIONS))})
-        AND at >= ?1 AND at < ?2 AND (?3 IS NULL OR adapter = ?3)
-        {f"AND instance IN ({', '.join(map(str, instances))})" if instances else ""} ORDER BY at"""
+    columns = OLDER_COLUMNS if version < FIRST_ITEM_SINCE else COLUMNS
+    these = f"AND instance IN ({', '.join(map(str, instances))})"
+    if adapter is None:
+        # The primary key begins with the resolution: naming each makes a range of it.
+        sql = f"""SELECT {columns} FROM metrics WHERE resolution IN ({", ".join(map(str, RESOLUTIONS))})
+            AND at >= ?1 AND at < ?2 {these if instances else ""} ORDER BY at"""
+        return [span_of(row) for row in await query(sql, (since, until))]
+    sql = f"""{_MOMENTS} SELECT {columns} FROM moments CROSS JOIN metrics
+        ON resolution = length AND at = start AND adapter = ?3
+        {these if instances else "AND instance IN (SELECT id FROM instances)"} WHERE start IS NOT NULL ORDER BY at"""
     return [span_of(row) for row in await query(sql, (since, until, adapter))]
 
 
