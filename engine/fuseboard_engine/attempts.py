@@ -219,11 +219,12 @@ class Attempts:
 
     def refused(self, adapter: Adapter, route: RouteUnderWay, made: int, refusal: CircuitOpen) -> None:
         """Note that an adapter's breaker refused the next attempt after it had `made` so many."""
-        reject(adapter, route, str(refusal), refusal.retry_after)
+        why = str(refusal)
+        reject(adapter, route, why, refusal.retry_after)
         if made:
             adapter.failures += 1
         elif route.exception is None or isinstance(route.exception, Rejected):
-            route.fail(refusal)
+            route.exception, route.error = refusal, why
 
     def after_failure(
         self,
