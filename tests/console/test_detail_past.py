@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -11,16 +12,15 @@ import pytest
 from console_support import STORY_ENDS, added, answered, at, changed, fold, opened, started, story, until
 from hypothesis import given
 from test_app import Show
+from watching import watching
 
-from fuseboard_console.app import ConsoleApp
 from fuseboard_console.glyphs import ASCII, UNICODE, Glyphs
-from fuseboard_console.live import LiveRecording
 from fuseboard_console.views.charts import axis, bars, latency_lines, states_line
 from fuseboard_console.views.line import line_width, text_of
 from fuseboard_console.views.slices import Slice, count_of, slices_of
 from fuseboard_engine import Engine
 from fuseboard_engine.events import State
-from fuseboard_storage import Recording, Tail, record
+from fuseboard_storage import Recording, record
 from fuseboard_storage.board import AdapterKey, Board
 from fuseboard_storage.history import AdapterPast, past_of
 from fuseboard_storage.metrics import AdapterSecond
@@ -166,21 +166,86 @@ async def test_a_longer_past_is_read_over_restarts(tmp_path: Path) -> None:
 async def test_the_console_shows_a_longer_past_of_a_recording(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     await recorded(path)
-    async with Tail.open(path) as tail:
-        live = LiveRecording(tail)
-        app = ConsoleApp(live, file="a.db", mailbox=live, poll=0.01)
-        async with app.run_test(size=(120, 44), notifications=True) as pilot:
+    async with watching(path, size=(120, 44)) as console:
+        await console.sees("gpt")
+        await console.press("enter")
+        await console.sees("last 2 min  1 calls")
+        await console.press("-", "-")
+        await console.sees("last hour  2 calls", "■")
 
-            def sees(*texts: str) -> Callable[[], bool]:
-                return lambda: all(
-                    text in "\n".join(strip.text for strip in app.screen._compositor.render_strips()) for text in texts
-                )
 
-            await until(sees("gpt"), pilot)
-            await pilot.press("enter")
-            await until(sees("last 2 min  1 calls"), pilot)
-            await pilot.press("-", "-")
-            await until(sees("last hour  2 calls", "■"), pilot)
+class Slow:
+    """Readings of an adapter's past that wait until a test lets them go on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun = 0
+        self.go_on = asyncio.Event()
+        read = Recording.changes_of
+
+        async def changes_of(
+            recording: Recording, adapter: str, instances: Sequence[int], since: int, until: int
+        ) -> list[tuple[int, str]]:
+            self.begun += 1
+            await self.go_on.wait()
+            return await read(recording, adapter, instances, since, until)
+
+        monkeypatch.setattr(Recording, "changes_of", changes_of)
+
+
+async def test_a_past_that_takes_long_to_read_is_read_once_and_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.db"
+    await recorded(path)
+    monkeypatch.setattr("fuseboard_console.screens.detail.READ_EVERY", 0.0)
+    slow = Slow(monkeypatch)
+    async with watching(path, size=(120, 44)) as console:
+        await console.press("enter", "-", "-")
+        await console.sees("last hour", "reading ...")
+        for _ in range(5):
+            console.app.screen.frame()  # type: ignore[attr-defined]  # as twice a second
+        await console.wait_for(lambda: slow.begun > 0)
+        assert slow.begun == 1
+        await console.sees("reading ...")
+        slow.go_on.set()
+        await console.sees("last hour  2 calls")
+        assert "reading ..." not in console.screen()
+
+
+async def test_another_window_says_that_it_is_being_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.db"
+    await recorded(path)
+    slow = Slow(monkeypatch)
+    slow.go_on.set()
+    async with watching(path, size=(120, 44)) as console:
+        await console.press("enter", "-", "-")
+        await console.sees("last hour  2 calls")
+        slow.go_on.clear()
+        await console.press("-")
+        await console.sees("last 6 h  1 calls", "reading ...")
+        await console.press("-")
+        await console.sees("last 24 h  1 calls", "reading ...")
+        slow.go_on.set()
+        await console.sees("last 24 h  2 calls")
+
+
+async def test_a_file_that_is_replaced_while_a_past_is_read_is_survived(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.db"
+    await recorded(path)
+    slow = Slow(monkeypatch)
+    async with watching(path, size=(120, 44)) as console:
+        await console.press("enter", "-", "-")
+        await console.sees("reading ...")
+        await console.wait_for(lambda: slow.begun == 1)
+        before = console.app.feed.recording
+        for file in tmp_path.glob("a.db*"):
+            file.unlink()
+        await recorded(path)
+        await console.wait_for(lambda: console.app.feed.recording not in (None, before))
+        slow.go_on.set()
+        await console.sees("last hour  2 calls")
 
 
 def test_the_story_is_told_in_charts() -> None:

@@ -9,18 +9,20 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from fuseboard_console.action import Action, on_page
+from fuseboard_console.beside import beside
 from fuseboard_console.host import Host
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.screens.sheet import Sheet
 from fuseboard_console.views.detail import Look, detail_lines, kept_by_board
 from fuseboard_console.views.heirs import Heirs
 from fuseboard_console.views.line import Line
-from fuseboard_console.views.slices import FIRST, WINDOWS
+from fuseboard_console.views.slices import FIRST, WINDOWS, Window
 from fuseboard_console.views.times import SECOND
 from fuseboard_engine.clock import wall_clock
 from fuseboard_storage.board import AdapterKey
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.history import past_of
+from fuseboard_storage.recording import Recording
 
 READ_EVERY = 2.0
 """Seconds between two readings of a past that the Board doesn't keep."""
@@ -53,6 +55,7 @@ class DetailScreen(Sheet):
         self._window = FIRST
         self._look = Look()
         self._shown: tuple[object, ...] = ()
+        self._reading = False
         self._read_at = 0.0
         for action in own:
             self._bindings.bind(",".join(action.keys), self._call(action), action.label)
@@ -87,33 +90,41 @@ class DetailScreen(Sheet):
     def _zoom(self, place: int) -> None:
         self._window = max(0, min(place, len(WINDOWS) - 1))
         window = WINDOWS[self._window]
-        reads = not kept_by_board(window)
-        past = self._look.past if reads else None
-        self._look = Look(window, past, reading=reads and past is None)
+        self._look = Look(window, reading=not kept_by_board(window))
         self._read_at = 0.0
         self.frame()
 
     def frame(self) -> None:
-        """Show what there is now; read a longer past when that is due."""
-        if not kept_by_board(self._look.window) and time.monotonic() - self._read_at >= READ_EVERY:
-            self._read_at = time.monotonic()
-            self.run_worker(self._read(), name="past", exclusive=True, exit_on_error=True)
+        """Show what there is now; read a longer past when that is due, one reading at a time."""
+        due = time.monotonic() - self._read_at >= READ_EVERY
+        if due and not self._reading and not kept_by_board(self._look.window):
+            self._reading = True
+            beside(self, self._read)
         super().frame()
 
     async def _read(self) -> None:
-        window, now = self._look.window, self._source.scene.now
-        if self._look.past is not None and self._source.scene.past and self._shown == (window, now):
-            return  # it stands still
-        since = now - window.seconds * SECOND
+        window, scene, adapter = self._look.window, self._source.scene, self.adapter
         recording = self._source.feed.recording
+        wanted = (recording, adapter, window, scene.now)
+        try:
+            if scene.past and wanted == self._shown and self._look.past is not None:
+                return  # it stands still
+            look = await self._looked(recording, adapter, window, scene.now)
+        finally:
+            self._reading = False
+        if window == self._look.window and recording is self._source.feed.recording:
+            self._look, self._shown, self._read_at = look, wanted, time.monotonic()
+        self.frame()  # where another is wanted by now, that is read next
+
+    async def _looked(self, recording: Recording | None, adapter: AdapterKey, window: Window, now: int) -> Look:
+        """Return the look at a window of time that ends `now` (UTC microseconds), with the past in it."""
+        since = now - window.seconds * SECOND
         look = Look(window, age=max(0.0, (wall_clock() - since) / SECOND))
         if recording is None:
-            look = look._replace(trouble="there is no file to read more from")
-        else:
-            try:
-                look = look._replace(past=await past_of(recording, self.adapter, since, now + 1))
-            except (sqlite3.Error, OSError, RecordingError) as error:
-                look = look._replace(trouble=safe_text(f"it can't be read: {error}", 200))
-        if look.window == self._look.window:
-            self._look, self._shown = look, (window, now)
-            super().frame()
+            return look._replace(trouble="there is no file to read more from")
+        try:
+            # Of its own: the one that is followed has more urgent things to do, and is closed when the file goes.
+            async with Recording.open(recording.path) as own:
+                return look._replace(past=await past_of(own, adapter, since, now + 1))
+        except (sqlite3.Error, OSError, RecordingError) as error:
+            return look._replace(trouble=safe_text(f"it can't be read: {error}", 200))
