@@ -342,10 +342,10 @@ async def test_a_terminal_resized_to_nothing_and_back_is_whole_again() -> None:
 
 
 async def test_the_newest_step_of_a_scenario_is_told_and_goes_away() -> None:
-    step = ScenarioStep(at=at(9), scenario="outage", text="Prefect goes down and refuses connections")
+    step = ScenarioStep(at=at(9), scenario="outage", text="Prefect goes down and refuses calls")
     show = Show([started(), added("prefect"), step], when=10)
     async with show.app.run_test(size=(80, 24), notifications=True) as pilot:
-        await until(show.sees("▸ Prefect goes down and refuses connections", "q quit"), pilot)
+        await until(show.sees("▸ Prefect goes down and refuses calls", "q quit"), pilot)
         show.when = 18
         await until(lambda: "goes down" not in show.screen(), pilot)
 
