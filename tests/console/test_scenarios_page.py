@@ -2,34 +2,61 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
+import tempfile
 from pathlib import Path
 
 import pytest
 from console_support import started, until
 from test_app import Show
+from test_replay import recorded
+from watching import watching
 
-BROKEN = "scenario: mine\ntitle: Mine\nduration: 5\nadapters: {a: {}}\ntraffic: [{per_second: 1}]\ntimelin: []\n"
+from fuseboard_console.scenario_files import folders_here, found
+
+MINE = "scenario: mine\ntitle: Mine\nduration: 5\nadapters: {a: {}}\ntraffic: [{per_second: 1}]\n"
+BROKEN = MINE + "timelin: []\n"
+
+
+def engine_in(folder: Path) -> int:
+    """The process that writes to the recording in a scenario's folder."""
+    (recording,) = folder.glob("fuseboard-scenario-*/*.db")
+    with sqlite3.connect(recording) as connection:
+        (pid,) = connection.execute("SELECT pid FROM instances").fetchone()
+    return int(pid)
+
+
+def runs(pid: int) -> bool:
+    """Whether there is such a process."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 async def test_a_scenario_is_picked_played_watched_and_left_with_one_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    show = Show([started()])
-    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
-        await pilot.press("7")
-        await until(show.sees("Scenarios", "primary-outage", "60 s", "creeping-latency"), pilot)
-        await pilot.press("G", "enter")
-        show.app._clock = __import__("fuseboard_engine.clock", fromlist=["wall_clock"]).wall_clock
-        await until(show.sees("primary-outage.db", "prefect", "CLOSED"), pilot, 20)
-        await pilot.press("greater_than_sign", "greater_than_sign", "7")
-        await until(show.sees("playing ×4"), pilot)
-        engine = show.app._place.speeds._engine._process  # type: ignore[union-attr]
-        await pilot.press("L")
-        await until(show.sees("checkout.db"), pilot)
-        await until(lambda: engine.poll() is not None, pilot, 20)
-        assert engine.returncode == 0
-        await until(lambda: "playing" not in show.screen(), pilot)
+    here, stages = tmp_path / "here", tmp_path / "stages"
+    here.mkdir()
+    stages.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(tempfile, "tempdir", str(stages))
+    async with watching(recorded(tmp_path / "checkout.db", [started()]), size=(120, 40)) as console:
+        await console.press("7")
+        await console.sees("Scenarios", "primary-outage", "60 s", "creeping-latency")
+        await console.press("G", "enter")
+        await console.sees("primary-outage.db", "prefect", "CLOSED", within=20)
+        engine = engine_in(stages)
+        assert runs(engine)
+        await console.press("greater_than_sign", "greater_than_sign", "7")
+        await console.sees("playing ×4")
+        await console.press("L")
+        await console.sees("checkout.db")
+        await until(lambda: not runs(engine) and not list(stages.iterdir()), console.pilot, 20)
+        await console.sees_no("playing")
 
 
 async def test_a_scenario_of_the_folder_that_is_wrong_is_listed_with_its_mistake(
@@ -55,3 +82,23 @@ async def test_there_is_nothing_to_end_while_nothing_plays() -> None:
         await until(show.sees("primary-outage"), pilot)
         await pilot.press("s")
         await until(show.sees("No scenario plays."), pilot)
+
+
+def test_files_that_are_no_scenarios_are_passed_over_and_no_long_one_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a-scenario.yml").write_text(MINE)
+    (tmp_path / "list.yaml").write_text("items:\n" + "  - scenario: of another kind\n" * 10_000)
+    (tmp_path / "long.yaml").write_text(MINE + "# and so on\n" * 10_000)
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "scenarios.yaml").mkdir()
+    listed = found((), [tmp_path, tmp_path / "nowhere"])
+    assert [(one.path.name, one.wrong) for one in listed] == [
+        ("a-scenario.yml", ""),
+        ("long.yaml", "long.yaml: longer than 100 kB, and not read here; `fuseboard scenario play` plays it"),
+    ]
+
+
+def test_in_a_folder_that_was_removed_there_is_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert folders_here() == ()

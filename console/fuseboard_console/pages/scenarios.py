@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 
 from textual.app import ComposeResult
 
 from fuseboard_console.action import key_for
+from fuseboard_console.beside import beside
 from fuseboard_console.host import Host, Scene
 from fuseboard_console.pages.page import Page
 from fuseboard_console.safe_text import safe_text
+from fuseboard_console.scenario_files import folders_here, found
 from fuseboard_console.views.line import Line
-from fuseboard_console.views.scenarios import Listed, found, heading, scenario_line
+from fuseboard_console.views.scenarios import Listed, heading, scenario_line
 from fuseboard_console.widgets.choice_list import ChoiceList
 from fuseboard_console.widgets.line_list import LineList
 from fuseboard_scenarios import shipped
@@ -28,9 +31,10 @@ class Scenarios(Page):
     def __init__(self, host: Host) -> None:
         super().__init__(host)
         self._list: ChoiceList[Path] = ChoiceList(
-            host.palette, host.glyphs, id="scenario-list", title="Scenarios", empty="There is no scenario."
+            host.palette, host.glyphs, id="scenario-list", title="Scenarios", empty="Scenarios are being read."
         )
         self._listed: dict[Path, Listed] = {}
+        self._read_once = False
 
     def compose(self) -> ComposeResult:
         """Yield the list."""
@@ -43,11 +47,16 @@ class Scenarios(Page):
 
     def show(self, scene: Scene) -> None:
         """Show the scenarios there are; the files are read when the page first comes."""
-        if not self._listed:
-            here = Path.cwd()
-            listed = found(shipped().values(), (here, here / "scenarios"))
-            self._listed = {one.path: one for one in listed}
+        if not self._read_once:
+            self._read_once = True
+            beside(self, self._read)
         self._list.show(tuple(self._listed), self._line, heading)
+
+    async def _read(self) -> None:
+        listed = await asyncio.to_thread(found, shipped().values(), folders_here())
+        self._listed = {one.path: one for one in listed}
+        self._list.empty = "There is no scenario."
+        self.host.show()
 
     def _line(self, path: Path, cells: int) -> Line:
         playing = self.host.playing

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,25 +44,3 @@ def scenario_line(listed: Listed, cells: int, playing: str) -> Line:
         ),
         cells,
     )
-
-
-def found(shipped: Iterable[Path], folders: Iterable[Path]) -> list[Listed]:
-    """Return the scenarios that come with Fuseboard, then those in YAML files of some folders.
-
-    A YAML file that says nothing of a scenario is passed over; one that does and is wrong is listed with its mistake.
-    """
-    from fuseboard_engine.documents import DocumentError
-    from fuseboard_engine.scenario.model import load
-
-    listed: list[Listed] = []
-    ours = list(shipped)
-    theirs = [path for folder in folders for path in sorted((*folder.glob("*.yaml"), *folder.glob("*.yml")))]
-    for path in dict.fromkeys((*ours, *theirs)):
-        try:
-            if path not in ours and "scenario:" not in path.read_text(encoding="utf-8", errors="replace"):
-                continue
-            listed.append(Listed(path, load(path)))
-        except (DocumentError, OSError) as error:
-            wrong = " ".join(str(error).replace(f"{path}", path.name).split())
-            listed.append(Listed(path, None, wrong))
-    return listed

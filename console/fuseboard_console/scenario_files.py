@@ -1,0 +1,52 @@
+"""The scenarios there are to pick from: those that come with Fuseboard, and those in files of the folder one is in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from fuseboard_console.views.scenarios import Listed
+
+LARGEST = 100_000
+"""Bytes of a file at most: to read a longer one takes seconds, and few are scenarios."""
+_SAYS_SCENARIO = re.compile(rb"^scenario\s*:", re.MULTILINE)
+
+
+def folders_here() -> tuple[Path, ...]:
+    """Return where scenarios are looked for: the folder the console was started in, and `scenarios` in it."""
+    try:
+        here = Path.cwd()
+    except OSError:  # it was removed
+        return ()
+    return here, here / "scenarios"
+
+
+def found(shipped: Iterable[Path], folders: Iterable[Path]) -> list[Listed]:
+    """Return the scenarios that come with Fuseboard, then those in YAML files of some folders; it takes its time.
+
+    A YAML file that says nothing of a scenario is passed over; one that does and is wrong is listed with its mistake.
+    """
+    ours = list(shipped)
+    theirs = [path for folder in folders for path in sorted((*folder.glob("*.yaml"), *folder.glob("*.yml")))]
+    listed = [_listed(path, path in ours) for path in dict.fromkeys((*ours, *theirs))]
+    return [one for one in listed if one is not None]
+
+
+def _listed(path: Path, ours: bool) -> Listed | None:
+    from fuseboard_engine.documents import DocumentError
+    from fuseboard_engine.scenario.model import load
+
+    try:
+        if not path.is_file():
+            return None  # a pipe is not waited for
+        with path.open("rb") as file:
+            beginning = file.read(LARGEST + 1)
+        if not ours and _SAYS_SCENARIO.search(beginning) is None:
+            return None
+        if len(beginning) > LARGEST:
+            told = f"longer than {LARGEST // 1_000} kB, and not read here; `fuseboard scenario play` plays it"
+            return Listed(path, None, f"{path.name}: {told}")
+        return Listed(path, load(path))
+    except (DocumentError, OSError) as error:
+        return Listed(path, None, " ".join(str(error).replace(f"{path}", path.name).split()))
