@@ -11,14 +11,15 @@ Work = Callable[[], Coroutine[Any, Any, None]]
 """Makes what is to be done when that begins, which may be never: the console may be left before."""
 
 
-def beside(node: DOMNode, work: Work) -> None:
+def beside(node: DOMNode, work: Work, *, instead_of: str = "") -> None:
     """Begin work that goes on while keys are answered; it ends when the page or screen that it belongs to goes.
 
     Args:
         node: that page or screen.
         work: makes it; what it raises ends the console.
+        instead_of: a name; work of this name that is still under way is given up. Empty: none is.
     """
-    node.run_worker(_Begun(work))
+    node.run_worker(_Begun(work), group=instead_of or "default", exclusive=bool(instead_of))
 
 
 class _Begun(Awaitable[None]):

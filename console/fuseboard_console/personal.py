@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fuseboard_console.alerts import Alerts, alert_text
+from fuseboard_console.beside import beside
 from fuseboard_console.clipboard import copied_text, copy
 from fuseboard_console.glyphs import ASCII
 from fuseboard_console.hints import hints
@@ -41,13 +44,16 @@ class Personal(Travelling):
 
     # ---------------------------------------------------------------- copying
 
-    async def action_copy(self) -> None:
+    def action_copy(self) -> None:
         """Copy what is under the cursor: what is meant, not the cells that show it."""
         if text := self._under_cursor():
-            copied = await copy(text, state_folder(), self.to_terminal)
-            self.tell(copied_text(text, copied), "information" if copied.done else "warning")
+            beside(self, partial(self._copy, text), instead_of="copy")  # tmux may take seconds, or hang
         else:
             self.tell("There is nothing here to copy.")
+
+    async def _copy(self, text: str) -> None:
+        copied = await copy(text, state_folder(), self.to_terminal)
+        self.tell(copied_text(text, copied), "information" if copied.done else "warning")
 
     def _under_cursor(self) -> str:
         if len(self.screen_stack) == 1:

@@ -9,7 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from console_support import STORY_ENDS, at, attempt, failed, fold, opened, route, started, story
+from console_support import STORY_ENDS, at, attempt, failed, fold, opened, route, started, story, until
+from test_app import Show
 
 from fuseboard_console.clipboard import MOST, Copied, copied_text, copy, escape_code, way_to_copy
 from fuseboard_console.views.copying import adapter_text, failure_text, lines_text, route_text
@@ -152,6 +153,25 @@ async def test_without_a_tmux_that_takes_it_a_file_has_it(tmp_path: Path, monkey
     monkeypatch.setenv("PATH", str(tmp_path))
     copied = await copy("x", tmp_path, lambda _: None, {"TMUX": "/nowhere,1,0"})
     assert copied == Copied(True, tmp_path / "copied.txt")
+
+
+async def test_a_tmux_that_hangs_holds_up_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmux, go_on = tmp_path / "tmux", tmp_path / "go-on"
+    tmux.write_text(f"#!/bin/sh\nwhile [ ! -e {go_on} ]; do sleep 0.02; done\ncat >> {tmp_path}/taken\n")
+    tmux.chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("TMUX", "/nowhere,1,0")
+    monkeypatch.setattr("fuseboard_console.clipboard.PATIENCE", 60.0)
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        await pilot.press("y", "2")
+        await until(show.sees("› Routes", "newest first"), pilot)
+        await pilot.press("y")
+        go_on.touch()
+        await until(show.sees("Copied 1 line."), pilot)
+    (taken,) = (tmp_path / "taken").read_text().splitlines()  # what was copied last
+    assert "8f23" in taken
 
 
 @pytest.mark.parametrize(("text", "told"), [("a", "Copied 1 line."), ("a\nb\nc", "Copied 3 lines.")])
