@@ -6,11 +6,9 @@ from typing import Literal, NamedTuple
 
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.times import SECOND, clock, whole
+from fuseboard_engine.events import LOST
 from fuseboard_storage.board import Board, InstanceRow
 from fuseboard_storage.instances import SILENT_AFTER
-
-LOST = "lost"
-"""The reason of an ended engine that was found dead: it did not end in good order."""
 
 Presence = Literal["live", "silent", "ended"]
 """How one engine stands."""

@@ -9,11 +9,12 @@ from fuseboard_console.cells import fit, width
 from fuseboard_console.glyphs import Condition, Glyphs
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.adapters import breaker_condition
-from fuseboard_console.views.connection import LOST, Presence, age_of, last_sign, presence
+from fuseboard_console.views.connection import Presence, age_of, last_sign, presence
 from fuseboard_console.views.counts import counts_line
 from fuseboard_console.views.labelled import labelled
 from fuseboard_console.views.line import Line, Span, cut_line, fit_line
 from fuseboard_console.views.times import SECOND, plural, span, stamp, whole
+from fuseboard_engine.events import LOST
 from fuseboard_storage.board import Board, InstanceRow
 
 Counts = Mapping[int, Mapping[Condition, int]]
