@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fuseboard_console import exit_codes
+from fuseboard_console.following import trouble_of
 from fuseboard_console.glyphs import glyphs_for
 from fuseboard_console.hangup import on_hangup
 from fuseboard_console.hints import first_start
 from fuseboard_console.preferences import DEFAULT, Preferences
-from fuseboard_console.safe_text import safe_text
 from fuseboard_console.state_folder import state_folder
 from fuseboard_console.theme_names import theme_id
 from fuseboard_storage.board import AdapterKey, Board
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.mailbox import CommandStatus
 from fuseboard_storage.recording import Recording
-from fuseboard_storage.tail import Contact, Tail
+from fuseboard_storage.tail import Tail
 
 if TYPE_CHECKING:
     from fuseboard_console.app import ConsoleApp
@@ -56,10 +56,7 @@ class LiveRecording:
     @property
     def trouble(self) -> str:
         """Why the file can't be followed just now, as a sentence; empty when it can."""
-        if self._tail.connection.contact is Contact.MISSING:
-            name = safe_text(self._tail.path.name, 200)
-            return f"{name} is gone. This screen goes on when it is back."
-        return safe_text(self._tail.connection.trouble, 300)
+        return trouble_of(self._tail)
 
     async def advance(self) -> bool:
         """Take in what came since; return whether anything did."""

@@ -11,7 +11,7 @@ from fuseboard_console.following import follow
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.story import Story
 from fuseboard_console.views.banner import banner
-from fuseboard_console.views.connection import Connection, connection_of
+from fuseboard_console.views.connection import connection_of
 from fuseboard_console.views.line import text_of
 from fuseboard_console.views.status import status_text
 from fuseboard_console.views.times import clock
@@ -29,19 +29,20 @@ async def watch_plain(file: str, now: Callable[[], int]) -> None:
     """
     name = safe_text(Path(file).name, 200)
     story = Story(None)
-    before: Connection | None = None
+    before: tuple[object, ...] | None = None
     async with aclosing(follow(file)) as news:
-        async for board, entries in news:
+        async for board, entries, trouble in news:
             connection = connection_of(board, now())
+            stands = connection.state, connection.silent, connection.gone, trouble
             if before is None:
                 print_out(status_text(board, name, now(), colour=False))
                 print_out("")
-                before = connection
+                before = (*stands[:3], "")
             for entry in entries:
                 if line := story.tell(entry.event):
                     print_out(line)
-            if (connection.state, connection.silent, connection.gone) != (before.state, before.silent, before.gone):
-                said = text_of(banner(connection)).strip() or "An engine is writing."
-                print_out(f"{clock(now())}  {said}")
-            before = connection
+            if stands != before:
+                well = "No engine has written to it yet." if connection.state == "empty" else "An engine is writing."
+                print_out(f"{clock(now())}  {text_of(banner(connection, trouble)).strip() or well}")
+            before = stands
             flush_out()

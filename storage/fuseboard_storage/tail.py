@@ -6,13 +6,13 @@ import contextlib
 import enum
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from fuseboard_engine.clock import wall_clock
 from fuseboard_storage import schema
-from fuseboard_storage.board import Board
+from fuseboard_storage.board import Board, Entry
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.instances import SILENT_AFTER, mark_gone
 from fuseboard_storage.keyframe import EVERY
@@ -29,24 +29,14 @@ class Contact(enum.Enum):
     MISSING = "missing"  # the file is gone
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
+class Connection(NamedTuple):
     """The connection to the engines of a recording.
 
-    Times are UTC microseconds. `sign_at` is the newest sign of life (0: none ever). `back_at` is when an engine was
-    first seen again after silence or an end. `replaced_at` is when another file was found at the path. `trouble` says
-    why the file could not be read the last time, and is empty while it can.
+    `trouble` says why the file could not be read the last time, and is empty while it can.
     """
 
     contact: Contact = Contact.EMPTY
-    sign_at: int = 0
-    back_at: int | None = None
-    replaced_at: int | None = None
     trouble: str = ""
-
-    def silent_for(self, now: int) -> float:
-        """Return the seconds since the last sign of life."""
-        return max(0, now - self.sign_at) / 1e6 if self.sign_at else 0.0
 
 
 class Tail:
@@ -59,7 +49,9 @@ class Tail:
         self.connection = Connection()
         """What the last `advance` found out about the engines."""
         self.recording: Recording | None = None
-        """The open recording, to ask commands of; None while the file is missing."""
+        """The open recording, to ask commands of; None while the file is missing, or another is in its place."""
+        self.take: Callable[[Sequence[Entry]], object] | None = None
+        """Is given the entries that are taken in, in order; then each is, however many have come meanwhile."""
         self._now = now
         self._stack = contextlib.AsyncExitStack()
         self._identity: tuple[int, int] | None = None
@@ -113,30 +105,28 @@ class Tail:
 
     async def _follow(self) -> bool:
         identity = schema.identity_of(self.path)
-        moved = False
+        moved = identity is not None and identity != self._identity
         if identity != self._identity:
             await self._stack.aclose()
-            self.recording = None
-            self._identity = None
-            if identity is None:
-                return False
-            await self._open()
-            self.connection = Connection(replaced_at=self._now())
-            moved = True
+            self.recording = self._identity = None  # until another is open: what can't be opened is tried again
+            if identity is not None:
+                await self._open()
         recording = self.recording
         if recording is None:
-            return moved
+            return False
         due, self._due = self._due, True  # until all is taken in: what fails half-way is tried again
         if recording.still() and not due:
             self._due = False
             return moved
         newest, beats = await recording.pulse()
-        if newest - self.board.seq > 2 * EVERY:
+        if self.take is None and newest - self.board.seq > 2 * EVERY:
             self.board = await recording.board()
             moved = True
         while self.board.seq < newest and (part := await recording.slice(self.board.seq, SLICE)):
             for entry in part:
                 self.board.apply(entry)
+            if self.take is not None:
+                self.take(part)
             moved = True
         for instance, at in beats.items():
             self.board.heartbeat(instance, at)
@@ -144,21 +134,16 @@ class Tail:
         return moved
 
     async def _open(self) -> None:
-        self._identity = schema.identity_of(self.path)
+        identity = schema.identity_of(self.path)
         self.recording = await self._stack.enter_async_context(Recording.open(self.path))
+        self._identity = identity
         self.board = Board()
         self._due, self._behind = True, 0
 
     def _judge(self, trouble: str) -> bool:
         """Note how the engines stand, and why the file can't be read; return whether that is another than before."""
-        now, was = self._now(), self.connection
-        contact = self._contact(now)
-        sign_at = max([row.heartbeat_at for row in self.board.instances.values()], default=0)
-        other = contact is not was.contact or trouble != was.trouble
-        if other or sign_at != was.sign_at:
-            back = contact is Contact.LIVE and was.contact in (Contact.SILENT, Contact.ENDED, Contact.MISSING)
-            self.connection = Connection(contact, sign_at, now if back else was.back_at, was.replaced_at, trouble)
-        return other
+        was, self.connection = self.connection, Connection(self._contact(self._now()), trouble)
+        return self.connection != was
 
     def _contact(self, now: int) -> Contact:
         rows = self.board.instances.values()
@@ -169,5 +154,5 @@ class Tail:
         running = [row for row in rows if row.ended_at is None]
         if not running:
             return Contact.ENDED
-        alive = any(not row.gone and now - row.heartbeat_at < SILENT_AFTER for row in running)
+        alive = any(not row.gone and now - row.heartbeat_at <= SILENT_AFTER for row in running)
         return Contact.LIVE if alive else Contact.SILENT

@@ -227,7 +227,7 @@ async def test_a_file_that_cannot_be_read_is_told_above_what_is_known() -> None:
     show = Show()
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(show.sees("prefect"), pilot)
-        show.feed.trouble = "checkout.db is gone. This screen goes on when it is back."
+        show.feed.trouble = "checkout.db is gone. This goes on when it is back."
         show.when += 1
         await until(show.sees("checkout.db is gone."), pilot)
         assert "prefect" in show.screen()

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from console_support import at, attempt, failed, opened, route
+from console_support import added, at, attempt, failed, opened, route, started
 from hostile_texts import HOSTILE
 from msgspec.structs import replace
 from test_cli import fuseboard, start_engine, wait_for
+from test_replay import recorded
 
 from fuseboard_console import exit_codes
 from fuseboard_console.story import Story
@@ -193,6 +194,26 @@ def test_following_prints_what_comes_until_ctrl_c(
         _, complaint = process.communicate(timeout=20)
         assert process.returncode == exit_codes.INTERRUPTED
         assert complaint == ""
+
+
+def test_following_goes_on_when_the_file_is_gone_foreign_or_another(
+    tmp_path: Path, following: Callable[..., subprocess.Popen[str]]
+) -> None:
+    file = recorded(tmp_path / "a.db", [started(), added("prefect"), opened("prefect", 1)])
+    watch, events = following("watch", "--plain", file), following("events", file, "--follow")
+    read_until(watch, "prefect")
+    read_until(events, "prefect opens")
+    for own in tmp_path.glob("a.db*"):
+        own.unlink()
+    read_until(watch, "a.db is gone. This goes on when it is back.")
+    file.write_text("a diary\n" * 50)
+    read_until(watch, "a.db is no recording.")
+    file.unlink()
+    recorded(tmp_path / "b.db", [started(), added("agno"), opened("agno", 1)]).rename(file)
+    read_until(watch, "agno opens")
+    read_until(events, "agno opens")
+    events.send_signal(signal.SIGINT)
+    assert "a.db is no recording." in events.communicate(timeout=20)[1]
 
 
 @pytest.mark.parametrize("text", HOSTILE)

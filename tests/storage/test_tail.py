@@ -8,8 +8,9 @@ from fake_engine import FakeEngine, answered, failed, opened
 from waiting import until
 
 from fuseboard_engine.clock import wall_clock
+from fuseboard_engine.events import RouteFinished
 from fuseboard_storage import keyframe, schema
-from fuseboard_storage.board import AdapterKey
+from fuseboard_storage.board import AdapterKey, Entry
 from fuseboard_storage.instances import SILENT_AFTER
 from fuseboard_storage.recorder import record
 from fuseboard_storage.recording import Recording
@@ -55,7 +56,7 @@ async def test_the_board_followed_is_the_board_folded(tmp_path: Path) -> None:
             assert keyframe.dump(tail.board) == keyframe.dump(await recording.board())
 
 
-async def test_an_engine_without_a_heartbeat_is_silent_and_when_it_beats_again_it_is_back(tmp_path: Path) -> None:
+async def test_an_engine_without_a_heartbeat_is_silent_and_when_it_beats_again_it_is_live(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     offset = 0
     async with record(FakeEngine(), path), Tail.open(path, now=lambda: wall_clock() + offset) as tail:
@@ -64,15 +65,12 @@ async def test_an_engine_without_a_heartbeat_is_silent_and_when_it_beats_again_i
         offset = SILENT_AFTER + 2_000_000
         assert await tail.advance()
         assert tail.connection.contact is Contact.SILENT
-        assert tail.connection.silent_for(wall_clock() + offset) > 3
-        assert tail.connection.back_at is None
         offset = 0
         assert await tail.advance()
         assert tail.connection.contact is Contact.LIVE
-        assert tail.connection.back_at is not None
 
 
-async def test_an_engine_that_ended_has_ended_and_its_successor_is_seen_as_back(tmp_path: Path) -> None:
+async def test_an_engine_that_ended_has_ended_and_its_successor_is_live(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     async with record(FakeEngine(), path):
         pass
@@ -82,7 +80,6 @@ async def test_an_engine_that_ended_has_ended_and_its_successor_is_seen_as_back(
         async with record(FakeEngine(), path):
             await tail.advance()
             assert tail.connection.contact is Contact.LIVE
-            assert tail.connection.back_at is not None
             assert [row.key.instance for row in tail.board.rows()] == [2, 2]
 
 
@@ -99,7 +96,6 @@ async def test_a_deleted_file_leaves_the_last_board_standing_and_a_new_one_repla
         async with record(FakeEngine("new"), path):
             assert await tail.advance()
             assert tail.connection.contact is Contact.LIVE
-            assert tail.connection.replaced_at is not None
             assert [row.name for row in tail.board.instances.values()] == ["new"]
 
 
@@ -113,11 +109,49 @@ async def test_a_foreign_file_in_its_place_is_trouble_and_not_the_end(tmp_path: 
         path.write_text("a diary\n" * 50)
         await tail.advance()
         assert "no recording" in tail.connection.trouble
+        assert not await tail.advance()
+        assert "no recording" in tail.connection.trouble  # it is asked again, and the same
         assert list(tail.board.instances) == [1]
         path.unlink()
         async with record(FakeEngine(), path):
             await tail.advance()
             assert (tail.connection.contact, tail.connection.trouble) == (Contact.LIVE, "")
+
+
+async def test_a_file_that_becomes_a_recording_in_its_place_is_followed(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    async with record(FakeEngine(), path):
+        pass
+    async with record(FakeEngine("new"), tmp_path / "b.db"):
+        pass
+    async with Tail.open(path) as tail:
+        await tail.advance()
+        path.unlink()
+        whole = (tmp_path / "b.db").read_bytes()
+        path.write_bytes(whole[:50])  # a copy that is under way
+        await tail.advance()
+        assert tail.connection.trouble
+        with path.open("ab") as file:
+            file.write(whole[50:])
+        assert await tail.advance()
+        assert tail.connection.trouble == ""
+        assert [row.name for row in tail.board.instances.values()] == ["new"]
+
+
+async def test_whoever_takes_what_comes_gets_all_of_it_however_much_has_come(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    engine = FakeEngine()
+    taken: list[Entry] = []
+    async with record(engine, path) as recorder, Tail.open(path) as tail:
+        await tail.advance()
+        before = tail.board.seq
+        tail.take = taken.extend
+        for part in range(3):
+            engine.emit(*[answered(f"{part}.{number}") for number in range(keyframe.EVERY)])
+            await recorder.flushed()
+        await tail.advance()
+        assert [entry.seq for entry in taken] == list(range(before + 1, tail.board.seq + 1))
+        assert sum(isinstance(entry.event, RouteFinished) for entry in taken) == 3 * keyframe.EVERY
 
 
 async def test_failures_are_read_newest_first_and_by_adapter(tmp_path: Path) -> None:

@@ -72,30 +72,48 @@ def _kinds() -> list[str]:
 
 
 async def _events(args: Namespace) -> int:
-    from contextlib import aclosing
-
+    if args.follow:
+        await _follow(args)
+        return exit_codes.OK
     from fuseboard_console.cli import complain, print_out
-    from fuseboard_console.following import follow
     from fuseboard_console.safe_text import safe_text
     from fuseboard_console.suggest import unknown_adapter
     from fuseboard_storage.recording import Recording
 
     async with Recording.open(args.file) as recording:
         found = await recording.newest(args.limit or _ALL, adapter=args.adapter, kinds=args.kind)
-        last = found[-1].seq if found else 0
-        if args.adapter is not None and not found and not args.follow:
+        if args.adapter is not None and not found:
             board = await recording.board()
             if not board.find(args.adapter):
                 complain(unknown_adapter(board, safe_text(Path(args.file).name, 200), args.adapter))
                 return exit_codes.BAD_INPUT
     _print(found, args)
-    if not (found or args.follow or args.json):
+    if not (found or args.json):
         print_out(f"No {'such ' if args.chosen else ''}event was recorded.")
-    if args.follow:
-        async with aclosing(follow(args.file)) as news:
-            async for _, entries in news:
-                _print((entry for entry in entries if entry.seq > last and _wanted(entry, args)), args)
     return exit_codes.OK
+
+
+async def _follow(args: Namespace) -> None:
+    """Print what there is and what comes, until cancelled; that nothing can come just now is said beside it."""
+    from contextlib import aclosing
+
+    from fuseboard_console.cli import complain
+    from fuseboard_console.following import follow
+    from fuseboard_storage.recording import Recording
+
+    async with aclosing(follow(args.file)) as news:
+        board = (await anext(news)).board  # nothing that comes from here on is missed
+        async with Recording.open(args.file) as recording:
+            found = await recording.newest(args.limit or _ALL, adapter=args.adapter, kinds=args.kind)
+        _print(found, args)
+        last, before = found[-1].seq if found else 0, ""
+        async for now, entries, trouble in news:
+            if now is not board:  # another file has taken its place
+                board, last = now, 0
+            if trouble != before and trouble:
+                complain(trouble)
+            before = trouble
+            _print((entry for entry in entries if entry.seq > last and _wanted(entry, args)), args)
 
 
 def _wanted(entry: Entry, args: Namespace) -> bool:
