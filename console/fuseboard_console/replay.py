@@ -157,10 +157,6 @@ class Replay:
         """Go to the beginning."""
         await self._in_turn(lambda: self._stop_at(self.start))
 
-    async def to_end(self) -> None:
-        """Go to the end."""
-        await self._in_turn(lambda: self._stop_at(self.end))
-
     # ---------------------------------------------------------------- within a turn
 
     async def _in_turn(self, move: Callable[[], Awaitable[T]]) -> T | None:

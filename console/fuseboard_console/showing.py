@@ -119,18 +119,19 @@ class Showing(Operating):
         raise NotImplementedError
 
     def _show_header(self) -> None:
+        crumbs = (self.page.TITLE, self.page.trail, *(getattr(on_top, "crumb", "") for on_top in self.screen_stack[1:]))
+        where = tuple(part for part in crumbs if part)
         view = self._seek_view()
         self._header.set_class(view is not None, "past")
         if view is not None:
             steps, changes = (
                 f"{self.key(f'previous_{what}')} {self.key(f'next_{what}')}" for what in ("event", "change")
             )
+            view = view._replace(where=(self._file, *where))
             self._seek_bar = seek_bar(view, self.size.width, self.glyphs, (steps, changes, self.key("live")))
             self._header.show(self._seek_bar.line)
             self._headed = ()
             return
-        crumbs = (self.page.TITLE, self.page.trail, *(getattr(on_top, "crumb", "") for on_top in self.screen_stack[1:]))
-        where = tuple(part for part in crumbs if part)
         counts = self.overview.order.counts
         behind = self._behind if self.still else None
         second = self.now() // SECOND * SECOND

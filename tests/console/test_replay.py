@@ -10,10 +10,11 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from console_support import NOON, SECOND, at, story, until
+from console_support import NOON, SECOND, at, resize, story, until
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from textual.pilot import Pilot
+from watching import replaying
 
 from fuseboard_console.app import ConsoleApp
 from fuseboard_console.commands.replay import micros, moment
@@ -114,7 +115,7 @@ def test_wherever_it_went_its_board_is_the_one_of_that_place(told: Path, moves: 
                 elif kind == "start":
                     await replay.to_start()
                 else:
-                    await replay.to_end()
+                    await replay.seek(replay.end)
                 assert replay.start <= replay.position <= replay.end
                 there = await recording.board_at(seq=replay.board.seq)
                 for board in (there, replay.board):
@@ -221,9 +222,10 @@ async def test_a_click_on_the_bar_goes_there(told: Path) -> None:
 @pytest.mark.parametrize("cells", [1, 5, 12, 20, 40, 60, 80, 120, 200, 300])
 @pytest.mark.parametrize("glyphs", [UNICODE, ASCII], ids=["unicode", "ascii"])
 @pytest.mark.parametrize("back", [None, 3.0, 90_000.0])
-def test_the_bar_fits_every_width(cells: int, glyphs: object, back: float | None) -> None:
+@pytest.mark.parametrize("where", [(), ("checkout.db", "Overview"), ("x" * 90, "Dead letters", "pending", "y" * 90)])
+def test_the_bar_fits_every_width(cells: int, glyphs: object, back: float | None, where: tuple[str, ...]) -> None:
     changes = [Change(1, at(5), "open"), Change(2, at(5.1), "closed"), Change(3, at(60), "half_open")]
-    view = SeekView(at(30), at(0), at(60), 4.0, True, back, changes)
+    view = SeekView(at(30), at(0), at(60), 4.0, True, back, changes, where)
     bar = seek_bar(view, cells, glyphs)  # type: ignore[arg-type]
     assert line_width(bar.line) == cells
     if cells >= 20:
@@ -232,6 +234,19 @@ def test_the_bar_fits_every_width(cells: int, glyphs: object, back: float | None
         assert time_at(view, bar, bar.first) == at(0)
         assert time_at(view, bar, bar.first + bar.cells - 1) == at(60)
     assert time_at(view, bar, bar.first + bar.cells) is None
+
+
+async def test_the_bar_says_where_one_is_as_the_live_header_does(told: Path) -> None:
+    async with replaying(told, size=(120, 30)) as console:
+        await console.sees("REPLAY", "checkout.db › Overview")
+        await console.press("2")
+        await console.sees("checkout.db › Routes")
+        await console.press("enter")
+        await console.sees("checkout.db › Routes › Route of #")
+        await console.press("escape")
+        await resize(console.pilot, 60, 24)
+        await console.sees("REPLAY", "› Routes")
+        assert "checkout.db" not in console.screen().splitlines()[0]
 
 
 def test_a_tick_shows_the_worst_that_happened_in_its_cell() -> None:

@@ -82,10 +82,10 @@ async def watching(
 
 
 @asynccontextmanager
-async def replaying(path: Path, *, at: int | None = None) -> AsyncIterator[Watching]:
+async def replaying(path: Path, *, at: int | None = None, size: tuple[int, int] = (100, 30)) -> AsyncIterator[Watching]:
     """Look at a replay of a recording, which stands still at a time (UTC microseconds), or at its end."""
     async with Replay.open(path) as replay:
         await replay.seek(replay.end if at is None else at)
         app = ConsoleApp(replay, file=path.name, replay=replay, poll=0.02)
-        async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        async with app.run_test(size=size, notifications=True) as pilot:
             yield Watching(app, pilot)

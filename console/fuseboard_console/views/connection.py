@@ -25,7 +25,6 @@ class Connection(NamedTuple):
     state: Literal["empty", "live", "silent", "ended"]
     age: float = 0.0
     since: int = 0
-    engines: int = 0
     silent: tuple[str, ...] = ()
     gone: bool = False
 
@@ -66,7 +65,7 @@ def connection_of(board: Board, now: int) -> Connection:
     since = newest.ended_at if newest.ended_at is not None else newest.heartbeat_at
     silent = tuple(safe_text(instance.label, 80) for instance in by["silent"])
     gone = newest.gone or newest.reason == LOST
-    return Connection(state, age_of(newest, now), since, len(board.instances), silent, gone)
+    return Connection(state, age_of(newest, now), since, silent, gone)
 
 
 def connection_to(board: Board, instance: int, now: int) -> Connection:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from fuseboard_console.cells import cut
 from fuseboard_console.glyphs import LOOKS, Condition, Glyphs
 from fuseboard_console.views.line import Line, Span, cut_line, fit_line, line_width
 from fuseboard_console.views.slices import STANDS
@@ -14,10 +15,15 @@ from fuseboard_storage.history import Change
 
 LEAST = 12
 """Cells below which there is no bar."""
+AMPLE = 24
+"""Cells that the bar takes before what the foot says too."""
 
 
 class SeekView(NamedTuple):
-    """What the bar says. Times are UTC microseconds; `back` is seconds behind the present, None in an old recording."""
+    """What the bar says. Times are UTC microseconds; `back` is seconds behind the present, None in an old recording.
+
+    `where` is the file, the page, and what of it, as safe texts.
+    """
 
     position: int
     start: int
@@ -26,6 +32,7 @@ class SeekView(NamedTuple):
     playing: bool
     back: float | None
     changes: Sequence[Change]
+    where: tuple[str, ...] = ()
 
 
 class SeekBar(NamedTuple):
@@ -51,20 +58,30 @@ def seek_bar(view: SeekView, cells: int, glyphs: Glyphs, keys: tuple[str, str, s
     tail = Span(back, "text")
     step, change, live = keys
     help = Span(f"  {step} step  {change} state change" + ("" if view.back is None else f"  {live} live"), "text")
-    for left, right in (
-        ((word, day, at), (tail, help)),
-        ((word, at), (tail, help)),
-        ((word, at), (tail,)),
-        ((word, at), ()),
+    file, crumb = _where(view, cells // 3, glyphs)
+    for least, left, right in (
+        (AMPLE, (word, file, crumb, day, at), (tail, help)),
+        (AMPLE, (word, file, crumb, day, at), (tail,)),
+        (LEAST, (word, file, crumb, at), (tail,)),
+        (LEAST, (word, crumb, at), (tail,)),
+        (LEAST, (word, at), (tail,)),
+        (0, (word, at), ()),
     ):
         room = cells - line_width(left) - line_width(right) - 3
-        if room >= LEAST or not right:
+        if room >= least:
             break
     if room < LEAST:
         return SeekBar(fit_line(cut_line(left, cells), cells, "text"), 0, 0)
     room -= 1
     line = (*left, Span("  ", "text"), *_track(view, room, glyphs), Span(" ", "text"), *right)
     return SeekBar(fit_line(line, cells, "text"), line_width(left) + 2, room)
+
+
+def _where(view: SeekView, cells: int, glyphs: Glyphs) -> tuple[Span, Span]:
+    """Return the file's name, and the way to what is shown, as the live header has them."""
+    file, *others = view.where or ("",)
+    crumb = cut("".join(f" {glyphs.crumb} {part}" for part in others), cells)
+    return Span(cut(f" {file}" if file else "", cells), "text"), Span(f"{crumb} " if crumb else "", "text")
 
 
 def time_at(view: SeekView, bar: SeekBar, column: int) -> int | None:
