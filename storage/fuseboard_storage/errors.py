@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from fuseboard_engine.errors import FuseboardError
 
-class RecordingError(Exception):
+
+class RecordingError(FuseboardError):
     """A file cannot be used as a recording; nothing in it was changed.
 
     `what` says what is wrong with which file, `todo` what to do about it. `str()` gives both.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
+from terminal import Terminal
 from test_cli import fuseboard
 
 from fuseboard_console import exit_codes
@@ -25,3 +27,18 @@ def test_what_cannot_be_opened_is_said_in_a_sentence(tmp_path: Path, words: list
     assert shown.stderr.startswith("a.db cannot be read: unable to open")
     assert "Check the file" in shown.stderr
     assert "Traceback" not in shown.stderr
+
+
+@pytest.mark.parametrize("command", ["watch", "replay"])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("nope.db", "does not exist"), ("junk.db", "is no recording"), ("", "is not a file")],
+)
+def test_what_cannot_be_shown_is_said_in_a_sentence_in_a_terminal_too(
+    tmp_path: Path, command: str, name: str, said: str
+) -> None:
+    (tmp_path / "junk.db").write_text("no recording")
+    with Terminal(sys.executable, "-m", "fuseboard_console", command, str(tmp_path / name), columns=400) as terminal:
+        assert terminal.ended() == exit_codes.BAD_INPUT
+        assert said in terminal.text
+        assert "Traceback" not in terminal.text
