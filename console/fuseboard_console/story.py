@@ -13,7 +13,9 @@ _ID = 200  # and of a task's id: whole, so that it is found again elsewhere
 
 
 class Story:
-    """Turns events into lines. Of routes that look alike it tells the first after each change, and every failed task.
+    """Turns events into lines. Of routes that took the same way it tells the first after each change of a breaker.
+
+    A way is the adapters, their outcomes, and how it ended, not the text of an error: that may count down.
 
     Args:
         begin: UTC microseconds that count as the beginning; None: lines begin with the time of day.
@@ -50,9 +52,10 @@ class Story:
         way = _way(event)
         if len(way) < 2 and event.success:
             return None
-        if event.success and tuple(way) in self._told:
+        end = "degraded" if event.degraded else "answered" if event.success else "unanswered"
+        if (end, *way) in self._told:
             return None
-        self._told.add(tuple(way))
+        self._told.add((end, *way))
         return route_text(event)
 
 

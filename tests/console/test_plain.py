@@ -106,6 +106,20 @@ def test_a_tasks_id_is_whole_so_that_it_is_found_again() -> None:
     assert f"#{task} (retry of letter 12): a failed" in (Story(at(0)).tell(refused) or "")
 
 
+def test_of_tasks_that_nobody_answered_in_the_same_way_the_first_is_told_until_a_breaker_changes() -> None:
+    def unanswered(when: float, wait: str) -> Event:
+        skipped = attempt("a", "rejected"), attempt("b", "rejected")
+        return route(when, *skipped, success=False, error=f"the next call is admitted in {wait}")
+
+    story = Story(at(0))
+    told = [story.tell(unanswered(1, "5 s")), story.tell(unanswered(1.3, "4.7 s")), story.tell(unanswered(2, "4 s"))]
+    assert "a skipped → b skipped: nobody answered (the next call is admitted in 5 s)" in (told[0] or "")
+    assert told[1:] == [None, None]
+    assert story.tell(route(2.5, attempt("a", "failure"), success=False, error="refused")) is not None
+    story.tell(opened("a", 3))
+    assert "admitted in 3 s" in (story.tell(unanswered(3.1, "3 s")) or "")
+
+
 def test_durations_and_short_delays_are_told_in_milliseconds() -> None:
     def line(event: Event) -> str:
         return event_line(Entry(1, 1, event))
