@@ -219,7 +219,7 @@ class Attempts:
 
     def refused(self, adapter: Adapter, route: RouteUnderWay, made: int, refusal: CircuitOpen) -> None:
         """Note that an adapter's breaker refused the next attempt after it had `made` so many."""
-        why = str(refusal)
+        why = refusal.why
         reject(adapter, route, why, refusal.retry_after)
         if made:
             adapter.failures += 1

@@ -9,9 +9,9 @@ if TYPE_CHECKING:
 
 
 def text_of(error: BaseException) -> str:
-    """Return an error's text; an error that cannot even say that gets a text of ours."""
+    """Return an error's text as it is kept; an error that cannot even say that gets a text of ours."""
     try:
-        return str(error)
+        return error.why if isinstance(error, CircuitOpen) else str(error)
     except Exception:
         return "(its text could not be read)"
 
@@ -53,14 +53,21 @@ class CircuitOpen(Rejected):
         """Text of the last failure, empty when there was none."""
         return str(self.args[3]) if len(self.args) > 3 else ""
 
-    def __str__(self) -> str:
+    @property
+    def why(self) -> str:
+        """What stands in its way and what went wrong last, without the time that is left: this stays true."""
         if self.reason == "forced_open":
             text = f"{self.adapter} is held open by hand; an operator has to enable or reset it"
         elif self.reason == "probe_in_flight":
             text = f"{self.adapter} is half-open and its probe is still in flight"
         else:
-            text = f"{self.adapter} is open; the next call is admitted in {self.retry_after or 0:.3g} s"
+            text = f"{self.adapter} is open"
         return f"{text} (last error: {self.last_error})" if self.last_error else text
+
+    def __str__(self) -> str:
+        if self.retry_after is None or self.reason != "open":
+            return self.why
+        return f"{self.why}; the next call is admitted in {self.retry_after:.3g} s"
 
 
 class BulkheadFull(Rejected):

@@ -199,7 +199,7 @@ class FanOut:
             adapter.breaker.admit().release()
             await self._slots.wait(max(0.0, self._end - began))
         except CircuitOpen as refusal:
-            reject(adapter, route, str(refusal), refusal.retry_after)
+            reject(adapter, route, refusal.why, refusal.retry_after)
             route.fail(refusal)
             return False
         except BulkheadFull as refusal:

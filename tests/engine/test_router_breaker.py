@@ -27,7 +27,18 @@ async def test_an_open_adapter_is_skipped_without_any_delay_and_the_route_says_w
     assert now() == before
     assert route.fallback_chain == ["b"]
     assert route.total_attempts == 1
-    assert route.skipped == {"a": "a is open; the next call is admitted in 30 s (last error: ConnectionError: down)"}
+    assert route.skipped == {"a": "a is open (last error: ConnectionError: down)"}
+
+
+@virtual
+async def test_what_is_kept_of_a_refusal_stays_true_and_the_time_that_is_left_stands_beside_it() -> None:
+    engine = World(breaker=TRIPS_AT_ONCE)
+    engine.script("a", DOWN)
+    await engine.execute_with_fallback("first")
+    route = await engine.execute_with_fallback("second")
+    assert route.error == "a is open (last error: ConnectionError: down)"
+    assert route.retry_after == 30
+    assert str(route.exception) == f"{route.error}; the next call is admitted in 30 s"
 
 
 @virtual

@@ -105,7 +105,7 @@ class Resources:
         try:
             permit = adapter.breaker.admit()
         except CircuitOpen as refusal:
-            return str(refusal)
+            return refusal.why
         try:
             await lifecycle.initialize(None if timeout is None else timeout * adapter.retry.initialize_share)
         except Exception as error:
