@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from textual.notifications import SeverityLevel
@@ -45,19 +46,21 @@ class Operating(Suspending):
     def action_open_for(self) -> None:
         """Ask for how long, then open the selected breaker, or all marked ones."""
         keys = self._marked
-        key = self._target()
-        if self.is_past() or key is None or (len(keys) < 2 and self.desk.refused(key.instance)):
+        alone = None if keys else self._target()
+        if self.is_past() or (alone is None and not keys) or (alone is not None and self.desk.refused(alone.instance)):
             return
         from fuseboard_console.screens.how_long import HowLong, HowLongScreen
 
-        question = ask_before("open_for", plural(len(keys), "breaker") if len(keys) > 1 else key.adapter)
+        question = ask_before("open_for", alone.adapter if alone is not None else plural(len(keys), "breaker"))
 
         async def answered(how_long: HowLong | None) -> None:
             if how_long is None:
                 return
             args = {"seconds": how_long.seconds}
-            if not self._many("open_for", args):
-                await self.desk.ask("open_for", key.adapter, key.instance, args)
+            if alone is not None:
+                await self.desk.ask("open_for", alone.adapter, alone.instance, args)
+            else:
+                self._many("open_for", keys, args)
 
         self.push_screen(HowLongScreen(*question), answered)
 
@@ -101,37 +104,45 @@ class Operating(Suspending):
         self.is_past()
 
     def _target(self) -> AdapterKey | None:
-        """Return the adapter that is meant: of the open detail, the only marked one, or the one under the cursor."""
+        """Return the adapter that is meant where none are marked: of the open detail, or the one under the cursor."""
         detailed: AdapterKey | None = getattr(self.screen, "adapter", None)
-        return detailed or (self.page.targets[0] if self.page.targets else self.page.target)
+        return detailed or self.page.target
 
     @property
     def _marked(self) -> tuple[AdapterKey, ...]:
-        """The marked adapters, which are meant instead; in an open detail only its own is."""
-        return () if hasattr(self.screen, "adapter") else self.page.targets
+        """The marked adapters, which are meant instead; none where that is the one under the cursor.
 
-    def _many(self, verb: str, args: dict[str, Any] | None = None) -> bool:
-        """Ask for all marked adapters what was asked for one, after a word was typed; False: none are marked."""
-        keys = self._marked
-        if len(keys) < 2:
+        In an open detail only its own is meant.
+        """
+        keys = self.page.targets
+        return () if hasattr(self.screen, "adapter") or keys == (self.page.target,) else keys
+
+    def _many(self, verb: str, keys: tuple[AdapterKey, ...], args: dict[str, Any] | None = None) -> bool:
+        """Ask for these marked adapters what was asked for one, after a word was typed; False: there are none."""
+        if not keys:
             return False
         if len(keys) > MOST:
             self.tell(f"At most {MOST:,} breakers at a time: {len(keys):,} are marked.", "warning")
             return True
+        if len(keys) == 1 and self.desk.refused(keys[0].instance):
+            return True
         from fuseboard_console.screens.confirm_typed import ConfirmTypedScreen
 
         question = ask_bulk(verb, keys, self.page.targets_name, (args or {}).get("seconds"))
+        asked = partial(self.desk.ask_all, verb, keys, args)
+        if len(keys) == 1:
+            asked = partial(self.desk.ask, verb, keys[0].adapter, keys[0].instance, args)
 
         def answered(yes: bool | None) -> None:
             if yes:
                 self.page.unmark()
-                self.run_worker(self.desk.ask_all(verb, keys, args), name="bulk", exit_on_error=True)
+                self.run_worker(asked(), name="bulk", exit_on_error=True)
 
         self.push_screen(ConfirmTypedScreen(*question), answered)
         return True
 
     async def _ask_selected(self, verb: str) -> None:
-        if self.is_past() or self._many(verb):
+        if self.is_past() or self._many(verb, self._marked):
             return
         key = self._target()
         if key is not None:
@@ -139,7 +150,7 @@ class Operating(Suspending):
 
     def _ask_first(self, verb: str) -> None:
         """Ask the operator, then an engine. What was selected when the question came is meant, whatever moves."""
-        if self.is_past() or self._many(verb):
+        if self.is_past() or self._many(verb, self._marked):
             return
         key = self._target()
         if key is None or self.desk.refused(key.instance):

@@ -137,11 +137,38 @@ async def test_a_whole_group_is_meant_by_its_name() -> None:
         await until(show.sees("Disable 2 breakers?", "Type a to go on"), pilot)
 
 
-async def test_one_mark_is_meant_instead_of_the_cursor() -> None:
+async def test_one_mark_that_the_cursor_is_not_on_is_named_before_anything_is_done_to_it() -> None:
+    show = Show(tagged("a1", "b1"), when=10)
+    async with show.app.run_test(size=SIZE, notifications=True) as pilot:
+        await until(show.sees("a1"), pilot)
+        await pilot.press("x", "r")
+        await until(show.sees("Reset 1 breaker?", "a1", "Its next call goes through", "Type a1 to go on"), pilot)
+        assert show.selected() == "b1"
+        assert not show.mailbox.asked
+        await pilot.press(*"a1", "enter")
+        await until(lambda: bool(show.mailbox.asked), pilot)
+        assert show.mailbox.asked == [("reset", "a1", 1)]
+        show.mailbox.status = "done"
+        await until(show.sees("a1 was reset."), pilot)
+        assert not show.app.overview.table.marked
+
+
+async def test_one_mark_elsewhere_is_named_before_it_is_opened_for_a_time() -> None:
     show = Show(tagged("a1", "b1"), when=10)
     async with show.app.run_test(size=SIZE) as pilot:
         await until(show.sees("a1"), pilot)
-        await pilot.press("x", "r")
+        await pilot.press("x", "O")
+        await until(show.sees("Open 1 breaker for a while?"), pilot)
+        await pilot.press(*"90s", "enter")
+        await until(show.sees("a1", "Its calls are refused for", "Type a1 to go on"), pilot)
+        assert not show.mailbox.asked
+
+
+async def test_one_mark_under_the_cursor_is_acted_on_as_without_a_mark() -> None:
+    show = Show(tagged("a1", "b1"), when=10)
+    async with show.app.run_test(size=SIZE) as pilot:
+        await until(show.sees("a1"), pilot)
+        await pilot.press("x", "up", "r")
         await until(lambda: bool(show.mailbox.asked), pilot)
         assert show.mailbox.asked == [("reset", "a1", 1)]
 

@@ -358,6 +358,17 @@ async def test_marked_letters_are_acted_on_together_after_their_type_was_typed(s
         await console.sees("4 pending")
 
 
+async def test_one_marked_letter_that_the_cursor_is_not_on_is_named_before_anything_is_done_to_it(still: Path) -> None:
+    async with watching(still) as console:
+        await at_letters(console)
+        await console.press("j", "x", "a")
+        await console.sees("Archive 1 dead letter?", "Type order to go on:")
+        assert set(statuses(still).values()) == {"pending"}
+        await console.type("order")
+        await console.hears("Dead letter 3 archived. u puts it back.")
+        await console.sees("3 pending, 1 archived")
+
+
 async def test_of_several_types_their_number_is_typed_and_who_does_not_allow_it_is_named(still: Path) -> None:
     async with watching(still) as console:
         await at_letters(console)

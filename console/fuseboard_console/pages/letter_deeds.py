@@ -53,8 +53,11 @@ class LetterDeeds:
         self._changed = changed
         self._archived: tuple[Path, tuple[int, ...]] | None = None  # what was archived last, for the way back
 
-    def begin(self, deed: Deed, letters: Sequence[DeadLetter]) -> None:
-        """Ask whether it is meant, where that is needed, and do it to the letters that allow it."""
+    def begin(self, deed: Deed, letters: Sequence[DeadLetter], elsewhere: bool = False) -> None:
+        """Ask whether it is meant, where that is needed, and do it to the letters that allow it.
+
+        `elsewhere`: the cursor is not on the one letter that is meant, so that is asked about too.
+        """
         path = self._path()
         if path is None or not letters:
             return
@@ -65,7 +68,7 @@ class LetterDeeds:
             self._host.tell(refused_text(deed, others, now), "warning")
         elif deed == "retry" and (nobody := self._nobody(path, meant)):
             self._host.tell(nobody, "error")
-        elif len(letters) > 1:
+        elif elsewhere or len(letters) > 1:
             from fuseboard_console.screens.confirm_typed import ConfirmTypedScreen
 
             question = ask_letters(deed, meant, others, now)

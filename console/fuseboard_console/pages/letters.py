@@ -204,20 +204,23 @@ class Letters(ListPage[int]):
         selected = [] if self.list.selected is None else [self.list.selected]
         return [self._file.letters[key] for key in marked or selected if key in self._file.letters]
 
+    def _begin(self, deed: Doing, meant: list[DeadLetter]) -> None:
+        self._deeds.begin(deed, meant, elsewhere=[letter.id for letter in meant] != [self.list.selected])
+
     def action_letter_retry(self) -> None:
         """Have the letter's engine retry it now."""
-        self._deeds.begin("retry", self._meant)
+        self._begin("retry", self._meant)
 
     def action_letter_archive(self) -> None:
         """Take the letter out of the list, to be kept."""
-        self._deeds.begin("archive", self._meant)
+        self._begin("archive", self._meant)
 
     def action_letter_unarchive(self) -> None:
         """Put the archived letter back; where none is meant, what was archived last."""
         meant = self._meant
         if any(letter.status == "archived" for letter in meant) or not self._deeds.put_back():
-            self._deeds.begin("unarchive", meant)
+            self._begin("unarchive", meant)
 
     def action_letter_discard(self) -> None:
         """Ask, then give the letter up."""
-        self._deeds.begin("discard", self._meant)
+        self._begin("discard", self._meant)

@@ -18,10 +18,11 @@ _TYPED = 40  # characters that somebody can be asked to type
 
 
 class Words(NamedTuple):
-    """How a deed is spoken of: as a question, by its consequence, on the button, and when it is done."""
+    """How a deed is spoken of: as a question, by its consequence, for one alone too, on the button, and when done."""
 
     title: str
     then: str
+    alone: str
     yes: str
     done: str
 
@@ -30,41 +31,51 @@ _WORDS = {
     "reset": Words(
         "Reset {}?",
         "Their next calls go through, whether or not the adapters are well again.",
+        "Its next call goes through, whether or not the adapter is well again.",
         "Reset {}",
         "{} reset.",
     ),
     "force_open": Words(
         "Hold {} open?",
         "Every call is refused until someone resets them. There is no countdown.",
+        "Every call is refused until someone resets it. There is no countdown.",
         "Hold {} open",
         "{} held open.",
     ),
     "open_for": Words(
         "Open {} for a while?",
         "Their calls are refused for as long as their policies wait; then they probe.",
+        "Its calls are refused for as long as its policy waits; then it probes.",
         "Open {}",
         "{} opened.",
     ),
     "half_open": Words(
-        "Let {} probe now?", "Their waits end: their next calls are probes.", "Probe {}", "{} probing at the next call."
+        "Let {} probe now?",
+        "Their waits end: their next calls are probes.",
+        "Its wait ends: its next call is a probe.",
+        "Probe {}",
+        "{} probing at the next call.",
     ),
     "disable": Words(
         "Disable {}?",
         "Every call goes through, however many fail, until someone enables them.",
+        "Every call goes through, however many fail, until someone enables it.",
         "Disable {}",
         "{} disabled.",
     ),
     "metrics_only": Words(
         "Let {} only watch?",
         "They count and never open, until someone enables them.",
+        "It counts and never opens, until someone enables it.",
         "Watch",
         "{} set to only watch.",
     ),
-    "enable": Words("Enable {}?", "They decide again.", "Enable {}", "{} enabled."),
+    "enable": Words("Enable {}?", "They decide again.", "It decides again.", "Enable {}", "{} enabled."),
 }
 
 
 _FOR = "Their calls are refused for {}; then they probe."
+_ALONE_FOR = "Its calls are refused for {}; then it probes."
 
 
 class BulkQuestion(NamedTuple):
@@ -77,7 +88,7 @@ class BulkQuestion(NamedTuple):
 
 
 def ask_bulk(verb: str, keys: Sequence[AdapterKey], group: str = "", seconds: float | None = None) -> BulkQuestion:
-    """Return the question before `verb` is asked for these adapters, of which there are several.
+    """Return the question before `verb` is asked for these adapters, of which there is one at least.
 
     Its word is the name of the `group`, if they are all of one; else that of the first adapter; the number of them
     where that is too hard to type. `seconds`: for how long they are opened, where that was said.
@@ -85,9 +96,10 @@ def ask_bulk(verb: str, keys: Sequence[AdapterKey], group: str = "", seconds: fl
     words = _WORDS[verb]
     names = ", ".join(safe_text(key.adapter, 40) for key in keys[:_NAMED])
     more = f" and {len(keys) - _NAMED:,} more" if len(keys) > _NAMED else ""
+    then, lasting = (words.alone, _ALONE_FOR) if len(keys) == 1 else (words.then, _FOR)
     return BulkQuestion(
         words.title.format(plural(len(keys), "breaker")),
-        f"{names}{more}\n\n{words.then if seconds is None else _FOR.format(span(seconds))}",
+        f"{names}{more}\n\n{then if seconds is None else lasting.format(span(seconds))}",
         word_to_type(group or keys[0].adapter, len(keys)),
         words.yes.format(f"{len(keys):,}"),
     )
