@@ -42,6 +42,11 @@ class Personal(Travelling):
             text = "\n".join(hints(self.actions, self.glyphs.name == "ascii"))
             self.notify(text, title="Three hints, this once", markup=False, timeout=HINTS)
 
+    def forget_marks(self) -> None:
+        """Take the marks of all pages away."""
+        for page in self._pages.values():
+            page.unmark()
+
     # ---------------------------------------------------------------- copying
 
     def action_copy(self) -> None:

@@ -84,7 +84,12 @@ class Travelling(Showing):
         self._behind = 0
         self._connection = Connection("empty")
         self.clear_notifications()  # what they say is of the place that was left
+        self.forget_marks()  # so are they: nobody sees here what they would be done to
         self.show()
+
+    def forget_marks(self) -> None:
+        """Take the marks of all pages away."""
+        raise NotImplementedError
 
     def leave(self) -> None:
         """Go back to where the console was before."""

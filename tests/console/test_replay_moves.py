@@ -212,5 +212,21 @@ async def test_a_view_held_still_of_a_file_that_is_gone_has_no_past_to_go_back_t
         await console.sees("PAUSED", "prefect")
 
 
+async def test_marks_stay_in_the_time_they_were_set_in(tmp_path: Path) -> None:
+    path = recorded(tmp_path / "a.db", story())
+    async with watching(path) as console:
+        await console.sees("prefect")
+        await console.press("x")
+        await console.sees("1 marked")
+        await console.press("left_square_bracket")
+        await console.sees("This is the past now")
+        await console.sees_no("1 marked")
+        await console.press("x", "x")
+        await console.sees("2 marked")
+        await console.press("L")
+        await console.sees("Live again.")
+        await console.sees_no("2 marked")
+
+
 def test_a_chunk_is_less_than_what_a_keyframe_saves() -> None:
     assert CHUNK < FAR == 2 * keyframe.EVERY

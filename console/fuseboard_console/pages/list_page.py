@@ -148,8 +148,9 @@ class ListPage(Page, Generic[K]):
 
     def unmark(self) -> None:
         """Take all marks away."""
-        self.list.marked.clear()
-        self.host.show()
+        if self.list.marked:
+            self.list.marked.clear()
+            self.host.show()
 
     def action_mark(self) -> None:
         """Mark the row under the cursor, or take its mark away, and go to the next."""

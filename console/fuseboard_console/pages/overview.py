@@ -165,8 +165,8 @@ class Overview(Page):
 
     def unmark(self) -> None:
         """Take all marks away."""
-        self.table.unmark()
-        self.host.show()
+        if self.table.unmark():
+            self.host.show()
 
     @property
     def filter_problem(self) -> str:
