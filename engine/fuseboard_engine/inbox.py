@@ -74,9 +74,10 @@ def carry_out(registry: Registry, command: Command) -> str:
     breaker = registry[command.adapter].breaker
     before = breaker.state
     if verb == "open_for":
-        breaker.open_for(_seconds(command.args.get("seconds")), actor=actor)
-    else:
-        getattr(breaker, verb)(actor=actor)
+        seconds = _seconds(command.args.get("seconds"))
+        breaker.open_for(seconds, actor=actor)
+        return f"{command.adapter} is open for {'its policy\'s wait' if seconds is None else f'{seconds:g} s'}"
+    getattr(breaker, verb)(actor=actor)
     return f"{command.adapter} went from {before} to {breaker.state}"
 
 

@@ -10,6 +10,7 @@ import pytest
 from engine_world import HOUR, World, now, virtual
 
 from fuseboard_engine import BreakerPolicy, DeadLetterPolicy, HealthPolicy, RetryPolicy, RoutingPolicy
+from fuseboard_engine.dead_letters.asked import summary
 from fuseboard_engine.dead_letters.queue import DeadLetters
 from fuseboard_engine.events import AttemptFailed, DeadLetterChanged, ProbeChanged, RouteFinished
 
@@ -233,6 +234,9 @@ async def test_of_many_that_somebody_retries_one_asks_a_chain_that_is_out_and_th
     engine.told.clear()
     outcomes = await queue.retry_many(actor="ann")
     assert Counter(one.outcome for one in outcomes) == {"deferred": 50, "succeeded": 1}
+    refused = "50 put off, as every adapter refused: a is open (last error: ConnectionError: refused)"
+    assert summary(outcomes) == f"51 dead letters retried: 1 succeeded, {refused}"
+    assert summary(outcomes[:50]) == f"no dead letter was retried: {refused}"
     assert len(retries(engine)) == 2
     statuses = Counter((e.before, e.status) for e in engine.told if isinstance(e, DeadLetterChanged))
     assert statuses == {

@@ -87,7 +87,10 @@ def summary(done: list[Retried]) -> str:
         return f"dead letter {done[0].id} {WORDS[done[0].outcome]}: {done[0].detail}"
     counts = Counter(retried.outcome for retried in done)
     told = ", ".join(f"{counts[outcome]} {words}" for outcome, words in WORDS.items() if counts[outcome])
-    return f"{len(done)} dead letters retried: {told}"
+    refusals = (one.result.error for one in done if one.outcome == "deferred" and one.result is not None)
+    why = next((f", as every adapter refused: {refusal}" for refusal in refusals if refusal), "")
+    what = "no dead letter was retried" if counts["deferred"] == len(done) else f"{len(done)} dead letters retried"
+    return f"{what}: {told}{why}"
 
 
 WORDS: Final[dict[Outcome, str]] = {
