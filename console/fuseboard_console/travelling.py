@@ -124,6 +124,8 @@ class Travelling(Showing):
     def action_live(self) -> None:
         """Go back to what happens now, or from a scenario to where it was started."""
         if len(self._places) > 1:
+            while len(self.screen_stack) > 1:  # a detail of the past says nothing of the present
+                self.pop_screen()
             self.leave()
             self.tell(f"Back at {self._file}." if self.past or self._place.speeds else "Live again.")
         elif self.still:

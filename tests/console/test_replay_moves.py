@@ -212,6 +212,19 @@ async def test_a_view_held_still_of_a_file_that_is_gone_has_no_past_to_go_back_t
         await console.sees("PAUSED", "prefect")
 
 
+async def test_the_key_for_live_goes_back_from_a_detail_of_the_past_too(tmp_path: Path) -> None:
+    path = recorded(tmp_path / "a.db", story())
+    async with watching(path) as console:
+        await console.sees("prefect")
+        await console.press("left_square_bracket")
+        await console.sees("This is the past now")
+        await console.press("enter")
+        await console.sees("esc close")
+        await console.press("L")
+        await console.sees("Live again.")
+        await console.sees_no("esc close")
+
+
 async def test_marks_stay_in_the_time_they_were_set_in(tmp_path: Path) -> None:
     path = recorded(tmp_path / "a.db", story())
     async with watching(path) as console:

@@ -64,6 +64,8 @@ class Sheet(ModalScreen[None]):
     def on_mount(self) -> None:
         """Let the keys scroll it, and keep it fresh."""
         self.pane.focus()
+        for key in next(action for action in self.host.actions if action.id == "live").keys:
+            self._bindings.bind(key, "app.live", show=False)  # after its own keys: those go first
         self.set_interval(EVERY, self.frame)
         self._show_keys()
         self.host.show()
