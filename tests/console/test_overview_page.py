@@ -94,6 +94,7 @@ async def test_what_is_done_to_many_asks_for_a_word_first() -> None:
         await pilot.press("x", "x", "r")
         await until(show.sees("Reset 2 breakers?", "Type eu-search to go on", "eu-search, prefect"), pilot)
         await pilot.press("enter", *"prefect", "enter")
+        await until(show.sees("That is not the word: type eu-search"), pilot)
         assert isinstance(show.app.screen, ConfirmTypedScreen)
         await pilot.press(*["backspace"] * 7, *"eu-search", "enter")
         await until(lambda: len(show.mailbox.asked) == 2, pilot)

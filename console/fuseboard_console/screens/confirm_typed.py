@@ -19,6 +19,10 @@ class ConfirmTypedScreen(TypedScreen[bool]):
         """Return how to go on, until the word is right."""
         return "" if typed.casefold() == self._word.casefold() else _KEYS
 
+    def refusal(self, typed: str) -> str:
+        """Return that another word is asked for."""
+        return f"That is not the word: type {self._word}, or esc to cancel"
+
     def answer(self, typed: str) -> bool:
         """Return that it is meant."""
         return True

@@ -38,6 +38,10 @@ class TypedScreen(ModalScreen[ScreenResultType]):
         """Return what is wrong with what was typed, as safe text; empty when it is an answer."""
         raise NotImplementedError
 
+    def refusal(self, typed: str) -> str:
+        """Return why Enter does nothing, as safe text: what is wrong with what was typed."""
+        return self.problem(typed)
+
     def answer(self, typed: str) -> ScreenResultType:
         """Return what was typed as an answer."""
         raise NotImplementedError
@@ -80,7 +84,9 @@ class TypedScreen(ModalScreen[ScreenResultType]):
             self.action_cancel()
 
     def _give(self) -> None:
-        if not self.problem(self._typed):
+        if self.problem(self._typed):
+            self.query_one("#question-keys", Static).update(Content(self.refusal(self._typed)))
+        else:
             self.dismiss(self.answer(self._typed))
 
     def action_cancel(self) -> None:
