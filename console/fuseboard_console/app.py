@@ -67,6 +67,7 @@ class ConsoleApp(Personal):
     COMMANDS = Personal.COMMANDS | {_adapter_commands}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
+        Binding("escape", "drop_notices", "Remove notices", show=False, priority=True),
     ]
 
     def __init__(
@@ -179,6 +180,7 @@ class ConsoleApp(Personal):
             self.pop_screen()
         if page == self.page.PAGE:
             return self.page
+        self.clear_notifications()  # they cover lines of the page that is gone to
         self._leave_filter()
         self.screen.set_focus(None)  # the next key may have come already: it is none of the page that is left
         self.page.display = False

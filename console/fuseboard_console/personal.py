@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+from textual.actions import SkipAction
+
 from fuseboard_console.alerts import Alerts, alert_text
 from fuseboard_console.beside import beside
 from fuseboard_console.clipboard import copied_text, copy
@@ -18,8 +20,8 @@ from fuseboard_console.travelling import Travelling
 from fuseboard_console.widgets.filter_bar import FilterBar
 from fuseboard_console.widgets.line_list import LineList
 
-HINTS = 30.0
-"""Seconds that the hints stay; a click closes them."""
+HINTS = 12.0
+"""Seconds that the hints stay; Esc, another page and a click close them."""
 
 
 class Personal(Travelling):
@@ -46,6 +48,11 @@ class Personal(Travelling):
         """Take the marks of all pages away."""
         for page in self._pages.values():
             page.unmark()
+
+    def action_drop_notices(self) -> None:
+        """Take the notices away, which cover lines; the key then does what else it does here."""
+        self.clear_notifications()
+        raise SkipAction
 
     # ---------------------------------------------------------------- copying
 

@@ -254,6 +254,29 @@ async def test_the_first_start_shows_three_hints_with_the_operators_keys() -> No
         await until(own.sees("Three hints", "f1  shows the keys", "ctrl+p  finds any action"), pilot)
 
 
+@pytest.mark.parametrize("key", ["escape", "2"])
+async def test_escape_and_another_page_remove_the_hints(key: str) -> None:
+    own = Own(greets=True)
+    async with own.app.run_test(size=SIZE, notifications=True) as pilot:
+        await until(own.sees("Three hints"), pilot)
+        await pilot.press(key)
+        await until(own.lacks("Three hints"), pilot)
+        await pilot.press("1")
+        await until(own.sees("prefect"), pilot)
+        assert own.lacks("Three hints")()
+
+
+async def test_escape_removes_a_notice_and_does_what_else_it_does() -> None:
+    own = Own(greets=True)
+    async with own.app.run_test(size=SIZE, notifications=True) as pilot:
+        await until(own.sees("Three hints", "prefect"), pilot)
+        await pilot.press("enter")
+        await until(own.sees("esc close"), pilot)
+        await pilot.press("escape")
+        await until(own.lacks("Three hints"), pilot)
+        await until(own.lacks("esc close"), pilot)
+
+
 async def test_later_starts_show_none() -> None:
     own = Own()
     async with own.app.run_test(size=SIZE, notifications=True) as pilot:
