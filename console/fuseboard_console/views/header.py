@@ -116,7 +116,7 @@ def header_line(heading: Heading, cells: int, glyphs: Glyphs) -> Line:
         (5, (Span(plural(adapters, "adapter"), "muted"),) if adapters else ()),
         (1, counts),
         (4, (Span(f"{rate(heading.totals.rate)}/s", "text"),) if adapters and live else ()),
-        (3, (Span(f"{percent(ok)} % of tasks", ok_style),) if ok is not None and live else ()),
+        (3, (Span(f"{percent(ok)} % answered", ok_style),) if ok is not None and live else ()),
         (2, (Span(clock(heading.now), "muted"),)),
     ]
     parts = [part for part in parts if part[1]]
