@@ -213,8 +213,7 @@ def _when(run: Run, now: int) -> str:
     resumed = f", resumed {plural(run.resumed, 'time')}" if run.resumed else ""
     if run.state == "running":
         return f"{began}, for {took} now{resumed}"
-    took = f"{'over' if run.resumed else 'took'} {took}"
-    return f"{began}, {took}, last change {whole(max(0, now - run.changed_at) / SECOND)} ago{resumed}"
+    return f"{began}, took {took}, last change {whole(max(0, now - run.changed_at) / SECOND)} ago{resumed}"
 
 
 def _since(node: NodeRow) -> str:
