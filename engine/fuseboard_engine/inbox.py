@@ -73,12 +73,15 @@ def carry_out(registry: Registry, command: Command) -> str:
         return f"{', '.join(adapter.name for adapter in shut)} reset" if shut else "no breaker was open"
     breaker = registry[command.adapter].breaker
     before = breaker.state
+    lasting = ""
     if verb == "open_for":
         seconds = _seconds(command.args.get("seconds"))
         breaker.open_for(seconds, actor=actor)
-        return f"{command.adapter} is open for {'its policy\'s wait' if seconds is None else f'{seconds:g} s'}"
-    getattr(breaker, verb)(actor=actor)
-    return f"{command.adapter} went from {before} to {breaker.state}"
+        lasting = "" if seconds is None else f" for {seconds:g} s"
+    else:
+        getattr(breaker, verb)(actor=actor)
+    change = f"went from {before} to" if before != breaker.state else "stays"
+    return f"{command.adapter} {change} {breaker.state}{lasting}"
 
 
 def _seconds(value: object) -> float | None:

@@ -48,7 +48,7 @@ def test_each_verb_does_what_it_says_and_the_outcome_says_who_asked_and_what_cam
     done = engine.execute_command(command(verb))
     assert done.ok
     assert (done.command, done.verb, done.actor, done.adapter, done.requested_at) == (7, verb, "ann@host", "a", 123)
-    assert done.detail == f"a went from closed to {state}"
+    assert done.detail == ("a stays closed" if state == "closed" else f"a went from closed to {state}")
     assert engine.breaker("a").state == state
     assert engine.breaker("b").state == "closed"
     assert told[-1] == done
@@ -59,6 +59,12 @@ def test_reset_closes_an_open_breaker() -> None:
     engine = engine_with("a")
     engine.breaker("a").admit().failure()
     assert engine.execute_command(command("reset")).detail == "a went from open to closed"
+
+
+def test_what_is_opened_for_a_time_says_for_how_long_also_when_it_was_open() -> None:
+    engine = engine_with("a")
+    for told in ("a went from closed to open for 30 s", "a stays open for 30 s"):
+        assert engine.execute_command(command("open_for", seconds=30)).detail == told
 
 
 def test_enable_takes_back_what_was_set_by_hand() -> None:
