@@ -9,6 +9,7 @@ import socket
 import sqlite3
 from pathlib import Path
 
+from fuseboard_engine.dead_letters.letter import ACTIVE
 from fuseboard_engine.events import EngineStarted
 from fuseboard_storage import instances, rows, schema
 from fuseboard_storage.keyframe import KeyframeMaker
@@ -39,7 +40,9 @@ class Seat:
             sqlite3.Error, OSError: It can't be opened now.
         """
         if self.connection is not None and schema.identity_of(self._path) != self._identity:
-            log.warning("%s was moved or deleted; a new recording begins there.", self._path)
+            left = _letters_left(self.connection)
+            stay = f" {left} dead letters that are not done stay in the old one." if left else ""
+            log.warning("%s was moved or deleted; a new recording begins there.%s", self._path, stay)
             # SQLite closes a file that was moved without bringing in what its log still holds.
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self.leave()
@@ -83,3 +86,12 @@ class Seat:
             rows.insert(connection, instance, [started, *known])
         self._entered_at = now
         return instance
+
+
+def _letters_left(connection: sqlite3.Connection) -> int:
+    """Return how many dead letters of a file somebody still has to care for; 0 when that can't be read."""
+    marks = ", ".join("?" * len(ACTIVE))
+    with contextlib.suppress(sqlite3.Error):
+        found = connection.execute(f"SELECT count(*) FROM dead_letters WHERE status IN ({marks})", ACTIVE)
+        return int(found.fetchone()[0])
+    return 0

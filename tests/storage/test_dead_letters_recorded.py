@@ -213,6 +213,27 @@ async def test_a_file_that_took_the_recordings_place_is_used_at_once(tmp_path: P
         assert [one.task for one in await read.find(LetterSelection(), NOON)] == ["new"]
 
 
+async def test_letters_that_stay_in_a_moved_file_are_told_and_are_retried_by_who_records_to_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, old = tmp_path / "a.db", tmp_path / "old.db"
+    engine, queue, _ = application()
+    async with record(engine, path) as recorder:
+        for _ in range(3):
+            await engine.execute_with_fallback({})
+        await queue.discard(LetterSelection(ids=(3,)))
+        await recorder.flushed()
+        path.rename(old)
+        await engine.execute_with_fallback({})
+        await recorder.flushed()
+        assert len(await queue.find()) == 1
+    assert "2 dead letters that are not done stay in the old one." in caplog.text
+    engine, queue, adapter = application()
+    adapter.works = True
+    async with record(engine, old):
+        assert [retried.outcome for retried in await queue.retry_many()] == ["succeeded", "succeeded"]
+
+
 async def test_looking_at_a_recording_of_before_there_were_dead_letters_finds_none_and_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
