@@ -44,7 +44,7 @@ def target_of(name: str, given: Any, run: RunInThread) -> Target:
     if not is_object(given):
         if not callable(given):
             raise TypeError(
-                f"adapter {name!r} is a {type(given).__name__}, which cannot be called: "
+                f"adapter {name!r} is of type {type(given).__name__}, which cannot be called: "
                 "register a function, or an object with a `call` method"
             )
         call = as_async(given, run)
