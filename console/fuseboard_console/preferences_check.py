@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, create_model, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, StrictBool, create_model, field_validator, model_validator
 
 from fuseboard_console.actions import ACTIONS
 from fuseboard_console.key_names import key_of
 from fuseboard_console.keymap import clashes
 from fuseboard_console.preferences import Preferences
-from fuseboard_console.theme_names import theme_names
+from fuseboard_console.theme_names import is_theme, themes_near
 from fuseboard_console.views.columns import columns_of
 from fuseboard_console.views.plan import LAYOUTS
 from fuseboard_engine.documents import DocumentError, check, load_text
@@ -56,8 +56,8 @@ class _Checks(BaseModel):
 
 def _crossing(data: Mapping[str, Any]) -> Found:
     theme, layout, columns, keys = (data.get(name) for name in ("theme", "layout", "columns", "keys"))
-    if isinstance(theme, str) and theme not in theme_names():
-        yield ("theme",), f"there is no theme {theme!r}; {meant(theme, theme_names())}"
+    if isinstance(theme, str) and not is_theme(theme):
+        yield ("theme",), f"there is no theme {theme!r}; {meant(theme, themes_near(theme))}"
     if isinstance(layout, str) and layout not in LAYOUTS:
         yield ("layout",), f"there is no layout {layout!r}; {meant(layout, LAYOUTS)}"
     for table, named in columns.items() if isinstance(columns, Mapping) else ():
@@ -112,7 +112,8 @@ def _columns(table: str, columns: tuple[str, ...] | None) -> Found:
 
 
 def _model() -> type[BaseModel]:
-    hints = get_type_hints(Preferences)
+    # Else "no" and 1 would pass as truths, which TOML has words for.
+    hints = {name: StrictBool if hint is bool else hint for name, hint in get_type_hints(Preferences).items()}
     known: dict[str, Any] = {
         field.name: (hints[field.name], {} if field.default is MISSING else field.default)
         for field in fields(Preferences)

@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-from textual.theme import BUILTIN_THEMES
+from textual.theme import BUILTIN_THEMES, Theme
 
 from fuseboard_console.actions import ACTIONS
 from fuseboard_console.glyphs import UNICODE, glyphs_for
@@ -100,6 +100,12 @@ def test_the_names_of_the_own_themes_are_those_that_are_drawn() -> None:
     assert [theme_id(name) for name in OWN] == [theme.name for theme in THEMES]
 
 
+@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+def test_a_theme_is_taken_by_the_name_that_the_screen_lists_it_by(theme: Theme) -> None:
+    assert theme_id(said(f'theme = "{theme.name}"').theme) == theme.name
+    assert theme_id(options("--no-preferences", "--theme", theme.name).theme) == theme.name
+
+
 # ---------------------------------------------------------------- mistakes
 
 
@@ -108,6 +114,8 @@ def test_the_names_of_the_own_themes_are_those_that_are_drawn() -> None:
     [
         ('\nthme = "dark"', "console.toml:2: thme: there is no such field; did you mean theme?"),
         ('theme = "drak"', "console.toml:1: theme: there is no theme 'drak'; did you mean dark?"),
+        ('theme = "fuseboard-lite"', "there is no theme 'fuseboard-lite'; did you mean fuseboard-light?"),
+        ('theme = "solarized"', "there is no theme 'solarized'; did you mean solarized-dark?"),
         ('layout = "route"', "console.toml:1: layout: there is no layout 'route'; did you mean routes?"),
         ('glyphs = "asci"', "console.toml:1: glyphs: there is no 'asci' here; did you mean ascii?"),
         ('bell = "loud"', "console.toml:1: bell: there is no 'loud' here; there are none, bell, notify, both"),
@@ -122,6 +130,9 @@ def test_the_names_of_the_own_themes_are_those_that_are_drawn() -> None:
         ('[columns]\nbreakers = ["name", "ok", "ok"]', "twice"),
         ('[columns]\nbraekers = ["name"]', "there is no such table; did you mean breakers?"),
         ("theme = ", "this is no TOML"),
+        ('mouse = "no"', "console.toml:1: mouse: write true or false"),
+        ('glow = "yes"', "console.toml:1: glow: write true or false"),
+        ("compact = 1", "console.toml:1: compact: write true or false"),
     ],
 )
 def test_a_mistake_is_told_with_its_line_and_what_was_meant(text: str, told: str) -> None:
