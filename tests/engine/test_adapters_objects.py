@@ -379,7 +379,7 @@ async def test_an_object_may_have_a_stream_beside_its_call_or_a_call_that_is_one
 
 
 def test_what_can_be_no_adapter_is_refused_by_name() -> None:
-    with pytest.raises(TypeError, match="adapter 'a' is a int, which cannot be called"):
+    with pytest.raises(TypeError, match="adapter 'a' is of type int, which cannot be called"):
         Engine().add_adapter("a", 5)  # type: ignore[arg-type]
 
 
