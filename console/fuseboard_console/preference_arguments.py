@@ -6,7 +6,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from dataclasses import replace
 
 from fuseboard_console.preferences import DEFAULT, Preferences
-from fuseboard_console.theme_names import OWN
+from fuseboard_console.theme_names import OWN, own_names
 
 
 def add_preferences(parser: ArgumentParser) -> None:
@@ -20,14 +20,14 @@ def add_preferences(parser: ArgumentParser) -> None:
 
 
 def _theme(name: str) -> str:
-    if name in OWN:
-        return name
+    if name in own_names():
+        return name  # and the library that draws the screen is not loaded for it
     from fuseboard_console.suggest import did_you_mean
-    from fuseboard_console.theme_names import theme_names
+    from fuseboard_console.theme_names import is_theme, theme_names, themes_near
 
-    if name in theme_names():
+    if is_theme(name):
         return name
-    hint = did_you_mean(name, theme_names()) or f" There are {', '.join(theme_names())}."
+    hint = did_you_mean(name, themes_near(name)) or f" There are {', '.join(theme_names())}."
     raise ArgumentTypeError(f"there is no theme {name!r}.{hint}")
 
 
