@@ -31,11 +31,15 @@ def test_the_path_is_told_whether_or_not_there_is_a_file(file: Path, tmp_path: P
     assert preferences("--path", home=tmp_path) == (0, f"{file}\n", "")
 
 
-def test_without_a_file_it_says_how_to_begin_one(file: Path, tmp_path: Path) -> None:
-    code, out, err = preferences(home=tmp_path)
+def test_without_a_file_it_says_how_to_begin_one_in_a_line_that_works(tmp_path: Path) -> None:
+    home = tmp_path / "my settings"
+    code, out, err = preferences(home=home)
     assert (code, out) == (0, "")
-    assert f"There is no {file}" in err
-    assert "--default" in err
+    said, line = err.splitlines()
+    assert f"There is no {home}/fuseboard/console.toml" in said
+    command = line.replace(" fuseboard ", f" {sys.executable} -m fuseboard_console ")
+    subprocess.run(command, shell=True, check=True, timeout=60, env={**os.environ, "XDG_CONFIG_HOME": str(home)})
+    assert preferences("--check", home=home)[0] == 0
 
 
 def test_a_new_file_is_all_right_and_shown_as_it_is(file: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
 from fuseboard_console import exit_codes
 
@@ -42,7 +43,7 @@ def run(args: Namespace) -> int:
         return exit_codes.OK
     if not path.exists() and not os.environ.get(VARIABLE):
         complain(f"There is no {shown}: everything is as by default. To begin one:")
-        complain("  fuseboard preferences --default > FILE")
+        complain(f"  mkdir -p {_word(path.parent)} && fuseboard preferences --default > {_word(path)}")
         return exit_codes.OK
     try:
         read_preferences(path)
@@ -56,3 +57,12 @@ def run(args: Namespace) -> int:
             complain(safe_text(line, 500))
         return exit_codes.BAD_INPUT
     return exit_codes.OK
+
+
+def _word(path: Path) -> str:
+    """Return a path as a shell takes it, on one line."""
+    from shlex import quote
+
+    from fuseboard_console.safe_text import safe_text
+
+    return safe_text(quote(str(path)), 500)
