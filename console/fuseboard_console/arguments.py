@@ -8,6 +8,8 @@ from fuseboard_console.durations import seconds_of
 
 MOST = 1_000_000_000
 """More than any list has: what is above it is a slip."""
+ALL = 2**62
+"""So many at most where all are wanted."""
 
 
 def count(text: str) -> int:
@@ -43,8 +45,15 @@ def seconds(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value <= 3600:
-        raise ArgumentTypeError(f"{text!r} is no number of seconds between 0 and 3600")
+        raise ArgumentTypeError(f"{text!r} is no number of seconds above 0, up to 3600")
     return value
+
+
+def port(text: str) -> int:
+    """Return the number of a port: 0 to 65535."""
+    if not text.isascii() or not text.isdigit() or int(text) > 65_535:
+        raise ArgumentTypeError(f"{text!r} is no port between 0 and 65535")
+    return int(text)
 
 
 def age(text: str) -> float:

@@ -65,7 +65,9 @@ class Parser(ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where it is explained, and end."""
-        complain(f"{message[:1].upper()}{message[1:].rstrip('.')}.{_nearest(message) or self._nearest_option(message)}")
+        said = message[:1].upper() + message[1:].rstrip(".")
+        said += "" if said.endswith("?") else "."
+        complain(f"{said}{_nearest(message) or self._nearest_option(message)}")
         complain(f"`{self.prog.split(' FILE')[0]} --help` explains it.")
         sys.exit(exit_codes.BAD_INPUT)
 

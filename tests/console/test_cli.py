@@ -155,7 +155,10 @@ def test_an_engine_whose_process_was_killed_is_treated_as_gone(tmp_path: Path) -
         (["scenario", "chek", "x"], "Did you mean check?"),
         (["config", "shw"], "Did you mean show?"),
         (["status"], "required: FILE"),
-        (["reset", "checkout.db", "--all", "prefect"], "no name goes with it"),
+        (
+            ["reset", "checkout.db", "--all", "prefect"],
+            "--all means every breaker that refuses calls, so no name goes with it.",
+        ),
     ],
 )
 def test_what_is_wrong_with_the_arguments_is_said_in_a_sentence_without_the_usage(
@@ -276,7 +279,10 @@ def test_a_console_without_standard_output_does_what_it_was_asked(ended: Path) -
         (["dlq", "a.db", "list", "--staus", "pending"], "Did you mean --status?"),
         (["status", "a.db", "--xyzzy"], "Unrecognized arguments: --xyzzy.\n"),
         (["events", "a.db", "--limit", "-3"], "'-3' is no whole number; 0 is all."),
-        (["failures", "a.db", "--limit", "-3"], "'-3' is no whole number of one or more."),
+        (["failures", "a.db", "--limit", "-3"], "'-3' is no whole number; 0 is all."),
+        (["watch", "a.db", "--theme", "nrd"], "there is no theme 'nrd'. Did you mean nord?\n"),
+        (["serve", "a.db", "--port", "65536"], "'65536' is no port between 0 and 65535.\n"),
+        (["reset", "a.db", "prefect", "--wait", "0"], "'0' is no number of seconds above 0, up to 3600.\n"),
         (
             ["scenario", "check", "nope"],
             "no such file. `fuseboard scenario list` lists those that come with Fuseboard.",

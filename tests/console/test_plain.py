@@ -156,7 +156,7 @@ def test_events_as_json_are_an_object_a_line(ended: Path) -> None:
         (["events", "--adapter", "prefct"], "Did you mean prefect?"),
         (["events", "--limit", "-1"], "--limit"),
         (["failures", "--adapter", "prefct"], "Did you mean prefect?"),
-        (["failures", "--limit", "0"], "--limit"),
+        (["failures", "--limit", "-1"], "--limit"),
         (["events", "--limit", "99999999999999999999"], "is no whole number; 0 is all"),
         (["failures", "--limit", "9999999999"], "is too many; the most is 1,000,000,000"),
         (["workflows", "--limit", "-1"], "--limit"),
@@ -179,6 +179,7 @@ def test_failures_are_newest_first_with_what_was_done_next(ended: Path) -> None:
     assert lines == sorted(lines, reverse=True)
     assert "prefect  ConnectionRefusedError: connection refused  (ai_task #t1, attempt 1" in lines[-1]
     assert "failover" in lines[0]
+    assert fuseboard("failures", ended, "--adapter", "prefect", "--limit", "0").stdout == shown.stdout
     newest = json.loads(fuseboard("failures", ended, "--limit", "1", "--json").stdout)
     assert newest["attempt"]["error_type"] == "ConnectionRefusedError"
     assert fuseboard("failures", ended, "--adapter", "agno").stdout == "Nothing has failed.\n"

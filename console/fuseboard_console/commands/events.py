@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fuseboard_console import exit_codes
-from fuseboard_console.arguments import limit_or_all
+from fuseboard_console.arguments import ALL, limit_or_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +24,6 @@ EXAMPLES = """  fuseboard events checkout.db                              the ne
   fuseboard events checkout.db --json --follow              a JSON object a line, for a program"""
 ORDER = 40
 
-_ALL = 2**62
 _UNASKED = ("adapters_gauged",)  # told every second: shown only when it is asked for by name
 
 
@@ -81,7 +80,7 @@ async def _events(args: Namespace) -> int:
     from fuseboard_storage.recording import Recording
 
     async with Recording.open(args.file) as recording:
-        found = await recording.newest(args.limit or _ALL, adapter=args.adapter, kinds=args.kind)
+        found = await recording.newest(args.limit or ALL, adapter=args.adapter, kinds=args.kind)
         if args.adapter is not None and not found:
             board = await recording.board()
             if not board.find(args.adapter):
@@ -104,7 +103,7 @@ async def _follow(args: Namespace) -> None:
     async with aclosing(follow(args.file)) as news:
         board = (await anext(news)).board  # nothing that comes from here on is missed
         async with Recording.open(args.file) as recording:
-            found = await recording.newest(args.limit or _ALL, adapter=args.adapter, kinds=args.kind)
+            found = await recording.newest(args.limit or ALL, adapter=args.adapter, kinds=args.kind)
         _print(found, args)
         last, before = found[-1].seq if found else 0, ""
         async for now, entries, trouble in news:

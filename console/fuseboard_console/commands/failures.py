@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from fuseboard_console import exit_codes
-from fuseboard_console.arguments import limit
+from fuseboard_console.arguments import ALL, limit_or_all
 
 SUMMARY = "print the latest failed attempts, newest first"
 DESCRIPTION = """Print the latest failed attempts, newest first: which adapter, what went wrong, for which task, and
@@ -21,7 +21,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument("file", metavar="FILE", help="the recording, such as checkout.db")
     parser.add_argument("--adapter", metavar="ADAPTER", help="only failures of this adapter")
-    parser.add_argument("--limit", type=limit, default=50, metavar="N", help="at most N (default: 50)")
+    parser.add_argument("--limit", type=limit_or_all, default=50, metavar="N", help="at most N (default: 50; 0: all)")
     parser.add_argument("--json", action="store_true", help="a JSON object a line; times are UTC microseconds")
 
 
@@ -49,7 +49,7 @@ async def _failures(args: Namespace) -> int:
     from fuseboard_storage.recording import Recording
 
     async with Recording.open(args.file) as recording:
-        found = await recording.failures(args.limit, args.adapter)
+        found = await recording.failures(args.limit or ALL, args.adapter)
         if not found and args.adapter is not None:
             board = await recording.board()
             if not board.find(args.adapter):

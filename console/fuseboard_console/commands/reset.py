@@ -44,7 +44,8 @@ def run(args: Namespace) -> int:
     from fuseboard_storage.errors import RecordingError
 
     if args.adapter and args.all:
-        complain("--all means every adapter, so no name goes with it. Name one adapter, or say --all alone.")
+        complain("--all means every breaker that refuses calls, so no name goes with it.")
+        complain("Name one adapter, or say --all alone.")
         return exit_codes.BAD_INPUT
     if not args.adapter and not args.all:
         complain("Name one adapter, or say --all. `fuseboard reset --help` shows examples.")

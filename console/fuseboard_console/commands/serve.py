@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from fuseboard_console import exit_codes
+from fuseboard_console.arguments import port
 
 SUMMARY = "answer health checks over HTTP, on this host"
 DESCRIPTION = """Serve a recording over HTTP on the loopback interface: liveness, readiness, every adapter, the newest
@@ -21,7 +22,7 @@ ORDER = 70
 def add_arguments(parser: ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument("file", metavar="FILE", help="the recording, such as checkout.db")
-    parser.add_argument("--port", type=int, default=8642, metavar="PORT", help="the port (default: 8642; 0: any free)")
+    parser.add_argument("--port", type=port, default=8642, metavar="PORT", help="the port (default: 8642; 0: any free)")
 
 
 def run(args: Namespace) -> int:
@@ -47,8 +48,8 @@ def run(args: Namespace) -> int:
     except RecordingError as error:
         complain(str(error))
         return exit_codes.BAD_INPUT
-    except (OSError, OverflowError) as error:
-        complain(f"Port {args.port} cannot be used: {error}. Choose another with --port.")
+    except OSError as error:
+        complain(f"Port {args.port} cannot be used: {error.strerror or error}. Choose another with --port.")
         return exit_codes.BAD_INPUT
     with listener:
         complain(f"Serving {Path(args.file).name} on http://127.0.0.1:{listener.getsockname()[1]}/health/system")
