@@ -28,7 +28,7 @@ from fuseboard_storage.metrics import AdapterSecond
 from fuseboard_storage.rows import READ, entry_of
 from fuseboard_storage.workflow_rows import WorkflowRow
 
-FORMAT: Final = 10
+FORMAT: Final = 11
 """Raised whenever the Board changes what it keeps or how it folds; keyframes of another format are passed over."""
 
 EVERY: Final = 5_000

@@ -10,7 +10,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import aiosqlite
 
@@ -271,6 +271,12 @@ class Recording:
         if not await self._has_begun():
             return []
         return await saved_runs(self._rows, limit, run=run, unfinished=unfinished, without=without, results=results)
+
+    async def count_workflow_runs(self) -> RunsCounted:
+        """Count all saved runs of workflows, and those of them that can be resumed."""
+        from fuseboard_storage.saved_runs import count_runs
+
+        return await count_runs(self._found)
 
     async def last_seq(self) -> int:
         """Return the number of the newest entry; 0 when there is none."""

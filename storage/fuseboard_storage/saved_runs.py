@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from fuseboard_engine.workflow.checkpoints import SavedRun
-from fuseboard_storage.checkpoints import NODE_COLUMNS, RUN_COLUMNS, run_of
+from fuseboard_storage.checkpoints import NODE_COLUMNS, RUN_COLUMNS, run_of, under_way
 from fuseboard_storage.rows import Query
 
 
@@ -33,6 +33,23 @@ async def saved_runs(
     host = socket.gethostname()
     runs = [run_of(row, nodes[row[0]], host) for row in found]
     return [saved for saved in runs if saved.resumable or not unfinished]
+
+
+class RunsCounted(NamedTuple):
+    """How many runs a recording keeps, and how many of them can be resumed."""
+
+    runs: int
+    resumable: int
+
+
+async def count_runs(query: Query) -> RunsCounted:
+    """Count all saved runs of workflows; see `Recording.count_workflow_runs`."""
+    if not await query("SELECT 1 FROM sqlite_master WHERE name = 'workflow_nodes'", ()):
+        return RunsCounted(0, 0)  # an older version wrote it, and no engine has opened it since
+    ((runs,),) = await query("SELECT count(*) FROM workflow_runs", ())
+    sql = "SELECT state, owner FROM workflow_runs WHERE state NOT IN ('done', 'degraded')"
+    host = socket.gethostname()
+    return RunsCounted(runs, sum(under_way(*row, host, None) is None for row in await query(sql, ())))
 
 
 def _json(texts: Iterable[str]) -> str:

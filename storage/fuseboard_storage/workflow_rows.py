@@ -13,6 +13,7 @@ KEPT_RUNS: Final = 200
 RUNNING: Final = "running"
 INTERRUPTED: Final = "interrupted"
 KILLED: Final = "killed"
+UNDER_WAY: Final = "it was under way; a resume does it again"
 
 
 class NodeRow(msgspec.Struct):
@@ -108,4 +109,4 @@ def _end(row: WorkflowRow, state: str, at: int, error: str) -> None:
     row.state, row.changed_at, row.error = state, at, error
     for node in row.nodes.values():
         if node.state == RUNNING:
-            node.state, node.since = "pending", at
+            node.state, node.since, node.error = "pending", at, UNDER_WAY
