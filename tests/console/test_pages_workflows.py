@@ -152,12 +152,12 @@ async def test_branches_are_drawn_and_errors_are_told_whole(live: Path) -> None:
         await console.sees("✗ clean", "failed at ", "the upstream refused")
 
 
-async def test_the_keys_of_a_detail_lead_to_its_routes_and_to_who_answered(live: Path) -> None:
+async def test_the_keys_of_a_detail_lead_to_its_routes_and_to_its_adapters_the_failed_first(live: Path) -> None:
     async with watching(live, size=(120, 40)) as console:
         await console.press("5", "enter")
-        await console.sees("Run n1", "v its routes", "1 nightly.fetch")
+        await console.sees("Run n1", "v its routes", "1 nightly.clean", "2 nightly.fetch")
         await console.press("1")
-        await console.sees("nightly.fetch", "policy")
+        await console.sees("nightly.clean", "policy")
         await console.press("escape", "5", "enter")
         await console.sees("Run n1")
         await console.press("v")
@@ -265,7 +265,7 @@ async def test_in_a_replay_only_what_had_happened_is_there_and_nothing_is_asked(
         await console.press("5")
         await console.sees("✗ FAILED", "read-only")
         await console.press("r", "enter")
-        await console.sees("✗ │  clean")
+        await console.sees("✗ │  clean", "esc close")
         assert "resume" not in console.lines("esc")[0]
     async with replaying(live, at=before - 1) as console:
         await console.press("5")
