@@ -10,7 +10,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import aiosqlite
 
@@ -131,10 +131,8 @@ class Recording:
 
     async def ends(self) -> tuple[int, int, int, int] | None:
         """Return number and time (UTC microseconds) of the first and of the last event; None while there is none."""
-        if not await self._has_begun():
-            return None
         sql = "SELECT seq, at FROM events ORDER BY seq {} LIMIT 1"
-        first, last = await self._rows(sql.format("ASC")), await self._rows(sql.format("DESC"))
+        first, last = await self._found(sql.format("ASC")), await self._found(sql.format("DESC"))
         return (*first[0], *last[0]) if first and last else None
 
     async def changes(self, after: int = 0) -> list[tuple[int, int, str]]:
@@ -152,12 +150,10 @@ class Recording:
             since: UTC microseconds; the last change before it is told too.
             until: End of the time wanted, not included.
         """
-        if not await self._has_begun() or not instances:
-            return []
         these = f"""kind = 'state_changed' AND adapter = ?1 AND instance IN ({", ".join(map(str, instances))})"""
         sql = f"""SELECT at, json_extract(body, '$.after') FROM events WHERE {these} AND at < ?3 AND seq >=
             coalesce((SELECT max(seq) FROM events WHERE {these} AND at < ?2), 0) ORDER BY seq"""
-        return [(at, state) for at, state in await self._rows(sql, (adapter, since, until))]
+        return [(at, state) for at, state in await self._found(sql, (adapter, since, until))]
 
     async def failures(self, limit: int, adapter: str | None = None) -> list[Entry]:
         """Return the newest failed attempts, newest first; each entry's event is an `AttemptFailed`.
@@ -268,12 +264,10 @@ class Recording:
         """
         from fuseboard_storage.saved_runs import saved_runs
 
-        if not await self._has_begun():
-            return []
-        return await saved_runs(self._rows, limit, run=run, unfinished=unfinished, without=without, results=results)
+        return await saved_runs(self._found, limit, run=run, unfinished=unfinished, without=without, results=results)
 
-    async def count_workflow_runs(self) -> RunsCounted:
-        """Count all saved runs of workflows, and those of them that can be resumed."""
+    async def count_workflow_runs(self) -> tuple[int, int]:
+        """Return how many runs of workflows are saved, and how many of them can be resumed."""
         from fuseboard_storage.saved_runs import count_runs
 
         return await count_runs(self._found)

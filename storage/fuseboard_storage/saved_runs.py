@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -35,21 +35,14 @@ async def saved_runs(
     return [saved for saved in runs if saved.resumable or not unfinished]
 
 
-class RunsCounted(NamedTuple):
-    """How many runs a recording keeps, and how many of them can be resumed."""
-
-    runs: int
-    resumable: int
-
-
-async def count_runs(query: Query) -> RunsCounted:
-    """Count all saved runs of workflows; see `Recording.count_workflow_runs`."""
+async def count_runs(query: Query) -> tuple[int, int]:
+    """Return how many runs there are, and how many can be resumed; see `Recording.count_workflow_runs`."""
     if not await query("SELECT 1 FROM sqlite_master WHERE name = 'workflow_nodes'", ()):
-        return RunsCounted(0, 0)  # an older version wrote it, and no engine has opened it since
+        return 0, 0  # an older version wrote it, and no engine has opened it since
     ((runs,),) = await query("SELECT count(*) FROM workflow_runs", ())
     sql = "SELECT state, owner FROM workflow_runs WHERE state NOT IN ('done', 'degraded')"
     host = socket.gethostname()
-    return RunsCounted(runs, sum(under_way(*row, host, None) is None for row in await query(sql, ())))
+    return runs, sum(under_way(state, owner, host, None) is None for state, owner in await query(sql, ()))
 
 
 def _json(texts: Iterable[str]) -> str:

@@ -76,6 +76,23 @@ def test_runs_are_listed_with_their_nodes_and_what_can_be_resumed(failed: Path) 
     assert "\x1b" not in shown.stdout
 
 
+def test_all_runs_are_counted_also_those_that_are_not_listed(failed: Path) -> None:
+    async def two_more() -> None:
+        nightly = Nightly()
+        engine = nightly.engine()
+        async with record(engine, failed):
+            await engine.workflows["nightly"].execute(run="n2")
+            nightly.down = False
+            await engine.workflows["nightly"].execute(run="n3")
+
+    asyncio.run(two_more())
+    assert "a.db: 3 runs, 2 to resume\n" in workflows(failed).stdout
+    assert "a.db: the newest 1 of 3 runs, 2 to resume\n" in workflows(failed, "--limit", "1").stdout
+    assert "a.db: 3 runs, 2 to resume; the newest 1 of those\n" in workflows(failed, "--open", "--limit", "1").stdout
+    shown = json.loads(workflows(failed, "--json", "--limit", "1").stdout)
+    assert (len(shown["runs"]), shown["saved"], shown["resumable"]) == (1, 3, 2)
+
+
 def test_a_program_gets_json_with_a_schema(failed: Path) -> None:
     shown = json.loads(workflows(failed, "--json", "--open").stdout)
     assert shown["schema"] == "fuseboard.workflows/1"

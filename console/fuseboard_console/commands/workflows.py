@@ -68,11 +68,12 @@ async def _list(recording: Recording, args: Namespace) -> int:
     from fuseboard_console.views.workflows import workflows_json, workflows_text
 
     runs = await recording.workflow_runs(args.limit, unfinished=args.open)
+    saved, waiting = await recording.count_workflow_runs()
     file = Path(args.file).name
     if args.json:
-        print_out(json.dumps(workflows_json(runs, file), indent=2))
+        print_out(json.dumps(workflows_json(runs, file, saved, waiting), indent=2))
     else:
-        print_out(workflows_text(runs, file, wall_clock(), unfinished=args.open))
+        print_out(workflows_text(runs, file, wall_clock(), saved, waiting, unfinished=args.open))
     return exit_codes.OK
 
 

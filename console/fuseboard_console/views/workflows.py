@@ -23,9 +23,10 @@ def state_of(run: SavedRun) -> str:
     return "killed" if run.state == "running" and not run.alive else run.state
 
 
-def workflows_json(runs: Sequence[SavedRun], file: str) -> dict[str, Any]:
-    """Return runs for a program; times are UTC microseconds."""
-    return {"schema": SCHEMA, "file": file, "runs": [_run_json(run) for run in runs]}
+def workflows_json(runs: Sequence[SavedRun], file: str, saved: int, waiting: int) -> dict[str, Any]:
+    """Return runs for a program; times are UTC microseconds. `saved` and `waiting` as for `workflows_text`."""
+    runs_json = [_run_json(run) for run in runs]
+    return {"schema": SCHEMA, "file": file, "saved": saved, "resumable": waiting, "runs": runs_json}
 
 
 def _run_json(run: SavedRun) -> dict[str, Any]:
@@ -58,13 +59,28 @@ def _node_json(run: SavedRun, name: str) -> dict[str, Any]:
     }
 
 
-def workflows_text(runs: Sequence[SavedRun], file: str, now: int, *, unfinished: bool = False) -> str:
-    """Return runs for people; `now` is UTC microseconds. `unfinished`: only those that can be resumed were wanted."""
+def workflows_text(
+    runs: Sequence[SavedRun], file: str, now: int, saved: int, waiting: int, *, unfinished: bool = False
+) -> str:
+    """Return runs for people.
+
+    Args:
+        runs: those to list, the newest of all.
+        file: the recording's name.
+        now: UTC microseconds.
+        saved: how many the recording has, listed or not.
+        waiting: how many of those can be resumed.
+        unfinished: only those that can be resumed were wanted.
+    """
     name = safe_text(file, 200)
     if not runs:
         return f"{name}: {'no run waits to be resumed' if unfinished else 'no run of a workflow is saved in it'}."
-    waiting = sum(run.resumable for run in runs)
-    head = f"{name}: {plural(len(runs), 'run')}, {waiting} to resume"
+    newest = f"the newest {len(runs):,} of "
+    head = (
+        f"{name}: {newest if not unfinished and len(runs) < saved else ''}{plural(saved, 'run')}, {waiting:,} to resume"
+    )
+    if unfinished and len(runs) < waiting:
+        head += f"; {newest}those"
     return "\n".join([head, *("\n" + _run_text(run, now) for run in runs)])
 
 
