@@ -260,6 +260,8 @@ async def test_a_run_that_the_board_has_forgotten_is_still_listed_and_can_be_res
 
 async def test_in_a_replay_only_what_had_happened_is_there_and_nothing_is_asked(live: Path) -> None:
     with sqlite3.connect(live) as connection:
+        while not connection.execute("SELECT 1 FROM events WHERE kind = 'workflow_finished'").fetchone():
+            await asyncio.sleep(0.02)
         (before,) = connection.execute("SELECT at FROM events WHERE kind = 'workflow_started'").fetchone()
     async with replaying(live) as console:
         await console.press("5")
