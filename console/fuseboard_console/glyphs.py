@@ -35,6 +35,8 @@ LOOKS: dict[Condition, Look] = {
     "ended": Look("·", ".", "ENDED", "silent", 10),
 }
 """Every condition's look."""
+KILLED = "KILLED"
+"""The word instead of SILENT where it is known that the engine's process is gone."""
 
 
 class Glyphs(NamedTuple):

@@ -6,10 +6,10 @@ from operator import attrgetter
 from typing import Final, NamedTuple
 
 from fuseboard_console.cells import width
-from fuseboard_console.glyphs import Condition
+from fuseboard_console.glyphs import KILLED, LOOKS, Condition
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.chain_places import ChainPlace
-from fuseboard_console.views.connection import last_sign, presence
+from fuseboard_console.views.connection import killed, last_sign, presence
 from fuseboard_console.views.times import SECOND
 from fuseboard_storage.board import AdapterKey, AdapterRow, InstanceRow, Totals
 from fuseboard_storage.board_rows import KEPT_SECONDS
@@ -27,6 +27,11 @@ def condition(row: AdapterRow, instance: InstanceRow | None, now: int) -> Condit
         if here != "live":
             return "silent" if here == "silent" else "ended"
     return breaker_condition(row, now)
+
+
+def word_of(stands: Condition, instance: InstanceRow | None) -> str:
+    """Return the word for how an adapter of an engine stands; that of an engine known to be dead says so."""
+    return KILLED if stands == "silent" and instance is not None and killed(instance) else LOOKS[stands].word
 
 
 def breaker_condition(row: AdapterRow, now: int) -> Condition:
@@ -86,6 +91,7 @@ class AdapterView(NamedTuple):
     name: str
     engine: str
     condition: Condition
+    word: str
     was: Condition
     failures: int
     threshold: int | None
@@ -121,6 +127,7 @@ def view_of(
         name=safe_text(row.name, 300),
         engine=safe_text(instance.label, 80) if instance else "",
         condition=stands,
+        word=word_of(stands, instance),
         was=breaker_condition(row, known),
         failures=row.failures,
         threshold=row.threshold,

@@ -53,6 +53,11 @@ def presence(instance: InstanceRow, now: int) -> Presence:
     return "live" if age_of(instance, now) * SECOND <= SILENT_AFTER else "silent"
 
 
+def killed(instance: InstanceRow) -> bool:
+    """Return whether an engine is known to have ended without a word: its process is gone."""
+    return instance.gone or instance.reason == LOST
+
+
 def connection_of(board: Board, now: int) -> Connection:
     """Return how the engines of a Board stand at `now`."""
     if not board.instances:
@@ -64,8 +69,7 @@ def connection_of(board: Board, now: int) -> Connection:
     newest = min(by[state], key=lambda instance: age_of(instance, now))
     since = newest.ended_at if newest.ended_at is not None else newest.heartbeat_at
     silent = tuple(safe_text(instance.label, 80) for instance in by["silent"])
-    gone = newest.gone or newest.reason == LOST
-    return Connection(state, age_of(newest, now), since, silent, gone)
+    return Connection(state, age_of(newest, now), since, silent, killed(newest))
 
 
 def connection_to(board: Board, instance: int, now: int) -> Connection:
@@ -85,5 +89,5 @@ def says(connection: Connection) -> tuple[str, str]:
     if connection.state == "live":
         return f"live {connection.age:.1f} s", "ok"
     if connection.state == "silent":
-        return f"{'gone' if connection.gone else 'silent'} {whole(connection.age)}", "bad"
+        return f"{'killed' if connection.gone else 'silent'} {whole(connection.age)}", "bad"
     return f"ended {clock(connection.since)}", "muted"

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-from fuseboard_console.glyphs import LOOKS
 from fuseboard_console.safe_text import safe_text
-from fuseboard_console.views.adapters import condition
+from fuseboard_console.views.adapters import condition, word_of
 from fuseboard_console.views.failures import what_failed
 from fuseboard_console.views.letter_words import retry_of
 from fuseboard_console.views.line import Line, text_of
@@ -23,7 +22,8 @@ def adapter_text(board: Board, key: AdapterKey, now: int) -> str:
     row = board.adapters.get(key)
     if row is None:
         return _whole(key.adapter)
-    stands = LOOKS[condition(row, board.instances.get(key.instance), now)].word
+    instance = board.instances.get(key.instance)
+    stands = word_of(condition(row, instance, now), instance)
     said = [f"{_whole(row.name)}: {stands} since {stamp(row.since)}"]
     if row.detail:
         said.append(_whole(row.detail))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from fuseboard_console.action import Action, shown_keys
 from fuseboard_console.glyphs import LOOKS, Glyphs
 from fuseboard_console.safe_text import safe_text
-from fuseboard_console.views.adapters import AdapterView, condition, stats_of, view_of
+from fuseboard_console.views.adapters import AdapterView, stats_of, view_of
 from fuseboard_console.views.charts import SHADES, axis, bars, latency_lines, states_line
 from fuseboard_console.views.failures import failure_lines
 from fuseboard_console.views.labelled import LABEL, label_line
@@ -62,10 +62,10 @@ def detail_lines(
         return [(Span("This adapter is gone.", "muted"),)]
     instance = board.instances.get(key.instance)
     view = view_of(row, instance, now, stats_of(row, now, 0))
-    stands = LOOKS[condition(row, instance, now)]
+    stands = LOOKS[view.condition]
     lines: list[Line] = [
         (
-            Span(f"{glyphs.of(view.condition)} {stands.word}", stands.style),
+            Span(f"{glyphs.of(view.condition)} {view.word}", stands.style),
             Span(f" for {whole((now - row.since) / SECOND)}  ", "muted"),
             *next_cell(view, now, max(12, cells - 34), glyphs),
         ),

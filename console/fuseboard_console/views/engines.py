@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from fuseboard_console.cells import fit, width
-from fuseboard_console.glyphs import Condition, Glyphs
+from fuseboard_console.glyphs import KILLED, Condition, Glyphs
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.adapters import breaker_condition
-from fuseboard_console.views.connection import Presence, age_of, last_sign, presence
+from fuseboard_console.views.connection import Presence, age_of, killed, last_sign, presence
 from fuseboard_console.views.counts import counts_line
 from fuseboard_console.views.labelled import labelled
 from fuseboard_console.views.line import Line, Span, cut_line, fit_line
@@ -79,7 +79,7 @@ def engine_line(row: InstanceRow, counts: Counts, now: int, cells: int, labels: 
 
 def _look(row: InstanceRow, here: Presence) -> tuple[str, str]:
     """Return how an instance stands in a word, and its style: one whose process is gone was killed."""
-    return ("KILLED", "bad") if row.gone or row.reason == LOST else _LOOKS[here]
+    return (KILLED, "bad") if killed(row) else _LOOKS[here]
 
 
 def _since(row: InstanceRow, here: Presence, now: int) -> str:

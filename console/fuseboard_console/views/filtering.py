@@ -7,9 +7,10 @@ from collections.abc import Callable, Container, Iterator
 from fnmatch import translate
 from typing import NamedTuple, get_args
 
-from fuseboard_console.glyphs import LOOKS, Condition
+from fuseboard_console.glyphs import KILLED, LOOKS, Condition
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.suggest import did_you_mean
+from fuseboard_console.views.adapters import word_of
 from fuseboard_console.views.chain_places import DEFAULT, ChainPlace
 from fuseboard_storage.board import AdapterRow, InstanceRow
 
@@ -96,7 +97,9 @@ def test_of(term: Term) -> Test:
     like = matcher(term.pattern, start=term.field == "state")
     if term.field == "state":
         fitting = {stands for stands in get_args(Condition) if like(stands) or like(_word(stands))}
-        return lambda row, stands, instance, places: stands in fitting or like(row.state)
+        return lambda row, stands, instance, places: (
+            stands in fitting or like(row.state) or (stands == "silent" and like(word_of(stands, instance).casefold()))
+        )
     if term.field == "tag":
         return lambda row, stands, instance, places: any(like(tag.casefold()) for tag in row.tags)
     if term.field == "error":
@@ -112,7 +115,7 @@ def _word(condition: Condition) -> str:
     return LOOKS[condition].word.casefold().replace(" ", "_")
 
 
-_SAID = sorted({_word(condition) for condition in get_args(Condition)})
+_SAID = sorted({KILLED.casefold(), *(_word(condition) for condition in get_args(Condition))})
 _STATES = {*_SAID, *get_args(Condition), "closed", "open", "half_open", "forced_open", "disabled", "metrics_only"}
 
 

@@ -9,7 +9,7 @@ from fuseboard_console.glyphs import Glyphs
 from fuseboard_console.views.adapters import AdapterView, Stats, is_quiet, says_of, stats_of, view_of
 from fuseboard_console.views.chain_places import ChainPlace
 from fuseboard_console.views.columns import Placed, ages, row_line, slices_of
-from fuseboard_console.views.connection import Presence, presence
+from fuseboard_console.views.connection import Presence, killed, presence
 from fuseboard_console.views.line import Line
 from fuseboard_console.views.times import SECOND
 from fuseboard_storage.board import AdapterKey, Board
@@ -49,7 +49,7 @@ class RowLines:
         self._columns: tuple[Placed, ...] = ()
         self._slices = 0
         self._since = False  # whether every row says since when it stands so
-        self._presences: dict[int, Presence] = {}
+        self._presences: dict[int, tuple[Presence, bool]] = {}
         self._frame: dict[AdapterKey, AdapterView] = {}  # the views of this frame
         self._views: dict[AdapterKey, _View] = {}
         self._lines: dict[AdapterKey, _Line] = {}
@@ -70,7 +70,7 @@ class RowLines:
             self._since = any(placed.column.id == "since" for placed in columns)
         self._frame.clear()
         self._board, self._now, self._places, self._columns = board, now, places, columns
-        self._presences = {id: presence(instance, now) for id, instance in board.instances.items()}
+        self._presences = {id: (presence(row, now), killed(row)) for id, row in board.instances.items()}
 
     def view(self, key: AdapterKey) -> AdapterView | None:
         """Return an adapter as shown; None when it is gone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from typing import Any
 
 from fuseboard_console.cells import cut, fit, width
@@ -13,7 +14,7 @@ from fuseboard_console.views.connection import connection_of, presence, says
 from fuseboard_console.views.ordering import order_of
 from fuseboard_console.views.times import SECOND, latency, ordinal, percent, plural, rate, span, whole
 from fuseboard_engine.events import BatchFinished
-from fuseboard_storage.board import Board
+from fuseboard_storage.board import AdapterRow, Board, InstanceRow
 from fuseboard_storage.workflow_rows import WorkflowRow
 
 SCHEMA = "fuseboard.status/1"
@@ -34,20 +35,34 @@ def troubled(board: Board, now: int) -> bool:
 
 def views_of(board: Board, now: int) -> list[AdapterView]:
     """Return every adapter as of `now` (UTC microseconds), the most troubled first."""
+    rows = [board.adapters[key] for key in order_of(board, now).keys]
+    engines = [board.instances.get(row.key.instance) for row in rows]
     return [
-        view_of(board.adapters[key], board.instances.get(key.instance), now, stats_of(board.adapters[key], now, 0))
-        for key in order_of(board, now).keys
+        view_of(row, engine, now, stats_of(row, _counted_until(row, engine, now), 0))
+        for row, engine in zip(rows, engines, strict=True)
     ]
+
+
+def _counted_until(row: AdapterRow, engine: InstanceRow | None, now: int) -> int:
+    """Return until when an adapter's calls are counted: of an engine that has ended, through its last second.
+
+    That second is over for good, and nothing is learnt from the calls of a time when nobody could make any.
+    """
+    if engine is None or engine.ended_at is None:
+        return now
+    last = max([engine.ended_at, *(span.at for span in row.seconds)])
+    return last + SECOND
 
 
 def status_text(board: Board, file: str, now: int, *, colour: bool) -> str:
     """Return the table for people. `colour`: the output is a terminal; `NO_COLOR` still turns it off."""
     colour = colour and not os.environ.get("NO_COLOR")
     connection = connection_of(board, now)
-    counts = order_of(board, now).counts
+    views = views_of(board, now)
+    counts = Counter((view.condition, view.word) for view in views)
     stand = ", ".join(
-        f"{counts[c]:,} {LOOKS[c].word.lower()}{' with failures' if c == 'counting' else ''}"
-        for c in sorted(counts, key=lambda c: LOOKS[c].severity)
+        f"{count:,} {word.lower()}{' with failures' if stands == 'counting' else ''}"
+        for (stands, word), count in sorted(counts.items(), key=lambda one: (LOOKS[one[0][0]].severity, one[0][1]))
     )
     head = f"{safe_text(file, 200)}: {says(connection)[0]}"
     if not counts:
@@ -55,7 +70,7 @@ def status_text(board: Board, file: str, now: int, *, colour: bool) -> str:
     head = f"{head}; {plural(sum(counts.values()), 'adapter')}: {stand}"
     engines = len(board.instances) > 1
     titles = ("ADAPTER", "STATE", "CALLS/S", "OK %", "P50", "P95", "NEXT PROBE", "LAST ERROR")
-    rows = [(_cells(view, now), LOOKS[view.condition].style, view.engine) for view in views_of(board, now)]
+    rows = [(_cells(view, now), LOOKS[view.condition].style, view.engine) for view in views]
     widths = [max(len(title), *(width(cells[place]) for cells, _, _ in rows)) for place, title in enumerate(titles)]
     rights = (2, 3, 4, 5)
 
@@ -69,7 +84,7 @@ def status_text(board: Board, file: str, now: int, *, colour: bool) -> str:
 
 
 def _cells(view: AdapterView, now: int) -> tuple[str, ...]:
-    word = LOOKS[view.condition].word
+    word = view.word
     if view.condition == "counting":
         word += f" {view.failures}" + (f"/{view.threshold}" if view.threshold else "")
     elif view.condition == "probing" and view.needed:
