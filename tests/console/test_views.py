@@ -30,18 +30,23 @@ from fuseboard_console.views.bars import countdown_bar, sparkline
 from fuseboard_console.views.chains import route_line, type_width
 from fuseboard_console.views.columns import place, row_line, slices_of, titles
 from fuseboard_console.views.connection import connection_of, says
+from fuseboard_console.views.copying import adapter_text
 from fuseboard_console.views.empty import empty_picture
 from fuseboard_console.views.failures import failure_lines, what_failed
+from fuseboard_console.views.filtering import parse
 from fuseboard_console.views.footer import footer_line
 from fuseboard_console.views.header import Heading, header_line, totals_of
 from fuseboard_console.views.help import help_lines
 from fuseboard_console.views.line import line_width, text_of
 from fuseboard_console.views.ordering import order_of
 from fuseboard_console.views.plan import plan
+from fuseboard_console.views.row_cells import next_cell
+from fuseboard_console.views.row_lines import RowLines
+from fuseboard_console.views.status import status_text
 from fuseboard_console.views.times import latency, number, ordinal, percent, rate, span
 from fuseboard_console.views.told import SHOWN_SECONDS, told_line
 from fuseboard_engine.events import Event, HealthChecked, ProbeChanged, ScenarioStep
-from fuseboard_storage.board import Board
+from fuseboard_storage.board import AdapterKey, Board
 
 
 def row_text(board: Board, adapter: str, seconds: float, cells: int = 120) -> str:
@@ -88,6 +93,39 @@ def test_an_adapter_of_a_silent_engine_says_what_it_was() -> None:
     board = fold([started(), added("gpt"), opened("gpt", 8)], alive=9)
     assert "? gpt" in row_text(board, "gpt", 23)
     assert "SILENT was OPEN" in row_text(board, "gpt", 23)  # its wait goes on nowhere
+
+
+def test_an_adapter_of_an_engine_that_was_killed_says_so_in_every_view() -> None:
+    board = fold([started(), added("gpt"), opened("gpt", 8)], alive=9)
+    rows = RowLines(UNICODE)
+    columns = place(120, 10, 1, True)
+    for gone, word in ((False, "SILENT"), (True, "KILLED")):
+        board.instances[1].gone = gone
+        key = AdapterKey(1, "gpt")
+        rows.begin(board, at(23), columns, {})
+        assert f"{word} was OPEN" in text_of(rows.line(key, frozenset()))
+        told = status_text(board, "a.db", at(23), colour=False)
+        assert f"a.db: {word.lower()} 14 s; 1 adapter: 1 {word.lower()}" in told
+        assert f"{word}, was OPEN" in told
+        assert f"gpt: {word} since" in adapter_text(board, key, at(23))
+        fitting = order_of(board, at(23), terms=parse(f"state:{word.lower()}")).keys
+        assert list(fitting) == [key]
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (36, "reset by scenario:one 3 s ago"),
+        (25, "reset by scenario:one"),
+        (15, "reset 3 s ago"),
+    ],
+)
+def test_who_reset_a_breaker_and_when_are_said_whole_or_not_at_all(cells: int, said: str) -> None:
+    events = [opened("gpt", 5), changed("gpt", "closed", 7, before="open", reason="reset", actor="scenario:one")]
+    board = fold([started(), added("gpt"), *events], alive=10)
+    row = board.adapters[AdapterKey(1, "gpt")]
+    view = view_of(row, board.instances[1], at(10), stats_of(row, at(10), 0))
+    assert text_of(next_cell(view, at(10), cells, UNICODE)) == said
 
 
 def test_an_adapter_that_its_health_check_finds_down_says_so_and_needs_a_person() -> None:
@@ -170,7 +208,7 @@ def test_an_engine_whose_process_is_gone_is_never_called_live() -> None:
     board = fold([started(), added("gpt")], alive=60)
     board.instances[1].gone = True
     connection = connection_of(board, at(61))
-    assert says(connection)[0] == "gone 1 s"
+    assert says(connection)[0] == "killed 1 s"
     assert connection.over
     assert "is gone, last sign of life 1.0 s ago" in nobody_took_it(connection, "checkout.db")
 

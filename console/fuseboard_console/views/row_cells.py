@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fuseboard_console.cells import cut
+from fuseboard_console.cells import width
 from fuseboard_console.glyphs import LOOKS, Glyphs
 from fuseboard_console.views.adapters import AdapterView
 from fuseboard_console.views.bars import countdown_bar, sparkline
@@ -38,10 +38,8 @@ def state_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
     if row.condition == "probing":
         needed = f" {row.probe_successes}/{row.needed}" if row.needed else ""
         return (Span(look.word + needed, look.style),)
-    if row.condition == "silent":
-        return (Span(look.word, look.style), Span(" was ", "faint"), Span(LOOKS[row.was].word, "struck"))
-    if row.condition == "ended":
-        return (Span(look.word, look.style), Span(" was ", "faint"), Span(LOOKS[row.was].word, "struck"))
+    if row.condition in ("silent", "ended"):
+        return (Span(row.word, look.style), Span(" was ", "faint"), Span(LOOKS[row.was].word, "struck"))
     return (Span(look.word, look.style),)
 
 
@@ -67,19 +65,28 @@ def next_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
             return (Span(f"{plural(row.probes_in_flight, 'probe')} in flight", "warn"),)
         return (Span("waits for a call", "muted"),)
     if stands == "held":
-        return (Span(f"by {row.actor}" if row.actor else "by hand", "muted"), *_ago(row, now))
+        return _by("", row.actor or "hand", _ago(row, now), cells, "muted")
     if stands == "disabled":
         return (Span("lets every call through", "muted"),)
     if stands == "watch":
         return (Span("counts, never opens", "muted"),)
     if stands == "closed" and row.reason == "reset" and (now - row.since) / SECOND < _RECENT:
-        by = f" by {cut(row.actor, max(4, cells - 18))}" if row.actor else ""
-        return (Span(f"reset{by}", "info"), *_ago(row, now))
+        return _by("reset", row.actor, _ago(row, now), cells, "info")
     return ()
 
 
-def _ago(row: AdapterView, now: int) -> Line:
-    return (Span(f" {whole((now - row.since) / SECOND)} ago", "muted"),)
+def _ago(row: AdapterView, now: int) -> str:
+    return f"{whole((now - row.since) / SECOND)} ago"
+
+
+def _by(what: str, actor: str, ago: str, cells: int, style: str) -> Line:
+    """Return what was done by whom, and when; where there isn't room for both, one of them is left out whole."""
+    by = f"{what} by {actor}".strip() if actor else what
+    if width(by) > cells:
+        by = what or "by hand"
+    if width(by) + 1 + width(ago) > cells:
+        return (Span(by, style),)
+    return (Span(by, style), Span(f" {ago}", "muted"))
 
 
 def error_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
