@@ -7,14 +7,17 @@ import json
 from fuseboard_console.views.status import status_json
 from fuseboard_engine.events import (
     AdapterAdded,
+    Attempt,
     BatchFinished,
     DeadLetterChanged,
     DeadLettersCounted,
     EngineStarted,
+    EngineStopped,
     Event,
     HealthAlert,
     HealthChecked,
     NodeChanged,
+    RouteFinished,
     ShutdownChanged,
     ThreadsStuck,
     TripHeld,
@@ -57,6 +60,29 @@ def test_an_adapters_health_stuck_threads_and_held_trip_are_there() -> None:
         "bad_checks_alerted": 3,
     }
     assert (adapter["tags"], adapter["threads_stuck"], adapter["trip_held"]) == (["cheap"], 2, "half of all are out")
+
+
+def test_of_an_engine_that_has_ended_the_last_minute_is_its_own_through_its_last_second() -> None:
+    second = 1_000_000
+
+    def answered(at: int) -> Event:
+        answer = Attempt(adapter="agno", outcome="success", number=1, duration=0.1)
+        return RouteFinished(at=at, task="t1", task_type="ai", success=True, attempts=(answer,), adapter="agno")
+
+    began = NOON - 3_600 * second
+    ended = (
+        EngineStarted(at=began, name="checkout", host="h", pid=1),
+        AdapterAdded(at=began, adapter="agno", policy={}),
+        answered(began),
+        EngineStopped(at=began + 10, reason="closed"),
+    )
+    (adapter,) = shown(*ended)["adapters"]  # type: ignore[misc]
+    assert (adapter["last_minute"]["calls"], adapter["last_minute"]["success_rate"]) == (1, 1.0)
+    assert (adapter["calls"], adapter["calls_per_second"]) == (1, 1.0)
+    (adapter,) = shown(*ended[:2], answered(NOON - second), EngineStopped(at=NOON, reason="closed"))["adapters"]  # type: ignore[misc]
+    assert adapter["last_minute"]["calls"] == 1
+    (adapter,) = shown(*ended[:3])["adapters"]  # type: ignore[misc]  # no end was recorded: it may call on
+    assert adapter["last_minute"]["calls"] == 0
 
 
 def test_an_adapter_that_nobody_checks_has_no_health() -> None:
