@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from heapq import nsmallest
 from typing import cast
 
 from textual.command import Hit, Hits, Provider
 from textual.content import Content
 
-from fuseboard_console.glyphs import LOOKS, Condition
+from fuseboard_console.action import Action
+from fuseboard_console.glyphs import Condition
 from fuseboard_console.host import Host
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.screens.detail import show_detail
-from fuseboard_console.views.adapters import condition
+from fuseboard_console.views.adapters import condition, word_of
 from fuseboard_console.views.ordering import PROBLEMS
 from fuseboard_storage.board import AdapterKey
 
 MOST = 100
 """Adapters that are looked at closely for one word; which of them fits best is not cheap to say."""
 DISCOVERED = 8
-"""Adapters that need a person, which stand there before anything is typed."""
+"""Adapters that need a person, which stand there before anything is typed; and those that an action is offered for."""
 
 
 class AdapterCommands(Provider):
@@ -38,7 +40,7 @@ class AdapterCommands(Provider):
             yield Hit(1.0, Content(name), self._open(key), name, self._help(key))  # before all else
 
     async def search(self, query: str) -> Hits:
-        """Yield the adapters whose names have these letters, in this order."""
+        """Yield the adapters whose names have these letters, in this order, or what is done to one: `reset pre`."""
         matcher = self.matcher(query)
         for key in near(query, self._host.scene.board.adapters):
             name = self._name(key)
@@ -48,6 +50,16 @@ class AdapterCommands(Provider):
                 for place in places:
                     shown = shown.stylize(matcher.match_style, place, place + 1)
                 yield Hit(score, shown, self._open(key), name, self._help(key))
+
+        for action, rest in asked(query, self._host.actions):
+            if self._host.desk.read_only:
+                return
+            matcher = self.matcher(rest)
+            for key in named(rest, self._host.scene.board.adapters):
+                name = self._name(key)
+                if (score := matcher.match(name)) > 0:
+                    does = f"{_does(action)} {name}"
+                    yield Hit(score, Content(does), partial(self._host.act_on, action, key), does, action.description)
 
     def _name(self, key: AdapterKey) -> str:
         board = self._host.scene.board
@@ -59,10 +71,35 @@ class AdapterCommands(Provider):
         return condition(scene.board.adapters[key], scene.board.instances.get(key.instance), scene.now)
 
     def _help(self, key: AdapterKey) -> str:
-        return f"Adapter, {LOOKS[self._stands(key)].word}. Show all that is known of it."
+        stands = word_of(self._stands(key), self._host.scene.board.instances.get(key.instance))
+        return f"Adapter, {stands}. Show all that is known of it."
 
     def _open(self, key: AdapterKey) -> partial[None]:
         return partial(show_detail, self._host, key)
+
+
+def asked(query: str, actions: Sequence[Action]) -> Iterator[tuple[Action, str]]:
+    """Yield the actions on an adapter that the query begins with, each with the rest of it, which is a name's part."""
+    first, *others = query.casefold().split() or [""]
+    if len(first) < 2:
+        return
+    for action in actions:
+        label, *more = action.label.casefold().split()
+        if "detail" in action.pages and action.verb and action.needs_selection and label.startswith(first):
+            rest = list(others)
+            while rest and more and rest[0] == more.pop(0):
+                rest.pop(0)
+            if rest:
+                yield action, " ".join(rest)
+
+
+def _does(action: Action) -> str:
+    return action.label.removesuffix(" for ...").capitalize()
+
+
+def named(part: str, keys: Iterable[AdapterKey]) -> list[AdapterKey]:
+    """Return the adapters whose names hold a part, those with the shortest names; a few of them, in a few ms."""
+    return nsmallest(DISCOVERED, (key for key in keys if part in key.adapter.casefold()), lambda key: len(key.adapter))
 
 
 def near(query: str, keys: Iterable[AdapterKey]) -> list[AdapterKey]:

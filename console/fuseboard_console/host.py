@@ -13,7 +13,7 @@ from fuseboard_console.glyphs import Glyphs
 from fuseboard_console.place import Place
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.connection import Connection
-from fuseboard_storage.board import Board
+from fuseboard_storage.board import AdapterKey, Board
 
 if TYPE_CHECKING:
     from textual.screen import Screen
@@ -63,6 +63,10 @@ class Host(Protocol):
 
     def is_past(self) -> bool:
         """Whether nothing can be asked, because this is a replay or only read; if so, say it."""
+        ...
+
+    async def act_on(self, action: Action, adapter: AdapterKey) -> None:
+        """Do an action to an adapter, wherever the cursor is and whatever is marked."""
         ...
 
     def show(self) -> None:

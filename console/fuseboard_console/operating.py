@@ -26,6 +26,7 @@ class Operating(Suspending):
     desk: Desk
     page: Page
     actions: tuple[Action, ...]
+    _named: AdapterKey | None = None  # what is meant while something is done to an adapter that was named
 
     def key(self, id: str) -> str:
         """Return the operator's key for an action, for a sentence that names it."""
@@ -103,17 +104,27 @@ class Operating(Suspending):
         """Say why a key does nothing."""
         self.is_past()
 
+    async def act_on(self, action: Action, adapter: AdapterKey) -> None:
+        """Do an action to an adapter, wherever the cursor is and whatever is marked."""
+        self._named = adapter
+        try:
+            await self.run_action(action.call, default_namespace=self)
+        finally:
+            self._named = None
+
     def _target(self) -> AdapterKey | None:
-        """Return the adapter that is meant where none are marked: of the open detail, or the one under the cursor."""
+        """Return the adapter that is meant where none are marked: named, of the open detail, or under the cursor."""
         detailed: AdapterKey | None = getattr(self.screen, "adapter", None)
-        return detailed or self.page.target
+        return self._named or detailed or self.page.target
 
     @property
     def _marked(self) -> tuple[AdapterKey, ...]:
         """The marked adapters, which are meant instead; none where that is the one under the cursor.
 
-        In an open detail only its own is meant.
+        In an open detail only its own is meant, and where one was named that.
         """
+        if self._named is not None:
+            return ()
         keys = self.page.targets
         return () if hasattr(self.screen, "adapter") or keys == (self.page.target,) else keys
 
