@@ -28,7 +28,7 @@ def footer_line(
     places: list[FooterKey] = []
     at = 1
     shown = [action for action in actions if action.footer]
-    needed = [action for action in shown if action.id in ("help", "quit")]
+    needed = [action for action in shown if action.id in ("help", "quit", "dismiss")]
     spare = cells - tail_width - 2 - sum(_width(action) for action in needed)
     for action in shown:
         wide = _width(action)
