@@ -21,6 +21,7 @@ from fuseboard_console.views.line import Line
 from fuseboard_console.views.list_filter import has
 from fuseboard_console.views.runs import Run, run_line, run_lines, run_of_row, run_of_saved, runs_columns
 from fuseboard_engine.clock import wall_clock
+from fuseboard_engine.events import RouteFinished
 from fuseboard_storage.board import AdapterKey
 from fuseboard_storage.recording import Recording
 
@@ -172,13 +173,13 @@ class Workflows(ListPage[str]):
         return run_lines(self._opened, safe_text(engine, 120), scene.now, cells, self.host.glyphs)
 
     def ways(self, key: str) -> Sequence[Way]:
-        """Lead to the routes of its nodes, and to the adapters that answered."""
+        """Lead to the routes of its nodes, and to their adapters: those that failed first, then those that answered."""
         run, board = self._run(key), self.host.scene.board
 
         def to_routes() -> None:
             self.host.go("routes").filter_by(has("task", f"{key}:"))
 
-        names = dict.fromkeys(node.answered for node in run.nodes.values()) if run is not None else {}
+        names = dict.fromkeys((*self._failed_in(run), *(node.answered for node in run.nodes.values()))) if run else {}
         found = [AdapterKey(run.instance, name) for name in names] if run is not None and run.instance else []
         there = [adapter for adapter in found if adapter in board.adapters][:5]
         return [
@@ -188,6 +189,13 @@ class Workflows(ListPage[str]):
                 for place, adapter in enumerate(there, 1)
             ),
         ]
+
+    def _failed_in(self, run: Run) -> list[str]:
+        """Return the adapters that were tried for the nodes that failed, as far as the Board has their routes."""
+        failed = {f"{run.run}:{name}" for name, node in run.nodes.items() if node.state == "failed"}
+        routes = (entry.event for entry in self.host.scene.board.routes)
+        tried = [route.attempts for route in routes if isinstance(route, RouteFinished) and route.task in failed]
+        return [attempt.adapter for attempts in tried for attempt in attempts]
 
     def deeds(self, key: str) -> Sequence[Deed]:
         """Return what can be done to a run in its detail."""
