@@ -300,7 +300,7 @@ async def test_no_notice_stands_over_the_answers_to_a_question(still: Path) -> N
         await console.sees("Dead letter 4 archived.")
         await console.press("D")
         await console.sees("Discard dead letter 3?", "Cancel", "n or esc cancel", "Dead letter 4 archived.")
-        await console.press("escape", "X", "a")
+        await console.press("n", "X", "a")
         await console.sees("Archive 3 dead letters?", "Cancel", "Archive 3", "Dead letter 4 archived.")
 
 
@@ -367,6 +367,17 @@ async def test_one_marked_letter_that_the_cursor_is_not_on_is_named_before_anyth
         await console.type("order")
         await console.hears("Dead letter 3 archived. u puts it back.")
         await console.sees("3 pending, 1 archived")
+
+
+async def test_the_foot_of_a_letter_names_what_can_be_done_to_it_just_now(still: Path) -> None:
+    async with watching(still) as console:
+        await at_letters(console)
+        await console.press("enter")
+        await console.sees("a archive", "D discard", "esc close")
+        assert "u unarchive" not in console.screen()
+        await console.press("a")
+        await console.sees("u unarchive")
+        assert "a archive" not in console.screen()
 
 
 async def test_of_several_types_their_number_is_typed_and_who_does_not_allow_it_is_named(still: Path) -> None:

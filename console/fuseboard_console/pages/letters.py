@@ -17,6 +17,7 @@ from fuseboard_console.screens.text import Deed, TextScreen, Way
 from fuseboard_console.views.dead_letters import summary
 from fuseboard_console.views.fixed_columns import titles_line
 from fuseboard_console.views.letter_questions import Deed as Doing
+from fuseboard_console.views.letter_questions import allows
 from fuseboard_console.views.letter_words import error_of, standing
 from fuseboard_console.views.letters import CHOICES, choice_words, letter_line, letter_lines, nothing_there
 from fuseboard_console.views.line import Line, Span, fit_line
@@ -186,10 +187,14 @@ class Letters(ListPage[int]):
     def deeds(self, key: int) -> Sequence[Deed]:
         """Return what can be done to a letter in its detail."""
         return [
-            Deed(action, partial(self._do_to_opened, DOING[action.id]))
+            Deed(action, partial(self._do_to_opened, DOING[action.id]), partial(self._applies, DOING[action.id]))
             for action in self.host.actions
             if action.id in DOING
         ]
+
+    def _applies(self, doing: Doing) -> bool:
+        opened = self._file.opened
+        return opened is not None and allows(doing, standing(opened, self._now()))
 
     def _do_to_opened(self, doing: Doing) -> None:
         if self._file.opened is not None:

@@ -24,6 +24,8 @@ class Deed(NamedTuple):
 
     action: Action
     do: Callable[[], object]
+    applies: Callable[[], bool] = lambda: True
+    """Whether it can be done just now: the foot and the help name it then."""
 
 
 class TextScreen(Sheet):
@@ -38,7 +40,8 @@ class TextScreen(Sheet):
         deeds: Sequence[Deed] = (),
     ) -> None:
         """Show what `make` says for a width under a `title` of safe text."""
-        self._deeds = {deed.action.id: deed.do for deed in deeds}
+        self._deeds = {deed.action.id: deed for deed in deeds}
+        self._offered: list[str] = []  # what the foot names
         done = [deed.action._replace(footer=True, run=f"do('{deed.action.id}')") for deed in deeds]
         self._ways = {way.key: way for way in ways}
         leads = [
@@ -52,7 +55,19 @@ class TextScreen(Sheet):
 
     def action_do(self, id: str) -> None:
         """Do what an action of the page does, to what this is about."""
-        self._deeds[id]()
+        self._deeds[id].do()
+
+    @property
+    def _actions(self) -> tuple[Action, ...]:
+        return tuple(one for one in super()._actions if one.id not in self._deeds or self._deeds[one.id].applies())
+
+    def frame(self) -> None:
+        """Show what there is now, and name the keys that do something to it."""
+        super().frame()
+        offered = [action.id for action in self._actions]
+        if offered != self._offered:
+            self._offered = offered
+            self._show_keys()
 
     def action_lead(self, key: str) -> None:
         """Close this, and go where a key leads."""
