@@ -287,7 +287,7 @@ async def test_hostile_text_is_shown_as_text() -> None:
         await until(show.sees("[@click=app.quit]click me[/]"), pilot)
         await pilot.press("r", "R")
         await until(show.sees("Reset 19 breakers?"), pilot)
-        await pilot.press("escape")
+        await pilot.press("n")
         await until(show.sees("[/foo] \\e[2J"), pilot)
         assert "\x1b" not in show.screen()
         for _ in HOSTILE:
