@@ -130,6 +130,41 @@ def test_a_step_after_the_end_is_refused() -> None:
     assert text == "mine.yaml:9: timeline.0.at: 6 s comes after the end at 5 s"
 
 
+@pytest.mark.parametrize(
+    ("traffic", "said"),
+    [
+        ("start: 3, until: 2", "traffic.0.start: 3 s is not before until: 2 s, so no task comes"),
+        ("start: 5", "traffic.0.start: 5 s is not before the end at 5 s, so no task comes"),
+        ("start: 7, until: 9", "traffic.0.start: 7 s is not before the end at 5 s, so no task comes"),
+    ],
+)
+def test_traffic_that_is_over_before_it_starts_is_refused(traffic: str, said: str) -> None:
+    assert mistakes(SMALLEST.replace("per_second: 2", f"per_second: 2, {traffic}")) == f"mine.yaml:7: {said}"
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ("fault: hang, factor: 3", "factor: only fault: slow takes this; leave it out"),
+        ("fault: slow, rate: 0.3", "rate: only fault: flaky takes this; leave it out"),
+        ("heal: true, retry_after: 3", "retry_after: only fault: rate_limited takes this; leave it out"),
+        ("command: reset, seconds: 3", "seconds: only command: open_for takes this; leave it out"),
+        (
+            "command: reset_all",
+            "adapter: reset_all concerns every adapter; leave this out, or write command: reset",
+        ),
+    ],
+)
+def test_what_means_nothing_in_a_step_is_refused(step: str, said: str) -> None:
+    text = mistakes(f"{SMALLEST}timeline:\n  - {{at: 1, adapter: gpt, {step}}}\n")
+    assert text == f"mine.yaml:9: timeline.0.{said}"
+
+
+def test_fewer_than_no_answers_cant_be_expected() -> None:
+    text = mistakes(SMALLEST + "expect: {answered: {gpt: -1}}\n")
+    assert text == "mine.yaml:8: expect.answered.gpt: it has to be 0 or more"
+
+
 def test_a_field_given_twice_is_refused() -> None:
     assert mistakes(SMALLEST + "duration: 9\n") == "mine.yaml:8: duration is given twice; keep one"
 

@@ -58,7 +58,7 @@ class StepPart(_Part):
     heal: bool = Field(default=False, description="the fault ends")
     command: str | None = Field(default=None, description="what an operator does")
     adapter: str | None = Field(default=None, description="whom it concerns")
-    seconds: Seconds | None = Field(default=None, description="for open_for: how long")
+    seconds: Seconds | None = Field(default=None, description="for open_for: how long; default: its policy's wait")
     factor: float = Field(default=10.0, gt=0, allow_inf_nan=False, description="for slow: times the usual latency")
     rate: Share = Field(default=0.5, description="for flaky: share of failing calls")
     retry_after: SomeSeconds = Field(default=5.0, description="for rate_limited: seconds it asks to wait")
@@ -87,7 +87,9 @@ class ExpectPart(_Part):
     success_rate: Share | None = Field(default=None, description="at least this share of tasks succeeds")
     states: dict[str, tuple[State, ...]] = Field(default={}, description="states each breaker goes through, in order")
     end: dict[str, State] = Field(default={}, description="the state each breaker ends in")
-    answered: dict[str, int] = Field(default={}, description="each adapter answers at least this many tasks")
+    answered: dict[str, Annotated[int, Field(ge=0)]] = Field(
+        default={}, description="each adapter answers at least this many tasks"
+    )
 
 
 class Scenario(_Part):
@@ -110,7 +112,7 @@ class Scenario(_Part):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        wrong("Scenario", self.crossing(self.model_dump()))
+        wrong("Scenario", self.crossing(self.model_dump(exclude_unset=True)))  # as a file has it
         return self
 
     @staticmethod
@@ -140,8 +142,37 @@ def _crossing(data: Mapping[str, Any]) -> Iterator[tuple[Where, str]]:
             yield where, f"there is no adapter {name!r} here; {meant(name, adapters)}"
     for place, step in enumerate(timeline):
         at = _mapping(step).get("at")
-        if isinstance(at, int | float) and isinstance(end, int | float) and at > end:
+        if _both_numbers(at, end) and at > end:
             yield ("timeline", place, "at"), f"{at:g} s comes after the end at {end:g} s"
+        yield from _idle(("timeline", place), _mapping(step))
+    for place, stream in enumerate(_sequence(data.get("traffic"))):
+        yield from _never(("traffic", place), _mapping(stream), end)
+
+
+def _idle(where: Where, step: Mapping[str, Any]) -> Iterator[tuple[Where, str]]:
+    """Find the fields of a step that mean nothing beside its others."""
+    fault, command = step.get("fault"), step.get("command")
+    for name, kind in (("factor", "slow"), ("rate", "flaky"), ("retry_after", "rate_limited")):
+        if name in step and fault != kind:
+            yield (*where, name), f"only fault: {kind} takes this; leave it out"
+    if step.get("seconds") is not None and command != "open_for":
+        yield (*where, "seconds"), "only command: open_for takes this; leave it out"
+    if step.get("adapter") is not None and command == "reset_all":
+        yield (*where, "adapter"), "reset_all concerns every adapter; leave this out, or write command: reset"
+
+
+def _never(where: Where, stream: Mapping[str, Any], end: Any) -> Iterator[tuple[Where, str]]:
+    """Find a stream of tasks that is over before it starts."""
+    start: Any = stream.get("start")
+    until: Any = stream.get("until")
+    if _both_numbers(start, until) and start >= until:
+        yield (*where, "start"), f"{start:g} s is not before until: {until:g} s, so no task comes"
+    elif _both_numbers(start, end) and start >= end:
+        yield (*where, "start"), f"{start:g} s is not before the end at {end:g} s, so no task comes"
+
+
+def _both_numbers(one: Any, other: Any) -> bool:
+    return isinstance(one, int | float) and isinstance(other, int | float)
 
 
 def _mapping(part: Any) -> Mapping[str, Any]:
