@@ -116,6 +116,12 @@ def test_what_was_expected_and_is_not_so_is_told() -> None:
     assert told == ["success_rate", "states.gpt", "end.gpt", "answered.claude"]
 
 
+def test_where_no_task_ran_nothing_was_put_to_the_test() -> None:
+    verdict, _ = play(scenario(expect="success_rate: 0.9").model_copy(update={"duration": 0.01}))
+    assert verdict.success_rate is None
+    assert verdict.broken == ["traffic: no task ran; raise per_second or duration"]
+
+
 def test_traffic_has_its_own_beginning_end_and_deadline() -> None:
     _, events = play(
         scenario(

@@ -111,13 +111,15 @@ def _list() -> str:
 
 def _check(names: list[str]) -> int:
     from fuseboard_console.cli import complain, print_out
+    from fuseboard_console.views.times import plural
 
     passed = True
     for scenario in _load_all(names):
         verdict, _ = play_virtually(scenario)
         passed = passed and not verdict.broken
         word = "failed" if verdict.broken else "passed"
-        print_out(f"{scenario.scenario}: {word}, {verdict.tasks} tasks, {verdict.success_rate:.1%} answered")
+        answered = "" if verdict.success_rate is None else f", {verdict.success_rate:.1%} answered"
+        print_out(f"{scenario.scenario}: {word}, {plural(verdict.tasks, 'task')}{answered}")
         for line in verdict.broken:
             complain(f"  {line}")
     return exit_codes.OK if passed else exit_codes.NOT_DONE

@@ -34,9 +34,9 @@ class Verdict:
     broken: list[str] = field(default_factory=list)
 
     @property
-    def success_rate(self) -> float:
-        """Share of tasks that succeeded, 0..1; 1.0 when there was none."""
-        return self.succeeded / self.tasks if self.tasks else 1.0
+    def success_rate(self) -> float | None:
+        """Share of tasks that succeeded, 0..1; None when there was no task."""
+        return self.succeeded / self.tasks if self.tasks else None
 
     def take(self, event: Event) -> None:
         """Count an event in."""
@@ -50,12 +50,16 @@ class Verdict:
             self.states.setdefault(event.adapter, [event.before]).append(event.after)
 
     def judge(self, scenario: Scenario) -> None:
-        """Compare with what the scenario expects; `broken` then names what is not so."""
-        expect = scenario.expect
-        if expect.success_rate is not None and self.success_rate < expect.success_rate:
+        """Compare with what the scenario expects; `broken` then names what is not so.
+
+        Where no task ran nothing was put to the test, whatever is expected.
+        """
+        expect, share = scenario.expect, self.success_rate
+        if share is None:
+            self.broken.append("traffic: no task ran; raise per_second or duration")
+        elif expect.success_rate is not None and share < expect.success_rate:
             self.broken.append(
-                f"success_rate: {self.success_rate:.1%} of {self.tasks} tasks, "
-                f"expected {expect.success_rate:.1%} or more"
+                f"success_rate: {share:.1%} of {self.tasks} tasks, expected {expect.success_rate:.1%} or more"
             )
         for adapter, states in expect.states.items():
             seen = self.states.get(adapter, ["closed"])
