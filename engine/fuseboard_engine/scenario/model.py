@@ -141,7 +141,7 @@ def _crossing(data: Mapping[str, Any]) -> Iterator[tuple[Where, str]]:
         if adapters and isinstance(name, str) and name not in adapters:
             yield where, f"there is no adapter {name!r} here; {meant(name, adapters)}"
     for place, step in enumerate(timeline):
-        at = _mapping(step).get("at")
+        at: Any = _mapping(step).get("at")
         if _both_numbers(at, end) and at > end:
             yield ("timeline", place, "at"), f"{at:g} s comes after the end at {end:g} s"
         yield from _idle(("timeline", place), _mapping(step))
