@@ -142,7 +142,7 @@ def test_an_engine_whose_process_was_killed_is_treated_as_gone(tmp_path: Path) -
     deadline = time.monotonic() + 10
     while status(file)["connection"]["state"] != "silent":  # type: ignore[index]
         assert time.monotonic() < deadline
-    assert "checkout.db: gone" in fuseboard("status", file).stdout
+    assert "checkout.db: killed" in fuseboard("status", file).stdout
     shown = fuseboard("reset", file, "prefect", "--wait", "60")
     assert shown.returncode == exit_codes.NOT_DONE
     assert "the process of the engine of checkout.db is gone, last sign of life" in shown.stderr
