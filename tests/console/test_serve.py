@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -213,7 +214,10 @@ def test_a_file_that_is_no_recording_and_a_port_that_is_taken_are_told(tmp_path:
         assert process.returncode == 2
         assert said in errors
     (tmp_path / "empty.db").touch()
-    with serve(str(tmp_path / "empty.db"), "--port", "70000") as process:
-        _, errors = process.communicate(timeout=30)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        number = str(taken.getsockname()[1])
+        with serve(str(tmp_path / "empty.db"), "--port", number) as process:
+            _, errors = process.communicate(timeout=30)
     assert process.returncode == 2
-    assert "Choose another with --port" in errors
+    assert errors.startswith(f"Port {number} cannot be used: Address already in use")
+    assert "Choose another with --port" in errors and ".." not in errors
