@@ -191,7 +191,7 @@ def load(folder: Path, adapters: int, rate: int, scale: Scale) -> Loaded:
                 screen.listen(SETTLE * max(0.1, scale.share))
                 passed = screen.measure(20.0 * max(0.02, scale.share))
                 keys = Keys(screen)
-                answers = [keys.answered() for _ in range(scale.of(100, 3))]
+                answers = [keys.answered() for _ in range(scale.of(200, 3))]
         finally:
             writer.communicate()
     seconds = passed.seconds

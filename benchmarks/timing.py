@@ -9,6 +9,7 @@ collector is emptied, frozen and off while a batch runs; it runs between rounds.
 from __future__ import annotations
 
 import gc
+import math
 import statistics
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -123,6 +124,5 @@ async def compare(bare: Batch, contenders: Sequence[Contender], *, rounds: int, 
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the value that a `share` (0..1) of all values do not exceed."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    """Return the least of the values that a `share` (0..1) of all do not exceed: the nearest rank."""
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
