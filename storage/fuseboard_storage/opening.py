@@ -45,8 +45,10 @@ def in_words(path: Path, done: str = "read") -> Iterator[None]:
     except sqlite3.ProgrammingError:
         raise _closed(path) from None
     except sqlite3.DatabaseError as error:
+        # A file may have got the number of a recording that was deleted, and so have passed for one.
+        foreign = ", or no recording" if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB else ""
         raise RecordingError(
-            f"{path.name} is damaged: {error}.", "Take a copy, and try `sqlite3 FILE .recover` on it."
+            f"{path.name} is damaged{foreign}: {error}.", "Take a copy, and try `sqlite3 FILE .recover` on it."
         ) from None
 
 
