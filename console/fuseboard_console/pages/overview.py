@@ -165,7 +165,9 @@ class Overview(Page):
 
     def unmark(self) -> None:
         """Take all marks away."""
-        if self.table.unmark():
+        there = bool(self.table.marked)
+        self.table.unmark()
+        if there:
             self.host.show()
 
     @property

@@ -293,10 +293,8 @@ class BreakersTable(LineList):
         self.marked = self.marked - wanted if wanted <= self.marked else self.marked | wanted
         self.refresh_changed()
 
-    def unmark(self) -> bool:
-        """Take all marks away; return whether there were any."""
-        there = bool(self.marked or self._unmarked)
+    def unmark(self) -> None:
+        """Take all marks away."""
         self.marked.clear()
         self._unmarked.clear()
         self.refresh_changed()
-        return there
