@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 from console_support import STORY_ENDS, ListFeed, ListMailbox, at, opened, resize, story, until
 from rich.style import Style
+from textual.geometry import Region, Size
+from textual.strip import Strip
 
 from fuseboard_console.app import ConsoleApp
 from fuseboard_console.themes import THEMES
+from fuseboard_console.widgets.kept import Kept
 from fuseboard_console.widgets.panes import EVERY
 from fuseboard_engine.events import Event
 
@@ -75,3 +78,26 @@ async def test_what_is_painted_after_a_change_is_what_the_board_says() -> None:
         await until(lambda: "prefect" in text(app), pilot)
         app.feed.events.append(change)  # type: ignore[attr-defined]
         await until(lambda: cells(app) == wanted, pilot)
+
+
+class Box(Kept):
+    """A widget whose size a test says; counts how often it is painted."""
+
+    outer = Size(10, 5)
+    painted = 0
+
+    @property
+    def outer_size(self) -> Size:
+        return self.outer
+
+    def paint_lines(self, crop: Region) -> list[Strip]:
+        self.painted += 1
+        return []
+
+
+def test_the_same_lines_of_a_widget_that_has_another_size_are_painted_anew() -> None:
+    box, crop = Box(), Region(0, 0, 10, 5)
+    for outer in (Size(10, 5), Size(10, 5), Size(10, 6), Size(10, 6), Size(10, 5)):
+        box.outer = outer
+        box.render_lines(crop)
+    assert box.painted == 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 from textual.containers import Container
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
@@ -17,7 +17,7 @@ class Kept(Widget):
     As a second base it leaves a class the style and the keys of its first.
     """
 
-    _kept: tuple[Region, list[Strip]] | None = None
+    _kept: tuple[Region, Size, list[Strip]] | None = None
 
     def refresh(self, *regions: Region, **how: Any) -> Self:
         """Forget what was painted; Textual calls this too, for another theme, size, or place of what is scrolled."""
@@ -26,9 +26,10 @@ class Kept(Widget):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Return the lines within `crop`."""
-        if self._kept is None or self._kept[0] != crop:
-            self._kept = (crop, self.paint_lines(crop))
-        return self._kept[1]
+        # Between two layouts the same lines may be in sight of a widget of another size, whose frame ends elsewhere.
+        if self._kept is None or self._kept[:2] != (crop, self.outer_size):
+            self._kept = (crop, self.outer_size, self.paint_lines(crop))
+        return self._kept[2]
 
     def paint_lines(self, crop: Region) -> list[Strip]:
         """Make the lines within `crop`."""
