@@ -42,6 +42,7 @@ class LineList(ScrollView, Kept, can_focus=True, inherit_bindings=False):
         super().__init__(id=id)
         self.palette = palette
         self._painted: dict[int, Line] = {}
+        self._painted_in = Size(0, 0)
         self._sight: _Sight | None = None
         self._grounds = (Style.null(), Style.null())
 
@@ -120,6 +121,9 @@ class LineList(ScrollView, Kept, can_focus=True, inherit_bindings=False):
 
     def paint_lines(self, crop: Region) -> list[Strip]:
         """Make the lines within `crop`."""
+        if self.size != self._painted_in:
+            self._painted.clear()
+            self._painted_in = self.size
         ground = self.visual_style.rich_style
         self._grounds = (ground, ground + self.palette["cursor"])
         self._sight = self._look()
@@ -134,8 +138,7 @@ class LineList(ScrollView, Kept, can_focus=True, inherit_bindings=False):
         return strip_of(line, self.cells, self.palette, self._grounds[has_cursor(line)])
 
     def on_resize(self) -> None:
-        """Forget what was painted in another size, and tell anew which lines are in sight."""
-        self._painted.clear()
+        """Tell anew which lines are in sight; what was painted in another size is painted anew as it is."""
         self.measure()
         if self.HEADINGS:
             self._tell_place(self._look())
