@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -18,7 +17,7 @@ from textual.screen import Screen
 from fuseboard_console.action import Action, changing_nothing
 from fuseboard_console.actions import ACTIONS, actions_for
 from fuseboard_console.alerts import Alerts
-from fuseboard_console.feed import Feed, Mailbox
+from fuseboard_console.feed import TROUBLE, Feed, Mailbox
 from fuseboard_console.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_console.keymap import actions_with
 from fuseboard_console.keys import bindings_of
@@ -39,7 +38,6 @@ from fuseboard_console.widgets.kept import Floor, Ground
 from fuseboard_console.widgets.line_bar import LineBar
 from fuseboard_console.widgets.scrollbar import draw_scrollbars
 from fuseboard_engine.clock import wall_clock
-from fuseboard_storage.errors import RecordingError
 
 if TYPE_CHECKING:
     from textual.command import Provider
@@ -237,7 +235,7 @@ class ConsoleApp(Personal):
             self.notify(safe_text(text, 400), severity="error", markup=False, timeout=120)
 
     async def _count_behind(self) -> None:
-        with suppress(sqlite3.Error, OSError, RecordingError):
+        with suppress(*TROUBLE):
             behind = await self.feed.behind()
             if behind != self._behind:
                 self._behind = behind

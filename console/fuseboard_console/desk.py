@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal, Protocol
 
 from fuseboard_console.actor import actor
 from fuseboard_console.bulk import Bulk
-from fuseboard_console.feed import Mailbox
+from fuseboard_console.feed import TROUBLE, Mailbox
 from fuseboard_console.outcomes import key_that_undoes, nobody_can_take_it, nobody_took_it, outcome_text
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.connection import Connection
@@ -20,8 +19,6 @@ from fuseboard_storage.mailbox import CommandStatus
 
 ANSWER_WITHIN = 5.0
 """Seconds an engine has to take a command."""
-TROUBLE = (sqlite3.Error, OSError, RecordingError)
-"""What can be wrong with the file when it is asked or looked at."""
 
 Settle = Callable[[CommandStatus | None], None]
 """Takes what became of a command; None: it stands in no file that could tell."""

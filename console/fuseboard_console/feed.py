@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from fuseboard_storage.board import AdapterKey, Board
+from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.mailbox import CommandStatus
 from fuseboard_storage.recording import Recording
+
+TROUBLE = (sqlite3.Error, OSError, RecordingError)
+"""What can be wrong with the file when it is asked or looked at."""
 
 
 class Feed(Protocol):

@@ -5,13 +5,13 @@ None of it is on the Board: the file keeps letters as they are now. What it cost
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
+from fuseboard_console import feed
 from fuseboard_engine.dead_letters.letter import (
     Change,
     DeadLetter,
@@ -22,10 +22,9 @@ from fuseboard_engine.dead_letters.letter import (
 )
 from fuseboard_storage.board import Entry
 from fuseboard_storage.dead_letters import SqliteDeadLetters
-from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recording import Recording
 
-TROUBLE = (RecordingError, StoreUnavailable, sqlite3.Error, OSError)
+TROUBLE = (*feed.TROUBLE, StoreUnavailable)
 """What can be wrong with the file, all of which may be over the next time."""
 PART = 500
 """Letters that are read at once."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
+from fuseboard_console.feed import TROUBLE
 from fuseboard_console.host import Host, Scene
 from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.safe_text import safe_text
@@ -26,7 +26,6 @@ from fuseboard_console.views.audit import (
 from fuseboard_console.views.heirs import Heirs
 from fuseboard_console.views.line import Line
 from fuseboard_storage.board import AdapterKey
-from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.mailbox import CommandStatus
 
 MOST = 1_000
@@ -59,7 +58,7 @@ class Audit(ListPage[Key]):
         recording, now = self.host.feed.recording, time.monotonic()
         if recording is not None and now - self._looked >= EVERY:
             self._looked = now
-            with suppress(sqlite3.Error, OSError, RecordingError):  # the banner says what is wrong with the file
+            with suppress(*TROUBLE):  # the banner says what is wrong with the file
                 commands = await recording.commands(MOST)
                 if commands != self._commands:
                     self._commands = commands

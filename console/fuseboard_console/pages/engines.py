@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from fuseboard_console.feed import TROUBLE
 from fuseboard_console.host import Host, Scene
 from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.safe_text import safe_text
@@ -23,7 +23,6 @@ from fuseboard_console.views.engines import (
 from fuseboard_console.views.line import Line
 from fuseboard_console.views.times import SECOND
 from fuseboard_storage.board import InstanceRow
-from fuseboard_storage.errors import RecordingError
 
 
 class Engines(ListPage[int]):
@@ -48,7 +47,7 @@ class Engines(ListPage[int]):
         recording, roster = self.host.feed.recording, scene.board.roster
         if recording is not None and (recording, roster) != self._read:
             self._read = (recording, roster)
-            with suppress(sqlite3.Error, OSError, RecordingError):  # the banner says what is wrong with the file
+            with suppress(*TROUBLE):  # the banner says what is wrong with the file
                 endings = await recording.endings()
                 self._older = [row for row in await recording.instances() if row.ended_at is not None]
                 for row in self._older:

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from fuseboard_console.beside import beside
+from fuseboard_console.feed import TROUBLE
 from fuseboard_console.host import Host, Scene
-from fuseboard_console.letter_box import TROUBLE
 from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.screens.detail import show_detail

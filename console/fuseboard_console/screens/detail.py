@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from typing import ClassVar
 
@@ -10,6 +9,7 @@ from textual.binding import BindingType
 
 from fuseboard_console.action import Action, on_page
 from fuseboard_console.beside import beside
+from fuseboard_console.feed import TROUBLE
 from fuseboard_console.host import Host
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.screens.sheet import Sheet
@@ -20,7 +20,6 @@ from fuseboard_console.views.slices import FIRST, WINDOWS, Window
 from fuseboard_console.views.times import SECOND
 from fuseboard_engine.clock import wall_clock
 from fuseboard_storage.board import AdapterKey
-from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.history import past_of
 from fuseboard_storage.recording import Recording
 
@@ -126,5 +125,5 @@ class DetailScreen(Sheet):
             # Of its own: the one that is followed has more urgent things to do, and is closed when the file goes.
             async with Recording.open(recording.path) as own:
                 return look._replace(past=await past_of(own, adapter, since, now + 1))
-        except (sqlite3.Error, OSError, RecordingError) as error:
+        except TROUBLE as error:
             return look._replace(trouble=safe_text(f"it can't be read: {error}", 200))
