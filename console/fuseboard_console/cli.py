@@ -7,13 +7,13 @@ import os
 import re
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn, Protocol, cast
 
 from fuseboard_console import exit_codes
+from fuseboard_console.output import CantWrite, complain, flush_out, print_out, write_no_more
 
 _WELCOME = """Fuseboard shows the circuit breakers of an application, live, and lets you put them back.
 
@@ -101,11 +101,6 @@ def _nearest(message: str) -> str:
     return did_you_mean(found[1], [choice.strip(" '") for choice in found[2].split(",")])
 
 
-def is_dumb() -> bool:
-    """Say whether the terminal names itself one that can only print lines."""
-    return os.environ.get("TERM") == "dumb"
-
-
 def parser_of(name: str, command: Command) -> ArgumentParser:
     """Return the parser of one command, its help with examples and exit codes."""
     parser = Parser(
@@ -169,41 +164,6 @@ def _read(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
         return parser.parse_args(arguments)
 
 
-def print_out(text: str, end: str = "\n") -> None:
-    """Write to standard output; what the terminal's encoding lacks is escaped, never an error."""
-    encoding = sys.stdout.encoding or "utf-8"
-    with _writing():
-        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + end)
-
-
-def flush_out() -> None:
-    """See that what was written to standard output is out."""
-    with _writing():
-        sys.stdout.flush()
-
-
-class CantWrite(Exception):
-    """Standard output does not take what is written; the text is the system's reason."""
-
-
-@contextmanager
-def _writing() -> Iterator[None]:
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise CantWrite(f"{reason[:1].lower()}{reason[1:]}") from error
-
-
-def complain(text: str) -> None:
-    """Write a sentence to standard error, if that takes one."""
-    encoding = sys.stderr.encoding or "utf-8"
-    with suppress(OSError):
-        sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-
-
 def main() -> NoReturn:
     """Run the command line of this process and end it."""
     # What is imported at start stays: looking through it for garbage again and again would find none.
@@ -216,10 +176,10 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         code = exit_codes.INTERRUPTED
     except BrokenPipeError:
-        _write_no_more()
+        write_no_more()
         code = exit_codes.BROKEN_PIPE
     except CantWrite as error:
-        _write_no_more()
+        write_no_more()
         complain(f"The output could not be written: {error}. Free the disk, or write elsewhere.")
         code = exit_codes.CANT_WRITE
     sys.exit(code)
@@ -232,11 +192,6 @@ def _run_to_its_end(arguments: Sequence[str]) -> int | str | None:
         code = end.code
     flush_out()
     return code
-
-
-def _write_no_more() -> None:
-    """Let what is still to be written go nowhere: Python flushes once more at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -1,39 +1,16 @@
-"""A live recording as the console's feed and mailbox, and the console opened on it."""
+"""A live recording as the console's feed and mailbox."""
 
 from __future__ import annotations
 
-import asyncio
-import gc
-import os
-import signal
-import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
-from fuseboard_console import exit_codes
 from fuseboard_console.following import trouble_of
-from fuseboard_console.glyphs import glyphs_for
-from fuseboard_console.hangup import on_hangup
-from fuseboard_console.hints import first_start
-from fuseboard_console.preferences import DEFAULT, Preferences
-from fuseboard_console.state_folder import state_folder
-from fuseboard_console.theme_names import theme_id
 from fuseboard_storage.board import AdapterKey, Board
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.mailbox import CommandStatus
 from fuseboard_storage.recording import Recording
 from fuseboard_storage.tail import Tail
-
-if TYPE_CHECKING:
-    from fuseboard_console.app import ConsoleApp
-    from fuseboard_console.feed import Feed, Mailbox
-    from fuseboard_console.replay import Replay
-
-FRAMES = "120"
-"""Frames a second at most. There are a tenth as many, but a key waits for up to two of these before it is answered."""
-LEAVING = (signal.SIGTERM, signal.SIGHUP)
-"""What tells the console to leave: a polite kill, or a terminal that was closed."""
 
 
 class LiveRecording:
@@ -88,84 +65,3 @@ class LiveRecording:
         if self._tail.recording is None:
             raise RecordingError(f"{self._tail.path.name} is gone.", "Try again when it is back.")
         return self._tail.recording
-
-
-async def watch(
-    file: str, *, read_only: bool, preferences: Preferences = DEFAULT, worry: Callable[[], str] | None = None
-) -> int:
-    """Open the console on a recording and return the exit code when it is left, by a key or by a signal.
-
-    `preferences` are the operator's. `worry` is asked again and again whether something is wrong that the recording
-    can't tell: see `ConsoleApp`.
-
-    Raises:
-        RecordingError: The file is missing, no recording, or of a newer version.
-    """
-    async with Tail.open(file) as tail:
-        live = LiveRecording(tail)
-        await live.advance()
-        return await _show(live, file, preferences, mailbox=None if read_only else live, worry=worry)
-
-
-async def watch_replay(
-    file: str, *, begin: Callable[[int, int], int], speed: float, preferences: Preferences = DEFAULT
-) -> int:
-    """Open the console on a replay of a recording, playing at `speed`; return the exit code.
-
-    `begin` says where, from the recording's own beginning and end; all three are UTC microseconds.
-
-    Raises:
-        RecordingError: The file is missing, no recording, or of a newer version.
-    """
-    from fuseboard_console.replay import Replay
-
-    async with Replay.open(file) as replay:
-        await replay.seek(begin(replay.start, replay.end))
-        replay.set_speed(speed)
-        replay.toggle()
-        return await _show(replay, file, preferences, replay=replay)
-
-
-async def _show(
-    feed: Feed,
-    file: str,
-    preferences: Preferences,
-    *,
-    mailbox: Mailbox | None = None,
-    replay: Replay | None = None,
-    worry: Callable[[], str] | None = None,
-) -> int:
-    os.environ.setdefault("TEXTUAL_FPS", FRAMES)  # Textual looks at it when it is imported
-    from fuseboard_console.app import ConsoleApp  # after the file is known to be one: refusing is quick
-
-    app = ConsoleApp(
-        feed,
-        file=Path(file).name,
-        mailbox=mailbox,
-        replay=replay,
-        glyphs=glyphs_for(preferences.glyphs, os.environ),
-        theme=theme_id(preferences.theme),
-        worry=worry,
-        preferences=preferences,
-        greets=first_start(state_folder()),
-    )
-    if preferences.clock == "utc":
-        os.environ["TZ"] = "UTC0"
-        time.tzset()
-    for size in ("COLUMNS", "LINES"):  # where they are exported, as into containers, Textual would resize no more
-        os.environ.pop(size, None)
-    _leave_when_told(app)
-    gc.freeze()  # what is there now stays to the end: no collection need look at it again
-    await app.run_async(mouse=preferences.mouse)
-    return app.return_code or exit_codes.OK
-
-
-def _leave_when_told(app: ConsoleApp) -> None:
-    """Have signals leave the way `q` does: the terminal gets back its screen, its cursor and its mouse.
-
-    The same when the terminal itself is gone, whether or not a signal says so.
-    """
-    loop = asyncio.get_running_loop()
-    for told in LEAVING:
-        loop.add_signal_handler(told, app.exit)
-    on_hangup(lambda: loop.call_soon_threadsafe(app.exit))

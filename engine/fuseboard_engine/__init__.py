@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fuseboard_engine.attribution import DEFAULT_TABLE, CallerError, Rule
     from fuseboard_engine.batch import BatchResult
     from fuseboard_engine.breaker import BreakerSnapshot, CircuitBreaker
+    from fuseboard_engine.breaker_policy import BreakerPolicy
     from fuseboard_engine.config.model import Settings
     from fuseboard_engine.config.sources import load_config
     from fuseboard_engine.config.watch import reload_config, watch_config
@@ -47,13 +48,14 @@ if TYPE_CHECKING:
     )
     from fuseboard_engine.execution import ExecutionPolicy
     from fuseboard_engine.guarding import EmergencyExit, guarded
+    from fuseboard_engine.health_policy import HealthPolicy
     from fuseboard_engine.parallel_result import AdapterResult, ParallelResult
     from fuseboard_engine.permit import Permit
-    from fuseboard_engine.policy import BreakerPolicy, RetryPolicy
     from fuseboard_engine.registry import Registry
+    from fuseboard_engine.retry_policy import RetryPolicy
     from fuseboard_engine.route import RouteResult, Task
     from fuseboard_engine.router import TaskRouter
-    from fuseboard_engine.routing_policy import HealthPolicy, RoutingPolicy
+    from fuseboard_engine.routing_policy import RoutingPolicy
     from fuseboard_engine.shutdown import ShutdownReport
     from fuseboard_engine.streams import Restarted, RouteStream
     from fuseboard_engine.sync import SyncEngine
@@ -71,7 +73,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "AdapterDown": "errors",
-    "HealthPolicy": "routing_policy",
+    "HealthPolicy": "health_policy",
     "RoutingPolicy": "routing_policy",
     "HttpAdapter": "adapters.http",
     "AdapterObject": "adapters.objects",
@@ -115,8 +117,8 @@ _HOME = {
     "guarded": "guarding",
     "AdapterResult": "parallel_result",
     "ParallelResult": "parallel_result",
-    "BreakerPolicy": "policy",
-    "RetryPolicy": "policy",
+    "BreakerPolicy": "breaker_policy",
+    "RetryPolicy": "retry_policy",
     "Registry": "registry",
     "RouteResult": "route",
     "Task": "route",

@@ -24,12 +24,11 @@ from fuseboard_engine.errors import (
     text_of,
 )
 from fuseboard_engine.events import Attempt, AttemptFailed, Event
-from fuseboard_engine.health import KnownDown
 from fuseboard_engine.invoke import awaited, resumed
 from fuseboard_engine.permit import Permit
-from fuseboard_engine.policy import RetryPolicy
-from fuseboard_engine.registry import Adapter, Registry
+from fuseboard_engine.registry import Adapter, KnownDown, Registry
 from fuseboard_engine.retry import next_attempt, unretried
+from fuseboard_engine.retry_policy import RetryPolicy
 from fuseboard_engine.route import RouteUnderWay
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from fuseboard_engine.policy import Count, Policy, Seconds, SomeSeconds
+from fuseboard_engine.policy_base import Count, Policy, Seconds, SomeSeconds
 
 ExecutionStrategy = Literal["all", "first_success", "best_effort", "hedged"]
 

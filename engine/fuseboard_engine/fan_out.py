@@ -15,8 +15,8 @@ from fuseboard_engine.attempts import reject
 from fuseboard_engine.errors import BulkheadFull, CircuitOpen, Rejected
 from fuseboard_engine.execution import ExecutionStrategy
 from fuseboard_engine.latency import RecentLatency
-from fuseboard_engine.policy import RetryPolicy
 from fuseboard_engine.registry import Adapter
+from fuseboard_engine.retry_policy import RetryPolicy
 from fuseboard_engine.route import RouteUnderWay
 from fuseboard_engine.slots import Slots
 

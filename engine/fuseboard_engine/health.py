@@ -25,19 +25,6 @@ WORDS: dict[str, Health] = {
 }
 
 
-class KnownDown(msgspec.Struct, frozen=True, gc=False):
-    """A bad check stands: routes pass the adapter over until `until` (the engine's clock) or a good check.
-
-    The mark lapses by itself, so that checks which stopped do not shut an adapter out for ever.
-    """
-
-    why: str
-    until: float
-
-    def __str__(self) -> str:
-        return f"known down: {self.why}"
-
-
 class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What one check said, and in whose words."""
 

@@ -5,14 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, TypedDict
 
+import msgspec
+
 from fuseboard_engine.adapters.target import Target
 from fuseboard_engine.attribution import soft_failure_of
 from fuseboard_engine.breaker import CircuitBreaker
 from fuseboard_engine.errors import UnknownAdapter
-from fuseboard_engine.health import KnownDown
 from fuseboard_engine.latency import RecentLatency
-from fuseboard_engine.policy import RetryPolicy
-from fuseboard_engine.retry import RetryBudget
+from fuseboard_engine.retry_budget import RetryBudget
+from fuseboard_engine.retry_policy import RetryPolicy
+
+
+class KnownDown(msgspec.Struct, frozen=True, gc=False):
+    """A bad check stands: routes pass the adapter over until `until` (the engine's clock) or a good check.
+
+    The mark lapses by itself, so that checks which stopped do not shut an adapter out for ever.
+    """
+
+    why: str
+    until: float
+
+    def __str__(self) -> str:
+        return f"known down: {self.why}"
 
 
 class Statistics(TypedDict):

@@ -19,8 +19,8 @@ from fuseboard_engine.context import CURRENT, complete
 from fuseboard_engine.degradation import Degradation
 from fuseboard_engine.errors import describe
 from fuseboard_engine.events import Event
-from fuseboard_engine.policy import RetryPolicy
 from fuseboard_engine.registry import Registry
+from fuseboard_engine.retry_policy import RetryPolicy
 from fuseboard_engine.route import OF_THIS_CALL, RETRYING, RouteResult, RouteUnderWay, Task, identify
 from fuseboard_engine.streams import RouteStream, Streams
 

@@ -1,4 +1,4 @@
-"""How tasks are ordered, what happens when all adapters are out, how health is checked."""
+"""."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from fuseboard_engine.policy import Count, Policy, Rate, Seconds, SomeSeconds
+from fuseboard_engine.policy_base import Count, Policy, Rate, Seconds, SomeSeconds
 
 AllOutPolicy = Literal["fail", "wait", "last_resort"]
 
@@ -40,20 +40,3 @@ class RoutingPolicy(Policy):
         default=None, description="share of all adapters that may be out by themselves; None: no cap"
     )
     max_out_by_tag: dict[str, Rate] = Field(default_factory=dict, description="the same, for the adapters of a tag")
-
-
-class HealthPolicy(Policy):
-    """How often an adapter's health is checked, and how much of its history is kept.
-
-    Raises:
-        pydantic.ValidationError: a value is out of range, not finite, or contradicts another.
-    """
-
-    interval: SomeSeconds = Field(default=30.0, description="seconds from the end of one check to the next")
-    timeout: SomeSeconds = Field(default=5.0, description="seconds a check may take; then it is a bad one")
-    alert_after: Count = Field(default=3, description="bad checks in a row that raise an alert")
-    critical: bool = Field(default=True, description="whether the whole is unhealthy when this adapter is")
-    concurrency: Count = Field(default=10, description="checks that run at a time; of the engine's policy")
-    history_size: int = Field(default=100, ge=1, le=10_000, description="calls kept per adapter")
-    transition_size: int = Field(default=50, ge=1, le=10_000, description="changes of state kept per adapter")
-    retention: SomeSeconds = Field(default=86_400.0, description="seconds after which both are let go")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from fuseboard_engine.breaker import CircuitBreaker
+from fuseboard_engine.breaker_policy import BreakerPolicy
 from fuseboard_engine.errors import CircuitOpen
-from fuseboard_engine.policy import BreakerPolicy
 
 POLICY = BreakerPolicy(failure_threshold=1, recovery_timeout=10, backoff_multiplier=2, jitter=0, success_threshold=1)
 

@@ -12,10 +12,11 @@ from fake_clock import FakeClock
 from msgspec.structs import replace
 
 from fuseboard_engine.breaker import CircuitBreaker
+from fuseboard_engine.breaker_policy import BreakerPolicy
 from fuseboard_engine.decorator import guard
 from fuseboard_engine.errors import CircuitOpen
 from fuseboard_engine.events import Event, LateResult, ProbeChanged
-from fuseboard_engine.policy import BreakerPolicy, RetryPolicy
+from fuseboard_engine.retry_policy import RetryPolicy
 
 
 async def test_ten_tasks_that_come_after_the_wait_send_one_probe(breaker: CircuitBreaker, clock: FakeClock) -> None:

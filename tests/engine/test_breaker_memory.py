@@ -11,7 +11,7 @@ import pytest
 from fake_clock import FakeClock
 
 from fuseboard_engine.breaker import CircuitBreaker
-from fuseboard_engine.policy import BreakerPolicy
+from fuseboard_engine.breaker_policy import BreakerPolicy
 
 
 def deep_size(thing: object, seen: set[int]) -> int:

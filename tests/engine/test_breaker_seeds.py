@@ -13,11 +13,12 @@ from fake_clock import FakeClock
 from pydantic import ValidationError
 
 from fuseboard_engine.breaker import CircuitBreaker
+from fuseboard_engine.breaker_policy import BreakerPolicy
 from fuseboard_engine.decorator import guard
 from fuseboard_engine.errors import CircuitOpen
 from fuseboard_engine.events import Event, StateChanged
 from fuseboard_engine.permit import Permit
-from fuseboard_engine.policy import BreakerPolicy, RetryPolicy
+from fuseboard_engine.retry_policy import RetryPolicy
 
 CASES = Path(__file__).parent.parent / "cases" / "seed_behaviours.yaml"
 DOCUMENT = yaml.safe_load(CASES.read_text(encoding="utf-8"))

@@ -14,7 +14,7 @@ from engine_world import HOUR, World, now, virtual
 from fuseboard_engine import BreakerPolicy, Engine, RetryPolicy, UnknownAdapter
 from fuseboard_engine.events import HealthAlert, HealthChecked, StateChanged
 from fuseboard_engine.health import Checked
-from fuseboard_engine.routing_policy import HealthPolicy
+from fuseboard_engine.health_policy import HealthPolicy
 
 DOWN = ConnectionError("down")
 ONCE = RetryPolicy(max_attempts=1)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fuseboard_engine.events import Attempt, HealthChecked, RouteFinished, StateChanged
 from fuseboard_engine.health import Checked, Health, Verdict, judged, overall, verdict_of, verdict_of_error
 from fuseboard_engine.health_history import History
-from fuseboard_engine.routing_policy import HealthPolicy
+from fuseboard_engine.health_policy import HealthPolicy
 
 SECOND = 1_000_000
 

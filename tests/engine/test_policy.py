@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from fuseboard_engine.policy import BreakerPolicy, RetryPolicy
+from fuseboard_engine.breaker_policy import BreakerPolicy
+from fuseboard_engine.retry_policy import RetryPolicy
 
 NOT_NUMBERS = [float("nan"), float("inf"), float("-inf")]
 

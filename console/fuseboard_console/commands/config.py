@@ -50,7 +50,7 @@ def run(args: Namespace) -> int:
     """Do it, and return the exit code."""
     import json
 
-    from fuseboard_console.cli import complain, print_out
+    from fuseboard_console.output import complain, print_out
     from fuseboard_console.safe_text import safe_text
     from fuseboard_engine.documents import DocumentError
 
@@ -99,7 +99,7 @@ def _schema(file: str | None) -> int:
     import json
     from pathlib import Path
 
-    from fuseboard_console.cli import complain, print_out
+    from fuseboard_console.output import complain, print_out
     from fuseboard_engine.config.model import schema
 
     text = json.dumps(schema(), indent=2)

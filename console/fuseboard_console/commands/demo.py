@@ -36,7 +36,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Play, and return the exit code."""
-    from fuseboard_console.cli import complain, is_dumb
+    from fuseboard_console.output import complain, is_dumb
     from fuseboard_engine.documents import DocumentError
     from fuseboard_storage.errors import RecordingError
 
@@ -58,8 +58,8 @@ def run(args: Namespace) -> int:
 
 
 def _plain(args: Namespace) -> int:
-    from fuseboard_console.cli import print_out
     from fuseboard_console.commands.scenario import find, play_virtually
+    from fuseboard_console.output import print_out
     from fuseboard_console.story import summary
     from fuseboard_engine.scenario.model import load
 
@@ -76,9 +76,9 @@ def _live(args: Namespace) -> int:
     import asyncio
     import tempfile
 
-    from fuseboard_console.cli import complain
     from fuseboard_console.commands.scenario import find
-    from fuseboard_console.live import watch
+    from fuseboard_console.launch import watch
+    from fuseboard_console.output import complain
     from fuseboard_console.playing import ScenarioProcess
     from fuseboard_storage.errors import RecordingError
 
@@ -119,7 +119,7 @@ async def _is_recording(file: str) -> None:
 
 
 def _on_leaving_signals(do: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
-    from fuseboard_console.live import LEAVING
+    from fuseboard_console.launch import LEAVING
 
     for told in LEAVING:
         signal.signal(told, do)

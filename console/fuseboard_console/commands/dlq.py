@@ -35,7 +35,7 @@ def run(args: Namespace) -> int:
     """Do what was asked and return the exit code."""
     import asyncio
 
-    from fuseboard_console.cli import complain
+    from fuseboard_console.output import complain
     from fuseboard_console.safe_text import safe_text
     from fuseboard_engine.dead_letters.letter import StoreUnavailable
     from fuseboard_storage.errors import RecordingError
@@ -54,7 +54,7 @@ async def _list(args: Namespace) -> int:
     import json
     from pathlib import Path
 
-    from fuseboard_console.cli import print_out
+    from fuseboard_console.output import print_out
     from fuseboard_console.views.dead_letters import letters_json, letters_text
     from fuseboard_engine.dead_letters.letter import ACTIVE
     from fuseboard_storage.dead_letters import SqliteDeadLetters
@@ -73,7 +73,7 @@ async def _list(args: Namespace) -> int:
 async def _show(args: Namespace) -> int:
     import json
 
-    from fuseboard_console.cli import complain, print_out
+    from fuseboard_console.output import complain, print_out
     from fuseboard_console.views.dead_letters import SCHEMA, letter_text
     from fuseboard_engine.dead_letters.letter import fields_of
     from fuseboard_storage.dead_letters import SqliteDeadLetters
@@ -103,7 +103,7 @@ def _unknown(file: str, ids: list[int]) -> str:
 
 async def _act(args: Namespace) -> int:
     """Find what is meant, and do it, or only say what would be done."""
-    from fuseboard_console.cli import complain, print_out
+    from fuseboard_console.output import complain, print_out
     from fuseboard_console.views.dead_letters import numbers
     from fuseboard_console.views.times import plural
     from fuseboard_engine.dead_letters.letter import DONE, FROM, RETRYABLE, STATUSES
@@ -165,7 +165,7 @@ async def _every(store: Any, selection: LetterSelection, now: int) -> list[DeadL
 
 async def _change(args: Namespace, ids: list[int], done: str) -> int:
     from fuseboard_console.actor import actor
-    from fuseboard_console.cli import complain, print_out
+    from fuseboard_console.output import complain, print_out
     from fuseboard_console.views.times import plural
     from fuseboard_engine.dead_letters.letter import LetterSelection
     from fuseboard_storage.dead_letters import SqliteDeadLetters
@@ -205,7 +205,7 @@ async def _retry(args: Namespace, letters: list[DeadLetter]) -> int:
 async def _retry_by(recording: Recording, board: Board, args: Namespace, engine: str, ids: list[int]) -> bool:
     from fuseboard_console.actor import actor
     from fuseboard_console.asking import came_of
-    from fuseboard_console.cli import complain
+    from fuseboard_console.output import complain
     from fuseboard_console.safe_text import safe_text
     from fuseboard_console.takers import taker
 

@@ -43,7 +43,7 @@ def run(args: Namespace) -> int:
     """Print the events and return the exit code."""
     import asyncio
 
-    from fuseboard_console.cli import complain
+    from fuseboard_console.output import complain
     from fuseboard_console.suggest import did_you_mean
     from fuseboard_storage.errors import RecordingError
 
@@ -74,7 +74,7 @@ async def _events(args: Namespace) -> int:
     if args.follow:
         await _follow(args)
         return exit_codes.OK
-    from fuseboard_console.cli import complain, print_out
+    from fuseboard_console.output import complain, print_out
     from fuseboard_console.safe_text import safe_text
     from fuseboard_console.suggest import unknown_adapter
     from fuseboard_storage.recording import Recording
@@ -96,8 +96,8 @@ async def _follow(args: Namespace) -> None:
     """Print what there is and what comes, until cancelled; that nothing can come just now is said beside it."""
     from contextlib import aclosing
 
-    from fuseboard_console.cli import complain
     from fuseboard_console.following import follow
+    from fuseboard_console.output import complain
     from fuseboard_storage.recording import Recording
 
     async with aclosing(follow(args.file)) as news:
@@ -126,7 +126,7 @@ def _wanted(entry: Entry, args: Namespace) -> bool:
 
 
 def _print(entries: Iterable[Entry], args: Namespace) -> None:
-    from fuseboard_console.cli import flush_out, print_out
+    from fuseboard_console.output import flush_out, print_out
     from fuseboard_console.views.event_text import event_json, event_line
 
     for entry in entries:

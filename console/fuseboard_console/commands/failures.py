@@ -29,7 +29,7 @@ def run(args: Namespace) -> int:
     """Print the failures and return the exit code."""
     import asyncio
 
-    from fuseboard_console.cli import complain
+    from fuseboard_console.output import complain
     from fuseboard_storage.errors import RecordingError
 
     try:
@@ -40,7 +40,7 @@ def run(args: Namespace) -> int:
 
 
 async def _failures(args: Namespace) -> int:
-    from fuseboard_console.cli import complain, print_out
+    from fuseboard_console.output import complain, print_out
     from fuseboard_console.safe_text import safe_text
     from fuseboard_console.suggest import unknown_adapter
     from fuseboard_console.views.event_text import event_json, failure_text

@@ -53,7 +53,7 @@ def micros(wanted: time | datetime, end: int) -> int:
 
 def run(args: Namespace) -> int:
     """Open the console; return the exit code when it is left."""
-    from fuseboard_console.cli import complain, is_dumb
+    from fuseboard_console.output import complain, is_dumb
 
     if is_dumb() or not (sys.stdin.isatty() and sys.stdout.isatty()):
         complain("`replay` needs a terminal that can show a screen.")
@@ -61,7 +61,7 @@ def run(args: Namespace) -> int:
         return exit_codes.BAD_INPUT
     import asyncio
 
-    from fuseboard_console.live import watch_replay
+    from fuseboard_console.launch import watch_replay
     from fuseboard_engine.errors import FuseboardError
 
     def begin(start: int, end: int) -> int:

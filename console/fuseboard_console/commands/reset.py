@@ -40,7 +40,7 @@ def run(args: Namespace) -> int:
     """Reset, and return the exit code."""
     import asyncio
 
-    from fuseboard_console.cli import complain
+    from fuseboard_console.output import complain
     from fuseboard_storage.errors import RecordingError
 
     if args.adapter and args.all:
@@ -60,8 +60,8 @@ def run(args: Namespace) -> int:
 async def _reset(file: str, adapter: str | None, wait: float) -> int:
     from fuseboard_console.actor import actor
     from fuseboard_console.asking import board_now, came_of
-    from fuseboard_console.cli import complain, print_out
     from fuseboard_console.outcomes import nobody_can_take_it
+    from fuseboard_console.output import complain, print_out
     from fuseboard_console.safe_text import safe_text
     from fuseboard_console.suggest import unknown_adapter
     from fuseboard_console.views.connection import connection_to

@@ -64,7 +64,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Do it, and return the exit code."""
-    from fuseboard_console.cli import complain, print_out
+    from fuseboard_console.output import complain, print_out
     from fuseboard_console.safe_text import safe_text
     from fuseboard_engine.documents import DocumentError
     from fuseboard_storage.errors import RecordingError
@@ -110,7 +110,7 @@ def _list() -> str:
 
 
 def _check(names: list[str]) -> int:
-    from fuseboard_console.cli import complain, print_out
+    from fuseboard_console.output import complain, print_out
     from fuseboard_console.views.times import plural
 
     passed = True
@@ -164,7 +164,7 @@ def play_virtually(scenario: Scenario) -> tuple[Verdict, list[str]]:
 def _play(args: Namespace) -> int:
     import asyncio
 
-    from fuseboard_console.cli import print_out
+    from fuseboard_console.output import print_out
     from fuseboard_console.story import summary
     from fuseboard_engine.scenario.model import load
 
@@ -207,7 +207,7 @@ async def _play_now(scenario: Scenario, args: Namespace) -> Verdict | None:
 
 async def _tell(story: Story, events: asyncio.Queue[Event]) -> None:
     """Print the story as it happens."""
-    from fuseboard_console.cli import flush_out, print_out
+    from fuseboard_console.output import flush_out, print_out
 
     while True:
         if line := story.tell(await events.get()):

@@ -27,7 +27,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Serve until stopped; return the exit code."""
-    from fuseboard_console.cli import complain
+    from fuseboard_console.output import complain
     from fuseboard_storage.errors import RecordingError
 
     try:

@@ -34,7 +34,7 @@ def run(args: Namespace) -> int:
     """Print the status and return the exit code."""
     import asyncio
 
-    from fuseboard_console.cli import complain, print_out
+    from fuseboard_console.output import complain, print_out
     from fuseboard_storage.errors import RecordingError
 
     try:

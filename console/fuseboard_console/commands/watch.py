@@ -29,7 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Open the console; return the exit code when it is left."""
-    from fuseboard_console.cli import complain, is_dumb
+    from fuseboard_console.output import complain, is_dumb
 
     if args.plain:
         return _plain(args.file)
@@ -43,7 +43,7 @@ def run(args: Namespace) -> int:
         return exit_codes.BAD_INPUT
     import asyncio
 
-    from fuseboard_console.live import watch
+    from fuseboard_console.launch import watch
     from fuseboard_engine.errors import FuseboardError
 
     try:
@@ -57,7 +57,7 @@ def run(args: Namespace) -> int:
 def _plain(file: str) -> int:
     import asyncio
 
-    from fuseboard_console.cli import complain
+    from fuseboard_console.output import complain
     from fuseboard_console.plain import watch_plain
     from fuseboard_engine.clock import wall_clock
     from fuseboard_storage.errors import RecordingError

@@ -41,7 +41,7 @@ def run(args: Namespace) -> int:
     """Do what was asked and return the exit code."""
     import asyncio
 
-    from fuseboard_console.cli import complain
+    from fuseboard_console.output import complain
     from fuseboard_storage.errors import RecordingError
 
     if args.wait is not None and args.resume is None:
@@ -64,7 +64,7 @@ async def _run(args: Namespace) -> int:
 async def _list(recording: Recording, args: Namespace) -> int:
     import json
 
-    from fuseboard_console.cli import print_out
+    from fuseboard_console.output import print_out
     from fuseboard_console.views.workflows import workflows_json, workflows_text
 
     runs = await recording.workflow_runs(args.limit, unfinished=args.open)
@@ -80,7 +80,7 @@ async def _list(recording: Recording, args: Namespace) -> int:
 async def _resume(recording: Recording, args: Namespace) -> int:
     from fuseboard_console.actor import actor
     from fuseboard_console.asking import board_now, came_of
-    from fuseboard_console.cli import complain
+    from fuseboard_console.output import complain
     from fuseboard_console.safe_text import safe_text
     from fuseboard_console.takers import taker
 

@@ -14,11 +14,12 @@ from fuseboard_engine.standing import adapter_added
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from fuseboard_engine.breaker_policy import BreakerPolicy
     from fuseboard_engine.config.model import AdapterSection, Settings
     from fuseboard_engine.documents import Document
     from fuseboard_engine.engine import Engine
-    from fuseboard_engine.policy import BreakerPolicy, RetryPolicy
     from fuseboard_engine.registry import Adapter
+    from fuseboard_engine.retry_policy import RetryPolicy
 
 AT_START = ("name", "recording", "shutdown")
 """Sections that take effect when an engine is made, recorded or guarded, not while it runs."""

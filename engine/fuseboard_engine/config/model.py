@@ -10,6 +10,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from fuseboard_engine.adapters.threads import MOST as THREADS
+from fuseboard_engine.breaker_policy import BreakerPolicy
 from fuseboard_engine.config.presets import PresetName
 from fuseboard_engine.config.sections import (
     ChainSection,
@@ -28,9 +29,11 @@ from fuseboard_engine.config.sections import (
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.degradation import FalseClaim, marked
 from fuseboard_engine.execution import ExecutionPolicy
+from fuseboard_engine.health_policy import HealthPolicy
 from fuseboard_engine.mistakes import meant, wrong
-from fuseboard_engine.policy import BreakerPolicy, Count, RetryPolicy
-from fuseboard_engine.routing_policy import HealthPolicy, RoutingPolicy
+from fuseboard_engine.policy_base import Count
+from fuseboard_engine.retry_policy import RetryPolicy
+from fuseboard_engine.routing_policy import RoutingPolicy
 from fuseboard_engine.toml_lines import Where
 
 

@@ -25,9 +25,10 @@ from pydantic_core import CoreSchema
 
 from fuseboard_engine.attribution import Rule
 from fuseboard_engine.config.names import attribute_named, dotted, exception_named, reference
+from fuseboard_engine.health_policy import HealthPolicy
 from fuseboard_engine.mistakes import meant
-from fuseboard_engine.policy import Count, RetryPolicy, Seconds, SomeSeconds
-from fuseboard_engine.routing_policy import HealthPolicy
+from fuseboard_engine.policy_base import Count, Seconds, SomeSeconds
+from fuseboard_engine.retry_policy import RetryPolicy
 
 NamedException = Annotated[
     type[Exception],

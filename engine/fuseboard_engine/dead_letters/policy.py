@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from fuseboard_engine.dead_letters.letter import Category, Room
-from fuseboard_engine.policy import Count, Policy, Seconds, SomeSeconds
+from fuseboard_engine.policy_base import Count, Policy, Seconds, SomeSeconds
 
 Strategy = Literal["automatic", "selective", "manual", "disabled"]
 Schedule = Literal["never", "immediate", "linear", "exponential"]

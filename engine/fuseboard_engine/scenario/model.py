@@ -8,12 +8,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from fuseboard_engine.breaker_policy import BreakerPolicy
 from fuseboard_engine.commands import VERBS
 from fuseboard_engine.documents import read
 from fuseboard_engine.events import State
 from fuseboard_engine.mistake_words import NAME_PATTERN
 from fuseboard_engine.mistakes import meant, wrong
-from fuseboard_engine.policy import BreakerPolicy, RetryPolicy, Seconds, SomeSeconds
+from fuseboard_engine.policy_base import Seconds, SomeSeconds
+from fuseboard_engine.retry_policy import RetryPolicy
 from fuseboard_engine.toml_lines import Where
 
 Fault = Literal["refused", "error", "hang", "slow", "flaky", "rate_limited", "soft_failure", "credentials"]
