@@ -26,8 +26,8 @@ from startup import compare, environment, make_recording, to_paint
 from timing import Scale, percentile
 
 from fuseboard_engine import Engine
-from fuseboard_engine.clock import wall_clock
 from fuseboard_engine.events import ProbeChanged, StateChanged
+from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage import Recorder, record
 
 ONE_LIMIT, HUNDRED_LIMIT = 2.0, 10.0  # milliseconds of CPU for a frame

@@ -13,8 +13,8 @@ import sys
 from collections.abc import Iterator
 
 from fuseboard_engine import Engine
-from fuseboard_engine.clock import wall_clock
 from fuseboard_engine.events import Attempt, AttemptFailed, Event, ProbeChanged, RouteFinished, StateChanged
+from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage import record
 
 TICK = 0.01  # seconds between two helpings of events

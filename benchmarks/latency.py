@@ -21,8 +21,8 @@ from timing import Scale, percentile
 
 from fuseboard_console.app import POLL
 from fuseboard_engine import Engine
-from fuseboard_engine.clock import wall_clock
 from fuseboard_engine.events import CommandDone, RouteFinished
+from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage import Tail, record
 
 LIMIT = 250.0  # milliseconds, at the 99th percentile

@@ -37,7 +37,7 @@ from fuseboard_console.widgets.header import HeaderBar
 from fuseboard_console.widgets.kept import Floor, Ground
 from fuseboard_console.widgets.line_bar import LineBar
 from fuseboard_console.widgets.scrollbar import draw_scrollbars
-from fuseboard_engine.clock import wall_clock
+from fuseboard_engine.runtime.clock import wall_clock
 
 if TYPE_CHECKING:
     from textual.command import Provider

@@ -66,7 +66,7 @@ def _filters(parser: ArgumentParser) -> None:
 
 def now() -> int:
     """Return UTC microseconds now."""
-    from fuseboard_engine.clock import wall_clock
+    from fuseboard_engine.runtime.clock import wall_clock
 
     return wall_clock()
 

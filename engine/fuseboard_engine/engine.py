@@ -21,7 +21,6 @@ from fuseboard_engine.background import begin_background, halt_background, stop_
 from fuseboard_engine.batch import execute_batch
 from fuseboard_engine.breaker import CircuitBreaker
 from fuseboard_engine.breaker_policy import BreakerPolicy
-from fuseboard_engine.clock import wall_clock
 from fuseboard_engine.config.apply import apply
 from fuseboard_engine.degradation import set_degraded
 from fuseboard_engine.events import AdapterRemoved
@@ -29,7 +28,6 @@ from fuseboard_engine.execution import ExecutionPolicy
 from fuseboard_engine.health_checks import HealthChecks
 from fuseboard_engine.health_policy import HealthPolicy
 from fuseboard_engine.health_view import check_health, get_adapter_health, get_health_status
-from fuseboard_engine.hub import Hub
 from fuseboard_engine.inbox import execute_command
 from fuseboard_engine.parallel import Parallel
 from fuseboard_engine.preferences import set_preference
@@ -38,6 +36,8 @@ from fuseboard_engine.retry_policy import RetryPolicy
 from fuseboard_engine.router import RoutingStatistics, TaskRouter
 from fuseboard_engine.routing import Routing
 from fuseboard_engine.routing_policy import RoutingPolicy
+from fuseboard_engine.runtime.clock import wall_clock
+from fuseboard_engine.runtime.event_bus import Hub
 from fuseboard_engine.shutdown import shutdown
 from fuseboard_engine.standing import adapter_added, describe, gauges
 from fuseboard_engine.sync import SyncEngine

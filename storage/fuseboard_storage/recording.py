@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import aiosqlite
 
-from fuseboard_engine.clock import wall_clock
 from fuseboard_engine.commands import VERBS
+from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_engine.workflow.checkpoints import SavedRun
 from fuseboard_storage import keyframe, mailbox, metric_rows, rows, schema
 from fuseboard_storage.board import Board, Entry, InstanceRow

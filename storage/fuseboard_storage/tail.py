@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from fuseboard_engine.clock import wall_clock
+from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage import schema
 from fuseboard_storage.board import Board, Entry
 from fuseboard_storage.errors import RecordingError

@@ -10,8 +10,8 @@ import asyncio
 import sys
 
 from fuseboard_engine import Engine
-from fuseboard_engine.clock import wall_clock
 from fuseboard_engine.events import Attempt, AttemptFailed, Event, RouteFinished
+from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage import record
 
 ADAPTERS = 200

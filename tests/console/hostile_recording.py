@@ -8,7 +8,6 @@ from pathlib import Path
 from hostile_texts import HOSTILE
 
 from fuseboard_engine import Engine, RetryPolicy
-from fuseboard_engine.clock import wall_clock
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.events import (
     CommandDone,
@@ -20,6 +19,7 @@ from fuseboard_engine.events import (
     StateChanged,
     WorkflowStarted,
 )
+from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage import record
 
 

@@ -28,8 +28,8 @@ from fuseboard_console.glyphs import ASCII, UNICODE
 from fuseboard_console.live import LiveRecording
 from fuseboard_console.replay import Replay
 from fuseboard_console.themes import THEMES
-from fuseboard_engine.clock import wall_clock
 from fuseboard_engine.events import AnyEvent, Event
+from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage import Tail, rows, schema
 from fuseboard_storage.turns import transaction
 

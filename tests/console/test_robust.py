@@ -23,8 +23,8 @@ from textual.strip import Strip
 from watching import watching
 
 from fuseboard_engine import Engine
-from fuseboard_engine.clock import wall_clock
 from fuseboard_engine.events import Attempt, AttemptFailed, RouteFinished
+from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage import record
 
 CONSOLE = (sys.executable, "-m", "fuseboard_console")

@@ -7,8 +7,8 @@ from pathlib import Path
 from fake_engine import FakeEngine, answered, failed, opened
 from waiting import until
 
-from fuseboard_engine.clock import wall_clock
 from fuseboard_engine.events import RouteFinished
+from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage import keyframe, schema
 from fuseboard_storage.board import AdapterKey, Entry
 from fuseboard_storage.instances import SILENT_AFTER

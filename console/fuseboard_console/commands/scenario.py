@@ -183,7 +183,7 @@ async def _play_now(scenario: Scenario, args: Namespace) -> Verdict | None:
     import asyncio
 
     from fuseboard_console.story import Story
-    from fuseboard_engine.clock import wall_clock
+    from fuseboard_engine.runtime.clock import wall_clock
     from fuseboard_engine.scenario.player import Player
     from fuseboard_storage import record
 

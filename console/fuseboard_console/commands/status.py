@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fuseboard_console import exit_codes
-from fuseboard_engine.clock import wall_clock
+from fuseboard_engine.runtime.clock import wall_clock
 
 if TYPE_CHECKING:
     from fuseboard_storage.board import Board

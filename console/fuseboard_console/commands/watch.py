@@ -59,7 +59,7 @@ def _plain(file: str) -> int:
 
     from fuseboard_console.output import complain
     from fuseboard_console.plain import watch_plain
-    from fuseboard_engine.clock import wall_clock
+    from fuseboard_engine.runtime.clock import wall_clock
     from fuseboard_storage.errors import RecordingError
 
     try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fuseboard_console import exit_codes
 from fuseboard_console.arguments import limit, seconds
-from fuseboard_engine.clock import wall_clock
+from fuseboard_engine.runtime.clock import wall_clock
 
 if TYPE_CHECKING:
     from fuseboard_storage.recording import Recording

@@ -26,8 +26,8 @@ from fuseboard_console.views.letter_questions import (
     refused_text,
 )
 from fuseboard_console.views.letter_words import standing
-from fuseboard_engine.clock import wall_clock
 from fuseboard_engine.dead_letters.letter import Change, DeadLetter
+from fuseboard_engine.runtime.clock import wall_clock
 
 
 class LetterDeeds:

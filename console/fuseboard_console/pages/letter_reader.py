@@ -12,8 +12,8 @@ from fuseboard_console.beside import Work
 from fuseboard_console.host import Host, Scene
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.letters import CHOICES, columns_of
-from fuseboard_engine.clock import wall_clock
 from fuseboard_engine.dead_letters.letter import STATUSES, DeadLetter, Status
+from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board import Entry
 
 MOST = 5_000

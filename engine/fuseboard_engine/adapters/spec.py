@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fuseboard_engine.config.names import attribute_named
+from fuseboard_engine.runtime.references import attribute_named
 
 if TYPE_CHECKING:
     from fuseboard_engine.adapters.http import HttpClients

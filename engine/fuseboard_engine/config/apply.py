@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from fuseboard_engine.adapters.spec import adapter_from, names_url
 from fuseboard_engine.admission import StraightThrough
-from fuseboard_engine.config.names import attribute_named
 from fuseboard_engine.events import ConfigReloaded, PreferenceSet
+from fuseboard_engine.runtime.references import attribute_named
 from fuseboard_engine.standing import adapter_added
 
 if TYPE_CHECKING:

@@ -24,11 +24,11 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from fuseboard_engine.attribution import Rule
-from fuseboard_engine.config.names import attribute_named, dotted, exception_named, reference
 from fuseboard_engine.health_policy import HealthPolicy
 from fuseboard_engine.mistakes import meant
 from fuseboard_engine.policy_base import Count, Seconds, SomeSeconds
 from fuseboard_engine.retry_policy import RetryPolicy
+from fuseboard_engine.runtime.references import attribute_named, dotted, exception_named, reference
 
 NamedException = Annotated[
     type[Exception],

@@ -14,11 +14,11 @@ from pydantic import ValidationError
 
 from fuseboard_engine.adapters.spec import adapter_from
 from fuseboard_engine.config.model import CROSSING, AdapterSection, Settings, contradictions, references_in
-from fuseboard_engine.config.names import attribute_named
 from fuseboard_engine.config.nulls import with_nulls
 from fuseboard_engine.config.presets import PRESETS
 from fuseboard_engine.documents import Document, DocumentError, load
 from fuseboard_engine.mistakes import all_wrong, by_line, fields_at, mistakes, told
+from fuseboard_engine.runtime.references import attribute_named
 from fuseboard_engine.toml_lines import Where
 
 PREFIX = "FUSEBOARD__"

@@ -9,11 +9,11 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from random import Random
 
-from fuseboard_engine.clock import wall_clock
 from fuseboard_engine.commands import Command
 from fuseboard_engine.engine import Engine
 from fuseboard_engine.events import Event, RouteFinished, ScenarioStep, State, StateChanged
 from fuseboard_engine.route import Task
+from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_engine.scenario.faults import SimulatedAdapter
 from fuseboard_engine.scenario.model import Scenario, StepPart, TrafficPart
 from fuseboard_engine.scenario.pace import Pace

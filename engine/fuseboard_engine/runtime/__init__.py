@@ -1,0 +1,1 @@
+"""What every room stands on: clocks, the event bus, references to objects by name."""
