@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from fuseboard_engine.adapters.process import ProcessAdapter, ProcessFailed
     from fuseboard_engine.adapters.spec import adapter_from
     from fuseboard_engine.admission import ShuttingDown
-    from fuseboard_engine.attribution import DEFAULT_TABLE, CallerError, Rule
     from fuseboard_engine.batch import BatchResult
     from fuseboard_engine.breaker import BreakerSnapshot, CircuitBreaker
     from fuseboard_engine.breaker_policy import BreakerPolicy
@@ -52,7 +51,8 @@ if TYPE_CHECKING:
     from fuseboard_engine.parallel_result import AdapterResult, ParallelResult
     from fuseboard_engine.permit import Permit
     from fuseboard_engine.registry import Registry
-    from fuseboard_engine.retry_policy import RetryPolicy
+    from fuseboard_engine.retry.attribution import DEFAULT_TABLE, CallerError, Rule
+    from fuseboard_engine.retry.policy import RetryPolicy
     from fuseboard_engine.route import RouteResult, Task
     from fuseboard_engine.router import TaskRouter
     from fuseboard_engine.routing_policy import RoutingPolicy
@@ -81,9 +81,9 @@ _HOME = {
     "ProcessFailed": "adapters.process",
     "adapter_from": "adapters.spec",
     "ShuttingDown": "admission",
-    "CallerError": "attribution",
-    "DEFAULT_TABLE": "attribution",
-    "Rule": "attribution",
+    "CallerError": "retry.attribution",
+    "DEFAULT_TABLE": "retry.attribution",
+    "Rule": "retry.attribution",
     "BatchResult": "batch",
     "BreakerSnapshot": "breaker",
     "CircuitBreaker": "breaker",
@@ -118,7 +118,7 @@ _HOME = {
     "AdapterResult": "parallel_result",
     "ParallelResult": "parallel_result",
     "BreakerPolicy": "breaker_policy",
-    "RetryPolicy": "retry_policy",
+    "RetryPolicy": "retry.policy",
     "Registry": "registry",
     "RouteResult": "route",
     "Task": "route",

@@ -13,7 +13,6 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Literal
 
 from fuseboard_engine.adapters.objects import first_call
-from fuseboard_engine.attribution import Table
 from fuseboard_engine.errors import (
     AdapterDown,
     AttemptTimeout,
@@ -27,8 +26,9 @@ from fuseboard_engine.events import Attempt, AttemptFailed, Event
 from fuseboard_engine.invoke import awaited, resumed
 from fuseboard_engine.permit import Permit
 from fuseboard_engine.registry import Adapter, KnownDown, Registry
-from fuseboard_engine.retry import next_attempt, unretried
-from fuseboard_engine.retry_policy import RetryPolicy
+from fuseboard_engine.retry.attribution import Table
+from fuseboard_engine.retry.decision import next_attempt, unretried
+from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.route import RouteUnderWay
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import msgspec
 from fuseboard_engine.admission import ShuttingDown
 from fuseboard_engine.errors import describe
 from fuseboard_engine.events import BatchFinished
-from fuseboard_engine.retry_policy import RetryPolicy
+from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.route import KEPT_BACK, RouteResult, RouteUnderWay
 
 if TYPE_CHECKING:

@@ -16,7 +16,6 @@ from fuseboard_engine.adapters.objects import AdapterObject
 from fuseboard_engine.adapters.resources import Resources
 from fuseboard_engine.adapters.target import target_of
 from fuseboard_engine.adapters.threads import MOST as THREADS
-from fuseboard_engine.attribution import DEFAULT_TABLE, Rule, soft_failure_of
 from fuseboard_engine.background import begin_background, halt_background, stop_background
 from fuseboard_engine.batch import execute_batch
 from fuseboard_engine.breaker import CircuitBreaker
@@ -32,7 +31,8 @@ from fuseboard_engine.inbox import execute_command
 from fuseboard_engine.parallel import Parallel
 from fuseboard_engine.preferences import set_preference
 from fuseboard_engine.registry import Adapter, Registry, Statistics
-from fuseboard_engine.retry_policy import RetryPolicy
+from fuseboard_engine.retry.attribution import DEFAULT_TABLE, Rule, soft_failure_of
+from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.router import RoutingStatistics, TaskRouter
 from fuseboard_engine.routing import Routing
 from fuseboard_engine.routing_policy import RoutingPolicy

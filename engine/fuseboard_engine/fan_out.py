@@ -16,7 +16,7 @@ from fuseboard_engine.errors import BulkheadFull, CircuitOpen, Rejected
 from fuseboard_engine.execution import ExecutionStrategy
 from fuseboard_engine.latency import RecentLatency
 from fuseboard_engine.registry import Adapter
-from fuseboard_engine.retry_policy import RetryPolicy
+from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.route import RouteUnderWay
 from fuseboard_engine.slots import Slots
 

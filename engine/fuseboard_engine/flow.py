@@ -15,7 +15,7 @@ from fuseboard_engine.events import Attempt, Outcome
 from fuseboard_engine.invoke import within
 from fuseboard_engine.permit import Permit
 from fuseboard_engine.registry import Adapter
-from fuseboard_engine.retry_policy import RetryPolicy
+from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.route import RouteUnderWay
 
 log = logging.getLogger("fuseboard.streams")

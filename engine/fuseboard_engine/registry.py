@@ -8,12 +8,12 @@ from typing import Any, TypedDict
 import msgspec
 
 from fuseboard_engine.adapters.target import Target
-from fuseboard_engine.attribution import soft_failure_of
 from fuseboard_engine.breaker import CircuitBreaker
 from fuseboard_engine.errors import UnknownAdapter
 from fuseboard_engine.latency import RecentLatency
-from fuseboard_engine.retry_budget import RetryBudget
-from fuseboard_engine.retry_policy import RetryPolicy
+from fuseboard_engine.retry.attribution import soft_failure_of
+from fuseboard_engine.retry.budget import RetryBudget
+from fuseboard_engine.retry.policy import RetryPolicy
 
 
 class KnownDown(msgspec.Struct, frozen=True, gc=False):

@@ -19,7 +19,7 @@ from fuseboard_engine.errors import AllAdaptersFailed, CircuitOpen, StreamBroken
 from fuseboard_engine.events import AttemptFailed, StreamRestarted
 from fuseboard_engine.flow import Flow
 from fuseboard_engine.registry import Adapter
-from fuseboard_engine.retry_policy import RetryPolicy
+from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.route import RouteResult, RouteUnderWay
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from fuseboard_engine import (
     Rule,
     SoftFailure,
 )
-from fuseboard_engine.attribution import Table, retry_after_of, soft_failure_of, status_of
+from fuseboard_engine.retry.attribution import Table, retry_after_of, soft_failure_of, status_of
 
 TABLE = Table()
 

@@ -16,7 +16,7 @@ from fuseboard_engine.breaker_policy import BreakerPolicy
 from fuseboard_engine.decorator import guard
 from fuseboard_engine.errors import CircuitOpen
 from fuseboard_engine.events import Event, LateResult, ProbeChanged
-from fuseboard_engine.retry_policy import RetryPolicy
+from fuseboard_engine.retry.policy import RetryPolicy
 
 
 async def test_ten_tasks_that_come_after_the_wait_send_one_probe(breaker: CircuitBreaker, clock: FakeClock) -> None:

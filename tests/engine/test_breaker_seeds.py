@@ -18,7 +18,7 @@ from fuseboard_engine.decorator import guard
 from fuseboard_engine.errors import CircuitOpen
 from fuseboard_engine.events import Event, StateChanged
 from fuseboard_engine.permit import Permit
-from fuseboard_engine.retry_policy import RetryPolicy
+from fuseboard_engine.retry.policy import RetryPolicy
 
 CASES = Path(__file__).parent.parent / "cases" / "seed_behaviours.yaml"
 DOCUMENT = yaml.safe_load(CASES.read_text(encoding="utf-8"))

@@ -10,12 +10,12 @@ import pytest
 from pydantic import ValidationError
 
 from fuseboard_engine import Rule, Task
-from fuseboard_engine.attribution import DEFAULT_TABLE
 from fuseboard_engine.dead_letters import schedule
 from fuseboard_engine.dead_letters.letter import CATEGORIES, DeadLetter, LetterRefused
 from fuseboard_engine.dead_letters.payload import json_text, task_of
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.events import Attempt
+from fuseboard_engine.retry.attribution import DEFAULT_TABLE
 
 MINUTE = 60.0
 AT = 1_800_000_000_000_000

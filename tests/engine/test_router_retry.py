@@ -10,7 +10,7 @@ import pytest
 from engine_world import HOUR, NEVER_TRIPS, HttpError, World, now, virtual
 
 from fuseboard_engine import BreakerPolicy, RetryPolicy, SoftFailure
-from fuseboard_engine.retry_budget import RetryBudget
+from fuseboard_engine.retry.budget import RetryBudget
 
 DOWN = ConnectionError("down")
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from fuseboard_engine.attribution import CallerError
 from fuseboard_engine.errors import text_of
+from fuseboard_engine.retry.attribution import CallerError
 
 
 def to_json(task: Any) -> bytes:

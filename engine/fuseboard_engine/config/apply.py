@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fuseboard_engine.documents import Document
     from fuseboard_engine.engine import Engine
     from fuseboard_engine.registry import Adapter
-    from fuseboard_engine.retry_policy import RetryPolicy
+    from fuseboard_engine.retry.policy import RetryPolicy
 
 AT_START = ("name", "recording", "shutdown")
 """Sections that take effect when an engine is made, recorded or guarded, not while it runs."""

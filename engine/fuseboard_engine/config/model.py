@@ -32,7 +32,7 @@ from fuseboard_engine.execution import ExecutionPolicy
 from fuseboard_engine.health_policy import HealthPolicy
 from fuseboard_engine.mistakes import meant, wrong
 from fuseboard_engine.policy_base import Count
-from fuseboard_engine.retry_policy import RetryPolicy
+from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.routing_policy import RoutingPolicy
 from fuseboard_engine.toml_lines import Where
 

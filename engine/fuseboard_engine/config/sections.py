@@ -23,11 +23,11 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from fuseboard_engine.attribution import Rule
 from fuseboard_engine.health_policy import HealthPolicy
 from fuseboard_engine.mistakes import meant
 from fuseboard_engine.policy_base import Count, Seconds, SomeSeconds
-from fuseboard_engine.retry_policy import RetryPolicy
+from fuseboard_engine.retry.attribution import Rule
+from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.runtime.references import attribute_named, dotted, exception_named, reference
 
 NamedException = Annotated[

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from fuseboard_engine.admission import ShuttingDown
-from fuseboard_engine.attribution import Table
 from fuseboard_engine.dead_letters import schedule
 from fuseboard_engine.dead_letters.letter import Category, LetterRefused, NewLetter
 from fuseboard_engine.dead_letters.payload import form_of, json_text
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.errors import DeadlineExceeded, text_of
 from fuseboard_engine.events import Attempt
+from fuseboard_engine.retry.attribution import Table
 from fuseboard_engine.route import OF_THIS_CALL, RouteUnderWay, identify
 
 

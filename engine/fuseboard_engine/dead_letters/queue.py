@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 
-from fuseboard_engine.attribution import Table
 from fuseboard_engine.commands import Command
 from fuseboard_engine.dead_letters import asked, entry
 from fuseboard_engine.dead_letters.letter import (
@@ -40,6 +39,7 @@ from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.dead_letters.store import DeadLetterStore
 from fuseboard_engine.dead_letters.worker import Worker, cut_off
 from fuseboard_engine.events import DeadLetterChanged, DeadLettered, DeadLetterRefused, Event
+from fuseboard_engine.retry.attribution import Table
 from fuseboard_engine.route import KEPT_BACK, RETRYING, RouteResult, RouteUnderWay, identify
 
 log = logging.getLogger("fuseboard.dead_letters")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from fuseboard_engine.attribution import Rule
 from fuseboard_engine.dead_letters.letter import Category, DeadLetter, Settled
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy, Schedule
 from fuseboard_engine.events import Attempt
+from fuseboard_engine.retry.attribution import Rule
 
 MINUTE: Final = 60.0
 LONGEST: Final = 60 * MINUTE

@@ -15,7 +15,7 @@ from fuseboard_engine.events import State
 from fuseboard_engine.mistake_words import NAME_PATTERN
 from fuseboard_engine.mistakes import meant, wrong
 from fuseboard_engine.policy_base import Seconds, SomeSeconds
-from fuseboard_engine.retry_policy import RetryPolicy
+from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.toml_lines import Where
 
 Fault = Literal["refused", "error", "hang", "slow", "flaky", "rate_limited", "soft_failure", "credentials"]

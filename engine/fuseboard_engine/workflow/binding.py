@@ -9,7 +9,7 @@ from fuseboard_engine.adapters.callables import as_async
 from fuseboard_engine.breaker_policy import BreakerPolicy
 from fuseboard_engine.degradation import fill
 from fuseboard_engine.invoke import AsyncCall
-from fuseboard_engine.retry_policy import RetryPolicy
+from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.workflow.data import look_up
 from fuseboard_engine.workflow.errors import WorkflowError
 from fuseboard_engine.workflow.graph import Graph, Node

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, TypedDict
 
 from fuseboard_engine.registry import Adapter, Statistics
-from fuseboard_engine.retry_policy import RetryPolicy
+from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.workflow.result import WorkflowResult
 
 KEPT_FAILURES = 1000

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fuseboard_engine.breaker_policy import BreakerPolicy
-from fuseboard_engine.retry_policy import RetryPolicy, Strategy
+from fuseboard_engine.retry.policy import RetryPolicy, Strategy
 from fuseboard_engine.workflow.binding import Binding
 from fuseboard_engine.workflow.checkpoints import OVER, Checkpoints, SavedRun
 from fuseboard_engine.workflow.data import to_json

@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
-from fuseboard_engine.attribution import Rule
-from fuseboard_engine.retry_budget import RetryBudget
-from fuseboard_engine.retry_policy import RetryPolicy
+from fuseboard_engine.retry.attribution import Rule
+from fuseboard_engine.retry.budget import RetryBudget
+from fuseboard_engine.retry.policy import RetryPolicy
 
 
 def unretried(rule: Rule, error: BaseException, policy: RetryPolicy, number: int) -> str:

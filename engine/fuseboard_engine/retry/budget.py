@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fuseboard_engine.retry_policy import RetryPolicy
+from fuseboard_engine.retry.policy import RetryPolicy
 
 BUDGET_SECONDS = 10.0
 BUDGET_CALLS = 1000  # first attempts whose share of retries can be saved up

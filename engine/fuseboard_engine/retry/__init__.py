@@ -1,0 +1,1 @@
+"""Retries: the policy, the budget, the decision, and the attribution table."""
