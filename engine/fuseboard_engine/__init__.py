@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from fuseboard_engine.adapters.spec import adapter_from
     from fuseboard_engine.admission import ShuttingDown
     from fuseboard_engine.batch import BatchResult
-    from fuseboard_engine.breaker import BreakerSnapshot, CircuitBreaker
-    from fuseboard_engine.breaker_policy import BreakerPolicy
+    from fuseboard_engine.breaker.circuit_breaker import BreakerSnapshot, CircuitBreaker
+    from fuseboard_engine.breaker.decorator import guard
+    from fuseboard_engine.breaker.permit import Permit
+    from fuseboard_engine.breaker.policy import BreakerPolicy
     from fuseboard_engine.config.model import Settings
     from fuseboard_engine.config.sources import load_config
     from fuseboard_engine.config.watch import reload_config, watch_config
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
         StoreUnavailable,
     )
     from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
-    from fuseboard_engine.decorator import guard
     from fuseboard_engine.degradation import FalseClaim
     from fuseboard_engine.engine import Engine
     from fuseboard_engine.errors import (
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     from fuseboard_engine.guarding import EmergencyExit, guarded
     from fuseboard_engine.health_policy import HealthPolicy
     from fuseboard_engine.parallel_result import AdapterResult, ParallelResult
-    from fuseboard_engine.permit import Permit
     from fuseboard_engine.registry import Registry
     from fuseboard_engine.retry.attribution import DEFAULT_TABLE, CallerError, Rule
     from fuseboard_engine.retry.policy import RetryPolicy
@@ -85,9 +85,9 @@ _HOME = {
     "DEFAULT_TABLE": "retry.attribution",
     "Rule": "retry.attribution",
     "BatchResult": "batch",
-    "BreakerSnapshot": "breaker",
-    "CircuitBreaker": "breaker",
-    "Permit": "permit",
+    "BreakerSnapshot": "breaker.circuit_breaker",
+    "CircuitBreaker": "breaker.circuit_breaker",
+    "Permit": "breaker.permit",
     "Settings": "config.model",
     "load_config": "config.sources",
     "reload_config": "config.watch",
@@ -98,7 +98,7 @@ _HOME = {
     "QueueFull": "dead_letters.letter",
     "StoreUnavailable": "dead_letters.letter",
     "DeadLetterPolicy": "dead_letters.policy",
-    "guard": "decorator",
+    "guard": "breaker.decorator",
     "FalseClaim": "degradation",
     "Engine": "engine",
     "AllAdaptersFailed": "errors",
@@ -117,7 +117,7 @@ _HOME = {
     "guarded": "guarding",
     "AdapterResult": "parallel_result",
     "ParallelResult": "parallel_result",
-    "BreakerPolicy": "breaker_policy",
+    "BreakerPolicy": "breaker.policy",
     "RetryPolicy": "retry.policy",
     "Registry": "registry",
     "RouteResult": "route",

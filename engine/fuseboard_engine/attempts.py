@@ -13,6 +13,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Literal
 
 from fuseboard_engine.adapters.objects import first_call
+from fuseboard_engine.breaker.permit import Permit
 from fuseboard_engine.errors import (
     AdapterDown,
     AttemptTimeout,
@@ -24,7 +25,6 @@ from fuseboard_engine.errors import (
 )
 from fuseboard_engine.events import Attempt, AttemptFailed, Event
 from fuseboard_engine.invoke import awaited, resumed
-from fuseboard_engine.permit import Permit
 from fuseboard_engine.registry import Adapter, KnownDown, Registry
 from fuseboard_engine.retry.attribution import Table
 from fuseboard_engine.retry.decision import next_attempt, unretried

@@ -18,8 +18,8 @@ from fuseboard_engine.adapters.target import target_of
 from fuseboard_engine.adapters.threads import MOST as THREADS
 from fuseboard_engine.background import begin_background, halt_background, stop_background
 from fuseboard_engine.batch import execute_batch
-from fuseboard_engine.breaker import CircuitBreaker
-from fuseboard_engine.breaker_policy import BreakerPolicy
+from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
+from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.config.apply import apply
 from fuseboard_engine.degradation import set_degraded
 from fuseboard_engine.events import AdapterRemoved

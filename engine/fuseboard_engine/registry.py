@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 import msgspec
 
 from fuseboard_engine.adapters.target import Target
-from fuseboard_engine.breaker import CircuitBreaker
+from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
 from fuseboard_engine.errors import UnknownAdapter
 from fuseboard_engine.latency import RecentLatency
 from fuseboard_engine.retry.attribution import soft_failure_of

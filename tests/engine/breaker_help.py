@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from fuseboard_engine.breaker import CircuitBreaker
-from fuseboard_engine.breaker_policy import BreakerPolicy
+from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
+from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.errors import CircuitOpen
 
 POLICY = BreakerPolicy(failure_threshold=1, recovery_timeout=10, backoff_multiplier=2, jitter=0, success_threshold=1)

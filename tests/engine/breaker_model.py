@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from fuseboard_engine.breaker_policy import BreakerPolicy
+from fuseboard_engine.breaker.policy import BreakerPolicy
 
 RATE_WINDOW = 100  # calls, where rates are judged and the policy names no window
 

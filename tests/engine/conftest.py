@@ -6,7 +6,7 @@ import pytest
 from breaker_help import POLICY
 from fake_clock import FakeClock
 
-from fuseboard_engine.breaker import CircuitBreaker
+from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
 from fuseboard_engine.events import Event
 
 

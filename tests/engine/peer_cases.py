@@ -13,11 +13,11 @@ import pytest
 import yaml
 from fake_clock import FakeClock
 
-from fuseboard_engine.breaker import CircuitBreaker
-from fuseboard_engine.breaker_policy import BreakerPolicy
+from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
+from fuseboard_engine.breaker.permit import Permit
+from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.errors import CircuitOpen
 from fuseboard_engine.events import Event, LateResult, StateChanged
-from fuseboard_engine.permit import Permit
 
 CASES = Path(__file__).parent.parent / "cases" / "breaker_peers.yaml"
 

@@ -11,9 +11,9 @@ from breaker_help import refused, trip
 from fake_clock import FakeClock
 from msgspec.structs import replace
 
-from fuseboard_engine.breaker import CircuitBreaker
-from fuseboard_engine.breaker_policy import BreakerPolicy
-from fuseboard_engine.decorator import guard
+from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
+from fuseboard_engine.breaker.decorator import guard
+from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.errors import CircuitOpen
 from fuseboard_engine.events import Event, LateResult, ProbeChanged
 from fuseboard_engine.retry.policy import RetryPolicy

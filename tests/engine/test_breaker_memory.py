@@ -10,8 +10,8 @@ from collections.abc import Callable
 import pytest
 from fake_clock import FakeClock
 
-from fuseboard_engine.breaker import CircuitBreaker
-from fuseboard_engine.breaker_policy import BreakerPolicy
+from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
+from fuseboard_engine.breaker.policy import BreakerPolicy
 
 
 def deep_size(thing: object, seen: set[int]) -> int:

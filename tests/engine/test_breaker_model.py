@@ -12,11 +12,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
-from fuseboard_engine.breaker import CircuitBreaker
-from fuseboard_engine.breaker_policy import BreakerPolicy
+from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
+from fuseboard_engine.breaker.permit import Permit
+from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.errors import CircuitOpen
 from fuseboard_engine.events import Event, LateResult, StateChanged
-from fuseboard_engine.permit import Permit
 
 # Quarters of a second add up exactly, so the two can never differ by rounding.
 quarters = st.integers(0, 40).map(lambda n: n / 4)

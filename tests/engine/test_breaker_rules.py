@@ -6,8 +6,8 @@ import pytest
 from breaker_help import refused, trip
 from fake_clock import FakeClock
 
-from fuseboard_engine.breaker import CircuitBreaker
-from fuseboard_engine.breaker_policy import BreakerPolicy
+from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
+from fuseboard_engine.breaker.policy import BreakerPolicy
 
 
 def test_a_rate_that_is_met_exactly_trips_whatever_floating_point_makes_of_it() -> None:

@@ -12,12 +12,12 @@ from breaker_help import in_threads
 from fake_clock import FakeClock
 from pydantic import ValidationError
 
-from fuseboard_engine.breaker import CircuitBreaker
-from fuseboard_engine.breaker_policy import BreakerPolicy
-from fuseboard_engine.decorator import guard
+from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
+from fuseboard_engine.breaker.decorator import guard
+from fuseboard_engine.breaker.permit import Permit
+from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.errors import CircuitOpen
 from fuseboard_engine.events import Event, StateChanged
-from fuseboard_engine.permit import Permit
 from fuseboard_engine.retry.policy import RetryPolicy
 
 CASES = Path(__file__).parent.parent / "cases" / "seed_behaviours.yaml"

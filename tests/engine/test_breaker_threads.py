@@ -12,11 +12,11 @@ import pytest
 from breaker_help import POLICY, in_threads, refused, trip
 from fake_clock import FakeClock
 
-from fuseboard_engine.breaker import CircuitBreaker
-from fuseboard_engine.breaker_policy import BreakerPolicy
-from fuseboard_engine.decorator import guard
+from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
+from fuseboard_engine.breaker.decorator import guard
+from fuseboard_engine.breaker.permit import Permit
+from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.events import Event, StateChanged
-from fuseboard_engine.permit import Permit
 
 
 @pytest.mark.parametrize("places", [1, 3])

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from fake_clock import FakeClock
 
-from fuseboard_engine.breaker import CircuitBreaker
-from fuseboard_engine.breaker_policy import BreakerPolicy
-from fuseboard_engine.decorator import guard
+from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
+from fuseboard_engine.breaker.decorator import guard
+from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.errors import CircuitOpen
 
 

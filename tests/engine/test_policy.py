@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from fuseboard_engine.breaker_policy import BreakerPolicy
+from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.retry.policy import RetryPolicy
 
 NOT_NUMBERS = [float("nan"), float("inf"), float("-inf")]

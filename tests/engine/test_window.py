@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fuseboard_engine.window import Counter, LastCalls, LastSeconds, WholeState, Window
+from fuseboard_engine.breaker.sliding_window import Counter, LastCalls, LastSeconds, WholeState, Window
 
 calls = st.lists(st.tuples(st.integers(0, 8).map(lambda n: n / 4), st.booleans(), st.booleans()), max_size=80)
 

@@ -14,7 +14,7 @@ from fuseboard_engine.standing import adapter_added
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from fuseboard_engine.breaker_policy import BreakerPolicy
+    from fuseboard_engine.breaker.policy import BreakerPolicy
     from fuseboard_engine.config.model import AdapterSection, Settings
     from fuseboard_engine.documents import Document
     from fuseboard_engine.engine import Engine

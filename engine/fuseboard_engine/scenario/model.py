@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from fuseboard_engine.breaker_policy import BreakerPolicy
+from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.commands import VERBS
 from fuseboard_engine.documents import read
 from fuseboard_engine.events import State

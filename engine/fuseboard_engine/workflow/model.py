@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from fuseboard_engine.breaker_policy import BreakerPolicy
+from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.retry.policy import RetryPolicy, Strategy
 from fuseboard_engine.workflow.binding import Binding
 from fuseboard_engine.workflow.checkpoints import OVER, Checkpoints, SavedRun

@@ -8,9 +8,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from types import AsyncGeneratorType
 from typing import Any, ParamSpec, TypeVar, cast
 
-from fuseboard_engine.breaker import CircuitBreaker
+from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
+from fuseboard_engine.breaker.permit import Permit
 from fuseboard_engine.errors import describe
-from fuseboard_engine.permit import Permit
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -10,7 +10,7 @@ import msgspec
 from fuseboard_engine.errors import describe
 
 if TYPE_CHECKING:
-    from fuseboard_engine.breaker import CircuitBreaker
+    from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
 
 
 class Permit(msgspec.Struct, eq=False):

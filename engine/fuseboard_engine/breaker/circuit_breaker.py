@@ -19,15 +19,15 @@ from typing import Literal
 
 import msgspec
 
-from fuseboard_engine.breaker_policy import BreakerPolicy
-from fuseboard_engine.calls_in_flight import CallsInFlight
+from fuseboard_engine.breaker.ejection_limit import OutCaps
+from fuseboard_engine.breaker.permit import Permit
+from fuseboard_engine.breaker.policy import BreakerPolicy
+from fuseboard_engine.breaker.sliding_window import Counter, LastCalls, LastSeconds, WholeState, Window
+from fuseboard_engine.breaker.slow_calls import CallsInFlight
 from fuseboard_engine.errors import CircuitOpen
 from fuseboard_engine.events import Event, LateResult, Outcome, ProbeChanged, State, StateChanged, TripHeld
-from fuseboard_engine.out_cap import OutCaps
-from fuseboard_engine.permit import Permit
 from fuseboard_engine.policy_base import LONGEST_WAIT
 from fuseboard_engine.runtime.clock import wall_clock
-from fuseboard_engine.window import Counter, LastCalls, LastSeconds, WholeState, Window
 
 log = logging.getLogger("fuseboard.breaker")
 
