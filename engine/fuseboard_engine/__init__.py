@@ -9,10 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fuseboard_engine.adapters.from_spec import adapter_from
     from fuseboard_engine.adapters.http import HttpAdapter
-    from fuseboard_engine.adapters.objects import AdapterObject
+    from fuseboard_engine.adapters.lifecycle import AdapterObject
     from fuseboard_engine.adapters.process import ProcessAdapter, ProcessFailed
-    from fuseboard_engine.adapters.spec import adapter_from
+    from fuseboard_engine.adapters.registry import Registry
     from fuseboard_engine.admission import ShuttingDown
     from fuseboard_engine.batch import BatchResult
     from fuseboard_engine.breaker.circuit_breaker import BreakerSnapshot, CircuitBreaker
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from fuseboard_engine.guarding import EmergencyExit, guarded
     from fuseboard_engine.health_policy import HealthPolicy
     from fuseboard_engine.parallel_result import AdapterResult, ParallelResult
-    from fuseboard_engine.registry import Registry
     from fuseboard_engine.retry.attribution import DEFAULT_TABLE, CallerError, Rule
     from fuseboard_engine.retry.policy import RetryPolicy
     from fuseboard_engine.route import RouteResult, Task
@@ -76,10 +76,10 @@ _HOME = {
     "HealthPolicy": "health_policy",
     "RoutingPolicy": "routing_policy",
     "HttpAdapter": "adapters.http",
-    "AdapterObject": "adapters.objects",
+    "AdapterObject": "adapters.lifecycle",
     "ProcessAdapter": "adapters.process",
     "ProcessFailed": "adapters.process",
-    "adapter_from": "adapters.spec",
+    "adapter_from": "adapters.from_spec",
     "ShuttingDown": "admission",
     "CallerError": "retry.attribution",
     "DEFAULT_TABLE": "retry.attribution",
@@ -119,7 +119,7 @@ _HOME = {
     "ParallelResult": "parallel_result",
     "BreakerPolicy": "breaker.policy",
     "RetryPolicy": "retry.policy",
-    "Registry": "registry",
+    "Registry": "adapters.registry",
     "RouteResult": "route",
     "Task": "route",
     "TaskRouter": "router",

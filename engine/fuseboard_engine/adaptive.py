@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fuseboard_engine.adapters.registry import Adapter, Registry
 from fuseboard_engine.events import (
     AdapterAdded,
     AdapterRemoved,
@@ -15,7 +16,6 @@ from fuseboard_engine.events import (
     StateChanged,
 )
 from fuseboard_engine.ordering import Evidence, Figures, Order, rank, share_of, why_of
-from fuseboard_engine.registry import Adapter, Registry
 from fuseboard_engine.routing_policy import RoutingPolicy
 
 AT_ONCE = 100  # a chain longer than this is not ranked anew at every change of a breaker, and less often

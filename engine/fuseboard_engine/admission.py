@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from fuseboard_engine.adapters.registry import Adapter
+from fuseboard_engine.adapters.timeouts import within
 from fuseboard_engine.errors import Rejected, SoftFailure, text_of
 from fuseboard_engine.events import Attempt
-from fuseboard_engine.invoke import within
-from fuseboard_engine.registry import Adapter
 from fuseboard_engine.route import RouteUnderWay
 
 Gate = Callable[[Adapter, RouteUnderWay], Awaitable[bool | None]]

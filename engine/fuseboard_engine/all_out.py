@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
+from fuseboard_engine.adapters.registry import Adapter, Registry
 from fuseboard_engine.admission import ShuttingDown
 from fuseboard_engine.events import AdapterRemoved, Event, HealthChecked, ProbeChanged, StateChanged
 from fuseboard_engine.ordering import spell
-from fuseboard_engine.registry import Adapter, Registry
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.route import RouteUnderWay
 from fuseboard_engine.routing_policy import RoutingPolicy

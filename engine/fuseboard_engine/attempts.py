@@ -12,7 +12,9 @@ from collections.abc import Callable, Coroutine, Iterable
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Literal
 
-from fuseboard_engine.adapters.objects import first_call
+from fuseboard_engine.adapters.lifecycle import first_call
+from fuseboard_engine.adapters.registry import Adapter, KnownDown, Registry
+from fuseboard_engine.adapters.timeouts import awaited, resumed
 from fuseboard_engine.breaker.permit import Permit
 from fuseboard_engine.errors import (
     AdapterDown,
@@ -24,8 +26,6 @@ from fuseboard_engine.errors import (
     text_of,
 )
 from fuseboard_engine.events import Attempt, AttemptFailed, Event
-from fuseboard_engine.invoke import awaited, resumed
-from fuseboard_engine.registry import Adapter, KnownDown, Registry
 from fuseboard_engine.retry.attribution import Table
 from fuseboard_engine.retry.decision import next_attempt, unretried
 from fuseboard_engine.retry.policy import RetryPolicy

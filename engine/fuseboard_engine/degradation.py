@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fuseboard_engine.adapters.callables import as_async
+from fuseboard_engine.adapters.timeouts import AsyncCall, within
 from fuseboard_engine.errors import DeadlineExceeded, FuseboardError, describe
-from fuseboard_engine.invoke import AsyncCall, within
 from fuseboard_engine.retry.attribution import Rule
 from fuseboard_engine.route import RouteUnderWay, Task
 

@@ -11,11 +11,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from fuseboard_engine.adapters.adding import add_adapter_from, add_http_adapter, add_process_adapter
+from fuseboard_engine.adapters.call_target import target_of
 from fuseboard_engine.adapters.callables import as_async
-from fuseboard_engine.adapters.objects import AdapterObject
-from fuseboard_engine.adapters.resources import Resources
-from fuseboard_engine.adapters.target import target_of
-from fuseboard_engine.adapters.threads import MOST as THREADS
+from fuseboard_engine.adapters.lifecycle import AdapterObject
+from fuseboard_engine.adapters.registry import Adapter, Registry, Statistics
+from fuseboard_engine.adapters.shared_resources import Resources
+from fuseboard_engine.adapters.thread_pool import MOST as THREADS
 from fuseboard_engine.background import begin_background, halt_background, stop_background
 from fuseboard_engine.batch import execute_batch
 from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
@@ -30,7 +31,6 @@ from fuseboard_engine.health_view import check_health, get_adapter_health, get_h
 from fuseboard_engine.inbox import execute_command
 from fuseboard_engine.parallel import Parallel
 from fuseboard_engine.preferences import set_preference
-from fuseboard_engine.registry import Adapter, Registry, Statistics
 from fuseboard_engine.retry.attribution import DEFAULT_TABLE, Rule, soft_failure_of
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.router import RoutingStatistics, TaskRouter

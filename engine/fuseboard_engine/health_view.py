@@ -12,8 +12,8 @@ import msgspec
 from fuseboard_engine.health import Checked
 
 if TYPE_CHECKING:
+    from fuseboard_engine.adapters.registry import Statistics
     from fuseboard_engine.engine import Engine
-    from fuseboard_engine.registry import Statistics
 
 READY_SHARE = 0.5  # an engine is ready while more than this share of its adapters is healthy
 CALLS = 50

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from fuseboard_engine.adapters.registry import Registry
 from fuseboard_engine.commands import VERBS, Command
 from fuseboard_engine.errors import UnknownAdapter, describe
 from fuseboard_engine.events import CommandDone
-from fuseboard_engine.registry import Registry
 from fuseboard_engine.workflow.asked import ask as ask_resume
 
 if TYPE_CHECKING:

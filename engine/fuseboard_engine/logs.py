@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fuseboard_engine import log_lines
+from fuseboard_engine.adapters.registry import Registry
 from fuseboard_engine.events import (
     AdapterAdded,
     AdapterRemoved,
@@ -54,7 +55,6 @@ from fuseboard_engine.log_lines import (
     timing,
 )
 from fuseboard_engine.redact import redact
-from fuseboard_engine.registry import Registry
 
 
 class EventLog:

@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from fuseboard_engine.adapters.registry import Registry
 from fuseboard_engine.all_out import AllOut
 from fuseboard_engine.attempts import Attempts
 from fuseboard_engine.context import CURRENT, complete
 from fuseboard_engine.degradation import Degradation
 from fuseboard_engine.errors import describe
 from fuseboard_engine.events import Event
-from fuseboard_engine.registry import Registry
 from fuseboard_engine.retry.attribution import DEFAULT_TABLE, Rule, Table
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.route import OF_THIS_CALL, RETRYING, RouteResult, RouteUnderWay, Task, identify

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from fuseboard_engine.adapters.registry import Adapter, Registry
 from fuseboard_engine.adaptive import AdaptiveOrders
 from fuseboard_engine.all_out import AllOut
 from fuseboard_engine.breaker.ejection_limit import OutCaps
 from fuseboard_engine.events import AdapterAdded, AdapterRemoved, Event
-from fuseboard_engine.registry import Adapter, Registry
 from fuseboard_engine.routing_policy import RoutingPolicy
 
 

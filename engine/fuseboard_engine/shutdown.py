@@ -20,9 +20,9 @@ from fuseboard_engine.redact import redact
 from fuseboard_engine.workflow.under_way import LeftRun
 
 if TYPE_CHECKING:
+    from fuseboard_engine.adapters.registry import Adapter
     from fuseboard_engine.config.sections import ShutdownSection
     from fuseboard_engine.engine import Engine
-    from fuseboard_engine.registry import Adapter
     from fuseboard_engine.route import RouteUnderWay
 
 log = logging.getLogger("fuseboard.engine")

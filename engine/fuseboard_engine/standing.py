@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from fuseboard_engine.events import AdapterAdded, Event, PreferenceSet, StateChanged
 
 if TYPE_CHECKING:
+    from fuseboard_engine.adapters.registry import Adapter
     from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
     from fuseboard_engine.engine import Engine
-    from fuseboard_engine.registry import Adapter
 
 
 def describe(engine: Engine) -> list[Event]:

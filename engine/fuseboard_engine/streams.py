@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from fuseboard_engine.adapters.callables import gives_items
+from fuseboard_engine.adapters.registry import Adapter
 from fuseboard_engine.attempts import Attempts, reject
 from fuseboard_engine.errors import AllAdaptersFailed, CircuitOpen, StreamBroken, describe
 from fuseboard_engine.events import AttemptFailed, StreamRestarted
 from fuseboard_engine.flow import Flow
-from fuseboard_engine.registry import Adapter
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.route import RouteResult, RouteUnderWay
 

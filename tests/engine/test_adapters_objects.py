@@ -12,7 +12,7 @@ import pytest
 from engine_world import World, now, virtual
 
 from fuseboard_engine import BreakerPolicy, Engine, RetryPolicy
-from fuseboard_engine.adapters.objects import AdapterObject
+from fuseboard_engine.adapters.lifecycle import AdapterObject
 from fuseboard_engine.errors import AttemptTimeout, Unhealthy
 from fuseboard_engine.events import AttemptFailed
 

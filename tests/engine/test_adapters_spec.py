@@ -11,9 +11,9 @@ import pytest
 from http_service import serving
 
 from fuseboard_engine import Engine
+from fuseboard_engine.adapters.from_spec import adapter_from
 from fuseboard_engine.adapters.http import HttpAdapter
 from fuseboard_engine.adapters.process import ProcessAdapter
-from fuseboard_engine.adapters.spec import adapter_from
 
 MODULE = """
 class Client:

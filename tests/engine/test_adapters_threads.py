@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from fuseboard_engine import BreakerPolicy, Engine, RetryPolicy
-from fuseboard_engine.adapters.threads import Threads
+from fuseboard_engine.adapters.thread_pool import Threads
 from fuseboard_engine.errors import NoThreadFree
 from fuseboard_engine.events import Event, ThreadsStuck
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuseboard_engine import BreakerPolicy, CircuitBreaker, CircuitOpen, RetryPolicy
+from fuseboard_engine.adapters.registry import KnownDown
 from fuseboard_engine.breaker.ejection_limit import OutCaps
 from fuseboard_engine.events import StateChanged
-from fuseboard_engine.registry import KnownDown
 from fuseboard_engine.routing_policy import RoutingPolicy
 
 DOWN = ConnectionError("down")

@@ -8,8 +8,8 @@ from typing import Any
 from engine_world import World, virtual
 
 from fuseboard_engine import HealthPolicy, RoutingPolicy
+from fuseboard_engine.adapters.registry import Adapter
 from fuseboard_engine.health_checks import SPARE
-from fuseboard_engine.registry import Adapter
 
 ROUNDS = 500
 

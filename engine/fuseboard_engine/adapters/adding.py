@@ -9,11 +9,11 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fuseboard_engine.adapters.spec import Spec, adapter_from, names_url
+from fuseboard_engine.adapters.from_spec import Spec, adapter_from, names_url
 
 if TYPE_CHECKING:
+    from fuseboard_engine.adapters.registry import Adapter
     from fuseboard_engine.engine import Engine
-    from fuseboard_engine.registry import Adapter
 
 
 def add_adapter_from(engine: Engine, name: str, spec: Spec, **options: Any) -> Adapter:

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from fuseboard_engine.invoke import AsyncCall
+from fuseboard_engine.adapters.timeouts import AsyncCall
 
 RunInThread = Callable[..., Awaitable[Any]]
 """Calls `function(*args)` in a thread: `run(function, *args)`."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from fuseboard_engine.adapters.payload import from_json, to_json
+from fuseboard_engine.adapters.json_codec import from_json, to_json
 from fuseboard_engine.context import IDS, current
 from fuseboard_engine.errors import MissingExtra
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from fuseboard_engine.adapters.payload import from_json, to_json
+from fuseboard_engine.adapters.json_codec import from_json, to_json
 from fuseboard_engine.context import current
 from fuseboard_engine.errors import FuseboardError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from fuseboard_engine.adapters.spec import adapter_from, names_url
+from fuseboard_engine.adapters.from_spec import adapter_from, names_url
 from fuseboard_engine.admission import StraightThrough
 from fuseboard_engine.events import ConfigReloaded, PreferenceSet
 from fuseboard_engine.runtime.references import attribute_named
@@ -14,11 +14,11 @@ from fuseboard_engine.standing import adapter_added
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from fuseboard_engine.adapters.registry import Adapter
     from fuseboard_engine.breaker.policy import BreakerPolicy
     from fuseboard_engine.config.model import AdapterSection, Settings
     from fuseboard_engine.documents import Document
     from fuseboard_engine.engine import Engine
-    from fuseboard_engine.registry import Adapter
     from fuseboard_engine.retry.policy import RetryPolicy
 
 AT_START = ("name", "recording", "shutdown")

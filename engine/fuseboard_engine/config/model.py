@@ -9,7 +9,7 @@ from pydantic import Field, GetJsonSchemaHandler, field_validator, model_validat
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from fuseboard_engine.adapters.threads import MOST as THREADS
+from fuseboard_engine.adapters.thread_pool import MOST as THREADS
 from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.config.presets import PresetName
 from fuseboard_engine.config.sections import (

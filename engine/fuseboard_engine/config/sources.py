@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from fuseboard_engine.adapters.spec import adapter_from
+from fuseboard_engine.adapters.from_spec import adapter_from
 from fuseboard_engine.config.model import CROSSING, AdapterSection, Settings, contradictions, references_in
 from fuseboard_engine.config.nulls import with_nulls
 from fuseboard_engine.config.presets import PRESETS

@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from fuseboard_engine.adapters.registry import Adapter, Registry
 from fuseboard_engine.breaker.ejection_limit import OUT
 from fuseboard_engine.dead_letters.letter import LetterChain
-from fuseboard_engine.registry import Adapter, Registry
 
 
 class Outages:

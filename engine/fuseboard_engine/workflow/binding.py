@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fuseboard_engine.adapters.callables import as_async
+from fuseboard_engine.adapters.timeouts import AsyncCall
 from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.degradation import fill
-from fuseboard_engine.invoke import AsyncCall
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.workflow.data import look_up
 from fuseboard_engine.workflow.errors import WorkflowError

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypedDict
 
-from fuseboard_engine.registry import Adapter, Statistics
+from fuseboard_engine.adapters.registry import Adapter, Statistics
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.workflow.result import WorkflowResult
 

@@ -8,14 +8,14 @@ import logging
 from typing import TYPE_CHECKING
 
 from fuseboard_engine.adapters.callables import RunInThread
-from fuseboard_engine.adapters.threads import MOST, Threads
+from fuseboard_engine.adapters.thread_pool import MOST, Threads
 from fuseboard_engine.errors import CircuitOpen, describe, text_of
 from fuseboard_engine.events import Attempt, AttemptFailed, ThreadsStuck
 
 if TYPE_CHECKING:
     from fuseboard_engine.adapters.http import HttpClients
+    from fuseboard_engine.adapters.registry import Adapter
     from fuseboard_engine.engine import Engine
-    from fuseboard_engine.registry import Adapter
 
 log = logging.getLogger("fuseboard.adapters")
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fuseboard_engine.adapters.callables import RunInThread, StreamCall, as_async, as_stream
-from fuseboard_engine.adapters.objects import Lifecycle, is_object, unhealthy
+from fuseboard_engine.adapters.lifecycle import Lifecycle, is_object, unhealthy
+from fuseboard_engine.adapters.timeouts import AsyncCall
 from fuseboard_engine.errors import Unhealthy
-from fuseboard_engine.invoke import AsyncCall
 
 
 @dataclass(frozen=True, slots=True)

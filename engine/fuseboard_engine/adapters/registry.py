@@ -7,10 +7,10 @@ from typing import Any, TypedDict
 
 import msgspec
 
-from fuseboard_engine.adapters.target import Target
+from fuseboard_engine.adapters.call_target import Target
+from fuseboard_engine.adapters.recent_latency import RecentLatency
 from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
 from fuseboard_engine.errors import UnknownAdapter
-from fuseboard_engine.latency import RecentLatency
 from fuseboard_engine.retry.attribution import soft_failure_of
 from fuseboard_engine.retry.budget import RetryBudget
 from fuseboard_engine.retry.policy import RetryPolicy

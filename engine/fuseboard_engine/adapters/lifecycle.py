@@ -9,8 +9,8 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, runtime_checkable
 
+from fuseboard_engine.adapters.timeouts import AsyncCall, within
 from fuseboard_engine.errors import AttemptTimeout
-from fuseboard_engine.invoke import AsyncCall, within
 
 Step = Callable[[], Awaitable[Any]]
 
