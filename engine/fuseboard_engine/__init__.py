@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     )
     from fuseboard_engine.execution import ExecutionPolicy
     from fuseboard_engine.guarding import EmergencyExit, guarded
-    from fuseboard_engine.health_policy import HealthPolicy
+    from fuseboard_engine.health.policy import HealthPolicy
     from fuseboard_engine.parallel_result import AdapterResult, ParallelResult
     from fuseboard_engine.retry.attribution import DEFAULT_TABLE, CallerError, Rule
     from fuseboard_engine.retry.policy import RetryPolicy
@@ -73,7 +73,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "AdapterDown": "errors",
-    "HealthPolicy": "health_policy",
+    "HealthPolicy": "health.policy",
     "RoutingPolicy": "routing_policy",
     "HttpAdapter": "adapters.http",
     "AdapterObject": "adapters.lifecycle",

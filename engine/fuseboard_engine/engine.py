@@ -25,9 +25,9 @@ from fuseboard_engine.config.apply import apply
 from fuseboard_engine.degradation import set_degraded
 from fuseboard_engine.events import AdapterRemoved
 from fuseboard_engine.execution import ExecutionPolicy
-from fuseboard_engine.health_checks import HealthChecks
-from fuseboard_engine.health_policy import HealthPolicy
-from fuseboard_engine.health_view import check_health, get_adapter_health, get_health_status
+from fuseboard_engine.health.checker import HealthChecks
+from fuseboard_engine.health.policy import HealthPolicy
+from fuseboard_engine.health.report import check_health, get_adapter_health, get_health_status
 from fuseboard_engine.inbox import execute_command
 from fuseboard_engine.parallel import Parallel
 from fuseboard_engine.preferences import set_preference

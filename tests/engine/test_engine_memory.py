@@ -9,7 +9,7 @@ from engine_world import World, virtual
 
 from fuseboard_engine import HealthPolicy, RoutingPolicy
 from fuseboard_engine.adapters.registry import Adapter
-from fuseboard_engine.health_checks import SPARE
+from fuseboard_engine.health.checker import SPARE
 
 ROUNDS = 500
 

@@ -13,8 +13,8 @@ from engine_world import HOUR, World, now, virtual
 
 from fuseboard_engine import BreakerPolicy, Engine, RetryPolicy, UnknownAdapter
 from fuseboard_engine.events import HealthAlert, HealthChecked, StateChanged
-from fuseboard_engine.health import Checked
-from fuseboard_engine.health_policy import HealthPolicy
+from fuseboard_engine.health.policy import HealthPolicy
+from fuseboard_engine.health.status import Checked
 
 DOWN = ConnectionError("down")
 ONCE = RetryPolicy(max_attempts=1)

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuseboard_engine.events import Attempt, HealthChecked, RouteFinished, StateChanged
-from fuseboard_engine.health import Checked, Health, Verdict, judged, overall, verdict_of, verdict_of_error
-from fuseboard_engine.health_history import History
-from fuseboard_engine.health_policy import HealthPolicy
+from fuseboard_engine.health.history import History
+from fuseboard_engine.health.policy import HealthPolicy
+from fuseboard_engine.health.status import Checked, Health, Verdict, judged, overall, verdict_of, verdict_of_error
 
 SECOND = 1_000_000
 

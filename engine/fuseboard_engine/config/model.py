@@ -29,7 +29,7 @@ from fuseboard_engine.config.sections import (
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.degradation import FalseClaim, marked
 from fuseboard_engine.execution import ExecutionPolicy
-from fuseboard_engine.health_policy import HealthPolicy
+from fuseboard_engine.health.policy import HealthPolicy
 from fuseboard_engine.mistakes import meant, wrong
 from fuseboard_engine.policy_base import Count
 from fuseboard_engine.retry.policy import RetryPolicy

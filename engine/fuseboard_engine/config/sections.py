@@ -23,7 +23,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from fuseboard_engine.health_policy import HealthPolicy
+from fuseboard_engine.health.policy import HealthPolicy
 from fuseboard_engine.mistakes import meant
 from fuseboard_engine.policy_base import Count, Seconds, SomeSeconds
 from fuseboard_engine.retry.attribution import Rule

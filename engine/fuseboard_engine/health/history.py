@@ -16,7 +16,7 @@ from fuseboard_engine.events import (
     RouteFinished,
     StateChanged,
 )
-from fuseboard_engine.health_policy import HealthPolicy
+from fuseboard_engine.health.policy import HealthPolicy
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
 
-from fuseboard_engine.health import Checked
+from fuseboard_engine.health.status import Checked
 
 if TYPE_CHECKING:
     from fuseboard_engine.adapters.registry import Statistics

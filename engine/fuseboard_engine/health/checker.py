@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 from fuseboard_engine.adapters.registry import Adapter, KnownDown
 from fuseboard_engine.adapters.timeouts import within
 from fuseboard_engine.events import Event, HealthAlert, HealthChecked
-from fuseboard_engine.health import Checked, Health, Verdict, judged, overall, verdict_of, verdict_of_error
-from fuseboard_engine.health_history import History
-from fuseboard_engine.health_policy import HealthPolicy
+from fuseboard_engine.health.history import History
+from fuseboard_engine.health.policy import HealthPolicy
+from fuseboard_engine.health.status import Checked, Health, Verdict, judged, overall, verdict_of, verdict_of_error
 from fuseboard_engine.runtime.event_bus import Listener
 
 SPARE = 100  # entries of the schedule that may be of nobody any more

@@ -1,0 +1,1 @@
+"""Health checks: their policy, verdicts, checker, history and report."""
