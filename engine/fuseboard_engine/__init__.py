@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from fuseboard_engine.adapters.lifecycle import AdapterObject
     from fuseboard_engine.adapters.process import ProcessAdapter, ProcessFailed
     from fuseboard_engine.adapters.registry import Registry
-    from fuseboard_engine.admission import ShuttingDown
     from fuseboard_engine.batch import BatchResult
     from fuseboard_engine.breaker.circuit_breaker import BreakerSnapshot, CircuitBreaker
     from fuseboard_engine.breaker.decorator import guard
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
         StoreUnavailable,
     )
     from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
-    from fuseboard_engine.degradation import FalseClaim
     from fuseboard_engine.engine import Engine
     from fuseboard_engine.errors import (
         AdapterDown,
@@ -53,11 +51,13 @@ if TYPE_CHECKING:
     from fuseboard_engine.parallel_result import AdapterResult, ParallelResult
     from fuseboard_engine.retry.attribution import DEFAULT_TABLE, CallerError, Rule
     from fuseboard_engine.retry.policy import RetryPolicy
-    from fuseboard_engine.route import RouteResult, Task
-    from fuseboard_engine.router import TaskRouter
-    from fuseboard_engine.routing_policy import RoutingPolicy
+    from fuseboard_engine.routing.fallback import FalseClaim
+    from fuseboard_engine.routing.gates import ShuttingDown
+    from fuseboard_engine.routing.policy import RoutingPolicy
+    from fuseboard_engine.routing.route import RouteResult, Task
+    from fuseboard_engine.routing.router import TaskRouter
+    from fuseboard_engine.routing.stream_router import Restarted, RouteStream
     from fuseboard_engine.shutdown import ShutdownReport
-    from fuseboard_engine.streams import Restarted, RouteStream
     from fuseboard_engine.sync import SyncEngine
     from fuseboard_engine.workflow.checkpoints import Checkpoints, MemoryCheckpoints
     from fuseboard_engine.workflow.errors import (
@@ -74,13 +74,13 @@ if TYPE_CHECKING:
 _HOME = {
     "AdapterDown": "errors",
     "HealthPolicy": "health.policy",
-    "RoutingPolicy": "routing_policy",
+    "RoutingPolicy": "routing.policy",
     "HttpAdapter": "adapters.http",
     "AdapterObject": "adapters.lifecycle",
     "ProcessAdapter": "adapters.process",
     "ProcessFailed": "adapters.process",
     "adapter_from": "adapters.from_spec",
-    "ShuttingDown": "admission",
+    "ShuttingDown": "routing.gates",
     "CallerError": "retry.attribution",
     "DEFAULT_TABLE": "retry.attribution",
     "Rule": "retry.attribution",
@@ -99,7 +99,7 @@ _HOME = {
     "StoreUnavailable": "dead_letters.letter",
     "DeadLetterPolicy": "dead_letters.policy",
     "guard": "breaker.decorator",
-    "FalseClaim": "degradation",
+    "FalseClaim": "routing.fallback",
     "Engine": "engine",
     "AllAdaptersFailed": "errors",
     "AttemptTimeout": "errors",
@@ -120,12 +120,12 @@ _HOME = {
     "BreakerPolicy": "breaker.policy",
     "RetryPolicy": "retry.policy",
     "Registry": "adapters.registry",
-    "RouteResult": "route",
-    "Task": "route",
-    "TaskRouter": "router",
+    "RouteResult": "routing.route",
+    "Task": "routing.route",
+    "TaskRouter": "routing.router",
     "ShutdownReport": "shutdown",
-    "Restarted": "streams",
-    "RouteStream": "streams",
+    "Restarted": "routing.stream_router",
+    "RouteStream": "routing.stream_router",
     "SyncEngine": "sync",
     "Checkpoints": "workflow.checkpoints",
     "MemoryCheckpoints": "workflow.checkpoints",

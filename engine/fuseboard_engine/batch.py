@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from fuseboard_engine.admission import ShuttingDown
 from fuseboard_engine.errors import describe
 from fuseboard_engine.events import BatchFinished
 from fuseboard_engine.retry.policy import RetryPolicy
-from fuseboard_engine.route import KEPT_BACK, RouteResult, RouteUnderWay
+from fuseboard_engine.routing.gates import ShuttingDown
+from fuseboard_engine.routing.route import KEPT_BACK, RouteResult, RouteUnderWay
 
 if TYPE_CHECKING:
     from fuseboard_engine.dead_letters.queue import DeadLetters

@@ -22,7 +22,6 @@ from fuseboard_engine.batch import execute_batch
 from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
 from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.config.apply import apply
-from fuseboard_engine.degradation import set_degraded
 from fuseboard_engine.events import AdapterRemoved
 from fuseboard_engine.execution import ExecutionPolicy
 from fuseboard_engine.health.checker import HealthChecks
@@ -33,9 +32,10 @@ from fuseboard_engine.parallel import Parallel
 from fuseboard_engine.preferences import set_preference
 from fuseboard_engine.retry.attribution import DEFAULT_TABLE, Rule, soft_failure_of
 from fuseboard_engine.retry.policy import RetryPolicy
-from fuseboard_engine.router import RoutingStatistics, TaskRouter
-from fuseboard_engine.routing import Routing
-from fuseboard_engine.routing_policy import RoutingPolicy
+from fuseboard_engine.routing.fallback import set_degraded
+from fuseboard_engine.routing.features import Routing
+from fuseboard_engine.routing.policy import RoutingPolicy
+from fuseboard_engine.routing.router import RoutingStatistics, TaskRouter
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_engine.runtime.event_bus import Hub
 from fuseboard_engine.shutdown import shutdown

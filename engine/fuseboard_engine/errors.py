@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fuseboard_engine.route import RouteResult
+    from fuseboard_engine.routing.route import RouteResult
 
 
 def text_of(error: BaseException) -> str:

@@ -18,9 +18,9 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
-from fuseboard_engine.admission import Running
 from fuseboard_engine.errors import describe
 from fuseboard_engine.redact import redact
+from fuseboard_engine.routing.gates import Running
 from fuseboard_engine.shutdown import Flushes, Save, ShutdownReport, configured, shutdown
 
 if TYPE_CHECKING:

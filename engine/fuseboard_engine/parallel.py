@@ -16,8 +16,8 @@ from fuseboard_engine.execution import ExecutionPolicy, ExecutionStrategy
 from fuseboard_engine.fan_out import FanOut, Strand
 from fuseboard_engine.parallel_result import AdapterResult, ParallelResult
 from fuseboard_engine.retry.policy import RetryPolicy
-from fuseboard_engine.route import RouteUnderWay
-from fuseboard_engine.router import TaskRouter
+from fuseboard_engine.routing.route import RouteUnderWay
+from fuseboard_engine.routing.router import TaskRouter
 from fuseboard_engine.slots import Slots
 
 STRATEGIES: tuple[str, ...] = get_args(ExecutionStrategy)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from fuseboard_engine.events import Attempt, Outcome
-from fuseboard_engine.route import RouteResult
+from fuseboard_engine.routing.route import RouteResult
 
 
 class AdapterResult(msgspec.Struct, kw_only=True):

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
-from fuseboard_engine.admission import ShuttingDown
 from fuseboard_engine.events import Attempt, ShutdownChanged
 from fuseboard_engine.redact import redact
+from fuseboard_engine.routing.gates import ShuttingDown
 from fuseboard_engine.workflow.under_way import LeftRun
 
 if TYPE_CHECKING:
     from fuseboard_engine.adapters.registry import Adapter
     from fuseboard_engine.config.sections import ShutdownSection
     from fuseboard_engine.engine import Engine
-    from fuseboard_engine.route import RouteUnderWay
+    from fuseboard_engine.routing.route import RouteUnderWay
 
 log = logging.getLogger("fuseboard.engine")
 

@@ -19,8 +19,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from fuseboard_engine.retry.policy import RetryPolicy
-from fuseboard_engine.route import RouteResult
-from fuseboard_engine.streams import RouteStream
+from fuseboard_engine.routing.route import RouteResult
+from fuseboard_engine.routing.stream_router import RouteStream
 
 if TYPE_CHECKING:
     from fuseboard_engine.engine import Engine

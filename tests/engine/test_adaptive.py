@@ -11,7 +11,7 @@ from engine_world import HOUR, NEVER_TRIPS, World, now, virtual
 
 from fuseboard_engine import BreakerPolicy, Engine, RetryPolicy
 from fuseboard_engine.events import PreferenceSet
-from fuseboard_engine.routing_policy import RoutingPolicy
+from fuseboard_engine.routing.policy import RoutingPolicy
 
 DOWN = ConnectionError("down")
 ONCE = RetryPolicy(max_attempts=1)

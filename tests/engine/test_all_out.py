@@ -15,7 +15,7 @@ from fuseboard_engine import BreakerPolicy, CircuitBreaker, CircuitOpen, RetryPo
 from fuseboard_engine.adapters.registry import KnownDown
 from fuseboard_engine.breaker.ejection_limit import OutCaps
 from fuseboard_engine.events import StateChanged
-from fuseboard_engine.routing_policy import RoutingPolicy
+from fuseboard_engine.routing.policy import RoutingPolicy
 
 DOWN = ConnectionError("down")
 ONCE = RetryPolicy(max_attempts=1)

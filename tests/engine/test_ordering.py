@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fuseboard_engine.ordering import Evidence, Figures, Order, explored, rank, share_of, spell, why_of
+from fuseboard_engine.routing.ranking import Evidence, Figures, Order, explored, rank, share_of, spell, why_of
 
 RATES = st.floats(0.01, 1.0)
 SECONDS = st.floats(0.0, 100.0)

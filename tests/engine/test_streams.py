@@ -12,12 +12,12 @@ from engine_world import NEVER_TRIPS, World, now, virtual
 from stream_world import ScriptedStream, read
 
 from fuseboard_engine import AllAdaptersFailed, BreakerPolicy, CallerError, Engine, RetryPolicy, Task
-from fuseboard_engine.admission import StraightThrough
 from fuseboard_engine.context import CURRENT, current
 from fuseboard_engine.errors import AttemptTimeout, DeadlineExceeded, StreamBroken
 from fuseboard_engine.events import AttemptFailed, RouteFinished, StreamRestarted
-from fuseboard_engine.routing_policy import RoutingPolicy
-from fuseboard_engine.streams import Restarted
+from fuseboard_engine.routing.gates import StraightThrough
+from fuseboard_engine.routing.policy import RoutingPolicy
+from fuseboard_engine.routing.stream_router import Restarted
 
 ONCE = RetryPolicy(max_attempts=1, attempt_timeout=10)
 DOWN = ConnectionError("down")

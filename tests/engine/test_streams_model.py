@@ -12,7 +12,7 @@ from stream_world import ScriptedStream
 
 from fuseboard_engine import AllAdaptersFailed, RetryPolicy
 from fuseboard_engine.errors import StreamBroken
-from fuseboard_engine.streams import Restarted
+from fuseboard_engine.routing.stream_router import Restarted
 from fuseboard_engine.virtual_time import run
 
 LIMIT = 10

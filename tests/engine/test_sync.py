@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from fuseboard_engine import AllAdaptersFailed, Engine, RetryPolicy
-from fuseboard_engine.streams import Restarted
+from fuseboard_engine.routing.stream_router import Restarted
 from fuseboard_storage import Recording, record
 
 REQUEST: contextvars.ContextVar[str] = contextvars.ContextVar("request", default="none")

@@ -6,8 +6,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from fuseboard_engine.adapters.from_spec import adapter_from, names_url
-from fuseboard_engine.admission import StraightThrough
 from fuseboard_engine.events import ConfigReloaded, PreferenceSet
+from fuseboard_engine.routing.gates import StraightThrough
 from fuseboard_engine.runtime.references import attribute_named
 from fuseboard_engine.standing import adapter_added
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fuseboard_engine.admission import ShuttingDown
 from fuseboard_engine.dead_letters import schedule
 from fuseboard_engine.dead_letters.letter import Category, LetterRefused, NewLetter
 from fuseboard_engine.dead_letters.payload import form_of, json_text
@@ -13,7 +12,8 @@ from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.errors import DeadlineExceeded, text_of
 from fuseboard_engine.events import Attempt
 from fuseboard_engine.retry.attribution import Table
-from fuseboard_engine.route import OF_THIS_CALL, RouteUnderWay, identify
+from fuseboard_engine.routing.gates import ShuttingDown
+from fuseboard_engine.routing.route import OF_THIS_CALL, RouteUnderWay, identify
 
 
 def category_to_keep(route: RouteUnderWay, policy: DeadLetterPolicy, table: Table) -> Category | None:

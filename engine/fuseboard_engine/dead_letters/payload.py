@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from fuseboard_engine.dead_letters.letter import DeadLetter, Form, LetterRefused
-from fuseboard_engine.route import Task
+from fuseboard_engine.routing.route import Task
 
 DEEPEST: Final = 100
 MOST_VALUES: Final = 1_000_000

@@ -40,7 +40,7 @@ from fuseboard_engine.dead_letters.store import DeadLetterStore
 from fuseboard_engine.dead_letters.worker import Worker, cut_off
 from fuseboard_engine.events import DeadLetterChanged, DeadLettered, DeadLetterRefused, Event
 from fuseboard_engine.retry.attribution import Table
-from fuseboard_engine.route import KEPT_BACK, RETRYING, RouteResult, RouteUnderWay, identify
+from fuseboard_engine.routing.route import KEPT_BACK, RETRYING, RouteResult, RouteUnderWay, identify
 
 log = logging.getLogger("fuseboard.dead_letters")
 

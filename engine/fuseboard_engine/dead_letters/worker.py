@@ -24,7 +24,7 @@ from fuseboard_engine.dead_letters.payload import task_of
 from fuseboard_engine.dead_letters.store import DeadLetterStore
 from fuseboard_engine.errors import text_of
 from fuseboard_engine.events import DeadLetterChanged, DeadLettersCounted, Event
-from fuseboard_engine.route import RouteResult
+from fuseboard_engine.routing.route import RouteResult
 
 if TYPE_CHECKING:
     from fuseboard_engine.dead_letters.queue import DeadLetters

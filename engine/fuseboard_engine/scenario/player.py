@@ -12,7 +12,7 @@ from random import Random
 from fuseboard_engine.commands import Command
 from fuseboard_engine.engine import Engine
 from fuseboard_engine.events import Event, RouteFinished, ScenarioStep, State, StateChanged
-from fuseboard_engine.route import Task
+from fuseboard_engine.routing.route import Task
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_engine.scenario.faults import SimulatedAdapter
 from fuseboard_engine.scenario.model import Scenario, StepPart, TrafficPart

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from fuseboard_engine.adapters.callables import as_async
 from fuseboard_engine.adapters.timeouts import AsyncCall
 from fuseboard_engine.breaker.policy import BreakerPolicy
-from fuseboard_engine.degradation import fill
 from fuseboard_engine.retry.policy import RetryPolicy
+from fuseboard_engine.routing.fallback import fill
 from fuseboard_engine.workflow.data import look_up
 from fuseboard_engine.workflow.errors import WorkflowError
 from fuseboard_engine.workflow.graph import Graph, Node

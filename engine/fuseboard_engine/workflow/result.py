@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from fuseboard_engine.events import NodeState
-from fuseboard_engine.route import RouteResult
+from fuseboard_engine.routing.route import RouteResult
 from fuseboard_engine.workflow.checkpoints import RunState
 from fuseboard_engine.workflow.errors import WorkflowFailed
 

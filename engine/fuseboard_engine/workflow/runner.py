@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from fuseboard_engine.admission import ShuttingDown
 from fuseboard_engine.events import NodeChanged, NodeState, WorkflowFinished, WorkflowStarted
-from fuseboard_engine.route import KEPT_BACK
+from fuseboard_engine.routing.gates import ShuttingDown
+from fuseboard_engine.routing.route import KEPT_BACK
 from fuseboard_engine.workflow.binding import Binding, inputs_of, task_for
 from fuseboard_engine.workflow.checkpoints import Checkpoints, RunState, SavedNode, SavedState
 from fuseboard_engine.workflow.data import to_json

@@ -9,14 +9,14 @@ from typing import Any
 from fuseboard_engine.adapters.lifecycle import first_call
 from fuseboard_engine.adapters.registry import Adapter
 from fuseboard_engine.adapters.timeouts import within
-from fuseboard_engine.admission import Running
-from fuseboard_engine.attempts import cut_short
 from fuseboard_engine.breaker.permit import Permit
 from fuseboard_engine.context import CURRENT
 from fuseboard_engine.errors import AttemptTimeout, DeadlineExceeded, SoftFailure, describe
 from fuseboard_engine.events import Attempt, Outcome
 from fuseboard_engine.retry.policy import RetryPolicy
-from fuseboard_engine.route import RouteUnderWay
+from fuseboard_engine.routing.attempt_runner import cut_short
+from fuseboard_engine.routing.gates import Running
+from fuseboard_engine.routing.route import RouteUnderWay
 
 log = logging.getLogger("fuseboard.streams")
 

@@ -10,7 +10,7 @@ from fuseboard_engine.adapters.registry import Adapter
 from fuseboard_engine.adapters.timeouts import within
 from fuseboard_engine.errors import Rejected, SoftFailure, text_of
 from fuseboard_engine.events import Attempt
-from fuseboard_engine.route import RouteUnderWay
+from fuseboard_engine.routing.route import RouteUnderWay
 
 Gate = Callable[[Adapter, RouteUnderWay], Awaitable[bool | None]]
 """Asked before an attempt. None: go on as ever. Else it has dealt with this adapter; True ends the route."""

@@ -15,15 +15,15 @@ import msgspec
 
 from fuseboard_engine.adapters.callables import gives_items
 from fuseboard_engine.adapters.registry import Adapter
-from fuseboard_engine.attempts import Attempts, reject
 from fuseboard_engine.errors import AllAdaptersFailed, CircuitOpen, StreamBroken, describe
 from fuseboard_engine.events import AttemptFailed, StreamRestarted
-from fuseboard_engine.flow import Flow
 from fuseboard_engine.retry.policy import RetryPolicy
-from fuseboard_engine.route import RouteResult, RouteUnderWay
+from fuseboard_engine.routing.attempt_runner import Attempts, reject
+from fuseboard_engine.routing.route import RouteResult, RouteUnderWay
+from fuseboard_engine.routing.stream_attempt import Flow
 
 if TYPE_CHECKING:
-    from fuseboard_engine.router import TaskRouter
+    from fuseboard_engine.routing.router import TaskRouter
 
 
 class Restarted(msgspec.Struct, frozen=True):

@@ -12,12 +12,12 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from fuseboard_engine.adapters.registry import Adapter, Registry
-from fuseboard_engine.admission import ShuttingDown
 from fuseboard_engine.events import AdapterRemoved, Event, HealthChecked, ProbeChanged, StateChanged
-from fuseboard_engine.ordering import spell
 from fuseboard_engine.retry.policy import RetryPolicy
-from fuseboard_engine.route import RouteUnderWay
-from fuseboard_engine.routing_policy import RoutingPolicy
+from fuseboard_engine.routing.gates import ShuttingDown
+from fuseboard_engine.routing.policy import RoutingPolicy
+from fuseboard_engine.routing.ranking import spell
+from fuseboard_engine.routing.route import RouteUnderWay
 
 SHORTEST_PAUSE = 0.001  # seconds between two rounds that nothing called for
 

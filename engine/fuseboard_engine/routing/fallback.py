@@ -11,7 +11,7 @@ from fuseboard_engine.adapters.callables import as_async
 from fuseboard_engine.adapters.timeouts import AsyncCall, within
 from fuseboard_engine.errors import DeadlineExceeded, FuseboardError, describe
 from fuseboard_engine.retry.attribution import Rule
-from fuseboard_engine.route import RouteUnderWay, Task
+from fuseboard_engine.routing.route import RouteUnderWay, Task
 
 if TYPE_CHECKING:
     from fuseboard_engine.engine import Engine

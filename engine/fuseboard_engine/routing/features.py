@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 from fuseboard_engine.adapters.registry import Adapter, Registry
-from fuseboard_engine.adaptive import AdaptiveOrders
-from fuseboard_engine.all_out import AllOut
 from fuseboard_engine.breaker.ejection_limit import OutCaps
 from fuseboard_engine.events import AdapterAdded, AdapterRemoved, Event
-from fuseboard_engine.routing_policy import RoutingPolicy
+from fuseboard_engine.routing.adaptive_order import AdaptiveOrders
+from fuseboard_engine.routing.all_unavailable import AllOut
+from fuseboard_engine.routing.policy import RoutingPolicy
 
 
 class Router(Protocol):

@@ -12,17 +12,17 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from fuseboard_engine.adapters.registry import Registry
-from fuseboard_engine.all_out import AllOut
-from fuseboard_engine.attempts import Attempts
 from fuseboard_engine.context import CURRENT, complete
-from fuseboard_engine.degradation import Degradation
 from fuseboard_engine.errors import describe
 from fuseboard_engine.events import Event
 from fuseboard_engine.retry.attribution import DEFAULT_TABLE, Rule, Table
 from fuseboard_engine.retry.policy import RetryPolicy
-from fuseboard_engine.route import OF_THIS_CALL, RETRYING, RouteResult, RouteUnderWay, Task, identify
+from fuseboard_engine.routing.all_unavailable import AllOut
+from fuseboard_engine.routing.attempt_runner import Attempts
+from fuseboard_engine.routing.fallback import Degradation
+from fuseboard_engine.routing.route import OF_THIS_CALL, RETRYING, RouteResult, RouteUnderWay, Task, identify
+from fuseboard_engine.routing.stream_router import RouteStream, Streams
 from fuseboard_engine.runtime.clock import wall_clock
-from fuseboard_engine.streams import RouteStream, Streams
 
 if TYPE_CHECKING:
     from fuseboard_engine.dead_letters.queue import DeadLetters

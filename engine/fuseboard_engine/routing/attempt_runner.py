@@ -29,10 +29,10 @@ from fuseboard_engine.events import Attempt, AttemptFailed, Event
 from fuseboard_engine.retry.attribution import Table
 from fuseboard_engine.retry.decision import next_attempt, unretried
 from fuseboard_engine.retry.policy import RetryPolicy
-from fuseboard_engine.route import RouteUnderWay
+from fuseboard_engine.routing.route import RouteUnderWay
 
 if TYPE_CHECKING:
-    from fuseboard_engine.admission import Gate, Running
+    from fuseboard_engine.routing.gates import Gate, Running
 
 A_MOMENT = 0.001  # seconds; a timer may ring that much early
 

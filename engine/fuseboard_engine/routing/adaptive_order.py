@@ -15,8 +15,8 @@ from fuseboard_engine.events import (
     RouteFinished,
     StateChanged,
 )
-from fuseboard_engine.ordering import Evidence, Figures, Order, rank, share_of, why_of
-from fuseboard_engine.routing_policy import RoutingPolicy
+from fuseboard_engine.routing.policy import RoutingPolicy
+from fuseboard_engine.routing.ranking import Evidence, Figures, Order, rank, share_of, why_of
 
 AT_ONCE = 100  # a chain longer than this is not ranked anew at every change of a breaker, and less often
 STALE = (StateChanged, HealthChecked, AdapterAdded, AdapterRemoved)

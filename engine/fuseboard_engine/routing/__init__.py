@@ -1,0 +1,1 @@
+"""Routing a task along its chain."""
