@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from fuseboard_engine.adapters.lifecycle import AdapterObject
     from fuseboard_engine.adapters.process import ProcessAdapter, ProcessFailed
     from fuseboard_engine.adapters.registry import Registry
-    from fuseboard_engine.batch import BatchResult
     from fuseboard_engine.breaker.circuit_breaker import BreakerSnapshot, CircuitBreaker
     from fuseboard_engine.breaker.decorator import guard
     from fuseboard_engine.breaker.permit import Permit
@@ -45,10 +44,11 @@ if TYPE_CHECKING:
         Unhealthy,
         UnknownAdapter,
     )
-    from fuseboard_engine.execution import ExecutionPolicy
     from fuseboard_engine.guarding import EmergencyExit, guarded
     from fuseboard_engine.health.policy import HealthPolicy
-    from fuseboard_engine.parallel_result import AdapterResult, ParallelResult
+    from fuseboard_engine.parallel.batch import BatchResult
+    from fuseboard_engine.parallel.policy import ExecutionPolicy
+    from fuseboard_engine.parallel.result import AdapterResult, ParallelResult
     from fuseboard_engine.retry.attribution import DEFAULT_TABLE, CallerError, Rule
     from fuseboard_engine.retry.policy import RetryPolicy
     from fuseboard_engine.routing.fallback import FalseClaim
@@ -84,7 +84,7 @@ _HOME = {
     "CallerError": "retry.attribution",
     "DEFAULT_TABLE": "retry.attribution",
     "Rule": "retry.attribution",
-    "BatchResult": "batch",
+    "BatchResult": "parallel.batch",
     "BreakerSnapshot": "breaker.circuit_breaker",
     "CircuitBreaker": "breaker.circuit_breaker",
     "Permit": "breaker.permit",
@@ -112,11 +112,11 @@ _HOME = {
     "StreamBroken": "errors",
     "Unhealthy": "errors",
     "UnknownAdapter": "errors",
-    "ExecutionPolicy": "execution",
+    "ExecutionPolicy": "parallel.policy",
     "EmergencyExit": "guarding",
     "guarded": "guarding",
-    "AdapterResult": "parallel_result",
-    "ParallelResult": "parallel_result",
+    "AdapterResult": "parallel.result",
+    "ParallelResult": "parallel.result",
     "BreakerPolicy": "breaker.policy",
     "RetryPolicy": "retry.policy",
     "Registry": "adapters.registry",

@@ -18,17 +18,17 @@ from fuseboard_engine.adapters.registry import Adapter, Registry, Statistics
 from fuseboard_engine.adapters.shared_resources import Resources
 from fuseboard_engine.adapters.thread_pool import MOST as THREADS
 from fuseboard_engine.background import begin_background, halt_background, stop_background
-from fuseboard_engine.batch import execute_batch
 from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
 from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.config.apply import apply
 from fuseboard_engine.events import AdapterRemoved
-from fuseboard_engine.execution import ExecutionPolicy
 from fuseboard_engine.health.checker import HealthChecks
 from fuseboard_engine.health.policy import HealthPolicy
 from fuseboard_engine.health.report import check_health, get_adapter_health, get_health_status
 from fuseboard_engine.inbox import execute_command
-from fuseboard_engine.parallel import Parallel
+from fuseboard_engine.parallel.batch import execute_batch
+from fuseboard_engine.parallel.executor import Parallel
+from fuseboard_engine.parallel.policy import ExecutionPolicy
 from fuseboard_engine.preferences import set_preference
 from fuseboard_engine.retry.attribution import DEFAULT_TABLE, Rule, soft_failure_of
 from fuseboard_engine.retry.policy import RetryPolicy

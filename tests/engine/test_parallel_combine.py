@@ -9,21 +9,21 @@ import pytest
 from engine_world import virtual
 from parallel_help import fan
 
-from fuseboard_engine import combine
+from fuseboard_engine.parallel import combiners
 
 
 @pytest.mark.parametrize(
     ("how", "expected"),
     [
-        (combine.by_adapter, {"a": [1], "b": [2], "c": [1]}),
-        (combine.in_order, [[1], [2], [1]]),
-        (combine.joined, [1, 2, 1]),
-        (combine.first, [1]),
-        (combine.majority, [1]),
+        (combiners.by_adapter, {"a": [1], "b": [2], "c": [1]}),
+        (combiners.in_order, [[1], [2], [1]]),
+        (combiners.joined, [1, 2, 1]),
+        (combiners.first, [1]),
+        (combiners.majority, [1]),
     ],
 )
 @virtual
-async def test_answers_are_combined_in_the_order_of_the_adapters(how: combine.Combine, expected: Any) -> None:
+async def test_answers_are_combined_in_the_order_of_the_adapters(how: combiners.Combine, expected: Any) -> None:
     engine, _ = fan({"a": (3.0, [1]), "b": (2.0, [2]), "c": (1.0, [1])})
     assert (await engine.execute_parallel("task", combine=how)).result == expected
 
@@ -41,7 +41,7 @@ async def test_only_answers_are_combined_and_none_where_nobody_answered() -> Non
 @virtual
 async def test_a_combine_that_raises_is_told_and_the_answers_are_kept() -> None:
     engine, _ = fan({"a": (1.0, "x"), "b": (1.0, "y")})
-    result = await engine.execute_parallel("task", combine=combine.majority)
+    result = await engine.execute_parallel("task", combine=combiners.majority)
     assert not result.success
     assert result.adapter is None
     assert result.answers == {"a": "x", "b": "y"}

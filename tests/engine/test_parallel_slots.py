@@ -12,7 +12,7 @@ from parallel_help import fan
 from pydantic import ValidationError
 
 from fuseboard_engine import Engine, ExecutionPolicy
-from fuseboard_engine.slots import Slots
+from fuseboard_engine.parallel.bulkhead import Slots
 
 
 def two_at_a_time(**options: Any) -> ExecutionPolicy:

@@ -27,9 +27,9 @@ from fuseboard_engine.config.sections import (
     ShutdownSection,
 )
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
-from fuseboard_engine.execution import ExecutionPolicy
 from fuseboard_engine.health.policy import HealthPolicy
 from fuseboard_engine.mistakes import meant, wrong
+from fuseboard_engine.parallel.policy import ExecutionPolicy
 from fuseboard_engine.policy_base import Count
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.routing.fallback import FalseClaim, marked

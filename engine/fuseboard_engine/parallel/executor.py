@@ -8,17 +8,17 @@ from functools import lru_cache
 from types import CoroutineType
 from typing import Any, Literal, get_args
 
-from fuseboard_engine.combine import Combine, by_adapter
 from fuseboard_engine.context import CURRENT, complete
 from fuseboard_engine.errors import UnknownAdapter, describe
 from fuseboard_engine.events import Event, RouteFinished
-from fuseboard_engine.execution import ExecutionPolicy, ExecutionStrategy
-from fuseboard_engine.fan_out import FanOut, Strand
-from fuseboard_engine.parallel_result import AdapterResult, ParallelResult
+from fuseboard_engine.parallel.bulkhead import Slots
+from fuseboard_engine.parallel.combiners import Combine, by_adapter
+from fuseboard_engine.parallel.fan_out import FanOut, Strand
+from fuseboard_engine.parallel.policy import ExecutionPolicy, ExecutionStrategy
+from fuseboard_engine.parallel.result import AdapterResult, ParallelResult
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.routing.route import RouteUnderWay
 from fuseboard_engine.routing.router import TaskRouter
-from fuseboard_engine.slots import Slots
 
 STRATEGIES: tuple[str, ...] = get_args(ExecutionStrategy)
 
@@ -93,7 +93,7 @@ class Parallel:
             retry: each adapter's retry policy for this task; default: one attempt each, with its own time limit.
             hedge_delay: seconds until a hedge, or `p95`: the 95th percentile of what the adapter's last 100 calls took
                 (no hedge before there were 20); default: the engine's, `p95`.
-            combine: makes the result of the answers by adapter (see `fuseboard_engine.combine`); default: the answers
+            combine: makes the result of the answers by adapter (see `fuseboard_engine.parallel.combiners`); default: the answers
                 by adapter, or the first answer where only one is waited for.
             context: ids (request, trace, user, session, correlation) that adapters, events and results carry; default:
                 the task's own. A request id is made up when there is none.

@@ -14,11 +14,11 @@ import msgspec
 from fuseboard_engine.adapters.recent_latency import RecentLatency
 from fuseboard_engine.adapters.registry import Adapter
 from fuseboard_engine.errors import BulkheadFull, CircuitOpen, Rejected
-from fuseboard_engine.execution import ExecutionStrategy
+from fuseboard_engine.parallel.bulkhead import Slots
+from fuseboard_engine.parallel.policy import ExecutionStrategy
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.routing.attempt_runner import reject
 from fuseboard_engine.routing.route import RouteUnderWay
-from fuseboard_engine.slots import Slots
 
 SHARE_OF_P95 = 0.95
 

@@ -1,0 +1,1 @@
+"""Several adapters at once, and batches of tasks."""
