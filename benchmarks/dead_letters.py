@@ -19,7 +19,7 @@ from routing import fail
 from timing import Batch, Scale, quiet_collector
 
 from fuseboard_engine import DeadLetterPolicy, Engine
-from fuseboard_engine.dead_letters.entry import new_letter
+from fuseboard_engine.dead_letters.intake import new_letter
 from fuseboard_storage import SqliteDeadLetters, record
 
 POLICY = DeadLetterPolicy(capacity=10_000_000, automatic_retry=False)

@@ -115,7 +115,7 @@ class Engine:
         self.execute_parallel = self.parallel.execute_parallel
         self.dead_letters: DeadLetters | None = None
         if dead_letters is not None:
-            from fuseboard_engine.dead_letters.outages import Outages
+            from fuseboard_engine.dead_letters.availability import Outages
             from fuseboard_engine.dead_letters.queue import DeadLetters
 
             self.dead_letters = self.router.dead_letters = DeadLetters(

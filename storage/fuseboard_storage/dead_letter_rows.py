@@ -26,8 +26,8 @@ from fuseboard_engine.dead_letters.letter import (
     Room,
     Settled,
 )
-from fuseboard_engine.dead_letters.memory import LAPSED as LAPSED
-from fuseboard_engine.dead_letters.memory import full, moved
+from fuseboard_engine.dead_letters.memory_store import LAPSED as LAPSED
+from fuseboard_engine.dead_letters.memory_store import full, moved
 
 NEW: Final = NewLetter.__struct_fields__
 FIELDS: Final = DeadLetter.__struct_fields__

@@ -20,7 +20,7 @@ from fuseboard_engine.dead_letters.letter import (
     StoreUnavailable,
     UnknownLetter,
 )
-from fuseboard_engine.dead_letters.memory import MemoryDeadLetters
+from fuseboard_engine.dead_letters.memory_store import MemoryDeadLetters
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.dead_letters.queue import DeadLetters
 from fuseboard_engine.events import (

@@ -10,7 +10,7 @@ import pytest
 from engine_world import HOUR, World, now, virtual
 
 from fuseboard_engine import BreakerPolicy, DeadLetterPolicy, HealthPolicy, RetryPolicy, RoutingPolicy
-from fuseboard_engine.dead_letters.asked import summary
+from fuseboard_engine.dead_letters.operator_retry import summary
 from fuseboard_engine.dead_letters.queue import DeadLetters
 from fuseboard_engine.events import AttemptFailed, DeadLetterChanged, ProbeChanged, RouteFinished
 

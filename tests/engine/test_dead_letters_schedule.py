@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from fuseboard_engine import Rule, Task
 from fuseboard_engine.dead_letters import schedule
+from fuseboard_engine.dead_letters.json_payload import json_text, task_of
 from fuseboard_engine.dead_letters.letter import CATEGORIES, DeadLetter, LetterRefused
-from fuseboard_engine.dead_letters.payload import json_text, task_of
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.events import Attempt
 from fuseboard_engine.retry.attribution import DEFAULT_TABLE

@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from fuseboard_engine.commands import Command
-from fuseboard_engine.dead_letters import asked, entry
+from fuseboard_engine.dead_letters import intake, operator_retry
+from fuseboard_engine.dead_letters.availability import Outages
 from fuseboard_engine.dead_letters.letter import (
     DONE,
     RETRYABLE,
@@ -33,8 +34,7 @@ from fuseboard_engine.dead_letters.letter import (
     statistics,
     together,
 )
-from fuseboard_engine.dead_letters.memory import MemoryDeadLetters
-from fuseboard_engine.dead_letters.outages import Outages
+from fuseboard_engine.dead_letters.memory_store import MemoryDeadLetters
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.dead_letters.store import DeadLetterStore
 from fuseboard_engine.dead_letters.worker import Worker, cut_off
@@ -99,10 +99,10 @@ class DeadLetters:
         if again is not None and again[0] is route.task:
             route.dead_letter = again[1]
             return
-        category = entry.category_to_keep(route, self.policy, self._table)
+        category = intake.category_to_keep(route, self.policy, self._table)
         if category is None:
             return
-        make = partial(entry.letter_of_route, route, category, self.policy, self.engine, self._wall())
+        make = partial(intake.letter_of_route, route, category, self.policy, self.engine, self._wall())
         try:
             route.dead_letter = await self._enter(self._made(make, route.id, route.type))
         except DeadLetterError as error:
@@ -137,9 +137,9 @@ class DeadLetters:
             LetterRefused: the payload is no JSON, the queue is full (`QueueFull`), or dead letters are disabled.
             StoreUnavailable: it can't be written, and the policy says `fail_closed`. Nothing is kept.
         """
-        known = entry.judged(error, category, self.policy, self._table)
+        known = intake.judged(error, category, self.policy, self._table)
         letter = self._made(
-            lambda: entry.new_letter(
+            lambda: intake.new_letter(
                 task,
                 self.policy,
                 self.engine,
@@ -292,7 +292,7 @@ class DeadLetters:
         if not wanted.statuses:
             wanted = msgspec.structs.replace(wanted, statuses=RETRYABLE)
         ids = [letter.id for letter in await self.aside.find(wanted, self._wall(), self.policy.capacity)]
-        ids += await asked.numbers_in(self.store, wanted, self._wall)
+        ids += await operator_retry.numbers_in(self.store, wanted, self._wall)
         outcomes = [] if done is None else done
         refused: set[LetterChain] = set()
         for id in sorted(ids):
@@ -379,14 +379,14 @@ class DeadLetters:
         Raises:
             ValueError: it does not say which letters.
         """
-        selection = asked.selection_of(command.args)
+        selection = operator_retry.selection_of(command.args)
         if self.loop is None or not self.loop.is_running():
             self.loop = home()
         loop = self.loop
 
         def begin() -> None:
             task = asyncio.get_running_loop().create_task(
-                asked.carry_out(self, selection, command.actor, report), name=f"fuseboard-command-{command.id}"
+                operator_retry.carry_out(self, selection, command.actor, report), name=f"fuseboard-command-{command.id}"
             )
             self._asked.add(task)
             task.add_done_callback(self._asked.discard)

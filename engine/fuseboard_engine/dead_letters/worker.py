@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from fuseboard_engine.dead_letters import schedule
+from fuseboard_engine.dead_letters.json_payload import task_of
 from fuseboard_engine.dead_letters.letter import (
     DeadLetter,
     DeadLetterError,
@@ -20,7 +21,6 @@ from fuseboard_engine.dead_letters.letter import (
     Status,
     StoreUnavailable,
 )
-from fuseboard_engine.dead_letters.payload import task_of
 from fuseboard_engine.dead_letters.store import DeadLetterStore
 from fuseboard_engine.errors import text_of
 from fuseboard_engine.events import DeadLetterChanged, DeadLettersCounted, Event

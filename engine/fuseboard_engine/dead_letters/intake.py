@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from fuseboard_engine.dead_letters import schedule
+from fuseboard_engine.dead_letters.json_payload import form_of, json_text
 from fuseboard_engine.dead_letters.letter import Category, LetterRefused, NewLetter
-from fuseboard_engine.dead_letters.payload import form_of, json_text
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.errors import DeadlineExceeded, text_of
 from fuseboard_engine.events import Attempt
