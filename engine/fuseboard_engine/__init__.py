@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from fuseboard_engine.routing.stream_router import Restarted, RouteStream
     from fuseboard_engine.shutdown import ShutdownReport
     from fuseboard_engine.sync import SyncEngine
+    from fuseboard_engine.workflow.active_runs import LeftRun
     from fuseboard_engine.workflow.checkpoints import Checkpoints, MemoryCheckpoints
     from fuseboard_engine.workflow.errors import (
         CheckpointsUnavailable,
@@ -67,9 +68,8 @@ if TYPE_CHECKING:
         WorkflowError,
         WorkflowFailed,
     )
-    from fuseboard_engine.workflow.model import Workflow
     from fuseboard_engine.workflow.result import WorkflowResult
-    from fuseboard_engine.workflow.under_way import LeftRun
+    from fuseboard_engine.workflow.workflow import Workflow
 
 _HOME = {
     "AdapterDown": "errors",
@@ -134,8 +134,8 @@ _HOME = {
     "UnknownRun": "workflow.errors",
     "WorkflowError": "workflow.errors",
     "WorkflowFailed": "workflow.errors",
-    "LeftRun": "workflow.under_way",
-    "Workflow": "workflow.model",
+    "LeftRun": "workflow.active_runs",
+    "Workflow": "workflow.workflow",
     "WorkflowResult": "workflow.result",
 }
 

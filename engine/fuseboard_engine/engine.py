@@ -41,16 +41,10 @@ from fuseboard_engine.runtime.event_bus import Hub
 from fuseboard_engine.shutdown import shutdown
 from fuseboard_engine.standing import adapter_added, describe, gauges
 from fuseboard_engine.sync import SyncEngine
+from fuseboard_engine.workflow.active_runs import RunsUnderWay
 from fuseboard_engine.workflow.checkpoints import Checkpoints
-from fuseboard_engine.workflow.model import Workflow
-from fuseboard_engine.workflow.of_engine import (
-    add_workflow,
-    execute_workflow,
-    remove_workflow,
-    resume,
-    resume_left,
-)
-from fuseboard_engine.workflow.under_way import RunsUnderWay
+from fuseboard_engine.workflow.service import add_workflow, execute_workflow, remove_workflow, resume, resume_left
+from fuseboard_engine.workflow.workflow import Workflow
 
 if TYPE_CHECKING:
     from fuseboard_engine.config.model import Settings

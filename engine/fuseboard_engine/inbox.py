@@ -9,7 +9,7 @@ from fuseboard_engine.adapters.registry import Registry
 from fuseboard_engine.commands import VERBS, Command
 from fuseboard_engine.errors import UnknownAdapter, describe
 from fuseboard_engine.events import CommandDone
-from fuseboard_engine.workflow.asked import ask as ask_resume
+from fuseboard_engine.workflow.operator_resume import ask as ask_resume
 
 if TYPE_CHECKING:
     from fuseboard_engine.engine import Engine

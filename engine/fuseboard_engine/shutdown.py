@@ -17,7 +17,7 @@ import msgspec
 from fuseboard_engine.events import Attempt, ShutdownChanged
 from fuseboard_engine.redact import redact
 from fuseboard_engine.routing.gates import ShuttingDown
-from fuseboard_engine.workflow.under_way import LeftRun
+from fuseboard_engine.workflow.active_runs import LeftRun
 
 if TYPE_CHECKING:
     from fuseboard_engine.adapters.registry import Adapter

@@ -10,9 +10,9 @@ from fuseboard_engine.adapters.timeouts import AsyncCall
 from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.routing.fallback import fill
-from fuseboard_engine.workflow.data import look_up
 from fuseboard_engine.workflow.errors import WorkflowError
 from fuseboard_engine.workflow.graph import Graph, Node
+from fuseboard_engine.workflow.json_values import look_up
 
 if TYPE_CHECKING:
     from fuseboard_engine.engine import Engine

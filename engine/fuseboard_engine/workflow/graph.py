@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-from fuseboard_engine.workflow.data import WHOLE
 from fuseboard_engine.workflow.errors import WorkflowError
+from fuseboard_engine.workflow.json_values import WHOLE
 
 
 @dataclass(frozen=True)

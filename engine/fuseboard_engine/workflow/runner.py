@@ -12,13 +12,13 @@ import msgspec
 from fuseboard_engine.events import NodeChanged, NodeState, WorkflowFinished, WorkflowStarted
 from fuseboard_engine.routing.gates import ShuttingDown
 from fuseboard_engine.routing.route import KEPT_BACK
+from fuseboard_engine.workflow.active_runs import LeftRun
 from fuseboard_engine.workflow.binding import Binding, inputs_of, task_for
 from fuseboard_engine.workflow.checkpoints import Checkpoints, RunState, SavedNode, SavedState
-from fuseboard_engine.workflow.data import to_json
 from fuseboard_engine.workflow.errors import WorkflowError
-from fuseboard_engine.workflow.progress import Progress
+from fuseboard_engine.workflow.json_values import to_json
+from fuseboard_engine.workflow.ready_queue import Progress
 from fuseboard_engine.workflow.result import NodeResult, WorkflowResult
-from fuseboard_engine.workflow.under_way import LeftRun
 
 T = TypeVar("T")
 

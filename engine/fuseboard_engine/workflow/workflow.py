@@ -12,9 +12,7 @@ from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.retry.policy import RetryPolicy, Strategy
 from fuseboard_engine.workflow.binding import Binding
 from fuseboard_engine.workflow.checkpoints import OVER, Checkpoints, SavedRun
-from fuseboard_engine.workflow.data import to_json
 from fuseboard_engine.workflow.errors import ResumeRefused, WorkflowError
-from fuseboard_engine.workflow.figures import Figures, NodeFailure, ResilienceMetrics
 from fuseboard_engine.workflow.graph import (
     Edge,
     Graph,
@@ -25,6 +23,8 @@ from fuseboard_engine.workflow.graph import (
     check_inputs,
     known,
 )
+from fuseboard_engine.workflow.json_values import to_json
+from fuseboard_engine.workflow.metrics import Figures, NodeFailure, ResilienceMetrics
 from fuseboard_engine.workflow.result import NodeResult, WorkflowResult
 from fuseboard_engine.workflow.runner import Runner, result_of
 

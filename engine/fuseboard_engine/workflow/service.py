@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from fuseboard_engine.errors import FuseboardError
 from fuseboard_engine.workflow.checkpoints import Checkpoints
 from fuseboard_engine.workflow.errors import ResumeRefused, TakenRun, WorkflowError
-from fuseboard_engine.workflow.model import Workflow
 from fuseboard_engine.workflow.result import WorkflowResult
+from fuseboard_engine.workflow.workflow import Workflow
 
 if TYPE_CHECKING:
     from fuseboard_engine.engine import Engine
