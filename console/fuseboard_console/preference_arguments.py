@@ -57,7 +57,7 @@ def _from_file() -> Preferences:
     try:
         return preferences_in_force()
     except FuseboardError as error:
-        from fuseboard_engine.documents import DocumentError
+        from fuseboard_engine.documents.loader import DocumentError
 
         lines = [safe_text(line, 500) for line in str(error).splitlines()]
         raise DocumentError("\n".join([*lines, "Mend the file, or go on without it: --no-preferences."])) from error

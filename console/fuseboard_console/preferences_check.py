@@ -15,9 +15,9 @@ from fuseboard_console.preferences import Preferences
 from fuseboard_console.theme_names import is_theme, themes_near
 from fuseboard_console.views.columns import columns_of
 from fuseboard_console.views.plan import LAYOUTS
-from fuseboard_engine.documents import DocumentError, check, load_text
-from fuseboard_engine.mistakes import meant, wrong
-from fuseboard_engine.toml_lines import Where
+from fuseboard_engine.documents.loader import DocumentError, check, load_text
+from fuseboard_engine.documents.toml_locations import Where
+from fuseboard_engine.documents.validation_errors import meant, wrong
 
 Found = Iterator[tuple[Where, str]]
 

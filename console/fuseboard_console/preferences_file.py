@@ -47,7 +47,7 @@ def read_preferences(path: Path) -> Preferences:
     Raises:
         DocumentError: it can't be read, is no TOML, or has mistakes: all of them, each with its line.
     """
-    from fuseboard_engine.documents import DocumentError
+    from fuseboard_engine.documents.loader import DocumentError
 
     try:
         text = path.read_text(encoding="utf-8")

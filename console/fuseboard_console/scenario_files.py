@@ -34,7 +34,7 @@ def found(shipped: Iterable[Path], folders: Iterable[Path]) -> list[Listed]:
 
 
 def _listed(path: Path, ours: bool) -> Listed | None:
-    from fuseboard_engine.documents import DocumentError
+    from fuseboard_engine.documents.loader import DocumentError
     from fuseboard_engine.scenario.model import load
 
     try:

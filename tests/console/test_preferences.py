@@ -30,7 +30,7 @@ from fuseboard_console.views.line import text_of
 from fuseboard_console.views.plan import LAYOUTS
 from fuseboard_console.views.seek_bar import SeekView, seek_bar
 from fuseboard_console.views.times import clock
-from fuseboard_engine.documents import DocumentError
+from fuseboard_engine.documents.loader import DocumentError
 
 
 def said(text: str) -> Preferences:

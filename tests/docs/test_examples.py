@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fuseboard_engine.documents import parse
+from fuseboard_engine.documents.loader import parse
 from fuseboard_engine.scenario.model import Scenario
 from fuseboard_engine.scenario.player import Player, Verdict
 from fuseboard_engine.virtual_time import run

@@ -33,7 +33,7 @@ from fuseboard_engine.config.sections import (
     ShutdownSection,
 )
 from fuseboard_engine.config.watch import reload_config
-from fuseboard_engine.documents import DocumentError
+from fuseboard_engine.documents.loader import DocumentError
 from fuseboard_engine.events import ConfigReloaded, Event, PreferenceSet
 from fuseboard_storage.recorder import record
 from fuseboard_storage.retention import Retention

@@ -14,7 +14,7 @@ from engine_world import Script, now, virtual
 from fuseboard_engine import BreakerPolicy, Engine
 from fuseboard_engine.config.sources import load_config
 from fuseboard_engine.config.watch import reload_config, watch_config
-from fuseboard_engine.documents import DocumentError
+from fuseboard_engine.documents.loader import DocumentError
 from fuseboard_engine.events import ConfigReloaded, Event, RouteFinished
 
 NOTHING: dict[str, str] = {}

@@ -11,7 +11,7 @@ import pytest
 from fuseboard_engine.config.model import Settings, schema
 from fuseboard_engine.config.presets import PRESETS
 from fuseboard_engine.config.sources import load_config
-from fuseboard_engine.documents import DocumentError
+from fuseboard_engine.documents.loader import DocumentError
 
 NOTHING: dict[str, str] = {}
 

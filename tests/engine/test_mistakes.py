@@ -9,8 +9,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from fuseboard_engine.config.sources import load_config
-from fuseboard_engine.documents import DocumentError, parse
-from fuseboard_engine.mistake_words import NAME_PATTERN
+from fuseboard_engine.documents.loader import DocumentError, parse
+from fuseboard_engine.documents.messages import NAME_PATTERN
 
 
 class Inner(BaseModel):

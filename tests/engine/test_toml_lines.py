@@ -7,7 +7,7 @@ import tomllib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fuseboard_engine.toml_lines import lines_of
+from fuseboard_engine.documents.toml_locations import lines_of
 
 TEXT = '''# a comment with "quotes" and [brackets]
 name = "x"   # behind

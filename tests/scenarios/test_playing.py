@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from fuseboard_engine.documents import parse
+from fuseboard_engine.documents.loader import parse
 from fuseboard_engine.events import AttemptFailed, CommandDone, Event, RouteFinished, ScenarioStep, StateChanged
 from fuseboard_engine.scenario.model import Scenario, load
 from fuseboard_engine.scenario.player import Player, Verdict

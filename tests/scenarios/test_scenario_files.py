@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fuseboard_engine.documents import DocumentError, parse
+from fuseboard_engine.documents.loader import DocumentError, parse
 from fuseboard_engine.scenario.model import Scenario, load
 from fuseboard_scenarios import shipped
 

@@ -10,7 +10,7 @@ from fuseboard_console import exit_codes
 
 if TYPE_CHECKING:
     from fuseboard_engine.config.model import Settings
-    from fuseboard_engine.documents import Document
+    from fuseboard_engine.documents.loader import Document
 
 SUMMARY = "check or show a configuration, or print its JSON Schema"
 DESCRIPTION = """A configuration is a TOML or YAML file; environment variables such as
@@ -52,7 +52,7 @@ def run(args: Namespace) -> int:
 
     from fuseboard_console.output import complain, print_out
     from fuseboard_console.safe_text import safe_text
-    from fuseboard_engine.documents import DocumentError
+    from fuseboard_engine.documents.loader import DocumentError
 
     if args.action == "schema":
         return _schema(args.file)
@@ -82,8 +82,8 @@ def run(args: Namespace) -> int:
 def _check_all(document: Document) -> None:
     """Raise DocumentError if a field is wrong or something it names cannot be found, with all of that."""
     from fuseboard_engine.config.sources import settings_of, unfound
-    from fuseboard_engine.documents import DocumentError
-    from fuseboard_engine.mistakes import by_line
+    from fuseboard_engine.documents.loader import DocumentError
+    from fuseboard_engine.documents.validation_errors import by_line
 
     wrong = []
     try:

@@ -37,7 +37,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Play, and return the exit code."""
     from fuseboard_console.output import complain, is_dumb
-    from fuseboard_engine.documents import DocumentError
+    from fuseboard_engine.documents.loader import DocumentError
     from fuseboard_storage.errors import RecordingError
 
     try:

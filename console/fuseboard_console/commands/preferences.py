@@ -31,7 +31,7 @@ def run(args: Namespace) -> int:
     from fuseboard_console.output import complain, print_out
     from fuseboard_console.preferences_file import VARIABLE, default_file, preferences_path, read_preferences
     from fuseboard_console.safe_text import safe_text
-    from fuseboard_engine.documents import DocumentError
+    from fuseboard_engine.documents.loader import DocumentError
 
     path = preferences_path()
     shown = safe_text(str(path), 500)

@@ -66,7 +66,7 @@ def run(args: Namespace) -> int:
     """Do it, and return the exit code."""
     from fuseboard_console.output import complain, print_out
     from fuseboard_console.safe_text import safe_text
-    from fuseboard_engine.documents import DocumentError
+    from fuseboard_engine.documents.loader import DocumentError
     from fuseboard_storage.errors import RecordingError
 
     try:
@@ -88,7 +88,7 @@ def run(args: Namespace) -> int:
 def find(name: str) -> Path:
     """Return the file of a scenario named by its path or its name. Raises DocumentError."""
     from fuseboard_console.suggest import did_you_mean
-    from fuseboard_engine.documents import DocumentError
+    from fuseboard_engine.documents.loader import DocumentError
     from fuseboard_scenarios import shipped
 
     known = shipped()
@@ -127,7 +127,7 @@ def _check(names: list[str]) -> int:
 
 def _load_all(names: list[str]) -> list[Scenario]:
     """Return the scenarios of some names. Raises DocumentError, with the mistakes of all that have any."""
-    from fuseboard_engine.documents import DocumentError
+    from fuseboard_engine.documents.loader import DocumentError
     from fuseboard_engine.scenario.model import load
 
     scenarios, mistakes = [], []

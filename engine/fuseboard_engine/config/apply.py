@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fuseboard_engine.adapters.registry import Adapter
     from fuseboard_engine.breaker.policy import BreakerPolicy
     from fuseboard_engine.config.model import AdapterSection, Settings
-    from fuseboard_engine.documents import Document
+    from fuseboard_engine.documents.loader import Document
     from fuseboard_engine.engine import Engine
     from fuseboard_engine.retry.policy import RetryPolicy
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fuseboard_engine.config.apply import apply
 from fuseboard_engine.config.sources import settings_of
-from fuseboard_engine.documents import Document, DocumentError
+from fuseboard_engine.documents.loader import Document, DocumentError
 
 if TYPE_CHECKING:
     from fuseboard_engine.engine import Engine

@@ -27,14 +27,14 @@ from fuseboard_engine.config.sections import (
     ShutdownSection,
 )
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
+from fuseboard_engine.documents.toml_locations import Where
+from fuseboard_engine.documents.validation_errors import meant, wrong
 from fuseboard_engine.health.policy import HealthPolicy
-from fuseboard_engine.mistakes import meant, wrong
 from fuseboard_engine.parallel.policy import ExecutionPolicy
 from fuseboard_engine.policy_base import Count
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.routing.fallback import FalseClaim, marked
 from fuseboard_engine.routing.policy import RoutingPolicy
-from fuseboard_engine.toml_lines import Where
 
 
 class AdapterSection(Section):

@@ -23,8 +23,8 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from fuseboard_engine.documents.validation_errors import meant
 from fuseboard_engine.health.policy import HealthPolicy
-from fuseboard_engine.mistakes import meant
 from fuseboard_engine.policy_base import Count, Seconds, SomeSeconds
 from fuseboard_engine.retry.attribution import Rule
 from fuseboard_engine.retry.policy import RetryPolicy

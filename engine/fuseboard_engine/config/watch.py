@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from fuseboard_engine.config.apply import apply, refuse
 from fuseboard_engine.config.sources import gather, settings_of
-from fuseboard_engine.documents import DocumentError
+from fuseboard_engine.documents.loader import DocumentError
 from fuseboard_engine.events import ConfigReloaded
 
 if TYPE_CHECKING:

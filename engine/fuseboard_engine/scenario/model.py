@@ -10,13 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.commands import VERBS
-from fuseboard_engine.documents import read
+from fuseboard_engine.documents.loader import read
+from fuseboard_engine.documents.messages import NAME_PATTERN
+from fuseboard_engine.documents.toml_locations import Where
+from fuseboard_engine.documents.validation_errors import meant, wrong
 from fuseboard_engine.events import State
-from fuseboard_engine.mistake_words import NAME_PATTERN
-from fuseboard_engine.mistakes import meant, wrong
 from fuseboard_engine.policy_base import Seconds, SomeSeconds
 from fuseboard_engine.retry.policy import RetryPolicy
-from fuseboard_engine.toml_lines import Where
 
 Fault = Literal["refused", "error", "hang", "slow", "flaky", "rate_limited", "soft_failure", "credentials"]
 """refused: connections are refused. error: answers 503. hang: never answers. slow: `factor` times slower. flaky:

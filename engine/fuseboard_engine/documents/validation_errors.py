@@ -13,8 +13,8 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from fuseboard_engine.mistake_words import wanted, words_for, write
-from fuseboard_engine.toml_lines import Where
+from fuseboard_engine.documents.messages import wanted, words_for, write
+from fuseboard_engine.documents.toml_locations import Where
 
 Crossing = Callable[[Mapping[str, Any]], Iterable[tuple[Where, str]]]
 """Finds what fits each field of a document, but not the others, in plain data of any shape.

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from fuseboard_engine.documents.messages import toml_words
+from fuseboard_engine.documents.toml_locations import Where, lines_of
+from fuseboard_engine.documents.validation_errors import Crossing, all_wrong, mistakes, told
 from fuseboard_engine.errors import FuseboardError
-from fuseboard_engine.mistake_words import toml_words
-from fuseboard_engine.mistakes import Crossing, all_wrong, mistakes, told
-from fuseboard_engine.toml_lines import Where, lines_of
 
 M = TypeVar("M", bound=BaseModel)
 MOST_FIELDS = 50_000  # a few lines of YAML can stand for billions of fields

@@ -1,0 +1,1 @@
+"""Reading documents (TOML, YAML) and saying what is wrong with them."""
