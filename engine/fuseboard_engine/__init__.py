@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from fuseboard_engine.breaker.decorator import guard
     from fuseboard_engine.breaker.permit import Permit
     from fuseboard_engine.breaker.policy import BreakerPolicy
-    from fuseboard_engine.config.model import Settings
-    from fuseboard_engine.config.sources import load_config
-    from fuseboard_engine.config.watch import reload_config, watch_config
+    from fuseboard_engine.config.loader import load_config
+    from fuseboard_engine.config.settings import Settings
+    from fuseboard_engine.config.watcher import reload_config, watch_config
     from fuseboard_engine.dead_letters.letter import (
         DeadLetter,
         LetterRefused,
@@ -88,10 +88,10 @@ _HOME = {
     "BreakerSnapshot": "breaker.circuit_breaker",
     "CircuitBreaker": "breaker.circuit_breaker",
     "Permit": "breaker.permit",
-    "Settings": "config.model",
-    "load_config": "config.sources",
-    "reload_config": "config.watch",
-    "watch_config": "config.watch",
+    "Settings": "config.settings",
+    "load_config": "config.loader",
+    "reload_config": "config.watcher",
+    "watch_config": "config.watcher",
     "DeadLetter": "dead_letters.letter",
     "LetterRefused": "dead_letters.letter",
     "LetterSelection": "dead_letters.letter",

@@ -20,7 +20,7 @@ from fuseboard_engine.adapters.thread_pool import MOST as THREADS
 from fuseboard_engine.background import begin_background, halt_background, stop_background
 from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
 from fuseboard_engine.breaker.policy import BreakerPolicy
-from fuseboard_engine.config.apply import apply
+from fuseboard_engine.config.reload import apply
 from fuseboard_engine.events import AdapterRemoved
 from fuseboard_engine.health.checker import HealthChecks
 from fuseboard_engine.health.policy import HealthPolicy
@@ -47,7 +47,7 @@ from fuseboard_engine.workflow.service import add_workflow, execute_workflow, re
 from fuseboard_engine.workflow.workflow import Workflow
 
 if TYPE_CHECKING:
-    from fuseboard_engine.config.model import Settings
+    from fuseboard_engine.config.settings import Settings
     from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
     from fuseboard_engine.dead_letters.queue import DeadLetters
 
@@ -227,8 +227,8 @@ class Engine:
         Raises:
             DocumentError: something in them is wrong; the text names every mistake with file, line and field.
         """
-        from fuseboard_engine.config.build import build
-        from fuseboard_engine.config.sources import gather
+        from fuseboard_engine.config.factory import build
+        from fuseboard_engine.config.loader import gather
 
         return build(gather(path), cls, **options)
 

@@ -22,7 +22,6 @@ from fuseboard_engine import (
     guarded,
     watch_config,
 )
-from fuseboard_engine.config.model import AdapterSection, Settings, schema
 from fuseboard_engine.config.sections import (
     ChainSection,
     DegradationSection,
@@ -32,7 +31,8 @@ from fuseboard_engine.config.sections import (
     RuleSection,
     ShutdownSection,
 )
-from fuseboard_engine.config.watch import reload_config
+from fuseboard_engine.config.settings import AdapterSection, Settings, schema
+from fuseboard_engine.config.watcher import reload_config
 from fuseboard_engine.documents.loader import DocumentError
 from fuseboard_engine.events import ConfigReloaded, Event, PreferenceSet
 from fuseboard_storage.recorder import record

@@ -12,8 +12,8 @@ import pytest
 from engine_world import Script, now, virtual
 
 from fuseboard_engine import BreakerPolicy, Engine
-from fuseboard_engine.config.sources import load_config
-from fuseboard_engine.config.watch import reload_config, watch_config
+from fuseboard_engine.config.loader import load_config
+from fuseboard_engine.config.watcher import reload_config, watch_config
 from fuseboard_engine.documents.loader import DocumentError
 from fuseboard_engine.events import ConfigReloaded, Event, RouteFinished
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from fuseboard_engine.config.model import Settings, schema
+from fuseboard_engine.config.loader import load_config
 from fuseboard_engine.config.presets import PRESETS
-from fuseboard_engine.config.sources import load_config
+from fuseboard_engine.config.settings import Settings, schema
 from fuseboard_engine.documents.loader import DocumentError
 
 NOTHING: dict[str, str] = {}

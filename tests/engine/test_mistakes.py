@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from fuseboard_engine.config.sources import load_config
+from fuseboard_engine.config.loader import load_config
 from fuseboard_engine.documents.loader import DocumentError, parse
 from fuseboard_engine.documents.messages import NAME_PATTERN
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fuseboard_engine import BreakerPolicy, CircuitOpen, Engine, RetryPolicy
-from fuseboard_engine.config.sources import load_config
+from fuseboard_engine.config.loader import load_config
 from fuseboard_engine.events import AdapterAdded, StateChanged
 from fuseboard_storage import Recording, record, restore
 

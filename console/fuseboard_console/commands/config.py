@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fuseboard_console import exit_codes
 
 if TYPE_CHECKING:
-    from fuseboard_engine.config.model import Settings
+    from fuseboard_engine.config.settings import Settings
     from fuseboard_engine.documents.loader import Document
 
 SUMMARY = "check or show a configuration, or print its JSON Schema"
@@ -61,7 +61,7 @@ def run(args: Namespace) -> int:
         return exit_codes.OK
     sys.path.insert(0, "")  # what the file names is imported from the present folder, as `python -m` does
     try:
-        from fuseboard_engine.config.sources import gather, settings_of
+        from fuseboard_engine.config.loader import gather, settings_of
 
         document = gather(args.file)
         if args.action == "check" and not args.no_import:
@@ -81,7 +81,7 @@ def run(args: Namespace) -> int:
 
 def _check_all(document: Document) -> None:
     """Raise DocumentError if a field is wrong or something it names cannot be found, with all of that."""
-    from fuseboard_engine.config.sources import settings_of, unfound
+    from fuseboard_engine.config.loader import settings_of, unfound
     from fuseboard_engine.documents.loader import DocumentError
     from fuseboard_engine.documents.validation_errors import by_line
 
@@ -100,7 +100,7 @@ def _schema(file: str | None) -> int:
     from pathlib import Path
 
     from fuseboard_console.output import complain, print_out
-    from fuseboard_engine.config.model import schema
+    from fuseboard_engine.config.settings import schema
 
     text = json.dumps(schema(), indent=2)
     if file is None:
@@ -177,8 +177,8 @@ def _place(way: tuple[str | int, ...], document: Document) -> str:
 
 def _inherited(way: tuple[str | int, ...], document: Document, settings: Settings) -> str:
     """Say where a value comes from that does not stand at a place of its own."""
+    from fuseboard_engine.config.loader import INHERITED
     from fuseboard_engine.config.presets import PRESETS
-    from fuseboard_engine.config.sources import INHERITED
 
     if way[0] == "adapters" and len(way) > 3 and way[2] in INHERITED:
         own = settings.adapters[str(way[1])].preset

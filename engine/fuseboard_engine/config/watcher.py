@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fuseboard_engine.config.apply import apply, refuse
-from fuseboard_engine.config.sources import gather, settings_of
+from fuseboard_engine.config.loader import gather, settings_of
+from fuseboard_engine.config.reload import apply, refuse
 from fuseboard_engine.documents.loader import DocumentError
 from fuseboard_engine.events import ConfigReloaded
 

@@ -13,9 +13,9 @@ import yaml
 from pydantic import ValidationError
 
 from fuseboard_engine.adapters.from_spec import adapter_from
-from fuseboard_engine.config.model import CROSSING, AdapterSection, Settings, contradictions, references_in
-from fuseboard_engine.config.nulls import with_nulls
+from fuseboard_engine.config.off_values import with_nulls
 from fuseboard_engine.config.presets import PRESETS
+from fuseboard_engine.config.settings import CROSSING, AdapterSection, Settings, contradictions, references_in
 from fuseboard_engine.documents.loader import Document, DocumentError, load
 from fuseboard_engine.documents.toml_locations import Where
 from fuseboard_engine.documents.validation_errors import all_wrong, by_line, fields_at, mistakes, told

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from fuseboard_engine.adapters.registry import Adapter
     from fuseboard_engine.breaker.policy import BreakerPolicy
-    from fuseboard_engine.config.model import AdapterSection, Settings
+    from fuseboard_engine.config.settings import AdapterSection, Settings
     from fuseboard_engine.documents.loader import Document
     from fuseboard_engine.engine import Engine
     from fuseboard_engine.retry.policy import RetryPolicy
@@ -45,7 +45,7 @@ def apply(engine: Engine, settings: Settings, *, source: str = "", document: Doc
     try:
         targets, found = new_targets(engine, settings), referred(settings)
     except Exception as error:
-        from fuseboard_engine.config.sources import unfound
+        from fuseboard_engine.config.loader import unfound
 
         lines = [] if document is None else unfound(document)
         return refuse(engine, source, "\n".join(lines) or str(error))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fuseboard_engine.config.apply import apply
-from fuseboard_engine.config.sources import settings_of
+from fuseboard_engine.config.loader import settings_of
+from fuseboard_engine.config.reload import apply
 from fuseboard_engine.documents.loader import Document, DocumentError
 
 if TYPE_CHECKING:
