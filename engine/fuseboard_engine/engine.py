@@ -302,7 +302,7 @@ class Engine:
 
         `debug` adds a line for every attempt and rejection, with timings, where the level DEBUG is on.
         """
-        from fuseboard_engine.logs import EventLog
+        from fuseboard_engine.event_log.listener import EventLog
 
         return self.subscribe(EventLog(self.registry, debug=debug))
 

@@ -19,7 +19,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from fuseboard_engine.errors import describe
-from fuseboard_engine.redact import redact
+from fuseboard_engine.event_log.redact import redact
 from fuseboard_engine.routing.gates import Running
 from fuseboard_engine.shutdown import Flushes, Save, ShutdownReport, configured, shutdown
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
+from fuseboard_engine.event_log.redact import redact
 from fuseboard_engine.events import Attempt, ShutdownChanged
-from fuseboard_engine.redact import redact
 from fuseboard_engine.routing.gates import ShuttingDown
 from fuseboard_engine.workflow.active_runs import LeftRun
 

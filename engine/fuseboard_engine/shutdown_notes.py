@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from fuseboard_engine.redact import redact
+from fuseboard_engine.event_log.redact import redact
 
 if TYPE_CHECKING:
     from fuseboard_engine.engine import Engine

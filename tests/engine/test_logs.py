@@ -9,6 +9,8 @@ import pytest
 from engine_world import World, virtual
 
 from fuseboard_engine import BreakerPolicy, Registry, RetryPolicy, Task
+from fuseboard_engine.event_log.listener import EventLog
+from fuseboard_engine.event_log.redact import redact
 from fuseboard_engine.events import (
     AnyEvent,
     BatchFinished,
@@ -23,8 +25,6 @@ from fuseboard_engine.events import (
     WorkflowFinished,
     WorkflowStarted,
 )
-from fuseboard_engine.logs import EventLog
-from fuseboard_engine.redact import redact
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -139,7 +139,7 @@ def _plain(settings: Settings) -> dict[str, Any]:
 
 def _hidden(value: Any, name: str = "") -> Any:
     """Hide the secrets in what a file says: in texts, and under names such as `api_key`."""
-    from fuseboard_engine.redact import redact
+    from fuseboard_engine.event_log.redact import redact
 
     if isinstance(value, dict):
         return {key: _hidden(item, str(key)) for key, item in value.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any, NamedTuple
 
+from fuseboard_engine.event_log.redact import redact
 from fuseboard_engine.events import (
     AdapterAdded,
     AdapterRemoved,
@@ -30,7 +31,6 @@ from fuseboard_engine.events import (
     WorkflowFinished,
     WorkflowStarted,
 )
-from fuseboard_engine.redact import redact
 from fuseboard_engine.workflow.words import stands
 
 ROUTER = logging.getLogger("fuseboard.router")

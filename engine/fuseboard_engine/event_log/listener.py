@@ -1,7 +1,7 @@
 """Log lines: each event that an operator would want to read, through standard `logging` under `fuseboard.*`.
 
 A line has the words, and the figures as structured fields (`extra`), each beginning with `fuseboard_`. Payloads are
-never logged: no event carries one. Texts of errors lose their secrets first (see `fuseboard_engine.redact`).
+never logged: no event carries one. Texts of errors lose their secrets first (see `fuseboard_engine.event_log.redact`).
 """
 
 from __future__ import annotations
@@ -10,8 +10,26 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from fuseboard_engine import log_lines
 from fuseboard_engine.adapters.registry import Registry
+from fuseboard_engine.event_log import formatters
+from fuseboard_engine.event_log.formatters import (
+    BREAKER,
+    COMMANDS,
+    DEBUG,
+    ENGINE,
+    HEALTH,
+    INFO,
+    LETTERS,
+    ROUTER,
+    WARNING,
+    WORKFLOW,
+    Line,
+    name,
+    of_attempt,
+    of_task,
+    timing,
+)
+from fuseboard_engine.event_log.redact import redact
 from fuseboard_engine.events import (
     AdapterAdded,
     AdapterRemoved,
@@ -37,24 +55,6 @@ from fuseboard_engine.events import (
     WorkflowFinished,
     WorkflowStarted,
 )
-from fuseboard_engine.log_lines import (
-    BREAKER,
-    COMMANDS,
-    DEBUG,
-    ENGINE,
-    HEALTH,
-    INFO,
-    LETTERS,
-    ROUTER,
-    WARNING,
-    WORKFLOW,
-    Line,
-    name,
-    of_attempt,
-    of_task,
-    timing,
-)
-from fuseboard_engine.redact import redact
 
 
 class EventLog:
@@ -72,26 +72,26 @@ class EventLog:
         self._lines: dict[type[Event], tuple[Callable[[Any], Line | None], logging.Logger, int]] = {
             AttemptFailed: (self._attempt_failed, ROUTER, WARNING),
             RouteFinished: (self._route_finished, ROUTER, INFO),
-            StateChanged: (log_lines.state_changed, BREAKER, INFO),
-            CommandDone: (log_lines.command_done, COMMANDS, INFO),
-            ConfigReloaded: (log_lines.config_reloaded, ENGINE, INFO),
-            ShutdownChanged: (log_lines.shutdown_changed, ENGINE, INFO),
-            ListenerFailed: (log_lines.listener_failed, ENGINE, WARNING),
-            AdapterAdded: (log_lines.adapter_added, ENGINE, DEBUG),
-            AdapterRemoved: (log_lines.adapter_removed, ENGINE, INFO),
-            PreferenceSet: (log_lines.preference_set, ENGINE, DEBUG),
-            ProbeChanged: (log_lines.probe_changed, BREAKER, DEBUG),
-            LateResult: (log_lines.late_result, BREAKER, DEBUG),
-            TripHeld: (log_lines.trip_held, BREAKER, WARNING),
-            HealthChecked: (log_lines.health_checked, HEALTH, INFO),
-            HealthAlert: (log_lines.health_alert, HEALTH, WARNING),
-            StreamRestarted: (log_lines.stream_restarted, ROUTER, WARNING),
-            BatchFinished: (log_lines.batch_finished, ENGINE, INFO),
-            WorkflowStarted: (log_lines.workflow_started, WORKFLOW, INFO),
-            NodeChanged: (log_lines.node_changed, WORKFLOW, INFO),
-            WorkflowFinished: (log_lines.workflow_finished, WORKFLOW, INFO),
-            DeadLettered: (log_lines.dead_lettered, LETTERS, WARNING),
-            DeadLetterChanged: (log_lines.dead_letter_changed, LETTERS, INFO),
+            StateChanged: (formatters.state_changed, BREAKER, INFO),
+            CommandDone: (formatters.command_done, COMMANDS, INFO),
+            ConfigReloaded: (formatters.config_reloaded, ENGINE, INFO),
+            ShutdownChanged: (formatters.shutdown_changed, ENGINE, INFO),
+            ListenerFailed: (formatters.listener_failed, ENGINE, WARNING),
+            AdapterAdded: (formatters.adapter_added, ENGINE, DEBUG),
+            AdapterRemoved: (formatters.adapter_removed, ENGINE, INFO),
+            PreferenceSet: (formatters.preference_set, ENGINE, DEBUG),
+            ProbeChanged: (formatters.probe_changed, BREAKER, DEBUG),
+            LateResult: (formatters.late_result, BREAKER, DEBUG),
+            TripHeld: (formatters.trip_held, BREAKER, WARNING),
+            HealthChecked: (formatters.health_checked, HEALTH, INFO),
+            HealthAlert: (formatters.health_alert, HEALTH, WARNING),
+            StreamRestarted: (formatters.stream_restarted, ROUTER, WARNING),
+            BatchFinished: (formatters.batch_finished, ENGINE, INFO),
+            WorkflowStarted: (formatters.workflow_started, WORKFLOW, INFO),
+            NodeChanged: (formatters.node_changed, WORKFLOW, INFO),
+            WorkflowFinished: (formatters.workflow_finished, WORKFLOW, INFO),
+            DeadLettered: (formatters.dead_lettered, LETTERS, WARNING),
+            DeadLetterChanged: (formatters.dead_letter_changed, LETTERS, INFO),
         }
 
     def __call__(self, event: Event) -> None:
@@ -115,7 +115,7 @@ class EventLog:
         if line is not None and line.logger.isEnabledFor(line.level):
             _write(line)
         if type(event) is AttemptFailed and BREAKER.isEnabledFor(DEBUG):
-            near = log_lines.monitoring(event)
+            near = formatters.monitoring(event)
             if near is not None:
                 _write(near)
 

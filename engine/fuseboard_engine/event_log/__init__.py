@@ -1,0 +1,1 @@
+"""Events as lines of the standard log, and secrets kept out of them."""
