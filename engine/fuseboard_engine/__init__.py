@@ -44,7 +44,6 @@ if TYPE_CHECKING:
         Unhealthy,
         UnknownAdapter,
     )
-    from fuseboard_engine.guarding import EmergencyExit, guarded
     from fuseboard_engine.health.policy import HealthPolicy
     from fuseboard_engine.parallel.batch import BatchResult
     from fuseboard_engine.parallel.policy import ExecutionPolicy
@@ -57,7 +56,8 @@ if TYPE_CHECKING:
     from fuseboard_engine.routing.route import RouteResult, Task
     from fuseboard_engine.routing.router import TaskRouter
     from fuseboard_engine.routing.stream_router import Restarted, RouteStream
-    from fuseboard_engine.shutdown import ShutdownReport
+    from fuseboard_engine.shutdown.guard import EmergencyExit, guarded
+    from fuseboard_engine.shutdown.sequence import ShutdownReport
     from fuseboard_engine.sync import SyncEngine
     from fuseboard_engine.workflow.active_runs import LeftRun
     from fuseboard_engine.workflow.checkpoints import Checkpoints, MemoryCheckpoints
@@ -113,8 +113,8 @@ _HOME = {
     "Unhealthy": "errors",
     "UnknownAdapter": "errors",
     "ExecutionPolicy": "parallel.policy",
-    "EmergencyExit": "guarding",
-    "guarded": "guarding",
+    "EmergencyExit": "shutdown.guard",
+    "guarded": "shutdown.guard",
     "AdapterResult": "parallel.result",
     "ParallelResult": "parallel.result",
     "BreakerPolicy": "breaker.policy",
@@ -123,7 +123,7 @@ _HOME = {
     "RouteResult": "routing.route",
     "Task": "routing.route",
     "TaskRouter": "routing.router",
-    "ShutdownReport": "shutdown",
+    "ShutdownReport": "shutdown.sequence",
     "Restarted": "routing.stream_router",
     "RouteStream": "routing.stream_router",
     "SyncEngine": "sync",

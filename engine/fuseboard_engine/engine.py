@@ -38,7 +38,7 @@ from fuseboard_engine.routing.policy import RoutingPolicy
 from fuseboard_engine.routing.router import RoutingStatistics, TaskRouter
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_engine.runtime.event_bus import Hub
-from fuseboard_engine.shutdown import shutdown
+from fuseboard_engine.shutdown.sequence import shutdown
 from fuseboard_engine.standing import adapter_added, describe, gauges
 from fuseboard_engine.sync import SyncEngine
 from fuseboard_engine.workflow.active_runs import RunsUnderWay

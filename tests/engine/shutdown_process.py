@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fuseboard_engine import Engine
-from fuseboard_engine.guarding import guarded
+from fuseboard_engine.shutdown.guard import guarded
 
 
 def say(text: str) -> None:

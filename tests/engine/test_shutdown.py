@@ -15,10 +15,10 @@ from engine_world import HOUR, World, now, virtual
 from fuseboard_engine import RetryPolicy
 from fuseboard_engine.errors import AllAdaptersFailed
 from fuseboard_engine.events import RouteFinished, ShutdownChanged
-from fuseboard_engine.guarding import EmergencyExit, guarded
 from fuseboard_engine.routing.gates import ShuttingDown
 from fuseboard_engine.routing.policy import RoutingPolicy
-from fuseboard_engine.shutdown import ShutdownReport
+from fuseboard_engine.shutdown.guard import EmergencyExit, guarded
+from fuseboard_engine.shutdown.sequence import ShutdownReport
 
 ONCE = RetryPolicy(max_attempts=1, attempt_timeout=None)
 

@@ -11,7 +11,7 @@ from engine_world import HOUR, World, now, virtual
 
 from fuseboard_engine import DeadLetterPolicy, RetryPolicy, Workflow, WorkflowFailed
 from fuseboard_engine.events import BatchFinished, DeadLettered, WorkflowFinished
-from fuseboard_engine.guarding import guarded
+from fuseboard_engine.shutdown.guard import guarded
 from fuseboard_engine.workflow.checkpoints import MemoryCheckpoints
 
 ONCE = RetryPolicy(max_attempts=1, attempt_timeout=None)

@@ -19,7 +19,7 @@ from fuseboard_engine.event_log.redact import redact
 
 if TYPE_CHECKING:
     from fuseboard_engine.engine import Engine
-    from fuseboard_engine.shutdown import ShutdownReport
+    from fuseboard_engine.shutdown.sequence import ShutdownReport
 
 SECONDS = 4.5  # for a webhook or a command
 

@@ -1,6 +1,6 @@
 """Ending an engine in good order: no new work, calls in flight may finish, what is left is written down.
 
-`shutdown` does it when it is called. `guarded` (see `fuseboard_engine.guarding`) does it when the process is told to
+`shutdown` does it when it is called. `guarded` (see `fuseboard_engine.shutdown.guard`) does it when the process is told to
 end, when something goes wrong that nobody caught, or when time or memory run out.
 """
 
@@ -117,7 +117,7 @@ async def shutdown(
     Raises:
         ValueError: something of a program that the configuration names cannot be found; the engine goes on.
     """
-    from fuseboard_engine.shutdown_notes import call_hook, write_instructions
+    from fuseboard_engine.shutdown.recovery_notes import call_hook, write_instructions
 
     said = configured(engine)
     grace = said.grace if grace is None else grace

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 from fuseboard_engine.errors import describe
 from fuseboard_engine.event_log.redact import redact
 from fuseboard_engine.routing.gates import Running
-from fuseboard_engine.shutdown import Flushes, Save, ShutdownReport, configured, shutdown
+from fuseboard_engine.shutdown.sequence import Flushes, Save, ShutdownReport, configured, shutdown
 
 if TYPE_CHECKING:
     from fuseboard_engine.engine import Engine

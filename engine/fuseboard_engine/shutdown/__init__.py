@@ -1,0 +1,1 @@
+"""Ending an engine, by hand or on a signal."""
