@@ -18,8 +18,8 @@ from report import Report, Table
 from timing import Scale, percentile
 
 from fuseboard_engine import Engine, RetryPolicy, Task
-from fuseboard_engine.scenario.faults import SimulatedAdapter
 from fuseboard_engine.scenario.model import AdapterPart, StepPart
+from fuseboard_engine.scenario.simulated_adapter import SimulatedAdapter
 from fuseboard_engine.virtual_time import VirtualTimeLoop
 
 ROLES = {

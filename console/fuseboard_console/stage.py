@@ -11,7 +11,7 @@ from fuseboard_console.live import LiveRecording
 from fuseboard_console.place import Place
 from fuseboard_console.playing import ScenarioProcess
 from fuseboard_console.safe_text import safe_text
-from fuseboard_engine.scenario.pace import FASTEST, SLOWEST
+from fuseboard_engine.scenario.script_clock import FASTEST, SLOWEST
 from fuseboard_storage.tail import Tail
 
 

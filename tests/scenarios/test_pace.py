@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from fuseboard_engine.scenario.pace import Pace
+from fuseboard_engine.scenario.script_clock import Pace
 from fuseboard_engine.virtual_time import VirtualTimeLoop
 
 

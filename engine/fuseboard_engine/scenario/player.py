@@ -14,9 +14,9 @@ from fuseboard_engine.engine import Engine
 from fuseboard_engine.events import Event, RouteFinished, ScenarioStep, State, StateChanged
 from fuseboard_engine.routing.route import Task
 from fuseboard_engine.runtime.clock import wall_clock
-from fuseboard_engine.scenario.faults import SimulatedAdapter
 from fuseboard_engine.scenario.model import Scenario, StepPart, TrafficPart
-from fuseboard_engine.scenario.pace import Pace
+from fuseboard_engine.scenario.script_clock import Pace
+from fuseboard_engine.scenario.simulated_adapter import SimulatedAdapter
 
 ACTOR = "scenario"
 MOST_IN_FLIGHT = 1000  # tasks; traffic beyond waits, as a client's own pool would make it
