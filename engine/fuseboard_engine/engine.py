@@ -20,12 +20,12 @@ from fuseboard_engine.adapters.thread_pool import MOST as THREADS
 from fuseboard_engine.background import begin_background, halt_background, stop_background
 from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
 from fuseboard_engine.breaker.policy import BreakerPolicy
+from fuseboard_engine.command_handler import execute_command
 from fuseboard_engine.config.reload import apply
 from fuseboard_engine.events import AdapterRemoved
 from fuseboard_engine.health.checker import HealthChecks
 from fuseboard_engine.health.policy import HealthPolicy
 from fuseboard_engine.health.report import check_health, get_adapter_health, get_health_status
-from fuseboard_engine.inbox import execute_command
 from fuseboard_engine.parallel.batch import execute_batch
 from fuseboard_engine.parallel.executor import Parallel
 from fuseboard_engine.parallel.policy import ExecutionPolicy
@@ -39,7 +39,7 @@ from fuseboard_engine.routing.router import RoutingStatistics, TaskRouter
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_engine.runtime.event_bus import Hub
 from fuseboard_engine.shutdown.sequence import shutdown
-from fuseboard_engine.standing import adapter_added, describe, gauges
+from fuseboard_engine.state_events import adapter_added, describe, gauges
 from fuseboard_engine.sync import SyncEngine
 from fuseboard_engine.workflow.active_runs import RunsUnderWay
 from fuseboard_engine.workflow.checkpoints import Checkpoints

@@ -9,7 +9,7 @@ from fuseboard_engine.adapters.from_spec import adapter_from, names_url
 from fuseboard_engine.events import ConfigReloaded, PreferenceSet
 from fuseboard_engine.routing.gates import StraightThrough
 from fuseboard_engine.runtime.references import attribute_named
-from fuseboard_engine.standing import adapter_added
+from fuseboard_engine.state_events import adapter_added
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
