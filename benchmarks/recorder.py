@@ -21,7 +21,7 @@ from timing import Scale, quiet_collector
 from fuseboard_engine import Engine
 from fuseboard_engine.events import Attempt, AttemptFailed, Event, RouteFinished
 from fuseboard_storage import record
-from fuseboard_storage.schema import connect
+from fuseboard_storage.sqlite.schema import connect
 
 LIMIT = 0.5
 RAW = "executemany of ready rows"

@@ -16,10 +16,10 @@ import msgspec
 
 from fuseboard_engine.workflow.checkpoints import RunState, SavedNode, SavedRun
 from fuseboard_engine.workflow.errors import CheckpointsUnavailable, ResumeRefused, TakenRun, UnknownRun
-from fuseboard_storage import schema
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.processes import Owner, is_alive, this_process
-from fuseboard_storage.turns import Connection, transaction
+from fuseboard_storage.sqlite import schema
+from fuseboard_storage.sqlite.process_identity import Owner, is_alive, this_process
+from fuseboard_storage.sqlite.write_lock import Connection, transaction
 
 T = TypeVar("T")
 

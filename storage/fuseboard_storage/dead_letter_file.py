@@ -14,11 +14,12 @@ from typing import Final, TypeVar
 from fuseboard_engine.dead_letters.letter import StoreUnavailable
 from fuseboard_engine.events import DeadLetterChanged
 from fuseboard_storage import dead_letter_rows as letters
-from fuseboard_storage import rows, schema
+from fuseboard_storage import rows
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.job_thread import JobThread
-from fuseboard_storage.quick_lane import QuickLane
-from fuseboard_storage.turns import Connection, transaction
+from fuseboard_storage.sqlite import schema
+from fuseboard_storage.sqlite.inline_commit import QuickLane
+from fuseboard_storage.sqlite.worker_thread import JobThread
+from fuseboard_storage.sqlite.write_lock import Connection, transaction
 
 T = TypeVar("T")
 NOBODY: Final = 0

@@ -33,9 +33,10 @@ from fuseboard_engine.dead_letters.letter import (
 )
 from fuseboard_engine.events import CommandDone, DeadLetterChanged, Event
 from fuseboard_storage import dead_letter_rows as letters
-from fuseboard_storage import rows, schema
+from fuseboard_storage import rows
 from fuseboard_storage.dead_letter_file import NOBODY, LetterFile
 from fuseboard_storage.errors import RecordingError
+from fuseboard_storage.sqlite import schema
 
 Added = letters.Added | StoreUnavailable
 

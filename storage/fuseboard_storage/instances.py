@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from fuseboard_engine.events import LOST, EngineStopped
-from fuseboard_storage.processes import Owner, is_alive
+from fuseboard_storage.sqlite.process_identity import Owner, is_alive
 
 if TYPE_CHECKING:
     from fuseboard_storage.board_rows import InstanceRow

@@ -17,15 +17,16 @@ import aiosqlite
 from fuseboard_engine.commands import VERBS
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_engine.workflow.checkpoints import SavedRun
-from fuseboard_storage import keyframe, mailbox, metric_rows, rows, schema
+from fuseboard_storage import keyframe, mailbox, metric_rows, rows
 from fuseboard_storage.board import Board, Entry, InstanceRow
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.instances import mark_gone
 from fuseboard_storage.mailbox import CommandStatus
 from fuseboard_storage.metrics import AdapterSecond
-from fuseboard_storage.opening import connected, while_open
 from fuseboard_storage.posting import STARTS, Target, check_place, numbers, post
-from fuseboard_storage.stillness import Stillness
+from fuseboard_storage.sqlite import schema
+from fuseboard_storage.sqlite.change_detector import Stillness
+from fuseboard_storage.sqlite.connection import connected, while_open
 
 LOOK_EVERY: Final = 0.02  # seconds between two looks at a command that is waited for
 SLICE: Final = 2_000  # entries folded between two chances for other tasks to run

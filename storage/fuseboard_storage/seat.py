@@ -11,10 +11,11 @@ from pathlib import Path
 
 from fuseboard_engine.dead_letters.letter import ACTIVE
 from fuseboard_engine.events import EngineStarted
-from fuseboard_storage import instances, rows, schema
+from fuseboard_storage import instances, rows
 from fuseboard_storage.keyframe import KeyframeMaker
 from fuseboard_storage.recordable import Recordable
-from fuseboard_storage.turns import Connection, transaction
+from fuseboard_storage.sqlite import schema
+from fuseboard_storage.sqlite.write_lock import Connection, transaction
 
 log = logging.getLogger("fuseboard.recorder")
 

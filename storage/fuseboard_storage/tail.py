@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fuseboard_engine.runtime.clock import wall_clock
-from fuseboard_storage import schema
 from fuseboard_storage.board import Board, Entry
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.instances import SILENT_AFTER, mark_gone
 from fuseboard_storage.keyframe import EVERY
 from fuseboard_storage.recording import SLICE, Recording
+from fuseboard_storage.sqlite import schema
 
 
 class Contact(enum.Enum):

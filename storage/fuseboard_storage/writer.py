@@ -24,7 +24,7 @@ from fuseboard_storage.metrics import Spans, count, merge_spans
 from fuseboard_storage.recordable import Recordable
 from fuseboard_storage.retention import Retention, tidy
 from fuseboard_storage.seat import Seat
-from fuseboard_storage.turns import transaction
+from fuseboard_storage.sqlite.write_lock import transaction
 
 log = logging.getLogger("fuseboard.recorder")
 

@@ -30,8 +30,9 @@ from fuseboard_console.replay import Replay
 from fuseboard_console.themes import THEMES
 from fuseboard_engine.events import AnyEvent, Event
 from fuseboard_engine.runtime.clock import wall_clock
-from fuseboard_storage import Tail, rows, schema
-from fuseboard_storage.turns import transaction
+from fuseboard_storage import Tail, rows
+from fuseboard_storage.sqlite import schema
+from fuseboard_storage.sqlite.write_lock import transaction
 
 pytestmark = pytest.mark.usefixtures("impatient")
 

@@ -10,7 +10,7 @@ from terminal import Terminal
 from test_cli import fuseboard
 
 from fuseboard_console import exit_codes
-from fuseboard_storage import schema
+from fuseboard_storage.sqlite import schema
 
 
 @pytest.mark.parametrize(

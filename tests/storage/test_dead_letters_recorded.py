@@ -20,11 +20,12 @@ from fuseboard_engine import BreakerPolicy, Engine, RetryPolicy
 from fuseboard_engine.dead_letters.letter import LetterSelection, StoreUnavailable
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.dead_letters.queue import DeadLetters
-from fuseboard_storage import keyframe, schema
+from fuseboard_storage import keyframe
 from fuseboard_storage.board import Board
 from fuseboard_storage.dead_letters import SqliteDeadLetters
 from fuseboard_storage.recorder import record
 from fuseboard_storage.recording import Recording
+from fuseboard_storage.sqlite import schema
 
 
 class Adapter:

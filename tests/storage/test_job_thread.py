@@ -10,7 +10,7 @@ import threading
 import pytest
 from waiting import until
 
-from fuseboard_storage.job_thread import JobThread
+from fuseboard_storage.sqlite.worker_thread import JobThread
 
 NAME = "jobs-of-a-test"
 
@@ -58,7 +58,7 @@ def test_the_thread_of_one_that_nobody_has_any_more_ends() -> None:
 
 FORGETFUL = """
 import time
-from fuseboard_storage.job_thread import JobThread
+from fuseboard_storage.sqlite.worker_thread import JobThread
 jobs = JobThread("jobs")
 jobs.submit(lambda: time.sleep(0.2))
 jobs.submit(lambda: print("done", flush=True))

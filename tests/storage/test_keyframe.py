@@ -39,10 +39,11 @@ from fuseboard_engine.events import (
     WorkflowFinished,
     WorkflowStarted,
 )
-from fuseboard_storage import board, keyframe, rows, schema
+from fuseboard_storage import board, keyframe, rows
 from fuseboard_storage.board import Board, Entry
 from fuseboard_storage.recorder import record
 from fuseboard_storage.recording import Recording
+from fuseboard_storage.sqlite import schema
 
 names = st.sampled_from(["prefect", "agno", "ламा🦙", ""])
 seconds = st.floats(0, 1e3)

@@ -10,11 +10,12 @@ from waiting import until_async
 
 from fuseboard_engine.commands import Command
 from fuseboard_engine.events import CommandDone
-from fuseboard_storage import mailbox, schema
+from fuseboard_storage import mailbox
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.mailbox import CommandStatus
 from fuseboard_storage.recorder import record
 from fuseboard_storage.recording import Recording
+from fuseboard_storage.sqlite import schema
 
 
 async def over(recording: Recording, command: int) -> CommandStatus:

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from fake_engine import NOON, answered
 
-from fuseboard_storage import instances, metric_rows, schema
+from fuseboard_storage import instances, metric_rows
 from fuseboard_storage.metrics import SECOND, Spans, count
 from fuseboard_storage.recording import Recording
 from fuseboard_storage.retention import HOUR, Retention, tidy
+from fuseboard_storage.sqlite import schema
 
 NAMES = ("prefect", "agno", "gpt")
 

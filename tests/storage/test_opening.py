@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fuseboard_storage import schema
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recording import Recording
+from fuseboard_storage.sqlite import schema
 
 
 def blocked(path: Path) -> Path:

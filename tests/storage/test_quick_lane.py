@@ -12,9 +12,10 @@ import pytest
 from letters import NOON, ROOM, letter
 
 from fuseboard_engine.dead_letters.letter import LetterSelection
-from fuseboard_storage import SqliteDeadLetters, quick_lane, schema
-from fuseboard_storage.quick_lane import AWAY, QUICK, RECENT, RUN, QuickLane
-from fuseboard_storage.turns import Connection
+from fuseboard_storage import SqliteDeadLetters
+from fuseboard_storage.sqlite import inline_commit, schema
+from fuseboard_storage.sqlite.inline_commit import AWAY, QUICK, RECENT, RUN, QuickLane
+from fuseboard_storage.sqlite.write_lock import Connection
 
 LITTLE = QUICK / 10  # seconds
 

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuseboard_engine.events import EngineStarted
-from fuseboard_storage import keyframe, metric_rows, rows, schema
+from fuseboard_storage import keyframe, metric_rows, rows
 from fuseboard_storage.metrics import SECOND, AdapterSecond, Spans, count
 from fuseboard_storage.recording import Recording
 from fuseboard_storage.retention import DAY, HOUR, Retention, tidy
+from fuseboard_storage.sqlite import schema
 
 
 @pytest.fixture

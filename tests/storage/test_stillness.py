@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fuseboard_storage.stillness import SETTLED, TRUSTED, Stillness
+from fuseboard_storage.sqlite.change_detector import SETTLED, TRUSTED, Stillness
 
 NOON = 1_800_000_000_000_000_000
 """A fixed time, nanoseconds since 1970."""

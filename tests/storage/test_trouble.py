@@ -13,10 +13,10 @@ from fake_engine import NOON, FakeEngine, answered, opened
 from waiting import until
 
 from fuseboard_engine.events import AdapterAdded, EngineStarted, EventsDropped, RouteFinished, StateChanged
-from fuseboard_storage import schema
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recorder import record
 from fuseboard_storage.recording import Recording
+from fuseboard_storage.sqlite import schema
 
 
 async def entries(path: Path) -> list:

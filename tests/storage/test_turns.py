@@ -11,8 +11,9 @@ import pytest
 from letters import letter
 
 from fuseboard_engine.dead_letters.letter import Room, StoreUnavailable
-from fuseboard_storage import SqliteDeadLetters, schema
-from fuseboard_storage.turns import Connection, transaction
+from fuseboard_storage import SqliteDeadLetters
+from fuseboard_storage.sqlite import schema
+from fuseboard_storage.sqlite.write_lock import Connection, transaction
 
 
 def note(connection: Connection, name: str) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.turns import Connection
+from fuseboard_storage.sqlite.write_lock import Connection
 
 APPLICATION_ID = 0x46555345  # "FUSE"
 

@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from fuseboard_storage import schema
-from fuseboard_storage.turns import Connection
+from fuseboard_storage.sqlite import schema
+from fuseboard_storage.sqlite.write_lock import Connection
 
 T = TypeVar("T")
 

@@ -1,0 +1,1 @@
+"""SQLite: the schema, connections, and how several processes share one file."""
