@@ -14,7 +14,7 @@ from textual.widgets import DataTable, Static
 
 from fuseboard_console.app import POLL
 from fuseboard_storage import Tail
-from fuseboard_storage.board import AdapterKey, AdapterRow
+from fuseboard_storage.board.board import AdapterKey, AdapterRow
 
 COLUMNS = ("adapter", "state", "calls", "ok %", "probes", "last error")
 

@@ -14,7 +14,7 @@ from fuseboard_engine.scenario.model import load
 from fuseboard_engine.scenario.player import Player
 from fuseboard_engine.virtual_time import VirtualTimeLoop
 from fuseboard_scenarios import shipped
-from fuseboard_storage.board import Board, Entry
+from fuseboard_storage.board.board import Board, Entry
 from fuseboard_storage.mailbox import CommandStatus
 
 AT = 12.6  # seconds of the scenario

@@ -17,7 +17,7 @@ from fuseboard_console.safe_text import safe_text
 from fuseboard_console.screens.detail import show_detail
 from fuseboard_console.views.adapters import condition, word_of
 from fuseboard_console.views.ordering import PROBLEMS
-from fuseboard_storage.board import AdapterKey
+from fuseboard_storage.board.board import AdapterKey
 
 MOST = 100
 """Adapters that are looked at closely for one word; which of them fits best is not cheap to say."""

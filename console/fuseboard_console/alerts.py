@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.times import SECOND
-from fuseboard_storage.board import AdapterKey, Board
+from fuseboard_storage.board.board import AdapterKey, Board
 
 EVERY = 2 * SECOND
 """Microseconds at least between two alerts."""

@@ -6,7 +6,7 @@ from fuseboard_console.outcomes import nobody_took_it, outcome_text
 from fuseboard_console.output import complain, print_out
 from fuseboard_console.views.connection import connection_to
 from fuseboard_engine.runtime.clock import wall_clock
-from fuseboard_storage.board import Board
+from fuseboard_storage.board.board import Board
 from fuseboard_storage.recording import Recording
 
 

@@ -13,7 +13,7 @@ from fuseboard_console.glyphs import Glyphs
 from fuseboard_console.place import Place
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.connection import Connection
-from fuseboard_storage.board import AdapterKey, Board
+from fuseboard_storage.board.board import AdapterKey, Board
 
 if TYPE_CHECKING:
     from textual.screen import Screen

@@ -20,7 +20,7 @@ from fuseboard_engine.dead_letters.letter import (
     Status,
     StoreUnavailable,
 )
-from fuseboard_storage.board import Entry
+from fuseboard_storage.board.board import Entry
 from fuseboard_storage.dead_letters import SqliteDeadLetters
 from fuseboard_storage.recording import Recording
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fuseboard_console.following import trouble_of
-from fuseboard_storage.board import AdapterKey, Board
+from fuseboard_storage.board.board import AdapterKey, Board
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.mailbox import CommandStatus
 from fuseboard_storage.recording import Recording

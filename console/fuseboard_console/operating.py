@@ -16,7 +16,7 @@ from fuseboard_console.suspending import Suspending
 from fuseboard_console.views.bulk import MOST, ask_bulk
 from fuseboard_console.views.questions import ask_before, ask_reset_all, refusing
 from fuseboard_console.views.times import plural
-from fuseboard_storage.board import AdapterKey
+from fuseboard_storage.board.board import AdapterKey
 
 
 class Operating(Suspending):

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from fuseboard_console.safe_text import safe_text
 from fuseboard_storage import history
-from fuseboard_storage.board import Board, Entry, InstanceRow
+from fuseboard_storage.board.board import Board, Entry, InstanceRow
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.history import Bounds, Change
 from fuseboard_storage.keyframe import EVERY

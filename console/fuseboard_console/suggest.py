@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fuseboard_console.safe_text import safe_text
 
 if TYPE_CHECKING:
-    from fuseboard_storage.board import Board
+    from fuseboard_storage.board.board import Board
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

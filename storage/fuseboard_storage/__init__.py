@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fuseboard_storage.board import Board
+    from fuseboard_storage.board.board import Board
     from fuseboard_storage.configured import record_configured
     from fuseboard_storage.dead_letters import SqliteDeadLetters
     from fuseboard_storage.errors import RecordingError
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 _HOME = {
-    "Board": "board",
+    "Board": "board.board",
     "Recorder": "recorder",
     "Recording": "recording",
     "RecordingError": "errors",

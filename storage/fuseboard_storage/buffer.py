@@ -16,7 +16,7 @@ from fuseboard_engine.events import (
     ProbeChanged,
     RouteFinished,
 )
-from fuseboard_storage.metrics import Spans, count, merge_spans
+from fuseboard_storage.board.metrics import Spans, count, merge_spans
 
 ORDINARY: Final[frozenset[type[Event]]] = frozenset(
     {RouteFinished, AttemptFailed, LateResult, ProbeChanged, ListenerFailed}

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import NamedTuple, cast, get_args
 
 from fuseboard_engine.events import State
-from fuseboard_storage.board_rows import AdapterKey
-from fuseboard_storage.metrics import AdapterSecond
+from fuseboard_storage.board.metrics import AdapterSecond
+from fuseboard_storage.board.rows import AdapterKey
 from fuseboard_storage.recording import Recording
 
 _STATES = frozenset(get_args(State))

@@ -12,7 +12,7 @@ from fuseboard_engine.events import LOST, EngineStopped
 from fuseboard_storage.sqlite.process_identity import Owner, is_alive
 
 if TYPE_CHECKING:
-    from fuseboard_storage.board_rows import InstanceRow
+    from fuseboard_storage.board.rows import InstanceRow
 
 SILENT_AFTER: Final = 3_000_000
 """Microseconds without a heartbeat after which an engine looks silent."""

@@ -13,8 +13,9 @@ from typing import Any, Final
 import msgspec
 
 from fuseboard_engine.events import Attempt, BatchFinished, CommandDone, RouteFinished, ScenarioStep
-from fuseboard_storage.board import Board
-from fuseboard_storage.board_rows import (
+from fuseboard_storage.board.board import Board
+from fuseboard_storage.board.metrics import AdapterSecond
+from fuseboard_storage.board.rows import (
     KEPT_CHANGES,
     KEPT_SECONDS,
     AdapterKey,
@@ -24,9 +25,8 @@ from fuseboard_storage.board_rows import (
     InstanceRow,
     TaskSecond,
 )
-from fuseboard_storage.metrics import AdapterSecond
+from fuseboard_storage.board.workflow_runs import WorkflowRow
 from fuseboard_storage.rows import READ, entry_of
-from fuseboard_storage.workflow_rows import WorkflowRow
 
 FORMAT: Final = 11
 """Raised whenever the Board changes what it keeps or how it folds; keyframes of another format are passed over."""

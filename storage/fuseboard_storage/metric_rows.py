@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from fuseboard_storage.metrics import SECOND, AdapterSecond, Spans
+from fuseboard_storage.board.metrics import SECOND, AdapterSecond, Spans
 from fuseboard_storage.rows import Query, storable
 
 RESOLUTIONS: Final = (1, 10, 60, 3600)

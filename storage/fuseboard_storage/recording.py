@@ -18,11 +18,11 @@ from fuseboard_engine.commands import VERBS
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_engine.workflow.checkpoints import SavedRun
 from fuseboard_storage import keyframe, mailbox, metric_rows, rows
-from fuseboard_storage.board import Board, Entry, InstanceRow
+from fuseboard_storage.board.board import Board, Entry, InstanceRow
+from fuseboard_storage.board.metrics import AdapterSecond
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.instances import mark_gone
 from fuseboard_storage.mailbox import CommandStatus
-from fuseboard_storage.metrics import AdapterSecond
 from fuseboard_storage.posting import STARTS, Target, check_place, numbers, post
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.change_detector import Stillness

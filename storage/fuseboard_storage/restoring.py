@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from fuseboard_storage import keyframe, rows
-from fuseboard_storage.board import Board
-from fuseboard_storage.board_rows import AdapterRow, InstanceRow
+from fuseboard_storage.board.board import Board
+from fuseboard_storage.board.rows import AdapterRow, InstanceRow
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import schema
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from fuseboard_storage import metric_rows
-from fuseboard_storage.metrics import SECOND
+from fuseboard_storage.board.metrics import SECOND
 
 HOUR: Final = 3_600.0
 DAY: Final = 24 * HOUR

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from fuseboard_engine.events import AnyEvent, Event
-from fuseboard_storage.board import Entry
+from fuseboard_storage.board.board import Entry
 
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
 _decode = msgspec.json.Decoder(AnyEvent).decode

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fuseboard_engine.runtime.clock import wall_clock
-from fuseboard_storage.board import Board, Entry
+from fuseboard_storage.board.board import Board, Entry
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.instances import SILENT_AFTER, mark_gone
 from fuseboard_storage.keyframe import EVERY

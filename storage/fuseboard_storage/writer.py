@@ -16,11 +16,11 @@ from typing import Any, Final
 
 from fuseboard_engine.events import CommandDone, EventsDropped
 from fuseboard_storage import instances, mailbox, metric_rows, rows
+from fuseboard_storage.board.metrics import Spans, count, merge_spans
 from fuseboard_storage.buffer import Barrier, EventBuffer, Taken, events_of
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.gauges import Gauges
 from fuseboard_storage.keyframe import SLICE
-from fuseboard_storage.metrics import Spans, count, merge_spans
 from fuseboard_storage.recordable import Recordable
 from fuseboard_storage.retention import Retention, tidy
 from fuseboard_storage.seat import Seat

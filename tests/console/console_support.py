@@ -24,7 +24,7 @@ from fuseboard_engine.events import (
     State,
     StateChanged,
 )
-from fuseboard_storage.board import AdapterKey, Board, Entry
+from fuseboard_storage.board.board import AdapterKey, Board, Entry
 from fuseboard_storage.mailbox import CommandStatus, Status
 
 SECOND = 1_000_000

@@ -30,7 +30,7 @@ from fuseboard_console.app import ConsoleApp
 from fuseboard_console.themes import THEMES
 from fuseboard_console.widgets.filter_bar import FilterBar
 from fuseboard_engine.events import Event, ScenarioStep
-from fuseboard_storage.board import AdapterKey
+from fuseboard_storage.board.board import AdapterKey
 
 
 class Show:

@@ -18,7 +18,7 @@ from fuseboard_console.live import LiveRecording
 from fuseboard_console.views.connection import Connection
 from fuseboard_engine import Engine
 from fuseboard_storage import Recording, RecordingError, Tail, record
-from fuseboard_storage.board import AdapterKey
+from fuseboard_storage.board.board import AdapterKey
 
 
 def at_desk(mailbox: Mailbox) -> tuple[Desk, list[str]]:

@@ -13,7 +13,7 @@ from fuseboard_console.views.line import text_of
 from fuseboard_console.views.policy_words import policy_words
 from fuseboard_engine import BreakerPolicy
 from fuseboard_engine.events import AdapterAdded
-from fuseboard_storage.board import AdapterKey, Board
+from fuseboard_storage.board.board import AdapterKey, Board
 
 ACTIONS = tuple(action for action in actions_for(False) if action.verb and action.needs_selection)
 

@@ -21,9 +21,9 @@ from fuseboard_console.views.slices import Slice, count_of, slices_of
 from fuseboard_engine import Engine
 from fuseboard_engine.events import State
 from fuseboard_storage import Recording, record
-from fuseboard_storage.board import AdapterKey, Board
+from fuseboard_storage.board.board import AdapterKey, Board
+from fuseboard_storage.board.metrics import AdapterSecond
 from fuseboard_storage.history import AdapterPast, past_of
-from fuseboard_storage.metrics import AdapterSecond
 
 GPT = AdapterKey(1, "gpt")
 

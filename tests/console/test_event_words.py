@@ -11,7 +11,7 @@ from hostile_texts import HOSTILE
 from fuseboard_console.views.event_text import event_line, kind_of
 from fuseboard_console.views.times import stamp
 from fuseboard_engine import events as e
-from fuseboard_storage.board import Entry
+from fuseboard_storage.board.board import Entry
 
 A: dict[str, Any] = {"at": at(1)}
 TASK: dict[str, Any] = {**A, "task": "nightly-4711:store", "task_type": "ai"}

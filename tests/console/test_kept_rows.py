@@ -15,7 +15,7 @@ from fuseboard_console.views.line import Line, Span
 from fuseboard_console.views.row_lines import RowLines
 from fuseboard_console.widgets.paint import strip_of
 from fuseboard_engine.events import AdaptersGauged, Event, ProbeChanged
-from fuseboard_storage.board import AdapterKey, Board
+from fuseboard_storage.board.board import AdapterKey, Board
 
 NAMES = ("agno", "prefect")
 WIDE = place(200, 10, 1, False)

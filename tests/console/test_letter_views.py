@@ -30,7 +30,7 @@ from fuseboard_console.views.line import line_width, text_of
 from fuseboard_console.views.payload import MOST, json_lines
 from fuseboard_engine.dead_letters.letter import STATUSES, DeadLetter
 from fuseboard_engine.events import DeadLetterChanged, DeadLettered
-from fuseboard_storage.board import Entry
+from fuseboard_storage.board.board import Entry
 
 
 def letter(id: int = 12, **fields: Any) -> DeadLetter:

@@ -14,7 +14,7 @@ from fuseboard_console.views.line import text_of
 from fuseboard_console.views.ordering import LEAST, Choice, Order, Ordering, order_of
 from fuseboard_console.views.sorting import Sort
 from fuseboard_engine.events import AdapterAdded, AdapterRemoved, AdaptersGauged, EngineStarted, Event, PreferenceSet
-from fuseboard_storage.board import AdapterKey, Board, Entry
+from fuseboard_storage.board.board import AdapterKey, Board, Entry
 
 BOARD = fold(story(), alive=STORY_ENDS)
 

@@ -8,7 +8,7 @@ from test_app import Show
 from fuseboard_console.screens.confirm_typed import ConfirmTypedScreen
 from fuseboard_console.views.columns import columns_of
 from fuseboard_engine.events import AdapterAdded, AdaptersGauged, Event
-from fuseboard_storage.board import AdapterKey
+from fuseboard_storage.board.board import AdapterKey
 
 SIZE = (120, 40)
 

@@ -17,7 +17,7 @@ from fuseboard_console.views.glow import GLOW_SECONDS, Glow
 from fuseboard_console.views.line import line_width, text_of
 from fuseboard_console.views.ordering import Choice, chosen_title
 from fuseboard_engine.events import AdapterAdded, AdaptersGauged, Event, PreferenceSet, ProbeChanged
-from fuseboard_storage.board import AdapterKey, Board
+from fuseboard_storage.board.board import AdapterKey, Board
 
 GPT = AdapterKey(1, "gpt")
 

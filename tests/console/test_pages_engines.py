@@ -18,7 +18,7 @@ from fuseboard_console.views.line import line_width, text_of
 from fuseboard_engine import Engine
 from fuseboard_engine.events import EngineStarted
 from fuseboard_storage import Recording, Tail, record
-from fuseboard_storage.board import Board
+from fuseboard_storage.board.board import Board
 
 
 def three() -> Board:

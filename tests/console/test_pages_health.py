@@ -15,7 +15,7 @@ from fuseboard_console.glyphs import ASCII, UNICODE
 from fuseboard_console.views.health import health_line, health_order, summary
 from fuseboard_console.views.line import line_width, text_of
 from fuseboard_engine.events import Event, HealthAlert, HealthChecked, ThreadsStuck, TripHeld
-from fuseboard_storage.board import AdapterKey
+from fuseboard_storage.board.board import AdapterKey
 
 
 def checked(adapter: str, status: str, when: float, detail: str = "") -> HealthChecked:

@@ -8,7 +8,7 @@ from test_app import Show
 
 from fuseboard_console.actions import ACTIONS
 from fuseboard_console.adapter_commands import asked, named
-from fuseboard_storage.board import AdapterKey
+from fuseboard_storage.board.board import AdapterKey
 
 
 @pytest.mark.parametrize("size", [(0, 0), (1, 1), (80, 2), (3, 24)], ids=str)

@@ -21,7 +21,7 @@ from fuseboard_console import exit_codes
 from fuseboard_console.story import Story
 from fuseboard_console.views.event_text import event_json, event_line
 from fuseboard_engine.events import Event, HealthChecked, ScenarioStep
-from fuseboard_storage.board import Entry
+from fuseboard_storage.board.board import Entry
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from fuseboard_console.alerts import Alerts, alert_text
 from fuseboard_console.hints import SHOWN, first_start, hints
 from fuseboard_console.keymap import actions_with
 from fuseboard_engine.events import Event
-from fuseboard_storage.board import Board
+from fuseboard_storage.board.board import Board
 
 NAMES = ("prefect", "agno", "gpt")
 

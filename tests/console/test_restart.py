@@ -7,7 +7,7 @@ from test_app import Show
 
 from fuseboard_console.views.heirs import Heirs
 from fuseboard_engine.events import Event, HealthChecked
-from fuseboard_storage.board import AdapterKey, Board, Entry
+from fuseboard_storage.board.board import AdapterKey, Board, Entry
 
 
 class Restarted(Show):

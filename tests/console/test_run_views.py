@@ -17,7 +17,7 @@ from fuseboard_console.views.line import line_width, text_of
 from fuseboard_console.views.runs import Run, run_line, run_lines, run_of_row, run_of_saved, run_sign, runs_columns
 from fuseboard_console.views.workflow_graph import Graph, graph_lines, layers
 from fuseboard_engine.workflow.checkpoints import SavedNode, SavedRun
-from fuseboard_storage.workflow_rows import NodeRow, WorkflowRow
+from fuseboard_storage.board.workflow_runs import NodeRow, WorkflowRow
 
 STATES = ("pending", "running", "done", "degraded", "failed", "skipped")
 DIAMOND = (("fetch", "eu"), ("fetch", "us"), ("fetch", "ap"), ("eu", "merge"), ("us", "merge"), ("ap", "merge"))

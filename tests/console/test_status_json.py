@@ -24,7 +24,7 @@ from fuseboard_engine.events import (
     WorkflowFinished,
     WorkflowStarted,
 )
-from fuseboard_storage.board import Board, Entry
+from fuseboard_storage.board.board import Board, Entry
 
 NOON = 1_800_000_000_000_000
 

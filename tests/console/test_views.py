@@ -46,7 +46,7 @@ from fuseboard_console.views.status import status_text
 from fuseboard_console.views.times import latency, number, ordinal, percent, rate, span
 from fuseboard_console.views.told import SHOWN_SECONDS, told_line
 from fuseboard_engine.events import Event, HealthChecked, ProbeChanged, ScenarioStep
-from fuseboard_storage.board import AdapterKey, Board
+from fuseboard_storage.board.board import AdapterKey, Board
 
 
 def row_text(board: Board, adapter: str, seconds: float, cells: int = 120) -> str:

@@ -10,7 +10,7 @@ from test_app import Show
 from test_replay import recorded, screen, shown
 
 from fuseboard_console.views.bulk import ask_bulk
-from fuseboard_storage.board import AdapterKey
+from fuseboard_storage.board.board import AdapterKey
 
 
 @pytest.mark.parametrize("page", ["2", "4", "5", "7", "8", "9"])

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from fuseboard_storage.board_rows import AdapterRow
+from fuseboard_storage.board.rows import AdapterRow
 from fuseboard_storage.recording import Recording
 
 HERE = Path(__file__).parent

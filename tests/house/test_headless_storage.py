@@ -11,8 +11,8 @@ SCREEN = {"textual", "rich", "typer", "pydantic"}
 MODULES = {
     "fuseboard_engine.events": SCREEN | {"aiosqlite", "sqlite3"},
     "fuseboard_engine.commands": SCREEN | {"aiosqlite", "sqlite3"},
-    "fuseboard_engine.histogram": SCREEN | {"aiosqlite", "sqlite3"},
-    "fuseboard_storage.board": SCREEN | {"aiosqlite", "sqlite3"},
+    "fuseboard_storage.board.histogram": SCREEN | {"aiosqlite", "sqlite3"},
+    "fuseboard_storage.board.board": SCREEN | {"aiosqlite", "sqlite3"},
     "fuseboard_storage.recorder": SCREEN | {"aiosqlite"},
     "fuseboard_storage.recording": SCREEN,
     "fuseboard_storage.tail": SCREEN,

@@ -10,8 +10,8 @@ import pytest
 from fuseboard_engine import BreakerPolicy, CallerError, Engine
 from fuseboard_engine.events import Event, RouteFinished
 from fuseboard_engine.virtual_time import VirtualTimeLoop, run
-from fuseboard_storage.board import Board
-from fuseboard_storage.board_rows import Entry
+from fuseboard_storage.board.board import Board
+from fuseboard_storage.board.rows import Entry
 
 
 async def ok(task: Any) -> str:

@@ -12,7 +12,7 @@ from fuseboard_engine.events import (
     StateChanged,
     TripHeld,
 )
-from fuseboard_storage.board import AdapterKey, AdapterRow, Board, Entry
+from fuseboard_storage.board.board import AdapterKey, AdapterRow, Board, Entry
 from fuseboard_storage.keyframe import dump, load
 
 

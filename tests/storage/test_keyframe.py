@@ -39,8 +39,9 @@ from fuseboard_engine.events import (
     WorkflowFinished,
     WorkflowStarted,
 )
-from fuseboard_storage import board, keyframe, rows
-from fuseboard_storage.board import Board, Entry
+from fuseboard_storage import keyframe, rows
+from fuseboard_storage.board import board
+from fuseboard_storage.board.board import Board, Entry
 from fuseboard_storage.recorder import record
 from fuseboard_storage.recording import Recording
 from fuseboard_storage.sqlite import schema

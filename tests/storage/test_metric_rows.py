@@ -8,7 +8,7 @@ import pytest
 from fake_engine import NOON, answered
 
 from fuseboard_storage import instances, metric_rows
-from fuseboard_storage.metrics import SECOND, Spans, count
+from fuseboard_storage.board.metrics import SECOND, Spans, count
 from fuseboard_storage.recording import Recording
 from fuseboard_storage.retention import HOUR, Retention, tidy
 from fuseboard_storage.sqlite import schema

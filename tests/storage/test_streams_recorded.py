@@ -9,12 +9,12 @@ from typing import Any
 
 from fuseboard_engine import Engine
 from fuseboard_engine.events import Attempt, RouteFinished, ThreadsStuck
-from fuseboard_engine.histogram import percentile
 from fuseboard_storage import Recording, record
 from fuseboard_storage import metric_rows as rows
-from fuseboard_storage.board import Board, Entry
+from fuseboard_storage.board.board import Board, Entry
+from fuseboard_storage.board.histogram import percentile
+from fuseboard_storage.board.metrics import AdapterSecond
 from fuseboard_storage.keyframe import dump, load
-from fuseboard_storage.metrics import AdapterSecond
 
 SECOND = 1_000_000
 

@@ -18,11 +18,11 @@ from fuseboard_engine.events import (
     WorkflowFinished,
     WorkflowStarted,
 )
-from fuseboard_storage.board import Board, Entry
+from fuseboard_storage.board.board import Board, Entry
+from fuseboard_storage.board.workflow_runs import KEPT_RUNS
 from fuseboard_storage.keyframe import dump, load
 from fuseboard_storage.recorder import record
 from fuseboard_storage.recording import Recording
-from fuseboard_storage.workflow_rows import KEPT_RUNS
 
 
 def board_of(*events: Event) -> Board:

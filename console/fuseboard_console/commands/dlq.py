@@ -10,7 +10,7 @@ from fuseboard_console.letter_arguments import DONE_WITH, add_arguments, filtere
 
 if TYPE_CHECKING:
     from fuseboard_engine.dead_letters.letter import DeadLetter, LetterSelection
-    from fuseboard_storage.board import Board
+    from fuseboard_storage.board.board import Board
     from fuseboard_storage.recording import Recording
 
 SUMMARY = "list, retry, archive, discard or purge dead letters: tasks that nothing could do"

@@ -12,7 +12,7 @@ from fuseboard_console.arguments import ALL, limit_or_all
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from fuseboard_storage.board import Entry
+    from fuseboard_storage.board.board import Entry
 
 SUMMARY = "print what was recorded, and follow it"
 DESCRIPTION = """Print the newest events of a recording, oldest first, one a line: every state change, failure, route

@@ -11,7 +11,7 @@ from fuseboard_console.arguments import seconds
 from fuseboard_engine.runtime.clock import wall_clock
 
 if TYPE_CHECKING:
-    from fuseboard_storage.board import AdapterRow, Board
+    from fuseboard_storage.board.board import AdapterRow, Board
 
 SUMMARY = "close the breaker of an adapter, or all that are open"
 DESCRIPTION = """Ask the engine that writes to FILE to close the breaker of ADAPTER: its next call goes through.

@@ -11,7 +11,7 @@ from fuseboard_console import exit_codes
 from fuseboard_engine.runtime.clock import wall_clock
 
 if TYPE_CHECKING:
-    from fuseboard_storage.board import Board
+    from fuseboard_storage.board.board import Board
 
 SUMMARY = "show how every adapter stands, as a table or as JSON"
 DESCRIPTION = "Show how every adapter stands: its breaker, its calls of the last minute, and when it is tried again."

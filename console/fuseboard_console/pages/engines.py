@@ -22,7 +22,7 @@ from fuseboard_console.views.engines import (
 )
 from fuseboard_console.views.line import Line
 from fuseboard_console.views.times import SECOND
-from fuseboard_storage.board import InstanceRow
+from fuseboard_storage.board.board import InstanceRow
 
 
 class Engines(ListPage[int]):

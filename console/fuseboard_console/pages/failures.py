@@ -14,7 +14,7 @@ from fuseboard_console.views.failure_detail import failure_detail
 from fuseboard_console.views.failures import failure_line
 from fuseboard_console.views.line import Line, Span
 from fuseboard_console.views.list_filter import has
-from fuseboard_storage.board import AdapterKey, FailureRow
+from fuseboard_storage.board.board import AdapterKey, FailureRow
 
 Key = tuple[AdapterKey, int, str]
 """An adapter, when the first of the failures that say the same happened, and what it said."""

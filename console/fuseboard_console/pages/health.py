@@ -11,7 +11,7 @@ from fuseboard_console.views.health import health_heading, health_line, health_o
 from fuseboard_console.views.heirs import Heirs
 from fuseboard_console.views.line import Line
 from fuseboard_console.views.times import SECOND
-from fuseboard_storage.board import AdapterKey
+from fuseboard_storage.board.board import AdapterKey
 
 
 class Health(ListPage[AdapterKey]):

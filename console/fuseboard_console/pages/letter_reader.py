@@ -14,7 +14,7 @@ from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.letters import CHOICES, columns_of
 from fuseboard_engine.dead_letters.letter import STATUSES, DeadLetter, Status
 from fuseboard_engine.runtime.clock import wall_clock
-from fuseboard_storage.board import Entry
+from fuseboard_storage.board.board import Entry
 
 MOST = 5_000
 """Letters that are listed; the older ones are counted."""

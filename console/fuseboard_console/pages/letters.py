@@ -24,7 +24,7 @@ from fuseboard_console.views.line import Line, Span, fit_line
 from fuseboard_console.views.list_filter import has
 from fuseboard_console.views.times import clock
 from fuseboard_engine.dead_letters.letter import DeadLetter
-from fuseboard_storage.board import AdapterKey
+from fuseboard_storage.board.board import AdapterKey
 
 DOING: dict[str, Doing] = {
     "letter_retry": "retry",

@@ -25,7 +25,7 @@ from fuseboard_console.widgets.breakers import BreakersTable
 from fuseboard_console.widgets.line_list import LineList
 from fuseboard_console.widgets.panes import LogPanes
 from fuseboard_console.widgets.picture import Picture
-from fuseboard_storage.board import AdapterKey, Board
+from fuseboard_storage.board.board import AdapterKey, Board
 
 
 class Overview(Page):

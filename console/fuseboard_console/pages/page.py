@@ -10,7 +10,7 @@ from fuseboard_console.keys import bindings_of
 from fuseboard_console.themes import Palette
 from fuseboard_console.widgets.kept import Ground
 from fuseboard_console.widgets.line_list import LineList
-from fuseboard_storage.board import AdapterKey
+from fuseboard_storage.board.board import AdapterKey
 
 
 class Page(Ground, can_focus=False):

@@ -13,7 +13,7 @@ from fuseboard_console.views.chains import route_line, short_id, type_width
 from fuseboard_console.views.line import Line, Span
 from fuseboard_console.views.routes import outcome_of, route_lines
 from fuseboard_engine.events import RouteFinished
-from fuseboard_storage.board import AdapterKey, Entry
+from fuseboard_storage.board.board import AdapterKey, Entry
 
 OUTCOMES = ("", "failover", "degraded", "failed", "dead")
 """What `f` goes through; all at first."""

@@ -22,7 +22,7 @@ from fuseboard_console.views.list_filter import has
 from fuseboard_console.views.runs import Run, run_line, run_lines, run_of_row, run_of_saved, runs_columns
 from fuseboard_engine.events import RouteFinished
 from fuseboard_engine.runtime.clock import wall_clock
-from fuseboard_storage.board import AdapterKey
+from fuseboard_storage.board.board import AdapterKey
 from fuseboard_storage.recording import Recording
 
 MOST = 500

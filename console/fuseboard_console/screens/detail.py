@@ -19,7 +19,7 @@ from fuseboard_console.views.line import Line
 from fuseboard_console.views.slices import FIRST, WINDOWS, Window
 from fuseboard_console.views.times import SECOND
 from fuseboard_engine.runtime.clock import wall_clock
-from fuseboard_storage.board import AdapterKey
+from fuseboard_storage.board.board import AdapterKey
 from fuseboard_storage.history import past_of
 from fuseboard_storage.recording import Recording
 

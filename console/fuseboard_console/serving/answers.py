@@ -7,7 +7,7 @@ from typing import Any
 from fuseboard_console.views.connection import connection_of
 from fuseboard_console.views.status import status_json
 from fuseboard_engine.events import AttemptFailed, RouteFinished
-from fuseboard_storage.board import AdapterRow, Board
+from fuseboard_storage.board.board import AdapterRow, Board
 
 READY_SHARE = 0.5  # ready while more than this share of the adapters is healthy
 CALLS = 50

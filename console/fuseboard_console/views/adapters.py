@@ -11,8 +11,8 @@ from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.chain_places import ChainPlace
 from fuseboard_console.views.connection import killed, last_sign, presence
 from fuseboard_console.views.times import SECOND
-from fuseboard_storage.board import AdapterKey, AdapterRow, InstanceRow, Totals
-from fuseboard_storage.board_rows import KEPT_SECONDS
+from fuseboard_storage.board.board import AdapterKey, AdapterRow, InstanceRow, Totals
+from fuseboard_storage.board.rows import KEPT_SECONDS
 
 RATE_SECONDS = 10
 """Over how many seconds calls per second are counted."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from fuseboard_console.cells import cut
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.times import plural, span
-from fuseboard_storage.board import AdapterKey
+from fuseboard_storage.board.board import AdapterKey
 
 MOST = 1000
 """Breakers that something can be done to at a time."""

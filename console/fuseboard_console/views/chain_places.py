@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from fuseboard_console.cells import width
 from fuseboard_console.safe_text import safe_text
-from fuseboard_storage.board import AdapterKey
+from fuseboard_storage.board.board import AdapterKey
 
 DEFAULT = "default"
 """What the chain of every task type without one of its own is called."""

@@ -12,7 +12,7 @@ from fuseboard_console.views.letter_words import retry_of
 from fuseboard_console.views.line import Line, Span, cut_line, line_width
 from fuseboard_console.views.times import clock, latency
 from fuseboard_engine.events import Attempt, RouteFinished
-from fuseboard_storage.board import Entry
+from fuseboard_storage.board.board import Entry
 
 _ROOMY = 90
 """From so many cells on a line says first that its route was a retry, even if the end of the route is cut."""

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.times import SECOND, clock, whole
 from fuseboard_engine.events import LOST
-from fuseboard_storage.board import Board, InstanceRow
+from fuseboard_storage.board.board import Board, InstanceRow
 from fuseboard_storage.instances import SILENT_AFTER
 
 Presence = Literal["live", "silent", "ended"]

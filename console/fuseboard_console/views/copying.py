@@ -11,7 +11,7 @@ from fuseboard_console.views.letter_words import retry_of
 from fuseboard_console.views.line import Line, text_of
 from fuseboard_console.views.times import latency, stamp
 from fuseboard_engine.events import Attempt, RouteFinished
-from fuseboard_storage.board import AdapterKey, Board, FailureRow
+from fuseboard_storage.board.board import AdapterKey, Board, FailureRow
 
 WHOLE = 100_000
 """Characters of one text that are copied."""

@@ -18,8 +18,8 @@ from fuseboard_console.views.policy_words import policy_words
 from fuseboard_console.views.row_cells import next_cell
 from fuseboard_console.views.slices import FIRST, WINDOWS, Slice, Window, count_of, slices_of
 from fuseboard_console.views.times import SECOND, latency, percent, rate, whole
-from fuseboard_storage.board import AdapterKey, AdapterRow, Board
-from fuseboard_storage.board_rows import KEPT_CHANGES, KEPT_SECONDS
+from fuseboard_storage.board.board import AdapterKey, AdapterRow, Board
+from fuseboard_storage.board.rows import KEPT_CHANGES, KEPT_SECONDS
 from fuseboard_storage.history import AdapterPast
 
 TOPS = 9

@@ -15,7 +15,7 @@ from fuseboard_console.views.labelled import labelled
 from fuseboard_console.views.line import Line, Span, cut_line, fit_line
 from fuseboard_console.views.times import SECOND, plural, span, stamp, whole
 from fuseboard_engine.events import LOST
-from fuseboard_storage.board import Board, InstanceRow
+from fuseboard_storage.board.board import Board, InstanceRow
 
 Counts = Mapping[int, Mapping[Condition, int]]
 """By instance: how many of its adapters stand how."""

@@ -13,7 +13,7 @@ from fuseboard_console.views.event_words import event_words
 from fuseboard_console.views.failures import what_failed
 from fuseboard_console.views.times import latency, pause, stamp
 from fuseboard_engine.events import AttemptFailed, Event, RouteFinished, ScenarioStep, StateChanged
-from fuseboard_storage.board import Entry
+from fuseboard_storage.board.board import Entry
 
 _ID = 200  # characters of a task's id: all of it, so that it is found again elsewhere
 _KIND = 16

@@ -7,7 +7,7 @@ from fuseboard_console.views.copying import WHOLE
 from fuseboard_console.views.labelled import labelled
 from fuseboard_console.views.line import Line
 from fuseboard_console.views.times import SECOND, clock, latency, plural, whole
-from fuseboard_storage.board import FailureRow
+from fuseboard_storage.board.board import FailureRow
 
 _THEN = {
     "retry": "tried again here",

@@ -10,7 +10,7 @@ from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.line import Line, Span, cut_line, fit_line
 from fuseboard_console.views.times import clock, latency, number
 from fuseboard_engine.events import Attempt
-from fuseboard_storage.board import FailureRow
+from fuseboard_storage.board.board import FailureRow
 
 NARROW = 60
 """Cells of a pane below which an error's type goes without its redundant ending."""

@@ -12,7 +12,7 @@ from fuseboard_console.safe_text import safe_text
 from fuseboard_console.suggest import did_you_mean
 from fuseboard_console.views.adapters import word_of
 from fuseboard_console.views.chain_places import DEFAULT, ChainPlace
-from fuseboard_storage.board import AdapterRow, InstanceRow
+from fuseboard_storage.board.board import AdapterRow, InstanceRow
 
 FIELDS = ("name", "state", "tag", "instance", "error", "chain")
 """What a term may ask about, before its colon; without one it asks about the name."""

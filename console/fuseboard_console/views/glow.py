@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from fuseboard_console.views.adapters import AdapterView
 from fuseboard_console.views.columns import Column, Watch
-from fuseboard_storage.board import AdapterKey
+from fuseboard_storage.board.board import AdapterKey
 
 GLOW_SECONDS = 0.6
 """How long a cell glows."""

@@ -11,7 +11,7 @@ from fuseboard_console.glyphs import LOOKS, Condition, Glyphs
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.counts import counts_line
 from fuseboard_console.views.line import Line, Span, line_width
-from fuseboard_storage.board import AdapterKey, AdapterRow, InstanceRow
+from fuseboard_storage.board.board import AdapterKey, AdapterRow, InstanceRow
 
 Grouping = Literal["", "instance", "tag"]
 """By what adapters stand together; empty: by nothing."""

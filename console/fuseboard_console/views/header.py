@@ -14,7 +14,7 @@ from fuseboard_console.views.connection import Connection, says
 from fuseboard_console.views.counts import counts_line
 from fuseboard_console.views.line import Line, Span, fit_line, line_width
 from fuseboard_console.views.times import SECOND, clock, percent, plural, rate
-from fuseboard_storage.board import AdapterRow, Board
+from fuseboard_storage.board.board import AdapterRow, Board
 
 BUDGET: Final = 0.003
 """Seconds that may be spent at a time on counting over all adapters."""

@@ -10,7 +10,7 @@ from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.adapters import condition
 from fuseboard_console.views.line import Line, Span, cut_line, fit_line
 from fuseboard_console.views.times import SECOND, plural, whole
-from fuseboard_storage.board import AdapterKey, AdapterRow, Board, InstanceRow
+from fuseboard_storage.board.board import AdapterKey, AdapterRow, Board, InstanceRow
 
 NAMES = 30
 """Cells of an adapter's name at the most."""

@@ -16,7 +16,7 @@ from fuseboard_console.views.payload import json_lines
 from fuseboard_console.views.times import SECOND, clock, plural, span, stamp, whole
 from fuseboard_engine.dead_letters.letter import ACTIVE, STATUSES, DeadLetter, Status
 from fuseboard_engine.events import DeadLetterChanged, DeadLettered
-from fuseboard_storage.board import Entry
+from fuseboard_storage.board.board import Entry
 
 NARROW = 100
 """Cells of a line below which an error's type goes without its redundant ending."""

@@ -20,7 +20,7 @@ from fuseboard_console.views.filtering import Term, test_of
 from fuseboard_console.views.grouping import GroupHead, Grouping, group_of, grouped
 from fuseboard_console.views.sorting import BY_STATE, CHEAP, WINDOWED, Sort, Value
 from fuseboard_console.views.times import SECOND
-from fuseboard_storage.board import AdapterKey, AdapterRow, Board, InstanceRow
+from fuseboard_storage.board.board import AdapterKey, AdapterRow, Board, InstanceRow
 
 PROBLEMS: Final = frozenset({"open", "held", "down", "ready", "probing", "silent"})
 """How an adapter stands that needs a person."""

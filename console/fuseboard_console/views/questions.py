@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.times import plural
-from fuseboard_storage.board import AdapterRow, Board
+from fuseboard_storage.board.board import AdapterRow, Board
 
 _NAMED = 6
 

@@ -12,7 +12,7 @@ from fuseboard_console.views.columns import Placed, ages, row_line, slices_of
 from fuseboard_console.views.connection import Presence, killed, presence
 from fuseboard_console.views.line import Line
 from fuseboard_console.views.times import SECOND
-from fuseboard_storage.board import AdapterKey, Board
+from fuseboard_storage.board.board import AdapterKey, Board
 
 KEPT = 1_000
 """Rows over which nothing is kept from one frame to the next."""

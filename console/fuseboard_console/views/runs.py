@@ -18,7 +18,7 @@ from fuseboard_console.views.times import SECOND, clock, plural, span, stamp, wh
 from fuseboard_console.views.workflow_graph import Edge, Graph, graph_lines, node_sign
 from fuseboard_console.views.workflows import state_of
 from fuseboard_engine.workflow.checkpoints import SavedRun
-from fuseboard_storage.workflow_rows import NodeRow, WorkflowRow
+from fuseboard_storage.board.workflow_runs import NodeRow, WorkflowRow
 
 FINISHED = ("done", "degraded")
 """The states, of runs and of nodes, that need nothing more."""

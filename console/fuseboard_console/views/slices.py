@@ -9,9 +9,9 @@ from typing import NamedTuple
 from fuseboard_console.glyphs import LOOKS, Condition
 from fuseboard_console.views.times import SECOND
 from fuseboard_engine.events import State
-from fuseboard_engine.histogram import merge, percentile
+from fuseboard_storage.board.histogram import merge, percentile
+from fuseboard_storage.board.metrics import AdapterSecond
 from fuseboard_storage.history import AdapterPast
-from fuseboard_storage.metrics import AdapterSecond
 
 STANDS: dict[State, Condition] = {
     "closed": "closed", "open": "open", "half_open": "probing",

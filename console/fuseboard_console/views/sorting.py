@@ -8,9 +8,9 @@ from typing import NamedTuple
 from fuseboard_console.views.adapters import RATE_SECONDS, SHARE_SECONDS
 from fuseboard_console.views.chain_places import ChainPlace
 from fuseboard_console.views.times import SECOND
-from fuseboard_engine.histogram import merge, percentile
-from fuseboard_storage.board import AdapterRow, InstanceRow
-from fuseboard_storage.metrics import AdapterSecond
+from fuseboard_storage.board.board import AdapterRow, InstanceRow
+from fuseboard_storage.board.histogram import merge, percentile
+from fuseboard_storage.board.metrics import AdapterSecond
 
 
 class Sort(NamedTuple):

@@ -14,8 +14,8 @@ from fuseboard_console.views.connection import connection_of, presence, says
 from fuseboard_console.views.ordering import order_of
 from fuseboard_console.views.times import SECOND, latency, ordinal, percent, plural, rate, span, whole
 from fuseboard_engine.events import BatchFinished
-from fuseboard_storage.board import AdapterRow, Board, InstanceRow
-from fuseboard_storage.workflow_rows import WorkflowRow
+from fuseboard_storage.board.board import AdapterRow, Board, InstanceRow
+from fuseboard_storage.board.workflow_runs import WorkflowRow
 
 SCHEMA = "fuseboard.status/1"
 """The name of the JSON's shape. Fields may be added; none leaves or changes its meaning under this name."""

@@ -7,7 +7,7 @@ from fuseboard_console.glyphs import Glyphs
 from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.line import Line, Span
 from fuseboard_console.views.times import SECOND
-from fuseboard_storage.board import Board
+from fuseboard_storage.board.board import Board
 
 SHOWN_SECONDS = 8
 """How long a step of a scenario stays on the screen."""

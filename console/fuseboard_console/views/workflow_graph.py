@@ -16,7 +16,7 @@ from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.line import Line, Span, cut_line
 from fuseboard_console.views.times import SECOND, latency
 from fuseboard_engine.events import NodeState
-from fuseboard_storage.workflow_rows import NodeRow
+from fuseboard_storage.board.workflow_runs import NodeRow
 
 Edge = tuple[str, str]
 

@@ -24,7 +24,7 @@ from fuseboard_console.views.row_lines import RowLines
 from fuseboard_console.views.sorting import BY_STATE, falls
 from fuseboard_console.views.times import SECOND
 from fuseboard_console.widgets.line_list import LineList
-from fuseboard_storage.board import AdapterKey, Board
+from fuseboard_storage.board.board import AdapterKey, Board
 
 _BLANK = Span(" ")
 

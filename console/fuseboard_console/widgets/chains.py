@@ -9,7 +9,7 @@ from fuseboard_console.views.copying import route_text
 from fuseboard_console.views.line import Line, Span
 from fuseboard_console.widgets.line_list import LineList
 from fuseboard_engine.events import RouteFinished
-from fuseboard_storage.board import Board, Entry
+from fuseboard_storage.board.board import Board, Entry
 
 
 class ChainsPane(LineList):

@@ -8,7 +8,7 @@ from fuseboard_console.views.copying import failure_text
 from fuseboard_console.views.failures import failure_line, names_width
 from fuseboard_console.views.line import Line, Span
 from fuseboard_console.widgets.line_list import LineList
-from fuseboard_storage.board import Board, FailureRow
+from fuseboard_storage.board.board import Board, FailureRow
 
 
 class FailuresPane(LineList):

@@ -12,7 +12,7 @@ from fuseboard_console.views.plan import Plan
 from fuseboard_console.widgets.chains import ChainsPane
 from fuseboard_console.widgets.failures import FailuresPane
 from fuseboard_console.widgets.kept import Ground
-from fuseboard_storage.board import Board
+from fuseboard_storage.board.board import Board
 
 EVERY = 0.25
 """Seconds at least between two frames: all lines move at once, and nobody reads faster."""

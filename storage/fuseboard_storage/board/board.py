@@ -41,9 +41,9 @@ from fuseboard_engine.events import (
     WorkflowFinished,
     WorkflowStarted,
 )
-from fuseboard_storage import workflow_rows
-from fuseboard_storage.board_rows import AdapterKey, AdapterRow, Entry, FailureRow, InstanceRow, TaskSecond, Totals
-from fuseboard_storage.metrics import SECOND, AdapterSecond, attempts_of
+from fuseboard_storage.board import workflow_runs
+from fuseboard_storage.board.metrics import SECOND, AdapterSecond, attempts_of
+from fuseboard_storage.board.rows import AdapterKey, AdapterRow, Entry, FailureRow, InstanceRow, TaskSecond, Totals
 
 KEPT_ROUTES = 500
 KEPT_FAILURES = 200
@@ -80,7 +80,7 @@ class Board:
         """Operators' commands that were carried out or refused, newest first."""
         self.dead_letters: dict[str, int] = {}
         """How many dead letters there are of each status that occurs."""
-        self.workflows: workflow_rows.Runs = {}
+        self.workflows: workflow_runs.Runs = {}
         """Runs of workflows by their id, the newest last."""
         self.batches: deque[BatchFinished] = deque(maxlen=KEPT_BATCHES)
         """Batches of tasks that ended, newest first."""
@@ -130,7 +130,7 @@ class Board:
             del self.chains[chain]
 
     def _stopped(self, entry: Entry, event: EngineStopped) -> None:
-        workflow_rows.orphan(self.workflows, entry.instance, event)
+        workflow_runs.orphan(self.workflows, entry.instance, event)
         row = self.instances.get(entry.instance)
         if row is not None:
             self.moves += 1
@@ -321,13 +321,13 @@ class Board:
         self.batches.appendleft(event)
 
     def _run_started(self, entry: Entry, event: WorkflowStarted) -> None:
-        workflow_rows.start(self.workflows, entry.instance, event)
+        workflow_runs.start(self.workflows, entry.instance, event)
 
     def _node(self, entry: Entry, event: NodeChanged) -> None:
-        workflow_rows.change(self.workflows, event)
+        workflow_runs.change(self.workflows, event)
 
     def _run_finished(self, entry: Entry, event: WorkflowFinished) -> None:
-        workflow_rows.finish(self.workflows, event)
+        workflow_runs.finish(self.workflows, event)
 
     def _lost(self, entry: Entry, event: EventsDropped) -> None:
         self.dropped += event.count

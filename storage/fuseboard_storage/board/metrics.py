@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from fuseboard_engine.events import Attempt, AttemptFailed, Event, RouteFinished
-from fuseboard_engine.histogram import bucket_of
+from fuseboard_storage.board.histogram import bucket_of
 
 SECOND = 1_000_000  # microseconds
 
@@ -15,7 +15,7 @@ class AdapterSecond(msgspec.Struct, gc=False):
 
     `at` is the span's start in UTC microseconds. `calls` were made; `successes`, `failures` and the rest (ignored or
     cancelled) add up to it. `timeouts` are among the failures. `rejections` were refused without a call.
-    `latency` is a histogram of the calls' durations (see `fuseboard_engine.histogram`), `first_item` one of the
+    `latency` is a histogram of the calls' durations (see `fuseboard_storage.board.histogram`), `first_item` one of the
     seconds until a stream's first item.
 
     There are a million of them when ten thousand adapters are busy. They hold numbers only, so the garbage collector

@@ -6,8 +6,8 @@ from collections import deque
 from typing import Any, NamedTuple
 
 from fuseboard_engine.events import Attempt, AttemptFailed, Event, State
-from fuseboard_engine.histogram import merge, percentile
-from fuseboard_storage.metrics import SECOND, AdapterSecond
+from fuseboard_storage.board.histogram import merge, percentile
+from fuseboard_storage.board.metrics import SECOND, AdapterSecond
 
 KEPT_SECONDS = 120
 KEPT_CHANGES = 100
