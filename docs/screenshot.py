@@ -15,7 +15,7 @@ from fuseboard_engine.scenario.player import Player
 from fuseboard_engine.virtual_time import VirtualTimeLoop
 from fuseboard_scenarios import shipped
 from fuseboard_storage.board.board import Board, Entry
-from fuseboard_storage.mailbox import CommandStatus
+from fuseboard_storage.tables.commands import CommandStatus
 
 AT = 12.6  # seconds of the scenario
 SIZE = (116, 30)

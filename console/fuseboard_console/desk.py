@@ -15,7 +15,7 @@ from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.connection import Connection
 from fuseboard_storage.board.board import AdapterKey
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.mailbox import CommandStatus
+from fuseboard_storage.tables.commands import CommandStatus
 
 ANSWER_WITHIN = 5.0
 """Seconds an engine has to take a command."""

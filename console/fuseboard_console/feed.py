@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from fuseboard_storage.board.board import AdapterKey, Board
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.mailbox import CommandStatus
 from fuseboard_storage.recording import Recording
+from fuseboard_storage.tables.commands import CommandStatus
 
 TROUBLE = (sqlite3.Error, OSError, RecordingError)
 """What can be wrong with the file when it is asked or looked at."""

@@ -14,8 +14,8 @@ from fuseboard_storage import history
 from fuseboard_storage.board.board import Board, Entry, InstanceRow
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.history import Bounds, Change
-from fuseboard_storage.keyframe import EVERY
 from fuseboard_storage.recording import Recording
+from fuseboard_storage.tables.keyframes import EVERY
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 """How many times as fast as it happened."""

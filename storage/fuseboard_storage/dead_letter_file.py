@@ -13,13 +13,13 @@ from typing import Final, TypeVar
 
 from fuseboard_engine.dead_letters.letter import StoreUnavailable
 from fuseboard_engine.events import DeadLetterChanged
-from fuseboard_storage import dead_letter_rows as letters
-from fuseboard_storage import rows
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.inline_commit import QuickLane
 from fuseboard_storage.sqlite.worker_thread import JobThread
 from fuseboard_storage.sqlite.write_lock import Connection, transaction
+from fuseboard_storage.tables import dead_letters as letters
+from fuseboard_storage.tables import events
 
 T = TypeVar("T")
 NOBODY: Final = 0
@@ -82,7 +82,7 @@ class LetterFile:
                     lapsed = DeadLetterChanged(
                         at=now, letters=tuple(freed), before="retrying", status="pending", detail=letters.LAPSED
                     )
-                    rows.insert(connection, NOBODY, [lapsed])
+                    events.insert(connection, NOBODY, [lapsed])
                 done = work(connection)
             self._lane.note(began, self.path)
             return done

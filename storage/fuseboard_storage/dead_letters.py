@@ -32,11 +32,11 @@ from fuseboard_engine.dead_letters.letter import (
     statistics,
 )
 from fuseboard_engine.events import CommandDone, DeadLetterChanged, Event
-from fuseboard_storage import dead_letter_rows as letters
-from fuseboard_storage import rows
 from fuseboard_storage.dead_letter_file import NOBODY, LetterFile
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import schema
+from fuseboard_storage.tables import dead_letters as letters
+from fuseboard_storage.tables import events as rows
 
 Added = letters.Added | StoreUnavailable
 

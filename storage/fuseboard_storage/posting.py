@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from fuseboard_storage import mailbox
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.rows import storable
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.connection import connected, in_words
+from fuseboard_storage.tables import commands as mailbox
+from fuseboard_storage.tables.events import storable
 
 Target = tuple[int | None, str]
 """The engine that should take a command (None: whichever is first) and the adapter it concerns; empty: all."""

@@ -17,16 +17,19 @@ import aiosqlite
 from fuseboard_engine.commands import VERBS
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_engine.workflow.checkpoints import SavedRun
-from fuseboard_storage import keyframe, mailbox, metric_rows, rows
 from fuseboard_storage.board.board import Board, Entry, InstanceRow
 from fuseboard_storage.board.metrics import AdapterSecond
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.instances import mark_gone
-from fuseboard_storage.mailbox import CommandStatus
 from fuseboard_storage.posting import STARTS, Target, check_place, numbers, post
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.change_detector import Stillness
 from fuseboard_storage.sqlite.connection import connected, while_open
+from fuseboard_storage.tables import commands as mailbox
+from fuseboard_storage.tables import events as rows
+from fuseboard_storage.tables import keyframes as keyframe
+from fuseboard_storage.tables import metrics as metric_rows
+from fuseboard_storage.tables.commands import CommandStatus
+from fuseboard_storage.tables.instances import mark_gone
 
 LOOK_EVERY: Final = 0.02  # seconds between two looks at a command that is waited for
 SLICE: Final = 2_000  # entries folded between two chances for other tasks to run

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from fuseboard_storage import keyframe, rows
 from fuseboard_storage.board.board import Board
 from fuseboard_storage.board.rows import AdapterRow, InstanceRow
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import schema
+from fuseboard_storage.tables import events as rows
+from fuseboard_storage.tables import keyframes
 
 log = logging.getLogger("fuseboard.recorder")
 
@@ -93,7 +94,7 @@ def _board(path: Path) -> Board:
     uri = f"{path.absolute().as_uri()}?mode=ro"
     connection = sqlite3.connect(uri, uri=True, timeout=2.0, isolation_level=None)
     try:
-        board = keyframe.board_of(connection.execute(keyframe.NEAREST, (keyframe.NEWEST,)).fetchone())
+        board = keyframes.board_of(connection.execute(keyframes.NEAREST, (keyframes.NEWEST,)).fetchone())
         sql = f"{rows.READ} WHERE seq > ? ORDER BY seq LIMIT {_SLICE}"
         while part := connection.execute(sql, (board.seq,)).fetchall():
             for row in part:

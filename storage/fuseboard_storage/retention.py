@@ -6,8 +6,8 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Final
 
-from fuseboard_storage import metric_rows
 from fuseboard_storage.board.metrics import SECOND
+from fuseboard_storage.tables import metrics as metric_rows
 
 HOUR: Final = 3_600.0
 DAY: Final = 24 * HOUR

@@ -10,7 +10,7 @@ import msgspec
 
 from fuseboard_engine.workflow.checkpoints import SavedRun
 from fuseboard_storage.checkpoints import NODE_COLUMNS, RUN_COLUMNS, run_of, under_way
-from fuseboard_storage.rows import Query
+from fuseboard_storage.tables.events import Query
 
 
 async def saved_runs(

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from fuseboard_engine.dead_letters.letter import ACTIVE
 from fuseboard_engine.events import EngineStarted
-from fuseboard_storage import instances, rows
-from fuseboard_storage.keyframe import KeyframeMaker
 from fuseboard_storage.recordable import Recordable
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.write_lock import Connection, transaction
+from fuseboard_storage.tables import events, instances
+from fuseboard_storage.tables.keyframes import KeyframeMaker
 
 log = logging.getLogger("fuseboard.recorder")
 
@@ -61,7 +61,7 @@ class Seat:
     def bury(self, connection: sqlite3.Connection, now: int) -> None:
         """Tell, within the transaction that is open, of engines that died without a word."""
         for dead, event in instances.bury(connection, self.host, now):
-            rows.insert(connection, dead, [event])
+            events.insert(connection, dead, [event])
 
     def _open(self) -> None:
         connection = schema.connect(self._path)
@@ -84,7 +84,7 @@ class Seat:
             self.bury(connection, now)
             instance = instances.enter(connection, engine.name, self.host, now)
             started = EngineStarted(at=now, name=engine.name, host=self.host, pid=os.getpid())
-            rows.insert(connection, instance, [started, *known])
+            events.insert(connection, instance, [started, *known])
         self._entered_at = now
         return instance
 

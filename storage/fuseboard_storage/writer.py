@@ -15,16 +15,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from fuseboard_engine.events import CommandDone, EventsDropped
-from fuseboard_storage import instances, mailbox, metric_rows, rows
 from fuseboard_storage.board.metrics import Spans, count, merge_spans
 from fuseboard_storage.buffer import Barrier, EventBuffer, Taken, events_of
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.gauges import Gauges
-from fuseboard_storage.keyframe import SLICE
 from fuseboard_storage.recordable import Recordable
 from fuseboard_storage.retention import Retention, tidy
 from fuseboard_storage.seat import Seat
 from fuseboard_storage.sqlite.write_lock import transaction
+from fuseboard_storage.tables import commands as mailbox
+from fuseboard_storage.tables import events as rows
+from fuseboard_storage.tables import instances, metrics
+from fuseboard_storage.tables.keyframes import SLICE
 
 log = logging.getLogger("fuseboard.recorder")
 
@@ -229,7 +231,7 @@ class Writer:
                 count(spans, event)
                 if type(event) is CommandDone:
                     mailbox.settle(connection, instance, event)
-            metric_rows.add(connection, instance, spans)
+            metrics.add(connection, instance, spans)
             if beat:
                 self._beat(connection, instance, now)
         self.written += len(events)

@@ -25,7 +25,7 @@ from fuseboard_engine.events import (
     StateChanged,
 )
 from fuseboard_storage.board.board import AdapterKey, Board, Entry
-from fuseboard_storage.mailbox import CommandStatus, Status
+from fuseboard_storage.tables.commands import CommandStatus, Status
 
 SECOND = 1_000_000
 NOON = 1_763_733_600 * SECOND  # 2025-11-21 14:00:00 UTC

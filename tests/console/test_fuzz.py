@@ -30,9 +30,10 @@ from fuseboard_console.replay import Replay
 from fuseboard_console.themes import THEMES
 from fuseboard_engine.events import AnyEvent, Event
 from fuseboard_engine.runtime.clock import wall_clock
-from fuseboard_storage import Tail, rows
+from fuseboard_storage import Tail
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.write_lock import transaction
+from fuseboard_storage.tables import events as rows
 
 pytestmark = pytest.mark.usefixtures("impatient")
 

@@ -18,7 +18,7 @@ from fuseboard_console.views.line import line_width, text_of
 from fuseboard_engine import Engine
 from fuseboard_engine.events import CommandDone
 from fuseboard_storage import Recording, Tail, record
-from fuseboard_storage.mailbox import CommandStatus
+from fuseboard_storage.tables.commands import CommandStatus
 
 
 def done(command: int, verb: str, adapter: str, when: float, *, ok: bool = True, detail: str = "") -> CommandDone:

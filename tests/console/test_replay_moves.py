@@ -14,12 +14,12 @@ from watching import replaying, watching
 
 from fuseboard_console.replay import CHUNK, FAR, Replay
 from fuseboard_engine.events import Event
-from fuseboard_storage import keyframe
 from fuseboard_storage.board.board import Board
-from fuseboard_storage.keyframe import KeyframeMaker, dump
 from fuseboard_storage.recording import Recording
 from fuseboard_storage.retention import Retention, tidy
 from fuseboard_storage.sqlite import schema
+from fuseboard_storage.tables import keyframes as keyframe
+from fuseboard_storage.tables.keyframes import KeyframeMaker, dump
 
 BUSY = 100
 """Calls a second."""

@@ -13,7 +13,7 @@ from fuseboard_engine.events import (
     TripHeld,
 )
 from fuseboard_storage.board.board import AdapterKey, AdapterRow, Board, Entry
-from fuseboard_storage.keyframe import dump, load
+from fuseboard_storage.tables.keyframes import dump, load
 
 
 def row(*events: Event) -> AdapterRow:

@@ -20,12 +20,12 @@ from fuseboard_engine import BreakerPolicy, Engine, RetryPolicy
 from fuseboard_engine.dead_letters.letter import LetterSelection, StoreUnavailable
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.dead_letters.queue import DeadLetters
-from fuseboard_storage import keyframe
 from fuseboard_storage.board.board import Board
 from fuseboard_storage.dead_letters import SqliteDeadLetters
 from fuseboard_storage.recorder import record
 from fuseboard_storage.recording import Recording
 from fuseboard_storage.sqlite import schema
+from fuseboard_storage.tables import keyframes
 
 
 class Adapter:
@@ -155,7 +155,7 @@ async def test_the_board_keeps_its_counts_through_a_keyframe_and_counts_anew_whe
         await recording.board()
     async with Recording.open(path) as recording:
         board = await recording.board()
-    assert keyframe.load(keyframe.dump(board)).dead_letters == board.dead_letters
+    assert keyframes.load(keyframes.dump(board)).dead_letters == board.dead_letters
     connection = sqlite3.connect(path)
     connection.execute("DELETE FROM dead_letters")  # as a crash between two commits might leave it
     connection.commit()

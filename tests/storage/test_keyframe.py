@@ -39,12 +39,13 @@ from fuseboard_engine.events import (
     WorkflowFinished,
     WorkflowStarted,
 )
-from fuseboard_storage import keyframe, rows
 from fuseboard_storage.board import board
 from fuseboard_storage.board.board import Board, Entry
 from fuseboard_storage.recorder import record
 from fuseboard_storage.recording import Recording
 from fuseboard_storage.sqlite import schema
+from fuseboard_storage.tables import events as rows
+from fuseboard_storage.tables import keyframes as keyframe
 
 names = st.sampled_from(["prefect", "agno", "ламा🦙", ""])
 seconds = st.floats(0, 1e3)

@@ -10,12 +10,12 @@ from waiting import until_async
 
 from fuseboard_engine.commands import Command
 from fuseboard_engine.events import CommandDone
-from fuseboard_storage import mailbox
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.mailbox import CommandStatus
 from fuseboard_storage.recorder import record
 from fuseboard_storage.recording import Recording
 from fuseboard_storage.sqlite import schema
+from fuseboard_storage.tables import commands
+from fuseboard_storage.tables.commands import CommandStatus
 
 
 async def over(recording: Recording, command: int) -> CommandStatus:
@@ -99,7 +99,7 @@ async def test_a_command_that_nobody_takes_expires_even_if_no_engine_is_left_to_
         assert (await recording.command(id)).status == "pending"
         late = await recording.ask("reset", "agno", actor="ann", expires_in=0)
         status = await recording.command(late)
-    assert (status.status, status.detail, status.over) == ("expired", mailbox.NOBODY, True)
+    assert (status.status, status.detail, status.over) == ("expired", commands.NOBODY, True)
 
 
 async def test_an_expired_command_is_never_done_but_stands_in_the_audit(tmp_path: Path) -> None:
@@ -115,18 +115,18 @@ async def test_an_expired_command_is_never_done_but_stands_in_the_audit(tmp_path
 
             await until_async(told)
             (action,) = (await recording.board()).actions
-    assert (action.command, action.ok, action.detail) == (id, False, mailbox.NOBODY)
+    assert (action.command, action.ok, action.detail) == (id, False, commands.NOBODY)
     assert engine.commands == []
 
 
 def test_a_command_whose_engine_died_over_it_fails_after_a_while(tmp_path: Path) -> None:
     connection = schema.connect(tmp_path / "a.db")
-    connection.execute(mailbox.ASK, ("reset", "agno", "{}", "ann", None, 0, 1_000))
-    assert [command.verb for command in mailbox.claim(connection, 1, 500)] == ["reset"]
-    assert mailbox.claim(connection, 2, 500) == []
-    assert mailbox.sweep(connection, 2_000) == []
-    (event,) = mailbox.sweep(connection, 1_000 + mailbox.LOST_AFTER)
-    assert (event.ok, event.detail) == (False, mailbox.LOST)
+    connection.execute(commands.ASK, ("reset", "agno", "{}", "ann", None, 0, 1_000))
+    assert [command.verb for command in commands.claim(connection, 1, 500)] == ["reset"]
+    assert commands.claim(connection, 2, 500) == []
+    assert commands.sweep(connection, 2_000) == []
+    (event,) = commands.sweep(connection, 1_000 + commands.LOST_AFTER)
+    assert (event.ok, event.detail) == (False, commands.LOST)
     connection.close()
 
 

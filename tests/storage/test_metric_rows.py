@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from fake_engine import NOON, answered
 
-from fuseboard_storage import instances, metric_rows
 from fuseboard_storage.board.metrics import SECOND, Spans, count
 from fuseboard_storage.recording import Recording
 from fuseboard_storage.retention import HOUR, Retention, tidy
 from fuseboard_storage.sqlite import schema
+from fuseboard_storage.tables import instances, metrics
 
 NAMES = ("prefect", "agno", "gpt")
 
@@ -25,7 +25,7 @@ def recorded(tmp_path: Path) -> Path:
         spans: Spans = {}
         for second in range(0, 7_200, 7):
             count(spans, answered(adapter=NAMES[second % 3], at=NOON + second * SECOND))
-        metric_rows.add(connection, instances.enter(connection, name, "web-1", NOON), spans)
+        metrics.add(connection, instances.enter(connection, name, "web-1", NOON), spans)
     connection.commit()
     while tidy(connection, Retention(seconds=HOUR), NOON + 7_200 * SECOND):
         pass

@@ -12,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuseboard_engine.events import EngineStarted
-from fuseboard_storage import keyframe, metric_rows, rows
 from fuseboard_storage.board.metrics import SECOND, AdapterSecond, Spans, count
 from fuseboard_storage.recording import Recording
 from fuseboard_storage.retention import DAY, HOUR, Retention, tidy
 from fuseboard_storage.sqlite import schema
+from fuseboard_storage.tables import events as rows
+from fuseboard_storage.tables import keyframes
+from fuseboard_storage.tables import metrics as metric_rows
 
 
 @pytest.fixture
@@ -98,22 +100,22 @@ async def test_old_events_go_up_to_a_keyframe_and_the_board_stays_exact(tmp_path
     connection = schema.connect(path)
     rows.insert(connection, 1, [EngineStarted(at=NOON, name="e", host="h", pid=1)])
     rows.insert(connection, 1, [answered(f"{n}", at=NOON + n * SECOND) for n in range(1_999)])
-    maker = keyframe.KeyframeMaker(connection, 100)
+    maker = keyframes.KeyframeMaker(connection, 100)
     while maker.step():
         pass
     async with Recording.open(path) as recording:
-        before = keyframe.dump(await recording.board())
+        before = keyframes.dump(await recording.board())
         while tidy(connection, Retention(events=1_000.0), NOON + 2_000 * SECOND):
             pass
-        assert keyframe.dump(await recording.board()) == before
+        assert keyframes.dump(await recording.board()) == before
         (left,) = await recording.entries(limit=1)
         assert 1 < left.seq <= 1_001
         while tidy(connection, Retention(events=None, most_events=10), NOON):
             pass
-        assert keyframe.dump(await recording.board()) == before
+        assert keyframes.dump(await recording.board()) == before
         first = (await recording.entries(limit=1))[0]
-        there = keyframe.dump(await recording.board_at(seq=first.seq - 1))
-        assert keyframe.dump(await recording.board_at(at=NOON - 1)) == there  # nothing older is known
+        there = keyframes.dump(await recording.board_at(seq=first.seq - 1))
+        assert keyframes.dump(await recording.board_at(at=NOON - 1)) == there  # nothing older is known
         assert (await recording.board_at(at=NOON - 1)).instances
     connection.close()
 

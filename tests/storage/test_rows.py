@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuseboard_engine.events import AdapterAdded, Event, ScenarioStep
-from fuseboard_storage import rows
 from fuseboard_storage.sqlite import schema
+from fuseboard_storage.tables import events as rows
 
 
 @pytest.fixture

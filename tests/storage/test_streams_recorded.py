@@ -10,11 +10,11 @@ from typing import Any
 from fuseboard_engine import Engine
 from fuseboard_engine.events import Attempt, RouteFinished, ThreadsStuck
 from fuseboard_storage import Recording, record
-from fuseboard_storage import metric_rows as rows
 from fuseboard_storage.board.board import Board, Entry
 from fuseboard_storage.board.histogram import percentile
 from fuseboard_storage.board.metrics import AdapterSecond
-from fuseboard_storage.keyframe import dump, load
+from fuseboard_storage.tables import metrics as rows
+from fuseboard_storage.tables.keyframes import dump, load
 
 SECOND = 1_000_000
 

@@ -9,12 +9,12 @@ from waiting import until
 
 from fuseboard_engine.events import RouteFinished
 from fuseboard_engine.runtime.clock import wall_clock
-from fuseboard_storage import keyframe
 from fuseboard_storage.board.board import AdapterKey, Entry
-from fuseboard_storage.instances import SILENT_AFTER
 from fuseboard_storage.recorder import record
 from fuseboard_storage.recording import Recording
 from fuseboard_storage.sqlite import schema
+from fuseboard_storage.tables import keyframes
+from fuseboard_storage.tables.instances import SILENT_AFTER
 from fuseboard_storage.tail import Contact, Tail
 
 
@@ -54,7 +54,7 @@ async def test_the_board_followed_is_the_board_folded(tmp_path: Path) -> None:
         for row in tail.board.instances.values():
             row.heartbeat_at = row.started_at  # heartbeats are no entries
         async with Recording.open(path) as recording:
-            assert keyframe.dump(tail.board) == keyframe.dump(await recording.board())
+            assert keyframes.dump(tail.board) == keyframes.dump(await recording.board())
 
 
 async def test_an_engine_without_a_heartbeat_is_silent_and_when_it_beats_again_it_is_live(tmp_path: Path) -> None:
@@ -148,11 +148,11 @@ async def test_whoever_takes_what_comes_gets_all_of_it_however_much_has_come(tmp
         before = tail.board.seq
         tail.take = taken.extend
         for part in range(3):
-            engine.emit(*[answered(f"{part}.{number}") for number in range(keyframe.EVERY)])
+            engine.emit(*[answered(f"{part}.{number}") for number in range(keyframes.EVERY)])
             await recorder.flushed()
         await tail.advance()
         assert [entry.seq for entry in taken] == list(range(before + 1, tail.board.seq + 1))
-        assert sum(isinstance(entry.event, RouteFinished) for entry in taken) == 3 * keyframe.EVERY
+        assert sum(isinstance(entry.event, RouteFinished) for entry in taken) == 3 * keyframes.EVERY
 
 
 async def test_failures_are_read_newest_first_and_by_adapter(tmp_path: Path) -> None:

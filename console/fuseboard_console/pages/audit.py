@@ -26,7 +26,7 @@ from fuseboard_console.views.audit import (
 from fuseboard_console.views.heirs import Heirs
 from fuseboard_console.views.line import Line
 from fuseboard_storage.board.board import AdapterKey
-from fuseboard_storage.mailbox import CommandStatus
+from fuseboard_storage.tables.commands import CommandStatus
 
 MOST = 1_000
 """Commands that are read from the mailbox."""

@@ -14,7 +14,7 @@ from fuseboard_console.views.labelled import labelled
 from fuseboard_console.views.line import Line, Span, cut_line
 from fuseboard_console.views.times import SECOND, clock, latency, stamp
 from fuseboard_engine.events import CommandDone
-from fuseboard_storage.mailbox import CommandStatus
+from fuseboard_storage.tables.commands import CommandStatus
 
 _VERBS = {
     "force_open": "hold open",

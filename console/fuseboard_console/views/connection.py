@@ -8,7 +8,7 @@ from fuseboard_console.safe_text import safe_text
 from fuseboard_console.views.times import SECOND, clock, whole
 from fuseboard_engine.events import LOST
 from fuseboard_storage.board.board import Board, InstanceRow
-from fuseboard_storage.instances import SILENT_AFTER
+from fuseboard_storage.tables.instances import SILENT_AFTER
 
 Presence = Literal["live", "silent", "ended"]
 """How one engine stands."""

@@ -26,7 +26,7 @@ from fuseboard_storage.board.rows import (
     TaskSecond,
 )
 from fuseboard_storage.board.workflow_runs import WorkflowRow
-from fuseboard_storage.rows import READ, entry_of
+from fuseboard_storage.tables.events import READ, entry_of
 
 FORMAT: Final = 11
 """Raised whenever the Board changes what it keeps or how it folds; keyframes of another format are passed over."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from fuseboard_storage.board.metrics import SECOND, AdapterSecond, Spans
-from fuseboard_storage.rows import Query, storable
+from fuseboard_storage.tables.events import Query, storable
 
 RESOLUTIONS: Final = (1, 10, 60, 3600)
 """Seconds a row may stand for, finest first."""

@@ -1,0 +1,1 @@
+"""The SQL of a recording, a module per table."""
