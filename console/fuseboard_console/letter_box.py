@@ -21,8 +21,8 @@ from fuseboard_engine.dead_letters.letter import (
     StoreUnavailable,
 )
 from fuseboard_storage.board.board import Entry
-from fuseboard_storage.dead_letters import SqliteDeadLetters
 from fuseboard_storage.recording import Recording
+from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
 TROUBLE = (*feed.TROUBLE, StoreUnavailable)
 """What can be wrong with the file, all of which may be over the next time."""

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fuseboard_storage.board.board import Board
     from fuseboard_storage.configured import record_configured
-    from fuseboard_storage.dead_letters import SqliteDeadLetters
     from fuseboard_storage.errors import RecordingError
     from fuseboard_storage.recorder import Recorder, record
     from fuseboard_storage.recording import Recording
     from fuseboard_storage.restoring import restore
     from fuseboard_storage.retention import Retention
+    from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
     from fuseboard_storage.tail import Tail
 
 __all__ = [
@@ -37,7 +37,7 @@ _HOME = {
     "Recorder": "recorder",
     "Recording": "recording",
     "RecordingError": "errors",
-    "SqliteDeadLetters": "dead_letters",
+    "SqliteDeadLetters": "stores.dead_letters",
     "Retention": "retention",
     "Tail": "tail",
     "record": "recorder",

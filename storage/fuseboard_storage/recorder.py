@@ -29,8 +29,8 @@ from fuseboard_storage.retention import Retention
 from fuseboard_storage.writer import Writer
 
 if TYPE_CHECKING:
-    from fuseboard_storage.checkpoints import FileCheckpoints
-    from fuseboard_storage.dead_letters import SqliteDeadLetters
+    from fuseboard_storage.stores.checkpoints import FileCheckpoints
+    from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
 BUFFER_SIZE: Final = 100_000
 """Events that may wait in memory while the file cannot be written."""
@@ -149,7 +149,7 @@ class Recorder:
     def _keep_letters(self) -> None:
         """Keep the engine's dead letters in the recording, if it has any."""
         if self._engine.dead_letters is not None:
-            from fuseboard_storage.dead_letters import SqliteDeadLetters
+            from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
             self._letters = SqliteDeadLetters(self.path)
             self._engine.dead_letters.use(self._letters)
@@ -157,7 +157,7 @@ class Recorder:
     def _keep_runs(self) -> None:
         """Keep the engine's runs of workflows in the recording, unless something else does."""
         if self._engine.checkpoints is None:
-            from fuseboard_storage.checkpoints import FileCheckpoints
+            from fuseboard_storage.stores.checkpoints import FileCheckpoints
 
             self._checkpoints = self._engine.checkpoints = FileCheckpoints(self.path)
 

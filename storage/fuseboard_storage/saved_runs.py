@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from fuseboard_engine.workflow.checkpoints import SavedRun
-from fuseboard_storage.checkpoints import NODE_COLUMNS, RUN_COLUMNS, run_of, under_way
+from fuseboard_storage.stores.checkpoints import NODE_COLUMNS, RUN_COLUMNS, run_of, under_way
 from fuseboard_storage.tables.events import Query
 
 

@@ -25,7 +25,7 @@ from fuseboard_engine.events import (
     WorkflowFinished,
     WorkflowStarted,
 )
-from fuseboard_storage.dead_letters import SqliteDeadLetters
+from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
 SIZES = [(60, 18), (80, 24), (120, 40), (160, 45), (200, 50)]
 THEMES = ["fuseboard-dark", "fuseboard-light"]

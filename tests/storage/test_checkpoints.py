@@ -18,10 +18,10 @@ import pytest
 from waiting import until, until_async
 
 from fuseboard_engine import CheckpointsUnavailable, Engine, ResumeRefused, UnknownRun, Workflow, WorkflowResult
-from fuseboard_storage.checkpoints import FileCheckpoints
 from fuseboard_storage.recorder import record
 from fuseboard_storage.recording import Recording
 from fuseboard_storage.sqlite.process_identity import Owner, is_alive, this_process
+from fuseboard_storage.stores.checkpoints import FileCheckpoints
 from fuseboard_storage.tables.commands import CommandStatus
 
 HERE = Path(__file__).parent

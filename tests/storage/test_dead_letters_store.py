@@ -12,7 +12,7 @@ from letters import LEASE, MINUTE, NOON, ROOM, SECOND, letter, settled
 from fuseboard_engine.dead_letters.letter import STATUSES, LetterChain, LetterSelection, QueueFull, Room
 from fuseboard_engine.dead_letters.memory_store import MemoryDeadLetters
 from fuseboard_engine.dead_letters.store import DeadLetterStore
-from fuseboard_storage.dead_letters import SqliteDeadLetters
+from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
 
 @pytest.fixture(params=["memory", "recording"])

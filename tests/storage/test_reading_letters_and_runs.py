@@ -8,9 +8,9 @@ from typing import Any
 
 from fuseboard_engine import DeadLetterPolicy, Engine, LetterSelection, RetryPolicy, Workflow
 from fuseboard_engine.events import DeadLetterChanged, DeadLettered
-from fuseboard_storage.dead_letters import SqliteDeadLetters
 from fuseboard_storage.recorder import record
 from fuseboard_storage.recording import Recording
+from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
 
 async def down(task: Any) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fuseboard_engine import Engine, Workflow
-from fuseboard_storage.checkpoints import FileCheckpoints
+from fuseboard_storage.stores.checkpoints import FileCheckpoints
 
 NODES = 40
 

@@ -57,7 +57,7 @@ async def _list(args: Namespace) -> int:
     from fuseboard_console.output import print_out
     from fuseboard_console.views.dead_letters import letters_json, letters_text
     from fuseboard_engine.dead_letters.letter import ACTIVE
-    from fuseboard_storage.dead_letters import SqliteDeadLetters
+    from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
     at, name = now(), Path(args.file).name
     async with SqliteDeadLetters.open(args.file) as store:
@@ -76,7 +76,7 @@ async def _show(args: Namespace) -> int:
     from fuseboard_console.output import complain, print_out
     from fuseboard_console.views.dead_letters import SCHEMA, letter_text
     from fuseboard_engine.dead_letters.letter import fields_of
-    from fuseboard_storage.dead_letters import SqliteDeadLetters
+    from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
     at = now()
     async with SqliteDeadLetters.open(args.file) as store:
@@ -107,7 +107,7 @@ async def _act(args: Namespace) -> int:
     from fuseboard_console.views.dead_letters import numbers
     from fuseboard_console.views.times import plural
     from fuseboard_engine.dead_letters.letter import DONE, FROM, RETRYABLE, STATUSES
-    from fuseboard_storage.dead_letters import SqliteDeadLetters
+    from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
     if not (args.ids or filtered(args) or args.all) or (args.ids and args.all):
         complain(f"Name dead letters, filter them, or say --all. `fuseboard dlq FILE {args.action} --help` explains.")
@@ -168,7 +168,7 @@ async def _change(args: Namespace, ids: list[int], done: str) -> int:
     from fuseboard_console.output import complain, print_out
     from fuseboard_console.views.times import plural
     from fuseboard_engine.dead_letters.letter import LetterSelection
-    from fuseboard_storage.dead_letters import SqliteDeadLetters
+    from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
     selection = LetterSelection(ids=tuple(ids))
     async with SqliteDeadLetters.open(args.file, reading=False) as store:

@@ -32,9 +32,9 @@ from fuseboard_engine.dead_letters.letter import (
     statistics,
 )
 from fuseboard_engine.events import CommandDone, DeadLetterChanged, Event
-from fuseboard_storage.dead_letter_file import NOBODY, LetterFile
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import schema
+from fuseboard_storage.stores.dead_letter_worker import NOBODY, LetterFile
 from fuseboard_storage.tables import dead_letters as letters
 from fuseboard_storage.tables import events as rows
 

@@ -1,0 +1,1 @@
+"""Where an engine keeps dead letters and checkpoints: in its recording."""
