@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fuseboard_storage.board.board import Board
-    from fuseboard_storage.configured import record_configured
     from fuseboard_storage.errors import RecordingError
-    from fuseboard_storage.recorder import Recorder, record
+    from fuseboard_storage.recorder.from_config import record_configured
+    from fuseboard_storage.recorder.recorder import Recorder, record
+    from fuseboard_storage.recorder.restore import restore
+    from fuseboard_storage.recorder.retention import Retention
     from fuseboard_storage.recording import Recording
-    from fuseboard_storage.restoring import restore
-    from fuseboard_storage.retention import Retention
     from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
     from fuseboard_storage.tail import Tail
 
@@ -34,15 +34,15 @@ __all__ = [
 
 _HOME = {
     "Board": "board.board",
-    "Recorder": "recorder",
+    "Recorder": "recorder.recorder",
     "Recording": "recording",
     "RecordingError": "errors",
     "SqliteDeadLetters": "stores.dead_letters",
-    "Retention": "retention",
+    "Retention": "recorder.retention",
     "Tail": "tail",
-    "record": "recorder",
-    "record_configured": "configured",
-    "restore": "restoring",
+    "record": "recorder.recorder",
+    "record_configured": "recorder.from_config",
+    "restore": "recorder.restore",
 }
 
 

@@ -10,7 +10,7 @@ from fuseboard_console.desk import Desk
 from fuseboard_console.views.connection import Connection
 from fuseboard_engine import Engine
 from fuseboard_storage.board.board import AdapterKey
-from fuseboard_storage.recorder import record
+from fuseboard_storage.recorder.recorder import record
 from fuseboard_storage.recording import Recording
 
 

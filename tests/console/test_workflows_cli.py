@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fuseboard_engine import Engine, RetryPolicy, Workflow
-from fuseboard_storage.recorder import record
+from fuseboard_storage.recorder.recorder import record
 
 ONCE = RetryPolicy(max_attempts=1)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fuseboard_engine import Engine, RetryPolicy, Workflow
-from fuseboard_storage.recorder import record
+from fuseboard_storage.recorder.recorder import record
 
 
 async def main(path: str, mended: str, run: str = "") -> None:

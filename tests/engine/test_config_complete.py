@@ -35,8 +35,8 @@ from fuseboard_engine.config.settings import AdapterSection, Settings, schema
 from fuseboard_engine.config.watcher import reload_config
 from fuseboard_engine.documents.loader import DocumentError
 from fuseboard_engine.events import ConfigReloaded, Event, PreferenceSet
-from fuseboard_storage.recorder import record
-from fuseboard_storage.retention import Retention
+from fuseboard_storage.recorder.recorder import record
+from fuseboard_storage.recorder.retention import Retention
 
 FROM_CODE = {"self", "engine", "clock", "wall", "rng", "memory", "recorder"}  # values of a program, not of a file
 NAMES = {"table": "attribution", "health": "health_monitoring"}

@@ -13,7 +13,7 @@ MODULES = {
     "fuseboard_engine.commands": SCREEN | {"aiosqlite", "sqlite3"},
     "fuseboard_storage.board.histogram": SCREEN | {"aiosqlite", "sqlite3"},
     "fuseboard_storage.board.board": SCREEN | {"aiosqlite", "sqlite3"},
-    "fuseboard_storage.recorder": SCREEN | {"aiosqlite"},
+    "fuseboard_storage.recorder.recorder": SCREEN | {"aiosqlite"},
     "fuseboard_storage.recording": SCREEN,
     "fuseboard_storage.tail": SCREEN,
 }

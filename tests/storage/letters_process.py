@@ -13,7 +13,7 @@ from typing import Any
 
 from fuseboard_engine import Engine
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
-from fuseboard_storage.recorder import record
+from fuseboard_storage.recorder.recorder import record
 
 
 async def main(path: str, calls: str, seconds: float, lease: float) -> None:

@@ -6,7 +6,7 @@ import sys
 
 from fake_engine import FakeEngine, answered
 
-from fuseboard_storage.recorder import record
+from fuseboard_storage.recorder.recorder import record
 
 
 def main(path: str, name: str, count: int) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fuseboard_engine import Engine, UnknownRun, Workflow, guarded
-from fuseboard_storage.recorder import record
+from fuseboard_storage.recorder.recorder import record
 
 RUN = "nightly-1"
 

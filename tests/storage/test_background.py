@@ -11,7 +11,7 @@ from typing import Any
 from waiting import until_async
 
 from fuseboard_engine import DeadLetterPolicy, Engine, HealthPolicy, Workflow
-from fuseboard_storage.recorder import record
+from fuseboard_storage.recorder.recorder import record
 from fuseboard_storage.recording import Recording
 
 OFTEN = HealthPolicy(interval=0.02, timeout=0.02)

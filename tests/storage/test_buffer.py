@@ -6,7 +6,7 @@ from concurrent.futures import Future
 
 from fake_engine import answered, failed, opened
 
-from fuseboard_storage.buffer import Barrier, EventBuffer, events_of
+from fuseboard_storage.recorder.event_buffer import Barrier, EventBuffer, events_of
 
 
 def kinds(buffer: EventBuffer) -> list[str]:

@@ -18,7 +18,7 @@ import pytest
 from waiting import until, until_async
 
 from fuseboard_engine import CheckpointsUnavailable, Engine, ResumeRefused, UnknownRun, Workflow, WorkflowResult
-from fuseboard_storage.recorder import record
+from fuseboard_storage.recorder.recorder import record
 from fuseboard_storage.recording import Recording
 from fuseboard_storage.sqlite.process_identity import Owner, is_alive, this_process
 from fuseboard_storage.stores.checkpoints import FileCheckpoints

@@ -11,8 +11,8 @@ from fake_engine import FakeEngine
 from fuseboard_engine import Engine
 from fuseboard_engine.events import AdapterAdded, AdapterRemoved, AdaptersGauged
 from fuseboard_storage.board.board import AdapterKey, Board, Entry
-from fuseboard_storage.gauges import EVERY, Gauges
-from fuseboard_storage.recorder import record
+from fuseboard_storage.recorder.gauge_sampler import EVERY, Gauges
+from fuseboard_storage.recorder.recorder import record
 from fuseboard_storage.recording import Recording
 
 

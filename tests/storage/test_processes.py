@@ -10,7 +10,7 @@ from pathlib import Path
 from fake_engine import FakeEngine
 
 from fuseboard_engine.events import EngineStopped, RouteFinished
-from fuseboard_storage.recorder import record
+from fuseboard_storage.recorder.recorder import record
 from fuseboard_storage.recording import Recording
 
 HERE = Path(__file__).parent

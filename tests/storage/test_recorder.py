@@ -23,7 +23,7 @@ from fuseboard_engine.events import (
     StateChanged,
 )
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.recorder import record
+from fuseboard_storage.recorder.recorder import record
 from fuseboard_storage.recording import Recording
 
 

@@ -243,7 +243,7 @@ async def test_CB24_rows_that_make_no_sense_leave_their_adapter_fresh(tmp_path: 
 
 
 async def test_a_configuration_may_ask_for_it(tmp_path: Path, time: Time) -> None:
-    from fuseboard_storage.configured import record_configured
+    from fuseboard_storage.recorder.from_config import record_configured
 
     path = tmp_path / "a.db"
     await first_run(path, time)

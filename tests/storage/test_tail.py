@@ -10,7 +10,7 @@ from waiting import until
 from fuseboard_engine.events import RouteFinished
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.board import AdapterKey, Entry
-from fuseboard_storage.recorder import record
+from fuseboard_storage.recorder.recorder import record
 from fuseboard_storage.recording import Recording
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import keyframes

@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from fuseboard_storage.recorder import Recorder, record
-from fuseboard_storage.retention import Retention
+from fuseboard_storage.recorder.recorder import Recorder, record
+from fuseboard_storage.recorder.retention import Retention
 
 if TYPE_CHECKING:
     from fuseboard_engine.engine import Engine

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from fuseboard_engine.events import AdaptersGauged
-from fuseboard_storage.recordable import Recordable
+from fuseboard_storage.recorder.protocols import Recordable
 
 EVERY: Final = 1.0
 """Seconds between two looks at the engine."""

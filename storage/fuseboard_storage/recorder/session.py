@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fuseboard_engine.dead_letters.letter import ACTIVE
 from fuseboard_engine.events import EngineStarted
-from fuseboard_storage.recordable import Recordable
+from fuseboard_storage.recorder.protocols import Recordable
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.write_lock import Connection, transaction
 from fuseboard_storage.tables import events, instances

@@ -22,11 +22,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from fuseboard_engine.events import EngineStopped
-from fuseboard_storage.buffer import Barrier, EventBuffer
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.recordable import Recordable
-from fuseboard_storage.retention import Retention
-from fuseboard_storage.writer import Writer
+from fuseboard_storage.recorder.event_buffer import Barrier, EventBuffer
+from fuseboard_storage.recorder.protocols import Recordable
+from fuseboard_storage.recorder.retention import Retention
+from fuseboard_storage.recorder.writer import Writer
 
 if TYPE_CHECKING:
     from fuseboard_storage.stores.checkpoints import FileCheckpoints
@@ -123,7 +123,7 @@ class Recorder:
 
     def _take_up(self) -> None:
         if self._restore and self._thread is None:
-            from fuseboard_storage.restoring import restore_now
+            from fuseboard_storage.recorder.restore import restore_now
 
             restore_now(self._engine, self.path)
 

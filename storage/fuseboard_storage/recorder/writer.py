@@ -16,12 +16,12 @@ from typing import Any, Final
 
 from fuseboard_engine.events import CommandDone, EventsDropped
 from fuseboard_storage.board.metrics import Spans, count, merge_spans
-from fuseboard_storage.buffer import Barrier, EventBuffer, Taken, events_of
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.gauges import Gauges
-from fuseboard_storage.recordable import Recordable
-from fuseboard_storage.retention import Retention, tidy
-from fuseboard_storage.seat import Seat
+from fuseboard_storage.recorder.event_buffer import Barrier, EventBuffer, Taken, events_of
+from fuseboard_storage.recorder.gauge_sampler import Gauges
+from fuseboard_storage.recorder.protocols import Recordable
+from fuseboard_storage.recorder.retention import Retention, tidy
+from fuseboard_storage.recorder.session import Seat
 from fuseboard_storage.sqlite.write_lock import transaction
 from fuseboard_storage.tables import commands as mailbox
 from fuseboard_storage.tables import events as rows
