@@ -7,7 +7,7 @@ from fuseboard_console.output import complain, print_out
 from fuseboard_console.views.connection import connection_to
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.board import Board
-from fuseboard_storage.recording import Recording
+from fuseboard_storage.recording.recording import Recording
 
 
 async def board_now(recording: Recording) -> Board:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from fuseboard_storage.board.board import AdapterKey, Board
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.recording import Recording
+from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.tables.commands import CommandStatus
 
 TROUBLE = (sqlite3.Error, OSError, RecordingError)

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from fuseboard_console.safe_text import safe_text
 from fuseboard_storage.board.board import Board, Entry
+from fuseboard_storage.recording.tail import Contact, Tail
 from fuseboard_storage.tables.events import known
-from fuseboard_storage.tail import Contact, Tail
 
 POLL = 0.1
 """Seconds between two looks at the recording."""

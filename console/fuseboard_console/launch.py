@@ -19,7 +19,7 @@ from fuseboard_console.live import LiveRecording
 from fuseboard_console.preferences import DEFAULT, Preferences
 from fuseboard_console.state_folder import state_folder
 from fuseboard_console.theme_names import theme_id
-from fuseboard_storage.tail import Tail
+from fuseboard_storage.recording.tail import Tail
 
 if TYPE_CHECKING:
     from fuseboard_console.app import ConsoleApp

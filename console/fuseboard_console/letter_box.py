@@ -21,7 +21,7 @@ from fuseboard_engine.dead_letters.letter import (
     StoreUnavailable,
 )
 from fuseboard_storage.board.board import Entry
-from fuseboard_storage.recording import Recording
+from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
 TROUBLE = (*feed.TROUBLE, StoreUnavailable)

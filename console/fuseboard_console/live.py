@@ -8,9 +8,9 @@ from typing import Any
 from fuseboard_console.following import trouble_of
 from fuseboard_storage.board.board import AdapterKey, Board
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.recording import Recording
+from fuseboard_storage.recording.recording import Recording
+from fuseboard_storage.recording.tail import Tail
 from fuseboard_storage.tables.commands import CommandStatus
-from fuseboard_storage.tail import Tail
 
 
 class LiveRecording:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from fuseboard_console.safe_text import safe_text
-from fuseboard_storage import history
 from fuseboard_storage.board.board import Board, Entry, InstanceRow
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.history import Bounds, Change
-from fuseboard_storage.recording import Recording
+from fuseboard_storage.recording import history
+from fuseboard_storage.recording.history import Bounds, Change
+from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.tables.keyframes import EVERY
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)

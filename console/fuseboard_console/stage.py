@@ -12,7 +12,7 @@ from fuseboard_console.place import Place
 from fuseboard_console.playing import ScenarioProcess
 from fuseboard_console.safe_text import safe_text
 from fuseboard_engine.scenario.script_clock import FASTEST, SLOWEST
-from fuseboard_storage.tail import Tail
+from fuseboard_storage.recording.tail import Tail
 
 
 class ScenarioSpeeds:

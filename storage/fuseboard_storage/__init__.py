@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from fuseboard_storage.recorder.recorder import Recorder, record
     from fuseboard_storage.recorder.restore import restore
     from fuseboard_storage.recorder.retention import Retention
-    from fuseboard_storage.recording import Recording
+    from fuseboard_storage.recording.recording import Recording
+    from fuseboard_storage.recording.tail import Tail
     from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
-    from fuseboard_storage.tail import Tail
 
 __all__ = [
     "Board",
@@ -35,11 +35,11 @@ __all__ = [
 _HOME = {
     "Board": "board.board",
     "Recorder": "recorder.recorder",
-    "Recording": "recording",
+    "Recording": "recording.recording",
     "RecordingError": "errors",
     "SqliteDeadLetters": "stores.dead_letters",
     "Retention": "recorder.retention",
-    "Tail": "tail",
+    "Tail": "recording.tail",
     "record": "recorder.recorder",
     "record_configured": "recorder.from_config",
     "restore": "recorder.restore",

@@ -23,7 +23,7 @@ from fuseboard_engine.events import State
 from fuseboard_storage import Recording, record
 from fuseboard_storage.board.board import AdapterKey, Board
 from fuseboard_storage.board.metrics import AdapterSecond
-from fuseboard_storage.history import AdapterPast, past_of
+from fuseboard_storage.recording.history import AdapterPast, past_of
 
 GPT = AdapterKey(1, "gpt")
 

@@ -18,7 +18,7 @@ from hostile_texts import HOSTILE
 from fuseboard_console import exit_codes
 from fuseboard_console.views.times import clock
 from fuseboard_engine.dead_letters.letter import LetterSelection, NewLetter, Room
-from fuseboard_storage.recording import Recording
+from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
 ENGINE = Path(__file__).with_name("letters_engine.py")

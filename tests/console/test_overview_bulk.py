@@ -11,7 +11,7 @@ from fuseboard_console.views.connection import Connection
 from fuseboard_engine import Engine
 from fuseboard_storage.board.board import AdapterKey
 from fuseboard_storage.recorder.recorder import record
-from fuseboard_storage.recording import Recording
+from fuseboard_storage.recording.recording import Recording
 
 
 async def answer(task: Any) -> Any:

@@ -21,7 +21,7 @@ from watching import Watching, replaying, watching
 from fuseboard_console import letter_box
 from fuseboard_console.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_engine.dead_letters.letter import DeadLetter, LetterSelection
-from fuseboard_storage.recording import Recording
+from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
 FORBIDDEN = set("\x1b\x9b\x07\r\t\u202e\u2066\u200b")

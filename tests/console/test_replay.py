@@ -24,13 +24,13 @@ from fuseboard_console.replay import SPEEDS, Replay
 from fuseboard_console.views.line import line_width, text_of
 from fuseboard_console.views.seek_bar import SeekView, seek_bar, time_at
 from fuseboard_engine.events import Event
-from fuseboard_storage.history import Change
-from fuseboard_storage.recording import Recording
+from fuseboard_storage.recording.history import Change
+from fuseboard_storage.recording.recording import Recording
+from fuseboard_storage.recording.tail import Tail
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import events as rows
 from fuseboard_storage.tables import instances
 from fuseboard_storage.tables.keyframes import dump
-from fuseboard_storage.tail import Tail
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from fuseboard_console.replay import CHUNK, FAR, Replay
 from fuseboard_engine.events import Event
 from fuseboard_storage.board.board import Board
 from fuseboard_storage.recorder.retention import Retention, tidy
-from fuseboard_storage.recording import Recording
+from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import keyframes as keyframe
 from fuseboard_storage.tables.keyframes import KeyframeMaker, dump

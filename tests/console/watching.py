@@ -13,7 +13,7 @@ from fuseboard_console.app import ConsoleApp
 from fuseboard_console.glyphs import UNICODE, Glyphs
 from fuseboard_console.live import LiveRecording
 from fuseboard_console.replay import Replay
-from fuseboard_storage.tail import Tail
+from fuseboard_storage.recording.tail import Tail
 
 
 class Watching:

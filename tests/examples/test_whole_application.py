@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from fuseboard_storage.board.rows import AdapterRow
-from fuseboard_storage.recording import Recording
+from fuseboard_storage.recording.recording import Recording
 
 HERE = Path(__file__).parent
 RUN = "nightly-1"

@@ -14,8 +14,8 @@ MODULES = {
     "fuseboard_storage.board.histogram": SCREEN | {"aiosqlite", "sqlite3"},
     "fuseboard_storage.board.board": SCREEN | {"aiosqlite", "sqlite3"},
     "fuseboard_storage.recorder.recorder": SCREEN | {"aiosqlite"},
-    "fuseboard_storage.recording": SCREEN,
-    "fuseboard_storage.tail": SCREEN,
+    "fuseboard_storage.recording.recording": SCREEN,
+    "fuseboard_storage.recording.tail": SCREEN,
 }
 
 

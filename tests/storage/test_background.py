@@ -12,7 +12,7 @@ from waiting import until_async
 
 from fuseboard_engine import DeadLetterPolicy, Engine, HealthPolicy, Workflow
 from fuseboard_storage.recorder.recorder import record
-from fuseboard_storage.recording import Recording
+from fuseboard_storage.recording.recording import Recording
 
 OFTEN = HealthPolicy(interval=0.02, timeout=0.02)
 

@@ -19,7 +19,7 @@ from waiting import until, until_async
 
 from fuseboard_engine import CheckpointsUnavailable, Engine, ResumeRefused, UnknownRun, Workflow, WorkflowResult
 from fuseboard_storage.recorder.recorder import record
-from fuseboard_storage.recording import Recording
+from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.sqlite.process_identity import Owner, is_alive, this_process
 from fuseboard_storage.stores.checkpoints import FileCheckpoints
 from fuseboard_storage.tables.commands import CommandStatus

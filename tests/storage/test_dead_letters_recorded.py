@@ -22,7 +22,7 @@ from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.dead_letters.queue import DeadLetters
 from fuseboard_storage.board.board import Board
 from fuseboard_storage.recorder.recorder import record
-from fuseboard_storage.recording import Recording
+from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 from fuseboard_storage.tables import keyframes

@@ -13,7 +13,7 @@ from fuseboard_engine.events import AdapterAdded, AdapterRemoved, AdaptersGauged
 from fuseboard_storage.board.board import AdapterKey, Board, Entry
 from fuseboard_storage.recorder.gauge_sampler import EVERY, Gauges
 from fuseboard_storage.recorder.recorder import record
-from fuseboard_storage.recording import Recording
+from fuseboard_storage.recording.recording import Recording
 
 
 class Gauged(FakeEngine):

@@ -42,7 +42,7 @@ from fuseboard_engine.events import (
 from fuseboard_storage.board import board
 from fuseboard_storage.board.board import Board, Entry
 from fuseboard_storage.recorder.recorder import record
-from fuseboard_storage.recording import Recording
+from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import events as rows
 from fuseboard_storage.tables import keyframes as keyframe

@@ -12,7 +12,7 @@ from fuseboard_engine.commands import Command
 from fuseboard_engine.events import CommandDone
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recorder.recorder import record
-from fuseboard_storage.recording import Recording
+from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import commands
 from fuseboard_storage.tables.commands import CommandStatus

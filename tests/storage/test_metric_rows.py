@@ -9,7 +9,7 @@ from fake_engine import NOON, answered
 
 from fuseboard_storage.board.metrics import SECOND, Spans, count
 from fuseboard_storage.recorder.retention import HOUR, Retention, tidy
-from fuseboard_storage.recording import Recording
+from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import instances, metrics
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.recording import Recording
+from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.sqlite import schema
 
 

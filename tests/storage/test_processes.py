@@ -11,7 +11,7 @@ from fake_engine import FakeEngine
 
 from fuseboard_engine.events import EngineStopped, RouteFinished
 from fuseboard_storage.recorder.recorder import record
-from fuseboard_storage.recording import Recording
+from fuseboard_storage.recording.recording import Recording
 
 HERE = Path(__file__).parent
 

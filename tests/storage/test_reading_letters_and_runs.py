@@ -9,7 +9,7 @@ from typing import Any
 from fuseboard_engine import DeadLetterPolicy, Engine, LetterSelection, RetryPolicy, Workflow
 from fuseboard_engine.events import DeadLetterChanged, DeadLettered
 from fuseboard_storage.recorder.recorder import record
-from fuseboard_storage.recording import Recording
+from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
 

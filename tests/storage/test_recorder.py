@@ -24,7 +24,7 @@ from fuseboard_engine.events import (
 )
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recorder.recorder import record
-from fuseboard_storage.recording import Recording
+from fuseboard_storage.recording.recording import Recording
 
 
 async def events(path: Path) -> list[Event]:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fuseboard_engine.events import EngineStarted
 from fuseboard_storage.board.metrics import SECOND, AdapterSecond, Spans, count
 from fuseboard_storage.recorder.retention import DAY, HOUR, Retention, tidy
-from fuseboard_storage.recording import Recording
+from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import events as rows
 from fuseboard_storage.tables import keyframes

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from waiting import until
 
-from fuseboard_storage.recording import Recording
+from fuseboard_storage.recording.recording import Recording
 
 PROGRAM = Path(__file__).with_name("shutdown_process.py")
 RUN = "nightly-1"

@@ -11,11 +11,11 @@ from fuseboard_engine.events import RouteFinished
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.board import AdapterKey, Entry
 from fuseboard_storage.recorder.recorder import record
-from fuseboard_storage.recording import Recording
+from fuseboard_storage.recording.recording import Recording
+from fuseboard_storage.recording.tail import Contact, Tail
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import keyframes
 from fuseboard_storage.tables.instances import SILENT_AFTER
-from fuseboard_storage.tail import Contact, Tail
 
 
 async def test_an_empty_file_is_empty_until_an_engine_writes_to_it(tmp_path: Path) -> None:

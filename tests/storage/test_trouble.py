@@ -15,7 +15,7 @@ from waiting import until
 from fuseboard_engine.events import AdapterAdded, EngineStarted, EventsDropped, RouteFinished, StateChanged
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recorder.recorder import record
-from fuseboard_storage.recording import Recording
+from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.sqlite import schema
 
 

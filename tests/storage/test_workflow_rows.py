@@ -21,7 +21,7 @@ from fuseboard_engine.events import (
 from fuseboard_storage.board.board import Board, Entry
 from fuseboard_storage.board.workflow_runs import KEPT_RUNS
 from fuseboard_storage.recorder.recorder import record
-from fuseboard_storage.recording import Recording
+from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.tables.keyframes import dump, load
 
 

@@ -112,7 +112,7 @@ def _live(args: Namespace) -> int:
 
 async def _is_recording(file: str) -> None:
     """Raise RecordingError if an engine can't record to this file: before anything starts."""
-    from fuseboard_storage.recording import Recording
+    from fuseboard_storage.recording.recording import Recording
 
     async with Recording.open(file):
         pass

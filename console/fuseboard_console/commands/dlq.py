@@ -11,7 +11,7 @@ from fuseboard_console.letter_arguments import DONE_WITH, add_arguments, filtere
 if TYPE_CHECKING:
     from fuseboard_engine.dead_letters.letter import DeadLetter, LetterSelection
     from fuseboard_storage.board.board import Board
-    from fuseboard_storage.recording import Recording
+    from fuseboard_storage.recording.recording import Recording
 
 SUMMARY = "list, retry, archive, discard or purge dead letters: tasks that nothing could do"
 DESCRIPTION = """Look after the dead letters of FILE: tasks that no adapter and no fallback could do.
@@ -191,7 +191,7 @@ def _stay(count: int) -> str:
 async def _retry(args: Namespace, letters: list[DeadLetter]) -> int:
     """Ask each engine to retry its own letters, and say what came of it."""
     from fuseboard_console.asking import board_now
-    from fuseboard_storage.recording import Recording
+    from fuseboard_storage.recording.recording import Recording
 
     done = True
     async with Recording.open(args.file) as recording:

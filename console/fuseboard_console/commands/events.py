@@ -77,7 +77,7 @@ async def _events(args: Namespace) -> int:
     from fuseboard_console.output import complain, print_out
     from fuseboard_console.safe_text import safe_text
     from fuseboard_console.suggest import unknown_adapter
-    from fuseboard_storage.recording import Recording
+    from fuseboard_storage.recording.recording import Recording
 
     async with Recording.open(args.file) as recording:
         found = await recording.newest(args.limit or ALL, adapter=args.adapter, kinds=args.kind)
@@ -98,7 +98,7 @@ async def _follow(args: Namespace) -> None:
 
     from fuseboard_console.following import follow
     from fuseboard_console.output import complain
-    from fuseboard_storage.recording import Recording
+    from fuseboard_storage.recording.recording import Recording
 
     async with aclosing(follow(args.file)) as news:
         board = (await anext(news)).board  # nothing that comes from here on is missed

@@ -46,7 +46,7 @@ async def _failures(args: Namespace) -> int:
     from fuseboard_console.views.event_text import event_json, failure_text
     from fuseboard_console.views.times import stamp
     from fuseboard_engine.events import AttemptFailed
-    from fuseboard_storage.recording import Recording
+    from fuseboard_storage.recording.recording import Recording
 
     async with Recording.open(args.file) as recording:
         found = await recording.failures(args.limit or ALL, args.adapter)

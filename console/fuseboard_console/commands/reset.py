@@ -65,7 +65,7 @@ async def _reset(file: str, adapter: str | None, wait: float) -> int:
     from fuseboard_console.safe_text import safe_text
     from fuseboard_console.suggest import unknown_adapter
     from fuseboard_console.views.connection import connection_to
-    from fuseboard_storage.recording import Recording
+    from fuseboard_storage.recording.recording import Recording
 
     name = safe_text(Path(file).name, 200)
     async with Recording.open(file) as recording:

@@ -63,7 +63,7 @@ def run(args: Namespace) -> int:
 
 
 async def _readable(file: str) -> None:
-    from fuseboard_storage.recording import Recording
+    from fuseboard_storage.recording.recording import Recording
 
     async with Recording.open(file):
         pass

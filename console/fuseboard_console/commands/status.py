@@ -56,7 +56,7 @@ def run(args: Namespace) -> int:
 
 
 async def _board(file: str) -> Board:
-    from fuseboard_storage.recording import Recording
+    from fuseboard_storage.recording.recording import Recording
 
     async with Recording.open(file) as recording:
         board = await recording.board()

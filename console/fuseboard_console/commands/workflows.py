@@ -11,7 +11,7 @@ from fuseboard_console.arguments import limit, seconds
 from fuseboard_engine.runtime.clock import wall_clock
 
 if TYPE_CHECKING:
-    from fuseboard_storage.recording import Recording
+    from fuseboard_storage.recording.recording import Recording
 
 SUMMARY = "list saved runs of workflows and their nodes, and resume one"
 DESCRIPTION = """List the runs of workflows that are saved in FILE, newest first: how each node stands, and what can be
@@ -55,7 +55,7 @@ def run(args: Namespace) -> int:
 
 
 async def _run(args: Namespace) -> int:
-    from fuseboard_storage.recording import Recording
+    from fuseboard_storage.recording.recording import Recording
 
     async with Recording.open(args.file) as recording:
         return await (_resume(recording, args) if args.resume is not None else _list(recording, args))

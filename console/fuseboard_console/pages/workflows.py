@@ -23,7 +23,7 @@ from fuseboard_console.views.runs import Run, run_line, run_lines, run_of_row, r
 from fuseboard_engine.events import RouteFinished
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.board import AdapterKey
-from fuseboard_storage.recording import Recording
+from fuseboard_storage.recording.recording import Recording
 
 MOST = 500
 """Saved runs that are listed beside those of the Board."""

@@ -20,8 +20,8 @@ from fuseboard_console.views.slices import FIRST, WINDOWS, Window
 from fuseboard_console.views.times import SECOND
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.board import AdapterKey
-from fuseboard_storage.history import past_of
-from fuseboard_storage.recording import Recording
+from fuseboard_storage.recording.history import past_of
+from fuseboard_storage.recording.recording import Recording
 
 READ_EVERY = 2.0
 """Seconds between two readings of a past that the Board doesn't keep."""

@@ -26,7 +26,7 @@ from fuseboard_console.suggest import did_you_mean
 from fuseboard_engine.events import AttemptFailed
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.board import AdapterRow, Board
-from fuseboard_storage.tail import Tail
+from fuseboard_storage.recording.tail import Tail
 
 HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 ACTOR = "http"

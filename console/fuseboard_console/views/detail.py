@@ -20,7 +20,7 @@ from fuseboard_console.views.slices import FIRST, WINDOWS, Slice, Window, count_
 from fuseboard_console.views.times import SECOND, latency, percent, rate, whole
 from fuseboard_storage.board.board import AdapterKey, AdapterRow, Board
 from fuseboard_storage.board.rows import KEPT_CHANGES, KEPT_SECONDS
-from fuseboard_storage.history import AdapterPast
+from fuseboard_storage.recording.history import AdapterPast
 
 TOPS = 9
 """Cells on the right, for what the top of a chart stands for."""

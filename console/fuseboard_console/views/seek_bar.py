@@ -11,7 +11,7 @@ from fuseboard_console.glyphs import LOOKS, Condition, Glyphs
 from fuseboard_console.views.line import Line, Span, cut_line, fit_line, line_width
 from fuseboard_console.views.slices import STANDS
 from fuseboard_console.views.times import SECOND
-from fuseboard_storage.history import Change
+from fuseboard_storage.recording.history import Change
 
 LEAST = 12
 """Cells below which there is no bar."""

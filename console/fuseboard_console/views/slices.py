@@ -11,7 +11,7 @@ from fuseboard_console.views.times import SECOND
 from fuseboard_engine.events import State
 from fuseboard_storage.board.histogram import merge, percentile
 from fuseboard_storage.board.metrics import AdapterSecond
-from fuseboard_storage.history import AdapterPast
+from fuseboard_storage.recording.history import AdapterPast
 
 STANDS: dict[State, Condition] = {
     "closed": "closed", "open": "open", "half_open": "probing",

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.board import Board, Entry
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.recording import SLICE, Recording
+from fuseboard_storage.recording.recording import SLICE, Recording
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables.instances import SILENT_AFTER, mark_gone
 from fuseboard_storage.tables.keyframes import EVERY

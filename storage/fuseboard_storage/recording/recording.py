@@ -20,7 +20,7 @@ from fuseboard_engine.workflow.checkpoints import SavedRun
 from fuseboard_storage.board.board import Board, Entry, InstanceRow
 from fuseboard_storage.board.metrics import AdapterSecond
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.posting import STARTS, Target, check_place, numbers, post
+from fuseboard_storage.recording.command_client import STARTS, Target, check_place, numbers, post
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.change_detector import Stillness
 from fuseboard_storage.sqlite.connection import connected, while_open
@@ -266,13 +266,13 @@ class Recording:
             without: The ids of those that are not wanted.
             results: Whether a run's input and its nodes' results are wanted, which may be large; else they are `null`.
         """
-        from fuseboard_storage.saved_runs import saved_runs
+        from fuseboard_storage.recording.saved_runs import saved_runs
 
         return await saved_runs(self._found, limit, run=run, unfinished=unfinished, without=without, results=results)
 
     async def count_workflow_runs(self) -> tuple[int, int]:
         """Return how many runs of workflows are saved, and how many of them can be resumed."""
-        from fuseboard_storage.saved_runs import count_runs
+        from fuseboard_storage.recording.saved_runs import count_runs
 
         return await count_runs(self._found)
 

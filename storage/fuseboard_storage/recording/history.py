@@ -9,7 +9,7 @@ from typing import NamedTuple, cast, get_args
 from fuseboard_engine.events import State
 from fuseboard_storage.board.metrics import AdapterSecond
 from fuseboard_storage.board.rows import AdapterKey
-from fuseboard_storage.recording import Recording
+from fuseboard_storage.recording.recording import Recording
 
 _STATES = frozenset(get_args(State))
 
