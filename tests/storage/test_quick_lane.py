@@ -163,8 +163,8 @@ class Threads:
                 return super().execute(sql, *args)  # type: ignore[arg-type]
 
         monkeypatch.setattr(schema, "Connection", Noting)
-        monkeypatch.setattr(quick_lane, "QUICK", 60.0)  # whatever this machine is busy with
-        monkeypatch.setattr(quick_lane, "RECENT", 60.0)
+        monkeypatch.setattr(inline_commit, "QUICK", 60.0)  # whatever this machine is busy with
+        monkeypatch.setattr(inline_commit, "RECENT", 60.0)
 
 
 async def test_letters_one_after_another_are_kept_in_order_whichever_thread_keeps_them(

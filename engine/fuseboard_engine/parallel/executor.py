@@ -93,8 +93,8 @@ class Parallel:
             retry: each adapter's retry policy for this task; default: one attempt each, with its own time limit.
             hedge_delay: seconds until a hedge, or `p95`: the 95th percentile of what the adapter's last 100 calls took
                 (no hedge before there were 20); default: the engine's, `p95`.
-            combine: makes the result of the answers by adapter (see `fuseboard_engine.parallel.combiners`); default: the answers
-                by adapter, or the first answer where only one is waited for.
+            combine: makes the result of the answers by adapter (see `fuseboard_engine.parallel.combiners`); default:
+                the answers by adapter, or the first answer where only one is waited for.
             context: ids (request, trace, user, session, correlation) that adapters, events and results carry; default:
                 the task's own. A request id is made up when there is none.
 
