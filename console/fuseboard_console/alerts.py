@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fuseboard_console.safe_text import safe_text
-from fuseboard_console.views.times import SECOND
+from fuseboard_console.text.formatting import SECOND
+from fuseboard_console.text.safe_text import safe_text
 from fuseboard_storage.board.board import AdapterKey, Board
 
 EVERY = 2 * SECOND

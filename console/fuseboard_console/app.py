@@ -18,7 +18,6 @@ from fuseboard_console.action import Action, changing_nothing
 from fuseboard_console.actions import ACTIONS, actions_for
 from fuseboard_console.alerts import Alerts
 from fuseboard_console.feed import TROUBLE, Feed, Mailbox
-from fuseboard_console.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_console.keymap import actions_with
 from fuseboard_console.keys import bindings_of
 from fuseboard_console.pages.catalogue import BY_ID
@@ -27,8 +26,9 @@ from fuseboard_console.pages.page import Page
 from fuseboard_console.personal import Personal
 from fuseboard_console.place import Place
 from fuseboard_console.preferences import DEFAULT, Preferences
-from fuseboard_console.safe_text import safe_text
 from fuseboard_console.showing import NOTHING
+from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
+from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.themes import THEMES
 from fuseboard_console.views.header import Counting
 from fuseboard_console.widgets.filter_bar import FilterBar

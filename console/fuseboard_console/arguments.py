@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentTypeError
 
-from fuseboard_console.durations import seconds_of
+from fuseboard_console.text.durations import seconds_of
 
 MOST = 1_000_000_000
 """More than any list has: what is above it is a slip."""

@@ -80,7 +80,7 @@ class Parser(ArgumentParser):
         found = re.search(r"unrecognized arguments:.*? (--[^\s=]+)", message)
         if found is None:
             return ""
-        from fuseboard_console.suggest import did_you_mean
+        from fuseboard_console.text.suggestions import did_you_mean
 
         return did_you_mean(found[1], self._options())
 
@@ -96,7 +96,7 @@ def _nearest(message: str) -> str:
     found = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message)
     if found is None:
         return ""
-    from fuseboard_console.suggest import did_you_mean
+    from fuseboard_console.text.suggestions import did_you_mean
 
     return did_you_mean(found[1], [choice.strip(" '") for choice in found[2].split(",")])
 
@@ -148,7 +148,7 @@ def run(arguments: Sequence[str]) -> int:
         return exit_codes.OK
     name = arguments[0]
     if name not in command_names():
-        from fuseboard_console.suggest import did_you_mean
+        from fuseboard_console.text.suggestions import did_you_mean
 
         complain(f"There is no command {name!r}.{did_you_mean(name, command_names())}")
         complain("`fuseboard` alone lists them all.")

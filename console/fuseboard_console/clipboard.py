@@ -14,8 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from fuseboard_console.safe_text import safe_text
 from fuseboard_console.state_folder import write_private
+from fuseboard_console.text.safe_text import safe_text
 
 MOST = 74_994
 """Bytes that terminals take at once: as base64 they are a hundred thousand characters."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from typing import NamedTuple
 
-from fuseboard_console.safe_text import safe_text
+from fuseboard_console.text.safe_text import safe_text
 from fuseboard_storage.board.board import Board, Entry
 from fuseboard_storage.recording.tail import Contact, Tail
 from fuseboard_storage.tables.events import known

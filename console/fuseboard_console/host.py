@@ -9,8 +9,8 @@ from textual.notifications import SeverityLevel
 
 from fuseboard_console.action import Action
 from fuseboard_console.feed import Feed
-from fuseboard_console.glyphs import Glyphs
 from fuseboard_console.place import Place
+from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.connection import Connection
 from fuseboard_storage.board.board import AdapterKey, Board

@@ -11,11 +11,11 @@ from fuseboard_console.action import Action, key_for
 from fuseboard_console.desk import Desk
 from fuseboard_console.feed import Feed
 from fuseboard_console.pages.page import Page
-from fuseboard_console.safe_text import safe_text
 from fuseboard_console.suspending import Suspending
+from fuseboard_console.text.formatting import plural
+from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.bulk import MOST, ask_bulk
 from fuseboard_console.views.questions import ask_before, ask_reset_all, refusing
-from fuseboard_console.views.times import plural
 from fuseboard_storage.board.board import AdapterKey
 
 

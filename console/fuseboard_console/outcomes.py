@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fuseboard_console.safe_text import safe_text
+from fuseboard_console.text.formatting import clock, span
+from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.connection import Connection
-from fuseboard_console.views.times import clock, span
 
 
 def nobody_took_it(connection: Connection, file: str) -> str:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from fuseboard_console.following import follow
 from fuseboard_console.output import flush_out, print_out
-from fuseboard_console.safe_text import safe_text
 from fuseboard_console.story import Story
+from fuseboard_console.text.formatting import clock
+from fuseboard_console.text.line import text_of
+from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.banner import banner
 from fuseboard_console.views.connection import connection_of
-from fuseboard_console.views.line import text_of
 from fuseboard_console.views.status import status_text
-from fuseboard_console.views.times import clock
 
 
 async def watch_plain(file: str, now: Callable[[], int]) -> None:

@@ -12,7 +12,7 @@ from fuseboard_console.actions import ACTIONS
 from fuseboard_console.key_names import key_of
 from fuseboard_console.keymap import clashes
 from fuseboard_console.preferences import Preferences
-from fuseboard_console.theme_names import is_theme, themes_near
+from fuseboard_console.text.theme_names import is_theme, themes_near
 from fuseboard_console.views.columns import columns_of
 from fuseboard_console.views.plan import LAYOUTS
 from fuseboard_engine.documents.loader import DocumentError, check, load_text

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from fuseboard_console.safe_text import safe_text
+from fuseboard_console.text.safe_text import safe_text
 from fuseboard_storage.board.board import Board, Entry, InstanceRow
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recording import history

@@ -5,17 +5,17 @@ from __future__ import annotations
 from textual.timer import Timer
 
 from fuseboard_console.action import Action, changing_nothing, led_by, on_page, with_pages
-from fuseboard_console.glyphs import Glyphs
 from fuseboard_console.host import Scene
 from fuseboard_console.operating import Operating
 from fuseboard_console.pages.overview import Overview
+from fuseboard_console.text.formatting import SECOND, whole
+from fuseboard_console.text.glyphs import Glyphs
+from fuseboard_console.text.line import Line
 from fuseboard_console.views.banner import banner
 from fuseboard_console.views.connection import Connection, connection_of
 from fuseboard_console.views.footer import footer_line
 from fuseboard_console.views.header import Counting, Heading, header_line
-from fuseboard_console.views.line import Line
 from fuseboard_console.views.seek_bar import SeekBar, SeekView, seek_bar
-from fuseboard_console.views.times import SECOND, whole
 from fuseboard_console.views.told import told_line
 from fuseboard_console.widgets.filter_bar import FilterBar
 from fuseboard_console.widgets.footer import FooterBar

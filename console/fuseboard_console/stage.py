@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from fuseboard_console.live import LiveRecording
 from fuseboard_console.place import Place
 from fuseboard_console.playing import ScenarioProcess
-from fuseboard_console.safe_text import safe_text
+from fuseboard_console.text.safe_text import safe_text
 from fuseboard_engine.scenario.script_clock import FASTEST, SLOWEST
 from fuseboard_storage.recording.tail import Tail
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from fuseboard_console.desk import Desk
 from fuseboard_console.place import Place, Speeds
-from fuseboard_console.safe_text import safe_text
 from fuseboard_console.showing import Showing
+from fuseboard_console.text.formatting import SECOND
+from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.connection import Connection, connection_to
 from fuseboard_console.views.seek_bar import SeekView, time_at
-from fuseboard_console.views.times import SECOND
 from fuseboard_console.widgets.header import HeaderBar
 from fuseboard_storage.errors import RecordingError
 

@@ -7,7 +7,7 @@ from console_support import STORY_ENDS, ListFeed, ListMailbox, at
 from test_snapshots import lived
 
 from fuseboard_console.app import ConsoleApp
-from fuseboard_console.glyphs import ASCII
+from fuseboard_console.text.glyphs import ASCII
 
 
 @pytest.mark.parametrize(

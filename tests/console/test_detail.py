@@ -7,9 +7,9 @@ from console_support import STORY_ENDS, added, at, changed, failed, fold, opened
 from hostile_texts import HOSTILE
 
 from fuseboard_console.actions import actions_for
-from fuseboard_console.glyphs import UNICODE
+from fuseboard_console.text.glyphs import UNICODE
+from fuseboard_console.text.line import text_of
 from fuseboard_console.views.detail import detail_lines
-from fuseboard_console.views.line import text_of
 from fuseboard_console.views.policy_words import policy_words
 from fuseboard_engine import BreakerPolicy
 from fuseboard_engine.events import AdapterAdded

@@ -14,9 +14,9 @@ from hypothesis import given
 from test_app import Show
 from watching import watching
 
-from fuseboard_console.glyphs import ASCII, UNICODE, Glyphs
+from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
+from fuseboard_console.text.line import line_width, text_of
 from fuseboard_console.views.charts import axis, bars, latency_lines, states_line
-from fuseboard_console.views.line import line_width, text_of
 from fuseboard_console.views.slices import Slice, count_of, slices_of
 from fuseboard_engine import Engine
 from fuseboard_engine.events import State

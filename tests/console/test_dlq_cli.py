@@ -16,7 +16,7 @@ import pytest
 from hostile_texts import HOSTILE
 
 from fuseboard_console import exit_codes
-from fuseboard_console.views.times import clock
+from fuseboard_console.text.formatting import clock
 from fuseboard_engine.dead_letters.letter import LetterSelection, NewLetter, Room
 from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.stores.dead_letters import SqliteDeadLetters

@@ -24,9 +24,9 @@ from textual.pilot import Pilot
 
 from fuseboard_console.actions import ACTIONS
 from fuseboard_console.app import ConsoleApp
-from fuseboard_console.glyphs import ASCII, UNICODE
 from fuseboard_console.live import LiveRecording
 from fuseboard_console.replay import Replay
+from fuseboard_console.text.glyphs import ASCII, UNICODE
 from fuseboard_console.themes import THEMES
 from fuseboard_engine.events import AnyEvent, Event
 from fuseboard_engine.runtime.clock import wall_clock

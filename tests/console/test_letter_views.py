@@ -12,9 +12,11 @@ from hostile_texts import HOSTILE
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fuseboard_console.glyphs import ASCII, UNICODE, Glyphs
+from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
+from fuseboard_console.text.json_lines import MOST, json_lines
+from fuseboard_console.text.line import line_width, text_of
+from fuseboard_console.text.list_columns import shown, titles_line
 from fuseboard_console.views.bulk import Outcome
-from fuseboard_console.views.fixed_columns import shown, titles_line
 from fuseboard_console.views.letter_questions import ask_discard, ask_letters, done_text, refusal, refused_text
 from fuseboard_console.views.letter_words import next_retry, standing
 from fuseboard_console.views.letters import (
@@ -26,8 +28,6 @@ from fuseboard_console.views.letters import (
     nothing_there,
     sign_of,
 )
-from fuseboard_console.views.line import line_width, text_of
-from fuseboard_console.views.payload import MOST, json_lines
 from fuseboard_engine.dead_letters.letter import STATUSES, DeadLetter
 from fuseboard_engine.events import DeadLetterChanged, DeadLettered
 from fuseboard_storage.board.board import Entry

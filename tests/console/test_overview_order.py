@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from console_support import STORY_ENDS, added, answered, at, changed, entries, failed, fold, opened, started, story
 
-from fuseboard_console.glyphs import UNICODE
+from fuseboard_console.text.glyphs import UNICODE
+from fuseboard_console.text.line import text_of
 from fuseboard_console.views.chain_places import chain_places, places_text
 from fuseboard_console.views.columns import COLUMNS
 from fuseboard_console.views.filtering import parse, problem_of
 from fuseboard_console.views.grouping import GroupHead, head_line
-from fuseboard_console.views.line import text_of
 from fuseboard_console.views.ordering import LEAST, Choice, Order, Ordering, order_of
 from fuseboard_console.views.sorting import Sort
 from fuseboard_engine.events import AdapterAdded, AdapterRemoved, AdaptersGauged, EngineStarted, Event, PreferenceSet

@@ -11,10 +11,10 @@ from test_app import Show
 from watching import watching
 
 from fuseboard_console.app import ConsoleApp
-from fuseboard_console.glyphs import ASCII, UNICODE
 from fuseboard_console.live import LiveRecording
+from fuseboard_console.text.glyphs import ASCII, UNICODE
+from fuseboard_console.text.line import line_width, text_of
 from fuseboard_console.views.audit import Asked, asked_of, audit_columns, audit_line, audit_lines
-from fuseboard_console.views.line import line_width, text_of
 from fuseboard_engine import Engine
 from fuseboard_engine.events import CommandDone
 from fuseboard_storage import Recording, Tail, record

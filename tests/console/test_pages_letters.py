@@ -19,7 +19,7 @@ from textual.widgets import Button
 from watching import Watching, replaying, watching
 
 from fuseboard_console import letter_box
-from fuseboard_console.glyphs import ASCII, UNICODE, Glyphs
+from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_engine.dead_letters.letter import DeadLetter, LetterSelection
 from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.stores.dead_letters import SqliteDeadLetters

@@ -16,7 +16,7 @@ from hostile_texts import HOSTILE
 from test_app import Show
 from watching import Watching, replaying, watching
 
-from fuseboard_console.glyphs import ASCII, UNICODE, Glyphs
+from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_engine.events import Event, NodeChanged, WorkflowFinished, WorkflowStarted
 
 ENGINE = Path(__file__).with_name("workflow_engine.py")

@@ -13,7 +13,6 @@ import pytest
 from textual.theme import BUILTIN_THEMES, Theme
 
 from fuseboard_console.actions import ACTIONS
-from fuseboard_console.glyphs import UNICODE, glyphs_for
 from fuseboard_console.preference_arguments import add_preferences, preferences_of
 from fuseboard_console.preferences import Preferences
 from fuseboard_console.preferences_file import (
@@ -24,12 +23,13 @@ from fuseboard_console.preferences_file import (
     read_preferences,
 )
 from fuseboard_console.state_folder import state_folder
-from fuseboard_console.theme_names import OWN, theme_id, theme_names
+from fuseboard_console.text.formatting import clock
+from fuseboard_console.text.glyphs import UNICODE, glyphs_for
+from fuseboard_console.text.line import text_of
+from fuseboard_console.text.theme_names import OWN, theme_id, theme_names
 from fuseboard_console.themes import THEMES, palette_of
-from fuseboard_console.views.line import text_of
 from fuseboard_console.views.plan import LAYOUTS
 from fuseboard_console.views.seek_bar import SeekView, seek_bar
-from fuseboard_console.views.times import clock
 from fuseboard_engine.documents.loader import DocumentError
 
 

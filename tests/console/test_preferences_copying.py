@@ -13,8 +13,8 @@ from console_support import STORY_ENDS, at, attempt, failed, fold, opened, route
 from test_app import Show
 
 from fuseboard_console.clipboard import MOST, Copied, copied_text, copy, escape_code, way_to_copy
+from fuseboard_console.text.line import Span
 from fuseboard_console.views.copying import adapter_text, failure_text, lines_text, route_text
-from fuseboard_console.views.line import Span
 from fuseboard_storage.board.board import AdapterKey
 
 XTERM = {"TERM": "xterm-256color"}

@@ -9,9 +9,9 @@ from hostile_texts import HOSTILE
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fuseboard_console.cells import cut, fit, width
-from fuseboard_console.safe_text import safe_text
-from fuseboard_console.views.line import Span, cut_line, fit_line, line_width, right, text_of
+from fuseboard_console.text.line import Span, cut_line, fit_line, line_width, right, text_of
+from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.text.width import cut, fit, width
 
 
 @pytest.mark.parametrize(

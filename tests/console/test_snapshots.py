@@ -13,7 +13,7 @@ from test_replay import recorded
 from textual.pilot import Pilot
 
 from fuseboard_console.app import ConsoleApp
-from fuseboard_console.glyphs import ASCII, UNICODE, Glyphs
+from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_engine.dead_letters.letter import LetterSelection, NewLetter, Room
 from fuseboard_engine.events import (
     CommandDone,

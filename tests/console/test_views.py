@@ -22,11 +22,13 @@ from hostile_texts import HOSTILE
 
 from fuseboard_console.action import led_by
 from fuseboard_console.actions import ACTIONS, actions_for
-from fuseboard_console.glyphs import ASCII, LOOKS, UNICODE
 from fuseboard_console.outcomes import nobody_took_it
+from fuseboard_console.text.bars import countdown_bar, sparkline
+from fuseboard_console.text.formatting import latency, number, ordinal, percent, rate, span
+from fuseboard_console.text.glyphs import ASCII, LOOKS, UNICODE
+from fuseboard_console.text.line import line_width, text_of
 from fuseboard_console.views.adapters import condition, stats_of, view_of
 from fuseboard_console.views.banner import banner
-from fuseboard_console.views.bars import countdown_bar, sparkline
 from fuseboard_console.views.chains import route_line, type_width
 from fuseboard_console.views.columns import place, row_line, slices_of, titles
 from fuseboard_console.views.connection import connection_of, says
@@ -37,13 +39,11 @@ from fuseboard_console.views.filtering import parse
 from fuseboard_console.views.footer import footer_line
 from fuseboard_console.views.header import Heading, header_line, totals_of
 from fuseboard_console.views.help import help_lines
-from fuseboard_console.views.line import line_width, text_of
 from fuseboard_console.views.ordering import order_of
 from fuseboard_console.views.plan import plan
 from fuseboard_console.views.row_cells import next_cell
 from fuseboard_console.views.row_lines import RowLines
 from fuseboard_console.views.status import status_text
-from fuseboard_console.views.times import latency, number, ordinal, percent, rate, span
 from fuseboard_console.views.told import SHOWN_SECONDS, told_line
 from fuseboard_engine.events import Event, HealthChecked, ProbeChanged, ScenarioStep
 from fuseboard_storage.board.board import AdapterKey, Board

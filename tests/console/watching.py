@@ -10,9 +10,9 @@ from console_support import until
 from textual.pilot import Pilot
 
 from fuseboard_console.app import ConsoleApp
-from fuseboard_console.glyphs import UNICODE, Glyphs
 from fuseboard_console.live import LiveRecording
 from fuseboard_console.replay import Replay
+from fuseboard_console.text.glyphs import UNICODE, Glyphs
 from fuseboard_storage.recording.tail import Tail
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from fuseboard_console.glyphs import LOOKS
+from fuseboard_console.text.glyphs import LOOKS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "operating.md"
 

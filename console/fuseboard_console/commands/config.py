@@ -51,7 +51,7 @@ def run(args: Namespace) -> int:
     import json
 
     from fuseboard_console.output import complain, print_out
-    from fuseboard_console.safe_text import safe_text
+    from fuseboard_console.text.safe_text import safe_text
     from fuseboard_engine.documents.loader import DocumentError
 
     if args.action == "schema":
@@ -153,7 +153,7 @@ def _hidden(value: Any, name: str = "") -> Any:
 
 def _shown(settings: Settings, document: Document) -> str:
     """Return every value that takes effect, a line each, with where it comes from."""
-    from fuseboard_console.safe_text import safe_text
+    from fuseboard_console.text.safe_text import safe_text
 
     lines = []
     for way, value in _leaves(_plain(settings), ()):

@@ -36,7 +36,7 @@ def run(args: Namespace) -> int:
     import asyncio
 
     from fuseboard_console.output import complain
-    from fuseboard_console.safe_text import safe_text
+    from fuseboard_console.text.safe_text import safe_text
     from fuseboard_engine.dead_letters.letter import StoreUnavailable
     from fuseboard_storage.errors import RecordingError
 
@@ -94,7 +94,7 @@ async def _show(args: Namespace) -> int:
 def _unknown(file: str, ids: list[int]) -> str:
     from pathlib import Path
 
-    from fuseboard_console.safe_text import safe_text
+    from fuseboard_console.text.safe_text import safe_text
     from fuseboard_console.views.dead_letters import numbers
 
     many = f"letter {ids[0]}" if len(ids) == 1 else f"letters {numbers(ids)}"
@@ -104,8 +104,8 @@ def _unknown(file: str, ids: list[int]) -> str:
 async def _act(args: Namespace) -> int:
     """Find what is meant, and do it, or only say what would be done."""
     from fuseboard_console.output import complain, print_out
+    from fuseboard_console.text.formatting import plural
     from fuseboard_console.views.dead_letters import numbers
-    from fuseboard_console.views.times import plural
     from fuseboard_engine.dead_letters.letter import DONE, FROM, RETRYABLE, STATUSES
     from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
@@ -143,7 +143,7 @@ async def _act(args: Namespace) -> int:
 
 def _lease(letter: DeadLetter) -> str:
     """Say until when a worker has a letter, unless it prolongs its lease before."""
-    from fuseboard_console.views.times import clock
+    from fuseboard_console.text.formatting import clock
 
     return "" if letter.lease_until is None else f" (its lease runs until {clock(letter.lease_until)})"
 
@@ -166,7 +166,7 @@ async def _every(store: Any, selection: LetterSelection, now: int) -> list[DeadL
 async def _change(args: Namespace, ids: list[int], done: str) -> int:
     from fuseboard_console.actor import actor
     from fuseboard_console.output import complain, print_out
-    from fuseboard_console.views.times import plural
+    from fuseboard_console.text.formatting import plural
     from fuseboard_engine.dead_letters.letter import LetterSelection
     from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
@@ -206,8 +206,8 @@ async def _retry_by(recording: Recording, board: Board, args: Namespace, engine:
     from fuseboard_console.actor import actor
     from fuseboard_console.asking import came_of
     from fuseboard_console.output import complain
-    from fuseboard_console.safe_text import safe_text
     from fuseboard_console.takers import taker
+    from fuseboard_console.text.safe_text import safe_text
 
     file = safe_text(recording.path.name, 200)
     found = taker(board, {engine}, now(), file)

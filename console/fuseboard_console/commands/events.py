@@ -44,7 +44,7 @@ def run(args: Namespace) -> int:
     import asyncio
 
     from fuseboard_console.output import complain
-    from fuseboard_console.suggest import did_you_mean
+    from fuseboard_console.text.suggestions import did_you_mean
     from fuseboard_storage.errors import RecordingError
 
     kinds = _kinds()
@@ -75,8 +75,8 @@ async def _events(args: Namespace) -> int:
         await _follow(args)
         return exit_codes.OK
     from fuseboard_console.output import complain, print_out
-    from fuseboard_console.safe_text import safe_text
-    from fuseboard_console.suggest import unknown_adapter
+    from fuseboard_console.text.safe_text import safe_text
+    from fuseboard_console.text.suggestions import unknown_adapter
     from fuseboard_storage.recording.recording import Recording
 
     async with Recording.open(args.file) as recording:

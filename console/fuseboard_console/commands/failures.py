@@ -41,10 +41,10 @@ def run(args: Namespace) -> int:
 
 async def _failures(args: Namespace) -> int:
     from fuseboard_console.output import complain, print_out
-    from fuseboard_console.safe_text import safe_text
-    from fuseboard_console.suggest import unknown_adapter
+    from fuseboard_console.text.formatting import stamp
+    from fuseboard_console.text.safe_text import safe_text
+    from fuseboard_console.text.suggestions import unknown_adapter
     from fuseboard_console.views.event_text import event_json, failure_text
-    from fuseboard_console.views.times import stamp
     from fuseboard_engine.events import AttemptFailed
     from fuseboard_storage.recording.recording import Recording
 

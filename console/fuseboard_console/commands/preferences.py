@@ -30,7 +30,7 @@ def run(args: Namespace) -> int:
     """Do it, and return the exit code."""
     from fuseboard_console.output import complain, print_out
     from fuseboard_console.preferences_file import VARIABLE, default_file, preferences_path, read_preferences
-    from fuseboard_console.safe_text import safe_text
+    from fuseboard_console.text.safe_text import safe_text
     from fuseboard_engine.documents.loader import DocumentError
 
     path = preferences_path()
@@ -63,6 +63,6 @@ def _word(path: Path) -> str:
     """Return a path as a shell takes it, on one line."""
     from shlex import quote
 
-    from fuseboard_console.safe_text import safe_text
+    from fuseboard_console.text.safe_text import safe_text
 
     return safe_text(quote(str(path)), 500)

@@ -62,8 +62,8 @@ async def _reset(file: str, adapter: str | None, wait: float) -> int:
     from fuseboard_console.asking import board_now, came_of
     from fuseboard_console.outcomes import nobody_can_take_it
     from fuseboard_console.output import complain, print_out
-    from fuseboard_console.safe_text import safe_text
-    from fuseboard_console.suggest import unknown_adapter
+    from fuseboard_console.text.safe_text import safe_text
+    from fuseboard_console.text.suggestions import unknown_adapter
     from fuseboard_console.views.connection import connection_to
     from fuseboard_storage.recording.recording import Recording
 

@@ -65,7 +65,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Do it, and return the exit code."""
     from fuseboard_console.output import complain, print_out
-    from fuseboard_console.safe_text import safe_text
+    from fuseboard_console.text.safe_text import safe_text
     from fuseboard_engine.documents.loader import DocumentError
     from fuseboard_storage.errors import RecordingError
 
@@ -87,7 +87,7 @@ def run(args: Namespace) -> int:
 
 def find(name: str) -> Path:
     """Return the file of a scenario named by its path or its name. Raises DocumentError."""
-    from fuseboard_console.suggest import did_you_mean
+    from fuseboard_console.text.suggestions import did_you_mean
     from fuseboard_engine.documents.loader import DocumentError
     from fuseboard_scenarios import shipped
 
@@ -111,7 +111,7 @@ def _list() -> str:
 
 def _check(names: list[str]) -> int:
     from fuseboard_console.output import complain, print_out
-    from fuseboard_console.views.times import plural
+    from fuseboard_console.text.formatting import plural
 
     passed = True
     for scenario in _load_all(names):

@@ -81,8 +81,8 @@ async def _resume(recording: Recording, args: Namespace) -> int:
     from fuseboard_console.actor import actor
     from fuseboard_console.asking import board_now, came_of
     from fuseboard_console.output import complain
-    from fuseboard_console.safe_text import safe_text
     from fuseboard_console.takers import taker
+    from fuseboard_console.text.safe_text import safe_text
 
     file = safe_text(Path(args.file).name, 200)
     if not await recording.workflow_runs(1, run=args.resume, results=False):

@@ -10,9 +10,10 @@ from functools import partial
 from fuseboard_console.feed import TROUBLE
 from fuseboard_console.host import Host, Scene
 from fuseboard_console.pages.list_page import ListPage
-from fuseboard_console.safe_text import safe_text
 from fuseboard_console.screens.detail import show_detail
 from fuseboard_console.screens.text import Way
+from fuseboard_console.text.line import Line
+from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.audit import (
     Asked,
     Key,
@@ -24,7 +25,6 @@ from fuseboard_console.views.audit import (
     words_of,
 )
 from fuseboard_console.views.heirs import Heirs
-from fuseboard_console.views.line import Line
 from fuseboard_storage.board.board import AdapterKey
 from fuseboard_storage.tables.commands import CommandStatus
 

@@ -8,8 +8,10 @@ from contextlib import suppress
 from fuseboard_console.feed import TROUBLE
 from fuseboard_console.host import Host, Scene
 from fuseboard_console.pages.list_page import ListPage
-from fuseboard_console.safe_text import safe_text
 from fuseboard_console.screens.text import Way
+from fuseboard_console.text.formatting import SECOND
+from fuseboard_console.text.line import Line
+from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.connection import presence
 from fuseboard_console.views.engines import (
     Counts,
@@ -20,8 +22,6 @@ from fuseboard_console.views.engines import (
     engines_heading,
     labels_width,
 )
-from fuseboard_console.views.line import Line
-from fuseboard_console.views.times import SECOND
 from fuseboard_storage.board.board import InstanceRow
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from fuseboard_console.cells import width
 from fuseboard_console.host import Host, Scene
 from fuseboard_console.pages.list_page import ListPage
-from fuseboard_console.safe_text import safe_text
 from fuseboard_console.screens.detail import show_detail
 from fuseboard_console.screens.text import Way
+from fuseboard_console.text.line import Line, Span
+from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.text.width import width
 from fuseboard_console.views.failure_detail import failure_detail
 from fuseboard_console.views.failures import failure_line
-from fuseboard_console.views.line import Line, Span
 from fuseboard_console.views.list_filter import has
 from fuseboard_storage.board.board import AdapterKey, FailureRow
 

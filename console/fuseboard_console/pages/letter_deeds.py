@@ -13,8 +13,8 @@ from fuseboard_console.action import key_for
 from fuseboard_console.actor import actor
 from fuseboard_console.beside import Work
 from fuseboard_console.host import Host
-from fuseboard_console.safe_text import safe_text
 from fuseboard_console.takers import Taker, taker
+from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.bulk import Outcome
 from fuseboard_console.views.letter_questions import (
     Deed,

@@ -11,18 +11,18 @@ from fuseboard_console.host import Host, Scene
 from fuseboard_console.pages.letter_deeds import LetterDeeds
 from fuseboard_console.pages.letter_reader import MOST, LetterReader
 from fuseboard_console.pages.list_page import ListPage
-from fuseboard_console.safe_text import safe_text
 from fuseboard_console.screens.detail import show_detail
 from fuseboard_console.screens.text import Deed, TextScreen, Way
+from fuseboard_console.text.formatting import clock
+from fuseboard_console.text.line import Line, Span, fit_line
+from fuseboard_console.text.list_columns import titles_line
+from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.dead_letters import summary
-from fuseboard_console.views.fixed_columns import titles_line
 from fuseboard_console.views.letter_questions import Deed as Doing
 from fuseboard_console.views.letter_questions import allows
 from fuseboard_console.views.letter_words import error_of, standing
 from fuseboard_console.views.letters import CHOICES, choice_words, letter_line, letter_lines, nothing_there
-from fuseboard_console.views.line import Line, Span, fit_line
 from fuseboard_console.views.list_filter import has
-from fuseboard_console.views.times import clock
 from fuseboard_engine.dead_letters.letter import DeadLetter
 from fuseboard_storage.board.board import AdapterKey
 

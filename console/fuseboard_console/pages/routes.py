@@ -9,8 +9,8 @@ from fuseboard_console.host import Host, Scene
 from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.screens.detail import show_detail
 from fuseboard_console.screens.text import Way
+from fuseboard_console.text.line import Line, Span
 from fuseboard_console.views.chains import route_line, short_id, type_width
-from fuseboard_console.views.line import Line, Span
 from fuseboard_console.views.routes import outcome_of, route_lines
 from fuseboard_engine.events import RouteFinished
 from fuseboard_storage.board.board import AdapterKey, Entry
@@ -88,7 +88,7 @@ class Routes(ListPage[int]):
         names = list(dict.fromkeys(attempt.adapter for attempt in self._route(key).attempts))
 
         def to(adapter: str) -> Way:
-            from fuseboard_console.safe_text import safe_text
+            from fuseboard_console.text.safe_text import safe_text
 
             return Way(
                 str(names.index(adapter) + 1),

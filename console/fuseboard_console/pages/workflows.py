@@ -11,13 +11,13 @@ from fuseboard_console.beside import beside
 from fuseboard_console.feed import TROUBLE
 from fuseboard_console.host import Host, Scene
 from fuseboard_console.pages.list_page import ListPage
-from fuseboard_console.safe_text import safe_text
 from fuseboard_console.screens.detail import show_detail
 from fuseboard_console.screens.text import Deed, Way
 from fuseboard_console.takers import taker
+from fuseboard_console.text.line import Line
+from fuseboard_console.text.list_columns import titles_line
+from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.connection import connection_to
-from fuseboard_console.views.fixed_columns import titles_line
-from fuseboard_console.views.line import Line
 from fuseboard_console.views.list_filter import has
 from fuseboard_console.views.runs import Run, run_line, run_lines, run_of_row, run_of_saved, runs_columns
 from fuseboard_engine.events import RouteFinished

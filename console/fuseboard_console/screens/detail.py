@@ -11,13 +11,13 @@ from fuseboard_console.action import Action, on_page
 from fuseboard_console.beside import beside
 from fuseboard_console.feed import TROUBLE
 from fuseboard_console.host import Host
-from fuseboard_console.safe_text import safe_text
 from fuseboard_console.screens.sheet import Sheet
+from fuseboard_console.text.formatting import SECOND
+from fuseboard_console.text.line import Line
+from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.detail import Look, detail_lines, kept_by_board
 from fuseboard_console.views.heirs import Heirs
-from fuseboard_console.views.line import Line
 from fuseboard_console.views.slices import FIRST, WINDOWS, Window
-from fuseboard_console.views.times import SECOND
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.board import AdapterKey
 from fuseboard_storage.recording.history import past_of

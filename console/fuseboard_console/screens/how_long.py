@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from fuseboard_console.durations import seconds_of
 from fuseboard_console.screens.typed import TypedScreen
+from fuseboard_console.text.durations import seconds_of
 
 OWN = "own"
 """What is typed for the wait of the breaker's own policy."""

@@ -12,9 +12,9 @@ from textual.content import Content
 from textual.screen import ModalScreen
 
 from fuseboard_console.action import Action, changing_nothing, on_page
+from fuseboard_console.text.line import Line
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.footer import footer_line
-from fuseboard_console.views.line import Line
 from fuseboard_console.widgets.footer import FooterBar
 from fuseboard_console.widgets.text_pane import TextPane
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from fuseboard_console.action import Action
 from fuseboard_console.screens.sheet import Sheet
+from fuseboard_console.text.line import Line
 from fuseboard_console.themes import Palette
-from fuseboard_console.views.line import Line
 
 
 class Way(NamedTuple):

@@ -22,7 +22,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from fuseboard_console.serving import answers
-from fuseboard_console.suggest import did_you_mean
+from fuseboard_console.text.suggestions import did_you_mean
 from fuseboard_engine.events import AttemptFailed
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.board import AdapterRow, Board

@@ -5,12 +5,12 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from fuseboard_console.cells import width
-from fuseboard_console.glyphs import KILLED, LOOKS, Condition
-from fuseboard_console.safe_text import safe_text
+from fuseboard_console.text.formatting import SECOND
+from fuseboard_console.text.glyphs import KILLED, LOOKS, Condition
+from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.text.width import width
 from fuseboard_console.views.chain_places import ChainPlace
 from fuseboard_console.views.connection import killed, last_sign, presence
-from fuseboard_console.views.times import SECOND
 from fuseboard_storage.board.board import AdapterKey, AdapterRow, InstanceRow, Totals
 from fuseboard_storage.board.rows import KEPT_SECONDS
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from fuseboard_console.cells import width
-from fuseboard_console.glyphs import Glyphs
-from fuseboard_console.safe_text import safe_text
+from fuseboard_console.text.formatting import SECOND, clock, latency, stamp
+from fuseboard_console.text.glyphs import Glyphs
+from fuseboard_console.text.label_lines import labelled
+from fuseboard_console.text.line import Line, Span, cut_line
+from fuseboard_console.text.list_columns import Column, columns_line, titles_line
+from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.text.width import width
 from fuseboard_console.views.copying import WHOLE
-from fuseboard_console.views.fixed_columns import Column, columns_line, titles_line
-from fuseboard_console.views.labelled import labelled
-from fuseboard_console.views.line import Line, Span, cut_line
-from fuseboard_console.views.times import SECOND, clock, latency, stamp
 from fuseboard_engine.events import CommandDone
 from fuseboard_storage.tables.commands import CommandStatus
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fuseboard_console.cells import cut
+from fuseboard_console.text.formatting import clock, plural, whole
+from fuseboard_console.text.line import Line, Span
+from fuseboard_console.text.width import cut
 from fuseboard_console.views.connection import Connection
-from fuseboard_console.views.line import Line, Span
-from fuseboard_console.views.times import clock, plural, whole
 
 
 def banner(connection: Connection, trouble: str = "") -> Line:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fuseboard_console.cells import cut
-from fuseboard_console.safe_text import safe_text
-from fuseboard_console.views.times import plural, span
+from fuseboard_console.text.formatting import plural, span
+from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.text.width import cut
 from fuseboard_storage.board.board import AdapterKey
 
 MOST = 1000

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from fuseboard_console.cells import width
-from fuseboard_console.safe_text import safe_text
+from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.text.width import width
 from fuseboard_storage.board.board import AdapterKey
 
 DEFAULT = "default"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from fuseboard_console.cells import ELLIPSIS, fit, width
-from fuseboard_console.glyphs import Glyphs
-from fuseboard_console.safe_text import safe_text
+from fuseboard_console.text.formatting import clock, latency
+from fuseboard_console.text.glyphs import Glyphs
+from fuseboard_console.text.line import Line, Span, cut_line, line_width
+from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.text.width import ELLIPSIS, fit, width
 from fuseboard_console.views.letter_words import retry_of
-from fuseboard_console.views.line import Line, Span, cut_line, line_width
-from fuseboard_console.views.times import clock, latency
 from fuseboard_engine.events import Attempt, RouteFinished
 from fuseboard_storage.board.board import Entry
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from fuseboard_console.cells import fit, width
-from fuseboard_console.glyphs import LOOKS, Glyphs
-from fuseboard_console.views.line import Line, Span
+from fuseboard_console.text.formatting import SECOND, clock, stamp
+from fuseboard_console.text.glyphs import LOOKS, Glyphs
+from fuseboard_console.text.line import Line, Span
+from fuseboard_console.text.width import fit, width
 from fuseboard_console.views.slices import STANDS, Slice
-from fuseboard_console.views.times import SECOND, clock, stamp
 
 SHADES = ("spark", "muted", "faint")
 """The styles of the 50th, the 95th and the 99th percentile."""

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from fuseboard_console.cells import fit
-from fuseboard_console.glyphs import Glyphs
-from fuseboard_console.suggest import did_you_mean
+from fuseboard_console.text.glyphs import Glyphs
+from fuseboard_console.text.line import Line, Span, fit_line, right
+from fuseboard_console.text.suggestions import did_you_mean
+from fuseboard_console.text.width import fit
 from fuseboard_console.views import row_cells as of
 from fuseboard_console.views.adapters import AdapterView
-from fuseboard_console.views.line import Line, Span, fit_line, right
 from fuseboard_console.views.row_cells import Cell
 
 

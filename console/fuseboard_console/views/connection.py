@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from fuseboard_console.safe_text import safe_text
-from fuseboard_console.views.times import SECOND, clock, whole
+from fuseboard_console.text.formatting import SECOND, clock, whole
+from fuseboard_console.text.safe_text import safe_text
 from fuseboard_engine.events import LOST
 from fuseboard_storage.board.board import Board, InstanceRow
 from fuseboard_storage.tables.instances import SILENT_AFTER

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fuseboard_console.glyphs import LOOKS, Condition, Glyphs
-from fuseboard_console.views.line import Line, Span
+from fuseboard_console.text.glyphs import LOOKS, Condition, Glyphs
+from fuseboard_console.text.line import Line, Span
 
 
 def counts_line(counts: Mapping[Condition, int], glyphs: Glyphs) -> Line:

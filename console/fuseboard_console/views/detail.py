@@ -7,17 +7,17 @@ from textwrap import wrap
 from typing import NamedTuple
 
 from fuseboard_console.action import Action, shown_keys
-from fuseboard_console.glyphs import LOOKS, Glyphs
-from fuseboard_console.safe_text import safe_text
+from fuseboard_console.text.formatting import SECOND, latency, percent, rate, whole
+from fuseboard_console.text.glyphs import LOOKS, Glyphs
+from fuseboard_console.text.label_lines import LABEL, label_line
+from fuseboard_console.text.line import Line, Span
+from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters import AdapterView, stats_of, view_of
 from fuseboard_console.views.charts import SHADES, axis, bars, latency_lines, states_line
 from fuseboard_console.views.failures import failure_lines
-from fuseboard_console.views.labelled import LABEL, label_line
-from fuseboard_console.views.line import Line, Span
 from fuseboard_console.views.policy_words import policy_words
 from fuseboard_console.views.row_cells import next_cell
 from fuseboard_console.views.slices import FIRST, WINDOWS, Slice, Window, count_of, slices_of
-from fuseboard_console.views.times import SECOND, latency, percent, rate, whole
 from fuseboard_storage.board.board import AdapterKey, AdapterRow, Board
 from fuseboard_storage.board.rows import KEPT_CHANGES, KEPT_SECONDS
 from fuseboard_storage.recording.history import AdapterPast

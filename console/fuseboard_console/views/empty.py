@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fuseboard_console.cells import cut
-from fuseboard_console.views.line import Line, Span, line_width
+from fuseboard_console.text.line import Line, Span, line_width
+from fuseboard_console.text.width import cut
 
 _CODE = (
     (("engine", "text"), (" = ", "faint"), ("Engine", "info"), ('(name="checkout")', "text")),

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from fuseboard_console.cells import fit, width
-from fuseboard_console.glyphs import KILLED, Condition, Glyphs
-from fuseboard_console.safe_text import safe_text
+from fuseboard_console.text.formatting import SECOND, plural, span, stamp, whole
+from fuseboard_console.text.glyphs import KILLED, Condition, Glyphs
+from fuseboard_console.text.label_lines import labelled
+from fuseboard_console.text.line import Line, Span, cut_line, fit_line
+from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.text.width import fit, width
 from fuseboard_console.views.adapters import breaker_condition
 from fuseboard_console.views.connection import Presence, age_of, killed, last_sign, presence
 from fuseboard_console.views.counts import counts_line
-from fuseboard_console.views.labelled import labelled
-from fuseboard_console.views.line import Line, Span, cut_line, fit_line
-from fuseboard_console.views.times import SECOND, plural, span, stamp, whole
 from fuseboard_engine.events import LOST
 from fuseboard_storage.board.board import Board, InstanceRow
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from fuseboard_console.safe_text import safe_text
+from fuseboard_console.text.formatting import latency, pause, percent, plural, stamp
+from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.audit import words_of
 from fuseboard_console.views.policy_words import policy_words
-from fuseboard_console.views.times import latency, pause, percent, plural, stamp
 from fuseboard_engine.events import (
     LOST,
     AdapterAdded,

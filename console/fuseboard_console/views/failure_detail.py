@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fuseboard_console.safe_text import safe_text
+from fuseboard_console.text.formatting import SECOND, clock, latency, plural, whole
+from fuseboard_console.text.label_lines import labelled
+from fuseboard_console.text.line import Line
+from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.copying import WHOLE
-from fuseboard_console.views.labelled import labelled
-from fuseboard_console.views.line import Line
-from fuseboard_console.views.times import SECOND, clock, latency, plural, whole
 from fuseboard_storage.board.board import FailureRow
 
 _THEN = {

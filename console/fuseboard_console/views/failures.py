@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fuseboard_console.cells import cut, fit, width
-from fuseboard_console.glyphs import Glyphs
-from fuseboard_console.safe_text import safe_text
-from fuseboard_console.views.line import Line, Span, cut_line, fit_line
-from fuseboard_console.views.times import clock, latency, number
+from fuseboard_console.text.formatting import clock, latency, number
+from fuseboard_console.text.glyphs import Glyphs
+from fuseboard_console.text.line import Line, Span, cut_line, fit_line
+from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.text.width import cut, fit, width
 from fuseboard_engine.events import Attempt
 from fuseboard_storage.board.board import FailureRow
 

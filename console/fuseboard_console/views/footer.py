@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from fuseboard_console.action import Action, shown_keys
-from fuseboard_console.cells import width
-from fuseboard_console.views.line import Line, Span, fit_line
+from fuseboard_console.text.line import Line, Span, fit_line
+from fuseboard_console.text.width import width
 
 
 class FooterKey(NamedTuple):

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 from typing import Literal, NamedTuple
 
-from fuseboard_console.cells import cut
-from fuseboard_console.glyphs import LOOKS, Condition, Glyphs
-from fuseboard_console.safe_text import safe_text
+from fuseboard_console.text.glyphs import LOOKS, Condition, Glyphs
+from fuseboard_console.text.line import Line, Span, line_width
+from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.text.width import cut
 from fuseboard_console.views.counts import counts_line
-from fuseboard_console.views.line import Line, Span, line_width
 from fuseboard_storage.board.board import AdapterKey, AdapterRow, InstanceRow
 
 Grouping = Literal["", "instance", "tag"]

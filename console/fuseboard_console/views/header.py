@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from fuseboard_console.cells import cut, width
-from fuseboard_console.glyphs import Condition, Glyphs
-from fuseboard_console.safe_text import safe_text
+from fuseboard_console.text.formatting import SECOND, clock, percent, plural, rate
+from fuseboard_console.text.glyphs import Condition, Glyphs
+from fuseboard_console.text.line import Line, Span, fit_line, line_width
+from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.text.width import cut, width
 from fuseboard_console.views.adapters import RATE_SECONDS
 from fuseboard_console.views.connection import Connection, says
 from fuseboard_console.views.counts import counts_line
-from fuseboard_console.views.line import Line, Span, fit_line, line_width
-from fuseboard_console.views.times import SECOND, clock, percent, plural, rate
 from fuseboard_storage.board.board import AdapterRow, Board
 
 BUDGET: Final = 0.003

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fuseboard_console.cells import fit, width
-from fuseboard_console.glyphs import LOOKS, Glyphs
-from fuseboard_console.safe_text import safe_text
+from fuseboard_console.text.formatting import SECOND, plural, whole
+from fuseboard_console.text.glyphs import LOOKS, Glyphs
+from fuseboard_console.text.line import Line, Span, cut_line, fit_line
+from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.text.width import fit, width
 from fuseboard_console.views.adapters import condition
-from fuseboard_console.views.line import Line, Span, cut_line, fit_line
-from fuseboard_console.views.times import SECOND, plural, whole
 from fuseboard_storage.board.board import AdapterKey, AdapterRow, Board, InstanceRow
 
 NAMES = 30

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from fuseboard_console.action import Action, shown_keys
-from fuseboard_console.cells import fit
-from fuseboard_console.glyphs import LOOKS, Condition, Glyphs
-from fuseboard_console.views.line import Line, Span
+from fuseboard_console.text.glyphs import LOOKS, Condition, Glyphs
+from fuseboard_console.text.line import Line, Span
+from fuseboard_console.text.width import fit
 
 _MEANS: dict[Condition, str] = {
     "closed": "calls go through",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fuseboard_console.views.times import SECOND, whole
+from fuseboard_console.text.formatting import SECOND, whole
 
 if TYPE_CHECKING:  # routes say one word of letters here, and are there at the first paint
     from fuseboard_engine.dead_letters.letter import DeadLetter, Status

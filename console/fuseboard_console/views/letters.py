@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fuseboard_console.cells import fit, fold, width
-from fuseboard_console.glyphs import Glyphs
-from fuseboard_console.safe_text import safe_text
+from fuseboard_console.text.formatting import SECOND, clock, plural, span, stamp, whole
+from fuseboard_console.text.glyphs import Glyphs
+from fuseboard_console.text.json_lines import json_lines
+from fuseboard_console.text.label_lines import labelled
+from fuseboard_console.text.line import Line, Span
+from fuseboard_console.text.list_columns import Column, columns_line
+from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.text.width import fit, fold, width
 from fuseboard_console.views.copying import WHOLE
-from fuseboard_console.views.fixed_columns import Column, columns_line
-from fuseboard_console.views.labelled import labelled
 from fuseboard_console.views.letter_words import error_of, next_retry, standing
-from fuseboard_console.views.line import Line, Span
-from fuseboard_console.views.payload import json_lines
-from fuseboard_console.views.times import SECOND, clock, plural, span, stamp, whole
 from fuseboard_engine.dead_letters.letter import ACTIVE, STATUSES, DeadLetter, Status
 from fuseboard_engine.events import DeadLetterChanged, DeadLettered
 from fuseboard_storage.board.board import Entry

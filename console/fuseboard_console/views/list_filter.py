@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from fuseboard_console.safe_text import safe_text
-from fuseboard_console.suggest import did_you_mean
+from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.text.suggestions import did_you_mean
 from fuseboard_console.views.filtering import matcher, words_of
 
 Test = Callable[[Mapping[str, str]], bool]

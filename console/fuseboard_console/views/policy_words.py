@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fuseboard_console.views.times import percent, plural
+from fuseboard_console.text.formatting import percent, plural
 
 _WAITS = 3  # how many waits are spelt out before the longest
 

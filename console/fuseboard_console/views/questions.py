@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fuseboard_console.safe_text import safe_text
-from fuseboard_console.views.times import plural
+from fuseboard_console.text.formatting import plural
+from fuseboard_console.text.safe_text import safe_text
 from fuseboard_storage.board.board import AdapterRow, Board
 
 _NAMED = 6

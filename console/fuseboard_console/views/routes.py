@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from fuseboard_console.cells import fit, fold, width
-from fuseboard_console.glyphs import Glyphs
-from fuseboard_console.safe_text import safe_text
+from fuseboard_console.text.formatting import clock, latency
+from fuseboard_console.text.glyphs import Glyphs
+from fuseboard_console.text.label_lines import labelled
+from fuseboard_console.text.line import Line, Span
+from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.text.width import fit, fold, width
 from fuseboard_console.views.chains import mark
 from fuseboard_console.views.copying import WHOLE
-from fuseboard_console.views.labelled import labelled
-from fuseboard_console.views.line import Line, Span
-from fuseboard_console.views.times import clock, latency
 from fuseboard_engine.events import Attempt, RouteFinished
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fuseboard_console.cells import width
-from fuseboard_console.glyphs import LOOKS, Glyphs
+from fuseboard_console.text.bars import countdown_bar, sparkline
+from fuseboard_console.text.formatting import SECOND, latency, number, ordinal, percent, plural, rate, span, whole
+from fuseboard_console.text.glyphs import LOOKS, Glyphs
+from fuseboard_console.text.line import Line, Span
+from fuseboard_console.text.width import width
 from fuseboard_console.views.adapters import AdapterView
-from fuseboard_console.views.bars import countdown_bar, sparkline
 from fuseboard_console.views.chain_places import places_text
-from fuseboard_console.views.line import Line, Span
-from fuseboard_console.views.times import SECOND, latency, number, ordinal, percent, plural, rate, span, whole
 
 Cell = Callable[[AdapterView, int, int, Glyphs], Line]
 """Given a row, now (UTC microseconds), the cells there are and the glyphs: what to show."""

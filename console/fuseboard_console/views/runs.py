@@ -6,15 +6,15 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from fuseboard_console.cells import fold, width
-from fuseboard_console.glyphs import Glyphs
-from fuseboard_console.safe_text import safe_text
-from fuseboard_console.views.bars import countdown_bar
+from fuseboard_console.text.bars import countdown_bar
+from fuseboard_console.text.formatting import SECOND, clock, plural, span, stamp, whole
+from fuseboard_console.text.glyphs import Glyphs
+from fuseboard_console.text.label_lines import labelled
+from fuseboard_console.text.line import Line, Span, cut_line, text_of
+from fuseboard_console.text.list_columns import Column, columns_line
+from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.text.width import fold, width
 from fuseboard_console.views.copying import WHOLE
-from fuseboard_console.views.fixed_columns import Column, columns_line
-from fuseboard_console.views.labelled import labelled
-from fuseboard_console.views.line import Line, Span, cut_line, text_of
-from fuseboard_console.views.times import SECOND, clock, plural, span, stamp, whole
 from fuseboard_console.views.workflow_graph import Edge, Graph, graph_lines, node_sign
 from fuseboard_console.views.workflows import state_of
 from fuseboard_engine.workflow.checkpoints import SavedRun

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from fuseboard_console.cells import fit
-from fuseboard_console.safe_text import safe_text
-from fuseboard_console.views.line import Line, Span, cut_line, fit_line
+from fuseboard_console.text.line import Line, Span, cut_line, fit_line
+from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.text.width import fit
 from fuseboard_engine.scenario.model import Scenario
 
 NAME, LASTS, ADAPTERS = 22, 7, 10

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from fuseboard_console.cells import cut
-from fuseboard_console.glyphs import LOOKS, Condition, Glyphs
-from fuseboard_console.views.line import Line, Span, cut_line, fit_line, line_width
+from fuseboard_console.text.formatting import SECOND
+from fuseboard_console.text.glyphs import LOOKS, Condition, Glyphs
+from fuseboard_console.text.line import Line, Span, cut_line, fit_line, line_width
+from fuseboard_console.text.width import cut
 from fuseboard_console.views.slices import STANDS
-from fuseboard_console.views.times import SECOND
 from fuseboard_storage.recording.history import Change
 
 LEAST = 12

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from fuseboard_console.glyphs import LOOKS, Condition
-from fuseboard_console.views.times import SECOND
+from fuseboard_console.text.formatting import SECOND
+from fuseboard_console.text.glyphs import LOOKS, Condition
 from fuseboard_engine.events import State
 from fuseboard_storage.board.histogram import merge, percentile
 from fuseboard_storage.board.metrics import AdapterSecond

@@ -6,13 +6,13 @@ import os
 from collections import Counter
 from typing import Any
 
-from fuseboard_console.cells import cut, fit, width
-from fuseboard_console.glyphs import LOOKS
-from fuseboard_console.safe_text import safe_text
+from fuseboard_console.text.formatting import SECOND, latency, ordinal, percent, plural, rate, span, whole
+from fuseboard_console.text.glyphs import LOOKS
+from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.text.width import cut, fit, width
 from fuseboard_console.views.adapters import AdapterView, condition, stats_of, view_of
 from fuseboard_console.views.connection import connection_of, presence, says
 from fuseboard_console.views.ordering import order_of
-from fuseboard_console.views.times import SECOND, latency, ordinal, percent, plural, rate, span, whole
 from fuseboard_engine.events import BatchFinished
 from fuseboard_storage.board.board import AdapterRow, Board, InstanceRow
 from fuseboard_storage.board.workflow_runs import WorkflowRow

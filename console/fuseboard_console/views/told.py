@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fuseboard_console.cells import cut
-from fuseboard_console.glyphs import Glyphs
-from fuseboard_console.safe_text import safe_text
-from fuseboard_console.views.line import Line, Span
-from fuseboard_console.views.times import SECOND
+from fuseboard_console.text.formatting import SECOND
+from fuseboard_console.text.glyphs import Glyphs
+from fuseboard_console.text.line import Line, Span
+from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.text.width import cut
 from fuseboard_storage.board.board import Board
 
 SHOWN_SECONDS = 8

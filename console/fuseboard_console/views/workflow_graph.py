@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from fuseboard_console.cells import fit, width
-from fuseboard_console.glyphs import ASCII, Glyphs
-from fuseboard_console.safe_text import safe_text
-from fuseboard_console.views.line import Line, Span, cut_line
-from fuseboard_console.views.times import SECOND, latency
+from fuseboard_console.text.formatting import SECOND, latency
+from fuseboard_console.text.glyphs import ASCII, Glyphs
+from fuseboard_console.text.line import Line, Span, cut_line
+from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.text.width import fit, width
 from fuseboard_engine.events import NodeState
 from fuseboard_storage.board.workflow_runs import NodeRow
 

@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from fuseboard_console.cells import cut
-from fuseboard_console.safe_text import safe_text
-from fuseboard_console.views.times import SECOND, plural, span
+from fuseboard_console.text.formatting import SECOND, plural, span
+from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.text.width import cut
 from fuseboard_engine.workflow.checkpoints import SavedRun
 
 SCHEMA = "fuseboard.workflows/1"

@@ -10,7 +10,9 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.timer import Timer
 
-from fuseboard_console.glyphs import Glyphs
+from fuseboard_console.text.formatting import SECOND
+from fuseboard_console.text.glyphs import Glyphs
+from fuseboard_console.text.line import Line, Span
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.adapters import condition, name_width
 from fuseboard_console.views.chain_places import ChainPlace
@@ -18,11 +20,9 @@ from fuseboard_console.views.columns import MARGIN, Column, Placed, column_at, p
 from fuseboard_console.views.glow import Glow
 from fuseboard_console.views.grouping import GroupHead, head_line, members_of, nearest_adapter
 from fuseboard_console.views.heirs import Heirs
-from fuseboard_console.views.line import Line, Span
 from fuseboard_console.views.ordering import PROBLEMS, Order
 from fuseboard_console.views.row_lines import RowLines
 from fuseboard_console.views.sorting import BY_STATE, falls
-from fuseboard_console.views.times import SECOND
 from fuseboard_console.widgets.line_list import LineList
 from fuseboard_storage.board.board import AdapterKey, Board
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fuseboard_console.glyphs import Glyphs
+from fuseboard_console.text.glyphs import Glyphs
+from fuseboard_console.text.line import Line, Span
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.chains import route_line, type_width
 from fuseboard_console.views.copying import route_text
-from fuseboard_console.views.line import Line, Span
 from fuseboard_console.widgets.line_list import LineList
 from fuseboard_engine.events import RouteFinished
 from fuseboard_storage.board.board import Board, Entry

@@ -9,10 +9,10 @@ from textual.content import Content
 from textual.events import Click
 from textual.message import Message
 
-from fuseboard_console.glyphs import Glyphs
+from fuseboard_console.text.glyphs import Glyphs
+from fuseboard_console.text.line import Line, Span
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.copying import lines_text
-from fuseboard_console.views.line import Line, Span
 from fuseboard_console.widgets.line_list import UNCUT, LineList
 
 MARGIN = 2

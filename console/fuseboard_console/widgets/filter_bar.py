@@ -5,10 +5,10 @@ from __future__ import annotations
 from textual.events import Key, Paste
 from textual.message import Message
 
-from fuseboard_console.cells import cut
-from fuseboard_console.safe_text import safe_text
+from fuseboard_console.text.line import Span
+from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.text.width import cut
 from fuseboard_console.themes import Palette
-from fuseboard_console.views.line import Span
 from fuseboard_console.widgets.line_bar import LineBar
 
 LONGEST = 200

@@ -5,9 +5,9 @@ from __future__ import annotations
 from textual.events import Click
 from textual.message import Message
 
+from fuseboard_console.text.line import Line
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.footer import FooterKey
-from fuseboard_console.views.line import Line
 from fuseboard_console.widgets.line_bar import LineBar
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from textual.strip import Strip
 
+from fuseboard_console.text.line import Line
 from fuseboard_console.themes import Palette
-from fuseboard_console.views.line import Line
 from fuseboard_console.widgets.kept import Kept
 from fuseboard_console.widgets.paint import changed_region, strip_of
 

@@ -6,7 +6,7 @@ from time import monotonic
 
 from textual.app import ComposeResult
 
-from fuseboard_console.glyphs import Glyphs
+from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.plan import Plan
 from fuseboard_console.widgets.chains import ChainsPane

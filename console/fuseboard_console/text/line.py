@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from fuseboard_console.cells import cut, width
+from fuseboard_console.text.width import cut, width
 
 
 class Span(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from fuseboard_console.safe_text import safe_text
+from fuseboard_console.text.safe_text import safe_text
 
 if TYPE_CHECKING:
     from fuseboard_storage.board.board import Board

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fuseboard_console.cells import fit, fold
-from fuseboard_console.views.line import Line, Span
+from fuseboard_console.text.line import Line, Span
+from fuseboard_console.text.width import fit, fold
 
 LABEL = 12
 """Cells of a label."""

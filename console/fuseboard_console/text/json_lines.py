@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 
-from fuseboard_console.cells import fold
-from fuseboard_console.safe_text import safe_text
-from fuseboard_console.views.line import Line, Span
+from fuseboard_console.text.line import Line, Span
+from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.text.width import fold
 
 MOST = 3_000
 """Lines that are shown of one text."""

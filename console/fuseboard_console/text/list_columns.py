@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from fuseboard_console.cells import fit
-from fuseboard_console.views.line import Line, Span, cut_line, fit_line
+from fuseboard_console.text.line import Line, Span, cut_line, fit_line
+from fuseboard_console.text.width import fit
 
 
 class Column(NamedTuple):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fuseboard_console.glyphs import Glyphs
-from fuseboard_console.views.line import Line, Span
+from fuseboard_console.text.glyphs import Glyphs
+from fuseboard_console.text.line import Line, Span
 
 
 def sparkline(values: Sequence[int], glyphs: Glyphs) -> str:
