@@ -8,7 +8,7 @@ from typing import Protocol
 
 from textual.app import SystemCommand
 
-from fuseboard_console.action import Action
+from fuseboard_console.actions.model import Action
 from fuseboard_console.pages.catalogue import BY_ID
 from fuseboard_console.pages.overview import Overview
 from fuseboard_console.views.columns import COLUMNS

@@ -10,7 +10,7 @@ from typing import cast
 from textual.command import Hit, Hits, Provider
 from textual.content import Content
 
-from fuseboard_console.action import Action
+from fuseboard_console.actions.model import Action
 from fuseboard_console.host import Host
 from fuseboard_console.screens.detail import show_detail
 from fuseboard_console.text.glyphs import Condition

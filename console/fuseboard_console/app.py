@@ -14,11 +14,11 @@ from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from fuseboard_console.action import Action, changing_nothing
-from fuseboard_console.actions import ACTIONS, actions_for
+from fuseboard_console.actions.catalogue import ACTIONS, actions_for
+from fuseboard_console.actions.keymap import actions_with
+from fuseboard_console.actions.model import Action, changing_nothing
 from fuseboard_console.alerts import Alerts
 from fuseboard_console.feed import TROUBLE, Feed, Mailbox
-from fuseboard_console.keymap import actions_with
 from fuseboard_console.keys import bindings_of
 from fuseboard_console.pages.catalogue import BY_ID
 from fuseboard_console.pages.overview import Overview

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from fuseboard_console.action import Action, shown_keys
+from fuseboard_console.actions.model import Action, shown_keys
 from fuseboard_console.state_folder import write_private
 
 SHOWN = "hints-shown"

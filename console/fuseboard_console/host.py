@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from textual.notifications import SeverityLevel
 
-from fuseboard_console.action import Action
+from fuseboard_console.actions.model import Action
 from fuseboard_console.feed import Feed
 from fuseboard_console.place import Place
 from fuseboard_console.text.glyphs import Glyphs

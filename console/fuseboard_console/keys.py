@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from textual.binding import Binding
 
-from fuseboard_console.action import Action
-from fuseboard_console.actions import ACTIONS
+from fuseboard_console.actions.catalogue import ACTIONS
+from fuseboard_console.actions.model import Action
 
 MOVES = tuple(action for action in ACTIONS if action.group == "Move")
 """What moves within a pane; bound by the panes."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from textual.notifications import SeverityLevel
 
-from fuseboard_console.action import Action, key_for
+from fuseboard_console.actions.model import Action, key_for
 from fuseboard_console.desk import Desk
 from fuseboard_console.feed import Feed
 from fuseboard_console.pages.page import Page

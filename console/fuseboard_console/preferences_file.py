@@ -116,8 +116,8 @@ def _columns() -> list[str]:
 
 
 def _keys() -> list[str]:
-    from fuseboard_console.actions import ACTIONS
-    from fuseboard_console.key_names import shown_key
+    from fuseboard_console.actions.catalogue import ACTIONS
+    from fuseboard_console.actions.key_names import shown_key
 
     lines = []
     for action in ACTIONS:

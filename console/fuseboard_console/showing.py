@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.timer import Timer
 
-from fuseboard_console.action import Action, changing_nothing, led_by, on_page, with_pages
+from fuseboard_console.actions.model import Action, changing_nothing, led_by, on_page, with_pages
 from fuseboard_console.host import Scene
 from fuseboard_console.operating import Operating
 from fuseboard_console.pages.overview import Overview

@@ -6,7 +6,7 @@ import pytest
 from console_support import STORY_ENDS, added, at, changed, failed, fold, opened, started, story
 from hostile_texts import HOSTILE
 
-from fuseboard_console.actions import actions_for
+from fuseboard_console.actions.catalogue import actions_for
 from fuseboard_console.text.glyphs import UNICODE
 from fuseboard_console.text.line import text_of
 from fuseboard_console.views.detail import detail_lines

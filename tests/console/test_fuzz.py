@@ -22,7 +22,7 @@ from hostile_texts import HOSTILE
 from hypothesis import HealthCheck, Phase, given, settings
 from textual.pilot import Pilot
 
-from fuseboard_console.actions import ACTIONS
+from fuseboard_console.actions.catalogue import ACTIONS
 from fuseboard_console.app import ConsoleApp
 from fuseboard_console.live import LiveRecording
 from fuseboard_console.replay import Replay

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from textual.theme import BUILTIN_THEMES, Theme
 
-from fuseboard_console.actions import ACTIONS
+from fuseboard_console.actions.catalogue import ACTIONS
 from fuseboard_console.preference_arguments import add_preferences, preferences_of
 from fuseboard_console.preferences import Preferences
 from fuseboard_console.preferences_file import (

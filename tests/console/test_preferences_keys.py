@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from textual.keys import _character_to_key
 
-from fuseboard_console.action import Action, key_for
-from fuseboard_console.actions import ACTIONS
-from fuseboard_console.key_names import character_of, key_of, shown_key
-from fuseboard_console.keymap import actions_with, clashes
+from fuseboard_console.actions.catalogue import ACTIONS
+from fuseboard_console.actions.key_names import character_of, key_of, shown_key
+from fuseboard_console.actions.keymap import actions_with, clashes
+from fuseboard_console.actions.model import Action, key_for
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ from console_support import (
 )
 from hostile_texts import HOSTILE
 
-from fuseboard_console.action import led_by
-from fuseboard_console.actions import ACTIONS, actions_for
+from fuseboard_console.actions.catalogue import ACTIONS, actions_for
+from fuseboard_console.actions.model import led_by
 from fuseboard_console.outcomes import nobody_took_it
 from fuseboard_console.text.bars import countdown_bar, sparkline
 from fuseboard_console.text.formatting import latency, number, ordinal, percent, rate, span

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fuseboard_console import letter_box
-from fuseboard_console.action import key_for
+from fuseboard_console.actions.model import key_for
 from fuseboard_console.actor import actor
 from fuseboard_console.beside import Work
 from fuseboard_console.host import Host

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from fuseboard_console.action import key_for
+from fuseboard_console.actions.model import key_for
 from fuseboard_console.beside import beside
 from fuseboard_console.host import Host, Scene
 from fuseboard_console.pages.letter_deeds import LetterDeeds

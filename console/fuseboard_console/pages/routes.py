@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from fuseboard_console.action import key_for
+from fuseboard_console.actions.model import key_for
 from fuseboard_console.host import Host, Scene
 from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.screens.detail import show_detail

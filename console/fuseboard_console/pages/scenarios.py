@@ -8,7 +8,7 @@ from pathlib import Path
 
 from textual.app import ComposeResult
 
-from fuseboard_console.action import key_for
+from fuseboard_console.actions.model import key_for
 from fuseboard_console.beside import beside
 from fuseboard_console.host import Host, Scene
 from fuseboard_console.pages.page import Page

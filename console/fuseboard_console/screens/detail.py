@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual.binding import BindingType
 
-from fuseboard_console.action import Action, on_page
+from fuseboard_console.actions.model import Action, on_page
 from fuseboard_console.beside import beside
 from fuseboard_console.feed import TROUBLE
 from fuseboard_console.host import Host

@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
-from fuseboard_console.action import Action
+from fuseboard_console.actions.model import Action
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.help import help_lines

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.screen import ModalScreen
 
-from fuseboard_console.action import Action, changing_nothing, on_page
+from fuseboard_console.actions.model import Action, changing_nothing, on_page
 from fuseboard_console.text.line import Line
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.footer import footer_line

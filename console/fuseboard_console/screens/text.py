@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from fuseboard_console.action import Action
+from fuseboard_console.actions.model import Action
 from fuseboard_console.screens.sheet import Sheet
 from fuseboard_console.text.line import Line
 from fuseboard_console.themes import Palette

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from textwrap import wrap
 from typing import NamedTuple
 
-from fuseboard_console.action import Action, shown_keys
+from fuseboard_console.actions.model import Action, shown_keys
 from fuseboard_console.text.formatting import SECOND, latency, percent, rate, whole
 from fuseboard_console.text.glyphs import LOOKS, Glyphs
 from fuseboard_console.text.label_lines import LABEL, label_line

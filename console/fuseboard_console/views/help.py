@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from fuseboard_console.action import Action, shown_keys
+from fuseboard_console.actions.model import Action, shown_keys
 from fuseboard_console.text.glyphs import LOOKS, Condition, Glyphs
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.text.width import fit

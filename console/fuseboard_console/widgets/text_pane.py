@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from fuseboard_console.actions import ACTIONS
+from fuseboard_console.actions.catalogue import ACTIONS
 from fuseboard_console.text.line import Line
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.copying import lines_text

@@ -6,7 +6,7 @@ from this one list.
 
 from __future__ import annotations
 
-from fuseboard_console.action import Action, changing_nothing, shown_keys
+from fuseboard_console.actions.model import Action, changing_nothing, shown_keys
 
 OVERVIEW = ("overview",)
 LISTS = ("routes", "failures", "letters", "workflows", "health", "audit", "engines")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from fuseboard_console.action import Action
-from fuseboard_console.key_names import shown_key
+from fuseboard_console.actions.key_names import shown_key
+from fuseboard_console.actions.model import Action
 
 Keys = Mapping[str, tuple[str, ...]]
 """Keys by the id of an action; none: the action has no key, and is only in the palette."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from fuseboard_console.key_names import shown_key
+from fuseboard_console.actions.key_names import shown_key
 
 
 class Action(NamedTuple):
