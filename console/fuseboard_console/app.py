@@ -18,15 +18,15 @@ from fuseboard_console.actions.catalogue import ACTIONS, actions_for
 from fuseboard_console.actions.keymap import actions_with
 from fuseboard_console.actions.model import Action, changing_nothing
 from fuseboard_console.alerts import Alerts
-from fuseboard_console.feed import TROUBLE, Feed, Mailbox
 from fuseboard_console.keys import bindings_of
 from fuseboard_console.pages.catalogue import BY_ID
 from fuseboard_console.pages.overview import Overview
 from fuseboard_console.pages.page import Page
 from fuseboard_console.personal import Personal
-from fuseboard_console.place import Place
 from fuseboard_console.preferences import DEFAULT, Preferences
 from fuseboard_console.showing import NOTHING
+from fuseboard_console.sources.feed import TROUBLE, Feed, Mailbox
+from fuseboard_console.sources.session import Place
 from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.themes import THEMES
@@ -42,7 +42,7 @@ from fuseboard_engine.runtime.clock import wall_clock
 if TYPE_CHECKING:
     from textual.command import Provider
 
-    from fuseboard_console.replay import Replay
+    from fuseboard_console.sources.replay import Replay
 
 POLL = 0.1
 """Seconds between two looks at the recording."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from textual.notifications import SeverityLevel
 
 from fuseboard_console.actions.model import Action
-from fuseboard_console.feed import Feed
-from fuseboard_console.place import Place
+from fuseboard_console.sources.feed import Feed
+from fuseboard_console.sources.session import Place
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.connection import Connection

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from fuseboard_console import exit_codes
 from fuseboard_console.hangup import on_hangup
 from fuseboard_console.hints import first_start
-from fuseboard_console.live import LiveRecording
 from fuseboard_console.preferences import DEFAULT, Preferences
+from fuseboard_console.sources.live import LiveRecording
 from fuseboard_console.state_folder import state_folder
 from fuseboard_console.text.glyphs import glyphs_for
 from fuseboard_console.text.theme_names import theme_id
@@ -23,8 +23,8 @@ from fuseboard_storage.recording.tail import Tail
 
 if TYPE_CHECKING:
     from fuseboard_console.app import ConsoleApp
-    from fuseboard_console.feed import Feed, Mailbox
-    from fuseboard_console.replay import Replay
+    from fuseboard_console.sources.feed import Feed, Mailbox
+    from fuseboard_console.sources.replay import Replay
 
 FRAMES = "120"
 """Frames a second at most. There are a tenth as many, but a key waits for up to two of these before it is answered."""
@@ -59,7 +59,7 @@ async def watch_replay(
     Raises:
         RecordingError: The file is missing, no recording, or of a newer version.
     """
-    from fuseboard_console.replay import Replay
+    from fuseboard_console.sources.replay import Replay
 
     async with Replay.open(file) as replay:
         await replay.seek(begin(replay.start, replay.end))

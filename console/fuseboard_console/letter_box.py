@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from fuseboard_console import feed
+from fuseboard_console.sources import feed
 from fuseboard_engine.dead_letters.letter import (
     Change,
     DeadLetter,

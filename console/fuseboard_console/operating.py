@@ -9,8 +9,8 @@ from textual.notifications import SeverityLevel
 
 from fuseboard_console.actions.model import Action, key_for
 from fuseboard_console.desk import Desk
-from fuseboard_console.feed import Feed
 from fuseboard_console.pages.page import Page
+from fuseboard_console.sources.feed import Feed
 from fuseboard_console.suspending import Suspending
 from fuseboard_console.text.formatting import plural
 from fuseboard_console.text.safe_text import safe_text

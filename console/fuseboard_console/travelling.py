@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from fuseboard_console.desk import Desk
-from fuseboard_console.place import Place, Speeds
 from fuseboard_console.showing import Showing
+from fuseboard_console.sources.session import Place, Speeds
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.connection import Connection, connection_to
@@ -17,7 +17,7 @@ from fuseboard_console.widgets.header import HeaderBar
 from fuseboard_storage.errors import RecordingError
 
 if TYPE_CHECKING:
-    from fuseboard_console.replay import Replay
+    from fuseboard_console.sources.replay import Replay
 
 BACK = 10.0
 """Seconds that the keys for back and forward go."""
@@ -220,7 +220,7 @@ class Travelling(Showing):
         if recording is None:
             self.tell("There is no file to go back in.", "warning")
             return None
-        from fuseboard_console.replay import Replay
+        from fuseboard_console.sources.replay import Replay
 
         closing = AsyncExitStack()
         shown = self.now()

@@ -13,8 +13,8 @@ from test_app import Show
 from watching import watching
 
 from fuseboard_console.desk import Desk
-from fuseboard_console.feed import Mailbox
-from fuseboard_console.live import LiveRecording
+from fuseboard_console.sources.feed import Mailbox
+from fuseboard_console.sources.live import LiveRecording
 from fuseboard_console.views.connection import Connection
 from fuseboard_engine import Engine
 from fuseboard_storage import Recording, RecordingError, Tail, record

@@ -24,8 +24,8 @@ from textual.pilot import Pilot
 
 from fuseboard_console.actions.catalogue import ACTIONS
 from fuseboard_console.app import ConsoleApp
-from fuseboard_console.live import LiveRecording
-from fuseboard_console.replay import Replay
+from fuseboard_console.sources.live import LiveRecording
+from fuseboard_console.sources.replay import Replay
 from fuseboard_console.text.glyphs import ASCII, UNICODE
 from fuseboard_console.themes import THEMES
 from fuseboard_engine.events import AnyEvent, Event

@@ -11,7 +11,7 @@ from test_app import Show
 from watching import watching
 
 from fuseboard_console.app import ConsoleApp
-from fuseboard_console.live import LiveRecording
+from fuseboard_console.sources.live import LiveRecording
 from fuseboard_console.text.glyphs import ASCII, UNICODE
 from fuseboard_console.text.line import line_width, text_of
 from fuseboard_console.views.audit import Asked, asked_of, audit_columns, audit_line, audit_lines

@@ -11,7 +11,7 @@ from hostile_texts import HOSTILE
 from test_app import Show
 
 from fuseboard_console.app import ConsoleApp
-from fuseboard_console.live import LiveRecording
+from fuseboard_console.sources.live import LiveRecording
 from fuseboard_console.text.glyphs import ASCII, UNICODE
 from fuseboard_console.text.line import line_width, text_of
 from fuseboard_console.views.engines import counts_of, engine_line, engine_lines, engine_order

@@ -18,8 +18,8 @@ from watching import replaying
 
 from fuseboard_console.app import ConsoleApp
 from fuseboard_console.commands.replay import micros, moment
-from fuseboard_console.live import LiveRecording
-from fuseboard_console.replay import SPEEDS, Replay
+from fuseboard_console.sources.live import LiveRecording
+from fuseboard_console.sources.replay import SPEEDS, Replay
 from fuseboard_console.text.glyphs import ASCII, UNICODE
 from fuseboard_console.text.line import line_width, text_of
 from fuseboard_console.views.seek_bar import SeekView, seek_bar, time_at

@@ -12,7 +12,7 @@ from console_support import NOON, SECOND, added, answered, at, changed, opened, 
 from test_replay import Watch, recorded
 from watching import replaying, watching
 
-from fuseboard_console.replay import CHUNK, FAR, Replay
+from fuseboard_console.sources.replay import CHUNK, FAR, Replay
 from fuseboard_engine.events import Event
 from fuseboard_storage.board.board import Board
 from fuseboard_storage.recorder.retention import Retention, tidy

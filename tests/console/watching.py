@@ -10,8 +10,8 @@ from console_support import until
 from textual.pilot import Pilot
 
 from fuseboard_console.app import ConsoleApp
-from fuseboard_console.live import LiveRecording
-from fuseboard_console.replay import Replay
+from fuseboard_console.sources.live import LiveRecording
+from fuseboard_console.sources.replay import Replay
 from fuseboard_console.text.glyphs import UNICODE, Glyphs
 from fuseboard_storage.recording.tail import Tail
 

@@ -79,7 +79,7 @@ def _live(args: Namespace) -> int:
     from fuseboard_console.commands.scenario import find
     from fuseboard_console.launch import watch
     from fuseboard_console.output import complain
-    from fuseboard_console.playing import ScenarioProcess
+    from fuseboard_console.sources.scenario_process import ScenarioProcess
     from fuseboard_storage.errors import RecordingError
 
     preferences = preferences_of(args)

@@ -96,8 +96,8 @@ async def _follow(args: Namespace) -> None:
     """Print what there is and what comes, until cancelled; that nothing can come just now is said beside it."""
     from contextlib import aclosing
 
-    from fuseboard_console.following import follow
     from fuseboard_console.output import complain
+    from fuseboard_console.sources.follow import follow
     from fuseboard_storage.recording.recording import Recording
 
     async with aclosing(follow(args.file)) as news:

@@ -74,7 +74,7 @@ class Scenarios(Page):
         if (wrong := self._listed[path].wrong) or self._listed[path].scenario is None:
             self.host.tell(safe_text(wrong, 400), "error")
             return
-        from fuseboard_console.stage import put_on_stage
+        from fuseboard_console.sources.scenario_session import put_on_stage
 
         self.host.leave_all()
         try:

@@ -9,9 +9,9 @@ from textual.binding import BindingType
 
 from fuseboard_console.actions.model import Action, on_page
 from fuseboard_console.beside import beside
-from fuseboard_console.feed import TROUBLE
 from fuseboard_console.host import Host
 from fuseboard_console.screens.sheet import Sheet
+from fuseboard_console.sources.feed import TROUBLE
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text

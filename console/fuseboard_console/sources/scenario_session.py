@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from fuseboard_console.live import LiveRecording
-from fuseboard_console.place import Place
-from fuseboard_console.playing import ScenarioProcess
+from fuseboard_console.sources.live import LiveRecording
+from fuseboard_console.sources.scenario_process import ScenarioProcess
+from fuseboard_console.sources.session import Place
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_engine.scenario.script_clock import FASTEST, SLOWEST
 from fuseboard_storage.recording.tail import Tail

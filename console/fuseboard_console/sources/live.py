@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fuseboard_console.following import trouble_of
+from fuseboard_console.sources.follow import trouble_of
 from fuseboard_storage.board.board import AdapterKey, Board
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recording.recording import Recording

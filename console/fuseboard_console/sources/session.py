@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from fuseboard_console.feed import Feed, Mailbox
+from fuseboard_console.sources.feed import Feed, Mailbox
 
 if TYPE_CHECKING:
-    from fuseboard_console.replay import Replay
+    from fuseboard_console.sources.replay import Replay
 
 
 class Speeds(Protocol):

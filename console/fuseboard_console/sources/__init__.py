@@ -1,0 +1,1 @@
+"""Where events come from: live, replayed, or a scenario that plays."""
