@@ -18,7 +18,7 @@ from fuseboard_storage.board.board import AdapterKey, Board
 if TYPE_CHECKING:
     from textual.screen import Screen
 
-    from fuseboard_console.desk import Desk
+    from fuseboard_console.operator.dispatcher import Desk
 
 
 @dataclass(frozen=True, slots=True)

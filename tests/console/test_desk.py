@@ -12,7 +12,7 @@ from console_support import ListMailbox, until
 from test_app import Show
 from watching import watching
 
-from fuseboard_console.desk import Desk
+from fuseboard_console.operator.dispatcher import Desk
 from fuseboard_console.sources.feed import Mailbox
 from fuseboard_console.sources.live import LiveRecording
 from fuseboard_console.views.connection import Connection

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from fuseboard_console.desk import Desk
+from fuseboard_console.operator.dispatcher import Desk
 from fuseboard_console.views.connection import Connection
 from fuseboard_engine import Engine
 from fuseboard_storage.board.board import AdapterKey

@@ -6,11 +6,11 @@ import pytest
 from console_support import added, at, changed, failed, fold, opened, started
 from rich.style import Style
 
+from fuseboard_console.operator.bulk_prompts import Outcome, ask_bulk, bulk_text
 from fuseboard_console.text.glyphs import UNICODE
 from fuseboard_console.text.line import line_width, text_of
 from fuseboard_console.themes import THEMES, palette_of
 from fuseboard_console.views.adapters import AdapterView, stats_of, view_of
-from fuseboard_console.views.bulk import Outcome, ask_bulk, bulk_text
 from fuseboard_console.views.chain_places import chain_places, places_text
 from fuseboard_console.views.columns import COLUMNS, column_at, columns_of, place, row_line, slices_of, titles
 from fuseboard_console.views.filtering import parse

@@ -22,7 +22,7 @@ from hostile_texts import HOSTILE
 
 from fuseboard_console.actions.catalogue import ACTIONS, actions_for
 from fuseboard_console.actions.model import led_by
-from fuseboard_console.outcomes import nobody_took_it
+from fuseboard_console.operator.messages import nobody_took_it
 from fuseboard_console.text.bars import countdown_bar, sparkline
 from fuseboard_console.text.formatting import latency, number, ordinal, percent, rate, span
 from fuseboard_console.text.glyphs import ASCII, LOOKS, UNICODE

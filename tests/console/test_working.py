@@ -9,7 +9,7 @@ from console_support import until
 from test_app import Show
 from test_replay import recorded, screen, shown
 
-from fuseboard_console.views.bulk import ask_bulk
+from fuseboard_console.operator.bulk_prompts import ask_bulk
 from fuseboard_storage.board.board import AdapterKey
 
 

@@ -164,7 +164,7 @@ async def _every(store: Any, selection: LetterSelection, now: int) -> list[DeadL
 
 
 async def _change(args: Namespace, ids: list[int], done: str) -> int:
-    from fuseboard_console.actor import actor
+    from fuseboard_console.operator.identity import actor
     from fuseboard_console.output import complain, print_out
     from fuseboard_console.text.formatting import plural
     from fuseboard_engine.dead_letters.letter import LetterSelection
@@ -203,10 +203,10 @@ async def _retry(args: Namespace, letters: list[DeadLetter]) -> int:
 
 
 async def _retry_by(recording: Recording, board: Board, args: Namespace, engine: str, ids: list[int]) -> bool:
-    from fuseboard_console.actor import actor
     from fuseboard_console.asking import came_of
+    from fuseboard_console.operator.command_target import taker
+    from fuseboard_console.operator.identity import actor
     from fuseboard_console.output import complain
-    from fuseboard_console.takers import taker
     from fuseboard_console.text.safe_text import safe_text
 
     file = safe_text(recording.path.name, 200)

@@ -58,9 +58,9 @@ def run(args: Namespace) -> int:
 
 
 async def _reset(file: str, adapter: str | None, wait: float) -> int:
-    from fuseboard_console.actor import actor
     from fuseboard_console.asking import board_now, came_of
-    from fuseboard_console.outcomes import nobody_can_take_it
+    from fuseboard_console.operator.identity import actor
+    from fuseboard_console.operator.messages import nobody_can_take_it
     from fuseboard_console.output import complain, print_out
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_console.text.suggestions import unknown_adapter

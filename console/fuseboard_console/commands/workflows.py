@@ -78,10 +78,10 @@ async def _list(recording: Recording, args: Namespace) -> int:
 
 
 async def _resume(recording: Recording, args: Namespace) -> int:
-    from fuseboard_console.actor import actor
     from fuseboard_console.asking import board_now, came_of
+    from fuseboard_console.operator.command_target import taker
+    from fuseboard_console.operator.identity import actor
     from fuseboard_console.output import complain
-    from fuseboard_console.takers import taker
     from fuseboard_console.text.safe_text import safe_text
 
     file = safe_text(Path(args.file).name, 200)

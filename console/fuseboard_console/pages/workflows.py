@@ -9,11 +9,11 @@ from pathlib import Path
 
 from fuseboard_console.beside import beside
 from fuseboard_console.host import Host, Scene
+from fuseboard_console.operator.command_target import taker
 from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.screens.detail import show_detail
 from fuseboard_console.screens.text import Deed, Way
 from fuseboard_console.sources.feed import TROUBLE
-from fuseboard_console.takers import taker
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.list_columns import titles_line
 from fuseboard_console.text.safe_text import safe_text

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from fuseboard_console.operator.bulk_prompts import BulkQuestion, Outcome, reasons_text, word_to_type
+from fuseboard_console.operator.prompts import Question
 from fuseboard_console.text.formatting import clock, plural
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import cut
-from fuseboard_console.views.bulk import BulkQuestion, Outcome, reasons_text, word_to_type
 from fuseboard_console.views.letter_words import error_of, standing
-from fuseboard_console.views.questions import Question
 from fuseboard_engine.dead_letters.letter import FROM, RETRYABLE, DeadLetter, Status
 
 Deed = Literal["retry", "archive", "unarchive", "discard"]

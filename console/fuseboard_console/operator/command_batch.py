@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fuseboard_console.views.bulk import Outcome, bulk_text
+from fuseboard_console.operator.bulk_prompts import Outcome, bulk_text
 
 
 class Bulk:

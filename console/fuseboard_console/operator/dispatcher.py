@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal, Protocol
 
-from fuseboard_console.actor import actor
-from fuseboard_console.bulk import Bulk
-from fuseboard_console.outcomes import key_that_undoes, nobody_can_take_it, nobody_took_it, outcome_text
+from fuseboard_console.operator.command_batch import Bulk
+from fuseboard_console.operator.identity import actor
+from fuseboard_console.operator.messages import key_that_undoes, nobody_can_take_it, nobody_took_it, outcome_text
 from fuseboard_console.sources.feed import TROUBLE, Mailbox
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.connection import Connection

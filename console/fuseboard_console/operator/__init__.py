@@ -1,0 +1,1 @@
+"""An operator's commands: who asks, of whom, and what comes of it."""
