@@ -23,7 +23,7 @@ from fuseboard_console.pages.catalogue import BY_ID
 from fuseboard_console.pages.overview import Overview
 from fuseboard_console.pages.page import Page
 from fuseboard_console.personal import Personal
-from fuseboard_console.preferences import DEFAULT, Preferences
+from fuseboard_console.preferences.model import DEFAULT, Preferences
 from fuseboard_console.showing import NOTHING
 from fuseboard_console.sources.feed import TROUBLE, Feed, Mailbox
 from fuseboard_console.sources.session import Place

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from fuseboard_console.state_folder import write_private
+from fuseboard_console.preferences.state_folder import write_private
 from fuseboard_console.text.safe_text import safe_text
 
 MOST = 74_994

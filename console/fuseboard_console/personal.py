@@ -11,9 +11,9 @@ from fuseboard_console.beside import beside
 from fuseboard_console.clipboard import copied_text, copy
 from fuseboard_console.hints import hints
 from fuseboard_console.pages.page import Page
-from fuseboard_console.preferences import Preferences
+from fuseboard_console.preferences.model import Preferences
+from fuseboard_console.preferences.state_folder import state_folder
 from fuseboard_console.screens.sheet import Sheet
-from fuseboard_console.state_folder import state_folder
 from fuseboard_console.text.glyphs import ASCII
 from fuseboard_console.themes import THEMES, Palette, palette_of, variables_of
 from fuseboard_console.travelling import Travelling

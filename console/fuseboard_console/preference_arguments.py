@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from dataclasses import replace
 
-from fuseboard_console.preferences import DEFAULT, Preferences
+from fuseboard_console.preferences.model import DEFAULT, Preferences
 from fuseboard_console.text.theme_names import OWN, own_names
 
 
@@ -50,7 +50,7 @@ def preferences_of(args: Namespace) -> Preferences:
 
 
 def _from_file() -> Preferences:
-    from fuseboard_console.preferences_file import preferences_in_force
+    from fuseboard_console.preferences.file import preferences_in_force
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_engine.errors import FuseboardError
 

@@ -14,15 +14,15 @@ from textual.theme import BUILTIN_THEMES, Theme
 
 from fuseboard_console.actions.catalogue import ACTIONS
 from fuseboard_console.preference_arguments import add_preferences, preferences_of
-from fuseboard_console.preferences import Preferences
-from fuseboard_console.preferences_file import (
+from fuseboard_console.preferences.file import (
     default_file,
     parse_preferences,
     preferences_in_force,
     preferences_path,
     read_preferences,
 )
-from fuseboard_console.state_folder import state_folder
+from fuseboard_console.preferences.model import Preferences
+from fuseboard_console.preferences.state_folder import state_folder
 from fuseboard_console.text.formatting import clock
 from fuseboard_console.text.glyphs import UNICODE, glyphs_for
 from fuseboard_console.text.line import text_of

@@ -12,7 +12,7 @@ import pytest
 from console_support import STORY_ENDS, ListFeed, ListMailbox, at, changed, opened, story, until
 
 from fuseboard_console.app import ConsoleApp
-from fuseboard_console.preferences import DEFAULT, Preferences
+from fuseboard_console.preferences.model import DEFAULT, Preferences
 
 SIZE = (120, 40)
 

@@ -29,7 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Do it, and return the exit code."""
     from fuseboard_console.output import complain, print_out
-    from fuseboard_console.preferences_file import VARIABLE, default_file, preferences_path, read_preferences
+    from fuseboard_console.preferences.file import VARIABLE, default_file, preferences_path, read_preferences
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_engine.documents.loader import DocumentError
 

@@ -11,7 +11,7 @@ from textual.geometry import Size
 
 from fuseboard_console.host import Host, Scene
 from fuseboard_console.pages.page import Page
-from fuseboard_console.preferences import DEFAULT, Preferences
+from fuseboard_console.preferences.model import DEFAULT, Preferences
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.columns import BY_ID, columns_of
 from fuseboard_console.views.copying import adapter_text

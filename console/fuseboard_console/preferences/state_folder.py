@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from fuseboard_console.home import home
+from fuseboard_console.preferences.home import home
 
 
 def state_folder(environment: Mapping[str, str] = os.environ) -> Path:

@@ -11,8 +11,8 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from fuseboard_console.home import at_home, home
-from fuseboard_console.preferences import Preferences
+from fuseboard_console.preferences.home import at_home, home
+from fuseboard_console.preferences.model import Preferences
 
 VARIABLE = "FUSEBOARD_CONSOLE"
 """The environment variable that names another file."""
@@ -61,7 +61,7 @@ def parse_preferences(text: str, name: str) -> Preferences:
     """Return the preferences in a text; `name` stands in errors. Raises DocumentError."""
     if not any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines()):
         return Preferences()  # all of it is commented out
-    from fuseboard_console.preferences_check import checked
+    from fuseboard_console.preferences.validation import checked
 
     return checked(text, name)
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, StrictBool, create_model, field_vali
 from fuseboard_console.actions.catalogue import ACTIONS
 from fuseboard_console.actions.key_names import key_of
 from fuseboard_console.actions.keymap import clashes
-from fuseboard_console.preferences import Preferences
+from fuseboard_console.preferences.model import Preferences
 from fuseboard_console.text.theme_names import is_theme, themes_near
 from fuseboard_console.views.columns import columns_of
 from fuseboard_console.views.plan import LAYOUTS
