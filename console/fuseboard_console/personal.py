@@ -8,12 +8,12 @@ from textual.actions import SkipAction
 
 from fuseboard_console.alerts import Alerts, alert_text
 from fuseboard_console.beside import beside
-from fuseboard_console.clipboard import copied_text, copy
 from fuseboard_console.hints import hints
 from fuseboard_console.pages.page import Page
 from fuseboard_console.preferences.model import Preferences
 from fuseboard_console.preferences.state_folder import state_folder
 from fuseboard_console.screens.sheet import Sheet
+from fuseboard_console.terminal.clipboard import copied_text, copy
 from fuseboard_console.text.glyphs import ASCII
 from fuseboard_console.themes import THEMES, Palette, palette_of, variables_of
 from fuseboard_console.travelling import Travelling

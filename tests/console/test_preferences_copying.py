@@ -12,7 +12,7 @@ import pytest
 from console_support import STORY_ENDS, at, attempt, failed, fold, opened, route, started, story, until
 from test_app import Show
 
-from fuseboard_console.clipboard import MOST, Copied, copied_text, copy, escape_code, way_to_copy
+from fuseboard_console.terminal.clipboard import MOST, Copied, copied_text, copy, escape_code, way_to_copy
 from fuseboard_console.text.line import Span
 from fuseboard_console.views.copying import adapter_text, failure_text, lines_text, route_text
 from fuseboard_storage.board.board import AdapterKey
@@ -161,7 +161,7 @@ async def test_a_tmux_that_hangs_holds_up_no_key(tmp_path: Path, monkeypatch: py
     tmux.chmod(0o700)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setenv("TMUX", "/nowhere,1,0")
-    monkeypatch.setattr("fuseboard_console.clipboard.PATIENCE", 60.0)
+    monkeypatch.setattr("fuseboard_console.terminal.clipboard.PATIENCE", 60.0)
     show = Show()
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(show.sees("prefect"), pilot)

@@ -1,0 +1,1 @@
+"""The terminal the console runs in."""
