@@ -11,7 +11,7 @@ from textual.app import SystemCommand
 from fuseboard_console.actions.model import Action
 from fuseboard_console.pages.catalogue import BY_ID
 from fuseboard_console.pages.overview import Overview
-from fuseboard_console.views.columns import COLUMNS
+from fuseboard_console.views.adapters.columns import COLUMNS
 
 
 class Doing(Protocol):

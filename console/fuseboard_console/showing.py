@@ -11,8 +11,8 @@ from fuseboard_console.pages.overview import Overview
 from fuseboard_console.text.formatting import SECOND, whole
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.line import Line
+from fuseboard_console.views.adapters.engine_presence import Connection, connection_of
 from fuseboard_console.views.banner import banner
-from fuseboard_console.views.connection import Connection, connection_of
 from fuseboard_console.views.footer import footer_line
 from fuseboard_console.views.header import Counting, Heading, header_line
 from fuseboard_console.views.seek_bar import SeekBar, SeekView, seek_bar

@@ -8,7 +8,7 @@ import pytest
 from console_support import STORY_ENDS, at, fold, started, story
 
 from fuseboard_console.actions.catalogue import readme_table
-from fuseboard_console.views.columns import COLUMNS
+from fuseboard_console.views.adapters.columns import COLUMNS
 from fuseboard_console.views.filtering import parse
 from fuseboard_console.views.ordering import order_of
 from fuseboard_console.views.sorting import Sort

@@ -15,7 +15,7 @@ from watching import watching
 from fuseboard_console.operator.dispatcher import Desk
 from fuseboard_console.sources.feed import Mailbox
 from fuseboard_console.sources.live import LiveRecording
-from fuseboard_console.views.connection import Connection
+from fuseboard_console.views.adapters.engine_presence import Connection
 from fuseboard_engine import Engine
 from fuseboard_storage import Recording, RecordingError, Tail, record
 from fuseboard_storage.board.board import AdapterKey

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fuseboard_console.operator.dispatcher import Desk
-from fuseboard_console.views.connection import Connection
+from fuseboard_console.views.adapters.engine_presence import Connection
 from fuseboard_engine import Engine
 from fuseboard_storage.board.board import AdapterKey
 from fuseboard_storage.recorder.recorder import record

@@ -7,8 +7,8 @@ from console_support import STORY_ENDS, added, answered, at, changed, entries, f
 
 from fuseboard_console.text.glyphs import UNICODE
 from fuseboard_console.text.line import text_of
-from fuseboard_console.views.chain_places import chain_places, places_text
-from fuseboard_console.views.columns import COLUMNS
+from fuseboard_console.views.adapters.chain_positions import chain_places, places_text
+from fuseboard_console.views.adapters.columns import COLUMNS
 from fuseboard_console.views.filtering import parse, problem_of
 from fuseboard_console.views.grouping import GroupHead, head_line
 from fuseboard_console.views.ordering import LEAST, Choice, Order, Ordering, order_of

@@ -6,7 +6,7 @@ from console_support import STORY_ENDS, added, at, opened, started, until
 from test_app import Show
 
 from fuseboard_console.screens.confirm_typed import ConfirmTypedScreen
-from fuseboard_console.views.columns import columns_of
+from fuseboard_console.views.adapters.columns import columns_of
 from fuseboard_engine.events import AdapterAdded, AdaptersGauged, Event
 from fuseboard_storage.board.board import AdapterKey
 

@@ -10,11 +10,11 @@ from fuseboard_console.operator.bulk_prompts import Outcome, ask_bulk, bulk_text
 from fuseboard_console.text.glyphs import UNICODE
 from fuseboard_console.text.line import line_width, text_of
 from fuseboard_console.themes import THEMES, palette_of
-from fuseboard_console.views.adapters import AdapterView, stats_of, view_of
-from fuseboard_console.views.chain_places import chain_places, places_text
-from fuseboard_console.views.columns import COLUMNS, column_at, columns_of, place, row_line, slices_of, titles
+from fuseboard_console.views.adapters.adapter_view import AdapterView, stats_of, view_of
+from fuseboard_console.views.adapters.chain_positions import chain_places, places_text
+from fuseboard_console.views.adapters.change_highlight import GLOW_SECONDS, Glow
+from fuseboard_console.views.adapters.columns import COLUMNS, column_at, columns_of, place, row_line, slices_of, titles
 from fuseboard_console.views.filtering import parse
-from fuseboard_console.views.glow import GLOW_SECONDS, Glow
 from fuseboard_console.views.ordering import Choice, chosen_title
 from fuseboard_engine.events import AdapterAdded, AdaptersGauged, Event, PreferenceSet, ProbeChanged
 from fuseboard_storage.board.board import AdapterKey, Board

@@ -5,7 +5,7 @@ from __future__ import annotations
 from console_support import added, at, entries, opened, started, stopped, until
 from test_app import Show
 
-from fuseboard_console.views.heirs import Heirs
+from fuseboard_console.views.adapters.successors import Heirs
 from fuseboard_engine.events import Event, HealthChecked
 from fuseboard_storage.board.board import AdapterKey, Board, Entry
 

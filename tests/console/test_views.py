@@ -27,11 +27,13 @@ from fuseboard_console.text.bars import countdown_bar, sparkline
 from fuseboard_console.text.formatting import latency, number, ordinal, percent, rate, span
 from fuseboard_console.text.glyphs import ASCII, LOOKS, UNICODE
 from fuseboard_console.text.line import line_width, text_of
-from fuseboard_console.views.adapters import condition, stats_of, view_of
+from fuseboard_console.views.adapters.adapter_view import condition, stats_of, view_of
+from fuseboard_console.views.adapters.cells import next_cell
+from fuseboard_console.views.adapters.columns import place, row_line, slices_of, titles
+from fuseboard_console.views.adapters.engine_presence import connection_of, says
+from fuseboard_console.views.adapters.row_cache import RowLines
 from fuseboard_console.views.banner import banner
 from fuseboard_console.views.chains import route_line, type_width
-from fuseboard_console.views.columns import place, row_line, slices_of, titles
-from fuseboard_console.views.connection import connection_of, says
 from fuseboard_console.views.copying import adapter_text
 from fuseboard_console.views.empty import empty_picture
 from fuseboard_console.views.failures import failure_lines, what_failed
@@ -41,8 +43,6 @@ from fuseboard_console.views.header import Heading, header_line, totals_of
 from fuseboard_console.views.help import help_lines
 from fuseboard_console.views.ordering import order_of
 from fuseboard_console.views.plan import plan
-from fuseboard_console.views.row_cells import next_cell
-from fuseboard_console.views.row_lines import RowLines
 from fuseboard_console.views.status import status_text
 from fuseboard_console.views.told import SHOWN_SECONDS, told_line
 from fuseboard_engine.events import Event, HealthChecked, ProbeChanged, ScenarioStep

@@ -64,7 +64,7 @@ async def _reset(file: str, adapter: str | None, wait: float) -> int:
     from fuseboard_console.output import complain, print_out
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_console.text.suggestions import unknown_adapter
-    from fuseboard_console.views.connection import connection_to
+    from fuseboard_console.views.adapters.engine_presence import connection_to
     from fuseboard_storage.recording.recording import Recording
 
     name = safe_text(Path(file).name, 200)

@@ -12,7 +12,7 @@ from fuseboard_console.operator.identity import actor
 from fuseboard_console.operator.messages import key_that_undoes, nobody_can_take_it, nobody_took_it, outcome_text
 from fuseboard_console.sources.feed import TROUBLE, Mailbox
 from fuseboard_console.text.safe_text import safe_text
-from fuseboard_console.views.connection import Connection
+from fuseboard_console.views.adapters.engine_presence import Connection
 from fuseboard_storage.board.board import AdapterKey
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.tables.commands import CommandStatus

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from fuseboard_console.text.formatting import clock, span
 from fuseboard_console.text.safe_text import safe_text
-from fuseboard_console.views.connection import Connection
+from fuseboard_console.views.adapters.engine_presence import Connection
 
 
 def nobody_took_it(connection: Connection, file: str) -> str:

@@ -14,6 +14,7 @@ from fuseboard_console.screens.text import Way
 from fuseboard_console.sources.feed import TROUBLE
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.views.adapters.successors import Heirs
 from fuseboard_console.views.audit import (
     Asked,
     Key,
@@ -24,7 +25,6 @@ from fuseboard_console.views.audit import (
     audit_lines,
     words_of,
 )
-from fuseboard_console.views.heirs import Heirs
 from fuseboard_storage.board.board import AdapterKey
 from fuseboard_storage.tables.commands import CommandStatus
 

@@ -12,7 +12,7 @@ from fuseboard_console.sources.feed import TROUBLE
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
-from fuseboard_console.views.connection import presence
+from fuseboard_console.views.adapters.engine_presence import presence
 from fuseboard_console.views.engines import (
     Counts,
     counts_of,

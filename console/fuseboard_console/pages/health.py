@@ -9,8 +9,8 @@ from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.screens.detail import show_detail
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.line import Line
+from fuseboard_console.views.adapters.successors import Heirs
 from fuseboard_console.views.health import health_heading, health_line, health_order, names_width, summary
-from fuseboard_console.views.heirs import Heirs
 from fuseboard_storage.board.board import AdapterKey
 
 

@@ -13,7 +13,7 @@ from fuseboard_console.host import Host, Scene
 from fuseboard_console.pages.page import Page
 from fuseboard_console.preferences.model import DEFAULT, Preferences
 from fuseboard_console.themes import Palette
-from fuseboard_console.views.columns import BY_ID, columns_of
+from fuseboard_console.views.adapters.columns import BY_ID, columns_of
 from fuseboard_console.views.copying import adapter_text
 from fuseboard_console.views.empty import empty_picture
 from fuseboard_console.views.filtering import Term, parse, problem_of

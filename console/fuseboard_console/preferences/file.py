@@ -110,7 +110,7 @@ def _wrapped(words: Iterable[str]) -> list[str]:
 
 
 def _columns() -> list[str]:
-    from fuseboard_console.views.columns import COLUMNS
+    from fuseboard_console.views.adapters.columns import COLUMNS
 
     return [*_wrapped(column.id for column in COLUMNS), "#breakers = []"]
 

@@ -15,8 +15,8 @@ from fuseboard_console.sources.feed import TROUBLE
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.views.adapters.successors import Heirs
 from fuseboard_console.views.detail import Look, detail_lines, kept_by_board
-from fuseboard_console.views.heirs import Heirs
 from fuseboard_console.views.slices import FIRST, WINDOWS, Window
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.board import AdapterKey

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fuseboard_console.text.formatting import clock, plural, whole
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.text.width import cut
-from fuseboard_console.views.connection import Connection
+from fuseboard_console.views.adapters.engine_presence import Connection
 
 
 def banner(connection: Connection, trouble: str = "") -> Line:

@@ -10,8 +10,8 @@ from typing import NamedTuple, get_args
 from fuseboard_console.text.glyphs import KILLED, LOOKS, Condition
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.suggestions import did_you_mean
-from fuseboard_console.views.adapters import word_of
-from fuseboard_console.views.chain_places import DEFAULT, ChainPlace
+from fuseboard_console.views.adapters.adapter_view import word_of
+from fuseboard_console.views.adapters.chain_positions import DEFAULT, ChainPlace
 from fuseboard_storage.board.board import AdapterRow, InstanceRow
 
 FIELDS = ("name", "state", "tag", "instance", "error", "chain")

@@ -10,7 +10,7 @@ from fuseboard_console.text.glyphs import LOOKS, Condition, Glyphs
 from fuseboard_console.text.line import Line, Span, line_width
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import cut
-from fuseboard_console.views.counts import counts_line
+from fuseboard_console.views.adapters.state_counts import counts_line
 from fuseboard_storage.board.board import AdapterKey, AdapterRow, InstanceRow
 
 Grouping = Literal["", "instance", "tag"]

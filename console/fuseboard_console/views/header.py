@@ -11,9 +11,9 @@ from fuseboard_console.text.glyphs import Condition, Glyphs
 from fuseboard_console.text.line import Line, Span, fit_line, line_width
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import cut, width
-from fuseboard_console.views.adapters import RATE_SECONDS
-from fuseboard_console.views.connection import Connection, says
-from fuseboard_console.views.counts import counts_line
+from fuseboard_console.views.adapters.adapter_view import RATE_SECONDS
+from fuseboard_console.views.adapters.engine_presence import Connection, says
+from fuseboard_console.views.adapters.state_counts import counts_line
 from fuseboard_storage.board.board import AdapterRow, Board
 
 BUDGET: Final = 0.003

@@ -9,7 +9,7 @@ from fuseboard_console.text.glyphs import LOOKS, Glyphs
 from fuseboard_console.text.line import Line, Span, cut_line, fit_line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import fit, width
-from fuseboard_console.views.adapters import condition
+from fuseboard_console.views.adapters.adapter_view import condition
 from fuseboard_storage.board.board import AdapterKey, AdapterRow, Board, InstanceRow
 
 NAMES = 30

@@ -14,9 +14,9 @@ from typing import Any, Final, NamedTuple
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.glyphs import LOOKS, Condition
 from fuseboard_console.text.safe_text import safe_text
-from fuseboard_console.views.adapters import breaker_condition
-from fuseboard_console.views.chain_places import ChainPlace, chain_places
-from fuseboard_console.views.connection import presence
+from fuseboard_console.views.adapters.adapter_view import breaker_condition
+from fuseboard_console.views.adapters.chain_positions import ChainPlace, chain_places
+from fuseboard_console.views.adapters.engine_presence import presence
 from fuseboard_console.views.filtering import Term, test_of
 from fuseboard_console.views.grouping import GroupHead, Grouping, group_of, grouped
 from fuseboard_console.views.sorting import BY_STATE, CHEAP, WINDOWED, Sort, Value

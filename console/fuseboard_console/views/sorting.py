@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from fuseboard_console.text.formatting import SECOND
-from fuseboard_console.views.adapters import RATE_SECONDS, SHARE_SECONDS
-from fuseboard_console.views.chain_places import ChainPlace
+from fuseboard_console.views.adapters.adapter_view import RATE_SECONDS, SHARE_SECONDS
+from fuseboard_console.views.adapters.chain_positions import ChainPlace
 from fuseboard_storage.board.board import AdapterRow, InstanceRow
 from fuseboard_storage.board.histogram import merge, percentile
 from fuseboard_storage.board.metrics import AdapterSecond

@@ -14,14 +14,14 @@ from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.themes import Palette
-from fuseboard_console.views.adapters import condition, name_width
-from fuseboard_console.views.chain_places import ChainPlace
-from fuseboard_console.views.columns import MARGIN, Column, Placed, column_at, place, titles
-from fuseboard_console.views.glow import Glow
+from fuseboard_console.views.adapters.adapter_view import condition, name_width
+from fuseboard_console.views.adapters.chain_positions import ChainPlace
+from fuseboard_console.views.adapters.change_highlight import Glow
+from fuseboard_console.views.adapters.columns import MARGIN, Column, Placed, column_at, place, titles
+from fuseboard_console.views.adapters.row_cache import RowLines
+from fuseboard_console.views.adapters.successors import Heirs
 from fuseboard_console.views.grouping import GroupHead, head_line, members_of, nearest_adapter
-from fuseboard_console.views.heirs import Heirs
 from fuseboard_console.views.ordering import PROBLEMS, Order
-from fuseboard_console.views.row_lines import RowLines
 from fuseboard_console.views.sorting import BY_STATE, falls
 from fuseboard_console.widgets.line_list import LineList
 from fuseboard_storage.board.board import AdapterKey, Board

@@ -10,9 +10,9 @@ from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.line import Line, Span, fit_line, right
 from fuseboard_console.text.suggestions import did_you_mean
 from fuseboard_console.text.width import fit
-from fuseboard_console.views import row_cells as of
-from fuseboard_console.views.adapters import AdapterView
-from fuseboard_console.views.row_cells import Cell
+from fuseboard_console.views.adapters import cells as of
+from fuseboard_console.views.adapters.adapter_view import AdapterView
+from fuseboard_console.views.adapters.cells import Cell
 
 
 class Watch(NamedTuple):

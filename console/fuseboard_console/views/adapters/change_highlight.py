@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fuseboard_console.views.adapters import AdapterView
-from fuseboard_console.views.columns import Column, Watch
+from fuseboard_console.views.adapters.adapter_view import AdapterView
+from fuseboard_console.views.adapters.columns import Column, Watch
 from fuseboard_storage.board.board import AdapterKey
 
 GLOW_SECONDS = 0.6

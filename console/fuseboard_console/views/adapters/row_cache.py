@@ -8,10 +8,10 @@ from typing import NamedTuple
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.line import Line
-from fuseboard_console.views.adapters import AdapterView, Stats, is_quiet, says_of, stats_of, view_of
-from fuseboard_console.views.chain_places import ChainPlace
-from fuseboard_console.views.columns import Placed, ages, row_line, slices_of
-from fuseboard_console.views.connection import Presence, killed, presence
+from fuseboard_console.views.adapters.adapter_view import AdapterView, Stats, is_quiet, says_of, stats_of, view_of
+from fuseboard_console.views.adapters.chain_positions import ChainPlace
+from fuseboard_console.views.adapters.columns import Placed, ages, row_line, slices_of
+from fuseboard_console.views.adapters.engine_presence import Presence, killed, presence
 from fuseboard_storage.board.board import AdapterKey, Board
 
 KEPT = 1_000

@@ -9,8 +9,8 @@ from fuseboard_console.text.formatting import SECOND, latency, number, ordinal, 
 from fuseboard_console.text.glyphs import LOOKS, Glyphs
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.text.width import width
-from fuseboard_console.views.adapters import AdapterView
-from fuseboard_console.views.chain_places import places_text
+from fuseboard_console.views.adapters.adapter_view import AdapterView
+from fuseboard_console.views.adapters.chain_positions import places_text
 
 Cell = Callable[[AdapterView, int, int, Glyphs], Line]
 """Given a row, now (UTC microseconds), the cells there are and the glyphs: what to show."""
