@@ -16,7 +16,7 @@ from fuseboard_console.screens.detail import show_detail
 from fuseboard_console.text.glyphs import Condition
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.adapter_view import condition, word_of
-from fuseboard_console.views.ordering import PROBLEMS
+from fuseboard_console.views.selection.ordering import PROBLEMS
 from fuseboard_storage.board.board import AdapterKey
 
 MOST = 100

@@ -9,9 +9,9 @@ from console_support import STORY_ENDS, at, fold, started, story
 
 from fuseboard_console.actions.catalogue import readme_table
 from fuseboard_console.views.adapters.columns import COLUMNS
-from fuseboard_console.views.filtering import parse
-from fuseboard_console.views.ordering import order_of
-from fuseboard_console.views.sorting import Sort
+from fuseboard_console.views.selection.filter import parse
+from fuseboard_console.views.selection.ordering import order_of
+from fuseboard_console.views.selection.sorting import Sort
 from fuseboard_engine.events import AdapterAdded
 
 BOARD = fold(story(), alive=STORY_ENDS)

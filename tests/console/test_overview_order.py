@@ -9,10 +9,10 @@ from fuseboard_console.text.glyphs import UNICODE
 from fuseboard_console.text.line import text_of
 from fuseboard_console.views.adapters.chain_positions import chain_places, places_text
 from fuseboard_console.views.adapters.columns import COLUMNS
-from fuseboard_console.views.filtering import parse, problem_of
-from fuseboard_console.views.grouping import GroupHead, head_line
-from fuseboard_console.views.ordering import LEAST, Choice, Order, Ordering, order_of
-from fuseboard_console.views.sorting import Sort
+from fuseboard_console.views.selection.filter import parse, problem_of
+from fuseboard_console.views.selection.grouping import GroupHead, head_line
+from fuseboard_console.views.selection.ordering import LEAST, Choice, Order, Ordering, order_of
+from fuseboard_console.views.selection.sorting import Sort
 from fuseboard_engine.events import AdapterAdded, AdapterRemoved, AdaptersGauged, EngineStarted, Event, PreferenceSet
 from fuseboard_storage.board.board import AdapterKey, Board, Entry
 

@@ -14,8 +14,8 @@ from fuseboard_console.views.adapters.adapter_view import AdapterView, stats_of,
 from fuseboard_console.views.adapters.chain_positions import chain_places, places_text
 from fuseboard_console.views.adapters.change_highlight import GLOW_SECONDS, Glow
 from fuseboard_console.views.adapters.columns import COLUMNS, column_at, columns_of, place, row_line, slices_of, titles
-from fuseboard_console.views.filtering import parse
-from fuseboard_console.views.ordering import Choice, chosen_title
+from fuseboard_console.views.selection.filter import parse
+from fuseboard_console.views.selection.ordering import Choice, chosen_title
 from fuseboard_engine.events import AdapterAdded, AdaptersGauged, Event, PreferenceSet, ProbeChanged
 from fuseboard_storage.board.board import AdapterKey, Board
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fuseboard_console.views.plan import LAYOUTS, next_layout, plan
+from fuseboard_console.views.selection.layout import LAYOUTS, next_layout, plan
 
 WIDE, NARROW = (120, 38), (80, 22)
 

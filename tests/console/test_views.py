@@ -37,12 +37,12 @@ from fuseboard_console.views.chains import route_line, type_width
 from fuseboard_console.views.copying import adapter_text
 from fuseboard_console.views.empty import empty_picture
 from fuseboard_console.views.failures import failure_lines, what_failed
-from fuseboard_console.views.filtering import parse
 from fuseboard_console.views.footer import footer_line
 from fuseboard_console.views.header import Heading, header_line, totals_of
 from fuseboard_console.views.help import help_lines
-from fuseboard_console.views.ordering import order_of
-from fuseboard_console.views.plan import plan
+from fuseboard_console.views.selection.filter import parse
+from fuseboard_console.views.selection.layout import plan
+from fuseboard_console.views.selection.ordering import order_of
 from fuseboard_console.views.status import status_text
 from fuseboard_console.views.told import SHOWN_SECONDS, told_line
 from fuseboard_engine.events import Event, HealthChecked, ProbeChanged, ScenarioStep

@@ -13,7 +13,7 @@ from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import width
 from fuseboard_console.views.failure_detail import failure_detail
 from fuseboard_console.views.failures import failure_line
-from fuseboard_console.views.list_filter import has
+from fuseboard_console.views.selection.list_filter import has
 from fuseboard_storage.board.board import AdapterKey, FailureRow
 
 Key = tuple[AdapterKey, int, str]

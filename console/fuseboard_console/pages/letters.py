@@ -22,7 +22,7 @@ from fuseboard_console.views.letter_questions import Deed as Doing
 from fuseboard_console.views.letter_questions import allows
 from fuseboard_console.views.letter_words import error_of, standing
 from fuseboard_console.views.letters import CHOICES, choice_words, letter_line, letter_lines, nothing_there
-from fuseboard_console.views.list_filter import has
+from fuseboard_console.views.selection.list_filter import has
 from fuseboard_engine.dead_letters.letter import DeadLetter
 from fuseboard_storage.board.board import AdapterKey
 

@@ -16,11 +16,11 @@ from fuseboard_console.themes import Palette
 from fuseboard_console.views.adapters.columns import BY_ID, columns_of
 from fuseboard_console.views.copying import adapter_text
 from fuseboard_console.views.empty import empty_picture
-from fuseboard_console.views.filtering import Term, parse, problem_of
-from fuseboard_console.views.grouping import GROUPINGS, Grouping, marked_group
-from fuseboard_console.views.ordering import Choice, Order, Ordering, chosen_title
-from fuseboard_console.views.plan import LAYOUTS, Plan, next_layout, plan
-from fuseboard_console.views.sorting import BY_STATE
+from fuseboard_console.views.selection.filter import Term, parse, problem_of
+from fuseboard_console.views.selection.grouping import GROUPINGS, Grouping, marked_group
+from fuseboard_console.views.selection.layout import LAYOUTS, Plan, next_layout, plan
+from fuseboard_console.views.selection.ordering import Choice, Order, Ordering, chosen_title
+from fuseboard_console.views.selection.sorting import BY_STATE
 from fuseboard_console.widgets.breakers import BreakersTable
 from fuseboard_console.widgets.line_list import LineList
 from fuseboard_console.widgets.panes import LogPanes

@@ -97,7 +97,7 @@ def _choices(name: str, hint: Any) -> tuple[str, ...]:
 
         return theme_names()
     if name == "layout":
-        from fuseboard_console.views.plan import LAYOUTS
+        from fuseboard_console.views.selection.layout import LAYOUTS
 
         return tuple(LAYOUTS)
     return ()

@@ -14,7 +14,7 @@ from fuseboard_console.actions.keymap import clashes
 from fuseboard_console.preferences.model import Preferences
 from fuseboard_console.text.theme_names import is_theme, themes_near
 from fuseboard_console.views.adapters.columns import columns_of
-from fuseboard_console.views.plan import LAYOUTS
+from fuseboard_console.views.selection.layout import LAYOUTS
 from fuseboard_engine.documents.loader import DocumentError, check, load_text
 from fuseboard_engine.documents.toml_locations import Where
 from fuseboard_engine.documents.validation_errors import meant, wrong

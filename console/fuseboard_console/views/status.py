@@ -12,7 +12,7 @@ from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import cut, fit, width
 from fuseboard_console.views.adapters.adapter_view import AdapterView, condition, stats_of, view_of
 from fuseboard_console.views.adapters.engine_presence import connection_of, presence, says
-from fuseboard_console.views.ordering import order_of
+from fuseboard_console.views.selection.ordering import order_of
 from fuseboard_engine.events import BatchFinished
 from fuseboard_storage.board.board import AdapterRow, Board, InstanceRow
 from fuseboard_storage.board.workflow_runs import WorkflowRow

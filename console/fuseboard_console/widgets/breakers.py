@@ -20,9 +20,9 @@ from fuseboard_console.views.adapters.change_highlight import Glow
 from fuseboard_console.views.adapters.columns import MARGIN, Column, Placed, column_at, place, titles
 from fuseboard_console.views.adapters.row_cache import RowLines
 from fuseboard_console.views.adapters.successors import Heirs
-from fuseboard_console.views.grouping import GroupHead, head_line, members_of, nearest_adapter
-from fuseboard_console.views.ordering import PROBLEMS, Order
-from fuseboard_console.views.sorting import BY_STATE, falls
+from fuseboard_console.views.selection.grouping import GroupHead, head_line, members_of, nearest_adapter
+from fuseboard_console.views.selection.ordering import PROBLEMS, Order
+from fuseboard_console.views.selection.sorting import BY_STATE, falls
 from fuseboard_console.widgets.line_list import LineList
 from fuseboard_storage.board.board import AdapterKey, Board
 

@@ -17,9 +17,9 @@ from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.adapter_view import breaker_condition
 from fuseboard_console.views.adapters.chain_positions import ChainPlace, chain_places
 from fuseboard_console.views.adapters.engine_presence import presence
-from fuseboard_console.views.filtering import Term, test_of
-from fuseboard_console.views.grouping import GroupHead, Grouping, group_of, grouped
-from fuseboard_console.views.sorting import BY_STATE, CHEAP, WINDOWED, Sort, Value
+from fuseboard_console.views.selection.filter import Term, test_of
+from fuseboard_console.views.selection.grouping import GroupHead, Grouping, group_of, grouped
+from fuseboard_console.views.selection.sorting import BY_STATE, CHEAP, WINDOWED, Sort, Value
 from fuseboard_storage.board.board import AdapterKey, AdapterRow, Board, InstanceRow
 
 PROBLEMS: Final = frozenset({"open", "held", "down", "ready", "probing", "silent"})

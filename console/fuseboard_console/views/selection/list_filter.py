@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.suggestions import did_you_mean
-from fuseboard_console.views.filtering import matcher, words_of
+from fuseboard_console.views.selection.filter import matcher, words_of
 
 Test = Callable[[Mapping[str, str]], bool]
 """Given the texts of a row by field: whether a filter fits."""

@@ -1,0 +1,1 @@
+"""Which lines are shown, and in what order."""
