@@ -8,12 +8,12 @@ from pathlib import Path
 
 from fuseboard_console.output import flush_out, print_out
 from fuseboard_console.sources.follow import follow
-from fuseboard_console.story import Story
 from fuseboard_console.text.formatting import clock
 from fuseboard_console.text.line import text_of
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.engine_presence import connection_of
 from fuseboard_console.views.banner import banner
+from fuseboard_console.views.events.narrator import Story
 from fuseboard_console.views.status import status_text
 
 

@@ -9,7 +9,7 @@ from console_support import at
 from hostile_texts import HOSTILE
 
 from fuseboard_console.text.formatting import stamp
-from fuseboard_console.views.event_text import event_line, kind_of
+from fuseboard_console.views.events.text import event_line, kind_of
 from fuseboard_engine import events as e
 from fuseboard_storage.board.board import Entry
 

@@ -17,8 +17,8 @@ from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_console.text.json_lines import MOST, json_lines
 from fuseboard_console.text.line import line_width, text_of
 from fuseboard_console.text.list_columns import shown, titles_line
+from fuseboard_console.views.events.dead_letter_labels import next_retry, standing
 from fuseboard_console.views.letter_questions import ask_discard, ask_letters, done_text, refusal, refused_text
-from fuseboard_console.views.letter_words import next_retry, standing
 from fuseboard_console.views.letters import (
     CHOICES,
     choice_words,

@@ -14,7 +14,7 @@ from fuseboard_console.app import ConsoleApp
 from fuseboard_console.sources.live import LiveRecording
 from fuseboard_console.text.glyphs import ASCII, UNICODE
 from fuseboard_console.text.line import line_width, text_of
-from fuseboard_console.views.audit import Asked, asked_of, audit_columns, audit_line, audit_lines
+from fuseboard_console.views.events.audit import Asked, asked_of, audit_columns, audit_line, audit_lines
 from fuseboard_engine import Engine
 from fuseboard_engine.events import CommandDone
 from fuseboard_storage import Recording, Tail, record

@@ -14,9 +14,9 @@ from watching import watching
 
 from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_console.text.line import line_width, text_of
-from fuseboard_console.views.copying import lines_text
-from fuseboard_console.views.failure_detail import failure_detail
-from fuseboard_console.views.routes import outcome_of, route_lines
+from fuseboard_console.views.events.copy_text import lines_text
+from fuseboard_console.views.events.failure_detail import failure_detail
+from fuseboard_console.views.events.routes import outcome_of, route_lines
 from fuseboard_console.views.selection.list_filter import list_filter
 from fuseboard_console.widgets.line_list import UNCUT
 

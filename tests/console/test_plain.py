@@ -18,8 +18,8 @@ from test_cli import fuseboard, start_engine, wait_for
 from test_replay import recorded
 
 from fuseboard_console import exit_codes
-from fuseboard_console.story import Story
-from fuseboard_console.views.event_text import event_json, event_line
+from fuseboard_console.views.events.narrator import Story
+from fuseboard_console.views.events.text import event_json, event_line
 from fuseboard_engine.events import Event, HealthChecked, ScenarioStep
 from fuseboard_storage.board.board import Entry
 

@@ -14,7 +14,7 @@ from test_app import Show
 
 from fuseboard_console.terminal.clipboard import MOST, Copied, copied_text, copy, escape_code, way_to_copy
 from fuseboard_console.text.line import Span
-from fuseboard_console.views.copying import adapter_text, failure_text, lines_text, route_text
+from fuseboard_console.views.events.copy_text import adapter_text, failure_text, lines_text, route_text
 from fuseboard_storage.board.board import AdapterKey
 
 XTERM = {"TERM": "xterm-256color"}

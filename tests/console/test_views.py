@@ -33,10 +33,10 @@ from fuseboard_console.views.adapters.columns import place, row_line, slices_of,
 from fuseboard_console.views.adapters.engine_presence import connection_of, says
 from fuseboard_console.views.adapters.row_cache import RowLines
 from fuseboard_console.views.banner import banner
-from fuseboard_console.views.chains import route_line, type_width
-from fuseboard_console.views.copying import adapter_text
 from fuseboard_console.views.empty import empty_picture
-from fuseboard_console.views.failures import failure_lines, what_failed
+from fuseboard_console.views.events.chains import route_line, type_width
+from fuseboard_console.views.events.copy_text import adapter_text
+from fuseboard_console.views.events.failures import failure_lines, what_failed
 from fuseboard_console.views.footer import footer_line
 from fuseboard_console.views.header import Heading, header_line, totals_of
 from fuseboard_console.views.help import help_lines

@@ -60,7 +60,7 @@ def run(args: Namespace) -> int:
 def _plain(args: Namespace) -> int:
     from fuseboard_console.commands.scenario import find, play_virtually
     from fuseboard_console.output import print_out
-    from fuseboard_console.story import summary
+    from fuseboard_console.views.events.narrator import summary
     from fuseboard_engine.scenario.model import load
 
     scenario = load(find(args.scenario))

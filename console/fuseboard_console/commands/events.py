@@ -116,7 +116,7 @@ async def _follow(args: Namespace) -> None:
 
 
 def _wanted(entry: Entry, args: Namespace) -> bool:
-    from fuseboard_console.views.event_text import kind_of
+    from fuseboard_console.views.events.text import kind_of
 
     event = entry.event
     if args.kind and kind_of(event) not in args.kind:
@@ -127,7 +127,7 @@ def _wanted(entry: Entry, args: Namespace) -> bool:
 
 def _print(entries: Iterable[Entry], args: Namespace) -> None:
     from fuseboard_console.output import flush_out, print_out
-    from fuseboard_console.views.event_text import event_json, event_line
+    from fuseboard_console.views.events.text import event_json, event_line
 
     for entry in entries:
         print_out(event_json(entry) if args.json else event_line(entry))

@@ -44,7 +44,7 @@ async def _failures(args: Namespace) -> int:
     from fuseboard_console.text.formatting import stamp
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_console.text.suggestions import unknown_adapter
-    from fuseboard_console.views.event_text import event_json, failure_text
+    from fuseboard_console.views.events.text import event_json, failure_text
     from fuseboard_engine.events import AttemptFailed
     from fuseboard_storage.recording.recording import Recording
 

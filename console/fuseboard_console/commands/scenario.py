@@ -14,7 +14,7 @@ from fuseboard_console.arguments import speed
 if TYPE_CHECKING:
     import asyncio
 
-    from fuseboard_console.story import Story
+    from fuseboard_console.views.events.narrator import Story
     from fuseboard_engine.events import Event
     from fuseboard_engine.scenario.model import Scenario
     from fuseboard_engine.scenario.player import Player, Verdict
@@ -145,7 +145,7 @@ def play_virtually(scenario: Scenario) -> tuple[Verdict, list[str]]:
     """Play a scenario in virtual time; return the verdict and the story, a line for each thing that happened."""
     import asyncio
 
-    from fuseboard_console.story import Story
+    from fuseboard_console.views.events.narrator import Story
     from fuseboard_engine.scenario.player import Player
     from fuseboard_engine.virtual_time import VirtualTimeLoop
 
@@ -165,7 +165,7 @@ def _play(args: Namespace) -> int:
     import asyncio
 
     from fuseboard_console.output import print_out
-    from fuseboard_console.story import summary
+    from fuseboard_console.views.events.narrator import summary
     from fuseboard_engine.scenario.model import load
 
     scenario = load(find(args.scenario))
@@ -182,7 +182,7 @@ async def _play_now(scenario: Scenario, args: Namespace) -> Verdict | None:
     """Play in real time; None when told to stop before the end."""
     import asyncio
 
-    from fuseboard_console.story import Story
+    from fuseboard_console.views.events.narrator import Story
     from fuseboard_engine.runtime.clock import wall_clock
     from fuseboard_engine.scenario.player import Player
     from fuseboard_storage import record

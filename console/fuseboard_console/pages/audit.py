@@ -15,7 +15,7 @@ from fuseboard_console.sources.feed import TROUBLE
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.successors import Heirs
-from fuseboard_console.views.audit import (
+from fuseboard_console.views.events.audit import (
     Asked,
     Key,
     asked_of,

@@ -11,8 +11,8 @@ from fuseboard_console.screens.text import Way
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import width
-from fuseboard_console.views.failure_detail import failure_detail
-from fuseboard_console.views.failures import failure_line
+from fuseboard_console.views.events.failure_detail import failure_detail
+from fuseboard_console.views.events.failures import failure_line
 from fuseboard_console.views.selection.list_filter import has
 from fuseboard_storage.board.board import AdapterKey, FailureRow
 

@@ -10,8 +10,8 @@ from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.screens.detail import show_detail
 from fuseboard_console.screens.text import Way
 from fuseboard_console.text.line import Line, Span
-from fuseboard_console.views.chains import route_line, short_id, type_width
-from fuseboard_console.views.routes import outcome_of, route_lines
+from fuseboard_console.views.events.chains import route_line, short_id, type_width
+from fuseboard_console.views.events.routes import outcome_of, route_lines
 from fuseboard_engine.events import RouteFinished
 from fuseboard_storage.board.board import AdapterKey, Entry
 

@@ -8,7 +8,7 @@ from typing import Any
 from fuseboard_console.text.formatting import SECOND, plural, span
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import cut, fit, width
-from fuseboard_console.views.letter_words import error_of, next_retry
+from fuseboard_console.views.events.dead_letter_labels import error_of, next_retry
 from fuseboard_engine.dead_letters.letter import DeadLetter, DeadLetterStatistics, fields_of
 
 SCHEMA = "fuseboard.dead_letters/1"

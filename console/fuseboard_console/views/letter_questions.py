@@ -11,7 +11,7 @@ from fuseboard_console.operator.prompts import Question
 from fuseboard_console.text.formatting import clock, plural
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import cut
-from fuseboard_console.views.letter_words import error_of, standing
+from fuseboard_console.views.events.dead_letter_labels import error_of, standing
 from fuseboard_engine.dead_letters.letter import FROM, RETRYABLE, DeadLetter, Status
 
 Deed = Literal["retry", "archive", "unarchive", "discard"]

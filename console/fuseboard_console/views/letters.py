@@ -12,8 +12,8 @@ from fuseboard_console.text.line import Line, Span
 from fuseboard_console.text.list_columns import Column, columns_line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import fit, fold, width
-from fuseboard_console.views.copying import WHOLE
-from fuseboard_console.views.letter_words import error_of, next_retry, standing
+from fuseboard_console.views.events.copy_text import WHOLE
+from fuseboard_console.views.events.dead_letter_labels import error_of, next_retry, standing
 from fuseboard_engine.dead_letters.letter import ACTIVE, STATUSES, DeadLetter, Status
 from fuseboard_engine.events import DeadLetterChanged, DeadLettered
 from fuseboard_storage.board.board import Entry

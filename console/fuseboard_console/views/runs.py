@@ -14,7 +14,7 @@ from fuseboard_console.text.line import Line, Span, cut_line, text_of
 from fuseboard_console.text.list_columns import Column, columns_line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import fold, width
-from fuseboard_console.views.copying import WHOLE
+from fuseboard_console.views.events.copy_text import WHOLE
 from fuseboard_console.views.workflow_graph import Edge, Graph, graph_lines, node_sign
 from fuseboard_console.views.workflows import state_of
 from fuseboard_engine.workflow.checkpoints import SavedRun

@@ -8,7 +8,7 @@ from typing import Any
 from fuseboard_console.text.formatting import latency, pause, percent, plural, stamp
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.policy_text import policy_words
-from fuseboard_console.views.audit import words_of
+from fuseboard_console.views.events.audit import words_of
 from fuseboard_engine.events import (
     LOST,
     AdapterAdded,

@@ -10,7 +10,7 @@ from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.line import Line, Span, cut_line, line_width
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import ELLIPSIS, fit, width
-from fuseboard_console.views.letter_words import retry_of
+from fuseboard_console.views.events.dead_letter_labels import retry_of
 from fuseboard_engine.events import Attempt, RouteFinished
 from fuseboard_storage.board.board import Entry
 

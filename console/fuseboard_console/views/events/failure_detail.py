@@ -6,7 +6,7 @@ from fuseboard_console.text.formatting import SECOND, clock, latency, plural, wh
 from fuseboard_console.text.label_lines import labelled
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
-from fuseboard_console.views.copying import WHOLE
+from fuseboard_console.views.events.copy_text import WHOLE
 from fuseboard_storage.board.board import FailureRow
 
 _THEN = {

@@ -12,7 +12,7 @@ from fuseboard_console.text.line import Line, Span, cut_line
 from fuseboard_console.text.list_columns import Column, columns_line, titles_line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import width
-from fuseboard_console.views.copying import WHOLE
+from fuseboard_console.views.events.copy_text import WHOLE
 from fuseboard_engine.events import CommandDone
 from fuseboard_storage.tables.commands import CommandStatus
 

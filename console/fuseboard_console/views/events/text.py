@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
-from fuseboard_console.story import change_text, route_text
 from fuseboard_console.text.formatting import latency, pause, stamp
 from fuseboard_console.text.safe_text import safe_text
-from fuseboard_console.views.event_words import event_words
-from fuseboard_console.views.failures import what_failed
+from fuseboard_console.views.events.failures import what_failed
+from fuseboard_console.views.events.narrator import change_text, route_text
+from fuseboard_console.views.events.sentences import event_words
 from fuseboard_engine.events import AttemptFailed, Event, RouteFinished, ScenarioStep, StateChanged
 from fuseboard_storage.board.board import Entry
 

@@ -8,8 +8,8 @@ from fuseboard_console.text.formatting import latency, stamp
 from fuseboard_console.text.line import Line, text_of
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.adapter_view import condition, word_of
-from fuseboard_console.views.failures import what_failed
-from fuseboard_console.views.letter_words import retry_of
+from fuseboard_console.views.events.dead_letter_labels import retry_of
+from fuseboard_console.views.events.failures import what_failed
 from fuseboard_engine.events import Attempt, RouteFinished
 from fuseboard_storage.board.board import AdapterKey, Board, FailureRow
 

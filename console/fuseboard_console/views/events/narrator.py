@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fuseboard_console.text.formatting import clock, ordinal, pause, percent, plural, span
 from fuseboard_console.text.safe_text import safe_text
-from fuseboard_console.views.letter_words import retry_of
+from fuseboard_console.views.events.dead_letter_labels import retry_of
 from fuseboard_engine.events import CommandDone, Event, EventsDropped, RouteFinished, ScenarioStep, StateChanged
 from fuseboard_engine.scenario.player import Verdict
 

@@ -8,8 +8,8 @@ from fuseboard_console.text.label_lines import labelled
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import fit, fold, width
-from fuseboard_console.views.chains import mark
-from fuseboard_console.views.copying import WHOLE
+from fuseboard_console.views.events.chains import mark
+from fuseboard_console.views.events.copy_text import WHOLE
 from fuseboard_engine.events import Attempt, RouteFinished
 
 

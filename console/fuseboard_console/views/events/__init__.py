@@ -1,0 +1,1 @@
+"""Events, routes and failures as text."""
