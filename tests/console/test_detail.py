@@ -10,7 +10,7 @@ from fuseboard_console.actions.catalogue import actions_for
 from fuseboard_console.text.glyphs import UNICODE
 from fuseboard_console.text.line import text_of
 from fuseboard_console.views.adapters.policy_text import policy_words
-from fuseboard_console.views.detail import detail_lines
+from fuseboard_console.views.detail.adapter_detail import detail_lines
 from fuseboard_engine import BreakerPolicy
 from fuseboard_engine.events import AdapterAdded
 from fuseboard_storage.board.board import AdapterKey, Board

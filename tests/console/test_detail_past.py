@@ -16,8 +16,8 @@ from watching import watching
 
 from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_console.text.line import line_width, text_of
-from fuseboard_console.views.charts import axis, bars, latency_lines, states_line
-from fuseboard_console.views.slices import Slice, count_of, slices_of
+from fuseboard_console.views.detail.charts import axis, bars, latency_lines, states_line
+from fuseboard_console.views.detail.time_slices import Slice, count_of, slices_of
 from fuseboard_engine import Engine
 from fuseboard_engine.events import State
 from fuseboard_storage import Recording, record

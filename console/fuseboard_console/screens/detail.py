@@ -16,8 +16,8 @@ from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.successors import Heirs
-from fuseboard_console.views.detail import Look, detail_lines, kept_by_board
-from fuseboard_console.views.slices import FIRST, WINDOWS, Window
+from fuseboard_console.views.detail.adapter_detail import Look, detail_lines, kept_by_board
+from fuseboard_console.views.detail.time_slices import FIRST, WINDOWS, Window
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.board import AdapterKey
 from fuseboard_storage.recording.history import past_of

@@ -10,7 +10,7 @@ from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.glyphs import LOOKS, Condition, Glyphs
 from fuseboard_console.text.line import Line, Span, cut_line, fit_line, line_width
 from fuseboard_console.text.width import cut
-from fuseboard_console.views.slices import STANDS
+from fuseboard_console.views.detail.time_slices import STANDS
 from fuseboard_storage.recording.history import Change
 
 LEAST = 12

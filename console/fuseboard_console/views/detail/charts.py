@@ -9,7 +9,7 @@ from fuseboard_console.text.formatting import SECOND, clock, stamp
 from fuseboard_console.text.glyphs import LOOKS, Glyphs
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.text.width import fit, width
-from fuseboard_console.views.slices import STANDS, Slice
+from fuseboard_console.views.detail.time_slices import STANDS, Slice
 
 SHADES = ("spark", "muted", "faint")
 """The styles of the 50th, the 95th and the 99th percentile."""

@@ -1,0 +1,1 @@
+"""One adapter in detail: figures, charts, state over time."""
