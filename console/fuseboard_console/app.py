@@ -30,7 +30,7 @@ from fuseboard_console.sources.session import Place
 from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.themes import THEMES
-from fuseboard_console.views.header import Counting
+from fuseboard_console.views.frame.header import Counting
 from fuseboard_console.widgets.filter_bar import FilterBar
 from fuseboard_console.widgets.footer import FooterBar
 from fuseboard_console.widgets.header import HeaderBar

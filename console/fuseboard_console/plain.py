@@ -12,8 +12,8 @@ from fuseboard_console.text.formatting import clock
 from fuseboard_console.text.line import text_of
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.engine_presence import connection_of
-from fuseboard_console.views.banner import banner
 from fuseboard_console.views.events.narrator import Story
+from fuseboard_console.views.frame.banner import banner
 from fuseboard_console.views.status import status_text
 
 

@@ -12,11 +12,11 @@ from fuseboard_console.text.formatting import SECOND, whole
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.line import Line
 from fuseboard_console.views.adapters.engine_presence import Connection, connection_of
-from fuseboard_console.views.banner import banner
-from fuseboard_console.views.footer import footer_line
-from fuseboard_console.views.header import Counting, Heading, header_line
-from fuseboard_console.views.seek_bar import SeekBar, SeekView, seek_bar
-from fuseboard_console.views.told import told_line
+from fuseboard_console.views.frame.banner import banner
+from fuseboard_console.views.frame.footer import footer_line
+from fuseboard_console.views.frame.header import Counting, Heading, header_line
+from fuseboard_console.views.frame.scenario_caption import told_line
+from fuseboard_console.views.frame.seek_bar import SeekBar, SeekView, seek_bar
 from fuseboard_console.widgets.filter_bar import FilterBar
 from fuseboard_console.widgets.footer import FooterBar
 from fuseboard_console.widgets.line_bar import LineBar

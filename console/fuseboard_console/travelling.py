@@ -12,7 +12,7 @@ from fuseboard_console.sources.session import Place, Speeds
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.engine_presence import Connection, connection_to
-from fuseboard_console.views.seek_bar import SeekView, time_at
+from fuseboard_console.views.frame.seek_bar import SeekView, time_at
 from fuseboard_console.widgets.header import HeaderBar
 from fuseboard_storage.errors import RecordingError
 

@@ -22,7 +22,7 @@ from fuseboard_console.sources.live import LiveRecording
 from fuseboard_console.sources.replay import SPEEDS, Replay
 from fuseboard_console.text.glyphs import ASCII, UNICODE
 from fuseboard_console.text.line import line_width, text_of
-from fuseboard_console.views.seek_bar import SeekView, seek_bar, time_at
+from fuseboard_console.views.frame.seek_bar import SeekView, seek_bar, time_at
 from fuseboard_engine.events import Event
 from fuseboard_storage.recording.history import Change
 from fuseboard_storage.recording.recording import Recording

@@ -32,19 +32,19 @@ from fuseboard_console.views.adapters.cells import next_cell
 from fuseboard_console.views.adapters.columns import place, row_line, slices_of, titles
 from fuseboard_console.views.adapters.engine_presence import connection_of, says
 from fuseboard_console.views.adapters.row_cache import RowLines
-from fuseboard_console.views.banner import banner
-from fuseboard_console.views.empty import empty_picture
 from fuseboard_console.views.events.chains import route_line, type_width
 from fuseboard_console.views.events.copy_text import adapter_text
 from fuseboard_console.views.events.failures import failure_lines, what_failed
-from fuseboard_console.views.footer import footer_line
-from fuseboard_console.views.header import Heading, header_line, totals_of
-from fuseboard_console.views.help import help_lines
+from fuseboard_console.views.frame.banner import banner
+from fuseboard_console.views.frame.empty_state import empty_picture
+from fuseboard_console.views.frame.footer import footer_line
+from fuseboard_console.views.frame.header import Heading, header_line, totals_of
+from fuseboard_console.views.frame.help import help_lines
+from fuseboard_console.views.frame.scenario_caption import SHOWN_SECONDS, told_line
 from fuseboard_console.views.selection.filter import parse
 from fuseboard_console.views.selection.layout import plan
 from fuseboard_console.views.selection.ordering import order_of
 from fuseboard_console.views.status import status_text
-from fuseboard_console.views.told import SHOWN_SECONDS, told_line
 from fuseboard_engine.events import Event, HealthChecked, ProbeChanged, ScenarioStep
 from fuseboard_storage.board.board import AdapterKey, Board
 

@@ -14,8 +14,8 @@ from fuseboard_console.pages.page import Page
 from fuseboard_console.preferences.model import DEFAULT, Preferences
 from fuseboard_console.themes import Palette
 from fuseboard_console.views.adapters.columns import BY_ID, columns_of
-from fuseboard_console.views.empty import empty_picture
 from fuseboard_console.views.events.copy_text import adapter_text
+from fuseboard_console.views.frame.empty_state import empty_picture
 from fuseboard_console.views.selection.filter import Term, parse, problem_of
 from fuseboard_console.views.selection.grouping import GROUPINGS, Grouping, marked_group
 from fuseboard_console.views.selection.layout import LAYOUTS, Plan, next_layout, plan
