@@ -17,9 +17,8 @@ from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_console.text.json_lines import MOST, json_lines
 from fuseboard_console.text.line import line_width, text_of
 from fuseboard_console.text.list_columns import shown, titles_line
-from fuseboard_console.views.events.dead_letter_labels import next_retry, standing
-from fuseboard_console.views.letter_questions import ask_discard, ask_letters, done_text, refusal, refused_text
-from fuseboard_console.views.letters import (
+from fuseboard_console.views.dead_letters.prompts import ask_discard, ask_letters, done_text, refusal, refused_text
+from fuseboard_console.views.dead_letters.table import (
     CHOICES,
     choice_words,
     columns_of,
@@ -28,6 +27,7 @@ from fuseboard_console.views.letters import (
     nothing_there,
     sign_of,
 )
+from fuseboard_console.views.events.dead_letter_labels import next_retry, standing
 from fuseboard_engine.dead_letters.letter import STATUSES, DeadLetter
 from fuseboard_engine.events import DeadLetterChanged, DeadLettered
 from fuseboard_storage.board.board import Entry

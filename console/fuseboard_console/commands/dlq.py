@@ -55,7 +55,7 @@ async def _list(args: Namespace) -> int:
     from pathlib import Path
 
     from fuseboard_console.output import print_out
-    from fuseboard_console.views.dead_letters import letters_json, letters_text
+    from fuseboard_console.views.dead_letters.text import letters_json, letters_text
     from fuseboard_engine.dead_letters.letter import ACTIVE
     from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
@@ -74,7 +74,7 @@ async def _show(args: Namespace) -> int:
     import json
 
     from fuseboard_console.output import complain, print_out
-    from fuseboard_console.views.dead_letters import SCHEMA, letter_text
+    from fuseboard_console.views.dead_letters.text import SCHEMA, letter_text
     from fuseboard_engine.dead_letters.letter import fields_of
     from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
@@ -95,7 +95,7 @@ def _unknown(file: str, ids: list[int]) -> str:
     from pathlib import Path
 
     from fuseboard_console.text.safe_text import safe_text
-    from fuseboard_console.views.dead_letters import numbers
+    from fuseboard_console.views.dead_letters.text import numbers
 
     many = f"letter {ids[0]}" if len(ids) == 1 else f"letters {numbers(ids)}"
     return f"{safe_text(Path(file).name, 200)} has no dead {many}. `fuseboard dlq FILE list --status all` shows all."
@@ -105,7 +105,7 @@ async def _act(args: Namespace) -> int:
     """Find what is meant, and do it, or only say what would be done."""
     from fuseboard_console.output import complain, print_out
     from fuseboard_console.text.formatting import plural
-    from fuseboard_console.views.dead_letters import numbers
+    from fuseboard_console.views.dead_letters.text import numbers
     from fuseboard_engine.dead_letters.letter import DONE, FROM, RETRYABLE, STATUSES
     from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
@@ -149,7 +149,7 @@ def _lease(letter: DeadLetter) -> str:
 
 
 def _mismatch(ids: list[int]) -> str:
-    from fuseboard_console.views.dead_letters import numbers
+    from fuseboard_console.views.dead_letters.text import numbers
 
     return f"Of the dead letters named, {numbers(ids)} do not match the filter. Nothing was changed."
 

@@ -16,8 +16,7 @@ from fuseboard_console.operator.bulk_prompts import Outcome
 from fuseboard_console.operator.command_target import Taker, taker
 from fuseboard_console.operator.identity import actor
 from fuseboard_console.text.safe_text import safe_text
-from fuseboard_console.views.events.dead_letter_labels import standing
-from fuseboard_console.views.letter_questions import (
+from fuseboard_console.views.dead_letters.prompts import (
     Deed,
     allows,
     ask_discard,
@@ -26,6 +25,7 @@ from fuseboard_console.views.letter_questions import (
     refusal,
     refused_text,
 )
+from fuseboard_console.views.events.dead_letter_labels import standing
 from fuseboard_engine.dead_letters.letter import Change, DeadLetter
 from fuseboard_engine.runtime.clock import wall_clock
 

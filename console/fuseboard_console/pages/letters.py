@@ -17,11 +17,11 @@ from fuseboard_console.text.formatting import clock
 from fuseboard_console.text.line import Line, Span, fit_line
 from fuseboard_console.text.list_columns import titles_line
 from fuseboard_console.text.safe_text import safe_text
-from fuseboard_console.views.dead_letters import summary
+from fuseboard_console.views.dead_letters.prompts import Deed as Doing
+from fuseboard_console.views.dead_letters.prompts import allows
+from fuseboard_console.views.dead_letters.table import CHOICES, choice_words, letter_line, letter_lines, nothing_there
+from fuseboard_console.views.dead_letters.text import summary
 from fuseboard_console.views.events.dead_letter_labels import error_of, standing
-from fuseboard_console.views.letter_questions import Deed as Doing
-from fuseboard_console.views.letter_questions import allows
-from fuseboard_console.views.letters import CHOICES, choice_words, letter_line, letter_lines, nothing_there
 from fuseboard_console.views.selection.list_filter import has
 from fuseboard_engine.dead_letters.letter import DeadLetter
 from fuseboard_storage.board.board import AdapterKey
