@@ -14,8 +14,16 @@ from hypothesis import strategies as st
 from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_console.text.line import line_width, text_of
 from fuseboard_console.text.safe_text import safe_text
-from fuseboard_console.views.runs import Run, run_line, run_lines, run_of_row, run_of_saved, run_sign, runs_columns
-from fuseboard_console.views.workflow_graph import Graph, graph_lines, layers
+from fuseboard_console.views.workflows.graph import Graph, graph_lines, layers
+from fuseboard_console.views.workflows.table import (
+    Run,
+    run_line,
+    run_lines,
+    run_of_row,
+    run_of_saved,
+    run_sign,
+    runs_columns,
+)
 from fuseboard_engine.workflow.checkpoints import SavedNode, SavedRun
 from fuseboard_storage.board.workflow_runs import NodeRow, WorkflowRow
 

@@ -65,7 +65,7 @@ async def _list(recording: Recording, args: Namespace) -> int:
     import json
 
     from fuseboard_console.output import print_out
-    from fuseboard_console.views.workflows import workflows_json, workflows_text
+    from fuseboard_console.views.workflows.text import workflows_json, workflows_text
 
     runs = await recording.workflow_runs(args.limit, unfinished=args.open)
     saved, waiting = await recording.count_workflow_runs()

@@ -18,8 +18,8 @@ from fuseboard_console.text.line import Line
 from fuseboard_console.text.list_columns import titles_line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.engine_presence import connection_to
-from fuseboard_console.views.runs import Run, run_line, run_lines, run_of_row, run_of_saved, runs_columns
 from fuseboard_console.views.selection.list_filter import has
+from fuseboard_console.views.workflows.table import Run, run_line, run_lines, run_of_row, run_of_saved, runs_columns
 from fuseboard_engine.events import RouteFinished
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.board import AdapterKey

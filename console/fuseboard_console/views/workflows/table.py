@@ -15,8 +15,8 @@ from fuseboard_console.text.list_columns import Column, columns_line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import fold, width
 from fuseboard_console.views.events.copy_text import WHOLE
-from fuseboard_console.views.workflow_graph import Edge, Graph, graph_lines, node_sign
-from fuseboard_console.views.workflows import state_of
+from fuseboard_console.views.workflows.graph import Edge, Graph, graph_lines, node_sign
+from fuseboard_console.views.workflows.text import state_of
 from fuseboard_engine.workflow.checkpoints import SavedRun
 from fuseboard_storage.board.workflow_runs import NodeRow, WorkflowRow
 
