@@ -14,7 +14,7 @@ from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.engine_presence import connection_of
 from fuseboard_console.views.events.narrator import Story
 from fuseboard_console.views.frame.banner import banner
-from fuseboard_console.views.status import status_text
+from fuseboard_console.views.lists.status import status_text
 
 
 async def watch_plain(file: str, now: Callable[[], int]) -> None:

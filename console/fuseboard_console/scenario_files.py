@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from fuseboard_console.views.scenarios import Listed
+from fuseboard_console.views.lists.scenarios import Listed
 
 LARGEST = 100_000
 """Bytes of a file at most: to read a longer one takes seconds, and few are scenarios."""

@@ -305,7 +305,7 @@ def test_output_in_a_plain_encoding_is_escaped_not_refused(ended: Path) -> None:
 def test_status_imports_no_screen() -> None:
     code = (
         "import sys; from fuseboard_console.cli import load; load('status'); load('reset'); load('watch');"
-        "import fuseboard_console.views.status, fuseboard_storage.recording.recording;"
+        "import fuseboard_console.views.lists.status, fuseboard_storage.recording.recording;"
         "print([m for m in ('textual', 'rich', 'pydantic', 'yaml') if m in sys.modules])"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)

@@ -14,7 +14,7 @@ from fuseboard_console.app import ConsoleApp
 from fuseboard_console.sources.live import LiveRecording
 from fuseboard_console.text.glyphs import ASCII, UNICODE
 from fuseboard_console.text.line import line_width, text_of
-from fuseboard_console.views.engines import counts_of, engine_line, engine_lines, engine_order
+from fuseboard_console.views.lists.engines import counts_of, engine_line, engine_lines, engine_order
 from fuseboard_engine import Engine
 from fuseboard_engine.events import EngineStarted
 from fuseboard_storage import Recording, Tail, record

@@ -13,7 +13,7 @@ from watching import Watching, replaying
 
 from fuseboard_console.text.glyphs import ASCII, UNICODE
 from fuseboard_console.text.line import line_width, text_of
-from fuseboard_console.views.health import health_line, health_order, summary
+from fuseboard_console.views.lists.health import health_line, health_order, summary
 from fuseboard_engine.events import Event, HealthAlert, HealthChecked, ThreadsStuck, TripHeld
 from fuseboard_storage.board.board import AdapterKey
 

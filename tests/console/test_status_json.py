@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from fuseboard_console.views.status import status_json
+from fuseboard_console.views.lists.status import status_json
 from fuseboard_engine.events import (
     AdapterAdded,
     Attempt,

@@ -41,10 +41,10 @@ from fuseboard_console.views.frame.footer import footer_line
 from fuseboard_console.views.frame.header import Heading, header_line, totals_of
 from fuseboard_console.views.frame.help import help_lines
 from fuseboard_console.views.frame.scenario_caption import SHOWN_SECONDS, told_line
+from fuseboard_console.views.lists.status import status_text
 from fuseboard_console.views.selection.filter import parse
 from fuseboard_console.views.selection.layout import plan
 from fuseboard_console.views.selection.ordering import order_of
-from fuseboard_console.views.status import status_text
 from fuseboard_engine.events import Event, HealthChecked, ProbeChanged, ScenarioStep
 from fuseboard_storage.board.board import AdapterKey, Board
 

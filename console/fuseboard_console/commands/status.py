@@ -42,7 +42,7 @@ def run(args: Namespace) -> int:
     except RecordingError as error:
         complain(str(error))
         return exit_codes.BAD_INPUT
-    from fuseboard_console.views.status import status_json, status_text, troubled
+    from fuseboard_console.views.lists.status import status_json, status_text, troubled
 
     now = wall_clock()
     file = Path(args.file).name

@@ -13,7 +13,7 @@ from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.engine_presence import presence
-from fuseboard_console.views.engines import (
+from fuseboard_console.views.lists.engines import (
     Counts,
     counts_of,
     engine_line,

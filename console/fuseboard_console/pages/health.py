@@ -10,7 +10,7 @@ from fuseboard_console.screens.detail import show_detail
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.line import Line
 from fuseboard_console.views.adapters.successors import Heirs
-from fuseboard_console.views.health import health_heading, health_line, health_order, names_width, summary
+from fuseboard_console.views.lists.health import health_heading, health_line, health_order, names_width, summary
 from fuseboard_storage.board.board import AdapterKey
 
 

@@ -15,7 +15,7 @@ from fuseboard_console.pages.page import Page
 from fuseboard_console.scenario_files import folders_here, found
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
-from fuseboard_console.views.scenarios import Listed, heading, scenario_line
+from fuseboard_console.views.lists.scenarios import Listed, heading, scenario_line
 from fuseboard_console.widgets.choice_list import ChoiceList
 from fuseboard_console.widgets.line_list import LineList
 from fuseboard_scenarios import shipped

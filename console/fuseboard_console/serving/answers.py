@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fuseboard_console.views.adapters.engine_presence import connection_of
-from fuseboard_console.views.status import status_json
+from fuseboard_console.views.lists.status import status_json
 from fuseboard_engine.events import AttemptFailed, RouteFinished
 from fuseboard_storage.board.board import AdapterRow, Board
 

@@ -1,0 +1,1 @@
+"""Status, engines, health and scenarios as lists."""
