@@ -11,10 +11,10 @@ from textual.command import Hit, Hits, Provider
 from textual.content import Content
 
 from fuseboard_console.actions.model import Action
-from fuseboard_console.host import Host
 from fuseboard_console.screens.detail import show_detail
 from fuseboard_console.text.glyphs import Condition
 from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.tui.protocols import Host
 from fuseboard_console.views.adapters.adapter_view import condition, word_of
 from fuseboard_console.views.selection.ordering import PROBLEMS
 from fuseboard_storage.board.board import AdapterKey

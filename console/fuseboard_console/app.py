@@ -17,8 +17,6 @@ from textual.screen import Screen
 from fuseboard_console.actions.catalogue import ACTIONS, actions_for
 from fuseboard_console.actions.keymap import actions_with
 from fuseboard_console.actions.model import Action, changing_nothing
-from fuseboard_console.alerts import Alerts
-from fuseboard_console.keys import bindings_of
 from fuseboard_console.pages.catalogue import BY_ID
 from fuseboard_console.pages.overview import Overview
 from fuseboard_console.pages.page import Page
@@ -29,7 +27,9 @@ from fuseboard_console.sources.feed import TROUBLE, Feed, Mailbox
 from fuseboard_console.sources.session import Place
 from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_console.text.safe_text import safe_text
-from fuseboard_console.themes import THEMES
+from fuseboard_console.tui.alerts import Alerts
+from fuseboard_console.tui.bindings import bindings_of
+from fuseboard_console.tui.themes import THEMES
 from fuseboard_console.views.frame.header import Counting
 from fuseboard_console.widgets.filter_bar import FilterBar
 from fuseboard_console.widgets.footer import FooterBar

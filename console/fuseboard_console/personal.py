@@ -6,8 +6,6 @@ from functools import partial
 
 from textual.actions import SkipAction
 
-from fuseboard_console.alerts import Alerts, alert_text
-from fuseboard_console.beside import beside
 from fuseboard_console.hints import hints
 from fuseboard_console.pages.page import Page
 from fuseboard_console.preferences.model import Preferences
@@ -15,8 +13,10 @@ from fuseboard_console.preferences.state_folder import state_folder
 from fuseboard_console.screens.sheet import Sheet
 from fuseboard_console.terminal.clipboard import copied_text, copy
 from fuseboard_console.text.glyphs import ASCII
-from fuseboard_console.themes import THEMES, Palette, palette_of, variables_of
 from fuseboard_console.travelling import Travelling
+from fuseboard_console.tui.alerts import Alerts, alert_text
+from fuseboard_console.tui.background_work import beside
+from fuseboard_console.tui.themes import THEMES, Palette, palette_of, variables_of
 from fuseboard_console.widgets.filter_bar import FilterBar
 from fuseboard_console.widgets.line_list import LineList
 

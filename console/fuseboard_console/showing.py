@@ -5,12 +5,12 @@ from __future__ import annotations
 from textual.timer import Timer
 
 from fuseboard_console.actions.model import Action, changing_nothing, led_by, on_page, with_pages
-from fuseboard_console.host import Scene
 from fuseboard_console.operating import Operating
 from fuseboard_console.pages.overview import Overview
 from fuseboard_console.text.formatting import SECOND, whole
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.line import Line
+from fuseboard_console.tui.protocols import Scene
 from fuseboard_console.views.adapters.engine_presence import Connection, connection_of
 from fuseboard_console.views.frame.banner import banner
 from fuseboard_console.views.frame.footer import footer_line

@@ -7,7 +7,7 @@ import asyncio
 from console_support import started
 from test_app import Show
 
-from fuseboard_console.beside import beside
+from fuseboard_console.tui.background_work import beside
 
 
 async def test_work_goes_on_while_keys_are_answered() -> None:

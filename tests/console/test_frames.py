@@ -9,7 +9,7 @@ from textual.geometry import Region, Size
 from textual.strip import Strip
 
 from fuseboard_console.app import ConsoleApp
-from fuseboard_console.themes import THEMES
+from fuseboard_console.tui.themes import THEMES
 from fuseboard_console.widgets.kept import Kept
 from fuseboard_console.widgets.panes import EVERY
 from fuseboard_engine.events import Event

@@ -27,7 +27,7 @@ from fuseboard_console.app import ConsoleApp
 from fuseboard_console.sources.live import LiveRecording
 from fuseboard_console.sources.replay import Replay
 from fuseboard_console.text.glyphs import ASCII, UNICODE
-from fuseboard_console.themes import THEMES
+from fuseboard_console.tui.themes import THEMES
 from fuseboard_engine.events import AnyEvent, Event
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage import Tail

@@ -9,7 +9,7 @@ from rich.style import Style
 
 from fuseboard_console.text.glyphs import UNICODE
 from fuseboard_console.text.line import Line, Span
-from fuseboard_console.themes import THEMES, palette_of
+from fuseboard_console.tui.themes import THEMES, palette_of
 from fuseboard_console.views.adapters.adapter_view import stats_of, view_of
 from fuseboard_console.views.adapters.columns import Placed, columns_of, place, row_line, slices_of
 from fuseboard_console.views.adapters.row_cache import RowLines

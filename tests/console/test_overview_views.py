@@ -9,7 +9,7 @@ from rich.style import Style
 from fuseboard_console.operator.bulk_prompts import Outcome, ask_bulk, bulk_text
 from fuseboard_console.text.glyphs import UNICODE
 from fuseboard_console.text.line import line_width, text_of
-from fuseboard_console.themes import THEMES, palette_of
+from fuseboard_console.tui.themes import THEMES, palette_of
 from fuseboard_console.views.adapters.adapter_view import AdapterView, stats_of, view_of
 from fuseboard_console.views.adapters.chain_positions import chain_places, places_text
 from fuseboard_console.views.adapters.change_highlight import GLOW_SECONDS, Glow

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
-from fuseboard_console.host import Host, Scene
 from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.screens.detail import show_detail
 from fuseboard_console.screens.text import Way
 from fuseboard_console.sources.feed import TROUBLE
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.tui.protocols import Host, Scene
 from fuseboard_console.views.adapters.successors import Heirs
 from fuseboard_console.views.events.audit import (
     Asked,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import NamedTuple
 
-from fuseboard_console.host import Host
 from fuseboard_console.pages.page import Page
+from fuseboard_console.tui.protocols import Host
 
 
 class Entry(NamedTuple):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from fuseboard_console.host import Host, Scene
 from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.screens.detail import show_detail
 from fuseboard_console.screens.text import Way
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import width
+from fuseboard_console.tui.protocols import Host, Scene
 from fuseboard_console.views.events.failure_detail import failure_detail
 from fuseboard_console.views.events.failures import failure_line
 from fuseboard_console.views.selection.list_filter import has

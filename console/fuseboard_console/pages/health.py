@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from fuseboard_console.host import Host, Scene
 from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.screens.detail import show_detail
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.line import Line
+from fuseboard_console.tui.protocols import Host, Scene
 from fuseboard_console.views.adapters.successors import Heirs
 from fuseboard_console.views.lists.health import health_heading, health_line, health_order, names_width, summary
 from fuseboard_storage.board.board import AdapterKey

@@ -10,12 +10,12 @@ from typing import Any
 
 from fuseboard_console import letter_box
 from fuseboard_console.actions.model import key_for
-from fuseboard_console.beside import Work
-from fuseboard_console.host import Host
 from fuseboard_console.operator.bulk_prompts import Outcome
 from fuseboard_console.operator.command_target import Taker, taker
 from fuseboard_console.operator.identity import actor
 from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.tui.background_work import Work
+from fuseboard_console.tui.protocols import Host
 from fuseboard_console.views.dead_letters.prompts import (
     Deed,
     allows,

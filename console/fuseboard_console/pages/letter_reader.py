@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 
 from fuseboard_console import letter_box
-from fuseboard_console.beside import Work
-from fuseboard_console.host import Host, Scene
 from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.tui.background_work import Work
+from fuseboard_console.tui.protocols import Host, Scene
 from fuseboard_console.views.dead_letters.table import CHOICES, columns_of
 from fuseboard_engine.dead_letters.letter import STATUSES, DeadLetter, Status
 from fuseboard_engine.runtime.clock import wall_clock

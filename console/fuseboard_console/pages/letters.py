@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from fuseboard_console.actions.model import key_for
-from fuseboard_console.beside import beside
-from fuseboard_console.host import Host, Scene
 from fuseboard_console.pages.letter_deeds import LetterDeeds
 from fuseboard_console.pages.letter_reader import MOST, LetterReader
 from fuseboard_console.pages.list_page import ListPage
@@ -17,6 +15,8 @@ from fuseboard_console.text.formatting import clock
 from fuseboard_console.text.line import Line, Span, fit_line
 from fuseboard_console.text.list_columns import titles_line
 from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.tui.background_work import beside
+from fuseboard_console.tui.protocols import Host, Scene
 from fuseboard_console.views.dead_letters.prompts import Deed as Doing
 from fuseboard_console.views.dead_letters.prompts import allows
 from fuseboard_console.views.dead_letters.table import CHOICES, choice_words, letter_line, letter_lines, nothing_there

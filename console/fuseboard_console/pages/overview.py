@@ -9,10 +9,10 @@ from textual.content import Content
 from textual.events import Click
 from textual.geometry import Size
 
-from fuseboard_console.host import Host, Scene
 from fuseboard_console.pages.page import Page
 from fuseboard_console.preferences.model import DEFAULT, Preferences
-from fuseboard_console.themes import Palette
+from fuseboard_console.tui.protocols import Host, Scene
+from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.adapters.columns import BY_ID, columns_of
 from fuseboard_console.views.events.copy_text import adapter_text
 from fuseboard_console.views.frame.empty_state import empty_picture

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from fuseboard_console.host import Host, Scene
-from fuseboard_console.keys import bindings_of
-from fuseboard_console.themes import Palette
+from fuseboard_console.tui.bindings import bindings_of
+from fuseboard_console.tui.protocols import Host, Scene
+from fuseboard_console.tui.themes import Palette
 from fuseboard_console.widgets.kept import Ground
 from fuseboard_console.widgets.line_list import LineList
 from fuseboard_storage.board.board import AdapterKey

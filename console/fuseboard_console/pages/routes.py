@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from fuseboard_console.actions.model import key_for
-from fuseboard_console.host import Host, Scene
 from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.screens.detail import show_detail
 from fuseboard_console.screens.text import Way
 from fuseboard_console.text.line import Line, Span
+from fuseboard_console.tui.protocols import Host, Scene
 from fuseboard_console.views.events.chains import route_line, short_id, type_width
 from fuseboard_console.views.events.routes import outcome_of, route_lines
 from fuseboard_engine.events import RouteFinished

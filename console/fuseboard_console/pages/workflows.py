@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from fuseboard_console.beside import beside
-from fuseboard_console.host import Host, Scene
 from fuseboard_console.operator.command_target import taker
 from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.screens.detail import show_detail
@@ -17,6 +15,8 @@ from fuseboard_console.sources.feed import TROUBLE
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.list_columns import titles_line
 from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.tui.background_work import beside
+from fuseboard_console.tui.protocols import Host, Scene
 from fuseboard_console.views.adapters.engine_presence import connection_to
 from fuseboard_console.views.selection.list_filter import has
 from fuseboard_console.views.workflows.table import Run, run_line, run_lines, run_of_row, run_of_saved, runs_columns

@@ -8,13 +8,13 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from fuseboard_console.actions.model import Action, on_page
-from fuseboard_console.beside import beside
-from fuseboard_console.host import Host
 from fuseboard_console.screens.sheet import Sheet
 from fuseboard_console.sources.feed import TROUBLE
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.tui.background_work import beside
+from fuseboard_console.tui.protocols import Host
 from fuseboard_console.views.adapters.successors import Heirs
 from fuseboard_console.views.detail.adapter_detail import Look, detail_lines, kept_by_board
 from fuseboard_console.views.detail.time_slices import FIRST, WINDOWS, Window

@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 
 from fuseboard_console.actions.model import Action
 from fuseboard_console.text.glyphs import Glyphs
-from fuseboard_console.themes import Palette
+from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.frame.help import help_lines
 from fuseboard_console.widgets.text_pane import TextPane
 

@@ -13,13 +13,13 @@ from textual.screen import ModalScreen
 
 from fuseboard_console.actions.model import Action, changing_nothing, on_page
 from fuseboard_console.text.line import Line
-from fuseboard_console.themes import Palette
+from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.frame.footer import footer_line
 from fuseboard_console.widgets.footer import FooterBar
 from fuseboard_console.widgets.text_pane import TextPane
 
 if TYPE_CHECKING:
-    from fuseboard_console.host import Host
+    from fuseboard_console.tui.protocols import Host
 
 EVERY = 0.5
 """Seconds between two frames."""

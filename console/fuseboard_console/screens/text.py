@@ -8,7 +8,7 @@ from typing import NamedTuple
 from fuseboard_console.actions.model import Action
 from fuseboard_console.screens.sheet import Sheet
 from fuseboard_console.text.line import Line
-from fuseboard_console.themes import Palette
+from fuseboard_console.tui.themes import Palette
 
 
 class Way(NamedTuple):

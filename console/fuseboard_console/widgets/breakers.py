@@ -13,7 +13,7 @@ from textual.timer import Timer
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.line import Line, Span
-from fuseboard_console.themes import Palette
+from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.adapters.adapter_view import condition, name_width
 from fuseboard_console.views.adapters.chain_positions import ChainPlace
 from fuseboard_console.views.adapters.change_highlight import Glow

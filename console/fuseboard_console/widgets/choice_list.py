@@ -11,7 +11,7 @@ from textual.message import Message
 
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.line import Line, Span
-from fuseboard_console.themes import Palette
+from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.events.copy_text import lines_text
 from fuseboard_console.widgets.line_list import UNCUT, LineList
 

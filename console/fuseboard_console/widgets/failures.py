@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.line import Line, Span
-from fuseboard_console.themes import Palette
+from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.events.copy_text import failure_text
 from fuseboard_console.views.events.failures import failure_line, names_width
 from fuseboard_console.widgets.line_list import LineList

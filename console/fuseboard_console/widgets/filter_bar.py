@@ -8,7 +8,7 @@ from textual.message import Message
 from fuseboard_console.text.line import Span
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import cut
-from fuseboard_console.themes import Palette
+from fuseboard_console.tui.themes import Palette
 from fuseboard_console.widgets.line_bar import LineBar
 
 LONGEST = 200

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.strip import Strip
 
 from fuseboard_console.text.line import Line
-from fuseboard_console.themes import Palette
+from fuseboard_console.tui.themes import Palette
 from fuseboard_console.widgets.kept import Kept
 from fuseboard_console.widgets.paint import changed_region, strip_of
 

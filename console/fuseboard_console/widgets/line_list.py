@@ -11,9 +11,9 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from fuseboard_console.keys import MOVES, bindings_of
 from fuseboard_console.text.line import Line
-from fuseboard_console.themes import Palette
+from fuseboard_console.tui.bindings import MOVES, bindings_of
+from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.events.copy_text import lines_text
 from fuseboard_console.widgets.kept import Kept
 from fuseboard_console.widgets.paint import changed_region, has_cursor, strip_of

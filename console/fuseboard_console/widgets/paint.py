@@ -9,7 +9,7 @@ from textual.strip import Strip
 
 from fuseboard_console.text.line import Line, Span, fit_line
 from fuseboard_console.text.width import width
-from fuseboard_console.themes import Palette
+from fuseboard_console.tui.themes import Palette
 
 _TO_ASCII = str.maketrans({"–": "-", "…": "~", "µ": "u", "×": "x"})  # one cell each, as they were
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fuseboard_console.text.line import Line
-from fuseboard_console.themes import Palette
+from fuseboard_console.tui.themes import Palette
 from fuseboard_console.widgets.line_list import LineList
 
 

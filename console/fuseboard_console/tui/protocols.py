@@ -11,7 +11,7 @@ from fuseboard_console.actions.model import Action
 from fuseboard_console.sources.feed import Feed
 from fuseboard_console.sources.session import Place
 from fuseboard_console.text.glyphs import Glyphs
-from fuseboard_console.themes import Palette
+from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.adapters.engine_presence import Connection
 from fuseboard_storage.board.board import AdapterKey, Board
 
