@@ -20,6 +20,9 @@ from fuseboard_console.actions.model import Action, changing_nothing
 from fuseboard_console.pages.catalogue import BY_ID
 from fuseboard_console.pages.overview import Overview
 from fuseboard_console.pages.page import Page
+from fuseboard_console.painting.cached_widget import Floor, Ground
+from fuseboard_console.painting.line_bar import LineBar
+from fuseboard_console.painting.scrollbar import draw_scrollbars
 from fuseboard_console.personal import Personal
 from fuseboard_console.preferences.model import DEFAULT, Preferences
 from fuseboard_console.showing import NOTHING
@@ -34,9 +37,6 @@ from fuseboard_console.views.frame.header import Counting
 from fuseboard_console.widgets.filter_bar import FilterBar
 from fuseboard_console.widgets.footer import FooterBar
 from fuseboard_console.widgets.header import HeaderBar
-from fuseboard_console.widgets.kept import Floor, Ground
-from fuseboard_console.widgets.line_bar import LineBar
-from fuseboard_console.widgets.scrollbar import draw_scrollbars
 from fuseboard_engine.runtime.clock import wall_clock
 
 if TYPE_CHECKING:

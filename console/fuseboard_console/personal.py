@@ -8,6 +8,7 @@ from textual.actions import SkipAction
 
 from fuseboard_console.hints import hints
 from fuseboard_console.pages.page import Page
+from fuseboard_console.painting.line_list import LineList
 from fuseboard_console.preferences.model import Preferences
 from fuseboard_console.preferences.state_folder import state_folder
 from fuseboard_console.screens.sheet import Sheet
@@ -18,7 +19,6 @@ from fuseboard_console.tui.alerts import Alerts, alert_text
 from fuseboard_console.tui.background_work import beside
 from fuseboard_console.tui.themes import THEMES, Palette, palette_of, variables_of
 from fuseboard_console.widgets.filter_bar import FilterBar
-from fuseboard_console.widgets.line_list import LineList
 
 HINTS = 12.0
 """Seconds that the hints stay; Esc, another page and a click close them."""

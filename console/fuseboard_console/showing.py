@@ -7,6 +7,7 @@ from textual.timer import Timer
 from fuseboard_console.actions.model import Action, changing_nothing, led_by, on_page, with_pages
 from fuseboard_console.operating import Operating
 from fuseboard_console.pages.overview import Overview
+from fuseboard_console.painting.line_bar import LineBar
 from fuseboard_console.text.formatting import SECOND, whole
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.line import Line
@@ -19,7 +20,6 @@ from fuseboard_console.views.frame.scenario_caption import told_line
 from fuseboard_console.views.frame.seek_bar import SeekBar, SeekView, seek_bar
 from fuseboard_console.widgets.filter_bar import FilterBar
 from fuseboard_console.widgets.footer import FooterBar
-from fuseboard_console.widgets.line_bar import LineBar
 
 KEYS = 38
 """Cells of the footer that its most needed keys keep when a scenario tells what it does."""

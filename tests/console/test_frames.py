@@ -9,8 +9,8 @@ from textual.geometry import Region, Size
 from textual.strip import Strip
 
 from fuseboard_console.app import ConsoleApp
+from fuseboard_console.painting.cached_widget import Kept
 from fuseboard_console.tui.themes import THEMES
-from fuseboard_console.widgets.kept import Kept
 from fuseboard_console.widgets.panes import EVERY
 from fuseboard_engine.events import Event
 

@@ -7,13 +7,13 @@ from console_support import NOON, SECOND, added, answered, at, changed, entries,
 from hypothesis import given, settings
 from rich.style import Style
 
+from fuseboard_console.painting.strips import strip_of
 from fuseboard_console.text.glyphs import UNICODE
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.tui.themes import THEMES, palette_of
 from fuseboard_console.views.adapters.adapter_view import stats_of, view_of
 from fuseboard_console.views.adapters.columns import Placed, columns_of, place, row_line, slices_of
 from fuseboard_console.views.adapters.row_cache import RowLines
-from fuseboard_console.widgets.paint import strip_of
 from fuseboard_engine.events import AdaptersGauged, Event, ProbeChanged
 from fuseboard_storage.board.board import AdapterKey, Board
 

@@ -12,13 +12,13 @@ from test_app import Show
 from test_replay import recorded
 from watching import watching
 
+from fuseboard_console.painting.line_list import UNCUT
 from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_console.text.line import line_width, text_of
 from fuseboard_console.views.events.copy_text import lines_text
 from fuseboard_console.views.events.failure_detail import failure_detail
 from fuseboard_console.views.events.routes import outcome_of, route_lines
 from fuseboard_console.views.selection.list_filter import list_filter
-from fuseboard_console.widgets.line_list import UNCUT
 
 
 async def test_routes_are_listed_opened_and_lead_to_their_adapters() -> None:

@@ -10,13 +10,13 @@ from textual.app import ComposeResult
 from textual.content import Content
 
 from fuseboard_console.pages.page import Page
+from fuseboard_console.painting.line_list import LineList
 from fuseboard_console.screens.text import Deed, TextScreen, Way
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.protocols import Host, Scene
 from fuseboard_console.views.selection.list_filter import Test, list_filter, unknown_field
 from fuseboard_console.widgets.choice_list import ChoiceList
-from fuseboard_console.widgets.line_list import LineList
 
 K = TypeVar("K", bound=Hashable)
 

@@ -10,6 +10,7 @@ from textual.events import Click
 from textual.geometry import Size
 
 from fuseboard_console.pages.page import Page
+from fuseboard_console.painting.line_list import LineList
 from fuseboard_console.preferences.model import DEFAULT, Preferences
 from fuseboard_console.tui.protocols import Host, Scene
 from fuseboard_console.tui.themes import Palette
@@ -22,7 +23,6 @@ from fuseboard_console.views.selection.layout import LAYOUTS, Plan, next_layout,
 from fuseboard_console.views.selection.ordering import Choice, Order, Ordering, chosen_title
 from fuseboard_console.views.selection.sorting import BY_STATE
 from fuseboard_console.widgets.breakers import BreakersTable
-from fuseboard_console.widgets.line_list import LineList
 from fuseboard_console.widgets.panes import LogPanes
 from fuseboard_console.widgets.picture import Picture
 from fuseboard_storage.board.board import AdapterKey, Board

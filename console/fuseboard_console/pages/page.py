@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
+from fuseboard_console.painting.cached_widget import Ground
+from fuseboard_console.painting.line_list import LineList
 from fuseboard_console.tui.bindings import bindings_of
 from fuseboard_console.tui.protocols import Host, Scene
 from fuseboard_console.tui.themes import Palette
-from fuseboard_console.widgets.kept import Ground
-from fuseboard_console.widgets.line_list import LineList
 from fuseboard_storage.board.board import AdapterKey
 
 

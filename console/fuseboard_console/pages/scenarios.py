@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 
 from fuseboard_console.actions.model import key_for
 from fuseboard_console.pages.page import Page
+from fuseboard_console.painting.line_list import LineList
 from fuseboard_console.scenario_files import folders_here, found
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
@@ -17,7 +18,6 @@ from fuseboard_console.tui.background_work import beside
 from fuseboard_console.tui.protocols import Host, Scene
 from fuseboard_console.views.lists.scenarios import Listed, heading, scenario_line
 from fuseboard_console.widgets.choice_list import ChoiceList
-from fuseboard_console.widgets.line_list import LineList
 from fuseboard_scenarios import shipped
 from fuseboard_storage.errors import RecordingError
 

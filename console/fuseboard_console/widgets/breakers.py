@@ -10,6 +10,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.timer import Timer
 
+from fuseboard_console.painting.line_list import LineList
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.line import Line, Span
@@ -23,7 +24,6 @@ from fuseboard_console.views.adapters.successors import Heirs
 from fuseboard_console.views.selection.grouping import GroupHead, head_line, members_of, nearest_adapter
 from fuseboard_console.views.selection.ordering import PROBLEMS, Order
 from fuseboard_console.views.selection.sorting import BY_STATE, falls
-from fuseboard_console.widgets.line_list import LineList
 from fuseboard_storage.board.board import AdapterKey, Board
 
 _BLANK = Span(" ")

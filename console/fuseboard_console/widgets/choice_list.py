@@ -9,11 +9,11 @@ from textual.content import Content
 from textual.events import Click
 from textual.message import Message
 
+from fuseboard_console.painting.line_list import UNCUT, LineList
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.events.copy_text import lines_text
-from fuseboard_console.widgets.line_list import UNCUT, LineList
 
 MARGIN = 2
 """Cells at the left that the cursor and the mark of a row take."""

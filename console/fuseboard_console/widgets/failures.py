@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from fuseboard_console.painting.line_list import LineList
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.events.copy_text import failure_text
 from fuseboard_console.views.events.failures import failure_line, names_width
-from fuseboard_console.widgets.line_list import LineList
 from fuseboard_storage.board.board import Board, FailureRow
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from textual.events import Key, Paste
 from textual.message import Message
 
+from fuseboard_console.painting.line_bar import LineBar
 from fuseboard_console.text.line import Span
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import cut
 from fuseboard_console.tui.themes import Palette
-from fuseboard_console.widgets.line_bar import LineBar
 
 LONGEST = 200
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from textual.events import Click
 from textual.message import Message
 
+from fuseboard_console.painting.line_bar import LineBar
 from fuseboard_console.text.line import Line
 from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.frame.footer import FooterKey
-from fuseboard_console.widgets.line_bar import LineBar
 
 
 class FooterBar(LineBar):

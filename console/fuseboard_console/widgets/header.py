@@ -5,8 +5,8 @@ from __future__ import annotations
 from textual.events import Click
 from textual.message import Message
 
+from fuseboard_console.painting.line_bar import LineBar
 from fuseboard_console.tui.themes import Palette
-from fuseboard_console.widgets.line_bar import LineBar
 
 
 class HeaderBar(LineBar):

@@ -6,12 +6,12 @@ from time import monotonic
 
 from textual.app import ComposeResult
 
+from fuseboard_console.painting.cached_widget import Ground
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.selection.layout import Plan
 from fuseboard_console.widgets.chains import ChainsPane
 from fuseboard_console.widgets.failures import FailuresPane
-from fuseboard_console.widgets.kept import Ground
 from fuseboard_storage.board.board import Board
 
 EVERY = 0.25

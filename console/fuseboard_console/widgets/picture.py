@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fuseboard_console.painting.line_list import LineList
 from fuseboard_console.text.line import Line
 from fuseboard_console.tui.themes import Palette
-from fuseboard_console.widgets.line_list import LineList
 
 
 class Picture(LineList, can_focus=False):

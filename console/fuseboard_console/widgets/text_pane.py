@@ -8,10 +8,10 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from fuseboard_console.actions.catalogue import ACTIONS
+from fuseboard_console.painting.line_list import UNCUT, LineList
 from fuseboard_console.text.line import Line
 from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.events.copy_text import lines_text
-from fuseboard_console.widgets.line_list import UNCUT, LineList
 
 
 class TextPane(LineList):

@@ -11,12 +11,12 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
+from fuseboard_console.painting.cached_widget import Kept
+from fuseboard_console.painting.strips import changed_region, has_cursor, strip_of
 from fuseboard_console.text.line import Line
 from fuseboard_console.tui.bindings import MOVES, bindings_of
 from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.events.copy_text import lines_text
-from fuseboard_console.widgets.kept import Kept
-from fuseboard_console.widgets.paint import changed_region, has_cursor, strip_of
 
 UNCUT = 5_000
 """Cells in which no line is cut: what is copied is made for so many."""

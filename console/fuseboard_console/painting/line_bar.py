@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from textual.strip import Strip
 
+from fuseboard_console.painting.cached_widget import Kept
+from fuseboard_console.painting.strips import changed_region, strip_of
 from fuseboard_console.text.line import Line
 from fuseboard_console.tui.themes import Palette
-from fuseboard_console.widgets.kept import Kept
-from fuseboard_console.widgets.paint import changed_region, strip_of
 
 
 class LineBar(Kept):

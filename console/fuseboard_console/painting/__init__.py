@@ -1,0 +1,1 @@
+"""Painting lines: cached widgets, strips, scroll bars."""
