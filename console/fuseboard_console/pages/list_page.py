@@ -16,7 +16,7 @@ from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.protocols import Host, Scene
 from fuseboard_console.views.selection.list_filter import Test, list_filter, unknown_field
-from fuseboard_console.widgets.choice_list import ChoiceList
+from fuseboard_console.widgets.selectable_list import ChoiceList
 
 K = TypeVar("K", bound=Hashable)
 

@@ -23,8 +23,8 @@ from fuseboard_console.views.selection.layout import LAYOUTS, Plan, next_layout,
 from fuseboard_console.views.selection.ordering import Choice, Order, Ordering, chosen_title
 from fuseboard_console.views.selection.sorting import BY_STATE
 from fuseboard_console.widgets.breakers import BreakersTable
+from fuseboard_console.widgets.empty_state import Picture
 from fuseboard_console.widgets.panes import LogPanes
-from fuseboard_console.widgets.picture import Picture
 from fuseboard_storage.board.board import AdapterKey, Board
 
 

@@ -17,7 +17,7 @@ from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.background_work import beside
 from fuseboard_console.tui.protocols import Host, Scene
 from fuseboard_console.views.lists.scenarios import Listed, heading, scenario_line
-from fuseboard_console.widgets.choice_list import ChoiceList
+from fuseboard_console.widgets.selectable_list import ChoiceList
 from fuseboard_scenarios import shipped
 from fuseboard_storage.errors import RecordingError
 
