@@ -11,7 +11,7 @@ from textual.command import Hit, Hits, Provider
 from textual.content import Content
 
 from fuseboard_console.actions.model import Action
-from fuseboard_console.screens.detail import show_detail
+from fuseboard_console.screens.adapter_detail import show_detail
 from fuseboard_console.text.glyphs import Condition
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.protocols import Host

@@ -50,7 +50,7 @@ class Operating(Suspending):
         alone = None if keys else self._target()
         if self.is_past() or (alone is None and not keys) or (alone is not None and self.desk.refused(alone.instance)):
             return
-        from fuseboard_console.screens.how_long import HowLong, HowLongScreen
+        from fuseboard_console.screens.duration_prompt import HowLong, HowLongScreen
 
         question = ask_before("open_for", alone.adapter if alone is not None else plural(len(keys), "breaker"))
 
@@ -137,7 +137,7 @@ class Operating(Suspending):
             return True
         if len(keys) == 1 and self.desk.refused(keys[0].instance):
             return True
-        from fuseboard_console.screens.confirm_typed import ConfirmTypedScreen
+        from fuseboard_console.screens.typed_confirm import ConfirmTypedScreen
 
         question = ask_bulk(verb, keys, self.page.targets_name, (args or {}).get("seconds"))
         asked = partial(self.desk.ask_all, verb, keys, args)

@@ -11,7 +11,7 @@ from fuseboard_console.pages.page import Page
 from fuseboard_console.painting.line_list import LineList
 from fuseboard_console.preferences.model import Preferences
 from fuseboard_console.preferences.state_folder import state_folder
-from fuseboard_console.screens.sheet import Sheet
+from fuseboard_console.screens.detail_modal import Sheet
 from fuseboard_console.terminal.clipboard import copied_text, copy
 from fuseboard_console.text.glyphs import ASCII
 from fuseboard_console.travelling import Travelling

@@ -197,7 +197,7 @@ async def test_a_past_that_takes_long_to_read_is_read_once_and_waited_for(
 ) -> None:
     path = tmp_path / "a.db"
     await recorded(path)
-    monkeypatch.setattr("fuseboard_console.screens.detail.READ_EVERY", 0.0)
+    monkeypatch.setattr("fuseboard_console.screens.adapter_detail.READ_EVERY", 0.0)
     slow = Slow(monkeypatch)
     async with watching(path, size=(120, 44)) as console:
         await console.press("enter", "-", "-")

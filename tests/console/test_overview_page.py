@@ -5,7 +5,7 @@ from __future__ import annotations
 from console_support import STORY_ENDS, added, at, opened, started, until
 from test_app import Show
 
-from fuseboard_console.screens.confirm_typed import ConfirmTypedScreen
+from fuseboard_console.screens.typed_confirm import ConfirmTypedScreen
 from fuseboard_console.views.adapters.columns import columns_of
 from fuseboard_engine.events import AdapterAdded, AdaptersGauged, Event
 from fuseboard_storage.board.board import AdapterKey

@@ -8,8 +8,8 @@ from contextlib import suppress
 from functools import partial
 
 from fuseboard_console.pages.list_page import ListPage
-from fuseboard_console.screens.detail import show_detail
-from fuseboard_console.screens.text import Way
+from fuseboard_console.screens.adapter_detail import show_detail
+from fuseboard_console.screens.text_detail import Way
 from fuseboard_console.sources.feed import TROUBLE
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text

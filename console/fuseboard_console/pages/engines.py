@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from fuseboard_console.pages.list_page import ListPage
-from fuseboard_console.screens.text import Way
+from fuseboard_console.screens.text_detail import Way
 from fuseboard_console.sources.feed import TROUBLE
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.line import Line

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from fuseboard_console.pages.list_page import ListPage
-from fuseboard_console.screens.detail import show_detail
-from fuseboard_console.screens.text import Way
+from fuseboard_console.screens.adapter_detail import show_detail
+from fuseboard_console.screens.text_detail import Way
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import width

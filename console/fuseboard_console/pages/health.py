@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from fuseboard_console.pages.list_page import ListPage
-from fuseboard_console.screens.detail import show_detail
+from fuseboard_console.screens.adapter_detail import show_detail
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.line import Line
 from fuseboard_console.tui.protocols import Host, Scene

@@ -69,7 +69,7 @@ class LetterDeeds:
         elif deed == "retry" and (nobody := self._nobody(path, meant)):
             self._host.tell(nobody, "error")
         elif elsewhere or len(letters) > 1:
-            from fuseboard_console.screens.confirm_typed import ConfirmTypedScreen
+            from fuseboard_console.screens.typed_confirm import ConfirmTypedScreen
 
             question = ask_letters(deed, meant, others, now)
             self._ask(ConfirmTypedScreen(*question), self._doing(path, deed, meant, others))

@@ -9,8 +9,8 @@ from fuseboard_console.actions.model import key_for
 from fuseboard_console.pages.letter_deeds import LetterDeeds
 from fuseboard_console.pages.letter_reader import MOST, LetterReader
 from fuseboard_console.pages.list_page import ListPage
-from fuseboard_console.screens.detail import show_detail
-from fuseboard_console.screens.text import Deed, TextScreen, Way
+from fuseboard_console.screens.adapter_detail import show_detail
+from fuseboard_console.screens.text_detail import Deed, TextScreen, Way
 from fuseboard_console.text.formatting import clock
 from fuseboard_console.text.line import Line, Span, fit_line
 from fuseboard_console.text.list_columns import titles_line

@@ -11,7 +11,7 @@ from textual.content import Content
 
 from fuseboard_console.pages.page import Page
 from fuseboard_console.painting.line_list import LineList
-from fuseboard_console.screens.text import Deed, TextScreen, Way
+from fuseboard_console.screens.text_detail import Deed, TextScreen, Way
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.protocols import Host, Scene

@@ -269,6 +269,6 @@ class Overview(Page):
         if self.screen.focused in panes:
             self.host.go(panes[self.screen.focused])
         elif self.target is not None:
-            from fuseboard_console.screens.detail import show_detail
+            from fuseboard_console.screens.adapter_detail import show_detail
 
             show_detail(self.host, self.target)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from fuseboard_console.actions.model import key_for
 from fuseboard_console.pages.list_page import ListPage
-from fuseboard_console.screens.detail import show_detail
-from fuseboard_console.screens.text import Way
+from fuseboard_console.screens.adapter_detail import show_detail
+from fuseboard_console.screens.text_detail import Way
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.tui.protocols import Host, Scene
 from fuseboard_console.views.events.chains import route_line, short_id, type_width

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from fuseboard_console.operator.command_target import taker
 from fuseboard_console.pages.list_page import ListPage
-from fuseboard_console.screens.detail import show_detail
-from fuseboard_console.screens.text import Deed, Way
+from fuseboard_console.screens.adapter_detail import show_detail
+from fuseboard_console.screens.text_detail import Deed, Way
 from fuseboard_console.sources.feed import TROUBLE
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.list_columns import titles_line

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from fuseboard_console.screens.typed import TypedScreen
+from fuseboard_console.screens.typed_prompt import TypedScreen
 from fuseboard_console.text.durations import seconds_of
 
 OWN = "own"

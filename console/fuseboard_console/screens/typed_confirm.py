@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fuseboard_console.screens.typed import TypedScreen
+from fuseboard_console.screens.typed_prompt import TypedScreen
 
 _KEYS = "enter does it once the word is right   esc cancel"
 

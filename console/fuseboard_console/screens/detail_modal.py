@@ -29,7 +29,7 @@ CLOSE = Action("dismiss", ("escape",), "close", "Close this.", "Fuseboard")
 class Sheet(ModalScreen[None]):
     """Shows lines that are made anew twice a second, until Escape."""
 
-    CSS_PATH = Path(__file__).with_name("sheet.tcss")
+    CSS_PATH = Path(__file__).with_name("detail_modal.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,enter", "dismiss", "Close"),
         Binding("question_mark", "help", "Help"),

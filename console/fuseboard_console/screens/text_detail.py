@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from fuseboard_console.actions.model import Action
-from fuseboard_console.screens.sheet import Sheet
+from fuseboard_console.screens.detail_modal import Sheet
 from fuseboard_console.text.line import Line
 from fuseboard_console.tui.themes import Palette
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from fuseboard_console.actions.model import Action, on_page
-from fuseboard_console.screens.sheet import Sheet
+from fuseboard_console.screens.detail_modal import Sheet
 from fuseboard_console.sources.feed import TROUBLE
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.line import Line
