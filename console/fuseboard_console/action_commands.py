@@ -9,8 +9,8 @@ from typing import Protocol
 from textual.app import SystemCommand
 
 from fuseboard_console.actions.model import Action
-from fuseboard_console.pages.catalogue import BY_ID
 from fuseboard_console.pages.overview import Overview
+from fuseboard_console.pages.registry import BY_ID
 from fuseboard_console.views.adapters.columns import COLUMNS
 
 

@@ -17,9 +17,9 @@ from textual.screen import Screen
 from fuseboard_console.actions.catalogue import ACTIONS, actions_for
 from fuseboard_console.actions.keymap import actions_with
 from fuseboard_console.actions.model import Action, changing_nothing
-from fuseboard_console.pages.catalogue import BY_ID
 from fuseboard_console.pages.overview import Overview
 from fuseboard_console.pages.page import Page
+from fuseboard_console.pages.registry import BY_ID
 from fuseboard_console.painting.cached_widget import Floor, Ground
 from fuseboard_console.painting.line_bar import LineBar
 from fuseboard_console.painting.scrollbar import draw_scrollbars

@@ -18,7 +18,7 @@ from test_dlq_cli import add, put, start_engine
 from textual.widgets import Button
 from watching import Watching, replaying, watching
 
-from fuseboard_console import letter_box
+from fuseboard_console.pages.dead_letters import repository
 from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_engine.dead_letters.letter import DeadLetter, LetterSelection
 from fuseboard_storage.recording.recording import Recording
@@ -220,7 +220,7 @@ async def test_a_letter_that_is_purged_while_it_is_looked_at_stays_to_be_read(li
 
 async def test_a_letter_whose_detail_was_closed_is_read_no_more(live: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
-    whole = letter_box.whole
+    whole = repository.whole
 
     async def noted(path: Path, id: int, now: int) -> DeadLetter | None:
         read.append(id)

@@ -13,7 +13,7 @@ from test_app import Show
 from test_replay import recorded
 from watching import watching
 
-from fuseboard_console.scenario_files import folders_here, found
+from fuseboard_console.pages.scenario_files import folders_here, found
 
 MINE = "scenario: mine\ntitle: Mine\nduration: 5\nadapters: {a: {}}\ntraffic: [{per_second: 1}]\n"
 BROKEN = MINE + "timelin: []\n"

@@ -10,8 +10,8 @@ from textual.app import ComposeResult
 
 from fuseboard_console.actions.model import key_for
 from fuseboard_console.pages.page import Page
+from fuseboard_console.pages.scenario_files import folders_here, found
 from fuseboard_console.painting.line_list import LineList
-from fuseboard_console.scenario_files import folders_here, found
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.background_work import beside

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from fuseboard_console.actions.model import key_for
-from fuseboard_console.pages.letter_deeds import LetterDeeds
-from fuseboard_console.pages.letter_reader import MOST, LetterReader
+from fuseboard_console.pages.dead_letters.actions import LetterDeeds
+from fuseboard_console.pages.dead_letters.loader import MOST, LetterReader
 from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.screens.adapter_detail import show_detail
 from fuseboard_console.screens.text_detail import Deed, TextScreen, Way

@@ -27,7 +27,7 @@ PAGES: tuple[Entry, ...] = (
     Entry("overview", "Overview", "overview", "Overview"),
     Entry("routes", "Routes", "routes", "Routes"),
     Entry("failures", "Failures", "failures", "Failures"),
-    Entry("letters", "Dead letters", "letters", "Letters"),
+    Entry("letters", "Dead letters", "dead_letters.page", "Letters"),
     Entry("workflows", "Workflows", "workflows", "Workflows"),
     Entry("health", "Health", "health", "Health"),
     Entry("scenarios", "Scenarios", "scenarios", "Scenarios"),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from fuseboard_console import letter_box
+from fuseboard_console.pages.dead_letters import repository
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.background_work import Work
 from fuseboard_console.tui.protocols import Host, Scene
@@ -41,7 +41,7 @@ class LetterReader:
         self._detailed = detailed
         self.choice = 0
         """Which statuses are wanted, by the place in `CHOICES`."""
-        self.listed: letter_box.Listed | None = None
+        self.listed: repository.Listed | None = None
         """What was read; None: nothing yet."""
         self.letters: dict[int, DeadLetter] = {}
         """The letters that are listed by their numbers, newest first."""
@@ -105,8 +105,8 @@ class LetterReader:
         try:
             if self.opened is not None and self._listed_of[0] == path and self._detailed():
                 await self._read_opened(path, self.opened.id)
-            listed = await letter_box.listed(path, CHOICES[choice], now, MOST)
-        except letter_box.TROUBLE as error:
+            listed = await repository.listed(path, CHOICES[choice], now, MOST)
+        except repository.TROUBLE as error:
             self.trouble = safe_text(str(error), 300)
         else:
             self.listed, self.read_at, self.trouble = listed, now, ""
@@ -130,13 +130,13 @@ class LetterReader:
     async def _open(self, path: Path, id: int) -> None:
         try:
             await self._read_opened(path, id)
-        except letter_box.TROUBLE as error:
+        except repository.TROUBLE as error:
             self.trouble = safe_text(str(error), 300)
         self._read_it()
 
     async def _read_opened(self, path: Path, id: int) -> None:
         """Read a letter whole, and what was recorded of it."""
-        found = await letter_box.whole(path, id, wall_clock())
-        history = await letter_box.history(path, found) if found is not None else self.history
+        found = await repository.whole(path, id, wall_clock())
+        history = await repository.history(path, found) if found is not None else self.history
         if self.opened is not None and self.opened.id == id:
             self.opened, self.history, self.gone = found or self.opened, history, found is None

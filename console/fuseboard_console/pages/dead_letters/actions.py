@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fuseboard_console import letter_box
 from fuseboard_console.actions.model import key_for
 from fuseboard_console.operator.bulk_prompts import Outcome
 from fuseboard_console.operator.command_target import Taker, taker
 from fuseboard_console.operator.identity import actor
+from fuseboard_console.pages.dead_letters import repository
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.background_work import Work
 from fuseboard_console.tui.protocols import Host
@@ -131,8 +131,8 @@ class LetterDeeds:
 
     async def _change(self, path: Path, change: Change, ids: Sequence[int], refused: Sequence[Outcome]) -> None:
         try:
-            done = await letter_box.changed(path, change, ids, wall_clock(), actor())
-        except letter_box.TROUBLE as error:
+            done = await repository.changed(path, change, ids, wall_clock(), actor())
+        except repository.TROUBLE as error:
             self._host.tell(safe_text(f"Nothing was changed: {error}", 400), "error")
             return
         if change == "archive":
@@ -173,8 +173,8 @@ class LetterDeeds:
         """Have an engine retry letters; return what came of each, and how many it is still at."""
         try:
             status = await self._host.desk.outcome("dlq_retry", instance, {"ids": [letter.id for letter in letters]})
-            found = await letter_box.some(path, [letter.id for letter in letters], wall_clock())
-        except letter_box.TROUBLE as error:
+            found = await repository.some(path, [letter.id for letter in letters], wall_clock())
+        except repository.TROUBLE as error:
             return [Outcome(str(letter.id), False, str(error)) for letter in letters], 0
         after = {letter.id: letter for letter in found}
         outcomes: list[Outcome] = []
