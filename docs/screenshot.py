@@ -8,7 +8,7 @@ import re
 import time
 from pathlib import Path
 
-from fuseboard_console.app import ConsoleApp
+from fuseboard_console.app.app import ConsoleApp
 from fuseboard_engine.events import EngineStarted, Event
 from fuseboard_engine.scenario.model import load
 from fuseboard_engine.scenario.player import Player

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from textual import _wait
 
-from fuseboard_console.hints import SHOWN
+from fuseboard_console.app.first_start import SHOWN
 
 
 @pytest.fixture(autouse=True)

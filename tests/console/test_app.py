@@ -26,7 +26,7 @@ from textual.events import Key, Paste
 from textual.pilot import Pilot
 from textual.widgets import Button
 
-from fuseboard_console.app import ConsoleApp
+from fuseboard_console.app.app import ConsoleApp
 from fuseboard_console.tui.themes import THEMES
 from fuseboard_console.widgets.filter_bar import FilterBar
 from fuseboard_engine.events import Event, ScenarioStep

@@ -6,7 +6,7 @@ import pytest
 from console_support import STORY_ENDS, ListFeed, ListMailbox, at
 from test_snapshots import lived
 
-from fuseboard_console.app import ConsoleApp
+from fuseboard_console.app.app import ConsoleApp
 from fuseboard_console.text.glyphs import ASCII
 
 

@@ -8,7 +8,7 @@ from rich.style import Style
 from textual.geometry import Region, Size
 from textual.strip import Strip
 
-from fuseboard_console.app import ConsoleApp
+from fuseboard_console.app.app import ConsoleApp
 from fuseboard_console.painting.cached_widget import Kept
 from fuseboard_console.tui.themes import THEMES
 from fuseboard_console.widgets.panes import EVERY

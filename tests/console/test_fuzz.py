@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from textual.pilot import Pilot
 
 from fuseboard_console.actions.catalogue import ACTIONS
-from fuseboard_console.app import ConsoleApp
+from fuseboard_console.app.app import ConsoleApp
 from fuseboard_console.sources.live import LiveRecording
 from fuseboard_console.sources.replay import Replay
 from fuseboard_console.text.glyphs import ASCII, UNICODE

@@ -7,7 +7,7 @@ from console_support import added, resize, started, until
 from test_app import Show
 
 from fuseboard_console.actions.catalogue import ACTIONS
-from fuseboard_console.adapter_commands import asked, named
+from fuseboard_console.app.palette_adapters import asked, named
 from fuseboard_storage.board.board import AdapterKey
 
 

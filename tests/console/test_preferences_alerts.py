@@ -8,7 +8,7 @@ from console_support import added, at, changed, entries, fold, opened, started
 
 from fuseboard_console.actions.catalogue import ACTIONS
 from fuseboard_console.actions.keymap import actions_with
-from fuseboard_console.hints import SHOWN, first_start, hints
+from fuseboard_console.app.first_start import SHOWN, first_start, hints
 from fuseboard_console.tui.alerts import Alerts, alert_text
 from fuseboard_engine.events import Event
 from fuseboard_storage.board.board import Board

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from console_support import STORY_ENDS, ListFeed, ListMailbox, at, changed, opened, story, until
 
-from fuseboard_console.app import ConsoleApp
+from fuseboard_console.app.app import ConsoleApp
 from fuseboard_console.preferences.model import DEFAULT, Preferences
 
 SIZE = (120, 40)

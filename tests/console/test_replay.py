@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from textual.pilot import Pilot
 from watching import replaying
 
-from fuseboard_console.app import ConsoleApp
+from fuseboard_console.app.app import ConsoleApp
 from fuseboard_console.commands.replay import micros, moment
 from fuseboard_console.sources.live import LiveRecording
 from fuseboard_console.sources.replay import SPEEDS, Replay

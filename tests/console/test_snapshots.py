@@ -12,7 +12,7 @@ from console_support import STORY_ENDS, ListFeed, ListMailbox, added, at, opened
 from test_replay import recorded
 from textual.pilot import Pilot
 
-from fuseboard_console.app import ConsoleApp
+from fuseboard_console.app.app import ConsoleApp
 from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_engine.dead_letters.letter import LetterSelection, NewLetter, Room
 from fuseboard_engine.events import (

@@ -9,7 +9,7 @@ from pathlib import Path
 from console_support import until
 from textual.pilot import Pilot
 
-from fuseboard_console.app import ConsoleApp
+from fuseboard_console.app.app import ConsoleApp
 from fuseboard_console.sources.live import LiveRecording
 from fuseboard_console.sources.replay import Replay
 from fuseboard_console.text.glyphs import UNICODE, Glyphs

@@ -76,8 +76,8 @@ def _live(args: Namespace) -> int:
     import asyncio
     import tempfile
 
+    from fuseboard_console.app.launch import watch
     from fuseboard_console.commands.scenario import find
-    from fuseboard_console.launch import watch
     from fuseboard_console.output import complain
     from fuseboard_console.sources.scenario_process import ScenarioProcess
     from fuseboard_storage.errors import RecordingError
@@ -119,7 +119,7 @@ async def _is_recording(file: str) -> None:
 
 
 def _on_leaving_signals(do: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
-    from fuseboard_console.launch import LEAVING
+    from fuseboard_console.app.launch import LEAVING
 
     for told in LEAVING:
         signal.signal(told, do)

@@ -61,7 +61,7 @@ def run(args: Namespace) -> int:
         return exit_codes.BAD_INPUT
     import asyncio
 
-    from fuseboard_console.launch import watch_replay
+    from fuseboard_console.app.launch import watch_replay
     from fuseboard_engine.errors import FuseboardError
 
     def begin(start: int, end: int) -> int:

@@ -43,7 +43,7 @@ def run(args: Namespace) -> int:
         return exit_codes.BAD_INPUT
     import asyncio
 
-    from fuseboard_console.launch import watch
+    from fuseboard_console.app.launch import watch
     from fuseboard_engine.errors import FuseboardError
 
     try:

@@ -17,15 +17,15 @@ from textual.screen import Screen
 from fuseboard_console.actions.catalogue import ACTIONS, actions_for
 from fuseboard_console.actions.keymap import actions_with
 from fuseboard_console.actions.model import Action, changing_nothing
+from fuseboard_console.app.customisation import Personal
+from fuseboard_console.app.frame import NOTHING
 from fuseboard_console.pages.overview import Overview
 from fuseboard_console.pages.page import Page
 from fuseboard_console.pages.registry import BY_ID
 from fuseboard_console.painting.cached_widget import Floor, Ground
 from fuseboard_console.painting.line_bar import LineBar
 from fuseboard_console.painting.scrollbar import draw_scrollbars
-from fuseboard_console.personal import Personal
 from fuseboard_console.preferences.model import DEFAULT, Preferences
-from fuseboard_console.showing import NOTHING
 from fuseboard_console.sources.feed import TROUBLE, Feed, Mailbox
 from fuseboard_console.sources.session import Place
 from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
@@ -52,7 +52,7 @@ CALM = 20
 
 def _adapter_commands() -> type[Provider]:
     """Import what finds adapters in the palette when that first opens."""
-    from fuseboard_console.adapter_commands import AdapterCommands
+    from fuseboard_console.app.palette_adapters import AdapterCommands
 
     return AdapterCommands
 
@@ -272,7 +272,7 @@ class ConsoleApp(Personal):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Return all that can be done, for the palette."""
-        from fuseboard_console.action_commands import commands_of
+        from fuseboard_console.app.palette_actions import commands_of
 
         return commands_of(self, changing_nothing(self.actions) if self.desk.read_only else self.actions, self.working)
 

@@ -6,7 +6,8 @@ from functools import partial
 
 from textual.actions import SkipAction
 
-from fuseboard_console.hints import hints
+from fuseboard_console.app.first_start import hints
+from fuseboard_console.app.session_stack import Travelling
 from fuseboard_console.pages.page import Page
 from fuseboard_console.painting.line_list import LineList
 from fuseboard_console.preferences.model import Preferences
@@ -14,7 +15,6 @@ from fuseboard_console.preferences.state_folder import state_folder
 from fuseboard_console.screens.detail_modal import Sheet
 from fuseboard_console.terminal.clipboard import copied_text, copy
 from fuseboard_console.text.glyphs import ASCII
-from fuseboard_console.travelling import Travelling
 from fuseboard_console.tui.alerts import Alerts, alert_text
 from fuseboard_console.tui.background_work import beside
 from fuseboard_console.tui.themes import THEMES, Palette, palette_of, variables_of

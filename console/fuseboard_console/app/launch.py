@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fuseboard_console import exit_codes
-from fuseboard_console.hints import first_start
+from fuseboard_console.app.first_start import first_start
 from fuseboard_console.preferences.model import DEFAULT, Preferences
 from fuseboard_console.preferences.state_folder import state_folder
 from fuseboard_console.sources.live import LiveRecording
@@ -22,7 +22,7 @@ from fuseboard_console.text.theme_names import theme_id
 from fuseboard_storage.recording.tail import Tail
 
 if TYPE_CHECKING:
-    from fuseboard_console.app import ConsoleApp
+    from fuseboard_console.app.app import ConsoleApp
     from fuseboard_console.sources.feed import Feed, Mailbox
     from fuseboard_console.sources.replay import Replay
 
@@ -78,7 +78,7 @@ async def _show(
     worry: Callable[[], str] | None = None,
 ) -> int:
     os.environ.setdefault("TEXTUAL_FPS", FRAMES)  # Textual looks at it when it is imported
-    from fuseboard_console.app import ConsoleApp  # after the file is known to be one: refusing is quick
+    from fuseboard_console.app.app import ConsoleApp  # after the file is known to be one: refusing is quick
 
     app = ConsoleApp(
         feed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.timer import Timer
 
 from fuseboard_console.actions.model import Action, changing_nothing, led_by, on_page, with_pages
-from fuseboard_console.operating import Operating
+from fuseboard_console.app.operator_actions import Operating
 from fuseboard_console.pages.overview import Overview
 from fuseboard_console.painting.line_bar import LineBar
 from fuseboard_console.text.formatting import SECOND, whole

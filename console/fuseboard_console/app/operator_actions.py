@@ -8,12 +8,12 @@ from typing import Any
 from textual.notifications import SeverityLevel
 
 from fuseboard_console.actions.model import Action, key_for
+from fuseboard_console.app.suspend import Suspending
 from fuseboard_console.operator.bulk_prompts import MOST, ask_bulk
 from fuseboard_console.operator.dispatcher import Desk
 from fuseboard_console.operator.prompts import ask_before, ask_reset_all, refusing
 from fuseboard_console.pages.page import Page
 from fuseboard_console.sources.feed import Feed
-from fuseboard_console.suspending import Suspending
 from fuseboard_console.text.formatting import plural
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_storage.board.board import AdapterKey

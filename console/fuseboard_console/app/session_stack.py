@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
+from fuseboard_console.app.frame import Showing
 from fuseboard_console.operator.dispatcher import Desk
-from fuseboard_console.showing import Showing
 from fuseboard_console.sources.session import Place, Speeds
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.safe_text import safe_text
