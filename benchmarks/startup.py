@@ -134,7 +134,7 @@ def table(title: str, times: dict[str, list[float]]) -> Table:
 
 def run(scale: Scale) -> Report:
     """Run it all."""
-    program = [sys.executable, "-c", "from fuseboard_console.cli import main; main()"]
+    program = [sys.executable, "-c", "from fuseboard_console.cli.main import main; main()"]
     rounds = scale.of(30, 1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

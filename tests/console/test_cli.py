@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fuseboard_console import exit_codes
+from fuseboard_console.cli import exit_codes
 
 ENGINE = Path(__file__).with_name("checkout_engine.py")
 
@@ -304,7 +304,7 @@ def test_output_in_a_plain_encoding_is_escaped_not_refused(ended: Path) -> None:
 
 def test_status_imports_no_screen() -> None:
     code = (
-        "import sys; from fuseboard_console.cli import load; load('status'); load('reset'); load('watch');"
+        "import sys; from fuseboard_console.cli.main import load; load('status'); load('reset'); load('watch');"
         "import fuseboard_console.views.lists.status, fuseboard_storage.recording.recording;"
         "print([m for m in ('textual', 'rich', 'pydantic', 'yaml') if m in sys.modules])"
     )

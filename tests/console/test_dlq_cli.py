@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from hostile_texts import HOSTILE
 
-from fuseboard_console import exit_codes
+from fuseboard_console.cli import exit_codes
 from fuseboard_console.text.formatting import clock
 from fuseboard_engine.dead_letters.letter import LetterSelection, NewLetter, Room
 from fuseboard_storage.recording.recording import Recording

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from test_cli import fuseboard, start_engine, wait_for
 from test_replay import recorded
 
-from fuseboard_console import exit_codes
+from fuseboard_console.cli import exit_codes
 from fuseboard_console.views.events.narrator import Story
 from fuseboard_console.views.events.text import event_json, event_line
 from fuseboard_engine.events import Event, HealthChecked, ScenarioStep

@@ -13,7 +13,7 @@ import pytest
 from textual.theme import BUILTIN_THEMES, Theme
 
 from fuseboard_console.actions.catalogue import ACTIONS
-from fuseboard_console.preference_arguments import add_preferences, preferences_of
+from fuseboard_console.cli.preference_arguments import add_preferences, preferences_of
 from fuseboard_console.preferences.file import (
     default_file,
     parse_preferences,

@@ -9,7 +9,7 @@ import pytest
 from terminal import Terminal
 from test_cli import fuseboard
 
-from fuseboard_console import exit_codes
+from fuseboard_console.cli import exit_codes
 from fuseboard_storage.sqlite import schema
 
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fuseboard_console import exit_codes
 from fuseboard_console.app.first_start import first_start
+from fuseboard_console.cli import exit_codes
 from fuseboard_console.preferences.model import DEFAULT, Preferences
 from fuseboard_console.preferences.state_folder import state_folder
 from fuseboard_console.sources.live import LiveRecording

@@ -1,1 +1,1 @@
-"""The commands, one file each; `fuseboard_console.cli` says what such a file gives."""
+"""The commands, one file each; `fuseboard_console.cli.main` says what such a file gives."""

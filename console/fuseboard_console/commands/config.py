@@ -6,7 +6,7 @@ import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from typing import TYPE_CHECKING, Any
 
-from fuseboard_console import exit_codes
+from fuseboard_console.cli import exit_codes
 
 if TYPE_CHECKING:
     from fuseboard_engine.config.settings import Settings
@@ -50,7 +50,7 @@ def run(args: Namespace) -> int:
     """Do it, and return the exit code."""
     import json
 
-    from fuseboard_console.output import complain, print_out
+    from fuseboard_console.cli.output import complain, print_out
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_engine.documents.loader import DocumentError
 
@@ -99,7 +99,7 @@ def _schema(file: str | None) -> int:
     import json
     from pathlib import Path
 
-    from fuseboard_console.output import complain, print_out
+    from fuseboard_console.cli.output import complain, print_out
     from fuseboard_engine.config.settings import schema
 
     text = json.dumps(schema(), indent=2)

@@ -8,8 +8,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fuseboard_console import exit_codes
-from fuseboard_console.preference_arguments import add_preferences, preferences_of
+from fuseboard_console.cli import exit_codes
+from fuseboard_console.cli.preference_arguments import add_preferences, preferences_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Play, and return the exit code."""
-    from fuseboard_console.output import complain, is_dumb
+    from fuseboard_console.cli.output import complain, is_dumb
     from fuseboard_engine.documents.loader import DocumentError
     from fuseboard_storage.errors import RecordingError
 
@@ -58,8 +58,8 @@ def run(args: Namespace) -> int:
 
 
 def _plain(args: Namespace) -> int:
+    from fuseboard_console.cli.output import print_out
     from fuseboard_console.commands.scenario import find, play_virtually
-    from fuseboard_console.output import print_out
     from fuseboard_console.views.events.narrator import summary
     from fuseboard_engine.scenario.model import load
 
@@ -77,8 +77,8 @@ def _live(args: Namespace) -> int:
     import tempfile
 
     from fuseboard_console.app.launch import watch
+    from fuseboard_console.cli.output import complain
     from fuseboard_console.commands.scenario import find
-    from fuseboard_console.output import complain
     from fuseboard_console.sources.scenario_process import ScenarioProcess
     from fuseboard_storage.errors import RecordingError
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
-from fuseboard_console import exit_codes
-from fuseboard_console.letter_arguments import DONE_WITH, add_arguments, filtered, now, selection_of
+from fuseboard_console.cli import exit_codes
+from fuseboard_console.cli.dlq_arguments import DONE_WITH, add_arguments, filtered, now, selection_of
 
 if TYPE_CHECKING:
     from fuseboard_engine.dead_letters.letter import DeadLetter, LetterSelection
@@ -35,7 +35,7 @@ def run(args: Namespace) -> int:
     """Do what was asked and return the exit code."""
     import asyncio
 
-    from fuseboard_console.output import complain
+    from fuseboard_console.cli.output import complain
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_engine.dead_letters.letter import StoreUnavailable
     from fuseboard_storage.errors import RecordingError
@@ -54,7 +54,7 @@ async def _list(args: Namespace) -> int:
     import json
     from pathlib import Path
 
-    from fuseboard_console.output import print_out
+    from fuseboard_console.cli.output import print_out
     from fuseboard_console.views.dead_letters.text import letters_json, letters_text
     from fuseboard_engine.dead_letters.letter import ACTIVE
     from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
@@ -73,7 +73,7 @@ async def _list(args: Namespace) -> int:
 async def _show(args: Namespace) -> int:
     import json
 
-    from fuseboard_console.output import complain, print_out
+    from fuseboard_console.cli.output import complain, print_out
     from fuseboard_console.views.dead_letters.text import SCHEMA, letter_text
     from fuseboard_engine.dead_letters.letter import fields_of
     from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
@@ -103,7 +103,7 @@ def _unknown(file: str, ids: list[int]) -> str:
 
 async def _act(args: Namespace) -> int:
     """Find what is meant, and do it, or only say what would be done."""
-    from fuseboard_console.output import complain, print_out
+    from fuseboard_console.cli.output import complain, print_out
     from fuseboard_console.text.formatting import plural
     from fuseboard_console.views.dead_letters.text import numbers
     from fuseboard_engine.dead_letters.letter import DONE, FROM, RETRYABLE, STATUSES
@@ -164,8 +164,8 @@ async def _every(store: Any, selection: LetterSelection, now: int) -> list[DeadL
 
 
 async def _change(args: Namespace, ids: list[int], done: str) -> int:
+    from fuseboard_console.cli.output import complain, print_out
     from fuseboard_console.operator.identity import actor
-    from fuseboard_console.output import complain, print_out
     from fuseboard_console.text.formatting import plural
     from fuseboard_engine.dead_letters.letter import LetterSelection
     from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
@@ -190,7 +190,7 @@ def _stay(count: int) -> str:
 
 async def _retry(args: Namespace, letters: list[DeadLetter]) -> int:
     """Ask each engine to retry its own letters, and say what came of it."""
-    from fuseboard_console.asking import board_now
+    from fuseboard_console.cli.command_results import board_now
     from fuseboard_storage.recording.recording import Recording
 
     done = True
@@ -203,10 +203,10 @@ async def _retry(args: Namespace, letters: list[DeadLetter]) -> int:
 
 
 async def _retry_by(recording: Recording, board: Board, args: Namespace, engine: str, ids: list[int]) -> bool:
-    from fuseboard_console.asking import came_of
+    from fuseboard_console.cli.command_results import came_of
+    from fuseboard_console.cli.output import complain
     from fuseboard_console.operator.command_target import taker
     from fuseboard_console.operator.identity import actor
-    from fuseboard_console.output import complain
     from fuseboard_console.text.safe_text import safe_text
 
     file = safe_text(recording.path.name, 200)

@@ -6,8 +6,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fuseboard_console import exit_codes
-from fuseboard_console.arguments import ALL, limit_or_all
+from fuseboard_console.cli import exit_codes
+from fuseboard_console.cli.arguments import ALL, limit_or_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,7 +43,7 @@ def run(args: Namespace) -> int:
     """Print the events and return the exit code."""
     import asyncio
 
-    from fuseboard_console.output import complain
+    from fuseboard_console.cli.output import complain
     from fuseboard_console.text.suggestions import did_you_mean
     from fuseboard_storage.errors import RecordingError
 
@@ -74,7 +74,7 @@ async def _events(args: Namespace) -> int:
     if args.follow:
         await _follow(args)
         return exit_codes.OK
-    from fuseboard_console.output import complain, print_out
+    from fuseboard_console.cli.output import complain, print_out
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_console.text.suggestions import unknown_adapter
     from fuseboard_storage.recording.recording import Recording
@@ -96,7 +96,7 @@ async def _follow(args: Namespace) -> None:
     """Print what there is and what comes, until cancelled; that nothing can come just now is said beside it."""
     from contextlib import aclosing
 
-    from fuseboard_console.output import complain
+    from fuseboard_console.cli.output import complain
     from fuseboard_console.sources.follow import follow
     from fuseboard_storage.recording.recording import Recording
 
@@ -126,7 +126,7 @@ def _wanted(entry: Entry, args: Namespace) -> bool:
 
 
 def _print(entries: Iterable[Entry], args: Namespace) -> None:
-    from fuseboard_console.output import flush_out, print_out
+    from fuseboard_console.cli.output import flush_out, print_out
     from fuseboard_console.views.events.text import event_json, event_line
 
     for entry in entries:

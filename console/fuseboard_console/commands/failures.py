@@ -5,8 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from fuseboard_console import exit_codes
-from fuseboard_console.arguments import ALL, limit_or_all
+from fuseboard_console.cli import exit_codes
+from fuseboard_console.cli.arguments import ALL, limit_or_all
 
 SUMMARY = "print the latest failed attempts, newest first"
 DESCRIPTION = """Print the latest failed attempts, newest first: which adapter, what went wrong, for which task, and
@@ -29,7 +29,7 @@ def run(args: Namespace) -> int:
     """Print the failures and return the exit code."""
     import asyncio
 
-    from fuseboard_console.output import complain
+    from fuseboard_console.cli.output import complain
     from fuseboard_storage.errors import RecordingError
 
     try:
@@ -40,7 +40,7 @@ def run(args: Namespace) -> int:
 
 
 async def _failures(args: Namespace) -> int:
-    from fuseboard_console.output import complain, print_out
+    from fuseboard_console.cli.output import complain, print_out
     from fuseboard_console.text.formatting import stamp
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_console.text.suggestions import unknown_adapter

@@ -6,7 +6,7 @@ import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from fuseboard_console import exit_codes
+from fuseboard_console.cli import exit_codes
 
 SUMMARY = "your colours, keys, columns and layout: show, begin or check the file"
 DESCRIPTION = """What you prefer stands in one TOML file: $FUSEBOARD_CONSOLE, else fuseboard/console.toml in
@@ -28,7 +28,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Do it, and return the exit code."""
-    from fuseboard_console.output import complain, print_out
+    from fuseboard_console.cli.output import complain, print_out
     from fuseboard_console.preferences.file import VARIABLE, default_file, preferences_path, read_preferences
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_engine.documents.loader import DocumentError

@@ -6,9 +6,9 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from datetime import datetime, time
 
-from fuseboard_console import exit_codes
-from fuseboard_console.arguments import age, speed
-from fuseboard_console.preference_arguments import add_preferences, preferences_of
+from fuseboard_console.cli import exit_codes
+from fuseboard_console.cli.arguments import age, speed
+from fuseboard_console.cli.preference_arguments import add_preferences, preferences_of
 
 SUMMARY = "go through what happened: any recording, at any speed, forward and back"
 DESCRIPTION = """Opens the console on a recording as it was: the bar at the top says where in time you are.
@@ -53,7 +53,7 @@ def micros(wanted: time | datetime, end: int) -> int:
 
 def run(args: Namespace) -> int:
     """Open the console; return the exit code when it is left."""
-    from fuseboard_console.output import complain, is_dumb
+    from fuseboard_console.cli.output import complain, is_dumb
 
     if is_dumb() or not (sys.stdin.isatty() and sys.stdout.isatty()):
         complain("`replay` needs a terminal that can show a screen.")

@@ -6,8 +6,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fuseboard_console import exit_codes
-from fuseboard_console.arguments import seconds
+from fuseboard_console.cli import exit_codes
+from fuseboard_console.cli.arguments import seconds
 from fuseboard_engine.runtime.clock import wall_clock
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def run(args: Namespace) -> int:
     """Reset, and return the exit code."""
     import asyncio
 
-    from fuseboard_console.output import complain
+    from fuseboard_console.cli.output import complain
     from fuseboard_storage.errors import RecordingError
 
     if args.adapter and args.all:
@@ -58,10 +58,10 @@ def run(args: Namespace) -> int:
 
 
 async def _reset(file: str, adapter: str | None, wait: float) -> int:
-    from fuseboard_console.asking import board_now, came_of
+    from fuseboard_console.cli.command_results import board_now, came_of
+    from fuseboard_console.cli.output import complain, print_out
     from fuseboard_console.operator.identity import actor
     from fuseboard_console.operator.messages import nobody_can_take_it
-    from fuseboard_console.output import complain, print_out
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_console.text.suggestions import unknown_adapter
     from fuseboard_console.views.adapters.engine_presence import connection_to

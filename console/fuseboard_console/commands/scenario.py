@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fuseboard_console import exit_codes
-from fuseboard_console.arguments import speed
+from fuseboard_console.cli import exit_codes
+from fuseboard_console.cli.arguments import speed
 
 if TYPE_CHECKING:
     import asyncio
@@ -64,7 +64,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Do it, and return the exit code."""
-    from fuseboard_console.output import complain, print_out
+    from fuseboard_console.cli.output import complain, print_out
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_engine.documents.loader import DocumentError
     from fuseboard_storage.errors import RecordingError
@@ -110,7 +110,7 @@ def _list() -> str:
 
 
 def _check(names: list[str]) -> int:
-    from fuseboard_console.output import complain, print_out
+    from fuseboard_console.cli.output import complain, print_out
     from fuseboard_console.text.formatting import plural
 
     passed = True
@@ -164,7 +164,7 @@ def play_virtually(scenario: Scenario) -> tuple[Verdict, list[str]]:
 def _play(args: Namespace) -> int:
     import asyncio
 
-    from fuseboard_console.output import print_out
+    from fuseboard_console.cli.output import print_out
     from fuseboard_console.views.events.narrator import summary
     from fuseboard_engine.scenario.model import load
 
@@ -207,7 +207,7 @@ async def _play_now(scenario: Scenario, args: Namespace) -> Verdict | None:
 
 async def _tell(story: Story, events: asyncio.Queue[Event]) -> None:
     """Print the story as it happens."""
-    from fuseboard_console.output import flush_out, print_out
+    from fuseboard_console.cli.output import flush_out, print_out
 
     while True:
         if line := story.tell(await events.get()):

@@ -6,8 +6,8 @@ import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from fuseboard_console import exit_codes
-from fuseboard_console.arguments import port
+from fuseboard_console.cli import exit_codes
+from fuseboard_console.cli.arguments import port
 
 SUMMARY = "answer health checks over HTTP, on this host"
 DESCRIPTION = """Serve a recording over HTTP on the loopback interface: liveness, readiness, every adapter, the newest
@@ -27,7 +27,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Serve until stopped; return the exit code."""
-    from fuseboard_console.output import complain
+    from fuseboard_console.cli.output import complain
     from fuseboard_storage.errors import RecordingError
 
     try:

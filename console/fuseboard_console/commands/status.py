@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fuseboard_console import exit_codes
+from fuseboard_console.cli import exit_codes
 from fuseboard_engine.runtime.clock import wall_clock
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def run(args: Namespace) -> int:
     """Print the status and return the exit code."""
     import asyncio
 
-    from fuseboard_console.output import complain, print_out
+    from fuseboard_console.cli.output import complain, print_out
     from fuseboard_storage.errors import RecordingError
 
     try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 
-from fuseboard_console import exit_codes
-from fuseboard_console.preference_arguments import add_preferences, preferences_of
+from fuseboard_console.cli import exit_codes
+from fuseboard_console.cli.preference_arguments import add_preferences, preferences_of
 
 SUMMARY = "open the console: every breaker live, reset with a key"
 DESCRIPTION = """Open the console on a recording: every breaker with its countdown, the chains tasks took, the latest
@@ -29,7 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Open the console; return the exit code when it is left."""
-    from fuseboard_console.output import complain, is_dumb
+    from fuseboard_console.cli.output import complain, is_dumb
 
     if args.plain:
         return _plain(args.file)
@@ -57,8 +57,8 @@ def run(args: Namespace) -> int:
 def _plain(file: str) -> int:
     import asyncio
 
-    from fuseboard_console.output import complain
-    from fuseboard_console.plain import watch_plain
+    from fuseboard_console.cli.output import complain
+    from fuseboard_console.cli.plain_watch import watch_plain
     from fuseboard_engine.runtime.clock import wall_clock
     from fuseboard_storage.errors import RecordingError
 

@@ -6,8 +6,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fuseboard_console import exit_codes
-from fuseboard_console.arguments import limit, seconds
+from fuseboard_console.cli import exit_codes
+from fuseboard_console.cli.arguments import limit, seconds
 from fuseboard_engine.runtime.clock import wall_clock
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def run(args: Namespace) -> int:
     """Do what was asked and return the exit code."""
     import asyncio
 
-    from fuseboard_console.output import complain
+    from fuseboard_console.cli.output import complain
     from fuseboard_storage.errors import RecordingError
 
     if args.wait is not None and args.resume is None:
@@ -64,7 +64,7 @@ async def _run(args: Namespace) -> int:
 async def _list(recording: Recording, args: Namespace) -> int:
     import json
 
-    from fuseboard_console.output import print_out
+    from fuseboard_console.cli.output import print_out
     from fuseboard_console.views.workflows.text import workflows_json, workflows_text
 
     runs = await recording.workflow_runs(args.limit, unfinished=args.open)
@@ -78,10 +78,10 @@ async def _list(recording: Recording, args: Namespace) -> int:
 
 
 async def _resume(recording: Recording, args: Namespace) -> int:
-    from fuseboard_console.asking import board_now, came_of
+    from fuseboard_console.cli.command_results import board_now, came_of
+    from fuseboard_console.cli.output import complain
     from fuseboard_console.operator.command_target import taker
     from fuseboard_console.operator.identity import actor
-    from fuseboard_console.output import complain
     from fuseboard_console.text.safe_text import safe_text
 
     file = safe_text(Path(args.file).name, 200)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from fuseboard_console.arguments import age, count, limit, seconds
+from fuseboard_console.cli.arguments import age, count, limit, seconds
 
 if TYPE_CHECKING:
     from fuseboard_engine.dead_letters.letter import LetterSelection, Status

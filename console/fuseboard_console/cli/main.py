@@ -12,8 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn, Protocol, cast
 
-from fuseboard_console import exit_codes
-from fuseboard_console.output import CantWrite, complain, flush_out, print_out, write_no_more
+from fuseboard_console.cli import exit_codes
+from fuseboard_console.cli.output import CantWrite, complain, flush_out, print_out, write_no_more
 
 _WELCOME = """Fuseboard shows the circuit breakers of an application, live, and lets you put them back.
 
@@ -51,7 +51,7 @@ class Command(Protocol):
 
 def command_names() -> list[str]:
     """Return the names of all commands."""
-    folder = Path(__file__).parent / "commands"
+    folder = Path(__file__).parents[1] / "commands"
     return sorted(file.stem.replace("_", "-") for file in folder.glob("*.py") if not file.stem.startswith("_"))
 
 

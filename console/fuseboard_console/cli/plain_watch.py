@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
 
-from fuseboard_console.output import flush_out, print_out
+from fuseboard_console.cli.output import flush_out, print_out
 from fuseboard_console.sources.follow import follow
 from fuseboard_console.text.formatting import clock
 from fuseboard_console.text.line import text_of

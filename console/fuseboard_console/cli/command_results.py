@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from fuseboard_console.cli.output import complain, print_out
 from fuseboard_console.operator.messages import nobody_took_it, outcome_text
-from fuseboard_console.output import complain, print_out
 from fuseboard_console.views.adapters.engine_presence import connection_to
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.board import Board
