@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from fuseboard_console.serving.app import make_app
+from fuseboard_console.http_api.app import make_app
 from fuseboard_engine import BreakerPolicy, Engine, RetryPolicy
 from fuseboard_storage import record
 

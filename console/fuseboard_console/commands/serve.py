@@ -33,7 +33,7 @@ def run(args: Namespace) -> int:
     try:
         import uvicorn
 
-        from fuseboard_console.serving.app import make_app
+        from fuseboard_console.http_api.app import make_app
     except ImportError:
         complain("`serve` needs two more packages: pip install 'fuseboard[serve]'")
         return exit_codes.BAD_INPUT

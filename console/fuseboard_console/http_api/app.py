@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from fuseboard_console.serving import answers
+from fuseboard_console.http_api import responses
 from fuseboard_console.text.suggestions import did_you_mean
 from fuseboard_engine.events import AttemptFailed
 from fuseboard_engine.runtime.clock import wall_clock
@@ -117,27 +117,27 @@ class _Service:
 
     async def ready(self, request: Request) -> Response:
         """200 while the application is ready, else 503."""
-        ready, answer = answers.readiness(await self._board(), self._now())
+        ready, answer = responses.readiness(await self._board(), self._now())
         return JSONResponse(answer, 200 if ready else 503)
 
     async def system(self, request: Request) -> Response:
         """The whole."""
-        return JSONResponse(answers.system(await self._board(), self._file.name, self._now()))
+        return JSONResponse(responses.system(await self._board(), self._file.name, self._now()))
 
     async def adapters(self, request: Request) -> Response:
         """Every adapter."""
-        return JSONResponse({"adapters": answers.adapters(await self._board(), self._file.name, self._now())})
+        return JSONResponse({"adapters": responses.adapters(await self._board(), self._file.name, self._now())})
 
     async def adapter(self, request: Request) -> Response:
         """One adapter, by each engine that has it."""
         board, rows = await self._rows(request)
-        whole = answers.adapters(board, self._file.name, self._now())
+        whole = responses.adapters(board, self._file.name, self._now())
         return JSONResponse({"adapters": [adapter for adapter in whole if adapter["adapter"] == rows[0].name]})
 
     async def history(self, request: Request) -> Response:
         """The last calls and transitions of one adapter; all that is kept with `?full=1`."""
         board, rows = await self._rows(request)
-        return JSONResponse(answers.history(board, rows, full=request.query_params.get("full") in ("1", "true")))
+        return JSONResponse(responses.history(board, rows, full=request.query_params.get("full") in ("1", "true")))
 
     async def failures(self, request: Request) -> Response:
         """The newest failures first; `?limit=` says how many."""
@@ -147,12 +147,12 @@ class _Service:
         await self._board()
         recording = self._open().recording
         entries = [] if recording is None else await recording.failures(int(text), None)
-        found = [answers.failure(entry.event) for entry in entries if isinstance(entry.event, AttemptFailed)]
+        found = [responses.failure(entry.event) for entry in entries if isinstance(entry.event, AttemptFailed)]
         return JSONResponse({"failures": found})
 
     async def metrics(self, request: Request) -> Response:
         """Counters for Prometheus."""
-        return PlainTextResponse(answers.metrics(await self._board()), media_type="text/plain; version=0.0.4")
+        return PlainTextResponse(responses.metrics(await self._board()), media_type="text/plain; version=0.0.4")
 
     async def reset(self, request: Request) -> Response:
         """Reset one adapter's breaker, at each engine that has it."""
