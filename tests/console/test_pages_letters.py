@@ -226,7 +226,7 @@ async def test_a_letter_whose_detail_was_closed_is_read_no_more(live: Path, monk
         read.append(id)
         return await whole(path, id, now)
 
-    monkeypatch.setattr(letter_box, "whole", noted)
+    monkeypatch.setattr(repository, "whole", noted)
     async with watching(live) as console:
         await at_letters(console)
         await console.press("enter")
@@ -525,7 +525,7 @@ async def test_letters_that_can_not_be_read_are_those_known_before_and_that_is_s
         async def spoilt(*_: Any) -> Any:
             raise sqlite3.DatabaseError("disk I/O error")
 
-        monkeypatch.setattr(letter_box, "listed", spoilt)
+        monkeypatch.setattr(repository, "listed", spoilt)
         await console.press("f", "f")
         await console.sees("They can't be read anew: disk I/O error", "PENDING")
         monkeypatch.undo()
