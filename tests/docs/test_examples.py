@@ -13,8 +13,8 @@ from fuseboard_engine.documents.loader import parse
 from fuseboard_engine.scenario.model import Scenario
 from fuseboard_engine.scenario.player import Player, Verdict
 from fuseboard_engine.virtual_time import run
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
 WITH_PYTHON = [page for page in PAGES if "```python" in page.read_text()]
 

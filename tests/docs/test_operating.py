@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from fuseboard_console.text.glyphs import LOOKS
+from support.paths import ROOT
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "operating.md"
+PAGE = ROOT / "docs" / "operating.md"
 
 
 def test_the_table_of_states_has_every_state_with_both_its_signs_and_its_word() -> None:

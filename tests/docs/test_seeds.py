@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
+from support.paths import ROOT
+
 CASES = yaml.safe_load((ROOT / "tests" / "cases" / "seed_behaviours.yaml").read_text())
 SOURCES = "\n".join(file.read_text() for file in (ROOT / "tests").rglob("test_*.py"))
 PLAYED_AS_DATA = {"FB01", "FB02", "FB03", "FB04"}  # by test_engine_seeds.py, as the breaker cases are by theirs
@@ -20,7 +20,9 @@ OTHERS = [
 
 
 def test_every_test_named_in_the_table_is_there() -> None:
-    named = re.findall(r"`((?:engine|storage|console|house)/test_\w+\.py)`", (ROOT / "docs" / "seeds.md").read_text())
+    named = re.findall(
+        r"`((?:engine|storage|console|architecture)/[\w/]*test_\w+\.py)`", (ROOT / "docs" / "seeds.md").read_text()
+    )
     assert len(named) > 40
     assert [name for name in named if not (ROOT / "tests" / name).exists()] == []
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from breaker_help import POLICY
-from fake_clock import FakeClock
 
 from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
 from fuseboard_engine.events import Event
+from support.breakers import POLICY
+from support.fake_clock import FakeClock
 
 
 @pytest.fixture

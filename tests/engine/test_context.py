@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from engine_world import NEVER_TRIPS, World, virtual
-
 from fuseboard_engine import Engine, RetryPolicy, Task, context
 from fuseboard_engine.events import AttemptFailed, RouteFinished
+from support.engine_world import NEVER_TRIPS, World, virtual
 
 IDS = {"request": "r-1", "trace": "t-1", "user": "ann", "session": "s-1", "correlation": "c-1"}
 ONCE = RetryPolicy(max_attempts=1)

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from engine_world import HttpError, World, virtual
 
 from fuseboard_engine import BreakerPolicy, RetryPolicy, Task
 from fuseboard_engine.events import (
@@ -23,6 +22,7 @@ from fuseboard_engine.events import (
     RouteFinished,
     StateChanged,
 )
+from support.engine_world import HttpError, World, virtual
 
 DOWN = ConnectionError("down")
 ONCE = RetryPolicy(max_attempts=1)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import gc
 from typing import Any
 
-from engine_world import World, virtual
-
 from fuseboard_engine import HealthPolicy, RoutingPolicy
 from fuseboard_engine.adapters.registry import Adapter
 from fuseboard_engine.health.checker import SPARE
+from support.engine_world import World, virtual
 
 ROUNDS = 500
 

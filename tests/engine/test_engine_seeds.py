@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from engine_world import NEVER_TRIPS, Script, World, now, virtual
 
 from fuseboard_engine import AllAdaptersFailed, BreakerPolicy, RetryPolicy
+from support.engine_world import NEVER_TRIPS, Script, World, now, virtual
+from support.paths import CASES
 
-FILE = Path(__file__).parents[1] / "cases" / "seed_behaviours.yaml"
+FILE = CASES / "seed_behaviours.yaml"
 SEEDS = yaml.safe_load(FILE.read_text())
 CASES = {case["id"]: case for case in (*SEEDS["cases"], *SEEDS["regressions"])}
 DOWN = ConnectionError("down")

@@ -18,8 +18,8 @@ import pytest
 
 from fuseboard_storage.board.rows import AdapterRow
 from fuseboard_storage.recording.recording import Recording
+from support.paths import PROGRAMS
 
-HERE = Path(__file__).parent
 RUN = "nightly-1"
 
 
@@ -102,7 +102,7 @@ enabled = false
 
 
 def start(config: Path, notes: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, str(HERE / "whole_application.py"), str(config), str(notes)]
+    command = [sys.executable, str(PROGRAMS / "whole_application.py"), str(config), str(notes)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

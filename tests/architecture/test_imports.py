@@ -1,0 +1,95 @@
+"""The house: imports run one way, and what embeds the engine pays for no screen."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.paths import ROOT
+
+FLOORS = {
+    "fuseboard_engine": (ROOT / "engine", set()),
+    "fuseboard_storage": (ROOT / "storage", {"fuseboard_engine"}),
+    "fuseboard_console": (ROOT / "console", {"fuseboard_engine", "fuseboard_storage", "fuseboard_scenarios"}),
+    "fuseboard_scenarios": (ROOT / "demo_scenarios", set()),
+}
+
+
+def imported(file: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_imports_run_one_way(package: str) -> None:
+    folder, allowed = FLOORS[package]
+    for file in (folder / package).rglob("*.py"):
+        ours = {name for name in imported(file) if name.startswith("fuseboard_")}
+        assert ours <= allowed | {package}, f"{file.relative_to(ROOT)} imports {ours - allowed - {package}}"
+
+
+HEADLESS = {
+    "fuseboard_engine": ("textual", "rich", "aiosqlite", "sqlite3", "httpx", "yaml", "pydantic"),
+    "fuseboard_engine.engine": ("textual", "rich", "aiosqlite", "sqlite3", "httpx", "yaml"),
+    "fuseboard_engine.events": ("textual", "rich", "aiosqlite", "sqlite3", "pydantic", "asyncio"),
+    "fuseboard_engine.scenario.player": ("textual", "rich", "aiosqlite", "sqlite3", "httpx"),
+    "fuseboard_storage": ("textual", "rich", "pydantic"),
+}
+
+
+@pytest.mark.parametrize("module", HEADLESS)
+def test_a_headless_import_brings_no_more_than_it_needs(module: str) -> None:
+    code = f"import sys, {module}; print(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[0] for name in result.stdout.split()}
+    assert not loaded & set(HEADLESS[module])
+
+
+def test_every_public_name_of_the_engine_can_be_imported() -> None:
+    import fuseboard_engine
+
+    for name in fuseboard_engine.__all__:
+        assert getattr(fuseboard_engine, name) is not None
+    assert set(fuseboard_engine.__all__) == set(fuseboard_engine._HOME)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = fuseboard_engine.nonsense
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_no_file_is_too_long_to_be_one_thing(package: str) -> None:
+    folder, _ = FLOORS[package]
+    longest = {
+        file.relative_to(ROOT): lines
+        for file in (folder / package).rglob("*.py")
+        if (lines := len(file.read_text().splitlines())) > MOST_LINES.get(file.name, 400)
+    }
+    assert not longest
+
+
+MOST_LINES = {"breaker.py": 800, "events.py": 500}  # one state machine, one catalogue: not to be torn apart
+
+
+CONSOLE = ROOT / "console" / "fuseboard_console"
+
+
+@pytest.mark.parametrize("file", sorted((CONSOLE / "views").glob("*.py")), ids=lambda file: file.stem)
+def test_a_view_is_a_function_of_what_it_is_given_and_knows_no_screen(file: Path) -> None:
+    assert not imported(file) & {"textual", "asyncio", "aiosqlite", "sqlite3"}
+    tree = ast.parse(file.read_text())
+    ours = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    above = ("pages", "screens", "widgets", "app", "host", "feed", "live")
+    assert not [name for name in ours if name.startswith(tuple(f"fuseboard_console.{part}" for part in above))]
+
+
+def test_no_module_of_the_console_is_longer_than_a_reader_takes_in() -> None:
+    long = {file.name: lines for file in CONSOLE.rglob("*.py") if (lines := len(file.read_text().splitlines())) > 300}
+    assert not long

@@ -1,0 +1,72 @@
+"""Which adapters a filter shows, and in which order a column puts them."""
+
+from __future__ import annotations
+
+import pytest
+
+from fuseboard_console.actions.catalogue import readme_table
+from fuseboard_console.views.adapters.columns import COLUMNS
+from fuseboard_console.views.selection.filter import parse
+from fuseboard_console.views.selection.ordering import order_of
+from fuseboard_console.views.selection.sorting import Sort
+from fuseboard_engine.events import AdapterAdded
+from support.console_story import STORY_ENDS, at, fold, started, story
+from support.paths import ROOT
+
+BOARD = fold(story(), alive=STORY_ENDS)
+
+
+def shown(text: str) -> list[str]:
+    return [key.adapter for key in order_of(BOARD, at(STORY_ENDS), Sort("name"), parse(text)).keys]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("state:open", ["eu-search", "prefect", "rerank"]),
+        ("state:ready", ["rerank"]),
+        ("state:held_open", ["billing"]),
+        ("state:prob", ["agno"]),
+        ("search", ["eu-search", "us-search"]),
+        ("name:*-search !eu", ["us-search"]),
+        ("!rerank state:open", ["eu-search", "prefect"]),
+        ("SEARCH state:open", ["eu-search"]),
+        ("name:search*", []),
+        ("engine:checkout state:disabled", ["ocr"]),
+        ("engine:billing", []),
+        ("!state:closed !search !state:held !state:open", ["agno", "mail", "ocr"]),
+    ],
+)
+def test_a_filter_shows_what_fits_all_of_its_terms(text: str, expected: list[str]) -> None:
+    assert shown(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "  ", "state:", "!", "!tag:"])
+def test_a_filter_still_being_typed_hides_nothing(text: str) -> None:
+    assert len(shown(text)) == 12
+
+
+def test_tags_are_filtered_by() -> None:
+    board = fold([started(), *(AdapterAdded(at=at(0), adapter=n, policy={}, tags=(f"tag-{n}", "x")) for n in "ab")])
+    assert [key.adapter for key in order_of(board, at(1), terms=parse("tag:x tag:tag-b")).keys] == ["b"]
+
+
+def test_a_name_with_a_colon_is_found_by_it() -> None:
+    board = fold([started(), *(AdapterAdded(at=at(0), adapter=n, policy={}) for n in ("eu:gpt", "us:gpt"))])
+    assert [key.adapter for key in order_of(board, at(1), terms=parse("eu:gpt")).keys] == ["eu:gpt"]
+
+
+@pytest.mark.parametrize("column", [column.id for column in COLUMNS])
+@pytest.mark.parametrize("turned", [False, True])
+def test_every_column_sorts_and_loses_nobody(column: str, turned: bool) -> None:
+    order = order_of(BOARD, at(STORY_ENDS), Sort(column, turned))
+    assert sorted(order.keys) == sorted(BOARD.adapters)
+
+
+def test_counts_are_of_all_adapters_whatever_the_filter_shows() -> None:
+    assert sum(order_of(BOARD, at(STORY_ENDS), terms=parse("prefect")).counts.values()) == 12
+
+
+def test_the_readme_holds_the_keys_as_they_are() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert readme_table() in readme

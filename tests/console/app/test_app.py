@@ -1,0 +1,525 @@
+"""The console, driven by keys and read from its screen."""
+
+from __future__ import annotations
+
+import pytest
+from textual.events import Key, Paste
+from textual.pilot import Pilot
+from textual.widgets import Button
+
+from fuseboard_console.tui.themes import THEMES
+from fuseboard_console.widgets.filter_bar import FilterBar
+from fuseboard_engine.events import Event, ScenarioStep
+from fuseboard_storage.board.board import AdapterKey
+from support.console_show import Show
+from support.console_story import (
+    STORY_ENDS,
+    added,
+    at,
+    changed,
+    failed,
+    opened,
+    resize,
+    route,
+    started,
+    stopped,
+    until,
+)
+from support.hostile_texts import HOSTILE
+
+
+async def test_the_whole_board_is_seen_at_once() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("fuseboard", "checkout.db", "live", "14:02:11"), pilot)
+        await until(show.sees("OPEN", "4.1 s", "2nd", "PROBING 1/3", "CLOSED 2/5", "HELD OPEN"), pilot)
+        await until(show.sees("WATCH ONLY", "DISABLED", "READY"), pilot)
+        await until(show.sees("prefect ✗✗✗ 310 ms → agno ✓ 51 ms", "×42", "r reset"), pilot)
+
+
+async def test_r_resets_the_selected_adapter_and_tells_when_the_engine_has_done_it() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        await pilot.press("j", "r")
+        await until(lambda: show.mailbox.asked == [("reset", "prefect", 1)], pilot)
+        assert "was reset" not in show.screen()
+        show.mailbox.status = "done"
+        await until(show.sees("prefect was reset."), pilot)
+
+
+async def test_a_command_that_nobody_takes_is_reported_with_the_reason() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        show.when += 14
+        show.mailbox.status = "expired"
+        await pilot.press("r")
+        await until(show.sees("Nobody took this command", "silent"), pilot)
+
+
+async def test_a_refusal_is_told_in_the_engines_words() -> None:
+    show = Show()
+    show.mailbox.status = "failed"
+    show.mailbox.detail = "There is no adapter eu-search."
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        await pilot.press("r")
+        await until(show.sees("This was not done: There is no adapter eu-search."), pilot)
+
+
+async def test_resetting_all_asks_with_cancel_in_focus() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        await pilot.press("R")
+        await until(show.sees("Reset 5 breakers?"), pilot)
+        assert isinstance(show.app.focused, Button)
+        assert show.app.focused.id == "cancel"
+        await pilot.press("enter")
+        await until(lambda: "Reset 5 breakers?" not in show.screen(), pilot)
+        assert show.mailbox.asked == []
+        await pilot.press("R")
+        await until(show.sees("Reset 5 breakers?"), pilot)
+        await pilot.press("right", "enter")
+        await until(lambda: show.mailbox.asked == [("reset_all", "", 1)], pilot)
+
+
+async def test_resetting_all_with_nothing_open_says_so() -> None:
+    show = Show([started(), added("gpt")], when=1)
+    async with show.app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until(show.sees("gpt"), pilot)
+        await pilot.press("R")
+        await until(show.sees("No breaker is open"), pilot)
+
+
+async def test_read_only_shows_no_key_that_changes_an_engine_and_does_nothing_on_it() -> None:
+    show = Show(read_only=True)
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect", "read-only"), pilot)
+        await pilot.press("r", "R", "o", "O", "D", "M", "E", "p")
+        await pilot.pause()
+        assert len(show.app.screen_stack) == 1
+        assert "r reset" not in show.screen()
+        assert "Reset 5" not in show.screen()
+
+
+async def test_the_cursor_stays_on_its_adapter_when_the_order_changes() -> None:
+    show = Show([started(), *(added(name) for name in ("a", "b", "c", "d"))], when=10)
+    async with show.app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until(show.sees("a", "d"), pilot)
+        await pilot.press("down", "down")
+        assert show.selected() == "c"
+        show.feed.events.append(opened("d", 9))
+        await until(lambda: show.line_of("d  ") < show.line_of("a  "), pilot)
+        assert show.selected() == "c"
+        assert "▌● c" in show.screen().replace("▌ ●", "▌●")
+
+
+async def test_the_mouse_selects_a_row_and_presses_a_key_of_the_footer() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("◔ rerank"), pilot)
+        await pilot.click(offset=(10, show.line_of("◔ rerank")))
+        assert show.selected() == "rerank"
+        await pilot.click(offset=(2, 39))
+        await until(lambda: show.mailbox.asked == [("reset", "rerank", 1)], pilot)
+
+
+async def test_a_countdown_runs_to_ready() -> None:
+    show = Show([started(), added("gpt"), opened("gpt", 8, wait=4)], when=10)
+    show.feed.alive = 20
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("2.0 s"), pilot)
+        show.when = 10.6
+        await until(show.sees("1.4 s"), pilot)
+        show.when = 12
+        await until(show.sees("READY", "the next call probes"), pilot)
+
+
+async def test_nothing_is_painted_while_nothing_changes() -> None:
+    show = Show([started(), added("gpt")], when=10)
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("gpt", "q quit"), pilot)
+        painted: list[object] = []
+        real = show.app.overview.table.refresh
+        show.app.overview.table.refresh = lambda *a, **k: painted.append(a) or real(*a, **k)  # type: ignore[method-assign]
+        looks = 0
+        while looks < 20:  # until the first paint, and what it has put off, is over
+            painted.clear()
+            await pilot.pause(0.02)
+            looks = 0 if painted else looks + 1
+        for _ in range(5):
+            show.app.show()
+        assert painted == []
+
+
+async def test_an_empty_file_says_what_to_do_and_fills_by_itself() -> None:
+    show = Show([], when=0)
+    async with show.app.run_test(size=(100, 30), notifications=True) as pilot:
+        await until(show.sees("checkout.db is empty.", "add_adapter", "waiting for an engine"), pilot)
+        show.feed.events += [started(), added("gpt")]
+        await until(show.sees("● gpt", "live"), pilot)
+        assert "is empty" not in show.screen()
+
+
+async def test_an_engine_that_goes_and_comes_back_is_seen_to() -> None:
+    show = Show([started(), added("gpt"), opened("gpt", 8)], when=10)
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("OPEN"), pilot)
+        show.when = 24
+        await until(show.sees("No engine has written for 14 s", "SILENT was OPEN", "silent 14 s"), pilot)
+        show.feed.alive = 44
+        show.when = 44
+        show.feed.events.append(changed("gpt", "closed", 44))
+        await until(show.sees("The engine is back after 34 s", "CLOSED", "live 0.0 s"), pilot)
+        assert "No engine has written" not in show.screen()
+
+
+async def test_an_engine_that_ended_in_order_is_not_an_alarm() -> None:
+    show = Show([started(), added("gpt"), stopped(9)], when=20)
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("The engine ended at 14:00:09", "ENDED was CLOSED", "ended 14:00:09"), pilot)
+
+
+async def test_a_file_that_cannot_be_read_is_told_above_what_is_known() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        show.feed.trouble = "checkout.db is gone. This goes on when it is back."
+        show.when += 1
+        await until(show.sees("checkout.db is gone."), pilot)
+        assert "prefect" in show.screen()
+
+
+async def test_space_holds_the_view_and_counts_what_waits() -> None:
+    show = Show([started(), added("gpt")], when=10)
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("● gpt"), pilot)
+        await pilot.press("space")
+        await until(show.sees("PAUSED"), pilot)
+        show.feed.events += [opened("gpt", 9), failed("gpt", 9.5)]
+        await until(show.sees("2 events behind"), pilot)
+        assert "OPEN" not in show.screen()
+        await pilot.press("space")
+        await until(show.sees("✖ gpt", "OPEN"), pilot)
+        assert "PAUSED" not in show.screen()
+
+
+async def test_help_names_the_keys_and_closes_with_escape() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 90), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        await pilot.press("question_mark")
+        await until(show.sees("Help", "Hold the view still", "the next call is a probe"), pilot)
+        await pilot.press("escape")
+        await until(lambda: "Hold the view still" not in show.screen(), pilot)
+
+
+async def test_t_goes_through_all_themes() -> None:
+    show = Show()
+    async with show.app.run_test(size=(80, 24), notifications=True) as pilot:
+        seen = set()
+        for _ in THEMES:
+            seen.add(show.app.theme)
+            await pilot.press("t")
+        assert seen == {theme.name for theme in THEMES}
+
+
+async def test_q_leaves() -> None:
+    show = Show()
+    async with show.app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("q")
+        await until(lambda: not show.app.is_running, pilot)
+    assert show.app.return_code == 0
+
+
+async def test_hostile_text_is_shown_as_text() -> None:
+    events: list[Event] = [started()]
+    for text in HOSTILE:
+        events += [added(text), failed(text, 5, text, error_type=text), opened(text, 6)]
+        events.append(route(7, success=False, why=text, task=text, type=text))
+    show = Show(events, when=10)
+    show.mailbox.status = "failed"
+    show.mailbox.detail = "[/foo] \x1b[2J"
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("[@click=app.quit]click me[/]"), pilot)
+        await pilot.press("r", "R")
+        await until(show.sees("Reset 19 breakers?"), pilot)
+        await pilot.press("n")
+        await until(show.sees("[/foo] \\e[2J"), pilot)
+        assert "\x1b" not in show.screen()
+        for _ in HOSTILE:
+            await pilot.press("down")
+
+
+@pytest.mark.parametrize("key", ["r", "R", "o"])
+async def test_with_an_ended_engine_a_key_says_at_once_that_nobody_can_take_it(key: str) -> None:
+    show = Show([started(), added("gpt"), opened("gpt", 8), stopped(9)], when=10)
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("ended at"), pilot)
+        await pilot.press(key)
+        await until(show.sees("Nobody can take this command"), pilot)
+        assert show.mailbox.asked == []
+
+
+async def test_a_question_names_its_keys_and_takes_y() -> None:
+    show = Show([started(), added("gpt"), opened("gpt", 8)], when=10)
+    async with show.app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until(show.sees("OPEN"), pilot)
+        await pilot.press("R")
+        await until(show.sees("Reset 1 breaker?", "Its next call goes through", "enter", "esc"), pilot)
+        await pilot.press("y")
+        await until(lambda: show.mailbox.asked == [("reset_all", "", 1)], pilot)
+
+
+async def test_nobody_plays_the_scenario_of_an_engine_that_has_ended() -> None:
+    step = ScenarioStep(at=at(9), scenario="outage", text="Prefect goes down")
+    show = Show([started(), added("prefect"), step, stopped(10)], when=10)
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("ended at"), pilot)
+        assert "Prefect goes down" not in show.screen()
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+async def test_any_size_is_survived(read_only: bool) -> None:
+    show = Show(read_only=read_only)
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        for size in [(1, 1), (2, 2), (10, 3), (20, 6), (39, 13), (40, 14), (80, 24), (300, 80), (5, 60), (120, 40)]:
+            await pilot.resize_terminal(*size)
+            await pilot.press("down", "tab")
+        await until(show.sees("Breakers", "Fallback chains", "Recent failures"), pilot)
+
+
+async def test_a_terminal_resized_to_nothing_and_back_is_whole_again() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("fuseboard", "? help"), pilot)
+        await resize(pilot, 0, 0)
+        await resize(pilot, 120, 40)
+        await until(show.sees("fuseboard", "? help"), pilot)
+
+
+async def test_the_newest_step_of_a_scenario_is_told_and_goes_away() -> None:
+    step = ScenarioStep(at=at(9), scenario="outage", text="Prefect goes down and refuses calls")
+    show = Show([started(), added("prefect"), step], when=10)
+    async with show.app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until(show.sees("▸ Prefect goes down and refuses calls", "q quit"), pilot)
+        show.when = 18
+        await until(lambda: "goes down" not in show.screen(), pilot)
+
+
+async def test_a_worry_that_the_recording_cannot_tell_is_said_once() -> None:
+    asked: list[str] = []
+
+    def worry() -> str:
+        asked.append("")
+        return "The demo's engine ended early: [/foo] \x1b[2J" if len(asked) == 3 else ""
+
+    show = Show([], when=1, worry=worry)
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("The demo's engine ended early: [/foo]"), pilot)
+        assert len(asked) == 3
+
+
+def names(show: Show) -> list[str]:
+    return [key.adapter for key in show.app.overview.order.keys]
+
+
+async def test_a_filter_is_typed_counts_its_matches_and_esc_clears_it() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        await pilot.press("slash", *"state:open")
+        await until(show.sees("/ state:open", "3 of 12"), pilot)
+        assert names(show) == ["eu-search", "prefect", "rerank"]
+        await pilot.press("enter", "down")
+        await until(show.sees("r reset"), pilot)
+        assert show.selected() == "prefect"
+        await pilot.press("escape")
+        await until(lambda: len(names(show)) == 12, pilot)
+        assert show.selected() == "prefect"
+        await pilot.press("slash", *"zzz", "escape")
+        await until(lambda: len(names(show)) == 12 and "r reset" in show.screen(), pilot)
+
+
+async def test_what_is_typed_quickly_after_the_slash_is_text_and_no_command() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        for key in ("slash", *"rostD", "slash", "q"):
+            character = {"slash": "/"}.get(key, key)
+            show.app.post_message(Key(key, character))
+        await until(lambda: show.app._filter.text == "rostD/q", pilot)
+        assert show.mailbox.asked == []
+        assert show.app.theme == "fuseboard-dark"
+        assert show.app.overview.sort.column == "state"
+
+
+async def test_what_a_filter_hides_is_never_what_a_key_acts_on() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        assert show.selected() == "eu-search"
+        await pilot.press("slash", *"gpt", "enter")
+        await until(lambda: show.selected() == "gpt", pilot)
+        await pilot.press("slash", *"zzz", "enter")
+        await until(lambda: show.selected() == "", pilot)
+        await pilot.press("r", "o", "down", "end", "n")
+        await pilot.pause()
+        assert show.mailbox.asked == []
+
+
+@pytest.mark.parametrize("text", ["[/foo]", "[@click=app.quit]x", "\\[b]", "é \u202e名", "!", "state:", "a:b:c"])
+async def test_any_text_may_be_typed_or_pasted_as_a_filter(text: str) -> None:
+    show = Show()
+    async with show.app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        await pilot.press("slash")
+        await until(lambda: isinstance(show.app.focused, FilterBar), pilot)
+        show.app.post_message(Paste(text))
+        await until(lambda: show.app._filter.text == text, pilot)
+        await pilot.press("enter")
+        await until(show.sees("q quit"), pilot)
+        assert ("Breakers  / " in show.screen()) == (text not in ("!", "state:"))
+        assert "\u202e" not in show.screen()
+        assert show.app.is_running
+
+
+async def test_s_sorts_by_each_column_in_turn_and_the_cursor_stays_on_its_adapter() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("state ▾"), pilot)
+        await pilot.press("end")
+        selected = show.selected()
+        await pilot.press("s")
+        await until(show.sees("calls/s▾"), pilot)
+        assert names(show)[0] == "gpt"
+        assert show.selected() == selected
+        await pilot.press("S")
+        await until(show.sees("calls/s▴"), pilot)
+        assert names(show)[-1] == "gpt"
+        for _ in show.app.overview.table.column_ids:
+            await pilot.press("s")
+        await until(show.sees("calls/s▾"), pilot)
+
+
+async def test_n_goes_from_problem_to_problem_and_round() -> None:
+    events = [started(), *(added(name) for name in "abcd"), opened("b", 5), changed("d", "forced_open", 6)]
+    show = Show(events, when=10)
+    async with show.app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until(show.sees("HELD OPEN"), pilot)
+        await pilot.press("end", "n")
+        assert show.selected() == "b"
+        await pilot.press("n")
+        assert show.selected() == "d"
+        await pilot.press("n")
+        assert show.selected() == "b"
+        show.feed.events += [changed("b", "closed", 9.5), changed("d", "closed", 9.6)]
+        await until(lambda: "HELD OPEN" not in show.screen(), pilot)
+        await pilot.press("n")
+        await until(show.sees("No breaker needs you."), pilot)
+
+
+@pytest.mark.parametrize(
+    ("key", "verb", "question", "told"),
+    [
+        ("o", "force_open", "Hold eu-search open?", "eu-search is held open. r takes it back."),
+        ("D", "disable", "Disable eu-search?", "eu-search is disabled: every call goes through."),
+        ("M", "metrics_only", "Let eu-search only watch?", "eu-search only watches: every call goes"),
+        ("p", "half_open", "", "eu-search probes at its next call."),
+        ("E", "enable", "", "eu-search decides again."),
+    ],
+)
+async def test_every_action_by_hand_reaches_the_engine_the_dangerous_ones_after_a_question(
+    key: str, verb: str, question: str, told: str
+) -> None:
+    show = Show()
+    show.mailbox.status = "done"
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        await pilot.press(key)
+        if question:
+            await until(show.sees(question), pilot)
+            await pilot.press("enter")
+            await until(lambda: question not in show.screen(), pilot)
+            assert show.mailbox.asked == []
+            await pilot.press(key)
+            await until(show.sees(question), pilot)
+            await pilot.press("right", "enter")
+        await until(lambda: show.mailbox.asked == [(verb, "eu-search", 1)], pilot)
+        await until(show.sees(told), pilot)
+
+
+async def test_a_breaker_is_opened_for_a_time_that_is_typed() -> None:
+    show = Show()
+    show.mailbox.status = "done"
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        await pilot.press("O")
+        await until(show.sees("Open eu-search for a while?", "For how long? 30s, 5m, 1h; or own"), pilot)
+        await pilot.press("enter", *"5 min", "enter")
+        await until(show.sees("Write a time such as 30s, 5m, 12h, or own."), pilot)
+        await pilot.press("ctrl+u", *"8d", "enter")
+        await until(show.sees("At most 7d; who wants longer holds it open."), pilot)
+        assert show.mailbox.asked == []
+        await pilot.press("ctrl+u", *"5m", "enter")
+        await until(lambda: show.mailbox.asked == [("open_for", "eu-search", 1)], pilot)
+        assert show.mailbox.args == [{"seconds": 300.0}]
+        await until(show.sees("eu-search is open. r takes it back."), pilot)
+        await pilot.press("O", *"own", "enter")
+        await until(lambda: show.mailbox.args[1:] == [{"seconds": None}], pilot)
+
+
+async def test_nothing_is_opened_when_the_question_for_how_long_is_cancelled() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        await pilot.press("O", *"5m", "escape")
+        await until(lambda: "For how long?" not in show.screen(), pilot)
+        assert show.mailbox.asked == []
+
+
+async def test_enter_opens_the_detail_where_keys_mean_that_adapter_whatever_moves() -> None:
+    show = Show()
+    show.mailbox.status = "done"
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        await pilot.press("slash", *"state:open", "enter", "down", "enter")
+        await until(show.sees("─ prefect ─", "policy", "Last failures", "esc close"), pilot)
+        show.feed.events.append(changed("prefect", "closed", STORY_ENDS, before="open"))
+        await until(lambda: show.selected() != "prefect", pilot)
+        await until(show.sees("● CLOSED for"), pilot)
+        await pilot.press("r")
+        await until(lambda: show.mailbox.asked == [("reset", "prefect", 1)], pilot)
+        await pilot.press("D")
+        await until(show.sees("Disable prefect?"), pilot)
+        await pilot.press("escape", "escape")
+        await until(lambda: "esc close" not in show.screen(), pilot)
+
+
+async def test_read_only_detail_offers_no_action() -> None:
+    show = Show(read_only=True)
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        await pilot.press("enter")
+        await until(show.sees("Last failures"), pilot)
+        assert "Actions" not in show.screen()
+
+
+async def _rows(show: Show, pilot: Pilot[None], count: int) -> None:
+    await until(lambda: show.app.overview.table.count() == count, pilot, 20)
+
+
+async def test_ten_thousand_adapters_are_walked_from_end_to_end() -> None:
+    show = Show([started(), *(added(f"adapter-{i:05}") for i in range(10_000))], when=10)
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await _rows(show, pilot, 10_000)
+        await pilot.press("end")
+        await until(show.sees("adapter-09999", "of 10,000"), pilot)
+        assert show.selected() == "adapter-09999"
+        await pilot.press("pageup", "up")
+        assert show.selected() < "adapter-09999"
+        await pilot.press("home")
+        await until(show.sees("adapter-00000"), pilot)
+        assert show.app.overview.table.selected == AdapterKey(1, "adapter-00000")

@@ -1,0 +1,32 @@
+"""With `--ascii` nothing on the screen needs a sign beyond ASCII: no frame, no scrollbar, no notice, no palette."""
+
+from __future__ import annotations
+
+import pytest
+
+from fuseboard_console.app.app import ConsoleApp
+from fuseboard_console.text.glyphs import ASCII
+from support.console_story import STORY_ENDS, ListFeed, ListMailbox, at
+from support.recorded_history import lived
+
+
+@pytest.mark.parametrize(
+    "pressed",
+    ["", "enter", "question_mark", "o", "O", "x x o", "ctrl+p", "ctrl+p r", "T", "2", "2 enter", "3 enter", "4", "5",
+     "5 down enter", "6", "7", "8", "8 enter", "9", "9 enter", "slash a", "r", "space", "left"],
+)  # fmt: skip
+async def test_every_sign_is_ascii(pressed: str) -> None:
+    app = ConsoleApp(
+        ListFeed(alive=STORY_ENDS - 0.2, events=lived()),
+        file="checkout.db",
+        mailbox=ListMailbox("done"),
+        glyphs=ASCII,
+        now=lambda: at(STORY_ENDS),
+        poll=0.01,
+    )
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.pause(0.2)
+        await pilot.press(*pressed.split())
+        await pilot.pause(0.3)
+        shown = "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+        assert shown.isascii(), {sign for sign in shown if not sign.isascii()}

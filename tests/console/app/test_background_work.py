@@ -1,0 +1,37 @@
+"""Work that goes on beside the screen."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fuseboard_console.tui.background_work import beside
+from support.console_show import Show
+from support.console_story import started
+
+
+async def test_work_goes_on_while_keys_are_answered() -> None:
+    show, go_on, done = Show([started()]), asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        await go_on.wait()
+        done.set()
+
+    async with show.app.run_test() as pilot:
+        beside(show.app, work)
+        await pilot.press("2")
+        await pilot.pause()
+        assert "› Routes" in show.screen()
+        go_on.set()
+        await done.wait()
+
+
+async def test_work_that_is_left_before_it_begins_is_never_made() -> None:
+    show, made = Show([started()]), []
+
+    async def work() -> None: ...
+
+    async with show.app.run_test() as pilot:
+        beside(show.app, lambda: made.append(True) or work())  # type: ignore[func-returns-value]
+        show.app.workers.cancel_all()
+        await pilot.pause()
+    assert made == []

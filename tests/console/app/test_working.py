@@ -1,0 +1,86 @@
+"""A key, the foot, the help and the palette mean what works where one is, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fuseboard_console.operator.bulk_prompts import ask_bulk
+from fuseboard_storage.board.board import AdapterKey
+from support.console_show import Show
+from support.console_story import until
+from support.replays import recorded, screen, shown
+
+
+@pytest.mark.parametrize("page", ["2", "4", "5", "7", "8", "9"])
+async def test_resetting_all_is_asked_only_where_adapters_are(page: str) -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await pilot.press(page)
+        await pilot.pause(0.2)
+        await pilot.press("R")
+        await pilot.pause(0.2)
+        assert "Reset" not in show.screen().replace("R reset", "")
+        await pilot.press("1")
+        await until(show.sees("› Overview"), pilot)
+        await pilot.press("R")
+        await until(show.sees("Reset 5 breakers?"), pilot)
+
+
+async def test_a_key_that_comes_right_after_a_page_was_left_is_none_of_that_page() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await pilot.press("2")
+        await until(show.sees("› Routes"), pilot)
+        for key in ("1", "f"):  # in one burst: `f` chooses outcomes on the page that is left, and faults on the next
+            show.app.simulate_key(key)
+        await until(show.sees("› Overview", "faults only"), pilot)
+        await pilot.press("2")
+        await until(show.sees("newest first"), pilot)
+
+
+async def test_what_does_not_wait_is_not_made_to_probe() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("gpt"), pilot)
+        await pilot.press("slash", *"name:gpt", "enter", "p")
+        await until(show.sees("gpt does not wait for a probe"), pilot)
+        assert show.mailbox.asked == []
+
+
+async def test_a_console_that_only_reads_says_so_when_a_key_would_change_something() -> None:
+    show = Show(read_only=True)
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        await pilot.press("o")
+        await until(show.sees("This console only reads"), pilot)
+
+
+async def test_the_palette_leads_to_actions_of_other_pages_and_to_columns_out_of_sight() -> None:
+    show = Show()
+    async with show.app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        await pilot.press("ctrl+p", *"discard")
+        await until(show.sees("Dead letters: Give the selected dead letter up"), pilot)
+        await pilot.press("enter")
+        await until(show.sees("› Dead letters"), pilot)
+        await pilot.press("ctrl+p", *"sort by p99")
+        await until(lambda: show.screen().count("Sort by") == 1, pilot)
+        await pilot.press("enter")
+        await until(show.sees("› Overview", "sorted by p99"), pilot)
+        assert show.app.overview.sort.column == "p99"
+
+
+async def test_in_a_replay_the_help_offers_nothing_that_asks_an_engine(tmp_path: Path) -> None:
+    async with shown(recorded(tmp_path / "checkout.db", Show().feed.events)) as (app, pilot):
+        await until(lambda: "prefect" in screen(app), pilot)
+        await pilot.press("question_mark")
+        await until(lambda: "Go ten seconds back in time." in screen(app) or "Go to the overview" in screen(app), pilot)
+        assert "Close the selected breaker" not in screen(app)
+
+
+def test_the_question_before_opening_many_says_for_how_long() -> None:
+    keys = [AdapterKey(1, "a"), AdapterKey(1, "b")]
+    assert "refused for 5 min" in ask_bulk("open_for", keys, "", 300.0).text
+    assert "as long as their policies wait" in ask_bulk("open_for", keys, "", None).text

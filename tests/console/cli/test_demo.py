@@ -1,0 +1,219 @@
+"""`fuseboard demo` and `fuseboard scenario`, as processes: live in a terminal, plain in a pipe."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.process_tree import children_of, gone
+from support.terminal import Terminal
+
+FUSEBOARD = (sys.executable, "-m", "fuseboard_console")
+BROKEN = """\
+scenario: broken
+title: It expects too much
+duration: 5
+adapters: {gpt: {}}
+traffic: [{per_second: 2}]
+timeline: [{at: 0, adapter: gpt, fault: refused}]
+expect: {success_rate: 1, end: {gpt: closed}}
+"""
+
+
+def fuseboard(*words: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*FUSEBOARD, *words], capture_output=True, text=True, timeout=60, cwd=folder, check=False)
+
+
+def test_in_a_pipe_the_demo_tells_the_story_in_plain_lines_and_a_summary() -> None:
+    result = fuseboard("demo")
+    assert result.returncode == 0
+    assert result.stderr == ""
+    assert "\x1b" not in result.stdout
+    assert "prefect opens: 5 failures in a row" in result.stdout
+    assert "prefect failed → agno ok" in result.stdout
+    assert "prefect is closed: 3 good probes" in result.stdout
+    assert "scenario: reset done: prefect went from open to closed" in result.stdout
+    assert "728 tasks in 60 s" in result.stdout.splitlines()[-3]
+
+
+def test_the_story_is_the_same_every_time() -> None:
+    assert fuseboard("demo").stdout == fuseboard("demo").stdout
+
+
+def test_a_reader_who_stops_reading_ends_the_demo_quietly() -> None:
+    result = subprocess.run(
+        f"{sys.executable} -m fuseboard_console demo | head -n 1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.stderr == ""
+
+
+def test_in_a_terminal_the_demo_shows_an_outage_live_and_a_key_resets_it(tmp_path: Path) -> None:
+    with Terminal(*FUSEBOARD, "demo", TMPDIR=str(tmp_path)) as terminal:
+        terminal.wait_for("● live")
+        (engine,) = children_of(terminal.process.pid)
+        terminal.wait_for("prefect ✓")
+        screen = terminal.wait_for("prefect ✖ → agno ✓")
+        assert "OPEN" in screen
+        assert "ConnectionRefused" in screen
+        terminal.press("R")
+        terminal.wait_for("Cancel")
+        terminal.press("\t\r")
+        terminal.wait_for(lambda screen: "Cancel" not in screen)
+        terminal.wait_for(lambda screen: "prefect reset" in screen or "no breaker was open" in screen)
+        terminal.press("q")
+        assert terminal.ended() == 0
+    assert gone(engine)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_demos_engine_ends_when_its_console_is_killed(tmp_path: Path) -> None:
+    with Terminal(*FUSEBOARD, "demo", TMPDIR=str(tmp_path)) as terminal:
+        terminal.wait_for("● live")
+        (engine,) = children_of(terminal.process.pid)
+        terminal.process.kill()
+        terminal.process.wait()
+    assert gone(engine)
+
+
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_the_demo_as_q_does_and_the_terminal_as_it_was(tmp_path: Path, told: signal.Signals) -> None:
+    with Terminal(*FUSEBOARD, "demo", TMPDIR=str(tmp_path)) as terminal:
+        terminal.wait_for("● live")
+        (engine,) = children_of(terminal.process.pid)
+        assert terminal.modes >= {1049, 1000}
+        terminal.process.send_signal(told)
+        assert terminal.ended() == 0
+        assert not terminal.modes & {1049, 1000, 1002, 1003, 1006}
+    assert gone(engine)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_terminal_that_is_closed_ends_the_demo_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    with Terminal(*FUSEBOARD, "demo", TMPDIR=str(tmp_path)) as terminal:
+        terminal.wait_for("● live")
+        (engine,) = children_of(terminal.process.pid)
+        terminal.hang_up()
+        assert terminal.process.wait(timeout=20) == 0
+    assert gone(engine)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_demo_whose_engine_cannot_play_says_why_on_the_screen(tmp_path: Path) -> None:
+    (tmp_path / "broken.yaml").write_text("scenario: broken\ntitle: [unclosed\n")
+    with Terminal(*FUSEBOARD, "demo", str(tmp_path / "broken.yaml"), TMPDIR=str(tmp_path)) as terminal:
+        terminal.wait_for("engine ended early")
+        terminal.press("q")
+        terminal.ended()
+        assert "The demo's engine ended early:" in terminal.text
+
+
+def test_a_demo_whose_engine_was_killed_names_the_signal(tmp_path: Path) -> None:
+    with Terminal(*FUSEBOARD, "demo", TMPDIR=str(tmp_path)) as terminal:
+        terminal.wait_for("● live")
+        (engine,) = children_of(terminal.process.pid)
+        os.kill(engine, signal.SIGKILL)
+        terminal.wait_for("was killed by signal 9")
+        terminal.press("q")
+        terminal.ended()
+
+
+def test_without_a_terminal_the_demo_refuses_to_record_and_says_what_does(tmp_path: Path) -> None:
+    result = fuseboard("demo", "--record", "kept.db", folder=tmp_path)
+    assert result.returncode == 2
+    assert "fuseboard scenario play primary-outage --record" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_is_told_in_a_sentence(tmp_path: Path) -> None:
+    with Terminal(*FUSEBOARD, "demo", "--record", str(tmp_path / "nowhere" / "x.db")) as terminal:
+        assert terminal.ended() == 2
+        assert "cannot be written" in terminal.text.replace("\n", " ")
+        assert "Traceback" not in terminal.text
+
+
+def test_a_foreign_file_is_refused_before_the_demo_starts_anything(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("shopping list\n" * 20)
+    with Terminal(*FUSEBOARD, "demo", "--record", str(tmp_path / "notes.txt")) as terminal:
+        assert terminal.ended() == 2
+        assert "notes.txt is no recording" in terminal.text
+    assert (tmp_path / "notes.txt").read_text() == "shopping list\n" * 20
+
+
+@pytest.mark.parametrize("command", [("demo",), ("watch", "checkout.db")])
+def test_a_terminal_that_can_only_print_lines_is_pointed_to_plain_ones(command: tuple[str, ...]) -> None:
+    with Terminal(*FUSEBOARD, *command, TERM="dumb") as terminal:
+        assert terminal.ended() == 2
+        assert "--plain" in terminal.text
+        assert not terminal.modes & {1049, 1000}
+
+
+def test_the_demos_recording_can_be_kept(tmp_path: Path) -> None:
+    with Terminal(*FUSEBOARD, "demo", "--record", str(tmp_path / "kept.db")) as terminal:
+        terminal.wait_for("● live")
+        terminal.press("q")
+        assert terminal.ended() == 0
+    status = fuseboard("status", str(tmp_path / "kept.db"))
+    assert "prefect" in status.stdout
+    assert (tmp_path / "kept.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_scenarios_can_be_listed_shown_and_checked(tmp_path: Path) -> None:
+    assert "\nprimary-outage " in fuseboard("scenario", "list").stdout
+    (tmp_path / "mine.yaml").write_text(fuseboard("scenario", "show", "primary-outage").stdout)
+    result = fuseboard("scenario", "check", "mine.yaml", "primary-outage", folder=tmp_path)
+    assert result.returncode == 0
+    assert result.stdout.count("passed") == 2
+
+
+def test_a_scenario_that_does_not_meet_its_expectations_fails_with_what_is_not_so(tmp_path: Path) -> None:
+    (tmp_path / "broken.yaml").write_text(BROKEN)
+    result = fuseboard("scenario", "check", "broken.yaml", folder=tmp_path)
+    assert result.returncode == 1
+    assert "broken: failed" in result.stdout
+    assert "success_rate: 0.0%" in result.stderr
+    assert "end.gpt: open, expected closed" in result.stderr
+
+
+def test_the_mistakes_of_all_scenarios_are_told_before_any_is_played(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text(BROKEN.replace("scenario: broken", "scenario: Broken One"))
+    (tmp_path / "two.yaml").write_text(BROKEN + "nonsense: 1\n")
+    result = fuseboard("scenario", "check", "one.yaml", "primary-outage", "two.yaml", "nope", folder=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    told = result.stderr.splitlines()
+    assert told[0].endswith("scenario: write lower case letters, digits and dashes")
+    assert "nonsense: there is no such field" in told[1]
+    assert "no scenario 'nope'" in told[2]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("scenario", "check", "primary-outege"), "did you mean primary-outage"),
+        (("scenario", "play", "nowhere.yaml"), "no such file"),
+        (("demo", "nowhere.yaml"), "no such file"),
+    ],
+)
+def test_a_scenario_that_is_not_there_is_told_in_a_sentence(words: tuple[str, ...], said: str) -> None:
+    result = fuseboard(*words)
+    assert result.returncode == 2
+    assert said.lower() in result.stderr.lower()
+    assert "Traceback" not in result.stderr
+
+
+def test_playing_can_be_recorded_and_stopped_in_an_orderly_way(tmp_path: Path) -> None:
+    command = [*FUSEBOARD, "scenario", "play", "primary-outage", "--record", "played.db", "--again"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "All three adapters are well" in process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0
+    assert "ended" in fuseboard("status", "played.db", folder=tmp_path).stdout

@@ -1,0 +1,282 @@
+"""`fuseboard dlq`, as a real process on real recordings."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fuseboard_console.cli import exit_codes
+from fuseboard_console.text.formatting import clock
+from fuseboard_engine.dead_letters.letter import LetterSelection
+from fuseboard_storage.recording.recording import Recording
+from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
+from support.dead_letter_files import put, start_engine
+from support.hostile_texts import HOSTILE
+
+
+def dlq(file: Path, *arguments: str | int) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "fuseboard_console", "dlq", str(file), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[Path]:
+    """A recording with three dead letters, whose engine runs."""
+    engine = start_engine(tmp_path)
+    try:
+        yield tmp_path / "checkout.db"
+    finally:
+        engine.communicate("", timeout=20)
+
+
+@pytest.fixture
+def ended(tmp_path: Path) -> Path:
+    """A recording with four dead letters, the last a week old, whose engine never ran."""
+    return put(tmp_path / "checkout.db", *[{"task": f"t{n}", "task_type": "order"} for n in range(3)], {"age": 7})
+
+
+def statuses(file: Path) -> dict[int, str]:
+    shown = dlq(file, "list", "--status", "all", "--json")
+    assert shown.returncode == exit_codes.OK, shown.stderr
+    return {letter["id"]: letter["status"] for letter in json.loads(shown.stdout)["letters"]}
+
+
+def test_the_list_shows_what_somebody_has_to_care_for_newest_first(ended: Path) -> None:
+    dlq(ended, "discard", 2)
+    shown = dlq(ended, "list")
+    assert shown.returncode == exit_codes.OK
+    lines = shown.stdout.splitlines()
+    assert lines[0] == "checkout.db: 4 dead letters: 3 pending, 1 discarded"
+    assert [line.split()[0] for line in lines[2:6]] == ["ID", "4", "3", "1"]
+    assert "by hand" in lines[3]
+    assert "ConnectionError: refused" in lines[3]
+
+
+def test_the_list_is_filtered_by_status_type_category_text_and_age(ended: Path) -> None:
+    put(ended, {"category": "transient", "error": "ODD thing", "task_type": "report"})
+    for filters, ids in (
+        (["--type", "report"], [5]),
+        (["--category", "transient"], [5]),
+        (["--text", "odd"], [5]),
+        (["--older-than", "3d"], [4]),
+        (["--status", "archived"], []),
+        (["--engine", "billing"], []),
+        (["--limit", "2"], [5, 4]),
+    ):
+        shown = json.loads(dlq(ended, "list", *filters, "--json").stdout)
+        assert [letter["id"] for letter in shown["letters"]] == ids, filters
+    assert "None of them matches." in dlq(ended, "list", "--type", "nonesuch").stdout
+
+
+def test_the_json_has_every_status_and_the_payload_as_a_value(ended: Path) -> None:
+    shown = json.loads(dlq(ended, "list", "--json").stdout)
+    assert shown["schema"] == "fuseboard.dead_letters/1"
+    assert shown["counts"] == {
+        "pending": 4,
+        "retrying": 0,
+        "exhausted": 0,
+        "succeeded": 0,
+        "archived": 0,
+        "discarded": 0,
+    }
+    assert shown["letters"][0]["payload"] == {"n": 1}
+
+
+def test_one_letter_is_shown_in_full(ended: Path) -> None:
+    shown = dlq(ended, "show", 1)
+    assert shown.returncode == exit_codes.OK
+    assert shown.stdout.startswith("dead letter 1: pending")
+    for text in ("t0", "order", "checkout", "ConnectionError: refused", '{"n":1}', "0 of 3 failed"):
+        assert text in shown.stdout
+    assert json.loads(dlq(ended, "show", 1, "--json").stdout)["letter"]["task"] == "t0"
+
+
+def test_an_unknown_letter_is_named_and_nothing_changes(ended: Path) -> None:
+    for action in ("show", "retry", "archive", "unarchive", "discard", "purge"):
+        shown = dlq(ended, action, 99)
+        assert shown.returncode == exit_codes.BAD_INPUT, action
+        assert "checkout.db has no dead letter 99." in shown.stderr
+    shown = dlq(ended, "discard", 1, 99)
+    assert shown.returncode == exit_codes.BAD_INPUT
+    assert statuses(ended)[1] == "pending"
+
+
+def test_letters_are_archived_put_back_discarded_and_purged(ended: Path) -> None:
+    assert dlq(ended, "archive", 1, 2).stdout == "2 dead letters archived.\n"
+    assert dlq(ended, "unarchive", 1).stdout == "1 dead letter unarchived.\n"
+    assert dlq(ended, "discard", "--older-than", "3d").stdout == "1 dead letter discarded.\n"
+    assert statuses(ended) == {1: "pending", 2: "archived", 3: "pending", 4: "discarded"}
+    assert dlq(ended, "purge", "--status", "archived").stdout == "1 dead letter purged.\n"
+    assert dlq(ended, "purge", "--older-than", "0s").stdout == "1 dead letter purged.\n"
+    assert statuses(ended) == {1: "pending", 3: "pending"}
+
+
+def test_a_change_that_does_not_apply_says_so(ended: Path) -> None:
+    dlq(ended, "archive", 1)
+    again = dlq(ended, "archive", 1, 2)
+    assert again.returncode == exit_codes.NOT_DONE
+    assert again.stderr == "Dead letter 1 is archived: it can't be archived.\n"
+    assert again.stdout == "1 dead letter archived.\n"
+    none = dlq(ended, "unarchive", "--type", "nonesuch")
+    assert (none.returncode, none.stdout) == (0, "No dead letter matches: there is nothing to be unarchived.\n")
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(ended: Path) -> None:
+    for action, words in (("archive", "archived"), ("discard", "discarded"), ("retry", "retried")):
+        shown = dlq(ended, action, "--type", "order", "--dry-run")
+        assert shown.stdout == f"3 dead letters would be {words}: 1, 2, 3.\n"
+    assert dlq(ended, "purge", "--all", "--dry-run").stdout == "4 dead letters would be purged: 1, 2, 3, 4.\n"
+    assert set(statuses(ended).values()) == {"pending"}
+
+
+def test_purging_by_age_alone_leaves_what_still_waits(ended: Path) -> None:
+    shown = dlq(ended, "purge", "--older-than", "1d")
+    assert shown.stdout == "No dead letter matches: there is nothing to be purged.\n"
+    assert dlq(ended, "purge", "--older-than", "1d", "--status", "pending").stdout == "1 dead letter purged.\n"
+
+
+def test_who_changed_what_is_in_the_audit(ended: Path) -> None:
+    dlq(ended, "discard", 1, 2)
+
+    async def actions() -> list[tuple[str, str]]:
+        async with Recording.open(ended) as recording:
+            return [(action.verb, action.detail) for action in (await recording.board()).actions if "@" in action.actor]
+
+    assert asyncio.run(actions()) == [("dlq_discard", "2 dead letters discarded")]
+
+
+def test_the_engine_retries_what_is_named_filtered_or_all_and_the_outcome_is_told(live: Path) -> None:
+    failed = dlq(live, "retry", 1)
+    assert failed.returncode == exit_codes.NOT_DONE
+    assert failed.stderr == "Dead letter 1 failed again: retry 1 of 3 failed: refused.\n"
+    (live.parent / "mended").touch()
+    assert dlq(live, "retry", 1).stdout == "Dead letter 1 succeeded: prefect did it.\n"
+    assert dlq(live, "retry", "--type", "report").stdout == "Dead letter 3 succeeded: prefect did it.\n"
+    done = dlq(live, "retry", "--all")
+    assert (done.returncode, done.stdout) == (0, "Dead letter 2 succeeded: prefect did it.\n")
+    assert dlq(live, "retry", "--all").stdout == "No dead letter matches: there is nothing to be retried.\n"
+    assert set(statuses(live).values()) == {"succeeded"}
+
+
+def test_without_its_engine_nothing_is_retried_now_or_later(ended: Path) -> None:
+    shown = dlq(ended, "retry", 1, 2)
+    assert shown.returncode == exit_codes.NOT_DONE
+    assert shown.stderr == (
+        "Nobody can take this command: no engine has ever written to checkout.db. 2 dead letters stay as they are.\n"
+    )
+
+
+def asked(file: Path) -> list[Any]:
+    """The commands that were put into the mailbox."""
+    with sqlite3.connect(file) as connection:
+        return connection.execute("SELECT verb FROM commands").fetchall()
+
+
+def test_an_engine_that_has_ended_is_not_even_asked(tmp_path: Path) -> None:
+    start_engine(tmp_path).communicate("", timeout=20)
+    shown = dlq(tmp_path / "checkout.db", "retry", 1, "--wait", 3600)
+    assert shown.returncode == exit_codes.NOT_DONE
+    assert shown.stderr.startswith("Nobody can take this command: the engine of checkout.db ended at ")
+    assert shown.stderr.endswith(". 1 dead letter stays as it is.\n")
+    assert asked(tmp_path / "checkout.db") == []
+
+
+def test_an_engine_whose_process_is_gone_is_not_even_asked(tmp_path: Path) -> None:
+    engine = start_engine(tmp_path)
+    engine.kill()
+    engine.communicate(timeout=20)
+    for _ in range(100):  # a heartbeat that has just been told of still counts
+        shown = dlq(tmp_path / "checkout.db", "retry", 1, "--wait", 0.1)
+        if "is gone" in shown.stderr:
+            break
+    before = asked(tmp_path / "checkout.db")
+    shown = dlq(tmp_path / "checkout.db", "retry", "--all", "--wait", 3600)
+    assert shown.returncode == exit_codes.NOT_DONE
+    assert "the process of the engine of checkout.db is gone, last sign of life" in shown.stderr
+    assert asked(tmp_path / "checkout.db") == before
+
+
+def test_it_must_be_said_which_letters(ended: Path) -> None:
+    for arguments in (
+        ["retry"],
+        ["purge"],
+        ["discard", 1, "--all"],
+        [],
+        ["explode"],
+        ["purge", "--older-than", "soon"],
+    ):
+        shown = dlq(ended, *arguments)
+        assert shown.returncode == exit_codes.BAD_INPUT, arguments
+        assert shown.stderr
+    assert len(statuses(ended)) == 4
+
+
+def test_a_file_that_is_missing_foreign_or_empty_is_told_apart(tmp_path: Path) -> None:
+    missing = dlq(tmp_path / "none.db", "list")
+    assert (missing.returncode, "does not exist" in missing.stderr) == (exit_codes.BAD_INPUT, True)
+    (tmp_path / "notes.txt").write_text("hello\n" * 100)
+    foreign = dlq(tmp_path / "notes.txt", "purge", "--all")
+    assert (foreign.returncode, "is no recording" in foreign.stderr) == (exit_codes.BAD_INPUT, True)
+    (tmp_path / "empty.db").touch()
+    assert dlq(tmp_path / "empty.db", "list").stdout == "empty.db: no dead letters.\n"
+    assert dlq(tmp_path / "empty.db", "purge", "--all").returncode == exit_codes.OK
+    assert (tmp_path / "empty.db").read_bytes() == b""
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_hostile_text_is_shown_and_not_obeyed(tmp_path: Path) -> None:
+    file = put(
+        tmp_path / "checkout.db",
+        *[
+            {"task": text, "task_type": text, "error": text, "payload": json.dumps(text), "context": {"user": text}}
+            for text in HOSTILE
+        ],
+    )
+    shown = dlq(file, "list")
+    assert shown.returncode == exit_codes.OK
+    everything = shown.stdout + "".join(dlq(file, "show", id).stdout for id in (4, 5, 6, 7, 10, 11))
+    assert len(shown.stdout.splitlines()) == len(HOSTILE) + 3
+    for character in "\x1b\x9b\u202e\u2066\u200b\r\t":
+        assert character not in everything
+
+
+def test_letters_of_two_engines_go_each_to_its_own(live: Path) -> None:
+    (live.parent / "mended").touch()
+    put(live, {"engine": "billing", "due_at": None})
+    shown = dlq(live, "retry", "--all")
+    assert shown.returncode == exit_codes.NOT_DONE
+    assert shown.stdout == "3 dead letters retried: 3 succeeded.\n"
+    assert shown.stderr == (
+        "Nobody can take this command: no engine called billing writes to checkout.db. 1 dead letter stays as it is.\n"
+    )
+
+    async def left() -> list[str]:
+        async with SqliteDeadLetters.open(live) as store:
+            return [one.engine for one in await store.find(LetterSelection(statuses=("pending",)), 0)]
+
+    assert asyncio.run(left()) == ["billing"]
+
+
+def test_a_letter_that_is_being_retried_is_told_with_the_end_of_its_lease(ended: Path) -> None:
+    now = time.time_ns() // 1000
+    until = now + 3_600_000_000
+
+    async def claim() -> None:
+        store = SqliteDeadLetters(ended)
+        assert await store.claim(1, "checkout", "a worker", now, until) is not None
+        await store.close()
+
+    asyncio.run(claim())
+    for action in ("retry", "archive", "discard"):
+        said = dlq(ended, action, 1)
+        assert said.returncode == exit_codes.NOT_DONE
+        assert said.stderr.startswith(f"Dead letter 1 is retrying (its lease runs until {clock(until)}): it can't be ")

@@ -1,0 +1,292 @@
+"""The overview at the keyboard: groups, faults only, marks, what is done to many, and what glows."""
+
+from __future__ import annotations
+
+from fuseboard_console.screens.typed_confirm import ConfirmTypedScreen
+from fuseboard_console.views.adapters.columns import columns_of
+from fuseboard_engine.events import AdapterAdded, AdaptersGauged, Event
+from fuseboard_storage.board.board import AdapterKey
+from support.console_show import Show
+from support.console_story import STORY_ENDS, added, at, opened, started, until
+
+SIZE = (120, 40)
+
+
+def tagged(*names: str) -> list[Event]:
+    """Adapters that have the first letter of their names for a tag."""
+    return [
+        started(),
+        *(AdapterAdded(at=at(0), adapter=n, policy={"failure_threshold": 5}, tags=(n[0],)) for n in names),
+    ]
+
+
+def names(show: Show) -> list[str]:
+    return [key.adapter for key in show.app.overview.order.keys]
+
+
+async def shows_rows(show: Show, pilot: object, rows: int) -> None:
+    await until(lambda: len(show.app.overview.order.keys) == rows, pilot)
+
+
+async def test_faults_only_is_a_key_and_escape_shows_all_again() -> None:
+    show = Show()
+    async with show.app.run_test(size=SIZE) as pilot:
+        await until(show.sees("prefect", "vision"), pilot)
+        await pilot.press("f")
+        await until(show.sees("faults only", "6 of 12", "llamaindex"), pilot)
+        assert "vision" not in show.screen()
+        await pilot.press("escape")
+        await until(show.sees("vision"), pilot)
+
+
+async def test_when_nothing_is_wrong_faults_only_says_so() -> None:
+    show = Show([started(), added("gpt")], when=10)
+    async with show.app.run_test(size=SIZE) as pilot:
+        await until(show.sees("gpt"), pilot)
+        await pilot.press("f")
+        await until(show.sees("No breaker needs you.", "0 of 1"), pilot)
+        await pilot.press("down", "x", "r", "n", "f")
+        await until(show.sees("gpt"), pilot)
+
+
+async def test_groups_have_headings_that_the_cursor_passes_over() -> None:
+    show = Show([*tagged("a1", "a2", "b1"), opened("a2", 9)], when=10)
+    async with show.app.run_test(size=SIZE) as pilot:
+        await until(show.sees("a1"), pilot)
+        await pilot.press("b", "b")
+        await until(show.sees("by tag", "a  2   1 ✖  1 ●", "b  1   1 ●"), pilot)
+        assert show.selected() == "a2"
+        await pilot.press("down", "down")
+        assert show.selected() == "b1"
+        await pilot.press("down")
+        assert show.selected() == "b1"
+        await pilot.press("home")
+        assert show.selected() == "a2"
+        await pilot.press("b")
+        await until(lambda: "by tag" not in show.screen(), pilot)
+
+
+async def test_marks_are_told_of_and_escape_takes_them_away() -> None:
+    show = Show()
+    async with show.app.run_test(size=SIZE) as pilot:
+        await until(show.sees("prefect"), pilot)
+        await pilot.press("x", "x")
+        await until(show.sees("2 marked", "◆"), pilot)
+        await pilot.press("X")
+        await until(show.sees("12 marked"), pilot)
+        await pilot.press("escape")
+        await until(lambda: "marked" not in show.screen(), pilot)
+
+
+async def test_a_mark_stays_while_a_filter_hides_its_adapter() -> None:
+    show = Show()
+    async with show.app.run_test(size=SIZE) as pilot:
+        await until(show.sees("prefect"), pilot)
+        await pilot.press("x", "slash", *"vision", "enter", "X")
+        await until(show.sees("1 of 12", "2 marked"), pilot)
+
+
+async def test_what_is_done_to_many_asks_for_a_word_first() -> None:
+    show = Show()
+    async with show.app.run_test(size=SIZE, notifications=True) as pilot:
+        await until(show.sees("eu-search", "prefect"), pilot)
+        await pilot.press("x", "x", "r")
+        await until(show.sees("Reset 2 breakers?", "Type eu-search to go on", "eu-search, prefect"), pilot)
+        await pilot.press("enter", *"prefect", "enter")
+        await until(show.sees("That is not the word: type eu-search"), pilot)
+        assert isinstance(show.app.screen, ConfirmTypedScreen)
+        await pilot.press(*["backspace"] * 7, *"eu-search", "enter")
+        await until(lambda: len(show.mailbox.asked) == 2, pilot)
+        assert show.mailbox.asked == [("reset", "eu-search", 1), ("reset", "prefect", 1)]
+        show.mailbox.status = "done"
+        await until(show.sees("2 breakers were reset."), pilot)
+        assert not show.app.overview.table.marked
+
+
+async def test_many_are_opened_for_a_time_after_both_were_typed() -> None:
+    show = Show()
+    async with show.app.run_test(size=SIZE, notifications=True) as pilot:
+        await until(show.sees("eu-search", "prefect"), pilot)
+        await pilot.press("x", "x", "O")
+        await until(show.sees("Open 2 breakers for a while?"), pilot)
+        await pilot.press(*"90s", "enter")
+        await until(show.sees("Type eu-search to go on"), pilot)
+        assert not show.mailbox.asked
+        await pilot.press(*"eu-search", "enter")
+        await until(lambda: len(show.mailbox.asked) == 2, pilot)
+        assert show.mailbox.args == [{"seconds": 90.0}] * 2
+
+
+async def test_escape_does_nothing_to_anybody_and_keeps_the_marks() -> None:
+    show = Show()
+    async with show.app.run_test(size=SIZE) as pilot:
+        await until(show.sees("prefect"), pilot)
+        await pilot.press("x", "x", "o")
+        await until(show.sees("Hold 2 breakers open?"), pilot)
+        await pilot.press("escape")
+        await until(lambda: "Hold 2" not in show.screen(), pilot)
+        assert not show.mailbox.asked
+        assert len(show.app.overview.table.marked) == 2
+
+
+async def test_a_whole_group_is_meant_by_its_name() -> None:
+    show = Show(tagged("a1", "a2", "b1"), when=10)
+    async with show.app.run_test(size=SIZE) as pilot:
+        await until(show.sees("a1"), pilot)
+        await pilot.press("b", "b", "x", "x", "D")
+        await until(show.sees("Disable 2 breakers?", "Type a to go on"), pilot)
+
+
+async def test_one_mark_that_the_cursor_is_not_on_is_named_before_anything_is_done_to_it() -> None:
+    show = Show(tagged("a1", "b1"), when=10)
+    async with show.app.run_test(size=SIZE, notifications=True) as pilot:
+        await until(show.sees("a1"), pilot)
+        await pilot.press("x", "r")
+        await until(show.sees("Reset 1 breaker?", "a1", "Its next call goes through", "Type a1 to go on"), pilot)
+        assert show.selected() == "b1"
+        assert not show.mailbox.asked
+        await pilot.press(*"a1", "enter")
+        await until(lambda: bool(show.mailbox.asked), pilot)
+        assert show.mailbox.asked == [("reset", "a1", 1)]
+        show.mailbox.status = "done"
+        await until(show.sees("a1 was reset."), pilot)
+        assert not show.app.overview.table.marked
+
+
+async def test_one_mark_elsewhere_is_named_before_it_is_opened_for_a_time() -> None:
+    show = Show(tagged("a1", "b1"), when=10)
+    async with show.app.run_test(size=SIZE) as pilot:
+        await until(show.sees("a1"), pilot)
+        await pilot.press("x", "O")
+        await until(show.sees("Open 1 breaker for a while?"), pilot)
+        await pilot.press(*"90s", "enter")
+        await until(show.sees("a1", "Its calls are refused for", "Type a1 to go on"), pilot)
+        assert not show.mailbox.asked
+
+
+async def test_one_mark_under_the_cursor_is_acted_on_as_without_a_mark() -> None:
+    show = Show(tagged("a1", "b1"), when=10)
+    async with show.app.run_test(size=SIZE) as pilot:
+        await until(show.sees("a1"), pilot)
+        await pilot.press("x", "up", "r")
+        await until(lambda: bool(show.mailbox.asked), pilot)
+        assert show.mailbox.asked == [("reset", "a1", 1)]
+
+
+async def test_what_was_refused_is_said_with_its_reason() -> None:
+    show = Show(tagged("a1", "b1"), when=10)
+    async with show.app.run_test(size=SIZE, notifications=True) as pilot:
+        await until(show.sees("a1"), pilot)
+        await pilot.press("X", "E", *"a1", "enter")
+        await until(lambda: len(show.mailbox.asked) == 2, pilot)
+        show.mailbox.status, show.mailbox.detail = "failed", "There is no such adapter."
+        await until(show.sees("0 of 2 done; a1, b1:"), pilot)
+
+
+async def test_the_filter_bar_says_what_can_fit_nothing() -> None:
+    show = Show()
+    async with show.app.run_test(size=SIZE) as pilot:
+        await until(show.sees("prefect"), pilot)
+        await pilot.press("slash", *"state:opne")
+        await until(show.sees("There is no state opne. Did you mean open?", "0 of 12"), pilot)
+        await pilot.press("backspace", "backspace", *"en")
+        await until(show.sees("3 of 12"), pilot)
+        assert "There is no state" not in show.screen()
+
+
+async def test_the_cursor_stays_on_its_adapter_when_the_order_changes() -> None:
+    show = Show([started(), *(added(f"a{n:02}") for n in range(60))], when=10)
+    async with show.app.run_test(size=SIZE) as pilot:
+        await shows_rows(show, pilot, 60)
+        await until(show.sees("a00"), pilot)
+        await pilot.press(*["down"] * 40)
+        assert show.selected() == "a40"
+        await until(show.sees("a40"), pilot)
+        line = show.line_of("a40")
+        show.feed.events.append(opened("a50", 9.9))
+        await until(lambda: names(show)[0] == "a50", pilot)
+        assert show.selected() == "a40"
+        await until(lambda: show.line_of("a40") == line, pilot)
+        await pilot.press("S")
+        await until(lambda: names(show)[-1] == "a50", pilot)
+        assert show.selected() == "a40"
+        await until(lambda: show.line_of("a40") > 0, pilot)
+
+
+async def test_the_operators_own_columns_rule_their_order() -> None:
+    show = Show()
+    async with show.app.run_test(size=SIZE) as pilot:
+        await until(show.sees("prefect"), pilot)
+        show.app.overview.table.chosen = columns_of(["budget", "state", "inflight"])
+        show.feed.events.append(AdaptersGauged(at=at(STORY_ENDS), gauges={"gpt": (17, 93)}))
+        await until(lambda: show.app.overview.table.column_ids == ("name", "budget", "state", "inflight"), pilot)
+        await until(show.sees("93"), pilot)
+        assert show.screen().splitlines()[show.line_of("● gpt")].split()[1:6] == ["●", "gpt", "93", "CLOSED", "17"]
+
+
+async def test_a_click_on_a_title_sorts_and_another_turns_the_order() -> None:
+    show = Show()
+    async with show.app.run_test(size=SIZE) as pilot:
+        await until(show.sees("prefect", "calls/s"), pilot)
+        lines = show.screen().splitlines()
+        y = show.line_of("calls/s")
+        x = lines[y].index("adapter")
+        await pilot.click(offset=(x, y))
+        await until(lambda: names(show)[0] == "agno", pilot)
+        await pilot.click(offset=(x, y))
+        await until(lambda: names(show)[0] == "vision", pilot)
+        assert show.selected() == "eu-search"
+
+
+# ---------------------------------------------------------------- glow
+
+
+def glowing(show: Show, adapter: str) -> frozenset[str]:
+    return show.app.overview.table._glow.of(AdapterKey(1, adapter))
+
+
+async def test_what_changed_glows_and_then_no_more() -> None:
+    show = Show([started(), added("gpt"), added("agno")], when=10)
+    async with show.app.run_test(size=SIZE) as pilot:
+        await until(show.sees("● gpt"), pilot)
+        assert glowing(show, "gpt") == frozenset()
+        show.feed.events.append(opened("gpt", 9.5))
+        await until(lambda: "state" in glowing(show, "gpt"), pilot)
+        assert "next" not in glowing(show, "gpt")
+        assert glowing(show, "agno") == frozenset()
+        await until(lambda: glowing(show, "gpt") == frozenset(), pilot)
+        assert show.app.overview.table._fading is None
+
+
+async def test_scrolling_sorting_and_filtering_let_nothing_glow() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 24)) as pilot:
+        await until(show.sees("prefect"), pilot)
+        table = show.app.overview.table
+        await pilot.press("end", "home", "s", "S", "b", "f", "f", "slash", *"gpt", "escape")
+        await pilot.pause()
+        assert table._fading is None
+
+
+async def test_with_glow_switched_off_nothing_glows() -> None:
+    show = Show([started(), added("gpt")], when=10)
+    async with show.app.run_test(size=SIZE) as pilot:
+        await until(show.sees("● gpt"), pilot)
+        show.app.overview.table.glows = False
+        show.feed.events.append(opened("gpt", 9.5))
+        await until(show.sees("✖ gpt"), pilot)
+        assert glowing(show, "gpt") == frozenset()
+        assert show.app.overview.table._fading is None
+
+
+async def test_what_changed_while_another_page_was_in_sight_does_not_glow() -> None:
+    show = Show([started(), added("gpt")], when=10)
+    async with show.app.run_test(size=SIZE) as pilot:
+        await until(show.sees("● gpt"), pilot)
+        await pilot.press("7")
+        await until(lambda: "● gpt" not in show.screen(), pilot)
+        show.feed.events.append(opened("gpt", 9.5))
+        await until(lambda: bool(show.app.overview.order.counts.get("open")), pilot)
+        await pilot.press("1")
+        await until(show.sees("✖ gpt"), pilot)
+        assert glowing(show, "gpt") == frozenset()

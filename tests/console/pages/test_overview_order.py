@@ -1,0 +1,211 @@
+"""Which adapters the overview shows, in which order, under which headings, and when that is worked out anew."""
+
+from __future__ import annotations
+
+import pytest
+
+from fuseboard_console.text.glyphs import UNICODE
+from fuseboard_console.text.line import text_of
+from fuseboard_console.views.adapters.chain_positions import chain_places, places_text
+from fuseboard_console.views.adapters.columns import COLUMNS
+from fuseboard_console.views.selection.filter import parse, problem_of
+from fuseboard_console.views.selection.grouping import GroupHead, head_line
+from fuseboard_console.views.selection.ordering import LEAST, Choice, Order, Ordering, order_of
+from fuseboard_console.views.selection.sorting import Sort
+from fuseboard_engine.events import AdapterAdded, AdapterRemoved, AdaptersGauged, EngineStarted, Event, PreferenceSet
+from fuseboard_storage.board.board import AdapterKey, Board, Entry
+from support.console_story import (
+    STORY_ENDS,
+    added,
+    answered,
+    at,
+    changed,
+    entries,
+    failed,
+    fold,
+    opened,
+    started,
+    story,
+)
+
+BOARD = fold(story(), alive=STORY_ENDS)
+
+
+def names(order: Order) -> list[str]:
+    return [key.adapter for key in order.keys]
+
+
+def tagged(name: str, *tags: str) -> AdapterAdded:
+    return AdapterAdded(at=at(0), adapter=name, policy={"failure_threshold": 5}, tags=tags)
+
+
+def apply(board: Board, *events: Event) -> None:
+    for entry in entries(events, board.seq + 1):
+        board.apply(entry)
+
+
+class TestSorting:
+    @pytest.mark.parametrize("column", [column.id for column in COLUMNS])
+    def test_turned_round_the_order_of_values_is_the_other_one_and_what_has_none_stays_last(self, column: str) -> None:
+        there = order_of(BOARD, at(STORY_ENDS), Sort(column)).keys
+        back = order_of(BOARD, at(STORY_ENDS), Sort(column, turned=True)).keys
+        assert sorted(there) == sorted(back) == sorted(BOARD.adapters)
+
+    def test_adapters_without_a_latency_stand_last_in_both_directions(self) -> None:
+        board = fold([started(), *map(added, "abcd"), answered("b", 9, 0.1), answered("c", 9, 0.3)], alive=10)
+        assert names(order_of(board, at(10.5), Sort("p95"))) == ["c", "b", "a", "d"]
+        assert names(order_of(board, at(10.5), Sort("p95", turned=True))) == ["b", "c", "a", "d"]
+
+    def test_among_equals_names_decide_in_both_directions(self) -> None:
+        board = fold([started(), *map(added, "cab")], alive=1)
+        assert names(order_of(board, at(1), Sort("rate"))) == ["a", "b", "c"]
+        assert names(order_of(board, at(1), Sort("rate", turned=True))) == ["a", "b", "c"]
+
+    def test_the_busiest_the_least_saved_up_and_the_first_of_a_chain_come_first(self) -> None:
+        gauged = AdaptersGauged(at=at(1), gauges={"a": (1, 10), "b": (4, 2), "c": (0, 7)})
+        chain = PreferenceSet(at=at(1), order=("c", "a"))
+        board = fold([started(), *map(added, "abc"), gauged, chain], alive=1)
+        assert names(order_of(board, at(1), Sort("inflight"))) == ["b", "a", "c"]
+        assert names(order_of(board, at(1), Sort("budget"))) == ["b", "c", "a"]
+        assert names(order_of(board, at(1), Sort("chain"))) == ["c", "a", "b"]
+
+
+class TestGroups:
+    BOARD = fold(
+        [started(), tagged("gpt", "eu", "llm"), tagged("agno"), tagged("x", "US"), tagged("y", "eu"), opened("y", 1)],
+        alive=2,
+    )
+
+    def test_adapters_stand_under_their_first_tag_and_those_without_one_last(self) -> None:
+        order = Ordering().order(self.BOARD, at(2), Choice(Sort("name"), group="tag"))
+        shown = [line.name if isinstance(line, GroupHead) else line.adapter for line in order.lines]
+        assert shown == ["eu", "gpt", "y", "US", "x", "no tag", "agno"]
+        assert names(order) == ["gpt", "y", "x", "agno"]
+
+    def test_within_a_group_they_are_sorted(self) -> None:
+        order = Ordering().order(self.BOARD, at(2), Choice(group="tag"))
+        assert names(order)[:2] == ["y", "gpt"]
+
+    def test_a_heading_counts_its_adapters_by_state(self) -> None:
+        order = Ordering().order(self.BOARD, at(2), Choice(group="tag"))
+        head = order.lines[0]
+        assert isinstance(head, GroupHead)
+        assert text_of(head_line(head, 60, UNICODE)) == "eu  2   1 ✖  1 ●"
+
+    def test_the_adapters_of_each_engine_stand_together(self) -> None:
+        board = fold([started(), added("gpt")])
+        board.apply(Entry(3, 2, EngineStarted(at=at(0), name="billing", host="web-2", pid=7)))
+        board.apply(Entry(4, 2, added("gpt")))
+        order = Ordering().order(board, at(0), Choice(group="instance"))
+        heads = [line.name for line in order.lines if isinstance(line, GroupHead)]
+        assert heads == ["billing@web-2:7", "checkout@web-1:4242"]
+        assert order.keys == (AdapterKey(2, "gpt"), AdapterKey(1, "gpt"))
+
+    def test_without_groups_there_are_no_headings(self) -> None:
+        order = Ordering().order(self.BOARD, at(2))
+        assert order.lines == order.keys
+
+
+def test_faults_only_shows_what_needs_a_person_or_counts_failures() -> None:
+    order = Ordering().order(BOARD, at(STORY_ENDS), Choice(faults=True))
+    assert set(names(order)) == {"eu-search", "prefect", "billing", "rerank", "agno", "llamaindex"}
+    assert sum(order.counts.values()) == 12
+
+
+class TestFilter:
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("tag:eu", ["gpt"]),
+            ("instance:check", ["agno", "gpt", "rerank"]),
+            ("instance:*@web-2:*", []),
+            ("error:timeout", ["rerank"]),
+            ('error:"timed out"', ["rerank"]),
+            ("error:ConnectError !rerank", ["agno"]),
+            ("chain:rag", ["agno"]),
+            ("chain:default", ["gpt"]),
+            ("!chain:*", ["rerank"]),
+            ("[gpt]", []),
+        ],
+    )
+    def test_each_field_asks_about_what_it_is_called(self, text: str, expected: list[str]) -> None:
+        late = failed("rerank", 1, "timed out", error_type="Timeout")
+        board = fold(
+            [
+                started(), added("agno"), tagged("gpt", "eu"), added("rerank"), failed("agno", 1), late,
+                PreferenceSet(at=at(1), order=("gpt",)), PreferenceSet(at=at(1), order=("agno",), task_type="rag"),
+            ],
+            alive=2,
+        )  # fmt: skip
+        assert names(order_of(board, at(2), Sort("name"), parse(text))) == expected
+
+    @pytest.mark.parametrize(
+        ("text", "says"),
+        [
+            ("stat:open", "There is no field stat. Did you mean state?"),
+            ("qqq:open", "There is no field qqq. There are name, state, tag, instance, error, chain."),
+            ("state:opne", "There is no state opne. Did you mean open?"),
+            ("state:zzz*", "There is no state zzz*."),
+            ("name:nobody", ""),
+            ("state:half", ""),
+            ("state:", ""),
+            ("eu:gpt", ""),
+        ],
+    )
+    def test_a_filter_that_can_fit_nothing_says_why(self, text: str, says: str) -> None:
+        assert problem_of(parse(text), lambda: ["gpt", "eu:gpt"]) == says
+
+    def test_hostile_text_in_a_filter_is_made_safe_where_it_is_said(self) -> None:
+        assert "\x1b" not in problem_of(parse("\x1b[31m:x state:\x1b]"), list)
+
+
+class TestChainPlaces:
+    def test_a_place_is_told_in_words(self) -> None:
+        places = chain_places({(1, ""): ("gpt", "agno", "mail"), (1, "rag"): ("agno", "gpt"), (2, ""): ("gpt",)})
+        assert places_text(places[AdapterKey(1, "mail")], 20) == "3 of 3"
+        assert places_text(places[AdapterKey(1, "gpt")], 20) == "1 of 3, 2 of 2 rag"
+        assert places_text(places[AdapterKey(1, "agno")], 20) == "1 of 2 rag, 2 of 3"
+        assert places_text(places[AdapterKey(2, "gpt")], 20) == "1 of 1"
+        assert places_text((), 20) == ""
+        assert places_text(places[AdapterKey(1, "agno")], 14) == "1 of 2 rag +1"
+        assert places_text(places[AdapterKey(1, "agno")], 10) == "1 of 2 +1"
+
+
+class TestWorkedOutAnew:
+    def test_nothing_is_worked_out_while_nothing_that_matters_changed(self) -> None:
+        board, ordering = fold([started(), *map(added, "ab")], alive=1), Ordering()
+        before = ordering.order(board, at(1))
+        apply(board, answered("b", 1.1))
+        assert ordering.order(board, at(1.2)) is before
+
+    def test_a_breaker_that_opens_goes_to_the_top_at_once(self) -> None:
+        board, ordering = fold([started(), *map(added, "ab")], alive=1), Ordering(clock=lambda: 0.0)
+        assert names(ordering.order(board, at(1))) == ["a", "b"]
+        apply(board, opened("b", 1.1))
+        assert names(ordering.order(board, at(1.2))) == ["b", "a"]
+        apply(board, changed("b", "closed", 1.3, before="open"), failed("a", 1.3))
+        assert names(ordering.order(board, at(1.4))) == ["a", "b"]
+
+    def test_adapters_that_come_and_go_are_there_and_gone_at_once(self) -> None:
+        board, ordering = fold([started(), *map(added, "ab")], alive=1), Ordering()
+        ordering.order(board, at(1), Choice(Sort("rate")))
+        apply(board, added("c", 1), AdapterRemoved(at=at(1), adapter="a"))
+        assert names(ordering.order(board, at(1), Choice(Sort("rate")))) == ["b", "c"]
+
+    def test_another_board_is_another_order(self) -> None:
+        ordering = Ordering()
+        ordering.order(fold([started(), added("a")]), at(0))
+        assert names(ordering.order(fold([started(), added("b")]), at(0))) == ["b"]
+
+    def test_while_there_is_no_time_the_values_of_a_column_are_counted_bit_by_bit(self) -> None:
+        many = LEAST * 2
+        events: list[Event] = [started()]
+        events += [added(f"a{number:04}") for number in range(many)]
+        events += [answered(f"a{number:04}", 9, duration=0.001 * (number + 1)) for number in range(many)]
+        board, ordering = fold(events, alive=10), Ordering(budget=-1.0)
+        choice = Choice(Sort("p50"))
+        first = ordering.order(board, at(10.5), choice)
+        assert len(first.keys) == many
+        settled = ordering.order(board, at(10.5), choice)
+        assert settled.keys == order_of(board, at(10.5), Sort("p50")).keys != first.keys
+        assert ordering.order(board, at(10.5), choice) is settled

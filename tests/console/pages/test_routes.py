@@ -1,0 +1,258 @@
+"""The pages of routes and failures: lists with a cursor, a filter, and everything about one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from fuseboard_console.painting.line_list import UNCUT
+from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
+from fuseboard_console.text.line import line_width, text_of
+from fuseboard_console.views.events.copy_text import lines_text
+from fuseboard_console.views.events.failure_detail import failure_detail
+from fuseboard_console.views.events.routes import outcome_of, route_lines
+from fuseboard_console.views.selection.list_filter import list_filter
+from support.console_show import Show
+from support.console_story import added, answered, at, attempt, failed, fold, route, started, story, until
+from support.console_watching import watching
+from support.hostile_texts import HOSTILE
+from support.replays import recorded
+
+
+async def test_routes_are_listed_opened_and_lead_to_their_adapters() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await pilot.press("2")
+        await until(show.sees("› Routes", "newest first", "prefect ✗✗✗ 310 ms → agno ✓ 51 ms"), pilot)
+        await pilot.press("slash", *"outcome:failover", "enter")
+        await until(show.sees("Routes  / outcome:failover"), pilot)
+        await pilot.press("enter")
+        await until(show.sees("Route of #", "answered after a failover", "1 prefect", "esc close"), pilot)
+        await pilot.press("1")
+        await until(show.sees("policy", "states", "prefect"), pilot)
+        await pilot.press("escape", "1")
+        await until(show.sees("› Overview", "Breakers"), pilot)
+
+
+async def test_enter_in_a_pane_of_the_overview_leads_to_the_page_that_has_all_of_it() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("Fallback chains"), pilot)
+        await pilot.press("tab", "enter")
+        await until(show.sees("› Routes"), pilot)
+        await pilot.press("1", "tab", "tab", "enter")
+        await until(show.sees("› Failures"), pilot)
+
+
+async def test_a_double_click_goes_on_as_enter_does() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        await pilot.click("BreakersTable", offset=(8, show.line_of("prefect") - 1), times=2)
+        await until(show.sees("─ prefect ─", "policy"), pilot)
+        await pilot.press("escape")
+        await pilot.click("ChainsPane", offset=(8, 3), times=2)
+        await until(show.sees("› Routes"), pilot)
+
+
+async def test_f_goes_through_the_outcomes() -> None:
+    show = Show(
+        [
+            started(),
+            route(1, attempt("a", "success"), adapter="a"),
+            route(2, attempt("a", "failure"), success=False, error="no luck"),
+        ]
+    )
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await pilot.press("2", "f", "f", "f")
+        await until(show.sees("only failed", "no answer: no luck"), pilot)
+        assert "a ✓" not in show.screen()
+        await pilot.press("f", "f")
+        await until(show.sees("a ✓"), pilot)
+
+
+async def test_the_cursor_stays_on_its_route_when_new_ones_come() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await pilot.press("2")
+        await until(show.sees("› Routes"), pilot)
+        await pilot.press("j", "j", "j")
+        before = show.app.page.list.selected  # type: ignore[attr-defined]
+        line = show.line_of("▌")
+        for number in range(60):
+            show.feed.events.append(route(131, attempt("gpt", "success"), adapter="gpt", task=f"new-{number:02}"))
+        await until(lambda: len(show.app.page.list.keys) > 60 and "▌" in show.screen(), pilot)  # type: ignore[attr-defined]
+        assert show.app.page.list.selected == before  # type: ignore[attr-defined]
+        assert show.line_of("▌") == line  # where the eye is
+
+
+async def test_the_cursor_of_a_list_stays_in_sight_when_the_terminal_shrinks() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await pilot.press("2")
+        await until(show.sees("› Routes"), pilot)
+        await pilot.press(*["j"] * 30)
+        await pilot.resize_terminal(80, 14)
+        await until(lambda: "▌" in show.screen() and "of" in show.screen().splitlines()[-2], pilot)
+
+
+async def test_a_cursor_on_the_newest_route_stays_on_the_newest() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await pilot.press("2")
+        await until(show.sees("› Routes"), pilot)
+        line = show.line_of("▌")
+        for number in range(60):
+            show.feed.events.append(route(131, attempt("gpt", "success"), adapter="gpt", task=f"new-{number:02}"))
+        await until(show.sees("new-59"), pilot)
+        assert show.line_of("▌") == line == show.line_of("new-59")
+
+
+async def test_the_routes_are_those_of_the_file_that_is_there_now(tmp_path: Path) -> None:
+    path = recorded(tmp_path / "a.db", [started(), added("gpt"), answered("gpt", 1, task="old")])
+    async with watching(path) as console:
+        await console.press("2")
+        await console.sees("gpt ✓")
+        other = recorded(tmp_path / "b.db", [started(), added("agno"), answered("agno", 1, task="new")])
+        for file in tmp_path.glob("a.db*"):
+            file.unlink()
+        other.rename(path)
+        await console.sees("agno ✓")
+        assert "gpt ✓" not in console.screen()
+
+
+@pytest.mark.parametrize("task", ['say "hi"', "what?", "a*b [c]"])
+async def test_a_failure_leads_to_the_route_of_its_task_whatever_that_is_called(task: str) -> None:
+    show = Show(
+        [
+            started(),
+            replace(failed("prefect", 5), task=task),
+            route(5, attempt("prefect", "failure"), success=False, task=task),
+            route(6, attempt("prefect", "success"), adapter="prefect", task="another"),
+        ]
+    )
+    async with show.app.run_test(size=(100, 30), notifications=True) as pilot:
+        await pilot.press("3")
+        await until(show.sees("› Failures", "prefect"), pilot)
+        await pilot.press("enter", "v")
+        await until(show.sees("› Routes", "1 of 2", "prefect ✗"), pilot)
+
+
+def test_what_is_copied_of_a_failure_and_of_its_route_is_whole() -> None:
+    long = " ".join(f"word-{number}" for number in range(400))
+    name = "an-adapter-with-a-name-that-no-column-has-room-for"
+    told = attempt(name, "failure", error=long, error_type="ConnectError", why=long)
+    route_of = route(5, told, success=False, error=long, context={"request": long})
+    copied = (
+        lines_text(failure_detail(fold([started(), failed(name, 5, long, why=long)]).failures[0], at(6), UNCUT)),
+        lines_text(route_lines(route_of, UNCUT, UNICODE)),
+    )
+    assert [text.count(long) for text in copied] == [2, 4]
+    assert all(name in text for text in copied)
+
+
+async def test_a_failure_is_told_in_full_and_leads_to_its_adapter_and_route() -> None:
+    long = "the upstream said: " + "no " * 200 + "END"
+    show = Show(
+        [
+            started(),
+            replace(
+                failed("prefect", 5, long, why="connection errors count"), context={"request": "r-77", "user": "ana"}
+            ),
+            route(5, attempt("prefect", "failure"), success=False),
+        ]
+    )
+    async with show.app.run_test(size=(100, 30), notifications=True) as pilot:
+        await pilot.press("3")
+        await until(show.sees("› Failures", "prefect"), pilot)
+        await pilot.press("enter")
+        await until(show.sees("Failure of prefect", "ConnectError", "END", "connection errors count"), pilot)
+        await until(show.sees("request     r-77", "user        ana"), pilot)
+        await pilot.press("v")
+        await until(show.sees('/ task:"8f20"', "1 of 1"), pilot)
+
+
+async def test_keys_that_act_on_an_adapter_mean_the_one_whose_failure_is_selected() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await pilot.press("3")
+        await until(show.sees("› Failures"), pilot)
+        target = show.app.page.target
+        await pilot.press("r")
+        await until(lambda: bool(show.mailbox.asked), pilot)
+        assert target is not None
+        assert show.mailbox.asked == [("reset", target.adapter, 1)]
+
+
+@pytest.mark.parametrize("size", [(20, 5), (40, 10), (80, 24), (200, 50)])
+@pytest.mark.parametrize("page", ["2", "3", "7"])
+async def test_every_size_is_filled(size: tuple[int, int], page: str) -> None:
+    show = Show(story())
+    async with show.app.run_test(size=size, notifications=True) as pilot:
+        await pilot.press(page)
+        await pilot.pause(0.2)
+        await pilot.press("enter" if page != "7" else "down")
+        await pilot.pause(0.1)
+        lines = show.screen().splitlines()
+        assert len(lines) == size[1]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("glyphs", [UNICODE, ASCII], ids=["unicode", "ascii"])
+def test_hostile_texts_keep_a_routes_detail_in_shape(text: str, glyphs: Glyphs) -> None:
+    told = attempt(text, "failure", error=text, error_type=text, why=text, rule=text)
+    event = route(
+        1, told, attempt(text, "rejected", why=text), success=False, error=text, why=text, task=text, type=text
+    )
+    for cells in (30, 80, 200):
+        for line in route_lines(event, cells, glyphs):
+            assert "\x1b" not in text_of(line)
+            assert line_width(line) <= max(cells, 70)
+
+
+def test_a_route_that_retried_a_dead_letter_says_which() -> None:
+    event = route(1, attempt("a", "success"), adapter="a", letter=12)
+    assert "retry of" in (said := "\n".join(text_of(line) for line in route_lines(event, 80, UNICODE)))
+    assert "letter 12" in said
+
+
+def test_a_timeline_shows_what_was_waited_for_and_what_was_not_called() -> None:
+    event = route(
+        1,
+        attempt("prefect", "failure", 0.1, error_type="ConnectError", error="refused"),
+        attempt("prefect", "failure", 0.1, wait=0.2, why="the last attempt it had"),
+        attempt("eu", "rejected", 0.0, why="its breaker is open for 4.1 s"),
+        attempt("agno", "success", 0.05),
+        adapter="agno",
+        duration=0.45,
+    )
+    said = "\n".join(text_of(line) for line in route_lines(event, 120, UNICODE))
+    for words in ("answered after a failover", "after a wait of 200 ms", "ConnectError: refused", "not called",
+                  "its breaker is open for 4.1 s", "the last attempt it had", "450 ms"):  # fmt: skip
+        assert words in said
+
+
+def test_the_outcomes_have_words() -> None:
+    ok = route(1, attempt("a", "success"), adapter="a")
+    assert outcome_of(ok) == "ok"
+    assert outcome_of(route(1, attempt("a", "failure"), attempt("b", "success"), adapter="b")) == "failover"
+    assert outcome_of(route(1, attempt("a", "failure"), adapter="template", degraded=True)) == "degraded"
+    assert outcome_of(route(1, attempt("a", "failure"), success=False, dead_letter=3)) == "dead"
+    assert outcome_of(route(1, attempt("a", "failure"), success=False)) == "failed"
+
+
+def test_a_filter_of_a_list_asks_about_fields_or_about_all() -> None:
+    row = {"outcome": "failed", "type": "chat", "": "timed out"}
+    fields = ("outcome", "type")
+    for fitting in ("outcome:failed", "type:ch*", "timed", '"timed out"', "!outcome:ok", "FAILED chat"):
+        test = list_filter(fitting, fields)
+        assert test is not None
+        assert test(row), fitting
+    for other in ("outcome:ok", "!chat", "nothing:here", "type:ch"[:-1] + "x"):
+        test = list_filter(other, fields)
+        assert test is not None
+        assert not test(row), other
+    assert list_filter("outcome:", fields) is None
+    assert at(0)

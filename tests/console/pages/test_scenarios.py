@@ -1,0 +1,104 @@
+"""The page of scenarios: real engines play them, in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from fuseboard_console.pages.scenario_files import folders_here, found
+from support.console_show import Show
+from support.console_story import started, until
+from support.console_watching import watching
+from support.replays import recorded
+
+MINE = "scenario: mine\ntitle: Mine\nduration: 5\nadapters: {a: {}}\ntraffic: [{per_second: 1}]\n"
+BROKEN = MINE + "timelin: []\n"
+
+
+def engine_in(folder: Path) -> int:
+    """The process that writes to the recording in a scenario's folder."""
+    (recording,) = folder.glob("fuseboard-scenario-*/*.db")
+    with sqlite3.connect(recording) as connection:
+        (pid,) = connection.execute("SELECT pid FROM instances").fetchone()
+    return int(pid)
+
+
+def runs(pid: int) -> bool:
+    """Whether there is such a process."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def test_a_scenario_is_picked_played_watched_and_left_with_one_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, stages = tmp_path / "here", tmp_path / "stages"
+    here.mkdir()
+    stages.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(tempfile, "tempdir", str(stages))
+    async with watching(recorded(tmp_path / "checkout.db", [started()]), size=(120, 40)) as console:
+        await console.press("7")
+        await console.sees("Scenarios", "primary-outage", "60 s", "creeping-latency")
+        await console.press("G", "enter")
+        await console.sees("primary-outage.db", "prefect", "CLOSED", within=20)
+        engine = engine_in(stages)
+        assert runs(engine)
+        await console.press("greater_than_sign", "greater_than_sign", "7")
+        await console.sees("playing ×4")
+        await console.press("L")
+        await console.sees("checkout.db")
+        await until(lambda: not runs(engine) and not list(stages.iterdir()), console.pilot, 20)
+        await console.sees_no("playing")
+
+
+async def test_a_scenario_of_the_folder_that_is_wrong_is_listed_with_its_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.yaml").write_text(BROKEN)
+    (tmp_path / "other.yaml").write_text("just: some file\n")
+    monkeypatch.chdir(tmp_path)
+    show = Show([started()])
+    async with show.app.run_test(size=(160, 40), notifications=True) as pilot:
+        await pilot.press("7")
+        await until(show.sees("mine.yaml:6", "timeline"), pilot)
+        assert "other.yaml" not in show.screen()
+        await pilot.press("G", "enter")
+        await until(lambda: show.screen().count("timelin") >= 2, pilot)
+        assert "checkout.db" in show.screen()
+
+
+async def test_there_is_nothing_to_end_while_nothing_plays() -> None:
+    show = Show([started()])
+    async with show.app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("7")
+        await until(show.sees("primary-outage"), pilot)
+        await pilot.press("s")
+        await until(show.sees("No scenario plays."), pilot)
+
+
+def test_files_that_are_no_scenarios_are_passed_over_and_no_long_one_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a-scenario.yml").write_text(MINE)
+    (tmp_path / "list.yaml").write_text("items:\n" + "  - scenario: of another kind\n" * 10_000)
+    (tmp_path / "long.yaml").write_text(MINE + "# and so on\n" * 10_000)
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "scenarios.yaml").mkdir()
+    listed = found((), [tmp_path, tmp_path / "nowhere"])
+    assert [(one.path.name, one.wrong) for one in listed] == [
+        ("a-scenario.yml", ""),
+        ("long.yaml", "long.yaml: longer than 100 kB, and not read here; `fuseboard scenario play` plays it"),
+    ]
+
+
+def test_in_a_folder_that_was_removed_there_is_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert folders_here() == ()

@@ -1,0 +1,80 @@
+"""The detail of an adapter: its policy in words, its last two minutes, and what may be done."""
+
+from __future__ import annotations
+
+import pytest
+
+from fuseboard_console.actions.catalogue import actions_for
+from fuseboard_console.text.glyphs import UNICODE
+from fuseboard_console.text.line import text_of
+from fuseboard_console.views.adapters.policy_text import policy_words
+from fuseboard_console.views.detail.adapter_detail import detail_lines
+from fuseboard_engine import BreakerPolicy
+from fuseboard_engine.events import AdapterAdded
+from fuseboard_storage.board.board import AdapterKey, Board
+from support.console_story import STORY_ENDS, added, at, changed, failed, fold, opened, started, story
+from support.hostile_texts import HOSTILE
+
+ACTIONS = tuple(action for action in actions_for(False) if action.verb and action.needs_selection)
+
+
+def detail(board: Board, adapter: str, seconds: float = STORY_ENDS, cells: int = 100) -> str:
+    lines = detail_lines(board, AdapterKey(1, adapter), at(seconds), cells, ACTIONS, UNICODE)
+    return "\n".join(text_of(line) for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [
+        (
+            BreakerPolicy(),
+            "opens after 5 failures in a row; waits 1 s, 1.5 s, 2.25 s … 60 s; closes after 3 good probes",
+        ),
+        (
+            BreakerPolicy(failure_threshold=None, failure_rate=0.5, window_seconds=30, recovery_timeout=60),
+            "opens when 50.0 % of 10 calls or more fail within 30 s; waits 60 s each time; closes after 3 good probes",
+        ),
+        (
+            BreakerPolicy(
+                failure_threshold=1, window_size=20, slow_call_rate=1, slow_call_seconds=2, backoff_multiplier=1,
+                half_open_calls=5,
+            ),
+            "opens after 1 failure within 20 calls or when 100 % of 10 calls or more take longer than 2 s"
+            " within 20 calls; waits 1 s each time; closes after 3 good of 5 probes",
+        ),
+        (
+            BreakerPolicy(failure_threshold=None, success_threshold=1),
+            "never opens by itself; waits 1 s, 1.5 s, 2.25 s … 60 s; closes after 1 good probe",
+        ),
+    ],
+)  # fmt: skip
+def test_a_policy_is_told_in_words(policy: BreakerPolicy, words: str) -> None:
+    assert policy_words(policy.model_dump()) == words
+
+
+def test_a_policy_that_was_not_recorded_says_nothing() -> None:
+    assert policy_words({}) == ""
+
+
+def test_the_detail_tells_state_reason_chain_failures_and_actions() -> None:
+    shown = detail(fold(story(), alive=STORY_ENDS), "prefect")
+    for text in ("✖ OPEN for 2 s", "4.1 s", "5 failures in a row", "prefect → agno", "×42", "42 failed", "Hold the"):
+        assert text in shown
+
+
+def test_the_strip_shows_how_it_stood_from_left_to_right() -> None:
+    board = fold([started(), added("gpt"), opened("gpt", 60), changed("gpt", "closed", 100, before="open")], alive=120)
+    strip = next(line for line in detail(board, "gpt", 120, cells=81).splitlines() if line.startswith("states"))
+    assert strip.split()[1] == "●" * 30 + "✖" * 20 + "●" * 10
+
+
+def test_an_adapter_that_is_gone_says_so() -> None:
+    assert detail(fold([started()]), "gpt") == "This adapter is gone."
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("cells", [20, 78])
+def test_hostile_text_is_shown_not_obeyed(text: str, cells: int) -> None:
+    odd = AdapterAdded(at=at(0), adapter=text, policy={"failure_threshold": 5})
+    board = fold([started(), odd, failed(text, 5, text, error_type=text), opened(text, 6)], alive=7)
+    assert all(line.isprintable() for line in detail(board, text, 7, cells).splitlines())

@@ -1,0 +1,200 @@
+"""The cells and columns of the overview, what makes them glow, and what is asked before something is done to many."""
+
+from __future__ import annotations
+
+import pytest
+from rich.style import Style
+
+from fuseboard_console.operator.bulk_prompts import Outcome, ask_bulk, bulk_text
+from fuseboard_console.text.glyphs import UNICODE
+from fuseboard_console.text.line import line_width, text_of
+from fuseboard_console.tui.themes import THEMES, palette_of
+from fuseboard_console.views.adapters.adapter_view import AdapterView, stats_of, view_of
+from fuseboard_console.views.adapters.chain_positions import chain_places, places_text
+from fuseboard_console.views.adapters.change_highlight import GLOW_SECONDS, Glow
+from fuseboard_console.views.adapters.columns import COLUMNS, column_at, columns_of, place, row_line, slices_of, titles
+from fuseboard_console.views.selection.filter import parse
+from fuseboard_console.views.selection.ordering import Choice, chosen_title
+from fuseboard_engine.events import AdapterAdded, AdaptersGauged, Event, PreferenceSet, ProbeChanged
+from fuseboard_storage.board.board import AdapterKey, Board
+from support.console_story import added, at, changed, failed, fold, opened, started
+
+GPT = AdapterKey(1, "gpt")
+
+
+def view(board: Board, seconds: float = 10, slices: int = 0) -> AdapterView:
+    row, now = board.adapters[GPT], at(seconds)
+    places = chain_places(board.chains).get(GPT, ())
+    return view_of(row, board.instances.get(1), now, stats_of(row, now, slices), places)
+
+
+class TestCells:
+    GAUGED = AdaptersGauged(at=at(9), gauges={"gpt": (12, 0)})
+
+    def test_calls_in_flight_and_retries_left(self) -> None:
+        board = fold([started(), added("gpt"), self.GAUGED], alive=10)
+        columns = place(60, 3, 1, False, columns_of(["inflight", "budget"]))
+        assert text_of(row_line(view(board), at(10), columns, UNICODE)).split() == ["●", "gpt", "12", "0"]
+
+    def test_an_engine_that_never_told_leaves_a_dash(self) -> None:
+        assert view(fold([started(), added("gpt")], alive=10)).budget is None
+
+    def test_of_a_silent_engine_nobody_knows_what_is_in_flight(self) -> None:
+        board = fold([started(), added("gpt"), self.GAUGED], alive=1)
+        assert (view(board, 60).in_flight, view(board, 60).budget) == (None, None)
+
+    def test_the_place_in_the_chain_and_the_tags_are_told(self) -> None:
+        events = [
+            started(),
+            AdapterAdded(at=at(0), adapter="gpt", policy={}, tags=("eu", "llm")),
+            PreferenceSet(at=at(1), order=("agno", "gpt")),
+        ]
+        found = view(fold(events, alive=10))
+        assert (places_text(found.places, 20), found.tags) == ("2 of 2", "eu, llm")
+
+
+class TestColumns:
+    def test_the_operators_columns_stand_in_their_order_and_the_last_leave_first(self) -> None:
+        chosen = columns_of(["p99", "state", "error"])
+        ids = [placed.column.id for placed in place(120, 8, 1, False, chosen)]
+        assert ids == ["name", "p99", "state", "error"]
+        assert [placed.column.id for placed in place(40, 8, 1, False, chosen)] == ["name", "p99", "state"]
+
+    def test_a_name_that_is_no_column_is_refused_with_what_was_meant(self) -> None:
+        with pytest.raises(ValueError, match=r"There is no column 'stat'\. Did you mean state\?"):
+            columns_of(["stat"])
+        with pytest.raises(ValueError, match="twice"):
+            columns_of(["p95", "p95"])
+
+    def test_every_cell_of_a_line_belongs_to_the_column_whose_title_stands_there(self) -> None:
+        columns = place(120, 8, 1, False)
+        line = text_of(titles(columns))
+        for column, _ in columns:
+            assert column_at(columns, line.index(column.title)) == column.id
+        assert column_at(columns, 0) == column_at(columns, 300) == ""
+
+    def test_columns_with_nothing_to_say_leave_their_room_to_others(self) -> None:
+        ids = {placed.column.id for placed in place(300, 8, 1, False, without=frozenset({"tags", "chain"}))}
+        assert not ids & {"tags", "chain", "engine"}
+        assert {placed.column.id for placed in place(300, 8, 2, False)} == {column.id for column in COLUMNS}
+
+    @pytest.mark.parametrize("cells", [30, 60, 78, 118, 198, 300])
+    def test_a_glowing_row_is_as_wide_as_any(self, cells: int) -> None:
+        columns = place(cells, 3, 1, False)
+        row = view(fold([started(), added("gpt"), failed("gpt", 9)], alive=10), slices=slices_of(columns))
+        ids = frozenset(column.id for column in COLUMNS)
+        glowing, calm = row_line(row, at(10), columns, UNICODE, ids), row_line(row, at(10), columns, UNICODE)
+        assert text_of(glowing) == text_of(calm)
+        assert line_width(glowing) == line_width(calm)
+
+
+class TestGlow:
+    def changes(self, before: list[Event], after: list[Event], seconds: float = 10.5) -> frozenset[str]:
+        """Return the columns that glow after more events, or more time."""
+        glow = Glow()
+        glow.take([view(fold([started(), added("gpt"), *before], alive=10))], COLUMNS, 0.0)
+        glow.take([view(fold([started(), added("gpt"), *before, *after], alive=seconds), seconds)], COLUMNS, 0.0)
+        return glow.of(GPT)
+
+    def test_a_row_that_comes_into_sight_does_not_glow(self) -> None:
+        glow = Glow()
+        glow.take([view(fold([started(), added("gpt"), opened("gpt", 9)], alive=10))], COLUMNS, 0.0)
+        assert glow.of(GPT) == frozenset()
+        assert glow.fade(0.0) is None
+
+    def test_what_is_said_anew_glows(self) -> None:
+        assert {"state", "error"} <= self.changes([], [failed("gpt", 9.9)])
+        assert "state" in self.changes([], [opened("gpt", 9.9)])
+        half = changed("gpt", "half_open", 9, before="open", needed=3)
+        probe = ProbeChanged(at=at(9.9), adapter="gpt", what="success", successes=1, needed=3)
+        assert "state" in self.changes([half], [probe])
+        assert self.changes([], [AdaptersGauged(at=at(9), gauges={"gpt": (3, 10)})]) == {"inflight", "budget"}
+
+    def test_what_only_trembles_keeps_quiet(self) -> None:
+        many = AdaptersGauged(at=at(9), gauges={"gpt": (100, 50)})
+        assert self.changes([many], [AdaptersGauged(at=at(9), gauges={"gpt": (110, 49)})]) == frozenset()
+
+    def test_many_small_steps_are_a_large_one(self) -> None:
+        glow = Glow()
+        for count in (100, 110, 120, 130):
+            gauged = AdaptersGauged(at=at(9), gauges={"gpt": (count, 10)})
+            glow.take([view(fold([started(), added("gpt"), gauged], alive=10))], COLUMNS, 0.0)
+        assert glow.of(GPT) == frozenset()
+        gauged = AdaptersGauged(at=at(9), gauges={"gpt": (140, 10)})
+        glow.take([view(fold([started(), added("gpt"), gauged], alive=10))], COLUMNS, 0.0)
+        assert glow.of(GPT) == {"inflight"}
+
+    @pytest.mark.parametrize("seconds", [11, 15, 19, 25])
+    def test_what_time_alone_changes_does_not(self, seconds: float) -> None:
+        assert self.changes([opened("gpt", 9, wait=9.0)], [], seconds) <= {"rate", "rejected"}
+
+    def test_a_glow_ends(self) -> None:
+        glow = Glow()
+        glow.take([view(fold([started(), added("gpt")], alive=10))], COLUMNS, 100.0)
+        glow.take([view(fold([started(), added("gpt"), opened("gpt", 9)], alive=10))], COLUMNS, 101.0)
+        assert glow.fade(101.0) == pytest.approx(GLOW_SECONDS)
+        assert glow.of(GPT) == {"state"}
+        assert glow.fade(101.0 + GLOW_SECONDS) is None
+        assert glow.of(GPT) == frozenset()
+
+    def test_what_was_forgotten_does_not_glow(self) -> None:
+        glow = Glow()
+        glow.take([view(fold([started(), added("gpt")], alive=10))], COLUMNS, 0.0)
+        glow.forget()
+        glow.take([view(fold([started(), added("gpt"), opened("gpt", 9)], alive=10))], COLUMNS, 0.0)
+        assert glow.of(GPT) == frozenset()
+
+    @pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+    def test_every_theme_lays_it_under_the_colour_of_the_cell(self, theme: object) -> None:
+        palette = palette_of(theme)  # type: ignore[arg-type]
+        look = palette.look("warn+glow")
+        assert look.color == palette["warn"].color
+        assert look.bgcolor == palette["glow"].bgcolor is not None
+        assert look.bgcolor not in (palette["cursor"].bgcolor, Style.null().bgcolor)
+        assert palette.look("no such style") == palette["text"]
+
+
+class TestBulk:
+    KEYS = tuple(AdapterKey(1, name) for name in ("prefect", "gpt", *(f"a{number}" for number in range(8))))
+
+    def test_the_question_names_some_and_counts_all(self) -> None:
+        asked = ask_bulk("force_open", self.KEYS)
+        assert asked.title == "Hold 10 breakers open?"
+        assert asked.text.startswith("prefect, gpt, a0, a1, a2, a3 and 4 more\n\nEvery call is refused")
+        assert (asked.word, asked.yes) == ("prefect", "Hold 10 open")
+
+    @pytest.mark.parametrize("name", ["ламба", "x" * 41, " gpt", "a\x1b[0m", ""])
+    def test_what_nobody_can_type_is_not_asked_for(self, name: str) -> None:
+        assert ask_bulk("reset", (AdapterKey(1, name), *self.KEYS[1:])).word == "10"
+
+    def test_of_a_group_its_name_is_asked_for(self) -> None:
+        assert ask_bulk("disable", self.KEYS, "eu").word == "eu"
+
+    @pytest.mark.parametrize(
+        "verb", ["reset", "force_open", "open_for", "half_open", "disable", "metrics_only", "enable"]
+    )
+    def test_every_verb_has_its_words(self, verb: str) -> None:
+        asked = ask_bulk(verb, self.KEYS)
+        assert "10 breakers" in asked.title and asked.title.endswith("?")
+        assert bulk_text(verb, [Outcome("gpt", True)] * 10).startswith("10 breakers were ")
+        assert bulk_text(verb, [Outcome("gpt", True)] * 10, "r").endswith(" Marked again, r takes it back.")
+
+    def test_what_came_of_all_is_one_sentence(self) -> None:
+        good = [Outcome(f"a{number}", True) for number in range(9)]
+        assert bulk_text("reset", [*good, Outcome("gpt", False, "There is no such adapter.")]) == (
+            "9 of 10 done; gpt: there is no such adapter."
+        )
+
+    def test_the_same_reason_is_told_once_and_many_are_cut_short(self) -> None:
+        bad = [Outcome(f"a{number}", False, "nobody took it in time") for number in range(5)]
+        assert bulk_text("reset", bad) == "0 of 5 done; a0, a1, a2 and 2 more: nobody took it in time."
+        apart = [Outcome(f"a{number}", False, f"reason {number}") for number in range(5)]
+        assert bulk_text("reset", apart).endswith("a2: reason 2; 2 more reasons in the audit.")
+
+
+def test_the_title_says_what_was_chosen() -> None:
+    assert chosen_title(Choice(), "", 12, 12, 0) == "Breakers"
+    choice = Choice(terms=parse("state:open"), group="tag", faults=True)
+    assert chosen_title(choice, "state:open", 2, 12, 3) == (
+        "Breakers  / state:open  faults only  2 of 12  by tag  3 marked"
+    )

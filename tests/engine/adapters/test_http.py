@@ -1,0 +1,219 @@
+"""HTTP endpoints as adapters, against a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from fuseboard_engine import BreakerPolicy, Engine, RetryPolicy
+from fuseboard_engine.adapters.http import HttpAdapter
+from support.http_service import Service, serving
+
+ONCE = RetryPolicy(max_attempts=1, attempt_timeout=30)
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    with serving() as service:
+        yield service
+
+
+def engine_of(url: str, **options: Any) -> Engine:
+    engine = Engine(retry=ONCE, breaker=BreakerPolicy(failure_threshold=None))
+    engine.add_http_adapter("a", url, **options)
+    return engine
+
+
+async def test_the_task_goes_out_as_json_and_the_answer_comes_back_as_json(service: Service) -> None:
+    async with engine_of(f"{service.url}/work?v=1", headers={"x-key": "k"}, params={"user": "u 1"}) as engine:
+        route = await engine.execute_with_fallback({"text": "päärynä"})
+    assert route.result == {"fine": True}
+    (asked,) = service.asked
+    assert (asked["method"], asked["path"]) == ("POST", "/work?v=1&user=u+1")
+    assert asked["json"] == {"text": "päärynä"}
+    assert (asked["headers"]["content-type"], asked["headers"]["x-key"]) == ("application/json", "k")
+
+
+async def test_the_ids_of_a_call_go_out_as_headers(service: Service) -> None:
+    ids = {
+        "request": "r-1",
+        "trace_id": "00-4bf92f-00f0-01",
+        "user": "ann@shop",
+        "session": "ä\r\nx-evil: \ud800",
+        "tenant": "t",
+    }
+    async with engine_of(service.url, headers={"x-trace-id": "own"}) as engine:
+        route = await engine.execute_with_fallback({"q": 1}, context=ids)
+        await engine.execute_with_fallback({"q": 1})
+    assert route.success
+    told, untold = (asked["headers"] for asked in service.asked)
+    assert {name: told[name] for name in told if name.startswith("x-")} == {
+        "x-request-id": "r-1",
+        "x-trace-id": "own",
+        "x-user-id": "ann@shop",
+        "x-session-id": "%C3%A4%0D%0Ax-evil: ?",
+    }
+    assert [name for name in untold if name.startswith("x-")] == ["x-trace-id"]
+
+
+async def test_which_ids_go_out_and_under_which_name_can_be_said(service: Service) -> None:
+    async with engine_of(service.url, context_headers={"request": "x-amzn-requestid"}) as engine:
+        await engine.execute_with_fallback({"q": 1}, context={"request": "r-1", "user": "ann"})
+    headers = service.asked[0]["headers"]
+    assert headers["x-amzn-requestid"] == "r-1"
+    assert "ann" not in headers.values()
+
+
+async def test_with_get_a_mapping_goes_into_the_query(service: Service) -> None:
+    async with engine_of(service.url, method="get") as engine:
+        await engine.execute_with_fallback({"q": "a&b"})
+    assert (service.asked[0]["method"], service.asked[0]["path"]) == ("GET", "/?q=a%26b")
+
+
+async def test_an_answer_that_is_no_json_is_text(service: Service) -> None:
+    service.answer(200, "plain ä", content_type="text/plain; charset=utf-8")
+    async with engine_of(service.url) as engine:
+        assert (await engine.execute_with_fallback("it")).result == "plain ä"
+
+
+async def test_an_empty_answer_is_none(service: Service) -> None:
+    service.answer(200, "", content_type="application/json")
+    async with engine_of(service.url) as engine:
+        assert (await engine.execute_with_fallback("it")).result is None
+
+
+async def test_an_answer_that_says_it_is_json_and_is_not_is_a_failure(service: Service) -> None:
+    service.answer(200, "<html>", content_type="application/json")
+    async with engine_of(service.url) as engine:
+        route = await engine.execute_with_fallback("it")
+    assert "the answer is no JSON" in (route.error or "")
+
+
+async def test_an_answer_without_end_is_cut_off(service: Service) -> None:
+    service.answer(200, b"x" * 100_000)
+    async with engine_of(service.url, max_bytes=10_000) as engine:
+        route = await engine.execute_with_fallback("it")
+    assert route.error == "the answer is longer than 10000 bytes"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "rule"),
+    [
+        (500, "boom", "server"),
+        (503, "", "server"),
+        (429, "slow down", "rate_limited"),
+        (401, "who are you?", "credentials"),
+        (400, "bad field", "caller"),
+        (400, '{"error": {"code": "context_length_exceeded"}}', "context_window"),
+        (404, "no such model", "adapter_missing"),
+        (302, "elsewhere", "error"),
+    ],
+)
+async def test_a_status_is_attributed_as_the_table_says(service: Service, status: int, body: str, rule: str) -> None:
+    service.answer(status, body, location="/elsewhere")
+    async with engine_of(f"{service.url}/path?key=secret") as engine:
+        route = await engine.execute_with_fallback("it")
+    assert isinstance(route.exception, httpx.HTTPStatusError)
+    assert route.exception.response.status_code == status
+    assert route.attempts[0].rule == rule
+    assert route.error is not None
+    assert f"HTTP {status} " in route.error
+    assert route.error.endswith(f"/path: {body}" if body else "/path")
+    assert "secret" not in route.error
+
+
+async def test_a_retry_after_is_heard(service: Service) -> None:
+    service.answer(429, "later", retry_after="7")
+    async with engine_of(service.url) as engine:
+        route = await engine.execute_with_fallback("it")
+    assert route.attempts[0].retry_after == 7
+
+
+async def test_a_password_in_the_url_is_used_and_never_told(service: Service) -> None:
+    service.answer(500, "boom")
+    async with engine_of(service.url.replace("//", "//joe:hunter2@")) as engine:
+        route = await engine.execute_with_fallback("it")
+    assert service.asked[0]["headers"]["authorization"].startswith("Basic ")
+    assert "hunter2" not in (route.error or "")
+
+
+async def test_nobody_there_is_a_failed_connection() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        async with engine_of(f"http://127.0.0.1:{unused.getsockname()[1]}") as engine:
+            route = await engine.execute_with_fallback("it")
+    assert route.attempts[0].rule == "connection"
+
+
+async def test_an_endpoint_that_hangs_times_out(service: Service) -> None:
+    service.hanging.set()
+    async with engine_of(service.url) as engine:
+        route = await engine.execute_with_fallback("it", retry=RetryPolicy(max_attempts=1, attempt_timeout=0.2))
+    assert route.attempts[0].rule == "timeout"
+
+
+async def test_the_adapters_of_an_engine_share_their_connections(service: Service) -> None:
+    async with engine_of(f"{service.url}/a") as engine:
+        engine.add_http_adapter("b", f"{service.url}/b")
+        for name in "abab":
+            assert (await engine.execute_with_fallback("it", [name])).success
+    assert (len(service.asked), service.connections) == (4, 1)
+
+
+def test_each_event_loop_has_connections_of_its_own(service: Service) -> None:
+    engine = engine_of(service.url)
+    for _ in range(2):
+        assert asyncio.run(engine.execute_with_fallback("it")).success
+    assert engine.sync.execute_with_fallback("it").success
+    engine.sync.close()
+    assert engine.sync.execute_with_fallback("it").success
+    engine.sync.close()
+
+
+async def test_health_is_asked_where_it_was_said(service: Service) -> None:
+    async with engine_of(f"{service.url}/api/work", health_url="/health") as engine:
+        health = engine.registry["a"].health
+        assert health is not None
+        await health()
+        assert (service.asked[0]["method"], service.asked[0]["path"]) == ("GET", "/health")
+        service.answer(503, "warming up")
+        with pytest.raises(httpx.HTTPStatusError):
+            await health()
+        engine.add_http_adapter("b", service.url)
+        assert engine.registry["b"].health is None
+
+
+async def test_one_made_by_itself_closes_its_own_connections(service: Service) -> None:
+    engine = Engine(retry=ONCE)
+    engine.add_adapter("a", HttpAdapter(service.url))
+    async with engine:
+        assert (await engine.execute_with_fallback("it")).success
+
+
+@pytest.mark.parametrize("url", ["ftp://host/x", "host/x", "http://", "http://[::1"])
+def test_what_is_no_url_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="is no URL"):
+        Engine().add_http_adapter("a", url)
+
+
+def test_without_httpx_the_error_says_what_to_install() -> None:
+    program = """
+import sys
+sys.modules["httpx"] = None
+from fuseboard_engine import Engine
+engine = Engine()
+for add in (lambda: engine.add_http_adapter("a", "http://host"), lambda: engine.add_adapter_from("a", "http://host")):
+    try:
+        add()
+    except ImportError as error:
+        print(type(error).__name__, error)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    assert ran.stdout == "MissingExtra HTTP adapters need httpx: pip install 'fuseboard[http]'\n" * 2, ran.stderr

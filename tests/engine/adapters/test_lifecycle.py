@@ -1,0 +1,425 @@
+"""Adapters that are objects: initialised once, asked for their health, closed with the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from fuseboard_engine import BreakerPolicy, Engine, RetryPolicy
+from fuseboard_engine.adapters.lifecycle import AdapterObject
+from fuseboard_engine.errors import AttemptTimeout, Unhealthy
+from fuseboard_engine.events import AttemptFailed
+from support.engine_world import World, now, virtual
+
+FOREVER = 1e6
+ONCE = RetryPolicy(max_attempts=1, attempt_timeout=10)
+
+
+class Client:
+    """Takes `seconds` to initialise; raises what `errors` holds first."""
+
+    def __init__(self, seconds: float = 0.0, *errors: Exception) -> None:
+        self.seconds = seconds
+        self.errors = list(errors)
+        self.initialised = 0
+        self.given_up = 0
+        self.closed = 0
+        self.calls: list[float] = []
+        self.wrong: Any = None
+
+    async def initialize(self) -> None:
+        self.initialised += 1
+        try:
+            await asyncio.sleep(self.seconds)
+        except asyncio.CancelledError:
+            self.given_up += 1
+            raise
+        if self.errors:
+            raise self.errors.pop(0)
+
+    async def call(self, task: Any) -> str:
+        self.calls.append(now())
+        if task == "hang":
+            await asyncio.sleep(FOREVER)
+        return f"did {task}"
+
+    async def health(self) -> Any:
+        return self.wrong
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+def of(client: Any, **options: Any) -> World:
+    engine = World(retry=options.pop("retry", ONCE), **options)
+    engine.add_adapter("a", client)
+    return engine
+
+
+# ------------------------------------------------------------------ initialising
+
+
+@virtual
+async def test_an_object_is_initialised_at_its_first_call_and_never_again() -> None:
+    client = Client(1.0)
+    engine = of(client)
+    assert client.initialised == 0
+    for _ in range(3):
+        assert (await engine.execute_with_fallback("it")).unwrap() == "did it"
+    assert (client.initialised, client.calls) == (1, [1.0, 1.0, 1.0])
+
+
+@virtual
+async def test_callers_at_once_wait_for_one_initialisation() -> None:
+    client = Client(1.0)
+    engine = of(client)
+    await asyncio.gather(*(engine.execute_with_fallback(n) for n in range(5)))
+    assert (client.initialised, client.calls) == (1, [1.0] * 5)
+
+
+@virtual
+async def test_a_failed_initialisation_is_a_failed_attempt_for_all_who_waited_and_is_tried_again() -> None:
+    client = Client(1.0, ConnectionError("refused"))
+    engine = of(client)
+    routes = await asyncio.gather(*(engine.execute_with_fallback(n) for n in range(2)))
+    assert [(r.success, r.error, r.attempts[0].rule) for r in routes] == [(False, "refused", "connection")] * 2
+    assert (client.initialised, engine.breaker("a").failures) == (1, 2)
+    assert (await engine.execute_with_fallback("it")).success
+    assert client.initialised == 2
+
+
+@virtual
+async def test_a_failed_initialisation_is_retried_like_any_attempt() -> None:
+    client = Client(0.0, ConnectionError("refused"))
+    route = await of(client, retry=RetryPolicy(max_attempts=2)).execute_with_fallback("it")
+    assert (route.success, route.total_attempts) == (True, 2)
+
+
+@virtual
+async def test_initialising_gets_three_tenths_of_the_attempts_time_and_the_call_the_rest() -> None:
+    engine = of(Client(FOREVER))
+    route = await engine.execute_with_fallback("it")
+    assert now() == pytest.approx(3)
+    assert isinstance(route.exception, AttemptTimeout)
+    assert route.error == "timeout: a was not initialised within 3 s"
+    engine = of(Client(2.0))
+    begun = now()
+    await engine.execute_with_fallback("hang")
+    assert now() - begun == pytest.approx(9)
+
+
+@virtual
+async def test_the_policy_may_share_the_time_in_another_way() -> None:
+    engine = of(Client(FOREVER), retry=RetryPolicy(max_attempts=1, attempt_timeout=10, initialize_share=0.8))
+    await engine.execute_with_fallback("it")
+    assert now() == pytest.approx(8)
+
+
+@virtual
+async def test_once_it_is_initialised_a_call_has_all_of_the_time() -> None:
+    engine = of(Client())
+    await engine.start()
+    await engine.execute_with_fallback("hang")
+    assert now() == pytest.approx(10)
+    await engine.close()
+
+
+@virtual
+async def test_an_initialisation_goes_on_while_someone_waits_and_ends_with_the_last() -> None:
+    client = Client(FOREVER)
+    engine = of(client)
+    first = asyncio.create_task(engine.execute_with_fallback(1))
+    await asyncio.sleep(1)
+    second = asyncio.create_task(engine.execute_with_fallback(2))
+    await first
+    assert (now(), client.given_up) == (pytest.approx(3), 0)
+    await second
+    assert (now(), client.given_up, client.initialised) == (pytest.approx(4), 1, 1)
+
+
+@virtual
+async def test_a_caller_who_gives_up_does_not_end_it_for_the_others() -> None:
+    client = Client(2.0)
+    engine = of(client)
+    first = asyncio.create_task(engine.execute_with_fallback(1))
+    second = asyncio.create_task(engine.execute_with_fallback(2))
+    await asyncio.sleep(1)
+    first.cancel()
+    assert (await second).success
+    assert (client.initialised, client.given_up) == (1, 0)
+
+
+@virtual
+async def test_who_comes_while_a_given_up_initialisation_still_ends_begins_anew() -> None:
+    class Stubborn(Client):
+        async def initialize(self) -> None:
+            try:
+                await super().initialize()
+            except asyncio.CancelledError:
+                self.seconds = 0.0
+                await asyncio.sleep(5)
+                raise
+
+    client = Stubborn(FOREVER)
+    engine = of(client)
+    first = asyncio.create_task(engine.execute_with_fallback(1))
+    await asyncio.sleep(4)
+    second = await engine.execute_with_fallback(2, retry=RetryPolicy(max_attempts=1, attempt_timeout=100))
+    assert (second.success, client.initialised) == (True, 2)
+    assert (await first).attempts[0].rule == "timeout"
+
+
+# ------------------------------------------------------------------ start and close
+
+
+@virtual
+async def test_starting_initialises_all_side_by_side_and_a_failure_stops_nobody() -> None:
+    engine = World(retry=ONCE)
+    good, bad = Client(2.0), Client(1.0, ConnectionError("refused"))
+    engine.add_adapter("good", good)
+    engine.add_adapter("bad", bad)
+    engine.script("plain", "fine")
+    assert await engine.start() == {"bad": "ConnectionError: refused"}
+    assert now() == 2
+    (told,) = [event for event in engine.told if isinstance(event, AttemptFailed)]
+    assert (told.attempt.adapter, told.attempt.why) == ("bad", "it could not be initialised")
+    assert engine.breaker("bad").failures == 1
+    assert engine.breaker("good").snapshot().calls == 0
+    assert await engine.start() == {}
+    assert (good.initialised, bad.initialised) == (1, 2)
+    await engine.close()
+
+
+@virtual
+async def test_starting_does_not_hammer_an_adapter_whose_breaker_is_open() -> None:
+    client = Client()
+    engine = of(client)
+    engine.breaker("a").force_open()
+    assert "held open" in (await engine.start())["a"]
+    assert client.initialised == 0
+    await engine.close()
+
+
+@virtual
+async def test_the_engine_as_a_context_starts_and_closes_its_adapters() -> None:
+    client = Client()
+    async with of(client) as engine:
+        assert client.initialised == 1
+        await engine.execute_with_fallback("it")
+    assert client.closed == 1
+
+
+@virtual
+async def test_closing_passes_over_what_was_never_used_and_what_is_closed_already() -> None:
+    client = Client()
+    engine = of(client)
+    await engine.close()
+    assert client.closed == 0
+    await engine.start()
+    await engine.close()
+    await engine.close()
+    assert client.closed == 1
+
+
+@virtual
+async def test_one_that_was_taken_out_is_closed_with_the_engine() -> None:
+    client = Client()
+    async with of(client) as engine:
+        engine.remove_adapter("a")
+        assert client.closed == 0
+    assert client.closed == 1
+
+
+@virtual
+async def test_one_that_was_taken_out_is_closed_once_its_calls_have_ended() -> None:
+    client = Client()
+    async with of(client) as engine:
+        call = asyncio.create_task(engine.execute_with_fallback("hang"))
+        await asyncio.sleep(5)
+        engine.remove_adapter("a")
+        await asyncio.sleep(4)
+        assert client.closed == 0
+        assert not (await call).success
+        await asyncio.sleep(1)
+        assert client.closed == 1
+    assert client.closed == 1
+
+
+@virtual
+async def test_one_that_a_route_had_in_hand_when_it_was_taken_out_is_closed_after_it() -> None:
+    class Once(Client):
+        async def call(self, task: Any) -> str:
+            if not self.calls:
+                self.calls.append(now())
+                raise ConnectionError("down")
+            return await super().call(task)
+
+    client = Once()
+    async with of(client, retry=RetryPolicy(max_attempts=2, base_delay=10)) as engine:
+        call = asyncio.create_task(engine.execute_with_fallback("it"))
+        await asyncio.sleep(1)
+        engine.remove_adapter("a")
+        await asyncio.sleep(5)
+        assert (client.closed, client.initialised) == (1, 1)
+        assert (await call).success
+        assert client.initialised == 2
+        await asyncio.sleep(1)
+        assert client.closed == 2
+
+
+@virtual
+async def test_adapters_that_come_and_go_leave_nothing_behind() -> None:
+    clients = [Client() for _ in range(50)]
+    async with World(retry=ONCE) as engine:
+        for client in clients:
+            engine.add_adapter("a", client)
+            await engine.execute_with_fallback("it")
+            engine.remove_adapter("a")
+            await asyncio.sleep(1)
+        assert [client.closed for client in clients] == [1] * 50
+
+
+@virtual
+async def test_a_closed_engine_that_is_used_again_initialises_again() -> None:
+    client = Client()
+    engine = of(client)
+    async with engine:
+        pass
+    assert (await engine.execute_with_fallback("it")).success
+    assert client.initialised == 2
+
+
+@virtual
+async def test_one_that_cannot_be_closed_is_logged_and_the_others_are_closed(caplog: Any) -> None:
+    class Bad(Client):
+        async def close(self) -> None:
+            raise OSError("still busy")
+
+    class Hung(Client):
+        async def close(self) -> None:
+            await asyncio.sleep(FOREVER)
+
+    engine, good = World(), Client()
+    for name, client in {"bad": Bad(), "hung": Hung(), "good": good}.items():
+        engine.add_adapter(name, client)
+    await engine.start()
+    with caplog.at_level(logging.WARNING, "fuseboard.adapters"):
+        await engine.close()
+    assert (good.closed, now()) == (1, 10)
+    assert "adapter bad could not be closed: OSError: still busy" in caplog.text
+
+
+# ------------------------------------------------------------------ shapes
+
+
+async def test_every_method_may_be_a_plain_one_and_then_runs_in_a_thread() -> None:
+    threads: dict[str, bool] = {}
+
+    class Plain:
+        def _note(self, name: str) -> None:
+            threads[name] = threading.current_thread() is not threading.main_thread()
+
+        def initialize(self) -> None:
+            self._note("initialize")
+
+        def call(self, task: Any) -> str:
+            self._note("call")
+            return f"did {task}"
+
+        def health(self) -> bool:
+            self._note("health")
+            return True
+
+        def close(self) -> None:
+            self._note("close")
+
+    async with Engine() as engine:
+        adapter = engine.add_adapter("a", Plain())
+        assert (await engine.execute_with_fallback("it")).unwrap() == "did it"
+        assert adapter.health is not None
+        await adapter.health()
+    assert threads == {"initialize": True, "call": True, "health": True, "close": True}
+
+
+@virtual
+async def test_a_call_method_is_enough() -> None:
+    class Small:
+        async def call(self, task: Any) -> str:
+            return f"did {task}"
+
+    engine = of(Small())
+    assert isinstance(Small(), AdapterObject)
+    assert engine.registry["a"].lifecycle is None
+    assert engine.registry["a"].health is None
+    assert (await engine.execute_with_fallback("it")).unwrap() == "did it"
+
+
+@virtual
+async def test_an_object_may_have_a_stream_beside_its_call_or_a_call_that_is_one() -> None:
+    class Both(Client):
+        async def stream(self, task: Any) -> AsyncIterator[str]:
+            for word in ("did", task):
+                yield word
+
+    class Only:
+        async def call(self, task: Any) -> AsyncIterator[str]:
+            yield task
+
+    both = Both(1.0)
+    engine = of(both)
+    assert [item async for item in engine.stream_with_fallback("it")] == ["did", "it"]
+    assert (both.initialised, now()) == (1, 1)
+    assert (await engine.execute_with_fallback("it")).result == "did it"
+    assert (await of(Only()).execute_with_fallback("it")).result == ["it"]
+
+
+def test_what_can_be_no_adapter_is_refused_by_name() -> None:
+    with pytest.raises(TypeError, match="adapter 'a' is of type int, which cannot be called"):
+        Engine().add_adapter("a", 5)  # type: ignore[arg-type]
+
+
+# ------------------------------------------------------------------ health
+
+
+@pytest.mark.parametrize(
+    ("answer", "wrong"),
+    [
+        (None, None),
+        (True, None),
+        ({"healthy": True}, None),
+        (False, "a: it says it is not healthy"),
+        ({"healthy": False}, "a: it says healthy: false"),
+        ({"success": False, "error": "no disk"}, "a: no disk"),
+    ],
+)
+def test_health_is_what_it_returns_or_raises(answer: Any, wrong: str | None) -> None:
+    @virtual
+    async def ask() -> None:
+        client = Client()
+        client.wrong = answer
+        engine = of(client)
+        health = engine.registry["a"].health
+        assert health is not None
+        if wrong is None:
+            await health()
+        else:
+            with pytest.raises(Unhealthy) as raised:
+                await health()
+            assert str(raised.value) == wrong
+        assert client.initialised == 1
+
+    ask()
+
+
+@virtual
+async def test_one_that_cannot_be_initialised_is_not_healthy() -> None:
+    engine = of(Client(0.0, ConnectionError("refused")), breaker=BreakerPolicy())
+    health = engine.registry["a"].health
+    assert health is not None
+    with pytest.raises(ConnectionError):
+        await health()

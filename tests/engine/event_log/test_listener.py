@@ -1,0 +1,336 @@
+"""What an engine writes through `logging`, and what it never writes."""
+
+from __future__ import annotations
+
+import logging
+import typing
+
+import pytest
+
+from fuseboard_engine import BreakerPolicy, Registry, RetryPolicy, Task
+from fuseboard_engine.event_log.listener import EventLog
+from fuseboard_engine.event_log.redact import redact
+from fuseboard_engine.events import (
+    AnyEvent,
+    BatchFinished,
+    DeadLetterChanged,
+    DeadLettered,
+    Event,
+    HealthAlert,
+    HealthChecked,
+    NodeChanged,
+    StreamRestarted,
+    TripHeld,
+    WorkflowFinished,
+    WorkflowStarted,
+)
+from support.engine_world import World, virtual
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [
+        f"{record.levelname} {record.name}: {record.message}"
+        for record in caplog.records
+        if record.name.startswith("fuseboard.")
+    ]
+
+
+def test_a_failover_is_logged_in_the_words_of_the_seed(caplog: pytest.LogCaptureFixture) -> None:
+    @virtual
+    async def story() -> None:
+        world = World()
+        world.log_events()
+        world.script("prefect", ConnectionError("Connection timeout"))
+        world.script("agno", {"success": True})
+        await world.execute_with_fallback(Task(type="ai", id="t1"))
+
+    with caplog.at_level(logging.INFO, "fuseboard"):
+        story()
+    assert lines(caplog) == [
+        "WARNING fuseboard.router: Attempt 1/3 failed on prefect: Connection timeout",
+        "WARNING fuseboard.router: Attempt 2/3 failed on prefect: Connection timeout",
+        "WARNING fuseboard.router: Attempt 3/3 failed on prefect: Connection timeout",
+        "INFO fuseboard.router: Task succeeded on agno (attempt 1/3)",
+    ]
+    fields = vars(caplog.records[-1])
+    assert fields["fuseboard_chain"] == ["prefect", "agno"]
+    assert (fields["fuseboard_task"], fields["fuseboard_attempts"]) == ("t1", 4)
+    failed = vars(caplog.records[0])
+    assert (failed["fuseboard_rule"], failed["fuseboard_then"], failed["fuseboard_delay"]) == (
+        "connection",
+        "retry",
+        0.1,
+    )
+
+
+def test_a_breaker_that_opens_and_closes_is_logged_with_the_adapters_name(caplog: pytest.LogCaptureFixture) -> None:
+    @virtual
+    async def story() -> None:
+        world = World(breaker=BreakerPolicy(failure_threshold=1, success_threshold=1, jitter=0))
+        world.log_events()
+        world.script("prefect", ConnectionError("refused"))
+        await world.execute_with_fallback({"id": "t"})
+        world.breaker("prefect").reset(actor="kim")
+
+    with caplog.at_level(logging.INFO, "fuseboard.breaker"):
+        story()
+    opened, closed = [line for line in lines(caplog) if "Circuit breaker" in line]
+    assert opened.startswith("WARNING fuseboard.breaker: Circuit breaker OPENED for adapter: prefect (")
+    assert opened.endswith("tried again in 1 s)")
+    assert closed == "INFO fuseboard.breaker: Circuit breaker CLOSED for adapter: prefect (reset by hand, by kim)"
+
+
+def test_a_timeout_says_how_long_was_waited(caplog: pytest.LogCaptureFixture) -> None:
+    @virtual
+    async def story() -> None:
+        world = World(retry=RetryPolicy(max_attempts=1, attempt_timeout=2.5))
+        world.log_events()
+        world.script("slow", 60.0)
+        await world.execute_with_fallback({"id": "t"})
+
+    with caplog.at_level(logging.INFO, "fuseboard.router"):
+        story()
+    assert lines(caplog)[0] == "WARNING fuseboard.router: Timeout for adapter slow after 2.50s (attempt 1/1)"
+
+
+def test_partial_results_are_logged_with_their_share(caplog: pytest.LogCaptureFixture) -> None:
+    @virtual
+    async def story() -> None:
+        world = World(retry=RetryPolicy(max_attempts=1))
+        world.log_events()
+        world.script("coder", "one", ConnectionError("refused"), "three")
+        await world.execute_batch(["a", "b", "c"], name="night", retries=0, min_success_rate=0.5, max_concurrent=1)
+
+    with caplog.at_level(logging.INFO, "fuseboard.engine"):
+        story()
+    assert lines(caplog)[-1] == (
+        "WARNING fuseboard.engine: Accepting partial results of batch night (67% success): 2 of 3"
+    )
+
+
+def test_in_debug_it_is_told_how_near_a_breaker_is_to_opening(caplog: pytest.LogCaptureFixture) -> None:
+    @virtual
+    async def story() -> None:
+        world = World(retry=RetryPolicy(max_attempts=2, strategy="immediate"))
+        world.log_events()
+        world.script("coder", ConnectionError("refused"))
+        await world.execute_with_fallback({"id": "t"})
+
+    with caplog.at_level(logging.DEBUG, "fuseboard.breaker"):
+        story()
+    told = [line for line in lines(caplog) if "MONITORING" in line]
+    assert told[-1] == "DEBUG fuseboard.breaker: Circuit breaker MONITORING (2/5) for adapter: coder"
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (
+            HealthChecked(at=1, adapter="a", status="unhealthy", before="healthy", detail="refused, token=abcdef"),
+            "WARNING fuseboard.health: Health of adapter a: unhealthy (was healthy): refused, token=[hidden]",
+        ),
+        (
+            HealthChecked(at=1, adapter="a", status="healthy", before="unhealthy"),
+            "INFO fuseboard.health: Health of adapter a: healthy (was unhealthy)",
+        ),
+        (
+            HealthAlert(at=1, adapter="a", failures=3, detail="refused"),
+            "WARNING fuseboard.health: Health alert for adapter a: 3 bad checks in a row: refused",
+        ),
+        (
+            TripHeld(
+                at=1, adapter="a", reason="failures", detail="5 failures in a row; it stays closed: 2 of 4 are out"
+            ),
+            "WARNING fuseboard.breaker: Circuit breaker of adapter a was not opened: "
+            "5 failures in a row; it stays closed: 2 of 4 are out",
+        ),
+        (
+            StreamRestarted(at=1, task="t", task_type="", adapter="b", items=3, error="reset"),
+            "WARNING fuseboard.router: The stream of task t starts over on b, 3 items are void: reset",
+        ),
+        (
+            BatchFinished(at=1, batch="n", parts=4, succeeded=1, needed=0.5, accepted=False, rolled_back=1, error="no"),
+            "WARNING fuseboard.engine: Batch n was not accepted (25% success, 50% needed): 1 of 4; "
+            "rolled back 1 times: no",
+        ),
+        (
+            BatchFinished(at=1, batch="n", parts=2, succeeded=2),
+            "INFO fuseboard.engine: Batch n succeeded: 2 of 2",
+        ),
+        (
+            WorkflowStarted(at=1, run="r", workflow="w", nodes=("a", "b")),
+            "INFO fuseboard.workflow: Run r of workflow w began: 2 nodes",
+        ),
+        (
+            WorkflowStarted(at=1, run="r", workflow="w", nodes=("a", "b"), resumed=True, finished=("a",)),
+            "INFO fuseboard.workflow: Run r of workflow w goes on after 1 of 2 nodes",
+        ),
+        (
+            NodeChanged(at=1, run="r", workflow="w", node="a", state="failed", error="password=hunter2"),
+            "WARNING fuseboard.workflow: Node a of run r failed: password=[hidden]",
+        ),
+        (
+            NodeChanged(at=1, run="r", workflow="w", node="a", state="done"),
+            "DEBUG fuseboard.workflow: Node a of run r is done",
+        ),
+        (
+            WorkflowFinished(at=1, run="r", workflow="w", state="interrupted"),
+            "WARNING fuseboard.workflow: Run r of workflow w was interrupted",
+        ),
+        (
+            DeadLettered(at=1, letter=7, task="t", task_type="", category="network", error="refused"),
+            "WARNING fuseboard.dead_letters: Task t became dead letter 7 (network): refused",
+        ),
+        (
+            DeadLetterChanged(at=1, letters=(7,), before="pending", status="discarded", actor="ann", detail="by hand"),
+            "INFO fuseboard.dead_letters: Dead letter 7: pending -> discarded, by ann (by hand)",
+        ),
+        (
+            DeadLetterChanged(at=1, letters=(7, 8), before="retrying", status="exhausted"),
+            "WARNING fuseboard.dead_letters: 2 dead letters: retrying -> exhausted",
+        ),
+    ],
+)
+def test_what_happens_beside_calls_has_lines_too(event: Event, line: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "fuseboard"):
+        EventLog(Registry())(event)
+    assert lines(caplog) == [line]
+
+
+UNTOLD = {
+    "AdaptersGauged": "figures, once a second",
+    "DeadLettersCounted": "figures, for the board",
+    "EngineStarted": "the recorder's, for the board",
+    "EngineStopped": "the recorder's, for the board",
+    "EventsDropped": "the recorder logs it",
+    "DeadLetterRefused": "the queue logs it",
+    "ThreadsStuck": "the threads log it",
+    "ScenarioStep": "the scenario's own words",
+}
+
+
+def test_every_event_has_its_line_or_a_reason_for_none() -> None:
+    log = EventLog(Registry())
+    assert {kind.__name__ for kind in typing.get_args(AnyEvent)} - set(UNTOLD) == {kind.__name__ for kind in log._lines}
+
+
+def test_debug_adds_a_line_with_timings_for_every_attempt(caplog: pytest.LogCaptureFixture) -> None:
+    @virtual
+    async def story() -> None:
+        world = World(breaker=BreakerPolicy(failure_threshold=1))
+        world.log_events(debug=True)
+        world.script("a", ConnectionError("no"))
+        world.script("b", 0.25)
+        await world.execute_with_fallback({"id": "first"})
+        await world.execute_with_fallback({"id": "t"})
+
+    with caplog.at_level(logging.DEBUG, "fuseboard.router"):
+        story()
+    told = [line for line in lines(caplog) if line.startswith("DEBUG")]
+    assert "DEBUG fuseboard.router: Task t: b attempt 1: success in 250.0 ms after waiting 0.0 ms" in told
+    assert any(line.startswith("DEBUG fuseboard.router: Task t: a was not called: a is open") for line in told)
+
+
+def test_nothing_of_a_payload_is_ever_logged(caplog: pytest.LogCaptureFixture) -> None:
+    @virtual
+    async def story() -> None:
+        world = World()
+        world.log_events(debug=True)
+        world.script("a", ConnectionError("no"), {"answer": "top secret answer"})
+        await world.execute_with_fallback({"id": "t", "prompt": "top secret prompt"})
+
+    with caplog.at_level(logging.DEBUG):
+        story()
+    assert lines(caplog)
+    assert "top secret" not in "".join(f"{record.message} {vars(record)}" for record in caplog.records)
+
+
+def test_a_secret_in_an_errors_text_reaches_neither_line_nor_fields(caplog: pytest.LogCaptureFixture) -> None:
+    @virtual
+    async def story() -> None:
+        world = World()
+        world.log_events()
+        world.script("a", ConnectionError("401 for https://kim:hunter2@api.test/?api_key=abcdef123"))
+        await world.execute_with_fallback({"id": "t"})
+
+    with caplog.at_level(logging.DEBUG, "fuseboard"):
+        story()
+    written = "".join(f"{record.message} {vars(record)}" for record in caplog.records if record.name != "asyncio")
+    assert "hunter2" not in written
+    assert "abcdef123" not in written
+    assert "api.test" in written
+
+
+def test_below_the_level_that_is_on_nothing_is_written(caplog: pytest.LogCaptureFixture) -> None:
+    @virtual
+    async def story() -> None:
+        world = World()
+        world.log_events(debug=True)
+        world.script("a", ConnectionError("no"), "yes")
+        await world.execute_with_fallback({"id": "t"})
+
+    with caplog.at_level(logging.WARNING, "fuseboard"):
+        story()
+    assert lines(caplog) == ["WARNING fuseboard.router: Attempt 1/3 failed on a: no"]
+
+
+def test_what_ends_the_log_ends_it(caplog: pytest.LogCaptureFixture) -> None:
+    @virtual
+    async def story() -> None:
+        world = World()
+        end = world.log_events()
+        end()
+        world.script("a", "yes")
+        await world.execute_with_fallback({"id": "t"})
+
+    with caplog.at_level(logging.DEBUG, "fuseboard"):
+        story()
+    assert lines(caplog) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Authorization: Bearer SECRETsecret123",
+        "authorization=Basic U0VDUkVUOnNlY3JldA==",
+        '{"password": "SECRET secret"}',
+        "{'api_key': 'SECRET'}",
+        "https://api.test/v1?x=1&access_token=SECRET&y=2",
+        "postgres://app:SECRET@db:5432/x",
+        "OPENAI_API_KEY=SECRET",
+        "key sk-proj-SECRETSECRETSECRET was refused",
+        "token ghp_SECRETSECRETSECRETSECRET",
+        "eyJhbGciOiJIUzI1NiJ9.SECRETeyJzdWIi.SECRET",
+        "AKIASECRETSECRET1234",
+        "x-api-key: SECRET",
+        'client_secret => "SECRET"',
+        "-----BEGIN RSA PRIVATE KEY-----\nSECRET\n-----END RSA PRIVATE KEY-----",
+        r"{\"token\": \"SECRET\"}",
+        "Cookie: session=SECRET",
+    ],
+)
+def test_secrets_are_hidden(text: str) -> None:
+    hidden = redact(text)
+    assert "SECRET" not in hidden and "U0VDUkVU" not in hidden
+    assert "[hidden]" in hidden
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Connection refused",
+        "model gpt-4 not found",
+        "the maximum context length is 8192 tokens",
+        "https://a.test/x?y=1",
+    ],
+)
+def test_ordinary_texts_stay_as_they_are(text: str) -> None:
+    assert redact(text) == text
+
+
+def test_a_foreign_text_cannot_forge_a_line_nor_speak_to_the_terminal() -> None:
+    assert redact("no\nWARNING forged \x1b]0;title\x07\u202e") == "no\\nWARNING forged \\x1b]0;title\\x07\\u202e"
+
+
+def test_an_enormous_text_is_cut_and_read_in_no_time() -> None:
+    assert len(redact("password" * 1_000_000)) < 3_000

@@ -1,0 +1,236 @@
+"""Adaptive chains in an engine: what they learn, that they never stop learning, and what that is worth under drift."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from typing import Any
+
+from fuseboard_engine import BreakerPolicy, Engine, RetryPolicy
+from fuseboard_engine.events import PreferenceSet
+from fuseboard_engine.routing.policy import RoutingPolicy
+from support.engine_world import HOUR, NEVER_TRIPS, World, now, virtual
+
+DOWN = ConnectionError("down")
+ONCE = RetryPolicy(max_attempts=1)
+EXACT = RoutingPolicy(exploration=0, refresh_seconds=0)
+
+
+class Service:
+    """An adapter whose success rate and latency a test changes as it likes."""
+
+    def __init__(self, rate: float, seconds: float, seed: int = 0) -> None:
+        self.rate, self.seconds = rate, seconds
+        self.calls = 0
+        self._random = random.Random(seed).random
+
+    async def __call__(self, task: Any) -> str:
+        self.calls += 1
+        await asyncio.sleep(self.seconds)
+        if self._random() >= self.rate:
+            raise DOWN
+        return "done"
+
+
+def world(policy: RoutingPolicy, services: dict[str, Service], seed: int = 1, **options: Any) -> Engine:
+    loop: Any = asyncio.get_running_loop()
+    options = {"breaker": NEVER_TRIPS, "retry": ONCE, **options}
+    engine = Engine("world", clock=loop.time, wall=loop.wall, rng=random.Random(seed).random, routing=policy, **options)
+    for name, service in services.items():
+        engine.add_adapter(name, service)
+    return engine
+
+
+@virtual
+async def test_the_better_adapter_comes_first_and_the_route_says_why() -> None:
+    services = {"prefect": Service(0.5, 0.31), "agno": Service(1.0, 0.042)}
+    engine = world(EXACT, services)
+    engine.set_preference(["prefect", "agno"], adaptive=True)
+    for n in range(30):
+        route = await engine.execute_with_fallback(n)
+    assert route.adapter == "agno"
+    assert route.why.startswith("adaptive: agno 0.9")
+    assert "at 42 ms before prefect 0." in route.why
+    assert route.why.endswith("at 310 ms")
+
+
+@virtual
+async def test_only_the_chains_that_were_set_so_are_adaptive() -> None:
+    engine = world(EXACT, {"a": Service(0.0, 0.1), "b": Service(1.0, 0.1)})
+    engine.set_preference(["a", "b"], "fixed")
+    engine.set_preference(["a", "b"], "learning", adaptive=True)
+    for _ in range(5):
+        for task_type in ("fixed", "learning"):
+            route = await engine.execute_with_fallback({"task_type": task_type})
+            chain = {"fixed": ["a", "b"], "learning": route.fallback_chain}[task_type]
+            assert route.fallback_chain == chain
+    assert route.fallback_chain == ["b"]
+    assert route.why.startswith("adaptive for learning: b ")
+    route = await engine.execute_with_fallback({"task_type": "learning"}, preference_order=["a", "b"])
+    assert (route.fallback_chain, route.why) == (["a", "b"], "order of this call")
+    engine.set_preference(["a", "b"], "learning")
+    assert (await engine.execute_with_fallback({"task_type": "learning"})).why == "preference for learning"
+    assert engine.registry.order_for == engine.registry.fixed_order
+
+
+@virtual
+async def test_with_the_policy_every_chain_is_adaptive_even_that_of_registration() -> None:
+    engine = world(EXACT.model_copy(update={"adaptive": True}), {"a": Service(0.0, 0.1), "b": Service(1.0, 0.1)})
+    for n in range(5):
+        route = await engine.execute_with_fallback(n)
+    assert route.fallback_chain == ["b"]
+
+
+@virtual
+async def test_a_task_type_learns_for_itself() -> None:
+    engine = world(EXACT, {"a": Service(0.0, 0.1), "b": Service(1.0, 0.1)})
+    engine.set_preference(["a", "b"], "x", adaptive=True)
+    engine.set_preference(["a", "b"], "y", adaptive=True)
+    for _ in range(5):
+        await engine.execute_with_fallback({"task_type": "x"})
+    assert (await engine.execute_with_fallback({"task_type": "x"})).fallback_chain == ["b"]
+    assert (await engine.execute_with_fallback({"task_type": "y"})).fallback_chain == ["a", "b"]
+
+
+@virtual
+async def test_what_is_open_or_known_to_be_down_goes_last_but_stays_in_the_chain() -> None:
+    services = {name: Service(1.0, 0.1) for name in "abc"}
+    engine = world(EXACT, services)
+    engine.set_preference(["a", "b", "c"], adaptive=True)
+    engine.breaker("a").open_for(60)
+    route = await engine.execute_with_fallback("task")
+    assert (route.adapter, route.left) == ("b", ("c", "a"))
+    assert route.why.endswith("before a (out)")
+    engine.breaker("a").reset()
+    assert (await engine.execute_with_fallback("task")).left[-1] != "a"
+
+
+@virtual
+async def test_an_adapter_busy_with_many_calls_gives_way() -> None:
+    engine = world(EXACT.model_copy(update={"load": 1.0}), {"a": Service(1.0, 1.0), "b": Service(1.0, 1.2)})
+    engine.set_preference(["a", "b"], adaptive=True)
+    for n in range(10):
+        await engine.execute_with_fallback(n, preference_order="ab"[n % 2])
+    first = await asyncio.gather(*(engine.execute_with_fallback(n) for n in range(10)))
+    spread = Counter(route.adapter for route in first)
+    assert 4 <= spread["b"] <= 6
+
+
+@virtual
+async def test_a_recovered_adapter_wins_its_place_back_however_long_it_was_bad() -> None:
+    services = {"a": Service(1.0, 0.02), "b": Service(0.9, 0.3, seed=2)}
+    engine = world(RoutingPolicy(half_life=60, exploration=0.05), services)
+    engine.set_preference(["a", "b"], adaptive=True)
+
+    async def firsts(tasks: int) -> float:
+        count = 0
+        for n in range(tasks):
+            count += (await engine.execute_with_fallback(n)).fallback_chain[0] == "a"
+            await asyncio.sleep(0.2)
+        return count / tasks
+
+    assert await firsts(500) > 0.9
+    services["a"].rate = 0.0
+    await firsts(500)
+    assert await firsts(5000) < 0.1  # ten thousand outcomes say it is bad
+    services["a"].rate = 1.0
+    await firsts(1500)
+    assert await firsts(500) > 0.9
+
+
+@virtual
+async def test_old_evidence_fades_even_when_nobody_calls() -> None:
+    services = {"a": Service(0.0, 0.1), "b": Service(1.0, 0.1)}
+    engine = world(EXACT, services)
+    engine.set_preference(["a", "b"], adaptive=True)
+    for n in range(20):
+        await engine.execute_with_fallback(n)
+    assert (await engine.execute_with_fallback("now")).fallback_chain == ["b"]
+    await asyncio.sleep(HOUR)
+    services["a"].rate = 1.0
+    assert (await engine.execute_with_fallback("an hour later")).fallback_chain == ["a"]
+
+
+@virtual
+async def test_every_admissible_adapter_keeps_its_share_of_first_places() -> None:
+    services = {name: Service(rate, 0.0) for name, rate in {"a": 1.0, "b": 0.5, "c": 0.0}.items()}
+    engine = world(RoutingPolicy(exploration=0.03), services)
+    engine.set_preference(["a", "b", "c"], adaptive=True)
+    firsts = Counter()
+    for n in range(4000):
+        route = await engine.execute_with_fallback(n)
+        firsts[route.fallback_chain[0]] += 1
+        if route.fallback_chain[0] == "c" and n > 100:
+            assert route.why.endswith("explored c")
+    for name in "bc":
+        assert 0.018 < firsts[name] / 4000 < 0.045
+
+
+@virtual
+async def test_the_same_seed_gives_the_same_choices() -> None:
+    chains = []
+    for _ in range(2):
+        engine = world(RoutingPolicy(exploration=0.1), {n: Service(0.7, 0.1, seed=ord(n)) for n in "abc"}, seed=7)
+        engine.set_preference(["a", "b", "c"], adaptive=True)
+        chains.append([(await engine.execute_with_fallback(n)).fallback_chain for n in range(300)])
+    assert chains[0] == chains[1]
+
+
+async def drift(policy: RoutingPolicy) -> tuple[float, float, float]:
+    """Two hours in which one adapter after the other is bad. Returns seconds, success rate and calls per task."""
+    services = {"a": Service(0.97, 0.08, 1), "b": Service(0.97, 0.12, 2), "c": Service(0.9, 0.5, 3)}
+    plan = [(0.97, 0.08, 0.97, 0.12), (0.3, 0.9, 0.97, 0.12), (0.97, 0.08, 0.2, 1.0), (0.5, 2.0, 0.95, 0.1)]
+    engine = world(policy, services, breaker=BreakerPolicy(failure_threshold=5, recovery_timeout=5), retry=ONCE)
+    engine.set_preference(["a", "b", "c"], adaptive=policy.adaptive)
+    spent, done, tasks = 0.0, 0, 0
+    for rate_a, seconds_a, rate_b, seconds_b in plan:
+        services["a"].rate, services["a"].seconds = rate_a, seconds_a
+        services["b"].rate, services["b"].seconds = rate_b, seconds_b
+        end = now() + 1800
+        while now() < end:
+            began = now()
+            done += (await engine.execute_with_fallback("task")).success
+            spent += now() - began
+            tasks += 1
+            await asyncio.sleep(1.0)
+    return spent / tasks, done / tasks, sum(s.calls for s in services.values()) / tasks
+
+
+@virtual
+async def test_under_drift_an_adaptive_order_answers_sooner_with_fewer_calls_than_a_fixed_one() -> None:
+    fixed = await drift(RoutingPolicy())
+    adaptive = await drift(RoutingPolicy(adaptive=True))
+    assert adaptive[0] < 0.75 * fixed[0]  # 0.148 s against 0.224 s per task, though breakers guard both
+    assert adaptive[1] >= fixed[1]
+    assert adaptive[2] < fixed[2]
+
+
+@virtual
+async def test_R01_a_router_asks_the_breaker_so_what_heals_is_probed_even_from_the_end_of_an_adaptive_chain() -> None:
+    services = {"a": Service(1.0, 0.01), "b": Service(1.0, 0.02)}
+    engine = world(RoutingPolicy(exploration=0.05), services, breaker=BreakerPolicy(success_threshold=1))
+    engine.set_preference(["a", "b"], adaptive=True)
+    engine.breaker("a").open_for(30)
+    for n in range(400):
+        await engine.execute_with_fallback(n)
+        await asyncio.sleep(0.2)
+    assert engine.breaker("a").state == "closed"
+
+
+@virtual
+async def test_a_chain_that_learns_says_so_to_whoever_listens() -> None:
+    engine = World()
+    engine.script("a", "done")
+    engine.set_preference("a", adaptive=True)
+    told = [event for event in (*engine.told, *engine.describe()) if isinstance(event, PreferenceSet)]
+    assert [event.adaptive for event in told] == [True, True]
+
+
+@virtual
+async def test_a_name_that_nothing_has_is_passed_over_and_one_that_is_given_twice_stands_once() -> None:
+    engine = world(EXACT, {"a": Service(1.0, 0.1), "gone": Service(1.0, 0.01)})
+    engine.set_preference(["gone", "a", "a"], adaptive=True)
+    engine.remove_adapter("gone")
+    route = await engine.execute_with_fallback("task")
+    assert (route.adapter, route.left) == ("a", ("gone",))

@@ -1,0 +1,385 @@
+"""Every adapter of a chain refuses: fail at once, wait for the first to return, or ask one as a last resort."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fuseboard_engine import BreakerPolicy, CircuitBreaker, CircuitOpen, RetryPolicy
+from fuseboard_engine.adapters.registry import KnownDown
+from fuseboard_engine.breaker.ejection_limit import OutCaps
+from fuseboard_engine.events import StateChanged
+from fuseboard_engine.routing.policy import RoutingPolicy
+from support.engine_world import Script, World, now, virtual
+
+DOWN = ConnectionError("down")
+ONCE = RetryPolicy(max_attempts=1)
+ONE_PROBE = BreakerPolicy(failure_threshold=1, recovery_timeout=10, jitter=0, success_threshold=1)
+
+
+def world(all_out: str, breaker: BreakerPolicy = ONE_PROBE, **options: Any) -> World:
+    return World(breaker=breaker, retry=ONCE, routing=RoutingPolicy.model_validate({"all_out": all_out, **options}))
+
+
+async def both_out(engine: World, a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Script, Script]:
+    """Two adapters whose breakers open: the first for 10 s, the second for 4 s."""
+    first, second = engine.script("a", DOWN, *a), engine.script("b", DOWN, *b)
+    await engine.execute_with_fallback("opens both")
+    engine.breaker("b").reset()
+    await asyncio.sleep(0)
+    engine.breaker("b").open_for(4)
+    return first, second
+
+
+@virtual
+async def test_by_default_it_fails_at_once_with_the_earliest_way_back() -> None:
+    engine = world("fail")
+    first, second = await both_out(engine, ("a",), ("b",))
+    route = await engine.execute_with_fallback("task")
+    assert now() == 0
+    assert not route.success
+    assert isinstance(route.exception, CircuitOpen)
+    assert route.retry_after == pytest.approx(4)
+    assert engine.router.all_out is None
+    assert len(first.calls) + len(second.calls) == 2
+
+
+@virtual
+async def test_waiting_goes_on_with_the_first_that_returns_and_says_so() -> None:
+    engine = world("wait")
+    await both_out(engine, ("a",), ("b",))
+    route = await engine.execute_with_fallback("task")
+    assert (route.adapter, now()) == ("b", pytest.approx(4))
+    assert route.why.endswith("every adapter was out, waited 4 s: b is back")
+    assert [(a.adapter, a.outcome) for a in route.attempts] == [("a", "rejected"), ("b", "success")]
+
+
+@virtual
+async def test_waiting_ends_before_the_deadline_when_nobody_can_return_in_time() -> None:
+    engine = world("wait")
+    await both_out(engine, ("a",), ("b",))
+    route = await engine.execute_with_fallback("task", deadline=3)
+    assert (route.success, now()) == (False, 0)
+    assert route.why.endswith("waited 0 ms: b comes back only in 4 s")
+    assert route.retry_after == pytest.approx(4)
+
+
+@virtual
+async def test_waiting_is_bounded_by_max_wait() -> None:
+    engine = world("wait", max_wait=2)
+    await both_out(engine, ("a",), ("b",))
+    assert not (await engine.execute_with_fallback("task")).success
+    assert now() == 0
+
+
+@virtual
+async def test_nobody_waits_for_what_never_returns_by_itself() -> None:
+    engine = world("wait")
+    engine.script("a", "a")
+    engine.breaker("a").force_open()
+    route = await engine.execute_with_fallback("task")
+    assert (route.success, now()) == (False, 0)
+    assert "none comes back by itself" in route.why
+
+
+@virtual
+async def test_a_reset_by_hand_lets_those_who_wait_go_on_at_once() -> None:
+    engine = world("wait")
+    await both_out(engine, ("a",), ("b",))
+    waiting = asyncio.create_task(engine.execute_with_fallback("task"))
+    await asyncio.sleep(1)
+    engine.breaker("a").reset()
+    route = await waiting
+    assert (route.adapter, now()) == ("a", pytest.approx(1))
+
+
+@virtual
+async def test_a_hundred_that_wait_are_no_herd_only_the_probe_is_called_until_it_closed_the_breaker() -> None:
+    engine = world("wait", breaker=ONE_PROBE.model_copy(update={"success_threshold": 3}))
+    most = in_flight = 0
+
+    async def slow(task: Any) -> str:
+        nonlocal most, in_flight
+        in_flight += 1
+        if engine.breaker("a").state == "half_open":
+            most = max(most, in_flight)
+        await asyncio.sleep(1)
+        in_flight -= 1
+        return "done"
+
+    engine.add_adapter("a", slow)
+    engine.breaker("a").open_for(4)
+    routes = await asyncio.gather(*(engine.execute_with_fallback(n) for n in range(100)))
+    assert all(route.success for route in routes)
+    assert most == 1
+    assert now() == pytest.approx(4 + 3 + 1)  # three probes one after the other, then all others side by side
+
+
+@virtual
+async def test_those_who_wait_ask_seldom_however_many_they_are() -> None:
+    engine = world("wait")
+    engine.script("a", 1.0)
+    engine.breaker("a").open_for(4)
+    await asyncio.gather(*(engine.execute_with_fallback(n) for n in range(200)))
+    asked = engine.get_adapter_statistics()["a"]["rejections"]
+    assert asked <= 200 + 10  # each was refused once when it came, and only the head of the queue asked again
+
+
+@virtual
+async def test_when_the_probe_fails_those_who_wait_go_on_waiting() -> None:
+    engine = world("wait")
+    script = engine.script("a", DOWN, DOWN, "done")
+    await engine.execute_with_fallback("opens it")
+    first, second = await asyncio.gather(engine.execute_with_fallback(1), engine.execute_with_fallback(2))
+    assert (first.success, second.success) == (False, True)
+    assert script.calls == [0, pytest.approx(10), pytest.approx(25)]
+
+
+@virtual
+async def test_one_who_stops_waiting_leaves_his_place_to_the_next() -> None:
+    engine = world("wait")
+    engine.script("a", 1.0)
+    engine.breaker("a").open_for(4)
+    first = asyncio.create_task(engine.execute_with_fallback(1))
+    second = asyncio.create_task(engine.execute_with_fallback(2))
+    await asyncio.sleep(1)
+    first.cancel()
+    assert (await second).success
+    assert now() == pytest.approx(5)
+
+
+@virtual
+async def test_only_so_many_may_wait() -> None:
+    engine = world("wait", max_waiting=2)
+    engine.script("a", "done")
+    engine.breaker("a").open_for(4)
+    routes = await asyncio.gather(*(engine.execute_with_fallback(n) for n in range(3)))
+    assert [route.success for route in routes] == [True, True, False]
+    assert "2 tasks wait already" in routes[2].why
+
+
+@virtual
+async def test_a_chain_that_was_called_and_failed_does_not_wait() -> None:
+    engine = world("wait")
+    engine.script("a", DOWN)
+    assert not (await engine.execute_with_fallback("task")).success
+    assert now() == 0
+
+
+@virtual
+async def test_a_last_resort_is_one_attempt_on_the_adapter_that_would_return_first() -> None:
+    engine = world("last_resort")
+    engine.script("a", DOWN, "from a")
+    engine.script("b", DOWN, "from b", breaker=ONE_PROBE.model_copy(update={"recovery_timeout": 4.0}))
+    await engine.execute_with_fallback("opens both")
+    route = await engine.execute_with_fallback("task")
+    assert (route.adapter, now()) == ("b", 0)
+    assert route.why.endswith("b would have returned first: a last resort")
+    assert engine.breaker("b").state == "closed"  # it was a probe like any other
+
+
+@virtual
+async def test_a_last_resort_that_fails_settles_like_a_probe_and_does_not_flood() -> None:
+    engine = world("last_resort")
+    script = engine.script("a", DOWN, 0.5, DOWN)
+    await engine.execute_with_fallback("opens it")
+    script.outcomes = (DOWN, DOWN)
+    routes = await asyncio.gather(*(engine.execute_with_fallback(n) for n in range(50)))
+    assert len(script.calls) == 2
+    assert engine.breaker("a").state == "open"
+    assert sum(route.total_attempts for route in routes) == 1
+    assert routes[1].retry_after is not None
+    await asyncio.sleep(1)
+    await engine.execute_with_fallback("a second later")
+    assert len(script.calls) == 3
+
+
+@virtual
+async def test_a_last_resort_has_one_call_in_flight_per_adapter() -> None:
+    engine = world("last_resort", last_resort_every=0)
+    script = engine.script("a", DOWN, 5.0)
+    await engine.execute_with_fallback("opens it")
+    running = [asyncio.create_task(engine.execute_with_fallback(n)) for n in range(20)]
+    await asyncio.sleep(1)
+    assert len(script.calls) == 2
+    await asyncio.gather(*running)
+
+
+@virtual
+async def test_a_last_resort_may_be_an_adapter_that_is_known_to_be_down() -> None:
+    engine = world("last_resort")
+
+    def health() -> None:
+        raise AssertionError("never run")
+
+    script = engine.script("a", "it works all the same", health=health)
+    engine.registry["a"].down = KnownDown("refused", until=now() + 30)
+    route = await engine.execute_with_fallback("task")
+    assert (route.result, len(script.calls)) == ("it works all the same", 1)
+    assert route.attempts[0].why == "known down: refused"
+    assert not (await engine.execute_with_fallback("at once again")).success
+
+
+@virtual
+async def test_those_who_wait_go_on_when_a_health_check_is_good_again() -> None:
+    answers = iter([False, True])
+
+    async def health() -> bool:
+        return next(answers)
+
+    engine = world("wait")
+    engine.script("a", "done", health=health)
+    await engine.check_health()
+    waiting = asyncio.create_task(engine.execute_with_fallback("task"))
+    await asyncio.sleep(2)
+    await engine.check_health()
+    assert (await waiting).success
+    assert now() == 2
+
+
+@virtual
+async def test_no_last_resort_is_made_against_an_operator_or_a_retry_after() -> None:
+    engine = world("last_resort")
+    script = engine.script("a", "a")
+    for hold in (engine.breaker("a").force_open, engine.breaker("a").open_for):
+        hold()
+        route = await engine.execute_with_fallback("task")
+        assert not route.success
+        assert "no last resort is due" in route.why
+    assert script.calls == []
+
+
+# ---------------------------------------------------------------- the cap
+
+
+def trips(engine: World) -> list[str]:
+    return [e.adapter for e in engine.told if isinstance(e, StateChanged) and e.after == "open"]
+
+
+@virtual
+async def test_a_trip_that_would_put_too_large_a_share_out_is_not_made_and_told_once() -> None:
+    engine = world("fail", max_out_share=0.5)
+    for name in "abcd":
+        engine.script(name, DOWN)
+    for n in range(3):
+        await engine.execute_with_fallback(n)
+    assert trips(engine) == ["a", "b"]
+    assert engine.breaker("c").state == engine.breaker("d").state == "closed"
+    held = [e for e in engine.told if type(e).__name__ == "TripHeld"]
+    assert [e.adapter for e in held] == ["c", "d"]
+    assert held[0].detail.endswith("it stays closed: 2 of 4 adapters are out and at most 50% may be")
+
+
+@virtual
+async def test_a_held_trip_is_made_at_the_next_failure_once_another_has_returned() -> None:
+    engine = world("fail", max_out_share=0.5)
+    engine.script("a", DOWN)
+    engine.script("b", DOWN)
+    await engine.execute_with_fallback("a opens, b is held")
+    engine.breaker("a").reset()
+    await engine.execute_with_fallback("b fails again", preference_order=["b"])
+    assert trips(engine) == ["a", "b"]
+
+
+@virtual
+async def test_what_is_opened_by_hand_counts_but_is_never_refused() -> None:
+    engine = world("fail", max_out_share=0.5)
+    engine.script("a", DOWN)
+    engine.script("b", DOWN)
+    engine.breaker("a").force_open()
+    await engine.execute_with_fallback("task")
+    assert engine.breaker("b").state == "closed"
+    engine.breaker("b").open_for(5)
+    assert engine.breaker("b").state == "open"
+
+
+@virtual
+async def test_a_cap_may_be_set_for_the_adapters_of_a_tag() -> None:
+    engine = world("fail", max_out_by_tag={"gpu": 0.5})
+    engine.script("a", DOWN, tags=["gpu"])
+    engine.script("b", DOWN, tags=["gpu"])
+    engine.script("c", DOWN)
+    await engine.execute_with_fallback("task")
+    assert trips(engine) == ["a", "c"]
+
+
+@virtual
+async def test_an_adapter_that_is_taken_out_no_longer_counts() -> None:
+    engine = world("fail", max_out_share=0.5)
+    for name in "abc":
+        engine.script(name, DOWN)
+    await engine.execute_with_fallback("a opens")
+    assert trips(engine) == ["a"]
+    engine.remove_adapter("a")
+    await engine.execute_with_fallback("b opens, of two")
+    assert trips(engine) == ["a", "b"]
+
+
+@virtual
+async def test_a_policy_may_be_exchanged_while_adapters_are_out() -> None:
+    engine = world("fail")
+    engine.script("a", DOWN)
+    engine.script("b", DOWN)
+    await engine.execute_with_fallback("opens both")
+    engine.routing.use(RoutingPolicy(max_out_share=0.5, all_out="wait"))
+    engine.breaker("a").reset()
+    await engine.execute_with_fallback("a is held", preference_order=["a"])
+    assert engine.breaker("a").state == "closed"
+    engine.routing.use(RoutingPolicy())
+    assert engine.router.all_out is None
+    await engine.execute_with_fallback("a opens", preference_order=["a"])
+    assert engine.breaker("a").state == "open"
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_breakers_that_trip_in_many_threads_at_once_never_exceed_the_cap(attempt: int) -> None:
+    caps = OutCaps({"": 0.3})
+    breakers = [CircuitBreaker(f"b{n}", ONE_PROBE) for n in range(20)]
+    for breaker in breakers:
+        breaker.cap = caps
+        caps.join(breaker.name, (), "closed")
+    start = threading.Barrier(len(breakers))
+
+    def trip(breaker: CircuitBreaker) -> None:
+        start.wait()
+        breaker.admit().failure()
+
+    threads = [threading.Thread(target=trip, args=(breaker,)) for breaker in breakers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(breaker.state == "open" for breaker in breakers) == 6
+
+
+@given(
+    st.dictionaries(st.sampled_from(["", "x", "y"]), st.floats(0.01, 1.0), min_size=1),
+    st.lists(st.sets(st.sampled_from("xy")), min_size=1, max_size=8),
+    st.lists(st.tuples(st.sampled_from(["trips", "returns", "by hand"]), st.integers(0, 7)), max_size=40),
+)
+def test_no_trip_ever_takes_a_group_above_its_share(
+    shares: dict[str, float], tags: list[set[str]], steps: list[tuple[str, int]]
+) -> None:
+    caps = OutCaps(shares)
+    for n, words in enumerate(tags):
+        caps.join(str(n), words, "closed")
+    out: set[int] = set()
+    for step, number in steps:
+        n = number % len(tags)
+        if step == "returns":
+            caps.note(str(n), "closed")
+            out.discard(n)
+        elif step == "by hand":
+            caps.note(str(n), "forced_open")
+            out.add(n)
+        elif n not in out and caps.take(str(n)) is None:
+            out.add(n)
+            for group, share in shares.items():
+                members = [m for m, words in enumerate(tags) if not group or group in words]
+                if n in members:
+                    assert len(out.intersection(members)) / len(members) <= share

@@ -1,0 +1,359 @@
+"""Ending an engine in good order, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from fuseboard_engine import RetryPolicy
+from fuseboard_engine.errors import AllAdaptersFailed
+from fuseboard_engine.events import RouteFinished, ShutdownChanged
+from fuseboard_engine.routing.gates import ShuttingDown
+from fuseboard_engine.routing.policy import RoutingPolicy
+from fuseboard_engine.shutdown.guard import EmergencyExit, guarded
+from fuseboard_engine.shutdown.sequence import ShutdownReport
+from support.engine_world import HOUR, World, now, virtual
+
+ONCE = RetryPolicy(max_attempts=1, attempt_timeout=None)
+
+
+def story(world: World) -> list[tuple[str, int, int]]:
+    return [(e.what, e.in_flight, e.cancelled) for e in world.told if isinstance(e, ShutdownChanged)]
+
+
+# ------------------------------------------------------------------ PA06
+
+
+@virtual
+async def test_PA06_work_in_flight_succeeds_and_new_work_is_rejected_without_a_call() -> None:
+    world = World(retry=ONCE)
+    slow, other = world.script("slow", 0.3), world.script("other", "yes")
+    in_flight = asyncio.create_task(world.execute_with_fallback({"id": "t1"}, ["slow"]))
+    await asyncio.sleep(0.1)
+    ending = asyncio.create_task(world.shutdown(grace=5))
+    await asyncio.sleep(0.1)
+    refused = await world.execute_with_fallback({"id": "t2"}, ["slow", "other"])
+    assert not refused.success
+    assert set(refused.skipped.values()) == {"shutting down: no new work is taken"}
+    with pytest.raises(AllAdaptersFailed) as caught:
+        refused.unwrap()
+    assert isinstance(caught.value.__cause__, ShuttingDown)
+    assert (await in_flight).success
+    report = await ending
+    assert (len(slow.calls), len(other.calls)) == (1, 0)
+    assert report.in_flight == 1 and not report.hanging
+    assert now() < 0.4
+
+
+@virtual
+async def test_PA06_a_call_that_hangs_keeps_a_shutdown_no_longer_than_its_grace() -> None:
+    world = World(retry=ONCE)
+    script = world.script("hung", HOUR)
+    async with guarded(world, exit_code=None, signals=()):
+        call = asyncio.create_task(world.execute_with_fallback({"id": "t"}))
+        await asyncio.sleep(1)
+        report = await world.shutdown(grace=5)
+        assert 6 <= now() <= 7
+        assert (report.hanging, report.cancelled, report.problems) == ({"hung": 1}, 1, ())
+        with pytest.raises(asyncio.CancelledError):
+            await call
+    assert script.cancelled == 1
+    assert story(world) == [("began", 1, 0), ("finished", 1, 1)]
+
+
+@virtual
+async def test_PA06_an_idle_engine_shuts_down_at_once() -> None:
+    world = World()
+    world.script("a", "yes")
+    await world.execute_with_fallback({"id": "t"})
+    report = await world.shutdown(grace=5)
+    assert (now(), report.in_flight) == (0.0, 0)
+
+
+@virtual
+async def test_PA06_a_call_that_fails_is_in_flight_no_more() -> None:
+    world = World(retry=ONCE)
+    world.script("a", ConnectionError("no"))
+    await world.execute_with_fallback({"id": "t"})
+    assert (await world.shutdown(grace=5)).in_flight == 0
+    assert now() == 0.0
+
+
+@virtual
+async def test_a_call_in_flight_that_fails_may_still_fail_over() -> None:
+    world = World(retry=ONCE)
+    release = asyncio.Event()
+
+    async def fails_late(task: Any) -> None:
+        await release.wait()
+        raise ConnectionError("late")
+
+    world.add_adapter("a", fails_late)
+    world.script("b", 0.5)
+    call = asyncio.create_task(world.execute_with_fallback({"id": "t"}))
+    await asyncio.sleep(1)
+    ending = asyncio.create_task(world.shutdown(grace=5))
+    await asyncio.sleep(1)
+    release.set()
+    assert (await call).adapter == "b"
+    assert not (await ending).hanging
+
+
+@virtual
+async def test_a_caller_who_tries_again_and_again_does_not_keep_the_engine_from_ending() -> None:
+    world = World()
+    world.script("a", 0.01)
+
+    async def insist() -> None:
+        while not isinstance((await world.execute_with_fallback({"id": "t"})).exception, KeyError):
+            pass
+
+    insisting = asyncio.create_task(insist())
+    await asyncio.sleep(0)
+    report = await world.shutdown(grace=1)
+    assert report.hanging == {}
+    insisting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await insisting
+
+
+@virtual
+async def test_what_shuts_down_makes_no_task_wait_for_an_adapter_to_come_back() -> None:
+    world = World(routing=RoutingPolicy(all_out="wait"))
+    script = world.script("a", "yes")
+    await world.shutdown()
+    result = await world.execute_with_fallback({"id": "late"})
+    assert (result.error, script.calls) == ("shutting down: no new work is taken", [])
+    assert now() < 0.1
+
+
+@virtual
+async def test_fan_outs_and_streams_are_refused_too() -> None:
+    world = World()
+    script = world.script("a", "yes")
+    await world.shutdown()
+    together = await world.execute_parallel({"id": "late"}, ["a"])
+    assert not together.success
+    with pytest.raises(AllAdaptersFailed, match="shutting down"):
+        _ = [item async for item in world.stream_with_fallback({"id": "late"})]
+    assert script.calls == []
+
+
+@virtual
+async def test_a_rejection_is_told_in_its_routes_event() -> None:
+    world = World()
+    world.script("a", "yes")
+    await world.shutdown()
+    await world.execute_with_fallback({"id": "late"})
+    (event,) = [e for e in world.told if isinstance(e, RouteFinished)]
+    assert (event.success, event.attempts[0].outcome) == (False, "rejected")
+    assert event.error == "shutting down: no new work is taken"
+
+
+# ------------------------------------------------------------------ saving, instructions, hooks
+
+
+@virtual
+async def test_everything_is_saved_and_what_fails_is_told_and_keeps_nothing_else_from_being_done() -> None:
+    world = World()
+    done: list[str] = []
+
+    async def good() -> str:
+        done.append("good")
+        return "17 orders are in orders.json"
+
+    def bad() -> None:
+        raise OSError("disk full")
+
+    async def endless() -> None:
+        await asyncio.sleep(HOUR)
+
+    class Recorder:
+        path = Path("x.db")
+
+        async def flushed(self) -> None:
+            done.append("flushed")
+
+    report = await world.shutdown(save=[bad, endless, good], recorder=Recorder())
+    assert done == ["good", "flushed"]
+    assert report.saved == ("17 orders are in orders.json",)
+    failed, slow = report.problems
+    assert "OSError: disk full" in failed
+    assert "longer than 5 s" in slow
+
+
+async def test_the_instructions_say_why_and_how_to_go_on_and_are_private(tmp_path: Path) -> None:
+    from fuseboard_engine import BreakerPolicy, Engine
+
+    engine = Engine("checkout", breaker=BreakerPolicy(failure_threshold=1), retry=ONCE)
+
+    async def down(task: Any) -> None:
+        raise ConnectionError("no")
+
+    engine.add_adapter("prefect", down)
+    await engine.execute_with_fallback({"id": "t"})
+    path = tmp_path / "recovery.txt"
+    await engine.shutdown("SIGTERM received", instructions=path, save=lambda: "17 orders, password=hunter2")
+    text = path.read_text()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert "checkout shut down at " in text
+    assert "Why: SIGTERM received" in text
+    assert "Breakers that were not closed: prefect (open)." in text
+    assert "Saved: 17 orders, password=[hidden]" in text
+    assert sys.orig_argv[-1].split()[-1] in text
+    assert [file.name for file in tmp_path.iterdir()] == ["recovery.txt"]
+
+
+async def test_instructions_that_cannot_be_written_are_a_problem_and_no_error(tmp_path: Path) -> None:
+    from fuseboard_engine import Engine
+
+    report = await Engine().shutdown(instructions=tmp_path / "missing" / "recovery.txt")
+    assert report.problems == ("the recovery instructions could not be written: No such file or directory",)
+
+
+async def test_a_command_gets_the_report_as_json(tmp_path: Path) -> None:
+    from fuseboard_engine import Engine
+
+    out = tmp_path / "report.json"
+    command = [sys.executable, "-c", f"import sys; open({str(out)!r}, 'w').write(sys.stdin.read())"]
+    report = await Engine("checkout").shutdown("because", hook=command)
+    assert report.problems == ()
+    told = msgspec.json.decode(out.read_bytes(), type=ShutdownReport)
+    assert (told.engine, told.reason) == ("checkout", "because")
+
+
+async def test_a_command_that_fails_is_a_problem_with_its_last_words() -> None:
+    from fuseboard_engine import Engine
+
+    command = [sys.executable, "-c", "import sys; sys.exit('no route to pager, token=abcdef')"]
+    (problem,) = (await Engine().shutdown(hook=command)).problems
+    assert "ended with 1: no route to pager, token=[hidden]" in problem
+
+
+async def test_a_webhook_is_posted_to_and_its_refusal_is_a_problem() -> None:
+    from fuseboard_engine import Engine
+
+    got: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        got.append(await reader.readexactly(length))
+        status = b"200 OK" if len(got) == 1 else b"500 No"
+        writer.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+        assert (await Engine("checkout").shutdown(hook=url)).problems == ()
+        assert msgspec.json.decode(got[0])["engine"] == "checkout"
+        (problem,) = (await Engine().shutdown(hook=url)).problems
+        assert "the webhook answered 500" in problem
+
+
+@virtual
+async def test_a_hook_may_be_a_callable() -> None:
+    reports: list[ShutdownReport] = []
+    world = World()
+    await world.shutdown("x", hook=reports.append)
+    assert reports[0].reason == "x"
+
+
+# ------------------------------------------------------------------ what ends a guarded block
+
+
+@virtual
+async def test_a_time_limit_ends_the_block_its_margin_before() -> None:
+    world = World()
+    with pytest.raises(EmergencyExit) as caught:
+        async with guarded(world, time_limit=100, margin=30, signals=()):
+            await asyncio.sleep(HOUR)
+    assert now() == pytest.approx(70)
+    assert caught.value.code == 0
+    assert caught.value.report.reason == "the time limit of 100 s is 30 s away"
+
+
+@virtual
+async def test_too_much_memory_ends_the_block() -> None:
+    world = World()
+    used = iter([10, 20, 30_000_000, 40_000_000])
+    with pytest.raises(EmergencyExit) as caught:
+        async with guarded(world, memory_limit=30_000_000, memory=lambda: next(used), signals=()):
+            await asyncio.sleep(HOUR)
+    assert caught.value.report.reason == "memory: 30 MB in use, the limit is 30 MB"
+    assert now() == pytest.approx(2)
+
+
+@virtual
+async def test_an_uncaught_exception_ends_the_block_after_what_is_in_flight() -> None:
+    world = World(retry=ONCE)
+    world.script("slow", 2.0)
+    with pytest.raises(EmergencyExit) as caught:
+        async with guarded(world, signals=()):
+            call = asyncio.create_task(world.execute_with_fallback({"id": "t"}))
+            await asyncio.sleep(1)
+            raise ZeroDivisionError("token=abcdefgh")
+    assert caught.value.report.reason == "uncaught ZeroDivisionError: token=[hidden]"
+    assert call.result().success
+    assert 2 <= now() < 2.1
+
+
+@virtual
+async def test_an_error_in_a_task_that_nobody_awaits_ends_the_block() -> None:
+    world = World()
+
+    async def forgotten() -> None:
+        raise ZeroDivisionError("nobody looks")
+
+    with pytest.raises(EmergencyExit) as caught:
+        async with guarded(world, signals=()):
+            task = asyncio.create_task(forgotten())
+            await asyncio.sleep(0.1)
+            del task
+            await asyncio.sleep(HOUR)
+    assert caught.value.report.reason == "unhandled in a task: ZeroDivisionError: nobody looks"
+
+
+@virtual
+async def test_without_an_exit_code_the_program_goes_on_and_errors_stay_errors() -> None:
+    world = World()
+    async with guarded(world, time_limit=1, margin=0, exit_code=None, signals=()) as guard:
+        await asyncio.sleep(HOUR)
+    assert guard.report is not None and now() == pytest.approx(1)
+    with pytest.raises(ZeroDivisionError):
+        async with guarded(World(), exit_code=None, signals=()):
+            raise ZeroDivisionError
+    task = asyncio.current_task()
+    assert task is not None and task.cancelling() == 0
+
+
+@virtual
+async def test_a_block_that_ends_by_itself_just_ends() -> None:
+    world = World()
+    async with guarded(world, time_limit=100, memory_limit=10**15, signals=()) as guard:
+        await asyncio.sleep(1)
+    await asyncio.sleep(HOUR)
+    assert guard.report is None and story(world) == []
+
+
+@virtual
+async def test_a_cancellation_from_outside_stays_one() -> None:
+    world = World()
+
+    async def body() -> None:
+        async with guarded(world, signals=()):
+            await asyncio.sleep(HOUR)
+
+    task = asyncio.create_task(body())
+    await asyncio.sleep(1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

@@ -1,0 +1,1 @@
+"""Second, simpler implementations that the real ones are compared with."""

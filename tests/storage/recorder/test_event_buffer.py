@@ -1,0 +1,96 @@
+"""The buffer: what it lets go, what it keeps, and how it counts."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+
+from fuseboard_storage.recorder.event_buffer import Barrier, EventBuffer, events_of
+from support.fake_engine import answered, failed, opened
+
+
+def kinds(buffer: EventBuffer) -> list[str]:
+    return [type(event).__name__ for event in events_of(buffer.take(10**6).items)]
+
+
+def test_events_leave_in_the_order_they_came() -> None:
+    buffer = EventBuffer(10)
+    for number in range(5):
+        buffer.add(answered(f"{number}"))
+    assert [e.task for e in buffer.take(3).items] == ["0", "1", "2"]
+    assert [e.task for e in buffer.take(3).items] == ["3", "4"]
+
+
+def test_when_full_the_oldest_ordinary_events_go_and_are_counted() -> None:
+    buffer = EventBuffer(10)
+    for number in range(25):
+        buffer.add(answered(f"{number}"))
+    taken = buffer.take(100)
+    assert [e.task for e in taken.items] == [str(n) for n in range(15, 25)]
+    assert taken.dropped == buffer.dropped == 15
+
+
+def test_what_a_board_cannot_do_without_stays() -> None:
+    buffer = EventBuffer(10)
+    buffer.add(opened())
+    for number in range(50):
+        buffer.add(failed(f"{number}"))
+    assert kinds(buffer) == ["StateChanged"] + ["AttemptFailed"] * 9
+
+
+def test_even_those_go_when_there_are_only_those_so_memory_is_bounded() -> None:
+    buffer = EventBuffer(10)
+    for _ in range(50):
+        buffer.add(opened())
+    assert len(buffer) == 10
+    assert buffer.dropped == 40
+
+
+def test_what_is_let_go_still_counts_in_the_metrics() -> None:
+    buffer = EventBuffer(4)
+    for _ in range(10):
+        buffer.add(answered())
+    (span,) = buffer.take(100).spans.values()
+    assert (span.calls, span.successes) == (6, 6)
+
+
+def test_what_is_put_back_stands_before_what_came_since() -> None:
+    buffer = EventBuffer(10)
+    for number in range(4):
+        buffer.add(answered(f"{number}"))
+    taken = buffer.take(2)
+    buffer.add(answered("4"))
+    buffer.put_back(taken)
+    assert [e.task for e in buffer.take(100).items] == ["0", "1", "2", "3", "4"]
+
+
+def test_what_is_put_back_makes_no_more_than_a_full_buffer() -> None:
+    buffer = EventBuffer(6)
+    for number in range(6):
+        buffer.add(answered(f"{number}"))
+    taken = buffer.take(6)
+    for number in range(6, 10):
+        buffer.add(answered(f"{number}"))
+    buffer.put_back(taken)
+    again = buffer.take(100)
+    assert [e.task for e in again.items] == ["4", "5", "6", "7", "8", "9"]
+    assert again.dropped == 4
+
+
+def test_what_failed_to_be_told_is_told_next_time() -> None:
+    buffer = EventBuffer(2)
+    for _ in range(5):
+        buffer.add(answered())
+    taken = buffer.take(100)
+    buffer.put_back(taken)
+    again = buffer.take(100)
+    assert again.dropped == taken.dropped == 3
+    assert sum(span.calls for span in again.spans.values()) == 3
+
+
+def test_a_barrier_is_never_let_go() -> None:
+    buffer = EventBuffer(3)
+    barrier = Barrier(Future())
+    buffer.add(barrier)
+    for _ in range(20):
+        buffer.add(answered())
+    assert barrier in buffer.take(100).items

@@ -1,0 +1,220 @@
+"""Committing in an event loop's own thread: only where nobody and nothing need be waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fuseboard_engine.dead_letters.letter import LetterSelection
+from fuseboard_storage import SqliteDeadLetters
+from fuseboard_storage.sqlite import inline_commit, schema
+from fuseboard_storage.sqlite.inline_commit import AWAY, QUICK, RECENT, RUN, QuickLane
+from fuseboard_storage.sqlite.write_lock import Connection
+from support.letters import NOON, ROOM, letter
+
+LITTLE = QUICK / 10  # seconds
+
+
+class File:
+    """A recording with a quick lane, and a clock that only moves when it is told to."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.now = 0.0
+        self.thread = schema.connect(path)
+        self.lane = QuickLane(lambda: self.now)
+
+    def commit_in_thread(self, seconds: float = LITTLE) -> None:
+        began = self.now
+        self.now += seconds
+        self.lane.note(began, self.path)
+
+    def commit_at_once(self, seconds: float = LITTLE) -> bool:
+        def work(connection: sqlite3.Connection) -> bool:
+            connection.execute(
+                "INSERT INTO dead_letter_totals VALUES ('n', 1) ON CONFLICT DO UPDATE SET total = total + 1"
+            )
+            self.now += seconds
+            return True
+
+        return self.lane.commit(work) is not None
+
+    def open(self) -> None:
+        for _ in range(2):
+            self.commit_in_thread()
+
+    def commits(self) -> int:
+        row = self.thread.execute("SELECT total FROM dead_letter_totals").fetchone()
+        return 0 if row is None else int(row[0])
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[File]:
+    made = File(tmp_path / "a.db")
+    yield made
+    made.lane.close()
+    made.thread.close()
+
+
+def test_the_first_commits_of_a_row_are_the_threads(file: File) -> None:
+    assert not file.commit_at_once()
+    file.commit_in_thread()
+    assert not file.commit_at_once()
+    file.commit_in_thread()
+    assert file.commit_at_once()
+    assert file.commit_at_once()
+    assert file.commits() == 2
+
+
+def test_a_while_after_the_last_commit_nothing_is_known_of_the_disk(file: File) -> None:
+    file.open()
+    file.now += RECENT
+    assert not file.commit_at_once()
+    file.commit_in_thread()
+    assert file.commit_at_once()
+
+
+def test_after_a_slow_commit_of_the_threads_the_next_is_not_made_at_once(file: File) -> None:
+    file.open()
+    file.commit_in_thread(QUICK)
+    assert not file.commit_at_once()
+
+
+def test_after_a_slow_commit_of_its_own_all_is_the_threads_for_some_seconds(file: File) -> None:
+    file.open()
+    assert file.commit_at_once(QUICK)
+    slow_until = file.now + AWAY
+    while file.now + LITTLE < slow_until - LITTLE:
+        file.commit_in_thread()
+        assert not file.commit_at_once()
+        file.now += AWAY / 10
+    file.now = slow_until
+    file.commit_in_thread()
+    assert file.commit_at_once()
+
+
+def test_it_waits_for_no_other_thread(file: File) -> None:
+    file.open()
+    with file.thread.turn:
+        assert not file.commit_at_once()
+    assert file.commit_at_once()
+    assert file.commits() == 1
+
+
+def test_it_waits_for_no_other_process(file: File) -> None:
+    file.open()
+    other = sqlite3.connect(file.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert not file.commit_at_once()
+    other.execute("ROLLBACK")
+    other.close()
+    file.commit_in_thread()
+    assert file.commit_at_once()
+
+
+def test_what_fails_leaves_nothing_and_is_left_to_the_thread(file: File) -> None:
+    file.open()
+
+    def work(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO dead_letter_totals VALUES ('n', 1)")
+        raise ValueError("no")
+
+    assert file.lane.commit(work) is None
+    assert file.commits() == 0
+    assert not file.thread.turn.locked()
+    file.commit_in_thread()
+    assert file.commit_at_once()
+
+
+def test_from_time_to_time_the_thread_has_its_turn_to_move_the_log_into_the_file(file: File) -> None:
+    file.open()
+    assert all(file.commit_at_once() for _ in range(RUN))
+    assert not file.commit_at_once()
+    file.commit_in_thread()
+    assert file.commit_at_once()
+
+
+def test_a_closed_lane_is_opened_again_by_the_next_row(file: File) -> None:
+    file.open()
+    file.lane.close()
+    assert not file.commit_at_once()
+    file.open()
+    assert file.commit_at_once()
+
+
+# ------------------------------------------------------------------ letters
+
+
+class Threads:
+    """Notes in which threads transactions are begun."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.used: list[str] = []
+
+        class Noting(Connection):
+            def execute(noting, sql: str, *args: object) -> sqlite3.Cursor:  # type: ignore[override]
+                if sql == "BEGIN IMMEDIATE":
+                    self.used.append(threading.current_thread().name)
+                return super().execute(sql, *args)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(schema, "Connection", Noting)
+        monkeypatch.setattr(inline_commit, "QUICK", 60.0)  # whatever this machine is busy with
+        monkeypatch.setattr(inline_commit, "RECENT", 60.0)
+
+
+async def test_letters_one_after_another_are_kept_in_order_whichever_thread_keeps_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = Threads(monkeypatch)
+    store = SqliteDeadLetters(tmp_path / "a.db")
+    ids = [(await store.add(letter(f"t{number}"), ROOM))[0] for number in range(10)]
+    threads.used.clear()
+    ids += [(await store.add(letter(f"t{number}"), ROOM))[0] for number in range(10, 20)]
+    assert set(threads.used) == {threading.current_thread().name}
+    assert ids == list(range(1, 21))
+    found = await store.find(LetterSelection(), NOON)
+    assert [(one.id, one.task) for one in reversed(found)] == [(n + 1, f"t{n}") for n in range(20)]
+    await store.close()
+
+
+async def test_letters_that_come_together_are_the_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = Threads(monkeypatch)
+    store = SqliteDeadLetters(tmp_path / "a.db")
+    for number in range(5):
+        await store.add(letter(f"first {number}"), ROOM)
+    threads.used.clear()
+    kept = await asyncio.gather(*(store.add(letter(f"t{number}"), ROOM) for number in range(50)))
+    assert sorted(id for id, _ in kept) == list(range(6, 56))
+    assert threads.used.count(threading.current_thread().name) == 1
+    assert len(threads.used) < 10
+    await store.close()
+
+
+def test_a_loop_that_ended_before_it_could_answer_leaves_the_store_usable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Threads(monkeypatch)
+    store = SqliteDeadLetters(tmp_path / "a.db")
+
+    async def fill(count: int) -> None:
+        for number in range(count):
+            await store.add(letter(f"t{number}"), ROOM)
+
+    async def leave() -> None:
+        store.add(letter("left alone"), ROOM)
+
+    asyncio.run(fill(5))
+    asyncio.run(leave())
+    asyncio.run(fill(5))
+
+    async def count() -> int:
+        found = len(await store.find(LetterSelection(), NOON))
+        await store.close()
+        return found
+
+    assert asyncio.run(count()) == 11

@@ -1,0 +1,75 @@
+"""Threads of one process take turns at a file."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from fuseboard_engine.dead_letters.letter import Room, StoreUnavailable
+from fuseboard_storage import SqliteDeadLetters
+from fuseboard_storage.sqlite import schema
+from fuseboard_storage.sqlite.write_lock import Connection, transaction
+from support.letters import letter
+
+
+def note(connection: Connection, name: str) -> None:
+    connection.execute("INSERT INTO dead_letter_totals VALUES (?, 1)", (name,))
+
+
+def names(connection: Connection) -> list[str]:
+    return [name for (name,) in connection.execute("SELECT name FROM dead_letter_totals ORDER BY name")]
+
+
+def test_a_writer_waits_for_the_other_threads_turn_and_then_writes(tmp_path: Path) -> None:
+    one, two = schema.connect(tmp_path / "a.db"), schema.connect(tmp_path / "a.db")
+    begun = threading.Event()
+
+    def second() -> None:
+        begun.set()
+        with transaction(two):
+            note(two, "second")
+
+    thread = threading.Thread(target=second)
+    with transaction(one):
+        thread.start()
+        assert begun.wait(10)
+        note(one, "first")
+    thread.join(10)
+    assert names(one) == ["first", "second"]
+
+
+def test_connections_to_different_files_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    one, two = schema.connect(tmp_path / "a.db"), schema.connect(tmp_path / "b.db")
+    assert one.turn is not two.turn
+    with transaction(one), transaction(two):
+        note(two, "meanwhile")
+    assert names(two) == ["meanwhile"]
+
+
+def test_whoever_keeps_the_turn_without_writing_holds_nobody_up(tmp_path: Path) -> None:
+    connection = schema.connect(tmp_path / "a.db")
+    with connection.turn, transaction(connection):
+        note(connection, "went ahead")
+    assert names(connection) == ["went ahead"]
+
+
+def test_what_fails_leaves_nothing_and_gives_the_turn_back(tmp_path: Path) -> None:
+    connection = schema.connect(tmp_path / "a.db")
+    with pytest.raises(sqlite3.IntegrityError), transaction(connection):
+        note(connection, "twice")
+        note(connection, "twice")
+    assert names(connection) == []
+    assert not connection.turn.locked()
+
+
+async def test_every_letter_for_a_closed_store_is_refused_at_once(tmp_path: Path) -> None:
+    store = SqliteDeadLetters(tmp_path / "a.db")
+    await store.close()
+    for _ in range(2):
+        async with asyncio.timeout(10):
+            with pytest.raises(StoreUnavailable):
+                await store.add(letter(), Room(10, False))

@@ -1,0 +1,73 @@
+"""Events become rows and come back the same; what cannot be stored as it is, is stored as near as can be."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fuseboard_engine.events import AdapterAdded, Event, ScenarioStep
+from fuseboard_storage.sqlite import schema
+from fuseboard_storage.tables import events as rows
+from support.fake_engine import NOON, answered, failed, opened
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    connection = schema.connect(tmp_path / "a.db")
+    yield connection
+    connection.close()
+
+
+def read(file: sqlite3.Connection) -> list[Event]:
+    return [rows.entry_of(None, row).event for row in file.execute(f"{rows.READ} ORDER BY seq")]
+
+
+@pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 99, 100, 101, 345])
+def test_any_number_of_events_comes_back_in_order(file: sqlite3.Connection, count: int) -> None:
+    events = [answered(f"{number}", at=NOON + number) for number in range(count)]
+    rows.insert(file, 3, events)
+    assert read(file) == events
+
+
+def test_adapter_and_task_stand_beside_the_body(file: sqlite3.Connection) -> None:
+    rows.insert(file, 3, [answered("a"), failed("b"), opened(), ScenarioStep(at=1, scenario="s", text="x")])
+    found = file.execute("SELECT instance, kind, adapter, task FROM events ORDER BY seq").fetchall()
+    assert found == [
+        (3, "route_finished", "agno", "a"),
+        (3, "attempt_failed", "prefect", "b"),
+        (3, "state_changed", "prefect", None),
+        (3, "scenario_step", None, None),
+    ]
+
+
+def test_half_characters_and_odd_values_do_not_stop_the_recorder(file: sqlite3.Connection) -> None:
+    odd = AdapterAdded(at=1, adapter="a\udcff", policy={"on": object, "big": 2**80, "nul": "\0"})
+    rows.insert(file, 1, [answered(), odd, answered()])
+    before, stored, after = read(file)
+    assert isinstance(stored, AdapterAdded)
+    assert stored.adapter == "a\\udcff"
+    assert stored.policy == {"on": "<class 'object'>", "big": repr(2**80), "nul": "\0"}
+    assert before == after == answered()
+
+
+def test_a_kind_that_only_a_newer_version_knows_keeps_its_place_and_says_nothing(file: sqlite3.Connection) -> None:
+    file.execute("INSERT INTO events(at, instance, kind, body) VALUES (7, 1, 'moon_rose', '{\"kind\":\"moon_rose\"}')")
+    (event,) = read(file)
+    assert event == Event(at=7)
+    assert rows.known([rows.entry_of(None, (1, 1, 7, "not even JSON"))]) == []
+
+
+@given(st.text(), st.text(), st.floats(allow_nan=False, allow_infinity=False))
+def test_any_text_and_number_comes_back(adapter: str, error: str, seconds: float) -> None:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    schema.migrate(connection)
+    event = failed(adapter=adapter, error=error)
+    timed = answered(adapter=adapter, duration=seconds)
+    rows.insert(connection, 1, [event, timed])
+    assert read(connection) == [event, timed]
+    connection.close()

@@ -1,0 +1,47 @@
+"""Metrics as they are read back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fuseboard_storage.board.metrics import SECOND, Spans, count
+from fuseboard_storage.recorder.retention import HOUR, Retention, tidy
+from fuseboard_storage.recording.recording import Recording
+from fuseboard_storage.sqlite import schema
+from fuseboard_storage.tables import instances, metrics
+from support.fake_engine import NOON, answered
+
+NAMES = ("prefect", "agno", "gpt")
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Path:
+    """Two hours of two engines, some of it rolled up; each adapter is called in some of the seconds."""
+    path = tmp_path / "a.db"
+    connection = schema.connect(path)
+    for name in ("checkout", "billing"):
+        spans: Spans = {}
+        for second in range(0, 7_200, 7):
+            count(spans, answered(adapter=NAMES[second % 3], at=NOON + second * SECOND))
+        metrics.add(connection, instances.enter(connection, name, "web-1", NOON), spans)
+    connection.commit()
+    while tidy(connection, Retention(seconds=HOUR), NOON + 7_200 * SECOND):
+        pass
+    connection.close()
+    return path
+
+
+@pytest.mark.parametrize("these", [(), (1,), (2,), (1, 2), (3,)])
+@pytest.mark.parametrize(("since", "until"), [(0, 7_200), (3_000, 4_000), (7_100, 9_000), (8_000, 9_000)])
+async def test_the_metrics_of_one_adapter_are_those_of_all_without_the_others(
+    recorded: Path, these: tuple[int, ...], since: int, until: int
+) -> None:
+    first, end = NOON + since * SECOND, NOON + until * SECOND
+    async with Recording.open(recorded) as recording:
+        everything = await recording.spans(first, end, instances=these)
+        for name in (*NAMES, "nonesuch"):
+            alone = await recording.spans(first, end, name, these)
+            theirs = [span for span in everything if span.adapter == name]
+            assert [(span.at, span.calls) for span in alone] == [(span.at, span.calls) for span in theirs]

@@ -1,0 +1,55 @@
+"""A console on a list of events whose time only a test moves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fuseboard_console.app.app import ConsoleApp
+from fuseboard_engine.events import Event
+from support.console_story import (
+    STORY_ENDS,
+    ListFeed,
+    ListMailbox,
+    at,
+    story,
+)
+
+
+class Show:
+    """A console on a list of events whose time only a test moves."""
+
+    def __init__(
+        self,
+        events: list[Event] | None = None,
+        *,
+        when: float = STORY_ENDS,
+        read_only: bool = False,
+        worry: Callable[[], str] | None = None,
+    ) -> None:
+        self.when = when
+        self.feed = ListFeed(alive=when, events=story() if events is None else events)
+        self.mailbox = ListMailbox()
+        self.app = ConsoleApp(
+            self.feed,
+            file="checkout.db",
+            mailbox=None if read_only else self.mailbox,
+            now=lambda: at(self.when),
+            poll=0.01,
+            worry=worry,
+        )
+
+    def screen(self) -> str:
+        """All that is on the screen, line by line."""
+        app = self.app
+        strips = app.screen._compositor.render_strips()
+        return "\n".join(strip.text.rstrip() for strip in strips)
+
+    def line_of(self, text: str) -> int:
+        return next((y for y, line in enumerate(self.screen().splitlines()) if text in line), -1)
+
+    def sees(self, *texts: str) -> Callable[[], bool]:
+        return lambda: all(text in self.screen() for text in texts)
+
+    def selected(self) -> str:
+        key = self.app.overview.table.selected
+        return key.adapter if key else ""

@@ -1,0 +1,91 @@
+"""The console on a real recording, which other processes may write to; its clock is the real one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from fuseboard_console.app.app import ConsoleApp
+from fuseboard_console.sources.live import LiveRecording
+from fuseboard_console.sources.replay import Replay
+from fuseboard_console.text.glyphs import UNICODE, Glyphs
+from fuseboard_storage.recording.tail import Tail
+from support.console_story import until
+
+
+class Watching:
+    """A console in use: keys go in, the screen is read."""
+
+    def __init__(self, app: ConsoleApp, pilot: Pilot[None]) -> None:
+        self.app = app
+        self.pilot = pilot
+
+    def screen(self) -> str:
+        """All that is on the screen, line by line."""
+        return "\n".join(strip.text.rstrip() for strip in self.app.screen._compositor.render_strips())
+
+    def lines(self, *texts: str) -> list[str]:
+        """The lines that have all of these texts."""
+        return [line for line in self.screen().splitlines() if all(text in line for text in texts)]
+
+    async def press(self, *keys: str) -> None:
+        """Press keys, one after the other."""
+        await self.pilot.press(*keys)
+
+    async def type(self, text: str) -> None:
+        """Type a text and Enter."""
+        await self.pilot.press(*("space" if letter == " " else letter for letter in text), "enter")
+
+    async def sees(self, *texts: str, within: float = 10.0) -> None:
+        """Wait until all of these are on the screen."""
+        try:
+            await until(lambda: all(text in self.screen() for text in texts), self.pilot, within)
+        except AssertionError:
+            missing = [text for text in texts if text not in self.screen()]
+            raise AssertionError(f"{missing} not on\n{self.screen()}") from None
+
+    async def hears(self, *texts: str, within: float = 10.0) -> None:
+        """Wait until one of the notices says all of these: on the screen it is folded."""
+
+        def said() -> bool:
+            notices = [notice.message for notice in self.app._notifications]
+            return any(all(text in notice for text in texts) for notice in notices)
+
+        try:
+            await until(said, self.pilot, within)
+        except AssertionError:
+            raise AssertionError(f"{texts}: {[n.message for n in self.app._notifications]}\n{self.screen()}") from None
+
+    async def sees_no(self, text: str) -> None:
+        """Wait until this has left the screen."""
+        await until(lambda: text not in self.screen(), self.pilot)
+
+    async def wait_for(self, condition: Callable[[], bool]) -> None:
+        """Wait until something is so."""
+        await until(condition, self.pilot, 10.0)
+
+
+@asynccontextmanager
+async def watching(
+    path: Path, *, read_only: bool = False, size: tuple[int, int] = (100, 30), glyphs: Glyphs = UNICODE
+) -> AsyncIterator[Watching]:
+    """Watch a recording live."""
+    async with Tail.open(path) as tail:
+        live = LiveRecording(tail)
+        await live.advance()
+        app = ConsoleApp(live, file=path.name, mailbox=None if read_only else live, glyphs=glyphs, poll=0.02)
+        async with app.run_test(size=size, notifications=True) as pilot:
+            yield Watching(app, pilot)
+
+
+@asynccontextmanager
+async def replaying(path: Path, *, at: int | None = None, size: tuple[int, int] = (100, 30)) -> AsyncIterator[Watching]:
+    """Look at a replay of a recording, which stands still at a time (UTC microseconds), or at its end."""
+    async with Replay.open(path) as replay:
+        await replay.seek(replay.end if at is None else at)
+        app = ConsoleApp(replay, file=path.name, replay=replay, poll=0.02)
+        async with app.run_test(size=size, notifications=True) as pilot:
+            yield Watching(app, pilot)
