@@ -259,7 +259,7 @@ def test_a_killed_run_is_resumed_under_a_second(tmp_path: Path) -> None:
         process.kill()
 
     async def resumed() -> float:
-        from workflow_process import build
+        from support.programs.checkpoint_engine import build
 
         engine = engine_at(path)
         workflow = engine.add_workflow(build(calls))
