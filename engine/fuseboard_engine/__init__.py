@@ -5,6 +5,7 @@ Names are loaded when first used, so that a program which only reads events pays
 
 from __future__ import annotations
 
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -50,16 +51,16 @@ if TYPE_CHECKING:
     from fuseboard_engine.parallel.result import AdapterResult, ParallelResult
     from fuseboard_engine.retry.attribution import DEFAULT_TABLE, CallerError, Rule
     from fuseboard_engine.retry.policy import RetryPolicy
-    from fuseboard_engine.routing.fallback import FalseClaim
+    from fuseboard_engine.routing.fallback import InvalidFallbackAnswer
     from fuseboard_engine.routing.gates import ShuttingDown
     from fuseboard_engine.routing.policy import RoutingPolicy
     from fuseboard_engine.routing.route import RouteResult, Task
     from fuseboard_engine.routing.router import TaskRouter
-    from fuseboard_engine.routing.stream_router import Restarted, RouteStream
-    from fuseboard_engine.shutdown.guard import EmergencyExit, guarded
+    from fuseboard_engine.routing.stream_router import RestartMarker, RouteStream
+    from fuseboard_engine.shutdown.on_signals import EmergencyExit, shutdown_on_signals
     from fuseboard_engine.shutdown.sequence import ShutdownReport
     from fuseboard_engine.sync import SyncEngine
-    from fuseboard_engine.workflow.active_runs import LeftRun
+    from fuseboard_engine.workflow.active_runs import InterruptedRun
     from fuseboard_engine.workflow.checkpoints import Checkpoints, MemoryCheckpoints
     from fuseboard_engine.workflow.errors import (
         CheckpointsUnavailable,
@@ -99,7 +100,7 @@ _HOME = {
     "StoreUnavailable": "dead_letters.letter",
     "DeadLetterPolicy": "dead_letters.policy",
     "guard": "breaker.decorator",
-    "FalseClaim": "routing.fallback",
+    "InvalidFallbackAnswer": "routing.fallback",
     "Engine": "engine",
     "AllAdaptersFailed": "errors",
     "AttemptTimeout": "errors",
@@ -113,8 +114,8 @@ _HOME = {
     "Unhealthy": "errors",
     "UnknownAdapter": "errors",
     "ExecutionPolicy": "parallel.policy",
-    "EmergencyExit": "shutdown.guard",
-    "guarded": "shutdown.guard",
+    "EmergencyExit": "shutdown.on_signals",
+    "shutdown_on_signals": "shutdown.on_signals",
     "AdapterResult": "parallel.result",
     "ParallelResult": "parallel.result",
     "BreakerPolicy": "breaker.policy",
@@ -124,7 +125,7 @@ _HOME = {
     "Task": "routing.route",
     "TaskRouter": "routing.router",
     "ShutdownReport": "shutdown.sequence",
-    "Restarted": "routing.stream_router",
+    "RestartMarker": "routing.stream_router",
     "RouteStream": "routing.stream_router",
     "SyncEngine": "sync",
     "Checkpoints": "workflow.checkpoints",
@@ -134,7 +135,7 @@ _HOME = {
     "UnknownRun": "workflow.errors",
     "WorkflowError": "workflow.errors",
     "WorkflowFailed": "workflow.errors",
-    "LeftRun": "workflow.active_runs",
+    "InterruptedRun": "workflow.active_runs",
     "Workflow": "workflow.workflow",
     "WorkflowResult": "workflow.result",
 }
@@ -160,11 +161,11 @@ __all__ = [
     "EmergencyExit",
     "Engine",
     "ExecutionPolicy",
-    "FalseClaim",
     "FuseboardError",
     "HealthPolicy",
     "HttpAdapter",
-    "LeftRun",
+    "InterruptedRun",
+    "InvalidFallbackAnswer",
     "LetterRefused",
     "LetterSelection",
     "MemoryCheckpoints",
@@ -176,7 +177,7 @@ __all__ = [
     "ProcessFailed",
     "QueueFull",
     "Registry",
-    "Restarted",
+    "RestartMarker",
     "ResumeRefused",
     "RetryPolicy",
     "RouteResult",
@@ -201,15 +202,29 @@ __all__ = [
     "WorkflowResult",
     "adapter_from",
     "guard",
-    "guarded",
     "load_config",
     "reload_config",
+    "shutdown_on_signals",
     "watch_config",
 ]
 
 
-def __getattr__(name: str) -> object:
-    home = _HOME.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{home}"), name)
+_RENAMED = {
+    "FalseClaim": "InvalidFallbackAnswer",
+    "LeftRun": "InterruptedRun",
+    "Restarted": "RestartMarker",
+    "guarded": "shutdown_on_signals",
+}
+"""Deprecated names and what they are called now."""
+
+
+if not TYPE_CHECKING:  # a checker reads the imports above
+
+    def __getattr__(name: str) -> object:
+        if name in _RENAMED:
+            warnings.warn(f"{__name__}.{name} is now called {_RENAMED[name]}", DeprecationWarning, stacklevel=2)
+            name = _RENAMED[name]
+        home = _HOME.get(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{home}"), name)

@@ -15,7 +15,7 @@ from fuseboard_engine.adapters.call_target import target_of
 from fuseboard_engine.adapters.callables import as_async
 from fuseboard_engine.adapters.lifecycle import AdapterObject
 from fuseboard_engine.adapters.registry import Adapter, Registry, Statistics
-from fuseboard_engine.adapters.shared_resources import Resources
+from fuseboard_engine.adapters.shared_resources import SharedResources
 from fuseboard_engine.adapters.thread_pool import MOST as THREADS
 from fuseboard_engine.background import begin_background, halt_background, stop_background
 from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
@@ -27,21 +27,21 @@ from fuseboard_engine.health.checker import HealthChecks
 from fuseboard_engine.health.policy import HealthPolicy
 from fuseboard_engine.health.report import check_health, get_adapter_health, get_health_status
 from fuseboard_engine.parallel.batch import execute_batch
-from fuseboard_engine.parallel.executor import Parallel
+from fuseboard_engine.parallel.executor import ParallelExecutor
 from fuseboard_engine.parallel.policy import ExecutionPolicy
 from fuseboard_engine.preferences import set_preference
 from fuseboard_engine.retry.attribution import DEFAULT_TABLE, Rule, soft_failure_of
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.routing.fallback import set_degraded
-from fuseboard_engine.routing.features import Routing
+from fuseboard_engine.routing.features import RoutingFeatures
 from fuseboard_engine.routing.policy import RoutingPolicy
 from fuseboard_engine.routing.router import RoutingStatistics, TaskRouter
 from fuseboard_engine.runtime.clock import wall_clock
-from fuseboard_engine.runtime.event_bus import Hub
+from fuseboard_engine.runtime.event_bus import EventBus
 from fuseboard_engine.shutdown.sequence import shutdown
 from fuseboard_engine.state_events import adapter_added, describe, gauges
 from fuseboard_engine.sync import SyncEngine
-from fuseboard_engine.workflow.active_runs import RunsUnderWay
+from fuseboard_engine.workflow.active_runs import ActiveRuns
 from fuseboard_engine.workflow.checkpoints import Checkpoints
 from fuseboard_engine.workflow.service import add_workflow, execute_workflow, remove_workflow, resume, resume_left
 from fuseboard_engine.workflow.workflow import Workflow
@@ -95,41 +95,41 @@ class Engine:
         self._retry_policy = retry or RetryPolicy()
         self.clock = clock
         self._rng = rng
-        hub = Hub(wall)
+        hub = EventBus(wall)
         self.subscribe = hub.subscribe
         self.emit = hub.emit
         self.get_recent_failures = hub.get_recent_failures
-        self.resources = Resources(self, threads)
+        self.resources = SharedResources(self, threads)
         self.sync = SyncEngine(self)
         """The engine for threads and sync code."""
         self.router = TaskRouter(self.registry, self.emit, table=table, clock=clock, wall=wall, rng=rng)
         self.execute_with_fallback = self.router.execute_with_fallback
         self.stream_with_fallback = self.router.stream_with_fallback
-        self.parallel = Parallel(self.router, execution or ExecutionPolicy(), self.emit, clock, wall)
+        self.parallel = ParallelExecutor(self.router, execution or ExecutionPolicy(), self.emit, clock, wall)
         self.execute_parallel = self.parallel.execute_parallel
         self.dead_letters: DeadLetters | None = None
         if dead_letters is not None:
-            from fuseboard_engine.dead_letters.availability import Outages
+            from fuseboard_engine.dead_letters.availability import Availability
             from fuseboard_engine.dead_letters.queue import DeadLetters
 
             self.dead_letters = self.router.dead_letters = DeadLetters(
                 dead_letters,
                 engine=name,
                 table=self.router.table,
-                outages=Outages(self.registry, clock),
+                outages=Availability(self.registry, clock),
                 route=self.router.execute_with_fallback,
                 emit=self.emit,
                 wall=wall,
                 rng=rng,
             )
         self.workflows: dict[str, Workflow] = {}
-        self.runs = RunsUnderWay()
+        self.runs = ActiveRuns()
         """The runs of workflows that it is at, and those that were interrupted."""
         self.checkpoints: Checkpoints | None = None
         """What keeps the runs of workflows; a recording does."""
         self.loop: asyncio.AbstractEventLoop | None = None
         """Where its workflows run, and what operators ask for; None: nowhere yet."""
-        self.routing = Routing(self, routing or RoutingPolicy(), clock, rng)
+        self.routing = RoutingFeatures(self, routing or RoutingPolicy(), clock, rng)
         self.health = HealthChecks(self.emit, self.subscribe, health, clock=clock, wall=wall, rng=rng)
 
     # ---------------------------------------------------------------- adapters

@@ -10,7 +10,8 @@ seconds. The `kind` of an event is its tag in a recording and never changes its 
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+import warnings
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
@@ -119,7 +120,7 @@ class StateChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tru
     needed: int = 0
 
 
-class TripHeld(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="trip_held"):
+class TripSuppressed(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="trip_held"):
     """A breaker met a trip rule but stayed closed: too large a share of its group is out already.
 
     `reason` and `detail` say which rule; `group` is a tag (empty: all adapters), `out` of its `size` adapters are out
@@ -170,7 +171,7 @@ class ProbeChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tru
     needed: int = 0
 
 
-class AdaptersGauged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="adapters_gauged"):
+class GaugesSampled(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="adapters_gauged"):
     """How much adapters are at just now; only those where it changed, at most once a second.
 
     For each adapter: the calls in flight, and how many retries its budget has left.
@@ -427,11 +428,11 @@ AnyEvent = (
     | AdapterRemoved
     | PreferenceSet
     | StateChanged
-    | TripHeld
+    | TripSuppressed
     | HealthChecked
     | HealthAlert
     | ProbeChanged
-    | AdaptersGauged
+    | GaugesSampled
     | LateResult
     | AttemptFailed
     | RouteFinished
@@ -453,3 +454,15 @@ AnyEvent = (
     | ScenarioStep
 )
 """Every event there is; `msgspec.json.Decoder(AnyEvent)` reads one back."""
+
+
+_RENAMED = {"AdaptersGauged": "GaugesSampled", "TripHeld": "TripSuppressed"}
+"""Deprecated names and what they are called now."""
+
+if not TYPE_CHECKING:  # a checker must still see which names there are not
+
+    def __getattr__(name: str) -> Any:
+        if name not in _RENAMED:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        warnings.warn(f"{__name__}.{name} is now called {_RENAMED[name]}", DeprecationWarning, stacklevel=2)
+        return globals()[_RENAMED[name]]

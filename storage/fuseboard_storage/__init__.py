@@ -46,8 +46,10 @@ _HOME = {
 }
 
 
-def __getattr__(name: str) -> object:
-    """Import a public name when it is first used: a reader pays for no recorder."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+if not TYPE_CHECKING:  # a checker reads the imports above
+
+    def __getattr__(name: str) -> object:
+        """Import a public name when it is first used: a reader pays for no recorder."""
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from fuseboard_engine import AllAdaptersFailed, Engine, RetryPolicy
-from fuseboard_engine.routing.stream_router import Restarted
+from fuseboard_engine.routing.stream_router import RestartMarker
 from fuseboard_storage import Recording, record
 
 REQUEST: contextvars.ContextVar[str] = contextvars.ContextVar("request", default="none")
@@ -202,7 +202,7 @@ def test_a_streams_errors_and_restarts_reach_a_plain_for() -> None:
         raise ConnectionError("down")
 
     engine = engine_of(a=breaks, b=numbers)
-    assert list(engine.sync.stream_with_fallback("it", restartable=True)) == [1, Restarted("b", 1, "down"), 0, 1, 2]
+    assert list(engine.sync.stream_with_fallback("it", restartable=True)) == [1, RestartMarker("b", 1, "down"), 0, 1, 2]
     with pytest.raises(AllAdaptersFailed):
         list(engine.sync.stream_with_fallback("it"))
     engine.sync.close()

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from fuseboard_engine.dead_letters.letter import NewLetter, Room
+from fuseboard_engine.dead_letters.letter import Capacity, NewLetter
 from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 from support.paths import PROGRAMS
 
@@ -50,7 +50,7 @@ async def add(path: Path, *letters: dict[str, Any]) -> None:
             "error_type": "ConnectionError",
             "max_retries": 3,
         }
-        await store.add(NewLetter(**{**new, **fields}), Room(1000, False))
+        await store.add(NewLetter(**{**new, **fields}), Capacity(1000, False))
     await store.close()
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from fuseboard_engine.dead_letters.letter import NewLetter, Room, Settled
+from fuseboard_engine.dead_letters.letter import Capacity, NewLetter, RetryOutcome
 
 NOON = 1_800_000_000_000_000
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 LEASE = 30 * SECOND
-ROOM = Room(100, True)
+ROOM = Capacity(100, True)
 
 
 def letter(task: str = "t", at: int = NOON, **fields: Any) -> NewLetter:
@@ -35,11 +35,11 @@ def letter(task: str = "t", at: int = NOON, **fields: Any) -> NewLetter:
     )
 
 
-def settled(status: str = "succeeded", due_at: int | None = None, retries: int = 0, **fields: Any) -> Settled:
+def settled(status: str = "succeeded", due_at: int | None = None, retries: int = 0, **fields: Any) -> RetryOutcome:
     """What a retry came to."""
     counts = ("retry_success",) if status == "succeeded" else ("retry_failed",)
     outcome = "succeeded" if status == "succeeded" else "failed"
-    return Settled(
+    return RetryOutcome(
         **{
             "outcome": outcome,
             "status": status,

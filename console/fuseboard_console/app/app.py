@@ -22,12 +22,12 @@ from fuseboard_console.app.frame import NOTHING
 from fuseboard_console.pages.overview import Overview
 from fuseboard_console.pages.page import Page
 from fuseboard_console.pages.registry import BY_ID
-from fuseboard_console.painting.cached_widget import Floor, Ground
+from fuseboard_console.painting.cached_widget import CachedContainer, CachedScreen
 from fuseboard_console.painting.line_bar import LineBar
 from fuseboard_console.painting.scrollbar import draw_scrollbars
 from fuseboard_console.preferences.model import DEFAULT, Preferences
 from fuseboard_console.sources.feed import TROUBLE, Feed, Mailbox
-from fuseboard_console.sources.session import Place
+from fuseboard_console.sources.session import Session
 from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.alerts import Alerts
@@ -94,12 +94,12 @@ class ConsoleApp(Personal):
         self._file = safe_text(file, 200)
         self.glyphs = glyphs
         self._clock = now
-        self._places = [Place(feed, self._file, mailbox, replay=replay, worry=worry)]
-        self._left: list[Place] = []
+        self._places = [Session(feed, self._file, mailbox, replay=replay, worry=worry)]
+        self._left: list[Session] = []
         self._desks = [self._desk_of(self._places[0])]
         self.desk = self._desks[0]
         self._poll = poll
-        self._worried: set[Place] = set()
+        self._worried: set[Session] = set()
         for own in THEMES:
             self.register_theme(own)
         self.theme = theme
@@ -127,7 +127,7 @@ class ConsoleApp(Personal):
         self.overview = Overview(self, self._file, preferences)
         self.page: Page = self.overview
         self._pages: dict[str, Page] = {self.overview.PAGE: self.overview}
-        self._body = Ground(self.overview, id="body")
+        self._body = CachedContainer(self.overview, id="body")
         self._looked_at = (-1, "", 0)
 
     def _is_mine(self, action: Action) -> bool:
@@ -144,9 +144,9 @@ class ConsoleApp(Personal):
         yield self._footer
         yield self._filter
 
-    def get_default_screen(self) -> Floor:
+    def get_default_screen(self) -> CachedScreen:
         """Return what everything lies on."""
-        return Floor(id="_default")
+        return CachedScreen(id="_default")
 
     def on_mount(self) -> None:
         """Show what there is, then follow."""

@@ -12,7 +12,7 @@ from fuseboard_console.pages.page import Page
 from fuseboard_console.painting.line_list import LineList
 from fuseboard_console.preferences.model import Preferences
 from fuseboard_console.preferences.state_folder import state_folder
-from fuseboard_console.screens.detail_modal import Sheet
+from fuseboard_console.screens.detail_modal import DetailModal
 from fuseboard_console.terminal.clipboard import copied_text, copy
 from fuseboard_console.text.glyphs import ASCII
 from fuseboard_console.tui.alerts import Alerts, alert_text
@@ -89,7 +89,7 @@ class Personal(Travelling):
         for page in self._pages.values():
             page.take_palette(self.palette)
         for screen in self.screen_stack:
-            if isinstance(screen, Sheet):
+            if isinstance(screen, DetailModal):
                 screen.take_palette(self.palette)
 
     def action_theme(self) -> None:

@@ -11,7 +11,7 @@ from fuseboard_console.painting.line_bar import LineBar
 from fuseboard_console.text.formatting import SECOND, whole
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.line import Line
-from fuseboard_console.tui.protocols import Scene
+from fuseboard_console.tui.protocols import Frame
 from fuseboard_console.views.adapters.engine_presence import Connection, connection_of
 from fuseboard_console.views.frame.banner import banner
 from fuseboard_console.views.frame.footer import footer_line
@@ -67,9 +67,9 @@ class Showing(Operating):
         raise NotImplementedError
 
     @property
-    def scene(self) -> Scene:
+    def scene(self) -> Frame:
         """What is shown now."""
-        return Scene(self.feed.board, self.now(), self._connection, past=self.past)
+        return Frame(self.feed.board, self.now(), self._connection, past=self.past)
 
     @property
     def working(self) -> tuple[Action, ...]:

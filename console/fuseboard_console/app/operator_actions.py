@@ -10,7 +10,7 @@ from textual.notifications import SeverityLevel
 from fuseboard_console.actions.model import Action, key_for
 from fuseboard_console.app.suspend import Suspending
 from fuseboard_console.operator.bulk_prompts import MOST, ask_bulk
-from fuseboard_console.operator.dispatcher import Desk
+from fuseboard_console.operator.dispatcher import CommandDispatcher
 from fuseboard_console.operator.prompts import ask_before, ask_reset_all, refusing
 from fuseboard_console.pages.page import Page
 from fuseboard_console.sources.feed import Feed
@@ -23,7 +23,7 @@ class Operating(Suspending):
     """The operator's actions of the console."""
 
     feed: Feed
-    desk: Desk
+    desk: CommandDispatcher
     page: Page
     actions: tuple[Action, ...]
     _named: AdapterKey | None = None  # what is meant while something is done to an adapter that was named
@@ -50,11 +50,11 @@ class Operating(Suspending):
         alone = None if keys else self._target()
         if self.is_past() or (alone is None and not keys) or (alone is not None and self.desk.refused(alone.instance)):
             return
-        from fuseboard_console.screens.duration_prompt import HowLong, HowLongScreen
+        from fuseboard_console.screens.duration_prompt import DurationPrompt, DurationPromptScreen
 
         question = ask_before("open_for", alone.adapter if alone is not None else plural(len(keys), "breaker"))
 
-        async def answered(how_long: HowLong | None) -> None:
+        async def answered(how_long: DurationPrompt | None) -> None:
             if how_long is None:
                 return
             args = {"seconds": how_long.seconds}
@@ -63,7 +63,7 @@ class Operating(Suspending):
             else:
                 self._many("open_for", keys, args)
 
-        self.push_screen(HowLongScreen(*question), answered)
+        self.push_screen(DurationPromptScreen(*question), answered)
 
     def action_disable(self) -> None:
         """Ask, then let every call through the selected breaker."""
@@ -137,7 +137,7 @@ class Operating(Suspending):
             return True
         if len(keys) == 1 and self.desk.refused(keys[0].instance):
             return True
-        from fuseboard_console.screens.typed_confirm import ConfirmTypedScreen
+        from fuseboard_console.screens.typed_confirm import TypedConfirmScreen
 
         question = ask_bulk(verb, keys, self.page.targets_name, (args or {}).get("seconds"))
         asked = partial(self.desk.ask_all, verb, keys, args)
@@ -149,7 +149,7 @@ class Operating(Suspending):
                 self.page.unmark()
                 self.run_worker(asked(), name="bulk", exit_on_error=True)
 
-        self.push_screen(ConfirmTypedScreen(*question), answered)
+        self.push_screen(TypedConfirmScreen(*question), answered)
         return True
 
     async def _ask_selected(self, verb: str) -> None:

@@ -14,7 +14,7 @@ from fuseboard_console.pages.registry import BY_ID
 from fuseboard_console.views.adapters.columns import COLUMNS
 
 
-class Doing(Protocol):
+class ActionHost(Protocol):
     """What does them."""
 
     overview: Overview
@@ -28,7 +28,7 @@ class Doing(Protocol):
         ...
 
 
-def commands_of(console: Doing, actions: Sequence[Action], working: Sequence[Action]) -> Iterator[SystemCommand]:
+def commands_of(console: ActionHost, actions: Sequence[Action], working: Sequence[Action]) -> Iterator[SystemCommand]:
     """Yield `actions` as commands; those that are not `working` here go to a page where they do."""
     for action in actions:
         if action.group == "Move" or (action.pages and not set(action.pages) & BY_ID.keys()):

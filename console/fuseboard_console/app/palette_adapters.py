@@ -14,7 +14,7 @@ from fuseboard_console.actions.model import Action
 from fuseboard_console.screens.adapter_detail import show_detail
 from fuseboard_console.text.glyphs import Condition
 from fuseboard_console.text.safe_text import safe_text
-from fuseboard_console.tui.protocols import Host
+from fuseboard_console.tui.protocols import ConsoleHost
 from fuseboard_console.views.adapters.adapter_view import condition, word_of
 from fuseboard_console.views.selection.ordering import PROBLEMS
 from fuseboard_storage.board.board import AdapterKey
@@ -29,8 +29,8 @@ class AdapterCommands(Provider):
     """Finds adapters by their names."""
 
     @property
-    def _host(self) -> Host:
-        return cast(Host, self.app)
+    def _host(self) -> ConsoleHost:
+        return cast(ConsoleHost, self.app)
 
     async def discover(self) -> Hits:
         """Yield the adapters that need a person."""

@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from fuseboard_console.app.frame import Showing
-from fuseboard_console.operator.dispatcher import Desk
-from fuseboard_console.sources.session import Place, Speeds
+from fuseboard_console.operator.dispatcher import CommandDispatcher
+from fuseboard_console.sources.session import Session, Speeds
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.engine_presence import Connection, connection_to
@@ -26,9 +26,9 @@ BACK = 10.0
 class Travelling(Showing):
     """The console's way through time and to other recordings, on top of its frames."""
 
-    _places: list[Place]
-    _desks: list[Desk]
-    _left: list[Place]
+    _places: list[Session]
+    _desks: list[CommandDispatcher]
+    _left: list[Session]
     _clock: Callable[[], int]
     _paused_at: int | None = None
 
@@ -61,16 +61,16 @@ class Travelling(Showing):
     # ---------------------------------------------------------------- places
 
     @property
-    def _place(self) -> Place:
+    def _place(self) -> Session:
         return self._places[-1]
 
-    def _desk_of(self, place: Place) -> Desk:
+    def _desk_of(self, place: Session) -> CommandDispatcher:
         def connection(instance: int) -> Connection:
             return connection_to(place.feed.board, instance, self._clock())
 
-        return Desk(place.mailbox, place.file, connection, self.tell, self.key)
+        return CommandDispatcher(place.mailbox, place.file, connection, self.tell, self.key)
 
-    def visit(self, place: Place) -> None:
+    def visit(self, place: Session) -> None:
         """Show another place; `leave` comes back."""
         self._places.append(place)
         self._desks.append(self._desk_of(place))
@@ -230,7 +230,7 @@ class Travelling(Showing):
         except (RecordingError, OSError) as error:
             self.tell(safe_text(f"There is no way back just now: {error}", 400), "error")
             return None
-        self.visit(Place(replay, self._file, replay=replay, closing=closing))
+        self.visit(Session(replay, self._file, replay=replay, closing=closing))
         key = self.key("live")
         self.tell(f"This is the past now. Nothing can be asked of an engine here; {key} goes back to live.")
         return replay

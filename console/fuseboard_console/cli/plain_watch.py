@@ -12,7 +12,7 @@ from fuseboard_console.text.formatting import clock
 from fuseboard_console.text.line import text_of
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.engine_presence import connection_of
-from fuseboard_console.views.events.narrator import Story
+from fuseboard_console.views.events.narrator import EventNarrator
 from fuseboard_console.views.frame.banner import banner
 from fuseboard_console.views.lists.status import status_text
 
@@ -28,7 +28,7 @@ async def watch_plain(file: str, now: Callable[[], int]) -> None:
         RecordingError: As for `Recording.open`.
     """
     name = safe_text(Path(file).name, 200)
-    story = Story(None)
+    story = EventNarrator(None)
     before: tuple[object, ...] | None = None
     async with aclosing(follow(file)) as news:
         async for board, entries, trouble in news:

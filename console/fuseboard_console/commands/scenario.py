@@ -14,7 +14,7 @@ from fuseboard_console.cli.arguments import speed
 if TYPE_CHECKING:
     import asyncio
 
-    from fuseboard_console.views.events.narrator import Story
+    from fuseboard_console.views.events.narrator import EventNarrator
     from fuseboard_engine.events import Event
     from fuseboard_engine.scenario.model import Scenario
     from fuseboard_engine.scenario.player import Player, Verdict
@@ -145,7 +145,7 @@ def play_virtually(scenario: Scenario) -> tuple[Verdict, list[str]]:
     """Play a scenario in virtual time; return the verdict and the story, a line for each thing that happened."""
     import asyncio
 
-    from fuseboard_console.views.events.narrator import Story
+    from fuseboard_console.views.events.narrator import EventNarrator
     from fuseboard_engine.scenario.player import Player
     from fuseboard_engine.virtual_time import VirtualTimeLoop
 
@@ -155,7 +155,7 @@ def play_virtually(scenario: Scenario) -> tuple[Verdict, list[str]]:
     async def main() -> Verdict:
         return await Player(scenario, wall=loop.wall, on_event=events.append).play()
 
-    story = Story(loop.wall())
+    story = EventNarrator(loop.wall())
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         verdict = runner.run(main())
     return verdict, [line for event in events if (line := story.tell(event))]
@@ -182,12 +182,12 @@ async def _play_now(scenario: Scenario, args: Namespace) -> Verdict | None:
     """Play in real time; None when told to stop before the end."""
     import asyncio
 
-    from fuseboard_console.views.events.narrator import Story
+    from fuseboard_console.views.events.narrator import EventNarrator
     from fuseboard_engine.runtime.clock import wall_clock
     from fuseboard_engine.scenario.player import Player
     from fuseboard_storage import record
 
-    story = Story(wall_clock())
+    story = EventNarrator(wall_clock())
     told: asyncio.Queue[Event] = asyncio.Queue()
     player = Player(scenario, on_event=None if args.quiet else told.put_nowait, speed=args.speed)
     recording = record(player.engine, args.record) if args.record else None
@@ -205,7 +205,7 @@ async def _play_now(scenario: Scenario, args: Namespace) -> Verdict | None:
         await asyncio.wait({playing, telling})
 
 
-async def _tell(story: Story, events: asyncio.Queue[Event]) -> None:
+async def _tell(story: EventNarrator, events: asyncio.Queue[Event]) -> None:
     """Print the story as it happens."""
     from fuseboard_console.cli.output import flush_out, print_out
 

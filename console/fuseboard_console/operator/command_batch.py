@@ -5,7 +5,7 @@ from __future__ import annotations
 from fuseboard_console.operator.bulk_prompts import Outcome, bulk_text
 
 
-class Bulk:
+class CommandBatch:
     """Gathers what came of each of `expected` commands. `undo` is the key that takes them back; empty: none does."""
 
     def __init__(self, verb: str, expected: int, undo: str = "") -> None:

@@ -11,14 +11,14 @@ from fuseboard_console.views.adapters.engine_presence import Connection, connect
 from fuseboard_storage.board.board import Board
 
 
-class Taker(NamedTuple):
+class CommandTarget(NamedTuple):
     """The instance that takes a command; None: nobody can, and `why` is a sentence of safe text."""
 
     instance: int | None
     why: str = ""
 
 
-def taker(board: Board, names: Collection[str], now: int, file: str) -> Taker:
+def taker(board: Board, names: Collection[str], now: int, file: str) -> CommandTarget:
     """Return the newest engine of one of these names that lives; else one of which it is not known that it is over.
 
     Args:
@@ -31,10 +31,10 @@ def taker(board: Board, names: Collection[str], now: int, file: str) -> Taker:
     rows.sort(key=lambda row: (presence(row, now) == "live", row.started_at, row.id), reverse=True)
     for row in rows:
         if not connection_to(board, row.id, now).over:
-            return Taker(row.id)
+            return CommandTarget(row.id)
     if rows:
-        return Taker(None, nobody_can_take_it(connection_to(board, rows[0].id, now), file))
+        return CommandTarget(None, nobody_can_take_it(connection_to(board, rows[0].id, now), file))
     if names and board.instances:
         named = ", ".join(safe_text(name, 80) for name in sorted(names))
-        return Taker(None, f"Nobody can take this command: no engine called {named} writes to {file}.")
-    return Taker(None, nobody_can_take_it(Connection("empty"), file))
+        return CommandTarget(None, f"Nobody can take this command: no engine called {named} writes to {file}.")
+    return CommandTarget(None, nobody_can_take_it(Connection("empty"), file))

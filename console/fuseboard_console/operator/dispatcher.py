@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal, Protocol
 
-from fuseboard_console.operator.command_batch import Bulk
+from fuseboard_console.operator.command_batch import CommandBatch
 from fuseboard_console.operator.identity import actor
 from fuseboard_console.operator.messages import key_that_undoes, nobody_can_take_it, nobody_took_it, outcome_text
 from fuseboard_console.sources.feed import TROUBLE, Mailbox
@@ -32,7 +32,7 @@ class Tell(Protocol):
         ...
 
 
-class Desk:
+class CommandDispatcher:
     """Takes an operator's commands to the mailbox and says what came of each.
 
     Args:
@@ -89,7 +89,7 @@ class Desk:
         """Ask engines to do something to many adapters; what came of all is told in one sentence."""
         if self._mailbox is None:
             return
-        bulk = Bulk(verb, len(keys), key_that_undoes(verb, self._key))
+        bulk = CommandBatch(verb, len(keys), key_that_undoes(verb, self._key))
         over = {instance for instance in {key.instance for key in keys} if self.over(instance)}
         for key in keys:
             if key.instance in over:
@@ -176,7 +176,7 @@ class Desk:
             said = outcome_text(status.verb, status.adapter, done, status.detail, self._key)
             self._tell(said, "information" if done else "warning")
 
-    def _gather(self, bulk: Bulk, key: AdapterKey, status: CommandStatus | None) -> None:
+    def _gather(self, bulk: CommandBatch, key: AdapterKey, status: CommandStatus | None) -> None:
         """Take what came of one command of many, and tell of all when they are known."""
         if status is None:
             bulk.take(key.adapter, False, "the recording was replaced")
@@ -185,6 +185,6 @@ class Desk:
             bulk.take(key.adapter, status.status == "done", why)
         self._tell_bulk(bulk)
 
-    def _tell_bulk(self, bulk: Bulk) -> None:
+    def _tell_bulk(self, bulk: CommandBatch) -> None:
         if bulk.over:
             self._tell(bulk.text, "information" if bulk.well else "warning")

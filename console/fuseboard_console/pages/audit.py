@@ -9,14 +9,14 @@ from functools import partial
 
 from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.screens.adapter_detail import show_detail
-from fuseboard_console.screens.text_detail import Way
+from fuseboard_console.screens.text_detail import Link
 from fuseboard_console.sources.feed import TROUBLE
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
-from fuseboard_console.tui.protocols import Host, Scene
-from fuseboard_console.views.adapters.successors import Heirs
+from fuseboard_console.tui.protocols import ConsoleHost, Frame
+from fuseboard_console.views.adapters.successors import Successors
 from fuseboard_console.views.events.audit import (
-    Asked,
+    AuditEntry,
     Key,
     asked_of,
     audit_columns,
@@ -42,18 +42,18 @@ class Audit(ListPage[Key]):
     EMPTY = "Nobody has asked anything of an engine yet."
     FIELDS = ("who", "what", "adapter", "outcome", "detail")
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: ConsoleHost) -> None:
         super().__init__(host)
         self.list.newest_first = self.list.follows = True
-        self._heirs = Heirs()
-        self._asked: dict[Key, Asked] = {}
+        self._heirs = Successors()
+        self._asked: dict[Key, AuditEntry] = {}
         self._columns = audit_columns(())
         self._commands: list[CommandStatus] = []
         self._looked = -EVERY
         self._made: tuple[object, ...] = ()
-        self._opened: Asked | None = None
+        self._opened: AuditEntry | None = None
 
-    async def look(self, scene: Scene) -> None:
+    async def look(self, scene: Frame) -> None:
         """Read from the mailbox what the Board has forgotten, or doesn't know yet."""
         recording, now = self.host.feed.recording, time.monotonic()
         if recording is not None and now - self._looked >= EVERY:
@@ -64,7 +64,7 @@ class Audit(ListPage[Key]):
                     self._commands = commands
                     self.host.show()
 
-    def rows(self, scene: Scene) -> Sequence[Key]:
+    def rows(self, scene: Frame) -> Sequence[Key]:
         """Return what was asked until the time that is shown."""
         board = scene.board
         self._heirs.note(board)
@@ -108,12 +108,12 @@ class Audit(ListPage[Key]):
         self._opened = self._asked[key]
         return f"{words_of(self._opened.verb)} {safe_text(self._opened.adapter, 60)}".strip().capitalize()
 
-    def ways(self, key: Key) -> Sequence[Way]:
+    def ways(self, key: Key) -> Sequence[Link]:
         """Lead to the adapter, if there is one and it is certain which."""
         adapter = self._adapter_of(self._asked[key])
-        return [] if adapter is None else [Way("a", "adapter", partial(show_detail, self.host, adapter))]
+        return [] if adapter is None else [Link("a", "adapter", partial(show_detail, self.host, adapter))]
 
-    def _adapter_of(self, asked: Asked) -> AdapterKey | None:
+    def _adapter_of(self, asked: AuditEntry) -> AdapterKey | None:
         board = self.host.scene.board
         if asked.instance is not None:
             meant = AdapterKey(asked.instance, asked.adapter)

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from fuseboard_console.pages.list_page import ListPage
-from fuseboard_console.screens.text_detail import Way
+from fuseboard_console.screens.text_detail import Link
 from fuseboard_console.sources.feed import TROUBLE
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
-from fuseboard_console.tui.protocols import Host, Scene
+from fuseboard_console.tui.protocols import ConsoleHost, Frame
 from fuseboard_console.views.adapters.engine_presence import presence
 from fuseboard_console.views.lists.engines import (
     Counts,
@@ -33,7 +33,7 @@ class Engines(ListPage[int]):
     EMPTY = "No engine has written to this recording yet."
     FIELDS = ("name", "host", "state", "reason")
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: ConsoleHost) -> None:
         super().__init__(host)
         self._rows: dict[int, InstanceRow] = {}
         self._older: list[InstanceRow] = []
@@ -42,7 +42,7 @@ class Engines(ListPage[int]):
         self._made: tuple[object, ...] = ()
         self._read: tuple[object, ...] = ()
 
-    async def look(self, scene: Scene) -> None:
+    async def look(self, scene: Frame) -> None:
         """Read from the recording which engines wrote to it before."""
         recording, roster = self.host.feed.recording, scene.board.roster
         if recording is not None and (recording, roster) != self._read:
@@ -54,7 +54,7 @@ class Engines(ListPage[int]):
                     row.reason = endings.get(row.id, "")
                 self.host.show()
 
-    def rows(self, scene: Scene) -> Sequence[int]:
+    def rows(self, scene: Frame) -> Sequence[int]:
         """Return the instances of the Board, and the older ones that had ended by the time that is shown."""
         made = (scene.board, scene.board.roster, scene.now // SECOND, len(self._older))
         if made != self._made:
@@ -99,11 +99,11 @@ class Engines(ListPage[int]):
         """Return its label."""
         return safe_text(self._rows[key].label, 80)
 
-    def ways(self, key: int) -> Sequence[Way]:
+    def ways(self, key: int) -> Sequence[Link]:
         """Lead to its adapters."""
         label = self._rows[key].label.replace('"', "?")
 
         def to_adapters() -> None:
             self.host.go("overview").filter_by(f'instance:"{label}"')
 
-        return [Way("a", "its adapters", to_adapters)]
+        return [Link("a", "its adapters", to_adapters)]

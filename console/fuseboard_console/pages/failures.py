@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.screens.adapter_detail import show_detail
-from fuseboard_console.screens.text_detail import Way
+from fuseboard_console.screens.text_detail import Link
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import width
-from fuseboard_console.tui.protocols import Host, Scene
+from fuseboard_console.tui.protocols import ConsoleHost, Frame
 from fuseboard_console.views.events.failure_detail import failure_detail
 from fuseboard_console.views.events.failures import failure_line
 from fuseboard_console.views.selection.list_filter import has
@@ -28,14 +28,14 @@ class Failures(ListPage[Key]):
     EMPTY = "Nothing has failed."
     FIELDS = ("adapter", "error", "type", "task")
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: ConsoleHost) -> None:
         super().__init__(host)
         self.list.newest_first = True
         self._failures: dict[Key, FailureRow] = {}
         self._names = 0
         self._opened: FailureRow | None = None
 
-    def rows(self, scene: Scene) -> Sequence[Key]:
+    def rows(self, scene: Frame) -> Sequence[Key]:
         """Return the failures that the Board keeps."""
         self._failures = {(row.key, row.first_at, row.attempt.error): row for row in scene.board.failures}
         self._names = max((min(24, width(safe_text(row.key.adapter, 60))) for row in scene.board.failures), default=0)
@@ -66,15 +66,15 @@ class Failures(ListPage[Key]):
         self._opened = self._failures[key]
         return f"Failure of {safe_text(key[0].adapter, 60)}"
 
-    def ways(self, key: Key) -> Sequence[Way]:
+    def ways(self, key: Key) -> Sequence[Link]:
         """Lead to the adapter, and to the routes of the task."""
         task = self._failures[key].task
 
         def to_route() -> None:
             self.host.go("routes").filter_by(has("task", task))
 
-        adapter = Way("a", "adapter", lambda: show_detail(self.host, key[0]))
-        return (adapter, Way("v", "its route", to_route)) if task else (adapter,)
+        adapter = Link("a", "adapter", lambda: show_detail(self.host, key[0]))
+        return (adapter, Link("v", "its route", to_route)) if task else (adapter,)
 
     @property
     def target(self) -> AdapterKey | None:

@@ -8,8 +8,8 @@ from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.screens.adapter_detail import show_detail
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.line import Line
-from fuseboard_console.tui.protocols import Host, Scene
-from fuseboard_console.views.adapters.successors import Heirs
+from fuseboard_console.tui.protocols import ConsoleHost, Frame
+from fuseboard_console.views.adapters.successors import Successors
 from fuseboard_console.views.lists.health import health_heading, health_line, health_order, names_width, summary
 from fuseboard_storage.board.board import AdapterKey
 
@@ -22,16 +22,16 @@ class Health(ListPage[AdapterKey]):
     EMPTY = "There is no adapter yet."
     FIELDS = ("name", "health", "tag", "detail")
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: ConsoleHost) -> None:
         super().__init__(host)
-        self._heirs = Heirs()
+        self._heirs = Successors()
         self.list.heir = lambda key: self._heirs.of(host.scene.board, key)
         self._keys: list[AdapterKey] = []
         self._names = 0
         self._sorted: tuple[object, ...] = ()
         self._summary = ""
 
-    def rows(self, scene: Scene) -> Sequence[AdapterKey]:
+    def rows(self, scene: Frame) -> Sequence[AdapterKey]:
         """Return all adapters; they are put in order once a second, and when one comes, goes, or stands otherwise."""
         board = scene.board
         now = (board, board.roster, board.moves, scene.now // SECOND)

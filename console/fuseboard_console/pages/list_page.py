@@ -11,12 +11,12 @@ from textual.content import Content
 
 from fuseboard_console.pages.page import Page
 from fuseboard_console.painting.line_list import LineList
-from fuseboard_console.screens.text_detail import Deed, TextScreen, Way
+from fuseboard_console.screens.text_detail import DetailAction, Link, TextDetailScreen
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
-from fuseboard_console.tui.protocols import Host, Scene
+from fuseboard_console.tui.protocols import ConsoleHost, Frame
 from fuseboard_console.views.selection.list_filter import Test, list_filter, unknown_field
-from fuseboard_console.widgets.selectable_list import ChoiceList
+from fuseboard_console.widgets.selectable_list import SelectableList
 
 K = TypeVar("K", bound=Hashable)
 
@@ -30,9 +30,9 @@ class ListPage(Page, Generic[K]):
     FIELDS: ClassVar[tuple[str, ...]] = ()
     """What a filter may ask about."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: ConsoleHost) -> None:
         super().__init__(host)
-        self.list: ChoiceList[K] = ChoiceList(
+        self.list: SelectableList[K] = SelectableList(
             host.palette, host.glyphs, id=f"{self.PAGE}-list", title=self.TITLE, empty=self.EMPTY
         )
         self._test: Test | None = None
@@ -43,7 +43,7 @@ class ListPage(Page, Generic[K]):
     # ---------------------------------------------------------------- for subclasses
 
     @abstractmethod
-    def rows(self, scene: Scene) -> Sequence[K]:
+    def rows(self, scene: Frame) -> Sequence[K]:
         """Return the keys of all rows, top to bottom."""
 
     @abstractmethod
@@ -76,11 +76,11 @@ class ListPage(Page, Generic[K]):
         """What it says while there is nothing to list, as safe text."""
         return self.EMPTY
 
-    def ways(self, key: K) -> Sequence[Way]:
+    def ways(self, key: K) -> Sequence[Link]:
         """Return where keys lead from a row's detail."""
         return ()
 
-    def deeds(self, key: K) -> Sequence[Deed]:
+    def deeds(self, key: K) -> Sequence[DetailAction]:
         """Return what can be done to a row in its detail."""
         return ()
 
@@ -95,7 +95,7 @@ class ListPage(Page, Generic[K]):
         """The list."""
         return (self.list,)
 
-    def show(self, scene: Scene) -> None:
+    def show(self, scene: Frame) -> None:
         """Show the rows that the filter fits."""
         keys = self._choose(self.rows(scene))
         test = self._test
@@ -120,7 +120,7 @@ class ListPage(Page, Generic[K]):
             self._fitting = [key for key in keys if test(self.fields(key))]
         return self._fitting
 
-    def tick(self, scene: Scene) -> None:
+    def tick(self, scene: Frame) -> None:
         """Show what time alone changed: nothing but ages, which `show` does each second."""
 
     @property
@@ -171,5 +171,5 @@ class ListPage(Page, Generic[K]):
         key = self.list.selected
         if key is not None:
             title, make = self.title_of(key), lambda cells: self.about(key, cells)
-            about = TextScreen(title, self.host.palette, make, self.ways(key), self.deeds(key))
+            about = TextDetailScreen(title, self.host.palette, make, self.ways(key), self.deeds(key))
             self.host.push_screen(about)

@@ -12,7 +12,7 @@ from textual.geometry import Size
 from fuseboard_console.pages.page import Page
 from fuseboard_console.painting.line_list import LineList
 from fuseboard_console.preferences.model import DEFAULT, Preferences
-from fuseboard_console.tui.protocols import Host, Scene
+from fuseboard_console.tui.protocols import ConsoleHost, Frame
 from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.adapters.columns import BY_ID, columns_of
 from fuseboard_console.views.events.copy_text import adapter_text
@@ -23,7 +23,7 @@ from fuseboard_console.views.selection.layout import LAYOUTS, Plan, next_layout,
 from fuseboard_console.views.selection.ordering import Choice, Order, Ordering, chosen_title
 from fuseboard_console.views.selection.sorting import BY_STATE
 from fuseboard_console.widgets.breakers import BreakersTable
-from fuseboard_console.widgets.empty_state import Picture
+from fuseboard_console.widgets.empty_state import EmptyState
 from fuseboard_console.widgets.panes import LogPanes
 from fuseboard_storage.board.board import AdapterKey, Board
 
@@ -35,7 +35,7 @@ class Overview(Page):
     TITLE = "Overview"
     FILTERS = True
 
-    def __init__(self, host: Host, file: str, preferences: Preferences = DEFAULT) -> None:
+    def __init__(self, host: ConsoleHost, file: str, preferences: Preferences = DEFAULT) -> None:
         """Make the page of the recording called `file`, which is safe text, as the operator prefers it."""
         super().__init__(host)
         self.layout_name = preferences.layout
@@ -44,7 +44,7 @@ class Overview(Page):
         columns = preferences.columns.get("breakers")
         self.table.chosen = columns_of(columns) if columns else ()
         self.panes = LogPanes(host.palette, host.glyphs)
-        self.picture = Picture(host.palette, lambda cells, rows: empty_picture(file, cells, rows))
+        self.picture = EmptyState(host.palette, lambda cells, rows: empty_picture(file, cells, rows))
         self.sort = BY_STATE
         self.order = Order((), {})
         """Which adapters are shown, in which order, and how many stand how."""
@@ -76,7 +76,7 @@ class Overview(Page):
 
     # ---------------------------------------------------------------- showing
 
-    def choose(self, scene: Scene) -> None:
+    def choose(self, scene: Frame) -> None:
         """Sort and filter anew, and say what is left out."""
         board = scene.board
         choice = Choice(self.sort, self._terms, self.group, self.faults)
@@ -96,7 +96,7 @@ class Overview(Page):
             return ""
         return "No adapter fits this filter." if self._terms else "No breaker needs you."
 
-    def show(self, scene: Scene) -> None:
+    def show(self, scene: Frame) -> None:
         """Show the Board; `choose` was called for this scene."""
         self._lay_out(scene)
         self.tick(scene)
@@ -104,7 +104,7 @@ class Overview(Page):
         if self.picture.display:
             self.picture.show()
 
-    def tick(self, scene: Scene) -> None:
+    def tick(self, scene: Frame) -> None:
         """Show what time alone changed: the table."""
         lost = "silent" in self.order.counts or "ended" in self.order.counts
         self.table.show(scene.board, self.order, scene.now, lost=lost, places=self._ordering.places)
@@ -118,7 +118,7 @@ class Overview(Page):
         self._plan = None
         self.host.show()
 
-    def _lay_out(self, scene: Scene) -> None:
+    def _lay_out(self, scene: Frame) -> None:
         if self.size != self._area:
             self._area = self.size
             self._plan = None
@@ -249,7 +249,7 @@ class Overview(Page):
         self.host.tell(f"Layout {self.layout_name}: {LAYOUTS[self.layout_name].about}.")
         self.host.show()
 
-    def copied(self, scene: Scene) -> str:
+    def copied(self, scene: Frame) -> str:
         """What is known of the marked adapters, or of the one under the cursor; of another pane what is on top."""
         if self.screen.focused in (self.panes.chains, self.panes.failures):
             return super().copied(scene)

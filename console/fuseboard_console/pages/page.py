@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from fuseboard_console.painting.cached_widget import Ground
+from fuseboard_console.painting.cached_widget import CachedContainer
 from fuseboard_console.painting.line_list import LineList
 from fuseboard_console.tui.bindings import bindings_of
-from fuseboard_console.tui.protocols import Host, Scene
+from fuseboard_console.tui.protocols import ConsoleHost, Frame
 from fuseboard_console.tui.themes import Palette
 from fuseboard_storage.board.board import AdapterKey
 
 
-class Page(Ground, can_focus=False):
+class Page(CachedContainer, can_focus=False):
     """One page. A subclass says what it shows; the keys of its actions work while it is in sight.
 
     Its actions are those of `ACTIONS` that name it in `pages`; each is a method `action_<id>` here.
@@ -26,7 +26,7 @@ class Page(Ground, can_focus=False):
     FILTERS: ClassVar[bool] = False
     """Whether `/` filters what it lists."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: ConsoleHost) -> None:
         super().__init__(id=f"page-{self.PAGE}", classes="page")
         self.host = host
         self.filter_text = ""
@@ -42,15 +42,15 @@ class Page(Ground, can_focus=False):
         """Its lists; the first takes the keys when the page comes."""
         raise NotImplementedError
 
-    def show(self, scene: Scene) -> None:
+    def show(self, scene: Frame) -> None:
         """Show what there is now; called when something changed, and each second."""
         raise NotImplementedError
 
-    def tick(self, scene: Scene) -> None:
+    def tick(self, scene: Frame) -> None:
         """Show what time alone changed; called ten times a second while `counting`."""
         self.show(scene)
 
-    async def look(self, scene: Scene) -> None:
+    async def look(self, scene: Frame) -> None:
         """Read from the recording what the Board doesn't have; called when the page comes and as events come in."""
 
     def catch_up(self) -> None:
@@ -93,7 +93,7 @@ class Page(Ground, can_focus=False):
         """What is wrong with the filter, as a sentence of safe text; empty when nothing is."""
         return ""
 
-    def copied(self, scene: Scene) -> str:
+    def copied(self, scene: Frame) -> str:
         """What is copied: what the cursor is on, whole, as safe text; empty when there is nothing."""
         focused = self.screen.focused
         return focused.copied() if isinstance(focused, LineList) else ""

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import NamedTuple
 
 from fuseboard_console.pages.page import Page
-from fuseboard_console.tui.protocols import Host
+from fuseboard_console.tui.protocols import ConsoleHost
 
 
 class Entry(NamedTuple):
@@ -17,7 +17,7 @@ class Entry(NamedTuple):
     module: str
     name: str
 
-    def make(self, host: Host) -> Page:
+    def make(self, host: ConsoleHost) -> Page:
         """Make the page."""
         made: Page = getattr(import_module(f"fuseboard_console.pages.{self.module}"), self.name)(host)
         return made
@@ -27,7 +27,7 @@ PAGES: tuple[Entry, ...] = (
     Entry("overview", "Overview", "overview", "Overview"),
     Entry("routes", "Routes", "routes", "Routes"),
     Entry("failures", "Failures", "failures", "Failures"),
-    Entry("letters", "Dead letters", "dead_letters.page", "Letters"),
+    Entry("letters", "Dead letters", "dead_letters.page", "DeadLetters"),
     Entry("workflows", "Workflows", "workflows", "Workflows"),
     Entry("health", "Health", "health", "Health"),
     Entry("scenarios", "Scenarios", "scenarios", "Scenarios"),

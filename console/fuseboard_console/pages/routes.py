@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from fuseboard_console.actions.model import key_for
 from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.screens.adapter_detail import show_detail
-from fuseboard_console.screens.text_detail import Way
+from fuseboard_console.screens.text_detail import Link
 from fuseboard_console.text.line import Line, Span
-from fuseboard_console.tui.protocols import Host, Scene
+from fuseboard_console.tui.protocols import ConsoleHost, Frame
 from fuseboard_console.views.events.chains import route_line, short_id, type_width
 from fuseboard_console.views.events.routes import outcome_of, route_lines
 from fuseboard_engine.events import RouteFinished
@@ -27,7 +27,7 @@ class Routes(ListPage[int]):
     EMPTY = "No task has been routed yet. Each one stands here as soon as it is done."
     FIELDS = ("outcome", "type", "adapter", "task", "error")
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: ConsoleHost) -> None:
         super().__init__(host)
         self.list.newest_first = self.list.follows = True
         self._entries: dict[int, Entry] = {}
@@ -35,7 +35,7 @@ class Routes(ListPage[int]):
         self._types = 0
         self._outcome = ""
 
-    def rows(self, scene: Scene) -> Sequence[int]:
+    def rows(self, scene: Frame) -> Sequence[int]:
         """Return the numbers of the routes that the Board keeps."""
         board, routes = scene.board, scene.board.routes
         made = (board, routes[0].seq if routes else 0, len(routes))
@@ -82,15 +82,15 @@ class Routes(ListPage[int]):
         self._shown = self._route(key)
         return f"Route of {short_id(self._shown.task, 30)}"
 
-    def ways(self, key: int) -> Sequence[Way]:
+    def ways(self, key: int) -> Sequence[Link]:
         """Lead to the adapters that were tried, in their order."""
         instance = self._entries[key].instance
         names = list(dict.fromkeys(attempt.adapter for attempt in self._route(key).attempts))
 
-        def to(adapter: str) -> Way:
+        def to(adapter: str) -> Link:
             from fuseboard_console.text.safe_text import safe_text
 
-            return Way(
+            return Link(
                 str(names.index(adapter) + 1),
                 safe_text(adapter, 16),
                 lambda: show_detail(self.host, AdapterKey(instance, adapter)),

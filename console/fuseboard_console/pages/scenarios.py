@@ -15,9 +15,9 @@ from fuseboard_console.painting.line_list import LineList
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.background_work import beside
-from fuseboard_console.tui.protocols import Host, Scene
+from fuseboard_console.tui.protocols import ConsoleHost, Frame
 from fuseboard_console.views.lists.scenarios import Listed, heading, scenario_line
-from fuseboard_console.widgets.selectable_list import ChoiceList
+from fuseboard_console.widgets.selectable_list import SelectableList
 from fuseboard_scenarios import shipped
 from fuseboard_storage.errors import RecordingError
 
@@ -28,9 +28,9 @@ class Scenarios(Page):
     PAGE = "scenarios"
     TITLE = "Scenarios"
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: ConsoleHost) -> None:
         super().__init__(host)
-        self._list: ChoiceList[Path] = ChoiceList(
+        self._list: SelectableList[Path] = SelectableList(
             host.palette, host.glyphs, id="scenario-list", title="Scenarios", empty="Scenarios are being read."
         )
         self._listed: dict[Path, Listed] = {}
@@ -45,7 +45,7 @@ class Scenarios(Page):
         """The list."""
         return (self._list,)
 
-    def show(self, scene: Scene) -> None:
+    def show(self, scene: Frame) -> None:
         """Show the scenarios there are; the files are read when the page first comes."""
         if not self._read_once:
             self._read_once = True

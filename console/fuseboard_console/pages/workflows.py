@@ -10,13 +10,13 @@ from pathlib import Path
 from fuseboard_console.operator.command_target import taker
 from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.screens.adapter_detail import show_detail
-from fuseboard_console.screens.text_detail import Deed, Way
+from fuseboard_console.screens.text_detail import DetailAction, Link
 from fuseboard_console.sources.feed import TROUBLE
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.list_columns import titles_line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.background_work import beside
-from fuseboard_console.tui.protocols import Host, Scene
+from fuseboard_console.tui.protocols import ConsoleHost, Frame
 from fuseboard_console.views.adapters.engine_presence import connection_to
 from fuseboard_console.views.selection.list_filter import has
 from fuseboard_console.views.workflows.table import Run, run_line, run_lines, run_of_row, run_of_saved, runs_columns
@@ -39,7 +39,7 @@ class Workflows(ListPage[str]):
     EMPTY = "No workflow has run. Each run stands here from its beginning on, and until it is done can be resumed."
     FIELDS = ("run", "workflow", "state", "node", "error")
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: ConsoleHost) -> None:
         super().__init__(host)
         self.list.newest_first = self.list.follows = True
         self._resumable = False
@@ -56,11 +56,11 @@ class Workflows(ListPage[str]):
 
     # ---------------------------------------------------------------- reading
 
-    async def look(self, scene: Scene) -> None:
+    async def look(self, scene: Frame) -> None:
         """Read the runs that the Board doesn't have, when they may be others."""
         self._read_if_due(scene)
 
-    def _read_if_due(self, scene: Scene) -> None:
+    def _read_if_due(self, scene: Frame) -> None:
         recording, now = self.host.feed.recording, time.monotonic()
         wanted = (recording, tuple(scene.board.workflows), scene.board.roster)
         elsewhere = not self._read_of or self._read_of[0] is not recording
@@ -93,7 +93,7 @@ class Workflows(ListPage[str]):
 
     # ---------------------------------------------------------------- the list
 
-    def rows(self, scene: Scene) -> Sequence[str]:
+    def rows(self, scene: Frame) -> Sequence[str]:
         """Return the ids of the runs there were by the time that is shown."""
         self._read_if_due(scene)
         board = scene.board.workflows
@@ -172,7 +172,7 @@ class Workflows(ListPage[str]):
         engine = instance.label if instance is not None else self._engines.get(self._opened.instance or 0, "")
         return run_lines(self._opened, safe_text(engine, 120), scene.now, cells, self.host.glyphs)
 
-    def ways(self, key: str) -> Sequence[Way]:
+    def ways(self, key: str) -> Sequence[Link]:
         """Lead to the routes of its nodes, and to their adapters: those that failed first, then those that answered."""
         run, board = self._run(key), self.host.scene.board
 
@@ -183,9 +183,9 @@ class Workflows(ListPage[str]):
         found = [AdapterKey(run.instance, name) for name in names] if run is not None and run.instance else []
         there = [adapter for adapter in found if adapter in board.adapters][:5]
         return [
-            Way("v", "its routes", to_routes),
+            Link("v", "its routes", to_routes),
             *(
-                Way(str(place), safe_text(adapter.adapter, 16), partial(show_detail, self.host, adapter))
+                Link(str(place), safe_text(adapter.adapter, 16), partial(show_detail, self.host, adapter))
                 for place, adapter in enumerate(there, 1)
             ),
         ]
@@ -197,9 +197,13 @@ class Workflows(ListPage[str]):
         tried = [route.attempts for route in routes if isinstance(route, RouteFinished) and route.task in failed]
         return [attempt.adapter for attempts in tried for attempt in attempts]
 
-    def deeds(self, key: str) -> Sequence[Deed]:
+    def deeds(self, key: str) -> Sequence[DetailAction]:
         """Return what can be done to a run in its detail."""
-        return [Deed(action, partial(self._resume, key)) for action in self.host.actions if action.id == "run_resume"]
+        return [
+            DetailAction(action, partial(self._resume, key))
+            for action in self.host.actions
+            if action.id == "run_resume"
+        ]
 
     # ---------------------------------------------------------------- resuming
 
@@ -231,6 +235,6 @@ class Workflows(ListPage[str]):
         beside(self, partial(self.host.desk.ask, "resume", "", found.instance, {"run": key}))
 
 
-def _had_ended(run: Run, scene: Scene) -> bool:
+def _had_ended(run: Run, scene: Frame) -> bool:
     """Whether a run that the Board doesn't know belongs to the time that is shown."""
     return not scene.past or run.changed_at <= scene.now

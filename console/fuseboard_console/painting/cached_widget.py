@@ -11,7 +11,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 
-class Kept(Widget):
+class CachedWidget(Widget):
     """Paints anew only when it was refreshed, or is asked for other lines.
 
     As a second base it leaves a class the style and the keys of its first.
@@ -36,9 +36,9 @@ class Kept(Widget):
         return super().render_lines(crop)
 
 
-class Ground(Container, Kept):
+class CachedContainer(Container, CachedWidget):
     """What pages and panes lie in."""
 
 
-class Floor(Screen[None], Kept):
+class CachedScreen(Screen[None], CachedWidget):
     """The screen that everything lies on."""

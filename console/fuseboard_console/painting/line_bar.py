@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from textual.strip import Strip
 
-from fuseboard_console.painting.cached_widget import Kept
+from fuseboard_console.painting.cached_widget import CachedWidget
 from fuseboard_console.painting.strips import changed_region, strip_of
 from fuseboard_console.text.line import Line
 from fuseboard_console.tui.themes import Palette
 
 
-class LineBar(Kept):
+class LineBar(CachedWidget):
     """Shows one line, and repaints the part that changed."""
 
     DEFAULT_CSS = "LineBar { height: 1; }"

@@ -11,7 +11,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from fuseboard_console.painting.cached_widget import Kept
+from fuseboard_console.painting.cached_widget import CachedWidget
 from fuseboard_console.painting.strips import changed_region, has_cursor, strip_of
 from fuseboard_console.text.line import Line
 from fuseboard_console.tui.bindings import MOVES, bindings_of
@@ -31,7 +31,7 @@ class _Sight(NamedTuple):
     lines: int
 
 
-class LineList(ScrollView, Kept, can_focus=True, inherit_bindings=False):
+class LineList(ScrollView, CachedWidget, can_focus=True, inherit_bindings=False):
     """Base of the panes. A subclass says how many lines there are, and makes any one of them when asked."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of(MOVES)]

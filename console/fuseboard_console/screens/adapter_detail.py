@@ -8,14 +8,14 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from fuseboard_console.actions.model import Action, on_page
-from fuseboard_console.screens.detail_modal import Sheet
+from fuseboard_console.screens.detail_modal import DetailModal
 from fuseboard_console.sources.feed import TROUBLE
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.background_work import beside
-from fuseboard_console.tui.protocols import Host
-from fuseboard_console.views.adapters.successors import Heirs
+from fuseboard_console.tui.protocols import ConsoleHost
+from fuseboard_console.views.adapters.successors import Successors
 from fuseboard_console.views.detail.adapter_detail import Look, detail_lines, kept_by_board
 from fuseboard_console.views.detail.time_slices import FIRST, WINDOWS, Window
 from fuseboard_engine.runtime.clock import wall_clock
@@ -27,18 +27,18 @@ READ_EVERY = 2.0
 """Seconds between two readings of a past that the Board doesn't keep."""
 
 
-def show_detail(host: Host, key: AdapterKey) -> None:
+def show_detail(host: ConsoleHost, key: AdapterKey) -> None:
     """Open an adapter's detail over whatever page is in sight."""
-    host.push_screen(DetailScreen(host, key))
+    host.push_screen(AdapterDetailScreen(host, key))
 
 
-class DetailScreen(Sheet):
+class AdapterDetailScreen(DetailModal):
     """Shows one adapter until Escape; the keys of its actions work here too, and mean this adapter."""
 
     PAGE = "detail"
     BINDINGS: ClassVar[list[BindingType]] = []
 
-    def __init__(self, host: Host, adapter: AdapterKey) -> None:
+    def __init__(self, host: ConsoleHost, adapter: AdapterKey) -> None:
         """Show `adapter`, of which `host` knows all."""
         own = [
             action
@@ -48,7 +48,7 @@ class DetailScreen(Sheet):
         super().__init__(safe_text(adapter.adapter, 60), host.palette, self._lines, own)
         self._adapter = adapter
         self._source = host
-        self._heirs = Heirs()
+        self._heirs = Successors()
         self._heirs.note(host.scene.board)
         self._doable = [action for action in own if action.verb]
         self._window = FIRST

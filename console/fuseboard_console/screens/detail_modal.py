@@ -19,14 +19,14 @@ from fuseboard_console.widgets.footer import FooterBar
 from fuseboard_console.widgets.text_pane import TextPane
 
 if TYPE_CHECKING:
-    from fuseboard_console.tui.protocols import Host
+    from fuseboard_console.tui.protocols import ConsoleHost
 
 EVERY = 0.5
 """Seconds between two frames."""
 CLOSE = Action("dismiss", ("escape",), "close", "Close this.", "Fuseboard")
 
 
-class Sheet(ModalScreen[None]):
+class DetailModal(ModalScreen[None]):
     """Shows lines that are made anew twice a second, until Escape."""
 
     CSS_PATH = Path(__file__).with_name("detail_modal.tcss")
@@ -51,9 +51,9 @@ class Sheet(ModalScreen[None]):
         self._footer = FooterBar(palette)
 
     @property
-    def host(self) -> Host:
+    def host(self) -> ConsoleHost:
         """The console it stands over."""
-        return cast("Host", self.app)
+        return cast("ConsoleHost", self.app)
 
     def compose(self) -> ComposeResult:
         """Lay it out."""

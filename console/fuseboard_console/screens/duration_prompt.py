@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from fuseboard_console.screens.typed_prompt import TypedScreen
+from fuseboard_console.screens.typed_prompt import TypedPromptScreen
 from fuseboard_console.text.durations import seconds_of
 
 OWN = "own"
@@ -13,13 +13,13 @@ MOST = 7 * 86_400.0
 """Seconds: who wants longer holds it open."""
 
 
-class HowLong(NamedTuple):
+class DurationPrompt(NamedTuple):
     """An answer: so many seconds, None: as long as its policy waits."""
 
     seconds: float | None
 
 
-class HowLongScreen(TypedScreen[HowLong]):
+class DurationPromptScreen(TypedPromptScreen[DurationPrompt]):
     """Asks for how long, and returns it."""
 
     def __init__(self, title: str, text: str, yes: str) -> None:
@@ -39,6 +39,6 @@ class HowLongScreen(TypedScreen[HowLong]):
             return "That is no time at all."
         return "" if seconds <= MOST else "At most 7d; who wants longer holds it open."
 
-    def answer(self, typed: str) -> HowLong:
+    def answer(self, typed: str) -> DurationPrompt:
         """Return for how long."""
-        return HowLong(None if typed.casefold() == OWN else seconds_of(typed))
+        return DurationPrompt(None if typed.casefold() == OWN else seconds_of(typed))

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from fuseboard_console.actions.model import Action
-from fuseboard_console.screens.detail_modal import Sheet
+from fuseboard_console.screens.detail_modal import DetailModal
 from fuseboard_console.text.line import Line
 from fuseboard_console.tui.themes import Palette
 
 
-class Way(NamedTuple):
+class Link(NamedTuple):
     """Where a key leads from here."""
 
     key: str
@@ -19,7 +19,7 @@ class Way(NamedTuple):
     go: Callable[[], None]
 
 
-class Deed(NamedTuple):
+class DetailAction(NamedTuple):
     """An action of the page that works here too, and means what this is about; this stays open."""
 
     action: Action
@@ -28,7 +28,7 @@ class Deed(NamedTuple):
     """Whether it can be done just now: the foot and the help name it then."""
 
 
-class TextScreen(Sheet):
+class TextDetailScreen(DetailModal):
     """A sheet on which `deeds` can be done, and from which `ways` lead on."""
 
     def __init__(
@@ -36,8 +36,8 @@ class TextScreen(Sheet):
         title: str,
         palette: Palette,
         make: Callable[[int], list[Line]],
-        ways: Sequence[Way] = (),
-        deeds: Sequence[Deed] = (),
+        ways: Sequence[Link] = (),
+        deeds: Sequence[DetailAction] = (),
     ) -> None:
         """Show what `make` says for a width under a `title` of safe text."""
         self._deeds = {deed.action.id: deed for deed in deeds}

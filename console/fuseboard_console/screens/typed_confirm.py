@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fuseboard_console.screens.typed_prompt import TypedScreen
+from fuseboard_console.screens.typed_prompt import TypedPromptScreen
 
 _KEYS = "enter does it once the word is right   esc cancel"
 
 
-class ConfirmTypedScreen(TypedScreen[bool]):
+class TypedConfirmScreen(TypedPromptScreen[bool]):
     """Asks, and returns True when the word was typed and meant."""
 
     def __init__(self, title: str, text: str, word: str, yes: str) -> None:

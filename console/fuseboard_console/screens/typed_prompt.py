@@ -13,7 +13,7 @@ from textual.screen import ModalScreen, ScreenResultType
 from textual.widgets import Button, Input, Static
 
 
-class TypedScreen(ModalScreen[ScreenResultType]):
+class TypedPromptScreen(ModalScreen[ScreenResultType]):
     """Asks, and returns what `answer` makes of what was typed; None: it was cancelled."""
 
     CSS_PATH = Path(__file__).with_name("confirm.tcss")

@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_storage.board.board import Board, Entry
-from fuseboard_storage.recording.tail import Contact, Tail
+from fuseboard_storage.recording.tail import ConnectionState, Tail
 from fuseboard_storage.tables.events import known
 
 POLL = 0.1
 """Seconds between two looks at the recording."""
 
 
-class News(NamedTuple):
+class RecordingUpdate(NamedTuple):
     """The Board as of now, the entries that came since the last time, and why nothing can just now.
 
     The Board is another object when another file has taken the place of the one before. `trouble` is a sentence of
@@ -27,7 +27,7 @@ class News(NamedTuple):
     trouble: str
 
 
-async def follow(file: str) -> AsyncGenerator[News, None]:
+async def follow(file: str) -> AsyncGenerator[RecordingUpdate, None]:
     """Yield what was added to a recording, several times a second, also when it is nothing.
 
     The first has the Board as it stands and no entries. When another file takes the place of this one, that is
@@ -45,7 +45,7 @@ async def follow(file: str) -> AsyncGenerator[News, None]:
         await tail.advance()
         tail.take = take
         while True:
-            yield News(tail.board, entries.copy(), trouble_of(tail))
+            yield RecordingUpdate(tail.board, entries.copy(), trouble_of(tail))
             entries.clear()
             await asyncio.sleep(POLL)
             await tail.advance()
@@ -54,6 +54,6 @@ async def follow(file: str) -> AsyncGenerator[News, None]:
 def trouble_of(tail: Tail) -> str:
     """Return why a recording can't be followed just now, as a sentence of safe text; empty when it can."""
     contact, trouble = tail.connection
-    if contact is Contact.MISSING and not trouble:
+    if contact is ConnectionState.MISSING and not trouble:
         return f"{safe_text(tail.path.name, 200)} is gone. This goes on when it is back."
     return safe_text(trouble, 300)

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from fuseboard_console.sources.live import LiveRecording
 from fuseboard_console.sources.scenario_process import ScenarioProcess
-from fuseboard_console.sources.session import Place
+from fuseboard_console.sources.session import Session
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_engine.scenario.script_clock import FASTEST, SLOWEST
 from fuseboard_storage.recording.tail import Tail
@@ -37,7 +37,7 @@ class ScenarioSpeeds:
         return self.speed
 
 
-async def put_on_stage(scenario: Path, *, read_only: bool = False) -> Place:
+async def put_on_stage(scenario: Path, *, read_only: bool = False) -> Session:
     """Start a scenario's engine and return the place where it is seen; closing the place ends the engine.
 
     Raises:
@@ -51,7 +51,7 @@ async def put_on_stage(scenario: Path, *, read_only: bool = False) -> Place:
         engine = ScenarioProcess.start(scenario, recording, folder / "engine.log")
         closing.push_async_callback(asyncio.to_thread, engine.stop)
         live = LiveRecording(await closing.enter_async_context(Tail.open(recording)))
-        return Place(
+        return Session(
             live,
             safe_text(recording.name, 100),
             None if read_only else live,

@@ -31,7 +31,7 @@ class Speeds(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class Session:
     """What the console looks at: a feed, where commands go (None: nothing can be asked), what it is called.
 
     `file` is safe text. `replay` is the feed when that can travel in time, `speeds` what goes faster and slower.

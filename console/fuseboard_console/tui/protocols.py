@@ -9,7 +9,7 @@ from textual.notifications import SeverityLevel
 
 from fuseboard_console.actions.model import Action
 from fuseboard_console.sources.feed import Feed
-from fuseboard_console.sources.session import Place
+from fuseboard_console.sources.session import Session
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.adapters.engine_presence import Connection
@@ -18,11 +18,11 @@ from fuseboard_storage.board.board import AdapterKey, Board
 if TYPE_CHECKING:
     from textual.screen import Screen
 
-    from fuseboard_console.operator.dispatcher import Desk
+    from fuseboard_console.operator.dispatcher import CommandDispatcher
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class Frame:
     """What there is to show in one frame.
 
     `now` is the time that is shown, UTC microseconds; `past`: it stands still or is replayed, and is not the present.
@@ -42,18 +42,18 @@ class Filtered(Protocol):
         ...
 
 
-class Host(Protocol):
+class ConsoleHost(Protocol):
     """What a page needs of the console around it."""
 
     feed: Feed
     glyphs: Glyphs
     palette: Palette
-    desk: Desk
+    desk: CommandDispatcher
     actions: tuple[Action, ...]
     compact: bool
 
     @property
-    def scene(self) -> Scene:
+    def scene(self) -> Frame:
         """What is shown now."""
         ...
 
@@ -82,7 +82,7 @@ class Host(Protocol):
         """The scenario that was started from here and how fast it plays, such as `×2`; None: none is."""
         ...
 
-    def visit(self, place: Place) -> None:
+    def visit(self, place: Session) -> None:
         """Show another place; `leave_all` comes back."""
         ...
 

@@ -17,10 +17,10 @@ from fuseboard_console.text.line import Line, Span
 from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.adapters.adapter_view import condition, name_width
 from fuseboard_console.views.adapters.chain_positions import ChainPlace
-from fuseboard_console.views.adapters.change_highlight import Glow
-from fuseboard_console.views.adapters.columns import MARGIN, Column, Placed, column_at, place, titles
+from fuseboard_console.views.adapters.change_highlight import ChangeHighlight
+from fuseboard_console.views.adapters.columns import MARGIN, Column, ColumnLayout, column_at, place, titles
 from fuseboard_console.views.adapters.row_cache import RowLines
-from fuseboard_console.views.adapters.successors import Heirs
+from fuseboard_console.views.adapters.successors import Successors
 from fuseboard_console.views.selection.grouping import GroupHead, head_line, members_of, nearest_adapter
 from fuseboard_console.views.selection.ordering import PROBLEMS, Order
 from fuseboard_console.views.selection.sorting import BY_STATE, falls
@@ -63,19 +63,19 @@ class BreakersTable(LineList):
         self._order = Order((), {})
         self._places: dict[AdapterKey, tuple[ChainPlace, ...]] = {}
         self._at = 0  # the cursor's line
-        self._heirs = Heirs()
+        self._heirs = Successors()
         self._missed: AdapterKey | None = None  # where the cursor was, until its engine's next run has it again
         self._unmarked: set[AdapterKey] = set()  # the same, of marks
         self._now = 0
-        self._columns: tuple[Placed, ...] = ()
+        self._columns: tuple[ColumnLayout, ...] = ()
         self._placed_in = 0
         self._without: frozenset[str] = frozenset()
         self._lost = False
         self._longest = 0
         self._rows = RowLines(glyphs)
-        self._titled: tuple[tuple[Placed, ...], str, str] = ((), "", "")
+        self._titled: tuple[tuple[ColumnLayout, ...], str, str] = ((), "", "")
         self._titles: Line = ()
-        self._glow = Glow()
+        self._glow = ChangeHighlight()
         self._compared = (-1, -1, -1, -1)  # the Board's number, the second and the lines of the last comparison
         self._fading: Timer | None = None
 

@@ -9,7 +9,7 @@ from fuseboard_console.text.line import Line
 from fuseboard_console.tui.themes import Palette
 
 
-class Picture(LineList, can_focus=False):
+class EmptyState(LineList, can_focus=False):
     """Lines made for the size there is."""
 
     def __init__(self, palette: Palette, make: Callable[[int, int], list[Line]]) -> None:

@@ -6,7 +6,7 @@ from time import monotonic
 
 from textual.app import ComposeResult
 
-from fuseboard_console.painting.cached_widget import Ground
+from fuseboard_console.painting.cached_widget import CachedContainer
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.selection.layout import Plan
@@ -18,7 +18,7 @@ EVERY = 0.25
 """Seconds at least between two frames: all lines move at once, and nobody reads faster."""
 
 
-class LogPanes(Ground):
+class LogPanes(CachedContainer):
     """Holds the two panes and lets them repaint only so often."""
 
     def __init__(self, palette: Palette, glyphs: Glyphs) -> None:

@@ -22,7 +22,7 @@ MARGIN = 2
 K = TypeVar("K", bound=Hashable)
 
 
-class ChoiceList(LineList, Generic[K]):
+class SelectableList(LineList, Generic[K]):
     """Rows known by a key, each made into a line when it is in sight.
 
     The cursor follows its row; when that is gone, it stays at its place. Rows can be marked for what is done to many.
@@ -33,12 +33,12 @@ class ChoiceList(LineList, Generic[K]):
     class Chosen(Message):
         """A row was clicked twice."""
 
-        def __init__(self, choices: ChoiceList[Any]) -> None:
+        def __init__(self, choices: SelectableList[Any]) -> None:
             super().__init__()
             self.choices = choices
 
         @property
-        def control(self) -> ChoiceList[Any]:
+        def control(self) -> SelectableList[Any]:
             """The list it comes from."""
             return self.choices
 

@@ -16,7 +16,7 @@ from fuseboard_engine.retry.budget import RetryBudget
 from fuseboard_engine.retry.policy import RetryPolicy
 
 
-class KnownDown(msgspec.Struct, frozen=True, gc=False):
+class DownMark(msgspec.Struct, frozen=True, gc=False):
     """A bad check stands: routes pass the adapter over until `until` (the engine's clock) or a good check.
 
     The mark lapses by itself, so that checks which stopped do not shut an adapter out for ever.
@@ -110,7 +110,7 @@ class Adapter:
         self.breaker = breaker
         self.retry = retry
         self.budget = RetryBudget(retry)
-        self.down: KnownDown | None = None
+        self.down: DownMark | None = None
         self.tags = tags
         self.handles = handles
         self.failed = failed

@@ -8,7 +8,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from fuseboard_engine.adapters.callables import RunInThread
-from fuseboard_engine.adapters.thread_pool import MOST, Threads
+from fuseboard_engine.adapters.thread_pool import MOST, ThreadPool
 from fuseboard_engine.errors import CircuitOpen, describe, text_of
 from fuseboard_engine.events import Attempt, AttemptFailed, ThreadsStuck
 
@@ -23,7 +23,7 @@ CLOSE_SECONDS = 10.0  # that an adapter's `close` may take
 LOOK = 0.1  # seconds between two looks at whether the calls of an adapter that was taken out have ended
 
 
-class Resources:
+class SharedResources:
     """What the adapters of an engine share. Nothing is made before it is needed.
 
     Args:
@@ -33,7 +33,7 @@ class Resources:
 
     def __init__(self, engine: Engine, threads: int = MOST) -> None:
         self._engine = engine
-        self.threads = Threads(engine.name, threads, self._tell_stuck)
+        self.threads = ThreadPool(engine.name, threads, self._tell_stuck)
         self.loop: asyncio.AbstractEventLoop | None = None
         """The loop that the engine was started in."""
         self._clients: HttpClients | None = None

@@ -43,7 +43,7 @@ class _Job:
         self.given_up = False
 
 
-class Threads:
+class ThreadPool:
     """A pool of daemon threads for the plain functions of one engine, for callers in any event loop.
 
     Args:

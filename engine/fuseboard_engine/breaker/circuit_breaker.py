@@ -19,13 +19,13 @@ from typing import Literal
 
 import msgspec
 
-from fuseboard_engine.breaker.ejection_limit import OutCaps
+from fuseboard_engine.breaker.ejection_limit import EjectionLimits
 from fuseboard_engine.breaker.permit import Permit
 from fuseboard_engine.breaker.policy import BreakerPolicy
-from fuseboard_engine.breaker.sliding_window import Counter, LastCalls, LastSeconds, WholeState, Window
+from fuseboard_engine.breaker.sliding_window import AtomicCounter, CountWindow, StateWindow, TimeWindow, Window
 from fuseboard_engine.breaker.slow_calls import CallsInFlight
 from fuseboard_engine.errors import CircuitOpen
-from fuseboard_engine.events import Event, LateResult, Outcome, ProbeChanged, State, StateChanged, TripHeld
+from fuseboard_engine.events import Event, LateResult, Outcome, ProbeChanged, State, StateChanged, TripSuppressed
 from fuseboard_engine.policy_base import LONGEST_WAIT
 from fuseboard_engine.runtime.clock import wall_clock
 
@@ -150,7 +150,7 @@ class CircuitBreaker:
         self._last_error_at: float | None = None  # by the breaker's clock
         self._early = True  # open: whether the wait may end before its time
         self._held = False  # a trip was not made for the cap's sake, and that was told
-        self.cap: OutCaps | None = None
+        self.cap: EjectionLimits | None = None
         """What keeps too large a share of a group from being out; None: nothing does."""
         self._use(self.policy)
         self._fresh()
@@ -168,18 +168,18 @@ class CircuitBreaker:
         """Begin counting anew, for the state just entered."""
         policy = self.policy
         # The short way: closed, and nothing but failures in a row to count. None in any other case.
-        self._tally: WholeState | None = None
+        self._tally: StateWindow | None = None
         if self._state == "half_open" or self._plain:
-            self._window: Window = WholeState(self._generation)
+            self._window: Window = StateWindow(self._generation)
             if self._state == "closed":
                 self._tally = self._window
         elif policy.window_seconds is not None:
-            self._window = LastSeconds(policy.window_seconds)
+            self._window = TimeWindow(policy.window_seconds)
         else:
-            self._window = LastCalls(policy.window_size or DEFAULT_RATE_WINDOW)
+            self._window = CountWindow(policy.window_size or DEFAULT_RATE_WINDOW)
         self._failures = 0  # in a row
         self._successes = 0  # good probes of this round
-        self._rejected = Counter()
+        self._rejected = AtomicCounter()
         self._probes = [] if self._state == "half_open" else None
         self._in_flight: CallsInFlight | None = None  # only where slow calls are a rule, and closed
         if policy.slow_call_seconds is not None and self._state == "closed":
@@ -399,7 +399,7 @@ class CircuitBreaker:
             self._until = None
         keep = state == "open"  # the figures that opened it stay to be looked at
         if keep:
-            self._rejected = Counter()
+            self._rejected = AtomicCounter()
             self._probes = None
             self._in_flight = None
         else:
@@ -443,7 +443,7 @@ class CircuitBreaker:
         if full is not None and not self._held:
             self._held = True
             self._note(
-                TripHeld,
+                TripSuppressed,
                 reason=reason,
                 detail=f"{detail}; it stays closed: {full}",
                 group=full.group,
@@ -583,7 +583,7 @@ class CircuitBreaker:
             self._openings, self._last_error = openings, last_error
             self._last_error_at = now if last_error else None
             if state in ("open", "half_open"):
-                self._window = WholeState(self._generation)
+                self._window = StateWindow(self._generation)
                 self._window.failed = self._failures = failures
                 left = wait if state == "open" else 0.0
                 self._until, self._last_wait = now + left, self.policy.wait(openings)

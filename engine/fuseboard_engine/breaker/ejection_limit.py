@@ -20,7 +20,7 @@ def fits(out: int, size: int, share: float) -> bool:
     return size > 0 and (out + 1) / size <= share
 
 
-class Full(NamedTuple):
+class LimitReached(NamedTuple):
     """Why a breaker may not open: `out` of the `size` adapters of `group` are out and `share` may be."""
 
     group: str
@@ -33,7 +33,7 @@ class Full(NamedTuple):
         return f"{self.out} of {self.size} adapters{group} are out and at most {self.share:.0%} may be"
 
 
-class OutCaps:
+class EjectionLimits:
     """Counts who is out in each group. Thread-safe; to ask and to be counted is one step.
 
     Args:
@@ -64,14 +64,14 @@ class OutCaps:
                 self._size[group] -= 1
                 self._out[group].discard(name)
 
-    def take(self, name: str) -> Full | None:
+    def take(self, name: str) -> LimitReached | None:
         """Ask for an adapter to go out by itself. None: it may, and is counted as out from now on."""
         with self._lock:
             groups = self._groups.get(name, ())
             for group in groups:
                 out = self._out[group]
                 if name not in out and not fits(len(out), self._size[group], self._shares[group]):
-                    return Full(group, len(out), self._size[group], self._shares[group])
+                    return LimitReached(group, len(out), self._size[group], self._shares[group])
             for group in groups:
                 self._out[group].add(name)
         return None

@@ -30,7 +30,7 @@ class Window(Protocol):
         """Let go of what is too old at `now`."""
 
 
-class Counter:
+class AtomicCounter:
     """A number that goes up. `tick` is one atomic step of the interpreter: threads need no lock to count exactly."""
 
     __slots__ = ("_reads", "tick")
@@ -46,7 +46,7 @@ class Counter:
         return number
 
 
-class WholeState(Counter):
+class StateWindow(AtomicCounter):
     """Everything since the present state began.
 
     `tick` counts one call that did not fail, without a lock. `generation` is the one of the breaker that this state
@@ -78,7 +78,7 @@ class WholeState(Counter):
         """Nothing ages here."""
 
 
-class LastCalls:
+class CountWindow:
     """The last `size` calls: a ring with one byte a call."""
 
     __slots__ = ("_next", "_ring", "calls", "failed", "slow")
@@ -108,7 +108,7 @@ class LastCalls:
         """Nothing ages here."""
 
 
-class LastSeconds:
+class TimeWindow:
     """The last `seconds`: a call whose age has reached them is out.
 
     Exact while few distinct times are kept. Beyond `_FINE` of them, outcomes less than a 128th of the window apart

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fuseboard_engine.adapters.from_spec import adapter_from, names_url
 from fuseboard_engine.events import ConfigReloaded, PreferenceSet
-from fuseboard_engine.routing.gates import StraightThrough
+from fuseboard_engine.routing.gates import BypassGate
 from fuseboard_engine.runtime.references import attribute_named
 from fuseboard_engine.state_events import adapter_added
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fuseboard_engine.retry.policy import RetryPolicy
 
 AT_START = ("name", "recording", "shutdown")
-"""Sections that take effect when an engine is made, recorded or guarded, not while it runs."""
+"""Sections that take effect when an engine is made, recorded or ended, not while it runs."""
 
 
 def apply(engine: Engine, settings: Settings, *, source: str = "", document: Document | None = None) -> ConfigReloaded:
@@ -245,8 +245,8 @@ def _use_switches(engine: Engine, before: Settings | None, settings: Settings) -
     was_on = before is None or before.fault_tolerance.enabled
     if settings.fault_tolerance.enabled != was_on:
         attempts = engine.router.attempts
-        if attempts.gate is None or isinstance(attempts.gate, StraightThrough):  # else it is shutting down
-            straight = StraightThrough(engine.clock, lambda: attempts.running)
+        if attempts.gate is None or isinstance(attempts.gate, BypassGate):  # else it is shutting down
+            straight = BypassGate(engine.clock, lambda: attempts.running)
             attempts.gate = None if settings.fault_tolerance.enabled else straight
         changes.append(f"fault tolerance: {'on' if settings.fault_tolerance.enabled else 'off'}")
     if engine.parallel.policy != settings.execution:

@@ -192,7 +192,7 @@ class RecordingSection(Section):
 
 
 class ShutdownSection(Section):
-    """How the application ends in good order, unless `guarded` or `engine.shutdown` are told otherwise."""
+    """How the application ends in good order, unless `shutdown_on_signals` or `engine.shutdown` are told otherwise."""
 
     grace: Seconds = Field(default=10.0, description="seconds that calls in flight may still take")
     time_limit: SomeSeconds | None = Field(default=None, description="seconds the process may live; null: any time")

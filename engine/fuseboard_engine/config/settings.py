@@ -33,7 +33,7 @@ from fuseboard_engine.health.policy import HealthPolicy
 from fuseboard_engine.parallel.policy import ExecutionPolicy
 from fuseboard_engine.policy_base import Count
 from fuseboard_engine.retry.policy import RetryPolicy
-from fuseboard_engine.routing.fallback import FalseClaim, marked
+from fuseboard_engine.routing.fallback import InvalidFallbackAnswer, marked
 from fuseboard_engine.routing.policy import RoutingPolicy
 
 
@@ -212,7 +212,7 @@ def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Where, str]]:
     for where, answer in answers:
         try:
             marked(answer)
-        except FalseClaim as error:
+        except InvalidFallbackAnswer as error:
             yield where, str(error)
     for kind, chain in preferences.items():
         short = isinstance(chain, list | tuple)

@@ -13,7 +13,7 @@ from fuseboard_engine.breaker.ejection_limit import OUT
 from fuseboard_engine.dead_letters.letter import LetterChain
 
 
-class Outages:
+class Availability:
     """Says which chains need not be asked yet.
 
     Args:

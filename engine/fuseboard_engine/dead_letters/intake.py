@@ -13,10 +13,10 @@ from fuseboard_engine.errors import DeadlineExceeded, text_of
 from fuseboard_engine.events import Attempt
 from fuseboard_engine.retry.attribution import Table
 from fuseboard_engine.routing.gates import ShuttingDown
-from fuseboard_engine.routing.route import OF_THIS_CALL, RouteUnderWay, identify
+from fuseboard_engine.routing.route import OF_THIS_CALL, ActiveRoute, identify
 
 
-def category_to_keep(route: RouteUnderWay, policy: DeadLetterPolicy, table: Table) -> Category | None:
+def category_to_keep(route: ActiveRoute, policy: DeadLetterPolicy, table: Table) -> Category | None:
     """Return the category of an exhausted route whose task becomes a dead letter; None: it does not.
 
     It does not when the failure was the caller's own, the engine was shutting down, or the policy's strategy says so.
@@ -30,7 +30,7 @@ def category_to_keep(route: RouteUnderWay, policy: DeadLetterPolicy, table: Tabl
 
 
 def letter_of_route(
-    route: RouteUnderWay, category: Category, policy: DeadLetterPolicy, engine: str, now: int
+    route: ActiveRoute, category: Category, policy: DeadLetterPolicy, engine: str, now: int
 ) -> NewLetter:
     """Return the letter of an exhausted route.
 
@@ -55,7 +55,7 @@ def letter_of_route(
     )
 
 
-def _ended_by(route: RouteUnderWay) -> tuple[Attempt | None, str]:
+def _ended_by(route: ActiveRoute) -> tuple[Attempt | None, str]:
     """Return the attempt that ended an exhausted route and its error: the last failed one, else the last refusal."""
     for attempt in reversed(route.attempts):
         if attempt.rule:

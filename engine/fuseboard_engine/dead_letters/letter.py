@@ -130,7 +130,7 @@ class LetterSelection(msgspec.Struct, frozen=True, kw_only=True):
     engine: str = ""
 
 
-class Room(msgspec.Struct, frozen=True):
+class Capacity(msgspec.Struct, frozen=True):
     """How many letters a queue holds, and what happens when that is reached.
 
     `evict`: the oldest tenth of the capacity of finished letters goes. A letter that waits never does: when there is
@@ -146,7 +146,7 @@ class Room(msgspec.Struct, frozen=True):
         return max(1, self.capacity // 10)
 
 
-class Settled(msgspec.Struct, frozen=True, kw_only=True):
+class RetryOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """What a retry came to: the letter's next state, and which totals count it."""
 
     outcome: Outcome
@@ -162,7 +162,7 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     counts: tuple[str, ...] = ()
 
 
-class Retried(msgspec.Struct, frozen=True, kw_only=True):
+class RetryResult(msgspec.Struct, frozen=True, kw_only=True):
     """What came of one retry, in one word and in words. `result` is its route, where it came to one."""
 
     id: int
@@ -176,7 +176,7 @@ class Retried(msgspec.Struct, frozen=True, kw_only=True):
         return self.outcome == "succeeded"
 
 
-class Moved(msgspec.Struct, frozen=True):
+class StatusChange(msgspec.Struct, frozen=True):
     """Letters that went from one status to another in one step; `after` is empty where they are gone."""
 
     ids: tuple[int, ...]
@@ -184,7 +184,7 @@ class Moved(msgspec.Struct, frozen=True):
     after: Status | Literal[""] = ""
 
 
-Kept = tuple[int, tuple[Moved, ...]]
+Kept = tuple[int, tuple[StatusChange, ...]]
 """The number of a new letter, and the letters that made room."""
 
 

@@ -16,17 +16,17 @@ from fuseboard_engine.dead_letters.letter import (
     FINISHED,
     FROM,
     RETRYABLE,
+    Capacity,
     Change,
     DeadLetter,
     DeadLetterStatistics,
     LetterChain,
     LetterSelection,
-    Moved,
     NewLetter,
     QueueFull,
-    Room,
-    Settled,
+    RetryOutcome,
     Status,
+    StatusChange,
     statistics,
 )
 
@@ -51,9 +51,9 @@ class MemoryDeadLetters:
     def __len__(self) -> int:
         return len(self._letters)
 
-    async def add(self, letter: NewLetter, room: Room) -> tuple[int, tuple[Moved, ...]]:
+    async def add(self, letter: NewLetter, room: Capacity) -> tuple[int, tuple[StatusChange, ...]]:
         """Keep a new letter; see `DeadLetterStore`."""
-        evicted: tuple[Moved, ...] = ()
+        evicted: tuple[StatusChange, ...] = ()
         if len(self._letters) >= room.capacity:
             gone = self._finished(room.makes) if room.evict else []
             if not gone:
@@ -119,7 +119,7 @@ class MemoryDeadLetters:
             self._letters[id] = replace(letter, lease_until=until)
         return letter is not None
 
-    async def settle(self, id: int, claim: str, settled: Settled, now: int) -> bool:
+    async def settle(self, id: int, claim: str, settled: RetryOutcome, now: int) -> bool:
         """Write what a retry came to. False: the claim was lost."""
         letter = self._claimed(id, claim)
         if letter is None:
@@ -143,7 +143,9 @@ class MemoryDeadLetters:
         self._totals.update(settled.counts)
         return True
 
-    async def change(self, change: Change, selection: LetterSelection, now: int, actor: str) -> tuple[Moved, ...]:
+    async def change(
+        self, change: Change, selection: LetterSelection, now: int, actor: str
+    ) -> tuple[StatusChange, ...]:
         """Archive, unarchive or discard; see `DeadLetterStore`."""
         self._free(now)
         changed = [
@@ -163,7 +165,7 @@ class MemoryDeadLetters:
             afters.append(status)
         return moved([(letter.id, letter.status, after) for letter, after in zip(changed, afters, strict=True)])
 
-    async def purge(self, selection: LetterSelection, now: int, actor: str) -> tuple[Moved, ...]:
+    async def purge(self, selection: LetterSelection, now: int, actor: str) -> tuple[StatusChange, ...]:
         """Delete what is selected, but for letters being retried."""
         self._free(now)
         gone = [x for x in self._letters.values() if x.status != "retrying" and is_selected(x, selection)]
@@ -236,7 +238,7 @@ class MemoryDeadLetters:
         finished = [letter for letter in self._letters.values() if letter.status in FINISHED]
         return sorted(finished, key=lambda letter: (FINISHED.index(letter.status), letter.id))[:most]
 
-    def _drop(self, gone: Iterable[DeadLetter], total: str) -> tuple[Moved, ...]:
+    def _drop(self, gone: Iterable[DeadLetter], total: str) -> tuple[StatusChange, ...]:
         groups = moved([(letter.id, letter.status, "") for letter in gone])
         for group in groups:
             for id in group.ids:
@@ -248,18 +250,18 @@ class MemoryDeadLetters:
 LAPSED = "its worker fell silent; it waits again"
 
 
-def full(room: Room) -> str:
+def full(room: Capacity) -> str:
     """Return why a queue takes no more."""
     hint = "nothing in it is finished" if room.evict else "purge finished letters, or let it evict them"
     return f"the dead letter queue is full: it holds {room.capacity:,} letters, and {hint}"
 
 
-def moved(changes: Iterable[tuple[int, Status, Status | Literal[""]]]) -> tuple[Moved, ...]:
+def moved(changes: Iterable[tuple[int, Status, Status | Literal[""]]]) -> tuple[StatusChange, ...]:
     """Group letters, each with its status before and after, by both."""
     groups: dict[tuple[Status, Status | Literal[""]], list[int]] = {}
     for id, before, after in changes:
         groups.setdefault((before, after), []).append(id)
-    return tuple(Moved(tuple(ids), before, after) for (before, after), ids in groups.items())
+    return tuple(StatusChange(tuple(ids), before, after) for (before, after), ids in groups.items())
 
 
 def is_selected(letter: DeadLetter, selection: LetterSelection) -> bool:

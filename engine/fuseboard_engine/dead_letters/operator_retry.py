@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from fuseboard_engine.dead_letters.letter import DeadLetterError, LetterSelection, Outcome, Retried
+from fuseboard_engine.dead_letters.letter import DeadLetterError, LetterSelection, Outcome, RetryResult
 from fuseboard_engine.dead_letters.store import DeadLetterStore
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ async def carry_out(
     queue: DeadLetters, selection: LetterSelection, actor: str, report: Callable[[bool, str], object]
 ) -> None:
     """Retry what is selected, and report once."""
-    done: list[Retried] = []
+    done: list[RetryResult] = []
     work = asyncio.ensure_future(queue.retry_many(selection, actor=actor, done=done))
     try:
         await asyncio.wait({work}, timeout=ANSWER_WITHIN)
@@ -79,7 +79,7 @@ async def carry_out(
         raise
 
 
-def summary(done: list[Retried]) -> str:
+def summary(done: list[RetryResult]) -> str:
     """Return what came of retries, in words."""
     if not done:
         return "no such dead letter waits for a retry"

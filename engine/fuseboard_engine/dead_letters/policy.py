@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from fuseboard_engine.dead_letters.letter import Category, Room
+from fuseboard_engine.dead_letters.letter import Capacity, Category
 from fuseboard_engine.policy_base import Count, Policy, Seconds, SomeSeconds
 
 Strategy = Literal["automatic", "selective", "manual", "disabled"]
@@ -64,6 +64,6 @@ class DeadLetterPolicy(Policy):
         return self.schedules.get(category, SCHEDULES[category])
 
     @property
-    def room(self) -> Room:
+    def room(self) -> Capacity:
         """How much fits, and what makes room."""
-        return Room(self.capacity, self.when_full == "evict_finished")
+        return Capacity(self.capacity, self.when_full == "evict_finished")

@@ -12,7 +12,7 @@ import msgspec
 
 from fuseboard_engine.commands import Command
 from fuseboard_engine.dead_letters import intake, operator_retry
-from fuseboard_engine.dead_letters.availability import Outages
+from fuseboard_engine.dead_letters.availability import Availability
 from fuseboard_engine.dead_letters.letter import (
     DONE,
     RETRYABLE,
@@ -26,9 +26,9 @@ from fuseboard_engine.dead_letters.letter import (
     LetterChain,
     LetterRefused,
     LetterSelection,
-    Moved,
     NewLetter,
-    Retried,
+    RetryResult,
+    StatusChange,
     StoreUnavailable,
     UnknownLetter,
     statistics,
@@ -40,7 +40,7 @@ from fuseboard_engine.dead_letters.store import DeadLetterStore
 from fuseboard_engine.dead_letters.worker import Worker, cut_off
 from fuseboard_engine.events import DeadLetterChanged, DeadLettered, DeadLetterRefused, Event
 from fuseboard_engine.retry.attribution import Table
-from fuseboard_engine.routing.route import KEPT_BACK, RETRYING, RouteResult, RouteUnderWay, identify
+from fuseboard_engine.routing.route import KEPT_BACK, RETRYING, ActiveRoute, RouteResult, identify
 
 log = logging.getLogger("fuseboard.dead_letters")
 
@@ -64,7 +64,7 @@ class DeadLetters:
         *,
         engine: str,
         table: Table,
-        outages: Outages,
+        outages: Availability,
         route: Callable[..., Awaitable[RouteResult]],
         emit: Callable[[Event], None],
         wall: Callable[[], int],
@@ -88,7 +88,7 @@ class DeadLetters:
 
     # ---------------------------------------------------------------- the door
 
-    async def take(self, route: RouteUnderWay) -> None:
+    async def take(self, route: ActiveRoute) -> None:
         """Make an exhausted route's task a dead letter, if the policy says so; the route notes its number.
 
         Never raises for a refusal: an event and the route's `why` say what it was. Returns once it is safe on disk.
@@ -251,7 +251,7 @@ class DeadLetters:
 
     # ---------------------------------------------------------------- by hand
 
-    async def retry(self, id: int, *, actor: str = "") -> Retried:
+    async def retry(self, id: int, *, actor: str = "") -> RetryResult:
         """Retry one letter now, due or not.
 
         Args:
@@ -264,7 +264,7 @@ class DeadLetters:
         """
         return await self._retry(id, actor, set())
 
-    async def _retry(self, id: int, actor: str, refused: set[LetterChain]) -> Retried:
+    async def _retry(self, id: int, actor: str, refused: set[LetterChain]) -> RetryResult:
         store = self.holder(id)
         claimed = await self._worker.claim(store, id)
         if claimed is not None:
@@ -281,8 +281,8 @@ class DeadLetters:
         raise LetterBusy(f"dead letter {id} is {letter.status}{hint}")
 
     async def retry_many(
-        self, selection: LetterSelection | None = None, *, actor: str = "", done: list[Retried] | None = None
-    ) -> list[Retried]:
+        self, selection: LetterSelection | None = None, *, actor: str = "", done: list[RetryResult] | None = None
+    ) -> list[RetryResult]:
         """Retry every selected letter of this engine that is pending or exhausted, the oldest first, one at a time.
 
         What somebody else takes is passed over; of letters whose chain is out, only the first asks it. `done`, if
@@ -327,7 +327,7 @@ class DeadLetters:
         self._worker.wake()
         return self._told(groups, "", actor, f"{DONE[change]} by hand")
 
-    def _told(self, groups: Sequence[Moved], status: str, actor: str, detail: str) -> int:
+    def _told(self, groups: Sequence[StatusChange], status: str, actor: str, detail: str) -> int:
         for group in groups:
             self._emit(
                 DeadLetterChanged(

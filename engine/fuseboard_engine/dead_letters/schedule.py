@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from fuseboard_engine.dead_letters.letter import Category, DeadLetter, Settled
+from fuseboard_engine.dead_letters.letter import Category, DeadLetter, RetryOutcome
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy, Schedule
 from fuseboard_engine.events import Attempt
 from fuseboard_engine.retry.attribution import Rule
@@ -101,9 +101,9 @@ def first_due(policy: DeadLetterPolicy, category: Category, now: int) -> int | N
     return now + round((0.0 if policy.first_retry == "at_once" else wait) * 1e6)
 
 
-def succeeded(letter: DeadLetter, now: int, adapter: str, actor: str) -> Settled:
+def succeeded(letter: DeadLetter, now: int, adapter: str, actor: str) -> RetryOutcome:
     """Return the state of a letter whose retry succeeded."""
-    return Settled(
+    return RetryOutcome(
         outcome="succeeded",
         status="succeeded",
         due_at=None,
@@ -116,12 +116,14 @@ def succeeded(letter: DeadLetter, now: int, adapter: str, actor: str) -> Settled
     )
 
 
-def failed(letter: DeadLetter, policy: DeadLetterPolicy, now: int, error_type: str, error: str, actor: str) -> Settled:
+def failed(
+    letter: DeadLetter, policy: DeadLetterPolicy, now: int, error_type: str, error: str, actor: str
+) -> RetryOutcome:
     """Return the state of a letter whose retry failed: it counts, and the last one allowed exhausts it."""
     retries = letter.retries + 1
     exhausted = retries >= policy.max_retries
     wait = None if exhausted else wait_before(policy.schedule(letter.category), retries - 1)
-    return Settled(
+    return RetryOutcome(
         outcome="failed",
         status="exhausted" if exhausted else "pending",
         due_at=None if wait is None else now + round(wait * 1e6),
@@ -138,7 +140,7 @@ def failed(letter: DeadLetter, policy: DeadLetterPolicy, now: int, error_type: s
 
 def deferred(
     letter: DeadLetter, policy: DeadLetterPolicy, now: int, wait: float | None, actor: str, dice: float = 0.0
-) -> Settled:
+) -> RetryOutcome:
     """Return the state of a letter that open breakers refused: due when the first lets calls through, and no attempt.
 
     One that is put off again and again waits 1, 2, 4 ... seconds at least, up to the policy's `deferral`. `wait` is
@@ -148,7 +150,7 @@ def deferred(
     if letter.deferrals:
         seconds = max(seconds, min(policy.deferral, 2.0 ** min(letter.deferrals - 1, 32)))
     seconds *= 1 + JITTER * dice
-    return Settled(
+    return RetryOutcome(
         outcome="deferred",
         status="pending",
         due_at=now + round(seconds * 1e6),
@@ -161,9 +163,9 @@ def deferred(
     )
 
 
-def released(letter: DeadLetter) -> Settled:
+def released(letter: DeadLetter) -> RetryOutcome:
     """Return the state of a letter whose retry was cut off: as it was before, and no attempt."""
-    return Settled(
+    return RetryOutcome(
         outcome="released",
         status=letter.was or "pending",
         due_at=letter.due_at,

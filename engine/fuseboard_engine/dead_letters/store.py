@@ -6,16 +6,16 @@ from collections.abc import Awaitable, Collection
 from typing import Protocol
 
 from fuseboard_engine.dead_letters.letter import (
+    Capacity,
     Change,
     DeadLetter,
     DeadLetterStatistics,
     Kept,
     LetterChain,
     LetterSelection,
-    Moved,
     NewLetter,
-    Room,
-    Settled,
+    RetryOutcome,
+    StatusChange,
 )
 
 
@@ -30,7 +30,7 @@ class DeadLetterStore(Protocol):
     def shared(self) -> bool:
         """True when other processes may add, take and change letters too."""
 
-    def add(self, letter: NewLetter, room: Room) -> Awaitable[Kept]:
+    def add(self, letter: NewLetter, room: Capacity) -> Awaitable[Kept]:
         """Keep a new letter. Returns its number, and the letters that made room; a future where it takes a while.
 
         Raises:
@@ -66,13 +66,15 @@ class DeadLetterStore(Protocol):
     async def renew(self, id: int, claim: str, until: int) -> bool:
         """Prolong a lease. False: somebody else has the letter, or it is gone."""
 
-    async def settle(self, id: int, claim: str, settled: Settled, now: int) -> bool:
+    async def settle(self, id: int, claim: str, settled: RetryOutcome, now: int) -> bool:
         """Write what a retry came to. False: the claim was lost, and nothing was changed."""
 
-    async def change(self, change: Change, selection: LetterSelection, now: int, actor: str) -> tuple[Moved, ...]:
+    async def change(
+        self, change: Change, selection: LetterSelection, now: int, actor: str
+    ) -> tuple[StatusChange, ...]:
         """Archive, unarchive or discard what is selected and allows it. Returns what was changed."""
 
-    async def purge(self, selection: LetterSelection, now: int, actor: str) -> tuple[Moved, ...]:
+    async def purge(self, selection: LetterSelection, now: int, actor: str) -> tuple[StatusChange, ...]:
         """Delete what is selected, but for letters being retried. Returns what is gone."""
 
     async def next_due(self, engine: str, now: int, but: Collection[LetterChain] = ()) -> int | None:

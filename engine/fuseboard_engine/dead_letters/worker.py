@@ -16,8 +16,8 @@ from fuseboard_engine.dead_letters.letter import (
     DeadLetterError,
     LetterChain,
     NewLetter,
-    Retried,
-    Settled,
+    RetryOutcome,
+    RetryResult,
     Status,
     StoreUnavailable,
 )
@@ -161,7 +161,7 @@ class Worker:
         now, policy = self._wall(), self._queue.policy
         return await store.claim(id, self._queue.engine, uuid.uuid4().hex, now, now + round(policy.lease * 1e6))
 
-    async def attempt(self, store: DeadLetterStore, letter: DeadLetter, actor: str) -> Retried:
+    async def attempt(self, store: DeadLetterStore, letter: DeadLetter, actor: str) -> RetryResult:
         """Retry a letter that was claimed, keep its lease meanwhile, and write what came of it.
 
         A cancellation cuts the retry off, which counts as none; this still returns, so look at `cut_off` after it.
@@ -181,7 +181,7 @@ class Worker:
                 settled = self._judge(letter, result, actor)
             except asyncio.CancelledError:
                 if lease.done():
-                    return Retried(id=letter.id, outcome="lost", detail=LOST)
+                    return RetryResult(id=letter.id, outcome="lost", detail=LOST)
                 result, settled = None, schedule.released(letter)
             except Exception as error:
                 result = None
@@ -196,7 +196,7 @@ class Worker:
             lease.cancel()
             await asyncio.wait({lease})
 
-    def _judge(self, letter: DeadLetter, result: RouteResult, actor: str) -> Settled:
+    def _judge(self, letter: DeadLetter, result: RouteResult, actor: str) -> RetryOutcome:
         policy, now = self._queue.policy, self._wall()
         if result.success and not result.degraded:
             return schedule.succeeded(letter, now, result.adapter or "", actor)
@@ -206,7 +206,7 @@ class Worker:
         error = result.error or (last.error if last else "") or "only a fallback answered"
         return schedule.failed(letter, policy, now, last.error_type if last else "", error, actor)
 
-    def _put_off(self, letter: DeadLetter, now: int, wait: float | None, actor: str) -> Settled:
+    def _put_off(self, letter: DeadLetter, now: int, wait: float | None, actor: str) -> RetryOutcome:
         """Return the state of a letter whose chain refused it, and leave that chain alone for a while."""
         queue = self._queue
         settled = schedule.deferred(letter, queue.policy, now, wait, actor, queue.rng())
@@ -216,7 +216,7 @@ class Worker:
 
     async def by_hand(
         self, store: DeadLetterStore, letter: DeadLetter, actor: str, refused: set[LetterChain]
-    ) -> Retried:
+    ) -> RetryResult:
         """Retry a claimed letter that somebody asked for, as `attempt` does.
 
         Of many, one asks its chain: while that is out, the others that go along it are put off unasked. `refused` notes
@@ -235,10 +235,10 @@ class Worker:
         self,
         store: DeadLetterStore,
         letter: DeadLetter,
-        settled: Settled,
+        settled: RetryOutcome,
         result: RouteResult | None,
         before: Status = "retrying",
-    ) -> Retried:
+    ) -> RetryResult:
         for pause in (*PAUSES, None):
             try:
                 kept = await store.settle(letter.id, letter.claim, settled, self._wall())
@@ -248,10 +248,10 @@ class Worker:
                     raise
                 await asyncio.sleep(pause)
         if not kept:
-            return Retried(id=letter.id, outcome="lost", detail=LOST, result=result)
+            return RetryResult(id=letter.id, outcome="lost", detail=LOST, result=result)
         self._changed(letter.id, before, settled.status, settled.actor, settled.detail, settled.due_at)
         self._due.set()
-        return Retried(id=letter.id, outcome=settled.outcome, detail=settled.detail, result=result)
+        return RetryResult(id=letter.id, outcome=settled.outcome, detail=settled.detail, result=result)
 
     async def _keep(self, store: DeadLetterStore, letter: DeadLetter, run: asyncio.Task[RouteResult]) -> None:
         """Prolong the lease while the retry runs; end the retry if somebody else has the letter."""

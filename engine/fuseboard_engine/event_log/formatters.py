@@ -27,7 +27,7 @@ from fuseboard_engine.events import (
     ShutdownChanged,
     StateChanged,
     StreamRestarted,
-    TripHeld,
+    TripSuppressed,
     WorkflowFinished,
     WorkflowStarted,
 )
@@ -202,7 +202,7 @@ def preference_set(event: PreferenceSet) -> Line:
     return Line(ENGINE, DEBUG, words, (event.task_type or "every other type", " -> ".join(event.order)), fields)
 
 
-def trip_held(event: TripHeld) -> Line:
+def trip_held(event: TripSuppressed) -> Line:
     """Return the line of a breaker that may not open."""
     fields = {"fuseboard_adapter": event.adapter, "fuseboard_reason": event.reason, "fuseboard_share": event.share}
     words = "Circuit breaker of adapter %s was not opened: %s"

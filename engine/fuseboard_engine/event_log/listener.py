@@ -51,7 +51,7 @@ from fuseboard_engine.events import (
     ShutdownChanged,
     StateChanged,
     StreamRestarted,
-    TripHeld,
+    TripSuppressed,
     WorkflowFinished,
     WorkflowStarted,
 )
@@ -82,7 +82,7 @@ class EventLog:
             PreferenceSet: (formatters.preference_set, ENGINE, DEBUG),
             ProbeChanged: (formatters.probe_changed, BREAKER, DEBUG),
             LateResult: (formatters.late_result, BREAKER, DEBUG),
-            TripHeld: (formatters.trip_held, BREAKER, WARNING),
+            TripSuppressed: (formatters.trip_held, BREAKER, WARNING),
             HealthChecked: (formatters.health_checked, HEALTH, INFO),
             HealthAlert: (formatters.health_alert, HEALTH, WARNING),
             StreamRestarted: (formatters.stream_restarted, ROUTER, WARNING),

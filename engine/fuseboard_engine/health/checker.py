@@ -13,12 +13,12 @@ import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
-from fuseboard_engine.adapters.registry import Adapter, KnownDown
+from fuseboard_engine.adapters.registry import Adapter, DownMark
 from fuseboard_engine.adapters.timeouts import within
 from fuseboard_engine.events import Event, HealthAlert, HealthChecked
 from fuseboard_engine.health.history import History
 from fuseboard_engine.health.policy import HealthPolicy
-from fuseboard_engine.health.status import Checked, Health, Verdict, judged, overall, verdict_of, verdict_of_error
+from fuseboard_engine.health.status import Health, HealthState, Verdict, judged, overall, verdict_of, verdict_of_error
 from fuseboard_engine.runtime.event_bus import Listener
 
 SPARE = 100  # entries of the schedule that may be of nobody any more
@@ -33,10 +33,10 @@ class _Watched:
     def __init__(self, adapter: Adapter, policy: HealthPolicy) -> None:
         self.adapter = adapter
         self.policy = policy
-        self.checked = Checked()
+        self.checked = HealthState()
 
 
-class _Wish(NamedTuple):
+class _PendingCheck(NamedTuple):
     """An adapter that has a check; the policy it brings, and whether it was asked for its health in so many words."""
 
     adapter: Adapter
@@ -70,7 +70,7 @@ class HealthChecks:
         self._emit = emit
         self._subscribe = subscribe
         self._end_history: Callable[[], None] | None = None
-        self._wishes: dict[str, _Wish] = {}
+        self._wishes: dict[str, _PendingCheck] = {}
         self._by_name: Mapping[str, HealthPolicy | None] = {}
         self._clock = clock
         self._wall = wall
@@ -95,7 +95,7 @@ class HealthChecks:
             asked: check it in any case, by a default policy where there is no other.
         """
         if adapter.health is not None:
-            self._wishes[adapter.name] = _Wish(adapter, own, asked)
+            self._wishes[adapter.name] = _PendingCheck(adapter, own, asked)
             self._settle(adapter.name)
 
     def forget(self, name: str) -> None:
@@ -147,10 +147,10 @@ class HealthChecks:
 
     # ---------------------------------------------------------------- looking
 
-    def checked(self, name: str) -> Checked:
+    def checked(self, name: str) -> HealthState:
         """Return how an adapter stands after its checks so far; unknown if it is not checked."""
         watched = self._watched.get(name)
-        return watched.checked if watched is not None else Checked()
+        return watched.checked if watched is not None else HealthState()
 
     def states(self) -> dict[str, str]:
         """Return the health of each adapter that is checked."""
@@ -195,7 +195,7 @@ class HealthChecks:
         for watched in self._watched.values():
             watched.adapter.down = None
 
-    async def check(self, *names: str) -> dict[str, Checked]:
+    async def check(self, *names: str) -> dict[str, HealthState]:
         """Check these adapters now, or all that are checked, so many at a time as the policy allows.
 
         Returns:
@@ -278,7 +278,7 @@ class HealthChecks:
         watched.checked = change.now
         if verdict.status == "unhealthy":
             until = self._clock() + policy.interval + policy.timeout + GRACE
-            adapter.down = KnownDown(verdict.detail or "its health check is bad", until)
+            adapter.down = DownMark(verdict.detail or "its health check is bad", until)
         else:
             adapter.down = None
         if change.changed:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
 
-from fuseboard_engine.health.status import Checked
+from fuseboard_engine.health.status import HealthState
 
 if TYPE_CHECKING:
     from fuseboard_engine.adapters.registry import Statistics
@@ -110,7 +110,7 @@ def get_adapter_health(engine: Engine, name: str, *, full: bool = False) -> Adap
     )
 
 
-async def check_health(engine: Engine, *names: str) -> dict[str, Checked]:
+async def check_health(engine: Engine, *names: str) -> dict[str, HealthState]:
     """Check the named adapters now, or all that are checked, and return how each stands.
 
     Args:

@@ -32,7 +32,7 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     detail: str = ""
 
 
-class Checked(msgspec.Struct, frozen=True, gc=False):
+class HealthState(msgspec.Struct, frozen=True, gc=False):
     """How an adapter stands after its checks so far.
 
     `failures` counts bad checks in a row, `since` and `at` are UTC microseconds: when it became so, when it was last
@@ -50,7 +50,7 @@ class Checked(msgspec.Struct, frozen=True, gc=False):
 class Change(msgspec.Struct, frozen=True, gc=False):
     """What one check did: how the adapter stands now, whether that is news, and whether someone must be told."""
 
-    now: Checked
+    now: HealthState
     changed: bool
     alert: bool
 
@@ -84,7 +84,7 @@ def verdict_of_error(error: BaseException) -> Verdict:
     return Verdict("unhealthy", f"{name}: {text}" if text else name)
 
 
-def judged(before: Checked, verdict: Verdict, *, at: int, duration: float, alert_after: int) -> Change:
+def judged(before: HealthState, verdict: Verdict, *, at: int, duration: float, alert_after: int) -> Change:
     """Take in one check.
 
     Args:
@@ -97,7 +97,7 @@ def judged(before: Checked, verdict: Verdict, *, at: int, duration: float, alert
     bad = verdict.status == "unhealthy"
     failures = before.failures + 1 if bad else 0
     changed = verdict.status != before.status
-    now = Checked(verdict.status, verdict.detail, failures, at if changed else before.since, at, duration)
+    now = HealthState(verdict.status, verdict.detail, failures, at if changed else before.since, at, duration)
     return Change(now, changed, bad and failures == alert_after)
 
 

@@ -14,7 +14,7 @@ from fuseboard_engine.errors import describe
 from fuseboard_engine.events import BatchFinished
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.routing.gates import ShuttingDown
-from fuseboard_engine.routing.route import KEPT_BACK, RouteResult, RouteUnderWay
+from fuseboard_engine.routing.route import KEPT_BACK, ActiveRoute, RouteResult
 
 if TYPE_CHECKING:
     from fuseboard_engine.dead_letters.queue import DeadLetters
@@ -195,7 +195,7 @@ async def _put_aside(
     letters: DeadLetters, task: Any, part: RouteResult, order: tuple[str, ...], deadline: float | None
 ) -> int | None:
     """Make a part that nobody did a dead letter, as the router would have, and return its number."""
-    route = RouteUnderWay(
+    route = ActiveRoute(
         task,
         part.task,
         part.task_type,

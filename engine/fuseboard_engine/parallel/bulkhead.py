@@ -20,7 +20,7 @@ class _Waiter:
         self.given = False
 
 
-class Slots:
+class Bulkhead:
     """A counting semaphore for callers in any event loop; first come, first served.
 
     Args:

@@ -11,13 +11,13 @@ from typing import Any, Literal, get_args
 from fuseboard_engine.context import CURRENT, complete
 from fuseboard_engine.errors import UnknownAdapter, describe
 from fuseboard_engine.events import Event, RouteFinished
-from fuseboard_engine.parallel.bulkhead import Slots
+from fuseboard_engine.parallel.bulkhead import Bulkhead
 from fuseboard_engine.parallel.combiners import Combine, by_adapter
-from fuseboard_engine.parallel.fan_out import FanOut, Strand
+from fuseboard_engine.parallel.fan_out import Branch, FanOut
 from fuseboard_engine.parallel.policy import ExecutionPolicy, ExecutionStrategy
 from fuseboard_engine.parallel.result import AdapterResult, ParallelResult
 from fuseboard_engine.retry.policy import RetryPolicy
-from fuseboard_engine.routing.route import RouteUnderWay
+from fuseboard_engine.routing.route import ActiveRoute
 from fuseboard_engine.routing.router import TaskRouter
 
 STRATEGIES: tuple[str, ...] = get_args(ExecutionStrategy)
@@ -29,7 +29,7 @@ def _once(attempt_timeout: float | None) -> RetryPolicy:
     return RetryPolicy(max_attempts=1, attempt_timeout=attempt_timeout)
 
 
-class Parallel:
+class ParallelExecutor:
     """Gives tasks to several adapters at once.
 
     Args:
@@ -52,7 +52,7 @@ class Parallel:
         self._emit = emit
         self._clock = clock
         self._wall = wall
-        self.slots = Slots(policy.max_concurrent_adapters, policy.max_queued)
+        self.slots = Bulkhead(policy.max_concurrent_adapters, policy.max_queued)
         """What bounds how many adapters of all fan-outs are at work at a time."""
 
     @property
@@ -118,21 +118,21 @@ class Parallel:
         if route.until is not None and route.until <= end:
             end, bound, patience = route.until, "deadline", False
         find = self._router.registry.find
-        strands: list[Strand] = []
+        strands: list[Branch] = []
         order = tuple(dict.fromkeys(route.order))
         for index, name in enumerate(order):
             adapter = find(name)
             if adapter is None:
                 route.why += f"; {name} is not registered"
                 continue
-            strand = RouteUnderWay(
+            strand = ActiveRoute(
                 task, route.id, route.type, order, "", begun, end, route.attempts, route.context,
                 reached=index if chosen == "hedged" else len(order),
                 bound=bound,
                 patience=patience and (chosen != "hedged" or not strands),
                 cut_at_end=chosen == "best_effort",
             )  # fmt: skip
-            strands.append(Strand(adapter, strand, retry or _once(adapter.retry.attempt_timeout)))
+            strands.append(Branch(adapter, strand, retry or _once(adapter.retry.attempt_timeout)))
         fan_out = FanOut(route, strands, chosen, end, delay, self._router.attempts.ask, self.slots, clock)
         token = CURRENT.set(route.context)
         try:
@@ -154,7 +154,7 @@ class Parallel:
 
     def _combine(
         self,
-        route: RouteUnderWay,
+        route: ActiveRoute,
         results: dict[str, AdapterResult],
         fan_out: FanOut,
         combine: Combine | None,
@@ -177,7 +177,7 @@ class Parallel:
         else:
             route.adapter, route.result = winner, combined
 
-    def _results(self, route: RouteUnderWay, order: tuple[str, ...], strands: list[Strand]) -> dict[str, AdapterResult]:
+    def _results(self, route: ActiveRoute, order: tuple[str, ...], strands: list[Branch]) -> dict[str, AdapterResult]:
         """Return what each adapter did, in order; without those that never had their turn."""
         by_name = {strand.adapter.name: strand for strand in strands}
         results: dict[str, AdapterResult] = {}
@@ -214,7 +214,7 @@ class Parallel:
         return results
 
     def _finish(
-        self, route: RouteUnderWay, strategy: str, fan_out: FanOut, results: dict[str, AdapterResult]
+        self, route: ActiveRoute, strategy: str, fan_out: FanOut, results: dict[str, AdapterResult]
     ) -> ParallelResult:
         """Tell that a fan-out ended, and return its result."""
         self._router.count_fan_out(route)

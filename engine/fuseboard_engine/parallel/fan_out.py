@@ -14,23 +14,23 @@ import msgspec
 from fuseboard_engine.adapters.recent_latency import RecentLatency
 from fuseboard_engine.adapters.registry import Adapter
 from fuseboard_engine.errors import BulkheadFull, CircuitOpen, Rejected
-from fuseboard_engine.parallel.bulkhead import Slots
+from fuseboard_engine.parallel.bulkhead import Bulkhead
 from fuseboard_engine.parallel.policy import ExecutionStrategy
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.routing.attempt_runner import reject
-from fuseboard_engine.routing.route import RouteUnderWay
+from fuseboard_engine.routing.route import ActiveRoute
 
 SHARE_OF_P95 = 0.95
 
-Ask = Callable[[str, RouteUnderWay, RetryPolicy], Awaitable[bool]]
+Ask = Callable[[str, ActiveRoute, RetryPolicy], Awaitable[bool]]
 """Makes the attempts of one adapter; True when no other could help."""
 
 
-class Strand(msgspec.Struct, eq=False):
+class Branch(msgspec.Struct, eq=False):
     """One adapter's part: its route of one, and how long it took. `stop`: its failure is one no other can help with."""
 
     adapter: Adapter
-    route: RouteUnderWay
+    route: ActiveRoute
     policy: RetryPolicy
     task: asyncio.Task[None] | None = None
     duration: float = 0.0
@@ -75,13 +75,13 @@ class FanOut:
 
     def __init__(
         self,
-        route: RouteUnderWay,
-        strands: list[Strand],
+        route: ActiveRoute,
+        strands: list[Branch],
         strategy: ExecutionStrategy,
         end: float,
         hedge_delay: float | str,
         ask: Ask,
-        slots: Slots,
+        slots: Bulkhead,
         clock: Callable[[], float],
     ) -> None:
         self._route = route
@@ -99,7 +99,7 @@ class FanOut:
         self._closed = False
         self._timer: asyncio.TimerHandle | None = None
         self._error: BaseException | None = None
-        self.answered: list[Strand] = []
+        self.answered: list[Branch] = []
 
     async def run(self) -> None:
         """Have the task done as the strategy says. Every strand that was started has ended when this returns or raises.
@@ -140,7 +140,7 @@ class FanOut:
 
     # ---------------------------------------------------------------- starting and ending strands
 
-    def _start_next(self) -> Strand:
+    def _start_next(self) -> Branch:
         strand = self._strands[self._next]
         self._next += 1
         self._running += 1
@@ -149,7 +149,7 @@ class FanOut:
             self._set_timer(strand.adapter)
         return strand
 
-    def _cut(self, why: str, spare: Strand | None = None) -> None:
+    def _cut(self, why: str, spare: Branch | None = None) -> None:
         """Start nothing more, and cancel what is under way."""
         self._closed = True
         for strand in self._strands[: self._next]:
@@ -160,7 +160,7 @@ class FanOut:
             if not strand.begun:  # it never will: a task cancelled before its first step runs none of its code
                 self._ended(strand)
 
-    async def _work(self, strand: Strand) -> None:
+    async def _work(self, strand: Branch) -> None:
         strand.begun = True
         try:
             if self._slots.take() or await self._slot_for(strand):
@@ -178,7 +178,7 @@ class FanOut:
                 self._cut("the engine failed", strand)
         self._ended(strand)
 
-    async def _attempts_of(self, strand: Strand) -> None:
+    async def _attempts_of(self, strand: Branch) -> None:
         clock = self._clock
         began = clock()
         try:
@@ -191,7 +191,7 @@ class FanOut:
             if self._strategy in ("first_success", "hedged"):
                 self._cut(f"{strand.adapter.name} answered first", strand)
 
-    async def _slot_for(self, strand: Strand) -> bool:
+    async def _slot_for(self, strand: Branch) -> bool:
         """Wait for a slot. False: it was refused one, or its breaker would refuse it, for which it need not wait."""
         adapter, route = strand.adapter, strand.route
         began = self._clock()
@@ -211,7 +211,7 @@ class FanOut:
         route.patience = False  # it no longer has all the time there is
         return True
 
-    def _ended(self, strand: Strand) -> None:
+    def _ended(self, strand: Branch) -> None:
         if strand.ended:
             return
         strand.ended = True
@@ -222,7 +222,7 @@ class FanOut:
         if not self._running and not self._over.done():
             self._over.set_result(None)
 
-    def _note(self, route: RouteUnderWay) -> None:
+    def _note(self, route: ActiveRoute) -> None:
         """Keep the last failure for the whole; a refusal only where nobody failed."""
         error, whole = route.exception, self._route
         if error is not None and (whole.exception is None or not isinstance(error, Rejected)):
@@ -230,7 +230,7 @@ class FanOut:
 
     # ---------------------------------------------------------------- hedging
 
-    def _go_on(self, failed: Strand) -> None:
+    def _go_on(self, failed: Branch) -> None:
         """Ask the next when one failed, unless no other can help or another is still at it."""
         if failed.stop or self._clock() >= self._end:
             return

@@ -16,7 +16,7 @@ from fuseboard_engine.events import (
     StateChanged,
 )
 from fuseboard_engine.routing.policy import RoutingPolicy
-from fuseboard_engine.routing.ranking import Evidence, Figures, Order, rank, share_of, why_of
+from fuseboard_engine.routing.ranking import AdapterScore, Evidence, RankedChain, rank, share_of, why_of
 
 AT_ONCE = 100  # a chain longer than this is not ranked anew at every change of a breaker, and less often
 STALE = (StateChanged, HealthChecked, AdapterAdded, AdapterRemoved)
@@ -41,7 +41,7 @@ class AdaptiveOrders:
         self._clock = clock
         self._rng = rng
         self._evidence: dict[tuple[str, str], Evidence] = {}
-        self._orders: dict[str, Order] = {}
+        self._orders: dict[str, RankedChain] = {}
 
     def order_for(self, task_type: str) -> tuple[tuple[str, ...], str]:
         """Return the chain for a task type and why it is this one; the fixed one where none is adaptive."""
@@ -77,7 +77,7 @@ class AdaptiveOrders:
                 for known in [known for known in self._evidence if known[1] == event.adapter]:
                     del self._evidence[known]
 
-    def figures(self, task_type: str, names: tuple[str, ...], now: float) -> list[Figures]:
+    def figures(self, task_type: str, names: tuple[str, ...], now: float) -> list[AdapterScore]:
         """Return what each adapter of a chain is ranked by at `now`. A name that nothing has is not admissible."""
         half_life = self.policy.half_life
         result = []
@@ -87,7 +87,7 @@ class AdaptiveOrders:
             if seen is not _NOTHING:
                 seen.fade(now, half_life)
             result.append(
-                Figures(
+                AdapterScore(
                     name,
                     seen.success_rate,
                     seen.latency,
@@ -115,7 +115,7 @@ class AdaptiveOrders:
     def _is_adaptive(self, key: str) -> bool:
         return self.policy.adaptive or key in self.chains
 
-    def _ranked(self, key: str, base: tuple[str, ...], now: float) -> Order:
+    def _ranked(self, key: str, base: tuple[str, ...], now: float) -> RankedChain:
         policy = self.policy
         # A name given twice stands once: ranking would put the two side by side.
         names = tuple(dict.fromkeys(base))
@@ -123,7 +123,9 @@ class AdaptiveOrders:
         pause = policy.refresh_seconds * max(1.0, len(names) / AT_ONCE)
         admissible = sum(f.admissible for f in ranked)
         order = tuple(f.name for f in ranked)
-        return Order(order, why_of(ranked, key), share_of(admissible, policy.exploration), admissible, now + pause)
+        return RankedChain(
+            order, why_of(ranked, key), share_of(admissible, policy.exploration), admissible, now + pause
+        )
 
 
 _NOTHING = Evidence()

@@ -17,15 +17,15 @@ from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.routing.gates import ShuttingDown
 from fuseboard_engine.routing.policy import RoutingPolicy
 from fuseboard_engine.routing.ranking import spell
-from fuseboard_engine.routing.route import RouteUnderWay
+from fuseboard_engine.routing.route import ActiveRoute
 
 SHORTEST_PAUSE = 0.001  # seconds between two rounds that nothing called for
 
-Ask = Callable[[str, RouteUnderWay, RetryPolicy | None], Awaitable[bool]]
+Ask = Callable[[str, ActiveRoute, RetryPolicy | None], Awaitable[bool]]
 """Makes the attempts of one adapter; True when the route ends there."""
 
 
-class Return(NamedTuple):
+class Recovery(NamedTuple):
     """When an adapter that is out may be admitted: `wait` seconds from now, or `any_moment` when a probe decides."""
 
     adapter: Adapter
@@ -33,7 +33,7 @@ class Return(NamedTuple):
     any_moment: bool = False
 
 
-def return_of(adapter: Adapter, now: float) -> Return | None:
+def return_of(adapter: Adapter, now: float) -> Recovery | None:
     """Return when an adapter may be admitted again; None: not by itself."""
     seen = adapter.breaker.snapshot()
     wait, any_moment = 0.0, False
@@ -48,15 +48,15 @@ def return_of(adapter: Adapter, now: float) -> Return | None:
     down = adapter.down
     if down is not None and now < down.until:
         wait, any_moment = max(wait, down.until - now), True  # a good check may come before
-    return Return(adapter, wait, any_moment)
+    return Recovery(adapter, wait, any_moment)
 
 
-def returns(chain: tuple[Adapter, ...], now: float) -> list[Return]:
+def returns(chain: tuple[Adapter, ...], now: float) -> list[Recovery]:
     """Return who comes back, the first to return first."""
     return sorted((r for adapter in chain if (r := return_of(adapter, now)) is not None), key=lambda r: r.wait)
 
 
-def was_refused(route: RouteUnderWay) -> bool:
+def was_refused(route: ActiveRoute) -> bool:
     """Say whether no adapter of a route was called, and at least one refused; an engine that ends is another matter."""
     if route.only is not None or isinstance(route.exception, ShuttingDown):
         return False
@@ -83,7 +83,7 @@ class _Waiting:
 Queue = deque[_Waiting]
 
 
-class AllOut:
+class AllUnavailableHandler:
     """Carries out `all_out` for the routes of an engine.
 
     Args:
@@ -100,7 +100,7 @@ class AllOut:
         self._waiting = 0
         self._asked: dict[str, float] = {}  # adapter -> when its last last resort began; inf: it is in flight
 
-    async def go_on(self, route: RouteUnderWay, ask: Ask, retry: RetryPolicy | None) -> None:
+    async def go_on(self, route: ActiveRoute, ask: Ask, retry: RetryPolicy | None) -> None:
         """Go on with a route whose whole chain refused; any other stays as it is."""
         if not was_refused(route):
             return
@@ -123,9 +123,7 @@ class AllOut:
 
     # ---------------------------------------------------------------- waiting
 
-    async def _wait(
-        self, route: RouteUnderWay, chain: tuple[Adapter, ...], ask: Ask, retry: RetryPolicy | None
-    ) -> None:
+    async def _wait(self, route: ActiveRoute, chain: tuple[Adapter, ...], ask: Ask, retry: RetryPolicy | None) -> None:
         begun = self._clock()
         end = begun + self.policy.max_wait
         if route.until is not None:
@@ -153,7 +151,7 @@ class AllOut:
         self,
         queue: Queue,
         me: _Waiting,
-        route: RouteUnderWay,
+        route: ActiveRoute,
         chain: tuple[Adapter, ...],
         ask: Ask,
         retry: RetryPolicy | None,
@@ -189,7 +187,7 @@ class AllOut:
         self,
         queue: Queue,
         me: _Waiting,
-        route: RouteUnderWay,
+        route: ActiveRoute,
         chain: tuple[Adapter, ...],
         ask: Ask,
         retry: RetryPolicy | None,
@@ -215,7 +213,7 @@ class AllOut:
     # ---------------------------------------------------------------- last resort
 
     async def _last_resort(
-        self, route: RouteUnderWay, chain: tuple[Adapter, ...], ask: Ask, retry: RetryPolicy | None
+        self, route: ActiveRoute, chain: tuple[Adapter, ...], ask: Ask, retry: RetryPolicy | None
     ) -> None:
         now = self._clock()
         for back in returns(chain, now):

@@ -13,7 +13,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Literal
 
 from fuseboard_engine.adapters.lifecycle import first_call
-from fuseboard_engine.adapters.registry import Adapter, KnownDown, Registry
+from fuseboard_engine.adapters.registry import Adapter, DownMark, Registry
 from fuseboard_engine.adapters.timeouts import awaited, resumed
 from fuseboard_engine.breaker.permit import Permit
 from fuseboard_engine.errors import (
@@ -29,15 +29,15 @@ from fuseboard_engine.events import Attempt, AttemptFailed, Event
 from fuseboard_engine.retry.attribution import Table
 from fuseboard_engine.retry.decision import next_attempt, unretried
 from fuseboard_engine.retry.policy import RetryPolicy
-from fuseboard_engine.routing.route import RouteUnderWay
+from fuseboard_engine.routing.route import ActiveRoute
 
 if TYPE_CHECKING:
-    from fuseboard_engine.routing.gates import Gate, Running
+    from fuseboard_engine.routing.gates import Gate, InFlightTasks
 
 A_MOMENT = 0.001  # seconds; a timer may ring that much early
 
 
-class Attempts:
+class AttemptRunner:
     """Makes the attempts of a route.
 
     Args:
@@ -66,14 +66,14 @@ class Attempts:
         self._rng = rng
         self.gate: Gate | None = None
         """Asked before every attempt, while the engine shuts down or its protection is off."""
-        self.running: Running | None = None
+        self.running: InFlightTasks | None = None
         """The tasks with a call in flight; None: nobody wants to know."""
 
-    def ask(self, name: str, route: RouteUnderWay, retry: RetryPolicy | None) -> Coroutine[Any, Any, bool]:
+    def ask(self, name: str, route: ActiveRoute, retry: RetryPolicy | None) -> Coroutine[Any, Any, bool]:
         """Make the attempts of one adapter, as `along` does."""
         return self.along((name,), route, retry)
 
-    async def along(self, names: Iterable[str], route: RouteUnderWay, retry: RetryPolicy | None) -> bool:
+    async def along(self, names: Iterable[str], route: ActiveRoute, retry: RetryPolicy | None) -> bool:
         """Ask adapters one after another until the route ends; True when it did, whatever its outcome.
 
         Each is asked as often as `retry` allows (None: its own policy), with backoff. One that is not registered, or
@@ -196,7 +196,7 @@ class Attempts:
                     await asyncio.sleep(wait)
         return False
 
-    def is_down(self, adapter: Adapter, down: KnownDown, route: RouteUnderWay, number: int) -> bool:
+    def is_down(self, adapter: Adapter, down: DownMark, route: ActiveRoute, number: int) -> bool:
         """Skip an adapter whose health check was bad, unless this is the route's last resort."""
         left = down.until - self._clock()
         if left <= 0 or route.last_resort:
@@ -208,7 +208,7 @@ class Attempts:
             route.fail(AdapterDown(f"{adapter.name} is {down}"))
         return True
 
-    def too_late(self, adapter: Adapter, route: RouteUnderWay, made: int) -> None:
+    def too_late(self, adapter: Adapter, route: ActiveRoute, made: int) -> None:
         """Note that the task's deadline passed before the next attempt of an adapter that had `made` so many."""
         route.fail(DeadlineExceeded(f"the {route.bound} of task {route.id} passed before {adapter.name} was asked"))
         if made:
@@ -216,7 +216,7 @@ class Attempts:
         else:
             route.reached -= 1
 
-    def refused(self, adapter: Adapter, route: RouteUnderWay, made: int, refusal: CircuitOpen) -> None:
+    def refused(self, adapter: Adapter, route: ActiveRoute, made: int, refusal: CircuitOpen) -> None:
         """Note that an adapter's breaker refused the next attempt after it had `made` so many."""
         why = refusal.why
         reject(adapter, route, why, refusal.retry_after)
@@ -228,7 +228,7 @@ class Attempts:
     def after_failure(
         self,
         adapter: Adapter,
-        route: RouteUnderWay,
+        route: ActiveRoute,
         policy: RetryPolicy,
         permit: Permit,
         error: Exception,
@@ -325,12 +325,12 @@ class Attempts:
         return False
 
 
-def cut_short(route: RouteUnderWay, adapter: str) -> DeadlineExceeded:
+def cut_short(route: ActiveRoute, adapter: str) -> DeadlineExceeded:
     """Return the error of an attempt that the end of all cut short: the caller's doing, not the adapter's."""
     return DeadlineExceeded(f"the {route.bound} of task {route.id} passed while {adapter} was at it")
 
 
-def release(adapter: Adapter, route: RouteUnderWay, permit: Permit, number: int, wait: float, duration: float) -> None:
+def release(adapter: Adapter, route: ActiveRoute, permit: Permit, number: int, wait: float, duration: float) -> None:
     """Give the permit of a call that was cut short back, without a verdict, and note that in the route."""
     permit.release()
     if adapter.latency is not None:
@@ -340,7 +340,7 @@ def release(adapter: Adapter, route: RouteUnderWay, permit: Permit, number: int,
     )
 
 
-def reject(adapter: Adapter, route: RouteUnderWay, why: str, retry_after: float | None = None) -> None:
+def reject(adapter: Adapter, route: ActiveRoute, why: str, retry_after: float | None = None) -> None:
     """Note in the route that an adapter was skipped, and why."""
     adapter.rejections += 1
     route.attempts.append(Attempt(adapter=adapter.name, outcome="rejected", why=why, retry_after=retry_after))

@@ -11,7 +11,7 @@ from fuseboard_engine.adapters.callables import as_async
 from fuseboard_engine.adapters.timeouts import AsyncCall, within
 from fuseboard_engine.errors import DeadlineExceeded, FuseboardError, describe
 from fuseboard_engine.retry.attribution import Rule
-from fuseboard_engine.routing.route import RouteUnderWay, Task
+from fuseboard_engine.routing.route import ActiveRoute, Task
 
 if TYPE_CHECKING:
     from fuseboard_engine.engine import Engine
@@ -23,7 +23,7 @@ CLAIMS: Final = ("success", "approved")
 """Fields a degraded answer must not hold as true."""
 
 
-class FalseClaim(FuseboardError):
+class InvalidFallbackAnswer(FuseboardError):
     """A degraded answer said that it succeeded, or approved of something. Nobody did the task, so it must not."""
 
 
@@ -35,7 +35,7 @@ class Fallback(NamedTuple):
     """
 
     name: str
-    answer: Callable[[RouteUnderWay], Awaitable[Any]]
+    answer: Callable[[ActiveRoute], Awaitable[Any]]
     even_for: frozenset[str] = frozenset()
     timeout: float = 10.0
 
@@ -93,7 +93,7 @@ def marked(answer: Any) -> Any:
         return answer
     for claim in CLAIMS:
         if answer.get(claim) is True:
-            raise FalseClaim(f"a degraded answer must not say {claim!r} is true: no adapter did the task")
+            raise InvalidFallbackAnswer(f"a degraded answer must not say {claim!r} is true: no adapter did the task")
     return {**answer, "degraded": True}
 
 
@@ -121,7 +121,7 @@ def fallback(
         return Fallback(called, lambda route: call(route.task), even, timeout)
     marked(answer)
 
-    async def filled(route: RouteUnderWay) -> Any:
+    async def filled(route: ActiveRoute) -> Any:
         return fill(answer, fields_of(route.task, route.type, route.error or ""))
 
     return Fallback(name or f"template for {task_type or 'all types'}", filled, even, timeout)
@@ -135,7 +135,7 @@ class Degradation:
         self._attribute = attribute
         self._clock = clock
 
-    def chosen(self, route: RouteUnderWay) -> Fallback | None:
+    def chosen(self, route: ActiveRoute) -> Fallback | None:
         """Return what answers for a route that no adapter did; None: nothing does.
 
         An error that no other adapter could have helped with (the caller's own, the deadline) is not degraded, unless
@@ -147,7 +147,7 @@ class Degradation:
         rule = self._attribute(route.exception)
         return found if rule.failover or rule.name in found.even_for else None
 
-    async def answer(self, route: RouteUnderWay) -> None:
+    async def answer(self, route: ActiveRoute) -> None:
         """Answer in place of the chain if a fallback is set; note in the route who did, or why even that failed."""
         found = self.chosen(route)
         if found is None:

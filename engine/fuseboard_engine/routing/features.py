@@ -6,17 +6,17 @@ from collections.abc import Callable
 from typing import Protocol
 
 from fuseboard_engine.adapters.registry import Adapter, Registry
-from fuseboard_engine.breaker.ejection_limit import OutCaps
+from fuseboard_engine.breaker.ejection_limit import EjectionLimits
 from fuseboard_engine.events import AdapterAdded, AdapterRemoved, Event
 from fuseboard_engine.routing.adaptive_order import AdaptiveOrders
-from fuseboard_engine.routing.all_unavailable import AllOut
+from fuseboard_engine.routing.all_unavailable import AllUnavailableHandler
 from fuseboard_engine.routing.policy import RoutingPolicy
 
 
 class Router(Protocol):
     """What routing needs of a router."""
 
-    all_out: AllOut | None
+    all_out: AllUnavailableHandler | None
 
 
 class Routed(Protocol):
@@ -32,7 +32,7 @@ class Routed(Protocol):
         """Have `listener` told of every event; return what ends that."""
 
 
-class Routing:
+class RoutingFeatures:
     """The routing of one engine.
 
     Args:
@@ -51,7 +51,7 @@ class Routing:
         self._learning: Callable[[], None] | None = None
         self._waking: Callable[[], None] | None = None
         self._capping: Callable[[], None] | None = None
-        self._caps: OutCaps | None = None
+        self._caps: EjectionLimits | None = None
         self.use(policy)
 
     def use(self, policy: RoutingPolicy) -> None:
@@ -95,7 +95,7 @@ class Routing:
                 self._waking()
             self._waking = router.all_out = None
         elif router.all_out is None:
-            router.all_out = AllOut(self._engine.registry, self.policy, self._clock)
+            router.all_out = AllUnavailableHandler(self._engine.registry, self.policy, self._clock)
             self._waking = self._engine.subscribe(router.all_out.observe)
         else:
             router.all_out.policy = self.policy
@@ -103,7 +103,7 @@ class Routing:
     def _set_caps(self, shares: dict[str, float]) -> None:
         if self._capping is not None:
             self._capping()
-        self._caps = OutCaps(shares) if shares else None
+        self._caps = EjectionLimits(shares) if shares else None
         self._capping = self._engine.subscribe(self._count_members) if shares else None
         for adapter in self._engine.registry:
             self._cap(adapter)

@@ -10,13 +10,13 @@ from fuseboard_engine.adapters.registry import Adapter
 from fuseboard_engine.adapters.timeouts import within
 from fuseboard_engine.errors import Rejected, SoftFailure, text_of
 from fuseboard_engine.events import Attempt
-from fuseboard_engine.routing.route import RouteUnderWay
+from fuseboard_engine.routing.route import ActiveRoute
 
-Gate = Callable[[Adapter, RouteUnderWay], Awaitable[bool | None]]
+Gate = Callable[[Adapter, ActiveRoute], Awaitable[bool | None]]
 """Asked before an attempt. None: go on as ever. Else it has dealt with this adapter; True ends the route."""
 
 
-class Running:
+class InFlightTasks:
     """The tasks with a call in flight, so that a shutdown can wait for them and cancel those that hang."""
 
     __slots__ = ("tasks",)
@@ -51,7 +51,7 @@ class ShuttingDown(Rejected):
         return "shutting down: no new work is taken"
 
 
-class StraightThrough:
+class BypassGate:
     """A gate: calls an adapter once, with no breaker and no retry, and counts nothing. A task's deadline still holds.
 
     Args:
@@ -59,11 +59,11 @@ class StraightThrough:
         running: what keeps track of calls in flight, if anything does.
     """
 
-    def __init__(self, clock: Callable[[], float], running: Callable[[], Running | None]) -> None:
+    def __init__(self, clock: Callable[[], float], running: Callable[[], InFlightTasks | None]) -> None:
         self._clock = clock
         self._running = running
 
-    async def __call__(self, adapter: Adapter, route: RouteUnderWay) -> bool:
+    async def __call__(self, adapter: Adapter, route: ActiveRoute) -> bool:
         """Call it. True ends the route: it answered, or the task's time is over."""
         name, began, running = adapter.name, self._clock(), self._running()
         caller = None if running is None else running.enter()
@@ -88,7 +88,7 @@ class StraightThrough:
         route.adapter, route.result = name, result
         return True
 
-    def _note(self, adapter: Adapter, route: RouteUnderWay, began: float, error: Exception | None) -> None:
+    def _note(self, adapter: Adapter, route: ActiveRoute, began: float, error: Exception | None) -> None:
         if error is not None:
             route.fail(error)
         attempt = Attempt(

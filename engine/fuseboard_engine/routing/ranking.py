@@ -66,7 +66,7 @@ class Evidence(msgspec.Struct):
         return self.seconds / weight if weight > 1e-9 else 0.0
 
 
-class Figures(msgspec.Struct, frozen=True, gc=False):
+class AdapterScore(msgspec.Struct, frozen=True, gc=False):
     """What one adapter is ranked by. `admissible`: it might be admitted now, as a probe at least."""
 
     name: str
@@ -91,7 +91,7 @@ def spell(seconds: float) -> str:
     return f"{seconds * 1000:.3g} ms" if seconds < 0.9995 else f"{seconds:.3g} s"
 
 
-def rank(figures: Sequence[Figures], failure_seconds: float, load: float) -> tuple[Figures, ...]:
+def rank(figures: Sequence[AdapterScore], failure_seconds: float, load: float) -> tuple[AdapterScore, ...]:
     """Return the same adapters, cheapest first, those that cannot be admitted last.
 
     Those that are equal keep the order they came in.
@@ -114,7 +114,7 @@ def explored(admissible: int, share: float, random: float) -> int | None:
     return min(int(random / share), admissible - 1)
 
 
-def why_of(ranked: Sequence[Figures], task_type: str = "") -> str:
+def why_of(ranked: Sequence[AdapterScore], task_type: str = "") -> str:
     """Return in words why the order is this one."""
     shown = [str(f) if f.admissible else f"{f.name} (out)" for f in ranked[:SHOWN]]
     more = len(ranked) - len(shown)
@@ -122,7 +122,7 @@ def why_of(ranked: Sequence[Figures], task_type: str = "") -> str:
     return f"adaptive for {task_type}: {text}" if task_type else f"adaptive: {text}"
 
 
-class Order(msgspec.Struct):
+class RankedChain(msgspec.Struct):
     """A computed order of one chain, good until `due` by the engine's clock.
 
     The first `admissible` of its names might be admitted; each is put first in `share` of all cases.

@@ -103,7 +103,7 @@ class RouteResult(msgspec.Struct, kw_only=True):
         raise AllAdaptersFailed(self) from self.exception
 
 
-class RouteUnderWay(msgspec.Struct):
+class ActiveRoute(msgspec.Struct):
     """A route while it is being taken: what the router notes down, until `result` says it all.
 
     `until` is the end of the deadline by the engine's clock. `reached` counts the adapters of `order` that were come

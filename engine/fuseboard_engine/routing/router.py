@@ -17,11 +17,11 @@ from fuseboard_engine.errors import describe
 from fuseboard_engine.events import Event
 from fuseboard_engine.retry.attribution import DEFAULT_TABLE, Rule, Table
 from fuseboard_engine.retry.policy import RetryPolicy
-from fuseboard_engine.routing.all_unavailable import AllOut
-from fuseboard_engine.routing.attempt_runner import Attempts
+from fuseboard_engine.routing.all_unavailable import AllUnavailableHandler
+from fuseboard_engine.routing.attempt_runner import AttemptRunner
 from fuseboard_engine.routing.fallback import Degradation
-from fuseboard_engine.routing.route import OF_THIS_CALL, RETRYING, RouteResult, RouteUnderWay, Task, identify
-from fuseboard_engine.routing.stream_router import RouteStream, Streams
+from fuseboard_engine.routing.route import OF_THIS_CALL, RETRYING, ActiveRoute, RouteResult, Task, identify
+from fuseboard_engine.routing.stream_router import RouteStream, StreamRouter
 from fuseboard_engine.runtime.clock import wall_clock
 
 if TYPE_CHECKING:
@@ -70,15 +70,15 @@ class TaskRouter:
         self._emit = emit
         self._clock = clock
         self._wall = wall
-        self.attempts = Attempts(registry, emit, self.table, clock, wall, rng)
+        self.attempts = AttemptRunner(registry, emit, self.table, clock, wall, rng)
         self._along = self.attempts.along
-        self._streams = Streams(self, self.attempts, clock)
+        self._streams = StreamRouter(self, self.attempts, clock)
         # Ids made up for tasks that have none: short, and not those of the run before.
         self._ids = itertools.count((wall() // 1_000_000 % 0xFFFF) << 16)
         self._tasks = self._failed_over = self._degraded = self._failed = 0
         self.degradation: Degradation | None = None
         """What answers when a chain is exhausted; None: nothing does."""
-        self.all_out: AllOut | None = None
+        self.all_out: AllUnavailableHandler | None = None
         """What goes on with a task that every adapter refused; None: it fails."""
         self.dead_letters: DeadLetters | None = None
         """What keeps a task that nothing could do; None: nothing does."""
@@ -134,7 +134,7 @@ class TaskRouter:
         preference_order: Iterable[str] | None,
         deadline: float | None,
         context: Mapping[str, str] | None = None,
-    ) -> RouteUnderWay:
+    ) -> ActiveRoute:
         """Return the route of a task, begun now; the arguments are those of `execute_with_fallback`."""
         task_id, task_type = identify(task)
         if preference_order is not None:
@@ -149,7 +149,7 @@ class TaskRouter:
                 context = task.context
         outer = CURRENT.get()
         begun = self._clock()
-        return RouteUnderWay(
+        return ActiveRoute(
             task,
             task_id or hex(next(self._ids))[2:],
             task_type,
@@ -194,7 +194,7 @@ class TaskRouter:
             restartable = preference_order is None and self.registry.can_restart(identify(task)[1])
         return self._streams.route(lambda: self.begin(task, preference_order, deadline, context), retry, restartable)
 
-    async def exhausted(self, route: RouteUnderWay, may_answer: bool = True) -> None:
+    async def exhausted(self, route: ActiveRoute, may_answer: bool = True) -> None:
         """Do what is left when no adapter did a task: a degraded answer, if there may be one; else a dead letter."""
         if self.degradation is not None and may_answer:
             await self.degradation.answer(route)
@@ -205,7 +205,7 @@ class TaskRouter:
         """Tell of an event that happened now."""
         self._emit(event(at=self._wall(), **fields))
 
-    def count_fan_out(self, route: RouteUnderWay) -> None:
+    def count_fan_out(self, route: ActiveRoute) -> None:
         """Count a fan-out that has ended; the adapters of one stand side by side, so none failed over."""
         self._tasks += 1
         if route.adapter is None:
@@ -226,7 +226,7 @@ class TaskRouter:
             degraded_rate=self._degraded / tasks if tasks else 0.0,
         )
 
-    def finish(self, route: RouteUnderWay) -> RouteResult:
+    def finish(self, route: ActiveRoute) -> RouteResult:
         """Tell that a route ended, and return its result. One that retried a dead letter counts as no other task."""
         again = None if self.dead_letters is None else RETRYING.get()
         if again is not None and again[0] is route.task:

@@ -15,13 +15,13 @@ from fuseboard_engine.errors import AttemptTimeout, DeadlineExceeded, SoftFailur
 from fuseboard_engine.events import Attempt, Outcome
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.routing.attempt_runner import cut_short
-from fuseboard_engine.routing.gates import Running
-from fuseboard_engine.routing.route import RouteUnderWay
+from fuseboard_engine.routing.gates import InFlightTasks
+from fuseboard_engine.routing.route import ActiveRoute
 
 log = logging.getLogger("fuseboard.streams")
 
 
-class Flow:
+class StreamAttempt:
     """One attempt of a stream while it is under way.
 
     Args:
@@ -55,13 +55,13 @@ class Flow:
     def __init__(
         self,
         adapter: Adapter,
-        route: RouteUnderWay,
+        route: ActiveRoute,
         policy: RetryPolicy,
         permit: Permit,
         number: int,
         wait: float,
         clock: Callable[[], float],
-        running: Running | None,
+        running: InFlightTasks | None,
     ) -> None:
         self.adapter = adapter
         self.route = route

@@ -18,15 +18,15 @@ from fuseboard_engine.adapters.registry import Adapter
 from fuseboard_engine.errors import AllAdaptersFailed, CircuitOpen, StreamBroken, describe
 from fuseboard_engine.events import AttemptFailed, StreamRestarted
 from fuseboard_engine.retry.policy import RetryPolicy
-from fuseboard_engine.routing.attempt_runner import Attempts, reject
-from fuseboard_engine.routing.route import RouteResult, RouteUnderWay
-from fuseboard_engine.routing.stream_attempt import Flow
+from fuseboard_engine.routing.attempt_runner import AttemptRunner, reject
+from fuseboard_engine.routing.route import ActiveRoute, RouteResult
+from fuseboard_engine.routing.stream_attempt import StreamAttempt
 
 if TYPE_CHECKING:
     from fuseboard_engine.routing.router import TaskRouter
 
 
-class Restarted(msgspec.Struct, frozen=True):
+class RestartMarker(msgspec.Struct, frozen=True):
     """Stands among the items of a restartable stream: what came before is void, the stream starts over.
 
     `adapter` is who starts over, `items` how many items are void, `error` why.
@@ -71,7 +71,7 @@ class RouteStream:
         await self.aclose()
 
 
-class Streams:
+class StreamRouter:
     """Routes streams; the router's other half.
 
     Args:
@@ -80,24 +80,24 @@ class Streams:
         clock: seconds, never going back.
     """
 
-    def __init__(self, router: TaskRouter, attempts: Attempts, clock: Callable[[], float]) -> None:
+    def __init__(self, router: TaskRouter, attempts: AttemptRunner, clock: Callable[[], float]) -> None:
         self._router = router
         self._attempts = attempts
         self._clock = clock
 
-    def route(self, begin: Callable[[], RouteUnderWay], retry: RetryPolicy | None, restartable: bool) -> RouteStream:
+    def route(self, begin: Callable[[], ActiveRoute], retry: RetryPolicy | None, restartable: bool) -> RouteStream:
         """Return the stream of a task whose route begins when its first item is asked for."""
         ended: list[RouteResult] = []
         return RouteStream(self._items(begin, retry, restartable, ended), ended)
 
     async def _items(
-        self, begin: Callable[[], RouteUnderWay], retry: RetryPolicy | None, restartable: bool, ended: list[RouteResult]
+        self, begin: Callable[[], ActiveRoute], retry: RetryPolicy | None, restartable: bool, ended: list[RouteResult]
     ) -> AsyncGenerator[Any, None]:
         router, route = self._router, begin()
         void = 0  # items the consumer holds that are not of the present attempt
         try:
             for name in (*route.order, None):
-                first: Flow | None = None
+                first: StreamAttempt | None = None
                 if name is None:
                     first = await self._come_back(route, retry)
                     if first is None:
@@ -175,18 +175,18 @@ class Streams:
             broken = StreamBroken(result, void) if void else AllAdaptersFailed(result)
             raise broken from result.exception
 
-    async def _gate(self, adapter: Adapter, route: RouteUnderWay) -> bool | None:
+    async def _gate(self, adapter: Adapter, route: ActiveRoute) -> bool | None:
         """Ask what stands before attempts while the engine shuts down, or its protection is off; None: go on."""
         gate = self._attempts.gate
         return None if gate is None else await gate(adapter, route)
 
-    async def _come_back(self, route: RouteUnderWay, retry: RetryPolicy | None) -> Flow | None:
+    async def _come_back(self, route: ActiveRoute, retry: RetryPolicy | None) -> StreamAttempt | None:
         """When every adapter was out: begin with the first that comes back, if the policy says to wait for one."""
-        all_out, begun = self._router.all_out, list[Flow]()
+        all_out, begun = self._router.all_out, list[StreamAttempt]()
         if all_out is None or route.adapter is not None:
             return None
 
-        async def begin(name: str, route: RouteUnderWay, policy: RetryPolicy | None) -> bool:
+        async def begin(name: str, route: ActiveRoute, policy: RetryPolicy | None) -> bool:
             route.reached += 1
             adapter = self._router.registry.find(name)
             flow = None if adapter is None else self._open(adapter, route, policy or adapter.retry, 1, 0.0)
@@ -198,8 +198,8 @@ class Streams:
         return begun[0] if begun else None
 
     def _open(
-        self, adapter: Adapter, route: RouteUnderWay, policy: RetryPolicy, number: int, wait: float
-    ) -> Flow | None:
+        self, adapter: Adapter, route: ActiveRoute, policy: RetryPolicy, number: int, wait: float
+    ) -> StreamAttempt | None:
         """Begin an attempt if the breaker and the deadline allow it."""
         if route.only is not None and route.only not in adapter.handles:
             reject(adapter, route, f"it does not handle {route.only}")
@@ -218,9 +218,9 @@ class Streams:
             adapter.budget.first_attempts += 1
         else:
             adapter.retries += 1
-        return Flow(adapter, route, policy, permit, number, wait, self._clock, self._attempts.running)
+        return StreamAttempt(adapter, route, policy, permit, number, wait, self._clock, self._attempts.running)
 
-    def _failed(self, flow: Flow, error: Exception, restartable: bool) -> AttemptFailed:
+    def _failed(self, flow: StreamAttempt, error: Exception, restartable: bool) -> AttemptFailed:
         flow.end()
         duration = self._clock() - flow.began
         began = flow.items > 0 and not restartable
@@ -238,13 +238,13 @@ class Streams:
             stop=f"{flow.items} items were delivered, and this stream cannot start over" if began else "",
         )
 
-    def _restarted(self, route: RouteUnderWay, adapter: str, items: int) -> Restarted:
+    def _restarted(self, route: ActiveRoute, adapter: str, items: int) -> RestartMarker:
         router, error = self._router, route.error or ""
         router.tell(StreamRestarted, task=route.id, task_type=route.type, adapter=adapter, items=items, error=error)
-        return Restarted(adapter, items, error)
+        return RestartMarker(adapter, items, error)
 
 
-def _items_of(adapter: Adapter, route: RouteUnderWay) -> list[Any]:
+def _items_of(adapter: Adapter, route: ActiveRoute) -> list[Any]:
     """Return what a gate let the adapter bring, all at once."""
     if route.adapter is None:
         return []

@@ -17,7 +17,7 @@ KEPT_FAILURES = 200
 Listener = Callable[[Event], None]
 
 
-class Hub:
+class EventBus:
     """Tells listeners of events, and keeps the last failed attempts.
 
     Args:

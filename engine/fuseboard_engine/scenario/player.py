@@ -15,7 +15,7 @@ from fuseboard_engine.events import Event, RouteFinished, ScenarioStep, State, S
 from fuseboard_engine.routing.route import Task
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_engine.scenario.model import Scenario, StepPart, TrafficPart
-from fuseboard_engine.scenario.script_clock import Pace
+from fuseboard_engine.scenario.script_clock import ScriptClock
 from fuseboard_engine.scenario.simulated_adapter import SimulatedAdapter
 
 ACTOR = "scenario"
@@ -95,7 +95,7 @@ class Player:
         speed: float = 1.0,
     ) -> None:
         self.scenario = scenario
-        self.pace = Pace(speed)
+        self.pace = ScriptClock(speed)
         self.verdict = Verdict()
         self._rng = Random(scenario.seed)
         self._wall = wall

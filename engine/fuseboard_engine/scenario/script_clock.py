@@ -9,7 +9,7 @@ SLOWEST, FASTEST = 0.25, 64.0
 """What a speed may be."""
 
 
-class Pace:
+class ScriptClock:
     """The script's own time, in seconds from its beginning; its speed can be changed while it runs.
 
     Breakers wait, and adapters take, as long as they do at any speed: that is what is shown.

@@ -1,7 +1,7 @@
 """Ending an engine in good order: no new work, calls in flight may finish, what is left is written down.
 
-`shutdown` does it when it is called. `guarded` (see `fuseboard_engine.shutdown.guard`) does it when the process is told
-to end, when something goes wrong that nobody caught, or when time or memory run out.
+`shutdown` does it when called. `shutdown_on_signals` (see `fuseboard_engine.shutdown.on_signals`) does it when the process
+receives a signal to end, on an uncaught exception, or when time or memory run out.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import msgspec
 from fuseboard_engine.event_log.redact import redact
 from fuseboard_engine.events import Attempt, ShutdownChanged
 from fuseboard_engine.routing.gates import ShuttingDown
-from fuseboard_engine.workflow.active_runs import LeftRun
+from fuseboard_engine.workflow.active_runs import InterruptedRun
 
 if TYPE_CHECKING:
     from fuseboard_engine.adapters.registry import Adapter
     from fuseboard_engine.config.sections import ShutdownSection
     from fuseboard_engine.engine import Engine
-    from fuseboard_engine.routing.route import RouteUnderWay
+    from fuseboard_engine.routing.route import ActiveRoute
 
 log = logging.getLogger("fuseboard.engine")
 
@@ -35,7 +35,7 @@ Save = Callable[[], Awaitable[object] | object]
 """Saves what must not be lost. A text it returns goes into the recovery instructions."""
 
 
-class Flushes(Protocol):
+class Flushable(Protocol):
     """What a recorder must offer; `fuseboard_storage.Recorder` does."""
 
     path: Path
@@ -59,20 +59,20 @@ class ShutdownReport(msgspec.Struct, frozen=True, kw_only=True):
     in_flight: int = 0
     cancelled: int = 0
     hanging: dict[str, int] = {}
-    interrupted: tuple[LeftRun, ...] = ()
+    interrupted: tuple[InterruptedRun, ...] = ()
     saved: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     instructions: str = ""
 
 
-class Refusal:
+class ShutdownGate:
     """A gate: refuses work that came after the shutdown began, and everything once its grace time is over."""
 
     def __init__(self, engine: Engine) -> None:
         self._since = engine.clock()
         self.closed = False
 
-    async def __call__(self, adapter: Adapter, route: RouteUnderWay) -> bool | None:
+    async def __call__(self, adapter: Adapter, route: ActiveRoute) -> bool | None:
         """Let a route that was under way go on; refuse any other without calling the adapter."""
         if route.begun < self._since and not self.closed:
             return None
@@ -90,14 +90,14 @@ async def shutdown(
     *,
     grace: float | None = None,
     save: Save | Iterable[Save] | None = None,
-    recorder: Flushes | None = None,
+    recorder: Flushable | None = None,
     instructions: Path | None = None,
     hook: Any = None,
 ) -> ShutdownReport:
     """Stop taking work, let calls in flight finish, save, and say how to go on.
 
     New tasks are rejected at once with `shutting down`, without calling an adapter. A call in flight may end, and
-    fail over, for `grace` seconds; a retry whose delay still lies ahead is not waited for. Inside `guarded`, calls that
+    fail over, for `grace` seconds; a retry whose delay still lies ahead is not waited for. Inside `shutdown_on_signals`, calls that
     hang are then cancelled; elsewhere they are named in `problems`.
 
     What is not given is as the engine's configuration says in its section `shutdown`, if it has one.
@@ -126,7 +126,7 @@ async def shutdown(
     saves = said.saves() if save is None else [save] if callable(save) else list(save)
     attempts = engine.router.attempts
     clock, began = engine.clock, engine.clock()
-    refusal = Refusal(engine)
+    refusal = ShutdownGate(engine)
     attempts.gate = refusal
     in_flight = _in_flight(engine)
     count, problems = sum(in_flight.values()), []

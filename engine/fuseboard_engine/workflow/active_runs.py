@@ -11,7 +11,7 @@ import msgspec
 KEPT: Final = 100  # interrupted runs that nobody resumed
 
 
-class LeftRun(msgspec.Struct, frozen=True, kw_only=True):
+class InterruptedRun(msgspec.Struct, frozen=True, kw_only=True):
     """A run that was left before its end. `nodes` are those to be done yet, `kept`: it can be resumed."""
 
     run: str
@@ -22,23 +22,23 @@ class LeftRun(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the engine knows the workflow by its id, so that the run's id is enough to resume it."""
 
 
-class RunsUnderWay:
+class ActiveRuns:
     """What an engine knows of its runs; it is used in the engine's loop only."""
 
     def __init__(self) -> None:
-        self.now: dict[str, Callable[[], LeftRun]] = {}
+        self.now: dict[str, Callable[[], InterruptedRun]] = {}
         """The runs under way, by id; each says what is left of it at the moment."""
-        self.interrupted: dict[str, LeftRun] = {}
+        self.interrupted: dict[str, InterruptedRun] = {}
         """Those that ended early and were not resumed since, the last hundred."""
         self.asked: set[asyncio.Task[None]] = set()
         """What carries out operators' commands to resume; the loop itself holds on to no task."""
 
-    def begin(self, run: str, left: Callable[[], LeftRun]) -> None:
+    def begin(self, run: str, left: Callable[[], InterruptedRun]) -> None:
         """Note that a run is under way; `left` returns what is left of it."""
         self.interrupted.pop(run, None)
         self.now[run] = left
 
-    def end(self, run: LeftRun, interrupted: bool) -> None:
+    def end(self, run: InterruptedRun, interrupted: bool) -> None:
         """Note that a run is under way no more."""
         self.now.pop(run.run, None)
         if interrupted:
@@ -54,6 +54,6 @@ class RunsUnderWay:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def left(self) -> tuple[LeftRun, ...]:
+    def left(self) -> tuple[InterruptedRun, ...]:
         """Return the runs that are not at their end."""
         return (*self.interrupted.values(), *(left() for left in self.now.values()))

@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from fuseboard_engine.workflow.errors import ResumeRefused, TakenRun, UnknownRun
+from fuseboard_engine.workflow.errors import ResumeRefused, RunInUse, UnknownRun
 
 RunState = Literal["running", "done", "degraded", "failed", "interrupted"]
 SavedState = Literal["done", "degraded", "failed", "skipped"]
@@ -112,7 +112,7 @@ class MemoryCheckpoints:
         """Make a saved run the caller's; see `Checkpoints`."""
         saved = await self.load(run)
         if saved.alive:
-            raise TakenRun(f"run {run!r} is under way")
+            raise RunInUse(f"run {run!r} is under way")
         self._keep(msgspec.structs.replace(saved, state="running", alive=True, changed_at=at, error=""))
 
     async def save(self, run: str, *nodes: SavedNode) -> None:

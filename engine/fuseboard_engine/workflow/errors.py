@@ -27,7 +27,7 @@ class ResumeRefused(FuseboardError):
     """A run cannot be resumed now, or not with this workflow. Nothing was run."""
 
 
-class TakenRun(ResumeRefused):
+class RunInUse(ResumeRefused):
     """Somebody is at this run."""
 
 

@@ -35,7 +35,7 @@ class ResilienceMetrics(TypedDict):
     failures_kept: int
 
 
-class Figures:
+class RunCounts:
     """What is counted over all runs of a workflow in this process."""
 
     def __init__(self) -> None:

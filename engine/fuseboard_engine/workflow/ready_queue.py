@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from fuseboard_engine.workflow.graph import Graph
 
 
-class Progress:
+class ReadyQueue:
     """A run's way through its graph.
 
     Args:

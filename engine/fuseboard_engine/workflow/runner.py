@@ -12,12 +12,12 @@ import msgspec
 from fuseboard_engine.events import NodeChanged, NodeState, WorkflowFinished, WorkflowStarted
 from fuseboard_engine.routing.gates import ShuttingDown
 from fuseboard_engine.routing.route import KEPT_BACK
-from fuseboard_engine.workflow.active_runs import LeftRun
+from fuseboard_engine.workflow.active_runs import InterruptedRun
 from fuseboard_engine.workflow.binding import Binding, inputs_of, task_for
 from fuseboard_engine.workflow.checkpoints import Checkpoints, RunState, SavedNode, SavedState
 from fuseboard_engine.workflow.errors import WorkflowError
 from fuseboard_engine.workflow.json_values import to_json
-from fuseboard_engine.workflow.ready_queue import Progress
+from fuseboard_engine.workflow.ready_queue import ReadyQueue
 from fuseboard_engine.workflow.result import NodeResult, WorkflowResult
 
 T = TypeVar("T")
@@ -62,7 +62,7 @@ class Runner:
         finished = {name: node for name, node in saved.items() if node.finished}
         self._finished = tuple(name for name in self._steps if name in finished)
         self._nodes = {name: result_of(finished[name]) for name in self._finished}
-        self._progress = Progress(self._graph, finished)
+        self._progress = ReadyQueue(self._graph, finished)
         self._begun = self._engine.clock()
         self._until = None if deadline is None else self._begun + deadline
         self._interrupted = ""  # why nothing more is begun
@@ -216,10 +216,10 @@ class Runner:
             error="; ".join(filter(None, [self._interrupted, *failed])),
         )
 
-    def _left(self) -> LeftRun:
+    def _left(self) -> InterruptedRun:
         """Return what is left of the run."""
         finished = {name for name, node in self._nodes.items() if node.state in ("done", "degraded")}
-        return LeftRun(
+        return InterruptedRun(
             run=self._run,
             workflow=self._workflow,
             nodes=tuple(name for name in self._steps if name not in finished),

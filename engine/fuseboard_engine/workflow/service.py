@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fuseboard_engine.errors import FuseboardError
 from fuseboard_engine.workflow.checkpoints import Checkpoints
-from fuseboard_engine.workflow.errors import ResumeRefused, TakenRun, WorkflowError
+from fuseboard_engine.workflow.errors import ResumeRefused, RunInUse, WorkflowError
 from fuseboard_engine.workflow.result import WorkflowResult
 from fuseboard_engine.workflow.workflow import Workflow
 
@@ -149,7 +149,7 @@ async def resume_left(
             continue
         try:
             ended[run] = await engine.workflows[workflow].execute(resume=run, max_concurrent=max_concurrent)
-        except TakenRun:
+        except RunInUse:
             log.info("run %s of workflow %s is under way elsewhere", run, workflow)
         except FuseboardError as error:
             log.warning("run %s of workflow %s could not go on: %s", run, workflow, error)

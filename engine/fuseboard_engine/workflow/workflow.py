@@ -24,7 +24,7 @@ from fuseboard_engine.workflow.graph import (
     known,
 )
 from fuseboard_engine.workflow.json_values import to_json
-from fuseboard_engine.workflow.metrics import Figures, NodeFailure, ResilienceMetrics
+from fuseboard_engine.workflow.metrics import NodeFailure, ResilienceMetrics, RunCounts
 from fuseboard_engine.workflow.result import NodeResult, WorkflowResult
 from fuseboard_engine.workflow.runner import Runner, result_of
 
@@ -53,7 +53,7 @@ class Workflow:
         self._retries: dict[str, RetryPolicy] = {}
         self._breakers: dict[str, BreakerPolicy] = {}
         self._binding: Binding | None = None
-        self._figures = Figures()
+        self._figures = RunCounts()
 
     # ---------------------------------------------------------------- building
 

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 __all__ = ["AdapterKey", "Board", "Entry"]
 
 
-def __getattr__(name: str) -> object:
-    if name.startswith("__"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("fuseboard_storage.board.board"), name)
+if not TYPE_CHECKING:  # a checker reads the imports above
+
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module("fuseboard_storage.board.board"), name)

@@ -14,7 +14,6 @@ from typing import Any
 from fuseboard_engine.events import (
     AdapterAdded,
     AdapterRemoved,
-    AdaptersGauged,
     Attempt,
     AttemptFailed,
     BatchFinished,
@@ -27,6 +26,7 @@ from fuseboard_engine.events import (
     EngineStopped,
     Event,
     EventsDropped,
+    GaugesSampled,
     HealthAlert,
     HealthChecked,
     NodeChanged,
@@ -37,7 +37,7 @@ from fuseboard_engine.events import (
     ShutdownChanged,
     StateChanged,
     ThreadsStuck,
-    TripHeld,
+    TripSuppressed,
     WorkflowFinished,
     WorkflowStarted,
 )
@@ -198,7 +198,7 @@ class Board:
         row.probes_in_flight = 0
         row.changes.append((event.at, event.after))
 
-    def _held(self, entry: Entry, event: TripHeld) -> None:
+    def _held(self, entry: Entry, event: TripSuppressed) -> None:
         self.moves += 1
         self.row(entry.instance, event.adapter, event.at).held = event.detail
 
@@ -223,7 +223,7 @@ class Board:
         row.probe_successes = event.successes
         row.needed = event.needed
 
-    def _gauged(self, entry: Entry, event: AdaptersGauged) -> None:
+    def _gauged(self, entry: Entry, event: GaugesSampled) -> None:
         for adapter, (in_flight, budget) in event.gauges.items():
             row = self.adapters.get(AdapterKey(entry.instance, adapter))
             if row is not None:  # else it was taken out meanwhile
@@ -355,11 +355,11 @@ _FOLDS: dict[type[Event], Any] = {
     ConfigReloaded: Board._reconfigured,
     ShutdownChanged: Board._shutdown,
     StateChanged: Board._changed,
-    TripHeld: Board._held,
+    TripSuppressed: Board._held,
     HealthChecked: Board._health,
     HealthAlert: Board._alert,
     ProbeChanged: Board._probe,
-    AdaptersGauged: Board._gauged,
+    GaugesSampled: Board._gauged,
     AttemptFailed: Board._failed,
     RouteFinished: Board._route,
     CommandDone: Board._command,

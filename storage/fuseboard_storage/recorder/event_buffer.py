@@ -33,7 +33,7 @@ class Barrier(NamedTuple):
 Item = Event | Barrier
 
 
-class Taken(NamedTuple):
+class Batch(NamedTuple):
     """What the writer took to write: items in order, how many were let go before them, and their metrics."""
 
     items: list[Item]
@@ -97,19 +97,19 @@ class EventBuffer:
         """Wait `seconds` while events gather; only `wake` ends it early. For the writer."""
         self._wake.acquire(timeout=seconds)
 
-    def take(self, most: int) -> Taken:
+    def take(self, most: int) -> Batch:
         """Take up to `most` of the oldest items. For the writer."""
         with self._lock:
             head, queue = self._head, self._queue
             items = [head.popleft() for _ in range(min(most, len(head)))]
             items += [queue.popleft() for _ in range(min(most - len(items), len(queue)))]
             self._room = max(0, self.size - len(head))
-            taken = Taken(items, self._untold, self._spans)
+            taken = Batch(items, self._untold, self._spans)
             self._untold = 0
             self._spans = {}
         return taken
 
-    def put_back(self, taken: Taken) -> None:
+    def put_back(self, taken: Batch) -> None:
         """Return what could not be written to where it came from. For the writer."""
         with self._lock:
             self._head.extendleft(reversed(taken.items))

@@ -20,7 +20,7 @@ from fuseboard_storage.tables.keyframes import KeyframeMaker
 log = logging.getLogger("fuseboard.recorder")
 
 
-class Seat:
+class WriterSession:
     """What is open when it is. `take` makes sure of it, again and again; `connection` and `keyframes` are None else."""
 
     def __init__(self, engine: Recordable, path: Path) -> None:

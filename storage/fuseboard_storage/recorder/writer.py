@@ -17,11 +17,11 @@ from typing import Any, Final
 from fuseboard_engine.events import CommandDone, EventsDropped
 from fuseboard_storage.board.metrics import Spans, count, merge_spans
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.recorder.event_buffer import Barrier, EventBuffer, Taken, events_of
-from fuseboard_storage.recorder.gauge_sampler import Gauges
+from fuseboard_storage.recorder.event_buffer import Barrier, Batch, EventBuffer, events_of
+from fuseboard_storage.recorder.gauge_sampler import GaugeSampler
 from fuseboard_storage.recorder.protocols import Recordable
 from fuseboard_storage.recorder.retention import Retention, tidy
-from fuseboard_storage.recorder.session import Seat
+from fuseboard_storage.recorder.session import WriterSession
 from fuseboard_storage.sqlite.write_lock import transaction
 from fuseboard_storage.tables import commands as mailbox
 from fuseboard_storage.tables import events as rows
@@ -53,7 +53,7 @@ class Writer:
         self._path = path
         self._buffer = buffer
         self._retention = retention
-        self._seat = Seat(engine, path)
+        self._seat = WriterSession(engine, path)
         self._keeps = False
         self._behind = 0
         self._untidy = False
@@ -61,7 +61,7 @@ class Writer:
         self._failing_since: float | None = None
         self._next_try = 0.0
         self._logged_drops = 0
-        self._gauges = Gauges(engine, time.monotonic())
+        self._gauges = GaugeSampler(engine, time.monotonic())
         self._due = dict.fromkeys(("mail", "beat", "bury", "tidy"), 0.0)
 
     @property
@@ -211,12 +211,12 @@ class Writer:
         self._reach(taken)
         return True
 
-    def _reach(self, taken: Taken) -> None:
+    def _reach(self, taken: Batch) -> None:
         for item in taken.items:
             if isinstance(item, Barrier) and item.reached.set_running_or_notify_cancel():
                 item.reached.set_result(None)
 
-    def _commit(self, taken: Taken, beat: bool, now: float) -> None:
+    def _commit(self, taken: Batch, beat: bool, now: float) -> None:
         connection, instance = self._seat.connection, self._seat.instance
         assert connection is not None and instance is not None
         events = events_of(taken.items)
@@ -236,15 +236,15 @@ class Writer:
                 self._beat(connection, instance, now)
         self.written += len(events)
 
-    def _one_by_one(self, taken: Taken) -> None:
+    def _one_by_one(self, taken: Batch) -> None:
         lost = 0
         for event in events_of(taken.items):
             try:
-                if not self._attempt(self._commit, Taken([event], 0, {}), False, 0.0):
-                    self._buffer.put_back(Taken([event], 0, {}))
+                if not self._attempt(self._commit, Batch([event], 0, {}), False, 0.0):
+                    self._buffer.put_back(Batch([event], 0, {}))
             except Exception:
                 lost += 1
-        self._buffer.put_back(Taken([i for i in taken.items if isinstance(i, Barrier)], 0, taken.spans))
+        self._buffer.put_back(Batch([i for i in taken.items if isinstance(i, Barrier)], 0, taken.spans))
         self._buffer.lose(taken.dropped, lost)
 
     def _beat(self, connection: sqlite3.Connection, instance: int, now: float) -> None:

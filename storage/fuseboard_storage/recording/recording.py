@@ -22,7 +22,7 @@ from fuseboard_storage.board.metrics import AdapterSecond
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recording.command_client import STARTS, Target, check_place, numbers, post
 from fuseboard_storage.sqlite import schema
-from fuseboard_storage.sqlite.change_detector import Stillness
+from fuseboard_storage.sqlite.change_detector import ChangeDetector
 from fuseboard_storage.sqlite.connection import connected, while_open
 from fuseboard_storage.tables import commands as mailbox
 from fuseboard_storage.tables import events as rows
@@ -43,7 +43,7 @@ class Recording:
         self._connection = connection
         self._identity = identity
         self._begun = False
-        self._stillness = Stillness(path)
+        self._stillness = ChangeDetector(path)
 
     @classmethod
     @contextlib.asynccontextmanager

@@ -19,7 +19,7 @@ from fuseboard_storage.tables.instances import SILENT_AFTER, mark_gone
 from fuseboard_storage.tables.keyframes import EVERY
 
 
-class Contact(enum.Enum):
+class ConnectionState(enum.Enum):
     """What a recording says of its engines."""
 
     EMPTY = "empty"  # no engine has written yet
@@ -35,7 +35,7 @@ class Connection(NamedTuple):
     `trouble` says why the file could not be read the last time, and is empty while it can.
     """
 
-    contact: Contact = Contact.EMPTY
+    contact: ConnectionState = ConnectionState.EMPTY
     trouble: str = ""
 
 
@@ -145,14 +145,14 @@ class Tail:
         was, self.connection = self.connection, Connection(self._contact(self._now()), trouble)
         return self.connection != was
 
-    def _contact(self, now: int) -> Contact:
+    def _contact(self, now: int) -> ConnectionState:
         rows = self.board.instances.values()
         if self.recording is None:
-            return Contact.MISSING
+            return ConnectionState.MISSING
         if not rows:
-            return Contact.EMPTY
+            return ConnectionState.EMPTY
         running = [row for row in rows if row.ended_at is None]
         if not running:
-            return Contact.ENDED
+            return ConnectionState.ENDED
         alive = any(not row.gone and now - row.heartbeat_at <= SILENT_AFTER for row in running)
-        return Contact.LIVE if alive else Contact.SILENT
+        return ConnectionState.LIVE if alive else ConnectionState.SILENT

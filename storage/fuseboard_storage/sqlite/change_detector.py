@@ -20,7 +20,7 @@ TRUSTED: Final = 2.0
 Left = tuple[int, int] | None
 
 
-class Stillness:
+class ChangeDetector:
     """Says whether a file and its log still stand as they stood at the last look."""
 
     def __init__(

@@ -25,7 +25,7 @@ RUN: Final = 1_000  # commits in a row; the next is the thread's, which also mov
 AWAY: Final = 5.0  # seconds for which all is the thread's after one that was not quick
 
 
-class QuickLane:
+class InlineCommitter:
     """A second connection to a file, for whoever must not wait. The thread that owns the file opens and closes it.
 
     Args:

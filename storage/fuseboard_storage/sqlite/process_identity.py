@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 
-class Owner(NamedTuple):
+class ProcessIdentity(NamedTuple):
     """A process: its host, its number, and when it began, as far as the system tells."""
 
     host: str
@@ -15,11 +15,11 @@ class Owner(NamedTuple):
     began: str
 
     @staticmethod
-    def read(text: str) -> Owner | None:
+    def read(text: str) -> ProcessIdentity | None:
         """Read what `this_process` wrote; None: it is nothing of that kind."""
         host, _, rest = text.rpartition("@")
         pid, _, began = rest.partition(":")
-        return Owner(host, int(pid), began) if pid.isascii() and pid.isdigit() else None
+        return ProcessIdentity(host, int(pid), began) if pid.isascii() and pid.isdigit() else None
 
 
 def this_process(host: str) -> str:
@@ -33,7 +33,7 @@ def began(pid: int) -> str:
     return fields[19] if fields else ""
 
 
-def is_alive(owner: Owner) -> bool:
+def is_alive(owner: ProcessIdentity) -> bool:
     """Say whether a process of this host still runs, and is no other of the same number."""
     try:
         os.kill(owner.pid, 0)

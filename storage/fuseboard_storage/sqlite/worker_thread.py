@@ -11,7 +11,7 @@ Job = Callable[[], None]
 """Raises nothing, and waits for nobody."""
 
 
-class JobThread:
+class WorkerThread:
     """Does jobs in the order in which they were handed in. The first one starts the thread.
 
     An executor does that too, but takes twice as long from being handed a job to having it done and answered.
@@ -24,7 +24,7 @@ class JobThread:
         self._name = name
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._guard = threading.Lock()
-        self._end: weakref.finalize[[SimpleQueue[Job | None], threading.Thread], JobThread] | None = None
+        self._end: weakref.finalize[[SimpleQueue[Job | None], threading.Thread], WorkerThread] | None = None
         self._closed = False
 
     def submit(self, job: Job) -> None:

@@ -15,10 +15,10 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from fuseboard_engine.workflow.checkpoints import RunState, SavedNode, SavedRun
-from fuseboard_engine.workflow.errors import CheckpointsUnavailable, ResumeRefused, TakenRun, UnknownRun
+from fuseboard_engine.workflow.errors import CheckpointsUnavailable, ResumeRefused, RunInUse, UnknownRun
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import schema
-from fuseboard_storage.sqlite.process_identity import Owner, is_alive, this_process
+from fuseboard_storage.sqlite.process_identity import ProcessIdentity, is_alive, this_process
 from fuseboard_storage.sqlite.write_lock import Connection, transaction
 
 T = TypeVar("T")
@@ -150,7 +150,7 @@ class FileCheckpoints:
                 raise UnknownRun(run)
             owner = under_way(row[0], row[1], self._host, key)
             if owner is not None:
-                raise TakenRun(f"run {run!r} is under way in process {owner.pid} on {owner.host}")
+                raise RunInUse(f"run {run!r} is under way in process {owner.pid} on {owner.host}")
             connection.execute(
                 "UPDATE workflow_runs SET state = 'running', owner = ?, changed_at = ?, error = '' WHERE id = ?",
                 (this_process(self._host), at, run),
@@ -233,7 +233,7 @@ def run_of(
 _NODE_FIELDS: Final = tuple(NODE_COLUMNS.split(", "))
 
 
-def under_way(state: str, owner: str, host: str, key: tuple[str, str] | None) -> Owner | None:
+def under_way(state: str, owner: str, host: str, key: tuple[str, str] | None) -> ProcessIdentity | None:
     """Return who is at a run, or None: it ended, or its process did.
 
     A process of another host can't be looked for; as a recording is not shared between hosts, such a file was moved
@@ -241,7 +241,7 @@ def under_way(state: str, owner: str, host: str, key: tuple[str, str] | None) ->
     """
     if state != "running" or not owner:
         return None
-    found = Owner.read(owner)
+    found = ProcessIdentity.read(owner)
     if found is None or found.host != host or not is_alive(found):
         return None
     if found.pid == os.getpid() and key is not None and key not in _under_way:

@@ -15,8 +15,8 @@ from fuseboard_engine.dead_letters.letter import StoreUnavailable
 from fuseboard_engine.events import DeadLetterChanged
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import schema
-from fuseboard_storage.sqlite.inline_commit import QuickLane
-from fuseboard_storage.sqlite.worker_thread import JobThread
+from fuseboard_storage.sqlite.inline_commit import InlineCommitter
+from fuseboard_storage.sqlite.worker_thread import WorkerThread
 from fuseboard_storage.sqlite.write_lock import Connection, transaction
 from fuseboard_storage.tables import dead_letters as letters
 from fuseboard_storage.tables import events
@@ -26,7 +26,7 @@ NOBODY: Final = 0
 """The instance of what happens to dead letters without any engine."""
 
 
-class LetterFile:
+class DeadLetterWorker:
     """Runs work on the dead letters of a recording, one piece at a time, each in a transaction of its own.
 
     Args:
@@ -41,8 +41,8 @@ class LetterFile:
         self._busy_timeout = busy_timeout
         self._connection: Connection | None = None
         self._identity: tuple[int, int] | None = None
-        self._thread = JobThread("fuseboard-dead-letters")
-        self._lane = QuickLane()
+        self._thread = WorkerThread("fuseboard-dead-letters")
+        self._lane = InlineCommitter()
 
     def shut(self) -> None:
         """Close the connection, once all that was begun is done; a second time does nothing."""

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from fuseboard_engine.dead_letters.letter import (
     DONE,
+    Capacity,
     Change,
     DeadLetter,
     DeadLetterError,
@@ -24,28 +25,27 @@ from fuseboard_engine.dead_letters.letter import (
     Kept,
     LetterChain,
     LetterSelection,
-    Moved,
     NewLetter,
-    Room,
-    Settled,
+    RetryOutcome,
+    StatusChange,
     StoreUnavailable,
     statistics,
 )
 from fuseboard_engine.events import CommandDone, DeadLetterChanged, Event
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import schema
-from fuseboard_storage.stores.dead_letter_worker import NOBODY, LetterFile
+from fuseboard_storage.stores.dead_letter_worker import NOBODY, DeadLetterWorker
 from fuseboard_storage.tables import dead_letters as letters
 from fuseboard_storage.tables import events as rows
 
 Added = letters.Added | StoreUnavailable
 
 
-class Wanted(NamedTuple):
+class PendingAdd(NamedTuple):
     """A new letter that waits to be kept, and who waits for it."""
 
     letter: NewLetter
-    room: Room
+    room: Capacity
     answer: asyncio.Future[Kept]
 
 
@@ -73,10 +73,10 @@ class SqliteDeadLetters:
         reading: bool = False,
         busy_timeout: float = 5.0,
     ) -> None:
-        self._file = LetterFile(Path(path).absolute(), reading=reading, busy_timeout=busy_timeout)
+        self._file = DeadLetterWorker(Path(path).absolute(), reading=reading, busy_timeout=busy_timeout)
         self._audited = audited
         self._guard = threading.Lock()
-        self._waiting: list[Wanted] = []
+        self._waiting: list[PendingAdd] = []
         self._at_work = False
         """Whether somebody is writing new letters; whoever does takes those that wait next."""
         self._served: asyncio.AbstractEventLoop | None = None
@@ -102,7 +102,7 @@ class SqliteDeadLetters:
 
     # ------------------------------------------------------------------ the contract
 
-    def add(self, letter: NewLetter, room: Room) -> asyncio.Future[Kept]:
+    def add(self, letter: NewLetter, room: Capacity) -> asyncio.Future[Kept]:
         """Keep a new letter; see `DeadLetterStore`.
 
         Those that come one by one are kept at once if the file need not be waited for. Those that come while it is
@@ -115,14 +115,14 @@ class SqliteDeadLetters:
             to_start = not self._at_work and not at_once
             self._at_work = True
             if not at_once:
-                self._waiting.append(Wanted(letter, room, answer))
+                self._waiting.append(PendingAdd(letter, room, answer))
         if at_once:
-            self._add_at_once(Wanted(letter, room, answer), loop)
+            self._add_at_once(PendingAdd(letter, room, answer), loop)
         elif to_start:
             self._start()
         return answer
 
-    def _add_at_once(self, wanted: Wanted, loop: asyncio.AbstractEventLoop) -> None:
+    def _add_at_once(self, wanted: PendingAdd, loop: asyncio.AbstractEventLoop) -> None:
         """Keep a letter in the loop's own thread, if that takes no time; else hand it to the file's."""
         added = None
         try:
@@ -163,19 +163,19 @@ class SqliteDeadLetters:
             self._tell(batch, added)
             batch = following
 
-    def _next_batch(self) -> list[Wanted]:
+    def _next_batch(self) -> list[PendingAdd]:
         with self._guard:
             batch, self._waiting = self._waiting, []
             self._at_work = bool(batch)
         return batch
 
-    def _added(self, batch: list[Wanted]) -> Sequence[Added]:
+    def _added(self, batch: list[PendingAdd]) -> Sequence[Added]:
         try:
             return self._file.write_here(lambda c: letters.add(c, [(one.letter, one.room) for one in batch]))
         except BaseException as error:
             return [_again(error) for _ in batch]
 
-    def _tell(self, batch: Sequence[Wanted], added: Sequence[Added]) -> None:
+    def _tell(self, batch: Sequence[PendingAdd], added: Sequence[Added]) -> None:
         told: dict[asyncio.AbstractEventLoop, list[Answer]] = {}
         for wanted, one in zip(batch, added, strict=True):
             told.setdefault(wanted.answer.get_loop(), []).append((wanted.answer, one))
@@ -220,24 +220,26 @@ class SqliteDeadLetters:
         """Prolong a lease. False: it was lost."""
         return await self._file.write(lambda c: letters.renew(c, id, claim, until), None)
 
-    async def settle(self, id: int, claim: str, settled: Settled, now: int) -> bool:
+    async def settle(self, id: int, claim: str, settled: RetryOutcome, now: int) -> bool:
         """Write what a retry came to. False: the claim was lost."""
         return await self._file.write(lambda c: letters.settle(c, id, claim, settled, now), None)
 
-    async def change(self, change: Change, selection: LetterSelection, now: int, actor: str) -> tuple[Moved, ...]:
+    async def change(
+        self, change: Change, selection: LetterSelection, now: int, actor: str
+    ) -> tuple[StatusChange, ...]:
         """Archive, unarchive or discard; see `DeadLetterStore`."""
 
-        def work(connection: sqlite3.Connection) -> tuple[Moved, ...]:
+        def work(connection: sqlite3.Connection) -> tuple[StatusChange, ...]:
             moved = letters.change(connection, change, selection, now, actor)
             self._audit(connection, moved, change, now, actor)
             return moved
 
         return await self._file.write(work, now)
 
-    async def purge(self, selection: LetterSelection, now: int, actor: str) -> tuple[Moved, ...]:
+    async def purge(self, selection: LetterSelection, now: int, actor: str) -> tuple[StatusChange, ...]:
         """Delete what is selected, but for letters being retried."""
 
-        def work(connection: sqlite3.Connection) -> tuple[Moved, ...]:
+        def work(connection: sqlite3.Connection) -> tuple[StatusChange, ...]:
             gone = letters.purge(connection, selection, now)
             self._audit(connection, gone, "purge", now, actor)
             return gone
@@ -258,7 +260,9 @@ class SqliteDeadLetters:
 
     # ------------------------------------------------------------------ the audit
 
-    def _audit(self, connection: sqlite3.Connection, moved: tuple[Moved, ...], verb: str, now: int, actor: str) -> None:
+    def _audit(
+        self, connection: sqlite3.Connection, moved: tuple[StatusChange, ...], verb: str, now: int, actor: str
+    ) -> None:
         if not self._audited:
             return
         words = DONE[verb]

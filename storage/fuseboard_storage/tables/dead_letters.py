@@ -15,16 +15,16 @@ from fuseboard_engine.dead_letters.letter import (
     DONE,
     FINISHED,
     FROM,
+    Capacity,
     Change,
     DeadLetter,
     Kept,
     LetterChain,
     LetterSelection,
-    Moved,
     NewLetter,
     QueueFull,
-    Room,
-    Settled,
+    RetryOutcome,
+    StatusChange,
 )
 from fuseboard_engine.dead_letters.memory_store import LAPSED as LAPSED
 from fuseboard_engine.dead_letters.memory_store import full, moved
@@ -88,13 +88,13 @@ Added = Kept | QueueFull
 """What became of a new letter: it was kept, or there was no room."""
 
 
-def add(connection: sqlite3.Connection, wanted: Iterable[tuple[NewLetter, Room]]) -> list[Added]:
+def add(connection: sqlite3.Connection, wanted: Iterable[tuple[NewLetter, Capacity]]) -> list[Added]:
     """Insert letters, making room where that is allowed. A full queue is returned, not raised: it is counted."""
     added: list[Added] = []
     size, before = (connection.execute(SIZE).fetchone()[0],) * 2
     refused = gone = 0
     for letter, room in wanted:
-        evicted: tuple[Moved, ...] = ()
+        evicted: tuple[StatusChange, ...] = ()
         if size >= room.capacity:
             if room.evict:
                 evicted = _evict(connection, room.makes)
@@ -113,7 +113,7 @@ def add(connection: sqlite3.Connection, wanted: Iterable[tuple[NewLetter, Room]]
     return added
 
 
-def _evict(connection: sqlite3.Connection, most: int) -> tuple[Moved, ...]:
+def _evict(connection: sqlite3.Connection, most: int) -> tuple[StatusChange, ...]:
     rank = " ".join(f"WHEN '{status}' THEN {place}" for place, status in enumerate(FINISHED))
     statuses = ", ".join(f"'{status}'" for status in FINISHED)
     gone = connection.execute(
@@ -198,7 +198,7 @@ def renew(connection: sqlite3.Connection, id: int, claim: str, until: int) -> bo
     return connection.execute(sql, (until, id, claim)).rowcount == 1
 
 
-def settle(connection: sqlite3.Connection, id: int, claim: str, settled: Settled, now: int) -> bool:
+def settle(connection: sqlite3.Connection, id: int, claim: str, settled: RetryOutcome, now: int) -> bool:
     """Write what a retry came to. False: the claim was lost."""
     done = connection.execute(
         """UPDATE dead_letters SET status = ?, due_at = ?, retries = ?, deferrals = ?, max_retries = ?, detail = ?,
@@ -226,7 +226,7 @@ def settle(connection: sqlite3.Connection, id: int, claim: str, settled: Settled
 
 def change(
     connection: sqlite3.Connection, change: Change, selection: LetterSelection, now: int, actor: str
-) -> tuple[Moved, ...]:
+) -> tuple[StatusChange, ...]:
     """Archive, unarchive or discard what is selected and allows it."""
     where, values = where_of(selection, now)
     after = {"archive": "'archived'", "unarchive": "coalesce(was, 'pending')", "discard": "'discarded'"}[change]
@@ -244,7 +244,7 @@ def change(
     return moved(sorted(changed))
 
 
-def purge(connection: sqlite3.Connection, selection: LetterSelection, now: int) -> tuple[Moved, ...]:
+def purge(connection: sqlite3.Connection, selection: LetterSelection, now: int) -> tuple[StatusChange, ...]:
     """Delete what is selected, but for letters being retried."""
     where, values = where_of(selection, now)
     gone = connection.execute(

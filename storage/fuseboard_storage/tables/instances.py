@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from fuseboard_engine.events import LOST, EngineStopped
-from fuseboard_storage.sqlite.process_identity import Owner, is_alive
+from fuseboard_storage.sqlite.process_identity import ProcessIdentity, is_alive
 
 if TYPE_CHECKING:
     from fuseboard_storage.board.rows import InstanceRow
@@ -97,7 +97,7 @@ def mark_gone(engines: Iterable[InstanceRow], now: int) -> bool:
             row.ended_at is None
             and row.host == host
             and now - row.heartbeat_at > _MISSED_AFTER
-            and not is_alive(Owner(host, row.pid, ""))
+            and not is_alive(ProcessIdentity(host, row.pid, ""))
         )
         changed = changed or gone != row.gone
         row.gone = gone

@@ -8,7 +8,7 @@ from textual.geometry import Region, Size
 from textual.strip import Strip
 
 from fuseboard_console.app.app import ConsoleApp
-from fuseboard_console.painting.cached_widget import Kept
+from fuseboard_console.painting.cached_widget import CachedWidget
 from fuseboard_console.tui.themes import THEMES
 from fuseboard_console.widgets.panes import EVERY
 from fuseboard_engine.events import Event
@@ -80,7 +80,7 @@ async def test_what_is_painted_after_a_change_is_what_the_board_says() -> None:
         await until(lambda: cells(app) == wanted, pilot)
 
 
-class Box(Kept):
+class Box(CachedWidget):
     """A widget whose size a test says; counts how often it is painted."""
 
     outer = Size(10, 5)

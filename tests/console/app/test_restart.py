@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fuseboard_console.views.adapters.successors import Heirs
+from fuseboard_console.views.adapters.successors import Successors
 from fuseboard_engine.events import Event, HealthChecked
 from fuseboard_storage.board.board import AdapterKey, Board, Entry
 from support.console_show import Show
@@ -84,7 +84,7 @@ def test_an_heir_is_looked_for_in_later_runs_of_the_same_engine_only() -> None:
     told = [*entries([started(0, "shop"), added("a")], 1, 1), *entries([started(0, "other"), added("a")], 3, 2)]
     for entry in told:
         board.apply(entry)
-    heirs = Heirs()
+    heirs = Successors()
     heirs.note(board)
     assert heirs.of(board, AdapterKey(1, "gone")) is None
     assert heirs.followed(board, {AdapterKey(1, "a")}) == ({AdapterKey(1, "a")}, set())

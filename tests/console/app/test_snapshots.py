@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 
 from fuseboard_console.app.app import ConsoleApp
 from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
-from fuseboard_engine.dead_letters.letter import LetterSelection, NewLetter, Room
+from fuseboard_engine.dead_letters.letter import Capacity, LetterSelection, NewLetter
 from fuseboard_engine.events import (
     Event,
     ScenarioStep,
@@ -158,7 +158,7 @@ async def kept(path: Path) -> None:
             category=category, created_at=at(100 + number * 5), due_at=at(135 + number) if number % 2 else None,
             error=error, error_type="ConnectError", adapter="billing", attempts=3, max_retries=3,
         )  # type: ignore[arg-type]  # fmt: skip
-        await store.add(letter, Room(1000, False))
+        await store.add(letter, Capacity(1000, False))
     await store.change("archive", LetterSelection(ids=(2,)), at(129), "ana@web-1")
     await store.close()
 

@@ -14,7 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from fuseboard_console.cli import exit_codes
-from fuseboard_console.views.events.narrator import Story
+from fuseboard_console.views.events.narrator import EventNarrator
 from fuseboard_console.views.events.text import event_json, event_line
 from fuseboard_engine.events import Event, HealthChecked, ScenarioStep
 from fuseboard_storage.board.board import Entry
@@ -103,7 +103,7 @@ def test_a_tasks_id_is_whole_so_that_it_is_found_again() -> None:
     assert f"ai_task #{task}: a ok" in event_line(Entry(1, 1, route(1, attempt("a", "success"), task=task)))
     assert f"(ai_task #{task}, attempt 1" in event_line(Entry(1, 1, replace(failed("a", 1), task=task)))
     refused = route(1, attempt("a", "failure"), success=False, task=task, error="refused", letter=12)
-    assert f"#{task} (retry of letter 12): a failed" in (Story(at(0)).tell(refused) or "")
+    assert f"#{task} (retry of letter 12): a failed" in (EventNarrator(at(0)).tell(refused) or "")
 
 
 def test_of_tasks_that_nobody_answered_in_the_same_way_the_first_is_told_until_a_breaker_changes() -> None:
@@ -111,7 +111,7 @@ def test_of_tasks_that_nobody_answered_in_the_same_way_the_first_is_told_until_a
         skipped = attempt("a", "rejected"), attempt("b", "rejected")
         return route(when, *skipped, success=False, error=f"the next call is admitted in {wait}")
 
-    story = Story(at(0))
+    story = EventNarrator(at(0))
     told = [story.tell(unanswered(1, "5 s")), story.tell(unanswered(1.3, "4.7 s")), story.tell(unanswered(2, "4 s"))]
     assert "a skipped → b skipped: nobody answered (the next call is admitted in 5 s)" in (told[0] or "")
     assert told[1:] == [None, None]

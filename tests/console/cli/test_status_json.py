@@ -20,7 +20,7 @@ from fuseboard_engine.events import (
     RouteFinished,
     ShutdownChanged,
     ThreadsStuck,
-    TripHeld,
+    TripSuppressed,
     WorkflowFinished,
     WorkflowStarted,
 )
@@ -49,7 +49,7 @@ def test_an_adapters_health_stuck_threads_and_held_trip_are_there() -> None:
         *BEGUN,
         HealthChecked(at=NOON + 1, adapter="agno", status="unhealthy", detail="refused"),
         HealthAlert(at=NOON + 2, adapter="agno", failures=3, detail="refused"),
-        TripHeld(at=NOON + 3, adapter="agno", reason="failures", detail="half of all are out"),
+        TripSuppressed(at=NOON + 3, adapter="agno", reason="failures", detail="half of all are out"),
         ThreadsStuck(at=NOON + 4, adapter="agno", stuck=2, total=2, limit=8),
     )
     (adapter,) = status["adapters"]  # type: ignore[misc]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fuseboard_console.operator.dispatcher import Desk
+from fuseboard_console.operator.dispatcher import CommandDispatcher
 from fuseboard_console.sources.feed import Mailbox
 from fuseboard_console.sources.live import LiveRecording
 from fuseboard_console.views.adapters.engine_presence import Connection
@@ -21,10 +21,12 @@ from support.console_story import ListMailbox, until
 from support.console_watching import watching
 
 
-def at_desk(mailbox: Mailbox) -> tuple[Desk, list[str]]:
+def at_desk(mailbox: Mailbox) -> tuple[CommandDispatcher, list[str]]:
     """A desk over a mailbox, and what it tells."""
     told: list[str] = []
-    return Desk(mailbox, "a.db", lambda instance: Connection("live"), lambda text, severity="": told.append(text)), told
+    return CommandDispatcher(
+        mailbox, "a.db", lambda instance: Connection("live"), lambda text, severity="": told.append(text)
+    ), told
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from fuseboard_console.app.app import ConsoleApp
 from fuseboard_console.sources.live import LiveRecording
 from fuseboard_console.text.glyphs import ASCII, UNICODE
 from fuseboard_console.text.line import line_width, text_of
-from fuseboard_console.views.events.audit import Asked, asked_of, audit_columns, audit_line, audit_lines
+from fuseboard_console.views.events.audit import AuditEntry, asked_of, audit_columns, audit_line, audit_lines
 from fuseboard_engine import Engine
 from fuseboard_engine.events import CommandDone
 from fuseboard_storage import Recording, Tail, record
@@ -127,7 +127,7 @@ async def test_it_leads_to_the_adapter_of_the_engine_that_was_asked(tmp_path: Pa
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_texts_keep_lines_in_shape(text: str) -> None:
-    asked = Asked((1, 0, text), at(1), at(2), text, text, text, "failed", text)
+    asked = AuditEntry((1, 0, text), at(1), at(2), text, text, text, "failed", text)
     for cells in (20, 80, 200):
         for glyphs in (UNICODE, ASCII):
             assert line_width(audit_line(asked, audit_columns([asked]), cells, glyphs)) <= cells

@@ -9,7 +9,7 @@ import pytest
 from fuseboard_console.text.glyphs import ASCII, UNICODE
 from fuseboard_console.text.line import line_width, text_of
 from fuseboard_console.views.lists.health import health_line, health_order, summary
-from fuseboard_engine.events import Event, HealthAlert, HealthChecked, ThreadsStuck, TripHeld
+from fuseboard_engine.events import Event, HealthAlert, HealthChecked, ThreadsStuck, TripSuppressed
 from fuseboard_storage.board.board import AdapterKey
 from support.console_show import Show
 from support.console_story import STORY_ENDS, added, answered, at, fold, opened, started, story, until
@@ -98,7 +98,7 @@ def test_a_trip_that_was_held_and_hung_threads_are_told() -> None:
             started(),
             added("gpt"),
             added("agno"),
-            TripHeld(at=at(1), adapter="gpt", reason="failures", detail="2 of 3 are out already"),
+            TripSuppressed(at=at(1), adapter="gpt", reason="failures", detail="2 of 3 are out already"),
             ThreadsStuck(at=at(1), adapter="agno", stuck=2, total=2, limit=8),
         ],
         alive=2,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fuseboard_console.screens.typed_confirm import ConfirmTypedScreen
+from fuseboard_console.screens.typed_confirm import TypedConfirmScreen
 from fuseboard_console.views.adapters.columns import columns_of
-from fuseboard_engine.events import AdapterAdded, AdaptersGauged, Event
+from fuseboard_engine.events import AdapterAdded, Event, GaugesSampled
 from fuseboard_storage.board.board import AdapterKey
 from support.console_show import Show
 from support.console_story import STORY_ENDS, added, at, opened, started, until
@@ -94,7 +94,7 @@ async def test_what_is_done_to_many_asks_for_a_word_first() -> None:
         await until(show.sees("Reset 2 breakers?", "Type eu-search to go on", "eu-search, prefect"), pilot)
         await pilot.press("enter", *"prefect", "enter")
         await until(show.sees("That is not the word: type eu-search"), pilot)
-        assert isinstance(show.app.screen, ConfirmTypedScreen)
+        assert isinstance(show.app.screen, TypedConfirmScreen)
         await pilot.press(*["backspace"] * 7, *"eu-search", "enter")
         await until(lambda: len(show.mailbox.asked) == 2, pilot)
         assert show.mailbox.asked == [("reset", "eu-search", 1), ("reset", "prefect", 1)]
@@ -218,7 +218,7 @@ async def test_the_operators_own_columns_rule_their_order() -> None:
     async with show.app.run_test(size=SIZE) as pilot:
         await until(show.sees("prefect"), pilot)
         show.app.overview.table.chosen = columns_of(["budget", "state", "inflight"])
-        show.feed.events.append(AdaptersGauged(at=at(STORY_ENDS), gauges={"gpt": (17, 93)}))
+        show.feed.events.append(GaugesSampled(at=at(STORY_ENDS), gauges={"gpt": (17, 93)}))
         await until(lambda: show.app.overview.table.column_ids == ("name", "budget", "state", "inflight"), pilot)
         await until(show.sees("93"), pilot)
         assert show.screen().splitlines()[show.line_of("● gpt")].split()[1:6] == ["●", "gpt", "93", "CLOSED", "17"]

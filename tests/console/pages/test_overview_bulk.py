@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from fuseboard_console.operator.dispatcher import Desk
+from fuseboard_console.operator.dispatcher import CommandDispatcher
 from fuseboard_console.views.adapters.engine_presence import Connection
 from fuseboard_engine import Engine
 from fuseboard_storage.board.board import AdapterKey
@@ -28,7 +28,9 @@ async def test_every_marked_breaker_is_held_open_and_who_is_gone_is_named(tmp_pa
         asyncio.timeout(20),
         Recording.open(tmp_path / "a.db") as recording,
     ):
-        desk = Desk(recording, "a.db", lambda instance: Connection("live"), lambda text, severity="": told.append(text))
+        desk = CommandDispatcher(
+            recording, "a.db", lambda instance: Connection("live"), lambda text, severity="": told.append(text)
+        )
         await desk.ask_all("force_open", [AdapterKey(1, name) for name in ("agno", "gpt", "removed")])
         while not told:
             await desk.look()

@@ -12,7 +12,7 @@ from fuseboard_console.views.selection.filter import parse, problem_of
 from fuseboard_console.views.selection.grouping import GroupHead, head_line
 from fuseboard_console.views.selection.ordering import LEAST, Choice, Order, Ordering, order_of
 from fuseboard_console.views.selection.sorting import Sort
-from fuseboard_engine.events import AdapterAdded, AdapterRemoved, AdaptersGauged, EngineStarted, Event, PreferenceSet
+from fuseboard_engine.events import AdapterAdded, AdapterRemoved, EngineStarted, Event, GaugesSampled, PreferenceSet
 from fuseboard_storage.board.board import AdapterKey, Board, Entry
 from support.console_story import (
     STORY_ENDS,
@@ -62,7 +62,7 @@ class TestSorting:
         assert names(order_of(board, at(1), Sort("rate", turned=True))) == ["a", "b", "c"]
 
     def test_the_busiest_the_least_saved_up_and_the_first_of_a_chain_come_first(self) -> None:
-        gauged = AdaptersGauged(at=at(1), gauges={"a": (1, 10), "b": (4, 2), "c": (0, 7)})
+        gauged = GaugesSampled(at=at(1), gauges={"a": (1, 10), "b": (4, 2), "c": (0, 7)})
         chain = PreferenceSet(at=at(1), order=("c", "a"))
         board = fold([started(), *map(added, "abc"), gauged, chain], alive=1)
         assert names(order_of(board, at(1), Sort("inflight"))) == ["b", "a", "c"]

@@ -11,9 +11,9 @@ from fuseboard_console.text.glyphs import UNICODE
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.tui.themes import THEMES, palette_of
 from fuseboard_console.views.adapters.adapter_view import stats_of, view_of
-from fuseboard_console.views.adapters.columns import Placed, columns_of, place, row_line, slices_of
+from fuseboard_console.views.adapters.columns import ColumnLayout, columns_of, place, row_line, slices_of
 from fuseboard_console.views.adapters.row_cache import RowLines
-from fuseboard_engine.events import AdaptersGauged, Event, ProbeChanged
+from fuseboard_engine.events import Event, GaugesSampled, ProbeChanged
 from fuseboard_storage.board.board import AdapterKey, Board
 from support.console_story import NOON, SECOND, added, answered, at, changed, entries, failed, opened, started
 
@@ -40,7 +40,7 @@ events = st.one_of(
         in_flight=st.integers(0, 2), successes=st.integers(0, 3), needed=st.just(3),
     ),
     st.builds(
-        AdaptersGauged,
+        GaugesSampled,
         at=moments.map(at),
         gauges=st.dictionaries(st.sampled_from(NAMES), st.tuples(st.integers(0, 9), st.integers(0, 9))),
     ),
@@ -48,13 +48,13 @@ events = st.one_of(
 frames = st.tuples(st.lists(events, max_size=3), moments, st.sampled_from((WIDE, SINCE)), st.sampled_from((0.0, 200.0)))
 
 
-def fresh(board: Board, key: AdapterKey, now: int, columns: tuple[Placed, ...]) -> Line:
+def fresh(board: Board, key: AdapterKey, now: int, columns: tuple[ColumnLayout, ...]) -> Line:
     row = board.adapters[key]
     view = view_of(row, board.instances[key.instance], now, stats_of(row, now, slices_of(columns)))
     return row_line(view, now, columns, UNICODE)[1:]
 
 
-def told(board: Board, rows: RowLines, now: int, columns: tuple[Placed, ...]) -> None:
+def told(board: Board, rows: RowLines, now: int, columns: tuple[ColumnLayout, ...]) -> None:
     for key in board.adapters:
         rows.begin(board, now, columns, {})
         assert rows.line(key, frozenset()) == fresh(board, key, now, columns)
@@ -64,7 +64,7 @@ def told(board: Board, rows: RowLines, now: int, columns: tuple[Placed, ...]) ->
 @settings(deadline=None)
 @given(st.lists(frames, min_size=1, max_size=12, unique_by=lambda frame: int(frame[1])))
 def test_a_kept_line_says_what_a_line_made_anew_says(
-    script: list[tuple[list[Event], float, tuple[Placed, ...], float]],
+    script: list[tuple[list[Event], float, tuple[ColumnLayout, ...], float]],
 ) -> None:
     board, rows = Board(), RowLines(UNICODE)
     for entry in entries([started(), *map(added, NAMES)]):

@@ -11,11 +11,11 @@ from fuseboard_console.text.line import line_width, text_of
 from fuseboard_console.tui.themes import THEMES, palette_of
 from fuseboard_console.views.adapters.adapter_view import AdapterView, stats_of, view_of
 from fuseboard_console.views.adapters.chain_positions import chain_places, places_text
-from fuseboard_console.views.adapters.change_highlight import GLOW_SECONDS, Glow
+from fuseboard_console.views.adapters.change_highlight import GLOW_SECONDS, ChangeHighlight
 from fuseboard_console.views.adapters.columns import COLUMNS, column_at, columns_of, place, row_line, slices_of, titles
 from fuseboard_console.views.selection.filter import parse
 from fuseboard_console.views.selection.ordering import Choice, chosen_title
-from fuseboard_engine.events import AdapterAdded, AdaptersGauged, Event, PreferenceSet, ProbeChanged
+from fuseboard_engine.events import AdapterAdded, Event, GaugesSampled, PreferenceSet, ProbeChanged
 from fuseboard_storage.board.board import AdapterKey, Board
 from support.console_story import added, at, changed, failed, fold, opened, started
 
@@ -29,7 +29,7 @@ def view(board: Board, seconds: float = 10, slices: int = 0) -> AdapterView:
 
 
 class TestCells:
-    GAUGED = AdaptersGauged(at=at(9), gauges={"gpt": (12, 0)})
+    GAUGED = GaugesSampled(at=at(9), gauges={"gpt": (12, 0)})
 
     def test_calls_in_flight_and_retries_left(self) -> None:
         board = fold([started(), added("gpt"), self.GAUGED], alive=10)
@@ -91,13 +91,13 @@ class TestColumns:
 class TestGlow:
     def changes(self, before: list[Event], after: list[Event], seconds: float = 10.5) -> frozenset[str]:
         """Return the columns that glow after more events, or more time."""
-        glow = Glow()
+        glow = ChangeHighlight()
         glow.take([view(fold([started(), added("gpt"), *before], alive=10))], COLUMNS, 0.0)
         glow.take([view(fold([started(), added("gpt"), *before, *after], alive=seconds), seconds)], COLUMNS, 0.0)
         return glow.of(GPT)
 
     def test_a_row_that_comes_into_sight_does_not_glow(self) -> None:
-        glow = Glow()
+        glow = ChangeHighlight()
         glow.take([view(fold([started(), added("gpt"), opened("gpt", 9)], alive=10))], COLUMNS, 0.0)
         assert glow.of(GPT) == frozenset()
         assert glow.fade(0.0) is None
@@ -108,19 +108,19 @@ class TestGlow:
         half = changed("gpt", "half_open", 9, before="open", needed=3)
         probe = ProbeChanged(at=at(9.9), adapter="gpt", what="success", successes=1, needed=3)
         assert "state" in self.changes([half], [probe])
-        assert self.changes([], [AdaptersGauged(at=at(9), gauges={"gpt": (3, 10)})]) == {"inflight", "budget"}
+        assert self.changes([], [GaugesSampled(at=at(9), gauges={"gpt": (3, 10)})]) == {"inflight", "budget"}
 
     def test_what_only_trembles_keeps_quiet(self) -> None:
-        many = AdaptersGauged(at=at(9), gauges={"gpt": (100, 50)})
-        assert self.changes([many], [AdaptersGauged(at=at(9), gauges={"gpt": (110, 49)})]) == frozenset()
+        many = GaugesSampled(at=at(9), gauges={"gpt": (100, 50)})
+        assert self.changes([many], [GaugesSampled(at=at(9), gauges={"gpt": (110, 49)})]) == frozenset()
 
     def test_many_small_steps_are_a_large_one(self) -> None:
-        glow = Glow()
+        glow = ChangeHighlight()
         for count in (100, 110, 120, 130):
-            gauged = AdaptersGauged(at=at(9), gauges={"gpt": (count, 10)})
+            gauged = GaugesSampled(at=at(9), gauges={"gpt": (count, 10)})
             glow.take([view(fold([started(), added("gpt"), gauged], alive=10))], COLUMNS, 0.0)
         assert glow.of(GPT) == frozenset()
-        gauged = AdaptersGauged(at=at(9), gauges={"gpt": (140, 10)})
+        gauged = GaugesSampled(at=at(9), gauges={"gpt": (140, 10)})
         glow.take([view(fold([started(), added("gpt"), gauged], alive=10))], COLUMNS, 0.0)
         assert glow.of(GPT) == {"inflight"}
 
@@ -129,7 +129,7 @@ class TestGlow:
         assert self.changes([opened("gpt", 9, wait=9.0)], [], seconds) <= {"rate", "rejected"}
 
     def test_a_glow_ends(self) -> None:
-        glow = Glow()
+        glow = ChangeHighlight()
         glow.take([view(fold([started(), added("gpt")], alive=10))], COLUMNS, 100.0)
         glow.take([view(fold([started(), added("gpt"), opened("gpt", 9)], alive=10))], COLUMNS, 101.0)
         assert glow.fade(101.0) == pytest.approx(GLOW_SECONDS)
@@ -138,7 +138,7 @@ class TestGlow:
         assert glow.of(GPT) == frozenset()
 
     def test_what_was_forgotten_does_not_glow(self) -> None:
-        glow = Glow()
+        glow = ChangeHighlight()
         glow.take([view(fold([started(), added("gpt")], alive=10))], COLUMNS, 0.0)
         glow.forget()
         glow.take([view(fold([started(), added("gpt"), opened("gpt", 9)], alive=10))], COLUMNS, 0.0)

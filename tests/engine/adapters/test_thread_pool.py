@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from fuseboard_engine import BreakerPolicy, Engine, RetryPolicy
-from fuseboard_engine.adapters.thread_pool import Threads
+from fuseboard_engine.adapters.thread_pool import ThreadPool
 from fuseboard_engine.errors import NoThreadFree
 from fuseboard_engine.events import Event, ThreadsStuck
 
@@ -133,7 +133,7 @@ async def test_more_calls_than_threads_take_turns() -> None:
 
 
 async def test_context_variables_reach_the_thread_and_changes_there_stay_there() -> None:
-    threads = Threads("t")
+    threads = ThreadPool("t")
 
     def change() -> str:
         before = REQUEST.get()

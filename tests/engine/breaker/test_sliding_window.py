@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fuseboard_engine.breaker.sliding_window import Counter, LastCalls, LastSeconds, WholeState, Window
+from fuseboard_engine.breaker.sliding_window import AtomicCounter, CountWindow, StateWindow, TimeWindow, Window
 
 calls = st.lists(st.tuples(st.integers(0, 8).map(lambda n: n / 4), st.booleans(), st.booleans()), max_size=80)
 
@@ -21,7 +21,7 @@ def counted(kept: list[tuple[float, bool, bool]]) -> tuple[int, int, int]:
 
 @given(calls, st.integers(1, 12))
 def test_the_last_calls_are_the_end_of_the_list(calls: list[tuple[float, bool, bool]], size: int) -> None:
-    window, kept = LastCalls(size), []
+    window, kept = CountWindow(size), []
     for call in calls:
         window.record(*call)
         kept.append(call)
@@ -32,7 +32,7 @@ def test_the_last_calls_are_the_end_of_the_list(calls: list[tuple[float, bool, b
 def test_the_last_seconds_hold_what_is_younger_than_their_length(
     calls: list[tuple[float, bool, bool]], seconds: float
 ) -> None:
-    window, kept, now = LastSeconds(seconds), [], 0.0
+    window, kept, now = TimeWindow(seconds), [], 0.0
     for step, failed, slow in calls:
         now += step
         window.record(now, failed, slow)
@@ -44,7 +44,7 @@ def test_the_last_seconds_hold_what_is_younger_than_their_length(
 
 
 def test_a_call_as_old_as_the_window_is_out_and_a_younger_one_is_in() -> None:
-    window = LastSeconds(10)
+    window = TimeWindow(10)
     window.record(0, True, False)
     window.expire(9.999_999)
     assert window.calls == 1
@@ -53,7 +53,7 @@ def test_a_call_as_old_as_the_window_is_out_and_a_younger_one_is_in() -> None:
 
 
 def test_under_heavy_traffic_a_window_of_seconds_is_out_by_less_than_a_hundredth_of_its_length() -> None:
-    window, rate = LastSeconds(10), 1000
+    window, rate = TimeWindow(10), 1000
     for number in range(30 * rate):
         window.record(number / rate, number % 2 == 0, False)
     assert 9.9 * rate <= window.calls <= 10 * rate
@@ -61,7 +61,7 @@ def test_under_heavy_traffic_a_window_of_seconds_is_out_by_less_than_a_hundredth
 
 
 def test_a_clock_read_a_little_earlier_by_another_thread_harms_nothing() -> None:
-    window = LastSeconds(10)
+    window = TimeWindow(10)
     for moment in (5.0, 4.999, 5.0, 4.998):
         window.record(moment, True, True)
     assert held(window) == (4, 4, 4)
@@ -70,7 +70,7 @@ def test_a_clock_read_a_little_earlier_by_another_thread_harms_nothing() -> None
 
 
 def test_a_whole_state_forgets_nothing() -> None:
-    window = WholeState()
+    window = StateWindow()
     window.tick()
     window.record(0, True, False)
     window.record(1e9, False, True)
@@ -80,7 +80,7 @@ def test_a_whole_state_forgets_nothing() -> None:
 
 @given(st.lists(st.booleans()))
 def test_reading_a_counter_does_not_count(steps: list[bool]) -> None:
-    counter, ticks = Counter(), 0
+    counter, ticks = AtomicCounter(), 0
     for tick in steps:
         if tick:
             counter.tick()

@@ -18,7 +18,7 @@ from fuseboard_engine import (
     ExecutionPolicy,
     HealthPolicy,
     RoutingPolicy,
-    guarded,
+    shutdown_on_signals,
     watch_config,
 )
 from fuseboard_engine.config.sections import (
@@ -64,7 +64,7 @@ def test_every_column_of_the_attribution_table_has_a_field() -> None:
 
 
 def test_every_argument_of_the_end_and_of_the_recorder_has_a_field() -> None:
-    assert arguments(guarded) == set(ShutdownSection.model_fields)
+    assert arguments(shutdown_on_signals) == set(ShutdownSection.model_fields)
     assert arguments(Engine.shutdown) - {"reason"} <= set(ShutdownSection.model_fields)
     assert arguments(record) == set(RecordingSection.model_fields)
     assert set(Retention.__dataclass_fields__) == set(RetentionSection.model_fields)
@@ -423,7 +423,7 @@ async def test_the_end_is_as_the_file_says(tmp_path: Path) -> None:
     (tmp_path / "f.yaml").write_text(SHUTDOWN)
     engine = Engine.from_config(tmp_path / "f.yaml")
     ended.clear()
-    async with guarded(engine) as guard:
+    async with shutdown_on_signals(engine) as guard:
         signal.raise_signal(signal.SIGUSR1)
         await asyncio.sleep(30)
     assert ended == ["SIGUSR1 received"]
@@ -445,7 +445,7 @@ async def test_what_code_says_of_the_end_wins_over_the_file(tmp_path: Path) -> N
 @virtual
 async def test_a_time_limit_of_the_file_ends_the_block(tmp_path: Path) -> None:
     engine = engine_of(tmp_path / "f.yaml", SHUTDOWN)
-    async with guarded(engine) as guard:
+    async with shutdown_on_signals(engine) as guard:
         await asyncio.sleep(1000)
     assert guard.reason == "the time limit of 60 s is 5 s away"
     assert asyncio.get_running_loop().time() < 60

@@ -20,7 +20,7 @@ from fuseboard_engine.events import (
     HealthChecked,
     NodeChanged,
     StreamRestarted,
-    TripHeld,
+    TripSuppressed,
     WorkflowFinished,
     WorkflowStarted,
 )
@@ -138,7 +138,7 @@ def test_in_debug_it_is_told_how_near_a_breaker_is_to_opening(caplog: pytest.Log
             "WARNING fuseboard.health: Health alert for adapter a: 3 bad checks in a row: refused",
         ),
         (
-            TripHeld(
+            TripSuppressed(
                 at=1, adapter="a", reason="failures", detail="5 failures in a row; it stays closed: 2 of 4 are out"
             ),
             "WARNING fuseboard.breaker: Circuit breaker of adapter a was not opened: "

@@ -13,7 +13,7 @@ import pytest
 from fuseboard_engine import BreakerPolicy, Engine, RetryPolicy, UnknownAdapter
 from fuseboard_engine.events import HealthAlert, HealthChecked, StateChanged
 from fuseboard_engine.health.policy import HealthPolicy
-from fuseboard_engine.health.status import Checked
+from fuseboard_engine.health.status import HealthState
 from support.engine_world import HOUR, World, now, virtual
 
 DOWN = ConnectionError("down")
@@ -302,7 +302,7 @@ def test_a_plain_function_is_checked_in_a_thread() -> None:
     seen: list[str] = []
     engine.add_adapter("a", lambda task: task, health=lambda: seen.append(threading.current_thread().name))
 
-    async def check() -> dict[str, Checked]:
+    async def check() -> dict[str, HealthState]:
         async with engine:
             return await engine.check_health("a")
 

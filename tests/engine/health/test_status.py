@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fuseboard_engine.events import Attempt, HealthChecked, RouteFinished, StateChanged
 from fuseboard_engine.health.history import History
 from fuseboard_engine.health.policy import HealthPolicy
-from fuseboard_engine.health.status import Checked, Health, Verdict, judged, overall, verdict_of, verdict_of_error
+from fuseboard_engine.health.status import Health, HealthState, Verdict, judged, overall, verdict_of, verdict_of_error
 
 SECOND = 1_000_000
 
@@ -49,7 +49,7 @@ def test_a_bad_check_says_why() -> None:
 def test_an_alert_comes_once_in_each_row_of_bad_checks_that_is_long_enough(
     states: list[Health], alert_after: int
 ) -> None:
-    checked, alerts = Checked(), 0
+    checked, alerts = HealthState(), 0
     for at, status in enumerate(states):
         change = judged(checked, Verdict(status), at=at, duration=0.1, alert_after=alert_after)
         assert change.changed == (status != checked.status)

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from fuseboard_engine import Engine, ExecutionPolicy
-from fuseboard_engine.parallel.bulkhead import Slots
+from fuseboard_engine.parallel.bulkhead import Bulkhead
 from support.engine_world import World, now, virtual
 from support.fan_outs import fan
 
@@ -108,7 +108,7 @@ async def test_another_policy_holds_from_now_on() -> None:
 
 @virtual
 async def test_a_slot_that_comes_as_its_waiter_leaves_goes_to_the_next() -> None:
-    slots = Slots(1)
+    slots = Bulkhead(1)
     assert slots.take()
     leaving = asyncio.create_task(slots.wait(None))
     staying = asyncio.create_task(slots.wait(None))

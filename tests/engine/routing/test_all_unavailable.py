@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuseboard_engine import BreakerPolicy, CircuitBreaker, CircuitOpen, RetryPolicy
-from fuseboard_engine.adapters.registry import KnownDown
-from fuseboard_engine.breaker.ejection_limit import OutCaps
+from fuseboard_engine.adapters.registry import DownMark
+from fuseboard_engine.breaker.ejection_limit import EjectionLimits
 from fuseboard_engine.events import StateChanged
 from fuseboard_engine.routing.policy import RoutingPolicy
 from support.engine_world import Script, World, now, virtual
@@ -218,7 +218,7 @@ async def test_a_last_resort_may_be_an_adapter_that_is_known_to_be_down() -> Non
         raise AssertionError("never run")
 
     script = engine.script("a", "it works all the same", health=health)
-    engine.registry["a"].down = KnownDown("refused", until=now() + 30)
+    engine.registry["a"].down = DownMark("refused", until=now() + 30)
     route = await engine.execute_with_fallback("task")
     assert (route.result, len(script.calls)) == ("it works all the same", 1)
     assert route.attempts[0].why == "known down: refused"
@@ -338,7 +338,7 @@ async def test_a_policy_may_be_exchanged_while_adapters_are_out() -> None:
 
 @pytest.mark.parametrize("attempt", range(5))
 def test_breakers_that_trip_in_many_threads_at_once_never_exceed_the_cap(attempt: int) -> None:
-    caps = OutCaps({"": 0.3})
+    caps = EjectionLimits({"": 0.3})
     breakers = [CircuitBreaker(f"b{n}", ONE_PROBE) for n in range(20)]
     for breaker in breakers:
         breaker.cap = caps
@@ -365,7 +365,7 @@ def test_breakers_that_trip_in_many_threads_at_once_never_exceed_the_cap(attempt
 def test_no_trip_ever_takes_a_group_above_its_share(
     shares: dict[str, float], tags: list[set[str]], steps: list[tuple[str, int]]
 ) -> None:
-    caps = OutCaps(shares)
+    caps = EjectionLimits(shares)
     for n, words in enumerate(tags):
         caps.join(str(n), words, "closed")
     out: set[int] = set()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fuseboard_engine import CallerError, FalseClaim, RetryPolicy, Task
+from fuseboard_engine import CallerError, InvalidFallbackAnswer, RetryPolicy, Task
 from fuseboard_engine.events import RouteFinished
 from support.engine_world import NEVER_TRIPS, HttpError, World, virtual
 
@@ -62,7 +62,7 @@ async def test_a_callable_answers_with_the_task_and_may_be_plain_or_async() -> N
 @virtual
 async def test_R26_a_degraded_answer_is_never_a_success_and_never_an_approval() -> None:
     world = dead_world()
-    with pytest.raises(FalseClaim, match="'approved' is true"):
+    with pytest.raises(InvalidFallbackAnswer, match="'approved' is true"):
         world.set_degraded("review", {"approved": True, "note": "manual review recommended"})
     world.set_degraded("review", lambda task: {"approved": True})
     result = await world.execute_with_fallback({"task_type": "review"})

@@ -9,12 +9,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fuseboard_engine.routing.ranking import Evidence, Figures, Order, explored, rank, share_of, spell, why_of
+from fuseboard_engine.routing.ranking import (
+    AdapterScore,
+    Evidence,
+    RankedChain,
+    explored,
+    rank,
+    share_of,
+    spell,
+    why_of,
+)
 
 RATES = st.floats(0.01, 1.0)
 SECONDS = st.floats(0.0, 100.0)
 FIGURES = st.builds(
-    Figures,
+    AdapterScore,
     st.text("abcdefgh", min_size=1, max_size=3),
     RATES,
     SECONDS,
@@ -25,26 +34,26 @@ MANY = st.lists(FIGURES, max_size=8, unique_by=lambda f: f.name)
 
 
 @given(MANY, st.floats(0, 10), st.floats(0, 2))
-def test_an_order_is_a_permutation_of_the_chain(figures: list[Figures], failure: float, load: float) -> None:
+def test_an_order_is_a_permutation_of_the_chain(figures: list[AdapterScore], failure: float, load: float) -> None:
     ranked = rank(figures, failure, load)
     assert sorted(f.name for f in ranked) == sorted(f.name for f in figures)
 
 
 @given(MANY)
-def test_what_cannot_be_admitted_comes_last(figures: list[Figures]) -> None:
+def test_what_cannot_be_admitted_comes_last(figures: list[AdapterScore]) -> None:
     admissible = [f.admissible for f in rank(figures, 1.0, 0.1)]
     assert admissible == sorted(admissible, reverse=True)
 
 
 @given(MANY, st.data())
 def test_a_better_success_rate_or_latency_or_less_load_never_ranks_lower(
-    figures: list[Figures], data: st.DataObject
+    figures: list[AdapterScore], data: st.DataObject
 ) -> None:
     if not figures:
         return
     index = data.draw(st.integers(0, len(figures) - 1))
     old = figures[index]
-    better = Figures(
+    better = AdapterScore(
         old.name,
         data.draw(st.floats(old.success_rate, 1.0)),
         data.draw(st.floats(0.0, old.latency)),
@@ -57,17 +66,17 @@ def test_a_better_success_rate_or_latency_or_less_load_never_ranks_lower(
 
 
 def test_equals_keep_the_order_they_came_in() -> None:
-    figures = [Figures(name, 0.9, 0.1) for name in "cab"]
+    figures = [AdapterScore(name, 0.9, 0.1) for name in "cab"]
     assert [f.name for f in rank(figures, 1.0, 0.1)] == ["c", "a", "b"]
 
 
 def test_a_reliable_adapter_beats_one_that_fails_fast() -> None:
-    reliable, fast = Figures("reliable", 0.98, 0.04), Figures("fast", 0.5, 0.001)
+    reliable, fast = AdapterScore("reliable", 0.98, 0.04), AdapterScore("fast", 0.5, 0.001)
     assert rank([fast, reliable], 1.0, 0.1)[0] is reliable
 
 
 def test_calls_in_flight_make_an_adapter_dearer() -> None:
-    busy, idle = Figures("busy", 0.9, 0.10, in_flight=20), Figures("idle", 0.9, 0.12)
+    busy, idle = AdapterScore("busy", 0.9, 0.10, in_flight=20), AdapterScore("idle", 0.9, 0.12)
     assert rank([busy, idle], 1.0, 0.1)[0] is idle
     assert rank([busy, idle], 1.0, 0.0)[0] is busy
 
@@ -75,9 +84,14 @@ def test_calls_in_flight_make_an_adapter_dearer() -> None:
 def test_the_order_is_the_cheapest_of_all_orders_when_asked_one_after_the_other() -> None:
     from itertools import permutations
 
-    figures = [Figures("a", 0.9, 0.5), Figures("b", 0.5, 0.1), Figures("c", 0.3, 0.02), Figures("d", 0.99, 2.0)]
+    figures = [
+        AdapterScore("a", 0.9, 0.5),
+        AdapterScore("b", 0.5, 0.1),
+        AdapterScore("c", 0.3, 0.02),
+        AdapterScore("d", 0.99, 2.0),
+    ]
 
-    def expected(order: tuple[Figures, ...]) -> float:
+    def expected(order: tuple[AdapterScore, ...]) -> float:
         total, reached = 0.0, 1.0
         for f in order:
             total += reached * (f.latency + (1 - f.success_rate) * 1.0)
@@ -115,7 +129,7 @@ def test_a_success_rate_is_always_within_0_and_1_and_finite(outcomes: list[tuple
 def test_every_admissible_adapter_keeps_its_share_of_first_places(count: int, share: float, seed: int) -> None:
     draw = random.Random(seed).random
     names = tuple("abcdefgh"[:count])
-    order = Order(names, "adaptive", share_of(count, share), count, 0.0)
+    order = RankedChain(names, "adaptive", share_of(count, share), count, 0.0)
     runs = 4000
     first = Counter(order.choose(draw)[0][0] for _ in range(runs))
     floor = min(share, 0.2 / count)
@@ -127,12 +141,12 @@ def test_every_admissible_adapter_keeps_its_share_of_first_places(count: int, sh
 
 @given(MANY, st.floats(0, 0.5), st.floats(0, 1, exclude_max=True))
 def test_exploring_puts_one_admissible_adapter_in_front_and_keeps_all_others_in_order(
-    figures: list[Figures], share: float, draw: float
+    figures: list[AdapterScore], share: float, draw: float
 ) -> None:
     ranked = rank(figures, 1.0, 0.1)
     names = tuple(f.name for f in ranked)
     admissible = sum(f.admissible for f in ranked)
-    chosen, why = Order(names, "adaptive", share_of(admissible, share), admissible, 0.0).choose(lambda: draw)
+    chosen, why = RankedChain(names, "adaptive", share_of(admissible, share), admissible, 0.0).choose(lambda: draw)
     assert sorted(chosen) == sorted(names)
     if "explored" in why:
         assert chosen[0] in names[:admissible]
@@ -148,11 +162,17 @@ def test_nothing_is_explored_where_there_is_no_choice() -> None:
 
 
 def test_an_order_says_in_short_words_why() -> None:
-    figures = [Figures("agno", 0.98, 0.042), Figures("prefect", 0.61, 0.31)]
+    figures = [AdapterScore("agno", 0.98, 0.042), AdapterScore("prefect", 0.61, 0.31)]
     assert why_of(figures) == "adaptive: agno 0.98 at 42 ms before prefect 0.61 at 310 ms"
-    figures += [Figures("llamaindex", 0.5, 1.3, admissible=False), Figures("d", 0.5, 0), Figures("e", 0.5, 0)]
+    figures += [
+        AdapterScore("llamaindex", 0.5, 1.3, admissible=False),
+        AdapterScore("d", 0.5, 0),
+        AdapterScore("e", 0.5, 0),
+    ]
     assert why_of(figures, "ai") == (
         "adaptive for ai: agno 0.98 at 42 ms before prefect 0.61 at 310 ms before llamaindex (out) and 2 more"
     )
-    assert why_of([Figures("agno", 0.98, 0.042), Figures("new", 0.5, 0.0)]).endswith("at 42 ms before new (untried)")
+    assert why_of([AdapterScore("agno", 0.98, 0.042), AdapterScore("new", 0.5, 0.0)]).endswith(
+        "at 42 ms before new (untried)"
+    )
     assert (spell(0.0004), spell(1.25), spell(90)) == ("0.4 ms", "1.25 s", "90 s")

@@ -13,9 +13,9 @@ from fuseboard_engine import AllAdaptersFailed, BreakerPolicy, CallerError, Engi
 from fuseboard_engine.context import CURRENT, current
 from fuseboard_engine.errors import AttemptTimeout, DeadlineExceeded, StreamBroken
 from fuseboard_engine.events import AttemptFailed, RouteFinished, StreamRestarted
-from fuseboard_engine.routing.gates import StraightThrough
+from fuseboard_engine.routing.gates import BypassGate
 from fuseboard_engine.routing.policy import RoutingPolicy
-from fuseboard_engine.routing.stream_router import Restarted
+from fuseboard_engine.routing.stream_router import RestartMarker
 from support.engine_world import NEVER_TRIPS, World, now, virtual
 from support.stream_world import ScriptedStream, read
 
@@ -210,7 +210,7 @@ async def test_a_degraded_answer_is_the_only_item_and_no_success() -> None:
 async def test_a_stream_that_may_start_over_tells_its_reader_that_what_came_is_void() -> None:
     engine = world(a=ScriptedStream([1, 2, DOWN]), b=ScriptedStream([1, 2, 3]))
     items = await read(engine.stream_with_fallback("task", restartable=True))
-    assert items == [1, 2, Restarted("b", 2, "down"), 1, 2, 3]
+    assert items == [1, 2, RestartMarker("b", 2, "down"), 1, 2, 3]
     (told,) = [event for event in engine.told if isinstance(event, StreamRestarted)]
     assert (told.adapter, told.items, told.error) == ("b", 2, "down")
 
@@ -233,7 +233,7 @@ async def test_the_chain_says_whether_its_streams_may_start_over() -> None:
 async def test_a_restart_may_be_a_retry_of_the_same_adapter() -> None:
     engine = world(a=ScriptedStream([1, DOWN], [DOWN], [1, 2]), retry=RetryPolicy(max_attempts=3))
     items = await read(engine.stream_with_fallback("task", restartable=True))
-    assert items == [1, Restarted("a", 1, "down"), 1, 2]
+    assert items == [1, RestartMarker("a", 1, "down"), 1, 2]
 
 
 @virtual
@@ -471,6 +471,6 @@ async def test_an_engine_that_shuts_down_begins_no_stream_and_lets_those_under_w
 async def test_with_protection_off_the_items_still_come() -> None:
     engine = world(a=ScriptedStream([1, 2]))
     engine.script("b", [1, 2])
-    engine.router.attempts.gate = StraightThrough(engine.clock, lambda: None)
+    engine.router.attempts.gate = BypassGate(engine.clock, lambda: None)
     assert await read(engine.stream_with_fallback("task", ["a"])) == [1, 2]
     assert await read(engine.stream_with_fallback("task", ["b"])) == [[1, 2]]

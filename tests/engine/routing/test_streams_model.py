@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fuseboard_engine import AllAdaptersFailed, RetryPolicy
 from fuseboard_engine.errors import StreamBroken
-from fuseboard_engine.routing.stream_router import Restarted
+from fuseboard_engine.routing.stream_router import RestartMarker
 from fuseboard_engine.virtual_time import run
 from support.engine_world import NEVER_TRIPS, World
 from support.stream_world import ScriptedStream
@@ -89,7 +89,7 @@ def test_a_reader_sees_what_the_model_says_and_nothing_is_left_behind(
         try:
             async with reading:
                 async for item in reading:
-                    seen.append(("restarted", item.adapter, item.items) if isinstance(item, Restarted) else item)
+                    seen.append(("restarted", item.adapter, item.items) if isinstance(item, RestartMarker) else item)
                     if len(seen) == stop_after:
                         end = "stopped"
                         break

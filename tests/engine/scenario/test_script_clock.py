@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from fuseboard_engine.scenario.script_clock import Pace
+from fuseboard_engine.scenario.script_clock import ScriptClock
 from fuseboard_engine.virtual_time import VirtualTimeLoop
 
 
@@ -27,7 +27,7 @@ def in_virtual_time(play: Callable[[], Awaitable[None]]) -> float:
 @pytest.mark.parametrize(("speed", "seconds"), [(0.25, 40.0), (1.0, 10.0), (4.0, 2.5), (64.0, 10 / 64)])
 def test_ten_seconds_of_the_script_take_as_long_as_the_speed_says(speed: float, seconds: float) -> None:
     async def play() -> None:
-        pace = Pace(speed)
+        pace = ScriptClock(speed)
         pace.begin()
         await pace.until(4)
         await pace.until(10)
@@ -38,7 +38,7 @@ def test_ten_seconds_of_the_script_take_as_long_as_the_speed_says(speed: float, 
 
 def test_a_speed_changed_on_the_way_holds_for_what_is_left() -> None:
     async def play() -> None:
-        pace = Pace()
+        pace = ScriptClock()
         pace.begin()
         waiting = asyncio.create_task(pace.until(10))
         await asyncio.sleep(2)
@@ -51,7 +51,7 @@ def test_a_speed_changed_on_the_way_holds_for_what_is_left() -> None:
 
 def test_what_is_past_is_not_waited_for_but_lets_others_run() -> None:
     async def play() -> None:
-        pace = Pace()
+        pace = ScriptClock()
         pace.begin()
         await asyncio.sleep(3)
         ran: list[int] = []
@@ -65,4 +65,4 @@ def test_what_is_past_is_not_waited_for_but_lets_others_run() -> None:
 @pytest.mark.parametrize("speed", [0.0, -1.0, 0.1, 65.0, float("nan"), float("inf")])
 def test_an_impossible_speed_is_refused(speed: float) -> None:
     with pytest.raises(ValueError, match=r"between 0\.25 and 64"):
-        Pace(speed)
+        ScriptClock(speed)

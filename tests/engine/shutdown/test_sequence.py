@@ -16,7 +16,7 @@ from fuseboard_engine.errors import AllAdaptersFailed
 from fuseboard_engine.events import RouteFinished, ShutdownChanged
 from fuseboard_engine.routing.gates import ShuttingDown
 from fuseboard_engine.routing.policy import RoutingPolicy
-from fuseboard_engine.shutdown.guard import EmergencyExit, guarded
+from fuseboard_engine.shutdown.on_signals import EmergencyExit, shutdown_on_signals
 from fuseboard_engine.shutdown.sequence import ShutdownReport
 from support.engine_world import HOUR, World, now, virtual
 
@@ -55,7 +55,7 @@ async def test_PA06_work_in_flight_succeeds_and_new_work_is_rejected_without_a_c
 async def test_PA06_a_call_that_hangs_keeps_a_shutdown_no_longer_than_its_grace() -> None:
     world = World(retry=ONCE)
     script = world.script("hung", HOUR)
-    async with guarded(world, exit_code=None, signals=()):
+    async with shutdown_on_signals(world, exit_code=None, signals=()):
         call = asyncio.create_task(world.execute_with_fallback({"id": "t"}))
         await asyncio.sleep(1)
         report = await world.shutdown(grace=5)
@@ -274,7 +274,7 @@ async def test_a_hook_may_be_a_callable() -> None:
 async def test_a_time_limit_ends_the_block_its_margin_before() -> None:
     world = World()
     with pytest.raises(EmergencyExit) as caught:
-        async with guarded(world, time_limit=100, margin=30, signals=()):
+        async with shutdown_on_signals(world, time_limit=100, margin=30, signals=()):
             await asyncio.sleep(HOUR)
     assert now() == pytest.approx(70)
     assert caught.value.code == 0
@@ -286,7 +286,7 @@ async def test_too_much_memory_ends_the_block() -> None:
     world = World()
     used = iter([10, 20, 30_000_000, 40_000_000])
     with pytest.raises(EmergencyExit) as caught:
-        async with guarded(world, memory_limit=30_000_000, memory=lambda: next(used), signals=()):
+        async with shutdown_on_signals(world, memory_limit=30_000_000, memory=lambda: next(used), signals=()):
             await asyncio.sleep(HOUR)
     assert caught.value.report.reason == "memory: 30 MB in use, the limit is 30 MB"
     assert now() == pytest.approx(2)
@@ -297,7 +297,7 @@ async def test_an_uncaught_exception_ends_the_block_after_what_is_in_flight() ->
     world = World(retry=ONCE)
     world.script("slow", 2.0)
     with pytest.raises(EmergencyExit) as caught:
-        async with guarded(world, signals=()):
+        async with shutdown_on_signals(world, signals=()):
             call = asyncio.create_task(world.execute_with_fallback({"id": "t"}))
             await asyncio.sleep(1)
             raise ZeroDivisionError("token=abcdefgh")
@@ -314,7 +314,7 @@ async def test_an_error_in_a_task_that_nobody_awaits_ends_the_block() -> None:
         raise ZeroDivisionError("nobody looks")
 
     with pytest.raises(EmergencyExit) as caught:
-        async with guarded(world, signals=()):
+        async with shutdown_on_signals(world, signals=()):
             task = asyncio.create_task(forgotten())
             await asyncio.sleep(0.1)
             del task
@@ -325,11 +325,11 @@ async def test_an_error_in_a_task_that_nobody_awaits_ends_the_block() -> None:
 @virtual
 async def test_without_an_exit_code_the_program_goes_on_and_errors_stay_errors() -> None:
     world = World()
-    async with guarded(world, time_limit=1, margin=0, exit_code=None, signals=()) as guard:
+    async with shutdown_on_signals(world, time_limit=1, margin=0, exit_code=None, signals=()) as guard:
         await asyncio.sleep(HOUR)
     assert guard.report is not None and now() == pytest.approx(1)
     with pytest.raises(ZeroDivisionError):
-        async with guarded(World(), exit_code=None, signals=()):
+        async with shutdown_on_signals(World(), exit_code=None, signals=()):
             raise ZeroDivisionError
     task = asyncio.current_task()
     assert task is not None and task.cancelling() == 0
@@ -338,7 +338,7 @@ async def test_without_an_exit_code_the_program_goes_on_and_errors_stay_errors()
 @virtual
 async def test_a_block_that_ends_by_itself_just_ends() -> None:
     world = World()
-    async with guarded(world, time_limit=100, memory_limit=10**15, signals=()) as guard:
+    async with shutdown_on_signals(world, time_limit=100, memory_limit=10**15, signals=()) as guard:
         await asyncio.sleep(1)
     await asyncio.sleep(HOUR)
     assert guard.report is None and story(world) == []
@@ -349,7 +349,7 @@ async def test_a_cancellation_from_outside_stays_one() -> None:
     world = World()
 
     async def body() -> None:
-        async with guarded(world, signals=()):
+        async with shutdown_on_signals(world, signals=()):
             await asyncio.sleep(HOUR)
 
     task = asyncio.create_task(body())

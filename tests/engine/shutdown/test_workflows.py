@@ -10,7 +10,7 @@ import pytest
 
 from fuseboard_engine import DeadLetterPolicy, RetryPolicy, Workflow, WorkflowFailed
 from fuseboard_engine.events import BatchFinished, DeadLettered, WorkflowFinished
-from fuseboard_engine.shutdown.guard import guarded
+from fuseboard_engine.shutdown.on_signals import shutdown_on_signals
 from fuseboard_engine.workflow.checkpoints import MemoryCheckpoints
 from support.engine_world import HOUR, World, now, virtual
 
@@ -82,7 +82,7 @@ async def test_a_node_that_hangs_is_cancelled_and_its_run_interrupted() -> None:
     world, nodes = World(retry=ONCE), Nodes(HOUR)
     world.checkpoints = keeper = MemoryCheckpoints()
     workflow = world.add_workflow(nodes.workflow())
-    async with guarded(world, exit_code=None, signals=()):
+    async with shutdown_on_signals(world, exit_code=None, signals=()):
         run = asyncio.create_task(workflow.execute(run="r1"))
         await nodes.slow_begun.wait()
         report = await world.shutdown(grace=3)

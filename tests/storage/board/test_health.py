@@ -10,7 +10,7 @@ from fuseboard_engine.events import (
     HealthChecked,
     RouteFinished,
     StateChanged,
-    TripHeld,
+    TripSuppressed,
 )
 from fuseboard_storage.board.board import AdapterKey, AdapterRow, Board, Entry
 from fuseboard_storage.tables.keyframes import dump, load
@@ -44,7 +44,7 @@ def test_an_alert_stands_until_a_check_is_not_bad() -> None:
 
 
 def test_a_held_trip_stands_until_a_call_succeeds_or_the_breaker_changes() -> None:
-    held = TripHeld(at=1, adapter="a", reason="failures", detail="5 failures in a row; it stays closed")
+    held = TripSuppressed(at=1, adapter="a", reason="failures", detail="5 failures in a row; it stays closed")
     good = Attempt(adapter="a", outcome="success", number=1)
     route = RouteFinished(at=2, task="t", task_type="", success=True, adapter="a", attempts=(good,))
     opened = StateChanged(at=2, adapter="a", before="closed", after="open", reason="failures")

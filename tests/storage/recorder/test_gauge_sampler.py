@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from fuseboard_engine import Engine
-from fuseboard_engine.events import AdapterAdded, AdapterRemoved, AdaptersGauged
+from fuseboard_engine.events import AdapterAdded, AdapterRemoved, GaugesSampled
 from fuseboard_storage.board.board import AdapterKey, Board, Entry
-from fuseboard_storage.recorder.gauge_sampler import EVERY, Gauges
+from fuseboard_storage.recorder.gauge_sampler import EVERY, GaugeSampler
 from fuseboard_storage.recorder.recorder import record
 from fuseboard_storage.recording.recording import Recording
 from support.fake_engine import FakeEngine
@@ -26,13 +26,13 @@ class Gauged(FakeEngine):
         return dict(self.values)
 
 
-def told(events: list[AdaptersGauged]) -> list[dict[str, tuple[int, int]]]:
+def told(events: list[GaugesSampled]) -> list[dict[str, tuple[int, int]]]:
     return [event.gauges for event in events]
 
 
 def test_only_what_changed_is_told_and_once_a_second_at_most() -> None:
     engine = Gauged(agno=(1, 10), gpt=(0, 10))
-    gauges = Gauges(engine, 0.0)
+    gauges = GaugeSampler(engine, 0.0)
     assert told(gauges.news(EVERY / 2, 1)) == []
     assert told(gauges.news(EVERY, 1)) == [{"agno": (1, 10), "gpt": (0, 10)}]
     engine.values["agno"] = (2, 10)
@@ -42,7 +42,7 @@ def test_only_what_changed_is_told_and_once_a_second_at_most() -> None:
 
 
 def test_another_recording_is_told_all() -> None:
-    gauges = Gauges(Gauged(agno=(1, 10)), 0.0)
+    gauges = GaugeSampler(Gauged(agno=(1, 10)), 0.0)
     gauges.news(EVERY, 1)
     assert told(gauges.news(EVERY * 2, 2)) == [{"agno": (1, 10)}]
 
@@ -51,7 +51,7 @@ def test_the_board_keeps_what_was_told_of_the_adapters_it_has() -> None:
     board = Board()
     board.apply(Entry(1, 1, AdapterAdded(at=1, adapter="agno", policy={})))
     assert (board.adapters[AdapterKey(1, "agno")].in_flight, board.adapters[AdapterKey(1, "agno")].budget) == (0, None)
-    board.apply(Entry(2, 1, AdaptersGauged(at=2, gauges={"agno": (3, 7), "gone": (1, 1)})))
+    board.apply(Entry(2, 1, GaugesSampled(at=2, gauges={"agno": (3, 7), "gone": (1, 1)})))
     assert (board.adapters[AdapterKey(1, "agno")].in_flight, board.adapters[AdapterKey(1, "agno")].budget) == (3, 7)
     assert list(board.adapters) == [AdapterKey(1, "agno")]
     board.apply(Entry(3, 1, AdapterRemoved(at=3, adapter="agno")))

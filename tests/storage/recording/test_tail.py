@@ -9,7 +9,7 @@ from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.board import AdapterKey, Entry
 from fuseboard_storage.recorder.recorder import record
 from fuseboard_storage.recording.recording import Recording
-from fuseboard_storage.recording.tail import Contact, Tail
+from fuseboard_storage.recording.tail import ConnectionState, Tail
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import keyframes
 from fuseboard_storage.tables.instances import SILENT_AFTER
@@ -22,10 +22,10 @@ async def test_an_empty_file_is_empty_until_an_engine_writes_to_it(tmp_path: Pat
     path.touch()
     async with Tail.open(path) as tail:
         await tail.advance()
-        assert tail.connection.contact is Contact.EMPTY
+        assert tail.connection.contact is ConnectionState.EMPTY
         async with record(FakeEngine(), path):
             assert await tail.advance()
-            assert tail.connection.contact is Contact.LIVE
+            assert tail.connection.contact is ConnectionState.LIVE
             assert [row.name for row in tail.board.rows()] == ["prefect", "agno"]
 
 
@@ -61,13 +61,13 @@ async def test_an_engine_without_a_heartbeat_is_silent_and_when_it_beats_again_i
     offset = 0
     async with record(FakeEngine(), path), Tail.open(path, now=lambda: wall_clock() + offset) as tail:
         await tail.advance()
-        assert tail.connection.contact is Contact.LIVE
+        assert tail.connection.contact is ConnectionState.LIVE
         offset = SILENT_AFTER + 2_000_000
         assert await tail.advance()
-        assert tail.connection.contact is Contact.SILENT
+        assert tail.connection.contact is ConnectionState.SILENT
         offset = 0
         assert await tail.advance()
-        assert tail.connection.contact is Contact.LIVE
+        assert tail.connection.contact is ConnectionState.LIVE
 
 
 async def test_an_engine_that_ended_has_ended_and_its_successor_is_live(tmp_path: Path) -> None:
@@ -76,10 +76,10 @@ async def test_an_engine_that_ended_has_ended_and_its_successor_is_live(tmp_path
         pass
     async with Tail.open(path) as tail:
         await tail.advance()
-        assert tail.connection.contact is Contact.ENDED
+        assert tail.connection.contact is ConnectionState.ENDED
         async with record(FakeEngine(), path):
             await tail.advance()
-            assert tail.connection.contact is Contact.LIVE
+            assert tail.connection.contact is ConnectionState.LIVE
             assert [row.key.instance for row in tail.board.rows()] == [2, 2]
 
 
@@ -91,11 +91,11 @@ async def test_a_deleted_file_leaves_the_last_board_standing_and_a_new_one_repla
         await tail.advance()
         path.unlink()
         await tail.advance()
-        assert tail.connection.contact is Contact.MISSING
+        assert tail.connection.contact is ConnectionState.MISSING
         assert [row.name for row in tail.board.instances.values()] == ["old"]
         async with record(FakeEngine("new"), path):
             assert await tail.advance()
-            assert tail.connection.contact is Contact.LIVE
+            assert tail.connection.contact is ConnectionState.LIVE
             assert [row.name for row in tail.board.instances.values()] == ["new"]
 
 
@@ -115,7 +115,7 @@ async def test_a_foreign_file_in_its_place_is_trouble_and_not_the_end(tmp_path: 
         path.unlink()
         async with record(FakeEngine(), path):
             await tail.advance()
-            assert (tail.connection.contact, tail.connection.trouble) == (Contact.LIVE, "")
+            assert (tail.connection.contact, tail.connection.trouble) == (ConnectionState.LIVE, "")
 
 
 async def test_a_file_that_becomes_a_recording_in_its_place_is_followed(tmp_path: Path) -> None:

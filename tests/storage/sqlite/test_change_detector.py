@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fuseboard_storage.sqlite.change_detector import SETTLED, TRUSTED, Stillness
+from fuseboard_storage.sqlite.change_detector import SETTLED, TRUSTED, ChangeDetector
 
 NOON = 1_800_000_000_000_000_000
 """A fixed time, nanoseconds since 1970."""
@@ -22,7 +22,7 @@ class Looker:
         self.now = NOON
         self.seconds = 0.0
         self.write(path, b"")
-        self.stillness = Stillness(path, lambda: self.now, lambda: self.seconds)
+        self.stillness = ChangeDetector(path, lambda: self.now, lambda: self.seconds)
 
     def write(self, path: Path, data: bytes, at: int = NOON) -> None:
         path.write_bytes(data)

@@ -13,7 +13,7 @@ import pytest
 from fuseboard_engine.dead_letters.letter import LetterSelection
 from fuseboard_storage import SqliteDeadLetters
 from fuseboard_storage.sqlite import inline_commit, schema
-from fuseboard_storage.sqlite.inline_commit import AWAY, QUICK, RECENT, RUN, QuickLane
+from fuseboard_storage.sqlite.inline_commit import AWAY, QUICK, RECENT, RUN, InlineCommitter
 from fuseboard_storage.sqlite.write_lock import Connection
 from support.letters import NOON, ROOM, letter
 
@@ -27,7 +27,7 @@ class File:
         self.path = path
         self.now = 0.0
         self.thread = schema.connect(path)
-        self.lane = QuickLane(lambda: self.now)
+        self.lane = InlineCommitter(lambda: self.now)
 
     def commit_in_thread(self, seconds: float = LITTLE) -> None:
         began = self.now

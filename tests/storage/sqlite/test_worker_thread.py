@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from fuseboard_storage.sqlite.worker_thread import JobThread
+from fuseboard_storage.sqlite.worker_thread import WorkerThread
 from support.waiting import until
 
 NAME = "jobs-of-a-test"
@@ -20,7 +20,7 @@ def alive() -> bool:
 
 
 def test_jobs_are_done_in_order_and_all_of_them_before_it_ends() -> None:
-    jobs, done = JobThread(NAME), list[int]()
+    jobs, done = WorkerThread(NAME), list[int]()
     held = threading.Event()
     jobs.submit(lambda: held.wait(10) and None)
     for number in range(100):
@@ -33,7 +33,7 @@ def test_jobs_are_done_in_order_and_all_of_them_before_it_ends() -> None:
 
 
 def test_it_takes_nothing_once_it_was_shut() -> None:
-    jobs = JobThread(NAME)
+    jobs = WorkerThread(NAME)
     jobs.shut()
     jobs.shut()
     with pytest.raises(RuntimeError, match="was shut down"):
@@ -42,13 +42,13 @@ def test_it_takes_nothing_once_it_was_shut() -> None:
 
 
 def test_a_job_may_shut_it() -> None:
-    jobs = JobThread(NAME)
+    jobs = WorkerThread(NAME)
     jobs.submit(jobs.shut)
     until(lambda: not alive())
 
 
 def test_the_thread_of_one_that_nobody_has_any_more_ends() -> None:
-    jobs = JobThread(NAME)
+    jobs = WorkerThread(NAME)
     jobs.submit(lambda: None)
     assert alive()
     del jobs

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fuseboard_engine.dead_letters.letter import Room, StoreUnavailable
+from fuseboard_engine.dead_letters.letter import Capacity, StoreUnavailable
 from fuseboard_storage import SqliteDeadLetters
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.write_lock import Connection, transaction
@@ -72,4 +72,4 @@ async def test_every_letter_for_a_closed_store_is_refused_at_once(tmp_path: Path
     for _ in range(2):
         async with asyncio.timeout(10):
             with pytest.raises(StoreUnavailable):
-                await store.add(letter(), Room(10, False))
+                await store.add(letter(), Capacity(10, False))

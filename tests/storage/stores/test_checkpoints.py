@@ -19,7 +19,7 @@ import pytest
 from fuseboard_engine import CheckpointsUnavailable, Engine, ResumeRefused, UnknownRun, Workflow, WorkflowResult
 from fuseboard_storage.recorder.recorder import record
 from fuseboard_storage.recording.recording import Recording
-from fuseboard_storage.sqlite.process_identity import Owner, is_alive, this_process
+from fuseboard_storage.sqlite.process_identity import ProcessIdentity, is_alive, this_process
 from fuseboard_storage.stores.checkpoints import FileCheckpoints
 from fuseboard_storage.tables.commands import CommandStatus
 from support.paths import PROGRAMS
@@ -340,13 +340,13 @@ async def test_of_two_engines_that_start_at_once_one_goes_on_with_a_run(tmp_path
 
 
 def test_a_process_is_told_from_another_that_got_its_number() -> None:
-    me = Owner.read(this_process("here"))
+    me = ProcessIdentity.read(this_process("here"))
     assert me is not None
     assert (me.host, me.pid) == ("here", os.getpid())
     assert is_alive(me)
     if me.began:
         assert not is_alive(me._replace(began="1"))
-    assert Owner.read("nonsense") is None
+    assert ProcessIdentity.read("nonsense") is None
 
 
 async def asked(path: Path, engine: Engine, run: str) -> CommandStatus:

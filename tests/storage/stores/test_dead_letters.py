@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fuseboard_engine.dead_letters.letter import STATUSES, LetterChain, LetterSelection, QueueFull, Room
+from fuseboard_engine.dead_letters.letter import STATUSES, Capacity, LetterChain, LetterSelection, QueueFull
 from fuseboard_engine.dead_letters.memory_store import MemoryDeadLetters
 from fuseboard_engine.dead_letters.store import DeadLetterStore
 from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
@@ -26,7 +26,7 @@ async def put(store: DeadLetterStore, *statuses: str, at: int = NOON) -> list[in
     """Put letters into these statuses."""
     ids = []
     for number, status in enumerate(statuses):
-        id, _ = await store.add(letter(f"t{number}", at), Room(10_000, False))
+        id, _ = await store.add(letter(f"t{number}", at), Capacity(10_000, False))
         ids.append(id)
         if status in ("retrying", "succeeded", "exhausted"):
             assert await store.claim(id, "checkout", f"c{id}", at, at + LEASE)
@@ -61,7 +61,7 @@ async def test_DQ01_letters_are_kept_found_and_counted_with_a_zero_for_what_did_
 
 
 async def test_DQ02_a_full_queue_that_rejects_refuses_the_next_letter(store: DeadLetterStore) -> None:
-    room = Room(100, False)
+    room = Capacity(100, False)
     for number in range(100):
         await store.add(letter(str(number)), room)
     with pytest.raises(QueueFull, match="it holds 100 letters"):
@@ -72,7 +72,7 @@ async def test_DQ02_a_full_queue_that_rejects_refuses_the_next_letter(store: Dea
 
 async def test_DQ02_a_full_queue_that_evicts_lets_the_oldest_ten_finished_letters_go(store: DeadLetterStore) -> None:
     ids = await put(store, *["succeeded"] * 100)
-    _, (evicted,) = await store.add(letter("new"), Room(100, True))
+    _, (evicted,) = await store.add(letter("new"), Capacity(100, True))
     assert (evicted.ids, evicted.before) == (tuple(ids[:10]), "succeeded")
     figures = await store.statistics(NOON, 100)
     assert (figures.size, figures.totals["evicted"]) == (91, 10)
@@ -81,7 +81,7 @@ async def test_DQ02_a_full_queue_that_evicts_lets_the_oldest_ten_finished_letter
 async def test_R24_letters_that_wait_never_make_room(store: DeadLetterStore) -> None:
     pending = await put(store, *["pending"] * 50)
     await put(store, *["succeeded"] * 50)
-    await store.add(letter("new"), Room(100, True))
+    await store.add(letter("new"), Capacity(100, True))
     figures = await store.statistics(NOON, 100)
     assert (figures.by_status["pending"], figures.by_status["succeeded"]) == (51, 40)
     assert [await status_of(store, id) for id in pending] == ["pending"] * 50
@@ -90,14 +90,14 @@ async def test_R24_letters_that_wait_never_make_room(store: DeadLetterStore) -> 
 async def test_a_queue_of_nothing_but_waiting_letters_refuses_even_when_it_may_evict(store: DeadLetterStore) -> None:
     await put(store, "pending", "retrying")
     with pytest.raises(QueueFull, match="nothing in it is finished"):
-        await store.add(letter(), Room(2, True))
+        await store.add(letter(), Capacity(2, True))
 
 
 async def test_what_is_least_needed_makes_room_first(store: DeadLetterStore) -> None:
     await put(store, "exhausted", "archived", "discarded", "succeeded")
     gone = []
     for _ in range(4):
-        _, (evicted,) = await store.add(letter(), Room(4, True))
+        _, (evicted,) = await store.add(letter(), Capacity(4, True))
         gone.append(evicted.before)
     assert gone == ["succeeded", "discarded", "archived", "exhausted"]
 

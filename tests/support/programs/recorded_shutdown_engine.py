@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from fuseboard_engine import Engine, UnknownRun, Workflow, guarded
+from fuseboard_engine import Engine, UnknownRun, Workflow, shutdown_on_signals
 from fuseboard_storage.recorder.recorder import record
 
 RUN = "nightly-1"
@@ -43,7 +43,7 @@ def build(notes: Path, seconds: float) -> Workflow:
 async def main(path: str, notes: str, seconds: str) -> None:
     engine = Engine("checkout")
     workflow = engine.add_workflow(build(Path(notes), float(seconds)))
-    async with record(engine, path) as recorder, guarded(engine, recorder=recorder, grace=0.5):
+    async with record(engine, path) as recorder, shutdown_on_signals(engine, recorder=recorder, grace=0.5):
         begun = time.perf_counter()
 
         def told(event: Any) -> None:

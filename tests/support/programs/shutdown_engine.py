@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fuseboard_engine import Engine
-from fuseboard_engine.shutdown.guard import guarded
+from fuseboard_engine.shutdown.on_signals import shutdown_on_signals
 
 
 def say(text: str) -> None:
@@ -34,7 +34,7 @@ async def main(how: str, instructions: Path) -> None:
     engine = Engine("checkout")
     engine.add_adapter("slow", work)
     grace = 60.0 if how == "hang" else 10.0
-    async with guarded(engine, grace=grace, save=save, instructions=instructions):
+    async with shutdown_on_signals(engine, grace=grace, save=save, instructions=instructions):
         if how == "raise":
             raise RuntimeError("nobody caught this")
         if how == "block":

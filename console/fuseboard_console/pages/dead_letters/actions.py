@@ -10,14 +10,14 @@ from typing import Any
 
 from fuseboard_console.actions.model import key_for
 from fuseboard_console.operator.bulk_prompts import Outcome
-from fuseboard_console.operator.command_target import Taker, taker
+from fuseboard_console.operator.command_target import CommandTarget, taker
 from fuseboard_console.operator.identity import actor
 from fuseboard_console.pages.dead_letters import repository
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.background_work import Work
-from fuseboard_console.tui.protocols import Host
+from fuseboard_console.tui.protocols import ConsoleHost
 from fuseboard_console.views.dead_letters.prompts import (
-    Deed,
+    Verb,
     allows,
     ask_discard,
     ask_letters,
@@ -30,7 +30,7 @@ from fuseboard_engine.dead_letters.letter import Change, DeadLetter
 from fuseboard_engine.runtime.clock import wall_clock
 
 
-class LetterDeeds:
+class DeadLetterActions:
     """Does what was asked to some dead letters.
 
     Args:
@@ -42,7 +42,7 @@ class LetterDeeds:
 
     def __init__(
         self,
-        host: Host,
+        host: ConsoleHost,
         run: Callable[[Work], None],
         meant: Callable[[], None],
         changed: Callable[[], None],
@@ -53,7 +53,7 @@ class LetterDeeds:
         self._changed = changed
         self._archived: tuple[Path, tuple[int, ...]] | None = None  # what was archived last, for the way back
 
-    def begin(self, deed: Deed, letters: Sequence[DeadLetter], elsewhere: bool = False) -> None:
+    def begin(self, verb: Verb, letters: Sequence[DeadLetter], elsewhere: bool = False) -> None:
         """Ask whether it is meant, where that is needed, and do it to the letters that allow it.
 
         `elsewhere`: the cursor is not on the one letter that is meant, so that is asked about too.
@@ -62,23 +62,23 @@ class LetterDeeds:
         if path is None or not letters:
             return
         now = wall_clock()
-        meant = [letter for letter in letters if allows(deed, standing(letter, now))]
-        others = [letter for letter in letters if not allows(deed, standing(letter, now))]
+        meant = [letter for letter in letters if allows(verb, standing(letter, now))]
+        others = [letter for letter in letters if not allows(verb, standing(letter, now))]
         if not meant:
-            self._host.tell(refused_text(deed, others, now), "warning")
-        elif deed == "retry" and (nobody := self._nobody(path, meant)):
+            self._host.tell(refused_text(verb, others, now), "warning")
+        elif verb == "retry" and (nobody := self._nobody(path, meant)):
             self._host.tell(nobody, "error")
         elif elsewhere or len(letters) > 1:
-            from fuseboard_console.screens.typed_confirm import ConfirmTypedScreen
+            from fuseboard_console.screens.typed_confirm import TypedConfirmScreen
 
-            question = ask_letters(deed, meant, others, now)
-            self._ask(ConfirmTypedScreen(*question), self._doing(path, deed, meant, others))
-        elif deed == "discard":
+            question = ask_letters(verb, meant, others, now)
+            self._ask(TypedConfirmScreen(*question), self._doing(path, verb, meant, others))
+        elif verb == "discard":
             from fuseboard_console.screens.confirm import ConfirmScreen
 
-            self._ask(ConfirmScreen(*ask_discard(meant[0])), self._doing(path, deed, meant, others))
+            self._ask(ConfirmScreen(*ask_discard(meant[0])), self._doing(path, verb, meant, others))
         else:
-            self._run(self._doing(path, deed, meant, others))
+            self._run(self._doing(path, verb, meant, others))
 
     def _nobody(self, path: Path, letters: Sequence[DeadLetter]) -> str:
         """Return why nobody can retry any of these letters; empty: somebody can."""
@@ -88,7 +88,7 @@ class LetterDeeds:
         stay = "They stay as they are." if len(letters) > 1 else f"Dead letter {letters[0].id} stays as it is."
         return f"{takers[0].why} {stay}"
 
-    def _taker(self, path: Path, engine: str) -> Taker:
+    def _taker(self, path: Path, engine: str) -> CommandTarget:
         return taker(self._host.feed.board, {engine}, wall_clock(), safe_text(path.name, 200))
 
     def put_back(self) -> bool:
@@ -119,10 +119,10 @@ class LetterDeeds:
 
         self._host.push_screen(screen, answered)
 
-    def _doing(self, path: Path, deed: Deed, meant: Sequence[DeadLetter], others: Sequence[DeadLetter]) -> Work:
+    def _doing(self, path: Path, verb: Verb, meant: Sequence[DeadLetter], others: Sequence[DeadLetter]) -> Work:
         refused = [refusal(letter, wall_clock()) for letter in others]
-        if deed != "retry":
-            return partial(self._change, path, deed, [letter.id for letter in meant], refused)
+        if verb != "retry":
+            return partial(self._change, path, verb, [letter.id for letter in meant], refused)
         if len(meant) == 1 and not refused:
             return partial(self._retry, path, meant[0])
         return partial(self._retry_many, path, meant, refused)
@@ -191,6 +191,6 @@ class LetterDeeds:
             outcomes.append(Outcome(str(letter.id), now is not None and now.status == "succeeded", why))
         return outcomes, under_way
 
-    def _tell(self, deed: Deed, outcomes: Sequence[Outcome], undo: str = "", goes_on: int = 0) -> None:
+    def _tell(self, verb: Verb, outcomes: Sequence[Outcome], undo: str = "", goes_on: int = 0) -> None:
         well = all(outcome.done for outcome in outcomes)
-        self._host.tell(done_text(deed, outcomes, undo, goes_on), "information" if well else "warning")
+        self._host.tell(done_text(verb, outcomes, undo, goes_on), "information" if well else "warning")

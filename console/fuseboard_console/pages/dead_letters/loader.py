@@ -10,7 +10,7 @@ from pathlib import Path
 from fuseboard_console.pages.dead_letters import repository
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.background_work import Work
-from fuseboard_console.tui.protocols import Host, Scene
+from fuseboard_console.tui.protocols import ConsoleHost, Frame
 from fuseboard_console.views.dead_letters.table import CHOICES, columns_of
 from fuseboard_engine.dead_letters.letter import STATUSES, DeadLetter, Status
 from fuseboard_engine.runtime.clock import wall_clock
@@ -22,7 +22,7 @@ EVERY = 1.0
 """Seconds at least between two readings that nobody asked for."""
 
 
-class LetterReader:
+class DeadLetterLoader:
     """Reads letters beside the screen when they may be others.
 
     Args:
@@ -33,7 +33,7 @@ class LetterReader:
     """
 
     def __init__(
-        self, host: Host, run: Callable[[Work], None], read: Callable[[], None], detailed: Callable[[], bool]
+        self, host: ConsoleHost, run: Callable[[Work], None], read: Callable[[], None], detailed: Callable[[], bool]
     ) -> None:
         self._host = host
         self._run = run
@@ -41,7 +41,7 @@ class LetterReader:
         self._detailed = detailed
         self.choice = 0
         """Which statuses are wanted, by the place in `CHOICES`."""
-        self.listed: repository.Listed | None = None
+        self.listed: repository.LetterPage | None = None
         """What was read; None: nothing yet."""
         self.letters: dict[int, DeadLetter] = {}
         """The letters that are listed by their numbers, newest first."""
@@ -79,7 +79,7 @@ class LetterReader:
 
     # ---------------------------------------------------------------- the list
 
-    def look(self, scene: Scene, *, again: bool = False) -> None:
+    def look(self, scene: Frame, *, again: bool = False) -> None:
         """Begin to read if others may be there (`again`: in any case), or are wanted: at once when someone chose."""
         recording = self._host.feed.recording
         if recording is None:

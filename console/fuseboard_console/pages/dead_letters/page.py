@@ -6,19 +6,18 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from fuseboard_console.actions.model import key_for
-from fuseboard_console.pages.dead_letters.actions import LetterDeeds
-from fuseboard_console.pages.dead_letters.loader import MOST, LetterReader
+from fuseboard_console.pages.dead_letters.actions import DeadLetterActions
+from fuseboard_console.pages.dead_letters.loader import MOST, DeadLetterLoader
 from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.screens.adapter_detail import show_detail
-from fuseboard_console.screens.text_detail import Deed, TextScreen, Way
+from fuseboard_console.screens.text_detail import DetailAction, Link, TextDetailScreen
 from fuseboard_console.text.formatting import clock
 from fuseboard_console.text.line import Line, Span, fit_line
 from fuseboard_console.text.list_columns import titles_line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.background_work import beside
-from fuseboard_console.tui.protocols import Host, Scene
-from fuseboard_console.views.dead_letters.prompts import Deed as Doing
-from fuseboard_console.views.dead_letters.prompts import allows
+from fuseboard_console.tui.protocols import ConsoleHost, Frame
+from fuseboard_console.views.dead_letters.prompts import Verb, allows
 from fuseboard_console.views.dead_letters.table import CHOICES, choice_words, letter_line, letter_lines, nothing_there
 from fuseboard_console.views.dead_letters.text import summary
 from fuseboard_console.views.events.dead_letter_labels import error_of, standing
@@ -26,7 +25,7 @@ from fuseboard_console.views.selection.list_filter import has
 from fuseboard_engine.dead_letters.letter import DeadLetter
 from fuseboard_storage.board.board import AdapterKey
 
-DOING: dict[str, Doing] = {
+DOING: dict[str, Verb] = {
     "letter_retry": "retry",
     "letter_archive": "archive",
     "letter_unarchive": "unarchive",
@@ -35,34 +34,34 @@ DOING: dict[str, Doing] = {
 """What each action of the page does."""
 
 
-class Letters(ListPage[int]):
+class DeadLetters(ListPage[int]):
     """The letters of the recording, newest first, by their numbers. The file has them only as they are now."""
 
     PAGE = "letters"
     TITLE = "Dead letters"
     FIELDS = ("status", "type", "category", "adapter", "error", "task", "engine", "id")
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: ConsoleHost) -> None:
         super().__init__(host)
         self.list.newest_first = self.list.follows = True
-        self._file = LetterReader(host, partial(beside, self), self._was_read, self._detailed)
-        self._deeds = LetterDeeds(host, partial(beside, self), self.unmark, self._file.again)
+        self._file = DeadLetterLoader(host, partial(beside, self), self._was_read, self._detailed)
+        self._deeds = DeadLetterActions(host, partial(beside, self), self.unmark, self._file.again)
 
-    async def look(self, scene: Scene) -> None:
+    async def look(self, scene: Frame) -> None:
         """Read the letters anew when they may be others."""
         self._file.look(scene, again=scene.past)
 
     def _detailed(self) -> bool:
-        return any(isinstance(screen, TextScreen) for screen in self.app.screen_stack)
+        return any(isinstance(screen, TextDetailScreen) for screen in self.app.screen_stack)
 
     def _was_read(self) -> None:
         self.host.show()
-        if isinstance(self.app.screen, TextScreen):
+        if isinstance(self.app.screen, TextDetailScreen):
             self.app.screen.frame()
 
     # ---------------------------------------------------------------- the list
 
-    def rows(self, scene: Scene) -> Sequence[int]:
+    def rows(self, scene: Frame) -> Sequence[int]:
         """Return the numbers of the letters that were read."""
         self._file.look(scene)
         return self._file.keys
@@ -163,7 +162,7 @@ class Letters(ListPage[int]):
             return [(Span(told, "warn"),), (), *lines]
         return lines
 
-    def ways(self, key: int) -> Sequence[Way]:
+    def ways(self, key: int) -> Sequence[Link]:
         """Lead to the routes of its task, and to the adapters of its chain."""
         letter = self._file.letters[key]
         board = self.host.scene.board
@@ -177,26 +176,28 @@ class Letters(ListPage[int]):
         found = [AdapterKey(max(instances), name) for name in names if instances]
         there = [adapter for adapter in found if adapter in board.adapters][:5]
         return [
-            *([Way("v", "its routes", to_routes)] if task else []),
+            *([Link("v", "its routes", to_routes)] if task else []),
             *(
-                Way(str(place), safe_text(adapter.adapter, 16), partial(show_detail, self.host, adapter))
+                Link(str(place), safe_text(adapter.adapter, 16), partial(show_detail, self.host, adapter))
                 for place, adapter in enumerate(there, 1)
             ),
         ]
 
-    def deeds(self, key: int) -> Sequence[Deed]:
+    def deeds(self, key: int) -> Sequence[DetailAction]:
         """Return what can be done to a letter in its detail."""
         return [
-            Deed(action, partial(self._do_to_opened, DOING[action.id]), partial(self._applies, DOING[action.id]))
+            DetailAction(
+                action, partial(self._do_to_opened, DOING[action.id]), partial(self._applies, DOING[action.id])
+            )
             for action in self.host.actions
             if action.id in DOING
         ]
 
-    def _applies(self, doing: Doing) -> bool:
+    def _applies(self, doing: Verb) -> bool:
         opened = self._file.opened
         return opened is not None and allows(doing, standing(opened, self._now()))
 
-    def _do_to_opened(self, doing: Doing) -> None:
+    def _do_to_opened(self, doing: Verb) -> None:
         if self._file.opened is not None:
             self._deeds.begin(doing, [self._file.opened])
 
@@ -209,7 +210,7 @@ class Letters(ListPage[int]):
         selected = [] if self.list.selected is None else [self.list.selected]
         return [self._file.letters[key] for key in marked or selected if key in self._file.letters]
 
-    def _begin(self, deed: Doing, meant: list[DeadLetter]) -> None:
+    def _begin(self, deed: Verb, meant: list[DeadLetter]) -> None:
         self._deeds.begin(deed, meant, elsewhere=[letter.id for letter in meant] != [self.list.selected])
 
     def action_letter_retry(self) -> None:

@@ -32,7 +32,7 @@ PEEK = 2_000
 """Characters of a payload that are kept of each letter of a list."""
 
 
-class Listed(NamedTuple):
+class LetterPage(NamedTuple):
     """The newest letters of a recording, newest first, and the figures of all; `begun`: it has a place for any."""
 
     letters: tuple[DeadLetter, ...]
@@ -40,7 +40,7 @@ class Listed(NamedTuple):
     begun: bool
 
 
-async def listed(path: Path, statuses: tuple[Status, ...], now: int, most: int) -> Listed:
+async def listed(path: Path, statuses: tuple[Status, ...], now: int, most: int) -> LetterPage:
     """Read the newest letters of these statuses (empty: of all), at most `most`; `now` is UTC microseconds.
 
     Raises:
@@ -48,7 +48,7 @@ async def listed(path: Path, statuses: tuple[Status, ...], now: int, most: int) 
     """
     async with SqliteDeadLetters.open(path) as store:
         letters = await _newest(store, LetterSelection(statuses=statuses), now, most)
-        return Listed(tuple(letters), await store.statistics(now), await store.begun())
+        return LetterPage(tuple(letters), await store.statistics(now), await store.begun())
 
 
 async def some(path: Path, ids: Sequence[int], now: int) -> list[DeadLetter]:

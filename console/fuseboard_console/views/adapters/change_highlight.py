@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fuseboard_console.views.adapters.adapter_view import AdapterView
-from fuseboard_console.views.adapters.columns import Column, Watch
+from fuseboard_console.views.adapters.columns import ChangeProbe, Column
 from fuseboard_storage.board.board import AdapterKey
 
 GLOW_SECONDS = 0.6
@@ -14,7 +14,7 @@ GLOW_SECONDS = 0.6
 _NONE: frozenset[str] = frozenset()
 
 
-class Glow:
+class ChangeHighlight:
     """Compares the rows in sight with what they said when they were last compared.
 
     A row that was not in sight then has said nothing, so that scrolling, sorting and the first frame let nothing glow.
@@ -23,7 +23,7 @@ class Glow:
     def __init__(self) -> None:
         self._said: dict[AdapterKey, dict[str, object]] = {}
         self._rows: dict[AdapterKey, AdapterView] = {}
-        self._watched: list[tuple[str, Watch]] = []
+        self._watched: list[tuple[str, ChangeProbe]] = []
         self._until: dict[AdapterKey, dict[str, float]] = {}
         self._glowing: dict[AdapterKey, frozenset[str]] = {}
 
@@ -75,7 +75,7 @@ class Glow:
         return min(ends) - now if ends else None
 
 
-def _moved(before: object, after: object, watch: Watch) -> bool:
+def _moved(before: object, after: object, watch: ChangeProbe) -> bool:
     if isinstance(before, int | float) and isinstance(after, int | float):
         difference = abs(after - before)
         return difference > 0 and difference >= max(watch.step, watch.share * max(abs(before), abs(after)))

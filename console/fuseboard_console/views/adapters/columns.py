@@ -15,7 +15,7 @@ from fuseboard_console.views.adapters.adapter_view import AdapterView
 from fuseboard_console.views.adapters.cells import Cell
 
 
-class Watch(NamedTuple):
+class ChangeProbe(NamedTuple):
     """What makes a cell glow: `value` became another one.
 
     A number has to differ by `step`, and by `share` (0..1) of the larger one, so that what only trembles keeps quiet.
@@ -39,10 +39,10 @@ class Column(NamedTuple):
     most: int
     rank: int
     align: Literal["left", "right"] = "left"
-    watch: Watch | None = None
+    watch: ChangeProbe | None = None
 
 
-class Placed(NamedTuple):
+class ColumnLayout(NamedTuple):
     """A column with the cells it was given."""
 
     column: Column
@@ -62,25 +62,27 @@ def _percent(row: AdapterView) -> float | None:
 
 COLUMNS: tuple[Column, ...] = (
     Column("name", "adapter", of.name_cell, 10, 44, 0),
-    Column("state", "state", of.state_cell, 14, 22, 0, watch=Watch(_state)),
-    Column("inflight", "in flight", of.inflight_cell, 9, 9, 9, "right", Watch(lambda row: row.in_flight, 1, 0.25)),
-    Column("rate", "calls/s", of.rate_cell, 7, 7, 4, "right", Watch(lambda row: row.stats.rate, 1, 0.25)),
-    Column("ok", "ok %", of.ok_cell, 5, 5, 1, "right", Watch(_percent, 1)),
-    Column("p50", "p50", of.p50_cell, 6, 6, 5, "right", Watch(lambda row: row.stats.recent.p50, 0.005, 0.25)),
-    Column("p95", "p95", of.p95_cell, 6, 6, 3, "right", Watch(lambda row: row.stats.recent.p95, 0.005, 0.25)),
-    Column("p99", "p99", of.p99_cell, 6, 6, 8, "right", Watch(lambda row: row.stats.recent.p99, 0.005, 0.25)),
+    Column("state", "state", of.state_cell, 14, 22, 0, watch=ChangeProbe(_state)),
+    Column(
+        "inflight", "in flight", of.inflight_cell, 9, 9, 9, "right", ChangeProbe(lambda row: row.in_flight, 1, 0.25)
+    ),
+    Column("rate", "calls/s", of.rate_cell, 7, 7, 4, "right", ChangeProbe(lambda row: row.stats.rate, 1, 0.25)),
+    Column("ok", "ok %", of.ok_cell, 5, 5, 1, "right", ChangeProbe(_percent, 1)),
+    Column("p50", "p50", of.p50_cell, 6, 6, 5, "right", ChangeProbe(lambda row: row.stats.recent.p50, 0.005, 0.25)),
+    Column("p95", "p95", of.p95_cell, 6, 6, 3, "right", ChangeProbe(lambda row: row.stats.recent.p95, 0.005, 0.25)),
+    Column("p99", "p99", of.p99_cell, 6, 6, 8, "right", ChangeProbe(lambda row: row.stats.recent.p99, 0.005, 0.25)),
     Column(
         "rejected", "rejected", of.rejected_cell, 8, 8, 12, "right",
-        Watch(lambda row: row.stats.recent.rejections, 1, 0.25),
+        ChangeProbe(lambda row: row.stats.recent.rejections, 1, 0.25),
     ),
     Column("spark", "last 2 min", of.spark_cell, 12, 30, 6),
     Column("next", "next probe", of.next_cell, 12, 34, 2),
-    Column("budget", "retries", of.budget_cell, 7, 7, 14, "right", Watch(lambda row: row.budget, 1, 0.25)),
-    Column("chain", "chain", of.chain_cell, 10, 24, 11, watch=Watch(lambda row: row.places)),
+    Column("budget", "retries", of.budget_cell, 7, 7, 14, "right", ChangeProbe(lambda row: row.budget, 1, 0.25)),
+    Column("chain", "chain", of.chain_cell, 10, 24, 11, watch=ChangeProbe(lambda row: row.places)),
     Column("since", "since", of.since_cell, 6, 6, 13, "right"),
-    Column("error", "last error", of.error_cell, 28, 80, 10, watch=Watch(lambda row: row.last_error)),
+    Column("error", "last error", of.error_cell, 28, 80, 10, watch=ChangeProbe(lambda row: row.last_error)),
     Column("engine", "engine", of.engine_cell, 16, 30, 7),
-    Column("tags", "tags", of.tags_cell, 8, 30, 15, watch=Watch(lambda row: row.tags)),
+    Column("tags", "tags", of.tags_cell, 8, 30, 15, watch=ChangeProbe(lambda row: row.tags)),
 )  # fmt: skip
 """Every column, left to right."""
 
@@ -119,7 +121,7 @@ def place(
     lost: bool,
     chosen: tuple[Column, ...] = (),
     without: frozenset[str] = frozenset(),
-) -> tuple[Placed, ...]:
+) -> tuple[ColumnLayout, ...]:
     """Return the columns for a table `cells` wide.
 
     `longest_name` is the widest adapter name, `engines` how many engines there are (one needs no column), `lost`
@@ -153,10 +155,10 @@ def place(
             more = min(spare, most[id] - given[id]) if id != "state" else min(spare, max(0, 16 - given[id]))
             given[id] += more
             spare -= more
-    return tuple(Placed(column, given[column.id]) for column in columns)
+    return tuple(ColumnLayout(column, given[column.id]) for column in columns)
 
 
-def titles(columns: tuple[Placed, ...], sorted_by: str = "", mark: str = "") -> Line:
+def titles(columns: tuple[ColumnLayout, ...], sorted_by: str = "", mark: str = "") -> Line:
     """Return the line of column titles, with a mark of one cell behind the one that is `sorted_by`."""
     spans: list[Span] = [Span("  ")]
     for column, cells in columns:
@@ -169,7 +171,7 @@ def titles(columns: tuple[Placed, ...], sorted_by: str = "", mark: str = "") -> 
     return (*spans[:-1], Span(spans[-1].text[:-2], spans[-1].style))
 
 
-def column_at(columns: tuple[Placed, ...], x: int) -> str:
+def column_at(columns: tuple[ColumnLayout, ...], x: int) -> str:
     """Return the id of the column that cell `x` of a line belongs to; empty: to none."""
     begins = MARGIN - 1
     for column, cells in columns:
@@ -180,7 +182,7 @@ def column_at(columns: tuple[Placed, ...], x: int) -> str:
 
 
 def row_line(
-    row: AdapterView, now: int, columns: tuple[Placed, ...], glyphs: Glyphs, glowing: frozenset[str] = frozenset()
+    row: AdapterView, now: int, columns: tuple[ColumnLayout, ...], glyphs: Glyphs, glowing: frozenset[str] = frozenset()
 ) -> Line:
     """Return one adapter as a line of the table, without the cursor. `glowing`: the columns that changed just now."""
     spans: list[Span] = [Span("  ")]
@@ -198,6 +200,6 @@ def ages(row: AdapterView) -> bool:
     return row.condition == "held" or (row.condition == "closed" and row.reason == "reset")
 
 
-def slices_of(columns: tuple[Placed, ...]) -> int:
+def slices_of(columns: tuple[ColumnLayout, ...]) -> int:
     """Return how many bars the sparkline has room for."""
     return next((placed.cells for placed in columns if placed.column.id == "spark"), 0)

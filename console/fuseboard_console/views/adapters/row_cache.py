@@ -10,7 +10,7 @@ from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.line import Line
 from fuseboard_console.views.adapters.adapter_view import AdapterView, Stats, is_quiet, says_of, stats_of, view_of
 from fuseboard_console.views.adapters.chain_positions import ChainPlace
-from fuseboard_console.views.adapters.columns import Placed, ages, row_line, slices_of
+from fuseboard_console.views.adapters.columns import ColumnLayout, ages, row_line, slices_of
 from fuseboard_console.views.adapters.engine_presence import Presence, killed, presence
 from fuseboard_storage.board.board import AdapterKey, Board
 
@@ -46,7 +46,7 @@ class RowLines:
         self._board = Board()
         self._now = 0
         self._places: Mapping[AdapterKey, tuple[ChainPlace, ...]] = {}
-        self._columns: tuple[Placed, ...] = ()
+        self._columns: tuple[ColumnLayout, ...] = ()
         self._slices = 0
         self._since = False  # whether every row says since when it stands so
         self._presences: dict[int, tuple[Presence, bool]] = {}
@@ -58,7 +58,7 @@ class RowLines:
         self,
         board: Board,
         now: int,
-        columns: tuple[Placed, ...],
+        columns: tuple[ColumnLayout, ...],
         places: Mapping[AdapterKey, tuple[ChainPlace, ...]],
     ) -> None:
         """Begin a frame: a Board as of `now` (UTC microseconds), in these columns; `places` are those in the chains."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from fuseboard_storage.board.board import AdapterKey, Board
 
 
-class Heirs:
+class Successors:
     """Remembers what engines were called whose instances a Board lets go when they are started anew."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from fuseboard_console.text.width import cut
 from fuseboard_console.views.events.dead_letter_labels import error_of, standing
 from fuseboard_engine.dead_letters.letter import FROM, RETRYABLE, DeadLetter, Status
 
-Deed = Literal["retry", "archive", "unarchive", "discard"]
+Verb = Literal["retry", "archive", "unarchive", "discard"]
 """What can be done to dead letters here."""
 
 _GIVEN_UP = "Nobody retries what is discarded. That can't be taken back."
@@ -23,14 +23,14 @@ _KINDS = 4
 
 
 class Words(NamedTuple):
-    """How a deed is spoken of: what it does, by its consequence, and when it is done."""
+    """How a verb is spoken of: what it does, by its consequence, and when it is done."""
 
     does: str
     then: str
     done: str
 
 
-_WORDS: dict[Deed, Words] = {
+_WORDS: dict[Verb, Words] = {
     "retry": Words("Retry", "Their adapters get the tasks again, one after another.", "retried"),
     "archive": Words("Archive", "What is archived leaves the list and is kept; it can be put back.", "archived"),
     "unarchive": Words("Put back", "Each is again what it was before it was archived.", "put back"),
@@ -38,9 +38,9 @@ _WORDS: dict[Deed, Words] = {
 }
 
 
-def allows(deed: Deed, status: Status) -> bool:
-    """Say whether a deed applies to letters of this status."""
-    return status in (RETRYABLE if deed == "retry" else FROM[deed])
+def allows(verb: Verb, status: Status) -> bool:
+    """Say whether a verb applies to letters of this status."""
+    return status in (RETRYABLE if verb == "retry" else FROM[verb])
 
 
 def ask_discard(letter: DeadLetter) -> Question:
@@ -51,12 +51,12 @@ def ask_discard(letter: DeadLetter) -> Question:
     return Question(f"Discard dead letter {letter.id}?", f"{told}\n\n{_GIVEN_UP}", "Discard")
 
 
-def ask_letters(deed: Deed, letters: Sequence[DeadLetter], others: Sequence[DeadLetter], now: int) -> BulkQuestion:
+def ask_letters(verb: Verb, letters: Sequence[DeadLetter], others: Sequence[DeadLetter], now: int) -> BulkQuestion:
     """Return the question before something is done to several letters; `others` were meant too and don't allow it.
 
     Its word is their type, if they are all of one; else how many they are.
     """
-    words, count = _WORDS[deed], len(letters)
+    words, count = _WORDS[verb], len(letters)
     ids = ", ".join(str(letter.id) for letter in letters[:_NAMED])
     more = f" and {count - _NAMED:,} more" if count > _NAMED else ""
     told = [f"{ids}{more}", _kinds(letters)]
@@ -85,14 +85,14 @@ def refusal(letter: DeadLetter, now: int) -> Outcome:
     return Outcome(str(letter.id), False, _state(letter, now))
 
 
-def refused_text(deed: Deed, letters: Sequence[DeadLetter], now: int) -> str:
-    """Return that none of these letters, of which there is one at least, allows a deed."""
-    words = _WORDS[deed]
+def refused_text(verb: Verb, letters: Sequence[DeadLetter], now: int) -> str:
+    """Return that none of these letters, of which there is one at least, allows a verb."""
+    words = _WORDS[verb]
     if len(letters) > 1:
         reasons = reasons_text([refusal(letter, now) for letter in letters])
         return f"None of them can be {words.done}; {reasons}."
     letter = letters[0]
-    hint = "; unarchive it first" if deed == "retry" and letter.status == "archived" else ""
+    hint = "; unarchive it first" if verb == "retry" and letter.status == "archived" else ""
     return f"Dead letter {letter.id} is {_state(letter, now)}: it can't be {words.done}{hint}."
 
 
@@ -104,16 +104,16 @@ def _state(letter: DeadLetter, now: int) -> str:
     return f"being retried{until}"
 
 
-def done_text(deed: Deed, outcomes: Sequence[Outcome], undo: str = "", goes_on: int = 0) -> str:
-    """Return what came of a deed for all letters it was meant for, as a sentence of safe text.
+def done_text(verb: Verb, outcomes: Sequence[Outcome], undo: str = "", goes_on: int = 0) -> str:
+    """Return what came of a verb for all letters it was meant for, as a sentence of safe text.
 
     Args:
-        deed: what was done.
+        verb: what was done.
         outcomes: what came of it for each, by its number.
         undo: the key that takes it back; empty: none does.
         goes_on: how many more are under way still.
     """
-    words, good, count = _WORDS[deed], [one for one in outcomes if one.done], len(outcomes) + goes_on
+    words, good, count = _WORDS[verb], [one for one in outcomes if one.done], len(outcomes) + goes_on
     back = f" {undo} puts {'it' if len(good) == 1 else 'them'} back." if undo and good else ""
     if count == 1 and good:
         return f"Dead letter {good[0].name} {words.done}.{back}"

@@ -33,7 +33,7 @@ Key = tuple[int, int, str]
 """A command's number and 0; of what went through no mailbox 0 and its time; and the verb."""
 
 
-class Asked(NamedTuple):
+class AuditEntry(NamedTuple):
     """One thing that somebody asked of the engine `instance` (None: of any, or it is forgotten).
 
     Times are UTC microseconds; `done_at` None: it is not over.
@@ -50,10 +50,10 @@ class Asked(NamedTuple):
     instance: int | None = None
 
 
-def asked_of(events: Iterable[CommandDone], commands: Iterable[CommandStatus] = ()) -> dict[Key, Asked]:
+def asked_of(events: Iterable[CommandDone], commands: Iterable[CommandStatus] = ()) -> dict[Key, AuditEntry]:
     """Return what was asked by its key, newest first: what the Board tells, and what only the mailbox knows."""
     found = {
-        key: Asked(
+        key: AuditEntry(
             key, event.requested_at or event.at, event.at, event.actor, event.verb, event.adapter,
             "done" if event.ok else "failed", event.detail,
         )
@@ -64,7 +64,9 @@ def asked_of(events: Iterable[CommandDone], commands: Iterable[CommandStatus] = 
         key = (one.id, 0, one.verb)
         told = found.get(key)
         if told is None or one.status == "expired":
-            told = Asked(key, one.requested_at, one.done_at, one.actor, one.verb, one.adapter, one.status, one.detail)
+            told = AuditEntry(
+                key, one.requested_at, one.done_at, one.actor, one.verb, one.adapter, one.status, one.detail
+            )
         # The event may be written by another engine, which found that nobody took it.
         found[key] = told._replace(instance=one.taken_by if one.instance is None else one.instance)
     return dict(sorted(found.items(), key=lambda item: (item[1].requested_at, item[0]), reverse=True))
@@ -75,7 +77,7 @@ def words_of(verb: str) -> str:
     return _VERBS.get(verb) or safe_text(verb.replace("_", " "), 40)
 
 
-def audit_columns(asked: Iterable[Asked]) -> tuple[Column, ...]:
+def audit_columns(asked: Iterable[AuditEntry]) -> tuple[Column, ...]:
     """Return the columns for what was asked: as wide as it takes, and no wider."""
     who = what = 4
     for one in asked:
@@ -88,7 +90,7 @@ def audit_heading(columns: Sequence[Column], cells: int) -> Line:
     return (Span("  "), *titles_line(columns, "came of it", max(0, cells - 2)))
 
 
-def audit_line(asked: Asked, columns: Sequence[Column], cells: int, glyphs: Glyphs) -> Line:
+def audit_line(asked: AuditEntry, columns: Sequence[Column], cells: int, glyphs: Glyphs) -> Line:
     """Return what somebody asked, in at most `cells`."""
     sign, style = _sign(asked, glyphs)
     done = asked.status == "done"
@@ -102,11 +104,11 @@ def audit_line(asked: Asked, columns: Sequence[Column], cells: int, glyphs: Glyp
     return cut_line((Span(f"{sign} ", style), *line), cells)
 
 
-def _what(asked: Asked) -> str:
+def _what(asked: AuditEntry) -> str:
     return f"{words_of(asked.verb)} {safe_text(asked.adapter, 60)}".rstrip()
 
 
-def came_of(asked: Asked) -> str:
+def came_of(asked: AuditEntry) -> str:
     """Return what came of it, in words."""
     detail = safe_text(asked.detail, WHOLE)
     if asked.status in ("pending", "taken"):
@@ -115,13 +117,13 @@ def came_of(asked: Asked) -> str:
     return f"{word}: {detail}" if detail and asked.status != "expired" else word
 
 
-def _sign(asked: Asked, glyphs: Glyphs) -> tuple[str, str]:
+def _sign(asked: AuditEntry, glyphs: Glyphs) -> tuple[str, str]:
     if asked.status == "done":
         return glyphs.answered, "ok"
     return (glyphs.gap, "warn") if asked.status in ("pending", "taken") else (glyphs.failed, "bad")
 
 
-def audit_lines(asked: Asked, cells: int) -> list[Line]:
+def audit_lines(asked: AuditEntry, cells: int) -> list[Line]:
     """Return all that is known of what somebody asked."""
     said: list[tuple[str, str]] = [
         ("what", words_of(asked.verb)),

@@ -12,7 +12,7 @@ _NAME = 60  # characters of a foreign name in a sentence
 _ID = 200  # and of a task's id: whole, so that it is found again elsewhere
 
 
-class Story:
+class EventNarrator:
     """Turns events into lines. Of routes that took the same way it tells the first after each change of a breaker.
 
     A way is the adapters, their outcomes, and how it ended, not the text of an error: that may count down.

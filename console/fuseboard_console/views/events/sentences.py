@@ -13,7 +13,6 @@ from fuseboard_engine.events import (
     LOST,
     AdapterAdded,
     AdapterRemoved,
-    AdaptersGauged,
     BatchFinished,
     CommandDone,
     ConfigReloaded,
@@ -25,6 +24,7 @@ from fuseboard_engine.events import (
     EngineStopped,
     Event,
     EventsDropped,
+    GaugesSampled,
     HealthAlert,
     HealthChecked,
     LateResult,
@@ -35,7 +35,7 @@ from fuseboard_engine.events import (
     ShutdownChanged,
     StreamRestarted,
     ThreadsStuck,
-    TripHeld,
+    TripSuppressed,
     WorkflowFinished,
     WorkflowStarted,
 )
@@ -100,7 +100,7 @@ def _preference_set(event: PreferenceSet) -> str:
     return f"chain for {kind}: {' → '.join(_name(name) for name in event.order) or 'none'}{adaptive}"
 
 
-def _trip_held(event: TripHeld) -> str:
+def _trip_held(event: TripSuppressed) -> str:
     group = f" of {_name(event.group)}" if event.group else ""
     out = f"{event.out} of {plural(event.size, 'adapter')}{group} are out, and at most {percent(event.share)} % may be"
     return f"{_name(event.adapter)} stays closed: {out}{_text(event.detail or event.reason, '; ')}"
@@ -127,7 +127,7 @@ def _probe_changed(event: ProbeChanged) -> str:
     return f"{_name(event.adapter)}: {what}{good}"
 
 
-def _adapters_gauged(event: AdaptersGauged) -> str:
+def _adapters_gauged(event: GaugesSampled) -> str:
     return "; ".join(
         f"{_name(adapter)} {in_flight} in flight, {plural(left, 'retry', 'retries')} left"
         for adapter, (in_flight, left) in event.gauges.items()
@@ -250,11 +250,11 @@ _WORDS: dict[type[Event], Callable[[Any], str]] = {
     AdapterAdded: _adapter_added,
     AdapterRemoved: _adapter_removed,
     PreferenceSet: _preference_set,
-    TripHeld: _trip_held,
+    TripSuppressed: _trip_held,
     HealthChecked: _health_checked,
     HealthAlert: _health_alert,
     ProbeChanged: _probe_changed,
-    AdaptersGauged: _adapters_gauged,
+    GaugesSampled: _adapters_gauged,
     LateResult: _late_result,
     ThreadsStuck: _threads_stuck,
     StreamRestarted: _stream_restarted,

@@ -1,6 +1,6 @@
 """A block that ends in good order, whatever ends it: signals, uncaught errors, time, memory.
 
-async with record(engine, "checkout.db") as recorder, guarded(engine, recorder=recorder):
+async with record(engine, "checkout.db") as recorder, shutdown_on_signals(engine, recorder=recorder):
     ...
 """
 
@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from fuseboard_engine.errors import describe
 from fuseboard_engine.event_log.redact import redact
-from fuseboard_engine.routing.gates import Running
-from fuseboard_engine.shutdown.sequence import Flushes, Save, ShutdownReport, configured, shutdown
+from fuseboard_engine.routing.gates import InFlightTasks
+from fuseboard_engine.shutdown.sequence import Flushable, Save, ShutdownReport, configured, shutdown
 
 if TYPE_CHECKING:
     from fuseboard_engine.engine import Engine
@@ -51,8 +51,8 @@ def memory_in_use() -> int:
         return most if sys.platform == "darwin" else most * 1024
 
 
-class Guard:
-    """The guard of one block; made by `guarded`. `reason` is empty until something asks it to end."""
+class SignalShutdown:
+    """The guard of one block; made by `shutdown_on_signals`. `reason` is empty until something asks it to end."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Guard:
         margin: float,
         memory_limit: int | None,
         save: Save | Iterable[Save],
-        recorder: Flushes | None,
+        recorder: Flushable | None,
         instructions: Path | None,
         hook: Any,
         exit_code: int | None,
@@ -102,7 +102,7 @@ class Guard:
         self._loop = asyncio.get_running_loop()
         self._body = asyncio.current_task()
         attempts = self._engine.router.attempts
-        attempts.running = attempts.running or Running()
+        attempts.running = attempts.running or InFlightTasks()
         self._watch_signals()
         self._watch_errors()
         if self._time_limit is not None:
@@ -210,7 +210,7 @@ class Guard:
             await asyncio.sleep(MEMORY_INTERVAL)
 
 
-def guarded(
+def shutdown_on_signals(
     engine: Engine,
     *,
     grace: float | None = None,
@@ -218,13 +218,13 @@ def guarded(
     margin: float | None = None,
     memory_limit: int | None = None,
     save: Save | Iterable[Save] | None = None,
-    recorder: Flushes | None = None,
+    recorder: Flushable | None = None,
     instructions: str | os.PathLike[str] | None = None,
     hook: Any = None,
     exit_code: int | Literal["as_configured"] | None = "as_configured",
     signals: Iterable[signal.Signals] | None = None,
     memory: Callable[[], int] = memory_in_use,
-) -> Guard:
+) -> SignalShutdown:
     """Return a guard for `async with`: the block ends in good order whatever ends it, and so does the process.
 
     SIGTERM, SIGINT, an uncaught exception, an error in a task or thread that nobody handles, an approaching time limit
@@ -256,7 +256,7 @@ def guarded(
     path = said.instructions if instructions is None else Path(instructions)
     if path is None and recorder is not None:
         path = recorder.path.with_name(f"{recorder.path.name}.recovery.txt")
-    return Guard(
+    return SignalShutdown(
         engine,
         grace=said.grace if grace is None else grace,
         time_limit=said.time_limit if time_limit is None else time_limit,
