@@ -1,7 +1,7 @@
 """Ending an engine in good order: no new work, calls in flight may finish, what is left is written down.
 
-`shutdown` does it when called. `shutdown_on_signals` (see `fuseboard_engine.shutdown.on_signals`) does it when the process
-receives a signal to end, on an uncaught exception, or when time or memory run out.
+`shutdown` does it when called. `shutdown_on_signals` (see `fuseboard_engine.shutdown.on_signals`) does it when the
+process receives a signal to end, on an uncaught exception, or when time or memory run out.
 """
 
 from __future__ import annotations
@@ -97,8 +97,8 @@ async def shutdown(
     """Stop taking work, let calls in flight finish, save, and say how to go on.
 
     New tasks are rejected at once with `shutting down`, without calling an adapter. A call in flight may end, and
-    fail over, for `grace` seconds; a retry whose delay still lies ahead is not waited for. Inside `shutdown_on_signals`, calls that
-    hang are then cancelled; elsewhere they are named in `problems`.
+    fail over, for `grace` seconds; a retry whose delay still lies ahead is not waited for. Inside
+    `shutdown_on_signals`, calls that hang are then cancelled; elsewhere they are named in `problems`.
 
     What is not given is as the engine's configuration says in its section `shutdown`, if it has one.
 
