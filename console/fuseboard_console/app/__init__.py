@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 __all__ = ["ConsoleApp"]
 
+if not TYPE_CHECKING:  # a checker reads the import above
 
-def __getattr__(name: str) -> object:
-    if name != "ConsoleApp":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from fuseboard_console.app.app import ConsoleApp
+    def __getattr__(name: str) -> object:
+        if name != "ConsoleApp":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from fuseboard_console.app.app import ConsoleApp
 
-    return ConsoleApp
+        return ConsoleApp

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from dataclasses import replace
 
 from fuseboard_console.preferences.model import DEFAULT, Preferences
-from fuseboard_console.text.theme_names import OWN, own_names
+from fuseboard_console.preferences.theme_names import OWN, own_names
 
 
 def add_preferences(parser: ArgumentParser) -> None:
@@ -22,8 +22,8 @@ def add_preferences(parser: ArgumentParser) -> None:
 def _theme(name: str) -> str:
     if name in own_names():
         return name  # and the library that draws the screen is not loaded for it
+    from fuseboard_console.preferences.theme_names import is_theme, theme_names, themes_near
     from fuseboard_console.text.suggestions import did_you_mean
-    from fuseboard_console.text.theme_names import is_theme, theme_names, themes_near
 
     if is_theme(name):
         return name

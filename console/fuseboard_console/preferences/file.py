@@ -93,7 +93,7 @@ def _choices(name: str, hint: Any) -> tuple[str, ...]:
     if get_origin(hint) is Literal:
         return tuple(get_args(hint))
     if name == "theme":
-        from fuseboard_console.text.theme_names import theme_names
+        from fuseboard_console.preferences.theme_names import theme_names
 
         return theme_names()
     if name == "layout":

@@ -12,7 +12,7 @@ from fuseboard_console.actions.catalogue import ACTIONS
 from fuseboard_console.actions.key_names import key_of
 from fuseboard_console.actions.keymap import clashes
 from fuseboard_console.preferences.model import Preferences
-from fuseboard_console.text.theme_names import is_theme, themes_near
+from fuseboard_console.preferences.theme_names import is_theme, themes_near
 from fuseboard_console.views.adapters.columns import columns_of
 from fuseboard_console.views.selection.layout import LAYOUTS
 from fuseboard_engine.documents.loader import DocumentError, check, load_text

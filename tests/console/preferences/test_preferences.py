@@ -23,10 +23,10 @@ from fuseboard_console.preferences.file import (
 )
 from fuseboard_console.preferences.model import Preferences
 from fuseboard_console.preferences.state_folder import state_folder
+from fuseboard_console.preferences.theme_names import OWN, theme_id, theme_names
 from fuseboard_console.text.formatting import clock
 from fuseboard_console.text.glyphs import UNICODE, glyphs_for
 from fuseboard_console.text.line import text_of
-from fuseboard_console.text.theme_names import OWN, theme_id, theme_names
 from fuseboard_console.tui.themes import THEMES, palette_of
 from fuseboard_console.views.frame.seek_bar import SeekView, seek_bar
 from fuseboard_console.views.selection.layout import LAYOUTS
