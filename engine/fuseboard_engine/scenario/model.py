@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator, model_validator
 
 from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.commands import VERBS
@@ -17,13 +17,16 @@ from fuseboard_engine.documents.validation_errors import meant, wrong
 from fuseboard_engine.events import State
 from fuseboard_engine.policy_base import Seconds, SomeSeconds
 from fuseboard_engine.retry.policy import RetryPolicy
+from fuseboard_engine.scenario.simulated_adapter import FAULTS, Share
 
-Fault = Literal["refused", "error", "hang", "slow", "flaky", "rate_limited", "soft_failure", "credentials"]
-"""refused: connections are refused. error: answers 503. hang: never answers. slow: `factor` times slower. flaky:
-fails at `rate`. rate_limited: answers 429 and asks to wait `retry_after`. soft_failure: answers, saying it failed.
-credentials: answers 401."""
+if TYPE_CHECKING:
+    FaultName = str
+else:
+    FaultName = Literal[*FAULTS]
+    """A name in `FAULTS`."""
 
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+PARAMETERS = {fault.parameter.name: kind for kind, fault in FAULTS.items() if fault.parameter is not None}
+"""The fault that takes each parameter, by the parameter's name."""
 
 
 class _Part(BaseModel):
@@ -51,19 +54,34 @@ class TrafficPart(_Part):
     deadline: SomeSeconds | None = Field(default=None, description="seconds each task may take")
 
 
-class StepPart(_Part):
+if TYPE_CHECKING:
+    _FaultParameters = _Part
+else:
+    _FaultParameters = create_model(
+        "_FaultParameters",
+        __base__=_Part,
+        **{
+            fault.parameter.name: (
+                fault.parameter.type,
+                Field(default=fault.parameter.default, description=f"for {kind}: {fault.parameter.description}"),
+            )
+            for kind, fault in FAULTS.items()
+            if fault.parameter is not None
+        },
+    )
+    """A part with one field per parameter of a fault."""
+
+
+class StepPart(_FaultParameters):
     """One step of the timeline: a fault begins, one is healed, or an operator gives a command."""
 
     at: Seconds = Field(description="seconds from the beginning")
     say: str = Field(default="", description="what an onlooker is told")
-    fault: Fault | None = Field(default=None, description="what goes wrong from now on")
+    fault: FaultName | None = Field(default=None, description="what goes wrong from now on")
     heal: bool = Field(default=False, description="the fault ends")
     command: str | None = Field(default=None, description="what an operator does")
     adapter: str | None = Field(default=None, description="whom it concerns")
     seconds: Seconds | None = Field(default=None, description="for open_for: how long; default: its policy's wait")
-    factor: float = Field(default=10.0, gt=0, allow_inf_nan=False, description="for slow: times the usual latency")
-    rate: Share = Field(default=0.5, description="for flaky: share of failing calls")
-    retry_after: SomeSeconds = Field(default=5.0, description="for rate_limited: seconds it asks to wait")
 
     @field_validator("command")
     @classmethod
@@ -154,7 +172,7 @@ def _crossing(data: Mapping[str, Any]) -> Iterator[tuple[Where, str]]:
 def _idle(where: Where, step: Mapping[str, Any]) -> Iterator[tuple[Where, str]]:
     """Find the fields of a step that mean nothing beside its others."""
     fault, command = step.get("fault"), step.get("command")
-    for name, kind in (("factor", "slow"), ("rate", "flaky"), ("retry_after", "rate_limited")):
+    for name, kind in PARAMETERS.items():
         if name in step and fault != kind:
             yield (*where, name), f"only fault: {kind} takes this; leave it out"
     if step.get("seconds") is not None and command != "open_for":

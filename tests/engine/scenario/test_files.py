@@ -8,6 +8,7 @@ import pytest
 
 from fuseboard_engine.documents.loader import DocumentError, parse
 from fuseboard_engine.scenario.model import Scenario, load
+from fuseboard_engine.scenario.simulated_adapter import FAULTS
 from fuseboard_scenarios import shipped
 
 SMALLEST = """\
@@ -199,3 +200,10 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "latin.yaml").write_bytes(b"title: caf\xe9")
     with pytest.raises(DocumentError, match="not UTF-8"):
         load(tmp_path / "latin.yaml")
+
+
+def test_the_documents_name_every_fault_with_its_parameter() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "scenarios.md").read_text()
+    for name, fault in FAULTS.items():
+        default = f" ({fault.parameter.default:g})" if fault.parameter else ""
+        assert f"| `{name}` | {fault.about}{default} |" in page
