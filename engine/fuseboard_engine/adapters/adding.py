@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fuseboard_engine.adapters.from_spec import Spec, adapter_from, names_url
+from fuseboard_engine.adapters.from_spec import Spec, adapter_from
 
 if TYPE_CHECKING:
     from fuseboard_engine.adapters.registry import Adapter
@@ -29,8 +29,7 @@ def add_adapter_from(engine: Engine, name: str, spec: Spec, **options: Any) -> A
         ValueError: it names no adapter, or the name is empty or taken.
         MissingExtra: it is a URL and httpx is not installed.
     """
-    clients = engine.resources.clients if names_url(spec) else None
-    return engine.add_adapter(name, adapter_from(spec, clients=clients), **options)
+    return engine.add_adapter(name, adapter_from(spec, shared=engine.resources.shared), **options)
 
 
 def add_http_adapter(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from fuseboard_engine.adapters.callables import RunInThread
+from fuseboard_engine.adapters.from_spec import KINDS, Shared
 from fuseboard_engine.adapters.thread_pool import MOST, ThreadPool
 from fuseboard_engine.errors import CircuitOpen, describe, text_of
 from fuseboard_engine.events import Attempt, AttemptFailed, ThreadsStuck
@@ -36,18 +37,21 @@ class SharedResources:
         self.threads = ThreadPool(engine.name, threads, self._tell_stuck)
         self.loop: asyncio.AbstractEventLoop | None = None
         """The loop that the engine was started in."""
-        self._clients: HttpClients | None = None
+        self._shared: dict[str, Shared] = {}
         self._removed: list[Adapter] = []
         self._closing: asyncio.Task[None] | None = None
 
     @property
     def clients(self) -> HttpClients:
         """The HTTP connections. Raises MissingExtra when httpx is not installed."""
-        if self._clients is None:
-            from fuseboard_engine.adapters.http import HttpClients
+        return cast("HttpClients", self.shared("url"))
 
-            self._clients = HttpClients()
-        return self._clients
+    def shared(self, kind: str) -> Shared | None:
+        """Return what the adapters of one kind share, made at the first use; None: that kind shares nothing."""
+        share = KINDS[kind].share
+        if share is not None and kind not in self._shared:
+            self._shared[kind] = share()
+        return self._shared.get(kind)
 
     def in_thread(self, adapter: str) -> RunInThread:
         """Return what calls a plain function of this adapter in a thread."""
@@ -93,8 +97,8 @@ class SharedResources:
             await asyncio.gather(closing, return_exceptions=True)
         removed, self._removed = self._removed, []
         await asyncio.gather(*(close(adapter) for adapter in (*self._engine.registry, *removed)))
-        if self._clients is not None:
-            await self._clients.close()
+        for shared in self._shared.values():
+            await shared.close()
         self.threads.close()
         self.loop = None
 

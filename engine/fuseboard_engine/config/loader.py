@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from fuseboard_engine.adapters.from_spec import adapter_from
+from fuseboard_engine.adapters.from_spec import KINDS, adapter_from, kind_of_text
 from fuseboard_engine.config.off_values import with_nulls
 from fuseboard_engine.config.presets import PRESETS
 from fuseboard_engine.config.settings import CROSSING, AdapterSection, Settings, contradictions, references_in
@@ -110,7 +110,7 @@ def _targets_of(document: Document) -> dict[str, dict[str, Any]]:
     for name, part in adapters.items() if isinstance(adapters, Mapping) else ():
         whole = in_full(("adapters", name), part)
         if isinstance(whole, Mapping):
-            said = {field: whole[field] for field in ("call", "url", "command", "options") if field in whole}
+            said = {field: whole[field] for field in (*KINDS, "options") if field in whole}
             with contextlib.suppress(ValidationError):
                 if (target := AdapterSection.model_validate(said).target) is not None:
                     found[name] = target
@@ -143,7 +143,7 @@ def in_full(way: Where, value: Any) -> Any:
         if value is None:
             return {}
         if isinstance(value, str):
-            return {"url" if value.startswith(("http://", "https://")) else "call": value}
+            return {kind_of_text(value): value}
     if len(way) == 2 and way[0] == "preferences" and isinstance(value, list):
         return {"order": value}
     return value

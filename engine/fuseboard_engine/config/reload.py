@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from fuseboard_engine.adapters.from_spec import adapter_from, names_url
+from fuseboard_engine.adapters.from_spec import adapter_from
 from fuseboard_engine.events import ConfigReloaded, PreferenceSet
 from fuseboard_engine.routing.gates import BypassGate
 from fuseboard_engine.runtime.references import attribute_named
@@ -108,8 +108,7 @@ def new_targets(engine: Engine, settings: Settings) -> dict[str, Any]:
             wrong.append(f"adapters.{name}: an adapter of this name was added in code; take its target out of the file")
             continue
         try:
-            clients = engine.resources.clients if names_url(part.target) else None
-            found[name] = adapter_from(part.target, clients=clients)
+            found[name] = adapter_from(part.target, shared=engine.resources.shared)
         except Exception as error:
             wrong.append(f"adapters.{name}: {error}")
     if wrong:

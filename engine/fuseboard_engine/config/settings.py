@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import Field, GetJsonSchemaHandler, field_validator, model_validator
+from pydantic import Field, GetJsonSchemaHandler, create_model, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from fuseboard_engine.adapters.from_spec import KINDS
 from fuseboard_engine.adapters.thread_pool import MOST as THREADS
 from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.config.presets import PresetName
@@ -36,13 +37,25 @@ from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.routing.fallback import InvalidFallbackAnswer, marked
 from fuseboard_engine.routing.policy import RoutingPolicy
 
+if TYPE_CHECKING:
+    _TargetFields = Section
+else:
+    _TargetFields = create_model(
+        "_TargetFields",
+        __base__=Section,
+        **{name: (kind.type | None, Field(default=None, description=kind.description)) for name, kind in KINDS.items()},
+    )
+    """A section with one field per kind of adapter."""
 
-class AdapterSection(Section):
-    """An adapter: what is called, and what is special about its policies. Without a target it is added in code."""
+_KIND_NAMES = f"{', '.join([*KINDS][:-1])} or {[*KINDS][-1]}"
 
-    call: str | None = Field(default=None, description="a function, object or class: package.module:attribute")
-    url: str | None = Field(default=None, description="an HTTP endpoint")
-    command: str | tuple[str, ...] | None = Field(default=None, description="a program and its arguments")
+
+class AdapterSection(_TargetFields):
+    """An adapter: its target (one of the fields that `KINDS` names), and what differs in its policies.
+
+    An adapter without a target is added in code.
+    """
+
     options: dict[str, Any] = Field(default={}, description="options of that kind of adapter")
     preset: PresetName | None = Field(default=None, description="policies to begin with, for this adapter")
     breaker: BreakerPolicy = Field(default_factory=BreakerPolicy, description="what differs from the section breaker")
@@ -57,20 +70,6 @@ class AdapterSection(Section):
         default=None, description="what differs from the section health_monitoring; it is on unless it says not enabled"
     )
 
-    @field_validator("call")
-    @classmethod
-    def _is_reference(cls, call: str | None) -> str | None:
-        if call is not None and not all(part.strip() for part in call.partition(":")):
-            raise ValueError("write call as package.module:attribute")
-        return call
-
-    @field_validator("url")
-    @classmethod
-    def _is_web(cls, url: str | None) -> str | None:
-        if url is not None and not url.startswith(("http://", "https://")):
-            raise ValueError("write url with https:// or http:// in front")
-        return url
-
     @model_validator(mode="after")
     def _check(self) -> Self:
         if mistakes := "\n".join(self._contradictions()):
@@ -78,16 +77,16 @@ class AdapterSection(Section):
         return self
 
     def _contradictions(self) -> Iterator[str]:
-        if sum(target is not None for target in (self.call, self.url, self.command)) > 1:
-            yield "an adapter is one thing: call, url or command; keep one"
+        if sum(getattr(self, kind) is not None for kind in KINDS) > 1:
+            yield f"an adapter has only one target: {_KIND_NAMES}; keep one"
         for field in ("options", "failed", "health"):
             if getattr(self, field) and self.target is None:
-                yield f"{field} belongs to a call, url or command; of an adapter added in code, say it there"
+                yield f"{field} needs a {_KIND_NAMES}; set it in code for an adapter that is added in code"
 
     @property
     def target(self) -> dict[str, Any] | None:
         """What is called, as `adapter_from` takes it; None: it is added in code."""
-        for kind in ("call", "url", "command"):
+        for kind in KINDS:
             value = getattr(self, kind)
             if value is not None:
                 return {kind: value, **self.options}

@@ -87,13 +87,13 @@ def test_adapter_from_returns_what_add_adapter_takes() -> None:
     [
         (
             "my_adapters",
-            "'my_adapters' is no adapter: write module:attribute, a URL that begins with https://",
+            "'my_adapters' is not an adapter: write module:attribute, a URL that starts with https://",
         ),
         ("no_such_module:x", "module 'no_such_module' cannot be imported: No module named 'no_such_module'"),
         ("broken_adapters:x", "No module named 'no_such_module_at_all'"),
         ("my_adapters:nothing", "adapter 'my_adapters:nothing': 'my_adapters' has no attribute 'nothing'"),
         ({"call": "my_adapters:Client", "modle": "x"}, "unexpected keyword argument 'modle'"),
-        ({"call": "my_adapters:function", "x": 1}, "is no class, so it takes no options: x"),
+        ({"call": "my_adapters:function", "x": 1}, "is not a class, so it takes no options: x"),
         ({"url": "https://h", "verb": "GET"}, "unexpected keyword argument 'verb'"),
         ({"url": "https://h", "command": ["x"]}, "exactly one of call, url, command; this one has url and command"),
         ({"uri": "https://h"}, "exactly one of call, url, command; this one has uri"),

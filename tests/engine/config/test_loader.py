@@ -290,8 +290,11 @@ def test_a_mistake_for_all_adapters_is_told_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("adapters: {a: {call: 'json:dumps', url: 'https://a'}}", "an adapter is one thing: call, url or command"),
-        ("adapters: {a: {call: json.dumps}}", "write call as package.module:attribute"),
+        (
+            "adapters: {a: {call: 'json:dumps', url: 'https://a'}}",
+            "an adapter has only one target: call, url or command; keep one",
+        ),
+        ("adapters: {a: {call: json.dumps}}", "call must be package.module:attribute"),
         ("adapters: {prefect: {}}\npreferences: {x: [perfect]}", "did you mean prefect?"),
         ("attribution: [{name: x}]", "say what it applies to"),
         ("attribution: [{name: x, statuses: [many]}]", "write an HTTP status"),
@@ -304,7 +307,7 @@ def test_a_mistake_for_all_adapters_is_told_once(tmp_path: Path) -> None:
         ("breaker: {recovery_timeout: .nan}", "breaker.recovery_timeout"),
         ("adapters: {a: {health_monitoring: {check_intervall: 5}}}", "did you mean check_interval?"),
         ("adapters: {a: {call: 'json:dumps', health: check}}", "write 'check' as package.module:attribute"),
-        ("adapters: {a: {failed: 'json:loads'}}", "failed belongs to a call, url or command"),
+        ("adapters: {a: {failed: 'json:loads'}}", "failed needs a call, url or command"),
         ("adapters: {a: {}}\npreferences: {x: {order: [a], adaptiv: true}}", "did you mean adaptive?"),
         (
             "adapters: {prefect: {}}\npreferences: {x: {order: [perfect]}}",

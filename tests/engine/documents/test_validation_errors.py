@@ -135,7 +135,7 @@ def test_one_wrong_value_hides_no_other_mistake_of_its_section(tmp_path: Path) -
         'window_size = 3\nwindow_seconds = 4\nslow_call_rate = 0.5\n[[attribution]]\nname = ""\n'
     )
     assert of_config(tmp_path, text) == [
-        "f.toml:2: adapters.eu.url: write url with https:// or http:// in front",
+        "f.toml:2: adapters.eu.url: url must start with https:// or http://",
         'f.toml:3: adapters.eu.tags: write a list, such as ["eu"]',
         "f.toml:4: adapters.us.breaker: set window_size or window_seconds, not both",
         "f.toml:4: adapters.us.breaker: slow_call_rate and slow_call_seconds need each other; set both or neither",
