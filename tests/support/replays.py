@@ -19,7 +19,7 @@ from support.console_story import NOON, SECOND
 
 def recorded(path: Path, events: list[Event]) -> Path:
     connection = schema.connect(path)
-    instance = instances.enter(connection, "checkout", "web-1", NOON)
+    instance = instances.register(connection, "checkout", "web-1", NOON)
     rows.insert(connection, instance, events)
     connection.execute("UPDATE instances SET heartbeat_at = ?", (NOON + 131 * SECOND,))
     connection.commit()

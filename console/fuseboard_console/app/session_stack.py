@@ -225,7 +225,7 @@ class Travelling(Showing):
         closing = AsyncExitStack()
         shown = self.now()
         try:
-            recording.check_place()  # held still, the view may be of a file that has been replaced
+            recording.check_not_replaced()  # held still, the view may be of a file that has been replaced
             replay = await closing.enter_async_context(Replay.open(recording.path, at=shown))
         except (RecordingError, OSError) as error:
             self.tell(safe_text(f"There is no way back just now: {error}", 400), "error")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_storage.board.board import Board, Entry
 from fuseboard_storage.recording.tail import ConnectionState, Tail
-from fuseboard_storage.tables.events import known
+from fuseboard_storage.tables.events import readable
 
 POLL = 0.1
 """Seconds between two looks at the recording."""
@@ -39,11 +39,11 @@ async def follow(file: str) -> AsyncGenerator[RecordingUpdate, None]:
     entries: list[Entry] = []
 
     def take(part: Sequence[Entry]) -> None:
-        entries.extend(known(part))
+        entries.extend(readable(part))
 
     async with Tail.open(file) as tail:
         await tail.advance()
-        tail.take = take
+        tail.on_entries = take
         while True:
             yield RecordingUpdate(tail.board, entries.copy(), trouble_of(tail))
             entries.clear()
@@ -53,7 +53,7 @@ async def follow(file: str) -> AsyncGenerator[RecordingUpdate, None]:
 
 def trouble_of(tail: Tail) -> str:
     """Return why a recording can't be followed just now, as a sentence of safe text; empty when it can."""
-    contact, trouble = tail.connection
-    if contact is ConnectionState.MISSING and not trouble:
+    state, trouble = tail.status
+    if state is ConnectionState.MISSING and not trouble:
         return f"{safe_text(tail.path.name, 200)} is gone. This goes on when it is back."
     return safe_text(trouble, 300)

@@ -13,7 +13,7 @@ from fuseboard_console.text.safe_text import safe_text
 from fuseboard_storage.board.board import Board, Entry, InstanceRow
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recording import history
-from fuseboard_storage.recording.history import Bounds, Change
+from fuseboard_storage.recording.history import Bounds, BreakerChange
 from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.tables.keyframes import EVERY
 
@@ -48,7 +48,7 @@ class Replay:
         self.position = 0
         """The time that is shown, UTC microseconds."""
         self.playing = False
-        self.changes: list[Change] = []
+        self.changes: list[BreakerChange] = []
         """When breakers changed their state, over the whole recording."""
         self._speed = SPEEDS.index(1.0)
         self._bounds = Bounds(0, 0, 0, 0)
@@ -206,7 +206,7 @@ class Replay:
             self._apply(entries.pop(0))
             self._stand_at(self.board, max(self.position, self.board.at))
 
-    async def _to_change(self, direction: int) -> Change | None:
+    async def _to_change(self, direction: int) -> BreakerChange | None:
         self.playing = False
         find = history.next_change if direction > 0 else history.previous_change
         change = find(self.changes, self.board.seq)

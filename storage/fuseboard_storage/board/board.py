@@ -157,7 +157,7 @@ class Board:
         row.tags = event.tags
         row.threshold = event.policy.get("failure_threshold")
         if event.figures is not None:
-            row.goes_on_from(event.figures)
+            row.restore_counts(event.figures)
 
     def _removed(self, entry: Entry, event: AdapterRemoved) -> None:
         self.roster += 1

@@ -172,7 +172,7 @@ class AdapterRow:
         judged = self.successes + self.failed
         return self.successes / judged if judged else None
 
-    def goes_on_from(self, figures: dict[str, float]) -> None:
+    def restore_counts(self, figures: dict[str, float]) -> None:
         """Count on from the figures of an earlier run."""
         self.successes = int(figures.get("successes", 0))
         self.calls = int(figures.get("calls", 0))

@@ -93,7 +93,7 @@ class EventBuffer:
         self._wake.acquire(timeout=seconds)
         self._idle = False
 
-    def linger(self, seconds: float) -> None:
+    def wait_to_batch(self, seconds: float) -> None:
         """Wait `seconds` while events gather; only `wake` ends it early. For the writer."""
         self._wake.acquire(timeout=seconds)
 

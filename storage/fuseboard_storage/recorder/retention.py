@@ -33,7 +33,7 @@ class Retention:
     runs: float | None = 90 * DAY  # of workflows, once they are done; what can be resumed stays
 
 
-def tidy(connection: sqlite3.Connection, policy: Retention, now: int) -> bool:
+def apply_retention(connection: sqlite3.Connection, policy: Retention, now: int) -> bool:
     """Do one slice of what the policy asks, in a transaction of its own.
 
     Args:

@@ -13,7 +13,7 @@ from fuseboard_engine.dead_letters.letter import ACTIVE
 from fuseboard_engine.events import EngineStarted
 from fuseboard_storage.recorder.protocols import Recordable
 from fuseboard_storage.sqlite import schema
-from fuseboard_storage.sqlite.write_lock import Connection, transaction
+from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
 from fuseboard_storage.tables import events, instances
 from fuseboard_storage.tables.keyframes import KeyframeMaker
 
@@ -21,10 +21,13 @@ log = logging.getLogger("fuseboard.recorder")
 
 
 class WriterSession:
-    """What is open when it is. `take` makes sure of it, again and again; `connection` and `keyframes` are None else."""
+    """The writer's connection and instance id.
+
+    Call `ensure_open` before each write; `connection` and `keyframes` are None while the file is closed.
+    """
 
     def __init__(self, engine: Recordable, path: Path) -> None:
-        self.connection: Connection | None = None
+        self.connection: LockingConnection | None = None
         self.keyframes: KeyframeMaker | None = None
         self.instance: int | None = None
         self.host = socket.gethostname()
@@ -33,7 +36,7 @@ class WriterSession:
         self._entered_at = 0
         self._identity: tuple[int, int] | None = None
 
-    def take(self) -> None:
+    def ensure_open(self) -> None:
         """Make sure that the file is open, and still the one that stands at its path; enter the engine if it is new.
 
         Raises:
@@ -46,11 +49,11 @@ class WriterSession:
             log.warning("%s was moved or deleted; a new recording begins there.%s", self._path, stay)
             # SQLite closes a file that was moved without bringing in what its log still holds.
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            self.leave()
+            self.close()
         if self.connection is None:
             self._open()
 
-    def leave(self) -> None:
+    def close(self) -> None:
         """Close the file."""
         if self.connection is not None:
             with contextlib.suppress(sqlite3.Error):
@@ -58,16 +61,16 @@ class WriterSession:
         self.connection = None
         self.keyframes = None
 
-    def bury(self, connection: sqlite3.Connection, now: int) -> None:
+    def record_dead(self, connection: sqlite3.Connection, now: int) -> None:
         """Tell, within the transaction that is open, of engines that died without a word."""
-        for dead, event in instances.bury(connection, self.host, now):
+        for dead, event in instances.record_dead(connection, self.host, now):
             events.insert(connection, dead, [event])
 
     def _open(self) -> None:
         connection = schema.connect(self._path)
         try:
             identity = schema.identity_of(self._path)
-            if not instances.known(connection, self.instance, self._entered_at):
+            if not instances.is_registered(connection, self.instance, self._entered_at):
                 self.instance = self._enter(connection)
             self._identity = identity
             self.keyframes = KeyframeMaker(connection)
@@ -76,13 +79,13 @@ class WriterSession:
             raise
         self.connection = connection
 
-    def _enter(self, connection: Connection) -> int:
+    def _enter(self, connection: LockingConnection) -> int:
         engine = self._engine
         known = engine.describe()
         now = known[0].at if known else engine.wall()  # what stood when it began is not older than it
         with transaction(connection):
-            self.bury(connection, now)
-            instance = instances.enter(connection, engine.name, self.host, now)
+            self.record_dead(connection, now)
+            instance = instances.register(connection, engine.name, self.host, now)
             started = EngineStarted(at=now, name=engine.name, host=self.host, pid=os.getpid())
             events.insert(connection, instance, [started, *known])
         self._entered_at = now

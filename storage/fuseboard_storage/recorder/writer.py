@@ -20,7 +20,7 @@ from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recorder.event_buffer import Barrier, Batch, EventBuffer, events_of
 from fuseboard_storage.recorder.gauge_sampler import GaugeSampler
 from fuseboard_storage.recorder.protocols import Recordable
-from fuseboard_storage.recorder.retention import Retention, tidy
+from fuseboard_storage.recorder.retention import Retention, apply_retention
 from fuseboard_storage.recorder.session import WriterSession
 from fuseboard_storage.sqlite.write_lock import transaction
 from fuseboard_storage.tables import commands as mailbox
@@ -53,7 +53,7 @@ class Writer:
         self._path = path
         self._buffer = buffer
         self._retention = retention
-        self._seat = WriterSession(engine, path)
+        self._session = WriterSession(engine, path)
         self._keeps = False
         self._behind = 0
         self._untidy = False
@@ -62,19 +62,19 @@ class Writer:
         self._next_try = 0.0
         self._logged_drops = 0
         self._gauges = GaugeSampler(engine, time.monotonic())
-        self._due = dict.fromkeys(("mail", "beat", "bury", "tidy"), 0.0)
+        self._due = dict.fromkeys(("mail", "beat", "bury", "apply_retention"), 0.0)
 
     @property
     def instance(self) -> int | None:
         """The number this engine is entered as; None until the file could be opened."""
-        return self._seat.instance
+        return self._session.instance
 
     # ------------------------------------------------------------------ the thread
 
     def run(self) -> None:
         """Write until `stop` was called and all is written, or its time is over."""
         try:
-            self._attempt(self._seat.take)
+            self._attempt(self._session.ensure_open)
         except RecordingError as error:
             self.opened.set_exception(error)
             return
@@ -84,7 +84,7 @@ class Writer:
                 self._turn()
             except Exception:
                 log.exception("The recorder of %s stumbled; it goes on.", self._path)
-                self._buffer.linger(RETRY)
+                self._buffer.wait_to_batch(RETRY)
         self._end()
 
     def stop(self, timeout: float) -> None:
@@ -102,13 +102,13 @@ class Writer:
     def _turn(self) -> None:
         now = time.monotonic()
         if self._failing_since is not None and now < self._next_try:
-            self._buffer.linger(min(RETRY, self._next_try - now))
+            self._buffer.wait_to_batch(min(RETRY, self._next_try - now))
             return
         self._tell_drops()
-        if not self._attempt(self._seat.take):
+        if not self._attempt(self._session.ensure_open):
             return
         if self._failing_since is None and self._give_up_at is None:
-            for news in self._gauges.news(now, self._seat.instance):
+            for news in self._gauges.news(now, self._session.instance):
                 self._buffer.add(news)
         if not self._write(now) or not self._attempt(self._read_mail, now):
             return
@@ -118,7 +118,7 @@ class Writer:
         more = waiting < CALM and self._keep_order(now)
         if waiting or more:
             # Work that can wait leaves the application's own threads half of the time.
-            self._buffer.linger(PAUSE if waiting < BATCH else 0.0)
+            self._buffer.wait_to_batch(PAUSE if waiting < BATCH else 0.0)
         else:
             self._buffer.wait(max(0.0, self._due["mail"] - time.monotonic()))
 
@@ -134,7 +134,7 @@ class Writer:
         except (sqlite3.Error, OSError) as error:
             self._failed(error)
             return False
-        if self._failing_since is not None and work != self._seat.take:
+        if self._failing_since is not None and work != self._session.ensure_open:
             self._recovered()
         return True
 
@@ -146,12 +146,12 @@ class Writer:
         lost = len(events_of(left.items))
         if lost:
             log.error("%s could not be written; its last %d events are lost.", self._path, lost)
-        connection, instance = self._seat.connection, self._seat.instance
+        connection, instance = self._session.connection, self._session.instance
         if connection is not None and instance is not None:
             self._catch_up()
             with contextlib.suppress(sqlite3.Error), transaction(connection):
-                instances.end(connection, instance, self._engine.wall(), self._buffer.dropped)
-        self._seat.leave()
+                instances.mark_ended(connection, instance, self._engine.wall(), self._buffer.dropped)
+        self._session.close()
         for item in left.items:
             if isinstance(item, Barrier):
                 todo = "Make room on the disk, or check who locks the file."
@@ -160,7 +160,7 @@ class Writer:
     def _catch_up(self) -> None:
         """Make the keyframes that are missing at the end, so that the recording opens fast ever after."""
         end = time.monotonic() + CATCH_UP
-        keyframes = self._seat.keyframes
+        keyframes = self._session.keyframes
         with contextlib.suppress(sqlite3.Error):
             while self._keeps and keyframes is not None and keyframes.behind() >= SLICE and time.monotonic() < end:
                 keyframes.step()
@@ -178,7 +178,7 @@ class Writer:
             )
         code = getattr(error, "sqlite_errorcode", None)
         if code not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL):
-            self._seat.leave()
+            self._session.close()
 
     def _recovered(self) -> None:
         seconds = time.monotonic() - (self._failing_since or 0.0)
@@ -217,7 +217,7 @@ class Writer:
                 item.reached.set_result(None)
 
     def _commit(self, taken: Batch, beat: bool, now: float) -> None:
-        connection, instance = self._seat.connection, self._seat.instance
+        connection, instance = self._session.connection, self._session.instance
         assert connection is not None and instance is not None
         events = events_of(taken.items)
         if taken.dropped:
@@ -250,21 +250,21 @@ class Writer:
     def _beat(self, connection: sqlite3.Connection, instance: int, now: float) -> None:
         wall = self._engine.wall()
         self._due["beat"] = now + HEARTBEAT
-        instances.beat(connection, instance, wall, self._buffer.dropped)
-        rows.insert(connection, instance, mailbox.sweep(connection, wall))
+        instances.heartbeat(connection, instance, wall, self._buffer.dropped)
+        rows.insert(connection, instance, mailbox.expire(connection, wall))
         self._keeps = instances.first_alive(connection, wall) == instance
         if self._keeps and now >= self._due["bury"]:
             self._due["bury"] = now + BURIAL
-            self._seat.bury(connection, wall)
+            self._session.record_dead(connection, wall)
 
     def _read_mail(self, now: float) -> None:
-        connection, instance = self._seat.connection, self._seat.instance
+        connection, instance = self._session.connection, self._session.instance
         if now < self._due["mail"] or connection is None or instance is None:
             return
         self._due["mail"] = now + POLL
-        if self._seat.keyframes is not None:
-            self._behind = self._seat.keyframes.behind()
-        if not mailbox.anything(connection):
+        if self._session.keyframes is not None:
+            self._behind = self._session.keyframes.behind()
+        if not mailbox.has_pending(connection):
             return
         with transaction(connection):
             commands = mailbox.claim(connection, instance, self._engine.wall())
@@ -288,15 +288,15 @@ class Writer:
 
     def _keep_order(self, now: float) -> bool:
         """Do a little of what can wait; True when there is more of it."""
-        keyframes, connection = self._seat.keyframes, self._seat.connection
+        keyframes, connection = self._session.keyframes, self._session.connection
         if not self._keeps or keyframes is None or connection is None:
             return False
         if self._behind >= SLICE:
             if self._attempt(keyframes.step):
                 self._behind -= SLICE
-        elif now >= self._due["tidy"] and self._attempt(self._tidy, connection):
-            self._due["tidy"] = now + (0.0 if self._untidy else TIDY)
+        elif now >= self._due["apply_retention"] and self._attempt(self._tidy, connection):
+            self._due["apply_retention"] = now + (0.0 if self._untidy else TIDY)
         return self._behind >= SLICE or self._untidy
 
     def _tidy(self, connection: sqlite3.Connection) -> None:
-        self._untidy = tidy(connection, self._retention, self._engine.wall())
+        self._untidy = apply_retention(connection, self._retention, self._engine.wall())

@@ -10,18 +10,18 @@ import msgspec
 
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import schema
-from fuseboard_storage.sqlite.connection import connected, in_words
+from fuseboard_storage.sqlite.connection import connected, translate_sqlite_errors
 from fuseboard_storage.tables import commands as mailbox
-from fuseboard_storage.tables.events import storable
+from fuseboard_storage.tables.events import escape_surrogates
 
 Target = tuple[int | None, str]
 """The engine that should take a command (None: whichever is first) and the adapter it concerns; empty: all."""
 
 STARTS = "SELECT id, started_at FROM instances WHERE id IN (SELECT value FROM json_each(?))"
-"""When engines of these numbers began: what tells them from those of another file."""
+"""When engines of these ids_json began: what tells them from those of another file."""
 
 
-def check_place(path: Path, identity: tuple[int, int] | None) -> None:
+def check_not_replaced(path: Path, identity: tuple[int, int] | None) -> None:
     """Raise `RecordingError` if the file that `schema.identity_of` told of stands at its path no more."""
     there = schema.identity_of(path)
     if there is None:
@@ -34,8 +34,8 @@ def _replaced(path: Path) -> RecordingError:
     return RecordingError(f"{path.name} was replaced by another recording.", "Look at that one first.")
 
 
-def numbers(found: Iterable[int | None]) -> str:
-    """Return the numbers there are as `STARTS` takes them."""
+def ids_json(found: Iterable[int | None]) -> str:
+    """Return the ids_json there are as `STARTS` takes them."""
     return msgspec.json.encode(sorted({one for one in found if one is not None})).decode()
 
 
@@ -65,22 +65,23 @@ async def post(
         expires_at: Until when it must be taken, UTC microseconds.
 
     Returns:
-        The commands' numbers, in the order of the targets.
+        The commands' ids_json, in the order of the targets.
 
     Raises:
         RecordingError: The file is gone, another stands at its path, or it can't be written; nothing was asked.
     """
-    check_place(path, identity)
+    check_not_replaced(path, identity)
     body = msgspec.json.encode(args).decode()
     rows = [
-        (verb, storable(adapter), body, storable(actor), instance, now, expires_at) for instance, adapter in targets
+        (verb, escape_surrogates(adapter), body, escape_surrogates(actor), instance, now, expires_at)
+        for instance, adapter in targets
     ]
     async with connected(path, "mode=rw") as connection:
-        with in_words(path, "written"):
+        with translate_sqlite_errors(path, "written"):
             await connection.execute("BEGIN IMMEDIATE")
-            asked = numbers(instance for instance, _ in targets)
+            asked = ids_json(instance for instance, _ in targets)
             found: dict[int, int] = dict(await connection.execute_fetchall(STARTS, (asked,)))  # type: ignore[arg-type]
-            check_place(path, identity)
+            check_not_replaced(path, identity)
             if found != starts:
                 raise _replaced(path)
             await connection.executemany(mailbox.ASK, rows)

@@ -23,7 +23,7 @@ class Bounds(NamedTuple):
     end: int
 
 
-class Change(NamedTuple):
+class BreakerChange(NamedTuple):
     """A breaker's change of state: the event's number, its time (UTC microseconds), and the state since."""
 
     seq: int
@@ -61,24 +61,26 @@ async def bounds(recording: Recording) -> Bounds:
     return Bounds(*found) if found is not None else Bounds(0, 0, 0, 0)
 
 
-async def changes(recording: Recording, after: int = 0) -> list[Change]:
+async def changes(recording: Recording, after: int = 0) -> list[BreakerChange]:
     """Return the changes of state numbered above `after`, in order; those this version can't read are left out."""
     return [
-        Change(seq, at, cast(State, state)) for seq, at, state in await recording.changes(after) if state in _STATES
+        BreakerChange(seq, at, cast(State, state))
+        for seq, at, state in await recording.changes(after)
+        if state in _STATES
     ]
 
 
-def next_change(known: Sequence[Change], seq: int) -> Change | None:
+def next_change(known: Sequence[BreakerChange], seq: int) -> BreakerChange | None:
     """Return the first change after the event `seq`; None: there is none."""
     place = bisect_right(known, seq, key=_seq)
     return known[place] if place < len(known) else None
 
 
-def previous_change(known: Sequence[Change], seq: int) -> Change | None:
+def previous_change(known: Sequence[BreakerChange], seq: int) -> BreakerChange | None:
     """Return the last change before the event `seq`; None: there is none."""
     place = bisect_left(known, seq, key=_seq)
     return known[place - 1] if place else None
 
 
-def _seq(change: Change) -> int:
+def _seq(change: BreakerChange) -> int:
     return change.seq

@@ -20,7 +20,7 @@ from fuseboard_engine.workflow.checkpoints import SavedRun
 from fuseboard_storage.board.board import Board, Entry, InstanceRow
 from fuseboard_storage.board.metrics import AdapterSecond
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.recording.command_client import STARTS, Target, check_place, numbers, post
+from fuseboard_storage.recording.command_client import STARTS, Target, check_not_replaced, ids_json, post
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.change_detector import ChangeDetector
 from fuseboard_storage.sqlite.connection import connected, while_open
@@ -29,7 +29,7 @@ from fuseboard_storage.tables import events as rows
 from fuseboard_storage.tables import keyframes as keyframe
 from fuseboard_storage.tables import metrics as metric_rows
 from fuseboard_storage.tables.commands import CommandStatus
-from fuseboard_storage.tables.instances import mark_gone
+from fuseboard_storage.tables.instances import mark_dead
 
 LOOK_EVERY: Final = 0.02  # seconds between two looks at a command that is waited for
 SLICE: Final = 2_000  # entries folded between two chances for other tasks to run
@@ -43,7 +43,7 @@ class Recording:
         self._connection = connection
         self._identity = identity
         self._begun = False
-        self._stillness = ChangeDetector(path)
+        self._changes = ChangeDetector(path)
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -81,7 +81,7 @@ class Recording:
             part = await self.slice(after, limit - len(found))
             if not part:
                 break
-            found += rows.known(part)
+            found += rows.readable(part)
             after = part[-1].seq
         return found
 
@@ -184,7 +184,7 @@ class Recording:
         )
         values = (*([] if adapter is None else [adapter]), *kinds, limit)
         found = await self._entries(f"{rows.READ} WHERE {where} ORDER BY seq DESC LIMIT ?", values)
-        return rows.known(reversed(found))
+        return rows.readable(reversed(found))
 
     async def spans(
         self, since: int, until: int, adapter: str | None = None, instances: Sequence[int] = ()
@@ -231,7 +231,7 @@ class Recording:
         """
         for row in await self.instances():
             board.heartbeat(row.id, row.heartbeat_at)
-        return mark_gone(board.instances.values(), now)
+        return mark_dead(board.instances.values(), now)
 
     async def letter_changes(self, letter: int, since: int) -> list[Entry]:
         """Return what was recorded of a dead letter, in the order it happened: how it came, and each of its changes.
@@ -246,7 +246,7 @@ class Recording:
             AND kind IN ('dead_lettered', 'dead_letter_changed')
             AND (json_extract(body, '$.letter') = ?1
                 OR EXISTS (SELECT 1 FROM json_each(body, '$.letters') WHERE value = ?1)) ORDER BY seq"""
-        return rows.known(await self._entries(sql, (letter, since)))
+        return rows.readable(await self._entries(sql, (letter, since)))
 
     async def workflow_runs(
         self,
@@ -281,7 +281,7 @@ class Recording:
         found = await self._found("SELECT max(seq) FROM events")
         return int(found[0][0] or 0) if found else 0
 
-    async def pulse(self) -> tuple[int, dict[int, int]]:
+    async def head(self) -> tuple[int, dict[int, int]]:
         """Return the number of the newest entry, and by its instance each engine's last heartbeat.
 
         The number is 0 when there is none; heartbeats are in UTC microseconds.
@@ -289,13 +289,13 @@ class Recording:
         found = await self._found("SELECT (SELECT max(seq) FROM events), id, heartbeat_at FROM instances")
         return (found[0][0] or 0 if found else 0), {id: at for _, id, at in found}
 
-    def still(self) -> bool:
+    def unchanged(self) -> bool:
         """Return whether it is certain that nothing was written since this was last asked; it asks the disk at most."""
-        return self._stillness.lasts()
+        return self._changes.unchanged()
 
-    def check_place(self) -> None:
+    def check_not_replaced(self) -> None:
         """Raise `RecordingError` if the file is gone from its path, or another has taken its place."""
-        check_place(self.path, self._identity)
+        check_not_replaced(self.path, self._identity)
 
     # ------------------------------------------------------------------ what is asked
 
@@ -340,7 +340,7 @@ class Recording:
     ) -> list[int]:
         """Put a command for each target, an instance and an adapter, into the mailbox; all of them or none.
 
-        Everything else is as with `ask`. Returns the commands' numbers, in the order of the targets.
+        Everything else is as with `ask`. Returns the commands' ids_json, in the order of the targets.
         """
         if verb not in VERBS:
             raise ValueError(f"There is no command {verb!r}. There are: {', '.join(VERBS)}.")
@@ -348,7 +348,7 @@ class Recording:
             raise RecordingError(f"No engine has written to {self.path.name} yet.", "Start one, then ask again.")
         if not targets:
             return []
-        starts = dict(await self._rows(STARTS, (numbers(instance for instance, _ in targets),)))
+        starts = dict(await self._rows(STARTS, (ids_json(instance for instance, _ in targets),)))
         now = wall_clock()
         until = now + int(expires_in * 1e6)
         return await post(
@@ -364,8 +364,8 @@ class Recording:
         return (await self.statuses((id,)))[id]
 
     async def statuses(self, ids: Iterable[int]) -> dict[int, CommandStatus]:
-        """Return what became of these commands, by their numbers; one that there is not is missing. See `command`."""
-        found = await self._found(mailbox.STATUS, (numbers(ids),))
+        """Return what became of these commands, by their ids_json; one that there is not is missing. See `command`."""
+        found = await self._found(mailbox.STATUS, (ids_json(ids),))
         now = wall_clock()
         return {row[0]: mailbox.status_of(row, now) for row in found}
 

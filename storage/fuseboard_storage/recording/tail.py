@@ -15,7 +15,7 @@ from fuseboard_storage.board.board import Board, Entry
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recording.recording import SLICE, Recording
 from fuseboard_storage.sqlite import schema
-from fuseboard_storage.tables.instances import SILENT_AFTER, mark_gone
+from fuseboard_storage.tables.instances import SILENT_AFTER, mark_dead
 from fuseboard_storage.tables.keyframes import EVERY
 
 
@@ -29,13 +29,13 @@ class ConnectionState(enum.Enum):
     MISSING = "missing"  # the file is gone
 
 
-class Connection(NamedTuple):
+class TailStatus(NamedTuple):
     """The connection to the engines of a recording.
 
     `trouble` says why the file could not be read the last time, and is empty while it can.
     """
 
-    contact: ConnectionState = ConnectionState.EMPTY
+    state: ConnectionState = ConnectionState.EMPTY
     trouble: str = ""
 
 
@@ -46,11 +46,11 @@ class Tail:
         self.path = path
         self.board = Board()
         """The Board as of the last `advance`; another object after the file was replaced."""
-        self.connection = Connection()
+        self.status = TailStatus()
         """What the last `advance` found out about the engines."""
         self.recording: Recording | None = None
         """The open recording, to ask commands of; None while the file is missing, or another is in its place."""
-        self.take: Callable[[Sequence[Entry]], object] | None = None
+        self.on_entries: Callable[[Sequence[Entry]], object] | None = None
         """Is given the entries that are taken in, in order; then each is, however many have come meanwhile."""
         self._now = now
         self._stack = contextlib.AsyncExitStack()
@@ -82,13 +82,13 @@ class Tail:
 
         Returns:
             True when the Board or the connection changed; that an engine goes on to live is no change. A file that is
-            gone, replaced by a foreign one, or can't be read now, raises nothing: `connection` says so, and the Board
+            gone, replaced by a foreign one, or can't be read now, raises nothing: `status` says so, and the Board
             stays as it was.
         """
         try:
             moved = await self._follow()
             # A process that was killed changes no file.
-            moved = mark_gone(self.board.instances.values(), self._now()) or moved
+            moved = mark_dead(self.board.instances.values(), self._now()) or moved
             trouble = ""
         except (RecordingError, sqlite3.Error, OSError) as error:
             moved = False
@@ -98,7 +98,7 @@ class Tail:
     async def behind(self) -> int:
         """Return how many entries were recorded that the Board has not taken in."""
         recording = self.recording
-        if recording is not None and not recording.still():
+        if recording is not None and not recording.unchanged():
             self._due = True
             self._behind = max(0, await recording.last_seq() - self.board.seq)
         return self._behind
@@ -115,18 +115,18 @@ class Tail:
         if recording is None:
             return False
         due, self._due = self._due, True  # until all is taken in: what fails half-way is tried again
-        if recording.still() and not due:
+        if recording.unchanged() and not due:
             self._due = False
             return moved
-        newest, beats = await recording.pulse()
-        if self.take is None and newest - self.board.seq > 2 * EVERY:
+        newest, beats = await recording.head()
+        if self.on_entries is None and newest - self.board.seq > 2 * EVERY:
             self.board = await recording.board()
             moved = True
         while self.board.seq < newest and (part := await recording.slice(self.board.seq, SLICE)):
             for entry in part:
                 self.board.apply(entry)
-            if self.take is not None:
-                self.take(part)
+            if self.on_entries is not None:
+                self.on_entries(part)
             moved = True
         for instance, at in beats.items():
             self.board.heartbeat(instance, at)
@@ -142,10 +142,10 @@ class Tail:
 
     def _judge(self, trouble: str) -> bool:
         """Note how the engines stand, and why the file can't be read; return whether that is another than before."""
-        was, self.connection = self.connection, Connection(self._contact(self._now()), trouble)
-        return self.connection != was
+        was, self.status = self.status, TailStatus(self._state(self._now()), trouble)
+        return self.status != was
 
-    def _contact(self, now: int) -> ConnectionState:
+    def _state(self, now: int) -> ConnectionState:
         rows = self.board.instances.values()
         if self.recording is None:
             return ConnectionState.MISSING

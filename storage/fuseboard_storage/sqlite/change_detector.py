@@ -34,7 +34,7 @@ class ChangeDetector:
         self._settled = False  # whether what was seen was past when it was seen
         self._doubted_at = 0.0
 
-    def lasts(self) -> bool:
+    def unchanged(self) -> bool:
         """Return whether it is certain that nothing was written since this was last asked; at first it is not."""
         seen = tuple(_left(path) for path in self._paths)
         now = self._monotonic()

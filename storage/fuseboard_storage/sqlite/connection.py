@@ -29,14 +29,14 @@ async def connected(path: Path, mode: str) -> AsyncIterator[aiosqlite.Connection
     """
     where = f"{path.as_uri()}?{mode}"
     async with contextlib.AsyncExitStack() as stack:
-        with in_words(path, "written" if mode == "mode=rw" else "read"):
+        with translate_sqlite_errors(path, "written" if mode == "mode=rw" else "read"):
             opening = aiosqlite.connect(where, uri=True, isolation_level=None, timeout=PATIENCE)
             connection = await stack.enter_async_context(opening)
         yield connection
 
 
 @contextlib.contextmanager
-def in_words(path: Path, done: str = "read") -> Iterator[None]:
+def translate_sqlite_errors(path: Path, done: str = "read") -> Iterator[None]:
     """Raise `RecordingError` where the database under the body raises an error of its own; `done`: what can't be."""
     try:
         yield
@@ -55,7 +55,7 @@ def in_words(path: Path, done: str = "read") -> Iterator[None]:
 @contextlib.contextmanager
 def while_open(path: Path) -> Iterator[None]:
     """Do the same around one query of a connection that another may close meanwhile, for the file was replaced."""
-    with in_words(path):
+    with translate_sqlite_errors(path):
         try:
             yield
         except ValueError:  # which is what aiosqlite says then

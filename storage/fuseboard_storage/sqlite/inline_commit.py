@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from fuseboard_storage.sqlite import schema
-from fuseboard_storage.sqlite.write_lock import Connection
+from fuseboard_storage.sqlite.write_lock import LockingConnection
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ class InlineCommitter:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._connection: Connection | None = None
+        self._connection: LockingConnection | None = None
         self._quick_at = float("-inf")  # when the last commit ended, if it was quick
         self._away_until = float("-inf")
         self._left = 0  # commits until the thread's turn comes
@@ -63,7 +63,7 @@ class InlineCommitter:
         connection, began = self._connection, self._clock()
         if connection is None or not self._left or began - self._quick_at >= RECENT:
             return None
-        if not connection.turn.acquire(blocking=False):
+        if not connection.write_lock.acquire(blocking=False):
             return None
         try:
             if self._connection is not connection:  # closed this moment
@@ -78,7 +78,7 @@ class InlineCommitter:
             if connection.in_transaction:
                 with contextlib.suppress(sqlite3.Error):
                     connection.execute("ROLLBACK")
-            connection.turn.release()
+            connection.write_lock.release()
         self._left -= 1
         self._quick_at = now = self._clock()
         if now - began >= QUICK:
@@ -90,5 +90,5 @@ class InlineCommitter:
         connection, self._connection = self._connection, None
         self._quick_at = float("-inf")
         if connection is not None:
-            with connection.turn, contextlib.suppress(sqlite3.Error):
+            with connection.write_lock, contextlib.suppress(sqlite3.Error):
                 connection.close()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.sqlite.write_lock import Connection
+from fuseboard_storage.sqlite.write_lock import LockingConnection
 
 APPLICATION_ID = 0x46555345  # "FUSE"
 
@@ -224,7 +224,7 @@ def check_version(name: str, version: int) -> None:
         )
 
 
-def connect(path: str | os.PathLike[str], *, busy_timeout: float = 1.0) -> Connection:
+def connect(path: str | os.PathLike[str], *, busy_timeout: float = 1.0) -> LockingConnection:
     """Open a recording for writing; make it, or bring it up to date, where needed.
 
     Args:
@@ -241,7 +241,7 @@ def connect(path: str | os.PathLike[str], *, busy_timeout: float = 1.0) -> Conne
     name = os.fspath(path)
     if inspect(name) == "missing":
         _create(name)
-    connection = Connection(name, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
+    connection = LockingConnection(name, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
     try:
         migrate(connection, name)
         connection.execute("PRAGMA synchronous = NORMAL")

@@ -20,7 +20,7 @@ _turns: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDict
 _finding = threading.Lock()
 
 
-class Connection(sqlite3.Connection):
+class LockingConnection(sqlite3.Connection):
     """A connection that takes turns with the others this process has to the same file.
 
     Args:
@@ -31,14 +31,14 @@ class Connection(sqlite3.Connection):
     def __init__(self, database: str, **options: Any) -> None:
         super().__init__(database, **options)
         with _finding:
-            self.turn = _turns.setdefault(os.path.realpath(database), threading.Lock())
+            self.write_lock = _turns.setdefault(os.path.realpath(database), threading.Lock())
 
 
 @contextlib.contextmanager
-def transaction(connection: Connection) -> Iterator[None]:
+def transaction(connection: LockingConnection) -> Iterator[None]:
     """Commit what the body does, or nothing of it."""
     # Whose turn does not come goes ahead all the same: the other may be at a checkpoint, and SQLite knows best.
-    mine = connection.turn.acquire(timeout=PATIENCE)
+    mine = connection.write_lock.acquire(timeout=PATIENCE)
     try:
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -51,7 +51,7 @@ def transaction(connection: Connection) -> Iterator[None]:
             raise
     finally:
         if mine:
-            connection.turn.release()
+            connection.write_lock.release()
 
 
 def _after_fork() -> None:

@@ -19,7 +19,7 @@ from fuseboard_engine.workflow.errors import CheckpointsUnavailable, ResumeRefus
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.process_identity import ProcessIdentity, is_alive, this_process
-from fuseboard_storage.sqlite.write_lock import Connection, transaction
+from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class FileCheckpoints:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path).absolute()
         self._host = socket.gethostname()
-        self._connection: Connection | None = None
+        self._connection: LockingConnection | None = None
         self._identity: tuple[int, int] | None = None
         self._pid = 0
         self._thread: ThreadPoolExecutor | None = None
@@ -103,7 +103,7 @@ class FileCheckpoints:
         except (sqlite3.Error, OSError, RecordingError) as error:
             raise CheckpointsUnavailable(f"{self.path} could not keep the workflow's state: {error}") from error
 
-    def _open(self) -> Connection:
+    def _open(self) -> LockingConnection:
         identity = schema.identity_of(self.path)
         if self._connection is not None and identity == self._identity and identity is not None:
             return self._connection

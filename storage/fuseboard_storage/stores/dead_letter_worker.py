@@ -17,7 +17,7 @@ from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.inline_commit import InlineCommitter
 from fuseboard_storage.sqlite.worker_thread import WorkerThread
-from fuseboard_storage.sqlite.write_lock import Connection, transaction
+from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
 from fuseboard_storage.tables import dead_letters as letters
 from fuseboard_storage.tables import events
 
@@ -39,7 +39,7 @@ class DeadLetterWorker:
         self.path = path
         self._reading = reading
         self._busy_timeout = busy_timeout
-        self._connection: Connection | None = None
+        self._connection: LockingConnection | None = None
         self._identity: tuple[int, int] | None = None
         self._thread = WorkerThread("fuseboard-dead-letters")
         self._lane = InlineCommitter()
@@ -138,13 +138,13 @@ class DeadLetterWorker:
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
 
-    def _ready(self) -> Connection:
+    def _ready(self) -> LockingConnection:
         """Return a connection to the file that stands at the path now."""
         if self._connection is not None and (self._reading or schema.identity_of(self.path) == self._identity):
             return self._connection
         self._drop()
         if self._reading:
-            connection = Connection(
+            connection = LockingConnection(
                 f"{self.path.as_uri()}?mode=ro",
                 uri=True,
                 timeout=self._busy_timeout,

@@ -9,7 +9,7 @@ import msgspec
 
 from fuseboard_engine.commands import Command
 from fuseboard_engine.events import CommandDone
-from fuseboard_storage.tables.events import storable
+from fuseboard_storage.tables.events import escape_surrogates
 
 Status = Literal["pending", "taken", "done", "failed", "expired"]
 
@@ -62,7 +62,7 @@ def status_of(row: tuple[Any, ...], now: int) -> CommandStatus:
     return status
 
 
-def anything(connection: sqlite3.Connection) -> bool:
+def has_pending(connection: sqlite3.Connection) -> bool:
     """Say whether any command is pending or taken; costs a few microseconds."""
     sql = "SELECT 1 FROM commands WHERE status IN ('pending', 'taken') LIMIT 1"
     return connection.execute(sql).fetchone() is not None
@@ -89,7 +89,7 @@ def _args(text: str) -> dict[str, Any]:
         return {}
 
 
-def sweep(connection: sqlite3.Connection, now: int) -> list[CommandDone]:
+def expire(connection: sqlite3.Connection, now: int) -> list[CommandDone]:
     """Mark what nobody took in time as expired, and what an engine took with it as failed.
 
     Returns:
@@ -125,5 +125,5 @@ def settle(connection: sqlite3.Connection, instance: int, event: CommandDone) ->
     connection.execute(
         """UPDATE commands SET status = ?, done_at = ?, detail = ?
         WHERE id = ? AND status = 'taken' AND taken_by = ?""",
-        ("done" if event.ok else "failed", event.at, storable(event.detail), event.command, instance),
+        ("done" if event.ok else "failed", event.at, escape_surrogates(event.detail), event.command, instance),
     )

@@ -51,7 +51,7 @@ def letter_of(row: tuple[Any, ...]) -> DeadLetter:
     return DeadLetter(**fields)
 
 
-def storable(text: str) -> str:
+def escape_surrogates(text: str) -> str:
     """Return a text with half characters written out; SQLite keeps whole ones only."""
     return text.encode("utf-8", "backslashreplace").decode()
 
@@ -59,16 +59,16 @@ def storable(text: str) -> str:
 def _value(letter: NewLetter, name: str) -> Any:
     value = getattr(letter, name)
     if isinstance(value, str):
-        return storable(value)
+        return escape_surrogates(value)
     if name in _ENCODED and value is not None:
         if isinstance(value, dict):
-            return msgspec.json.encode({storable(k): storable(v) for k, v in value.items()}).decode()
+            return msgspec.json.encode({escape_surrogates(k): escape_surrogates(v) for k, v in value.items()}).decode()
         return _order(value)
     return value
 
 
 def _order(order: Iterable[str]) -> str:
-    return msgspec.json.encode([storable(name) for name in order]).decode()
+    return msgspec.json.encode([escape_surrogates(name) for name in order]).decode()
 
 
 def count(connection: sqlite3.Connection, names: Iterable[str], by: int = 1) -> None:
@@ -183,7 +183,7 @@ def next_due(connection: sqlite3.Connection, engine: str, but: Collection[Letter
 
 def _chains(but: Collection[LetterChain]) -> str:
     """Return chains as the rows of letters have them, as one JSON text."""
-    return msgspec.json.encode([(_order(chain.order), storable(chain.task_type)) for chain in but]).decode()
+    return msgspec.json.encode([(_order(chain.order), escape_surrogates(chain.task_type)) for chain in but]).decode()
 
 
 def claim(connection: sqlite3.Connection, id: int, engine: str, claim: str, now: int, until: int) -> DeadLetter | None:
@@ -210,10 +210,10 @@ def settle(connection: sqlite3.Connection, id: int, claim: str, settled: RetryOu
             settled.retries,
             settled.deferrals,
             settled.max_retries,
-            storable(settled.detail),
-            storable(settled.actor),
-            None if settled.error_type is None else storable(settled.error_type),
-            None if settled.error is None else storable(settled.error),
+            escape_surrogates(settled.detail),
+            escape_surrogates(settled.actor),
+            None if settled.error_type is None else escape_surrogates(settled.error_type),
+            None if settled.error is None else escape_surrogates(settled.error),
             now,
             id,
             claim,
@@ -237,7 +237,7 @@ def change(
         f"""UPDATE dead_letters SET status = {after}, was = {"was" if change == "unarchive" else "status"},
         changed_at = :now, actor = :actor, detail = :detail
         WHERE status IN ({statuses}) AND {where} RETURNING id, {before}, status""",
-        {**values, "actor": storable(actor), "detail": f"{DONE[change]} by hand"},
+        {**values, "actor": escape_surrogates(actor), "detail": f"{DONE[change]} by hand"},
     ).fetchall()
     if change != "archive":
         connection.executemany("UPDATE dead_letters SET was = NULL WHERE id = ?", [(row[0],) for row in changed])
@@ -284,12 +284,12 @@ def where_of(selection: LetterSelection, now: int) -> tuple[str, dict[str, Any]]
     for name in ("task_type", "category", "engine"):
         if getattr(selection, name):
             parts.append(f"{name} = :{name}")
-            values[name] = storable(getattr(selection, name))
+            values[name] = escape_surrogates(getattr(selection, name))
     if selection.before is not None:
         parts.append("changed_at < :before")
         values["before"] = selection.before
     if selection.text:
         places = ("error", "error_type", "task", "task_type", "adapter", "payload")
         parts.append(f"({' OR '.join(f'instr(fold({place}), :text)' for place in places)})")
-        values["text"] = storable(selection.text).casefold()
+        values["text"] = escape_surrogates(selection.text).casefold()
     return " AND ".join(parts), values

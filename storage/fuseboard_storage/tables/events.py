@@ -96,14 +96,14 @@ def plain(event: Event) -> Event:
     return type(event)(**values)
 
 
-def storable(text: str) -> str:
+def escape_surrogates(text: str) -> str:
     """Return a text with half characters, which SQLite does not take, written out: `\\udcff`."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, str):
-        return storable(value)
+        return escape_surrogates(value)
     if isinstance(value, dict):
         return {_plain(key if isinstance(key, str) else repr(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -132,6 +132,6 @@ def entry_of(cursor: object, row: tuple[Any, ...]) -> Entry:
         return Entry(row[0], row[1], Event(at=row[2]))
 
 
-def known(entries: Iterable[Entry]) -> list[Entry]:
+def readable(entries: Iterable[Entry]) -> list[Entry]:
     """Return the entries whose events this version knows."""
     return [entry for entry in entries if type(entry.event) is not Event]

@@ -22,7 +22,7 @@ _DEAD_AFTER: Final = 60_000_000  # microseconds without a heartbeat after which 
 _OWN_PID_AFTER: Final = 5_000_000  # the same process, or a container started anew under the same number
 
 
-def enter(connection: sqlite3.Connection, name: str, host: str, now: int) -> int:
+def register(connection: sqlite3.Connection, name: str, host: str, now: int) -> int:
     """Enter an engine of this process and return the number of its instance."""
     cursor = connection.execute(
         "INSERT INTO instances(name, host, pid, started_at, heartbeat_at) VALUES (?, ?, ?, ?, ?)",
@@ -31,13 +31,13 @@ def enter(connection: sqlite3.Connection, name: str, host: str, now: int) -> int
     return int(cursor.lastrowid or 0)
 
 
-def known(connection: sqlite3.Connection, instance: int | None, started_at: int) -> bool:
+def is_registered(connection: sqlite3.Connection, instance: int | None, started_at: int) -> bool:
     """Say whether this very instance stands in this file: a new file may have taken the place of the old one."""
     sql = "SELECT 1 FROM instances WHERE id = ? AND started_at = ? AND pid = ?"
     return connection.execute(sql, (instance, started_at, os.getpid())).fetchone() is not None
 
 
-def beat(connection: sqlite3.Connection, instance: int, now: int, dropped: int) -> None:
+def heartbeat(connection: sqlite3.Connection, instance: int, now: int, dropped: int) -> None:
     """Note that an engine is alive, and how many events its recorder let go so far."""
     connection.execute(
         "UPDATE instances SET heartbeat_at = ?, dropped = ?, ended_at = NULL WHERE id = ?",
@@ -45,7 +45,7 @@ def beat(connection: sqlite3.Connection, instance: int, now: int, dropped: int) 
     )
 
 
-def end(connection: sqlite3.Connection, instance: int, now: int, dropped: int) -> None:
+def mark_ended(connection: sqlite3.Connection, instance: int, now: int, dropped: int) -> None:
     """Note that an engine ended in an orderly way."""
     connection.execute(
         "UPDATE instances SET heartbeat_at = ?, dropped = ?, ended_at = ? WHERE id = ?",
@@ -53,7 +53,7 @@ def end(connection: sqlite3.Connection, instance: int, now: int, dropped: int) -
     )
 
 
-def bury(connection: sqlite3.Connection, host: str, now: int) -> list[tuple[int, EngineStopped]]:
+def record_dead(connection: sqlite3.Connection, host: str, now: int) -> list[tuple[int, EngineStopped]]:
     """Take engines off that died without a word.
 
     One of this host is dead when its process is; one of another when it was silent for a minute.
@@ -85,7 +85,7 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def mark_gone(engines: Iterable[InstanceRow], now: int) -> bool:
+def mark_dead(engines: Iterable[InstanceRow], now: int) -> bool:
     """Mark the engines of this host whose process is no more; return whether that changes what is known.
 
     One whose last heartbeat is not overdue is alive whatever its number says: containers that share a host's name need

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from fuseboard_storage.board.metrics import SECOND, AdapterSecond, Spans
-from fuseboard_storage.tables.events import Query, storable
+from fuseboard_storage.tables.events import Query, escape_surrogates
 
 RESOLUTIONS: Final = (1, 10, 60, 3600)
 """Seconds a row may stand for, finest first."""
@@ -65,7 +65,7 @@ def add(connection: sqlite3.Connection, instance: int, spans: Spans, resolution:
     """Add spans to the rows of an instance, within the transaction that is open."""
     values = []
     for span in spans.values():
-        adapter = storable(span.adapter)
+        adapter = escape_surrogates(span.adapter)
         row = connection.execute(
             f"SELECT {COLUMNS} FROM metrics WHERE resolution = ? AND at = ? AND instance = ? AND adapter = ?",
             (resolution, span.at, instance, adapter),

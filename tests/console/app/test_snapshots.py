@@ -39,7 +39,7 @@ def console(
     """A console on events; of a `file` only what pages read from its path is seen."""
     feed = ListFeed(alive=alive, events=events)
     if file is not None:
-        feed.recording = SimpleNamespace(path=file, check_place=lambda: None)  # type: ignore[assignment]
+        feed.recording = SimpleNamespace(path=file, check_not_replaced=lambda: None)  # type: ignore[assignment]
     return ConsoleApp(
         feed,
         file="checkout.db",

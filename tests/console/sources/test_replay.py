@@ -18,7 +18,7 @@ from fuseboard_console.sources.replay import SPEEDS, Replay
 from fuseboard_console.text.glyphs import ASCII, UNICODE
 from fuseboard_console.text.line import line_width, text_of
 from fuseboard_console.views.frame.seek_bar import SeekView, seek_bar, time_at
-from fuseboard_storage.recording.history import Change
+from fuseboard_storage.recording.history import BreakerChange
 from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.recording.tail import Tail
 from fuseboard_storage.tables.keyframes import dump
@@ -200,7 +200,11 @@ async def test_a_click_on_the_bar_goes_there(told: Path) -> None:
 @pytest.mark.parametrize("back", [None, 3.0, 90_000.0])
 @pytest.mark.parametrize("where", [(), ("checkout.db", "Overview"), ("x" * 90, "Dead letters", "pending", "y" * 90)])
 def test_the_bar_fits_every_width(cells: int, glyphs: object, back: float | None, where: tuple[str, ...]) -> None:
-    changes = [Change(1, at(5), "open"), Change(2, at(5.1), "closed"), Change(3, at(60), "half_open")]
+    changes = [
+        BreakerChange(1, at(5), "open"),
+        BreakerChange(2, at(5.1), "closed"),
+        BreakerChange(3, at(60), "half_open"),
+    ]
     view = SeekView(at(30), at(0), at(60), 4.0, True, back, changes, where)
     bar = seek_bar(view, cells, glyphs)  # type: ignore[arg-type]
     assert line_width(bar.line) == cells
@@ -226,7 +230,11 @@ async def test_the_bar_says_where_one_is_as_the_live_header_does(told: Path) -> 
 
 
 def test_a_tick_shows_the_worst_that_happened_in_its_cell() -> None:
-    changes = [Change(1, at(30), "closed"), Change(2, at(30.1), "open"), Change(3, at(30.2), "half_open")]
+    changes = [
+        BreakerChange(1, at(30), "closed"),
+        BreakerChange(2, at(30.1), "open"),
+        BreakerChange(3, at(30.2), "half_open"),
+    ]
     bar = seek_bar(SeekView(at(0), at(0), at(60), 1.0, False, None, changes), 80, UNICODE)
     assert text_of(bar.line).count("✖") == 1
     assert "◐" not in text_of(bar.line)

@@ -12,7 +12,7 @@ import pytest
 from fuseboard_console.sources.replay import CHUNK, FAR, Replay
 from fuseboard_engine.events import Event
 from fuseboard_storage.board.board import Board
-from fuseboard_storage.recorder.retention import Retention, tidy
+from fuseboard_storage.recorder.retention import Retention, apply_retention
 from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import keyframes as keyframe
@@ -148,7 +148,7 @@ async def test_what_came_before_the_events_that_are_left_is_known_from_its_keyfr
     keyframes(path)
     async with Replay.open(path) as early:
         connection = schema.connect(path)
-        while tidy(connection, Retention(most_events=500), NOON):
+        while apply_retention(connection, Retention(most_events=500), NOON):
             pass
         connection.close()
         async with Replay.open(path) as replay:

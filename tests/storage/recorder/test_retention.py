@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fuseboard_engine.events import EngineStarted
 from fuseboard_storage.board.metrics import SECOND, AdapterSecond, Spans, count
-from fuseboard_storage.recorder.retention import DAY, HOUR, Retention, tidy
+from fuseboard_storage.recorder.retention import DAY, HOUR, Retention, apply_retention
 from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import events as rows
@@ -37,7 +37,7 @@ def test_runs_of_workflows_go_when_they_are_done_and_old_but_never_while_they_ca
             "INSERT INTO workflow_runs VALUES (?, 'w', 'w', '[]', '{}', '{}', 0, ?, ?, '', '')", (run, state, at)
         )
         file.execute("INSERT INTO workflow_nodes VALUES (?, 'a', 'done', 0, '1', '', 1, 0.0, '')", (run,))
-    while tidy(file, Retention(), now):
+    while apply_retention(file, Retention(), now):
         pass
     for table, column in (("workflow_runs", "id"), ("workflow_nodes", "run")):
         left = file.execute(f"SELECT {column} FROM {table}").fetchall()
@@ -77,7 +77,7 @@ def test_rolling_up_loses_no_call(found: list[tuple[int, str, int, bool]]) -> No
     before = totals(connection)
     for ages in ((HOUR, None, None), (0.0, HOUR, None), (0.0, 0.0, HOUR), (0.0, 0.0, 0.0)):
         policy = Retention(seconds=ages[0], tens=ages[1], minutes=ages[2])
-        while tidy(connection, policy, NOON + 7_300 * SECOND):
+        while apply_retention(connection, policy, NOON + 7_300 * SECOND):
             assert totals(connection) == before
         assert totals(connection) == before
     assert set(resolutions(connection)) <= {60, 3600}
@@ -89,7 +89,7 @@ def test_seconds_become_tens_then_minutes_then_hours_then_nothing(file: sqlite3.
     metric_rows.add(file, 1, spans)
     seen = []
     for age in (0.0, HOUR + 200, DAY + 200, 15 * DAY, 401 * DAY):
-        while tidy(file, Retention(), NOON + int((120 + age) * SECOND)):
+        while apply_retention(file, Retention(), NOON + int((120 + age) * SECOND)):
             pass
         seen.append(resolutions(file))
     assert seen == [{1: 120}, {10: 12}, {60: 2}, {3600: 1}, {}]
@@ -105,12 +105,12 @@ async def test_old_events_go_up_to_a_keyframe_and_the_board_stays_exact(tmp_path
         pass
     async with Recording.open(path) as recording:
         before = keyframes.dump(await recording.board())
-        while tidy(connection, Retention(events=1_000.0), NOON + 2_000 * SECOND):
+        while apply_retention(connection, Retention(events=1_000.0), NOON + 2_000 * SECOND):
             pass
         assert keyframes.dump(await recording.board()) == before
         (left,) = await recording.entries(limit=1)
         assert 1 < left.seq <= 1_001
-        while tidy(connection, Retention(events=None, most_events=10), NOON):
+        while apply_retention(connection, Retention(events=None, most_events=10), NOON):
             pass
         assert keyframes.dump(await recording.board()) == before
         first = (await recording.entries(limit=1))[0]
@@ -122,5 +122,5 @@ async def test_old_events_go_up_to_a_keyframe_and_the_board_stays_exact(tmp_path
 
 def test_events_no_keyframe_covers_stay_however_old(file: sqlite3.Connection) -> None:
     rows.insert(file, 1, [answered(at=1)])
-    assert not tidy(file, Retention(events=0.0, most_events=0), NOON)
+    assert not apply_retention(file, Retention(events=0.0, most_events=0), NOON)
     assert file.execute("SELECT count(*) FROM events").fetchone() == (1,)

@@ -22,10 +22,10 @@ async def test_an_empty_file_is_empty_until_an_engine_writes_to_it(tmp_path: Pat
     path.touch()
     async with Tail.open(path) as tail:
         await tail.advance()
-        assert tail.connection.contact is ConnectionState.EMPTY
+        assert tail.status.state is ConnectionState.EMPTY
         async with record(FakeEngine(), path):
             assert await tail.advance()
-            assert tail.connection.contact is ConnectionState.LIVE
+            assert tail.status.state is ConnectionState.LIVE
             assert [row.name for row in tail.board.rows()] == ["prefect", "agno"]
 
 
@@ -61,13 +61,13 @@ async def test_an_engine_without_a_heartbeat_is_silent_and_when_it_beats_again_i
     offset = 0
     async with record(FakeEngine(), path), Tail.open(path, now=lambda: wall_clock() + offset) as tail:
         await tail.advance()
-        assert tail.connection.contact is ConnectionState.LIVE
+        assert tail.status.state is ConnectionState.LIVE
         offset = SILENT_AFTER + 2_000_000
         assert await tail.advance()
-        assert tail.connection.contact is ConnectionState.SILENT
+        assert tail.status.state is ConnectionState.SILENT
         offset = 0
         assert await tail.advance()
-        assert tail.connection.contact is ConnectionState.LIVE
+        assert tail.status.state is ConnectionState.LIVE
 
 
 async def test_an_engine_that_ended_has_ended_and_its_successor_is_live(tmp_path: Path) -> None:
@@ -76,10 +76,10 @@ async def test_an_engine_that_ended_has_ended_and_its_successor_is_live(tmp_path
         pass
     async with Tail.open(path) as tail:
         await tail.advance()
-        assert tail.connection.contact is ConnectionState.ENDED
+        assert tail.status.state is ConnectionState.ENDED
         async with record(FakeEngine(), path):
             await tail.advance()
-            assert tail.connection.contact is ConnectionState.LIVE
+            assert tail.status.state is ConnectionState.LIVE
             assert [row.key.instance for row in tail.board.rows()] == [2, 2]
 
 
@@ -91,11 +91,11 @@ async def test_a_deleted_file_leaves_the_last_board_standing_and_a_new_one_repla
         await tail.advance()
         path.unlink()
         await tail.advance()
-        assert tail.connection.contact is ConnectionState.MISSING
+        assert tail.status.state is ConnectionState.MISSING
         assert [row.name for row in tail.board.instances.values()] == ["old"]
         async with record(FakeEngine("new"), path):
             assert await tail.advance()
-            assert tail.connection.contact is ConnectionState.LIVE
+            assert tail.status.state is ConnectionState.LIVE
             assert [row.name for row in tail.board.instances.values()] == ["new"]
 
 
@@ -108,14 +108,14 @@ async def test_a_foreign_file_in_its_place_is_trouble_and_not_the_end(tmp_path: 
         path.unlink()
         path.write_text("a diary\n" * 50)
         await tail.advance()
-        assert "no recording" in tail.connection.trouble
+        assert "no recording" in tail.status.trouble
         assert not await tail.advance()
-        assert "no recording" in tail.connection.trouble  # it is asked again, and the same
+        assert "no recording" in tail.status.trouble  # it is asked again, and the same
         assert list(tail.board.instances) == [1]
         path.unlink()
         async with record(FakeEngine(), path):
             await tail.advance()
-            assert (tail.connection.contact, tail.connection.trouble) == (ConnectionState.LIVE, "")
+            assert (tail.status.state, tail.status.trouble) == (ConnectionState.LIVE, "")
 
 
 async def test_a_file_that_becomes_a_recording_in_its_place_is_followed(tmp_path: Path) -> None:
@@ -130,11 +130,11 @@ async def test_a_file_that_becomes_a_recording_in_its_place_is_followed(tmp_path
         whole = (tmp_path / "b.db").read_bytes()
         path.write_bytes(whole[:50])  # a copy that is under way
         await tail.advance()
-        assert tail.connection.trouble
+        assert tail.status.trouble
         with path.open("ab") as file:
             file.write(whole[50:])
         assert await tail.advance()
-        assert tail.connection.trouble == ""
+        assert tail.status.trouble == ""
         assert [row.name for row in tail.board.instances.values()] == ["new"]
 
 
@@ -145,7 +145,7 @@ async def test_whoever_takes_what_comes_gets_all_of_it_however_much_has_come(tmp
     async with record(engine, path) as recorder, Tail.open(path) as tail:
         await tail.advance()
         before = tail.board.seq
-        tail.take = taken.extend
+        tail.on_entries = taken.extend
         for part in range(3):
             engine.emit(*[answered(f"{part}.{number}") for number in range(keyframes.EVERY)])
             await recorder.flushed()
@@ -170,10 +170,10 @@ async def test_a_recording_is_still_until_something_is_written(tmp_path: Path) -
     path = tmp_path / "a.db"
     connection = schema.connect(path)
     async with Recording.open(path) as recording:
-        until(recording.still)
+        until(recording.unchanged)
         connection.execute("INSERT INTO events(at, instance, kind, body) VALUES (1, 1, 'moon_rose', '{}')")
-        assert not recording.still()
+        assert not recording.unchanged()
         assert await recording.entries() == []
         assert await recording.last_seq() == 1
-        until(recording.still)
+        until(recording.unchanged)
     connection.close()

@@ -22,7 +22,7 @@ class Looker:
         self.now = NOON
         self.seconds = 0.0
         self.write(path, b"")
-        self.stillness = ChangeDetector(path, lambda: self.now, lambda: self.seconds)
+        self.detector = ChangeDetector(path, lambda: self.now, lambda: self.seconds)
 
     def write(self, path: Path, data: bytes, at: int = NOON) -> None:
         path.write_bytes(data)
@@ -30,10 +30,10 @@ class Looker:
 
     def settle(self) -> None:
         self.now += SETTLED + 1
-        self.stillness.lasts()
+        self.detector.unchanged()
 
-    def lasts(self) -> bool:
-        return self.stillness.lasts()
+    def unchanged(self) -> bool:
+        return self.detector.unchanged()
 
 
 @pytest.fixture
@@ -42,28 +42,28 @@ def looker(tmp_path: Path) -> Looker:
 
 
 def test_what_was_settled_and_has_not_moved_lasts(looker: Looker) -> None:
-    assert not looker.lasts()
+    assert not looker.unchanged()
     looker.settle()
-    assert looker.lasts()
-    assert looker.lasts()
+    assert looker.unchanged()
+    assert looker.unchanged()
 
 
 def test_a_log_that_comes_grows_or_is_written_to_ends_it(looker: Looker) -> None:
     for data, at in ((b"1", 1), (b"12", 1), (b"21", 2), (b"1", 2)):
         looker.settle()
-        assert looker.lasts()
+        assert looker.unchanged()
         looker.write(looker.log, data, NOON + at)
-        assert not looker.lasts()
+        assert not looker.unchanged()
     looker.settle()
     looker.log.unlink()
-    assert not looker.lasts()
+    assert not looker.unchanged()
 
 
 def test_a_file_that_is_written_to_itself_ends_it(looker: Looker) -> None:
     looker.settle()
-    assert looker.lasts()
+    assert looker.unchanged()
     looker.write(looker.path, b"", NOON + 1)
-    assert not looker.lasts()
+    assert not looker.unchanged()
 
 
 def test_a_time_that_another_write_may_still_leave_is_not_trusted(looker: Looker) -> None:
@@ -71,24 +71,24 @@ def test_a_time_that_another_write_may_still_leave_is_not_trusted(looker: Looker
     written = looker.now + 5
     looker.now = written + 5
     looker.write(looker.log, b"first", written)
-    assert not looker.lasts()
+    assert not looker.unchanged()
     looker.write(looker.log, b"again", written)  # as long, and within the same tick of the file's clock
     looker.now += SETTLED
-    assert not looker.lasts()
-    assert looker.lasts()
+    assert not looker.unchanged()
+    assert looker.unchanged()
 
 
 def test_every_other_second_nothing_is_trusted(looker: Looker) -> None:
     looker.settle()
-    assert looker.lasts()
+    assert looker.unchanged()
     looker.seconds += TRUSTED
-    assert not looker.lasts()
-    assert looker.lasts()
+    assert not looker.unchanged()
+    assert looker.unchanged()
 
 
 def test_a_file_that_is_gone_is_as_still_as_any(looker: Looker) -> None:
     looker.settle()
     looker.path.unlink()
-    assert not looker.lasts()
+    assert not looker.unchanged()
     looker.settle()
-    assert looker.lasts()
+    assert looker.unchanged()

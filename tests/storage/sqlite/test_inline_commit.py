@@ -14,7 +14,7 @@ from fuseboard_engine.dead_letters.letter import LetterSelection
 from fuseboard_storage import SqliteDeadLetters
 from fuseboard_storage.sqlite import inline_commit, schema
 from fuseboard_storage.sqlite.inline_commit import AWAY, QUICK, RECENT, RUN, InlineCommitter
-from fuseboard_storage.sqlite.write_lock import Connection
+from fuseboard_storage.sqlite.write_lock import LockingConnection
 from support.letters import NOON, ROOM, letter
 
 LITTLE = QUICK / 10  # seconds
@@ -100,7 +100,7 @@ def test_after_a_slow_commit_of_its_own_all_is_the_threads_for_some_seconds(file
 
 def test_it_waits_for_no_other_thread(file: File) -> None:
     file.open()
-    with file.thread.turn:
+    with file.thread.write_lock:
         assert not file.commit_at_once()
     assert file.commit_at_once()
     assert file.commits() == 1
@@ -126,7 +126,7 @@ def test_what_fails_leaves_nothing_and_is_left_to_the_thread(file: File) -> None
 
     assert file.lane.commit(work) is None
     assert file.commits() == 0
-    assert not file.thread.turn.locked()
+    assert not file.thread.write_lock.locked()
     file.commit_in_thread()
     assert file.commit_at_once()
 
@@ -156,13 +156,13 @@ class Threads:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.used: list[str] = []
 
-        class Noting(Connection):
+        class Noting(LockingConnection):
             def execute(noting, sql: str, *args: object) -> sqlite3.Cursor:  # type: ignore[override]
                 if sql == "BEGIN IMMEDIATE":
                     self.used.append(threading.current_thread().name)
                 return super().execute(sql, *args)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(schema, "Connection", Noting)
+        monkeypatch.setattr(schema, "LockingConnection", Noting)
         monkeypatch.setattr(inline_commit, "QUICK", 60.0)  # whatever this machine is busy with
         monkeypatch.setattr(inline_commit, "RECENT", 60.0)
 

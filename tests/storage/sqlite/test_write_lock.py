@@ -12,15 +12,15 @@ import pytest
 from fuseboard_engine.dead_letters.letter import Capacity, StoreUnavailable
 from fuseboard_storage import SqliteDeadLetters
 from fuseboard_storage.sqlite import schema
-from fuseboard_storage.sqlite.write_lock import Connection, transaction
+from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
 from support.letters import letter
 
 
-def note(connection: Connection, name: str) -> None:
+def note(connection: LockingConnection, name: str) -> None:
     connection.execute("INSERT INTO dead_letter_totals VALUES (?, 1)", (name,))
 
 
-def names(connection: Connection) -> list[str]:
+def names(connection: LockingConnection) -> list[str]:
     return [name for (name,) in connection.execute("SELECT name FROM dead_letter_totals ORDER BY name")]
 
 
@@ -44,7 +44,7 @@ def test_a_writer_waits_for_the_other_threads_turn_and_then_writes(tmp_path: Pat
 
 def test_connections_to_different_files_do_not_wait_for_each_other(tmp_path: Path) -> None:
     one, two = schema.connect(tmp_path / "a.db"), schema.connect(tmp_path / "b.db")
-    assert one.turn is not two.turn
+    assert one.write_lock is not two.write_lock
     with transaction(one), transaction(two):
         note(two, "meanwhile")
     assert names(two) == ["meanwhile"]
@@ -52,7 +52,7 @@ def test_connections_to_different_files_do_not_wait_for_each_other(tmp_path: Pat
 
 def test_whoever_keeps_the_turn_without_writing_holds_nobody_up(tmp_path: Path) -> None:
     connection = schema.connect(tmp_path / "a.db")
-    with connection.turn, transaction(connection):
+    with connection.write_lock, transaction(connection):
         note(connection, "went ahead")
     assert names(connection) == ["went ahead"]
 
@@ -63,7 +63,7 @@ def test_what_fails_leaves_nothing_and_gives_the_turn_back(tmp_path: Path) -> No
         note(connection, "twice")
         note(connection, "twice")
     assert names(connection) == []
-    assert not connection.turn.locked()
+    assert not connection.write_lock.locked()
 
 
 async def test_every_letter_for_a_closed_store_is_refused_at_once(tmp_path: Path) -> None:

@@ -124,8 +124,8 @@ def test_a_command_whose_engine_died_over_it_fails_after_a_while(tmp_path: Path)
     connection.execute(commands.ASK, ("reset", "agno", "{}", "ann", None, 0, 1_000))
     assert [command.verb for command in commands.claim(connection, 1, 500)] == ["reset"]
     assert commands.claim(connection, 2, 500) == []
-    assert commands.sweep(connection, 2_000) == []
-    (event,) = commands.sweep(connection, 1_000 + commands.LOST_AFTER)
+    assert commands.expire(connection, 2_000) == []
+    (event,) = commands.expire(connection, 1_000 + commands.LOST_AFTER)
     assert (event.ok, event.detail) == (False, commands.LOST)
     connection.close()
 

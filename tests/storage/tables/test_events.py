@@ -59,7 +59,7 @@ def test_a_kind_that_only_a_newer_version_knows_keeps_its_place_and_says_nothing
     file.execute("INSERT INTO events(at, instance, kind, body) VALUES (7, 1, 'moon_rose', '{\"kind\":\"moon_rose\"}')")
     (event,) = read(file)
     assert event == Event(at=7)
-    assert rows.known([rows.entry_of(None, (1, 1, 7, "not even JSON"))]) == []
+    assert rows.readable([rows.entry_of(None, (1, 1, 7, "not even JSON"))]) == []
 
 
 @given(st.text(), st.text(), st.floats(allow_nan=False, allow_infinity=False))

@@ -174,7 +174,7 @@ def test_folding_on_from_a_keyframe_anywhere_is_folding_from_the_start(
     found: list[tuple[int, Event]], cut: int
 ) -> None:
     entries = stored(found)
-    assert len(rows.known(entries)) == len(found)
+    assert len(rows.readable(entries)) == len(found)
     whole = fold(Board(), entries)
     thawed = keyframe.load(keyframe.dump(fold(Board(), entries[:cut])))
     assert keyframe.dump(thawed) == keyframe.dump(fold(Board(), entries[:cut]))
@@ -215,7 +215,7 @@ async def test_a_seek_gives_the_same_board_with_and_without_keyframes(tmp_path: 
     connection.close()
 
 
-def test_another_maker_goes_on_from_the_last_keyframe(tmp_path: Path) -> None:
+def test_another_maker_restore_counts_the_last_keyframe(tmp_path: Path) -> None:
     recorded(tmp_path / "a.db", 1_000)
     connection = schema.connect(tmp_path / "a.db")
     maker = keyframe.KeyframeMaker(connection, 100)

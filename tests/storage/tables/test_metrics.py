@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fuseboard_storage.board.metrics import SECOND, Spans, count
-from fuseboard_storage.recorder.retention import HOUR, Retention, tidy
+from fuseboard_storage.recorder.retention import HOUR, Retention, apply_retention
 from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import instances, metrics
@@ -25,9 +25,9 @@ def recorded(tmp_path: Path) -> Path:
         spans: Spans = {}
         for second in range(0, 7_200, 7):
             count(spans, answered(adapter=NAMES[second % 3], at=NOON + second * SECOND))
-        metrics.add(connection, instances.enter(connection, name, "web-1", NOON), spans)
+        metrics.add(connection, instances.register(connection, name, "web-1", NOON), spans)
     connection.commit()
-    while tidy(connection, Retention(seconds=HOUR), NOON + 7_200 * SECOND):
+    while apply_retention(connection, Retention(seconds=HOUR), NOON + 7_200 * SECOND):
         pass
     connection.close()
     return path

@@ -20,7 +20,7 @@ BUDGET: Final = 0.003
 """Seconds that may be spent at a time on counting over all adapters."""
 
 
-class Totals(NamedTuple):
+class HeaderTotals(NamedTuple):
     """What all adapters did in the last ten seconds; in the first seconds: since the first of them was added.
 
     `rate` is calls per second, `answered` the share of tasks that an adapter answered; None: no task ended.
@@ -30,7 +30,7 @@ class Totals(NamedTuple):
     answered: float | None
 
 
-def totals_of(board: Board, now: int) -> Totals:
+def totals_of(board: Board, now: int) -> HeaderTotals:
     """Return the totals of the last ten whole seconds before `now` (UTC microseconds)."""
     return Counting(budget=float("inf")).totals(board, now)
 
@@ -49,9 +49,9 @@ class Counting:
         self._of: tuple[Board | None, int, int] = (None, 0, 0)  # the Board, its roster and the second begun with
         self._rows: list[AdapterRow] = []  # those that are not counted yet
         self._sums = (0, 0)  # calls, and when the first adapter was added
-        self._totals = Totals(0.0, None)
+        self._totals = HeaderTotals(0.0, None)
 
-    def totals(self, board: Board, now: int) -> Totals:
+    def totals(self, board: Board, now: int) -> HeaderTotals:
         """Return the totals of the last ten whole seconds before `now` (UTC microseconds), or those counted last."""
         of = (board, board.roster, now // SECOND)
         if of[:2] != self._of[:2] or (of != self._of and not self._rows):
@@ -79,7 +79,7 @@ class Counting:
         self._sums = calls, begun
         if not rows:
             seconds = max(1.0, (last - max(first, begun)) / SECOND)  # the window fills in the first seconds
-            self._totals = Totals(calls / seconds, _answered(self._of[0], first, last))
+            self._totals = HeaderTotals(calls / seconds, _answered(self._of[0], first, last))
 
 
 def _answered(board: Board | None, first: int, last: int) -> float | None:
@@ -94,7 +94,7 @@ class Heading(NamedTuple):
     file: str
     connection: Connection
     counts: dict[Condition, int]
-    totals: Totals
+    totals: HeaderTotals
     now: int
     behind: int | None = None
     """Events that came since the view was paused; None: it is not paused."""

@@ -11,7 +11,7 @@ from fuseboard_console.text.glyphs import LOOKS, Condition, Glyphs
 from fuseboard_console.text.line import Line, Span, cut_line, fit_line, line_width
 from fuseboard_console.text.width import cut
 from fuseboard_console.views.detail.time_slices import STANDS
-from fuseboard_storage.recording.history import Change
+from fuseboard_storage.recording.history import BreakerChange
 
 LEAST = 12
 """Cells below which there is no bar."""
@@ -31,7 +31,7 @@ class SeekView(NamedTuple):
     speed: float
     playing: bool
     back: float | None
-    changes: Sequence[Change]
+    changes: Sequence[BreakerChange]
     where: tuple[str, ...] = ()
 
 
