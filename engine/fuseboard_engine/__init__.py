@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from fuseboard_engine.engine import Engine
     from fuseboard_engine.errors import (
         AdapterDown,
-        AllAdaptersFailed,
         AttemptTimeout,
         CircuitOpen,
         DeadlineExceeded,
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
         MissingExtra,
         NoThreadFree,
         SoftFailure,
-        StreamBroken,
         Unhealthy,
         UnknownAdapter,
     )
@@ -54,7 +52,7 @@ if TYPE_CHECKING:
     from fuseboard_engine.routing.fallback import InvalidFallbackAnswer
     from fuseboard_engine.routing.gates import ShuttingDown
     from fuseboard_engine.routing.policy import RoutingPolicy
-    from fuseboard_engine.routing.route import RouteResult, Task
+    from fuseboard_engine.routing.route import AllAdaptersFailed, RouteResult, StreamBroken, Task
     from fuseboard_engine.routing.router import TaskRouter
     from fuseboard_engine.routing.stream_router import RestartMarker, RouteStream
     from fuseboard_engine.shutdown.on_signals import EmergencyExit, shutdown_on_signals
@@ -102,7 +100,7 @@ _HOME = {
     "guard": "breaker.decorator",
     "InvalidFallbackAnswer": "routing.fallback",
     "Engine": "engine",
-    "AllAdaptersFailed": "errors",
+    "AllAdaptersFailed": "routing.route",
     "AttemptTimeout": "errors",
     "CircuitOpen": "errors",
     "DeadlineExceeded": "errors",
@@ -110,7 +108,7 @@ _HOME = {
     "MissingExtra": "errors",
     "NoThreadFree": "errors",
     "SoftFailure": "errors",
-    "StreamBroken": "errors",
+    "StreamBroken": "routing.route",
     "Unhealthy": "errors",
     "UnknownAdapter": "errors",
     "ExecutionPolicy": "parallel.policy",

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 from fuseboard_engine.adapters.registry import Registry
 from fuseboard_engine.commands import VERBS, Command
 from fuseboard_engine.errors import UnknownAdapter, describe
-from fuseboard_engine.events import CommandDone
+from fuseboard_engine.events import REFUSING_STATES, CommandDone
 from fuseboard_engine.workflow.operator_resume import ask as ask_resume
 
 if TYPE_CHECKING:
     from fuseboard_engine.engine import Engine
 
 log = logging.getLogger("fuseboard.engine")
-
-SHUT = ("open", "half_open", "forced_open")
 
 
 def execute_command(engine: Engine, command: Command) -> CommandDone | None:
@@ -67,7 +65,7 @@ def carry_out(registry: Registry, command: Command) -> str:
     if verb not in VERBS:
         raise ValueError(f"this engine does not know the command {verb!r}; it knows {', '.join(VERBS)}")
     if verb == "reset_all":
-        shut = [adapter for adapter in registry if adapter.breaker.state in SHUT]
+        shut = [adapter for adapter in registry if adapter.breaker.state in REFUSING_STATES]
         for adapter in shut:
             adapter.breaker.reset(actor=actor)
         return f"{', '.join(adapter.name for adapter in shut)} reset" if shut else "no breaker was open"

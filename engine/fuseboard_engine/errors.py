@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from fuseboard_engine.routing.route import RouteResult
 
 
 def text_of(error: BaseException) -> str:
@@ -124,23 +122,16 @@ class UnknownAdapter(FuseboardError, KeyError):
         return f"no adapter is called {self.name!r}; known adapters: {known}"
 
 
-class AllAdaptersFailed(FuseboardError):
-    """No adapter of the chain did the task. `result` is the whole route."""
-
-    def __init__(self, result: RouteResult) -> None:
-        super().__init__(result.error or "no adapter could be tried")
-        self.result = result
-
-
-class StreamBroken(AllAdaptersFailed):
-    """A stream ended with an error after its consumer had `items` items of it."""
-
-    def __init__(self, result: RouteResult, items: int) -> None:
-        super().__init__(result)
-        self.items = items
-
-
 def describe(error: BaseException) -> str:
     """Return an error's type and text in one line, without the exception object."""
     name, text = type(error).__name__, text_of(error)
     return f"{name}: {text}" if text else name
+
+
+if not TYPE_CHECKING:  # a type checker reads them where they are defined
+
+    def __getattr__(name: str) -> object:
+        """Return an error that is defined next to the route it carries; this was its module before."""
+        if name in ("AllAdaptersFailed", "StreamBroken"):
+            return getattr(import_module("fuseboard_engine.routing.route"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

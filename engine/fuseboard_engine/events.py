@@ -18,6 +18,9 @@ import msgspec
 State = Literal["closed", "open", "half_open", "forced_open", "disabled", "metrics_only"]
 """The states of a breaker; the last three are only ever set by hand."""
 
+REFUSING_STATES: Final[frozenset[State]] = frozenset(("open", "half_open", "forced_open"))
+"""The states in which a breaker refuses calls (half-open: all but its probes)."""
+
 Outcome = Literal["success", "failure", "ignored", "cancelled", "rejected"]
 """How an attempt ended. `ignored`: an error that says nothing about the adapter. `rejected`: never called."""
 

@@ -1,5 +1,6 @@
 """What `fuseboard_engine` offers at its root is what it says, however it is imported."""
 
+import importlib
 import subprocess
 import sys
 
@@ -31,3 +32,10 @@ def test_no_public_name_is_also_the_name_of_a_module() -> None:
 
 def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
     assert not hasattr(fuseboard_engine, "nonesuch")
+
+
+def test_errors_that_carry_a_route_can_still_be_imported_from_errors() -> None:
+    errors = importlib.import_module("fuseboard_engine.errors")
+    assert errors.AllAdaptersFailed is fuseboard_engine.AllAdaptersFailed
+    assert errors.StreamBroken is fuseboard_engine.StreamBroken
+    assert not hasattr(errors, "nonesuch")

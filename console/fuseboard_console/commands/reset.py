@@ -62,6 +62,7 @@ async def _reset(file: str, adapter: str | None, wait: float) -> int:
     from fuseboard_console.cli.output import complain, print_out
     from fuseboard_console.operator.identity import actor
     from fuseboard_console.operator.messages import nobody_can_take_it
+    from fuseboard_console.operator.prompts import refusing
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_console.text.suggestions import unknown_adapter
     from fuseboard_console.views.adapters.engine_presence import connection_to
@@ -71,11 +72,11 @@ async def _reset(file: str, adapter: str | None, wait: float) -> int:
     async with Recording.open(file) as recording:
         board = await board_now(recording)
         if adapter is None:
-            refusing = [row for row in board.rows() if row.state in ("open", "half_open", "forced_open")]
-            if not refusing:
+            stuck = refusing(board)
+            if not stuck:
                 print_out("No breaker is open: there is nothing to reset.")
                 return exit_codes.OK
-            verb, targets = "reset_all", _still_there(board, refusing)
+            verb, targets = "reset_all", _still_there(board, stuck)
         else:
             found = board.find(adapter)
             if not found:

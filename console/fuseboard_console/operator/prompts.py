@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from fuseboard_console.text.formatting import plural
 from fuseboard_console.text.safe_text import safe_text
+from fuseboard_engine.events import REFUSING_STATES
 from fuseboard_storage.board.board import AdapterRow, Board
 
 _NAMED = 6
@@ -23,7 +24,7 @@ class ResetAll(NamedTuple):
 
 def refusing(board: Board) -> list[AdapterRow]:
     """Return the adapters whose breaker refuses calls."""
-    return [row for row in board.rows() if row.state in ("open", "half_open", "forced_open")]
+    return [row for row in board.rows() if row.state in REFUSING_STATES]
 
 
 def ask_reset_all(stuck: Sequence[AdapterRow]) -> ResetAll:

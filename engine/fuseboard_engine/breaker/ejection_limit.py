@@ -10,9 +10,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from fuseboard_engine.events import State
-
-OUT: frozenset[State] = frozenset(("open", "half_open", "forced_open"))
+from fuseboard_engine.events import REFUSING_STATES, State
 
 
 def fits(out: int, size: int, share: float) -> bool:
@@ -80,7 +78,7 @@ class EjectionLimits:
         """Note the state an adapter's breaker has entered, whoever wanted it."""
         with self._lock:
             for group in self._groups.get(name, ()):
-                if state in OUT:
+                if state in REFUSING_STATES:
                     self._out[group].add(name)
                 else:
                     self._out[group].discard(name)

@@ -9,8 +9,8 @@ import math
 from collections.abc import Callable
 
 from fuseboard_engine.adapters.registry import Adapter, Registry
-from fuseboard_engine.breaker.ejection_limit import OUT
 from fuseboard_engine.dead_letters.letter import LetterChain
+from fuseboard_engine.events import REFUSING_STATES
 
 
 class Availability:
@@ -32,7 +32,7 @@ class Availability:
             now = self._clock()
             self._resting = {chain: until for chain, until in self._resting.items() if until > now}
         return bool(self._resting) or any(
-            adapter.breaker.state in OUT or adapter.down is not None for adapter in self._registry.all()
+            adapter.breaker.state in REFUSING_STATES or adapter.down is not None for adapter in self._registry.all()
         )
 
     def rest(self, chain: LetterChain, seconds: float) -> None:

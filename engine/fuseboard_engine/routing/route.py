@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from fuseboard_engine.errors import AllAdaptersFailed, text_of
+from fuseboard_engine.errors import FuseboardError, text_of
 from fuseboard_engine.events import Attempt, RouteFinished
 
 OF_THIS_CALL = "order of this call"
@@ -101,6 +101,22 @@ class RouteResult(msgspec.Struct, kw_only=True):
         if self.success or self.degraded:
             return self.result
         raise AllAdaptersFailed(self) from self.exception
+
+
+class AllAdaptersFailed(FuseboardError):
+    """No adapter of the chain did the task. `result` is the whole route."""
+
+    def __init__(self, result: RouteResult) -> None:
+        super().__init__(result.error or "no adapter could be tried")
+        self.result = result
+
+
+class StreamBroken(AllAdaptersFailed):
+    """A stream ended with an error after its consumer had `items` items of it."""
+
+    def __init__(self, result: RouteResult, items: int) -> None:
+        super().__init__(result)
+        self.items = items
 
 
 class ActiveRoute(msgspec.Struct):

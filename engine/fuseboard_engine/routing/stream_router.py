@@ -15,11 +15,11 @@ import msgspec
 
 from fuseboard_engine.adapters.callables import gives_items
 from fuseboard_engine.adapters.registry import Adapter
-from fuseboard_engine.errors import AllAdaptersFailed, CircuitOpen, StreamBroken, describe
+from fuseboard_engine.errors import CircuitOpen, describe
 from fuseboard_engine.events import AttemptFailed, StreamRestarted
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.routing.attempt_runner import AttemptRunner, reject
-from fuseboard_engine.routing.route import ActiveRoute, RouteResult
+from fuseboard_engine.routing.route import ActiveRoute, AllAdaptersFailed, RouteResult, StreamBroken
 from fuseboard_engine.routing.stream_attempt import StreamAttempt
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from fuseboard_engine import AllAdaptersFailed, BreakerPolicy, CallerError, Engine, RetryPolicy, Task
+from fuseboard_engine import AllAdaptersFailed, BreakerPolicy, CallerError, Engine, RetryPolicy, StreamBroken, Task
 from fuseboard_engine.context import CURRENT, current
-from fuseboard_engine.errors import AttemptTimeout, DeadlineExceeded, StreamBroken
+from fuseboard_engine.errors import AttemptTimeout, DeadlineExceeded
 from fuseboard_engine.events import AttemptFailed, RouteFinished, StreamRestarted
 from fuseboard_engine.routing.gates import BypassGate
 from fuseboard_engine.routing.policy import RoutingPolicy

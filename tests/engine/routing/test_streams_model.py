@@ -8,8 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fuseboard_engine import AllAdaptersFailed, RetryPolicy
-from fuseboard_engine.errors import StreamBroken
+from fuseboard_engine import AllAdaptersFailed, RetryPolicy, StreamBroken
 from fuseboard_engine.routing.stream_router import RestartMarker
 from fuseboard_engine.virtual_time import run
 from support.engine_world import NEVER_TRIPS, World

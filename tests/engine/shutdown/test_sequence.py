@@ -11,8 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from fuseboard_engine import RetryPolicy
-from fuseboard_engine.errors import AllAdaptersFailed
+from fuseboard_engine import AllAdaptersFailed, RetryPolicy
 from fuseboard_engine.events import RouteFinished, ShutdownChanged
 from fuseboard_engine.routing.gates import ShuttingDown
 from fuseboard_engine.routing.policy import RoutingPolicy
