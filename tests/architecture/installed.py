@@ -6,7 +6,7 @@ import importlib.metadata
 import sys
 from importlib.resources import files
 
-PACKAGES = ("fuseboard_engine", "fuseboard_storage", "fuseboard_console", "fuseboard_scenarios")
+PACKAGES = ("fuseboard", "fuseboard_engine", "fuseboard_storage", "fuseboard_console", "fuseboard_scenarios")
 
 
 def main() -> int:
