@@ -1,6 +1,8 @@
-"""What remembers: the recorder an application embeds, and the recording that others read.
+"""The storage of Fuseboard: the recorder an application embeds, and the recording that others read.
 
-from fuseboard_storage import record
+    from fuseboard_storage import record
+
+Public names load when first used, so a program that only reads a recording does not import the recorder.
 """
 
 from __future__ import annotations
@@ -37,8 +39,8 @@ _HOME = {
     "Recorder": "recorder.recorder",
     "Recording": "recording.recording",
     "RecordingError": "errors",
-    "SqliteDeadLetters": "stores.dead_letters",
     "Retention": "recorder.retention",
+    "SqliteDeadLetters": "stores.dead_letters",
     "Tail": "recording.tail",
     "record": "recorder.recorder",
     "record_configured": "recorder.from_config",
@@ -46,10 +48,9 @@ _HOME = {
 }
 
 
-if not TYPE_CHECKING:  # a checker reads the imports above
+if not TYPE_CHECKING:  # type checkers read the imports above
 
     def __getattr__(name: str) -> object:
-        """Import a public name when it is first used: a reader pays for no recorder."""
         if name not in _HOME:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -1,4 +1,4 @@
-"""What can be wrong with a recording, said so that a person knows what to do."""
+"""Errors of a recording. Each message says what is wrong and what to do."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from fuseboard_engine.errors import FuseboardError
 
 
 class RecordingError(FuseboardError):
-    """A file cannot be used as a recording; nothing in it was changed.
+    """A file cannot be used as a recording. Nothing in it was changed.
 
-    `what` says what is wrong with which file, `todo` what to do about it. `str()` gives both.
+    `what` names the file and the problem, `todo` the remedy. `str()` gives both.
     """
 
     def __init__(self, what: str, todo: str) -> None:

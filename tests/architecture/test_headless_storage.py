@@ -1,9 +1,11 @@
-"""What remembers needs no screen, and what `status` needs is light."""
+"""The storage imports no screen library, and each of its rooms only what it needs."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import import_module
+from types import ModuleType
 
 import pytest
 
@@ -13,7 +15,10 @@ MODULES = {
     "fuseboard_engine.commands": SCREEN | {"aiosqlite", "sqlite3"},
     "fuseboard_storage.board.histogram": SCREEN | {"aiosqlite", "sqlite3"},
     "fuseboard_storage.board.board": SCREEN | {"aiosqlite", "sqlite3"},
+    "fuseboard_storage.board": SCREEN | {"aiosqlite", "sqlite3", "msgspec"},
+    "fuseboard_storage.recorder": SCREEN | {"aiosqlite", "sqlite3", "msgspec"},
     "fuseboard_storage.recorder.recorder": SCREEN | {"aiosqlite"},
+    "fuseboard_storage.recording": SCREEN | {"aiosqlite", "sqlite3", "msgspec"},
     "fuseboard_storage.recording.recording": SCREEN,
     "fuseboard_storage.recording.tail": SCREEN,
 }
@@ -26,11 +31,11 @@ def test_a_module_of_the_storage_brings_no_more_than_it_needs(module: str) -> No
     assert not {name.split(".")[0] for name in result.stdout.split()} & MODULES[module]
 
 
-def test_every_public_name_of_the_storage_can_be_imported() -> None:
-    import fuseboard_storage
-
-    assert set(fuseboard_storage.__all__) == set(fuseboard_storage._HOME)
-    for name in fuseboard_storage.__all__:
-        assert getattr(fuseboard_storage, name) is not None
+@pytest.mark.parametrize("package", ["", ".board", ".recorder", ".recording", ".mailbox"])
+def test_every_public_name_of_the_storage_can_be_imported(package: str) -> None:
+    module = import_module(f"fuseboard_storage{package}")
+    assert sorted(module.__all__) == sorted(set(module.__all__))
+    for name in module.__all__:
+        assert not isinstance(getattr(module, name), ModuleType)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
-        _ = fuseboard_storage.nonsense
+        _ = module.nonsense

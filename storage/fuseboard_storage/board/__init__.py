@@ -9,14 +9,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fuseboard_storage.board.board import AdapterKey, Board, Entry
+    from fuseboard_storage.board.board import Board
+    from fuseboard_storage.board.rows import AdapterKey, AdapterRow, Entry, FailureRow, InstanceRow, TaskSecond, Totals
 
-__all__ = ["AdapterKey", "Board", "Entry"]
+__all__ = ["AdapterKey", "AdapterRow", "Board", "Entry", "FailureRow", "InstanceRow", "TaskSecond", "Totals"]
 
 
-if not TYPE_CHECKING:  # a checker reads the imports above
+if not TYPE_CHECKING:  # type checkers read the imports above
 
     def __getattr__(name: str) -> object:
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module("fuseboard_storage.board.board"), name)
+        return getattr(import_module(f"{__name__}.board"), name)

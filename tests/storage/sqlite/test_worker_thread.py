@@ -58,8 +58,8 @@ def test_the_thread_of_one_that_nobody_has_any_more_ends() -> None:
 
 FORGETFUL = """
 import time
-from fuseboard_storage.sqlite.worker_thread import JobThread
-jobs = JobThread("jobs")
+from fuseboard_storage.sqlite.worker_thread import WorkerThread
+jobs = WorkerThread("jobs")
 jobs.submit(lambda: time.sleep(0.2))
 jobs.submit(lambda: print("done", flush=True))
 """
