@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from fuseboard_console.operator.messages import nobody_can_take_it
 from fuseboard_console.text.safe_text import safe_text
-from fuseboard_console.views.adapters.engine_presence import Connection, connection_to, presence
+from fuseboard_console.views.adapters.engine_presence import Connection, connection_to
 from fuseboard_storage.board.board import Board
+from fuseboard_storage.board.presence import presence
 
 
 class CommandTarget(NamedTuple):

@@ -12,7 +12,6 @@ from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.protocols import ConsoleHost, Frame
-from fuseboard_console.views.adapters.engine_presence import presence
 from fuseboard_console.views.lists.engines import (
     Counts,
     counts_of,
@@ -23,6 +22,7 @@ from fuseboard_console.views.lists.engines import (
     labels_width,
 )
 from fuseboard_storage.board.board import InstanceRow
+from fuseboard_storage.board.presence import presence
 
 
 class Engines(ListPage[int]):

@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.board import Board, Entry
+from fuseboard_storage.board.presence import presence
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recording.recording import SLICE, Recording
 from fuseboard_storage.sqlite import schema
-from fuseboard_storage.tables.instances import SILENT_AFTER, mark_dead
+from fuseboard_storage.tables.instances import mark_dead
 from fuseboard_storage.tables.keyframes import EVERY
 
 
@@ -151,8 +152,7 @@ class Tail:
             return ConnectionState.MISSING
         if not rows:
             return ConnectionState.EMPTY
-        running = [row for row in rows if row.ended_at is None]
-        if not running:
-            return ConnectionState.ENDED
-        alive = any(not row.gone and now - row.heartbeat_at <= SILENT_AFTER for row in running)
-        return ConnectionState.LIVE if alive else ConnectionState.SILENT
+        if any(presence(row, now) == "live" for row in rows):
+            return ConnectionState.LIVE
+        running = any(row.ended_at is None for row in rows)
+        return ConnectionState.SILENT if running else ConnectionState.ENDED

@@ -9,13 +9,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from fuseboard_engine.events import LOST, EngineStopped
+from fuseboard_storage.board.presence import SILENT_AFTER
 from fuseboard_storage.sqlite.process_identity import ProcessIdentity, is_alive
 
 if TYPE_CHECKING:
     from fuseboard_storage.board.rows import InstanceRow
-
-SILENT_AFTER: Final = 3_000_000
-"""Microseconds without a heartbeat after which an engine looks silent."""
 
 _MISSED_AFTER: Final = 1_500_000  # microseconds: a beat is overdue
 _DEAD_AFTER: Final = 60_000_000  # microseconds without a heartbeat after which one elsewhere is given up

@@ -7,12 +7,12 @@ from pathlib import Path
 from fuseboard_engine.events import RouteFinished
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.board import AdapterKey, Entry
+from fuseboard_storage.board.presence import SILENT_AFTER
 from fuseboard_storage.recorder.recorder import record
 from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.recording.tail import ConnectionState, Tail
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import keyframes
-from fuseboard_storage.tables.instances import SILENT_AFTER
 from support.fake_engine import FakeEngine, answered, failed, opened
 from support.waiting import until
 

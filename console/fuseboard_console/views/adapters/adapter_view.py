@@ -10,8 +10,8 @@ from fuseboard_console.text.glyphs import KILLED, LOOKS, Condition
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import width
 from fuseboard_console.views.adapters.chain_positions import ChainPlace
-from fuseboard_console.views.adapters.engine_presence import killed, last_sign, presence
 from fuseboard_storage.board.board import AdapterKey, AdapterRow, InstanceRow, Totals
+from fuseboard_storage.board.presence import killed, last_sign, presence
 from fuseboard_storage.board.rows import KEPT_SECONDS
 
 RATE_SECONDS = 10

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from fuseboard_console.text.formatting import SECOND, clock, whole
+from fuseboard_console.text.formatting import clock, whole
 from fuseboard_console.text.safe_text import safe_text
-from fuseboard_engine.events import LOST
 from fuseboard_storage.board.board import Board, InstanceRow
-from fuseboard_storage.tables.instances import SILENT_AFTER
-
-Presence = Literal["live", "silent", "ended"]
-"""How one engine stands."""
+from fuseboard_storage.board.presence import Presence, age_of, killed, presence
 
 
 class Connection(NamedTuple):
@@ -32,30 +28,6 @@ class Connection(NamedTuple):
     def over(self) -> bool:
         """Whether it is known that nobody can take a command."""
         return self.gone or self.state == "ended"
-
-
-def last_sign(instance: InstanceRow) -> int:
-    """Return when an engine last gave a sign of life, UTC microseconds."""
-    return max(instance.heartbeat_at, instance.ended_at or 0)
-
-
-def age_of(instance: InstanceRow, now: int) -> float:
-    """Return the seconds since an engine's last sign of life."""
-    return max(0.0, (now - last_sign(instance)) / SECOND)
-
-
-def presence(instance: InstanceRow, now: int) -> Presence:
-    """Return how one engine stands at `now` (UTC microseconds)."""
-    if instance.ended_at is not None:
-        return "silent" if instance.reason == LOST else "ended"
-    if instance.gone:
-        return "silent"
-    return "live" if age_of(instance, now) * SECOND <= SILENT_AFTER else "silent"
-
-
-def killed(instance: InstanceRow) -> bool:
-    """Return whether an engine is known to have ended without a word: its process is gone."""
-    return instance.gone or instance.reason == LOST
 
 
 def connection_of(board: Board, now: int) -> Connection:

@@ -11,8 +11,8 @@ from fuseboard_console.text.line import Line
 from fuseboard_console.views.adapters.adapter_view import AdapterView, Stats, is_quiet, says_of, stats_of, view_of
 from fuseboard_console.views.adapters.chain_positions import ChainPlace
 from fuseboard_console.views.adapters.columns import ColumnLayout, ages, row_line, slices_of
-from fuseboard_console.views.adapters.engine_presence import Presence, killed, presence
 from fuseboard_storage.board.board import AdapterKey, Board
+from fuseboard_storage.board.presence import Presence, killed, presence
 
 KEPT = 1_000
 """Rows over which nothing is kept from one frame to the next."""

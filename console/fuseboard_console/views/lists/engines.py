@@ -12,10 +12,10 @@ from fuseboard_console.text.line import Line, Span, cut_line, fit_line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import fit, width
 from fuseboard_console.views.adapters.adapter_view import breaker_condition
-from fuseboard_console.views.adapters.engine_presence import Presence, age_of, killed, last_sign, presence
 from fuseboard_console.views.adapters.state_counts import counts_line
 from fuseboard_engine.events import LOST
 from fuseboard_storage.board.board import Board, InstanceRow
+from fuseboard_storage.board.presence import Presence, age_of, killed, last_sign, presence
 
 Counts = Mapping[int, Mapping[Condition, int]]
 """By instance: how many of its adapters stand how."""

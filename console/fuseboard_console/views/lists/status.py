@@ -11,10 +11,11 @@ from fuseboard_console.text.glyphs import LOOKS
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import cut, fit, width
 from fuseboard_console.views.adapters.adapter_view import AdapterView, condition, stats_of, view_of
-from fuseboard_console.views.adapters.engine_presence import connection_of, presence, says
+from fuseboard_console.views.adapters.engine_presence import connection_of, says
 from fuseboard_console.views.selection.ordering import order_of
 from fuseboard_engine.events import BatchFinished
 from fuseboard_storage.board.board import AdapterRow, Board, InstanceRow
+from fuseboard_storage.board.presence import presence
 from fuseboard_storage.board.workflow_runs import WorkflowRow
 
 SCHEMA = "fuseboard.status/1"

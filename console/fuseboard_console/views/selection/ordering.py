@@ -16,11 +16,11 @@ from fuseboard_console.text.glyphs import LOOKS, Condition
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.adapter_view import breaker_condition
 from fuseboard_console.views.adapters.chain_positions import ChainPlace, chain_places
-from fuseboard_console.views.adapters.engine_presence import presence
 from fuseboard_console.views.selection.filter import Term, test_of
 from fuseboard_console.views.selection.grouping import GroupHead, Grouping, group_of, grouped
 from fuseboard_console.views.selection.sorting import BY_STATE, CHEAP, WINDOWED, Sort, Value
 from fuseboard_storage.board.board import AdapterKey, AdapterRow, Board, InstanceRow
+from fuseboard_storage.board.presence import presence
 
 PROBLEMS: Final = frozenset({"open", "held", "down", "ready", "probing", "silent"})
 """How an adapter stands that needs a person."""
