@@ -24,7 +24,7 @@ class Policy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def grown(base: float, factor: float, steps: int, cap: float) -> float:
+def exponential_backoff(base: float, factor: float, steps: int, cap: float) -> float:
     """Return `base * factor ** steps`, at most `cap`, without ever overflowing. All in seconds but `factor`."""
     if base <= 0 or base >= cap:
         return min(base, cap)

@@ -170,7 +170,7 @@ class Registry:
         self.find = self._adapters.get
         """Return the adapter of a name, or None."""
         self._registered: tuple[str, ...] | None = None
-        self._aside: set[str] = set()
+        self._excluded: set[str] = set()
         self.order_for: Callable[[str], tuple[tuple[str, ...], str]] = self.fixed_order
         """Return the chain for a task type and why it is this one; adaptive orders take its place."""
 
@@ -191,13 +191,13 @@ class Registry:
         """Take an adapter out and return it. Raises UnknownAdapter."""
         adapter = self[name]
         del self._adapters[name]
-        self._aside.discard(name)
+        self._excluded.discard(name)
         self._registered = None
         return adapter
 
-    def set_aside(self, name: str) -> None:
+    def exclude_from_default_chain(self, name: str) -> None:
         """Keep an adapter out of the order of registration: only chains that name it ask it. Raises UnknownAdapter."""
-        self._aside.add(self[name].name)
+        self._excluded.add(self[name].name)
         self._registered = None
 
     def __getitem__(self, name: str) -> Adapter:
@@ -231,7 +231,7 @@ class Registry:
                 return order, "default preference"
         registered = self._registered
         if registered is None:
-            registered = self._registered = tuple(name for name in self._adapters if name not in self._aside)
+            registered = self._registered = tuple(name for name in self._adapters if name not in self._excluded)
         return registered, "order of registration"
 
     def can_restart(self, task_type: str) -> bool:

@@ -13,6 +13,7 @@ import math
 import random
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Literal
@@ -524,7 +525,7 @@ class CircuitBreaker:
 
     # ---------------------------------------------------------------- from outside
 
-    def probe_early(self, detail: str) -> bool:
+    def half_open_early(self, detail: str) -> bool:
         """End the wait of an open breaker now, so that the next call is a probe. `detail` says in words why.
 
         Returns:
@@ -537,7 +538,7 @@ class CircuitBreaker:
         self._tell()
         return ended
 
-    def use(self, policy: BreakerPolicy) -> bool:
+    def update_policy(self, policy: BreakerPolicy) -> bool:
         """Go on with another policy. State, counts, probes and the present wait stay as they are.
 
         Returns:
@@ -645,7 +646,7 @@ class CircuitBreaker:
         """Failures that count towards `failure_threshold` as of the last recorded outcome."""
         return self._window.failed if self._windowed else self._failures
 
-    def refuses_for(self) -> float:
+    def retry_after(self) -> float:
         """Return for how many seconds it would refuse a call as things stand; 0.0: it would not. Changes nothing.
 
         For whoever may as well wait. Whether to call is decided by `admit` alone, which has to be asked when they are
@@ -661,6 +662,23 @@ class CircuitBreaker:
             if probes and len(probes) >= self._room():
                 return max(0.0, min(probes, key=_started).started + self._lease - now)
             return math.inf if self._state == "forced_open" else 0.0
+
+    # ---------------------------------------------------------------- deprecated names
+
+    def use(self, policy: BreakerPolicy) -> bool:
+        """Deprecated name of `update_policy`."""
+        warnings.warn("CircuitBreaker.use is now called update_policy", DeprecationWarning, stacklevel=2)
+        return self.update_policy(policy)
+
+    def probe_early(self, detail: str) -> bool:
+        """Deprecated name of `half_open_early`."""
+        warnings.warn("CircuitBreaker.probe_early is now called half_open_early", DeprecationWarning, stacklevel=2)
+        return self.half_open_early(detail)
+
+    def refuses_for(self) -> float:
+        """Deprecated name of `retry_after`."""
+        warnings.warn("CircuitBreaker.refuses_for is now called retry_after", DeprecationWarning, stacklevel=2)
+        return self.retry_after()
 
     # ---------------------------------------------------------------- telling
 

@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from fuseboard_engine.policy_base import Count, Policy, Rate, Seconds, SomeSeconds, WindowSize, grown
+from fuseboard_engine.policy_base import Count, Policy, Rate, Seconds, SomeSeconds, WindowSize, exponential_backoff
 
 
 class BreakerPolicy(Policy):
@@ -76,4 +76,4 @@ class BreakerPolicy(Policy):
         recovery_timeout x backoff_multiplier^(n-1), capped. Never overflows, however large n is.
         """
         cap = max(self.max_recovery_timeout, self.recovery_timeout)
-        return grown(self.recovery_timeout, self.backoff_multiplier, max(openings, 1) - 1, cap)
+        return exponential_backoff(self.recovery_timeout, self.backoff_multiplier, max(openings, 1) - 1, cap)

@@ -154,12 +154,12 @@ def _use_policies(
     # A policy given in code stays, unless the settings speak of this adapter.
     if (named or adapter.breaker.policy == was[0]) and adapter.breaker.policy != breaker:
         told = differences(adapter.breaker.policy, breaker)
-        anew = adapter.breaker.use(breaker)
+        anew = adapter.breaker.update_policy(breaker)
         policies[adapter.name] = breaker.model_dump(mode="json")
         changes.append(f"breaker of {adapter.name}: {told}{'; its window began anew' if anew else ''}")
     if (named or adapter.retry == was[1]) and (told := differences(adapter.retry, retry)):
         adapter.retry = retry
-        adapter.budget.use(retry)
+        adapter.budget.update_policy(retry)
         changes.append(f"retry of {adapter.name}: {told}")
     return changes
 
@@ -201,7 +201,7 @@ def _use_table(engine: Engine, before: Settings | None, settings: Settings, foun
         return []
     old = 0 if before is None else len(before.attribution)
     rows = [row.rule(found) for row in settings.attribution]
-    engine.router.table.use((*rows, *engine.router.table.rules[old:]))
+    engine.router.table.set_rules((*rows, *engine.router.table.rules[old:]))
     return [f"attribution: {len(settings.attribution)} rows before the built-in table"]
 
 
@@ -253,7 +253,7 @@ def _use_switches(engine: Engine, before: Settings | None, settings: Settings) -
         engine.parallel.policy = settings.execution
     if engine.routing.policy != settings.routing:
         changes.append(f"routing: {differences(engine.routing.policy, settings.routing)}")
-        engine.routing.use(settings.routing)
+        engine.routing.update_policy(settings.routing)
     if before is not None and before.threads != settings.threads:
         changes.append(f"threads: {before.threads} -> {settings.threads}")
         engine.resources.threads.most = settings.threads

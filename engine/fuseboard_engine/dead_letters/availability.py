@@ -56,5 +56,5 @@ class Availability:
 
 
 def _refuses_for(adapter: Adapter, now: float) -> float:
-    seconds, down = adapter.breaker.refuses_for(), adapter.down
+    seconds, down = adapter.breaker.retry_after(), adapter.down
     return seconds if down is None else max(seconds, down.until - now)

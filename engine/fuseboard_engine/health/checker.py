@@ -269,7 +269,7 @@ class HealthChecks:
         if verdict.status != "unhealthy" and before.state == "open":
             after = adapter.breaker.snapshot()
             if after.generation == before.generation:  # a check begun before it opened proves nothing
-                adapter.breaker.probe_early("its health check is good")
+                adapter.breaker.half_open_early("its health check is good")
 
     def _take(self, watched: _Watched, verdict: Verdict, duration: float) -> None:
         adapter, policy, at = watched.adapter, watched.policy, self._wall()

@@ -133,7 +133,7 @@ class ParallelExecutor:
                 cut_at_end=chosen == "best_effort",
             )  # fmt: skip
             strands.append(Branch(adapter, strand, retry or _once(adapter.retry.attempt_timeout)))
-        fan_out = FanOut(route, strands, chosen, end, delay, self._router.attempts.ask, self.slots, clock)
+        fan_out = FanOut(route, strands, chosen, end, delay, self._router.attempts.try_adapter, self.slots, clock)
         token = CURRENT.set(route.context)
         try:
             if strands:
@@ -143,7 +143,7 @@ class ParallelExecutor:
                 only_one = chosen in ("first_success", "hedged")
                 self._combine(route, results, fan_out, combine, only_one)
             else:
-                await self._router.exhausted(route)
+                await self._router.on_chain_exhausted(route)
         except BaseException as error:
             route.error = "the caller gave up" if not isinstance(error, Exception) else describe(error)
             self._finish(route, chosen, fan_out, self._results(route, order, strands))
@@ -248,7 +248,7 @@ class ParallelExecutor:
             )
         )
         exception, route.exception = route.exception, None  # its traceback leads back here: no cycle
-        fan_out.let_go()
+        fan_out.clear_exceptions()
         return ParallelResult(
             task=route.id,
             task_type=route.type,

@@ -20,7 +20,7 @@ from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.routing.attempt_runner import reject
 from fuseboard_engine.routing.route import ActiveRoute
 
-SHARE_OF_P95 = 0.95
+P95 = 0.95
 
 Ask = Callable[[str, ActiveRoute, RetryPolicy], Awaitable[bool]]
 """Makes the attempts of one adapter; True when no other could help."""
@@ -133,7 +133,7 @@ class FanOut:
             except asyncio.CancelledError:
                 continue
 
-    def let_go(self) -> None:
+    def clear_exceptions(self) -> None:
         """Let go of the errors: their tracebacks lead back here, and no cycle is to wait for the collector."""
         for strand in self._strands:
             strand.route.exception = strand.task = None
@@ -249,7 +249,7 @@ class FanOut:
         if isinstance(delay, str):
             if adapter.latency is None:
                 adapter.latency = RecentLatency()
-            known = adapter.latency.percentile(SHARE_OF_P95)
+            known = adapter.latency.percentile(P95)
             if known is None:
                 return
             delay = known

@@ -240,9 +240,9 @@ class Table:
     __slots__ = ("_by_type", "_readings", "rules")
 
     def __init__(self, rules: tuple[Rule, ...] = DEFAULT_TABLE) -> None:
-        self.use(rules)
+        self.set_rules(rules)
 
-    def use(self, rules: tuple[Rule, ...]) -> None:
+    def set_rules(self, rules: tuple[Rule, ...]) -> None:
         """Go by these rules from now on."""
         self.rules = rules
         remember = all(rule.when is None for rule in rules)

@@ -25,7 +25,7 @@ class RetryBudget:
         self._take(policy)
         self._tokens = float(policy.budget_minimum)
 
-    def use(self, policy: RetryPolicy) -> None:
+    def update_policy(self, policy: RetryPolicy) -> None:
         """Go on with another policy. What is left stays, up to what the policy lets be saved."""
         tokens = self._paid_in()
         self.first_attempts = 0

@@ -10,10 +10,10 @@ from fuseboard_engine.retry.budget import RetryBudget
 from fuseboard_engine.retry.policy import RetryPolicy
 
 
-def unretried(rule: Rule, error: BaseException, policy: RetryPolicy, number: int) -> str:
+def no_retry_reason(rule: Rule, error: BaseException, policy: RetryPolicy, number: int) -> str:
     """Return why an adapter is not asked again after its `number`-th attempt (from 1) failed; empty: it may be.
 
-    This much follows from what failed and how often; `next_attempt` looks at the time there is and at the budget.
+    This much follows from what failed and how often; `retry_delay` looks at the time there is and at the budget.
 
     Args:
         rule: the attribution row that applied.
@@ -31,7 +31,7 @@ def unretried(rule: Rule, error: BaseException, policy: RetryPolicy, number: int
     return ""
 
 
-def next_attempt(
+def retry_delay(
     policy: RetryPolicy,
     number: int,
     *,

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from fuseboard_engine.policy_base import ENORMOUS, Count, Policy, Seconds, SomeSeconds, grown
+from fuseboard_engine.policy_base import ENORMOUS, Count, Policy, Seconds, SomeSeconds, exponential_backoff
 
 Strategy = Literal["immediate", "linear", "exponential", "fibonacci"]
 Jitter = Literal["none", "proportional", "full", "equal"]
@@ -70,7 +70,7 @@ class RetryPolicy(Policy):
             case "linear":
                 delay = min(self.base_delay * nth, cap)
             case "exponential":
-                delay = grown(self.base_delay, 2.0, nth - 1, cap)
+                delay = exponential_backoff(self.base_delay, 2.0, nth - 1, cap)
             case "fibonacci":
                 delay = min(
                     self.base_delay * _fibonacci(nth, min(cap / self.base_delay, ENORMOUS) if self.base_delay else 1),

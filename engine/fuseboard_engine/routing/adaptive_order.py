@@ -16,7 +16,7 @@ from fuseboard_engine.events import (
     StateChanged,
 )
 from fuseboard_engine.routing.policy import RoutingPolicy
-from fuseboard_engine.routing.ranking import AdapterScore, Evidence, RankedChain, rank, share_of, why_of
+from fuseboard_engine.routing.ranking import AdapterScore, Evidence, RankedChain, explain, rank, share_of
 
 AT_ONCE = 100  # a chain longer than this is not ranked anew at every change of a breaker, and less often
 STALE = (StateChanged, HealthChecked, AdapterAdded, AdapterRemoved)
@@ -124,7 +124,7 @@ class AdaptiveOrders:
         admissible = sum(f.admissible for f in ranked)
         order = tuple(f.name for f in ranked)
         return RankedChain(
-            order, why_of(ranked, key), share_of(admissible, policy.exploration), admissible, now + pause
+            order, explain(ranked, key), share_of(admissible, policy.exploration), admissible, now + pause
         )
 
 

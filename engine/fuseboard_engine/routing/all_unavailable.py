@@ -16,7 +16,7 @@ from fuseboard_engine.events import AdapterRemoved, Event, HealthChecked, ProbeC
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.routing.gates import ShuttingDown
 from fuseboard_engine.routing.policy import RoutingPolicy
-from fuseboard_engine.routing.ranking import spell
+from fuseboard_engine.routing.ranking import format_duration
 from fuseboard_engine.routing.route import ActiveRoute
 
 SHORTEST_PAUSE = 0.001  # seconds between two rounds that nothing called for
@@ -139,7 +139,7 @@ class AllUnavailableHandler:
         try:
             outcome = await self._wait_in(queue, me, route, chain, ask, retry, end)
             at_work = sum(attempt.wait + attempt.duration for attempt in route.attempts)
-            waited = spell(max(0.0, self._clock() - begun - at_work))
+            waited = format_duration(max(0.0, self._clock() - begun - at_work))
             route.why += f"; every adapter was out, waited {waited}: {outcome}"
         finally:
             self._waiting -= 1
@@ -171,7 +171,7 @@ class AllUnavailableHandler:
                 if not back:
                     return "none comes back by itself"
                 if back[0].wait > left and not any(r.any_moment for r in back):
-                    return f"{back[0].adapter.name} comes back only in {spell(back[0].wait)}"
+                    return f"{back[0].adapter.name} comes back only in {format_duration(back[0].wait)}"
                 soonest = min((a.retry_after for a in route.attempts if a.retry_after), default=left)
                 wait = min(left, max(soonest, SHORTEST_PAUSE))
             if left <= 0:
@@ -222,7 +222,9 @@ class AllUnavailableHandler:
             if since < self.policy.last_resort_every:
                 continue
             breaker = adapter.breaker
-            if breaker.state == "open" and not breaker.probe_early("every adapter of a chain is out: a last resort"):
+            if breaker.state == "open" and not breaker.half_open_early(
+                "every adapter of a chain is out: a last resort"
+            ):
                 continue
             route.last_resort = True
             self._asked[adapter.name] = float("inf")

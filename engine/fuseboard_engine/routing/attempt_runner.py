@@ -27,7 +27,7 @@ from fuseboard_engine.errors import (
 )
 from fuseboard_engine.events import Attempt, AttemptFailed, Event
 from fuseboard_engine.retry.attribution import Table
-from fuseboard_engine.retry.decision import next_attempt, unretried
+from fuseboard_engine.retry.decision import no_retry_reason, retry_delay
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.routing.route import ActiveRoute
 
@@ -69,11 +69,11 @@ class AttemptRunner:
         self.running: InFlightTasks | None = None
         """The tasks with a call in flight; None: nobody wants to know."""
 
-    def ask(self, name: str, route: ActiveRoute, retry: RetryPolicy | None) -> Coroutine[Any, Any, bool]:
-        """Make the attempts of one adapter, as `along` does."""
-        return self.along((name,), route, retry)
+    def try_adapter(self, name: str, route: ActiveRoute, retry: RetryPolicy | None) -> Coroutine[Any, Any, bool]:
+        """Make the attempts of one adapter, as `run_chain` does."""
+        return self.run_chain((name,), route, retry)
 
-    async def along(self, names: Iterable[str], route: ActiveRoute, retry: RetryPolicy | None) -> bool:
+    async def run_chain(self, names: Iterable[str], route: ActiveRoute, retry: RetryPolicy | None) -> bool:
         """Ask adapters one after another until the route ends; True when it did, whatever its outcome.
 
         Each is asked as often as `retry` allows (None: its own policy), with backoff. One that is not registered, or
@@ -265,9 +265,9 @@ class AttemptRunner:
         delay: float | None = None
         if stop or (rule.opens and self._has_others(route.order, name, route.reached)):
             why = stop or rule.reason
-        elif not (why := unretried(rule, error, policy, number)):
+        elif not (why := no_retry_reason(rule, error, policy, number)):
             now = self._clock()
-            delay, why = next_attempt(
+            delay, why = retry_delay(
                 policy,
                 number,
                 remaining=None if route.until is None else route.until - now,

@@ -87,7 +87,7 @@ def marked(answer: Any) -> Any:
     """Return a degraded answer; a mapping says of itself that it is `degraded`.
 
     Raises:
-        FalseClaim: it says that it succeeded or approved.
+        InvalidFallbackAnswer: it says that it succeeded or approved.
     """
     if not isinstance(answer, Mapping):
         return answer
@@ -109,7 +109,7 @@ def fallback(
     """Return the fallback that a template or a callable makes; see `set_degraded` for the arguments.
 
     Raises:
-        FalseClaim: a template says that it succeeded or approved.
+        InvalidFallbackAnswer: a template says that it succeeded or approved.
         ValueError: `timeout` is no positive number of seconds.
     """
     if not 0 < timeout < float("inf"):
@@ -189,7 +189,7 @@ def set_degraded(
         name: who answered, as events tell it; default: the callable's own name.
 
     Raises:
-        FalseClaim: a template says that it succeeded or approved.
+        InvalidFallbackAnswer: a template says that it succeeded or approved.
     """
     if engine.router.degradation is None:
         engine.router.degradation = Degradation(engine.router.table.attribute, engine.clock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Protocol
 
@@ -52,9 +53,9 @@ class RoutingFeatures:
         self._waking: Callable[[], None] | None = None
         self._capping: Callable[[], None] | None = None
         self._caps: EjectionLimits | None = None
-        self.use(policy)
+        self.update_policy(policy)
 
-    def use(self, policy: RoutingPolicy) -> None:
+    def update_policy(self, policy: RoutingPolicy) -> None:
         """Go on with another policy. What was learnt stays."""
         before, self.policy = self.policy, policy
         self._adaptive.policy = policy
@@ -63,6 +64,11 @@ class RoutingFeatures:
         self._switch_all_out()
         if self._caps is None or _shares(before) != _shares(policy):
             self._set_caps(_shares(policy))
+
+    def use(self, policy: RoutingPolicy) -> None:
+        """Deprecated name of `update_policy`."""
+        warnings.warn("Engine.routing.use is now called update_policy", DeprecationWarning, stacklevel=2)
+        self.update_policy(policy)
 
     def set_adaptive(self, task_type: str, adaptive: bool) -> None:
         """Make the chain of a task type adaptive, or fixed again; the empty type is the default chain."""

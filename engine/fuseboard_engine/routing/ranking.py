@@ -83,10 +83,10 @@ class AdapterScore(msgspec.Struct, frozen=True, gc=False):
     def __str__(self) -> str:
         if self.latency == 0 and self.success_rate == 0.5:
             return f"{self.name} (untried)"
-        return f"{self.name} {self.success_rate:.2f} at {spell(self.latency)}"
+        return f"{self.name} {self.success_rate:.2f} at {format_duration(self.latency)}"
 
 
-def spell(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return a duration as people read it: `42 ms`, `1.3 s`."""
     return f"{seconds * 1000:.3g} ms" if seconds < 0.9995 else f"{seconds:.3g} s"
 
@@ -114,7 +114,7 @@ def explored(admissible: int, share: float, random: float) -> int | None:
     return min(int(random / share), admissible - 1)
 
 
-def why_of(ranked: Sequence[AdapterScore], task_type: str = "") -> str:
+def explain(ranked: Sequence[AdapterScore], task_type: str = "") -> str:
     """Return in words why the order is this one."""
     shown = [str(f) if f.admissible else f"{f.name} (out)" for f in ranked[:SHOWN]]
     more = len(ranked) - len(shown)

@@ -71,7 +71,7 @@ class TaskRouter:
         self._clock = clock
         self._wall = wall
         self.attempts = AttemptRunner(registry, emit, self.table, clock, wall, rng)
-        self._along = self.attempts.along
+        self._run_chain = self.attempts.run_chain
         self._streams = StreamRouter(self, self.attempts, clock)
         # Ids made up for tasks that have none: short, and not those of the run before.
         self._ids = itertools.count((wall() // 1_000_000 % 0xFFFF) << 16)
@@ -115,10 +115,10 @@ class TaskRouter:
         route = self.begin(task, preference_order, deadline, context)
         token = None if route.context is None else CURRENT.set(route.context)
         try:
-            if not await self._along(route.order, route, retry) and self.all_out is not None:
-                await self.all_out.go_on(route, self.attempts.ask, retry)
+            if not await self._run_chain(route.order, route, retry) and self.all_out is not None:
+                await self.all_out.go_on(route, self.attempts.try_adapter, retry)
             if route.adapter is None:
-                await self.exhausted(route)
+                await self.on_chain_exhausted(route)
         except BaseException as error:
             route.error = "the caller gave up" if not isinstance(error, Exception) else describe(error)
             self.finish(route)
@@ -194,7 +194,7 @@ class TaskRouter:
             restartable = preference_order is None and self.registry.can_restart(identify(task)[1])
         return self._streams.route(lambda: self.begin(task, preference_order, deadline, context), retry, restartable)
 
-    async def exhausted(self, route: ActiveRoute, may_answer: bool = True) -> None:
+    async def on_chain_exhausted(self, route: ActiveRoute, may_answer: bool = True) -> None:
         """Do what is left when no adapter did a task: a degraded answer, if there may be one; else a dead letter."""
         if self.degradation is not None and may_answer:
             await self.degradation.answer(route)

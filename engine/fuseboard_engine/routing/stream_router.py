@@ -159,7 +159,7 @@ class StreamRouter:
                 if over:
                     break
             if route.adapter is None:
-                await router.exhausted(route, may_answer=not void or restartable)
+                await router.on_chain_exhausted(route, may_answer=not void or restartable)
                 if route.degraded:
                     if void:
                         yield self._restarted(route, "", void)

@@ -107,7 +107,7 @@ class Binding:
             own, wrapped, breaker=breaker, retry=retry, tags=("workflow", self._workflow), handles=handles
         )
         self.own[name] = own
-        engine.registry.set_aside(own)  # it knows how to do this node, and no other task
+        engine.registry.exclude_from_default_chain(own)  # it knows how to do this node, and no other task
 
     def _check_type(self, node: Node) -> None:
         engine, wanted = self.engine, node.adapter or node.task_type

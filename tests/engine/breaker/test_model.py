@@ -76,7 +76,7 @@ class BreakerAndModel(RuleBasedStateMachine):
     def ask(self) -> int | None:
         key = len(self.real)
         refusal = self.model.admit(key)
-        foretold = self.breaker.refuses_for()
+        foretold = self.breaker.retry_after()
         if refusal is None:
             assert foretold == 0
             self.real[key] = self.breaker.admit()

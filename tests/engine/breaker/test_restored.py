@@ -90,17 +90,17 @@ def test_numbers_that_make_no_sense_are_refused(three: CircuitBreaker, wrong: di
 
 
 def test_a_lower_threshold_goes_by_the_failures_so_far(three: CircuitBreaker) -> None:
-    three.use(BreakerPolicy(failure_threshold=10))
+    three.update_policy(BreakerPolicy(failure_threshold=10))
     fail(three, 5)
     assert three.state == "closed"
-    assert three.use(BreakerPolicy(failure_threshold=6)) is False
+    assert three.update_policy(BreakerPolicy(failure_threshold=6)) is False
     fail(three, 1)
     assert three.state == "open"
 
 
 def test_an_open_breaker_stays_open_and_keeps_the_wait_it_announced(three: CircuitBreaker, clock: FakeClock) -> None:
     fail(three, 3)
-    three.use(BreakerPolicy(recovery_timeout=1, jitter=0, success_threshold=2))
+    three.update_policy(BreakerPolicy(recovery_timeout=1, jitter=0, success_threshold=2))
     assert three.snapshot().retry_after == 10.0
     clock.advance(10)
     three.admit().failure()
@@ -112,7 +112,7 @@ def test_probes_in_flight_stay_and_fewer_needed_are_enough_at_once(three: Circui
     clock.advance(10)
     three.admit().success()
     assert three.state == "half_open"
-    three.use(POLICY.model_copy(update={"success_threshold": 1}))
+    three.update_policy(POLICY.model_copy(update={"success_threshold": 1}))
     assert three.state == "closed"
 
 
@@ -120,7 +120,7 @@ def test_a_probe_in_flight_reports_to_the_new_policy(three: CircuitBreaker, cloc
     fail(three, 3)
     clock.advance(10)
     probe = three.admit()
-    three.use(POLICY.model_copy(update={"success_threshold": 1}))
+    three.update_policy(POLICY.model_copy(update={"success_threshold": 1}))
     assert three.snapshot().probes_in_flight == 1
     probe.success()
     assert three.state == "closed"
@@ -129,7 +129,7 @@ def test_a_probe_in_flight_reports_to_the_new_policy(three: CircuitBreaker, cloc
 def test_another_kind_of_window_begins_anew_and_says_so(three: CircuitBreaker) -> None:
     fail(three, 2)
     under_way = three.admit()
-    assert three.use(BreakerPolicy(failure_threshold=3, window_size=10)) is True
+    assert three.update_policy(BreakerPolicy(failure_threshold=3, window_size=10)) is True
     assert three.snapshot().failures == 0
     under_way.failure()
     assert three.snapshot().calls == 0, "begun under the old count"
@@ -139,7 +139,7 @@ def test_another_kind_of_window_begins_anew_and_says_so(three: CircuitBreaker) -
 
 def test_slow_calls_are_measured_from_when_they_began_after_a_change(three: CircuitBreaker, clock: FakeClock) -> None:
     clock.advance(100)
-    three.use(BreakerPolicy(slow_call_rate=0.5, slow_call_seconds=1, minimum_calls=1))
+    three.update_policy(BreakerPolicy(slow_call_rate=0.5, slow_call_seconds=1, minimum_calls=1))
     permit = three.admit()
     clock.advance(0.5)
     permit.success()
@@ -150,5 +150,5 @@ def test_slow_calls_are_measured_from_when_they_began_after_a_change(three: Circ
 def test_what_an_operator_set_is_not_changed_by_a_policy(three: CircuitBreaker, state: str) -> None:
     getattr(three, state)()
     before = three.state
-    three.use(BreakerPolicy(failure_threshold=1, window_size=5))
+    three.update_policy(BreakerPolicy(failure_threshold=1, window_size=5))
     assert three.state == before

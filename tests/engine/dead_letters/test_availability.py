@@ -255,7 +255,7 @@ async def test_of_many_that_somebody_retries_one_asks_a_chain_that_is_out_and_th
 @virtual
 async def test_a_last_resort_is_still_asked_by_a_retry_that_somebody_wants() -> None:
     engine, queue = world(automatic_retry=False)
-    engine.routing.use(RoutingPolicy(all_out="last_resort"))
+    engine.routing.update_policy(RoutingPolicy(all_out="last_resort"))
     engine.script("a", DOWN, "fine")
     result = await engine.execute_with_fallback({})
     await asyncio.sleep(10)

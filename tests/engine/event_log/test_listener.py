@@ -198,7 +198,7 @@ def test_what_happens_beside_calls_has_lines_too(event: Event, line: str, caplog
 
 
 UNTOLD = {
-    "AdaptersGauged": "figures, once a second",
+    "GaugesSampled": "figures, once a second",
     "DeadLettersCounted": "figures, for the board",
     "EngineStarted": "the recorder's, for the board",
     "EngineStopped": "the recorder's, for the board",

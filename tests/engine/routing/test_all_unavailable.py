@@ -270,7 +270,7 @@ async def test_a_trip_that_would_put_too_large_a_share_out_is_not_made_and_told_
         await engine.execute_with_fallback(n)
     assert trips(engine) == ["a", "b"]
     assert engine.breaker("c").state == engine.breaker("d").state == "closed"
-    held = [e for e in engine.told if type(e).__name__ == "TripHeld"]
+    held = [e for e in engine.told if type(e).__name__ == "TripSuppressed"]
     assert [e.adapter for e in held] == ["c", "d"]
     assert held[0].detail.endswith("it stays closed: 2 of 4 adapters are out and at most 50% may be")
 
@@ -326,11 +326,11 @@ async def test_a_policy_may_be_exchanged_while_adapters_are_out() -> None:
     engine.script("a", DOWN)
     engine.script("b", DOWN)
     await engine.execute_with_fallback("opens both")
-    engine.routing.use(RoutingPolicy(max_out_share=0.5, all_out="wait"))
+    engine.routing.update_policy(RoutingPolicy(max_out_share=0.5, all_out="wait"))
     engine.breaker("a").reset()
     await engine.execute_with_fallback("a is held", preference_order=["a"])
     assert engine.breaker("a").state == "closed"
-    engine.routing.use(RoutingPolicy())
+    engine.routing.update_policy(RoutingPolicy())
     assert engine.router.all_out is None
     await engine.execute_with_fallback("a opens", preference_order=["a"])
     assert engine.breaker("a").state == "open"

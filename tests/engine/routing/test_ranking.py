@@ -13,11 +13,11 @@ from fuseboard_engine.routing.ranking import (
     AdapterScore,
     Evidence,
     RankedChain,
+    explain,
     explored,
+    format_duration,
     rank,
     share_of,
-    spell,
-    why_of,
 )
 
 RATES = st.floats(0.01, 1.0)
@@ -163,16 +163,16 @@ def test_nothing_is_explored_where_there_is_no_choice() -> None:
 
 def test_an_order_says_in_short_words_why() -> None:
     figures = [AdapterScore("agno", 0.98, 0.042), AdapterScore("prefect", 0.61, 0.31)]
-    assert why_of(figures) == "adaptive: agno 0.98 at 42 ms before prefect 0.61 at 310 ms"
+    assert explain(figures) == "adaptive: agno 0.98 at 42 ms before prefect 0.61 at 310 ms"
     figures += [
         AdapterScore("llamaindex", 0.5, 1.3, admissible=False),
         AdapterScore("d", 0.5, 0),
         AdapterScore("e", 0.5, 0),
     ]
-    assert why_of(figures, "ai") == (
+    assert explain(figures, "ai") == (
         "adaptive for ai: agno 0.98 at 42 ms before prefect 0.61 at 310 ms before llamaindex (out) and 2 more"
     )
-    assert why_of([AdapterScore("agno", 0.98, 0.042), AdapterScore("new", 0.5, 0.0)]).endswith(
+    assert explain([AdapterScore("agno", 0.98, 0.042), AdapterScore("new", 0.5, 0.0)]).endswith(
         "at 42 ms before new (untried)"
     )
-    assert (spell(0.0004), spell(1.25), spell(90)) == ("0.4 ms", "1.25 s", "90 s")
+    assert (format_duration(0.0004), format_duration(1.25), format_duration(90)) == ("0.4 ms", "1.25 s", "90 s")
