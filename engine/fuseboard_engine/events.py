@@ -11,7 +11,7 @@ seconds. The `kind` of an event is its tag in a recording and never changes its 
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 import msgspec
 
@@ -26,7 +26,10 @@ Outcome = Literal["success", "failure", "ignored", "cancelled", "rejected"]
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag_field="kind"):
-    """What every event has: when it happened."""
+    """The base of all events: when it happened."""
+
+    sheddable: ClassVar[bool] = False
+    """Whether a recorder with a full buffer may drop the type. False: without the event, a Board is wrong for good."""
 
     at: int
 
@@ -167,6 +170,8 @@ class ProbeChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tru
     caller needed the place).
     """
 
+    sheddable: ClassVar[bool] = True
+
     adapter: str
     what: Literal["admitted", "success", "failure", "released", "expired"]
     in_flight: int = 0
@@ -186,6 +191,8 @@ class GaugesSampled(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
 class LateResult(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="late_result"):
     """A call of an earlier generation reported; it changed nothing."""
 
+    sheddable: ClassVar[bool] = True
+
     adapter: str
     outcome: Outcome
     generation: int
@@ -197,6 +204,8 @@ class AttemptFailed(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
 
     `then` is what the router does next: `retry` (after `delay` seconds), `failover`, `stop`.
     """
+
+    sheddable: ClassVar[bool] = True
 
     task: str
     task_type: str
@@ -214,6 +223,8 @@ class RouteFinished(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
     no new task. `strategy` is empty for a chain; a fan-out names its own, and in `answered` who succeeded, first one
     first.
     """
+
+    sheddable: ClassVar[bool] = True
 
     task: str
     task_type: str
@@ -404,6 +415,8 @@ class ShutdownChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=
 
 class ListenerFailed(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="listener_failed"):
     """A listener raised; the others were told all the same and no call noticed."""
+
+    sheddable: ClassVar[bool] = True
 
     listener: str
     error: str

@@ -44,7 +44,7 @@ class Engines(ListPage[int]):
 
     async def look(self, scene: Frame) -> None:
         """Read from the recording which engines wrote to it before."""
-        recording, roster = self.host.feed.recording, scene.board.roster
+        recording, roster = self.host.feed.recording, scene.board.roster_version
         if recording is not None and (recording, roster) != self._read:
             self._read = (recording, roster)
             with suppress(*TROUBLE):  # the banner says what is wrong with the file
@@ -56,7 +56,7 @@ class Engines(ListPage[int]):
 
     def rows(self, scene: Frame) -> Sequence[int]:
         """Return the instances of the Board, and the older ones that had ended by the time that is shown."""
-        made = (scene.board, scene.board.roster, scene.now // SECOND, len(self._older))
+        made = (scene.board, scene.board.roster_version, scene.now // SECOND, len(self._older))
         if made != self._made:
             self._made = made
             ended = (row for row in self._older if (row.ended_at or 0) <= scene.now)

@@ -34,7 +34,7 @@ class Health(ListPage[AdapterKey]):
     def rows(self, scene: Frame) -> Sequence[AdapterKey]:
         """Return all adapters; they are put in order once a second, and when one comes, goes, or stands otherwise."""
         board = scene.board
-        now = (board, board.roster, board.moves, scene.now // SECOND)
+        now = (board, board.roster_version, board.state_version, scene.now // SECOND)
         if now != self._sorted:
             self._sorted = now
             self._heirs.note(board)

@@ -62,7 +62,7 @@ class Workflows(ListPage[str]):
 
     def _read_if_due(self, scene: Frame) -> None:
         recording, now = self.host.feed.recording, time.monotonic()
-        wanted = (recording, tuple(scene.board.workflows), scene.board.roster)
+        wanted = (recording, tuple(scene.board.workflows), scene.board.roster_version)
         elsewhere = not self._read_of or self._read_of[0] is not recording
         if recording is not None and recording.path != self._saved_of:
             self._saved, self._saved_of = {}, recording.path

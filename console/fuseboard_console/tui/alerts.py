@@ -38,8 +38,8 @@ class Alerts:
         if board is not self._board:  # the file was replaced
             self._board = board
             self.forget()
-        if self._down is None or board.moves != self._moves:
-            self._moves = board.moves
+        if self._down is None or board.state_version != self._moves:
+            self._moves = board.state_version
             self._compare(board)
         if not self._untold or now - self._told_at < EVERY:
             return ()

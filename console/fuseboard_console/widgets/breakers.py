@@ -94,7 +94,7 @@ class BreakersTable(LineList):
         """
         self._now = now
         self._places = places or {}
-        if board is not self._board or board.roster != self._roster:
+        if board is not self._board or board.roster_version != self._roster:
             self._take_roster(board)
         if order is not self._order and order != self._order:
             self._take_order(order)
@@ -107,7 +107,7 @@ class BreakersTable(LineList):
     def _take_roster(self, board: Board) -> None:
         if board is not self._board:
             self._glow.forget()
-        self._board, self._roster = board, board.roster
+        self._board, self._roster = board, board.roster_version
         self._heirs.note(board)
         self._longest = max((name_width(key.adapter) for key in board.adapters), default=0)
         self.marked, self._unmarked = self._heirs.followed(board, self.marked | self._unmarked)

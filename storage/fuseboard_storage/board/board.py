@@ -1,15 +1,17 @@
-"""The Board: what an operator sees, as a pure fold of what was recorded.
+"""The Board: what an operator sees, as a pure fold of the recorded events.
 
 `board.apply(entry)` is the only way to build one. It reads no clock, so the same entries always give the same
-Board, live, in a replay, or in a test. Times are UTC microseconds; a reader passes "now" where one is needed.
+Board, whether live, in a replay or in a test. Times are UTC microseconds; readers pass "now" where it is needed.
+
+A new event type gets a method decorated with `@fold(ItsType)`, unless it changes nothing on the Board.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from fuseboard_engine.events import (
     AdapterAdded,
@@ -45,141 +47,168 @@ from fuseboard_storage.board import workflow_runs
 from fuseboard_storage.board.metrics import SECOND, AdapterSecond, attempts_of
 from fuseboard_storage.board.rows import AdapterKey, AdapterRow, Entry, FailureRow, InstanceRow, TaskSecond, Totals
 
-KEPT_ROUTES = 500
-KEPT_FAILURES = 200
-KEPT_ACTIONS = 200
-KEPT_BATCHES = 100
-KEPT_TASK_SECONDS = 15
-NO_MORE = ("evicted", "purged", "moved")  # dead letters that are kept no more
+KEPT_ROUTES: Final = 500
+KEPT_FAILURES: Final = 200
+KEPT_ACTIONS: Final = 200
+KEPT_BATCHES: Final = 100
+KEPT_TASK_SECONDS: Final = 15
+GROUPED_FAILURES: Final = 20
+"""How many of the newest failure groups a new failure may join."""
+REMOVED: Final = ("evicted", "purged", "moved")
+"""Statuses of dead letters that have left the queue."""
 
-__all__ = ["AdapterKey", "AdapterRow", "Board", "Entry", "FailureRow", "InstanceRow", "TaskSecond", "Totals"]
+__all__ = ["FOLDS", "AdapterKey", "AdapterRow", "Board", "Entry", "FailureRow", "InstanceRow", "TaskSecond", "Totals"]
+
+E = TypeVar("E", bound=Event)
+Fold = Callable[["Board", Entry, E], None]
+
+FOLDS: Final[dict[type[Event], Fold[Any]]] = {}
+"""The method that folds each event type into a Board; filled by `fold`."""
+
+
+def fold(type_: type[E]) -> Callable[[Fold[E]], Fold[E]]:
+    """Register the decorated method of `Board` as the fold of an event type."""
+
+    def register(method: Fold[E]) -> Fold[E]:
+        FOLDS[type_] = method
+        return method
+
+    return register
 
 
 class Board:
-    """All adapters, chains, failures and operators' actions of a recording, as of the last applied entry."""
+    """The adapters, chains, failures and operators' actions of a recording as of the last applied entry."""
 
     def __init__(self) -> None:
         self.seq = 0
         """Number of the last applied entry."""
         self.at = 0
         """Newest time seen, UTC microseconds."""
-        self.roster = 0
-        """Another number whenever an adapter, an engine or a chain came, went or was set anew; kept nowhere."""
-        self.moves = 0
-        """Another number whenever a breaker's state or count changed, or an adapter's health; kept nowhere."""
-        self.letters = 0
-        """Another number whenever a dead letter came, went or changed its status; kept nowhere."""
+        self.roster_version = 0
+        """Incremented whenever the set of adapters, engines or chains changes. Not stored in keyframes."""
+        self.state_version = 0
+        """Incremented whenever a breaker's state or count, or an adapter's health, changes. Not stored in keyframes."""
+        self.dead_letters_version = 0
+        """Incremented whenever a dead letter is added, removed or changes its status. Not stored in keyframes."""
         self.instances: dict[int, InstanceRow] = {}
         self.adapters: dict[AdapterKey, AdapterRow] = {}
         self.chains: dict[tuple[int, str], tuple[str, ...]] = {}
         self.routes: deque[Entry] = deque(maxlen=KEPT_ROUTES)
-        """Finished routes, newest first; each entry's event is a `RouteFinished`."""
+        """Finished routes, newest first. Each entry's event is a `RouteFinished`."""
         self.failures: deque[FailureRow] = deque(maxlen=KEPT_FAILURES)
-        """Failures in groups that say the same, newest first."""
+        """Groups of identical failures, newest first."""
         self.actions: deque[CommandDone] = deque(maxlen=KEPT_ACTIONS)
-        """Operators' commands that were carried out or refused, newest first."""
+        """Operators' commands that were executed or refused, newest first."""
         self.dead_letters: dict[str, int] = {}
-        """How many dead letters there are of each status that occurs."""
+        """The number of dead letters per status that occurs."""
         self.workflows: workflow_runs.Runs = {}
-        """Runs of workflows by their id, the newest last."""
+        """Workflow runs by id, newest last."""
         self.batches: deque[BatchFinished] = deque(maxlen=KEPT_BATCHES)
-        """Batches of tasks that ended, newest first."""
+        """Finished batches of tasks, newest first."""
         self.scenario: ScenarioStep | None = None
         self.dropped = 0
         self.tasks = 0
         self.task_seconds: deque[TaskSecond] = deque(maxlen=KEPT_TASK_SECONDS)
-        """The last seconds in which tasks ended, oldest first."""
+        """The latest seconds in which tasks ended, oldest first."""
         self.tasks_ok = 0
         self.tasks_degraded = 0
         self.tasks_failed_over = 0
-        """Tasks of a chain that another adapter did than was asked first."""
+        """Tasks answered by another adapter of the chain than the first one tried."""
 
     # ---------------------------------------------------------------- the fold
 
     def apply(self, entry: Entry) -> None:
-        """Take one entry in. Entries come in the order of their numbers; one seen before is passed over."""
+        """Fold one entry. Entries come in the order of their numbers; one already applied is ignored."""
         if entry.seq <= self.seq:
             return
         self.seq = entry.seq
         event = entry.event
         if event.at > self.at:
             self.at = event.at
-        fold = _FOLDS.get(type(event))
-        if fold is not None:
-            fold(self, entry, event)
+        method = FOLDS.get(type(event))
+        if method is not None:
+            method(self, entry, event)
 
     def heartbeat(self, instance: int, at: int) -> None:
-        """Note that an instance was alive at `at` (UTC microseconds)."""
+        """Record that an instance was alive at `at` (UTC microseconds)."""
         row = self.instances.get(instance)
         if row is not None and at > row.heartbeat_at:
             row.heartbeat_at = at
 
-    def _started(self, entry: Entry, event: EngineStarted) -> None:
-        self.roster += 1
+    @fold(EngineStarted)
+    def _engine_started(self, entry: Entry, event: EngineStarted) -> None:
+        self.roster_version += 1
         self.instances[entry.instance] = InstanceRow(entry.instance, event.name, event.host, event.pid, event.at)
-        # A restart replaces what the same engine left behind; what still runs elsewhere stays.
+        # A restart replaces the ended instances of the same engine; an instance that still runs elsewhere stays.
         for old in [i for i in self.instances.values() if i.name == event.name and i.ended_at is not None]:
             self._forget(old.id)
 
     def _forget(self, instance: int) -> None:
-        self.roster += 1
+        self.roster_version += 1
         del self.instances[instance]
         for key in [key for key in self.adapters if key.instance == instance]:
             del self.adapters[key]
         for chain in [chain for chain in self.chains if chain[0] == instance]:
             del self.chains[chain]
 
-    def _stopped(self, entry: Entry, event: EngineStopped) -> None:
+    @fold(EngineStopped)
+    def _engine_stopped(self, entry: Entry, event: EngineStopped) -> None:
         workflow_runs.orphan(self.workflows, entry.instance, event)
         row = self.instances.get(entry.instance)
         if row is not None:
-            self.moves += 1
+            self.state_version += 1
             row.ended_at = event.at
             row.reason = event.reason
             successors = [i for i in self.instances.values() if i.name == row.name and i.ended_at is None]
-            if successors:  # found dead only after it was started anew
+            if successors:  # it was found dead only after the engine had been restarted
                 self._forget(row.id)
 
     def row(self, instance: int, adapter: str, at: int) -> AdapterRow:
-        """Return the row of an adapter, made when first spoken of at `at`."""
+        """Return the row of an adapter; create it when the adapter is first mentioned, at `at`."""
         key = AdapterKey(instance, adapter)
         row = self.adapters.get(key)
         if row is None:
-            self.roster += 1
+            self.roster_version += 1
             row = self.adapters[key] = AdapterRow(key, at)
         return row
 
-    def _added(self, entry: Entry, event: AdapterAdded) -> None:
+    @fold(AdapterAdded)
+    def _adapter_added(self, entry: Entry, event: AdapterAdded) -> None:
         row = self.row(entry.instance, event.adapter, event.at)
         row.policy = event.policy
         if row.tags != event.tags:
-            self.roster += 1
+            self.roster_version += 1
         row.tags = event.tags
         row.threshold = event.policy.get("failure_threshold")
         if event.figures is not None:
             row.restore_counts(event.figures)
 
-    def _removed(self, entry: Entry, event: AdapterRemoved) -> None:
-        self.roster += 1
+    @fold(AdapterRemoved)
+    def _adapter_removed(self, entry: Entry, event: AdapterRemoved) -> None:
+        self.roster_version += 1
         self.adapters.pop(AdapterKey(entry.instance, event.adapter), None)
 
-    def _reconfigured(self, entry: Entry, event: ConfigReloaded) -> None:
+    @fold(ConfigReloaded)
+    def _config_reloaded(self, entry: Entry, event: ConfigReloaded) -> None:
         for adapter, policy in event.policies.items():
             row = self.row(entry.instance, adapter, event.at)
             row.policy = policy
             row.threshold = policy.get("failure_threshold")
 
-    def _shutdown(self, entry: Entry, event: ShutdownChanged) -> None:
+    @fold(ShutdownChanged)
+    def _shutdown_changed(self, entry: Entry, event: ShutdownChanged) -> None:
         instance = self.instances.get(entry.instance)
         if instance is not None:
             instance.reason = f"shutting down: {event.reason}" if event.what == "began" else event.reason
 
-    def _preference(self, entry: Entry, event: PreferenceSet) -> None:
-        self.roster += 1
+    @fold(PreferenceSet)
+    def _preference_set(self, entry: Entry, event: PreferenceSet) -> None:
+        self.roster_version += 1
         self.chains[entry.instance, event.task_type] = event.order
 
-    def _changed(self, entry: Entry, event: StateChanged) -> None:
-        self.moves += 1
+    @fold(StateChanged)
+    def _state_changed(self, entry: Entry, event: StateChanged) -> None:
+        self.state_version += 1
         row = self.row(entry.instance, event.adapter, event.at)
         row.state = event.after
         row.held = ""
@@ -198,12 +227,14 @@ class Board:
         row.probes_in_flight = 0
         row.changes.append((event.at, event.after))
 
-    def _held(self, entry: Entry, event: TripSuppressed) -> None:
-        self.moves += 1
+    @fold(TripSuppressed)
+    def _trip_suppressed(self, entry: Entry, event: TripSuppressed) -> None:
+        self.state_version += 1
         self.row(entry.instance, event.adapter, event.at).held = event.detail
 
-    def _health(self, entry: Entry, event: HealthChecked) -> None:
-        self.moves += 1
+    @fold(HealthChecked)
+    def _health_checked(self, entry: Entry, event: HealthChecked) -> None:
+        self.state_version += 1
         row = self.row(entry.instance, event.adapter, event.at)
         row.health = event.status
         row.health_detail = event.detail
@@ -211,32 +242,36 @@ class Board:
         if event.status != "unhealthy":
             row.health_alert = 0
 
-    def _alert(self, entry: Entry, event: HealthAlert) -> None:
-        self.moves += 1
+    @fold(HealthAlert)
+    def _health_alert(self, entry: Entry, event: HealthAlert) -> None:
+        self.state_version += 1
         row = self.row(entry.instance, event.adapter, event.at)
         row.health_alert = event.failures
         row.health_detail = event.detail
 
-    def _probe(self, entry: Entry, event: ProbeChanged) -> None:
+    @fold(ProbeChanged)
+    def _probe_changed(self, entry: Entry, event: ProbeChanged) -> None:
         row = self.row(entry.instance, event.adapter, event.at)
         row.probes_in_flight = event.in_flight
         row.probe_successes = event.successes
         row.needed = event.needed
 
-    def _gauged(self, entry: Entry, event: GaugesSampled) -> None:
+    @fold(GaugesSampled)
+    def _gauges_sampled(self, entry: Entry, event: GaugesSampled) -> None:
         for adapter, (in_flight, budget) in event.gauges.items():
             row = self.adapters.get(AdapterKey(entry.instance, adapter))
-            if row is not None:  # else it was taken out meanwhile
+            if row is not None:  # None: the adapter was removed in the meantime
                 row.in_flight, row.budget = in_flight, budget
 
-    def _failed(self, entry: Entry, event: AttemptFailed) -> None:
+    @fold(AttemptFailed)
+    def _attempt_failed(self, entry: Entry, event: AttemptFailed) -> None:
         attempt = event.attempt
-        row = self._count(entry, attempt, event.at)
+        row = self._count_attempt(entry, attempt, event.at)
         row.threshold = event.threshold
         row.last_failure = event.at
         row.tasks_failed += event.then != "retry" and attempt.outcome == "failure"
         row.last_error = f"{attempt.error_type}: {attempt.error}" if attempt.error else attempt.error_type
-        for group in islice(self.failures, 20):
+        for group in islice(self.failures, GROUPED_FAILURES):
             last = group.attempt
             if group.key == row.key and last.error_type == attempt.error_type and last.error == attempt.error:
                 group.repeat(event)
@@ -245,14 +280,15 @@ class Board:
                 return
         self.failures.appendleft(FailureRow(row.key, event))
 
-    def _route(self, entry: Entry, event: RouteFinished) -> None:
+    @fold(RouteFinished)
+    def _route_finished(self, entry: Entry, event: RouteFinished) -> None:
         self.routes.appendleft(entry)
-        if event.letter is None:  # else it is a task that was counted when it became a dead letter
-            self._task(event)
+        if event.letter is None:  # the task of a dead letter was counted when it became one
+            self._count_task(event)
         for attempt in attempts_of(event):
-            self._count(entry, attempt, event.at)
+            self._count_attempt(entry, attempt, event.at)
 
-    def _task(self, event: RouteFinished) -> None:
+    def _count_task(self, event: RouteFinished) -> None:
         self.tasks += 1
         if event.degraded:
             self.tasks_degraded += 1
@@ -260,19 +296,19 @@ class Board:
             self.tasks_ok += 1
             if not event.strategy and event.attempts and event.attempts[0].adapter != event.adapter:
                 self.tasks_failed_over += 1
-        if not (event.attempts and event.attempts[-1].outcome == "cancelled"):  # its caller gave it up
-            self._ended(event.at, event.success and not event.degraded)
+        if not (event.attempts and event.attempts[-1].outcome == "cancelled"):  # cancelled by its caller
+            self._count_task_second(event.at, event.success and not event.degraded)
 
-    def _ended(self, at: int, answered: bool) -> None:
-        """Count a task in its second; one that comes late counts in the newest."""
-        second, lately = at - at % SECOND, self.task_seconds
-        if lately and second <= lately[-1].at:
-            last = lately[-1]
-            lately[-1] = TaskSecond(last.at, last.routed + 1, last.answered + answered)
+    def _count_task_second(self, at: int, answered: bool) -> None:
+        """Count a task in its second; an event that arrives late counts in the newest second."""
+        second, recent = at - at % SECOND, self.task_seconds
+        if recent and second <= recent[-1].at:
+            last = recent[-1]
+            recent[-1] = TaskSecond(last.at, last.routed + 1, last.answered + answered)
         else:
-            lately.append(TaskSecond(second, 1, int(answered)))
+            recent.append(TaskSecond(second, 1, int(answered)))
 
-    def _count(self, entry: Entry, attempt: Attempt, at: int) -> AdapterRow:
+    def _count_attempt(self, entry: Entry, attempt: Attempt, at: int) -> AdapterRow:
         row = self.row(entry.instance, attempt.adapter, at)
         second = at - at % SECOND
         if not row.seconds or row.seconds[-1].at < second:
@@ -291,86 +327,67 @@ class Board:
             row.failed += 1
             row.timeouts += attempt.rule == "timeout"
         if row.state == "closed" and row.failures != attempt.failures:
-            self.moves += 1
+            self.state_version += 1
             row.failures = attempt.failures
         return row
 
-    def _command(self, entry: Entry, event: CommandDone) -> None:
+    @fold(CommandDone)
+    def _command_done(self, entry: Entry, event: CommandDone) -> None:
         self.actions.appendleft(event)
 
-    def _lettered(self, entry: Entry, event: DeadLettered) -> None:
-        self.letters += 1
+    @fold(DeadLettered)
+    def _dead_lettered(self, entry: Entry, event: DeadLettered) -> None:
+        self.dead_letters_version += 1
         self.dead_letters["pending"] = self.dead_letters.get("pending", 0) + 1
 
-    def _letters_changed(self, entry: Entry, event: DeadLetterChanged) -> None:
-        self.letters += 1
+    @fold(DeadLetterChanged)
+    def _dead_letter_changed(self, entry: Entry, event: DeadLetterChanged) -> None:
+        self.dead_letters_version += 1
         count, letters = len(event.letters), self.dead_letters
         letters[event.before] = max(0, letters.get(event.before, 0) - count)
-        if event.status not in NO_MORE:
+        if event.status not in REMOVED:
             letters[event.status] = letters.get(event.status, 0) + count
 
-    def _letters_counted(self, entry: Entry, event: DeadLettersCounted) -> None:
-        self.letters += 1
+    @fold(DeadLettersCounted)
+    def _dead_letters_counted(self, entry: Entry, event: DeadLettersCounted) -> None:
+        self.dead_letters_version += 1
         self.dead_letters = dict(event.counts)
 
-    def _stuck(self, entry: Entry, event: ThreadsStuck) -> None:
-        self.moves += 1
+    @fold(ThreadsStuck)
+    def _threads_stuck(self, entry: Entry, event: ThreadsStuck) -> None:
+        self.state_version += 1
         self.row(entry.instance, event.adapter, event.at).stuck = event.stuck
 
-    def _batch(self, entry: Entry, event: BatchFinished) -> None:
+    @fold(BatchFinished)
+    def _batch_finished(self, entry: Entry, event: BatchFinished) -> None:
         self.batches.appendleft(event)
 
-    def _run_started(self, entry: Entry, event: WorkflowStarted) -> None:
+    @fold(WorkflowStarted)
+    def _workflow_started(self, entry: Entry, event: WorkflowStarted) -> None:
         workflow_runs.start(self.workflows, entry.instance, event)
 
-    def _node(self, entry: Entry, event: NodeChanged) -> None:
+    @fold(NodeChanged)
+    def _node_changed(self, entry: Entry, event: NodeChanged) -> None:
         workflow_runs.change(self.workflows, event)
 
-    def _run_finished(self, entry: Entry, event: WorkflowFinished) -> None:
+    @fold(WorkflowFinished)
+    def _workflow_finished(self, entry: Entry, event: WorkflowFinished) -> None:
         workflow_runs.finish(self.workflows, event)
 
-    def _lost(self, entry: Entry, event: EventsDropped) -> None:
+    @fold(EventsDropped)
+    def _events_dropped(self, entry: Entry, event: EventsDropped) -> None:
         self.dropped += event.count
 
-    def _scenario(self, entry: Entry, event: ScenarioStep) -> None:
+    @fold(ScenarioStep)
+    def _scenario_step(self, entry: Entry, event: ScenarioStep) -> None:
         self.scenario = event
 
     # ---------------------------------------------------------------- reading
 
     def rows(self) -> Iterator[AdapterRow]:
-        """Every adapter, in the order they were added."""
+        """Return the adapters in the order they were added."""
         return iter(self.adapters.values())
 
     def find(self, adapter: str) -> list[AdapterRow]:
-        """Return the rows of that name, one for each instance that has it."""
+        """Return the rows of an adapter name, one per instance that has it."""
         return [row for row in self.adapters.values() if row.name == adapter]
-
-
-_FOLDS: dict[type[Event], Any] = {
-    EngineStarted: Board._started,
-    EngineStopped: Board._stopped,
-    AdapterAdded: Board._added,
-    AdapterRemoved: Board._removed,
-    PreferenceSet: Board._preference,
-    ConfigReloaded: Board._reconfigured,
-    ShutdownChanged: Board._shutdown,
-    StateChanged: Board._changed,
-    TripSuppressed: Board._held,
-    HealthChecked: Board._health,
-    HealthAlert: Board._alert,
-    ProbeChanged: Board._probe,
-    GaugesSampled: Board._gauged,
-    AttemptFailed: Board._failed,
-    RouteFinished: Board._route,
-    CommandDone: Board._command,
-    BatchFinished: Board._batch,
-    WorkflowStarted: Board._run_started,
-    NodeChanged: Board._node,
-    WorkflowFinished: Board._run_finished,
-    DeadLettered: Board._lettered,
-    DeadLetterChanged: Board._letters_changed,
-    DeadLettersCounted: Board._letters_counted,
-    ThreadsStuck: Board._stuck,
-    EventsDropped: Board._lost,
-    ScenarioStep: Board._scenario,
-}

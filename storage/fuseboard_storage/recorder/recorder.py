@@ -175,7 +175,7 @@ class Recorder:
     def _abandon(self) -> None:
         """In a forked child: the recording is the parent's, and so is the file's connection."""
         _parents.extend((self._writer, self._letters))
-        self._buffer.empty()
+        self._buffer.clear()
         self._guard = threading.Lock()
         with contextlib.suppress(Exception):
             self._forget()

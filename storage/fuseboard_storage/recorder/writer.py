@@ -245,7 +245,7 @@ class Writer:
             except Exception:
                 lost += 1
         self._buffer.put_back(Batch([i for i in taken.items if isinstance(i, Barrier)], 0, taken.spans))
-        self._buffer.lose(taken.dropped, lost)
+        self._buffer.count_lost(taken.dropped, lost)
 
     def _beat(self, connection: sqlite3.Connection, instance: int, now: float) -> None:
         wall = self._engine.wall()

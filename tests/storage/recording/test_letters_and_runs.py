@@ -71,11 +71,11 @@ async def test_the_board_says_when_dead_letters_are_worth_another_look(tmp_path:
     await letters(tmp_path / "a.db")
     async with Recording.open(tmp_path / "a.db") as recording:
         board = await recording.board()
-        before = board.letters
+        before = board.dead_letters_version
         await letters(tmp_path / "a.db", count=1)
         for entry in await recording.entries(board.seq):
             board.apply(entry)
-    assert board.letters > before
+    assert board.dead_letters_version > before
 
 
 async def runs(path: Path, *names: str) -> None:

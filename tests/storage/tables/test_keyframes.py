@@ -147,8 +147,8 @@ events = st.one_of(
 
 
 def test_whatever_the_board_folds_is_among_these_events() -> None:
-    told = {type(find(events, lambda event, kind=kind: type(event) is kind)) for kind in board._FOLDS}
-    assert told == set(board._FOLDS)
+    told = {type(find(events, lambda event, kind=kind: type(event) is kind)) for kind in board.FOLDS}
+    assert told == set(board.FOLDS)
 
 
 def stored(found: list[tuple[int, Event]]) -> list[Entry]:

@@ -86,7 +86,12 @@ class DeadLetterLoader:
             return
         if recording.path != self._listed_of[0]:
             self.listed, self.letters, self.keys = None, {}, ()  # those of another place
-        wanted = (recording, self.chosen, None if scene.past else scene.board, 0 if scene.past else scene.board.letters)
+        wanted = (
+            recording,
+            self.chosen,
+            None if scene.past else scene.board,
+            0 if scene.past else scene.board.dead_letters_version,
+        )
         now = time.monotonic()
         due = wanted[:2] != self._wanted[:2] or (
             now - self._began >= EVERY and (again or bool(self.trouble) or wanted != self._wanted)

@@ -53,7 +53,7 @@ class Counting:
 
     def totals(self, board: Board, now: int) -> HeaderTotals:
         """Return the totals of the last ten whole seconds before `now` (UTC microseconds), or those counted last."""
-        of = (board, board.roster, now // SECOND)
+        of = (board, board.roster_version, now // SECOND)
         if of[:2] != self._of[:2] or (of != self._of and not self._rows):
             self._of, self._rows, self._sums = of, list(board.adapters.values()), (0, of[2] * SECOND)
             self._count()

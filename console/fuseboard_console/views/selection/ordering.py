@@ -109,8 +109,8 @@ class Ordering:
 
     def order(self, board: Board, now: int, choice: Choice = Choice()) -> Order:  # noqa: B008 - a frozen value
         """Return the order as of `now` (UTC microseconds); the one before when nothing can have changed it."""
-        chosen = (choice, board.roster, now // SECOND)
-        mark = (*chosen, board.moves)
+        chosen = (choice, board.roster_version, now // SECOND)
+        mark = (*chosen, board.state_version)
         if board is self._board and not self._unsettled:
             if mark == self._mark:
                 return self._order
@@ -128,7 +128,7 @@ class Ordering:
 
     def _take_roster(self, board: Board) -> None:
         """Take the adapters in the order of their names, when they are not those of the last time."""
-        if board is self._board and board.roster == self._roster:
+        if board is self._board and board.roster_version == self._roster:
             return
         kept = dict(zip(self._keys, self._values, strict=False)) if board is self._board else {}
         rows = sorted(board.adapters.items(), key=lambda item: (item[0].adapter.casefold(), item[0]))
@@ -139,7 +139,7 @@ class Ordering:
         self._unsettled = len(rows) if self._counted else 0
         self._next = 0
         self.places = chain_places(board.chains)
-        self._board, self._roster = board, board.roster
+        self._board, self._roster = board, board.roster_version
 
     # ---------------------------------------------------------------- the order
 
