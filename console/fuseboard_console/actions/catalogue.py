@@ -1,12 +1,12 @@
 """Everything an operator can do on the screen, as data.
 
-Key bindings, the footer, the help, the palette, what `--read-only` leaves out and the table in the README all come
-from this one list.
+Key bindings, the footer, the help, the palette, what `--read-only` leaves out and the table in
+docs/console.md all come from this one list.
 """
 
 from __future__ import annotations
 
-from fuseboard_console.actions.model import Action, changing_nothing, shown_keys
+from fuseboard_console.actions.model import Action, changing_nothing
 
 OVERVIEW = ("overview",)
 LISTS = ("routes", "failures", "letters", "workflows", "health", "audit", "engines")
@@ -275,9 +275,3 @@ ACTIONS: tuple[Action, ...] = (
 def actions_for(read_only: bool) -> tuple[Action, ...]:
     """Return the actions there are; in read-only mode those that ask an engine for something are not."""
     return changing_nothing(ACTIONS) if read_only else ACTIONS
-
-
-def readme_table() -> str:
-    """Return the keys as a Markdown table."""
-    rows = [f"| `{shown_keys(a)}` | {a.description} |" for a in ACTIONS]
-    return "\n".join(["| key | what it does |", "|---|---|", *rows])

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from fuseboard_console.actions.catalogue import readme_table
 from fuseboard_console.views.adapters.columns import COLUMNS
 from fuseboard_console.views.selection.filter import parse
 from fuseboard_console.views.selection.ordering import order_of
 from fuseboard_console.views.selection.sorting import Sort
 from fuseboard_engine.events import AdapterAdded
 from support.console_story import STORY_ENDS, at, fold, started, story
-from support.paths import ROOT
 
 BOARD = fold(story(), alive=STORY_ENDS)
 
@@ -65,8 +63,3 @@ def test_every_column_sorts_and_loses_nobody(column: str, turned: bool) -> None:
 
 def test_counts_are_of_all_adapters_whatever_the_filter_shows() -> None:
     assert sum(order_of(BOARD, at(STORY_ENDS), terms=parse("prefect")).counts.values()) == 12
-
-
-def test_the_readme_holds_the_keys_as_they_are() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert readme_table() in readme

@@ -1,0 +1,12 @@
+"""The page on the console shows the keys that the actions have."""
+
+from __future__ import annotations
+
+import runpy
+
+from support.paths import ROOT
+
+
+def test_the_page_has_every_key_as_it_is() -> None:
+    table = runpy.run_path(str(ROOT / "docs" / "key_table.py"))["table"]()
+    assert table in (ROOT / "docs" / "console.md").read_text(encoding="utf-8"), "run: python docs/key_table.py"
