@@ -39,7 +39,7 @@ async def watch_plain(file: str, now: Callable[[], int]) -> None:
                 print_out("")
                 before = (*stands[:3], "")
             for entry in entries:
-                if line := story.tell(entry.event):
+                if line := story.narrate(entry.event):
                     print_out(line)
             if stands != before:
                 well = "No engine has written to it yet." if connection.state == "empty" else "An engine is writing."

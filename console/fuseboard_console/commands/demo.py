@@ -60,14 +60,14 @@ def run(args: Namespace) -> int:
 def _plain(args: Namespace) -> int:
     from fuseboard_console.cli.output import print_out
     from fuseboard_console.commands.scenario import find, play_virtually
-    from fuseboard_console.views.events.narrator import summary
+    from fuseboard_console.views.events.narrator import verdict_lines
     from fuseboard_engine.scenario.model import load
 
     scenario = load(find(args.scenario))
     verdict, story = play_virtually(scenario)
     print_out(f"{scenario.title}\n")
     print_out(f"Played in virtual time: {scenario.duration:g} s in a moment. The times are the scenario's.\n")
-    for line in [*story, "", *summary(verdict, scenario.duration)]:
+    for line in [*story, "", *verdict_lines(verdict, scenario.duration)]:
         print_out(line)
     return exit_codes.NOT_DONE if verdict.broken else exit_codes.OK
 

@@ -44,7 +44,8 @@ async def _failures(args: Namespace) -> int:
     from fuseboard_console.text.formatting import stamp
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_console.text.suggestions import unknown_adapter
-    from fuseboard_console.views.events.text import event_json, failure_text
+    from fuseboard_console.views.events.sentences import event_sentence
+    from fuseboard_console.views.events.text import event_json
     from fuseboard_engine.events import AttemptFailed
     from fuseboard_storage.recording.recording import Recording
 
@@ -59,7 +60,7 @@ async def _failures(args: Namespace) -> int:
         if args.json:
             print_out(event_json(entry))
         elif isinstance(entry.event, AttemptFailed):
-            print_out(f"{stamp(entry.event.at)}  {failure_text(entry.event)}")
+            print_out(f"{stamp(entry.event.at)}  {event_sentence(entry.event)}")
     if not found and not args.json:
         print_out("Nothing has failed.")
     return exit_codes.OK

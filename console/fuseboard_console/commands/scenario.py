@@ -39,11 +39,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Say what the command takes."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
-    def action(name: str, summary: str, examples: str = "") -> ArgumentParser:
+    def action(name: str, verdict_lines: str, examples: str = "") -> ArgumentParser:
         return actions.add_parser(
             name,
-            help=summary,
-            description=summary,
+            help=verdict_lines,
+            description=verdict_lines,
             epilog=examples and f"examples:\n{examples}",
             formatter_class=RawDescriptionHelpFormatter,
         )
@@ -158,14 +158,14 @@ def play_virtually(scenario: Scenario) -> tuple[Verdict, list[str]]:
     story = EventNarrator(loop.wall())
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         verdict = runner.run(main())
-    return verdict, [line for event in events if (line := story.tell(event))]
+    return verdict, [line for event in events if (line := story.narrate(event))]
 
 
 def _play(args: Namespace) -> int:
     import asyncio
 
     from fuseboard_console.cli.output import print_out
-    from fuseboard_console.views.events.narrator import summary
+    from fuseboard_console.views.events.narrator import verdict_lines
     from fuseboard_engine.scenario.model import load
 
     scenario = load(find(args.scenario))
@@ -173,7 +173,7 @@ def _play(args: Namespace) -> int:
     if verdict is None:
         return exit_codes.OK
     if not args.quiet:
-        for line in ["", *summary(verdict, scenario.duration)]:
+        for line in ["", *verdict_lines(verdict, scenario.duration)]:
             print_out(line)
     return exit_codes.NOT_DONE if verdict.broken else exit_codes.OK
 
@@ -210,7 +210,7 @@ async def _tell(story: EventNarrator, events: asyncio.Queue[Event]) -> None:
     from fuseboard_console.cli.output import flush_out, print_out
 
     while True:
-        if line := story.tell(await events.get()):
+        if line := story.narrate(await events.get()):
             print_out(line)
             flush_out()
 

@@ -18,13 +18,13 @@ from fuseboard_console.views.adapters.successors import Successors
 from fuseboard_console.views.events.audit import (
     AuditEntry,
     Key,
-    asked_of,
     audit_columns,
+    audit_entries,
     audit_heading,
     audit_line,
     audit_lines,
-    words_of,
 )
+from fuseboard_console.views.events.sentences import verb_text
 from fuseboard_storage.board.board import AdapterKey
 from fuseboard_storage.tables.commands import CommandStatus
 
@@ -74,7 +74,7 @@ class Audit(ListPage[Key]):
             commands = self._commands
             if scene.past:  # what had not come to its end by then is told by no row
                 commands = [one for one in commands if one.done_at is not None and one.done_at <= scene.now]
-            self._asked = asked_of(board.actions, commands)
+            self._asked = audit_entries(board.actions, commands)
             self._columns = audit_columns(self._asked.values())
         return list(self._asked)
 
@@ -92,7 +92,7 @@ class Audit(ListPage[Key]):
         asked = self._asked[key]
         return {
             "who": asked.actor,
-            "what": words_of(asked.verb),
+            "what": verb_text(asked.verb),
             "adapter": asked.adapter,
             "outcome": asked.status,
             "detail": asked.detail,
@@ -106,7 +106,7 @@ class Audit(ListPage[Key]):
     def title_of(self, key: Key) -> str:
         """Return what was asked, in words."""
         self._opened = self._asked[key]
-        return f"{words_of(self._opened.verb)} {safe_text(self._opened.adapter, 60)}".strip().capitalize()
+        return f"{verb_text(self._opened.verb)} {safe_text(self._opened.adapter, 60)}".strip().capitalize()
 
     def ways(self, key: Key) -> Sequence[Link]:
         """Lead to the adapter, if there is one and it is certain which."""

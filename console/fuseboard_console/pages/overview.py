@@ -15,7 +15,7 @@ from fuseboard_console.preferences.model import DEFAULT, Preferences
 from fuseboard_console.tui.protocols import ConsoleHost, Frame
 from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.adapters.columns import BY_ID, columns_of
-from fuseboard_console.views.events.copy_text import adapter_text
+from fuseboard_console.views.events.copy_text import adapter_copy
 from fuseboard_console.views.frame.empty_state import empty_picture
 from fuseboard_console.views.selection.filter import Term, parse, problem_of
 from fuseboard_console.views.selection.grouping import GROUPINGS, Grouping, marked_group
@@ -254,7 +254,7 @@ class Overview(Page):
         if self.screen.focused in (self.panes.chains, self.panes.failures):
             return super().copied(scene)
         keys = self.targets or ((self.target,) if self.target else ())
-        return "\n".join(adapter_text(scene.board, key, scene.now) for key in keys)
+        return "\n".join(adapter_copy(scene.board, key, scene.now) for key in keys)
 
     def on_click(self, event: Click) -> None:
         """Go on with a double click on a line, as with Enter."""

@@ -16,7 +16,7 @@ from fuseboard_console.painting.strips import changed_region, has_cursor, strip_
 from fuseboard_console.text.line import Line
 from fuseboard_console.tui.bindings import MOVES, bindings_of
 from fuseboard_console.tui.themes import Palette
-from fuseboard_console.views.events.copy_text import lines_text
+from fuseboard_console.views.events.copy_text import lines_copy
 
 UNCUT = 5_000
 """Cells in which no line is cut: what is copied is made for so many."""
@@ -67,7 +67,7 @@ class LineList(ScrollView, CachedWidget, can_focus=True, inherit_bindings=False)
 
     def copied(self) -> str:
         """What is copied when it has the keys: all of its lines. Where a cursor or the top line is meant, that."""
-        return lines_text([self.line_at(index) for index in range(self.count())])
+        return lines_copy([self.line_at(index) for index in range(self.count())])
 
     # ---------------------------------------------------------------- painting
 

@@ -7,7 +7,7 @@ from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.events.chains import route_line, type_width
-from fuseboard_console.views.events.copy_text import route_text
+from fuseboard_console.views.events.copy_text import route_copy
 from fuseboard_engine.events import RouteFinished
 from fuseboard_storage.board.board import Board, Entry
 
@@ -43,7 +43,7 @@ class ChainsPane(LineList):
     def copied(self) -> str:
         """What is copied: the route on top, with all its attempts."""
         event = self._routes[min(self.scroll_offset.y, len(self._routes) - 1)].event if self._routes else None
-        return route_text(event) if isinstance(event, RouteFinished) else ""
+        return route_copy(event) if isinstance(event, RouteFinished) else ""
 
     def line_at(self, index: int) -> Line:
         """Return a route's line."""

@@ -6,8 +6,8 @@ from fuseboard_console.painting.line_list import LineList
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.tui.themes import Palette
-from fuseboard_console.views.events.copy_text import failure_text
-from fuseboard_console.views.events.failures import failure_line, names_width
+from fuseboard_console.views.events.copy_text import failure_copy
+from fuseboard_console.views.events.failures import failure_line, name_width
 from fuseboard_storage.board.board import Board, FailureRow
 
 
@@ -41,7 +41,7 @@ class FailuresPane(LineList):
         if taken == self._taken:
             return False
         self._taken, self._failures = taken, tuple(failures)
-        self._names = names_width(self._failures, max(0, cells - 2))
+        self._names = name_width(self._failures, max(0, cells - 2))
         return True
 
     def count(self) -> int:
@@ -51,7 +51,7 @@ class FailuresPane(LineList):
     def copied(self) -> str:
         """What is copied: the failure on top, its error whole."""
         failures = self._failures
-        return failure_text(failures[min(self.scroll_offset.y, len(failures) - 1)]) if failures else ""
+        return failure_copy(failures[min(self.scroll_offset.y, len(failures) - 1)]) if failures else ""
 
     def line_at(self, index: int) -> Line:
         """Return a failure's line."""

@@ -13,7 +13,7 @@ from fuseboard_console.painting.line_list import UNCUT, LineList
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.tui.themes import Palette
-from fuseboard_console.views.events.copy_text import lines_text
+from fuseboard_console.views.events.copy_text import lines_copy
 
 MARGIN = 2
 """Cells at the left that the cursor and the mark of a row take."""
@@ -115,7 +115,7 @@ class SelectableList(LineList, Generic[K]):
 
     def copied(self) -> str:
         """What is copied: the row under the cursor, uncut."""
-        return lines_text([self._line(self.selected, UNCUT)]) if self.selected is not None else ""
+        return lines_copy([self._line(self.selected, UNCUT)]) if self.selected is not None else ""
 
     # ---------------------------------------------------------------- the cursor
 

@@ -11,7 +11,7 @@ from fuseboard_console.actions.catalogue import ACTIONS
 from fuseboard_console.painting.line_list import UNCUT, LineList
 from fuseboard_console.text.line import Line
 from fuseboard_console.tui.themes import Palette
-from fuseboard_console.views.events.copy_text import lines_text
+from fuseboard_console.views.events.copy_text import lines_copy
 
 
 class TextPane(LineList):
@@ -38,7 +38,7 @@ class TextPane(LineList):
 
     def copied(self) -> str:
         """What is copied: all of it, uncut."""
-        return lines_text(self._make(UNCUT))
+        return lines_copy(self._make(UNCUT))
 
     def count(self) -> int:
         """Return how many lines there are."""

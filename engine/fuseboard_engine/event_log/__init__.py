@@ -1,1 +1,1 @@
-"""Events as lines of the standard log, and secrets kept out of them."""
+"""A sentence for each event, log lines through `logging`, and removal of secrets from text."""

@@ -1,19 +1,19 @@
-"""Take secrets out of foreign text before it reaches a log, a file or a hook."""
+"""Removes secrets from foreign text before it reaches a log, a file or a hook."""
 
 from __future__ import annotations
 
 import re
 
 HIDDEN = "[hidden]"
-LONGEST = 2_000  # characters of a foreign text that are kept
+MAX_LENGTH = 2_000  # characters of a text that are kept
 
-_NAMES = (
+_SECRET_NAMES = (
     r"api[-_]?key|access[-_]?key(?:[-_]?id)?|secret[-_]?key|private[-_]?key|client[-_]?secret|account[-_]?key"
     r"|(?:access|refresh|id|auth|bearer|csrf|session)[-_]?token|token|secret|password|passwd|passphrase|pwd"
     r"|authorization|proxy-authorization|x-api-key|set-cookie|cookie|credentials?|signature|sig|dsn"
 )
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
-    # A key in PEM armour, whatever is left of it.
+    # a key in PEM armour, even if its end is cut off
     (re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}-----|$)", re.DOTALL), HIDDEN),
     # https://user:password@host
     (re.compile(r"(?P<keep>\b[a-z][a-z0-9+.-]{0,30}://)[^\s/@'\"]{1,500}@", re.IGNORECASE), rf"\g<keep>{HIDDEN}@"),
@@ -22,17 +22,17 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
         re.compile(r"(?P<keep>\b(?:bearer|basic|digest|negotiate)\s+)[\w\-.~+/=:]{6,}", re.IGNORECASE),
         rf"\g<keep>{HIDDEN}",
     ),
-    # password=..., "api_key": "...", ?token=..., in whatever the name is wrapped
+    # password=..., "api_key": "...", ?token=..., however the name is quoted
     (
         re.compile(
-            rf"(?P<keep>(?<![a-z0-9])[a-z0-9_-]{{0,40}}?(?:{_NAMES})\\?['\"]?\s{{0,3}}(?:=>|[=:])\s{{0,3}})"
+            rf"(?P<keep>(?<![a-z0-9])[a-z0-9_-]{{0,40}}?(?:{_SECRET_NAMES})\\?['\"]?\s{{0,3}}(?:=>|[=:])\s{{0,3}})"
             r"(?!\[hidden\]|(?:bearer|basic|digest|negotiate)\s)"
             r"(?:\\?\"[^\"]*\"?|'[^']*'?|[^\s,;&}\]\)\"']+)",
             re.IGNORECASE,
         ),
         rf"\g<keep>{HIDDEN}",
     ),
-    # keys that are known by how they begin, and JSON Web Tokens
+    # keys with a known prefix, and JSON Web Tokens
     (
         re.compile(
             r"\b(?:sk|pk|rk)[-_][\w-]{10,}|\bgh[pousr]_\w{16,}|\bgithub_pat_\w{16,}|\bglpat-[\w-]{16,}"
@@ -46,13 +46,13 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 
 
 def redact(text: str) -> str:
-    """Return a foreign text in one line, without passwords, tokens, keys and URLs' credentials.
+    """Return a text on one line, without passwords, tokens, keys and credentials in URLs.
 
-    It errs on the side of hiding. Control characters are shown, not kept, so that no text can forge a log line or
-    speak to a terminal. At most 2,000 characters are kept.
+    Hides too much rather than too little. Control characters are escaped, so that no text can forge a log line or
+    control a terminal. At most 2,000 characters are kept.
     """
-    if len(text) > LONGEST:
-        text = text[:LONGEST] + "..."
+    if len(text) > MAX_LENGTH:
+        text = text[:MAX_LENGTH] + "..."
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

@@ -37,7 +37,7 @@ def test_in_a_pipe_the_demo_tells_the_story_in_plain_lines_and_a_summary() -> No
     assert "prefect opens: 5 failures in a row" in result.stdout
     assert "prefect failed → agno ok" in result.stdout
     assert "prefect is closed: 3 good probes" in result.stdout
-    assert "scenario: reset done: prefect went from open to closed" in result.stdout
+    assert "scenario: reset prefect: done: prefect went from open to closed" in result.stdout
     assert "728 tasks in 60 s" in result.stdout.splitlines()[-3]
 
 

@@ -103,7 +103,7 @@ def test_a_tasks_id_is_whole_so_that_it_is_found_again() -> None:
     assert f"ai_task #{task}: a ok" in event_line(Entry(1, 1, route(1, attempt("a", "success"), task=task)))
     assert f"(ai_task #{task}, attempt 1" in event_line(Entry(1, 1, replace(failed("a", 1), task=task)))
     refused = route(1, attempt("a", "failure"), success=False, task=task, error="refused", letter=12)
-    assert f"#{task} (retry of letter 12): a failed" in (EventNarrator(at(0)).tell(refused) or "")
+    assert f"#{task} (retry of letter 12): a failed" in (EventNarrator(at(0)).narrate(refused) or "")
 
 
 def test_of_tasks_that_nobody_answered_in_the_same_way_the_first_is_told_until_a_breaker_changes() -> None:
@@ -112,12 +112,16 @@ def test_of_tasks_that_nobody_answered_in_the_same_way_the_first_is_told_until_a
         return route(when, *skipped, success=False, error=f"the next call is admitted in {wait}")
 
     story = EventNarrator(at(0))
-    told = [story.tell(unanswered(1, "5 s")), story.tell(unanswered(1.3, "4.7 s")), story.tell(unanswered(2, "4 s"))]
-    assert "a skipped → b skipped: nobody answered (the next call is admitted in 5 s)" in (told[0] or "")
+    told = [
+        story.narrate(unanswered(1, "5 s")),
+        story.narrate(unanswered(1.3, "4.7 s")),
+        story.narrate(unanswered(2, "4 s")),
+    ]
+    assert "a skipped → b skipped: no answer (the next call is admitted in 5 s)" in (told[0] or "")
     assert told[1:] == [None, None]
-    assert story.tell(route(2.5, attempt("a", "failure"), success=False, error="refused")) is not None
-    story.tell(opened("a", 3))
-    assert "admitted in 3 s" in (story.tell(unanswered(3.1, "3 s")) or "")
+    assert story.narrate(route(2.5, attempt("a", "failure"), success=False, error="refused")) is not None
+    story.narrate(opened("a", 3))
+    assert "admitted in 3 s" in (story.narrate(unanswered(3.1, "3 s")) or "")
 
 
 def test_durations_and_short_delays_are_told_in_milliseconds() -> None:
@@ -203,7 +207,7 @@ def test_following_prints_what_comes_until_ctrl_c(
         engine.communicate("", timeout=20)
     told = "".join(read_until(watch, "The engine ended at"))
     assert "prefect opens: 3 failures in a row" in told
-    assert "reset done" in told
+    assert "reset prefect: done" in told
     for process in (events, watch):
         process.send_signal(signal.SIGINT)
         _, complaint = process.communicate(timeout=20)

@@ -1,4 +1,4 @@
-"""The audit: what operators asked, who, when, and what came of it."""
+"""The audit page: when, who, what, and the outcome."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fuseboard_console.app.app import ConsoleApp
 from fuseboard_console.sources.live import LiveRecording
 from fuseboard_console.text.glyphs import ASCII, UNICODE
 from fuseboard_console.text.line import line_width, text_of
-from fuseboard_console.views.events.audit import AuditEntry, asked_of, audit_columns, audit_line, audit_lines
+from fuseboard_console.views.events.audit import AuditEntry, audit_columns, audit_entries, audit_line, audit_lines
 from fuseboard_engine import Engine
 from fuseboard_engine.events import CommandDone
 from fuseboard_storage import Recording, Tail, record
@@ -33,7 +33,7 @@ def test_what_the_mailbox_knows_is_added_to_what_the_board_tells() -> None:
     waits = CommandStatus(5, "disable", "gpt", "ben@web-2", "pending", requested_at=at(11))
     known = CommandStatus(4, "reset", "prefect", "ana@web-1", "done", "", 1, at(9.75), at(10))
     old = CommandStatus(1, "force_open", "mail", "ben@web-2", "expired", "Nobody took it", None, at(2), at(12))
-    rows = list(asked_of([told], [waits, known, old]).values())
+    rows = list(audit_entries([told], [waits, known, old]).values())
     assert [(row.verb, row.status) for row in rows] == [
         ("disable", "pending"),
         ("reset", "done"),
@@ -43,7 +43,7 @@ def test_what_the_mailbox_knows_is_added_to_what_the_board_tells() -> None:
 
 def test_what_went_through_no_mailbox_has_a_line_of_its_own() -> None:
     purged = [done(0, "dlq_purge", "", when, detail="3 dead letters purged") for when in (5, 6)]
-    assert len(asked_of(purged)) == 2
+    assert len(audit_entries(purged)) == 2
 
 
 async def test_the_page_lists_opens_and_leads_to_the_adapter() -> None:
@@ -59,7 +59,7 @@ async def test_the_page_lists_opens_and_leads_to_the_adapter() -> None:
         await until(show.sees("› Audit", "✗ 14:02:09", "not done: There is no adapter nonesuch."), pilot)
         await until(show.sees("✓ 14:00:19", "ana@web-1", "hold open billing"), pilot)
         await pilot.press("j", "enter")
-        await until(show.sees("Hold open billing", "250 ms", "1 of the mailbox", "a adapter"), pilot)
+        await until(show.sees("Hold open billing", "250 ms", "no. 1 in the mailbox", "a adapter"), pilot)
         await pilot.press("a")
         await until(show.sees("policy", "HELD OPEN"), pilot)
 
@@ -87,7 +87,7 @@ async def test_what_waits_and_what_nobody_took_is_seen_in_a_recording(tmp_path: 
 
             def seen() -> bool:
                 screen = "\n".join(strip.text for strip in app.screen._compositor.render_strips())
-                return all(text in screen for text in ("waits for its engine", "nobody took it", "ben@web-2"))
+                return all(text in screen for text in ("waiting for its engine", "no engine took it", "ben@web-2"))
 
             await until(seen, pilot)
 
@@ -102,8 +102,8 @@ async def test_what_is_asked_elsewhere_comes_and_expires_while_nothing_happens(t
         await console.press("8")
         await console.sees("Nobody has asked anything")
         await recording.ask("disable", "prefect", actor="ben@web-2", expires_in=3)
-        await console.sees("ben@web-2", "waits for its engine")
-        await console.sees("nobody took it")
+        await console.sees("ben@web-2", "waiting for its engine")
+        await console.sees("no engine took it")
 
 
 async def test_it_leads_to_the_adapter_of_the_engine_that_was_asked(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ async def test_it_leads_to_the_adapter_of_the_engine_that_was_asked(tmp_path: Pa
         beta = next(row.id for row in await recording.instances() if row.name == "beta")
         await recording.ask("reset", "gpt", instance=beta, actor="ben@web-2", expires_in=-1)
         await console.press("8")
-        await console.sees("nobody took it")
+        await console.sees("no engine took it")
         await console.press("enter")
         await console.sees("a adapter")
         await console.press("a")

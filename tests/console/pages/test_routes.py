@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from fuseboard_console.painting.line_list import UNCUT
 from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_console.text.line import line_width, text_of
-from fuseboard_console.views.events.copy_text import lines_text
+from fuseboard_console.views.events.copy_text import lines_copy
 from fuseboard_console.views.events.failure_detail import failure_detail
 from fuseboard_console.views.events.routes import outcome_of, route_lines
 from fuseboard_console.views.selection.list_filter import list_filter
@@ -146,8 +146,8 @@ def test_what_is_copied_of_a_failure_and_of_its_route_is_whole() -> None:
     told = attempt(name, "failure", error=long, error_type="ConnectError", why=long)
     route_of = route(5, told, success=False, error=long, context={"request": long})
     copied = (
-        lines_text(failure_detail(fold([started(), failed(name, 5, long, why=long)]).failures[0], at(6), UNCUT)),
-        lines_text(route_lines(route_of, UNCUT, UNICODE)),
+        lines_copy(failure_detail(fold([started(), failed(name, 5, long, why=long)]).failures[0], at(6), UNCUT)),
+        lines_copy(route_lines(route_of, UNCUT, UNICODE)),
     )
     assert [text.count(long) for text in copied] == [2, 4]
     assert all(name in text for text in copied)

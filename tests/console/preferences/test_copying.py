@@ -12,7 +12,7 @@ import pytest
 
 from fuseboard_console.terminal.clipboard import MOST, Copied, copied_text, copy, escape_code, way_to_copy
 from fuseboard_console.text.line import Span
-from fuseboard_console.views.events.copy_text import adapter_text, failure_text, lines_text, route_text
+from fuseboard_console.views.events.copy_text import adapter_copy, failure_copy, lines_copy, route_copy
 from fuseboard_storage.board.board import AdapterKey
 from support.console_show import Show
 from support.console_story import STORY_ENDS, at, attempt, failed, fold, opened, route, started, story, until
@@ -24,7 +24,7 @@ XTERM = {"TERM": "xterm-256color"}
 
 
 def test_an_adapter_is_copied_with_its_state_its_reason_and_its_last_error() -> None:
-    text = adapter_text(fold(story(), alive=STORY_ENDS), AdapterKey(1, "prefect"), at(STORY_ENDS))
+    text = adapter_copy(fold(story(), alive=STORY_ENDS), AdapterKey(1, "prefect"), at(STORY_ENDS))
     assert text.splitlines() == [
         "prefect: OPEN since 2025-11-21 14:02:09.100",
         "5 failures in a row",
@@ -35,7 +35,7 @@ def test_an_adapter_is_copied_with_its_state_its_reason_and_its_last_error() -> 
 def test_nothing_is_cut_and_nothing_is_obeyed() -> None:
     error = "x" * 5000 + "\x1b]0;title\x07"
     board = fold([started(), failed("prefect", 1, error), opened("prefect", 2)], alive=3)
-    text = failure_text(board.failures[0])
+    text = failure_copy(board.failures[0])
     assert "x" * 5000 + "\\e]0;title\\x07" in text
     assert "\x1b" not in text
 
@@ -48,7 +48,7 @@ def test_a_route_is_copied_with_what_came_of_each_attempt() -> None:
         attempt("agno", "success", 0.05),
         adapter="agno",
     )
-    assert route_text(event).splitlines() == [
+    assert route_copy(event).splitlines() == [
         "2025-11-21 14:00:01.000 ai_task 8f20: answered by agno",
         "prefect: failure after 100 ms: ConnectError: refused",
         "eu: rejected: circuit open",
@@ -65,15 +65,15 @@ def test_a_route_is_copied_with_what_came_of_each_attempt() -> None:
     ],
 )
 def test_a_route_says_how_it_ended(fields: dict[str, object], told: str) -> None:
-    assert route_text(route(1, **fields)).endswith(told)  # type: ignore[arg-type]
+    assert route_copy(route(1, **fields)).endswith(told)  # type: ignore[arg-type]
 
 
 def test_a_retry_of_a_dead_letter_is_copied_as_one() -> None:
-    assert "ai_task 8f20 (retry of letter 12): answered by a" in route_text(route(1, adapter="a", letter=12))
+    assert "ai_task 8f20 (retry of letter 12): answered by a" in route_copy(route(1, adapter="a", letter=12))
 
 
 def test_lines_are_copied_without_the_blanks_that_align_them() -> None:
-    assert lines_text([(Span("a" + " " * 9), Span("b   ")), (), (Span("  c"),), ()]) == "a  b\n\n  c"
+    assert lines_copy([(Span("a" + " " * 9), Span("b   ")), (), (Span("  c"),), ()]) == "a  b\n\n  c"
 
 
 # ---------------------------------------------------------------- the way

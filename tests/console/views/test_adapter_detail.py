@@ -7,9 +7,9 @@ import pytest
 from fuseboard_console.actions.catalogue import actions_for
 from fuseboard_console.text.glyphs import UNICODE
 from fuseboard_console.text.line import text_of
-from fuseboard_console.views.adapters.policy_text import policy_words
 from fuseboard_console.views.detail.adapter_detail import detail_lines
 from fuseboard_engine import BreakerPolicy
+from fuseboard_engine.event_log.policy_text import policy_text
 from fuseboard_engine.events import AdapterAdded
 from fuseboard_storage.board.board import AdapterKey, Board
 from support.console_story import STORY_ENDS, added, at, changed, failed, fold, opened, started, story
@@ -49,11 +49,11 @@ def detail(board: Board, adapter: str, seconds: float = STORY_ENDS, cells: int =
     ],
 )  # fmt: skip
 def test_a_policy_is_told_in_words(policy: BreakerPolicy, words: str) -> None:
-    assert policy_words(policy.model_dump()) == words
+    assert policy_text(policy.model_dump()) == words
 
 
 def test_a_policy_that_was_not_recorded_says_nothing() -> None:
-    assert policy_words({}) == ""
+    assert policy_text({}) == ""
 
 
 def test_the_detail_tells_state_reason_chain_failures_and_actions() -> None:

@@ -25,7 +25,7 @@ from fuseboard_console.views.dead_letters.table import (
     nothing_there,
     sign_of,
 )
-from fuseboard_console.views.events.dead_letter_labels import next_retry, standing
+from fuseboard_console.views.events.dead_letter_labels import next_retry, status_at
 from fuseboard_engine.dead_letters.letter import STATUSES, DeadLetter
 from fuseboard_engine.events import DeadLetterChanged, DeadLettered
 from fuseboard_storage.board.board import Entry
@@ -67,8 +67,8 @@ def test_what_comes_next_is_said_in_few_words() -> None:
 
 def test_a_letter_whose_worker_is_lost_waits_again_whether_or_not_anybody_wrote_that_down() -> None:
     taken = letter(status="retrying", lease_until=NOON, due_at=NOON - 5)
-    assert standing(taken, NOON - 1) == "retrying"
-    assert standing(taken, NOON) == "pending"
+    assert status_at(taken, NOON - 1) == "retrying"
+    assert status_at(taken, NOON) == "pending"
     assert next_retry(taken, NOON) == "due"
 
 

@@ -1,4 +1,4 @@
-"""Events in words: times as times, durations as durations, and never the names of fields."""
+"""The sentences of events as the console shows them."""
 
 from __future__ import annotations
 
@@ -16,41 +16,50 @@ from support.hostile_texts import HOSTILE
 A: dict[str, Any] = {"at": at(1)}
 TASK: dict[str, Any] = {**A, "task": "nightly-4711:store", "task_type": "ai"}
 
-SAID: list[tuple[e.Event, str]] = [
-    (e.EngineStarted(**A, name="checkout", host="web-1", pid=7), "checkout on web-1, process 7"),
-    (e.EngineStopped(**A), "ended: closed"),
-    (e.EngineStopped(**A, reason="lost"), "killed: its process ended without a word"),
+SENTENCES: list[tuple[e.Event, str]] = [
+    (e.EngineStarted(**A, name="checkout", host="web-1", pid=7), "Engine checkout started on web-1, process 7"),
+    (e.EngineStopped(**A), "Engine ended: closed"),
+    (e.EngineStopped(**A, reason="lost"), "Engine killed: its process ended without a shutdown"),
     (
         e.AdapterAdded(**A, adapter="eu", policy={"failure_threshold": 5, "success_threshold": 3}, tags=("search",)),
-        "eu (search): opens after 5 failures in a row; closes after 3 good probes",
+        "Adapter eu added (search): opens after 5 failures in a row; closes after 3 good probes",
     ),
-    (e.AdapterRemoved(**A, adapter="eu"), "eu is gone"),
-    (e.PreferenceSet(**A, order=("eu", "us"), task_type="ai"), "chain for ai: eu → us"),
-    (e.PreferenceSet(**A, order=("eu",), adaptive=True), "chain for every other type: eu (adaptive)"),
+    (e.AdapterRemoved(**A, adapter="eu"), "Adapter eu removed"),
+    (e.PreferenceSet(**A, order=("eu", "us"), task_type="ai"), "Chain for ai: eu → us"),
+    (e.PreferenceSet(**A, order=("eu",), adaptive=True), "Chain for every other type: eu (adaptive)"),
     (
         e.StateChanged(**A, adapter="eu", before="closed", after="open", reason="failures", detail="5 in a row"),
         "eu opens: 5 in a row",
     ),
     (
-        e.TripHeld(**A, adapter="eu", reason="failures", detail="5 in a row", group="search", out=2, size=4, share=0.5),
-        "eu stays closed: 2 of 4 adapters of search are out, and at most 50.0 % may be; 5 in a row",
+        e.TripSuppressed(
+            **A, adapter="eu", reason="failures", detail="5 in a row; it stays closed", out=2, size=4, share=0.5
+        ),
+        "Circuit breaker of adapter eu was not opened: 5 in a row; it stays closed",
+    ),
+    (
+        e.TripSuppressed(**A, adapter="eu", reason="failures", group="search", out=2, size=4, share=0.5),
+        "Circuit breaker of adapter eu was not opened: failures; 2 of 4 adapters of search are out, at most 50.0 % may",
     ),
     (
         e.HealthChecked(**A, adapter="eu", status="unhealthy", detail="refused", duration=0.012),
-        "eu is unhealthy, was unknown: refused; checked in 12 ms",
+        "Health of adapter eu: unhealthy (was unknown): refused; checked in 12 ms",
     ),
-    (e.HealthAlert(**A, adapter="eu", failures=3, detail="refused"), "eu: 3 bad checks in a row: refused"),
+    (
+        e.HealthAlert(**A, adapter="eu", failures=3, detail="refused"),
+        "Health alert for adapter eu: 3 bad checks in a row: refused",
+    ),
     (
         e.ProbeChanged(**A, adapter="eu", what="success", successes=1, needed=3),
-        "eu: a probe went well; 1 of 3 good",
+        "Probe of adapter eu succeeded (1 of 3 good)",
     ),
     (
-        e.AdaptersGauged(**A, gauges={"eu": (2, 1), "us": (0, 10)}),
+        e.GaugesSampled(**A, gauges={"eu": (2, 1), "us": (0, 10)}),
         "eu 2 in flight, 1 retry left; us 0 in flight, 10 retries left",
     ),
     (
         e.LateResult(**A, adapter="eu", outcome="success", generation=1, current=2),
-        "eu: a call from before the last change ended in success; it changes nothing",
+        "Late success of adapter eu ignored: the call started before the last state change",
     ),
     (
         e.AttemptFailed(**TASK, attempt=e.Attempt(adapter="eu", outcome="failure", number=1, error="refused")),
@@ -62,57 +71,61 @@ SAID: list[tuple[e.Event, str]] = [
     ),
     (
         e.BatchFinished(**A, batch="b1", parts=10, succeeded=6, failed=4, needed=0.8, accepted=False, duration=2.0),
-        "batch b1: 6 of 10 parts succeeded, 4 failed; not accepted, 80.0 % needed in 2.0 s",
+        "Batch b1 was not accepted (60% success, 80% needed): 6 of 10, 4 failed; took 2.0 s",
     ),
     (
         e.WorkflowStarted(**A, run="nightly-1", workflow="nightly", nodes=("fetch", "store")),
-        "run nightly-1 of nightly begins: fetch, store",
+        "Run nightly-1 of workflow nightly started: fetch, store",
     ),
     (
         e.WorkflowStarted(
             **A, run="nightly-1", workflow="nightly", nodes=("fetch", "store"), resumed=True, finished=("fetch",)
         ),
-        "run nightly-1 of nightly goes on: 1 of 2 nodes done before",
+        "Run nightly-1 of workflow nightly resumed: 1 of 2 nodes done before",
     ),
     (
         e.NodeChanged(
             **A, run="nightly-1", workflow="nightly", node="store", state="done", answered="eu", duration=0.2
         ),
-        "node store of run nightly-1: done, answered by eu in 200 ms",
+        "Node store of run nightly-1 is done, answered by eu in 200 ms",
     ),
     (
         e.WorkflowFinished(**A, run="nightly-1", workflow="nightly", state="failed", duration=3.0, error="no disk"),
-        "run nightly-1 of nightly: failed in 3.0 s: no disk",
+        "Run nightly-1 of workflow nightly failed after 3.0 s: no disk",
     ),
     (
         e.DeadLettered(
             **TASK, letter=141, category="network", error_type="ConnectError", error="refused", due_at=at(9)
         ),
-        f"letter 141: ai #nightly-4711:store, network: ConnectError: refused; retried at {stamp(at(9))}",
+        "Task nightly-4711:store (ai) became dead letter 141 (network): ConnectError: refused; "
+        f"retried at {stamp(at(9))}",
     ),
     (
         e.DeadLettered(**TASK, letter=-1, category="permanent", in_memory=True),
-        "letter -1: ai #nightly-4711:store, permanent; retried by hand only; kept in memory only",
+        "Task nightly-4711:store (ai) became dead letter -1 (permanent); retried by hand only; kept in memory only",
     ),
-    (e.DeadLetterRefused(**TASK, reason="the queue is full"), "ai #nightly-4711:store could not be kept: the queue"),
+    (
+        e.DeadLetterRefused(**TASK, reason="the queue is full"),
+        "Task nightly-4711:store (ai) could not be kept as a dead letter: the queue",
+    ),
     (
         e.DeadLetterChanged(
             **A, letters=(141,), before="retrying", status="pending", detail="put off", due_at=1_795_837_769_345_716
         ),
-        f"letter 141: retrying → pending: put off; due at {stamp(1_795_837_769_345_716)}",
+        f"Dead letter 141: retrying → pending: put off; due at {stamp(1_795_837_769_345_716)}",
     ),
     (
         e.DeadLetterChanged(**A, letters=(1, 2), before="exhausted", status="archived", actor="ana@web-1"),
-        "letters 1, 2: exhausted → archived by ana@web-1",
+        "Dead letters 1, 2: exhausted → archived by ana@web-1",
     ),
-    (e.DeadLettersCounted(**A, counts={"pending": 3, "archived": 0}), "dead letters: 3 pending"),
+    (e.DeadLettersCounted(**A, counts={"pending": 3, "archived": 0}), "Dead letters: 3 pending"),
     (
         e.ThreadsStuck(**A, adapter="eu", stuck=1, total=3, limit=8),
-        "1 thread of eu hangs; 3 in all, at most 8",
+        "1 thread of adapter eu hangs; 3 in all, at most 8",
     ),
     (
         e.StreamRestarted(**TASK, adapter="us", items=1, error="cut"),
-        "ai #nightly-4711:store starts over on us; 1 item is void: cut",
+        "The stream of task nightly-4711:store (ai) starts over on us, 1 item is void: cut",
     ),
     (
         e.CommandDone(**A, command=3, verb="force_open", actor="ana", ok=True, adapter="eu", detail="held open"),
@@ -120,37 +133,40 @@ SAID: list[tuple[e.Event, str]] = [
     ),
     (
         e.ConfigReloaded(**A, ok=True, source="f.toml", changes=("threads: 4 -> 8",), restart=("recording",)),
-        "configuration from f.toml applied: threads: 4 -> 8; recording needs a restart",
+        "Configuration from f.toml applied: threads: 4 -> 8; recording needs a restart",
     ),
-    (e.ConfigReloaded(**A, ok=False, problem="f.toml:3: no"), "configuration refused: f.toml:3: no"),
+    (
+        e.ConfigReloaded(**A, ok=False, problem="f.toml:3: no"),
+        "Configuration refused, the previous one stays in effect: f.toml:3: no",
+    ),
     (
         e.ShutdownChanged(**A, what="began", reason="SIGTERM", in_flight=1, grace=10.0),
-        "shutdown begins: SIGTERM; 1 call in flight has 10 s to end",
+        "[GRACEFUL SHUTDOWN] SIGTERM: no new work is taken; 1 call in flight has 10 s to end",
     ),
     (
         e.ShutdownChanged(**A, what="finished", reason="SIGTERM", cancelled=2, instructions="go-on.txt"),
-        "shutdown finished; 2 calls cancelled; how to go on: go-on.txt",
+        "[GRACEFUL SHUTDOWN] finished; 2 calls were cancelled; how to resume: go-on.txt",
     ),
-    (e.ListenerFailed(**A, listener="log", error="KeyError: 'x'"), "listener log raised: KeyError: 'x'"),
+    (e.ListenerFailed(**A, listener="log", error="KeyError: 'x'"), "Listener log raised: KeyError: 'x'"),
     (e.EventsDropped(**A, count=1, reason="the disk is full"), "1 event could not be recorded: the disk is full"),
     (e.ScenarioStep(**A, scenario="demo", text="eu is out"), "eu is out"),
 ]
 
 
-@pytest.mark.parametrize(("event", "said"), SAID, ids=[kind_of(event) for event, _ in SAID])
-def test_an_event_is_told_in_words(event: e.Event, said: str) -> None:
-    when, kind, told = event_line(Entry(1, 1, event)).split("  ", 2)
+@pytest.mark.parametrize(("event", "expected"), SENTENCES, ids=[kind_of(event) for event, _ in SENTENCES])
+def test_an_event_line_shows_time_kind_and_sentence(event: e.Event, expected: str) -> None:
+    when, kind, text = event_line(Entry(1, 1, event)).split("  ", 2)
     assert (when, kind) == (stamp(at(1)), kind_of(event))
-    assert told.strip().startswith(said)
+    assert text.strip().startswith(expected)
 
 
-def test_every_kind_of_event_has_words() -> None:
-    assert {type(event) for event, _ in SAID} == set(get_args(e.AnyEvent))
+def test_every_kind_of_event_has_an_example_here() -> None:
+    assert {type(event) for event, _ in SENTENCES} == set(get_args(e.AnyEvent))
 
 
-def test_of_very_many_letters_the_first_are_named() -> None:
+def test_only_the_first_of_very_many_letters_are_listed() -> None:
     moved = e.DeadLetterChanged(**A, letters=tuple(range(1, 5_001)), before="exhausted", status="purged")
-    assert "letters 1, 2, 3, " in (said := event_line(Entry(1, 1, moved)))
+    assert "Dead letters 1, 2, 3, " in (said := event_line(Entry(1, 1, moved)))
     assert "20 and 4,980 more: exhausted → purged" in said
 
 

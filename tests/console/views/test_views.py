@@ -17,8 +17,9 @@ from fuseboard_console.views.adapters.columns import place, row_line, slices_of,
 from fuseboard_console.views.adapters.engine_presence import connection_of, says
 from fuseboard_console.views.adapters.row_cache import RowLines
 from fuseboard_console.views.events.chains import route_line, type_width
-from fuseboard_console.views.events.copy_text import adapter_text
-from fuseboard_console.views.events.failures import failure_lines, what_failed
+from fuseboard_console.views.events.copy_text import adapter_copy
+from fuseboard_console.views.events.failures import failure_lines
+from fuseboard_console.views.events.sentences import error_summary
 from fuseboard_console.views.frame.banner import banner
 from fuseboard_console.views.frame.empty_state import empty_picture
 from fuseboard_console.views.frame.footer import footer_line
@@ -107,7 +108,7 @@ def test_an_adapter_of_an_engine_that_was_killed_says_so_in_every_view() -> None
         told = status_text(board, "a.db", at(23), colour=False)
         assert f"a.db: {word.lower()} 14 s; 1 adapter: 1 {word.lower()}" in told
         assert f"{word}, was OPEN" in told
-        assert f"gpt: {word} since" in adapter_text(board, key, at(23))
+        assert f"gpt: {word} since" in adapter_copy(board, key, at(23))
         fitting = order_of(board, at(23), terms=parse(f"state:{word.lower()}")).keys
         assert list(fitting) == [key]
 
@@ -260,16 +261,16 @@ def test_a_retry_of_a_dead_letter_says_so_where_there_is_room() -> None:
     assert "retry of letter 12  prefect ✗" in text_of(route_line(refused, 100, 8, UNICODE))
 
 
-def test_a_task_whose_caller_gave_up_was_cut_short() -> None:
+def test_a_task_whose_caller_gave_up_was_cancelled() -> None:
     gave_up = route(
         131, attempt("a", "cancelled", 1.0), success=False, why="order of this call", error="CancelledError"
     )
-    assert text_of(route_line(gave_up, 100, 7, UNICODE)).endswith("→ cut short")
+    assert text_of(route_line(gave_up, 100, 7, UNICODE)).endswith("→ cancelled")
 
 
 def test_the_text_of_a_timeout_that_the_adapter_raised_is_told() -> None:
     told = failed("agno", 40, "upstream timed out", rule="timeout", error_type="TimeoutError", duration=0.01)
-    assert what_failed(told.attempt) == "TimeoutError: upstream timed out"
+    assert error_summary(told.attempt) == "TimeoutError: upstream timed out"
 
 
 def test_failures_that_repeat_stand_on_one_line() -> None:

@@ -25,7 +25,7 @@ from fuseboard_console.views.dead_letters.prompts import (
     refusal,
     refused_text,
 )
-from fuseboard_console.views.events.dead_letter_labels import standing
+from fuseboard_console.views.events.dead_letter_labels import status_at
 from fuseboard_engine.dead_letters.letter import Change, DeadLetter
 from fuseboard_engine.runtime.clock import wall_clock
 
@@ -62,8 +62,8 @@ class DeadLetterActions:
         if path is None or not letters:
             return
         now = wall_clock()
-        meant = [letter for letter in letters if allows(verb, standing(letter, now))]
-        others = [letter for letter in letters if not allows(verb, standing(letter, now))]
+        meant = [letter for letter in letters if allows(verb, status_at(letter, now))]
+        others = [letter for letter in letters if not allows(verb, status_at(letter, now))]
         if not meant:
             self._host.tell(refused_text(verb, others, now), "warning")
         elif verb == "retry" and (nobody := self._nobody(path, meant)):

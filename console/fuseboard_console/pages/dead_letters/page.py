@@ -20,7 +20,7 @@ from fuseboard_console.tui.protocols import ConsoleHost, Frame
 from fuseboard_console.views.dead_letters.prompts import Verb, allows
 from fuseboard_console.views.dead_letters.table import CHOICES, choice_words, letter_line, letter_lines, nothing_there
 from fuseboard_console.views.dead_letters.text import summary
-from fuseboard_console.views.events.dead_letter_labels import error_of, standing
+from fuseboard_console.views.events.dead_letter_labels import error_text, status_at
 from fuseboard_console.views.selection.list_filter import has
 from fuseboard_engine.dead_letters.letter import DeadLetter
 from fuseboard_storage.board.board import AdapterKey
@@ -119,11 +119,11 @@ class DeadLetters(ListPage[int]):
         """Return what a filter may ask about."""
         letter = self._file.letters[key]
         return {
-            "status": standing(letter, self._now()),
+            "status": status_at(letter, self._now()),
             "type": letter.task_type,
             "category": letter.category,
             "adapter": " ".join((letter.adapter, *letter.order)),
-            "error": error_of(letter),
+            "error": error_text(letter),
             "task": letter.task,
             "engine": letter.engine,
             "id": str(letter.id),
@@ -195,7 +195,7 @@ class DeadLetters(ListPage[int]):
 
     def _applies(self, doing: Verb) -> bool:
         opened = self._file.opened
-        return opened is not None and allows(doing, standing(opened, self._now()))
+        return opened is not None and allows(doing, status_at(opened, self._now()))
 
     def _do_to_opened(self, doing: Verb) -> None:
         if self._file.opened is not None:

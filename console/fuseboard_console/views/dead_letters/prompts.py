@@ -11,7 +11,7 @@ from fuseboard_console.operator.prompts import Question
 from fuseboard_console.text.formatting import clock, plural
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import cut
-from fuseboard_console.views.events.dead_letter_labels import error_of, standing
+from fuseboard_console.views.events.dead_letter_labels import error_text, status_at
 from fuseboard_engine.dead_letters.letter import FROM, RETRYABLE, DeadLetter, Status
 
 Verb = Literal["retry", "archive", "unarchive", "discard"]
@@ -46,7 +46,7 @@ def allows(verb: Verb, status: Status) -> bool:
 def ask_discard(letter: DeadLetter) -> Question:
     """Return the question before one letter is discarded."""
     what = f"{safe_text(letter.task_type, 40)} {safe_text(letter.task, 60)}".strip()
-    error = cut(safe_text(error_of(letter), 200), 120)
+    error = cut(safe_text(error_text(letter), 200), 120)
     told = "\n".join(part for part in (what, error) if part)
     return Question(f"Discard dead letter {letter.id}?", f"{told}\n\n{_GIVEN_UP}", "Discard")
 
@@ -97,7 +97,7 @@ def refused_text(verb: Verb, letters: Sequence[DeadLetter], now: int) -> str:
 
 
 def _state(letter: DeadLetter, now: int) -> str:
-    status = standing(letter, now)
+    status = status_at(letter, now)
     if status != "retrying":
         return status
     until = f" (its lease runs until {clock(letter.lease_until)})" if letter.lease_until is not None else ""

@@ -12,8 +12,8 @@ from fuseboard_console.text.line import Line, Span
 from fuseboard_console.text.list_columns import Column, columns_line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import fit, fold, width
-from fuseboard_console.views.events.copy_text import WHOLE
-from fuseboard_console.views.events.dead_letter_labels import error_of, next_retry, standing
+from fuseboard_console.views.events.copy_text import FULL_TEXT
+from fuseboard_console.views.events.dead_letter_labels import error_text, next_retry, status_at
 from fuseboard_engine.dead_letters.letter import ACTIVE, STATUSES, DeadLetter, Status
 from fuseboard_engine.events import DeadLetterChanged, DeadLettered
 from fuseboard_storage.board.board import Entry
@@ -83,7 +83,7 @@ def columns_of(letters: Sequence[DeadLetter]) -> Columns:
 
 def letter_line(letter: DeadLetter, now: int, columns: Columns, cells: int, glyphs: Glyphs) -> Line:
     """Return a letter as it stands at `now` (UTC microseconds), in at most `cells`."""
-    status, coming = standing(letter, now), next_retry(letter, now)
+    status, coming = status_at(letter, now), next_retry(letter, now)
     row = {
         "id": Span(str(letter.id)),
         "status": Span(f"{sign_of(status, glyphs)} {status.upper()}", STYLES[status]),
@@ -94,7 +94,7 @@ def letter_line(letter: DeadLetter, now: int, columns: Columns, cells: int, glyp
         "next": Span(coming, "strong" if coming in ("due", "now") else "text"),
         "adapter": Span(safe_text(letter.adapter, 40), "muted"),
     }
-    error = safe_text(error_of(letter), 400)
+    error = safe_text(error_text(letter), 400)
     if cells < NARROW and len(letter.error_type) > 5 and letter.error:
         error = safe_text(f"{letter.error_type.removesuffix('Error')}: {letter.error}", 400)
     return columns_line(columns, row, (Span(error, "muted"),), cells)
@@ -110,7 +110,7 @@ def letter_lines(
 
     `history` are the events that concern it, in the order they happened; None: they are being read.
     """
-    status = standing(letter, now)
+    status = status_at(letter, now)
     coming = next_retry(letter, now)
     head: list[Span] = [Span(f"{sign_of(status, glyphs)} {status.upper()}", STYLES[status])]
     if coming:
@@ -126,7 +126,7 @@ def _facts(letter: DeadLetter, now: int, cells: int, glyphs: Glyphs) -> list[Lin
     rule = f" (attribution row {safe_text(letter.rule, 80)})" if letter.rule else ""
     put_off = f"; put off {plural(letter.deferrals, 'time')}, as every adapter refused it" if letter.deferrals else ""
     said: list[tuple[str, str]] = [
-        ("error", safe_text(error_of(letter), WHOLE) or "–"),
+        ("error", safe_text(error_text(letter), FULL_TEXT) or "–"),
         ("category", f"{letter.category}{rule}"),
         ("retries", f"{letter.retries} of {letter.max_retries} failed{put_off}"),
         ("task", f"{safe_text(letter.task, 200)}  {safe_text(letter.task_type, 200)}".strip()),
@@ -139,11 +139,11 @@ def _facts(letter: DeadLetter, now: int, cells: int, glyphs: Glyphs) -> list[Lin
         said.append(("last change", _change(letter, now)))
     if letter.deadline is not None:
         said.append(("deadline", f"{letter.deadline:g} s for a retry"))
-    if letter.lease_until is not None and standing(letter, now) == "retrying":
+    if letter.lease_until is not None and status_at(letter, now) == "retrying":
         said.append(("lease", f"its worker has it until {stamp(letter.lease_until)}, and prolongs that"))
     lines = [line for label, text in said for line in labelled(label, text, cells)]
     for place, (name, value) in enumerate((letter.context or {}).items()):
-        text = f"{safe_text(name, 200)}: {safe_text(value, WHOLE)}"
+        text = f"{safe_text(name, 200)}: {safe_text(value, FULL_TEXT)}"
         lines += labelled("" if place else "context", text, cells)
     return lines
 
@@ -151,7 +151,7 @@ def _facts(letter: DeadLetter, now: int, cells: int, glyphs: Glyphs) -> list[Lin
 def _change(letter: DeadLetter, now: int) -> str:
     ago = f"{whole((now - letter.changed_at) / SECOND)} ago"
     by = f" by {safe_text(letter.actor, 80)}" if letter.actor else ""
-    return f"{ago}{by}{': ' if letter.detail else ''}{safe_text(letter.detail, WHOLE)}"
+    return f"{ago}{by}{': ' if letter.detail else ''}{safe_text(letter.detail, FULL_TEXT)}"
 
 
 def _history(letter: DeadLetter, history: Sequence[Entry] | None, cells: int) -> list[Line]:
@@ -175,7 +175,7 @@ def _history(letter: DeadLetter, history: Sequence[Entry] | None, cells: int) ->
 def _told(at: int, word: str, style: str, detail: str, cells: int) -> list[Line]:
     when = f"{stamp(at) if cells >= 70 else clock(at)} "
     room = cells - len(when) - 12
-    parts = fold(safe_text(detail, WHOLE), max(8, room)) or [""]
+    parts = fold(safe_text(detail, FULL_TEXT), max(8, room)) or [""]
     first: Line = (Span(when, "faint"), Span(f"{fit(word, 11)} ", style), Span(parts[0]))
     return [first, *((Span(" " * (len(when) + 12)), Span(part)) for part in parts[1:])]
 

@@ -8,7 +8,7 @@ from typing import Any
 from fuseboard_console.text.formatting import SECOND, plural, span
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import cut, fit, width
-from fuseboard_console.views.events.dead_letter_labels import error_of, next_retry
+from fuseboard_console.views.events.dead_letter_labels import error_text, next_retry
 from fuseboard_engine.dead_letters.letter import DeadLetter, DeadLetterStatistics, fields_of
 
 SCHEMA = "fuseboard.dead_letters/1"
@@ -65,7 +65,7 @@ def _cells(letter: DeadLetter, now: int) -> tuple[str, ...]:
         f"{letter.retries}/{letter.max_retries}",
         span((now - letter.created_at) / SECOND),
         next_retry(letter, now) or "–",
-        cut(safe_text(error_of(letter), 200), WIDEST),
+        cut(safe_text(error_text(letter), 200), WIDEST),
     )
 
 
@@ -76,7 +76,7 @@ def letter_text(letter: DeadLetter, now: int) -> str:
         ("type", safe_text(letter.task_type, 200) or "–"),
         ("engine", safe_text(letter.engine, 200)),
         ("category", letter.category + (f" (attribution row {safe_text(letter.rule, 80)})" if letter.rule else "")),
-        ("error", safe_text(error_of(letter)) or "–"),
+        ("error", safe_text(error_text(letter)) or "–"),
         ("adapter", safe_text(letter.adapter, 200) or "–"),
         ("attempts", f"{letter.attempts} before it was given up"),
         ("chain", " → ".join(safe_text(name, 80) for name in letter.order) or "that of its type"),

@@ -14,10 +14,10 @@ from fuseboard_console.text.line import Line, Span
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.adapter_view import AdapterView, stats_of, view_of
 from fuseboard_console.views.adapters.cells import next_cell
-from fuseboard_console.views.adapters.policy_text import policy_words
 from fuseboard_console.views.detail.charts import SHADES, axis, bars, latency_lines, states_line
 from fuseboard_console.views.detail.time_slices import FIRST, WINDOWS, Slice, Window, count_of, slices_of
 from fuseboard_console.views.events.failures import failure_lines
+from fuseboard_engine.event_log.policy_text import policy_text
 from fuseboard_storage.board.board import AdapterKey, AdapterRow, Board
 from fuseboard_storage.board.rows import KEPT_CHANGES, KEPT_SECONDS
 from fuseboard_storage.recording.history import AdapterPast
@@ -72,7 +72,7 @@ def detail_lines(
     ]
     if view.detail:
         lines.append(label_line("because", (Span(view.detail),)))
-    words = policy_words(row.policy)
+    words = policy_text(row.policy)
     for index, part in enumerate(wrap(words, max(20, cells - LABEL))):
         lines.append(label_line("" if index else "policy", (Span(part),)))
     lines += [(), *_charts(row, now, cells, glyphs, look), (), *_figures(row, view)]

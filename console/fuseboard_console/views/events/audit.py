@@ -1,4 +1,4 @@
-"""What operators asked, as lines: who, when, what, and what came of it."""
+"""The audit trail of operators' commands as lines: when, who, what, and the outcome."""
 
 from __future__ import annotations
 
@@ -12,31 +12,28 @@ from fuseboard_console.text.line import Line, Span, cut_line
 from fuseboard_console.text.list_columns import Column, columns_line, titles_line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import width
-from fuseboard_console.views.events.copy_text import WHOLE
+from fuseboard_console.views.events.copy_text import FULL_TEXT
+from fuseboard_console.views.events.sentences import verb_text
 from fuseboard_engine.events import CommandDone
 from fuseboard_storage.tables.commands import CommandStatus
 
-_VERBS = {
-    "force_open": "hold open",
-    "open_for": "open for a time",
-    "half_open": "end the wait",
-    "metrics_only": "watch only",
-    "dlq_retry": "retry dead letters",
-    "dlq_archive": "archive dead letters",
-    "dlq_unarchive": "unarchive dead letters",
-    "dlq_discard": "discard dead letters",
-    "dlq_purge": "purge dead letters",
-    "resume": "resume a run",
-}
-
 Key = tuple[int, int, str]
-"""A command's number and 0; of what went through no mailbox 0 and its time; and the verb."""
+"""Command number, 0 and verb; for an action outside the mailbox 0, its time and verb."""
 
 
 class AuditEntry(NamedTuple):
-    """One thing that somebody asked of the engine `instance` (None: of any, or it is forgotten).
+    """One operator's command. Times are UTC microseconds.
 
-    Times are UTC microseconds; `done_at` None: it is not over.
+    Args:
+        key: Identifies the entry.
+        requested_at: When it was requested.
+        done_at: When it ended; None while it is pending or being carried out.
+        actor: Who requested it.
+        verb: The verb of the command.
+        adapter: The adapter it concerns; may be empty.
+        status: `pending`, `taken`, `done`, `failed` or `expired`.
+        detail: The engine's answer.
+        instance: The engine it was sent to or taken by; None if that is not known.
     """
 
     key: Key
@@ -50,8 +47,8 @@ class AuditEntry(NamedTuple):
     instance: int | None = None
 
 
-def asked_of(events: Iterable[CommandDone], commands: Iterable[CommandStatus] = ()) -> dict[Key, AuditEntry]:
-    """Return what was asked by its key, newest first: what the Board tells, and what only the mailbox knows."""
+def audit_entries(events: Iterable[CommandDone], commands: Iterable[CommandStatus] = ()) -> dict[Key, AuditEntry]:
+    """Return the entries of the Board's `events` and the mailbox's `commands` by key, newest first."""
     found = {
         key: AuditEntry(
             key, event.requested_at or event.at, event.at, event.actor, event.verb, event.adapter,
@@ -60,80 +57,77 @@ def asked_of(events: Iterable[CommandDone], commands: Iterable[CommandStatus] = 
         for event in events
         if (key := (event.command, 0 if event.command else event.at, event.verb))
     }  # fmt: skip
-    for one in commands:
-        key = (one.id, 0, one.verb)
-        told = found.get(key)
-        if told is None or one.status == "expired":
-            told = AuditEntry(
-                key, one.requested_at, one.done_at, one.actor, one.verb, one.adapter, one.status, one.detail
-            )
-        # The event may be written by another engine, which found that nobody took it.
-        found[key] = told._replace(instance=one.taken_by if one.instance is None else one.instance)
+    for command in commands:
+        key = (command.id, 0, command.verb)
+        entry = found.get(key)
+        # The event of an expired command is written by whichever engine noticed it; the mailbox knows more.
+        if entry is None or command.status == "expired":
+            entry = AuditEntry(
+                key, command.requested_at, command.done_at, command.actor, command.verb, command.adapter,
+                command.status, command.detail,
+            )  # fmt: skip
+        found[key] = entry._replace(instance=command.taken_by if command.instance is None else command.instance)
     return dict(sorted(found.items(), key=lambda item: (item[1].requested_at, item[0]), reverse=True))
 
 
-def words_of(verb: str) -> str:
-    """Return a verb in words: `hold open`."""
-    return _VERBS.get(verb) or safe_text(verb.replace("_", " "), 40)
-
-
-def audit_columns(asked: Iterable[AuditEntry]) -> tuple[Column, ...]:
-    """Return the columns for what was asked: as wide as it takes, and no wider."""
+def audit_columns(entries: Iterable[AuditEntry]) -> tuple[Column, ...]:
+    """Return the columns for these entries, as wide as their texts need."""
     who = what = 4
-    for one in asked:
-        who, what = max(who, width(safe_text(one.actor, 60))), max(what, width(_what(one)))
+    for entry in entries:
+        who, what = max(who, width(safe_text(entry.actor, 60))), max(what, width(command_text(entry)))
     return Column("when", 8), Column("who", min(18, who)), Column("what", min(34, what))
 
 
 def audit_heading(columns: Sequence[Column], cells: int) -> Line:
     """Return the titles of the columns."""
-    return (Span("  "), *titles_line(columns, "came of it", max(0, cells - 2)))
+    return (Span("  "), *titles_line(columns, "outcome", max(0, cells - 2)))
 
 
-def audit_line(asked: AuditEntry, columns: Sequence[Column], cells: int, glyphs: Glyphs) -> Line:
-    """Return what somebody asked, in at most `cells`."""
-    sign, style = _sign(asked, glyphs)
-    done = asked.status == "done"
+def audit_line(entry: AuditEntry, columns: Sequence[Column], cells: int, glyphs: Glyphs) -> Line:
+    """Return an entry as a line of at most `cells`."""
+    sign, style = _sign(entry, glyphs)
+    done = entry.status == "done"
     row = {
-        "when": Span(clock(asked.requested_at), "faint"),
-        "who": Span(safe_text(asked.actor, 60), "muted"),
-        "what": Span(_what(asked)),
+        "when": Span(clock(entry.requested_at), "faint"),
+        "who": Span(safe_text(entry.actor, 60), "muted"),
+        "what": Span(command_text(entry)),
     }
-    told = safe_text(asked.detail, 300) if done else came_of(asked)
-    line = columns_line(columns, row, (Span(told or "done", "muted" if done else style),), max(0, cells - 2))
+    outcome = safe_text(entry.detail, 300) if done else outcome_text(entry)
+    line = columns_line(columns, row, (Span(outcome or "done", "muted" if done else style),), max(0, cells - 2))
     return cut_line((Span(f"{sign} ", style), *line), cells)
 
 
-def _what(asked: AuditEntry) -> str:
-    return f"{words_of(asked.verb)} {safe_text(asked.adapter, 60)}".rstrip()
+def command_text(entry: AuditEntry) -> str:
+    """Return what was requested: `hold open prefect`."""
+    return f"{verb_text(entry.verb)} {safe_text(entry.adapter, 60)}".rstrip()
 
 
-def came_of(asked: AuditEntry) -> str:
-    """Return what came of it, in words."""
-    detail = safe_text(asked.detail, WHOLE)
-    if asked.status in ("pending", "taken"):
-        return "waits for its engine" if asked.status == "pending" else "its engine is at it"
-    word = {"done": "done", "expired": "nobody took it"}.get(asked.status, "not done")
-    return f"{word}: {detail}" if detail and asked.status != "expired" else word
+def outcome_text(entry: AuditEntry) -> str:
+    """Return the outcome with its detail: `done: reset by hand`, `waiting for its engine`, `expired`."""
+    detail = safe_text(entry.detail, FULL_TEXT)
+    if entry.status in ("pending", "taken"):
+        return "waiting for its engine" if entry.status == "pending" else "in progress"
+    word = {"done": "done", "expired": "expired: no engine took it"}.get(entry.status, "not done")
+    return f"{word}: {detail}" if detail and entry.status != "expired" else word
 
 
-def _sign(asked: AuditEntry, glyphs: Glyphs) -> tuple[str, str]:
-    if asked.status == "done":
+def _sign(entry: AuditEntry, glyphs: Glyphs) -> tuple[str, str]:
+    if entry.status == "done":
         return glyphs.answered, "ok"
-    return (glyphs.gap, "warn") if asked.status in ("pending", "taken") else (glyphs.failed, "bad")
+    return (glyphs.gap, "warn") if entry.status in ("pending", "taken") else (glyphs.failed, "bad")
 
 
-def audit_lines(asked: AuditEntry, cells: int) -> list[Line]:
-    """Return all that is known of what somebody asked."""
-    said: list[tuple[str, str]] = [
-        ("what", words_of(asked.verb)),
-        ("adapter", safe_text(asked.adapter, 300)),
-        ("who", safe_text(asked.actor, 300)),
-        ("when", stamp(asked.requested_at)),
-        ("came of it", came_of(asked)),
+def audit_lines(entry: AuditEntry, cells: int) -> list[Line]:
+    """Return everything that is known about an entry."""
+    rows: list[tuple[str, str]] = [
+        ("what", verb_text(entry.verb)),
+        ("adapter", safe_text(entry.adapter, 300)),
+        ("who", safe_text(entry.actor, 300)),
+        ("when", stamp(entry.requested_at)),
+        ("outcome", outcome_text(entry)),
     ]
-    if asked.done_at is not None and asked.done_at > asked.requested_at:
-        said.append(("after", latency((asked.done_at - asked.requested_at) / SECOND)))
-    if asked.key[0]:
-        said.append(("command", f"{asked.key[0]} of the mailbox"))
-    return [line for label, text in said for line in labelled(label, text, cells)]
+    if entry.done_at is not None and entry.done_at > entry.requested_at:
+        rows.append(("took", latency((entry.done_at - entry.requested_at) / SECOND)))
+    if entry.key[0]:
+        rows.append(("command", f"no. {entry.key[0]} in the mailbox"))
+    return [line for label, text in rows for line in labelled(label, text, cells)]

@@ -1,4 +1,4 @@
-"""Routes of tasks as lines that read left to right as time."""
+"""Routes of tasks as one-line chains that read from left to right in time."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.line import Line, Span, cut_line, line_width
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import ELLIPSIS, fit, width
-from fuseboard_console.views.events.dead_letter_labels import retry_of
+from fuseboard_engine.event_log.sentences import retry_text
 from fuseboard_engine.events import Attempt, RouteFinished
 from fuseboard_storage.board.board import Entry
 
-_ROOMY = 90
-"""From so many cells on a line says first that its route was a retry, even if the end of the route is cut."""
+_RETRY_FIRST_CELLS = 90
+"""From this width on, a line marks a retry even if the end of the route is cut."""
 
 
 def route_line(route: RouteFinished, cells: int, type_cells: int, glyphs: Glyphs) -> Line:
     """Return one route: `14:02:10 ai_task #8f20  prefect ✗✗✗ 310 ms → agno ✓ 51 ms`, in at most `cells`.
 
-    `type_cells` is how many the type of the task takes, so that the lines of a pane stand under each other. Of a dead
-    letter's retry it says so, where there is room: `retry of letter 12  prefect ✗ 30 ms → agno ✓ 42 ms`.
+    `type_cells` is the width of the task types, so that the lines of a pane are aligned. A dead letter's retry is
+    marked if there is room: `retry of letter 12  prefect ✗ 30 ms → agno ✓ 42 ms`.
     """
     head: list[Span] = [Span(clock(route.at), "faint"), Span(" ")]
     if cells >= 50:
@@ -34,19 +34,19 @@ def route_line(route: RouteFinished, cells: int, type_cells: int, glyphs: Glyphs
     head.append(Span(" "))
     path = _path(route, glyphs)
     if route.letter is not None:
-        told = Span(f"{retry_of(route.letter)}  ", "muted")
-        if cells >= _ROOMY or line_width((*head, told, *path)) <= cells:
-            head.append(told)
+        retry = Span(f"{retry_text(route.letter)}  ", "muted")
+        if cells >= _RETRY_FIRST_CELLS or line_width((*head, retry, *path)) <= cells:
+            head.append(retry)
     return cut_line((*head, *path), cells)
 
 
 def _id_cells(cells: int) -> int:
-    """Return the cells for a task's id on a line of so many."""
+    """Return the width of a task's id on a line of `cells`."""
     return 8 if cells < 80 else 12 if cells < 110 else 20
 
 
 def short_id(task: str, cells: int) -> str:
-    """Return a task's id as safe text in at most `cells`; of a longer one the end, which neighbours don't share."""
+    """Return a task's id as safe text in at most `cells`. A longer one keeps its end, which tells neighbours apart."""
     text = safe_text(task)
     if width(text) < cells:
         return f"#{text}"
@@ -78,9 +78,9 @@ def _path(route: RouteFinished, glyphs: Glyphs) -> Line:
 
 
 def _unanswered(route: RouteFinished) -> str:
-    """Return what became of a task that nobody answered. Its `why` tells why the order was so, and is no outcome."""
+    """Return the outcome of a route without an answer. Its `why` explains the order and is not used."""
     if route.attempts and route.attempts[-1].outcome == "cancelled":
-        return "cut short"
+        return "cancelled"
     error = safe_text(route.error, 120)
     return f"no answer: {error}" if error else "no answer"
 
@@ -89,7 +89,7 @@ def _step(adapter: str, attempts: Sequence[Attempt], glyphs: Glyphs) -> Line:
     name = safe_text(adapter, 60)
     marks: list[Span] = []
     for attempt in attempts:
-        sign, style = mark(attempt, glyphs)
+        sign, style = attempt_mark(attempt, glyphs)
         if marks and marks[-1].style == style:
             marks[-1] = Span(marks[-1].text + sign, style)
         else:
@@ -101,8 +101,8 @@ def _step(adapter: str, attempts: Sequence[Attempt], glyphs: Glyphs) -> Line:
     return (Span(f"{name} ", "text" if answered else "muted"), *marks, *time)
 
 
-def mark(attempt: Attempt, glyphs: Glyphs) -> tuple[str, str]:
-    """Return the sign of what came of an attempt, and its style."""
+def attempt_mark(attempt: Attempt, glyphs: Glyphs) -> tuple[str, str]:
+    """Return the sign of an attempt's outcome, and its style."""
     if attempt.outcome == "success":
         return glyphs.answered, "ok"
     if attempt.outcome == "failure":
@@ -113,6 +113,6 @@ def mark(attempt: Attempt, glyphs: Glyphs) -> tuple[str, str]:
 
 
 def type_width(routes: Iterable[Entry]) -> int:
-    """Return the cells that the types of these routes' tasks need."""
+    """Return the width that the task types of these routes need, at most 24."""
     types = {entry.event.task_type for entry in routes if isinstance(entry.event, RouteFinished)}
     return min(max((width(safe_text(type, 60)) for type in types), default=0), 24)

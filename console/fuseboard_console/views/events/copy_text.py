@@ -1,4 +1,4 @@
-"""What `y` copies: what is meant, whole, not the cells that show it. All of it is safe text."""
+"""The text that `y` copies: the full content, not the cells that show it. All of it is safe text."""
 
 from __future__ import annotations
 
@@ -8,66 +8,66 @@ from fuseboard_console.text.formatting import latency, stamp
 from fuseboard_console.text.line import Line, text_of
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.adapter_view import condition, word_of
-from fuseboard_console.views.events.dead_letter_labels import retry_of
-from fuseboard_console.views.events.failures import what_failed
+from fuseboard_console.views.events.sentences import error_summary
+from fuseboard_engine.event_log.sentences import retry_text
 from fuseboard_engine.events import Attempt, RouteFinished
 from fuseboard_storage.board.board import AdapterKey, Board, FailureRow
 
-WHOLE = 100_000
+FULL_TEXT = 100_000
 """Characters of one text that are copied."""
 
 
-def adapter_text(board: Board, key: AdapterKey, now: int) -> str:
-    """Return an adapter's name, how it stands at `now` (UTC microseconds), why, and its last error."""
+def adapter_copy(board: Board, key: AdapterKey, now: int) -> str:
+    """Return an adapter's name, its state at `now` (UTC microseconds), the reason, and its last error."""
     row = board.adapters.get(key)
     if row is None:
-        return _whole(key.adapter)
+        return _full(key.adapter)
     instance = board.instances.get(key.instance)
-    stands = word_of(condition(row, instance, now), instance)
-    said = [f"{_whole(row.name)}: {stands} since {stamp(row.since)}"]
+    state = word_of(condition(row, instance, now), instance)
+    lines = [f"{_full(row.name)}: {state} since {stamp(row.since)}"]
     if row.detail:
-        said.append(_whole(row.detail))
+        lines.append(_full(row.detail))
     if row.last_error:
-        said.append(f"last error: {_whole(row.last_error)}")
-    return "\n".join(said)
+        lines.append(f"last error: {_full(row.last_error)}")
+    return "\n".join(lines)
 
 
-def route_text(route: RouteFinished) -> str:
-    """Return a route: its task, what came of it, and a line for each attempt with the whole error."""
-    retry = "" if route.letter is None else f" ({retry_of(route.letter)})"
-    head = f"{stamp(route.at)} {_whole(route.task_type)} {_whole(route.task)}{retry}: {_outcome(route)}"
+def route_copy(route: RouteFinished) -> str:
+    """Return a route: its task, its outcome, and a line for each attempt with the full error."""
+    retry = "" if route.letter is None else f" ({retry_text(route.letter)})"
+    head = f"{stamp(route.at)} {_full(route.task_type)} {_full(route.task)}{retry}: {_outcome(route)}"
     return "\n".join([head, *(_attempt(attempt) for attempt in route.attempts)])
 
 
 def _outcome(route: RouteFinished) -> str:
     if route.degraded:
-        return f"degraded, answered by {_whole(route.adapter) or 'a fallback'}"
+        return f"degraded, answered by {_full(route.adapter) or 'a fallback'}"
     if route.success:
-        return f"answered by {_whole(route.adapter)}"
+        return f"answered by {_full(route.adapter)}"
     if route.dead_letter is not None:
         return f"dead letter {route.dead_letter}"
-    return f"no answer: {_whole(route.error)}" if route.error else "no answer"
+    return f"no answer: {_full(route.error)}" if route.error else "no answer"
 
 
 def _attempt(attempt: Attempt) -> str:
     took = f" after {latency(attempt.duration)}" if attempt.outcome != "rejected" else ""
-    error = ": ".join(_whole(part) for part in (attempt.error_type, attempt.error) if part)
-    why = error or _whole(attempt.why)
-    return f"{_whole(attempt.adapter)}: {attempt.outcome}{took}" + (f": {why}" if why else "")
+    error = ": ".join(_full(part) for part in (attempt.error_type, attempt.error) if part)
+    why = error or _full(attempt.why)
+    return f"{_full(attempt.adapter)}: {attempt.outcome}{took}" + (f": {why}" if why else "")
 
 
-def failure_text(failure: FailureRow) -> str:
-    """Return a failure: when, whose, how often, and the whole error."""
+def failure_copy(failure: FailureRow) -> str:
+    """Return a failure: its time, adapter, count, and full error."""
     times = f" ({failure.count:,} times)" if failure.count > 1 else ""
-    head = f"{stamp(failure.at)} {_whole(failure.key.adapter)}{times}: {what_failed(failure.attempt)}"
-    error = _whole(failure.attempt.error)
+    head = f"{stamp(failure.at)} {_full(failure.key.adapter)}{times}: {error_summary(failure.attempt)}"
+    error = _full(failure.attempt.error)
     return head if not error or head.endswith(error) else f"{head}\n{error}"
 
 
-def lines_text(lines: list[Line]) -> str:
-    """Return lines as text, without the blanks that only align them."""
+def lines_copy(lines: list[Line]) -> str:
+    """Return lines as text, without the blanks that align them."""
     return "\n".join(re.sub(r"(?<=\S) {3,}", "  ", text_of(line)).rstrip() for line in lines).strip("\n")
 
 
-def _whole(text: str) -> str:
-    return safe_text(text, WHOLE)
+def _full(text: str) -> str:
+    return safe_text(text, FULL_TEXT)

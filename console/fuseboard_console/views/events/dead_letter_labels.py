@@ -1,4 +1,4 @@
-"""What is said of a dead letter, on the screen and without: how it stands, what failed, when it is retried."""
+"""Short labels of a dead letter: its status, its error, and its next retry."""
 
 from __future__ import annotations
 
@@ -6,31 +6,26 @@ from typing import TYPE_CHECKING
 
 from fuseboard_console.text.formatting import SECOND, whole
 
-if TYPE_CHECKING:  # routes say one word of letters here, and are there at the first paint
+if TYPE_CHECKING:  # not needed for the first paint
     from fuseboard_engine.dead_letters.letter import DeadLetter, Status
 
 
-def standing(letter: DeadLetter, now: int) -> Status:
-    """Return the status of a letter at `now` (UTC microseconds): once its worker's lease has ended it waits again."""
-    over = letter.status == "retrying" and letter.lease_until is not None and letter.lease_until <= now
-    return "pending" if over else letter.status
+def status_at(letter: DeadLetter, now: int) -> Status:
+    """Return the status of a letter at `now` (UTC microseconds); pending again once its lease has ended."""
+    lease_over = letter.status == "retrying" and letter.lease_until is not None and letter.lease_until <= now
+    return "pending" if lease_over else letter.status
 
 
-def error_of(letter: DeadLetter) -> str:
-    """Return the last error: its type and its text."""
+def error_text(letter: DeadLetter) -> str:
+    """Return the type and the text of the last error."""
     if letter.error_type and letter.error:
         return f"{letter.error_type}: {letter.error}"
     return letter.error or letter.error_type
 
 
-def retry_of(letter: int) -> str:
-    """Return what is said of a route that retried a dead letter."""
-    return f"retry of letter {letter}"
-
-
 def next_retry(letter: DeadLetter, now: int) -> str:
-    """Return when a letter is retried next: `in 4 s`, `due`, `now`, `by hand`; empty: never."""
-    status = standing(letter, now)
+    """Return when a letter is retried next: `in 4 s`, `due`, `now`, `by hand`; empty if never."""
+    status = status_at(letter, now)
     if status == "retrying":
         return "now"
     if status == "exhausted" or (status == "pending" and letter.due_at is None):

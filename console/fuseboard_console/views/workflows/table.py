@@ -14,7 +14,7 @@ from fuseboard_console.text.line import Line, Span, cut_line, text_of
 from fuseboard_console.text.list_columns import Column, columns_line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import fold, width
-from fuseboard_console.views.events.copy_text import WHOLE
+from fuseboard_console.views.events.copy_text import FULL_TEXT
 from fuseboard_console.views.workflows.graph import Edge, Graph, graph_lines, node_sign
 from fuseboard_console.views.workflows.text import state_of
 from fuseboard_engine.workflow.checkpoints import SavedRun
@@ -183,7 +183,7 @@ def run_lines(run: Run, engine: str, now: int, cells: int, glyphs: Glyphs) -> li
         *labelled("workflow", run.title if run.name in ("", run.workflow) else _both(run), cells),
         *labelled("when", _when(run, now), cells),
         *labelled("engine", engine, cells),
-        *labelled("error", "" if _told_below(run) else safe_text(run.error, WHOLE), cells, "bad-dim"),
+        *labelled("error", "" if _told_below(run) else safe_text(run.error, FULL_TEXT), cells, "bad-dim"),
         (),
         *graph_lines(Graph(run.workflow, run.nodes, run.edges), now, cells, glyphs),
     ]
@@ -194,7 +194,7 @@ def run_lines(run: Run, engine: str, now: int, cells: int, glyphs: Glyphs) -> li
             lines += [(), (Span(f"{mark} ", of_node), Span(first, "strong"))]
             lines += [(Span(f"  {part}", "strong"),) for part in others]
             lines.append(cut_line((Span(f"  {_since(node)}", "muted"),), cells))
-            lines += [(Span(f"  {part}"),) for part in fold(safe_text(node.error, WHOLE), max(8, cells - 2))]
+            lines += [(Span(f"  {part}"),) for part in fold(safe_text(node.error, FULL_TEXT), max(8, cells - 2))]
     return lines
 
 

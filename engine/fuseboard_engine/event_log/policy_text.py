@@ -1,0 +1,58 @@
+"""A breaker policy as text, from its fields as an event or a recording holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fuseboard_engine.event_log.formatting import percent, plural
+
+_LISTED_WAITS = 3  # waits named one by one before the longest
+
+
+def policy_text(policy: Mapping[str, Any]) -> str:
+    """Return what a policy does: `opens after 5 failures in a row; waits 1 s, 1.5 s, 2.25 s … 60 s; closes ...`.
+
+    Fields that are missing in `policy` are left out.
+    """
+    parts = [" or ".join(_trip_rules(policy)), _open_waits(policy), _closing_rule(policy)]
+    return "; ".join(part for part in parts if part)
+
+
+def _trip_rules(policy: Mapping[str, Any]) -> list[str]:
+    size, seconds = policy.get("window_size"), policy.get("window_seconds")
+    window = f" within {plural(size, 'call')}" if size else f" within {seconds:g} s" if seconds else ""
+    rules: list[str] = []
+    if threshold := policy.get("failure_threshold"):
+        rules.append(f"after {plural(threshold, 'failure')}{window or ' in a row'}")
+    minimum = policy.get("minimum_calls")
+    of_minimum = f" of {minimum} calls or more" if minimum else ""
+    if rate := policy.get("failure_rate"):
+        rules.append(f"when {percent(rate)} %{of_minimum} fail{window}")
+    if rate := policy.get("slow_call_rate"):
+        limit = policy.get("slow_call_seconds") or 0
+        rules.append(f"when {percent(rate)} %{of_minimum} take longer than {limit:g} s{window}")
+    return [f"opens {rules[0]}", *rules[1:]] if rules else ["never opens by itself"] if policy else []
+
+
+def _open_waits(policy: Mapping[str, Any]) -> str:
+    first, factor, longest = (
+        policy.get(name) for name in ("recovery_timeout", "backoff_multiplier", "max_recovery_timeout")
+    )
+    if first is None:
+        return ""
+    cap = max(first, longest or 0)
+    if not factor or factor <= 1 or not first or cap <= first:
+        return f"waits {first:g} s each time"
+    waits = [first * factor**step for step in range(_LISTED_WAITS)]
+    listed = ", ".join(f"{wait:.4g} s" for wait in waits if wait < cap)
+    return f"waits {listed} … {cap:g} s"
+
+
+def _closing_rule(policy: Mapping[str, Any]) -> str:
+    successes, probes = policy.get("success_threshold"), policy.get("half_open_calls")
+    if successes and probes and probes > successes:
+        return f"closes after {successes} good of {plural(probes, 'probe')}"
+    if successes:
+        return f"closes after {plural(successes, 'good probe')}"
+    return f"closes when the rates over {plural(probes, 'probe')} allow it" if probes else ""
