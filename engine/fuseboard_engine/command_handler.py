@@ -41,7 +41,7 @@ def execute_command(engine: Engine, command: Command) -> CommandDone | None:
         if command.verb == "dlq_retry":
             if engine.dead_letters is None:
                 raise ValueError("this engine keeps no dead letters")
-            engine.dead_letters.ask(command, done, engine.sync.home)
+            engine.dead_letters.start_operator_retry(command, done, engine.sync.home)
             return None
         if command.verb == "resume":
             ask_resume(engine, command, done)

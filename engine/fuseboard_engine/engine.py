@@ -11,12 +11,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from fuseboard_engine.adapters.adding import add_adapter_from, add_http_adapter, add_process_adapter
-from fuseboard_engine.adapters.call_target import target_of
+from fuseboard_engine.adapters.call_target import make_target
 from fuseboard_engine.adapters.callables import as_async
 from fuseboard_engine.adapters.lifecycle import AdapterObject
 from fuseboard_engine.adapters.registry import Adapter, Registry, Statistics
 from fuseboard_engine.adapters.shared_resources import SharedResources
-from fuseboard_engine.adapters.thread_pool import MOST as THREADS
+from fuseboard_engine.adapters.thread_pool import MAX_THREADS
 from fuseboard_engine.background import begin_background, halt_background, stop_background
 from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
 from fuseboard_engine.breaker.policy import BreakerPolicy
@@ -86,7 +86,7 @@ class Engine:
         rng: Callable[[], float] = random.random,
         execution: ExecutionPolicy | None = None,
         dead_letters: DeadLetterPolicy | None = None,
-        threads: int = THREADS,
+        threads: int = MAX_THREADS,
     ) -> None:
         self.name = name
         self.wall = wall
@@ -116,7 +116,7 @@ class Engine:
                 dead_letters,
                 engine=name,
                 table=self.router.table,
-                outages=Availability(self.registry, clock),
+                availability=Availability(self.registry, clock),
                 route=self.router.execute_with_fallback,
                 emit=self.emit,
                 wall=wall,
@@ -168,7 +168,7 @@ class Engine:
         policies = self.default_policies(name)
         adapter = Adapter(
             name,
-            target_of(name, call, self.resources.in_thread(name)),
+            make_target(name, call, self.resources.in_thread(name)),
             CircuitBreaker(
                 name,
                 breaker or policies[0],
@@ -186,7 +186,7 @@ class Engine:
             adapter.health = as_async(health, self.resources.in_thread(name))
         self.registry.add(adapter)
         self.emit(adapter_added(adapter, self.wall()))
-        self.health.add(adapter, health_policy, asked=health is not None)
+        self.health.add(adapter, health_policy, explicit=health is not None)
         return adapter
 
     def adapter(self, name: str, **options: Any) -> Callable[[F], F]:
@@ -205,7 +205,7 @@ class Engine:
     def remove_adapter(self, name: str) -> None:
         """Take an adapter out. Calls under way end as they would. Raises UnknownAdapter."""
         self.resources.remove(self.registry.remove(name))
-        self.health.forget(name)
+        self.health.remove(name)
         self.emit(AdapterRemoved(at=self.wall(), adapter=name))
 
     set_preference = set_preference
@@ -228,9 +228,9 @@ class Engine:
             DocumentError: something in them is wrong; the text names every mistake with file, line and field.
         """
         from fuseboard_engine.config.factory import build
-        from fuseboard_engine.config.loader import gather
+        from fuseboard_engine.config.loader import load_document
 
-        return build(gather(path), cls, **options)
+        return build(load_document(path), cls, **options)
 
     apply = apply
     shutdown = shutdown

@@ -61,12 +61,12 @@ def run(args: Namespace) -> int:
         return exit_codes.OK
     sys.path.insert(0, "")  # what the file names is imported from the present folder, as `python -m` does
     try:
-        from fuseboard_engine.config.loader import gather, settings_of
+        from fuseboard_engine.config.loader import load_document, validate_settings
 
-        document = gather(args.file)
+        document = load_document(args.file)
         if args.action == "check" and not args.no_import:
             _check_all(document)
-        settings = settings_of(document)
+        settings = validate_settings(document)
         if args.action == "show":
             print_out(json.dumps(_plain(settings), indent=2) if args.json else _shown(settings, document))
             return exit_codes.OK
@@ -81,18 +81,18 @@ def run(args: Namespace) -> int:
 
 def _check_all(document: Document) -> None:
     """Raise DocumentError if a field is wrong or something it names cannot be found, with all of that."""
-    from fuseboard_engine.config.loader import settings_of, unfound
+    from fuseboard_engine.config.loader import unresolved_references, validate_settings
     from fuseboard_engine.documents.loader import DocumentError
-    from fuseboard_engine.documents.validation_errors import by_line
+    from fuseboard_engine.documents.validation_errors import sort_by_line
 
     wrong = []
     try:
-        settings_of(document)
+        validate_settings(document)
     except DocumentError as error:
         wrong = str(error).splitlines()
-    wrong += unfound(document)
+    wrong += unresolved_references(document)
     if wrong:
-        raise DocumentError("\n".join(by_line(wrong)))
+        raise DocumentError("\n".join(sort_by_line(wrong)))
 
 
 def _schema(file: str | None) -> int:

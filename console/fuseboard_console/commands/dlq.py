@@ -106,7 +106,7 @@ async def _act(args: Namespace) -> int:
     from fuseboard_console.cli.output import complain, print_out
     from fuseboard_console.text.formatting import plural
     from fuseboard_console.views.dead_letters.text import numbers
-    from fuseboard_engine.dead_letters.letter import DONE, FROM, RETRYABLE, STATUSES
+    from fuseboard_engine.dead_letters.letter import CHANGEABLE, DONE, RETRYABLE, STATUSES
     from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
     if not (args.ids or filtered(args) or args.all) or (args.ids and args.all):
@@ -115,7 +115,7 @@ async def _act(args: Namespace) -> int:
     purging_some = args.action == "purge" and not args.ids and not args.all
     selection = selection_of(args, DONE_WITH if purging_some else ())
     in_order = tuple(status for status in STATUSES if status != "retrying")
-    allowed = RETRYABLE if args.action == "retry" else FROM.get(args.action, in_order)
+    allowed = RETRYABLE if args.action == "retry" else CHANGEABLE.get(args.action, in_order)
     async with SqliteDeadLetters.open(args.file) as store:
         found = await _every(store, selection, now())
     missing = sorted(set(args.ids) - {letter.id for letter in found})

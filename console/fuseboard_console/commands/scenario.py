@@ -191,7 +191,7 @@ async def _play_now(scenario: Scenario, args: Namespace) -> Verdict | None:
     told: asyncio.Queue[Event] = asyncio.Queue()
     player = Player(scenario, on_event=None if args.quiet else told.put_nowait, speed=args.speed)
     recording = record(player.engine, args.record) if args.record else None
-    playing = asyncio.create_task(player.play(recording, again=args.again))
+    playing = asyncio.create_task(player.play(recording, repeat=args.again))
     telling = asyncio.create_task(_tell(story, told))
     _listen(playing, player, while_stdin=args.while_stdin)
     try:
@@ -233,6 +233,6 @@ def _listen(playing: asyncio.Task[Verdict], player: Player, *, while_stdin: bool
                 playing.cancel()
             for word in said.split():
                 with suppress(ValueError):  # what is no speed changes nothing
-                    player.pace.speed = float(word)
+                    player.clock.speed = float(word)
 
         loop.add_reader(source, readable)

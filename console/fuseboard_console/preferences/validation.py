@@ -16,10 +16,10 @@ from fuseboard_console.preferences.theme_names import is_theme, themes_near
 from fuseboard_console.views.adapters.columns import columns_of
 from fuseboard_console.views.selection.layout import LAYOUTS
 from fuseboard_engine.documents.loader import DocumentError, check, load_text
-from fuseboard_engine.documents.toml_locations import Where
-from fuseboard_engine.documents.validation_errors import meant, wrong
+from fuseboard_engine.documents.toml_locations import Location
+from fuseboard_engine.documents.validation_errors import did_you_mean, raise_errors
 
-Found = Iterator[tuple[Where, str]]
+Found = Iterator[tuple[Location, str]]
 
 TABLES = ("breakers",)
 """The tables whose columns can be chosen."""
@@ -40,16 +40,18 @@ class _Checks(BaseModel):
     @field_validator("keys", check_fields=False)
     @classmethod
     def _keys_are_keys(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-        wrong("keys", (((action,), text) for action, text in _unknown_keys(value)))
+        raise_errors("keys", (((action,), text) for action, text in _unknown_keys(value)))
         return {action: tuple(key_of(text) for text in texts) for action, texts in value.items()}
 
     @model_validator(mode="after")
     def _names_are_known(self) -> _Checks:
-        wrong("preferences", self.crossing({name: getattr(self, name) for name in type(self).model_fields}))
+        raise_errors(
+            "preferences", self.cross_field_checks({name: getattr(self, name) for name in type(self).model_fields})
+        )
         return self
 
     @staticmethod
-    def crossing(data: Mapping[str, Any]) -> Found:
+    def cross_field_checks(data: Mapping[str, Any]) -> Found:
         """Find what names nothing or goes against another field; `data` is checked or as a file has it."""
         return _crossing(data)
 
@@ -57,9 +59,9 @@ class _Checks(BaseModel):
 def _crossing(data: Mapping[str, Any]) -> Found:
     theme, layout, columns, keys = (data.get(name) for name in ("theme", "layout", "columns", "keys"))
     if isinstance(theme, str) and not is_theme(theme):
-        yield ("theme",), f"there is no theme {theme!r}; {meant(theme, themes_near(theme))}"
+        yield ("theme",), f"there is no theme {theme!r}; {did_you_mean(theme, themes_near(theme))}"
     if isinstance(layout, str) and layout not in LAYOUTS:
-        yield ("layout",), f"there is no layout {layout!r}; {meant(layout, LAYOUTS)}"
+        yield ("layout",), f"there is no layout {layout!r}; {did_you_mean(layout, LAYOUTS)}"
     for table, named in columns.items() if isinstance(columns, Mapping) else ():
         yield from _columns(table, _texts(named))
     said = {id: _texts(named) for id, named in keys.items()} if isinstance(keys, Mapping) else {}
@@ -78,7 +80,7 @@ def _keys(said: dict[str, tuple[str, ...]]) -> Found:
     actions = {action.id: action for action in ACTIONS}
     for id in said:
         if id not in actions:
-            yield ("keys", id), f"there is no such action; {meant(id, actions)}"
+            yield ("keys", id), f"there is no such action; {did_you_mean(id, actions)}"
         elif actions[id].group == "Move" and not said[id]:
             yield ("keys", id), "lists need a key for it; name one"
     unknown = dict(_unknown_keys(said))
@@ -103,7 +105,7 @@ def _unknown_keys(said: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, st
 
 def _columns(table: str, columns: tuple[str, ...] | None) -> Found:
     if table not in TABLES:
-        yield ("columns", table), f"there is no such table; {meant(table, TABLES)}"
+        yield ("columns", table), f"there is no such table; {did_you_mean(table, TABLES)}"
         return
     try:
         columns_of(columns or ())

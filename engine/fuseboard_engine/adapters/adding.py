@@ -65,7 +65,7 @@ def add_http_adapter(
         ValueError: the URL is none, or the name is empty or taken.
         MissingExtra: httpx is not installed.
     """
-    from fuseboard_engine.adapters.http import MOST_BYTES, HttpAdapter
+    from fuseboard_engine.adapters.http import MAX_BYTES, HttpAdapter
 
     endpoint = HttpAdapter(
         url,
@@ -73,7 +73,7 @@ def add_http_adapter(
         headers=headers,
         params=params,
         health_url=health_url,
-        max_bytes=max_bytes or MOST_BYTES,
+        max_bytes=max_bytes or MAX_BYTES,
         context_headers=context_headers,
         clients=engine.resources.clients,
     )
@@ -104,7 +104,7 @@ def add_process_adapter(
     Raises:
         ValueError: the command is empty or one string, or the name is empty or taken.
     """
-    from fuseboard_engine.adapters.process import MOST_BYTES, ProcessAdapter
+    from fuseboard_engine.adapters.process import MAX_BYTES, ProcessAdapter
 
-    program = ProcessAdapter(command, cwd=cwd, env=env, max_bytes=max_bytes or MOST_BYTES)
+    program = ProcessAdapter(command, cwd=cwd, env=env, max_bytes=max_bytes or MAX_BYTES)
     return engine.add_adapter(name, program, **options)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fuseboard_engine.adapters.callables import RunInThread, StreamCall, as_async, as_stream
-from fuseboard_engine.adapters.lifecycle import Lifecycle, is_object, unhealthy
+from fuseboard_engine.adapters.lifecycle import Lifecycle, is_adapter_object, unhealthy
 from fuseboard_engine.adapters.timeouts import AsyncCall
 from fuseboard_engine.errors import Unhealthy
 
@@ -30,7 +30,7 @@ class Target:
     health: Callable[[], Awaitable[Any]] | None = None
 
 
-def target_of(name: str, given: Any, run: RunInThread) -> Target:
+def make_target(name: str, given: Any, run: RunInThread) -> Target:
     """Return how to call what was given as an adapter: a callable of any kind, or an `AdapterObject`.
 
     Args:
@@ -41,7 +41,7 @@ def target_of(name: str, given: Any, run: RunInThread) -> Target:
     Raises:
         TypeError: it can be neither called nor has it a `call` method.
     """
-    if not is_object(given):
+    if not is_adapter_object(given):
         if not callable(given):
             raise TypeError(
                 f"adapter {name!r} is of type {type(given).__name__}, which cannot be called: "

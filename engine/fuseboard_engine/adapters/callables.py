@@ -79,7 +79,7 @@ def as_stream(function: Callable[[Any], Any], call: AsyncCall, run: RunInThread)
     return functools.partial(_items, functools.partial(run, function))
 
 
-def gives_items(stream: StreamCall) -> bool:
+def yields_many(stream: StreamCall) -> bool:
     """Say whether a stream that `as_stream` made may give more than one result: its call then answers with a list."""
     return not (isinstance(stream, functools.partial) and stream.func is _items)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol
 
 from pydantic import AfterValidator
 
-from fuseboard_engine.runtime.references import attribute_named
+from fuseboard_engine.runtime.references import resolve_attribute
 
 if TYPE_CHECKING:
     from fuseboard_engine.adapters.http import HttpClients
@@ -61,7 +61,7 @@ def _make_from_reference(path: Any, options: dict[str, Any], shared: None) -> An
             f"{path!r} is not an adapter: write module:attribute, a URL that starts with https://, or a list"
         )
     try:
-        found = attribute_named(path)
+        found = resolve_attribute(path)
     except ValueError as error:
         raise ValueError(f"adapter {path!r}: {error}") from error
     if inspect.isclass(found):

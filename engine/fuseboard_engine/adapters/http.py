@@ -15,11 +15,11 @@ from fuseboard_engine.errors import MissingExtra
 if TYPE_CHECKING:
     import httpx
 
-MOST_BYTES = 10_000_000
+MAX_BYTES = 10_000_000
 CONTEXT_HEADERS = {name: f"x-{name}-id" for name in IDS}
 """The header of each context id."""
 _SAFE = "!#$&'()*+,/:;=?@[]^`{|}~ "  # what may stand in a header as it is, beside letters, digits and -._
-TOLD_BYTES = 500  # of the body of an answer that is an error: enough to say what it is about
+SHOWN_BYTES = 500  # of the body of an answer that is an error: enough to say what it is about
 
 
 def _httpx() -> Any:
@@ -94,7 +94,7 @@ class HttpAdapter:
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         health_url: str | None = None,
-        max_bytes: int = MOST_BYTES,
+        max_bytes: int = MAX_BYTES,
         context_headers: Mapping[str, str] | None = None,
         clients: HttpClients | None = None,
     ) -> None:
@@ -159,7 +159,7 @@ class HttpAdapter:
         client = self._clients.client()
         async with client.stream(method, url, headers=headers, content=content) as response:
             body = bytearray()
-            most = self._max_bytes if response.is_success else TOLD_BYTES
+            most = self._max_bytes if response.is_success else SHOWN_BYTES
             async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > most:
@@ -176,7 +176,7 @@ class HttpAdapter:
 def _status_error(response: httpx.Response, body: bytearray) -> Exception:
     """Return the error for a status that is no success. Its text names no query and no password of the URL."""
     url = response.request.url
-    text = bytes(body[:TOLD_BYTES]).decode("utf-8", "replace").strip()
+    text = bytes(body[:SHOWN_BYTES]).decode("utf-8", "replace").strip()
     said = f"HTTP {response.status_code} {response.reason_phrase} from {url.scheme}://{url.netloc.decode()}{url.path}"
     message = f"{said}: {text}" if text else said
     error: Exception = _httpx().HTTPStatusError(message, request=response.request, response=response)

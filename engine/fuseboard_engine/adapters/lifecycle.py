@@ -28,7 +28,7 @@ class AdapterObject(Protocol):
         """Do the task and return its result."""
 
 
-def is_object(given: Any) -> bool:
+def is_adapter_object(given: Any) -> bool:
     """Say whether something is an adapter by its `call` method, and not by being called itself."""
     if inspect.isclass(given) or inspect.isroutine(given):
         return False
@@ -71,7 +71,7 @@ class Lifecycle:
         "_task",
         "_waiting",
         "adapter",
-        "initialised_again",
+        "on_late_initialise",
         "ready",
     )
 
@@ -79,7 +79,7 @@ class Lifecycle:
         self.adapter = adapter
         self.ready = initialize is None
         """Whether it can be called without being initialised first."""
-        self.initialised_again: Callable[[], None] | None = None
+        self.on_late_initialise: Callable[[], None] | None = None
         """Told when it was initialised although it had been taken out of its engine."""
         self._initialize = initialize
         self._close = close
@@ -128,8 +128,8 @@ class Lifecycle:
         try:
             await self._initialize()
             self.ready = True
-            if self.initialised_again is not None:
-                self.initialised_again()
+            if self.on_late_initialise is not None:
+                self.on_late_initialise()
         except asyncio.CancelledError:
             error = _GivenUp() if self._given_up else RuntimeError("its initialisation was cancelled")
             raise

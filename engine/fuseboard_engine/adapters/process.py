@@ -15,8 +15,8 @@ from fuseboard_engine.adapters.json_codec import from_json, to_json
 from fuseboard_engine.context import current
 from fuseboard_engine.errors import FuseboardError
 
-MOST_BYTES = 10_000_000
-TOLD_BYTES = 2_000  # of stderr: its end says why
+MAX_BYTES = 10_000_000
+SHOWN_BYTES = 2_000  # of stderr: its end says why
 CHUNK = 65_536
 
 
@@ -52,7 +52,7 @@ class ProcessAdapter:
         *,
         cwd: str | os.PathLike[str] | None = None,
         env: Mapping[str, str] | None = None,
-        max_bytes: int = MOST_BYTES,
+        max_bytes: int = MAX_BYTES,
     ) -> None:
         if isinstance(command, str | bytes) or not command:
             raise ValueError(f"a command is a list of strings, not {command!r}; no shell reads it")
@@ -123,7 +123,7 @@ async def _end_of(stderr: asyncio.StreamReader | None) -> bytes:
     assert stderr is not None
     told = b""
     while chunk := await stderr.read(CHUNK):
-        told = (told + chunk)[-TOLD_BYTES:]
+        told = (told + chunk)[-SHOWN_BYTES:]
     return told
 
 

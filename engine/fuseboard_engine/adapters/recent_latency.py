@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from math import ceil
 
-KEPT = 100  # calls
-NEEDED = 20  # calls, before a percentile says anything
+MAX_CALLS = 100  # calls
+MIN_CALLS = 20  # calls, before a percentile says anything
 
 
 class RecentLatency:
@@ -19,7 +19,7 @@ class RecentLatency:
     __slots__ = ("_seconds",)
 
     def __init__(self) -> None:
-        self._seconds: deque[float] = deque(maxlen=KEPT)
+        self._seconds: deque[float] = deque(maxlen=MAX_CALLS)
 
     def add(self, seconds: float) -> None:
         """A call took that long."""
@@ -28,6 +28,6 @@ class RecentLatency:
     def percentile(self, share: float) -> float | None:
         """Return the seconds that `share` (0..1) of the calls did not exceed; None before there were enough calls."""
         known = sorted(self._seconds)
-        if len(known) < NEEDED:
+        if len(known) < MIN_CALLS:
             return None
         return known[max(1, ceil(share * len(known))) - 1]

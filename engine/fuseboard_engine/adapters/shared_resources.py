@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from fuseboard_engine.adapters.callables import RunInThread
 from fuseboard_engine.adapters.from_spec import KINDS, Shared
-from fuseboard_engine.adapters.thread_pool import MOST, ThreadPool
+from fuseboard_engine.adapters.thread_pool import MAX_THREADS, ThreadPool
 from fuseboard_engine.errors import CircuitOpen, describe, text_of
 from fuseboard_engine.events import Attempt, AttemptFailed, ThreadsStuck
 
@@ -32,7 +32,7 @@ class SharedResources:
         threads: plain functions that may run side by side.
     """
 
-    def __init__(self, engine: Engine, threads: int = MOST) -> None:
+    def __init__(self, engine: Engine, threads: int = MAX_THREADS) -> None:
         self._engine = engine
         self.threads = ThreadPool(engine.name, threads, self._tell_stuck)
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -66,7 +66,7 @@ class SharedResources:
         if lifecycle is None:
             return
         self._removed.append(adapter)
-        lifecycle.initialised_again = functools.partial(self.remove, adapter)  # by a route that had it in hand
+        lifecycle.on_late_initialise = functools.partial(self.remove, adapter)  # by a route that had it in hand
         if self.loop is not None and self.loop.is_running():
             self.loop.call_soon_threadsafe(self._begin_closing)
 
@@ -137,7 +137,7 @@ class SharedResources:
         engine.emit(AttemptFailed(at=engine.wall(), task="", task_type="", attempt=attempt, threshold=threshold))
 
     def _tell_stuck(self, adapter: str, stuck: int, total: int) -> None:
-        at, limit = self._engine.wall(), self.threads.most
+        at, limit = self._engine.wall(), self.threads.max_threads
         self._engine.emit(ThreadsStuck(at=at, adapter=adapter, stuck=stuck, total=total, limit=limit))
 
 

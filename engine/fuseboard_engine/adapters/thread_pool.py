@@ -21,7 +21,7 @@ from fuseboard_engine.virtual_time import VirtualTimeLoop
 
 log = logging.getLogger("fuseboard.threads")
 
-MOST = 32
+MAX_THREADS = 32
 IDLE_SECONDS = 10.0
 
 Report = Callable[[str, int, int], None]
@@ -48,15 +48,15 @@ class ThreadPool:
 
     Args:
         name: stands in the threads' names.
-        most: calls that may run side by side. As many threads again may be stuck in calls that were given up.
+        max_threads: calls that may run side by side. As many threads again may be stuck in calls that were given up.
         report: told `(adapter, stuck threads of it, stuck threads of all)` whenever these figures change.
     """
 
-    def __init__(self, name: str, most: int = MOST, report: Report | None = None) -> None:
-        if most < 1:
-            raise ValueError(f"a pool needs at least one thread, not {most}")
+    def __init__(self, name: str, max_threads: int = MAX_THREADS, report: Report | None = None) -> None:
+        if max_threads < 1:
+            raise ValueError(f"a pool needs at least one thread, not {max_threads}")
         self.name = name
-        self.most = most
+        self.max_threads = max_threads
         self._report = report
         self._reset()
 
@@ -99,7 +99,7 @@ class ThreadPool:
         except asyncio.CancelledError as error:
             if not self._give_up(job):
                 error.__cause__ = NoThreadFree(
-                    f"no thread was free for {adapter}: all {self.most} were busy until its time was over"
+                    f"no thread was free for {adapter}: all {self.max_threads} were busy until its time was over"
                 )
             raise
         finally:
@@ -122,14 +122,14 @@ class ThreadPool:
             self._reset()  # a forked child has none of its parent's threads
         with self._work:
             stuck = self._stuck.total()
-            if stuck >= self.most:
+            if stuck >= self.max_threads:
                 told = ", ".join(f"{name} ({count})" for name, count in self._stuck.most_common(5))
                 raise NoThreadFree(f"{stuck} threads hang in calls that were given up: {told}; no more are started")
             self._closed = False
             self._jobs.append(job)
             if self._idle >= len(self._jobs):
                 self._work.notify()
-            elif self._alive - stuck < self.most:
+            elif self._alive - stuck < self.max_threads:
                 self._start()
 
     def _start(self) -> None:
@@ -157,7 +157,7 @@ class ThreadPool:
             "a call of %s was given up, but its thread cannot be stopped: %d of at most %d hang",
             job.adapter,
             of_all,
-            self.most,
+            self.max_threads,
         )
         self._tell(job.adapter, of_it, of_all)
         return True

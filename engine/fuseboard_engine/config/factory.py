@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fuseboard_engine.config.loader import settings_of
+from fuseboard_engine.config.loader import validate_settings
 from fuseboard_engine.config.reload import apply
 from fuseboard_engine.documents.loader import Document, DocumentError
 
@@ -16,14 +16,14 @@ def build(document: Document, kind: type[Engine], **options: Any) -> Engine:
     """Return an engine that does what a configuration says.
 
     Args:
-        document: what `gather` returned.
+        document: what `load_document` returned.
         kind: `Engine`, or a class derived from it.
         options: what else it takes: table, clock, wall, rng.
 
     Raises:
         DocumentError: something in it is wrong, or something it names cannot be found.
     """
-    settings = settings_of(document)
+    settings = validate_settings(document)
     engine = kind(
         settings.name,
         breaker=settings.breaker,

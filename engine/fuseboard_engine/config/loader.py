@@ -13,13 +13,19 @@ import yaml
 from pydantic import ValidationError
 
 from fuseboard_engine.adapters.from_spec import KINDS, adapter_from, kind_of_text
-from fuseboard_engine.config.off_values import with_nulls
+from fuseboard_engine.config.off_values import off_to_null
 from fuseboard_engine.config.presets import PRESETS
-from fuseboard_engine.config.settings import CROSSING, AdapterSection, Settings, contradictions, references_in
+from fuseboard_engine.config.settings import CROSSING, AdapterSection, Settings, cross_section_errors, references_in
 from fuseboard_engine.documents.loader import Document, DocumentError, load
-from fuseboard_engine.documents.toml_locations import Where
-from fuseboard_engine.documents.validation_errors import all_wrong, by_line, fields_at, mistakes, told
-from fuseboard_engine.runtime.references import attribute_named
+from fuseboard_engine.documents.toml_locations import Location
+from fuseboard_engine.documents.validation_errors import (
+    all_errors,
+    error_messages,
+    field_names_at,
+    make_error,
+    sort_by_line,
+)
+from fuseboard_engine.runtime.references import resolve_attribute
 
 PREFIX = "FUSEBOARD__"
 VARIABLE = "environment variable "
@@ -51,10 +57,12 @@ def load_config(
         DocumentError: the file cannot be read, or something in it or in the environment is wrong. The text names every
             mistake, one a line, with file, line and field.
     """
-    return settings_of(gather(path, environment=environment))
+    return validate_settings(load_document(path, environment=environment))
 
 
-def gather(path: str | os.PathLike[str] | None = None, *, environment: Mapping[str, str] | None = None) -> Document:
+def load_document(
+    path: str | os.PathLike[str] | None = None, *, environment: Mapping[str, str] | None = None
+) -> Document:
     """Return what file and environment say, unchecked, and where they say it. Raises DocumentError."""
     if path is None:
         document = Document({}, {})
@@ -66,18 +74,18 @@ def gather(path: str | os.PathLike[str] | None = None, *, environment: Mapping[s
     return document
 
 
-def settings_of(document: Document) -> Settings:
+def validate_settings(document: Document) -> Settings:
     """Return checked settings: each section with what it inherits. Raises DocumentError."""
     whole = inherit(document.data)
     try:
         return Settings.model_validate(whole)
     except ValidationError as error:
-        every = all_wrong(whole, Settings, error)
+        every = all_errors(whole, Settings, error)
         found = [one for one in every if not _inherited(one, document, every)]
-        variables = [said for said in (misspelt_variable(one, document) for one in found) if said]
-        rest = [one for one in found if not misspelt_variable(one, document) and not _is_crossing(one)]
-        rest += [told(where, text) for where, text in contradictions(document.data)]
-        raise DocumentError("\n".join([*mistakes(rest, *document, Settings), *variables])) from error
+        variables = [said for said in (unknown_variable_message(one, document) for one in found) if said]
+        rest = [one for one in found if not unknown_variable_message(one, document) and not _is_crossing(one)]
+        rest += [make_error(where, text) for where, text in cross_section_errors(document.data)]
+        raise DocumentError("\n".join([*error_messages(rest, *document, Settings), *variables])) from error
 
 
 def _is_crossing(error: Any) -> bool:
@@ -85,7 +93,7 @@ def _is_crossing(error: Any) -> bool:
     return error["type"] == "value_error" and len(error["loc"]) > 1 and error["loc"][0] in CROSSING[1:]
 
 
-def unfound(document: Document) -> list[str]:
+def unresolved_references(document: Document) -> list[str]:
     """Return a sentence for each thing of a program that a document names and that cannot be found.
 
     Each is looked for wherever that much of the document is sound.
@@ -98,17 +106,17 @@ def unfound(document: Document) -> list[str]:
             said.append(f"{document.places.get(('adapters', name), '')}: adapters.{name}: {error}")
     for where, named in references_in(document.data).items():
         try:
-            attribute_named(named)
+            resolve_attribute(named)
         except Exception as error:
-            said += mistakes([told(where, f"{named}: {error}")], *document, Settings)
-    return by_line(said)
+            said += error_messages([make_error(where, f"{named}: {error}")], *document, Settings)
+    return sort_by_line(said)
 
 
 def _targets_of(document: Document) -> dict[str, dict[str, Any]]:
     adapters = document.data.get("adapters")
     found = {}
     for name, part in adapters.items() if isinstance(adapters, Mapping) else ():
-        whole = in_full(("adapters", name), part)
+        whole = expand_shorthand(("adapters", name), part)
         if isinstance(whole, Mapping):
             said = {field: whole[field] for field in (*KINDS, "options") if field in whole}
             with contextlib.suppress(ValidationError):
@@ -134,10 +142,10 @@ def inherit(data: Mapping[str, Any]) -> dict[str, Any]:
             whole[policy] = common
     if isinstance(adapters, Mapping):
         whole["adapters"] = {name: _adapter(name, part, whole) for name, part in adapters.items()}
-    return with_nulls(whole, Settings)  # type: ignore[no-any-return]
+    return off_to_null(whole, Settings)  # type: ignore[no-any-return]
 
 
-def in_full(way: Where, value: Any) -> Any:
+def expand_shorthand(way: Location, value: Any) -> Any:
     """Return what stands at a way of a document, written out where a file may say it in short."""
     if len(way) == 2 and way[0] == "adapters":
         if value is None:
@@ -150,7 +158,7 @@ def in_full(way: Where, value: Any) -> Any:
 
 
 def _adapter(name: str, part: Any, whole: Mapping[str, Any]) -> Any:
-    part = in_full(("adapters", name), part)
+    part = expand_shorthand(("adapters", name), part)
     if not isinstance(part, Mapping):
         return part
     own = dict(part)
@@ -203,7 +211,7 @@ def _lift(document: Document) -> None:
     for field, where in _SEED_FIELDS.items():
         if field not in old:
             continue
-        origin: Where = ("fault_tolerance", field)
+        origin: Location = ("fault_tolerance", field)
         target = data
         for part in where[:-1]:
             target = target.setdefault(part, {})
@@ -233,11 +241,11 @@ def _overlay(document: Document, environment: Mapping[str, str]) -> None:
             continue
         parts = variable[len(PREFIX) :].split("__")
         target: Any = document.data
-        way: Where = ()
+        way: Location = ()
         for part in parts[:-1]:
             key = _key(target, part)
             way = (*way, key)
-            target[key] = in_full(way, target.get(key))
+            target[key] = expand_shorthand(way, target.get(key))
             if not isinstance(target[key], dict):
                 target[key] = {}
                 document.places[way] = VARIABLE + variable
@@ -247,19 +255,19 @@ def _overlay(document: Document, environment: Mapping[str, str]) -> None:
         document.places[(*way, key)] = VARIABLE + variable
 
 
-def misspelt_variable(error: Any, document: Document) -> str:
+def unknown_variable_message(error: Any, document: Document) -> str:
     """Return a sentence if a mistake is a variable that no field has the name of; else an empty text."""
-    where: Where = error["loc"]
+    where: Location = error["loc"]
     place = document.places.get(where, "")
     if error["type"] != "extra_forbidden" or not place.startswith(VARIABLE):
         return ""
-    known = sorted(fields_at(Settings, where[:-1]))
+    known = sorted(field_names_at(Settings, where[:-1]))
     close = difflib.get_close_matches(str(where[-1]), known, n=1)
     parts = place.removeprefix(VARIABLE).split("__")
     if not close:
         return f"{place}: there is no such field; known here: {', '.join(known)}"
     parts[len(where)] = close[0].upper()
-    below, after = fields_at(Settings, (*where[:-1], close[0])), parts[len(where) + 1 :]
+    below, after = field_names_at(Settings, (*where[:-1], close[0])), parts[len(where) + 1 :]
     if after and after[0].lower() not in below:
         parts[len(where) + 1 :] = ["..."]
     return f"{place}: there is no such field; did you mean {'__'.join(parts)}?"

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 
-def with_nulls(value: Any, kind: Any) -> Any:
+def off_to_null(value: Any, kind: Any) -> Any:
     """Return what a document says with null wherever it says `off` (or false, as YAML reads that) and null may stand.
 
     Args:
@@ -17,20 +17,20 @@ def with_nulls(value: Any, kind: Any) -> Any:
         kind: the type of the field that it stands in, or the model.
     """
     if get_origin(kind) is Annotated:
-        return with_nulls(value, get_args(kind)[0])
+        return off_to_null(value, get_args(kind)[0])
     if get_origin(kind) in (Union, UnionType):
         kinds = get_args(kind)
         if NoneType in kinds and (value == "off" or (value is False and bool not in kinds)):
             return None
         for one in kinds:
-            value = with_nulls(value, one)
+            value = off_to_null(value, one)
         return value
     if not isinstance(value, Mapping):
         return value
     if get_origin(kind) is dict:
         inner = get_args(kind)[1]
-        return {key: with_nulls(item, inner) for key, item in value.items()}
+        return {key: off_to_null(item, inner) for key, item in value.items()}
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         fields = kind.model_fields
-        return {k: with_nulls(item, fields[k].annotation) if k in fields else item for k, item in value.items()}
+        return {k: off_to_null(item, fields[k].annotation) if k in fields else item for k, item in value.items()}
     return value

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fuseboard_engine.adapters.from_spec import adapter_from
 from fuseboard_engine.events import ConfigReloaded, PreferenceSet
 from fuseboard_engine.routing.gates import BypassGate
-from fuseboard_engine.runtime.references import attribute_named
+from fuseboard_engine.runtime.references import resolve_attribute
 from fuseboard_engine.state_events import adapter_added
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ def apply(engine: Engine, settings: Settings, *, source: str = "", document: Doc
     try:
         targets, found = new_targets(engine, settings), referred(settings)
     except Exception as error:
-        from fuseboard_engine.config.loader import unfound
+        from fuseboard_engine.config.loader import unresolved_references
 
-        lines = [] if document is None else unfound(document)
+        lines = [] if document is None else unresolved_references(document)
         return refuse(engine, source, "\n".join(lines) or str(error))
     changes: list[str] = []
     policies: dict[str, dict[str, Any]] = {}
@@ -125,7 +125,7 @@ def referred(settings: Settings) -> dict[str, Any]:
     found, wrong = {}, []
     for where, named in settings.references().items():
         try:
-            found[named] = attribute_named(named)
+            found[named] = resolve_attribute(named)
         except Exception as error:
             wrong.append(f"{'.'.join(map(str, where))}: {named}: {error}")
     if wrong:
@@ -186,7 +186,7 @@ def _use_health(engine: Engine, before: Settings | None, settings: Settings) -> 
     new = (settings.health_by_name(), settings.health_monitoring.policy())
     if old == new or (before is None and not new[0]):
         return []
-    engine.health.use(new[1], new[0])
+    engine.health.update_policy(new[1], new[0])
     if before is None:
         return []
     changes = []
@@ -213,7 +213,7 @@ def _use_preferences(engine: Engine, before: Settings | None, settings: Settings
         if chain == old.get(kind):
             continue
         task_type, registry = "" if kind == "default" else kind, engine.registry
-        order, adaptive, restartable = ((), False, False) if chain is None else chain.as_said()
+        order, adaptive, restartable = ((), False, False) if chain is None else chain.as_tuple()
         if chain is None:
             registry.orders.pop(task_type, None)
         else:
@@ -256,7 +256,7 @@ def _use_switches(engine: Engine, before: Settings | None, settings: Settings) -
         engine.routing.update_policy(settings.routing)
     if before is not None and before.threads != settings.threads:
         changes.append(f"threads: {before.threads} -> {settings.threads}")
-        engine.resources.threads.most = settings.threads
+        engine.resources.threads.max_threads = settings.threads
     if before is not None and before.reload != settings.reload:
         changes.append(f"reload: {differences(before.reload, settings.reload)}")
     letters = engine.dead_letters

@@ -23,16 +23,16 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from fuseboard_engine.documents.validation_errors import meant
+from fuseboard_engine.documents.validation_errors import did_you_mean
 from fuseboard_engine.health.policy import HealthPolicy
 from fuseboard_engine.policy_base import Count, Seconds, SomeSeconds
 from fuseboard_engine.retry.attribution import Rule
 from fuseboard_engine.retry.policy import RetryPolicy
-from fuseboard_engine.runtime.references import attribute_named, dotted, exception_named, reference
+from fuseboard_engine.runtime.references import dotted, reference, resolve_attribute, resolve_exception
 
 NamedException = Annotated[
     type[Exception],
-    BeforeValidator(exception_named),
+    BeforeValidator(resolve_exception),
     PlainSerializer(dotted, return_type=str),
     WithJsonSchema({"type": "string", "examples": ["ConnectionError", "httpx.ConnectError"]}),
 ]
@@ -49,7 +49,7 @@ Reference = Annotated[
 def _signal(name: Any) -> Any:
     known = signal.Signals.__members__
     if isinstance(name, str) and name not in known:
-        raise ValueError(f"there is no signal {name!r} here; {meant(name, known)}")
+        raise ValueError(f"there is no signal {name!r} here; {did_you_mean(name, known)}")
     return name
 
 
@@ -220,12 +220,12 @@ class ShutdownSection(Section):
 
     def saves(self) -> list[Any]:
         """Return the functions that save. Raises ValueError when one cannot be found."""
-        return [attribute_named(name) for name in self.save]
+        return [resolve_attribute(name) for name in self.save]
 
-    def told(self) -> Any:
+    def hook_target(self) -> Any:
         """Return what is told at the end, as `shutdown` takes it. Raises ValueError when it cannot be found."""
         names_function = isinstance(self.hook, str) and not self.hook.startswith(("http://", "https://"))
-        return attribute_named(str(self.hook)) if names_function else self.hook
+        return resolve_attribute(str(self.hook)) if names_function else self.hook
 
 
 class ReloadSection(Section):
@@ -250,7 +250,7 @@ class ChainSection(Section):
     def _as_list(self, handler: SerializerFunctionWrapHandler) -> Any:
         return handler(self) if self.adaptive or self.restartable else list(self.order)
 
-    def as_said(self) -> tuple[tuple[str, ...], bool, bool]:
+    def as_tuple(self) -> tuple[tuple[str, ...], bool, bool]:
         """Return the adapters, and whether the chain is adaptive and restartable."""
         return self.order, self.adaptive, self.restartable
 

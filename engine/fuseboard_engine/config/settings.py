@@ -10,7 +10,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from fuseboard_engine.adapters.from_spec import KINDS
-from fuseboard_engine.adapters.thread_pool import MOST as THREADS
+from fuseboard_engine.adapters.thread_pool import MAX_THREADS
 from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.config.presets import PresetName
 from fuseboard_engine.config.sections import (
@@ -28,8 +28,8 @@ from fuseboard_engine.config.sections import (
     ShutdownSection,
 )
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
-from fuseboard_engine.documents.toml_locations import Where
-from fuseboard_engine.documents.validation_errors import meant, wrong
+from fuseboard_engine.documents.toml_locations import Location
+from fuseboard_engine.documents.validation_errors import did_you_mean, raise_errors
 from fuseboard_engine.health.policy import HealthPolicy
 from fuseboard_engine.parallel.policy import ExecutionPolicy
 from fuseboard_engine.policy_base import Count
@@ -72,11 +72,11 @@ class AdapterSection(_TargetFields):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if mistakes := "\n".join(self._contradictions()):
+        if mistakes := "\n".join(self._cross_section_errors()):
             raise ValueError(mistakes)
         return self
 
-    def _contradictions(self) -> Iterator[str]:
+    def _cross_section_errors(self) -> Iterator[str]:
         if sum(getattr(self, kind) is not None for kind in KINDS) > 1:
             yield f"an adapter has only one target: {_KIND_NAMES}; keep one"
         for field in ("options", "failed", "health"):
@@ -118,7 +118,7 @@ class Settings(Section):
         default={}, description="the same, where more is to be said: a function, a timeout, for which errors"
     )
     routing: RoutingPolicy = Field(default_factory=RoutingPolicy, description="how chains are ordered")
-    threads: Count = Field(default=THREADS, description="plain functions that may run side by side")
+    threads: Count = Field(default=MAX_THREADS, description="plain functions that may run side by side")
     execution: ExecutionPolicy = Field(default_factory=ExecutionPolicy, description="several adapters at once")
     health_monitoring: HealthSection = Field(default_factory=HealthSection, description="health checks")
     dead_letters: DeadLetterPolicy | None = Field(default=None, description="tasks nobody could do; null: none is kept")
@@ -132,7 +132,7 @@ class Settings(Section):
         for name in self.adapters:
             if not name.strip():
                 raise ValueError("adapters: an adapter needs a name")
-        wrong("Settings", contradictions({name: getattr(self, name) for name in CROSSING}))
+        raise_errors("Settings", cross_section_errors({name: getattr(self, name) for name in CROSSING}))
         return self
 
     def policies(self, adapter: str) -> tuple[BreakerPolicy, RetryPolicy]:
@@ -152,7 +152,7 @@ class Settings(Section):
             whole[kind] = part.model_copy(update={"answer": self.degraded[kind]}) if kind in self.degraded else part
         return whole
 
-    def references(self) -> dict[Where, str]:
+    def references(self) -> dict[Location, str]:
         """Return what of a program the settings name, by the way to where they do; without the targets of adapters."""
         return references_in({name: getattr(self, name) for name in REFERRING})
 
@@ -161,13 +161,13 @@ REFERRING = ("adapters", "attribution", "degradation", "shutdown")
 """Sections that name functions of a program."""
 
 
-def references_in(data: Mapping[str, Any]) -> dict[Where, str]:
+def references_in(data: Mapping[str, Any]) -> dict[Location, str]:
     """Return what of a program some data names, as `Settings.references` does.
 
     Args:
         data: the sections `REFERRING`, checked or as a file has them; what can be no reference is passed over.
     """
-    found: dict[Where, Any] = {}
+    found: dict[Location, Any] = {}
     for name, part in _mapping(data.get("adapters")).items():
         found["adapters", name, "failed"] = _field(part, "failed")
         found["adapters", name, "health"] = _field(part, "health")
@@ -190,7 +190,7 @@ CROSSING = ("adapters", "preferences", "degraded", "degradation")
 """Sections that may contradict each other."""
 
 
-def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Where, str]]:
+def cross_section_errors(data: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
     """Find what fits each section, but not the others.
 
     Args:
@@ -200,7 +200,7 @@ def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Where, str]]:
         For each mistake the way to its field, and what is wrong.
     """
     adapters, preferences, degraded, degradation = (_mapping(data.get(name)) for name in CROSSING)
-    answers: list[tuple[Where, Any]] = [(("degraded", kind), answer) for kind, answer in degraded.items()]
+    answers: list[tuple[Location, Any]] = [(("degraded", kind), answer) for kind, answer in degraded.items()]
     for kind, part in degradation.items():
         answer, call = _field(part, "answer"), _field(part, "call")
         answers.append((("degradation", kind, "answer"), answer))
@@ -218,8 +218,8 @@ def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Where, str]]:
         order = chain if short else _field(chain, "order")
         for place, name in enumerate(_sequence(order)):
             if adapters and isinstance(name, str) and name not in adapters:
-                way: Where = ("preferences", kind, place) if short else ("preferences", kind, "order", place)
-                yield way, f"there is no adapter {name!r} here; {meant(name, adapters)}"
+                way: Location = ("preferences", kind, place) if short else ("preferences", kind, "order", place)
+                yield way, f"there is no adapter {name!r} here; {did_you_mean(name, adapters)}"
 
 
 def _mapping(section: Any) -> Mapping[str, Any]:

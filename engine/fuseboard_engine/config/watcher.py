@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fuseboard_engine.config.loader import gather, settings_of
+from fuseboard_engine.config.loader import load_document, validate_settings
 from fuseboard_engine.config.reload import apply, refuse
 from fuseboard_engine.documents.loader import DocumentError
 from fuseboard_engine.events import ConfigReloaded
@@ -30,8 +30,8 @@ def reload_config(
         What has changed. When the file is wrong nothing has: the event, which is emitted too, says what is wrong.
     """
     try:
-        document = gather(path, environment=environment)
-        settings = settings_of(document)
+        document = load_document(path, environment=environment)
+        settings = validate_settings(document)
     except DocumentError as error:
         return refuse(engine, os.fspath(path), str(error))
     return apply(engine, settings, source=os.fspath(path), document=document)

@@ -24,22 +24,22 @@ class Availability:
     def __init__(self, registry: Registry, clock: Callable[[], float]) -> None:
         self._registry = registry
         self._clock = clock
-        self._resting: dict[LetterChain, float] = {}  # until when, by the clock
+        self._paused: dict[LetterChain, float] = {}  # until when, by the clock
 
-    def possible(self) -> bool:
+    def any_unavailable(self) -> bool:
         """Say whether any chain may be out: something refuses calls. At other times this is all there is to ask."""
-        if self._resting:
+        if self._paused:
             now = self._clock()
-            self._resting = {chain: until for chain, until in self._resting.items() if until > now}
-        return bool(self._resting) or any(
+            self._paused = {chain: until for chain, until in self._paused.items() if until > now}
+        return bool(self._paused) or any(
             adapter.breaker.state in REFUSING_STATES or adapter.down is not None for adapter in self._registry.all()
         )
 
-    def rest(self, chain: LetterChain, seconds: float) -> None:
+    def pause(self, chain: LetterChain, seconds: float) -> None:
         """Leave a chain alone for some seconds: it has just refused a letter."""
-        self._resting[chain] = self._clock() + seconds
+        self._paused[chain] = self._clock() + seconds
 
-    def of(self, chain: LetterChain) -> float | None:
+    def seconds_until_available(self, chain: LetterChain) -> float | None:
         """Return for how many seconds a chain refuses every call as things stand; None: it may take one.
 
         Infinite: until something is done by hand. Adapters that are not registered are passed over; a chain that has
@@ -50,7 +50,7 @@ class Availability:
         adapters = [adapter for name in names if (adapter := self._registry.find(name)) is not None]
         left = max(
             min((_refuses_for(adapter, now) for adapter in adapters), default=0.0),
-            self._resting.get(chain, -math.inf) - now,
+            self._paused.get(chain, -math.inf) - now,
         )
         return left if left > 0 else None
 

@@ -23,10 +23,10 @@ def category_to_keep(route: ActiveRoute, policy: DeadLetterPolicy, table: Table)
     """
     row = schedule.ending_row(route.attempts)
     rule = schedule.rule_of(table.rules, row)
-    if schedule.is_the_callers(rule) or isinstance(route.exception, DeadlineExceeded | ShuttingDown):
+    if schedule.is_caller_error(rule) or isinstance(route.exception, DeadlineExceeded | ShuttingDown):
         return None
     category = schedule.category_of(policy, row, rule)
-    return category if schedule.is_taken(policy, category) else None
+    return category if schedule.is_kept(policy, category) else None
 
 
 def letter_of_route(
@@ -37,7 +37,7 @@ def letter_of_route(
     Raises:
         LetterRefused: its payload can't be kept.
     """
-    last, error = _ended_by(route)
+    last, error = _last_error(route)
     return new_letter(
         route.task,
         policy,
@@ -55,7 +55,7 @@ def letter_of_route(
     )
 
 
-def _ended_by(route: ActiveRoute) -> tuple[Attempt | None, str]:
+def _last_error(route: ActiveRoute) -> tuple[Attempt | None, str]:
     """Return the attempt that ended an exhausted route and its error: the last failed one, else the last refusal."""
     for attempt in reversed(route.attempts):
         if attempt.rule:
@@ -66,7 +66,7 @@ def _ended_by(route: ActiveRoute) -> tuple[Attempt | None, str]:
     return None, route.failure
 
 
-def judged(
+def error_fields(
     error: BaseException | str, category: Category | None, policy: DeadLetterPolicy, table: Table
 ) -> dict[str, Any]:
     """Return the fields of a letter that tell of its error; its category is what the table says, if not given."""

@@ -42,7 +42,7 @@ Outcome = Literal["succeeded", "failed", "deferred", "released", "lost"]
 `released`: the engine stopped first. `lost`: its lease ended and somebody else has the letter."""
 
 Change = Literal["archive", "unarchive", "discard"]
-FROM: Final[dict[Change, tuple[Status, ...]]] = {
+CHANGEABLE: Final[dict[Change, tuple[Status, ...]]] = {
     "archive": ("pending", "exhausted", "succeeded"),
     "unarchive": ("archived",),
     "discard": ("pending", "exhausted", "archived"),
@@ -141,7 +141,7 @@ class Capacity(msgspec.Struct, frozen=True):
     evict: bool
 
     @property
-    def makes(self) -> int:
+    def eviction_count(self) -> int:
         """How many finished letters go at once."""
         return max(1, self.capacity // 10)
 
@@ -241,7 +241,7 @@ def statistics(
     )
 
 
-def together(one: dict[str, int], two: dict[str, int]) -> dict[str, int]:
+def add_counts(one: dict[str, int], two: dict[str, int]) -> dict[str, int]:
     """Return two sets of counts as one."""
     return {name: one.get(name, 0) + two.get(name, 0) for name in {**one, **two}}
 

@@ -12,9 +12,9 @@ from typing import Any, Literal
 import msgspec
 
 from fuseboard_engine.dead_letters.letter import (
+    CHANGEABLE,
     DONE,
     FINISHED,
-    FROM,
     RETRYABLE,
     Capacity,
     Change,
@@ -55,7 +55,7 @@ class MemoryDeadLetters:
         """Keep a new letter; see `DeadLetterStore`."""
         evicted: tuple[StatusChange, ...] = ()
         if len(self._letters) >= room.capacity:
-            gone = self._finished(room.makes) if room.evict else []
+            gone = self._finished(room.eviction_count) if room.evict else []
             if not gone:
                 self._totals["refused"] += 1
                 raise QueueFull(full(room))
@@ -151,7 +151,7 @@ class MemoryDeadLetters:
         changed = [
             letter
             for letter in self._letters.values()
-            if letter.status in FROM[change] and is_selected(letter, selection)
+            if letter.status in CHANGEABLE[change] and is_selected(letter, selection)
         ]
         afters: list[Status] = []
         for letter in changed:
@@ -163,7 +163,7 @@ class MemoryDeadLetters:
                 letter, status=status, was=was, changed_at=now, actor=actor, detail=f"{DONE[change]} by hand"
             )
             afters.append(status)
-        return moved([(letter.id, letter.status, after) for letter, after in zip(changed, afters, strict=True)])
+        return group_changes([(letter.id, letter.status, after) for letter, after in zip(changed, afters, strict=True)])
 
     async def purge(self, selection: LetterSelection, now: int, actor: str) -> tuple[StatusChange, ...]:
         """Delete what is selected, but for letters being retried."""
@@ -213,7 +213,7 @@ class MemoryDeadLetters:
                     claim="",
                     lease_until=None,
                     changed_at=now,
-                    detail=LAPSED,
+                    detail=LEASE_EXPIRED,
                     actor="",
                 )
 
@@ -239,7 +239,7 @@ class MemoryDeadLetters:
         return sorted(finished, key=lambda letter: (FINISHED.index(letter.status), letter.id))[:most]
 
     def _drop(self, gone: Iterable[DeadLetter], total: str) -> tuple[StatusChange, ...]:
-        groups = moved([(letter.id, letter.status, "") for letter in gone])
+        groups = group_changes([(letter.id, letter.status, "") for letter in gone])
         for group in groups:
             for id in group.ids:
                 del self._letters[id]
@@ -247,7 +247,7 @@ class MemoryDeadLetters:
         return groups
 
 
-LAPSED = "its worker fell silent; it waits again"
+LEASE_EXPIRED = "its worker fell silent; it waits again"
 
 
 def full(room: Capacity) -> str:
@@ -256,7 +256,7 @@ def full(room: Capacity) -> str:
     return f"the dead letter queue is full: it holds {room.capacity:,} letters, and {hint}"
 
 
-def moved(changes: Iterable[tuple[int, Status, Status | Literal[""]]]) -> tuple[StatusChange, ...]:
+def group_changes(changes: Iterable[tuple[int, Status, Status | Literal[""]]]) -> tuple[StatusChange, ...]:
     """Group letters, each with its status before and after, by both."""
     groups: dict[tuple[Status, Status | Literal[""]], list[int]] = {}
     for id, before, after in changes:

@@ -31,13 +31,13 @@ from fuseboard_engine.dead_letters.letter import (
     StatusChange,
     StoreUnavailable,
     UnknownLetter,
+    add_counts,
     statistics,
-    together,
 )
 from fuseboard_engine.dead_letters.memory_store import MemoryDeadLetters
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.dead_letters.store import DeadLetterStore
-from fuseboard_engine.dead_letters.worker import Worker, cut_off
+from fuseboard_engine.dead_letters.worker import Worker, current_task_cancelled
 from fuseboard_engine.events import DeadLetterChanged, DeadLettered, DeadLetterRefused, Event
 from fuseboard_engine.retry.attribution import Table
 from fuseboard_engine.routing.route import KEPT_BACK, RETRYING, ActiveRoute, RouteResult, identify
@@ -52,7 +52,7 @@ class DeadLetters:
         policy: what is taken, when it is retried, how many are kept. May be replaced while running.
         engine: the engine's name; it retries only its own letters.
         table: its attribution table.
-        outages: says which chains are out.
+        availability: says which chains are out.
         route: gives a task to the adapters.
         emit: told of every event; must not raise.
         wall: UTC microseconds. rng: where jitter comes from, like `random.random`.
@@ -64,31 +64,31 @@ class DeadLetters:
         *,
         engine: str,
         table: Table,
-        outages: Availability,
+        availability: Availability,
         route: Callable[..., Awaitable[RouteResult]],
         emit: Callable[[Event], None],
         wall: Callable[[], int],
         rng: Callable[[], float],
     ) -> None:
         self.policy = policy
-        self.outages = outages
+        self.availability = availability
         self.rng = rng
         self.engine = engine
         self.store: DeadLetterStore = MemoryDeadLetters()
-        self.aside = MemoryDeadLetters(step=-1)
+        self.memory_store = MemoryDeadLetters(step=-1)
         """Letters whose store can't be written; their numbers are negative."""
         self.loop: asyncio.AbstractEventLoop | None = None
         self._table = table
         self._route = route
         self._emit = emit
         self._wall = wall
-        self._entering: set[asyncio.Future[Kept]] = set()
+        self._adding: set[asyncio.Future[Kept]] = set()
         self._asked: set[asyncio.Task[None]] = set()
         self._worker = Worker(self, emit, wall)
 
     # ---------------------------------------------------------------- the door
 
-    async def take(self, route: ActiveRoute) -> None:
+    async def on_chain_exhausted(self, route: ActiveRoute) -> None:
         """Make an exhausted route's task a dead letter, if the policy says so; the route notes its number.
 
         Never raises for a refusal: an event and the route's `why` say what it was. Returns once it is safe on disk.
@@ -104,7 +104,7 @@ class DeadLetters:
             return
         make = partial(intake.letter_of_route, route, category, self.policy, self.engine, self._wall())
         try:
-            route.dead_letter = await self._enter(self._made(make, route.id, route.type))
+            route.dead_letter = await self._submit(self._made(make, route.id, route.type))
         except DeadLetterError as error:
             route.why += f"; no dead letter: {error}"
 
@@ -137,7 +137,7 @@ class DeadLetters:
             LetterRefused: the payload is no JSON, the queue is full (`QueueFull`), or dead letters are disabled.
             StoreUnavailable: it can't be written, and the policy says `fail_closed`. Nothing is kept.
         """
-        known = intake.judged(error, category, self.policy, self._table)
+        known = intake.error_fields(error, category, self.policy, self._table)
         letter = self._made(
             lambda: intake.new_letter(
                 task,
@@ -152,7 +152,7 @@ class DeadLetters:
             ),
             *identify(task),
         )
-        return await self._enter(letter)
+        return await self._submit(letter)
 
     def _made(self, make: Callable[[], NewLetter], task: str, task_type: str) -> NewLetter:
         try:
@@ -161,7 +161,7 @@ class DeadLetters:
             self._refused(task, task_type, error)
             raise
 
-    def _enter(self, letter: NewLetter) -> asyncio.Future[int]:
+    def _submit(self, letter: NewLetter) -> asyncio.Future[int]:
         """Have a letter kept, even if the one who waits for it gives up meanwhile; return its number to come."""
         self.loop = asyncio.get_running_loop()
         entered: asyncio.Future[int] = self.loop.create_future()
@@ -170,17 +170,17 @@ class DeadLetters:
 
     def _add(self, store: DeadLetterStore, letter: NewLetter, entered: asyncio.Future[int]) -> None:
         adding = asyncio.ensure_future(store.add(letter, self.policy.room))
-        self._entering.add(adding)
+        self._adding.add(adding)
         adding.add_done_callback(partial(self._added, store, letter, entered))
 
     def _added(
         self, store: DeadLetterStore, letter: NewLetter, entered: asyncio.Future[int], adding: asyncio.Future[Kept]
     ) -> None:
-        self._entering.discard(adding)
+        self._adding.discard(adding)
         error = asyncio.CancelledError() if adding.cancelled() else adding.exception()
-        if isinstance(error, StoreUnavailable) and store is not self.aside and not self.policy.fail_closed:
+        if isinstance(error, StoreUnavailable) and store is not self.memory_store and not self.policy.fail_closed:
             log.warning("Dead letters can't be written (%s); task %s waits in memory.", error, letter.task)
-            self._add(self.aside, letter, entered)
+            self._add(self.memory_store, letter, entered)
             return
         if error is not None:
             if isinstance(error, DeadLetterError):
@@ -189,13 +189,13 @@ class DeadLetters:
                 entered.set_exception(error)
             return
         id, evicted = adding.result()
-        self._told(evicted, "evicted", "", "made room for a new one")
-        self.tell_new(id, letter, in_memory=store is self.aside)
+        self._emit_changes(evicted, "evicted", "", "made room for a new one")
+        self.emit_dead_lettered(id, letter, in_memory=store is self.memory_store)
         self._worker.wake(letter)
         if not entered.done():
             entered.set_result(id)
 
-    def tell_new(self, id: int, letter: NewLetter, *, in_memory: bool = False, detail: str = "") -> None:
+    def emit_dead_lettered(self, id: int, letter: NewLetter, *, in_memory: bool = False, detail: str = "") -> None:
         """Tell that a letter is kept under a number."""
         self._emit(
             DeadLettered(
@@ -220,34 +220,34 @@ class DeadLetters:
 
     async def get(self, id: int) -> DeadLetter | None:
         """Return a letter, or None."""
-        return await self.holder(id).get(id, self._wall())
+        return await self.store_of(id).get(id, self._wall())
 
     async def find(self, selection: LetterSelection | None = None, limit: int = 100) -> list[DeadLetter]:
         """Return the newest letters that are selected, newest first; those held in memory come first."""
         wanted, now = selection or LetterSelection(), self._wall()
-        found = await self.aside.find(wanted, now, limit)
+        found = await self.memory_store.find(wanted, now, limit)
         return found + await self.store.find(wanted, now, limit - len(found)) if len(found) < limit else found
 
     async def statistics(self) -> DeadLetterStatistics:
         """Return the figures of the whole queue, with what is held in memory."""
         now, capacity = self._wall(), self.policy.capacity
-        aside = await self.aside.statistics(now, capacity)
+        memory_store = await self.memory_store.statistics(now, capacity)
         try:
             seen = await self.store.statistics(now, capacity)
         except StoreUnavailable:
             if self.policy.fail_closed:
                 raise
-            return aside
+            return memory_store
         return statistics(
-            together(seen.by_status, aside.by_status),
-            together(seen.by_category, aside.by_category),
-            together(seen.totals, aside.totals),
+            add_counts(seen.by_status, memory_store.by_status),
+            add_counts(seen.by_category, memory_store.by_category),
+            add_counts(seen.totals, memory_store.totals),
             capacity,
         )
 
-    def holder(self, id: int) -> DeadLetterStore:
+    def store_of(self, id: int) -> DeadLetterStore:
         """Return the store that has a letter of that number."""
-        return self.aside if id < 0 else self.store
+        return self.memory_store if id < 0 else self.store
 
     # ---------------------------------------------------------------- by hand
 
@@ -265,11 +265,11 @@ class DeadLetters:
         return await self._retry(id, actor, set())
 
     async def _retry(self, id: int, actor: str, refused: set[LetterChain]) -> RetryResult:
-        store = self.holder(id)
+        store = self.store_of(id)
         claimed = await self._worker.claim(store, id)
         if claimed is not None:
-            retried = await self._worker.by_hand(store, claimed, actor or "application", refused)
-            if cut_off():
+            retried = await self._worker.retry_by_hand(store, claimed, actor or "application", refused)
+            if current_task_cancelled():
                 raise asyncio.CancelledError
             return retried
         letter = await store.get(id, self._wall())
@@ -291,7 +291,7 @@ class DeadLetters:
         wanted = msgspec.structs.replace(selection or LetterSelection(), engine=self.engine)
         if not wanted.statuses:
             wanted = msgspec.structs.replace(wanted, statuses=RETRYABLE)
-        ids = [letter.id for letter in await self.aside.find(wanted, self._wall(), self.policy.capacity)]
+        ids = [letter.id for letter in await self.memory_store.find(wanted, self._wall(), self.policy.capacity)]
         ids += await operator_retry.numbers_in(self.store, wanted, self._wall)
         outcomes = [] if done is None else done
         refused: set[LetterChain] = set()
@@ -317,17 +317,17 @@ class DeadLetters:
     async def purge(self, selection: LetterSelection | None = None, *, actor: str = "") -> int:
         """Delete letters, whatever their status, but for those being retried. Returns how many."""
         wanted, now = selection or LetterSelection(), self._wall()
-        groups = await self.aside.purge(wanted, now, actor) + await self.store.purge(wanted, now, actor)
-        return self._told(groups, "purged", actor, "purged by hand")
+        groups = await self.memory_store.purge(wanted, now, actor) + await self.store.purge(wanted, now, actor)
+        return self._emit_changes(groups, "purged", actor, "purged by hand")
 
     async def _change(self, change: Change, selection: LetterSelection, actor: str) -> int:
         now = self._wall()
-        groups = await self.aside.change(change, selection, now, actor)
+        groups = await self.memory_store.change(change, selection, now, actor)
         groups += await self.store.change(change, selection, now, actor)
         self._worker.wake()
-        return self._told(groups, "", actor, f"{DONE[change]} by hand")
+        return self._emit_changes(groups, "", actor, f"{DONE[change]} by hand")
 
-    def _told(self, groups: Sequence[StatusChange], status: str, actor: str, detail: str) -> int:
+    def _emit_changes(self, groups: Sequence[StatusChange], status: str, actor: str, detail: str) -> int:
         for group in groups:
             self._emit(
                 DeadLetterChanged(
@@ -343,14 +343,14 @@ class DeadLetters:
 
     # ---------------------------------------------------------------- running
 
-    def use(self, store: DeadLetterStore) -> None:
+    def attach_store(self, store: DeadLetterStore) -> None:
         """Keep letters in this store from now on; those in memory move there."""
         if isinstance(self.store, MemoryDeadLetters):
-            self.aside.adopt(self.store)
+            self.memory_store.adopt(self.store)
         self.store = store
         self._worker.begin()
 
-    def leave(self, store: DeadLetterStore) -> None:
+    def detach_store(self, store: DeadLetterStore) -> None:
         """Use that store no more: it is about to be closed."""
         if self.store is store:
             self.store = MemoryDeadLetters()
@@ -360,10 +360,10 @@ class DeadLetters:
         await self._worker.stop()
         for task in self._asked:
             task.cancel()
-        while self._asked or self._entering:
-            await asyncio.gather(*self._asked, *self._entering, return_exceptions=True)
+        while self._asked or self._adding:
+            await asyncio.gather(*self._asked, *self._adding, return_exceptions=True)
 
-    def ask(
+    def start_operator_retry(
         self,
         command: Command,
         report: Callable[[bool, str], object],

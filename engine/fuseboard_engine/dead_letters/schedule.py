@@ -49,7 +49,7 @@ def rule_of(rules: Sequence[Rule], name: str) -> Rule | None:
     return next((rule for rule in rules if rule.name == name), None)
 
 
-def is_the_callers(rule: Rule | None) -> bool:
+def is_caller_error(rule: Rule | None) -> bool:
     """Say whether a failure is the caller's own: nobody else was to be asked and no adapter is to blame."""
     return rule is not None and not rule.counts and not rule.failover
 
@@ -72,7 +72,7 @@ def category_of(policy: DeadLetterPolicy, row: str, rule: Rule | None) -> Catego
     return "transient" if rule.retry else "permanent"
 
 
-def is_taken(policy: DeadLetterPolicy, category: Category) -> bool:
+def is_kept(policy: DeadLetterPolicy, category: Category) -> bool:
     """Say whether an exhausted route becomes a dead letter by itself."""
     if policy.strategy == "selective":
         return category in SELECTED
@@ -139,17 +139,17 @@ def failed(
 
 
 def deferred(
-    letter: DeadLetter, policy: DeadLetterPolicy, now: int, wait: float | None, actor: str, dice: float = 0.0
+    letter: DeadLetter, policy: DeadLetterPolicy, now: int, wait: float | None, actor: str, random: float = 0.0
 ) -> RetryOutcome:
     """Return the state of a letter that open breakers refused: due when the first lets calls through, and no attempt.
 
     One that is put off again and again waits 1, 2, 4 ... seconds at least, up to the policy's `deferral`. `wait` is
-    what that breaker says, in seconds; None: it does not. `dice`, 0..1, says how much of the jitter comes on top.
+    what that breaker says, in seconds; None: it does not. `random`, 0..1, says how much of the jitter comes on top.
     """
     seconds = max(SHORTEST_DEFERRAL, policy.deferral if wait is None else wait)
     if letter.deferrals:
         seconds = max(seconds, min(policy.deferral, 2.0 ** min(letter.deferrals - 1, 32)))
-    seconds *= 1 + JITTER * dice
+    seconds *= 1 + JITTER * random
     return RetryOutcome(
         outcome="deferred",
         status="pending",

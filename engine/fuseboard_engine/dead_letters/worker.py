@@ -52,7 +52,7 @@ class Worker:
         self._wall = wall
         self._task: asyncio.Task[None] | None = None
         self._due = asyncio.Event()
-        self._looks_at: int | None = None
+        self._next_look: int | None = None
         """When it looks again, in UTC microseconds, while it waits."""
         self._out: dict[LetterChain, float] = {}
         """The chains that were out when it looked last and that letters wait for; for how many seconds."""
@@ -81,7 +81,7 @@ class Worker:
         """
         due = 0 if new is None else new.due_at
         known = new is not None and new.chain in self._out
-        if self._looks_at is None or (due is not None and due < self._looks_at and not known):
+        if self._next_look is None or (due is not None and due < self._next_look and not known):
             self._due.set()
         if self._queue.policy.strategy != "disabled" and (self._task is None or self._task.done()):
             self._due = asyncio.Event()  # an earlier one may belong to a loop that has ended
@@ -96,20 +96,20 @@ class Worker:
             store = queue.store
             due: int | None = None
             try:
-                await self._bring_in(store)
+                await self._import_from_memory(store)
                 letter, now = None, self._wall()
                 self._out = await self._chains_out(store, now) if policy.automatic_retry else {}
                 if policy.automatic_retry:
                     until = now + round(policy.lease * 1e6)
                     claiming = store.claim_due(queue.engine, uuid.uuid4().hex, now, until, self._out)
-                    letter = await to_its_end(asyncio.get_running_loop().create_task(claiming))
-                if cut_off():
+                    letter = await wait_until_done(asyncio.get_running_loop().create_task(claiming))
+                if current_task_cancelled():
                     if letter is not None:
                         await store.settle(letter.id, letter.claim, schedule.released(letter), now)
                     return
                 if letter is not None:
                     await self.attempt(store, letter, "")
-                    if cut_off():
+                    if current_task_cancelled():
                         return
                     continue
                 if policy.automatic_retry:
@@ -119,42 +119,42 @@ class Worker:
                 if not down:
                     log.warning("Dead letters can't be read (%s); it is tried again.", error)
                 down = True
-            if due is None and not (store.shared or self._out or queue.aside.waiting() or down):
+            if due is None and not (store.shared or self._out or queue.memory_store.waiting() or down):
                 return
             wait = policy.poll if due is None else max(0.0, (due - self._wall()) / 1e6)
             if store.shared or down:
                 wait = min(wait, policy.poll)
             if self._out:  # somebody may bring an adapter back before its time
                 wait = min(wait, policy.poll, max(SHORTEST_WAIT, min(self._out.values())))
-            self._looks_at = self._wall() + round(wait * 1e6)
+            self._next_look = self._wall() + round(wait * 1e6)
             try:
                 async with asyncio.timeout(wait):
                     await self._due.wait()
             except TimeoutError:
                 pass
             finally:
-                self._looks_at = None
+                self._next_look = None
 
     async def _chains_out(self, store: DeadLetterStore, now: int) -> dict[LetterChain, float]:
         """Return the chains that letters which are due would go along, but that are out; for how many seconds."""
-        outages = self._queue.outages
-        if not outages.possible():
+        availability = self._queue.availability
+        if not availability.any_unavailable():
             return {}
         due = await store.chains_due(self._queue.engine, now)
-        return {chain: left for chain in due if (left := outages.of(chain)) is not None}
+        return {chain: left for chain in due if (left := availability.seconds_until_available(chain)) is not None}
 
-    async def _bring_in(self, store: DeadLetterStore) -> None:
+    async def _import_from_memory(self, store: DeadLetterStore) -> None:
         """Move what waits in memory into the store, and tell once how many letters it holds."""
         queue = self._queue
         if store.shared and self._told is not store:
             counts = (await store.statistics(self._wall())).by_status
             self._told = store
             self._emit(DeadLettersCounted(at=self._wall(), counts=counts))
-        for letter in queue.aside.waiting():
-            id, _ = await store.add(anew(letter), queue.policy.room)
-            queue.aside.remove(letter.id)
+        for letter in queue.memory_store.waiting():
+            id, _ = await store.add(as_new_letter(letter), queue.policy.room)
+            queue.memory_store.remove(letter.id)
             self._changed(letter.id, letter.status, "moved", detail=f"kept as dead letter {id} now")
-            queue.tell_new(id, letter, detail=f"waited in memory as {letter.id}")
+            queue.emit_dead_lettered(id, letter, detail=f"waited in memory as {letter.id}")
 
     async def claim(self, store: DeadLetterStore, id: int) -> DeadLetter | None:
         """Take one letter to retry it now; None: it can't be taken."""
@@ -164,7 +164,8 @@ class Worker:
     async def attempt(self, store: DeadLetterStore, letter: DeadLetter, actor: str) -> RetryResult:
         """Retry a letter that was claimed, keep its lease meanwhile, and write what came of it.
 
-        A cancellation cuts the retry off, which counts as none; this still returns, so look at `cut_off` after it.
+        A cancellation ends the retry early, which does not count; the method still returns, so check
+        `current_task_cancelled` after it.
 
         Raises:
             StoreUnavailable: the outcome could not be written; the lease ends, and the letter waits again.
@@ -188,7 +189,7 @@ class Worker:
                 settled = schedule.failed(
                     letter, queue.policy, self._wall(), type(error).__name__, text_of(error), actor
                 )
-            return await to_its_end(loop.create_task(self._settle(store, letter, settled, result)))
+            return await wait_until_done(loop.create_task(self._settle(store, letter, settled, result)))
         finally:
             # A stop waits for this, and may cancel us at any await: so it comes before the last one.
             del self._runs[run]
@@ -201,20 +202,20 @@ class Worker:
         if result.success and not result.degraded:
             return schedule.succeeded(letter, now, result.adapter or "", actor)
         if result.attempts and all(attempt.outcome == "rejected" for attempt in result.attempts):
-            return self._put_off(letter, now, result.retry_after, actor)
+            return self._defer(letter, now, result.retry_after, actor)
         last = next((attempt for attempt in reversed(result.attempts) if attempt.error_type), None)
         error = result.error or (last.error if last else "") or "only a fallback answered"
         return schedule.failed(letter, policy, now, last.error_type if last else "", error, actor)
 
-    def _put_off(self, letter: DeadLetter, now: int, wait: float | None, actor: str) -> RetryOutcome:
+    def _defer(self, letter: DeadLetter, now: int, wait: float | None, actor: str) -> RetryOutcome:
         """Return the state of a letter whose chain refused it, and leave that chain alone for a while."""
         queue = self._queue
         settled = schedule.deferred(letter, queue.policy, now, wait, actor, queue.rng())
         assert settled.due_at is not None
-        queue.outages.rest(letter.chain, min(queue.policy.poll, (settled.due_at - now) / 1e6))
+        queue.availability.pause(letter.chain, min(queue.policy.poll, (settled.due_at - now) / 1e6))
         return settled
 
-    async def by_hand(
+    async def retry_by_hand(
         self, store: DeadLetterStore, letter: DeadLetter, actor: str, refused: set[LetterChain]
     ) -> RetryResult:
         """Retry a claimed letter that somebody asked for, as `attempt` does.
@@ -222,14 +223,14 @@ class Worker:
         Of many, one asks its chain: while that is out, the others that go along it are put off unasked. `refused` notes
         which chains have refused a letter.
         """
-        left = self._queue.outages.of(letter.chain) if letter.chain in refused else None
+        left = self._queue.availability.seconds_until_available(letter.chain) if letter.chain in refused else None
         if left is None:
             retried = await self.attempt(store, letter, actor)
             (refused.add if retried.outcome == "deferred" else refused.discard)(letter.chain)
             return retried
-        settled = self._put_off(letter, self._wall(), None if math.isinf(left) else left, actor)
+        settled = self._defer(letter, self._wall(), None if math.isinf(left) else left, actor)
         settling = self._settle(store, letter, settled, None, before=letter.was or "pending")
-        return await to_its_end(asyncio.get_running_loop().create_task(settling))
+        return await wait_until_done(asyncio.get_running_loop().create_task(settling))
 
     async def _settle(
         self,
@@ -276,13 +277,16 @@ class Worker:
         )
 
 
-def anew(letter: DeadLetter) -> NewLetter:
+def as_new_letter(letter: DeadLetter) -> NewLetter:
     """Return a letter as it came in, for another store; an exhausted one is not retried by itself there."""
     return NewLetter(**{name: getattr(letter, name) for name in NewLetter.__struct_fields__})
 
 
-async def to_its_end(task: asyncio.Task[T]) -> T:
-    """Wait until a task has ended, even if the one who waits is cancelled meanwhile; look at `cut_off` after it."""
+async def wait_until_done(task: asyncio.Task[T]) -> T:
+    """Wait until a task has ended, even if the caller is cancelled meanwhile.
+
+    Check `current_task_cancelled` afterwards.
+    """
     while not task.done():
         try:
             await asyncio.wait({task})
@@ -291,7 +295,7 @@ async def to_its_end(task: asyncio.Task[T]) -> T:
     return task.result()
 
 
-def cut_off() -> bool:
+def current_task_cancelled() -> bool:
     """Say whether the present task was cancelled."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

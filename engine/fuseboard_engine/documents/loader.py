@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from fuseboard_engine.documents.messages import toml_words
-from fuseboard_engine.documents.toml_locations import Where, lines_of
-from fuseboard_engine.documents.validation_errors import Crossing, all_wrong, mistakes, told
+from fuseboard_engine.documents.messages import toml_message
+from fuseboard_engine.documents.toml_locations import Location, line_numbers
+from fuseboard_engine.documents.validation_errors import CrossFieldChecks, all_errors, error_messages, make_error
 from fuseboard_engine.errors import FuseboardError
 
 M = TypeVar("M", bound=BaseModel)
@@ -26,7 +26,7 @@ class Document(NamedTuple):
     """What a file says, and where: `places` has, for the way to each field, where that stands (`a.yaml:3`)."""
 
     data: dict[str, Any]
-    places: dict[Where, str]
+    places: dict[Location, str]
 
 
 def read(path: Path, model: type[M]) -> M:
@@ -61,8 +61,8 @@ def load_text(text: str, name: str) -> Document:
 def check(document: Document, model: type[M]) -> M:
     """Return a document as a value of its model.
 
-    A model may have a function `crossing` (see `mistakes.Crossing`), which finds what fits each field, but not the
-    others. The model itself does not look for that while a field is wrong; so that all is told at once, this does.
+    A model may have a function `cross_field_checks` (see `CrossFieldChecks`) that finds contradictions between fields.
+    The model itself skips it while a field is invalid; this function runs it then, so that all errors come at once.
 
     Raises:
         DocumentError: something is wrong; all mistakes at once, in the order of their lines.
@@ -70,10 +70,10 @@ def check(document: Document, model: type[M]) -> M:
     try:
         return model.model_validate(document.data)
     except ValidationError as error:
-        crossing: Crossing = getattr(model, "crossing", lambda data: ())
-        found = all_wrong(document.data, model, error)
-        found += [told(where, text) for where, text in crossing(document.data)]
-        raise DocumentError("\n".join(mistakes(found, *document, model))) from error
+        cross_field_checks: CrossFieldChecks = getattr(model, "cross_field_checks", lambda data: ())
+        found = all_errors(document.data, model, error)
+        found += [make_error(where, text) for where, text in cross_field_checks(document.data)]
+        raise DocumentError("\n".join(error_messages(found, *document, model))) from error
 
 
 def _toml(text: str, name: str) -> Document:
@@ -84,10 +84,10 @@ def _toml(text: str, name: str) -> Document:
         line = place.removeprefix("line ").split(",")[0]
         if not line.isdecimal():
             line = str(text.rstrip().count("\n") + 1) if place else ""  # the end of the file
-        raise DocumentError(f"{name}{line and ':'}{line}: this is no TOML: {toml_words(words)}") from error
+        raise DocumentError(f"{name}{line and ':'}{line}: this is no TOML: {toml_message(words)}") from error
     if not data:
         raise DocumentError(f"{name}: the file is empty")
-    return Document(data, {way: f"{name}:{line}" for way, line in lines_of(text.replace("\r\n", "\n")).items()})
+    return Document(data, {way: f"{name}:{line}" for way, line in line_numbers(text.replace("\r\n", "\n")).items()})
 
 
 def _yaml(text: str, name: str) -> Document:
@@ -104,14 +104,14 @@ def _yaml(text: str, name: str) -> Document:
         raise DocumentError(f"{name}: this is no YAML: it is nested too deeply") from error
     if node is None:
         raise DocumentError(f"{name}: the file is empty")
-    lines: dict[Where, int] = {}
+    lines: dict[Location, int] = {}
     data = _construct(node, (), lines, name, 0)
     if not isinstance(data, dict):
         raise DocumentError(f"{name}:1: expected fields such as `name: value` at the top")
     return Document(data, {way: f"{name}:{line}" for way, line in lines.items()})
 
 
-def _construct(node: yaml.Node, where: Where, lines: dict[Where, int], name: str, depth: int) -> Any:
+def _construct(node: yaml.Node, where: Location, lines: dict[Location, int], name: str, depth: int) -> Any:
     """Build plain data from YAML nodes, noting the line of each field, and refusing what hides mistakes."""
     lines.setdefault(where, node.start_mark.line + 1)
     if depth > 50 or len(lines) > MOST_FIELDS:

@@ -64,7 +64,7 @@ _TOML = {
 """By how the standard reader begins to say it."""
 
 
-def wanted(error: Any) -> str:
+def expected(error: Any) -> str:
     """Return what is to be written where a model found something of another kind; empty: the error is none of these."""
     if error["type"] == "string_pattern_mismatch":
         pattern = error["ctx"]["pattern"]
@@ -77,10 +77,10 @@ def write(things: Iterable[str]) -> str:
     return f"write {', or '.join(dict.fromkeys(things))}"
 
 
-def words_for(error: Any) -> str:
+def message_for(error: Any) -> str:
     """Return what a model found wrong with a field, in words; a mistake's own words where a check of ours wrote it."""
     kind, context = error["type"], error.get("ctx") or {}
-    if thing := wanted(error):
+    if thing := expected(error):
         return write([thing])
     if kind == "missing":
         return "this field is needed"
@@ -97,7 +97,7 @@ def words_for(error: Any) -> str:
     return message if kind == "value_error" else message[:1].lower() + message[1:]  # ours may begin with a name
 
 
-def toml_words(said: str) -> str:
+def toml_message(said: str) -> str:
     """Return what is wrong with a TOML text in words, from those of the standard reader."""
     known = next((words for begin, words in _TOML.items() if said.startswith(begin)), None)
     return known or said[:1].lower() + said[1:]

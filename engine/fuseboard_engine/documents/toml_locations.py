@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-Where = tuple[str | int, ...]
+Location = tuple[str | int, ...]
 
 _KEY = re.compile(r"""[ \t]*(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|([A-Za-z0-9_-]+))[ \t]*""")
 _STRING = re.compile(r'"""(?:[^\\]|\\.)*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\'', re.DOTALL)
 
 
-def lines_of(text: str) -> dict[Where, int]:
+def line_numbers(text: str) -> dict[Location, int]:
     """Return the line, from 1, of each field and table of a TOML text.
 
     Args:
@@ -19,9 +19,9 @@ def lines_of(text: str) -> dict[Where, int]:
     Returns:
         Lines by the way to the field. What stands inside an inline table or an array is found at the field's line.
     """
-    lines: dict[Where, int] = {(): 1}
-    here: Where = ()
-    counts: dict[Where, int] = {}
+    lines: dict[Location, int] = {(): 1}
+    here: Location = ()
+    counts: dict[Location, int] = {}
     position, line = 0, 1
     while position < len(text):
         end = _end_of_statement(text, position)
@@ -59,9 +59,9 @@ def _keys(statement: str, start: int) -> tuple[tuple[str, ...], int]:
     return tuple(parts), start
 
 
-def _resolved(keys: tuple[str, ...], counts: dict[Where, int]) -> Where:
+def _resolved(keys: tuple[str, ...], counts: dict[Location, int]) -> Location:
     """Return the way to a table: where part of it is an array of tables, its last one is meant."""
-    way: Where = ()
+    way: Location = ()
     for key in keys:
         if way in counts:
             way = (*way, counts[way])

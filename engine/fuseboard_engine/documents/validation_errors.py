@@ -13,33 +13,33 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from fuseboard_engine.documents.messages import wanted, words_for, write
-from fuseboard_engine.documents.toml_locations import Where
+from fuseboard_engine.documents.messages import expected, message_for, write
+from fuseboard_engine.documents.toml_locations import Location
 
-Crossing = Callable[[Mapping[str, Any]], Iterable[tuple[Where, str]]]
+CrossFieldChecks = Callable[[Mapping[str, Any]], Iterable[tuple[Location, str]]]
 """Finds what fits each field of a document, but not the others, in plain data of any shape.
 
 For each mistake it returns the way to its field, and what is wrong.
 """
 
 
-def all_wrong(data: Mapping[str, Any], model: type[BaseModel], error: ValidationError) -> list[Any]:
+def all_errors(data: Mapping[str, Any], model: type[BaseModel], error: ValidationError) -> list[Any]:
     """Return what a model found wrong, and what it did not look for in sections with a wrong field.
 
     What such a section says as a whole is looked at without those fields: only what does not concern them is told.
     """
     found = _apart(error)
     rest: dict[str, Any] = deepcopy(dict(data))
-    without: dict[Where, set[str]] = {}
+    without: dict[Location, set[str]] = {}
     for one in found:
-        where = way_of(one, data, model)
+        where = location_of(one, data, model)
         while where and isinstance(where[-1], int):
             where = where[:-1]
         if where:
             section, name = where[:-1], str(where[-1])
             names = {name}
             if one["type"] == "extra_forbidden":
-                names.update(difflib.get_close_matches(name, fields_at(model, section)))
+                names.update(difflib.get_close_matches(name, field_names_at(model, section)))
             without.setdefault(section, set()).update(names)
             _leave_out(rest, model, section, name)
     try:
@@ -54,7 +54,7 @@ def _apart(error: ValidationError) -> list[Any]:
     return [{**one, "msg": text} for one in error.errors() for text in str(one["msg"]).split("\n")]
 
 
-def _leave_out(data: Any, model: type[BaseModel], section: Where, name: str) -> None:
+def _leave_out(data: Any, model: type[BaseModel], section: Location, name: str) -> None:
     """Take a field out; put something sound in the place of one that is needed."""
     for part in section:
         try:
@@ -70,19 +70,19 @@ def _leave_out(data: Any, model: type[BaseModel], section: Where, name: str) -> 
         data[name] = "x" if field.annotation is str else 1
 
 
-def _is_of_the_rest(error: Any, without: Mapping[Where, set[str]]) -> bool:
+def _is_of_the_rest(error: Any, without: Mapping[Location, set[str]]) -> bool:
     """Say whether a section with wrong fields has another mistake that names none of them."""
     names = without.get(tuple(error["loc"]))
     return names is not None and not any(re.search(rf"\b{re.escape(name)}\b", error["msg"]) for name in names)
 
 
-def told(where: Where, text: str) -> dict[str, Any]:
+def make_error(where: Location, text: str) -> dict[str, Any]:
     """Return a mistake that was found beside the model, as the model tells its own."""
     return {"loc": where, "msg": text, "type": "value_error", "input": None}
 
 
-def mistakes(
-    errors: Iterable[Any], data: Mapping[str, Any], places: Mapping[Where, str], model: type[BaseModel]
+def error_messages(
+    errors: Iterable[Any], data: Mapping[str, Any], places: Mapping[Location, str], model: type[BaseModel]
 ) -> list[str]:
     """Return a sentence for each mistake, in the order of the lines: where, which field, what is wrong.
 
@@ -93,22 +93,22 @@ def mistakes(
         model: what it may say.
     """
     found = list(errors)
-    by_field: dict[Where, list[Any]] = {}
+    by_field: dict[Location, list[Any]] = {}
     for error in found:
         if not _follows(error, found):
-            by_field.setdefault(way_of(error, data, model), []).append(error)
+            by_field.setdefault(location_of(error, data, model), []).append(error)
     sentences = []
     for where, here in by_field.items():
         place = next((places[where[:n]] for n in range(len(where), -1, -1) if where[:n] in places), "")
         field = ".".join(str(part) for part in where)
-        kinds = [thing for error in here if (thing := wanted(error))]
+        kinds = [thing for error in here if (thing := expected(error))]
         texts = [write(kinds)] if kinds else []
-        texts += [_words(error, where, model) for error in here if not wanted(error)]
+        texts += [_words(error, where, model) for error in here if not expected(error)]
         sentences += [": ".join(part for part in (place, field, text) if part) for text in texts]
-    return by_line(sentences)
+    return sort_by_line(sentences)
 
 
-def by_line(sentences: Iterable[str]) -> list[str]:
+def sort_by_line(sentences: Iterable[str]) -> list[str]:
     """Return mistakes in the order of their lines, each once; those that stand on none come last."""
 
     def line(sentence: str) -> float:
@@ -118,21 +118,21 @@ def by_line(sentences: Iterable[str]) -> list[str]:
     return sorted(dict.fromkeys(sentences), key=line)
 
 
-def way_of(error: Any, data: Any, model: type[BaseModel]) -> Where:
+def location_of(error: Any, data: Any, model: type[BaseModel]) -> Location:
     """Return the way to the field that an error is about, without what pydantic adds to it for types it tried."""
-    way: Where = ()
+    way: Location = ()
     here = data
     for part in error["loc"]:
         inside = (isinstance(here, Mapping) and part in here) or (
             isinstance(here, list | tuple) and isinstance(part, int) and part < len(here)
         )
         here = here[part] if inside else None
-        if inside or isinstance(part, int) or part in fields_at(model, way):
+        if inside or isinstance(part, int) or part in field_names_at(model, way):
             way = (*way, part)
     return way
 
 
-def wrong(title: str, found: Iterable[tuple[Where, str]]) -> None:
+def raise_errors(title: str, found: Iterable[tuple[Location, str]]) -> None:
     """For a model's own check of the whole: refuse it where it found mistakes, each with the way to its field.
 
     Args:
@@ -150,7 +150,7 @@ def wrong(title: str, found: Iterable[tuple[Where, str]]) -> None:
         raise ValidationError.from_exception_data(title, errors)
 
 
-def meant(name: object, known: Iterable[str], all: str = "there are") -> str:
+def did_you_mean(name: object, known: Iterable[str], all: str = "there are") -> str:
     """Return which of the known names was meant, else all of them, after the words `all`."""
     names = [str(one) for one in known]
     close = difflib.get_close_matches(str(name), names, n=1)
@@ -165,27 +165,28 @@ def _follows(error: Any, found: Iterable[Any]) -> bool:
     )
 
 
-def _words(error: Any, where: Where, model: type[BaseModel]) -> str:
+def _words(error: Any, where: Location, model: type[BaseModel]) -> str:
     if error["type"] == "extra_forbidden":
-        return f"there is no such field; {meant(where[-1], sorted(fields_at(model, where[:-1])), 'known here:')}"
+        known = sorted(field_names_at(model, where[:-1]))
+        return f"there is no such field; {did_you_mean(where[-1], known, 'known here:')}"
     if error["type"] == "literal_error":
         known = re.findall(r"'([^']*)'", error["ctx"]["expected"])
         said = error["input"]
         return (
-            f"there is no {said!r} here; {meant(said, known)}"
+            f"there is no {said!r} here; {did_you_mean(said, known)}"
             if isinstance(said, str)
             else f"write one of {', '.join(known)}"
         )
-    return words_for(error)
+    return message_for(error)
 
 
-def fields_at(model: type[BaseModel], where: Where) -> list[str]:
+def field_names_at(model: type[BaseModel], where: Location) -> list[str]:
     """Return the field names of the model that stands at a place of a document."""
     here = model_at(model, where)
     return [] if here is None else [field.alias or name for name, field in here.model_fields.items()]
 
 
-def model_at(model: type[BaseModel], where: Where) -> type[BaseModel] | None:
+def model_at(model: type[BaseModel], where: Location) -> type[BaseModel] | None:
     """Return the model that stands at a place of a document; None: there is no model."""
     here: Any = model
     for part in where:

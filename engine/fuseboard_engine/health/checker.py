@@ -18,7 +18,15 @@ from fuseboard_engine.adapters.timeouts import within
 from fuseboard_engine.events import Event, HealthAlert, HealthChecked
 from fuseboard_engine.health.history import History
 from fuseboard_engine.health.policy import HealthPolicy
-from fuseboard_engine.health.status import Health, HealthState, Verdict, judged, overall, verdict_of, verdict_of_error
+from fuseboard_engine.health.status import (
+    Health,
+    HealthState,
+    Verdict,
+    apply_verdict,
+    overall,
+    verdict_of,
+    verdict_of_error,
+)
 from fuseboard_engine.runtime.event_bus import Listener
 
 SPARE = 100  # entries of the schedule that may be of nobody any more
@@ -37,11 +45,14 @@ class _Watched:
 
 
 class _PendingCheck(NamedTuple):
-    """An adapter that has a check; the policy it brings, and whether it was asked for its health in so many words."""
+    """An adapter that has a check.
+
+    `own` is the policy it was added with; `explicit`: whether `health=` was passed to `add_adapter`.
+    """
 
     adapter: Adapter
     own: HealthPolicy | None
-    asked: bool
+    explicit: bool
 
 
 class HealthChecks:
@@ -50,7 +61,7 @@ class HealthChecks:
     Args:
         emit: told of each change of health and each alert.
         subscribe: has a listener told of every event; returns what ends that.
-        policy: for adapters that bring none of their own; None: only those are checked that were asked for.
+        policy: for adapters that bring none of their own; None: only those are checked that were explicit for.
         clock: seconds, never going back. wall: UTC microseconds, a label. rng: like `random.random`; spreads the start.
     """
 
@@ -70,7 +81,7 @@ class HealthChecks:
         self._emit = emit
         self._subscribe = subscribe
         self._end_history: Callable[[], None] | None = None
-        self._wishes: dict[str, _PendingCheck] = {}
+        self._pending: dict[str, _PendingCheck] = {}
         self._by_name: Mapping[str, HealthPolicy | None] = {}
         self._clock = clock
         self._wall = wall
@@ -80,34 +91,36 @@ class HealthChecks:
         self._numbers = itertools.count()
         self._running: set[asyncio.Task[None]] = set()
         self._scheduler: asyncio.Task[None] | None = None
-        self._nudged: asyncio.Event | None = None
+        self._wake_up: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.use(policy)
+        self.update_policy(policy)
 
     # ---------------------------------------------------------------- who is checked
 
-    def add(self, adapter: Adapter, own: HealthPolicy | None, *, asked: bool) -> None:
+    def add(self, adapter: Adapter, own: HealthPolicy | None, *, explicit: bool) -> None:
         """Check an adapter from now on, if it can say how it is.
 
         Args:
             adapter: which.
             own: its own policy; None: that of its name, or the engine's.
-            asked: check it in any case, by a default policy where there is no other.
+            explicit: check it in any case, by a default policy where there is no other.
         """
         if adapter.health is not None:
-            self._wishes[adapter.name] = _PendingCheck(adapter, own, asked)
-            self._settle(adapter.name)
+            self._pending[adapter.name] = _PendingCheck(adapter, own, explicit)
+            self._update_watched(adapter.name)
 
-    def forget(self, name: str) -> None:
+    def remove(self, name: str) -> None:
         """Check an adapter no more; one that is not checked is passed over."""
-        self._wishes.pop(name, None)
-        self._leave(name)
+        self._pending.pop(name, None)
+        self._stop_watching(name)
 
-    def use(self, policy: HealthPolicy | None, by_name: Mapping[str, HealthPolicy | None] | None = None) -> None:
+    def update_policy(
+        self, policy: HealthPolicy | None, by_name: Mapping[str, HealthPolicy | None] | None = None
+    ) -> None:
         """Go on with other policies. How adapters stand and what is kept of them stays.
 
         Args:
-            policy: for adapters that bring none of their own; None: only those are checked that were asked for.
+            policy: for adapters that bring none of their own; None: only those are checked that were explicit for.
             by_name: for single adapters, whatever they bring; None: one that is not checked.
         """
         self.policy, self._by_name = policy, by_name or {}
@@ -119,20 +132,20 @@ class HealthChecks:
             self.history = History(policy)
             self._end_history = self._subscribe(self.history.observe)
         else:
-            self.history.use(policy)
-        for name in list(self._wishes):
-            self._settle(name)
+            self.history.update_policy(policy)
+        for name in list(self._pending):
+            self._update_watched(name)
 
-    def _settle(self, name: str) -> None:
+    def _update_watched(self, name: str) -> None:
         """See that an adapter is checked by the policy that is its own now, or not at all."""
-        adapter, own, asked = self._wishes[name]
+        adapter, own, explicit = self._pending[name]
         if name in self._by_name:
             policy = self._by_name[name]
         else:
-            policy = own or self.policy or (HealthPolicy() if asked else None)
+            policy = own or self.policy or (HealthPolicy() if explicit else None)
         before = self._watched.get(name)
         if policy is None:
-            self._leave(name)
+            self._stop_watching(name)
         elif before is None or before.policy != policy or before.adapter is not adapter:
             watched = self._watched[name] = _Watched(adapter, policy)
             if before is not None and before.adapter is adapter:
@@ -140,14 +153,14 @@ class HealthChecks:
             if self._loop is not None and not self._loop.is_closed():
                 self._loop.call_soon_threadsafe(self._schedule, watched, self._spread(watched))
 
-    def _leave(self, name: str) -> None:
+    def _stop_watching(self, name: str) -> None:
         watched = self._watched.pop(name, None)
         if watched is not None:
             watched.adapter.down = None
 
     # ---------------------------------------------------------------- looking
 
-    def checked(self, name: str) -> HealthState:
+    def state_of(self, name: str) -> HealthState:
         """Return how an adapter stands after its checks so far; unknown if it is not checked."""
         watched = self._watched.get(name)
         return watched.checked if watched is not None else HealthState()
@@ -175,7 +188,7 @@ class HealthChecks:
         loop = asyncio.get_running_loop()
         if self._loop is loop:
             return False
-        self._loop, self._nudged, self._scheduler = loop, asyncio.Event(), None
+        self._loop, self._wake_up, self._scheduler = loop, asyncio.Event(), None
         self._due, self._running = [], set()  # what another loop left behind is over
         for watched in list(self._watched.values()):
             self._schedule(watched, self._spread(watched))
@@ -216,17 +229,17 @@ class HealthChecks:
         return self._clock() + self._rng() * watched.policy.interval
 
     def _schedule(self, watched: _Watched, due: float) -> None:
-        if self._loop is None or self._nudged is None:
+        if self._loop is None or self._wake_up is None:
             return  # stopped meanwhile
         if len(self._due) > 2 * len(self._watched) + SPARE:  # most are of adapters that are gone
             self._due = [entry for entry in self._due if self._watched.get(entry[2].adapter.name) is entry[2]]
             heapq.heapify(self._due)
         heapq.heappush(self._due, (due, next(self._numbers), watched))
-        self._nudged.set()
+        self._wake_up.set()
         if self._scheduler is None:  # not before there is something to check
-            self._scheduler = self._loop.create_task(self._schedule_all(self._nudged), name="fuseboard-health")
+            self._scheduler = self._loop.create_task(self._schedule_all(self._wake_up), name="fuseboard-health")
 
-    async def _schedule_all(self, nudged: asyncio.Event) -> None:
+    async def _schedule_all(self, wake_up: asyncio.Event) -> None:
         room = (self.policy or HealthPolicy()).concurrency
         while True:
             now = self._clock()
@@ -237,10 +250,10 @@ class HealthChecks:
                     self._running.add(task)
                     task.add_done_callback(lambda done, watched=watched: self._done(done, watched))  # type: ignore[misc]
             wait = max(0.0, self._due[0][0] - now) if self._due and len(self._running) < room else None
-            nudged.clear()
+            wake_up.clear()
             try:
                 async with asyncio.timeout(wait):
-                    await nudged.wait()
+                    await wake_up.wait()
             except TimeoutError:
                 pass
 
@@ -265,16 +278,16 @@ class HealthChecks:
             verdict = verdict_of_error(error)  # the check's own doing
         if self._watched.get(adapter.name) is not watched:
             return  # taken out, or replaced, while it was checked
-        self._take(watched, verdict, self._clock() - began)
+        self._apply(watched, verdict, self._clock() - began)
         if verdict.status != "unhealthy" and before.state == "open":
             after = adapter.breaker.snapshot()
             if after.generation == before.generation:  # a check begun before it opened proves nothing
                 adapter.breaker.half_open_early("its health check is good")
 
-    def _take(self, watched: _Watched, verdict: Verdict, duration: float) -> None:
+    def _apply(self, watched: _Watched, verdict: Verdict, duration: float) -> None:
         adapter, policy, at = watched.adapter, watched.policy, self._wall()
         before = watched.checked
-        change = judged(before, verdict, at=at, duration=duration, alert_after=policy.alert_after)
+        change = apply_verdict(before, verdict, at=at, duration=duration, alert_after=policy.alert_after)
         watched.checked = change.now
         if verdict.status == "unhealthy":
             until = self._clock() + policy.interval + policy.timeout + GRACE

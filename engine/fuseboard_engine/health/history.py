@@ -57,7 +57,7 @@ class History:
         self._policy = policy
         self._kept: dict[str, _Kept] = {}
 
-    def use(self, policy: HealthPolicy) -> None:
+    def update_policy(self, policy: HealthPolicy) -> None:
         """Go on with another policy; of more than it keeps, the oldest go."""
         self._policy = policy
         for name, kept in list(self._kept.items()):
@@ -85,12 +85,12 @@ class History:
         error = f"{attempt.error_type}: {attempt.error}" if attempt.error else attempt.error_type
         self._of(attempt.adapter).calls.append(Call(at, attempt.outcome, attempt.duration, task, error))
 
-    def tidy(self, now: int) -> None:
+    def drop_expired(self, now: int) -> None:
         """Let go of what is older than the retention at `now`, UTC microseconds."""
         oldest = now - round(self._policy.retention * 1e6)
         for kept in list(self._kept.values()):
-            _let_go(kept.calls, oldest)
-            _let_go(kept.transitions, oldest)
+            _drop_before(kept.calls, oldest)
+            _drop_before(kept.transitions, oldest)
 
     def calls(self, adapter: str, limit: int | None = None) -> list[Call]:
         """Return an adapter's last calls, oldest first; `limit` None: all that are kept."""
@@ -110,7 +110,7 @@ class History:
         return kept
 
 
-def _let_go(records: deque[Call] | deque[Transition], oldest: int) -> None:
+def _drop_before(records: deque[Call] | deque[Transition], oldest: int) -> None:
     while records and records[0].at < oldest:
         records.popleft()
 

@@ -88,12 +88,12 @@ def get_adapter_health(engine: Engine, name: str, *, full: bool = False) -> Adap
         UnknownAdapter: nothing is registered under that name.
     """
     adapter = engine.registry[name]
-    history, checked = engine.health.history, engine.health.checked(name)
+    history, checked = engine.health.history, engine.health.state_of(name)
     warning = "calls are not kept: make the engine with health=HealthPolicy()"
     calls: list[dict[str, Any]] = []
     transitions: list[dict[str, Any]] = []
     if history is not None:
-        history.tidy(engine.wall())
+        history.drop_expired(engine.wall())
         calls = [_plain(call) for call in history.calls(name, None if full else CALLS)]
         transitions = [_plain(change) for change in history.transitions(name, None if full else TRANSITIONS)]
         warning = f"all that is kept: {len(calls)} calls, {len(transitions)} transitions" if full else ""

@@ -84,7 +84,7 @@ def verdict_of_error(error: BaseException) -> Verdict:
     return Verdict("unhealthy", f"{name}: {text}" if text else name)
 
 
-def judged(before: HealthState, verdict: Verdict, *, at: int, duration: float, alert_after: int) -> Change:
+def apply_verdict(before: HealthState, verdict: Verdict, *, at: int, duration: float, alert_after: int) -> Change:
     """Take in one check.
 
     Args:

@@ -208,7 +208,7 @@ async def _put_aside(
         exception=part.exception,
     )
     KEPT_BACK.set(None)
-    await letters.take(route)
+    await letters.on_chain_exhausted(route)
     return route.dead_letter
 
 

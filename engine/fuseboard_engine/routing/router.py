@@ -199,7 +199,7 @@ class TaskRouter:
         if self.degradation is not None and may_answer:
             await self.degradation.answer(route)
         if self.dead_letters is not None and not route.degraded:
-            await self.dead_letters.take(route)
+            await self.dead_letters.on_chain_exhausted(route)
 
     def tell(self, event: type[Event], **fields: Any) -> None:
         """Tell of an event that happened now."""

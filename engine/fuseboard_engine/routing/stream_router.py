@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from fuseboard_engine.adapters.callables import gives_items
+from fuseboard_engine.adapters.callables import yields_many
 from fuseboard_engine.adapters.registry import Adapter
 from fuseboard_engine.errors import CircuitOpen, describe
 from fuseboard_engine.events import AttemptFailed, StreamRestarted
@@ -249,4 +249,4 @@ def _items_of(adapter: Adapter, route: ActiveRoute) -> list[Any]:
     if route.adapter is None:
         return []
     result, route.result = route.result, None
-    return list(result) if gives_items(adapter.stream) else [result]
+    return list(result) if yields_many(adapter.stream) else [result]

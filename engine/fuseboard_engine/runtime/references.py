@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 
-def exception_named(name: Any) -> Any:
+def resolve_exception(name: Any) -> Any:
     """Return the exception type of a dotted name, such as `httpx.ConnectError` or, built in, `ConnectionError`.
 
     What is no text is returned as it is.
@@ -50,7 +50,7 @@ def reference(text: str) -> str:
     return text
 
 
-def attribute_named(text: str) -> Any:
+def resolve_attribute(text: str) -> Any:
     """Return what a reference leads to; the attribute may have dots, too.
 
     Raises:
@@ -69,5 +69,5 @@ def attribute_named(text: str) -> Any:
 
 
 def dotted(kind: type) -> str:
-    """Return the name under which `exception_named` finds a type."""
+    """Return the name under which `resolve_exception` finds a type."""
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

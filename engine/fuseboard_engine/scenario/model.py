@@ -12,8 +12,8 @@ from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.commands import VERBS
 from fuseboard_engine.documents.loader import read
 from fuseboard_engine.documents.messages import NAME_PATTERN
-from fuseboard_engine.documents.toml_locations import Where
-from fuseboard_engine.documents.validation_errors import meant, wrong
+from fuseboard_engine.documents.toml_locations import Location
+from fuseboard_engine.documents.validation_errors import did_you_mean, raise_errors
 from fuseboard_engine.events import State
 from fuseboard_engine.policy_base import Seconds, SomeSeconds
 from fuseboard_engine.retry.policy import RetryPolicy
@@ -87,7 +87,7 @@ class StepPart(_FaultParameters):
     @classmethod
     def _is_a_verb(cls, command: str | None) -> str | None:
         if command is not None and command not in VERBS:
-            raise ValueError(f"there is no command {command!r}; {meant(command, VERBS)}")
+            raise ValueError(f"there is no command {command!r}; {did_you_mean(command, VERBS)}")
         return command
 
     @model_validator(mode="after")
@@ -132,19 +132,19 @@ class Scenario(_Part):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        wrong("Scenario", self.crossing(self.model_dump(exclude_unset=True)))  # as a file has it
+        raise_errors("Scenario", self.cross_field_checks(self.model_dump(exclude_unset=True)))  # as a file has it
         return self
 
     @staticmethod
-    def crossing(data: Mapping[str, Any]) -> Iterator[tuple[Where, str]]:
+    def cross_field_checks(data: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
         """Find what fits each field, but not the rest of the scenario; `data` is checked or as a file has it."""
         return _crossing(data)
 
 
-def _crossing(data: Mapping[str, Any]) -> Iterator[tuple[Where, str]]:
+def _crossing(data: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
     adapters, end, timeline = _mapping(data.get("adapters")), data.get("duration"), _sequence(data.get("timeline"))
     expect = _mapping(data.get("expect"))
-    named: list[tuple[Where, Any]] = [
+    named: list[tuple[Location, Any]] = [
         *(
             (("preference", kind, place), name)
             for kind, order in _mapping(data.get("preference")).items()
@@ -159,17 +159,17 @@ def _crossing(data: Mapping[str, Any]) -> Iterator[tuple[Where, str]]:
     ]
     for where, name in named:
         if adapters and isinstance(name, str) and name not in adapters:
-            yield where, f"there is no adapter {name!r} here; {meant(name, adapters)}"
+            yield where, f"there is no adapter {name!r} here; {did_you_mean(name, adapters)}"
     for place, step in enumerate(timeline):
         at: Any = _mapping(step).get("at")
         if _both_numbers(at, end) and at > end:
             yield ("timeline", place, "at"), f"{at:g} s comes after the end at {end:g} s"
-        yield from _idle(("timeline", place), _mapping(step))
+        yield from _unused_fields(("timeline", place), _mapping(step))
     for place, stream in enumerate(_sequence(data.get("traffic"))):
-        yield from _never(("traffic", place), _mapping(stream), end)
+        yield from _empty_traffic(("traffic", place), _mapping(stream), end)
 
 
-def _idle(where: Where, step: Mapping[str, Any]) -> Iterator[tuple[Where, str]]:
+def _unused_fields(where: Location, step: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
     """Find the fields of a step that mean nothing beside its others."""
     fault, command = step.get("fault"), step.get("command")
     for name, kind in PARAMETERS.items():
@@ -181,7 +181,7 @@ def _idle(where: Where, step: Mapping[str, Any]) -> Iterator[tuple[Where, str]]:
         yield (*where, "adapter"), "reset_all concerns every adapter; leave this out, or write command: reset"
 
 
-def _never(where: Where, stream: Mapping[str, Any], end: Any) -> Iterator[tuple[Where, str]]:
+def _empty_traffic(where: Location, stream: Mapping[str, Any], end: Any) -> Iterator[tuple[Location, str]]:
     """Find a stream of tasks that is over before it starts."""
     start: Any = stream.get("start")
     until: Any = stream.get("until")

@@ -38,7 +38,7 @@ class Verdict:
         """Share of tasks that succeeded, 0..1; None when there was no task."""
         return self.succeeded / self.tasks if self.tasks else None
 
-    def take(self, event: Event) -> None:
+    def observe(self, event: Event) -> None:
         """Count an event in."""
         if isinstance(event, RouteFinished):
             self.tasks += 1
@@ -83,7 +83,7 @@ class Player:
         scenario: what to play.
         wall: UTC microseconds, the label on events.
         on_event: told of each event, as any listener of the engine.
-        speed: seconds of the script per second; `pace.speed` changes it while it plays.
+        speed: seconds of the script per second; `clock.speed` changes it while it plays.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Player:
         speed: float = 1.0,
     ) -> None:
         self.scenario = scenario
-        self.pace = ScriptClock(speed)
+        self.clock = ScriptClock(speed)
         self.verdict = Verdict()
         self._rng = Random(scenario.seed)
         self._wall = wall
@@ -108,7 +108,7 @@ class Player:
             wall=wall,
             rng=self._rng.random,
         )
-        self.engine.subscribe(self.verdict.take)
+        self.engine.subscribe(self.verdict.observe)
         if on_event is not None:
             self.engine.subscribe(on_event)
         self._adapters: dict[str, SimulatedAdapter] = {}
@@ -121,43 +121,43 @@ class Player:
         self._routes: set[asyncio.Task[object]] = set()
 
     async def play(
-        self, recording: AbstractAsyncContextManager[object] | None = None, *, again: bool = False
+        self, recording: AbstractAsyncContextManager[object] | None = None, *, repeat: bool = False
     ) -> Verdict:
         """Play to the end and return the verdict.
 
         Args:
             recording: entered around the whole, such as what `record(engine, path)` returns.
-            again: start over at the end, until cancelled.
+            repeat: start over at the end, until cancelled.
         """
         async with recording or nullcontext():
             while True:
-                await self._once()
-                if not again:
+                await self._play_once()
+                if not repeat:
                     break
         self.verdict.judge(self.scenario)
         return self.verdict
 
-    async def _once(self) -> None:
-        self.pace.begin()
+    async def _play_once(self) -> None:
+        self.clock.begin()
         try:
             async with asyncio.TaskGroup() as parts:
                 for traffic in self.scenario.traffic:
-                    parts.create_task(self._send(traffic))
-                parts.create_task(self._act())
+                    parts.create_task(self._run_traffic(traffic))
+                parts.create_task(self._run_timeline())
         finally:
             for adapter in self._adapters.values():
                 adapter.fault = None
             if self._routes:
                 await asyncio.wait(self._routes, timeout=60)
 
-    async def _send(self, traffic: TrafficPart) -> None:
+    async def _run_traffic(self, traffic: TrafficPart) -> None:
         end = min(traffic.until or self.scenario.duration, self.scenario.duration)
         due = traffic.start
         while True:
             due += self._rng.uniform(0.6, 1.4) / traffic.per_second
             if due >= end:
                 return
-            await self.pace.until(due)
+            await self.clock.until(due)
             if len(self._routes) >= MOST_IN_FLIGHT:
                 await asyncio.wait(self._routes, return_when=asyncio.FIRST_COMPLETED)
             task = Task(type=traffic.type, id=f"{next(self._ids):x}", deadline=traffic.deadline)
@@ -165,14 +165,14 @@ class Player:
             self._routes.add(route)
             route.add_done_callback(self._routes.discard)
 
-    async def _act(self) -> None:
+    async def _run_timeline(self) -> None:
         for step in sorted(self.scenario.timeline, key=lambda step: step.at):
-            await self.pace.until(step.at)
-            self._take(step)
-        await self.pace.until(self.scenario.duration)
+            await self.clock.until(step.at)
+            self._perform(step)
+        await self.clock.until(self.scenario.duration)
 
-    def _take(self, step: StepPart) -> None:
-        text = step.say or _words(step)
+    def _perform(self, step: StepPart) -> None:
+        text = step.say or _describe(step)
         self.engine.emit(ScenarioStep(at=self._wall(), scenario=self.scenario.scenario, text=text))
         if step.command is not None:
             arguments = {} if step.seconds is None else {"seconds": step.seconds}
@@ -190,9 +190,9 @@ class Player:
             self._adapters[step.adapter].fault = step if step.fault else None
 
 
-def _words(step: StepPart) -> str:
+def _describe(step: StepPart) -> str:
     if step.command is not None:
         return f"an operator: {step.command} {step.adapter or ''}".rstrip()
     if step.adapter is None:
         return "…"
-    return f"{step.adapter} is well again" if step.heal else f"{step.adapter}: {step.fault}"
+    return f"{step.adapter} is well repeat" if step.heal else f"{step.adapter}: {step.fault}"

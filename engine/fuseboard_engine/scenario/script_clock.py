@@ -22,9 +22,9 @@ class ScriptClock:
             ValueError: it is not within `SLOWEST` and `FASTEST`.
         """
         self._speed = _checked(speed)
-        self._begun = 0.0  # in the loop's time
-        self._at_begun = 0.0  # in the script's
-        self._turned = asyncio.Event()
+        self._begun_at = 0.0  # in the loop's time
+        self._at_begun_at = 0.0  # in the script's
+        self._speed_changed = asyncio.Event()
 
     @property
     def speed(self) -> float:
@@ -34,29 +34,29 @@ class ScriptClock:
     @speed.setter
     def speed(self, speed: float) -> None:
         speed = _checked(speed)
-        self._at_begun = self.position
-        self._begun = asyncio.get_running_loop().time()
+        self._at_begun_at = self.position
+        self._begun_at = asyncio.get_running_loop().time()
         self._speed = speed
-        self._turned.set()
-        self._turned = asyncio.Event()
+        self._speed_changed.set()
+        self._speed_changed = asyncio.Event()
 
     @property
     def position(self) -> float:
         """Seconds of the script that have passed."""
-        return self._at_begun + (asyncio.get_running_loop().time() - self._begun) * self._speed
+        return self._at_begun_at + (asyncio.get_running_loop().time() - self._begun_at) * self._speed
 
     def begin(self) -> None:
         """Stand at the beginning, now."""
-        self._begun = asyncio.get_running_loop().time()
-        self._at_begun = 0.0
+        self._begun_at = asyncio.get_running_loop().time()
+        self._at_begun_at = 0.0
 
     async def until(self, position: float) -> None:
         """Wait until the script is at `position` seconds; let others run once if it is already."""
-        while (left := (position - self._at_begun) / self._speed + self._begun - _now()) > 0:
-            turned = self._turned
+        while (left := (position - self._at_begun_at) / self._speed + self._begun_at - _now()) > 0:
+            changed = self._speed_changed
             with suppress(TimeoutError):
                 async with asyncio.timeout(left):
-                    await turned.wait()
+                    await changed.wait()
                     continue
             return
         await asyncio.sleep(0)

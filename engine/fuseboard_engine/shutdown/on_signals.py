@@ -265,7 +265,7 @@ def shutdown_on_signals(
         save=said.saves() if save is None else save,
         recorder=recorder,
         instructions=path,
-        hook=said.told() if hook is None else hook,
+        hook=said.hook_target() if hook is None else hook,
         exit_code=said.exit_code if exit_code == "as_configured" else exit_code,
         signals=[signal.Signals[name] for name in said.signals] if signals is None else signals,
         memory=memory,

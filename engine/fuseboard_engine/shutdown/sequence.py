@@ -122,7 +122,7 @@ async def shutdown(
     said = configured(engine)
     grace = said.grace if grace is None else grace
     instructions = said.instructions if instructions is None else instructions
-    hook = said.told() if hook is None else hook
+    hook = said.hook_target() if hook is None else hook
     saves = said.saves() if save is None else [save] if callable(save) else list(save)
     attempts = engine.router.attempts
     clock, began = engine.clock, engine.clock()

@@ -165,7 +165,7 @@ class Runner:
         """Save how nodes ended, then tell of it: what was told is safe."""
         if self._checkpoints is not None:
             at = self._engine.wall()
-            await to_its_end(self._checkpoints.save(self._run, *[saved_of(result, at) for result in results]))
+            await wait_until_done(self._checkpoints.save(self._run, *[saved_of(result, at) for result in results]))
         for result in results:
             self._nodes[result.node] = result
             self._tell(result)
@@ -188,7 +188,7 @@ class Runner:
     async def _end(self, state: RunState, error: str) -> None:
         try:
             if self._checkpoints is not None:
-                await to_its_end(self._checkpoints.end(self._run, state, self._engine.wall(), error))
+                await wait_until_done(self._checkpoints.end(self._run, state, self._engine.wall(), error))
         finally:
             self._engine.runs.end(self._left(), state == "interrupted")
             self._engine.emit(
@@ -263,7 +263,7 @@ def result_of(saved: SavedNode) -> NodeResult:
     )
 
 
-async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+async def wait_until_done(work: Coroutine[Any, Any, T]) -> T:
     """Await something that is done to its end even when the caller is cancelled meanwhile; then that is raised."""
     task = asyncio.ensure_future(work)
     try:

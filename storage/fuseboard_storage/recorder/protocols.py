@@ -14,10 +14,10 @@ from fuseboard_engine.workflow.checkpoints import Checkpoints
 class DeadLetterKeeper(Protocol):
     """What keeps an engine's dead letters; `fuseboard_engine.dead_letters.queue.DeadLetters` does."""
 
-    def use(self, store: DeadLetterStore) -> None:
+    def attach_store(self, store: DeadLetterStore) -> None:
         """Keep letters in this store from now on, and retry what is due in it."""
 
-    def leave(self, store: DeadLetterStore) -> None:
+    def detach_store(self, store: DeadLetterStore) -> None:
         """Use that store no more."""
 
     async def stop(self) -> None:

@@ -152,7 +152,7 @@ class Recorder:
             from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
             self._letters = SqliteDeadLetters(self.path)
-            self._engine.dead_letters.use(self._letters)
+            self._engine.dead_letters.attach_store(self._letters)
 
     def _keep_runs(self) -> None:
         """Keep the engine's runs of workflows in the recording, unless something else does."""
@@ -167,7 +167,7 @@ class Recorder:
                 self._engine.checkpoints = None
             self._checkpoints.close()
         if self._letters is not None and self._engine.dead_letters is not None:
-            self._engine.dead_letters.leave(self._letters)
+            self._engine.dead_letters.detach_store(self._letters)
         self._closed = True
         self._unsubscribe()
         _running.discard(self)

@@ -80,7 +80,7 @@ class DeadLetterWorker:
                 freed = [] if now is None else letters.free(connection, now)
                 if freed and now is not None:
                     lapsed = DeadLetterChanged(
-                        at=now, letters=tuple(freed), before="retrying", status="pending", detail=letters.LAPSED
+                        at=now, letters=tuple(freed), before="retrying", status="pending", detail=letters.LEASE_EXPIRED
                     )
                     events.insert(connection, NOBODY, [lapsed])
                 done = work(connection)

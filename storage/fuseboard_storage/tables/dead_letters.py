@@ -12,9 +12,9 @@ from typing import Any, Final
 import msgspec
 
 from fuseboard_engine.dead_letters.letter import (
+    CHANGEABLE,
     DONE,
     FINISHED,
-    FROM,
     Capacity,
     Change,
     DeadLetter,
@@ -26,8 +26,8 @@ from fuseboard_engine.dead_letters.letter import (
     RetryOutcome,
     StatusChange,
 )
-from fuseboard_engine.dead_letters.memory_store import LAPSED as LAPSED
-from fuseboard_engine.dead_letters.memory_store import full, moved
+from fuseboard_engine.dead_letters.memory_store import LEASE_EXPIRED as LEASE_EXPIRED
+from fuseboard_engine.dead_letters.memory_store import full, group_changes
 
 NEW: Final = NewLetter.__struct_fields__
 FIELDS: Final = DeadLetter.__struct_fields__
@@ -97,7 +97,7 @@ def add(connection: sqlite3.Connection, wanted: Iterable[tuple[NewLetter, Capaci
         evicted: tuple[StatusChange, ...] = ()
         if size >= room.capacity:
             if room.evict:
-                evicted = _evict(connection, room.makes)
+                evicted = _evict(connection, room.eviction_count)
             if not evicted:
                 refused += 1
                 added.append(QueueFull(full(room)))
@@ -122,7 +122,7 @@ def _evict(connection: sqlite3.Connection, most: int) -> tuple[StatusChange, ...
         (most,),
     ).fetchall()
     count(connection, ["evicted"], len(gone))
-    return moved(sorted(gone))
+    return group_changes(sorted(gone))
 
 
 def free(connection: sqlite3.Connection, now: int) -> list[int]:
@@ -132,7 +132,7 @@ def free(connection: sqlite3.Connection, now: int) -> list[int]:
         for (id,) in connection.execute(
             """UPDATE dead_letters SET status = 'pending', was = NULL, claim = '', lease_until = NULL, changed_at = ?,
             actor = '', detail = ? WHERE status = 'retrying' AND lease_until <= ? RETURNING id""",
-            (now, LAPSED, now),
+            (now, LEASE_EXPIRED, now),
         ).fetchall()
     ]
 
@@ -230,7 +230,7 @@ def change(
     """Archive, unarchive or discard what is selected and allows it."""
     where, values = where_of(selection, now)
     after = {"archive": "'archived'", "unarchive": "coalesce(was, 'pending')", "discard": "'discarded'"}[change]
-    statuses = ", ".join(f"'{status}'" for status in FROM[change])
+    statuses = ", ".join(f"'{status}'" for status in CHANGEABLE[change])
     before = "'archived'" if change == "unarchive" else "coalesce(was, 'archived')"
     # `was` first holds the status before, for RETURNING; an archived letter keeps it, to be put back.
     changed = connection.execute(
@@ -241,7 +241,7 @@ def change(
     ).fetchall()
     if change != "archive":
         connection.executemany("UPDATE dead_letters SET was = NULL WHERE id = ?", [(row[0],) for row in changed])
-    return moved(sorted(changed))
+    return group_changes(sorted(changed))
 
 
 def purge(connection: sqlite3.Connection, selection: LetterSelection, now: int) -> tuple[StatusChange, ...]:
@@ -251,7 +251,7 @@ def purge(connection: sqlite3.Connection, selection: LetterSelection, now: int) 
         f"DELETE FROM dead_letters WHERE status <> 'retrying' AND {where} RETURNING id, status, ''", values
     ).fetchall()
     count(connection, ["purged"], len(gone))
-    return moved(sorted(gone))
+    return group_changes(sorted(gone))
 
 
 def find(
@@ -268,7 +268,7 @@ def find(
 def _as_of(letter: DeadLetter, now: int) -> DeadLetter:
     if letter.status != "retrying" or letter.lease_until is None or letter.lease_until > now:
         return letter
-    return msgspec.structs.replace(letter, status="pending", was=None, claim="", lease_until=None, detail=LAPSED)
+    return msgspec.structs.replace(letter, status="pending", was=None, claim="", lease_until=None, detail=LEASE_EXPIRED)
 
 
 def where_of(selection: LetterSelection, now: int) -> tuple[str, dict[str, Any]]:

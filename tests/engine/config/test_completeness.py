@@ -93,7 +93,7 @@ dead_letters: {capacity: 5, max_retries: 1, automatic_retry: false}
 """
     )
     engine = Engine.from_config(path)
-    assert engine.resources.threads.most == 3
+    assert engine.resources.threads.max_threads == 3
     assert engine.routing.policy == RoutingPolicy(
         adaptive=True, all_out="wait", max_wait=5, max_out_by_tag={"cheap": 0.5}
     )
@@ -466,7 +466,7 @@ async def test_threads_dead_letters_and_how_often_the_file_is_looked_at_change_t
         await asyncio.sleep(8)
         assert not any(isinstance(event, ConfigReloaded) for event in events)
         await asyncio.sleep(2)
-        assert engine.resources.threads.most == 4
+        assert engine.resources.threads.max_threads == 4
         assert engine.dead_letters is not None
         assert engine.dead_letters.policy.capacity == 6
         path.write_text("threads: 5\nreload: {interval: 0.5}\n")

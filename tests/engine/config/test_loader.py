@@ -239,7 +239,7 @@ def test_the_environment_adds_to_what_a_file_says_in_short(tmp_path: Path) -> No
     )
     assert (found.adapters["a"].target, found.adapters["a"].retry.max_attempts) == ({"call": "json:dumps"}, 1)
     assert (found.adapters["b"].target, found.adapters["b"].tags) == ({"url": "https://b.test/"}, ("cheap",))
-    assert found.preferences["default"].as_said() == (("b", "a"), True, False)
+    assert found.preferences["default"].as_tuple() == (("b", "a"), True, False)
 
 
 def test_the_environment_alone_is_enough() -> None:

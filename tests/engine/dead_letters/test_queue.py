@@ -385,7 +385,7 @@ class Broken(MemoryDeadLetters):
 @virtual
 async def test_DQ11_a_store_that_fails_closed_raises_with_its_cause_and_keeps_no_phantom() -> None:
     engine, queue = world(**BY_HAND)
-    queue.use(broken := Broken())
+    queue.attach_store(broken := Broken())
     with pytest.raises(StoreUnavailable) as caught:
         await queue.enqueue({})
     assert isinstance(caught.value.__cause__, OSError)
@@ -400,7 +400,7 @@ async def test_DQ11_a_store_that_fails_closed_raises_with_its_cause_and_keeps_no
 @virtual
 async def test_DQ11_a_store_that_fails_open_keeps_letters_in_memory_says_so_and_moves_them_when_it_is_back() -> None:
     engine, queue = world(fail_closed=False, **BY_HAND)
-    queue.use(broken := Broken())
+    queue.attach_store(broken := Broken())
     id = await queue.enqueue({"x": 1})
     assert id < 0
     assert (await queue.statistics()).size == 1
@@ -421,7 +421,7 @@ async def test_letters_of_before_a_recording_began_move_into_it() -> None:
     await engine.execute_with_fallback({})
     store = Broken()
     store.down = False
-    queue.use(store)
+    queue.attach_store(store)
     await asyncio.sleep(1)
     assert len(store) == 1
     await queue.stop()

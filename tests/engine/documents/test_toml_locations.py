@@ -7,7 +7,7 @@ import tomllib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fuseboard_engine.documents.toml_locations import lines_of
+from fuseboard_engine.documents.toml_locations import line_numbers
 
 TEXT = '''# a comment with "quotes" and [brackets]
 name = "x"   # behind
@@ -35,7 +35,7 @@ o = 2026-01-01
 
 
 def test_every_field_and_table_is_found_at_its_line() -> None:
-    found = lines_of(TEXT)
+    found = line_numbers(TEXT)
     expected = {
         ("name",): 2,
         ("a", "b"): 4,
@@ -78,5 +78,5 @@ def test_whatever_stands_before_a_field_its_line_is_right(fields: list[tuple[str
         expected[(f"f{number}",)] = text.count("\n") + 1
         text += f"f{number} = {value}{behind}\n"
     tomllib.loads(text)
-    found = lines_of(text)
+    found = line_numbers(text)
     assert {way: found.get(way) for way in expected} == expected

@@ -275,9 +275,9 @@ async def test_a_check_that_is_cancelled_from_within_is_a_bad_one_and_the_next_o
     engine.script("a", "done", health=check, health_policy=EVERY_10_S)
     async with engine:
         await asyncio.sleep(5)
-        assert engine.health.checked("a").status == "unhealthy"
+        assert engine.health.state_of("a").status == "unhealthy"
         await asyncio.sleep(10)
-        assert engine.health.checked("a").status == "healthy"
+        assert engine.health.state_of("a").status == "healthy"
 
 
 @virtual

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from fuseboard_engine.events import Attempt, HealthChecked, RouteFinished, StateChanged
 from fuseboard_engine.health.history import History
 from fuseboard_engine.health.policy import HealthPolicy
-from fuseboard_engine.health.status import Health, HealthState, Verdict, judged, overall, verdict_of, verdict_of_error
+from fuseboard_engine.health.status import (
+    Health,
+    HealthState,
+    Verdict,
+    apply_verdict,
+    overall,
+    verdict_of,
+    verdict_of_error,
+)
 
 SECOND = 1_000_000
 
@@ -51,7 +59,7 @@ def test_an_alert_comes_once_in_each_row_of_bad_checks_that_is_long_enough(
 ) -> None:
     checked, alerts = HealthState(), 0
     for at, status in enumerate(states):
-        change = judged(checked, Verdict(status), at=at, duration=0.1, alert_after=alert_after)
+        change = apply_verdict(checked, Verdict(status), at=at, duration=0.1, alert_after=alert_after)
         assert change.changed == (status != checked.status)
         alerts += change.alert
         checked = change.now
@@ -98,7 +106,7 @@ def test_HL03_tidying_lets_go_only_of_what_is_older_than_the_retention() -> None
     for at in (0, 39 * SECOND, 40 * SECOND, 90 * SECOND):
         history.observe(route(at))
         history.observe(HealthChecked(at=at, adapter="a", status="healthy"))
-    history.tidy(100 * SECOND)
+    history.drop_expired(100 * SECOND)
     assert [call.at for call in history.calls("a")] == [40 * SECOND, 90 * SECOND]
     assert [transition.at for transition in history.transitions("a")] == [40 * SECOND, 90 * SECOND]
 

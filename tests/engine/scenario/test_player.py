@@ -152,7 +152,7 @@ def test_playing_again_starts_over_until_cancelled() -> None:
         player = Player(scenario("{at: 1, say: Once more}"), wall=loop.wall, on_event=events.append)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(50):
-                await player.play(again=True)
+                await player.play(repeat=True)
         return events
 
     assert [type(event) for event in run(main())].count(ScenarioStep) == 3

@@ -12,7 +12,7 @@ from fuseboard_console.text.formatting import clock, plural
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import cut
 from fuseboard_console.views.events.dead_letter_labels import error_text, status_at
-from fuseboard_engine.dead_letters.letter import FROM, RETRYABLE, DeadLetter, Status
+from fuseboard_engine.dead_letters.letter import CHANGEABLE, RETRYABLE, DeadLetter, Status
 
 Verb = Literal["retry", "archive", "unarchive", "discard"]
 """What can be done to dead letters here."""
@@ -40,7 +40,7 @@ _WORDS: dict[Verb, Words] = {
 
 def allows(verb: Verb, status: Status) -> bool:
     """Say whether a verb applies to letters of this status."""
-    return status in (RETRYABLE if verb == "retry" else FROM[verb])
+    return status in (RETRYABLE if verb == "retry" else CHANGEABLE[verb])
 
 
 def ask_discard(letter: DeadLetter) -> Question:
