@@ -23,7 +23,7 @@ from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recording.command_client import STARTS, Target, check_not_replaced, ids_json, post
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.change_detector import ChangeDetector
-from fuseboard_storage.sqlite.connection import connected, while_open
+from fuseboard_storage.sqlite.connection import connected, translate_query_errors
 from fuseboard_storage.tables import commands as mailbox
 from fuseboard_storage.tables import events as rows
 from fuseboard_storage.tables import keyframes as keyframe
@@ -394,11 +394,11 @@ class Recording:
         return await self._rows(sql, values) if await self._has_begun() else []
 
     async def _rows(self, sql: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
-        with while_open(self.path):
+        with translate_query_errors(self.path):
             return list(await self._connection.execute_fetchall(sql, values))  # type: ignore[arg-type]
 
     async def _entries(self, sql: str, values: Iterable[Any]) -> list[Entry]:
-        with while_open(self.path):
+        with translate_query_errors(self.path):
             async with self._connection.execute(sql, values) as cursor:
                 cursor.row_factory = rows.entry_of  # type: ignore[assignment]  # decodes in the connection's own thread
                 return list(await cursor.fetchall())  # type: ignore[arg-type]

@@ -1,1 +1,1 @@
-"""SQLite: the schema, connections, and how several processes share one file."""
+"""SQLite: the schema, connections, and sharing one file between threads and processes."""

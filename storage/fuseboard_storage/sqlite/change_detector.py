@@ -1,7 +1,7 @@
-"""Telling at a glance that nothing was written to a recording: what a look at an idle one costs, many times a second.
+"""Cheap change detection (stat of the file and its WAL), so that polling an idle recording needs no query.
 
-Whoever writes appends to the log beside the file, or to the file itself while it has none, and that leaves a time. Two
-calls that ask for it take microseconds, where asking the recording takes a turn in another thread.
+A writer appends to the WAL beside the file, or to the file itself while it has no WAL, and either changes a
+modification time. Two `stat` calls take microseconds; a query takes a round trip to another thread.
 """
 
 from __future__ import annotations
@@ -12,42 +12,42 @@ from pathlib import Path
 from typing import Final
 
 SETTLED: Final = 20_000_000
-"""Nanoseconds after which a time is past: until then another write may have left the same one."""
+"""Nanoseconds after which a modification time is final. Before that, another write may leave the same time."""
 
 TRUSTED: Final = 2.0
-"""Seconds after which the recording itself is to be asked again, whatever the times say."""
+"""Seconds after which the recording itself has to be queried again, whatever the modification times are."""
 
-Left = tuple[int, int] | None
+FileState = tuple[int, int] | None
 
 
 class ChangeDetector:
-    """Says whether a file and its log still stand as they stood at the last look."""
+    """Compares a file and its WAL with their state at the previous check."""
 
     def __init__(
         self, path: Path, now: Callable[[], int] = time.time_ns, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        """Look at the recording at `path`. `now` are nanoseconds since 1970, `monotonic` seconds that only grow."""
+        """Watch the recording at `path`. `now` returns nanoseconds since 1970, `monotonic` seconds."""
         self._paths = (path, path.with_name(f"{path.name}-wal"))
         self._now = now
         self._monotonic = monotonic
-        self._seen: tuple[Left, ...] = ()
-        self._settled = False  # whether what was seen was past when it was seen
-        self._doubted_at = 0.0
+        self._seen: tuple[FileState, ...] = ()
+        self._settled = False  # whether the modification times in `_seen` were final when they were read
+        self._changed_at = 0.0
 
     def unchanged(self) -> bool:
-        """Return whether it is certain that nothing was written since this was last asked; at first it is not."""
-        seen = tuple(_left(path) for path in self._paths)
+        """Return whether certainly nothing was written since the previous call. False at the first call."""
+        seen = tuple(_state_of(path) for path in self._paths)
         now = self._monotonic()
-        still = seen == self._seen and self._settled and now - self._doubted_at < TRUSTED
-        newest = max((left[0] for left in seen if left is not None), default=0)
+        unchanged = seen == self._seen and self._settled and now - self._changed_at < TRUSTED
+        newest = max((state[0] for state in seen if state is not None), default=0)
         self._seen, self._settled = seen, self._now() - newest > SETTLED
-        if not still:
-            self._doubted_at = now
-        return still
+        if not unchanged:
+            self._changed_at = now
+        return unchanged
 
 
-def _left(path: Path) -> Left:
-    """Return when a file was last written, in nanoseconds, and how long it is; None: there is none."""
+def _state_of(path: Path) -> FileState:
+    """Return a file's modification time in nanoseconds and its length, or None if it does not exist."""
     try:
         found = path.stat()
     except OSError:

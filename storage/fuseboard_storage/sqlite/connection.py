@@ -1,4 +1,4 @@
-"""The connection by which a recording is read or asked; what goes wrong with it is told in sentences."""
+"""Connections that read a recording or send it commands, and the translation of SQLite's errors."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ import aiosqlite
 
 from fuseboard_storage.errors import RecordingError
 
-PATIENCE: Final = 2.0
-"""Seconds to wait for another's transaction."""
+BUSY_TIMEOUT: Final = 2.0
+"""Seconds to wait for another connection's transaction."""
 
 
 @contextlib.asynccontextmanager
 async def connected(path: Path, mode: str) -> AsyncIterator[aiosqlite.Connection]:
-    """Connect to a recording, in autocommit mode, and close the connection in the end.
+    """Connect to a recording in autocommit mode, and close the connection at the end.
 
     Args:
-        path: Its file, from the root on.
-        mode: What SQLite takes behind the file's name, such as `mode=ro`.
+        path: The file, absolute.
+        mode: The query part of SQLite's file URI, such as `mode=ro`.
 
     Raises:
-        RecordingError: It is damaged, locked, or can't be opened.
+        RecordingError: The file is damaged, locked, or cannot be opened.
     """
-    where = f"{path.as_uri()}?{mode}"
+    uri = f"{path.as_uri()}?{mode}"
     async with contextlib.AsyncExitStack() as stack:
         with translate_sqlite_errors(path, "written" if mode == "mode=rw" else "read"):
-            opening = aiosqlite.connect(where, uri=True, isolation_level=None, timeout=PATIENCE)
+            opening = aiosqlite.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT)
             connection = await stack.enter_async_context(opening)
         yield connection
 
 
 @contextlib.contextmanager
 def translate_sqlite_errors(path: Path, done: str = "read") -> Iterator[None]:
-    """Raise `RecordingError` where the database under the body raises an error of its own; `done`: what can't be."""
+    """Raise `RecordingError` in place of SQLite's errors. `done` is the participle for "cannot be ..."."""
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -45,25 +45,25 @@ def translate_sqlite_errors(path: Path, done: str = "read") -> Iterator[None]:
     except sqlite3.ProgrammingError:
         raise _closed(path) from None
     except sqlite3.DatabaseError as error:
-        # A file may have got the number of a recording that was deleted, and so have passed for one.
-        foreign = ", or no recording" if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB else ""
+        # A new file may have received the inode of a deleted recording, and so have passed for a recording.
+        foreign = ", or not a recording" if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB else ""
         raise RecordingError(
             f"{path.name} is damaged{foreign}: {error}.", "Take a copy, and try `sqlite3 FILE .recover` on it."
         ) from None
 
 
 @contextlib.contextmanager
-def while_open(path: Path) -> Iterator[None]:
-    """Do the same around one query of a connection that another may close meanwhile, for the file was replaced."""
+def translate_query_errors(path: Path) -> Iterator[None]:
+    """Translate the errors of one query on a connection that may be closed meanwhile because its file was replaced."""
     with translate_sqlite_errors(path):
         try:
             yield
-        except ValueError:  # which is what aiosqlite says then
+        except ValueError:  # raised by aiosqlite when its connection is closed
             raise _closed(path) from None
 
 
 def _closed(path: Path) -> RecordingError:
-    return RecordingError(f"{path.name} was closed meanwhile.", "Try again.")
+    return RecordingError(f"{path.name} was closed in the meantime.", "Try again.")
 
 
 def _todo(error: sqlite3.OperationalError) -> str:

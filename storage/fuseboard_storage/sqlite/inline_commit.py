@@ -1,8 +1,8 @@
-"""Committing in an event loop's own thread, where that is known to take no time to speak of.
+"""Commits in an event loop's own thread, as long as they are known to be fast.
 
-Going to another thread and back takes longer than a commit does. But a loop must not wait for a disk, nor for whoever
-else writes. So its own thread commits only while one commit follows another and each was quick; the first of a row, and
-all others while the disk is slow or the file in somebody's hand, are the other thread's.
+A round trip to another thread takes longer than a commit does. But an event loop must not wait for a disk or for
+another writer. So the loop's thread commits only while commits follow each other closely and each was fast. The worker
+thread makes the first commit of each series, and all commits while the disk is slow or another writer holds the file.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ from fuseboard_storage.sqlite.write_lock import LockingConnection
 
 T = TypeVar("T")
 
-QUICK: Final = 0.002  # seconds; a commit that takes longer waited for something
-RECENT: Final = 0.05  # seconds for which a quick commit says of the next that it will be quick too
-RUN: Final = 1_000  # commits in a row; the next is the thread's, which also moves the log into the file
-AWAY: Final = 5.0  # seconds for which all is the thread's after one that was not quick
+QUICK: Final = 0.002  # seconds; a longer commit waited for something
+RECENT: Final = 0.05  # seconds after a fast commit during which the next one is expected to be fast too
+RUN: Final = 1_000  # inline commits in a row; the worker thread makes the next, and with it moves the WAL into the file
+AWAY: Final = 5.0  # seconds for which the worker thread makes all commits after a slow inline one
 
 
 class InlineCommitter:
-    """A second connection to a file, for whoever must not wait. The thread that owns the file opens and closes it.
+    """A second connection to a file, for callers that must not block. The worker thread opens and closes it.
 
     Args:
-        clock: seconds, never going back.
+        clock: Monotonic seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._connection: LockingConnection | None = None
-        self._quick_at = float("-inf")  # when the last commit ended, if it was quick
+        self._quick_at = float("-inf")  # when the last commit ended; -inf if it was slow
         self._away_until = float("-inf")
-        self._left = 0  # commits until the thread's turn comes
+        self._left = 0  # inline commits until the worker thread makes the next
 
     def note(self, began: float, path: str | os.PathLike[str]) -> None:
-        """Hear of a commit of the thread's that began then and ends now; the second quick one in a row opens the lane.
+        """Record a commit of the worker thread that ends now. The second fast one in a row enables inline commits.
 
         Args:
-            began: seconds of `clock`.
-            path: the file.
+            began: When the commit began, in seconds of `clock`.
+            path: The file.
         """
         now = self._clock()
         if now - began >= QUICK or now < self._away_until:
@@ -53,25 +53,25 @@ class InlineCommitter:
         if self._connection is None and now - self._quick_at < RECENT:
             with contextlib.suppress(sqlite3.Error, OSError):
                 connection = schema.connect(path, busy_timeout=0)
-                connection.execute("PRAGMA wal_autocheckpoint = 0")  # moving the log waits for the disk
+                connection.execute("PRAGMA wal_autocheckpoint = 0")  # moving the WAL into the file waits for the disk
                 self._connection = connection
         self._left = RUN
         self._quick_at = now
 
     def commit(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
-        """Do some work in a transaction, at once and without waiting for anybody; None: nothing was done, not now."""
+        """Run `work` in a transaction, now and without waiting. Return its result, or None if nothing was done."""
         connection, began = self._connection, self._clock()
         if connection is None or not self._left or began - self._quick_at >= RECENT:
             return None
         if not connection.write_lock.acquire(blocking=False):
             return None
         try:
-            if self._connection is not connection:  # closed this moment
+            if self._connection is not connection:  # closed by the worker thread since the check above
                 return None
             connection.execute("BEGIN IMMEDIATE")
             done = work(connection)
             connection.execute("COMMIT")
-        except Exception:  # whatever it is, the thread will meet it too, and say so
+        except Exception:  # the worker thread, which tries next, meets the same error and reports it
             self._quick_at = float("-inf")
             return None
         finally:
@@ -86,7 +86,7 @@ class InlineCommitter:
         return done
 
     def close(self) -> None:
-        """Close the connection; the thread's next commits may open it again."""
+        """Close the connection. Later commits of the worker thread may open it again."""
         connection, self._connection = self._connection, None
         self._quick_at = float("-inf")
         if connection is not None:

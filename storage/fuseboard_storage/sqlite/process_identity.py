@@ -1,4 +1,4 @@
-"""Telling a process that still runs from one that only had the same number."""
+"""Identifies a process, and tells it from a later process with the same pid."""
 
 from __future__ import annotations
 
@@ -8,49 +8,49 @@ from typing import NamedTuple
 
 
 class ProcessIdentity(NamedTuple):
-    """A process: its host, its number, and when it began, as far as the system tells."""
+    """A process: its host, its pid, and its start time in system ticks, empty if the system does not provide it."""
 
     host: str
     pid: int
-    began: str
+    started: str
 
     @staticmethod
-    def read(text: str) -> ProcessIdentity | None:
-        """Read what `this_process` wrote; None: it is nothing of that kind."""
+    def parse(text: str) -> ProcessIdentity | None:
+        """Return the process that `this_process` described, or None if the text has another form."""
         host, _, rest = text.rpartition("@")
-        pid, _, began = rest.partition(":")
-        return ProcessIdentity(host, int(pid), began) if pid.isascii() and pid.isdigit() else None
+        pid, _, started = rest.partition(":")
+        return ProcessIdentity(host, int(pid), started) if pid.isascii() and pid.isdigit() else None
 
 
 def this_process(host: str) -> str:
-    """Return this process, as text to keep."""
-    return f"{host}@{os.getpid()}:{began(os.getpid())}"
+    """Return the identity of the current process as text to store."""
+    return f"{host}@{os.getpid()}:{_start_ticks(os.getpid())}"
 
 
-def began(pid: int) -> str:
-    """Return when a process began, in the system's own ticks; empty where that cannot be told."""
-    fields = _stat(pid)
-    return fields[19] if fields else ""
-
-
-def is_alive(owner: ProcessIdentity) -> bool:
-    """Say whether a process of this host still runs, and is no other of the same number."""
+def is_alive(process: ProcessIdentity) -> bool:
+    """Return whether a process of this host still runs and is not another one with the same pid."""
     try:
-        os.kill(owner.pid, 0)
+        os.kill(process.pid, 0)
     except ProcessLookupError:
         return False
     except (OSError, OverflowError):
         pass
-    fields = _stat(owner.pid)
+    fields = _stat(process.pid)
     if not fields:
         return True
-    # A zombie runs no more: its parent only has not asked for its end yet.
-    return fields[0] not in "ZX" and owner.began in ("", fields[19])
+    # A zombie does not run any more; its parent has not waited for it yet.
+    return fields[0] not in "ZX" and process.started in ("", fields[19])
+
+
+def _start_ticks(pid: int) -> str:
+    """Return when a process started, in system ticks; empty where the system does not provide it."""
+    fields = _stat(pid)
+    return fields[19] if fields else ""
 
 
 def _stat(pid: int) -> list[str]:
     try:
-        # The name before may hold spaces and brackets; what follows the last bracket does not.
+        # The process name may contain spaces and brackets; no bracket follows the one that ends it.
         fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError:
         return []

@@ -1,7 +1,7 @@
-"""The tables of a recording, and how a file becomes one.
+"""The schema of a recording: its tables, its migrations, and the recognition of foreign files.
 
 A recording is an SQLite file in WAL mode that carries `APPLICATION_ID` and, as `user_version`, the number of the last
-migration applied. Both stand in the file's first hundred bytes, so a foreign file is told apart without opening it.
+migration applied. Both are in the file's first hundred bytes, so a foreign file is recognised without opening it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             task TEXT,
             body TEXT NOT NULL
         ) STRICT""",
-        # Rows of an index stand in the order of `seq` within one kind: newest failures are read from its end.
+        # An index keeps its rows in the order of `seq` within one kind: the newest failures are read from its end.
         "CREATE INDEX events_failed ON events(kind) WHERE kind = 'attempt_failed'",
         """CREATE TABLE metrics(
             resolution INTEGER NOT NULL,
@@ -144,42 +144,42 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) STRICT, WITHOUT ROWID""",
     ),
     ("ALTER TABLE metrics ADD COLUMN first_item TEXT NOT NULL DEFAULT '{}'",),
-    # A replay goes from one change of state to the next, over millions of events.
+    # A replay jumps from one state change to the next across millions of events.
     ("CREATE INDEX events_changed ON events(kind) WHERE kind = 'state_changed'",),
-    # An adapter's history is read over days, however many others changed their state meanwhile.
+    # An adapter's history is read over days, however many state changes other adapters had in that time.
     ("CREATE INDEX events_changed_of ON events(adapter) WHERE kind = 'state_changed'",),
-    # How each engine ended is told long after its Board has let it go.
+    # How each engine ended is shown long after the Board has removed it.
     ("CREATE INDEX events_stopped ON events(instance) WHERE kind = 'engine_stopped'",),
 )
-"""Each migration's statements; the position of one, counted from 1, is the version it leads to."""
+"""The statements of each migration. Its position, counted from 1, is the version it leads to."""
 
 VERSION = len(MIGRATIONS)
 
-Fitness = Literal["missing", "empty", "recording"]
+FileKind = Literal["missing", "empty", "recording"]
 
 
-def inspect(path: str | os.PathLike[str]) -> Fitness:
-    """Say what stands at `path`, from the first bytes alone; the file is not touched.
+def inspect(path: str | os.PathLike[str]) -> FileKind:
+    """Return what is at `path`, judged by its first bytes. The file is not changed.
 
     Returns:
-        `missing`, `empty` (no byte in it yet: a recording that waits for its first engine), or `recording`.
+        `missing`, `empty` (zero bytes: a recording that waits for its first engine), or `recording`.
 
     Raises:
-        RecordingError: It is something else, of a newer version, or cannot be read.
+        RecordingError: The file is not a recording, has a newer version, or cannot be read.
     """
     name = os.fspath(path)
     try:
         found = Path(name).stat()
         if not stat.S_ISREG(found.st_mode):
             raise RecordingError(f"{name} is not a file.", "Name a recording, such as checkout.db.")
-        with _one_at_a_time:
-            if (found.st_dev, found.st_ino) in _judged:
+        with _recognised_lock:
+            if (found.st_dev, found.st_ino) in _recognised:
                 return "recording" if found.st_size else "empty"
             with Path(name).open("rb") as file:
                 head = file.read(100)
-            fitness = _fitness(name, head)
-            _judged.add((found.st_dev, found.st_ino))
-            return fitness
+            kind = _kind_of(name, head)
+            _recognised.add((found.st_dev, found.st_ino))
+            return kind
     except FileNotFoundError:
         return "missing"
     except (OSError, ValueError) as error:
@@ -187,27 +187,27 @@ def inspect(path: str | os.PathLike[str]) -> Fitness:
         raise RecordingError(f"{name} cannot be read: {reason}.", "Check the path and its permissions.") from None
 
 
-# POSIX lets go of all locks a process has on a file as soon as it closes the file once, whichever handle it was. So the
-# head of a file that SQLite may have open here is never read again: judged once, it is left to SQLite.
-_judged: set[tuple[int, int]] = set()
-_one_at_a_time = threading.Lock()
+# POSIX releases all locks of a process on a file as soon as the process closes any handle of it. SQLite may have the
+# file open here, so the head of a recognised file is never read again.
+_recognised: set[tuple[int, int]] = set()
+_recognised_lock = threading.Lock()
 
 
-def _fitness(name: str, head: bytes) -> Fitness:
+def _kind_of(name: str, head: bytes) -> FileKind:
     if not head:
         return "empty"
     if not head.startswith(b"SQLite format 3\0") or len(head) < 100:
-        raise RecordingError(f"{name} is no recording.", "Name a file that an engine has recorded to.")
+        raise RecordingError(f"{name} is not a recording.", "Name a file that an engine has recorded to.")
     if int.from_bytes(head[68:72], "big") != APPLICATION_ID:
         raise RecordingError(
-            f"{name} is an SQLite file, but no recording.", "Name a file that an engine has recorded to."
+            f"{name} is an SQLite file, but not a recording.", "Name a file that an engine has recorded to."
         )
     check_version(name, int.from_bytes(head[60:64], "big"))
     return "recording"
 
 
 def identity_of(path: Path) -> tuple[int, int] | None:
-    """Return what tells the file at a path from another that takes its place; None while there is none."""
+    """Return the device and inode of the file at a path, which differ when it is replaced; None if there is no file."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -216,7 +216,7 @@ def identity_of(path: Path) -> tuple[int, int] | None:
 
 
 def check_version(name: str, version: int) -> None:
-    """Raise `RecordingError` if a recording's version is newer than this program knows."""
+    """Raise `RecordingError` if a recording's version is newer than this program supports."""
     if version > VERSION:
         raise RecordingError(
             f"{name} is a recording of version {version}; this Fuseboard reads up to version {VERSION}.",
@@ -225,18 +225,18 @@ def check_version(name: str, version: int) -> None:
 
 
 def connect(path: str | os.PathLike[str], *, busy_timeout: float = 1.0) -> LockingConnection:
-    """Open a recording for writing; make it, or bring it up to date, where needed.
+    """Open a recording for writing; create or migrate it where needed.
 
     Args:
         path: The file. A new one is readable and writable by its owner only.
         busy_timeout: Seconds to wait for another writer's transaction.
 
     Returns:
-        A connection in autocommit mode that any one thread at a time may use.
+        A connection in autocommit mode. Any thread may use it, one at a time.
 
     Raises:
         RecordingError: The file cannot become a recording.
-        sqlite3.Error, OSError: It could, but not now: locked, disk full.
+        sqlite3.Error, OSError: The file cannot be opened at the moment, for example because the disk is full.
     """
     name = os.fspath(path)
     if inspect(name) == "missing":
@@ -255,43 +255,43 @@ def connect(path: str | os.PathLike[str], *, busy_timeout: float = 1.0) -> Locki
 
 
 def _create(name: str) -> None:
-    """Make an empty file of mode 0600 before SQLite makes one that others may read."""
+    """Create an empty file of mode 0600, before SQLite creates one that others may read."""
     try:
         handle = os.open(name, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_CLOEXEC", 0), 0o600)
     except FileExistsError:
-        return  # another engine was quicker
+        return  # another engine has created it
     except (FileNotFoundError, NotADirectoryError):
         raise RecordingError(
-            f"{name} cannot be made: its folder does not exist.", "Make the folder first, or name another."
+            f"{name} cannot be created: its folder does not exist.", "Create the folder first, or name another."
         ) from None
     except PermissionError:
         raise RecordingError(
-            f"{name} cannot be made: permission denied.", "Name a file in a folder you may write to."
+            f"{name} cannot be created: permission denied.", "Name a file in a folder you may write to."
         ) from None
     with contextlib.suppress(OSError):
         os.fchmod(handle, 0o600)
-    made = os.fstat(handle)
+    created = os.fstat(handle)
     os.close(handle)
-    with _one_at_a_time:
-        _judged.add((made.st_dev, made.st_ino))
+    with _recognised_lock:
+        _recognised.add((created.st_dev, created.st_ino))
 
 
 def migrate(connection: sqlite3.Connection, name: str = "the file") -> None:
-    """Apply the migrations a file still lacks, all in one transaction.
+    """Apply the migrations that a file lacks, all in one transaction.
 
     Raises:
-        RecordingError: The file is of a newer version.
-        sqlite3.Error: It could not be done; nothing was changed.
+        RecordingError: The file has a newer version.
+        sqlite3.Error: The migration failed; nothing was changed.
     """
     version = _version(connection)
     if version and connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-        raise RecordingError(f"{name} is no recording.", "Name a file that an engine has recorded to.")
+        raise RecordingError(f"{name} is not a recording.", "Name a file that an engine has recorded to.")
     check_version(name, version)
     if version < VERSION:
-        # A first version is written before WAL is on, so the file's own head says what it is from the first commit.
+        # The first version is written before WAL mode is on, so the file's head identifies it from the first commit.
         connection.execute("BEGIN IMMEDIATE")
         try:
-            version = _version(connection)  # another engine may have been quicker
+            version = _version(connection)  # another engine may have migrated it
             for statements in MIGRATIONS[version:]:
                 for statement in statements:
                     connection.execute(statement)

@@ -1,4 +1,4 @@
-"""A thread that does what it is handed, one job after another."""
+"""A thread that runs the jobs it is given, one after another."""
 
 from __future__ import annotations
 
@@ -8,45 +8,44 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 Job = Callable[[], None]
-"""Raises nothing, and waits for nobody."""
+"""A job must not raise or block."""
 
 
 class WorkerThread:
-    """Does jobs in the order in which they were handed in. The first one starts the thread.
+    """Runs jobs in the order of their submission. The first one starts the thread.
 
-    An executor does that too, but takes twice as long from being handed a job to having it done and answered.
+    An executor does the same, but takes twice as long from submitting a job to its answer.
 
     Args:
-        name: the thread's.
+        name: The thread's name.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
-        self._guard = threading.Lock()
+        self._lock = threading.Lock()
         self._end: weakref.finalize[[SimpleQueue[Job | None], threading.Thread], WorkerThread] | None = None
         self._closed = False
 
     def submit(self, job: Job) -> None:
-        """Have a job done.
+        """Queue a job.
 
         Raises:
-            RuntimeError: the thread was shut down.
+            RuntimeError: The thread was shut down.
         """
-        with self._guard:
+        with self._lock:
             if self._closed:
                 raise RuntimeError(f"the thread {self._name} was shut down")
             if self._end is None:
                 thread = threading.Thread(target=_work, args=(self._jobs,), name=self._name, daemon=True)
                 thread.start()
-                self._end = weakref.finalize(
-                    self, _finish, self._jobs, thread
-                )  # at the interpreter's end at the latest
+                # The finalizer runs when this object is collected, and at the interpreter's exit at the latest.
+                self._end = weakref.finalize(self, _finish, self._jobs, thread)
             self._jobs.put(job)
 
-    def shut(self) -> None:
-        """End the thread, once all that was handed in is done; a second time does nothing."""
-        with self._guard:
+    def shut_down(self) -> None:
+        """Run the jobs that are queued, then end the thread. A second call does nothing."""
+        with self._lock:
             self._closed = True
         if self._end is not None:
             self._end()
@@ -55,7 +54,7 @@ class WorkerThread:
 def _work(jobs: SimpleQueue[Job | None]) -> None:
     while (job := jobs.get()) is not None:
         job()
-        del job  # what it refers to is not to live until the next one comes
+        del job  # release what it refers to before the next job arrives
 
 
 def _finish(jobs: SimpleQueue[Job | None], thread: threading.Thread) -> None:

@@ -1,7 +1,8 @@
-"""Whose turn it is to write to a file: one thread of a process at a time.
+"""A lock per file, so that the threads of one process write to it one at a time.
 
-Whoever finds a file locked by SQLite sleeps a millisecond and more before looking again, though the other's commit took
-a tenth of that. Threads of one process hand the turn on at once. Other processes are left to SQLite.
+A connection that finds a file locked by SQLite sleeps a millisecond or more before it tries again, though the other
+commit took a tenth of that. With a lock, the threads of one process follow each other at once. SQLite itself serialises
+the writers of different processes.
 """
 
 from __future__ import annotations
@@ -14,31 +15,31 @@ import weakref
 from collections.abc import Iterator
 from typing import Any, Final
 
-PATIENCE: Final = 0.01  # seconds to wait for a turn: longer than a commit takes, shorter than a disk may
+LOCK_TIMEOUT: Final = 0.01  # seconds to wait for the lock: longer than a commit takes, shorter than a disk may take
 
-_turns: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
-_finding = threading.Lock()
+_locks: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
+_locks_guard = threading.Lock()
 
 
 class LockingConnection(sqlite3.Connection):
-    """A connection that takes turns with the others this process has to the same file.
+    """A connection that shares `write_lock` with this process's other connections to the same file.
 
     Args:
-        database: the file, or what else SQLite takes.
-        options: as for `sqlite3.Connection`.
+        database: The file, or whatever else SQLite accepts.
+        options: As for `sqlite3.Connection`.
     """
 
     def __init__(self, database: str, **options: Any) -> None:
         super().__init__(database, **options)
-        with _finding:
-            self.write_lock = _turns.setdefault(os.path.realpath(database), threading.Lock())
+        with _locks_guard:
+            self.write_lock = _locks.setdefault(os.path.realpath(database), threading.Lock())
 
 
 @contextlib.contextmanager
 def transaction(connection: LockingConnection) -> Iterator[None]:
-    """Commit what the body does, or nothing of it."""
-    # Whose turn does not come goes ahead all the same: the other may be at a checkpoint, and SQLite knows best.
-    mine = connection.write_lock.acquire(timeout=PATIENCE)
+    """Run the body in a transaction: commit all of it, or roll it back."""
+    # On timeout, proceed: the holder may be checkpointing, and SQLite still serialises writers.
+    acquired = connection.write_lock.acquire(timeout=LOCK_TIMEOUT)
     try:
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -50,15 +51,15 @@ def transaction(connection: LockingConnection) -> Iterator[None]:
                     connection.execute("ROLLBACK")
             raise
     finally:
-        if mine:
+        if acquired:
             connection.write_lock.release()
 
 
 def _after_fork() -> None:
-    """In a forked child: the parent's threads, whose turn it may have been, are not here."""
-    global _finding
-    _finding = threading.Lock()
-    _turns.clear()
+    """Replace the locks in a forked child: the threads of the parent that may hold them do not exist here."""
+    global _locks_guard
+    _locks_guard = threading.Lock()
+    _locks.clear()
 
 
 if hasattr(os, "register_at_fork"):

@@ -241,7 +241,7 @@ def under_way(state: str, owner: str, host: str, key: tuple[str, str] | None) ->
     """
     if state != "running" or not owner:
         return None
-    found = ProcessIdentity.read(owner)
+    found = ProcessIdentity.parse(owner)
     if found is None or found.host != host or not is_alive(found):
         return None
     if found.pid == os.getpid() and key is not None and key not in _under_way:

@@ -46,7 +46,7 @@ class DeadLetterWorker:
 
     def shut(self) -> None:
         """Close the connection, once all that was begun is done; a second time does nothing."""
-        self._thread.shut()
+        self._thread.shut_down()
         self._drop()
 
     def soon(self, job: Callable[[], None]) -> None:

@@ -144,7 +144,7 @@ def test_a_foreign_file_is_refused_before_the_demo_starts_anything(tmp_path: Pat
     (tmp_path / "notes.txt").write_text("shopping list\n" * 20)
     with Terminal(*FUSEBOARD, "demo", "--record", str(tmp_path / "notes.txt")) as terminal:
         assert terminal.ended() == 2
-        assert "notes.txt is no recording" in terminal.text
+        assert "notes.txt is not a recording" in terminal.text
     assert (tmp_path / "notes.txt").read_text() == "shopping list\n" * 20
 
 

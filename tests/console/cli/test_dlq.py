@@ -225,7 +225,7 @@ def test_a_file_that_is_missing_foreign_or_empty_is_told_apart(tmp_path: Path) -
     assert (missing.returncode, "does not exist" in missing.stderr) == (exit_codes.BAD_INPUT, True)
     (tmp_path / "notes.txt").write_text("hello\n" * 100)
     foreign = dlq(tmp_path / "notes.txt", "purge", "--all")
-    assert (foreign.returncode, "is no recording" in foreign.stderr) == (exit_codes.BAD_INPUT, True)
+    assert (foreign.returncode, "is not a recording" in foreign.stderr) == (exit_codes.BAD_INPUT, True)
     (tmp_path / "empty.db").touch()
     assert dlq(tmp_path / "empty.db", "list").stdout == "empty.db: no dead letters.\n"
     assert dlq(tmp_path / "empty.db", "purge", "--all").returncode == exit_codes.OK

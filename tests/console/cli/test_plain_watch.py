@@ -228,13 +228,13 @@ def test_following_goes_on_when_the_file_is_gone_foreign_or_another(
     diary = tmp_path / "diary"
     diary.write_text("a diary\n" * 50)
     diary.rename(file)  # whole: an empty file would be a recording that waits for its first engine
-    read_until(watch, "no recording")
+    read_until(watch, "not a recording")
     file.unlink()
     recorded(tmp_path / "b.db", [started(), added("agno"), opened("agno", 1)]).rename(file)
     read_until(watch, "agno opens")
     read_until(events, "agno opens")
     events.send_signal(signal.SIGINT)
-    assert "no recording" in events.communicate(timeout=20)[1]
+    assert "not a recording" in events.communicate(timeout=20)[1]
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -32,7 +32,7 @@ def test_what_cannot_be_opened_is_said_in_a_sentence(tmp_path: Path, words: list
 @pytest.mark.parametrize("command", ["watch", "replay"])
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("nope.db", "does not exist"), ("junk.db", "is no recording"), ("", "is not a file")],
+    [("nope.db", "does not exist"), ("junk.db", "is not a recording"), ("", "is not a file")],
 )
 def test_what_cannot_be_shown_is_said_in_a_sentence_in_a_terminal_too(
     tmp_path: Path, command: str, name: str, said: str

@@ -206,7 +206,7 @@ async def test_the_command_serves_on_the_loopback_interface_until_it_is_stopped(
 def test_a_file_that_is_no_recording_and_a_port_that_is_taken_are_told(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello " * 100)
     for words, said in (
-        ((str(tmp_path / "notes.txt"),), "no recording"),
+        ((str(tmp_path / "notes.txt"),), "not a recording"),
         ((str(tmp_path / "nowhere.db"),), "does not exist"),
     ):
         with serve(*words) as process:

@@ -160,10 +160,10 @@ async def test_a_second_run_goes_on_in_the_same_file_as_another_instance(tmp_pat
 async def test_a_path_that_can_be_no_recording_is_refused_and_the_engine_left_alone(tmp_path: Path) -> None:
     (tmp_path / "a.db").write_text("a diary\n" * 50)
     engine = FakeEngine()
-    with pytest.raises(RecordingError, match="no recording"):
+    with pytest.raises(RecordingError, match="not a recording"):
         async with record(engine, tmp_path / "a.db"):
             pass
-    with pytest.raises(RecordingError, match="no recording"):
+    with pytest.raises(RecordingError, match="not a recording"):
         record(engine, tmp_path / "a.db").start()
     assert engine.listeners == []
 

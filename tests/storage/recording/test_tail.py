@@ -108,9 +108,9 @@ async def test_a_foreign_file_in_its_place_is_trouble_and_not_the_end(tmp_path: 
         path.unlink()
         path.write_text("a diary\n" * 50)
         await tail.advance()
-        assert "no recording" in tail.status.trouble
+        assert "not a recording" in tail.status.trouble
         assert not await tail.advance()
-        assert "no recording" in tail.status.trouble  # it is asked again, and the same
+        assert "not a recording" in tail.status.trouble  # it is asked again, and the same
         assert list(tail.board.instances) == [1]
         path.unlink()
         async with record(FakeEngine(), path):

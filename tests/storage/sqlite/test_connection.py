@@ -56,7 +56,7 @@ async def test_who_reads_while_another_closes_the_recording_is_told_so(tmp_path:
     async with Recording.open(path) as recording:
         pass
     for read in (recording.entries, recording.instances):
-        with pytest.raises(RecordingError, match=r"a\.db was closed meanwhile\. Try again\."):
+        with pytest.raises(RecordingError, match=r"a\.db was closed in the meantime\. Try again\."):
             await read()
 
 

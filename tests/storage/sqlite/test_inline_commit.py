@@ -21,20 +21,20 @@ LITTLE = QUICK / 10  # seconds
 
 
 class File:
-    """A recording with a quick lane, and a clock that only moves when it is told to."""
+    """A recording with a quick committer, and a clock that only moves when it is told to."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.now = 0.0
         self.thread = schema.connect(path)
-        self.lane = InlineCommitter(lambda: self.now)
+        self.committer = InlineCommitter(lambda: self.now)
 
     def commit_in_thread(self, seconds: float = LITTLE) -> None:
         began = self.now
         self.now += seconds
-        self.lane.note(began, self.path)
+        self.committer.note(began, self.path)
 
-    def commit_at_once(self, seconds: float = LITTLE) -> bool:
+    def commit_inline(self, seconds: float = LITTLE) -> bool:
         def work(connection: sqlite3.Connection) -> bool:
             connection.execute(
                 "INSERT INTO dead_letter_totals VALUES ('n', 1) ON CONFLICT DO UPDATE SET total = total + 1"
@@ -42,7 +42,7 @@ class File:
             self.now += seconds
             return True
 
-        return self.lane.commit(work) is not None
+        return self.committer.commit(work) is not None
 
     def open(self) -> None:
         for _ in range(2):
@@ -57,52 +57,52 @@ class File:
 def file(tmp_path: Path) -> Iterator[File]:
     made = File(tmp_path / "a.db")
     yield made
-    made.lane.close()
+    made.committer.close()
     made.thread.close()
 
 
 def test_the_first_commits_of_a_row_are_the_threads(file: File) -> None:
-    assert not file.commit_at_once()
+    assert not file.commit_inline()
     file.commit_in_thread()
-    assert not file.commit_at_once()
+    assert not file.commit_inline()
     file.commit_in_thread()
-    assert file.commit_at_once()
-    assert file.commit_at_once()
+    assert file.commit_inline()
+    assert file.commit_inline()
     assert file.commits() == 2
 
 
 def test_a_while_after_the_last_commit_nothing_is_known_of_the_disk(file: File) -> None:
     file.open()
     file.now += RECENT
-    assert not file.commit_at_once()
+    assert not file.commit_inline()
     file.commit_in_thread()
-    assert file.commit_at_once()
+    assert file.commit_inline()
 
 
 def test_after_a_slow_commit_of_the_threads_the_next_is_not_made_at_once(file: File) -> None:
     file.open()
     file.commit_in_thread(QUICK)
-    assert not file.commit_at_once()
+    assert not file.commit_inline()
 
 
 def test_after_a_slow_commit_of_its_own_all_is_the_threads_for_some_seconds(file: File) -> None:
     file.open()
-    assert file.commit_at_once(QUICK)
+    assert file.commit_inline(QUICK)
     slow_until = file.now + AWAY
     while file.now + LITTLE < slow_until - LITTLE:
         file.commit_in_thread()
-        assert not file.commit_at_once()
+        assert not file.commit_inline()
         file.now += AWAY / 10
     file.now = slow_until
     file.commit_in_thread()
-    assert file.commit_at_once()
+    assert file.commit_inline()
 
 
 def test_it_waits_for_no_other_thread(file: File) -> None:
     file.open()
     with file.thread.write_lock:
-        assert not file.commit_at_once()
-    assert file.commit_at_once()
+        assert not file.commit_inline()
+    assert file.commit_inline()
     assert file.commits() == 1
 
 
@@ -110,11 +110,11 @@ def test_it_waits_for_no_other_process(file: File) -> None:
     file.open()
     other = sqlite3.connect(file.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    assert not file.commit_at_once()
+    assert not file.commit_inline()
     other.execute("ROLLBACK")
     other.close()
     file.commit_in_thread()
-    assert file.commit_at_once()
+    assert file.commit_inline()
 
 
 def test_what_fails_leaves_nothing_and_is_left_to_the_thread(file: File) -> None:
@@ -124,27 +124,27 @@ def test_what_fails_leaves_nothing_and_is_left_to_the_thread(file: File) -> None
         connection.execute("INSERT INTO dead_letter_totals VALUES ('n', 1)")
         raise ValueError("no")
 
-    assert file.lane.commit(work) is None
+    assert file.committer.commit(work) is None
     assert file.commits() == 0
     assert not file.thread.write_lock.locked()
     file.commit_in_thread()
-    assert file.commit_at_once()
+    assert file.commit_inline()
 
 
 def test_from_time_to_time_the_thread_has_its_turn_to_move_the_log_into_the_file(file: File) -> None:
     file.open()
-    assert all(file.commit_at_once() for _ in range(RUN))
-    assert not file.commit_at_once()
+    assert all(file.commit_inline() for _ in range(RUN))
+    assert not file.commit_inline()
     file.commit_in_thread()
-    assert file.commit_at_once()
+    assert file.commit_inline()
 
 
 def test_a_closed_lane_is_opened_again_by_the_next_row(file: File) -> None:
     file.open()
-    file.lane.close()
-    assert not file.commit_at_once()
+    file.committer.close()
+    assert not file.commit_inline()
     file.open()
-    assert file.commit_at_once()
+    assert file.commit_inline()
 
 
 # ------------------------------------------------------------------ letters

@@ -105,10 +105,10 @@ def folder(path: Path) -> None:
 
 
 STRANGERS = {
-    another_database: "no recording",
+    another_database: "not a recording",
     newer_recording: "Install a newer Fuseboard",
-    text: "no recording",
-    short_text: "no recording",
+    text: "not a recording",
+    short_text: "not a recording",
     folder: "not a file",
 }
 

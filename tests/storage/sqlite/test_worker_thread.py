@@ -27,15 +27,15 @@ def test_jobs_are_done_in_order_and_all_of_them_before_it_ends() -> None:
         jobs.submit(lambda number=number: done.append(number))  # type: ignore[misc]
     assert done == []
     held.set()
-    jobs.shut()
+    jobs.shut_down()
     assert done == list(range(100))
     assert not alive()
 
 
 def test_it_takes_nothing_once_it_was_shut() -> None:
     jobs = WorkerThread(NAME)
-    jobs.shut()
-    jobs.shut()
+    jobs.shut_down()
+    jobs.shut_down()
     with pytest.raises(RuntimeError, match="was shut down"):
         jobs.submit(print)
     assert not alive()
@@ -43,7 +43,7 @@ def test_it_takes_nothing_once_it_was_shut() -> None:
 
 def test_a_job_may_shut_it() -> None:
     jobs = WorkerThread(NAME)
-    jobs.submit(jobs.shut)
+    jobs.submit(jobs.shut_down)
     until(lambda: not alive())
 
 

@@ -340,13 +340,13 @@ async def test_of_two_engines_that_start_at_once_one_goes_on_with_a_run(tmp_path
 
 
 def test_a_process_is_told_from_another_that_got_its_number() -> None:
-    me = ProcessIdentity.read(this_process("here"))
+    me = ProcessIdentity.parse(this_process("here"))
     assert me is not None
     assert (me.host, me.pid) == ("here", os.getpid())
     assert is_alive(me)
     if me.began:
-        assert not is_alive(me._replace(began="1"))
-    assert ProcessIdentity.read("nonsense") is None
+        assert not is_alive(me._replace(started="1"))
+    assert ProcessIdentity.parse("nonsense") is None
 
 
 async def asked(path: Path, engine: Engine, run: str) -> CommandStatus:
