@@ -24,7 +24,7 @@ class Show:
         *,
         when: float = STORY_ENDS,
         read_only: bool = False,
-        worry: Callable[[], str] | None = None,
+        failure_reason: Callable[[], str] | None = None,
     ) -> None:
         self.when = when
         self.feed = ListFeed(alive=when, events=story() if events is None else events)
@@ -35,7 +35,7 @@ class Show:
             mailbox=None if read_only else self.mailbox,
             now=lambda: at(self.when),
             poll=0.01,
-            worry=worry,
+            failure_reason=failure_reason,
         )
 
     def screen(self) -> str:

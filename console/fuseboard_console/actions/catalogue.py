@@ -6,7 +6,7 @@ docs/console.md all come from this one list.
 
 from __future__ import annotations
 
-from fuseboard_console.actions.model import Action, changing_nothing
+from fuseboard_console.actions.model import Action, read_only_actions
 
 OVERVIEW = ("overview",)
 LISTS = ("routes", "failures", "letters", "workflows", "health", "audit", "engines")
@@ -274,4 +274,4 @@ ACTIONS: tuple[Action, ...] = (
 
 def actions_for(read_only: bool) -> tuple[Action, ...]:
     """Return the actions there are; in read-only mode those that ask an engine for something are not."""
-    return changing_nothing(ACTIONS) if read_only else ACTIONS
+    return read_only_actions(ACTIONS) if read_only else ACTIONS

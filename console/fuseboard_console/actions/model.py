@@ -50,12 +50,12 @@ def on_page(actions: Sequence[Action], page: str) -> tuple[Action, ...]:
     return tuple(action for action in actions if not action.pages or page in action.pages)
 
 
-def changing_nothing(actions: Sequence[Action]) -> tuple[Action, ...]:
+def read_only_actions(actions: Sequence[Action]) -> tuple[Action, ...]:
     """Return those of the actions that ask nothing of an engine: all there is to do in a replay."""
     return tuple(action for action in actions if not action.verb)
 
 
-def with_pages(actions: Sequence[Action]) -> tuple[Action, ...]:
+def collapse_page_keys(actions: Sequence[Action]) -> tuple[Action, ...]:
     """Return the actions as the footer shows them: the keys of all pages stand together, before the help."""
     keys = [shown_keys(action._replace(keys=action.keys[:1])) for action in actions if action.group == "Pages"]
     at = next((place for place, action in enumerate(actions) if action.id == "help"), len(actions))
@@ -65,7 +65,7 @@ def with_pages(actions: Sequence[Action]) -> tuple[Action, ...]:
     return (*actions[:at], pages, *actions[at:])
 
 
-def led_by(actions: Sequence[Action], labels: Mapping[str, str]) -> tuple[Action, ...]:
+def promoted(actions: Sequence[Action], labels: Mapping[str, str]) -> tuple[Action, ...]:
     """Return the actions with some of them first, by their ids, as they are called now: the footer shows these."""
     lead = [action for id in labels for action in actions if action.id == id]
     others = [action for action in actions if action.id not in labels]

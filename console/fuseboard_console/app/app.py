@@ -16,7 +16,7 @@ from textual.screen import Screen
 
 from fuseboard_console.actions.catalogue import ACTIONS, actions_for
 from fuseboard_console.actions.keymap import actions_with
-from fuseboard_console.actions.model import Action, changing_nothing
+from fuseboard_console.actions.model import Action, read_only_actions
 from fuseboard_console.app.customisation import Personal
 from fuseboard_console.app.frame import NOTHING
 from fuseboard_console.pages.overview import Overview
@@ -79,25 +79,25 @@ class ConsoleApp(Personal):
         theme: str = "fuseboard-dark",
         now: Callable[[], int] = wall_clock,
         poll: float = POLL,
-        worry: Callable[[], str] | None = None,
+        failure_reason: Callable[[], str] | None = None,
         preferences: Preferences = DEFAULT,
         greets: bool = False,
     ) -> None:
         """Show `feed`, whose recording is called `file`. `now` gives UTC microseconds, `poll` is in seconds.
 
-        `replay` is the feed itself when it can travel in time. `worry` returns a sentence when something is wrong that
-        the recording can't tell; it is said once. Of the `preferences`, signs and theme were looked up by the caller.
-        `greets`: the hints of a first start are shown.
+        `replay` is the feed itself when it can seek. `failure_reason` returns a sentence when something is wrong that
+        the recording does not show, else an empty text; the sentence is shown once. The caller has already resolved
+        the glyphs and the theme of `preferences`. `greets` shows the hints of a first start.
         """
         super().__init__()
         self.feed = feed
         self._file = safe_text(file, 200)
         self.glyphs = glyphs
         self._clock = now
-        self._places = [Session(feed, self._file, mailbox, replay=replay, worry=worry)]
+        self._places = [Session(feed, self._file, mailbox, replay=replay, failure_reason=failure_reason)]
         self._left: list[Session] = []
-        self._desks = [self._desk_of(self._places[0])]
-        self.desk = self._desks[0]
+        self._dispatchers = [self._dispatcher_for(self._places[0])]
+        self.dispatcher = self._dispatchers[0]
         self._poll = poll
         self._worried: set[Session] = set()
         for own in THEMES:
@@ -150,7 +150,7 @@ class ConsoleApp(Personal):
 
     def on_mount(self) -> None:
         """Show what there is, then follow."""
-        self.page.take_keys()
+        self.page.focus_first()
         self.theme_changed_signal.subscribe(self, lambda _: self._take_theme())
         self.run_worker(self._follow(), name="follow", exit_on_error=True)
 
@@ -170,9 +170,9 @@ class ConsoleApp(Personal):
 
     def action_page(self, page: str) -> None:
         """Go to a page."""
-        self.go(page)
+        self.go_to(page)
 
-    def go(self, page: str) -> Page:
+    def go_to(self, page: str) -> Page:
         """Go to a page by its id and return it; screens that stand on top are closed."""
         while len(self.screen_stack) > 1:
             self.pop_screen()
@@ -188,13 +188,13 @@ class ConsoleApp(Personal):
         self.page = self._pages[page]
         self.page.display = True
         if self.page.is_attached:
-            self.page.take_keys()
+            self.page.focus_first()
         self.call_after_refresh(self._arrive)
         return self.page
 
     def _arrive(self) -> None:
-        self.dress_page()
-        self.page.take_keys()
+        self.apply_page_frames()
+        self.page.focus_first()
         self.show()
 
     # ---------------------------------------------------------------- following
@@ -213,24 +213,24 @@ class ConsoleApp(Personal):
                     self._show()
             else:
                 await self._count_behind()
-            await self._let_page_look()
-            self.page.catch_up()
-            for desk in self._desks:
-                await desk.look()
+            await self._refresh_page_data()
+            self.page.flush_deferred()
+            for dispatcher in self._dispatchers:
+                await dispatcher.look()
             self._look_for_worries()
             self.look_for_alerts()
             await asyncio.sleep(self._poll if calm < CALM else 2 * self._poll)
 
-    async def _let_page_look(self) -> None:
+    async def _refresh_page_data(self) -> None:
         # What a page reads may be another without any event: it looks once a second at least.
         looked_at = (self.feed.board.seq, self.page.PAGE, int(time.monotonic()))
         if looked_at != self._looked_at and self.page.is_attached:
             self._looked_at = looked_at
-            await self.page.look(self.scene)
+            await self.page.refresh_data(self.frame)
 
     def _look_for_worries(self) -> None:
         place = self._place
-        if place.worry is not None and place not in self._worried and (text := place.worry()):
+        if place.failure_reason is not None and place not in self._worried and (text := place.failure_reason()):
             self._worried.add(place)
             self.notify(safe_text(text, 400), severity="error", markup=False, timeout=120)
 
@@ -261,7 +261,7 @@ class ConsoleApp(Personal):
     def on_filter_bar_left(self) -> None:
         """Give the keys back to the page."""
         self._leave_filter()
-        self.page.take_keys()
+        self.page.focus_first()
         self.call_after_refresh(self.show)
 
     def _leave_filter(self) -> None:
@@ -274,7 +274,9 @@ class ConsoleApp(Personal):
         """Return all that can be done, for the palette."""
         from fuseboard_console.app.palette_actions import commands_of
 
-        return commands_of(self, changing_nothing(self.actions) if self.desk.read_only else self.actions, self.working)
+        return commands_of(
+            self, read_only_actions(self.actions) if self.dispatcher.read_only else self.actions, self.working
+        )
 
     async def run_one(self, action: Action) -> None:
         """Do an action, whether it is the console's or the page's."""

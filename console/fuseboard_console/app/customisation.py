@@ -16,7 +16,7 @@ from fuseboard_console.screens.detail_modal import DetailModal
 from fuseboard_console.terminal.clipboard import copied_text, copy
 from fuseboard_console.text.glyphs import ASCII
 from fuseboard_console.tui.alerts import Alerts, alert_text
-from fuseboard_console.tui.background_work import beside
+from fuseboard_console.tui.background_work import run_in_background
 from fuseboard_console.tui.themes import THEMES, Palette, palette_of, variables_of
 from fuseboard_console.widgets.filter_bar import FilterBar
 
@@ -59,17 +59,17 @@ class Personal(Travelling):
     def action_copy(self) -> None:
         """Copy what is under the cursor: what is meant, not the cells that show it."""
         if text := self._under_cursor():
-            beside(self, partial(self._copy, text), instead_of="copy")  # tmux may take seconds, or hang
+            run_in_background(self, partial(self._copy, text), instead_of="copy")  # tmux may take seconds, or hang
         else:
-            self.tell("There is nothing here to copy.")
+            self.show_notice("There is nothing here to copy.")
 
     async def _copy(self, text: str) -> None:
         copied = await copy(text, state_folder(), self.to_terminal)
-        self.tell(copied_text(text, copied), "information" if copied.done else "warning")
+        self.show_notice(copied_text(text, copied), "information" if copied.done else "warning")
 
     def _under_cursor(self) -> str:
         if len(self.screen_stack) == 1:
-            return self.page.copied(self.scene)
+            return self.page.copied(self.frame)
         return self.screen.focused.copied() if isinstance(self.screen.focused, LineList) else ""
 
     def to_terminal(self, code: str) -> None:
@@ -87,10 +87,10 @@ class Personal(Travelling):
         for bar in (self._header, self._banner, self._footer, self._filter):
             bar.repaint(self.palette)
         for page in self._pages.values():
-            page.take_palette(self.palette)
+            page.apply_palette(self.palette)
         for screen in self.screen_stack:
             if isinstance(screen, DetailModal):
-                screen.take_palette(self.palette)
+                screen.apply_palette(self.palette)
 
     def action_theme(self) -> None:
         """Go to the next of the console's own themes."""
@@ -124,12 +124,12 @@ class Personal(Travelling):
     def action_compact(self) -> None:
         """Take the frames away, or put them back."""
         self.compact = not self.compact
-        self.dress_page()
+        self.apply_page_frames()
         self.show()
 
-    def dress_page(self) -> None:
+    def apply_page_frames(self) -> None:
         """Put frames round the page's lists where there is room for them and they are wanted."""
-        self.page.dress(frames=not self.compact and self.size.width >= 40 and self.size.height >= 14)
+        self.page.apply_frames(frames=not self.compact and self.size.width >= 40 and self.size.height >= 14)
 
     # ---------------------------------------------------------------- alerts
 
@@ -145,4 +145,4 @@ class Personal(Travelling):
             if wanted in ("bell", "both"):
                 self.bell()
             if wanted in ("notify", "both"):
-                self.tell(alert_text(names), "error")
+                self.show_notice(alert_text(names), "error")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.timer import Timer
 
-from fuseboard_console.actions.model import Action, changing_nothing, led_by, on_page, with_pages
+from fuseboard_console.actions.model import Action, collapse_page_keys, on_page, promoted, read_only_actions
 from fuseboard_console.app.operator_actions import Operating
 from fuseboard_console.pages.overview import Overview
 from fuseboard_console.painting.line_bar import LineBar
@@ -67,7 +67,7 @@ class Showing(Operating):
         raise NotImplementedError
 
     @property
-    def scene(self) -> Frame:
+    def frame(self) -> Frame:
         """What is shown now."""
         return Frame(self.feed.board, self.now(), self._connection, past=self.past)
 
@@ -75,7 +75,7 @@ class Showing(Operating):
     def working(self) -> tuple[Action, ...]:
         """The actions that work where one is: all that the foot, the help and the palette offer."""
         actions = on_page(self.actions, self.page.PAGE)
-        return changing_nothing(actions) if self.desk.read_only else actions
+        return read_only_actions(actions) if self.dispatcher.read_only else actions
 
     def show(self) -> None:
         """Show everything anew: a choice was made, or the size is another."""
@@ -86,23 +86,23 @@ class Showing(Operating):
         """Show the Board as of now; what did not change is not painted."""
         if not self._header.is_attached:
             return
-        scene = self.scene
-        shown = (scene.board.seq, scene.now // SECOND)
+        frame = self.frame
+        shown = (frame.board.seq, frame.now // SECOND)
         if shown != self._shown:
             self._shown = shown
-            self.overview.choose(scene)
-            self._take_connection(connection_of(scene.board, scene.now), scene.now // SECOND)
+            self.overview.choose(frame)
+            self._take_connection(connection_of(frame.board, frame.now), frame.now // SECOND)
             notice = banner(self._connection, self.feed.trouble)
             self._banner.set_class(bool(notice), "shown")
             self._banner.show(notice)
             self._show_header()
             self._show_footer()
             if self.page.is_attached:
-                self.page.show(self.scene)
+                self.page.show(self.frame)
             if self._filter.display:
                 self._filter.say(*self.page.matched, self.page.filter_problem)
         elif self.page.is_attached:
-            self.page.tick(scene)
+            self.page.tick(frame)
         self._plan_next_tick()
 
     def _take_connection(self, connection: Connection, second: int) -> None:
@@ -111,7 +111,7 @@ class Showing(Operating):
         if second == self._aged and connection._replace(age=before.age, since=before.since) == before:
             return
         if self._connection.state in ("silent", "ended") and connection.state == "live":
-            self.tell(f"The engine is back after {whole((self.now() - self._connection.since) / SECOND)}.")
+            self.show_notice(f"The engine is back after {whole((self.now() - self._connection.since) / SECOND)}.")
         self._connection, self._aged = connection, second
 
     def _seek_view(self) -> SeekView | None:
@@ -154,12 +154,12 @@ class Showing(Operating):
         if self._connection.state == "live":  # nobody plays the scenario of an engine that is no more
             room = self.size.width - KEYS - KEYS_OF_TIME * bool(first)
             told = told_line(self.feed.board, self.now(), room, self.glyphs)
-        footed = (self.page.PAGE, first, self.desk.read_only, self.size.width, told)
+        footed = (self.page.PAGE, first, self.dispatcher.read_only, self.size.width, told)
         if footed == self._footed:
             return
         self._footed = footed
-        actions = with_pages(led_by(self.working, first))
-        self._footer.show_keys(footer_line(actions, self.size.width, self.desk.read_only, told))
+        actions = collapse_page_keys(promoted(self.working, first))
+        self._footer.show_keys(footer_line(actions, self.size.width, self.dispatcher.read_only, told))
 
     def _plan_next_tick(self) -> None:
         """Wake when time alone changes the screen: at the next second, or sooner while something counts down."""

@@ -33,12 +33,12 @@ LEAVING = (signal.SIGTERM, signal.SIGHUP)
 
 
 async def watch(
-    file: str, *, read_only: bool, preferences: Preferences = DEFAULT, worry: Callable[[], str] | None = None
+    file: str, *, read_only: bool, preferences: Preferences = DEFAULT, failure_reason: Callable[[], str] | None = None
 ) -> int:
     """Open the console on a recording and return the exit code when it is left, by a key or by a signal.
 
-    `preferences` are the operator's. `worry` is asked again and again whether something is wrong that the recording
-    can't tell: see `ConsoleApp`.
+    `preferences` are the operator's. `failure_reason` is polled for trouble that the recording does not show: see
+    `ConsoleApp`.
 
     Raises:
         RecordingError: The file is missing, no recording, or of a newer version.
@@ -46,7 +46,7 @@ async def watch(
     async with Tail.open(file) as tail:
         live = LiveRecording(tail)
         await live.advance()
-        return await _show(live, file, preferences, mailbox=None if read_only else live, worry=worry)
+        return await _show(live, file, preferences, mailbox=None if read_only else live, failure_reason=failure_reason)
 
 
 async def watch_replay(
@@ -75,7 +75,7 @@ async def _show(
     *,
     mailbox: Mailbox | None = None,
     replay: Replay | None = None,
-    worry: Callable[[], str] | None = None,
+    failure_reason: Callable[[], str] | None = None,
 ) -> int:
     os.environ.setdefault("TEXTUAL_FPS", FRAMES)  # Textual looks at it when it is imported
     from fuseboard_console.app.app import ConsoleApp  # after the file is known to be one: refusing is quick
@@ -87,7 +87,7 @@ async def _show(
         replay=replay,
         glyphs=glyphs_for(preferences.glyphs, os.environ),
         theme=theme_id(preferences.theme),
-        worry=worry,
+        failure_reason=failure_reason,
         preferences=preferences,
         greets=first_start(state_folder()),
     )

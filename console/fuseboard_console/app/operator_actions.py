@@ -23,7 +23,7 @@ class Operating(Suspending):
     """The operator's actions of the console."""
 
     feed: Feed
-    desk: CommandDispatcher
+    dispatcher: CommandDispatcher
     page: Page
     actions: tuple[Action, ...]
     _named: AdapterKey | None = None  # what is meant while something is done to an adapter that was named
@@ -32,7 +32,7 @@ class Operating(Suspending):
         """Return the operator's key for an action, for a sentence that names it."""
         return key_for(self.actions, id)
 
-    def tell(self, text: str, severity: SeverityLevel = "information") -> None:
+    def show_notice(self, text: str, severity: SeverityLevel = "information") -> None:
         """Say something to the operator for a few seconds."""
         self.notify(text, severity=severity, markup=False, timeout=6)
 
@@ -48,7 +48,11 @@ class Operating(Suspending):
         """Ask for how long, then open the selected breaker, or all marked ones."""
         keys = self._marked
         alone = None if keys else self._target()
-        if self.is_past() or (alone is None and not keys) or (alone is not None and self.desk.refused(alone.instance)):
+        if (
+            self.refuse_if_read_only()
+            or (alone is None and not keys)
+            or (alone is not None and self.dispatcher.refused(alone.instance))
+        ):
             return
         from fuseboard_console.screens.duration_prompt import DurationPrompt, DurationPromptScreen
 
@@ -59,7 +63,7 @@ class Operating(Suspending):
                 return
             args = {"seconds": how_long.seconds}
             if alone is not None:
-                await self.desk.ask("open_for", alone.adapter, alone.instance, args)
+                await self.dispatcher.ask("open_for", alone.adapter, alone.instance, args)
             else:
                 self._many("open_for", keys, args)
 
@@ -78,7 +82,7 @@ class Operating(Suspending):
         key = self._target()
         row = self.feed.board.adapters.get(key) if key is not None else None
         if row is not None and row.state not in ("open", "forced_open") and not self._marked:
-            self.tell(f"{safe_text(row.name, 60)} does not wait for a probe: there is nothing to end.")
+            self.show_notice(f"{safe_text(row.name, 60)} does not wait for a probe: there is nothing to end.")
             return
         await self._ask_selected("half_open")
 
@@ -91,18 +95,20 @@ class Operating(Suspending):
         """Whether what is shown has long happened, so that no engine can be asked about it."""
         raise NotImplementedError
 
-    def is_past(self) -> bool:
+    def refuse_if_read_only(self) -> bool:
         """Whether nothing can be asked, because this is a replay or only read; if so, say it."""
         if self.replayed:
             live = self.key("live")
-            self.tell(f"This is a replay: there is no engine to ask. {live} goes back to live, if you were there.")
-        elif self.desk.read_only:
-            self.tell("This console only reads: start it without --read-only to change anything.")
-        return self.replayed or self.desk.read_only
+            self.show_notice(
+                f"This is a replay: there is no engine to ask. {live} goes back to live, if you were there."
+            )
+        elif self.dispatcher.read_only:
+            self.show_notice("This console only reads: start it without --read-only to change anything.")
+        return self.replayed or self.dispatcher.read_only
 
     def action_read_only(self) -> None:
         """Say why a key does nothing."""
-        self.is_past()
+        self.refuse_if_read_only()
 
     async def act_on(self, action: Action, adapter: AdapterKey) -> None:
         """Do an action to an adapter, wherever the cursor is and whatever is marked."""
@@ -133,16 +139,16 @@ class Operating(Suspending):
         if not keys:
             return False
         if len(keys) > MOST:
-            self.tell(f"At most {MOST:,} breakers at a time: {len(keys):,} are marked.", "warning")
+            self.show_notice(f"At most {MOST:,} breakers at a time: {len(keys):,} are marked.", "warning")
             return True
-        if len(keys) == 1 and self.desk.refused(keys[0].instance):
+        if len(keys) == 1 and self.dispatcher.refused(keys[0].instance):
             return True
         from fuseboard_console.screens.typed_confirm import TypedConfirmScreen
 
         question = ask_bulk(verb, keys, self.page.targets_name, (args or {}).get("seconds"))
-        asked = partial(self.desk.ask_all, verb, keys, args)
+        asked = partial(self.dispatcher.ask_all, verb, keys, args)
         if len(keys) == 1:
-            asked = partial(self.desk.ask, verb, keys[0].adapter, keys[0].instance, args)
+            asked = partial(self.dispatcher.ask, verb, keys[0].adapter, keys[0].instance, args)
 
         def answered(yes: bool | None) -> None:
             if yes:
@@ -153,18 +159,18 @@ class Operating(Suspending):
         return True
 
     async def _ask_selected(self, verb: str) -> None:
-        if self.is_past() or self._many(verb, self._marked):
+        if self.refuse_if_read_only() or self._many(verb, self._marked):
             return
         key = self._target()
         if key is not None:
-            await self.desk.ask(verb, key.adapter, key.instance)
+            await self.dispatcher.ask(verb, key.adapter, key.instance)
 
     def _ask_first(self, verb: str) -> None:
         """Ask the operator, then an engine. What was selected when the question came is meant, whatever moves."""
-        if self.is_past() or self._many(verb, self._marked):
+        if self.refuse_if_read_only() or self._many(verb, self._marked):
             return
         key = self._target()
-        if key is None or self.desk.refused(key.instance):
+        if key is None or self.dispatcher.refused(key.instance):
             return
         from fuseboard_console.screens.confirm import ConfirmScreen
 
@@ -172,21 +178,21 @@ class Operating(Suspending):
 
         async def answered(yes: bool | None) -> None:
             if yes:
-                await self.desk.ask(verb, key.adapter, key.instance)
+                await self.dispatcher.ask(verb, key.adapter, key.instance)
 
         self.push_screen(ConfirmScreen(question.title, question.text, question.yes), answered)
 
     def action_reset_all(self) -> None:
         """Ask, then reset every breaker that refuses calls."""
         stuck = refusing(self.feed.board)
-        if self.is_past():
+        if self.refuse_if_read_only():
             return
         if not stuck:
-            self.tell("No breaker is open: there is nothing to reset.")
+            self.show_notice("No breaker is open: there is nothing to reset.")
             return
-        reached = [row for row in stuck if not self.desk.over(row.key.instance)]
+        reached = [row for row in stuck if not self.dispatcher.over(row.key.instance)]
         if not reached:
-            self.desk.refused(stuck[0].key.instance)
+            self.dispatcher.refused(stuck[0].key.instance)
             return
         question = ask_reset_all(reached)
         from fuseboard_console.screens.confirm import ConfirmScreen
@@ -194,6 +200,6 @@ class Operating(Suspending):
         async def answered(yes: bool | None) -> None:
             if yes:
                 for instance in question.instances:
-                    await self.desk.ask("reset_all", "", instance)
+                    await self.dispatcher.ask("reset_all", "", instance)
 
         self.push_screen(ConfirmScreen(question.title, question.text, question.yes), answered)

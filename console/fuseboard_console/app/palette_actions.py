@@ -23,7 +23,7 @@ class ActionHost(Protocol):
         """Do an action that works where one is."""
         ...
 
-    def go(self, page: str) -> object:
+    def go_to(self, page: str) -> object:
         """Go to a page by its id."""
         ...
 
@@ -38,10 +38,10 @@ def commands_of(console: ActionHost, actions: Sequence[Action], working: Sequenc
             yield SystemCommand(label, action.description, partial(console.run_one, action))
         else:
             page = next(page for page in action.pages if page in BY_ID)
-            yield SystemCommand(label, f"{BY_ID[page].title}: {action.description}", partial(console.go, page))
+            yield SystemCommand(label, f"{BY_ID[page].title}: {action.description}", partial(console.go_to, page))
 
     def sort_by(column: str) -> None:
-        console.go("overview")
+        console.go_to("overview")
         console.overview.sort_by(column)
 
     for column in COLUMNS:

@@ -34,7 +34,7 @@ class AdapterCommands(Provider):
 
     async def discover(self) -> Hits:
         """Yield the adapters that need a person."""
-        troubled = (key for key in self._host.scene.board.adapters if self._stands(key) in PROBLEMS)
+        troubled = (key for key in self._host.frame.board.adapters if self._stands(key) in PROBLEMS)
         for key, _ in zip(troubled, range(DISCOVERED), strict=False):
             name = self._name(key)
             yield Hit(1.0, Content(name), self._open(key), name, self._help(key))  # before all else
@@ -42,7 +42,7 @@ class AdapterCommands(Provider):
     async def search(self, query: str) -> Hits:
         """Yield the adapters whose names have these letters, in this order, or what is done to one: `reset pre`."""
         matcher = self.matcher(query)
-        for key in near(query, self._host.scene.board.adapters):
+        for key in near(query, self._host.frame.board.adapters):
             name = self._name(key)
             score, places = matcher.fuzzy_search.match(matcher.query, name)
             if score > 0:
@@ -52,26 +52,26 @@ class AdapterCommands(Provider):
                 yield Hit(score, shown, self._open(key), name, self._help(key))
 
         for action, rest in asked(query, self._host.actions):
-            if self._host.desk.read_only:
+            if self._host.dispatcher.read_only:
                 return
             matcher = self.matcher(rest)
-            for key in named(rest, self._host.scene.board.adapters):
+            for key in named(rest, self._host.frame.board.adapters):
                 name = self._name(key)
                 if (score := matcher.match(name)) > 0:
                     does = f"{_does(action)} {name}"
                     yield Hit(score, Content(does), partial(self._host.act_on, action, key), does, action.description)
 
     def _name(self, key: AdapterKey) -> str:
-        board = self._host.scene.board
+        board = self._host.frame.board
         engine = board.instances.get(key.instance) if len(board.instances) > 1 else None
         return safe_text(key.adapter, 60) + (f"  {safe_text(engine.label, 60)}" if engine is not None else "")
 
     def _stands(self, key: AdapterKey) -> Condition:
-        scene = self._host.scene
-        return condition(scene.board.adapters[key], scene.board.instances.get(key.instance), scene.now)
+        frame = self._host.frame
+        return condition(frame.board.adapters[key], frame.board.instances.get(key.instance), frame.now)
 
     def _help(self, key: AdapterKey) -> str:
-        stands = word_of(self._stands(key), self._host.scene.board.instances.get(key.instance))
+        stands = word_of(self._stands(key), self._host.frame.board.instances.get(key.instance))
         return f"Adapter, {stands}. Show all that is known of it."
 
     def _open(self, key: AdapterKey) -> partial[None]:

@@ -27,7 +27,7 @@ class Travelling(Showing):
     """The console's way through time and to other recordings, on top of its frames."""
 
     _places: list[Session]
-    _desks: list[CommandDispatcher]
+    _dispatchers: list[CommandDispatcher]
     _left: list[Session]
     _clock: Callable[[], int]
     _paused_at: int | None = None
@@ -64,22 +64,22 @@ class Travelling(Showing):
     def _place(self) -> Session:
         return self._places[-1]
 
-    def _desk_of(self, place: Session) -> CommandDispatcher:
+    def _dispatcher_for(self, place: Session) -> CommandDispatcher:
         def connection(instance: int) -> Connection:
             return connection_to(place.feed.board, instance, self._clock())
 
-        return CommandDispatcher(place.mailbox, place.file, connection, self.tell, self.key)
+        return CommandDispatcher(place.mailbox, place.file, connection, self.show_notice, self.key)
 
-    def visit(self, place: Session) -> None:
+    def push_session(self, place: Session) -> None:
         """Show another place; `leave` comes back."""
         self._places.append(place)
-        self._desks.append(self._desk_of(place))
+        self._dispatchers.append(self._dispatcher_for(place))
         self._arrived()
 
     def _arrived(self) -> None:
         place = self._place
         self.feed, self._file = place.feed, place.file
-        self.desk = self._desks[-1]
+        self.dispatcher = self._dispatchers[-1]
         self._paused_at = None
         self._behind = 0
         self._connection = Connection("empty")
@@ -91,17 +91,17 @@ class Travelling(Showing):
         """Take the marks of all pages away."""
         raise NotImplementedError
 
-    def leave(self) -> None:
+    def pop_session(self) -> None:
         """Go back to where the console was before."""
         if len(self._places) > 1:
             self._left.append(self._places.pop())
-            self._desks.pop().close()
+            self._dispatchers.pop().close()
             self._arrived()
 
-    def leave_all(self) -> None:
+    def pop_all_sessions(self) -> None:
         """Go back to where the console was opened; what was started on the way ends."""
         while len(self._places) > 1:
-            self.leave()
+            self.pop_session()
 
     async def _close_left(self) -> None:
         """Close the places that were left; called when nobody reads from them."""
@@ -126,8 +126,8 @@ class Travelling(Showing):
         if len(self._places) > 1:
             while len(self.screen_stack) > 1:  # a detail of the past says nothing of the present
                 self.pop_screen()
-            self.leave()
-            self.tell(f"Back at {self._file}." if self.past or self._place.speeds else "Live again.")
+            self.pop_session()
+            self.show_notice(f"Back at {self._file}." if self.past or self._place.speeds else "Live again.")
         elif self.still:
             self.action_pause()
 
@@ -182,7 +182,9 @@ class Travelling(Showing):
     def _change_speed(self, change: Callable[[Speeds], object]) -> None:
         speeds: Speeds | None = self.replay or self._place.speeds
         if speeds is None:
-            self.tell(f"This is live: it goes as fast as it goes. {self.key('previous_event')} goes back in time.")
+            self.show_notice(
+                f"This is live: it goes as fast as it goes. {self.key('previous_event')} goes back in time."
+            )
             return
         change(speeds)
         self.show()
@@ -218,7 +220,7 @@ class Travelling(Showing):
         """Leave the present for a replay of the same file, standing still at what was shown."""
         recording = self.feed.recording
         if recording is None:
-            self.tell("There is no file to go back in.", "warning")
+            self.show_notice("There is no file to go back in.", "warning")
             return None
         from fuseboard_console.sources.replay import Replay
 
@@ -228,9 +230,9 @@ class Travelling(Showing):
             recording.check_not_replaced()  # held still, the view may be of a file that has been replaced
             replay = await closing.enter_async_context(Replay.open(recording.path, at=shown))
         except (RecordingError, OSError) as error:
-            self.tell(safe_text(f"There is no way back just now: {error}", 400), "error")
+            self.show_notice(safe_text(f"There is no way back just now: {error}", 400), "error")
             return None
-        self.visit(Session(replay, self._file, replay=replay, closing=closing))
+        self.push_session(Session(replay, self._file, replay=replay, closing=closing))
         key = self.key("live")
-        self.tell(f"This is the past now. Nothing can be asked of an engine here; {key} goes back to live.")
+        self.show_notice(f"This is the past now. Nothing can be asked of an engine here; {key} goes back to live.")
         return replay

@@ -101,7 +101,7 @@ def _live(args: Namespace) -> int:
                     str(path),
                     read_only=False,
                     preferences=preferences,
-                    worry=engine.worry,
+                    failure_reason=engine.failure_reason,
                 )
             )
         finally:

@@ -45,7 +45,7 @@ class Audit(ListPage[Key]):
     def __init__(self, host: ConsoleHost) -> None:
         super().__init__(host)
         self.list.newest_first = self.list.follows = True
-        self._heirs = Successors()
+        self._successors = Successors()
         self._asked: dict[Key, AuditEntry] = {}
         self._columns = audit_columns(())
         self._commands: list[CommandStatus] = []
@@ -53,7 +53,7 @@ class Audit(ListPage[Key]):
         self._made: tuple[object, ...] = ()
         self._opened: AuditEntry | None = None
 
-    async def look(self, scene: Frame) -> None:
+    async def refresh_data(self, frame: Frame) -> None:
         """Read from the mailbox what the Board has forgotten, or doesn't know yet."""
         recording, now = self.host.feed.recording, time.monotonic()
         if recording is not None and now - self._looked >= EVERY:
@@ -64,16 +64,16 @@ class Audit(ListPage[Key]):
                     self._commands = commands
                     self.host.show()
 
-    def rows(self, scene: Frame) -> Sequence[Key]:
+    def rows(self, frame: Frame) -> Sequence[Key]:
         """Return what was asked until the time that is shown."""
-        board = scene.board
-        self._heirs.note(board)
-        made = (board, len(board.actions), board.actions[0] if board.actions else None, self._commands, scene.past)
+        board = frame.board
+        self._successors.note(board)
+        made = (board, len(board.actions), board.actions[0] if board.actions else None, self._commands, frame.past)
         if made != self._made:
             self._made = made
             commands = self._commands
-            if scene.past:  # what had not come to its end by then is told by no row
-                commands = [one for one in commands if one.done_at is not None and one.done_at <= scene.now]
+            if frame.past:  # what had not come to its end by then is told by no row
+                commands = [one for one in commands if one.done_at is not None and one.done_at <= frame.now]
             self._asked = audit_entries(board.actions, commands)
             self._columns = audit_columns(self._asked.values())
         return list(self._asked)
@@ -108,16 +108,16 @@ class Audit(ListPage[Key]):
         self._opened = self._asked[key]
         return f"{verb_text(self._opened.verb)} {safe_text(self._opened.adapter, 60)}".strip().capitalize()
 
-    def ways(self, key: Key) -> Sequence[Link]:
+    def links(self, key: Key) -> Sequence[Link]:
         """Lead to the adapter, if there is one and it is certain which."""
         adapter = self._adapter_of(self._asked[key])
         return [] if adapter is None else [Link("a", "adapter", partial(show_detail, self.host, adapter))]
 
     def _adapter_of(self, asked: AuditEntry) -> AdapterKey | None:
-        board = self.host.scene.board
+        board = self.host.frame.board
         if asked.instance is not None:
             meant = AdapterKey(asked.instance, asked.adapter)
-            heir = meant if meant in board.adapters else self._heirs.of(board, meant)
+            heir = meant if meant in board.adapters else self._successors.of(board, meant)
             if heir is not None or asked.instance in board.instances:
                 return heir
         found = board.find(asked.adapter)

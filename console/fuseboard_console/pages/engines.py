@@ -42,9 +42,9 @@ class Engines(ListPage[int]):
         self._made: tuple[object, ...] = ()
         self._read: tuple[object, ...] = ()
 
-    async def look(self, scene: Frame) -> None:
+    async def refresh_data(self, frame: Frame) -> None:
         """Read from the recording which engines wrote to it before."""
-        recording, roster = self.host.feed.recording, scene.board.roster_version
+        recording, roster = self.host.feed.recording, frame.board.roster_version
         if recording is not None and (recording, roster) != self._read:
             self._read = (recording, roster)
             with suppress(*TROUBLE):  # the banner says what is wrong with the file
@@ -54,16 +54,16 @@ class Engines(ListPage[int]):
                     row.reason = endings.get(row.id, "")
                 self.host.show()
 
-    def rows(self, scene: Frame) -> Sequence[int]:
+    def rows(self, frame: Frame) -> Sequence[int]:
         """Return the instances of the Board, and the older ones that had ended by the time that is shown."""
-        made = (scene.board, scene.board.roster_version, scene.now // SECOND, len(self._older))
+        made = (frame.board, frame.board.roster_version, frame.now // SECOND, len(self._older))
         if made != self._made:
             self._made = made
-            ended = (row for row in self._older if (row.ended_at or 0) <= scene.now)
-            self._rows = {row.id: row for row in ended} | scene.board.instances
-            self._counts = counts_of(scene.board, scene.now)
+            ended = (row for row in self._older if (row.ended_at or 0) <= frame.now)
+            self._rows = {row.id: row for row in ended} | frame.board.instances
+            self._counts = counts_of(frame.board, frame.now)
             self._labels = labels_width(self._rows.values())
-        return engine_order(self._rows.values(), scene.now)
+        return engine_order(self._rows.values(), frame.now)
 
     def heading(self, cells: int) -> Line:
         """Return the titles of the columns."""
@@ -75,7 +75,7 @@ class Engines(ListPage[int]):
         if row is None:
             return ()
         return engine_line(
-            row, self._counts, self.host.scene.now, cells, min(self._labels, cells // 3), self.host.glyphs
+            row, self._counts, self.host.frame.now, cells, min(self._labels, cells // 3), self.host.glyphs
         )
 
     def fields(self, key: int) -> Mapping[str, str]:
@@ -84,26 +84,26 @@ class Engines(ListPage[int]):
         return {
             "name": row.name,
             "host": row.host,
-            "state": presence(row, self.host.scene.now),
+            "state": presence(row, self.host.frame.now),
             "reason": row.reason,
             "": row.label,
         }
 
     def about(self, key: int, cells: int) -> list[Line]:
         """Return all that is known of an instance."""
-        scene = self.host.scene
-        row = scene.board.instances.get(key) or self._rows.get(key)
-        return [] if row is None else engine_lines(row, scene.board, scene.now, cells, self.host.glyphs)
+        frame = self.host.frame
+        row = frame.board.instances.get(key) or self._rows.get(key)
+        return [] if row is None else engine_lines(row, frame.board, frame.now, cells, self.host.glyphs)
 
     def title_of(self, key: int) -> str:
         """Return its label."""
         return safe_text(self._rows[key].label, 80)
 
-    def ways(self, key: int) -> Sequence[Link]:
+    def links(self, key: int) -> Sequence[Link]:
         """Lead to its adapters."""
         label = self._rows[key].label.replace('"', "?")
 
         def to_adapters() -> None:
-            self.host.go("overview").filter_by(f'instance:"{label}"')
+            self.host.go_to("overview").filter_by(f'instance:"{label}"')
 
         return [Link("a", "its adapters", to_adapters)]

@@ -35,10 +35,10 @@ class Failures(ListPage[Key]):
         self._names = 0
         self._opened: FailureRow | None = None
 
-    def rows(self, scene: Frame) -> Sequence[Key]:
+    def rows(self, frame: Frame) -> Sequence[Key]:
         """Return the failures that the Board keeps."""
-        self._failures = {(row.key, row.first_at, row.attempt.error): row for row in scene.board.failures}
-        self._names = max((min(24, width(safe_text(row.key.adapter, 60))) for row in scene.board.failures), default=0)
+        self._failures = {(row.key, row.first_at, row.attempt.error): row for row in frame.board.failures}
+        self._names = max((min(24, width(safe_text(row.key.adapter, 60))) for row in frame.board.failures), default=0)
         return list(self._failures)
 
     def heading(self, cells: int) -> Line:
@@ -59,19 +59,19 @@ class Failures(ListPage[Key]):
     def about(self, key: Key, cells: int) -> list[Line]:
         """Return a failure in full; it stays when the Board has forgotten it."""
         self._opened = self._failures.get(key, self._opened)
-        return failure_detail(self._opened, self.host.scene.now, cells) if self._opened else []
+        return failure_detail(self._opened, self.host.frame.now, cells) if self._opened else []
 
     def title_of(self, key: Key) -> str:
         """Return whose failure it is."""
         self._opened = self._failures[key]
         return f"Failure of {safe_text(key[0].adapter, 60)}"
 
-    def ways(self, key: Key) -> Sequence[Link]:
+    def links(self, key: Key) -> Sequence[Link]:
         """Lead to the adapter, and to the routes of the task."""
         task = self._failures[key].task
 
         def to_route() -> None:
-            self.host.go("routes").filter_by(has("task", task))
+            self.host.go_to("routes").filter_by(has("task", task))
 
         adapter = Link("a", "adapter", lambda: show_detail(self.host, key[0]))
         return (adapter, Link("v", "its route", to_route)) if task else (adapter,)

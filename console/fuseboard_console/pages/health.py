@@ -24,20 +24,20 @@ class Health(ListPage[AdapterKey]):
 
     def __init__(self, host: ConsoleHost) -> None:
         super().__init__(host)
-        self._heirs = Successors()
-        self.list.heir = lambda key: self._heirs.of(host.scene.board, key)
+        self._successors = Successors()
+        self.list.heir = lambda key: self._successors.of(host.frame.board, key)
         self._keys: list[AdapterKey] = []
         self._names = 0
         self._sorted: tuple[object, ...] = ()
         self._summary = ""
 
-    def rows(self, scene: Frame) -> Sequence[AdapterKey]:
+    def rows(self, frame: Frame) -> Sequence[AdapterKey]:
         """Return all adapters; they are put in order once a second, and when one comes, goes, or stands otherwise."""
-        board = scene.board
-        now = (board, board.roster_version, board.state_version, scene.now // SECOND)
+        board = frame.board
+        now = (board, board.roster_version, board.state_version, frame.now // SECOND)
         if now != self._sorted:
             self._sorted = now
-            self._heirs.note(board)
+            self._successors.note(board)
             self._keys = health_order(board)
             self._names = names_width(self._keys)
             self._summary = summary(board)
@@ -54,16 +54,16 @@ class Health(ListPage[AdapterKey]):
 
     def line(self, key: AdapterKey, cells: int) -> Line:
         """Return how well an adapter is."""
-        scene = self.host.scene
-        row = scene.board.adapters.get(key)
+        frame = self.host.frame
+        row = frame.board.adapters.get(key)
         if row is None:
             return ()
-        instance = scene.board.instances.get(key.instance)
-        return health_line(row, instance, scene.now, cells, min(self._names, cells // 3), self.host.glyphs)
+        instance = frame.board.instances.get(key.instance)
+        return health_line(row, instance, frame.now, cells, min(self._names, cells // 3), self.host.glyphs)
 
     def fields(self, key: AdapterKey) -> Mapping[str, str]:
         """Return what a filter may ask about."""
-        row = self.host.scene.board.adapters.get(key)
+        row = self.host.frame.board.adapters.get(key)
         if row is None:
             return dict.fromkeys(self.FIELDS, "")
         detail = f"{row.health_detail} {row.held}"

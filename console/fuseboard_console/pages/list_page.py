@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import ClassVar, Generic, TypeVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.content import Content
 
@@ -43,7 +44,7 @@ class ListPage(Page, Generic[K]):
     # ---------------------------------------------------------------- for subclasses
 
     @abstractmethod
-    def rows(self, scene: Frame) -> Sequence[K]:
+    def rows(self, frame: Frame) -> Sequence[K]:
         """Return the keys of all rows, top to bottom."""
 
     @abstractmethod
@@ -76,11 +77,11 @@ class ListPage(Page, Generic[K]):
         """What it says while there is nothing to list, as safe text."""
         return self.EMPTY
 
-    def ways(self, key: K) -> Sequence[Link]:
+    def links(self, key: K) -> Sequence[Link]:
         """Return where keys lead from a row's detail."""
         return ()
 
-    def deeds(self, key: K) -> Sequence[DetailAction]:
+    def detail_actions(self, key: K) -> Sequence[DetailAction]:
         """Return what can be done to a row in its detail."""
         return ()
 
@@ -95,9 +96,9 @@ class ListPage(Page, Generic[K]):
         """The list."""
         return (self.list,)
 
-    def show(self, scene: Frame) -> None:
+    def show(self, frame: Frame) -> None:
         """Show the rows that the filter fits."""
-        keys = self._choose(self.rows(scene))
+        keys = self._choose(self.rows(frame))
         test = self._test
         title = self.caption
         if test is not None:
@@ -120,7 +121,7 @@ class ListPage(Page, Generic[K]):
             self._fitting = [key for key in keys if test(self.fields(key))]
         return self._fitting
 
-    def tick(self, scene: Frame) -> None:
+    def tick(self, frame: Frame) -> None:
         """Show what time alone changed: nothing but ages, which `show` does each second."""
 
     @property
@@ -162,8 +163,9 @@ class ListPage(Page, Generic[K]):
         self.list.mark_all()
         self.host.show()
 
-    def on_choice_list_chosen(self) -> None:
-        """Go on with a double click, as with Enter."""
+    @on(SelectableList.Chosen)
+    def _open_chosen(self) -> None:
+        """Open the row that was double-clicked."""
         self.action_open()
 
     def action_open(self) -> None:
@@ -171,5 +173,5 @@ class ListPage(Page, Generic[K]):
         key = self.list.selected
         if key is not None:
             title, make = self.title_of(key), lambda cells: self.about(key, cells)
-            about = TextDetailScreen(title, self.host.palette, make, self.ways(key), self.deeds(key))
+            about = TextDetailScreen(title, self.host.palette, make, self.links(key), self.detail_actions(key))
             self.host.push_screen(about)

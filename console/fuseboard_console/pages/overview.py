@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from textual import on
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.events import Click
@@ -69,18 +70,18 @@ class Overview(Page):
         """The table, the chains and the failures."""
         return self.table, self.panes.chains, self.panes.failures
 
-    def take_palette(self, palette: Palette) -> None:
+    def apply_palette(self, palette: Palette) -> None:
         """Take another theme's palette."""
-        super().take_palette(palette)
+        super().apply_palette(palette)
         self.picture.repaint(palette)
 
     # ---------------------------------------------------------------- showing
 
-    def choose(self, scene: Frame) -> None:
+    def choose(self, frame: Frame) -> None:
         """Sort and filter anew, and say what is left out."""
-        board = scene.board
+        board = frame.board
         choice = Choice(self.sort, self._terms, self.group, self.faults)
-        self.order = self._ordering.order(board, scene.now, choice)
+        self.order = self._ordering.order(board, frame.now, choice)
         self.table.sort = self.sort
         self.table.empty = self._nothing(board)
         unseen = "" if self.sort.column in self.table.column_ids else BY_ID[self.sort.column].title
@@ -96,39 +97,39 @@ class Overview(Page):
             return ""
         return "No adapter fits this filter." if self._terms else "No breaker needs you."
 
-    def show(self, scene: Frame) -> None:
-        """Show the Board; `choose` was called for this scene."""
-        self._lay_out(scene)
-        self.tick(scene)
-        self.panes.show(scene.board)
+    def show(self, frame: Frame) -> None:
+        """Show the Board; `choose` was called for this frame."""
+        self._lay_out(frame)
+        self.tick(frame)
+        self.panes.show(frame.board)
         if self.picture.display:
             self.picture.show()
 
-    def tick(self, scene: Frame) -> None:
+    def tick(self, frame: Frame) -> None:
         """Show what time alone changed: the table."""
         lost = "silent" in self.order.counts or "ended" in self.order.counts
-        self.table.show(scene.board, self.order, scene.now, lost=lost, places=self._ordering.places)
+        self.table.show(frame.board, self.order, frame.now, lost=lost, places=self._ordering.places)
 
-    def catch_up(self) -> None:
+    def flush_deferred(self) -> None:
         """Paint the routes and failures that have waited."""
-        self.panes.catch_up()
+        self.panes.flush_deferred()
 
     def on_resize(self) -> None:
         """Divide the new size."""
         self._plan = None
         self.host.show()
 
-    def _lay_out(self, scene: Frame) -> None:
+    def _lay_out(self, frame: Frame) -> None:
         if self.size != self._area:
             self._area = self.size
             self._plan = None
-        empty = not scene.board.instances and not scene.board.adapters
+        empty = not frame.board.instances and not frame.board.adapters
         size = self.size
         wanted = plan(size.width, size.height, len(self.order.lines), self.layout_name, self.host.compact)
         if wanted == self._plan and self.picture.display == empty:
             return
         self._plan = wanted
-        self.dress(frames=wanted.frames)
+        self.apply_frames(frames=wanted.frames)
         self.picture.display = empty
         self.table.display = not empty and wanted.table > 0
         self.panes.display = not empty and wanted.chains + wanted.failures > 0
@@ -136,7 +137,7 @@ class Overview(Page):
         self.panes.divide(wanted)
         focused = self.screen.focused
         if self.table.display and self.is_attached and (focused is None or not focused.display):
-            self.take_keys()  # nothing took them while there was nothing to show
+            self.focus_first()  # nothing took them while there was nothing to show
         self.call_after_refresh(self.host.show)
 
     # ---------------------------------------------------------------- choosing
@@ -173,13 +174,13 @@ class Overview(Page):
     @property
     def filter_problem(self) -> str:
         """What is wrong with the filter."""
-        adapters = self.host.scene.board.adapters
+        adapters = self.host.frame.board.adapters
         return problem_of(self._terms, lambda: [key.adapter for key in adapters])
 
     @property
     def matched(self) -> tuple[int, int]:
         """How many adapters are shown, and of how many."""
-        return len(self.order.keys), len(self.host.scene.board.adapters)
+        return len(self.order.keys), len(self.host.frame.board.adapters)
 
     def filter_by(self, text: str) -> None:
         """Show only the adapters that the filter fits."""
@@ -232,7 +233,8 @@ class Overview(Page):
         self.sort = self.sort._replace(turned=not self.sort.turned)
         self.host.show()
 
-    def on_breakers_table_title_clicked(self, event: BreakersTable.TitleClicked) -> None:
+    @on(BreakersTable.TitleClicked)
+    def _sort_by_title(self, event: BreakersTable.TitleClicked) -> None:
         """Sort by the column that was clicked; turn the order round when it is sorted by it already."""
         turned = event.column == self.sort.column and not self.sort.turned
         self.sort = BY_STATE._replace(column=event.column, turned=turned)
@@ -240,21 +242,21 @@ class Overview(Page):
 
     def action_next_problem(self) -> None:
         """Put the cursor on the next adapter that needs a person."""
-        if not self.table.next_problem(self.host.scene.now):
-            self.host.tell("No breaker needs you.")
+        if not self.table.next_problem(self.host.frame.now):
+            self.host.show_notice("No breaker needs you.")
 
     def action_layout(self) -> None:
         """Divide it in the next way."""
         self.layout_name = next_layout(self.layout_name)
-        self.host.tell(f"Layout {self.layout_name}: {LAYOUTS[self.layout_name].about}.")
+        self.host.show_notice(f"Layout {self.layout_name}: {LAYOUTS[self.layout_name].about}.")
         self.host.show()
 
-    def copied(self, scene: Frame) -> str:
+    def copied(self, frame: Frame) -> str:
         """What is known of the marked adapters, or of the one under the cursor; of another pane what is on top."""
         if self.screen.focused in (self.panes.chains, self.panes.failures):
-            return super().copied(scene)
+            return super().copied(frame)
         keys = self.targets or ((self.target,) if self.target else ())
-        return "\n".join(adapter_copy(scene.board, key, scene.now) for key in keys)
+        return "\n".join(adapter_copy(frame.board, key, frame.now) for key in keys)
 
     def on_click(self, event: Click) -> None:
         """Go on with a double click on a line, as with Enter."""
@@ -267,7 +269,7 @@ class Overview(Page):
         """Show all that is known of the selected adapter; from another pane, go to the page that has all of it."""
         panes: dict[object, str] = {self.panes.chains: "routes", self.panes.failures: "failures"}
         if self.screen.focused in panes:
-            self.host.go(panes[self.screen.focused])
+            self.host.go_to(panes[self.screen.focused])
         elif self.target is not None:
             from fuseboard_console.screens.adapter_detail import show_detail
 

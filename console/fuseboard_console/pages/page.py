@@ -42,18 +42,18 @@ class Page(CachedContainer, can_focus=False):
         """Its lists; the first takes the keys when the page comes."""
         raise NotImplementedError
 
-    def show(self, scene: Frame) -> None:
+    def show(self, frame: Frame) -> None:
         """Show what there is now; called when something changed, and each second."""
         raise NotImplementedError
 
-    def tick(self, scene: Frame) -> None:
+    def tick(self, frame: Frame) -> None:
         """Show what time alone changed; called ten times a second while `counting`."""
-        self.show(scene)
+        self.show(frame)
 
-    async def look(self, scene: Frame) -> None:
+    async def refresh_data(self, frame: Frame) -> None:
         """Read from the recording what the Board doesn't have; called when the page comes and as events come in."""
 
-    def catch_up(self) -> None:
+    def flush_deferred(self) -> None:
         """Paint what has waited; called at each look at the recording."""
 
     def filter_by(self, text: str) -> None:
@@ -93,7 +93,7 @@ class Page(CachedContainer, can_focus=False):
         """What is wrong with the filter, as a sentence of safe text; empty when nothing is."""
         return ""
 
-    def copied(self, scene: Frame) -> str:
+    def copied(self, frame: Frame) -> str:
         """What is copied: what the cursor is on, whole, as safe text; empty when there is nothing."""
         focused = self.screen.focused
         return focused.copied() if isinstance(focused, LineList) else ""
@@ -105,18 +105,18 @@ class Page(CachedContainer, can_focus=False):
 
     # ---------------------------------------------------------------- for the console
 
-    def dress(self, *, frames: bool) -> None:
+    def apply_frames(self, *, frames: bool) -> None:
         """Put frames round its lists, or take them away where there is no room."""
         for pane in self.lists:
             pane.add_class("pane")
         self.set_class(not frames, "bare")
 
-    def take_palette(self, palette: Palette) -> None:
+    def apply_palette(self, palette: Palette) -> None:
         """Take another theme's palette."""
         for pane in self.lists:
             pane.repaint(palette)
 
-    def take_keys(self) -> None:
+    def focus_first(self) -> None:
         """Let the keys reach its first list."""
         for pane in self.lists:
             if pane.display:

@@ -35,9 +35,9 @@ class Routes(ListPage[int]):
         self._types = 0
         self._outcome = ""
 
-    def rows(self, scene: Frame) -> Sequence[int]:
+    def rows(self, frame: Frame) -> Sequence[int]:
         """Return the numbers of the routes that the Board keeps."""
-        board, routes = scene.board, scene.board.routes
+        board, routes = frame.board, frame.board.routes
         made = (board, routes[0].seq if routes else 0, len(routes))
         if made != self._made:
             self._made = made
@@ -82,7 +82,7 @@ class Routes(ListPage[int]):
         self._shown = self._route(key)
         return f"Route of {short_id(self._shown.task, 30)}"
 
-    def ways(self, key: int) -> Sequence[Link]:
+    def links(self, key: int) -> Sequence[Link]:
         """Lead to the adapters that were tried, in their order."""
         instance = self._entries[key].instance
         names = list(dict.fromkeys(attempt.adapter for attempt in self._route(key).attempts))

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 
+from textual import on
 from textual.app import ComposeResult
 
 from fuseboard_console.actions.model import key_for
@@ -14,7 +15,7 @@ from fuseboard_console.pages.scenario_files import folders_here, found
 from fuseboard_console.painting.line_list import LineList
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
-from fuseboard_console.tui.background_work import beside
+from fuseboard_console.tui.background_work import run_in_background
 from fuseboard_console.tui.protocols import ConsoleHost, Frame
 from fuseboard_console.views.lists.scenarios import Listed, heading, scenario_line
 from fuseboard_console.widgets.selectable_list import SelectableList
@@ -45,11 +46,11 @@ class Scenarios(Page):
         """The list."""
         return (self._list,)
 
-    def show(self, scene: Frame) -> None:
+    def show(self, frame: Frame) -> None:
         """Show the scenarios there are; the files are read when the page first comes."""
         if not self._read_once:
             self._read_once = True
-            beside(self, self._read)
+            run_in_background(self, self._read)
         self._list.show(tuple(self._listed), self._line, heading)
 
     async def _read(self) -> None:
@@ -62,8 +63,9 @@ class Scenarios(Page):
         playing = self.host.playing
         return scenario_line(self._listed[path], cells, playing[1] if playing and playing[0] == path.stem else "")
 
-    async def on_choice_list_chosen(self) -> None:
-        """Play with a double click, as with Enter."""
+    @on(SelectableList.Chosen)
+    async def _play_chosen(self) -> None:
+        """Play the scenario that was double-clicked."""
         await self.action_play()
 
     async def action_play(self) -> None:
@@ -72,25 +74,25 @@ class Scenarios(Page):
         if path is None:
             return
         if (wrong := self._listed[path].wrong) or self._listed[path].scenario is None:
-            self.host.tell(safe_text(wrong, 400), "error")
+            self.host.show_notice(safe_text(wrong, 400), "error")
             return
-        from fuseboard_console.sources.scenario_session import put_on_stage
+        from fuseboard_console.sources.scenario_session import start_scenario
 
-        self.host.leave_all()
+        self.host.pop_all_sessions()
         try:
-            place = await put_on_stage(path, read_only=self.host.desk.read_only)
+            place = await start_scenario(path, read_only=self.host.dispatcher.read_only)
         except (OSError, RecordingError) as error:
-            self.host.tell(safe_text(f"It can't be played: {error}", 400), "error")
+            self.host.show_notice(safe_text(f"It can't be played: {error}", 400), "error")
             return
-        self.host.visit(place)
-        self.host.go("overview")
+        self.host.push_session(place)
+        self.host.go_to("overview")
         slower, faster, live = (key_for(self.host.actions, id) for id in ("slower", "faster", "live"))
-        self.host.tell(f"{slower} and {faster} change the pace; {live} ends it and goes back.")
+        self.host.show_notice(f"{slower} and {faster} change the pace; {live} ends it and goes back.")
 
     def action_stop_playing(self) -> None:
         """End the scenario that plays."""
         if self.host.playing is None:
-            self.host.tell("No scenario plays.")
+            self.host.show_notice("No scenario plays.")
             return
-        self.host.leave_all()
-        self.host.tell("The scenario has ended.")
+        self.host.pop_all_sessions()
+        self.host.show_notice("The scenario has ended.")

@@ -15,7 +15,7 @@ from fuseboard_console.sources.feed import TROUBLE
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.list_columns import titles_line
 from fuseboard_console.text.safe_text import safe_text
-from fuseboard_console.tui.background_work import beside
+from fuseboard_console.tui.background_work import run_in_background
 from fuseboard_console.tui.protocols import ConsoleHost, Frame
 from fuseboard_console.views.adapters.engine_presence import connection_to
 from fuseboard_console.views.selection.list_filter import has
@@ -56,13 +56,13 @@ class Workflows(ListPage[str]):
 
     # ---------------------------------------------------------------- reading
 
-    async def look(self, scene: Frame) -> None:
+    async def refresh_data(self, frame: Frame) -> None:
         """Read the runs that the Board doesn't have, when they may be others."""
-        self._read_if_due(scene)
+        self._read_if_due(frame)
 
-    def _read_if_due(self, scene: Frame) -> None:
+    def _read_if_due(self, frame: Frame) -> None:
         recording, now = self.host.feed.recording, time.monotonic()
-        wanted = (recording, tuple(scene.board.workflows), scene.board.roster_version)
+        wanted = (recording, tuple(frame.board.workflows), frame.board.roster_version)
         elsewhere = not self._read_of or self._read_of[0] is not recording
         if recording is not None and recording.path != self._saved_of:
             self._saved, self._saved_of = {}, recording.path
@@ -72,10 +72,10 @@ class Workflows(ListPage[str]):
         if wanted == self._read_of and not self._failed:
             return
         self._read_of, self._began, self._reading = wanted, now, True
-        beside(self, partial(self._read, recording.path, wanted))
+        run_in_background(self, partial(self._read, recording.path, wanted))
 
     async def _read(self, path: Path, wanted: tuple[object, ...]) -> None:
-        known = list(self.host.scene.board.workflows)
+        known = list(self.host.frame.board.workflows)
         try:
             async with Recording.open(path) as recording:
                 found = await recording.workflow_runs(MOST, without=known, results=False)
@@ -93,12 +93,12 @@ class Workflows(ListPage[str]):
 
     # ---------------------------------------------------------------- the list
 
-    def rows(self, scene: Frame) -> Sequence[str]:
+    def rows(self, frame: Frame) -> Sequence[str]:
         """Return the ids of the runs there were by the time that is shown."""
-        self._read_if_due(scene)
-        board = scene.board.workflows
-        older = [key for key, run in self._saved.items() if key not in board and _had_ended(run, scene)]
-        self._over = {id for id in scene.board.instances if connection_to(scene.board, id, scene.now).over}
+        self._read_if_due(frame)
+        board = frame.board.workflows
+        older = [key for key, run in self._saved.items() if key not in board and _had_ended(run, frame)]
+        self._over = {id for id in frame.board.instances if connection_to(frame.board, id, frame.now).over}
         runs = [run for key in (*reversed(board), *older) if (run := self._run(key)) is not None]
         waiting = [run for run in runs if run.resumable]
         running = sum(run.state == "running" for run in runs)
@@ -109,7 +109,7 @@ class Workflows(ListPage[str]):
         return keys
 
     def _run(self, key: str) -> Run | None:
-        row = self.host.scene.board.workflows.get(key)
+        row = self.host.frame.board.workflows.get(key)
         return self._saved.get(key) if row is None else run_of_row(row, row.instance in self._over)
 
     @property
@@ -135,7 +135,7 @@ class Workflows(ListPage[str]):
     def line(self, key: str, cells: int) -> Line:
         """Return a run."""
         run = self._run(key)
-        return () if run is None else run_line(run, self.host.scene.now, self._columns, cells, self.host.glyphs)
+        return () if run is None else run_line(run, self.host.frame.now, self._columns, cells, self.host.glyphs)
 
     def fields(self, key: str) -> Mapping[str, str]:
         """Return what a filter may ask about."""
@@ -167,17 +167,17 @@ class Workflows(ListPage[str]):
         self._opened = self._run(key) or self._opened
         if self._opened is None:
             return []
-        scene = self.host.scene
-        instance = scene.board.instances.get(self._opened.instance or 0)
+        frame = self.host.frame
+        instance = frame.board.instances.get(self._opened.instance or 0)
         engine = instance.label if instance is not None else self._engines.get(self._opened.instance or 0, "")
-        return run_lines(self._opened, safe_text(engine, 120), scene.now, cells, self.host.glyphs)
+        return run_lines(self._opened, safe_text(engine, 120), frame.now, cells, self.host.glyphs)
 
-    def ways(self, key: str) -> Sequence[Link]:
+    def links(self, key: str) -> Sequence[Link]:
         """Lead to the routes of its nodes, and to their adapters: those that failed first, then those that answered."""
-        run, board = self._run(key), self.host.scene.board
+        run, board = self._run(key), self.host.frame.board
 
         def to_routes() -> None:
-            self.host.go("routes").filter_by(has("task", f"{key}:"))
+            self.host.go_to("routes").filter_by(has("task", f"{key}:"))
 
         names = dict.fromkeys((*self._failed_in(run), *(node.answered for node in run.nodes.values()))) if run else {}
         found = [AdapterKey(run.instance, name) for name in names] if run is not None and run.instance else []
@@ -193,11 +193,11 @@ class Workflows(ListPage[str]):
     def _failed_in(self, run: Run) -> list[str]:
         """Return the adapters that were tried for the nodes that failed, as far as the Board has their routes."""
         failed = {f"{run.run}:{name}" for name, node in run.nodes.items() if node.state == "failed"}
-        routes = (entry.event for entry in self.host.scene.board.routes)
+        routes = (entry.event for entry in self.host.frame.board.routes)
         tried = [route.attempts for route in routes if isinstance(route, RouteFinished) and route.task in failed]
         return [attempt.adapter for attempts in tried for attempt in attempts]
 
-    def deeds(self, key: str) -> Sequence[DetailAction]:
+    def detail_actions(self, key: str) -> Sequence[DetailAction]:
         """Return what can be done to a run in its detail."""
         return [
             DetailAction(action, partial(self._resume, key))
@@ -214,15 +214,15 @@ class Workflows(ListPage[str]):
 
     def _resume(self, key: str) -> None:
         """Ask the engine that was at a run, or whichever runs; say at once when there is nothing to ask or nobody."""
-        run, board = self._run(key), self.host.scene.board
-        if run is None or self.host.is_past():
+        run, board = self._run(key), self.host.frame.board
+        if run is None or self.host.refuse_if_read_only():
             return
         name = safe_text(key, 60)
         if run.state == "running":
-            self.host.tell(f"Run {name} is under way: there is nothing to resume.", "warning")
+            self.host.show_notice(f"Run {name} is under way: there is nothing to resume.", "warning")
             return
         if not run.resumable:
-            self.host.tell(f"Run {name} is {run.state}: there is nothing to resume.", "warning")
+            self.host.show_notice(f"Run {name} is {run.state}: there is nothing to resume.", "warning")
             return
         recording = self.host.feed.recording
         file = safe_text(recording.path.name, 200) if recording is not None else "this recording"
@@ -230,11 +230,11 @@ class Workflows(ListPage[str]):
         before = instance.name if instance is not None else self._engines.get(run.instance or 0)
         found = taker(board, {before} if before else (), wall_clock(), file)
         if found.instance is None:
-            self.host.tell(f"{found.why} Run {name} stays as it is.", "error")
+            self.host.show_notice(f"{found.why} Run {name} stays as it is.", "error")
             return
-        beside(self, partial(self.host.desk.ask, "resume", "", found.instance, {"run": key}))
+        run_in_background(self, partial(self.host.dispatcher.ask, "resume", "", found.instance, {"run": key}))
 
 
-def _had_ended(run: Run, scene: Frame) -> bool:
+def _had_ended(run: Run, frame: Frame) -> bool:
     """Whether a run that the Board doesn't know belongs to the time that is shown."""
-    return not scene.past or run.changed_at <= scene.now
+    return not frame.past or run.changed_at <= frame.now

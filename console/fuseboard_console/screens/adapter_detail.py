@@ -13,7 +13,7 @@ from fuseboard_console.sources.feed import TROUBLE
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
-from fuseboard_console.tui.background_work import beside
+from fuseboard_console.tui.background_work import run_in_background
 from fuseboard_console.tui.protocols import ConsoleHost
 from fuseboard_console.views.adapters.successors import Successors
 from fuseboard_console.views.detail.adapter_detail import Look, detail_lines, kept_by_board
@@ -48,8 +48,8 @@ class AdapterDetailScreen(DetailModal):
         super().__init__(safe_text(adapter.adapter, 60), host.palette, self._lines, own)
         self._adapter = adapter
         self._source = host
-        self._heirs = Successors()
-        self._heirs.note(host.scene.board)
+        self._successors = Successors()
+        self._successors.note(host.frame.board)
         self._doable = [action for action in own if action.verb]
         self._window = FIRST
         self._look = Look()
@@ -62,19 +62,19 @@ class AdapterDetailScreen(DetailModal):
     @property
     def adapter(self) -> AdapterKey:
         """What its actions mean: after a restart of its engine, the same adapter of the next run."""
-        board = self._source.scene.board
-        self._heirs.note(board)
+        board = self._source.frame.board
+        self._successors.note(board)
         if self._adapter not in board.adapters:
-            self._adapter = self._heirs.of(board, self._adapter) or self._adapter
+            self._adapter = self._successors.of(board, self._adapter) or self._adapter
         return self._adapter
 
     def _call(self, action: Action) -> str:
         return action.id if hasattr(self, f"action_{action.id}") else f"app.{action.id}"
 
     def _lines(self, cells: int) -> list[Line]:
-        scene = self._source.scene
+        frame = self._source.frame
         look = self._look._replace(rows=self.pane.size.height)
-        return detail_lines(scene.board, self.adapter, scene.now, cells, self._doable, self._source.glyphs, look)
+        return detail_lines(frame.board, self.adapter, frame.now, cells, self._doable, self._source.glyphs, look)
 
     # ---------------------------------------------------------------- the window of time
 
@@ -91,29 +91,29 @@ class AdapterDetailScreen(DetailModal):
         window = WINDOWS[self._window]
         self._look = Look(window, reading=not kept_by_board(window))
         self._read_at = 0.0
-        self.frame()
+        self.refresh_lines()
 
-    def frame(self) -> None:
+    def refresh_lines(self) -> None:
         """Show what there is now; read a longer past when that is due, one reading at a time."""
         due = time.monotonic() - self._read_at >= READ_EVERY
         if due and not self._reading and not kept_by_board(self._look.window):
             self._reading = True
-            beside(self, self._read)
-        super().frame()
+            run_in_background(self, self._read)
+        super().refresh_lines()
 
     async def _read(self) -> None:
-        window, scene, adapter = self._look.window, self._source.scene, self.adapter
+        window, frame, adapter = self._look.window, self._source.frame, self.adapter
         recording = self._source.feed.recording
-        wanted = (recording, adapter, window, scene.now)
+        wanted = (recording, adapter, window, frame.now)
         try:
-            if scene.past and wanted == self._shown and self._look.past is not None:
+            if frame.past and wanted == self._shown and self._look.past is not None:
                 return  # it stands still
-            look = await self._looked(recording, adapter, window, scene.now)
+            look = await self._looked(recording, adapter, window, frame.now)
         finally:
             self._reading = False
         if window == self._look.window and recording is self._source.feed.recording:
             self._look, self._shown, self._read_at = look, wanted, time.monotonic()
-        self.frame()  # where another is wanted by now, that is read next
+        self.refresh_lines()  # where another is wanted by now, that is read next
 
     async def _looked(self, recording: Recording | None, adapter: AdapterKey, window: Window, now: int) -> Look:
         """Return the look at a window of time that ends `now` (UTC microseconds), with the past in it."""

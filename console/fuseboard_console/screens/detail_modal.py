@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.screen import ModalScreen
 
-from fuseboard_console.actions.model import Action, changing_nothing, on_page
+from fuseboard_console.actions.model import Action, on_page, read_only_actions
 from fuseboard_console.text.line import Line
 from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.frame.footer import footer_line
@@ -35,7 +36,7 @@ class DetailModal(ModalScreen[None]):
         Binding("question_mark", "help", "Help"),
     ]
     VERTICAL_BREAKPOINTS = [(0, "-low"), (16, "-high")]  # noqa: RUF012 - as Textual declares it
-    PAGE: ClassVar[str] = "sheet"
+    PAGE: ClassVar[str] = "text-detail"
     """By what its actions name it in `pages`."""
 
     def __init__(
@@ -46,7 +47,7 @@ class DetailModal(ModalScreen[None]):
         self.crumb = title
         """What the breadcrumb says while it is open."""
         self.keys = tuple(keys)
-        self.pane = TextPane(palette, make, id="sheet")
+        self.pane = TextPane(palette, make, id="detail")
         self._palette = palette
         self._footer = FooterBar(palette)
 
@@ -66,7 +67,7 @@ class DetailModal(ModalScreen[None]):
         self.pane.focus()
         for key in next(action for action in self.host.actions if action.id == "live").keys:
             self._bindings.bind(key, "app.live", show=False)  # after its own keys: those go first
-        self.set_interval(EVERY, self.frame)
+        self.set_interval(EVERY, self.refresh_lines)
         self._show_keys()
         self.host.show()
 
@@ -78,26 +79,27 @@ class DetailModal(ModalScreen[None]):
         """Fill the new width."""
         self._show_keys()
 
-    def take_palette(self, palette: Palette) -> None:
+    def apply_palette(self, palette: Palette) -> None:
         """Take another theme's palette."""
         self._palette = palette
         self.pane.repaint(palette)
         self._footer.repaint(palette)
 
-    def frame(self) -> None:
+    def refresh_lines(self) -> None:
         """Show what there is now."""
         self.pane.show()
 
     @property
     def _actions(self) -> tuple[Action, ...]:
-        keys = changing_nothing(self.keys) if self.host.desk.read_only else self.keys
+        keys = read_only_actions(self.keys) if self.host.dispatcher.read_only else self.keys
         copy = [action for action in self.host.actions if action.id in ("copy", "help")]
         return (*keys, *(action._replace(footer=True) for action in copy), CLOSE)
 
     def _show_keys(self) -> None:
-        self._footer.show_keys(footer_line(self._actions, self.size.width, self.host.desk.read_only))
+        self._footer.show_keys(footer_line(self._actions, self.size.width, self.host.dispatcher.read_only))
 
-    async def on_footer_bar_clicked(self, event: FooterBar.Clicked) -> None:
+    @on(FooterBar.Clicked)
+    async def _run_clicked(self, event: FooterBar.Clicked) -> None:
         """Do the action that was clicked."""
         event.stop()
         action = next(action for action in self._actions if action.id == event.action)

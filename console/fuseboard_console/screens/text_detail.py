@@ -61,9 +61,9 @@ class TextDetailScreen(DetailModal):
     def _actions(self) -> tuple[Action, ...]:
         return tuple(one for one in super()._actions if one.id not in self._deeds or self._deeds[one.id].applies())
 
-    def frame(self) -> None:
+    def refresh_lines(self) -> None:
         """Show what there is now, and name the keys that do something to it."""
-        super().frame()
+        super().refresh_lines()
         offered = [action.id for action in self._actions]
         if offered != self._offered:
             self._offered = offered

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -66,17 +67,20 @@ class TypedPromptScreen(ModalScreen[ScreenResultType]):
     def _typed(self) -> str:
         return self.query_one(Input).value.strip()
 
-    def on_input_changed(self) -> None:
+    @on(Input.Changed)
+    def _check(self) -> None:
         """Open the way once it is an answer; else say what is wrong."""
         problem = self.problem(self._typed)
         self.query_one("#yes", Button).disabled = bool(problem)
         self.query_one("#question-keys", Static).update(Content(problem if problem and self._typed else self._keys))
 
-    def on_input_submitted(self) -> None:
+    @on(Input.Submitted)
+    def _submit(self) -> None:
         """Do it, if it is an answer."""
         self._give()
 
-    def on_button_pressed(self, event: Button.Pressed) -> None:
+    @on(Button.Pressed)
+    def _press(self, event: Button.Pressed) -> None:
         """Answer with the button."""
         if event.button.id == "yes":
             self._give()

@@ -43,11 +43,11 @@ class ScenarioProcess:
     def set_speed(self, speed: float) -> None:
         """Run the script faster or slower from now on."""
         if self._process.stdin is not None:
-            with suppress(OSError):  # it has ended, which `worry` tells
+            with suppress(OSError):  # it has ended, which `failure_reason` tells
                 self._process.stdin.write(f"{speed:g}\n".encode())
                 self._process.stdin.flush()
 
-    def worry(self) -> str:
+    def failure_reason(self) -> str:
         """Return why the scenario stands still when its engine has ended early; nothing while it runs."""
         if self.running:
             return ""

@@ -37,7 +37,7 @@ class ScenarioSpeeds:
         return self.speed
 
 
-async def put_on_stage(scenario: Path, *, read_only: bool = False) -> Session:
+async def start_scenario(scenario: Path, *, read_only: bool = False) -> Session:
     """Start a scenario's engine and return the place where it is seen; closing the place ends the engine.
 
     Raises:
@@ -56,6 +56,6 @@ async def put_on_stage(scenario: Path, *, read_only: bool = False) -> Session:
             safe_text(recording.name, 100),
             None if read_only else live,
             speeds=ScenarioSpeeds(engine),
-            worry=engine.worry,
+            failure_reason=engine.failure_reason,
             closing=closing.pop_all(),
         )

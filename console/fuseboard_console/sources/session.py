@@ -42,7 +42,7 @@ class Session:
     mailbox: Mailbox | None = None
     replay: Replay | None = None
     speeds: Speeds | None = None
-    worry: Callable[[], str] | None = None
+    failure_reason: Callable[[], str] | None = None
     """Says what is wrong that the recording can't tell, if something is."""
     closing: AsyncExitStack = field(default_factory=AsyncExitStack)
     """What to close when it is left."""

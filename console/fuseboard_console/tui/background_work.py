@@ -11,7 +11,7 @@ Work = Callable[[], Coroutine[Any, Any, None]]
 """Makes what is to be done when that begins, which may be never: the console may be left before."""
 
 
-def beside(node: DOMNode, work: Work, *, instead_of: str = "") -> None:
+def run_in_background(node: DOMNode, work: Work, *, instead_of: str = "") -> None:
     """Begin work that goes on while keys are answered; it ends when the page or screen that it belongs to goes.
 
     Args:

@@ -48,20 +48,20 @@ class ConsoleHost(Protocol):
     feed: Feed
     glyphs: Glyphs
     palette: Palette
-    desk: CommandDispatcher
+    dispatcher: CommandDispatcher
     actions: tuple[Action, ...]
     compact: bool
 
     @property
-    def scene(self) -> Frame:
+    def frame(self) -> Frame:
         """What is shown now."""
         ...
 
-    def tell(self, text: str, severity: SeverityLevel = "information") -> None:
+    def show_notice(self, text: str, severity: SeverityLevel = "information") -> None:
         """Say something to the operator for a few seconds; `text` is safe."""
         ...
 
-    def is_past(self) -> bool:
+    def refuse_if_read_only(self) -> bool:
         """Whether nothing can be asked, because this is a replay or only read; if so, say it."""
         ...
 
@@ -73,7 +73,7 @@ class ConsoleHost(Protocol):
         """Show everything anew, for a choice was made."""
         ...
 
-    def go(self, page: str) -> Filtered:
+    def go_to(self, page: str) -> Filtered:
         """Go to a page by its id and return it."""
         ...
 
@@ -82,11 +82,11 @@ class ConsoleHost(Protocol):
         """The scenario that was started from here and how fast it plays, such as `×2`; None: none is."""
         ...
 
-    def visit(self, place: Session) -> None:
-        """Show another place; `leave_all` comes back."""
+    def push_session(self, place: Session) -> None:
+        """Show another place; `pop_all_sessions` comes back."""
         ...
 
-    def leave_all(self) -> None:
+    def pop_all_sessions(self) -> None:
         """Go back to where the console was opened; what was started on the way ends."""
         ...
 

@@ -63,7 +63,7 @@ class BreakersTable(LineList):
         self._order = Order((), {})
         self._places: dict[AdapterKey, tuple[ChainPlace, ...]] = {}
         self._at = 0  # the cursor's line
-        self._heirs = Successors()
+        self._successors = Successors()
         self._missed: AdapterKey | None = None  # where the cursor was, until its engine's next run has it again
         self._unmarked: set[AdapterKey] = set()  # the same, of marks
         self._now = 0
@@ -108,9 +108,9 @@ class BreakersTable(LineList):
         if board is not self._board:
             self._glow.forget()
         self._board, self._roster = board, board.roster_version
-        self._heirs.note(board)
+        self._successors.note(board)
         self._longest = max((name_width(key.adapter) for key in board.adapters), default=0)
-        self.marked, self._unmarked = self._heirs.followed(board, self.marked | self._unmarked)
+        self.marked, self._unmarked = self._successors.followed(board, self.marked | self._unmarked)
         tagged = any(row.tags for row in board.rows())
         self._without = frozenset(({"chain"} if not board.chains else set()) | ({"tags"} if not tagged else set()))
 
@@ -145,7 +145,7 @@ class BreakersTable(LineList):
         """Put the cursor on the same adapter of its engine's next run, as soon as that has it."""
         if self.selected is not None and self.selected not in self._board.adapters:
             self._missed = self._missed or self.selected
-        heir = self._heirs.of(self._board, self._missed) if self._missed is not None else None
+        heir = self._successors.of(self._board, self._missed) if self._missed is not None else None
         if heir is not None:
             self.selected, self._missed = heir, None
 

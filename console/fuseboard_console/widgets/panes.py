@@ -46,12 +46,12 @@ class LogPanes(CachedContainer):
         self._painted_at = 0.0
 
     def show(self, board: Board) -> None:
-        """Show a Board's routes and failures, now or when `catch_up` is next called in time."""
+        """Show a Board's routes and failures, now or when `flush_deferred` is next called in time."""
         self._board = board
         self._due = True
-        self.catch_up()
+        self.flush_deferred()
 
-    def catch_up(self) -> None:
+    def flush_deferred(self) -> None:
         """Paint what has waited, if it has waited long enough."""
         now = monotonic()
         if self._due and now - self._painted_at >= EVERY:

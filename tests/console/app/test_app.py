@@ -312,11 +312,11 @@ async def test_the_newest_step_of_a_scenario_is_told_and_goes_away() -> None:
 async def test_a_worry_that_the_recording_cannot_tell_is_said_once() -> None:
     asked: list[str] = []
 
-    def worry() -> str:
+    def failure_reason() -> str:
         asked.append("")
         return "The demo's engine ended early: [/foo] \x1b[2J" if len(asked) == 3 else ""
 
-    show = Show([], when=1, worry=worry)
+    show = Show([], when=1, failure_reason=failure_reason)
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(show.sees("The demo's engine ended early: [/foo]"), pilot)
         assert len(asked) == 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from fuseboard_console.tui.background_work import beside
+from fuseboard_console.tui.background_work import run_in_background
 from support.console_show import Show
 from support.console_story import started
 
@@ -17,7 +17,7 @@ async def test_work_goes_on_while_keys_are_answered() -> None:
         done.set()
 
     async with show.app.run_test() as pilot:
-        beside(show.app, work)
+        run_in_background(show.app, work)
         await pilot.press("2")
         await pilot.pause()
         assert "› Routes" in show.screen()
@@ -31,7 +31,7 @@ async def test_work_that_is_left_before_it_begins_is_never_made() -> None:
     async def work() -> None: ...
 
     async with show.app.run_test() as pilot:
-        beside(show.app, lambda: made.append(True) or work())  # type: ignore[func-returns-value]
+        run_in_background(show.app, lambda: made.append(True) or work())  # type: ignore[func-returns-value]
         show.app.workers.cancel_all()
         await pilot.pause()
     assert made == []

@@ -212,7 +212,7 @@ async def find_home(world: World, pilot: Pilot[None]) -> None:
     app = world.app
     await resize(pilot, 120, 40)
     await pilot.press("escape", "escape", "escape", "escape")
-    app.go("overview")
+    app.go_to("overview")
     for _ in range(1000):
         shown = screen(app)
         if (world.caught_up() or app.past) and ("fuseboard" in shown or "REPLAY" in shown) and "quit" in shown:

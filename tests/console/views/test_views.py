@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fuseboard_console.actions.catalogue import ACTIONS, actions_for
-from fuseboard_console.actions.model import led_by
+from fuseboard_console.actions.model import promoted
 from fuseboard_console.operator.messages import nobody_took_it
 from fuseboard_console.text.bars import countdown_bar, sparkline
 from fuseboard_console.text.formatting import latency, number, ordinal, percent, rate, span
@@ -428,7 +428,7 @@ def test_in_the_first_seconds_rates_are_those_of_the_time_there_was() -> None:
 
 
 def test_away_from_the_present_the_footer_says_first_what_is_done_to_time() -> None:
-    line, _ = footer_line(led_by(actions_for(False), {"pause": "hold", "live": "live"}), 80, False)
+    line, _ = footer_line(promoted(actions_for(False), {"pause": "hold", "live": "live"}), 80, False)
     assert text_of(line).startswith(" space hold  L live  ")
     assert text_of(line).count("space") == 1
 

@@ -65,9 +65,9 @@ class DeadLetterActions:
         meant = [letter for letter in letters if allows(verb, status_at(letter, now))]
         others = [letter for letter in letters if not allows(verb, status_at(letter, now))]
         if not meant:
-            self._host.tell(refused_text(verb, others, now), "warning")
+            self._host.show_notice(refused_text(verb, others, now), "warning")
         elif verb == "retry" and (nobody := self._nobody(path, meant)):
-            self._host.tell(nobody, "error")
+            self._host.show_notice(nobody, "error")
         elif elsewhere or len(letters) > 1:
             from fuseboard_console.screens.typed_confirm import TypedConfirmScreen
 
@@ -98,16 +98,16 @@ class DeadLetterActions:
         path, ids = self._archived
         if path != self._host.feed.recording.path:
             return False
-        if not self._host.is_past():
+        if not self._host.refuse_if_read_only():
             self._run(partial(self._change, path, "unarchive", ids, ()))
         return True
 
     def _path(self) -> Path | None:
         """Return the recording that is changed; None: nothing can be, which is told."""
-        if self._host.is_past():
+        if self._host.refuse_if_read_only():
             return None
         if self._host.feed.recording is None:
-            self._host.tell("The file is gone just now: nothing was changed.", "error")
+            self._host.show_notice("The file is gone just now: nothing was changed.", "error")
             return None
         return self._host.feed.recording.path
 
@@ -133,7 +133,7 @@ class DeadLetterActions:
         try:
             done = await repository.changed(path, change, ids, wall_clock(), actor())
         except repository.TROUBLE as error:
-            self._host.tell(safe_text(f"Nothing was changed: {error}", 400), "error")
+            self._host.show_notice(safe_text(f"Nothing was changed: {error}", 400), "error")
             return
         if change == "archive":
             self._archived = (path, tuple(sorted(done)))
@@ -147,10 +147,10 @@ class DeadLetterActions:
     # ---------------------------------------------------------------- by the engine
 
     async def _retry(self, path: Path, letter: DeadLetter) -> None:
-        """Have one letter retried; the desk tells what came of it."""
+        """Have one letter retried; the dispatcher tells what came of it."""
         instance = self._taker(path, letter.engine).instance
         if instance is not None:
-            await self._host.desk.ask("dlq_retry", "", instance, {"ids": [letter.id]})
+            await self._host.dispatcher.ask("dlq_retry", "", instance, {"ids": [letter.id]})
 
     async def _retry_many(self, path: Path, letters: Sequence[DeadLetter], refused: Sequence[Outcome]) -> None:
         """Have each engine retry its own letters, and tell what came of all in one sentence."""
@@ -172,7 +172,9 @@ class DeadLetterActions:
     async def _retried(self, path: Path, letters: Sequence[DeadLetter], instance: int) -> tuple[list[Outcome], int]:
         """Have an engine retry letters; return what came of each, and how many it is still at."""
         try:
-            status = await self._host.desk.outcome("dlq_retry", instance, {"ids": [letter.id for letter in letters]})
+            status = await self._host.dispatcher.outcome(
+                "dlq_retry", instance, {"ids": [letter.id for letter in letters]}
+            )
             found = await repository.some(path, [letter.id for letter in letters], wall_clock())
         except repository.TROUBLE as error:
             return [Outcome(str(letter.id), False, str(error)) for letter in letters], 0
@@ -193,4 +195,4 @@ class DeadLetterActions:
 
     def _tell(self, verb: Verb, outcomes: Sequence[Outcome], undo: str = "", goes_on: int = 0) -> None:
         well = all(outcome.done for outcome in outcomes)
-        self._host.tell(done_text(verb, outcomes, undo, goes_on), "information" if well else "warning")
+        self._host.show_notice(done_text(verb, outcomes, undo, goes_on), "information" if well else "warning")

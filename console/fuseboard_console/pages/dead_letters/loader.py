@@ -79,7 +79,7 @@ class DeadLetterLoader:
 
     # ---------------------------------------------------------------- the list
 
-    def look(self, scene: Frame, *, again: bool = False) -> None:
+    def refresh(self, frame: Frame, *, again: bool = False) -> None:
         """Begin to read if others may be there (`again`: in any case), or are wanted: at once when someone chose."""
         recording = self._host.feed.recording
         if recording is None:
@@ -89,8 +89,8 @@ class DeadLetterLoader:
         wanted = (
             recording,
             self.chosen,
-            None if scene.past else scene.board,
-            0 if scene.past else scene.board.dead_letters_version,
+            None if frame.past else frame.board,
+            0 if frame.past else frame.board.dead_letters_version,
         )
         now = time.monotonic()
         due = wanted[:2] != self._wanted[:2] or (
@@ -103,7 +103,7 @@ class DeadLetterLoader:
     def again(self) -> None:
         """Read as soon as possible, for something was changed."""
         self._wanted = ()
-        self.look(self._host.scene)
+        self.refresh(self._host.frame)
 
     async def _read(self, path: Path, choice: int) -> None:
         now = wall_clock()

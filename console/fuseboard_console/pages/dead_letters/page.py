@@ -15,7 +15,7 @@ from fuseboard_console.text.formatting import clock
 from fuseboard_console.text.line import Line, Span, fit_line
 from fuseboard_console.text.list_columns import titles_line
 from fuseboard_console.text.safe_text import safe_text
-from fuseboard_console.tui.background_work import beside
+from fuseboard_console.tui.background_work import run_in_background
 from fuseboard_console.tui.protocols import ConsoleHost, Frame
 from fuseboard_console.views.dead_letters.prompts import Verb, allows
 from fuseboard_console.views.dead_letters.table import CHOICES, choice_words, letter_line, letter_lines, nothing_there
@@ -44,12 +44,14 @@ class DeadLetters(ListPage[int]):
     def __init__(self, host: ConsoleHost) -> None:
         super().__init__(host)
         self.list.newest_first = self.list.follows = True
-        self._file = DeadLetterLoader(host, partial(beside, self), self._was_read, self._detailed)
-        self._deeds = DeadLetterActions(host, partial(beside, self), self.unmark, self._file.again)
+        self._loader = DeadLetterLoader(host, partial(run_in_background, self), self._was_read, self._detailed)
+        self._letter_actions = DeadLetterActions(
+            host, partial(run_in_background, self), self.unmark, self._loader.again
+        )
 
-    async def look(self, scene: Frame) -> None:
+    async def refresh_data(self, frame: Frame) -> None:
         """Read the letters anew when they may be others."""
-        self._file.look(scene, again=scene.past)
+        self._loader.refresh(frame, again=frame.past)
 
     def _detailed(self) -> bool:
         return any(isinstance(screen, TextDetailScreen) for screen in self.app.screen_stack)
@@ -57,67 +59,67 @@ class DeadLetters(ListPage[int]):
     def _was_read(self) -> None:
         self.host.show()
         if isinstance(self.app.screen, TextDetailScreen):
-            self.app.screen.frame()
+            self.app.screen.refresh_lines()
 
     # ---------------------------------------------------------------- the list
 
-    def rows(self, scene: Frame) -> Sequence[int]:
+    def rows(self, frame: Frame) -> Sequence[int]:
         """Return the numbers of the letters that were read."""
-        self._file.look(scene)
-        return self._file.keys
+        self._loader.refresh(frame)
+        return self._loader.keys
 
     def _now(self) -> int:
         """Return the time by which letters are told: of the past there are none."""
-        scene = self.host.scene
-        return self._file.read_at if scene.past else scene.now
+        frame = self.host.frame
+        return self._loader.read_at if frame.past else frame.now
 
     @property
     def caption(self) -> str:
         """Which are shown, how many there are of each status, and how many more."""
-        listed, chosen = self._file.listed, self._file.chosen
+        listed, chosen = self._loader.listed, self._loader.chosen
         if listed is None:
             return self.TITLE
         only = f"only {choice_words(chosen)}" if chosen else "all"
-        said = [self.TITLE, only if self._file.choice else "", summary(listed.figures)]
-        if self._file.there > len(self._file.keys) >= MOST:
-            said.append(f"the newest {len(self._file.keys):,} of {self._file.there:,}")
+        said = [self.TITLE, only if self._loader.choice else "", summary(listed.figures)]
+        if self._loader.there > len(self._loader.keys) >= MOST:
+            said.append(f"the newest {len(self._loader.keys):,} of {self._loader.there:,}")
         return "  ".join(part for part in said if part)
 
     @property
     def trail(self) -> str:
         """Which of them are shown."""
-        return choice_words(self._file.chosen) if self._file.choice else ""
+        return choice_words(self._loader.chosen) if self._loader.choice else ""
 
     @property
     def nothing(self) -> str:
         """Why the list is empty."""
-        if self.host.feed.recording is None and self._file.listed is None:
+        if self.host.feed.recording is None and self._loader.listed is None:
             return "There is no file to read dead letters from."
-        if self._file.trouble:
-            return self._file.trouble
-        if self._file.listed is None or not self._file.fresh:
+        if self._loader.trouble:
+            return self._loader.trouble
+        if self._loader.listed is None or not self._loader.fresh:
             return "Dead letters are being read."
-        if not self._file.listed.begun:
+        if not self._loader.listed.begun:
             return "No engine that keeps dead letters has written to this file yet."
-        return nothing_there(self._file.chosen, key_for(self.host.actions, "letter_status"))
+        return nothing_there(self._loader.chosen, key_for(self.host.actions, "letter_status"))
 
     def heading(self, cells: int) -> Line:
         """Return the titles of the columns; or what has to be known of all that is shown."""
-        if self._file.trouble and self._file.keys:
-            return fit_line((Span(f"They can't be read anew: {self._file.trouble}", "bad"),), cells)
-        if self.host.scene.past and self._file.listed is not None:
-            told = f"as they are now, at {clock(self._file.read_at)}: the past of dead letters is not kept"
+        if self._loader.trouble and self._loader.keys:
+            return fit_line((Span(f"They can't be read anew: {self._loader.trouble}", "bad"),), cells)
+        if self.host.frame.past and self._loader.listed is not None:
+            told = f"as they are now, at {clock(self._loader.read_at)}: the past of dead letters is not kept"
             return fit_line((Span(told, "warn"),), cells)
-        return titles_line(self._file.columns, "error", cells)
+        return titles_line(self._loader.columns, "error", cells)
 
     def line(self, key: int, cells: int) -> Line:
         """Return a letter."""
-        letter = self._file.letters.get(key)
-        return () if letter is None else letter_line(letter, self._now(), self._file.columns, cells, self.host.glyphs)
+        letter = self._loader.letters.get(key)
+        return () if letter is None else letter_line(letter, self._now(), self._loader.columns, cells, self.host.glyphs)
 
     def fields(self, key: int) -> Mapping[str, str]:
         """Return what a filter may ask about."""
-        letter = self._file.letters[key]
+        letter = self._loader.letters[key]
         return {
             "status": status_at(letter, self._now()),
             "type": letter.task_type,
@@ -132,7 +134,7 @@ class DeadLetters(ListPage[int]):
 
     def action_letter_status(self) -> None:
         """Show only the letters of the next status."""
-        self._file.choice = (self._file.choice + 1) % len(CHOICES)
+        self._loader.choice = (self._loader.choice + 1) % len(CHOICES)
         self.list.marked.clear()
         self.host.show()
 
@@ -141,8 +143,8 @@ class DeadLetters(ListPage[int]):
     def action_open(self) -> None:
         """Show all that is known of the letter under the cursor."""
         key = self.list.selected
-        if key is not None and key in self._file.letters:
-            self._file.open(key)
+        if key is not None and key in self._loader.letters:
+            self._loader.open(key)
             super().action_open()
 
     def title_of(self, key: int) -> str:
@@ -151,25 +153,25 @@ class DeadLetters(ListPage[int]):
 
     def about(self, key: int, cells: int) -> list[Line]:
         """Return all that is known of the opened letter; it stays when it leaves the list."""
-        opened = self._file.opened
+        opened = self._loader.opened
         if opened is None:
             return []
-        lines = letter_lines(opened, self._file.history, self._now(), cells, self.host.glyphs)
-        if self._file.gone:
+        lines = letter_lines(opened, self._loader.history, self._now(), cells, self.host.glyphs)
+        if self._loader.gone:
             return [(Span("It is gone: purged, or evicted to make room. This is the last of it.", "bad"),), (), *lines]
-        if self.host.scene.past:
+        if self.host.frame.past:
             told = "This is the letter as it is now: the past of dead letters is not kept."
             return [(Span(told, "warn"),), (), *lines]
         return lines
 
-    def ways(self, key: int) -> Sequence[Link]:
+    def links(self, key: int) -> Sequence[Link]:
         """Lead to the routes of its task, and to the adapters of its chain."""
-        letter = self._file.letters[key]
-        board = self.host.scene.board
+        letter = self._loader.letters[key]
+        board = self.host.frame.board
         task = letter.task
 
         def to_routes() -> None:
-            self.host.go("routes").filter_by(has("task", task))
+            self.host.go_to("routes").filter_by(has("task", task))
 
         instances = [row.id for row in board.instances.values() if row.name == letter.engine]
         names = dict.fromkeys((*letter.order, letter.adapter))
@@ -183,7 +185,7 @@ class DeadLetters(ListPage[int]):
             ),
         ]
 
-    def deeds(self, key: int) -> Sequence[DetailAction]:
+    def detail_actions(self, key: int) -> Sequence[DetailAction]:
         """Return what can be done to a letter in its detail."""
         return [
             DetailAction(
@@ -194,12 +196,12 @@ class DeadLetters(ListPage[int]):
         ]
 
     def _applies(self, doing: Verb) -> bool:
-        opened = self._file.opened
+        opened = self._loader.opened
         return opened is not None and allows(doing, status_at(opened, self._now()))
 
     def _do_to_opened(self, doing: Verb) -> None:
-        if self._file.opened is not None:
-            self._deeds.begin(doing, [self._file.opened])
+        if self._loader.opened is not None:
+            self._letter_actions.begin(doing, [self._loader.opened])
 
     # ---------------------------------------------------------------- deeds
 
@@ -208,10 +210,10 @@ class DeadLetters(ListPage[int]):
         """The marked letters, else the one under the cursor."""
         marked = [key for key in self.list.keys if key in self.list.marked]
         selected = [] if self.list.selected is None else [self.list.selected]
-        return [self._file.letters[key] for key in marked or selected if key in self._file.letters]
+        return [self._loader.letters[key] for key in marked or selected if key in self._loader.letters]
 
     def _begin(self, deed: Verb, meant: list[DeadLetter]) -> None:
-        self._deeds.begin(deed, meant, elsewhere=[letter.id for letter in meant] != [self.list.selected])
+        self._letter_actions.begin(deed, meant, elsewhere=[letter.id for letter in meant] != [self.list.selected])
 
     def action_letter_retry(self) -> None:
         """Have the letter's engine retry it now."""
@@ -224,7 +226,7 @@ class DeadLetters(ListPage[int]):
     def action_letter_unarchive(self) -> None:
         """Put the archived letter back; where none is meant, what was archived last."""
         meant = self._meant
-        if any(letter.status == "archived" for letter in meant) or not self._deeds.put_back():
+        if any(letter.status == "archived" for letter in meant) or not self._letter_actions.put_back():
             self._begin("unarchive", meant)
 
     def action_letter_discard(self) -> None:
