@@ -1,4 +1,4 @@
-"""What the engine is handed, whatever an adapter is made of."""
+"""The uniform interface through which the engine calls every kind of adapter."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fuseboard_engine.adapters.callables import RunInThread, StreamCall, as_async, as_stream
-from fuseboard_engine.adapters.lifecycle import Lifecycle, is_adapter_object, unhealthy
+from fuseboard_engine.adapters.lifecycle import Lifecycle, is_adapter_object, unhealthy_reason
 from fuseboard_engine.adapters.timeouts import AsyncCall
 from fuseboard_engine.errors import Unhealthy
 
@@ -19,9 +19,9 @@ class Target:
 
     Attributes:
         call: takes the task; its result is awaited.
-        stream: takes the task; gives its items.
-        lifecycle: initialises and closes it; None: there is nothing to initialise or close.
-        health: awaited to learn whether it could work now, raises when not; None: it cannot say.
+        stream: takes the task; yields its items.
+        lifecycle: initialises and closes the adapter; None: nothing to initialise or close.
+        health: awaited for a health check; raises when the adapter is unhealthy. None: the adapter has no health check.
     """
 
     call: AsyncCall
@@ -31,15 +31,15 @@ class Target:
 
 
 def make_target(name: str, given: Any, run: RunInThread) -> Target:
-    """Return how to call what was given as an adapter: a callable of any kind, or an `AdapterObject`.
+    """Return the target for a registered adapter: a callable of any kind, or an `AdapterObject`.
 
     Args:
         name: the adapter's name.
-        given: what the user registered.
+        given: the object that the user registered.
         run: calls a plain function in a thread.
 
     Raises:
-        TypeError: it can be neither called nor has it a `call` method.
+        TypeError: it is not callable and has no `call` method.
     """
     if not is_adapter_object(given):
         if not callable(given):
@@ -73,7 +73,7 @@ async def _check(name: str, health: Callable[[], Awaitable[Any]], lifecycle: Lif
     if lifecycle is not None and not lifecycle.ready:
         await lifecycle.initialize(None)
     answer = await health()
-    wrong = unhealthy(answer)
-    if wrong is not None:
-        raise Unhealthy(f"{name}: {wrong}")
+    reason = unhealthy_reason(answer)
+    if reason is not None:
+        raise Unhealthy(f"{name}: {reason}")
     return answer

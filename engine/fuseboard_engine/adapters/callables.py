@@ -1,4 +1,4 @@
-"""Callables as adapters: async ones as they are, plain ones in a thread, generators as streams."""
+"""Callables as adapters: async functions as they are, plain functions in a thread, generators as streams."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ RunInThread = Callable[..., Awaitable[Any]]
 """Calls `function(*args)` in a thread: `run(function, *args)`."""
 
 StreamCall = Callable[[Any], AsyncIterator[Any]]
-"""Takes the task and returns its items, one by one."""
+"""Takes the task and yields its items, one by one."""
 
 _END = object()
 
 
-def kind_of(function: Any, kind: Callable[[object], bool]) -> bool:
-    """Ask `inspect` about a callable; about the `__call__` of an object; about what a partial calls."""
+def matches(function: Any, kind: Callable[[object], bool]) -> bool:
+    """Return whether an `inspect` predicate holds for a callable, its `__call__`, or the function inside a partial."""
     while isinstance(function, functools.partial):
         function = function.func
     return kind(function) or kind(getattr(function, "__call__", None))  # noqa: B004 - not whether it can be called
 
 
 def as_async(function: Callable[..., Any], run: RunInThread) -> Callable[..., Awaitable[Any]]:
-    """Return `function` as something that can be awaited.
+    """Return `function` as an awaitable callable.
 
-    Async functions, their partials and bound methods, and objects with an async `__call__` are taken as they are. Any
-    other callable runs in a thread; if it returns an awaitable, that is awaited in the loop. A function that makes a
-    stream answers with the list of its items: it has not done its work before its end.
+    Async functions, their partials and bound methods, and objects with an async `__call__` are returned unchanged. Any
+    other callable runs in a thread; if it returns an awaitable, that is awaited in the loop. A generator function
+    returns the list of its items, so that its call ends only when its work is done.
     """
-    if kind_of(function, inspect.iscoroutinefunction):
+    if matches(function, inspect.iscoroutinefunction):
         return function
-    if kind_of(function, inspect.isasyncgenfunction):
+    if matches(function, inspect.isasyncgenfunction):
 
-        async def gathered(*args: Any) -> list[Any]:
+        async def collect(*args: Any) -> list[Any]:
             return await _list(function(*args))
 
-        return gathered
-    if kind_of(function, inspect.isgeneratorfunction):
+        return collect
+    if matches(function, inspect.isgeneratorfunction):
         return functools.partial(run, lambda *args: list(function(*args)))
 
     async def in_thread(*args: Any) -> Any:
@@ -60,27 +60,27 @@ async def _list(stream: AsyncGenerator[Any, Any]) -> list[Any]:
 
 
 def as_stream(function: Callable[[Any], Any], call: AsyncCall, run: RunInThread) -> StreamCall:
-    """Return `function` as something that gives items.
+    """Return `function` as a callable that yields items.
 
-    An async generator function is one already; the steps of a plain one are made in threads. What any other callable
-    returns is a stream if it can be read as one, and else the only item.
+    An async generator function is returned unchanged; the steps of a plain generator run in threads. The result of any
+    other callable is streamed if it is an async iterable, and is the only item otherwise.
 
     Args:
-        function: as it was given.
-        call: the same, as `as_async` returned it.
+        function: the original callable.
+        call: the same callable, as `as_async` returned it.
         run: calls a function in a thread.
     """
-    if kind_of(function, inspect.isasyncgenfunction):
+    if matches(function, inspect.isasyncgenfunction):
         return function
-    if kind_of(function, inspect.isgeneratorfunction):
+    if matches(function, inspect.isgeneratorfunction):
         return functools.partial(_steps, function, run)
-    if kind_of(function, inspect.iscoroutinefunction):
+    if matches(function, inspect.iscoroutinefunction):
         return functools.partial(_items, function)
     return functools.partial(_items, functools.partial(run, function))
 
 
 def yields_many(stream: StreamCall) -> bool:
-    """Say whether a stream that `as_stream` made may give more than one result: its call then answers with a list."""
+    """Return whether a stream made by `as_stream` may yield several items; its call then returns a list."""
     return not (isinstance(stream, functools.partial) and stream.func is _items)
 
 
@@ -96,7 +96,7 @@ async def _steps(function: Callable[[Any], Any], run: RunInThread, task: Any) ->
             try:
                 await run(generator.close)
             except ValueError:
-                pass  # its thread hangs in a step that was given up; nobody can close it
+                pass  # its thread still hangs in an abandoned step, so it cannot be closed
 
 
 async def _items(call: AsyncCall, task: Any) -> AsyncGenerator[Any, None]:

@@ -1,4 +1,4 @@
-"""HTTP endpoints as adapters: the task goes out as JSON, the answer comes back as JSON. Needs httpx."""
+"""HTTP endpoints as adapters: the task is sent as JSON, and the response is read as JSON. Needs httpx."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 10_000_000
 CONTEXT_HEADERS = {name: f"x-{name}-id" for name in IDS}
-"""The header of each context id."""
-_SAFE = "!#$&'()*+,/:;=?@[]^`{|}~ "  # what may stand in a header as it is, beside letters, digits and -._
-SHOWN_BYTES = 500  # of the body of an answer that is an error: enough to say what it is about
+"""The default header of each context id."""
+_SAFE = "!#$&'()*+,/:;=?@[]^`{|}~ "  # sent unquoted, like letters, digits and -._
+SHOWN_BYTES = 500  # of an error response's body, for the error's text
 
 
 def _httpx() -> Any:
@@ -31,7 +31,7 @@ def _httpx() -> Any:
 
 
 class HttpClients:
-    """Pooled connections: one client for each event loop that uses them, since none can serve two.
+    """Pooled connections: one client per event loop, because a client cannot serve two loops.
 
     Raises:
         MissingExtra: httpx is not installed.
@@ -48,7 +48,7 @@ class HttpClients:
         loop = asyncio.get_running_loop()
         client = self._clients.get(loop)
         if client is None:
-            # The engine's attempt timeout is the limit; a second one here would only hide which it was.
+            # The engine's attempt timeout applies; a second timeout here would only obscure which one fired.
             client = self._clients[loop] = _httpx().AsyncClient(timeout=None)
         return client
 
@@ -66,23 +66,22 @@ class HttpClients:
 class HttpAdapter:
     """Calls an HTTP endpoint.
 
-    The task is the body, as JSON; with GET, HEAD or DELETE a mapping goes into the query instead. The answer is read as
-    JSON where it says so, and else as text.
+    The task is sent as the JSON body; with GET, HEAD or DELETE a mapping becomes the query instead. The response is
+    parsed as JSON when its content type says so, and is returned as text otherwise.
 
     Args:
         url: `http://` or `https://`.
         method: of the request.
         headers: sent with each request.
         params: the query, sent with each request.
-        health_url: asked by `health`; a relative one starts from `url`. None: it cannot say.
-        max_bytes: an answer that is longer is a failure.
-        context_headers: the header in which each context id goes out with a task (`{"request": "x-request-id"}`); ids
-            that it does not name are not sent. Default: `x-request-id`, `x-trace-id`, `x-user-id`, `x-session-id`,
-            `x-correlation-id`.
+        health_url: requested by health checks; a relative one is resolved against `url`. None: no health check.
+        max_bytes: a longer response is a failure.
+        context_headers: the header for each context id of a task (`{"request": "x-request-id"}`); other ids are not
+            sent. Default: `x-request-id`, `x-trace-id`, `x-user-id`, `x-session-id`, `x-correlation-id`.
         clients: the connections to use; default: its own.
 
     Raises:
-        ValueError: the URL is none.
+        ValueError: the URL is invalid.
         MissingExtra: httpx is not installed.
     """
 
@@ -102,9 +101,11 @@ class HttpAdapter:
         try:
             self._url = httpx.URL(url)
         except httpx.InvalidURL as error:
-            raise ValueError(f"{url!r} is no URL: {error}") from None
+            raise ValueError(f"{url!r} is not a URL: {error}") from None
         if self._url.scheme not in ("http", "https") or not self._url.host:
-            raise ValueError(f"{url!r} is no URL of an HTTP endpoint: it begins with http:// or https:// and a host")
+            raise ValueError(
+                f"{url!r} is not the URL of an HTTP endpoint: it must start with http:// or https:// and a host"
+            )
         self._method = method.upper()
         self._headers = dict(headers or {})
         self._params = dict(params or {})
@@ -117,15 +118,16 @@ class HttpAdapter:
             self.health = self._health
 
     async def call(self, task: Any) -> Any:
-        """Send the task and return the answer.
+        """Send the task and return the response.
 
         Raises:
-            httpx.HTTPStatusError: the status is no success; the text tells it and how the answer begins.
-            httpx.TransportError: there was no answer.
+            httpx.HTTPStatusError: the status is not a success; the message has the status and the start of the
+                response.
+            httpx.TransportError: there was no response.
             CallerError: the task cannot be sent as JSON.
-            ValueError: the answer is no JSON though it says so, or too long.
+            ValueError: the response is too long, or is not valid JSON although its content type is JSON.
         """
-        headers, params, content = {**self._of_context(), **self._headers}, dict(self._params), None
+        headers, params, content = {**self._context_headers_now(), **self._headers}, dict(self._params), None
         if self._method in ("GET", "HEAD", "DELETE"):
             if isinstance(task, Mapping):
                 params |= {str(key): value for key, value in task.items()}
@@ -134,8 +136,10 @@ class HttpAdapter:
             headers.setdefault("content-type", "application/json")
         return await self._request(self._method, self._url, headers, params, content)
 
-    def _of_context(self) -> dict[str, str]:
-        """Return the headers that carry the ids of the call under way; what no header may hold is written as `%0A`."""
+    def _context_headers_now(self) -> dict[str, str]:
+        """Return the headers with the context ids of the current call; characters that a header cannot hold become
+        `%0A`.
+        """
         ids, headers = current(), self._context_headers
         return (
             {headers[name]: quote(value, _SAFE, errors="replace") for name, value in ids.items() if name in headers}
@@ -144,7 +148,7 @@ class HttpAdapter:
         )
 
     async def close(self) -> None:
-        """Close its connections, where they are its own."""
+        """Close its connections if they are its own."""
         if self._own:
             await self._clients.close()
 
@@ -159,25 +163,27 @@ class HttpAdapter:
         client = self._clients.client()
         async with client.stream(method, url, headers=headers, content=content) as response:
             body = bytearray()
-            most = self._max_bytes if response.is_success else SHOWN_BYTES
+            limit = self._max_bytes if response.is_success else SHOWN_BYTES
             async for chunk in response.aiter_bytes():
                 body += chunk
-                if len(body) > most:
+                if len(body) > limit:
                     break
             if not response.is_success:
                 raise _status_error(response, body)
-        if len(body) > most:
-            raise ValueError(f"the answer is longer than {most} bytes")
+        if len(body) > limit:
+            raise ValueError(f"the response is longer than {limit} bytes")
         if "json" in response.headers.get("content-type", ""):
             return from_json(body)
         return bytes(body).decode(response.charset_encoding or "utf-8", "replace")
 
 
 def _status_error(response: httpx.Response, body: bytearray) -> Exception:
-    """Return the error for a status that is no success. Its text names no query and no password of the URL."""
+    """Return the error for an unsuccessful status. Its text has neither the query nor the password of the URL."""
     url = response.request.url
     text = bytes(body[:SHOWN_BYTES]).decode("utf-8", "replace").strip()
-    said = f"HTTP {response.status_code} {response.reason_phrase} from {url.scheme}://{url.netloc.decode()}{url.path}"
-    message = f"{said}: {text}" if text else said
+    summary = (
+        f"HTTP {response.status_code} {response.reason_phrase} from {url.scheme}://{url.netloc.decode()}{url.path}"
+    )
+    message = f"{summary}: {text}" if text else summary
     error: Exception = _httpx().HTTPStatusError(message, request=response.request, response=response)
     return error

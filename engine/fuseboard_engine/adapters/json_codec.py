@@ -1,4 +1,4 @@
-"""A task as JSON, and JSON as a result: how tasks reach what lives outside this process."""
+"""Conversion of tasks to JSON and of JSON to results, for adapters outside this process."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from fuseboard_engine.retry.attribution import CallerError
 
 
 def to_json(task: Any) -> bytes:
-    """Return a task as JSON: a `Task` as an object of its fields, anything else as it is.
+    """Return a task as JSON: a `Task` as an object of its fields, any other value as it is.
 
     Raises:
-        CallerError: there is something in it that JSON has no form for.
+        CallerError: the task holds a value that JSON cannot represent.
     """
     try:
         return msgspec.json.encode(task)
@@ -23,14 +23,16 @@ def to_json(task: Any) -> bytes:
 
 
 def from_json(data: bytes | bytearray) -> Any:
-    """Return what JSON stands for; None for nothing at all.
+    """Return the value of a JSON text; None for an empty text.
 
     Raises:
-        ValueError: it is no JSON; the text shows how it begins.
+        ValueError: it is not valid JSON; the message shows how it starts.
     """
     if not data.strip():
         return None
     try:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"the answer is no JSON ({text_of(error)}); it begins with {bytes(data[:80])!r}") from error
+        raise ValueError(
+            f"the answer is not valid JSON ({text_of(error)}); it starts with {bytes(data[:80])!r}"
+        ) from error

@@ -1,4 +1,4 @@
-"""Adapters that are objects with a life of their own: `initialize`, `call`, `health`, `close`."""
+"""Adapters that are objects with a lifecycle: `initialize`, `call`, `health`, `close`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import concurrent.futures
 import inspect
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from fuseboard_engine.adapters.timeouts import AsyncCall, within
@@ -17,11 +17,11 @@ Step = Callable[[], Awaitable[Any]]
 
 @runtime_checkable
 class AdapterObject(Protocol):
-    """What an object needs to be an adapter: a `call`, a method of any kind that takes the task.
+    """The interface of an object that can be an adapter: a `call`, a method of any kind that takes the task.
 
-    It may have more, each async or not: `initialize()` is called once, before its first call, and again later if it
-    failed; `health()` says whether it could work now, by what it returns or raises; `close()` is called when the engine
-    is closed; `stream(task)` is an async generator for those who want items as they come.
+    Optional methods, each async or not: `initialize()` is called once before the first call, and again if it failed;
+    `health()` reports by its result or exception whether the adapter works; `close()` is called when the engine is
+    closed; `stream(task)` is an async generator for consumers of single items.
     """
 
     def call(self, task: Any, /) -> Any:
@@ -29,41 +29,48 @@ class AdapterObject(Protocol):
 
 
 def is_adapter_object(given: Any) -> bool:
-    """Say whether something is an adapter by its `call` method, and not by being called itself."""
+    """Return whether an object is an adapter through its `call` method rather than by being callable."""
     if inspect.isclass(given) or inspect.isroutine(given):
         return False
-    # A mock answers to any name: what can be called is asked about its type only.
+    # A mock has every attribute, so only the type of a callable is inspected.
     return callable(getattr(type(given) if callable(given) else given, "call", None))
 
 
-def unhealthy(answer: Any) -> str | None:
-    """Return what an answer of `health()` says is wrong, or None: False, `{"healthy": False}`, `{"success": False}`."""
+_ANSWER_FIELDS = ("healthy", "success", "ok", "error")
+"""The attributes that are read from an answer that is not a mapping."""
+
+
+def unhealthy_reason(answer: Any) -> str | None:
+    """Return why a result of `health()` means unhealthy, or None.
+
+    False, `{"healthy": False}` and `{"success": False}` mean unhealthy.
+    """
     if answer is None or answer is True:
         return None
     if answer is False:
-        return "it says it is not healthy"
+        return "it reports that it is not healthy"
+    fields = answer if isinstance(answer, Mapping) else {name: getattr(answer, name, None) for name in _ANSWER_FIELDS}
     for name in ("healthy", "success", "ok"):
-        says = answer.get(name) if isinstance(answer, dict) else getattr(answer, name, None)
-        if says is False:
-            error = answer.get("error") if isinstance(answer, dict) else getattr(answer, "error", None)
-            return str(error) if error else f"it says {name}: false"
+        if fields.get(name) is False:
+            detail = next((fields.get(other) for other in ("detail", "message", "error") if fields.get(other)), None)
+            return f"it reports {name}: false" if detail is None else str(detail)
     return None
 
 
-class _GivenUp(Exception):
-    """An initialisation was cancelled because nobody waited for it any more."""
+class _Abandoned(Exception):
+    """An initialisation was cancelled because no caller waited for it any more."""
 
 
 class Lifecycle:
-    """Initialises an object once, however many callers need it, and closes it.
+    """Initialises an object once for any number of callers, and closes it.
 
-    The initialisation goes on while at least one caller waits for it. Callers may be in several event loops; it runs,
-    and is closed, in that of the first.
+    The initialisation continues while at least one caller waits for it. Callers may be in several event loops; it runs,
+    and is closed, in the loop of the first one.
     """
 
     __slots__ = (
+        "_abandoned",
         "_close",
-        "_given_up",
         "_initialize",
         "_lock",
         "_loop",
@@ -78,46 +85,46 @@ class Lifecycle:
     def __init__(self, adapter: str, initialize: Step | None, close: Step | None) -> None:
         self.adapter = adapter
         self.ready = initialize is None
-        """Whether it can be called without being initialised first."""
+        """Whether it can be called without initialisation."""
         self.on_late_initialise: Callable[[], None] | None = None
-        """Told when it was initialised although it had been taken out of its engine."""
+        """Called when it was initialised after its adapter had been removed from the engine."""
         self._initialize = initialize
         self._close = close
         self._lock = threading.Lock()
         self._waiting = 0
-        self._given_up = False
+        self._abandoned = False
         self._outcome: concurrent.futures.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def initialize(self, limit: float | None) -> None:
-        """Return when the object is initialised; wait at most `limit` seconds for it (None: as long as it takes).
+        """Return when the object is initialised; wait at most `limit` seconds (None: no limit).
 
         Raises:
             AttemptTimeout: the limit passed.
-            Exception: what its `initialize` raised. The next caller tries again.
+            Exception: the error of its `initialize`. The next caller tries again.
         """
         while not self.ready:
             with self._lock:
-                outcome = self._outcome or self._begin()
+                outcome = self._outcome or self._start()
                 self._waiting += 1
             try:
                 await within(_wait, outcome, self.adapter, limit)
             except AttemptTimeout as error:
                 raise AttemptTimeout(self.adapter, error.seconds, "was not initialised") from error
-            except _GivenUp:
-                pass  # all who waited before have left: begin again
+            except _Abandoned:
+                pass  # all earlier callers stopped waiting: start again
             finally:
                 with self._lock:
                     self._waiting -= 1
-                    nobody = not self._waiting
-                if nobody and not outcome.done():
+                    unused = not self._waiting
+                if unused and not outcome.done():
                     await self._abandon()
 
-    def _begin(self) -> concurrent.futures.Future[None]:
+    def _start(self) -> concurrent.futures.Future[None]:
         outcome: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._outcome = outcome
-        self._given_up = False
+        self._abandoned = False
         self._loop = asyncio.get_running_loop()
         self._task = self._loop.create_task(self._run(outcome), name=f"fuseboard: initialise {self.adapter}")
         return outcome
@@ -131,7 +138,7 @@ class Lifecycle:
             if self.on_late_initialise is not None:
                 self.on_late_initialise()
         except asyncio.CancelledError:
-            error = _GivenUp() if self._given_up else RuntimeError("its initialisation was cancelled")
+            error = _Abandoned() if self._abandoned else RuntimeError("its initialisation was cancelled")
             raise
         except BaseException as raised:
             error = raised
@@ -146,11 +153,11 @@ class Lifecycle:
             del error
 
     async def _abandon(self) -> None:
-        """Nobody waits any more: cancel the initialisation and see it end."""
+        """Cancel the initialisation, which no caller waits for any more, and wait for its end."""
         task, loop = self._task, self._loop
-        if task is None or loop is None or self._given_up:
+        if task is None or loop is None or self._abandoned:
             return
-        self._given_up = True
+        self._abandoned = True
         if loop is not asyncio.get_running_loop():
             if not loop.is_closed():
                 loop.call_soon_threadsafe(task.cancel)
@@ -174,13 +181,13 @@ class Lifecycle:
 
 async def _wait(outcome: concurrent.futures.Future[None]) -> None:
     waiting = asyncio.wrap_future(outcome)
-    waiting.add_done_callback(_heard)
-    # Shielded: one caller who gives up must not cancel it for the others.
+    waiting.add_done_callback(_mark_retrieved)
+    # Shielded: a caller that stops waiting must not cancel it for the others.
     await asyncio.shield(waiting)
 
 
-def _heard(waiting: asyncio.Future[None]) -> None:
-    """See that nobody complains of an error which its only caller did not wait for any longer."""
+def _mark_retrieved(waiting: asyncio.Future[None]) -> None:
+    """Mark the error as retrieved, so that asyncio does not log it when its only caller stopped waiting."""
     if not waiting.cancelled():
         waiting.exception()
 

@@ -1,4 +1,4 @@
-"""Programs as adapters: the task as JSON on stdin, the result as JSON on stdout. Never a shell."""
+"""Programs as adapters: the task as JSON on stdin, the result as JSON on stdout. Never uses a shell."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from fuseboard_engine.context import current
 from fuseboard_engine.errors import FuseboardError
 
 MAX_BYTES = 10_000_000
-SHOWN_BYTES = 2_000  # of stderr: its end says why
+SHOWN_BYTES = 2_000  # of the end of stderr, for the error's text
 CHUNK = 65_536
 
 
 class ProcessFailed(FuseboardError):
-    """A program could not be started, ended with an exit code other than 0, or wrote what is no JSON.
+    """A program could not be started, ended with an exit code other than 0, or wrote invalid JSON.
 
-    `code` is the exit code, negative for a signal; None when it did not run to its end.
+    `code` is the exit code, negative for a signal; None when the program did not run to its end.
     """
 
     def __init__(self, text: str, code: int | None = None) -> None:
@@ -32,18 +32,18 @@ class ProcessFailed(FuseboardError):
 
 
 class ProcessAdapter:
-    """Runs a program for each task, in a process group of its own that is killed when the attempt is given up.
+    """Runs a program for each task, in its own process group, which is killed when the attempt is abandoned.
 
-    The ids of the call under way are in its environment: `FUSEBOARD_REQUEST_ID`, `FUSEBOARD_TRACE_ID` and so on.
+    The context ids of the current call are in its environment: `FUSEBOARD_REQUEST_ID`, `FUSEBOARD_TRACE_ID` and so on.
 
     Args:
-        command: the program and its arguments, each a string of its own; no shell reads them.
-        cwd: the folder it runs in.
-        env: variables set besides those of this process.
-        max_bytes: it is killed when it writes more than that.
+        command: the program and its arguments as a list of strings; no shell is involved.
+        cwd: the working directory.
+        env: variables set in addition to those of this process.
+        max_bytes: the program is killed when it writes more.
 
     Raises:
-        ValueError: the command is empty, or one string.
+        ValueError: the command is empty, or is a single string.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class ProcessAdapter:
         max_bytes: int = MAX_BYTES,
     ) -> None:
         if isinstance(command, str | bytes) or not command:
-            raise ValueError(f"a command is a list of strings, not {command!r}; no shell reads it")
+            raise ValueError(f"a command must be a list of strings, not {command!r}; no shell is used")
         self._command = [os.fspath(part) for part in command]
         self._cwd = cwd
         self._env = dict(env or {})
@@ -66,8 +66,8 @@ class ProcessAdapter:
         """Run the program for a task and return its result.
 
         Raises:
-            ProcessFailed: see there; the text holds the end of what it wrote to stderr.
-            CallerError: the task cannot be written as JSON.
+            ProcessFailed: the program failed; the message has the end of its stderr.
+            CallerError: the task cannot be encoded as JSON.
         """
         given = to_json(task)
         try:
@@ -77,59 +77,59 @@ class ProcessAdapter:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 cwd=self._cwd,
-                env={**os.environ, **_of_context(), **self._env},
+                env={**os.environ, **_context_variables(), **self._env},
                 start_new_session=True,
             )
         except OSError as error:
             raise ProcessFailed(f"{self._name} cannot be started: {error.strerror or error}") from error
         read = False
         try:
-            # In this order: what it says on stderr is needed even where the others fail.
+            # stderr comes first: it is needed even if the others fail.
             async with asyncio.TaskGroup() as group:
-                told = group.create_task(_end_of(process.stderr))
-                wrote = group.create_task(self._all_of(process.stdout))
+                stderr_tail = group.create_task(_read_tail(process.stderr))
+                output = group.create_task(self._read_all(process.stdout))
                 group.create_task(_write(process.stdin, given))
             read = True
             code = await process.wait()
         except* ProcessFailed as failures:
             raise failures.exceptions[0] from None
         finally:
-            await _end(process, read)
+            await _terminate(process, read)
         if code:
-            raise ProcessFailed(_ending(self._name, code, told.result()), code)
+            raise ProcessFailed(_failure_text(self._name, code, stderr_tail.result()), code)
         try:
-            return from_json(wrote.result())
+            return from_json(output.result())
         except ValueError as error:
             raise ProcessFailed(f"{self._name}: {error}", code) from None
 
-    async def _all_of(self, stdout: asyncio.StreamReader | None) -> bytearray:
+    async def _read_all(self, stdout: asyncio.StreamReader | None) -> bytearray:
         assert stdout is not None
-        wrote = bytearray()
+        output = bytearray()
         while chunk := await stdout.read(CHUNK):
-            wrote += chunk
-            if len(wrote) > self._max_bytes:
+            output += chunk
+            if len(output) > self._max_bytes:
                 raise ProcessFailed(f"{self._name} wrote more than {self._max_bytes} bytes; it was killed")
-        return wrote
+        return output
 
 
-def _of_context() -> dict[str, str]:
-    """Return the variables that carry the ids of the call under way."""
+def _context_variables() -> dict[str, str]:
+    """Return the environment variables with the context ids of the current call."""
     ids = {re.sub(r"\W", "_", name, flags=re.ASCII): value for name, value in current().items()}
     whole = {name: value.replace("\0", "").encode("utf-8", "replace").decode() for name, value in ids.items()}
     return {f"FUSEBOARD_{name.upper()}_ID": value for name, value in whole.items()}
 
 
-async def _end_of(stderr: asyncio.StreamReader | None) -> bytes:
+async def _read_tail(stderr: asyncio.StreamReader | None) -> bytes:
     assert stderr is not None
-    told = b""
+    stderr_tail = b""
     while chunk := await stderr.read(CHUNK):
-        told = (told + chunk)[-SHOWN_BYTES:]
-    return told
+        stderr_tail = (stderr_tail + chunk)[-SHOWN_BYTES:]
+    return stderr_tail
 
 
 async def _write(stdin: asyncio.StreamWriter | None, given: bytes) -> None:
     assert stdin is not None
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it need not read its task
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the program need not read its task
         stdin.write(given)
         await stdin.drain()
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -137,10 +137,11 @@ async def _write(stdin: asyncio.StreamWriter | None, given: bytes) -> None:
         await stdin.wait_closed()
 
 
-async def _end(process: asyncio.subprocess.Process, read: bool) -> None:
-    """Kill the whole group of a process that is still at it, and see it end: no zombie, no orphan.
+async def _terminate(process: asyncio.subprocess.Process, read: bool) -> None:
+    """Kill the whole process group if it still runs, and wait for the process: no zombie, no orphan.
 
-    Not `read` to the end: whoever holds its pipes is at it, though the process itself may be gone.
+    When `read` is false its pipes were not read to the end: a descendant may hold them although the process itself is
+    gone.
     """
     transport = process._transport  # type: ignore[attr-defined]
     if read and process.returncode is not None:
@@ -148,7 +149,7 @@ async def _end(process: asyncio.subprocess.Process, read: bool) -> None:
         return
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    # First its pipes: asyncio takes no process for ended while one that nobody reads any more still holds something.
+    # Close the pipes first: asyncio does not report a process as ended while an unread pipe still holds data.
     transport.close()
     waiting = asyncio.ensure_future(process.wait())
     cancelled: asyncio.CancelledError | None = None
@@ -156,12 +157,12 @@ async def _end(process: asyncio.subprocess.Process, read: bool) -> None:
         try:
             await asyncio.shield(waiting)
         except asyncio.CancelledError as error:
-            cancelled = error  # it is being killed: that takes no time worth giving up for
+            cancelled = error  # the process is being killed, which is quick: finish waiting, then re-raise
     if cancelled is not None:
         raise cancelled
 
 
-def _ending(name: str, code: int, told: bytes) -> str:
+def _failure_text(name: str, code: int, stderr_tail: bytes) -> str:
     if code < 0:
         try:
             how = f"was killed by {signal.Signals(-code).name}"
@@ -169,5 +170,5 @@ def _ending(name: str, code: int, told: bytes) -> str:
             how = f"was killed by signal {-code}"
     else:
         how = f"ended with exit code {code}"
-    text = told.decode("utf-8", "replace").strip()
+    text = stderr_tail.decode("utf-8", "replace").strip()
     return f"{name} {how}: {text}" if text else f"{name} {how} and wrote nothing to stderr"

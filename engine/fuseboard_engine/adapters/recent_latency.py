@@ -1,18 +1,18 @@
-"""How long an adapter took lately: what a hedge is timed by."""
+"""The recent latency of one adapter, which hedging is timed by."""
 
 from __future__ import annotations
 
 from collections import deque
 from math import ceil
 
-MAX_CALLS = 100  # calls
-MIN_CALLS = 20  # calls, before a percentile says anything
+MAX_CALLS = 100
+MIN_CALLS = 20  # a percentile of fewer calls means nothing
 
 
 class RecentLatency:
-    """The durations of an adapter's last calls, in seconds.
+    """The durations of an adapter's last 100 calls, in seconds.
 
-    A call that was cut short counts with the time it had until then: leaving it out would make the adapter look faster
+    A call that was cut short counts with its duration until then; leaving it out would make the adapter look faster
     than it is.
     """
 
@@ -22,11 +22,11 @@ class RecentLatency:
         self._seconds: deque[float] = deque(maxlen=MAX_CALLS)
 
     def add(self, seconds: float) -> None:
-        """A call took that long."""
+        """Record the duration of one call, in seconds."""
         self._seconds.append(seconds)
 
     def percentile(self, share: float) -> float | None:
-        """Return the seconds that `share` (0..1) of the calls did not exceed; None before there were enough calls."""
+        """Return the seconds that `share` (0..1) of the calls did not exceed; None before 20 calls."""
         known = sorted(self._seconds)
         if len(known) < MIN_CALLS:
             return None

@@ -1,4 +1,4 @@
-"""The adapters an engine knows, each with its breaker, policies and statistics."""
+"""The adapters of an engine, each with its breaker, policies and statistics."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from fuseboard_engine.retry.policy import RetryPolicy
 
 
 class DownMark(msgspec.Struct, frozen=True, gc=False):
-    """A bad check stands: routes pass the adapter over until `until` (the engine's clock) or a good check.
+    """The mark of a failed health check: routes skip the adapter until `until` (the engine's clock) or a good check.
 
-    The mark lapses by itself, so that checks which stopped do not shut an adapter out for ever.
+    The mark expires, so that an adapter is not excluded for ever when its checks stop.
     """
 
     why: str
@@ -30,12 +30,12 @@ class DownMark(msgspec.Struct, frozen=True, gc=False):
 
 
 class Statistics(TypedDict):
-    """What an adapter did since it was added.
+    """The statistics of an adapter since it was added.
 
-    `successes`, `failures` and their sum `total_attempts` count tasks, whatever retries they took; `calls` counts every
-    call. `success_rate` is 0..1, 0.0 before the first task. `average_seconds` is over successful calls. `recovery_rate`
-    is the share, 0..1, of its breaker's probings that closed it; None before the first. `last_success_at` and
-    `last_failure_at` are UTC microseconds; a reset forgets the last failure.
+    `successes`, `failures` and their sum `total_attempts` count tasks, regardless of retries; `calls` counts every
+    call. `success_rate` is 0..1, 0.0 before the first task. `average_seconds` covers successful calls. `recovery_rate`
+    is the share, 0..1, of its breaker's half-open periods that closed it; None before the first. `last_success_at` and
+    `last_failure_at` are UTC microseconds; a reset clears the last failure.
     """
 
     successes: int
@@ -55,14 +55,14 @@ class Statistics(TypedDict):
 
 
 RESTORED = ("successes", "failures", "calls", "retries", "timeouts", "rejections", "seconds")
-"""The counts of an adapter that may be taken up from an earlier run; `seconds` is the time of good calls."""
+"""The counts of an adapter that can be restored from an earlier run; `seconds` is the time of successful calls."""
 
 
 class Adapter:
-    """One named target: how to call it, and all that is known of it.
+    """One named target: how to call it, and its state.
 
-    `failed` reads what a result says of itself: the text of its failure, or None. `handles` names the attribution
-    rows (such as `context_window`) whose tasks it can take over from others.
+    `failed` reads a result and returns the text of its failure, or None. `handles` names the attribution rows (such as
+    `context_window`) whose tasks it can take over from other adapters.
     """
 
     __slots__ = (
@@ -123,23 +123,23 @@ class Adapter:
         self.in_flight = 0
         self.seconds = 0.0
         self.answered_at: float | None = None
-        """When it last did a task, by the breaker's clock."""
+        """When it last completed a task, by the breaker's clock."""
         self.restored: dict[str, float] | None = None
-        """The counts of an earlier run that it began with."""
+        """The counts of an earlier run that it started with."""
         self.latency: RecentLatency | None = None
-        """Its last durations, once somebody asked for a percentile of them."""
+        """The durations of its last calls, once a percentile of them was requested."""
 
     def restore(self, figures: dict[str, float]) -> None:
-        """Go on from the counts of an earlier run: any of `RESTORED`; others are passed over."""
+        """Continue from the counts of an earlier run: any of `RESTORED`; others are ignored."""
         self.restored = {name: value for name, value in figures.items() if name in RESTORED}
         for name, value in self.restored.items():
             setattr(self, name, getattr(self, name) + value)
 
     def statistics(self) -> Statistics:
-        """Return its figures as of now."""
+        """Return its current statistics."""
         total, breaker = self.successes + self.failures, self.breaker
-        seen, at = breaker.snapshot(), self.answered_at
-        probings = seen.recoveries + seen.relapses
+        snapshot, at = breaker.snapshot(), self.answered_at
+        half_open_periods = snapshot.recoveries + snapshot.relapses
         return Statistics(
             successes=self.successes,
             failures=self.failures,
@@ -151,10 +151,10 @@ class Adapter:
             rejections=self.rejections,
             in_flight=self.in_flight,
             average_seconds=self.seconds / self.successes if self.successes else None,
-            state=seen.state,
-            recovery_rate=seen.recoveries / probings if probings else None,
+            state=snapshot.state,
+            recovery_rate=snapshot.recoveries / half_open_periods if half_open_periods else None,
             last_success_at=None if at is None else breaker.wall() - round((breaker.clock() - at) * 1e6),
-            last_failure_at=seen.last_error_at,
+            last_failure_at=snapshot.last_error_at,
         )
 
 
@@ -175,7 +175,7 @@ class Registry:
         """Return the chain for a task type and why it is this one; adaptive orders take its place."""
 
     def add(self, adapter: Adapter) -> None:
-        """Take an adapter in.
+        """Add an adapter.
 
         Raises:
             ValueError: the name is empty or taken.
@@ -188,7 +188,7 @@ class Registry:
         self._registered = None
 
     def remove(self, name: str) -> Adapter:
-        """Take an adapter out and return it. Raises UnknownAdapter."""
+        """Remove an adapter and return it. Raises UnknownAdapter."""
         adapter = self[name]
         del self._adapters[name]
         self._excluded.discard(name)
@@ -196,7 +196,7 @@ class Registry:
         return adapter
 
     def exclude_from_default_chain(self, name: str) -> None:
-        """Keep an adapter out of the order of registration: only chains that name it ask it. Raises UnknownAdapter."""
+        """Exclude an adapter from the order of registration: only chains that name it use it. Raises UnknownAdapter."""
         self._excluded.add(self[name].name)
         self._registered = None
 
@@ -216,11 +216,11 @@ class Registry:
         return len(self._adapters)
 
     def all(self) -> list[Adapter]:
-        """Return the adapters there are now. Unlike an iteration, it may be asked for from any thread."""
+        """Return the current adapters. Unlike iteration, this is safe from any thread."""
         return list(self._adapters.values())
 
     def fixed_order(self, task_type: str) -> tuple[tuple[str, ...], str]:
-        """Return the chain that was set for a task type, else the default one, else all in order of registration."""
+        """Return the chain set for a task type, else the default chain, else all adapters in order of registration."""
         orders = self.orders
         if orders:
             order = orders.get(task_type)
@@ -235,5 +235,5 @@ class Registry:
         return registered, "order of registration"
 
     def can_restart(self, task_type: str) -> bool:
-        """Say whether the streams of the chain for a task type can start over."""
+        """Return whether the streams of a task type's chain can start over."""
         return (task_type if task_type in self.orders else "") in self.restartable

@@ -1,4 +1,4 @@
-"""What the adapters of one engine share: threads and HTTP connections; and how all of them start and end."""
+"""The resources that the adapters of one engine share (threads, connections), and the start and end of all adapters."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("fuseboard.adapters")
 
-CLOSE_SECONDS = 10.0  # that an adapter's `close` may take
-LOOK = 0.1  # seconds between two looks at whether the calls of an adapter that was taken out have ended
+CLOSE_SECONDS = 10.0  # limit for an adapter's `close`
+POLL_SECONDS = 0.1  # between checks whether the calls of a removed adapter have ended
 
 
 class SharedResources:
-    """What the adapters of an engine share. Nothing is made before it is needed.
+    """The resources that the adapters of an engine share. Each is created at its first use.
 
     Args:
-        engine: whose adapters.
-        threads: plain functions that may run side by side.
+        engine: the engine.
+        threads: plain functions that may run concurrently.
     """
 
     def __init__(self, engine: Engine, threads: int = MAX_THREADS) -> None:
         self._engine = engine
-        self.threads = ThreadPool(engine.name, threads, self._tell_stuck)
+        self.threads = ThreadPool(engine.name, threads, self._emit_stuck)
         self.loop: asyncio.AbstractEventLoop | None = None
         """The loop that the engine was started in."""
         self._shared: dict[str, Shared] = {}
@@ -47,30 +47,30 @@ class SharedResources:
         return cast("HttpClients", self.shared("url"))
 
     def shared(self, kind: str) -> Shared | None:
-        """Return what the adapters of one kind share, made at the first use; None: that kind shares nothing."""
+        """Return the resource that a kind's adapters share, created at its first use; None: the kind shares nothing."""
         share = KINDS[kind].share
         if share is not None and kind not in self._shared:
             self._shared[kind] = share()
         return self._shared.get(kind)
 
     def in_thread(self, adapter: str) -> RunInThread:
-        """Return what calls a plain function of this adapter in a thread."""
+        """Return a function that runs a plain function of this adapter in a thread."""
         return functools.partial(self.threads.run, adapter)
 
     def remove(self, adapter: Adapter) -> None:
-        """See that an adapter which was taken out of the engine is closed once its calls have ended.
+        """Close an adapter that was removed from the engine, once its calls have ended.
 
-        Where the engine was not started it is closed with it. May be called from any thread.
+        An engine that was not started closes it in `close`. May be called from any thread.
         """
         lifecycle = adapter.lifecycle
         if lifecycle is None:
             return
         self._removed.append(adapter)
-        lifecycle.on_late_initialise = functools.partial(self.remove, adapter)  # by a route that had it in hand
+        lifecycle.on_late_initialise = functools.partial(self.remove, adapter)  # by a route that still holds it
         if self.loop is not None and self.loop.is_running():
-            self.loop.call_soon_threadsafe(self._begin_closing)
+            self.loop.call_soon_threadsafe(self._start_closing)
 
-    def _begin_closing(self) -> None:
+    def _start_closing(self) -> None:
         if self._closing is None or self._closing.done():
             self._closing = asyncio.get_running_loop().create_task(self._close_removed(), name="fuseboard-closing")
 
@@ -80,17 +80,17 @@ class SharedResources:
                 await close(adapter)
                 self._removed.remove(adapter)
             if self._removed:
-                await asyncio.sleep(LOOK)
+                await asyncio.sleep(POLL_SECONDS)
 
     async def start(self) -> dict[str, str]:
-        """Initialise all adapters that have something to initialise, side by side; see `Engine.start`."""
+        """Initialise, concurrently, all adapters that have an `initialize`; see `Engine.start`."""
         self.loop = asyncio.get_running_loop()
-        waiting = [a for a in self._engine.registry if a.lifecycle is not None and not a.lifecycle.ready]
-        wrong = await asyncio.gather(*(self._initialize(adapter) for adapter in waiting))
-        return {adapter.name: error for adapter, error in zip(waiting, wrong, strict=True) if error}
+        pending = [a for a in self._engine.registry if a.lifecycle is not None and not a.lifecycle.ready]
+        errors = await asyncio.gather(*(self._initialize(adapter) for adapter in pending))
+        return {adapter.name: error for adapter, error in zip(pending, errors, strict=True) if error}
 
     async def close(self) -> None:
-        """Close all adapters side by side, then connections and threads. What fails is logged and stops nothing."""
+        """Close all adapters concurrently, then connections and threads. Failures are logged and stop nothing."""
         closing, self._closing = self._closing, None
         if closing is not None and closing.get_loop() is asyncio.get_running_loop():
             closing.cancel()
@@ -103,7 +103,7 @@ class SharedResources:
         self.loop = None
 
     async def _initialize(self, adapter: Adapter) -> str:
-        """Return what went wrong, or an empty text."""
+        """Return the text of the error, or an empty text."""
         lifecycle, timeout = adapter.lifecycle, adapter.retry.attempt_timeout
         assert lifecycle is not None
         try:
@@ -116,13 +116,13 @@ class SharedResources:
             text = describe(error)
             log.warning("adapter %s could not be initialised: %s; its first call tries again", adapter.name, text)
             permit.failure(error=text)
-            self._tell_failed(adapter, error)
+            self._emit_failed(adapter, error)
             return text
         finally:
-            permit.release()  # that it is initialised says nothing yet about its calls
+            permit.release()  # its initialisation says nothing about its calls
         return ""
 
-    def _tell_failed(self, adapter: Adapter, error: Exception) -> None:
+    def _emit_failed(self, adapter: Adapter, error: Exception) -> None:
         engine = self._engine
         attempt = Attempt(
             adapter=adapter.name,
@@ -136,13 +136,13 @@ class SharedResources:
         threshold = adapter.breaker.policy.failure_threshold
         engine.emit(AttemptFailed(at=engine.wall(), task="", task_type="", attempt=attempt, threshold=threshold))
 
-    def _tell_stuck(self, adapter: str, stuck: int, total: int) -> None:
+    def _emit_stuck(self, adapter: str, stuck: int, total: int) -> None:
         at, limit = self._engine.wall(), self.threads.max_threads
         self._engine.emit(ThreadsStuck(at=at, adapter=adapter, stuck=stuck, total=total, limit=limit))
 
 
 async def close(adapter: Adapter, timeout: float = CLOSE_SECONDS) -> None:
-    """Close one adapter, if it has anything to close, within `timeout` seconds. Never raises: it logs."""
+    """Close one adapter, if it has a `close`, within `timeout` seconds. Never raises; failures are logged."""
     if adapter.lifecycle is None:
         return
     try:

@@ -1,7 +1,7 @@
-"""The threads that plain functions run in: bounded, honest about those that hang, no obstacle when a program ends.
+"""The thread pool for plain functions: bounded, aware of threads that hang, and no obstacle to the end of a program.
 
-A thread cannot be cancelled. When its attempt is given up, its late result is dropped, the thread counts as stuck,
-and another takes its place, up to a bound; beyond that, calls are refused instead of waiting in silence.
+A thread cannot be cancelled. When its attempt is abandoned, its late result is discarded, the thread counts as stuck,
+and another thread replaces it, up to a bound; beyond the bound calls are rejected instead of waiting silently.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ Report = Callable[[str, int, int], None]
 
 
 class _Job:
-    """One call on its way through the pool."""
+    """One call in the pool."""
 
-    __slots__ = ("adapter", "args", "context", "function", "future", "given_up", "loop", "started")
+    __slots__ = ("abandoned", "adapter", "args", "context", "function", "future", "loop", "started")
 
     def __init__(self, adapter: str, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         self.adapter = adapter
@@ -40,16 +40,16 @@ class _Job:
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[Any] = self.loop.create_future()
         self.started = False
-        self.given_up = False
+        self.abandoned = False
 
 
 class ThreadPool:
     """A pool of daemon threads for the plain functions of one engine, for callers in any event loop.
 
     Args:
-        name: stands in the threads' names.
-        max_threads: calls that may run side by side. As many threads again may be stuck in calls that were given up.
-        report: told `(adapter, stuck threads of it, stuck threads of all)` whenever these figures change.
+        name: part of the threads' names.
+        max_threads: calls that may run concurrently. As many threads again may be stuck in abandoned calls.
+        report: called with `(adapter, its stuck threads, all stuck threads)` whenever these numbers change.
     """
 
     def __init__(self, name: str, max_threads: int = MAX_THREADS, report: Report | None = None) -> None:
@@ -68,38 +68,38 @@ class ThreadPool:
         self._alive = 0
         self._stuck: Counter[str] = Counter()
         self._closed = False
-        self._made = 0
+        self._started = 0
 
     @property
     def stuck(self) -> dict[str, int]:
-        """Threads that hang in calls which were given up, by adapter."""
+        """Threads stuck in abandoned calls, by adapter."""
         with self._work:
             return dict(self._stuck)
 
     @property
     def waiting(self) -> int:
-        """Calls that wait for a thread."""
+        """Number of calls that wait for a thread."""
         return len(self._jobs)
 
     async def run(self, adapter: str, function: Callable[..., Any], *args: Any) -> Any:
-        """Call a function in a thread, with the caller's context variables, and return what it returns.
+        """Call a function in a thread, with the caller's context variables, and return its result.
 
         Raises:
-            NoThreadFree: as many threads as may be are stuck; nothing was called.
-            asyncio.CancelledError: the caller gave up. Where the call had not even begun, the error's `__cause__` is
-                a `NoThreadFree`, so that nobody blames the adapter for it.
+            NoThreadFree: the maximum number of threads is stuck; nothing was called.
+            asyncio.CancelledError: the caller was cancelled. If the call had not started, the error's `__cause__` is a
+                `NoThreadFree`, so that the adapter is not blamed for it.
         """
         job = _Job(adapter, function, args)
-        self._put(job)
+        self._enqueue(job)
         loop = job.loop
         if isinstance(loop, VirtualTimeLoop):
             loop.in_threads += 1
         try:
             return await job.future
         except asyncio.CancelledError as error:
-            if not self._give_up(job):
+            if not self._abandon(job):
                 error.__cause__ = NoThreadFree(
-                    f"no thread was free for {adapter}: all {self.max_threads} were busy until its time was over"
+                    f"no thread was free for {adapter}: all {self.max_threads} were busy until its timeout"
                 )
             raise
         finally:
@@ -107,24 +107,24 @@ class ThreadPool:
                 loop.in_threads -= 1
 
     def close(self) -> None:
-        """Let idle threads go, and the others when they are done. Nobody waits for one that hangs.
+        """Let idle threads end, and busy ones when they are done. Does not wait for stuck threads.
 
-        A later call starts anew.
+        A later call starts new threads.
         """
         with self._work:
             self._closed = True
             self._work.notify_all()
 
-    # ---------------------------------------------------------------- the caller's side
+    # ---------------------------------------------------------------- caller side
 
-    def _put(self, job: _Job) -> None:
+    def _enqueue(self, job: _Job) -> None:
         if self._pid != os.getpid():
-            self._reset()  # a forked child has none of its parent's threads
+            self._reset()  # a forked child has no threads of its parent
         with self._work:
             stuck = self._stuck.total()
             if stuck >= self.max_threads:
-                told = ", ".join(f"{name} ({count})" for name, count in self._stuck.most_common(5))
-                raise NoThreadFree(f"{stuck} threads hang in calls that were given up: {told}; no more are started")
+                names = ", ".join(f"{name} ({count})" for name, count in self._stuck.most_common(5))
+                raise NoThreadFree(f"{stuck} threads are stuck in abandoned calls: {names}; no more are started")
             self._closed = False
             self._jobs.append(job)
             if self._idle >= len(self._jobs):
@@ -134,86 +134,86 @@ class ThreadPool:
 
     def _start(self) -> None:
         self._alive += 1
-        self._made += 1
-        thread = threading.Thread(target=self._work_on, name=f"fuseboard-{self.name}_{self._made}", daemon=True)
+        self._started += 1
+        thread = threading.Thread(target=self._run_jobs, name=f"fuseboard-{self.name}_{self._started}", daemon=True)
         thread.start()
 
-    def _give_up(self, job: _Job) -> bool:
-        """Forget a call. True: its thread runs, or ran; False: it had not begun, and never will."""
+    def _abandon(self, job: _Job) -> bool:
+        """Abandon a call. Return whether its function was started; a function that was not started never will be."""
         with self._work:
             if not job.started:
-                job.given_up = True
+                job.abandoned = True
                 if job in self._jobs:
                     self._jobs.remove(job)
                 return False
-            if job.given_up or job.function is _nothing:
+            if job.abandoned or job.function is _nothing:
                 return True
-            job.given_up = True
+            job.abandoned = True
             self._stuck[job.adapter] += 1
-            of_it, of_all = self._stuck[job.adapter], self._stuck.total()
+            of_adapter, total = self._stuck[job.adapter], self._stuck.total()
             if self._jobs and not self._idle:
-                self._start()  # in the place of the one that hangs
+                self._start()  # replaces the stuck one
         log.warning(
-            "a call of %s was given up, but its thread cannot be stopped: %d of at most %d hang",
+            "a call of %s was abandoned, but its thread cannot be stopped: %d of at most %d threads are stuck",
             job.adapter,
-            of_all,
+            total,
             self.max_threads,
         )
-        self._tell(job.adapter, of_it, of_all)
+        self._report_stuck(job.adapter, of_adapter, total)
         return True
 
-    # ---------------------------------------------------------------- a thread's side
+    # ---------------------------------------------------------------- thread side
 
-    def _work_on(self) -> None:
-        while (job := self._take()) is not None:
+    def _run_jobs(self) -> None:
+        while (job := self._next_job()) is not None:
             result: Any = None
             error: BaseException | None = None
             try:
                 result = job.context.run(job.function, *job.args)
-            except StopIteration as stop:  # no future can carry one: it would never end
+            except StopIteration as stop:  # a future cannot hold a StopIteration
                 error = RuntimeError("the adapter raised StopIteration")
                 error.__cause__ = stop
             except BaseException as raised:
                 error = raised
-            self._done(job, result, error)
+            self._finish(job, result, error)
             del job, result, error
 
-    def _take(self) -> _Job | None:
+    def _next_job(self) -> _Job | None:
         with self._work:
             while not self._jobs:
                 self._idle += 1
-                told = not self._closed and self._work.wait(IDLE_SECONDS)
+                woken = not self._closed and self._work.wait(IDLE_SECONDS)
                 self._idle -= 1
-                if not self._jobs and (self._closed or not told):
+                if not self._jobs and (self._closed or not woken):
                     self._alive -= 1
                     return None
             job = self._jobs.popleft()
             job.started = True
             return job
 
-    def _done(self, job: _Job, result: Any, error: BaseException | None) -> None:
+    def _finish(self, job: _Job, result: Any, error: BaseException | None) -> None:
         with self._work:
-            late = job.given_up
+            late = job.abandoned
             job.function = _nothing
             if late:
                 self._stuck[job.adapter] -= 1
-                of_it, of_all = self._stuck[job.adapter], self._stuck.total()
-                if not of_it:
+                of_adapter, total = self._stuck[job.adapter], self._stuck.total()
+                if not of_adapter:
                     del self._stuck[job.adapter]
         if late:
             if inspect.iscoroutine(result):
                 result.close()
-            log.info("a call of %s that was given up has ended after all; what it brought is dropped", job.adapter)
-            self._tell(job.adapter, of_it, of_all)
+            log.info("an abandoned call of %s has ended; its result is discarded", job.adapter)
+            self._report_stuck(job.adapter, of_adapter, total)
             return
         try:
             job.loop.call_soon_threadsafe(_deliver, job.future, result, error)
         except RuntimeError:
-            pass  # the loop is closed: nobody is there to hear of it
+            pass  # the loop is closed, so there is no caller to deliver to
 
-    def _tell(self, adapter: str, of_it: int, of_all: int) -> None:
+    def _report_stuck(self, adapter: str, of_adapter: int, total: int) -> None:
         if self._report is not None:
-            self._report(adapter, of_it, of_all)
+            self._report(adapter, of_adapter, total)
 
 
 def _deliver(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
@@ -227,4 +227,4 @@ def _deliver(future: asyncio.Future[Any], result: Any, error: BaseException | No
 
 
 def _nothing() -> None:
-    """Stands in the place of a function that was called: the thread keeps nothing of it."""
+    """Replaces a function that was called, so that the thread keeps no reference to it."""

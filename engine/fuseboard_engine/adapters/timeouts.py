@@ -13,13 +13,13 @@ AsyncCall = Callable[[Any], Awaitable[Any]]
 
 
 async def within(call: AsyncCall, task: Any, adapter: str, limit: float | None) -> Any:
-    """Call and wait at most `limit` seconds (None: as long as it takes).
+    """Call the adapter and wait at most `limit` seconds (None: no limit).
 
-    A call that ends without ever waiting needs no timer, so none is armed before its first step.
+    A call that completes in its first step never waits, so no timer is armed before that step.
 
     Raises:
         AttemptTimeout: the limit passed; the call was cancelled and has ended.
-        Rejected: the limit passed before the call had begun: it is this error that the cancellation was caused by.
+        Rejected: the limit passed before the call started; raised when the cancellation's cause is this error.
     """
     awaitable = call(task)
     if limit is not None and type(awaitable) is types.CoroutineType:
@@ -32,7 +32,7 @@ async def within(call: AsyncCall, task: Any, adapter: str, limit: float | None) 
 
 
 async def awaited(awaitable: Awaitable[Any], adapter: str, limit: float | None) -> Any:
-    """Wait for a call that has begun, at most `limit` seconds; raises as `within` does."""
+    """Await a call that has started, for at most `limit` seconds; raises as `within` does."""
     if limit is None:
         return await awaitable
     timer = asyncio.timeout(limit)
@@ -40,17 +40,17 @@ async def awaited(awaitable: Awaitable[Any], adapter: str, limit: float | None) 
         async with timer:
             return await awaitable
     except Exception as error:
-        if timer.expired():  # whatever the cancelled call made of it
+        if timer.expired():  # no matter what the cancelled call raised
             refusal = getattr(error.__context__, "__cause__", None)
             if isinstance(refusal, Rejected):
                 raise refusal from None
             raise AttemptTimeout(adapter, limit) from error
-        raise  # the adapter's own
+        raise  # the adapter's own error
 
 
 @types.coroutine
 def resumed(coroutine: Coroutine[Any, Any, Any], waiting_for: Any) -> Generator[Any, Any, Any]:
-    """Go on with a coroutine whose first step was taken and yielded `waiting_for`."""
+    """Continue a coroutine whose first step yielded `waiting_for`."""
     try:
         while True:
             try:

@@ -28,19 +28,19 @@ from fuseboard_engine.health.policy import HealthPolicy
 from fuseboard_engine.policy_base import Count, Seconds, SomeSeconds
 from fuseboard_engine.retry.attribution import Rule
 from fuseboard_engine.retry.policy import RetryPolicy
-from fuseboard_engine.runtime.references import dotted, reference, resolve_attribute, resolve_exception
+from fuseboard_engine.runtime.references import check_reference, dotted_name, resolve_attribute, resolve_exception
 
 NamedException = Annotated[
     type[Exception],
     BeforeValidator(resolve_exception),
-    PlainSerializer(dotted, return_type=str),
+    PlainSerializer(dotted_name, return_type=str),
     WithJsonSchema({"type": "string", "examples": ["ConnectionError", "httpx.ConnectError"]}),
 ]
 
 
 Reference = Annotated[
     str,
-    AfterValidator(reference),
+    AfterValidator(check_reference),
     WithJsonSchema({"type": "string", "pattern": "^[^:]+:[^:]+$", "examples": ["application.health:check"]}),
 ]
 """Something of a program's, written `package.module:attribute`; found when the configuration takes effect."""
@@ -213,7 +213,7 @@ class ShutdownSection(Section):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if isinstance(self.hook, str) and not self.hook.startswith(("http://", "https://")):
-            reference(self.hook)
+            check_reference(self.hook)
         if isinstance(self.hook, tuple) and not self.hook:
             raise ValueError("hook: a command needs at least the program's name")
         return self

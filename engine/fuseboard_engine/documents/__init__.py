@@ -1,1 +1,1 @@
-"""Reading documents (TOML, YAML) and saying what is wrong with them."""
+"""Documents that people write (TOML, YAML): reading, validation, and error messages with line numbers."""

@@ -1,4 +1,4 @@
-"""Files that people write, in YAML or TOML: read safely, checked by a model, and every mistake told with its line."""
+"""Reads YAML and TOML files safely, validates them against a model, and reports every error with its line."""
 
 from __future__ import annotations
 
@@ -15,36 +15,42 @@ from fuseboard_engine.documents.validation_errors import CrossFieldChecks, all_e
 from fuseboard_engine.errors import FuseboardError
 
 M = TypeVar("M", bound=BaseModel)
-MOST_FIELDS = 50_000  # a few lines of YAML can stand for billions of fields
+MAX_FIELDS = 50_000  # with aliases a few lines of YAML can expand to billions of fields
 
 
 class DocumentError(FuseboardError):
-    """A file that cannot be used as it is. The text names each mistake with file, line and field."""
+    """A file that cannot be used. The message names every error with file, line and field, one per line."""
 
 
 class Document(NamedTuple):
-    """What a file says, and where: `places` has, for the way to each field, where that stands (`a.yaml:3`)."""
+    """The content of a file and the positions of its fields.
+
+    `places` maps the location of each field to its position (`a.yaml:3`).
+    """
 
     data: dict[str, Any]
     places: dict[Location, str]
 
 
 def read(path: Path, model: type[M]) -> M:
-    """Return the document in a YAML or TOML file.
+    """Return the validated document in a YAML or TOML file.
 
     Raises:
-        DocumentError: the file cannot be read, is no YAML or TOML, or does not fit the model; all mistakes at once.
+        DocumentError: the file cannot be read, is not valid YAML or TOML, or does not fit the model; all errors at
+            once.
     """
     return check(load(path), model)
 
 
 def parse(text: str, model: type[M], name: str) -> M:
-    """Return the document in a YAML text (TOML when the name ends so); the name stands in errors. DocumentError."""
+    """Return the validated document in a text: TOML if `name` ends in .toml, else YAML. Raises DocumentError with
+    `name`.
+    """
     return check(load_text(text, name), model)
 
 
 def load(path: Path) -> Document:
-    """Return what a YAML or TOML file says, unchecked. Raises DocumentError."""
+    """Return the unvalidated content of a YAML or TOML file. Raises DocumentError."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -54,18 +60,18 @@ def load(path: Path) -> Document:
 
 
 def load_text(text: str, name: str) -> Document:
-    """Return what a text says, unchecked: TOML when `name` ends in .toml, else YAML. Raises DocumentError."""
+    """Return the unvalidated content of a text: TOML if `name` ends in .toml, else YAML. Raises DocumentError."""
     return _toml(text, name) if name.endswith(".toml") else _yaml(text, name)
 
 
 def check(document: Document, model: type[M]) -> M:
-    """Return a document as a value of its model.
+    """Return a document as an instance of its model.
 
     A model may have a function `cross_field_checks` (see `CrossFieldChecks`) that finds contradictions between fields.
     The model itself skips it while a field is invalid; this function runs it then, so that all errors come at once.
 
     Raises:
-        DocumentError: something is wrong; all mistakes at once, in the order of their lines.
+        DocumentError: the document is invalid; all errors at once, in the order of their lines.
     """
     try:
         return model.model_validate(document.data)
@@ -80,14 +86,16 @@ def _toml(text: str, name: str) -> Document:
     try:
         data = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        words, _, place = str(error).partition(" (at ")
+        problem, _, place = str(error).partition(" (at ")
         line = place.removeprefix("line ").split(",")[0]
         if not line.isdecimal():
             line = str(text.rstrip().count("\n") + 1) if place else ""  # the end of the file
-        raise DocumentError(f"{name}{line and ':'}{line}: this is no TOML: {toml_message(words)}") from error
+        raise DocumentError(f"{name}{line and ':'}{line}: invalid TOML: {toml_message(problem)}") from error
     if not data:
         raise DocumentError(f"{name}: the file is empty")
-    return Document(data, {way: f"{name}:{line}" for way, line in line_numbers(text.replace("\r\n", "\n")).items()})
+    return Document(
+        data, {location: f"{name}:{line}" for location, line in line_numbers(text.replace("\r\n", "\n")).items()}
+    )
 
 
 def _yaml(text: str, name: str) -> Document:
@@ -95,26 +103,26 @@ def _yaml(text: str, name: str) -> Document:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise DocumentError(f"{name}:{line}: this is no YAML: {error.problem}") from error
+        raise DocumentError(f"{name}:{line}: invalid YAML: {error.problem}") from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         character = ascii(chr(error.character))
-        raise DocumentError(f"{name}:{line}: this is no YAML: it does not allow the character {character}") from error
+        raise DocumentError(f"{name}:{line}: invalid YAML: it does not allow the character {character}") from error
     except RecursionError as error:
-        raise DocumentError(f"{name}: this is no YAML: it is nested too deeply") from error
+        raise DocumentError(f"{name}: invalid YAML: it is nested too deeply") from error
     if node is None:
         raise DocumentError(f"{name}: the file is empty")
     lines: dict[Location, int] = {}
     data = _construct(node, (), lines, name, 0)
     if not isinstance(data, dict):
         raise DocumentError(f"{name}:1: expected fields such as `name: value` at the top")
-    return Document(data, {way: f"{name}:{line}" for way, line in lines.items()})
+    return Document(data, {location: f"{name}:{line}" for location, line in lines.items()})
 
 
 def _construct(node: yaml.Node, where: Location, lines: dict[Location, int], name: str, depth: int) -> Any:
-    """Build plain data from YAML nodes, noting the line of each field, and refusing what hides mistakes."""
+    """Build plain data from YAML nodes, record the line of each field, and refuse constructs that hide mistakes."""
     lines.setdefault(where, node.start_mark.line + 1)
-    if depth > 50 or len(lines) > MOST_FIELDS:
+    if depth > 50 or len(lines) > MAX_FIELDS:
         raise DocumentError(f"{name}:{node.start_mark.line + 1}: too large or nested too deeply (aliases included)")
     if isinstance(node, yaml.MappingNode):
         result: dict[Any, Any] = {}
@@ -122,7 +130,7 @@ def _construct(node: yaml.Node, where: Location, lines: dict[Location, int], nam
             key = _scalar(key_node)
             line = key_node.start_mark.line + 1
             if not isinstance(key, str | int):
-                raise DocumentError(f"{name}:{line}: a field's name must be a word, not {key!r}")
+                raise DocumentError(f"{name}:{line}: a field name must be a string, not {key!r}")
             if key in result:
                 raise DocumentError(f"{name}:{line}: {key} is given twice; keep one")
             lines[(*where, key)] = line
@@ -134,7 +142,7 @@ def _construct(node: yaml.Node, where: Location, lines: dict[Location, int], nam
 
 
 class _Scalars(yaml.SafeLoader):
-    """Only used to read scalars."""
+    """Reads scalars only."""
 
 
 def _scalar(node: yaml.Node) -> Any:

@@ -1,4 +1,4 @@
-"""What is wrong with something in a file, in words that name no program's inside: what to write instead."""
+"""The messages for validation errors: what to write instead, without the internals of any program."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any
 NAME_PATTERN = r"^[a-z0-9][a-z0-9-]*$"
 
 _TEXT = 'a text, such as "eu"'
-_WHOLE = "a whole number, such as 5"
+_INTEGER = "a whole number, such as 5"
 _NUMBER = "a number, such as 1.5"
-_TRUTH = "true or false"
+_BOOLEAN = "true or false"
 _LIST = 'a list, such as ["eu"]'
 _FIELDS = "fields with their values"
 
-_WANTED = {
+_EXPECTED = {
     "string_type": _TEXT,
     "string_unicode": _TEXT,
-    "int_type": _WHOLE,
-    "int_parsing": _WHOLE,
-    "int_parsing_size": _WHOLE,
-    "int_from_float": _WHOLE,
+    "int_type": _INTEGER,
+    "int_parsing": _INTEGER,
+    "int_parsing_size": _INTEGER,
+    "int_from_float": _INTEGER,
     "float_type": _NUMBER,
     "float_parsing": _NUMBER,
     "finite_number": "a finite number",
-    "bool_type": _TRUTH,
-    "bool_parsing": _TRUTH,
+    "bool_type": _BOOLEAN,
+    "bool_parsing": _BOOLEAN,
     "tuple_type": _LIST,
     "list_type": _LIST,
     "dict_type": _FIELDS,
@@ -35,22 +35,22 @@ _WANTED = {
     "path_type": 'a path, such as "checkout.db"',
     "is_subclass_of": 'the name of an exception type, such as "ConnectionError"',
 }
-"""By the kind of a mistake: what is to be written there."""
+"""What to write, by pydantic's error type."""
 
 _LIMITS = {
-    "greater_than": ("gt", "it has to be above {}"),
-    "greater_than_equal": ("ge", "it has to be {} or more"),
-    "less_than": ("lt", "it has to be below {}"),
-    "less_than_equal": ("le", "it has to be {} or less"),
+    "greater_than": ("gt", "must be above {}"),
+    "greater_than_equal": ("ge", "must be {} or more"),
+    "less_than": ("lt", "must be below {}"),
+    "less_than_equal": ("le", "must be {} or less"),
 }
 
 _PATTERNS = {NAME_PATTERN: "lower case letters, digits and dashes"}
 
 _TOML = {
-    "Invalid value": "a value is missing or none that TOML knows; a text stands in quotes",
-    "Invalid statement": "here stands neither a field, such as name = 5, nor a [section]",
+    "Invalid value": "the value is missing or invalid; a text needs quotes",
+    "Invalid statement": "expected a field, such as name = 5, or a [section]",
     "Expected '=' after a key": "a = is missing after the field's name",
-    "Expected newline or end of document": "a field ends with its line; a text stands in quotes",
+    "Expected newline or end of document": "a field ends at the end of its line; a text needs quotes",
     "Expected ']' at the end of a table": "a ] is missing",
     "Expected ']]' at the end of an array": "]] is missing",
     "Unclosed array": "a ] is missing, or a comma",
@@ -61,43 +61,43 @@ _TOML = {
     "Cannot declare": "this section is given twice; keep one",
     "maximum recursion": "it is nested too deeply",
 }
-"""By how the standard reader begins to say it."""
+"""Our messages, by the start of the standard TOML parser's."""
 
 
 def expected(error: Any) -> str:
-    """Return what is to be written where a model found something of another kind; empty: the error is none of these."""
+    """Return what to write where a model found the wrong type; an empty text for any other error."""
     if error["type"] == "string_pattern_mismatch":
         pattern = error["ctx"]["pattern"]
         return _PATTERNS.get(pattern, f"what fits the pattern {pattern}")
-    return _WANTED.get(error["type"], "")
+    return _EXPECTED.get(error["type"], "")
 
 
-def write(things: Iterable[str]) -> str:
-    """Return the sentence that asks for one of some things."""
-    return f"write {', or '.join(dict.fromkeys(things))}"
+def write(alternatives: Iterable[str]) -> str:
+    """Return the sentence that asks for one of some alternatives."""
+    return f"write {', or '.join(dict.fromkeys(alternatives))}"
 
 
 def message_for(error: Any) -> str:
-    """Return what a model found wrong with a field, in words; a mistake's own words where a check of ours wrote it."""
+    """Return the message for an error in a field; the message of our own checks is returned as it is."""
     kind, context = error["type"], error.get("ctx") or {}
-    if thing := expected(error):
-        return write([thing])
+    if alternative := expected(error):
+        return write([alternative])
     if kind == "missing":
-        return "this field is needed"
+        return "this field is required"
     if kind in _LIMITS:
         name, words = _LIMITS[kind]
         limit = context[name]
         return words.format(f"{limit:g}" if isinstance(limit, float) else limit)
     if kind in ("string_too_short", "too_short"):
-        least = context["min_length"]
-        if least > 1:
-            return f"there have to be at least {least}"
-        return "it may not be empty" if kind == "string_too_short" else "name at least one"
+        minimum = context["min_length"]
+        if minimum > 1:
+            return f"there must be at least {minimum}"
+        return "must not be empty" if kind == "string_too_short" else "name at least one"
     message = str(error["msg"]).removeprefix("Value error, ")
-    return message if kind == "value_error" else message[:1].lower() + message[1:]  # ours may begin with a name
+    return message if kind == "value_error" else message[:1].lower() + message[1:]  # our own may start with a name
 
 
-def toml_message(said: str) -> str:
-    """Return what is wrong with a TOML text in words, from those of the standard reader."""
-    known = next((words for begin, words in _TOML.items() if said.startswith(begin)), None)
-    return known or said[:1].lower() + said[1:]
+def toml_message(parser_message: str) -> str:
+    """Return the message for a TOML syntax error, given the standard parser's."""
+    known = next((text for start, text in _TOML.items() if parser_message.startswith(start)), None)
+    return known or parser_message[:1].lower() + parser_message[1:]

@@ -1,4 +1,4 @@
-"""Where each field of a TOML text stands. The standard reader gives the values, but not their lines."""
+"""The line of each field in a TOML text, which the standard parser does not report."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ def line_numbers(text: str) -> dict[Location, int]:
     """Return the line, from 1, of each field and table of a TOML text.
 
     Args:
-        text: the text, which a TOML reader has accepted.
+        text: a text that the TOML parser has accepted.
 
     Returns:
-        Lines by the way to the field. What stands inside an inline table or an array is found at the field's line.
+        Lines by the location of the field. A field inside an inline table or an array is reported at the line of the
+        outer field.
     """
     lines: dict[Location, int] = {(): 1}
-    here: Location = ()
+    table: Location = ()
     counts: dict[Location, int] = {}
     position, line = 0, 1
     while position < len(text):
@@ -29,25 +30,25 @@ def line_numbers(text: str) -> dict[Location, int]:
         stripped = statement.lstrip(" \t\r\n")
         at = line + statement[: len(statement) - len(stripped)].count("\n")
         if stripped.startswith("[["):
-            name = _resolved(_keys(stripped, 2)[0], counts)
+            name = _resolve(_parse_key(stripped, 2)[0], counts)
             counts[name] = counts.get(name, -1) + 1
-            here = (*name, counts[name])
+            table = (*name, counts[name])
             lines.setdefault(name, at)
-            lines[here] = at
+            lines[table] = at
         elif stripped.startswith("["):
-            here = _resolved(_keys(stripped, 1)[0], counts)
-            lines.setdefault(here, at)
+            table = _resolve(_parse_key(stripped, 1)[0], counts)
+            lines.setdefault(table, at)
         elif stripped and not stripped.startswith("#"):
-            keys, _ = _keys(stripped, 0)
+            keys, _ = _parse_key(stripped, 0)
             for length in range(1, len(keys) + 1):
-                lines.setdefault((*here, *keys[:length]), at)
+                lines.setdefault((*table, *keys[:length]), at)
         line += statement.count("\n")
         position = end
     return lines
 
 
-def _keys(statement: str, start: int) -> tuple[tuple[str, ...], int]:
-    """Read a dotted key; return its parts and where it ends."""
+def _parse_key(statement: str, start: int) -> tuple[tuple[str, ...], int]:
+    """Parse a dotted key; return its parts and the position of its end."""
     parts = []
     while found := _KEY.match(statement, start):
         quoted, literal, bare = found.groups()
@@ -59,18 +60,18 @@ def _keys(statement: str, start: int) -> tuple[tuple[str, ...], int]:
     return tuple(parts), start
 
 
-def _resolved(keys: tuple[str, ...], counts: dict[Location, int]) -> Location:
-    """Return the way to a table: where part of it is an array of tables, its last one is meant."""
-    way: Location = ()
+def _resolve(keys: tuple[str, ...], counts: dict[Location, int]) -> Location:
+    """Return the location of a table; within an array of tables it is that of the last one."""
+    location: Location = ()
     for key in keys:
-        if way in counts:
-            way = (*way, counts[way])
-        way = (*way, key)
-    return way
+        if location in counts:
+            location = (*location, counts[location])
+        location = (*location, key)
+    return location
 
 
 def _end_of_statement(text: str, start: int) -> int:
-    """Return where the statement that begins at `start` ends, its line break included."""
+    """Return the end of the statement that starts at `start`, including its line break."""
     position, depth = start, 0
     while position < len(text):
         letter = text[position]

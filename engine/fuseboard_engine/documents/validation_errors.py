@@ -1,4 +1,4 @@
-"""The mistakes that a model finds in a document: all of them at once, each with its place, in words."""
+"""All validation errors of a document at once, each with its position and a readable message."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from fuseboard_engine.documents.messages import expected, message_for, write
 from fuseboard_engine.documents.toml_locations import Location
 
 CrossFieldChecks = Callable[[Mapping[str, Any]], Iterable[tuple[Location, str]]]
-"""Finds what fits each field of a document, but not the others, in plain data of any shape.
+"""Finds contradictions between fields, in plain data of any shape.
 
-For each mistake it returns the way to its field, and what is wrong.
+Returns the location and the message of each error.
 """
 
 
 def all_errors(data: Mapping[str, Any], model: type[BaseModel], error: ValidationError) -> list[Any]:
-    """Return what a model found wrong, and what it did not look for in sections with a wrong field.
+    """Return a model's errors, and those that it did not look for in sections with an invalid field.
 
-    What such a section says as a whole is looked at without those fields: only what does not concern them is told.
+    The checks of such a section as a whole are run without the invalid fields; only errors that do not concern them are
+    added.
     """
-    found = _apart(error)
+    found = _split(error)
     rest: dict[str, Any] = deepcopy(dict(data))
     without: dict[Location, set[str]] = {}
     for one in found:
@@ -41,21 +42,23 @@ def all_errors(data: Mapping[str, Any], model: type[BaseModel], error: Validatio
             if one["type"] == "extra_forbidden":
                 names.update(difflib.get_close_matches(name, field_names_at(model, section)))
             without.setdefault(section, set()).update(names)
-            _leave_out(rest, model, section, name)
+            _remove_field(rest, model, section, name)
     try:
         model.model_validate(rest)
-    except ValidationError as again:
-        found += [one for one in _apart(again) if one["type"] == "value_error" and _is_of_the_rest(one, without)]
+    except ValidationError as more:
+        found += [one for one in _split(more) if one["type"] == "value_error" and _names_valid_fields(one, without)]
     return found
 
 
-def _apart(error: ValidationError) -> list[Any]:
-    """Return what a model found wrong; where a check of a section told several things, one a line, each for itself."""
+def _split(error: ValidationError) -> list[Any]:
+    """Return a model's errors; where one check of a section reported several, one per line, each becomes an error of
+    its own.
+    """
     return [{**one, "msg": text} for one in error.errors() for text in str(one["msg"]).split("\n")]
 
 
-def _leave_out(data: Any, model: type[BaseModel], section: Location, name: str) -> None:
-    """Take a field out; put something sound in the place of one that is needed."""
+def _remove_field(data: Any, model: type[BaseModel], section: Location, name: str) -> None:
+    """Remove a field; replace a required one with a valid value."""
     for part in section:
         try:
             data = data[part]
@@ -70,46 +73,46 @@ def _leave_out(data: Any, model: type[BaseModel], section: Location, name: str) 
         data[name] = "x" if field.annotation is str else 1
 
 
-def _is_of_the_rest(error: Any, without: Mapping[Location, set[str]]) -> bool:
-    """Say whether a section with wrong fields has another mistake that names none of them."""
+def _names_valid_fields(error: Any, without: Mapping[Location, set[str]]) -> bool:
+    """Return whether an error belongs to a section with invalid fields but names none of them."""
     names = without.get(tuple(error["loc"]))
     return names is not None and not any(re.search(rf"\b{re.escape(name)}\b", error["msg"]) for name in names)
 
 
 def make_error(where: Location, text: str) -> dict[str, Any]:
-    """Return a mistake that was found beside the model, as the model tells its own."""
+    """Return an error that was found outside the model, in the form of the model's own errors."""
     return {"loc": where, "msg": text, "type": "value_error", "input": None}
 
 
 def error_messages(
     errors: Iterable[Any], data: Mapping[str, Any], places: Mapping[Location, str], model: type[BaseModel]
 ) -> list[str]:
-    """Return a sentence for each mistake, in the order of the lines: where, which field, what is wrong.
+    """Return a message for each error, in the order of the lines: position, field, problem.
 
     Args:
-        errors: as a model tells them.
-        data: what the document says.
-        places: for the way to each field, where that stands (`a.yaml:3`).
-        model: what it may say.
+        errors: as a model reports them.
+        data: the content of the document.
+        places: the position (`a.yaml:3`) by the location of each field.
+        model: the document's model.
     """
     found = list(errors)
     by_field: dict[Location, list[Any]] = {}
     for error in found:
-        if not _follows(error, found):
+        if not _is_consequence(error, found):
             by_field.setdefault(location_of(error, data, model), []).append(error)
     sentences = []
     for where, here in by_field.items():
         place = next((places[where[:n]] for n in range(len(where), -1, -1) if where[:n] in places), "")
         field = ".".join(str(part) for part in where)
-        kinds = [thing for error in here if (thing := expected(error))]
-        texts = [write(kinds)] if kinds else []
-        texts += [_words(error, where, model) for error in here if not expected(error)]
+        alternatives = [text for error in here if (text := expected(error))]
+        texts = [write(alternatives)] if alternatives else []
+        texts += [_message(error, where, model) for error in here if not expected(error)]
         sentences += [": ".join(part for part in (place, field, text) if part) for text in texts]
     return sort_by_line(sentences)
 
 
 def sort_by_line(sentences: Iterable[str]) -> list[str]:
-    """Return mistakes in the order of their lines, each once; those that stand on none come last."""
+    """Return messages in the order of their lines, without duplicates; those without a line come last."""
 
     def line(sentence: str) -> float:
         found = re.match(r".*?:(\d+): ", sentence)
@@ -119,28 +122,28 @@ def sort_by_line(sentences: Iterable[str]) -> list[str]:
 
 
 def location_of(error: Any, data: Any, model: type[BaseModel]) -> Location:
-    """Return the way to the field that an error is about, without what pydantic adds to it for types it tried."""
-    way: Location = ()
+    """Return the location of the field that an error is about, without what pydantic adds for the types it tried."""
+    location: Location = ()
     here = data
     for part in error["loc"]:
         inside = (isinstance(here, Mapping) and part in here) or (
             isinstance(here, list | tuple) and isinstance(part, int) and part < len(here)
         )
         here = here[part] if inside else None
-        if inside or isinstance(part, int) or part in field_names_at(model, way):
-            way = (*way, part)
-    return way
+        if inside or isinstance(part, int) or part in field_names_at(model, location):
+            location = (*location, part)
+    return location
 
 
 def raise_errors(title: str, found: Iterable[tuple[Location, str]]) -> None:
-    """For a model's own check of the whole: refuse it where it found mistakes, each with the way to its field.
+    """Raise the errors that a model's own check of the whole has found, if any.
 
     Args:
         title: the model's name.
-        found: for each mistake the way to the field, and what is wrong with it.
+        found: the location and the message of each error.
 
     Raises:
-        ValidationError: there are mistakes.
+        ValidationError: there are errors.
     """
     errors = [
         InitErrorDetails(type=PydanticCustomError("value_error", "{text}", {"text": text}), loc=where, input=None)
@@ -151,43 +154,43 @@ def raise_errors(title: str, found: Iterable[tuple[Location, str]]) -> None:
 
 
 def did_you_mean(name: object, known: Iterable[str], all: str = "there are") -> str:
-    """Return which of the known names was meant, else all of them, after the words `all`."""
+    """Return a suggestion of the closest known name, else all known names after the words `all`."""
     names = [str(one) for one in known]
     close = difflib.get_close_matches(str(name), names, n=1)
     return f"did you mean {close[0]}?" if close else f"{all} {', '.join(names)}"
 
 
-def _follows(error: Any, found: Iterable[Any]) -> bool:
-    """Say whether a list is called too short only because what stands in it was refused."""
+def _is_consequence(error: Any, found: Iterable[Any]) -> bool:
+    """Return whether a list is reported as too short only because its items were refused."""
     where = error["loc"]
     return error["type"] == "too_short" and any(
         other["loc"][: len(where)] == where and len(other["loc"]) > len(where) for other in found
     )
 
 
-def _words(error: Any, where: Location, model: type[BaseModel]) -> str:
+def _message(error: Any, where: Location, model: type[BaseModel]) -> str:
     if error["type"] == "extra_forbidden":
         known = sorted(field_names_at(model, where[:-1]))
         return f"there is no such field; {did_you_mean(where[-1], known, 'known here:')}"
     if error["type"] == "literal_error":
         known = re.findall(r"'([^']*)'", error["ctx"]["expected"])
-        said = error["input"]
+        given = error["input"]
         return (
-            f"there is no {said!r} here; {did_you_mean(said, known)}"
-            if isinstance(said, str)
+            f"there is no {given!r} here; {did_you_mean(given, known)}"
+            if isinstance(given, str)
             else f"write one of {', '.join(known)}"
         )
     return message_for(error)
 
 
 def field_names_at(model: type[BaseModel], where: Location) -> list[str]:
-    """Return the field names of the model that stands at a place of a document."""
+    """Return the field names of the model at a location of a document."""
     here = model_at(model, where)
     return [] if here is None else [field.alias or name for name, field in here.model_fields.items()]
 
 
 def model_at(model: type[BaseModel], where: Location) -> type[BaseModel] | None:
-    """Return the model that stands at a place of a document; None: there is no model."""
+    """Return the model at a location of a document; None: there is no model."""
     here: Any = model
     for part in where:
         if isinstance(here, type) and issubclass(here, BaseModel):

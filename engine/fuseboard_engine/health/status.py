@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from fuseboard_engine.adapters.lifecycle import unhealthy_reason
 from fuseboard_engine.errors import text_of
 
 Health = Literal["healthy", "degraded", "unhealthy", "unknown"]
@@ -62,15 +63,14 @@ def verdict_of(answer: Any) -> Verdict:
     `detail`, `message` or `error` says more. A mapping whose `healthy`, `ok` or `success` is False is unhealthy.
     Anything else came from an adapter that answered: healthy.
     """
-    if answer is False:
-        return Verdict("unhealthy", "it says it is not healthy")
+    reason = unhealthy_reason(answer)
+    if reason is not None:
+        return Verdict("unhealthy", reason)
     if isinstance(answer, str):
         word = WORDS.get(answer.strip().lower())
         return Verdict(word) if word else Verdict("unhealthy", f"it answered {answer[:200]!r}")
     if isinstance(answer, Mapping):
         detail = next((str(answer[name]) for name in ("detail", "message", "error") if answer.get(name)), "")
-        if any(answer.get(name) is False for name in ("healthy", "ok", "success")):
-            return Verdict("unhealthy", detail or "it says it is not healthy")
         word = answer.get("status")
         if isinstance(word, str):
             return Verdict(WORDS.get(word.strip().lower(), "unhealthy"), detail or word)

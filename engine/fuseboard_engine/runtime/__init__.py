@@ -1,1 +1,1 @@
-"""What every room stands on: clocks, the event bus, references to objects by name."""
+"""The basis of all rooms: the wall clock, the event bus, references to Python objects by name."""

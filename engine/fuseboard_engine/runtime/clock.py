@@ -1,4 +1,4 @@
-"""The wall clock: a label on events, and never what a decision is taken from."""
+"""The wall clock: a label on events, never the basis of a decision."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import time
 
 
 def wall_clock() -> int:
-    """Return the present time in UTC microseconds."""
+    """Return the current time in UTC microseconds."""
     return time.time_ns() // 1000

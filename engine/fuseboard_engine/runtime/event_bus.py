@@ -1,4 +1,4 @@
-"""Where events go: to every listener, in order, and to none of them twice."""
+"""In-process event bus. Delivers each event to every subscriber once, in order."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from fuseboard_engine.events import AttemptFailed, Event, ListenerFailed
 
 log = logging.getLogger("fuseboard.engine")
 
-KEPT_FAILURES = 200
+MAX_FAILURES = 200
 
 Listener = Callable[[Event], None]
 
 
 class EventBus:
-    """Tells listeners of events, and keeps the last failed attempts.
+    """Delivers events to its subscribers, and keeps the last failed attempts.
 
     Args:
-        wall: UTC microseconds, the label on what it tells of itself.
+        wall: UTC microseconds, the time of its own events.
     """
 
     def __init__(self, wall: Callable[[], int]) -> None:
         self._wall = wall
         self._listeners: tuple[Listener, ...] = ()
         self._lock = threading.Lock()
-        self._failures: deque[AttemptFailed] = deque(maxlen=KEPT_FAILURES)
+        self._failures: deque[AttemptFailed] = deque(maxlen=MAX_FAILURES)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Have `listener` told of every event from now on. Returns what ends that.
+        """Deliver every event from now on to `listener`. Return a function that ends the subscription.
 
-        It is told in the thread where the event happened, so it must be quick. If it raises, that is logged, the
-        others hear of it as a `ListenerFailed`, and no call notices.
+        The listener is called in the thread that emitted the event, so it must be quick. If it raises, the error is
+        logged, the other listeners receive a `ListenerFailed`, and the call that emitted the event continues.
         """
         with self._lock:
             self._listeners = (*self._listeners, listener)
@@ -46,7 +46,7 @@ class EventBus:
         return unsubscribe
 
     def emit(self, event: Event) -> None:
-        """Tell all listeners of an event. Never raises."""
+        """Deliver an event to all listeners. Never raises."""
         if type(event) is AttemptFailed:
             self._failures.append(event)
         for listener in self._listeners:
@@ -58,11 +58,11 @@ class EventBus:
     def _listener_failed(self, listener: Listener, event: Event, error: Exception) -> None:
         name = getattr(listener, "__qualname__", None) or repr(listener)
         log.exception("listener %s raised on %s", name, type(event).__name__)
-        told = ListenerFailed(at=self._wall(), listener=name, error=describe(error))
+        failed = ListenerFailed(at=self._wall(), listener=name, error=describe(error))
         for other in self._listeners:
             if other is not listener:
                 try:
-                    other(told)
+                    other(failed)
                 except Exception:
                     log.exception("a listener raised on ListenerFailed")
 

@@ -1,4 +1,4 @@
-"""Things of a program that a configuration names: exception types, and anything else."""
+"""Python objects that a configuration names: exception types, functions, classes, any attribute."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 
 
 def resolve_exception(name: Any) -> Any:
-    """Return the exception type of a dotted name, such as `httpx.ConnectError` or, built in, `ConnectionError`.
+    """Return the exception type of a dotted name, such as `httpx.ConnectError`, or `ConnectionError` for a built-in.
 
-    What is no text is returned as it is.
+    A value that is not a string is returned as it is.
 
     Raises:
-        ValueError: there is none; the text says what is known instead.
+        ValueError: there is no such type; the message suggests a known one.
     """
     if not isinstance(name, str):
         return name
@@ -39,11 +39,11 @@ def resolve_exception(name: Any) -> Any:
         ]
     close = difflib.get_close_matches(attribute, kinds, n=1)
     hint = f"; did you mean {close[0]}?" if close else "; write it as module.Name, such as httpx.ConnectError"
-    raise ValueError(f"{name} is no exception type{hint}")
+    raise ValueError(f"{name} is not an exception type{hint}")
 
 
-def reference(text: str) -> str:
-    """Return a reference, `package.module:attribute`, as it is. Raises ValueError when it is written otherwise."""
+def check_reference(text: str) -> str:
+    """Return a reference, `package.module:attribute`, unchanged. Raises ValueError when it has another form."""
     module, _, attribute = text.partition(":")
     if not (module.strip() and attribute.strip()):
         raise ValueError(f"write {text!r} as package.module:attribute")
@@ -51,12 +51,12 @@ def reference(text: str) -> str:
 
 
 def resolve_attribute(text: str) -> Any:
-    """Return what a reference leads to; the attribute may have dots, too.
+    """Return the object that a reference names; its attribute may be dotted.
 
     Raises:
-        ValueError: it leads nowhere; the text says where it ends.
+        ValueError: it does not exist; the message says which part is missing.
     """
-    module, _, attribute = reference(text).partition(":")
+    module, _, attribute = check_reference(text).partition(":")
     try:
         found: Any = importlib.import_module(module)
     except ImportError as error:
@@ -68,6 +68,6 @@ def resolve_attribute(text: str) -> Any:
     return found
 
 
-def dotted(kind: type) -> str:
-    """Return the name under which `resolve_exception` finds a type."""
+def dotted_name(kind: type) -> str:
+    """Return the name by which `resolve_exception` finds a type."""
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

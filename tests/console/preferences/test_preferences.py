@@ -130,7 +130,7 @@ def test_a_theme_is_taken_by_the_name_that_the_screen_lists_it_by(theme: Theme) 
         ('[columns]\nbreakers = ["name", "erorr"]', "there is no column 'erorr'. Did you mean error?"),
         ('[columns]\nbreakers = ["name", "ok", "ok"]', "twice"),
         ('[columns]\nbraekers = ["name"]', "there is no such table; did you mean breakers?"),
-        ("theme = ", "this is no TOML"),
+        ("theme = ", "invalid TOML"),
         ('mouse = "no"', "console.toml:1: mouse: write true or false"),
         ('glow = "yes"', "console.toml:1: glow: write true or false"),
         ("compact = 1", "console.toml:1: compact: write true or false"),

@@ -97,7 +97,7 @@ def test_adapter_from_returns_what_add_adapter_takes() -> None:
         ({"url": "https://h", "verb": "GET"}, "unexpected keyword argument 'verb'"),
         ({"url": "https://h", "command": ["x"]}, "exactly one of call, url, command; this one has url and command"),
         ({"uri": "https://h"}, "exactly one of call, url, command; this one has uri"),
-        ([], "a command is a list of strings"),
+        ([], "a command must be a list of strings"),
     ],
 )
 def test_what_names_no_adapter_is_told_with_its_name(spec: Any, says: str) -> None:

@@ -392,8 +392,8 @@ def test_what_can_be_no_adapter_is_refused_by_name() -> None:
         (None, None),
         (True, None),
         ({"healthy": True}, None),
-        (False, "a: it says it is not healthy"),
-        ({"healthy": False}, "a: it says healthy: false"),
+        (False, "a: it reports that it is not healthy"),
+        ({"healthy": False}, "a: it reports healthy: false"),
         ({"success": False, "error": "no disk"}, "a: no disk"),
     ],
 )

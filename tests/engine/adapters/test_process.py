@@ -120,7 +120,7 @@ async def test_a_program_that_cannot_be_started_says_so(engine: Engine) -> None:
 async def test_what_is_no_json_is_a_failure_that_shows_how_it_begins(engine: Engine) -> None:
     engine.add_process_adapter("bad", program("print('Hello!')"))
     route = await engine.execute_with_fallback("it")
-    assert "begins with b'Hello!" in (route.error or "")
+    assert "starts with b'Hello!" in (route.error or "")
 
 
 async def test_a_task_that_is_no_json_is_the_callers_fault_and_starts_nothing(engine: Engine) -> None:
@@ -141,7 +141,7 @@ async def test_no_shell_reads_the_command(engine: Engine, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("command", ["rm -rf x", b"ls", []])
 def test_a_command_is_a_list(command: Any) -> None:
-    with pytest.raises(ValueError, match="no shell reads it"):
+    with pytest.raises(ValueError, match="no shell is used"):
         ProcessAdapter(command)
 
 

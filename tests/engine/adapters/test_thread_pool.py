@@ -78,7 +78,7 @@ async def test_when_as_many_hang_as_may_run_a_call_is_refused_at_once_and_blames
     route = await engine.execute_with_fallback("it", ["fine", "async"])
     assert route.adapter == "async"
     assert (route.attempts[0].rule, route.attempts[0].outcome) == ("rejected", "ignored")
-    assert route.attempts[0].error == "2 threads hang in calls that were given up: hung (2); no more are started"
+    assert route.attempts[0].error == "2 threads are stuck in abandoned calls: hung (2); no more are started"
     assert engine.breaker("fine").snapshot().failed == 0
     over.set()
     await until(lambda: not engine.resources.threads.stuck)

@@ -275,10 +275,10 @@ retry_on = [
 """
     assert mistakes(tmp_path, text) == [
         "fuseboard.toml:3: breaker.failure_treshold: there is no such field; did you mean failure_threshold?",
-        "fuseboard.toml:4: breaker.recovery_timeout: it has to be 0 or more",
-        "fuseboard.toml:8: adapters.prefect.breaker.jitter: it has to be 1 or less",
+        "fuseboard.toml:4: breaker.recovery_timeout: must be 0 or more",
+        "fuseboard.toml:8: adapters.prefect.breaker.jitter: must be 1 or less",
         "fuseboard.toml:10: adapters.agno.urll: there is no such field; did you mean url?",
-        "fuseboard.toml:12: retry.retry_on.0: ConectionError is no exception type; did you mean ConnectionError?",
+        "fuseboard.toml:12: retry.retry_on.0: ConectionError is not an exception type; did you mean ConnectionError?",
     ]
 
 
@@ -313,7 +313,7 @@ def test_a_mistake_for_all_adapters_is_told_once(tmp_path: Path) -> None:
             "adapters: {prefect: {}}\npreferences: {x: {order: [perfect]}}",
             "c.yaml:2: preferences.x.order.0: there is no",
         ),
-        ("preferences: {x: {adaptive: true}}", "preferences.x.order: this field is needed"),
+        ("preferences: {x: {adaptive: true}}", "preferences.x.order: this field is required"),
         ("preferences: {x: 5}", "c.yaml:1: preferences.x: "),
         ("degradation: {x: {timeout: 2}}", "degradation.x: one thing answers for a task type: say answer or call"),
         ("degraded: {x: y}\ndegradation: {x: {call: 'json:dumps'}}", "c.yaml:2: degradation.x: one thing answers"),
@@ -335,10 +335,10 @@ def test_what_makes_no_sense_is_refused_with_a_reason(text: str, told: str, tmp_
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [
-        ("a.toml", 'x = "a\n', "a.toml:1: this is no TOML: "),
-        ("a.toml", "[a]\nx = 1\nx = 2\n", "a.toml:3: this is no TOML: this is given twice; keep one"),
+        ("a.toml", 'x = "a\n', "a.toml:1: invalid TOML: "),
+        ("a.toml", "[a]\nx = 1\nx = 2\n", "a.toml:3: invalid TOML: this is given twice; keep one"),
         ("a.toml", "", "a.toml: the file is empty"),
-        ("a.yaml", "a: [\n", "this is no YAML"),
+        ("a.yaml", "a: [\n", "invalid YAML"),
         ("a.yaml", "a: 1\na: 2\n", "a.yaml:2: a is given twice; keep one"),
     ],
 )

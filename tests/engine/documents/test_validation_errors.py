@@ -63,18 +63,18 @@ def mistakes(text: str, name: str = "f.yaml") -> list[str]:
         ("some: []", "some: name at least one"),
         ("named: 5", "named: write fields with their values"),
         ("inner: 5", "inner: write fields with their values"),
-        ("inner: {}", "inner.needed: this field is needed"),
+        ("inner: {}", "inner.needed: this field is required"),
         ("one_of: gren", "one_of: there is no 'gren' here; did you mean green?"),
         ("one_of: 5", "one_of: write one of red, green"),
         ("either: 5", 'either: write a text, such as "eu", or a list, such as ["eu"]'),
         ("path: 5", 'path: write a path, such as "checkout.db"'),
         ("name: My Name", "name: write lower case letters, digits and dashes"),
         ("odd: b", "odd: write what fits the pattern ^a+$"),
-        ("short: ''", "short: it may not be empty"),
-        ("above: 0", "above: it has to be above 0"),
-        ("least: 0.1", "least: it has to be 0.5 or more"),
-        ("below: 5", "below: it has to be below 5"),
-        ("most: 6", "most: it has to be 5 or less"),
+        ("short: ''", "short: must not be empty"),
+        ("above: 0", "above: must be above 0"),
+        ("least: 0.1", "least: must be 0.5 or more"),
+        ("below: 5", "below: must be below 5"),
+        ("most: 6", "most: must be 5 or less"),
         ("txt: a", "txt: there is no such field; did you mean text?"),
         ("inner: {xyz: 1, needed: 2}", "inner.xyz: there is no such field; known here: needed"),
     ],
@@ -91,14 +91,14 @@ def test_mistakes_come_in_the_order_of_their_lines() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("a = ", "1: this is no TOML: a value is missing or none that TOML knows; a text stands in quotes"),
-        ("a = 1\nb = hello", "2: this is no TOML: a value is missing or none that TOML knows"),
-        ("a = 1\nb = [1,\n", "2: this is no TOML: "),
-        ("a = 1\nb c = 2", "2: this is no TOML: a = is missing after the field's name"),
-        ('a = "x\nb = 1', "1: this is no TOML: a quote is missing at the end of the line"),
-        ("[a\n", "1: this is no TOML: a ] is missing"),
-        ("[a]\n[a]\n", "2: this is no TOML: this section is given twice; keep one"),
-        ("a = 1 b = 2", "1: this is no TOML: a field ends with its line"),
+        ("a = ", "1: invalid TOML: the value is missing or invalid; a text needs quotes"),
+        ("a = 1\nb = hello", "2: invalid TOML: the value is missing or invalid"),
+        ("a = 1\nb = [1,\n", "2: invalid TOML: "),
+        ("a = 1\nb c = 2", "2: invalid TOML: a = is missing after the field's name"),
+        ('a = "x\nb = 1', "1: invalid TOML: a quote is missing at the end of the line"),
+        ("[a\n", "1: invalid TOML: a ] is missing"),
+        ("[a]\n[a]\n", "2: invalid TOML: this section is given twice; keep one"),
+        ("a = 1 b = 2", "1: invalid TOML: a field ends at the end of its line"),
     ],
 )
 def test_what_is_no_toml_says_where_and_what_is_wrong(text: str, told: str) -> None:
@@ -109,9 +109,9 @@ def test_what_is_no_toml_says_where_and_what_is_wrong(text: str, told: str) -> N
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("a: b\n\x07c: d\n", "f.yaml:2: this is no YAML: it does not allow the character '\\x07'"),
-        ("a: 1\nb: c: d\n", "f.yaml:2: this is no YAML: "),
-        (f"a: {'[' * 5_000}", "f.yaml: this is no YAML: it is nested too deeply"),
+        ("a: b\n\x07c: d\n", "f.yaml:2: invalid YAML: it does not allow the character '\\x07'"),
+        ("a: 1\nb: c: d\n", "f.yaml:2: invalid YAML: "),
+        (f"a: {'[' * 5_000}", "f.yaml: invalid YAML: it is nested too deeply"),
     ],
 )
 def test_what_is_no_yaml_says_where(text: str, told: str) -> None:
@@ -141,7 +141,7 @@ def test_one_wrong_value_hides_no_other_mistake_of_its_section(tmp_path: Path) -
         "f.toml:4: adapters.us.breaker: slow_call_rate and slow_call_seconds need each other; set both or neither",
         "f.toml:5: adapters.us.breaker.failure_threshold: write a whole number, such as 5",
         "f.toml:9: attribution.0: say what it applies to: errors, named, statuses, says or when",
-        "f.toml:10: attribution.0.name: it may not be empty",
+        "f.toml:10: attribution.0.name: must not be empty",
     ]
 
 

@@ -141,7 +141,7 @@ async def test_when_all_are_known_down_the_route_says_when_to_come_again() -> No
     engine.script("a", "from a", health=Check(False), health_policy=EVERY_10_S)
     await engine.check_health()
     route = await engine.execute_with_fallback("task")
-    assert route.error == "a is known down: it says it is not healthy"
+    assert route.error == "a is known down: it reports that it is not healthy"
     assert route.retry_after == pytest.approx(13)
 
 
@@ -230,7 +230,7 @@ async def test_an_alert_is_raised_once_after_so_many_bad_checks_in_a_row() -> No
     for _ in range(8):
         await engine.check_health()
     alerts = [e for e in engine.told if isinstance(e, HealthAlert)]
-    assert [(e.adapter, e.failures, e.detail) for e in alerts] == [("a", 3, "it says it is not healthy")]
+    assert [(e.adapter, e.failures, e.detail) for e in alerts] == [("a", 3, "it reports that it is not healthy")]
 
 
 @virtual

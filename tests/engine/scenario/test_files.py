@@ -59,7 +59,7 @@ def test_all_mistakes_are_told_at_once() -> None:
         "mine.yaml:3",
         "mine.yaml:4",
     ]
-    assert "traffic: this field is needed" in text
+    assert "traffic: this field is required" in text
 
 
 def test_what_does_not_fit_the_rest_is_told_beside_a_wrong_value() -> None:
@@ -74,7 +74,7 @@ def test_what_does_not_fit_the_rest_is_told_beside_a_wrong_value() -> None:
         "mine.yaml:8: traffic.0.per_second: write a number, such as 1.5",
         "mine.yaml:10: timeline.0.at: 20 s comes after the end at 5 s",
         "mine.yaml:11: timeline.0.fault: there is no 'refsed' here; did you mean refused?",
-        "mine.yaml:13: timeline.1.at: this field is needed",
+        "mine.yaml:13: timeline.1.at: this field is required",
         "mine.yaml:13: timeline.1: say which adapter this step concerns",
         "mine.yaml:15: expect.end.gtp: there is no adapter 'gtp' here; did you mean gpt?",
     ]
@@ -117,7 +117,7 @@ def test_a_misspelt_fault_command_or_state_is_told_with_what_was_meant(what: str
 
 def test_a_list_whose_only_item_is_wrong_is_not_called_empty_too() -> None:
     text = mistakes(SMALLEST.replace("per_second: 2", "per_second: -2"))
-    assert text == "mine.yaml:7: traffic.0.per_second: it has to be above 0"
+    assert text == "mine.yaml:7: traffic.0.per_second: must be above 0"
     assert "traffic: name at least one" in mistakes(SMALLEST.replace("\n  - {per_second: 2}", " []"))
 
 
@@ -163,7 +163,7 @@ def test_what_means_nothing_in_a_step_is_refused(step: str, said: str) -> None:
 
 def test_fewer_than_no_answers_cant_be_expected() -> None:
     text = mistakes(SMALLEST + "expect: {answered: {gpt: -1}}\n")
-    assert text == "mine.yaml:8: expect.answered.gpt: it has to be 0 or more"
+    assert text == "mine.yaml:8: expect.answered.gpt: must be 0 or more"
 
 
 def test_a_field_given_twice_is_refused() -> None:
@@ -175,9 +175,9 @@ def test_a_field_given_twice_is_refused() -> None:
     [
         ("", "mine.yaml: the file is empty"),
         ("- 1\n- 2\n", "mine.yaml:1: expected fields such as `name: value` at the top"),
-        ("a: [1, 2\nb: 3\n", "mine.yaml:2: this is no YAML"),
-        ("a: \x00", "mine.yaml:1: this is no YAML: it does not allow the character '\\x00'"),
-        ("? [a, b]\n: 1\n", "mine.yaml:1: a field's name must be a word"),
+        ("a: [1, 2\nb: 3\n", "mine.yaml:2: invalid YAML"),
+        ("a: \x00", "mine.yaml:1: invalid YAML: it does not allow the character '\\x00'"),
+        ("? [a, b]\n: 1\n", "mine.yaml:1: a field name must be a string"),
     ],
 )
 def test_what_is_no_scenario_at_all_is_refused_in_a_sentence(text: str, said: str) -> None:
