@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from fuseboard_engine.adapters.lifecycle import AdapterObject
     from fuseboard_engine.adapters.process import ProcessAdapter, ProcessFailed
     from fuseboard_engine.adapters.registry import Registry
-    from fuseboard_engine.breaker.circuit_breaker import BreakerSnapshot, CircuitBreaker
+    from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
     from fuseboard_engine.breaker.decorator import guard
     from fuseboard_engine.breaker.permit import Permit
     from fuseboard_engine.breaker.policy import BreakerPolicy
+    from fuseboard_engine.breaker.snapshot import BreakerSnapshot
     from fuseboard_engine.config.loader import load_config
     from fuseboard_engine.config.settings import Settings
     from fuseboard_engine.config.watcher import reload_config, watch_config
@@ -84,7 +85,7 @@ _HOME = {
     "DEFAULT_TABLE": "retry.attribution",
     "Rule": "retry.attribution",
     "BatchResult": "parallel.batch",
-    "BreakerSnapshot": "breaker.circuit_breaker",
+    "BreakerSnapshot": "breaker.snapshot",
     "CircuitBreaker": "breaker.circuit_breaker",
     "Permit": "breaker.permit",
     "Settings": "config.settings",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 
-from fuseboard_engine.event_log.formatting import SECOND, latency, ordinal, pause, percent, plural, span, stamp
+from fuseboard_engine.runtime.formatting import SECOND, latency, ordinal, pause, percent, plural, span, stamp
 
 __all__ = [
     "SECOND",

@@ -1,14 +1,13 @@
 """The circuit breaker of one adapter: a state machine without I/O, timers or sleep.
 
-It changes when a call asks (`admit`) or reports (the permit's methods), never by itself: an open breaker whose wait
-is over says `open` until the next call asks. Every change of state begins a new generation, and a result of an
-earlier one changes nothing. All methods may be called from any thread; no lock is held while a call runs or while
-a listener is told.
+A breaker changes only when a call asks (`admit`), reports (the permit's methods), or an operator intervenes. An open
+breaker whose wait is over therefore stays `open` until the next call asks. Every change of state starts a new
+generation; an outcome that belongs to an earlier one changes nothing. All methods are thread-safe; no lock is held
+while a call runs or a listener is called.
 """
 
 from __future__ import annotations
 
-import logging
 import math
 import random
 import threading
@@ -18,100 +17,74 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Literal
 
-import msgspec
-
 from fuseboard_engine.breaker.ejection_limit import EjectionLimits
+from fuseboard_engine.breaker.event_outbox import EventOutbox
+from fuseboard_engine.breaker.fast_path import FastPath
 from fuseboard_engine.breaker.permit import Permit
 from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.breaker.sliding_window import AtomicCounter, CountWindow, StateWindow, TimeWindow, Window
 from fuseboard_engine.breaker.slow_calls import CallsInFlight
+from fuseboard_engine.breaker.snapshot import BreakerSnapshot
+from fuseboard_engine.breaker.trip_rules import (
+    Counts,
+    active_rules,
+    has_window,
+    judge_probes,
+    minimum_calls,
+    probes_per_round,
+)
 from fuseboard_engine.errors import CircuitOpen
 from fuseboard_engine.events import Event, LateResult, Outcome, ProbeChanged, State, StateChanged, TripSuppressed
 from fuseboard_engine.policy_base import LONGEST_WAIT
 from fuseboard_engine.runtime.clock import wall_clock
 
-log = logging.getLogger("fuseboard.breaker")
-
-DEFAULT_RATE_WINDOW = 100  # calls; what a rate judges when the policy names no window
-SHORTEST_LEASE = 1.0  # seconds; a policy that does not wait at all still has to give a probe some time
-
+DEFAULT_RATE_WINDOW = 100  # calls in the window of a rate when the policy sets no window
+SHORTEST_LEASE = 1.0  # seconds a probe has to report when the policy sets neither a lease nor a wait
 
 _started = attrgetter("started")
 
 
-class BreakerSnapshot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A breaker at one moment. Counts are those of the present window; a rate is None below `minimum_calls`.
-
-    `rejected` counts refusals in the present state. `retry_after` is None where no wait is counted, 0.0 when the next
-    call will be admitted as a probe. `failures` counts towards `failure_threshold`; `successes` towards closing.
-    `openings` is how many times in a row it has opened. `last_error_at` is UTC microseconds. `recoveries` counts how
-    often its probes closed it since it was made, `relapses` how often they opened it again.
-    """
-
-    state: State
-    generation: int
-    calls: int
-    failed: int
-    slow: int
-    failure_rate: float | None
-    slow_rate: float | None
-    rejected: int
-    retry_after: float | None
-    openings: int
-    failures: int
-    successes: int
-    probes_in_flight: int
-    last_error: str
-    last_error_at: int | None
-    recoveries: int = 0
-    relapses: int = 0
-
-
 class CircuitBreaker:
-    """Decides whether an adapter may be called, from how its calls went.
+    """Decides from the outcomes of its calls whether an adapter may be called.
 
     Args:
-        name: the adapter's name, as it stands in events and errors.
-        policy: when to trip, how long to wait, what closes.
-        clock: seconds, never going back; every decision is taken from it.
-        on_event: told of each event after the decision, outside the lock and in order. If it raises, that is logged
-            and changes nothing.
-        wall: UTC microseconds, only ever a label on an event.
-        rng: where jitter comes from, a function like `random.random`.
+        name: the adapter's name in events and errors.
+        policy: when to trip, how long to wait, and what closes the breaker again.
+        clock: monotonic seconds; every decision is based on it.
+        on_event: called with each event after the decision, in order and without the lock. If it raises, the error is
+            logged.
+        wall: UTC microseconds; only used to label events.
+        rng: source of jitter, a function like `random.random`.
     """
 
     __slots__ = (
+        "_calls_in_flight",
         "_closed_at",
-        "_early",
-        "_failures",
+        "_consecutive_only",
         "_generation",
-        "_held",
-        "_in_flight",
-        "_last_error",
-        "_last_error_at",
         "_last_wait",
-        "_lease",
-        "_limit",
         "_lock",
-        "_on_event",
+        "_may_probe_early",
+        "_minimum_calls",
+        "_open_until",
         "_openings",
-        "_plain",
+        "_outbox",
+        "_probe_lease",
         "_probes",
-        "_queue",
         "_recoveries",
         "_rejected",
         "_relapses",
         "_rng",
+        "_rules",
+        "_slow_after",
         "_state",
         "_successes",
-        "_tally",
-        "_telling",
-        "_times",
-        "_until",
+        "_suppression_reported",
         "_window",
         "_windowed",
-        "cap",
         "clock",
+        "ejection_limits",
+        "fast_path",
         "name",
         "policy",
         "threshold",
@@ -129,140 +102,137 @@ class CircuitBreaker:
         rng: Callable[[], float] = random.random,
     ) -> None:
         self.name = name
-        self.policy = policy or BreakerPolicy()
         self.clock = clock
         self.wall = wall
+        self.fast_path = FastPath()
+        """Counts that permits and `guard` update without the lock. Internal."""
+        self.ejection_limits: EjectionLimits | None = None
+        """Limits how large a share of a group may be out; None for no limit."""
         self._rng = rng
-        self._on_event = on_event
         self._lock = threading.Lock()
-        self._queue: list[Event] | None = None
-        self._telling = False
+        self._outbox = None if on_event is None else EventOutbox(name, self._lock, on_event)
         self._state: State = "closed"
         self._generation = 0
         self._openings = 0
         self._recoveries = 0
         self._relapses = 0
-        self._until: float | None = None  # open: when it may probe; None: not by itself
+        self._open_until: float | None = None  # open: when the next call is a probe; None for never by itself
         self._last_wait = 0.0
-        self._lease = 0.0
-        self._closed_at: float | None = None  # closed by its probes: when; the healthy period counts from here
+        self._probe_lease = 0.0
+        self._closed_at: float | None = None  # when its probes closed it; the healthy period counts from here
         self._probes: list[Permit] | None = None  # half-open: the probes in flight
-        self._last_error = ""
-        self._last_error_at: float | None = None  # by the breaker's clock
-        self._early = True  # open: whether the wait may end before its time
-        self._held = False  # a trip was not made for the cap's sake, and that was told
-        self.cap: EjectionLimits | None = None
-        """What keeps too large a share of a group from being out; None: nothing does."""
-        self._use(self.policy)
-        self._fresh()
+        self._may_probe_early = True  # open: whether the wait may be cut short
+        self._suppression_reported = False  # TripSuppressed was emitted since the last success
+        self._apply_policy(policy or BreakerPolicy())
+        self._reset_counts()
 
-    def _use(self, policy: BreakerPolicy) -> None:
+    def _apply_policy(self, policy: BreakerPolicy) -> None:
+        # Fields of a policy are slow to read, so those that every outcome needs are copied.
         self.policy = policy
-        self.threshold = policy.failure_threshold  # read with every failure, and a policy's fields take their time
-        self._limit = float("inf") if self.threshold is None else self.threshold
-        self._times = policy.slow_call_seconds is not None
-        self._windowed = policy.window_size is not None or policy.window_seconds is not None
-        # Only failures in a row count: a success while closed then needs neither clock nor window.
-        self._plain = not (self._windowed or self._times or policy.failure_rate is not None)
+        self.threshold = policy.failure_threshold
+        self.fast_path.limit = math.inf if self.threshold is None else self.threshold
+        self._slow_after = math.inf if policy.slow_call_seconds is None else policy.slow_call_seconds
+        self._windowed = has_window(policy)
+        self._minimum_calls = minimum_calls(policy)
+        self._rules = active_rules(policy)
+        # A success while closed then needs neither clock nor window.
+        self._consecutive_only = not self._windowed and all(rule.consecutive_only for rule in self._rules)
 
-    def _fresh(self) -> None:
-        """Begin counting anew, for the state just entered."""
-        policy = self.policy
-        # The short way: closed, and nothing but failures in a row to count. None in any other case.
-        self._tally: StateWindow | None = None
-        if self._state == "half_open" or self._plain:
+    def _reset_counts(self) -> None:
+        """Start counting from zero, for the state just entered."""
+        policy, fast = self.policy, self.fast_path
+        fast.window = None
+        if self._state == "half_open" or self._consecutive_only:
             self._window: Window = StateWindow(self._generation)
             if self._state == "closed":
-                self._tally = self._window
+                fast.window = self._window
         elif policy.window_seconds is not None:
             self._window = TimeWindow(policy.window_seconds)
         else:
             self._window = CountWindow(policy.window_size or DEFAULT_RATE_WINDOW)
-        self._failures = 0  # in a row
+        fast.failures = 0
         self._successes = 0  # good probes of this round
         self._rejected = AtomicCounter()
         self._probes = [] if self._state == "half_open" else None
-        self._in_flight: CallsInFlight | None = None  # only where slow calls are a rule, and closed
+        self._calls_in_flight: CallsInFlight | None = None  # only while closed and slow calls are limited
         if policy.slow_call_seconds is not None and self._state == "closed":
             most = policy.window_size or DEFAULT_RATE_WINDOW
-            self._in_flight = CallsInFlight(policy.slow_call_seconds, policy.window_seconds, most)
+            self._calls_in_flight = CallsInFlight(policy.slow_call_seconds, policy.window_seconds, most)
 
-    # ---------------------------------------------------------------- asking
+    # ---------------------------------------------------------------- admission
 
     @property
     def state(self) -> State:
-        """The present state. Never decide by it whether to call: ask `admit`."""
+        """The current state. Call `admit` to find out whether a call may be made."""
         return self._state
 
     def admit(self) -> Permit:
-        """Give leave for one call, or refuse.
+        """Return a permit for one call.
 
         Raises:
-            CircuitOpen: the breaker does not let this call through; the error says why and when it may.
+            CircuitOpen: the breaker refuses the call; the error says why and when to try again.
         """
-        tally = self._tally
-        if tally is not None:
-            return Permit(self, tally.generation, 0.0)
+        window = self.fast_path.window
+        if window is not None:
+            return Permit(self, window.generation, 0.0)
         now = self.clock()
         if self._state == "open":
-            until = self._until
+            until = self._open_until
             if until is not None and now < until:
                 self._rejected.tick()
-                raise CircuitOpen(self.name, until - now, "open", self._last_error)
+                raise CircuitOpen(self.name, until - now, "open", self.fast_path.last_error)
         try:
             with self._lock:
                 return self._admit(now)
         finally:
-            if self._queue:
-                self._tell()
+            self._deliver_events()
 
     def _admit(self, now: float) -> Permit:
-        if self._in_flight is not None and self._in_flight.any_due(now):
-            self._judge(now)  # a call in flight has become slow since the last verdict
+        if self._calls_in_flight is not None and self._calls_in_flight.any_due(now):
+            self._check_trip_rules(now)  # a call in flight has become slow since the last check
         state = self._state
         if state == "open":
-            if self._until is not None and now < self._until:  # another thread opened it just now
-                self._rejected.tick()
-                raise CircuitOpen(self.name, self._until - now, "open", self._last_error)
+            if self._open_until is not None and now < self._open_until:  # another thread has just opened it
+                raise self._refusal(self._open_until - now, "open")
             self._enter_half_open("probe_due", "the wait is over; the next call is a probe")
             state = "half_open"
         if state == "half_open":
             return self._admit_probe(now)
         if state == "forced_open":
-            self._rejected.tick()
-            raise CircuitOpen(self.name, None, "forced_open", self._last_error)
+            raise self._refusal(None, "forced_open")
         permit = Permit(self, self._generation, now)
-        if self._in_flight is not None:
-            self._in_flight.enter(permit, now)
+        if self._calls_in_flight is not None:
+            self._calls_in_flight.start(permit, now)
         return permit
 
     def _admit_probe(self, now: float) -> Permit:
         probes = self._probes
         assert probes is not None
-        if len(probes) >= self._room():
+        if len(probes) >= self._probe_capacity():
             oldest = min(probes, key=_started)
-            end = oldest.started + self._lease
+            end = oldest.started + self._probe_lease
             if now < end:
-                self._rejected.tick()
-                raise CircuitOpen(self.name, end - now, "probe_in_flight", self._last_error)
+                raise self._refusal(end - now, "probe_in_flight")
             probes.remove(oldest)
-            self._note_probe("expired")
+            self._emit_probe("expired")
         permit = Permit(self, self._generation, now)
         probes.append(permit)
-        self._note_probe("admitted")
+        self._emit_probe("admitted")
         return permit
 
-    def _room(self) -> int:
-        """How many probes may be in flight as things stand, half-open."""
-        return min(self.policy.half_open_concurrency, self._round() - self._window.calls)
+    def _refusal(
+        self, retry_after: float | None, reason: Literal["open", "forced_open", "probe_in_flight"]
+    ) -> CircuitOpen:
+        self._rejected.tick()
+        return CircuitOpen(self.name, retry_after, reason, self.fast_path.last_error)
 
-    def _round(self) -> int:
-        """How many probes one half-open round has at the most."""
-        return self.policy.half_open_calls or self.policy.success_threshold or 1
+    def _probe_capacity(self) -> int:
+        """Return how many probes may be in flight now, while half-open."""
+        return min(self.policy.half_open_concurrency, probes_per_round(self.policy) - self._window.calls)
 
-    # ---------------------------------------------------------------- reporting
+    # ---------------------------------------------------------------- outcomes
 
-    def _settle(
+    def settle(
         self,
         permit: Permit,
         outcome: Outcome,
@@ -271,143 +241,111 @@ class CircuitBreaker:
         retry_after: float | None = None,
         error: str = "",
     ) -> None:
+        """Record the outcome of a permit's call. Internal: applications call the permit's methods.
+
+        Args:
+            permit: the call; only its first outcome counts.
+            outcome: what came of it.
+            duration: seconds it took; None to measure from when it was admitted.
+            kind: what happened; `rate_limited` opens the breaker.
+            retry_after: seconds the adapter asked to wait; opens the breaker for that long.
+            error: type and text of the failure.
+        """
         now = self.clock()
         with self._lock:
             if not permit.live:
                 return
             permit.live = False
-            self._report(permit, outcome, now, duration, kind, retry_after, error)
-        if self._queue:
-            self._tell()
+            probes = self._probes
+            if permit.generation != self._generation or (probes is not None and permit not in probes):
+                if outcome in ("success", "failure"):
+                    self._emit(LateResult, outcome=outcome, generation=permit.generation, current=self._generation)
+            else:
+                if self._calls_in_flight is not None:
+                    self._calls_in_flight.finish(permit)
+                if probes is not None:
+                    probes.remove(permit)
+                if outcome == "ignored" or outcome == "cancelled":
+                    if probes is not None:
+                        self._emit_probe("released")
+                elif self._state != "disabled":
+                    slow = (now - permit.started if duration is None else duration) > self._slow_after
+                    self._record(now, outcome == "failure", slow, kind, retry_after, error)
+        outbox = self._outbox
+        if outbox is not None and outbox.pending:
+            outbox.deliver()
 
-    def _report(
-        self,
-        permit: Permit,
-        outcome: Outcome,
-        now: float,
-        duration: float | None,
-        kind: str,
-        retry_after: float | None,
-        error: str,
-    ) -> None:
-        probes = self._probes
-        expired = probes is not None and permit not in probes
-        if permit.generation != self._generation or expired:
-            if outcome in ("success", "failure"):
-                self._note(LateResult, outcome=outcome, generation=permit.generation, current=self._generation)
-            return
-        if self._in_flight is not None:
-            self._in_flight.leave(permit)
-        if probes is not None:
-            probes.remove(permit)
-        if self._state == "disabled":
-            return
-        if outcome == "ignored" or outcome == "cancelled":
-            if probes is not None:
-                self._note_probe("released")
-            return
-        failed = outcome == "failure"
+    def _record(self, now: float, failed: bool, slow: bool, kind: str, retry_after: float | None, error: str) -> None:
+        """Count an outcome, then open or close if a rule is met."""
+        fast, probing = self.fast_path, self._probes is not None
         if failed:
-            self._last_error = error or kind
-            self._last_error_at = now
+            fast.last_error = error or kind
+            fast.last_error_at = now
+            fast.failures += 1
         else:
-            self._held = False
-        slow = self._times and self._is_slow(now - permit.started if duration is None else duration)
+            self._suppression_reported = False
+            fast.failures = 0
         self._window.record(now, failed, slow)
-        self._failures = self._failures + 1 if failed else 0
-        if probes is not None:
+        if probing:
             self._successes += not failed and not slow
-            self._note_probe("failure" if failed else "success")
+            self._emit_probe("failure" if failed else "success")
         if self._state == "metrics_only":
             return
         if retry_after is not None and not 0 <= retry_after <= LONGEST_WAIT:
-            retry_after = None  # it came from outside and makes no sense
+            retry_after = None  # the adapter sent a value that makes no sense
         if failed and (kind == "rate_limited" or retry_after is not None):
             self._open(now, "rate_limited", "it asked for fewer calls", wait=retry_after)
-        elif probes is not None:
-            self._judge_probes(now)
-        else:
-            self._judge(now)
+        elif probing:
+            self._check_probes(now)
+        elif failed or not self._consecutive_only:
+            self._check_trip_rules(now)
 
-    def _is_slow(self, duration: float) -> bool:
-        limit = self.policy.slow_call_seconds
-        return limit is not None and duration > limit
-
-    def _judge(self, now: float) -> None:
-        """Open if a trip rule is met. Any recorded outcome is judged, a success too."""
-        policy, window = self.policy, self._window
+    def _check_trip_rules(self, now: float) -> None:
+        """Open if a trip rule is met. A success can meet one too: it may complete the minimum of a rate."""
+        window, in_flight, policy = self._window, self._calls_in_flight, self.policy
         window.expire(now)
-        threshold = policy.failure_threshold
-        if threshold is not None and (counted := self._counted()) >= threshold:
-            self._open(now, "failures", f"{counted} failures{'' if self._windowed else ' in a row'}")
-            return
-        if policy.failure_rate is None and policy.slow_call_rate is None:
-            return
-        # Division, not multiplication: 11 of 20 is a rate of 0.55, though 0.55 * 20 comes out above 11.
-        minimum, calls = self._minimum(), window.calls
-        if policy.failure_rate is not None and calls >= minimum and window.failed / calls >= policy.failure_rate:
-            self._open(now, "failure_rate", f"{window.failed} of {calls} calls failed")
-            return
-        if policy.slow_call_rate is None:
-            return
-        overdue = 0 if self._in_flight is None else self._in_flight.count_overdue(now)
-        calls, slow = calls + overdue, window.slow + overdue
-        if calls >= minimum and slow / calls >= policy.slow_call_rate:
-            detail = f"{slow} of {calls} calls were slower than {policy.slow_call_seconds} s"
-            self._open(now, "slow_call_rate", detail)
-
-    def _counted(self) -> int:
-        """Failures that count towards the threshold: those in the window, or in a row where there is none."""
-        return self._window.failed if self._windowed else self._failures
-
-    def _minimum(self) -> int:
-        size = self.policy.window_size
-        return self.policy.minimum_calls if size is None else min(self.policy.minimum_calls, size)
-
-    def _judge_probes(self, now: float) -> None:
-        """Close or reopen as soon as the verdict of this round of probes is certain."""
-        policy, window, probes = self.policy, self._window, self._round()
-        bad = window.calls - self._successes
-        if policy.success_threshold is not None:
-            if self._successes >= policy.success_threshold:
-                self._close(now)
-            elif bad > probes - policy.success_threshold:
-                self._open(now, "probe_failed", f"{bad} of at most {probes} probes failed")
-            return
-        left = probes - window.calls
-        rules = (
-            (policy.failure_rate, window.failed, "failed"),
-            (policy.slow_call_rate, window.slow, "were slow"),
-        )
-        for rate, count, word in rules:
-            if rate is not None and count / probes >= rate:
-                self._open(now, "probe_failed", f"{count} of {probes} probes {word}")
+        overdue = 0 if in_flight is None else in_flight.count_overdue(now)
+        failures = window.failed if self._windowed else self.fast_path.failures
+        counts = Counts(window, failures, overdue, self._minimum_calls)
+        for rule in self._rules:
+            detail = rule.evaluate(policy, counts)
+            if detail:
+                self._open(now, rule.reason, detail)
                 return
-        if all(rate is None or (count + left) / probes < rate for rate, count, _ in rules):
-            self._close(now)
 
-    # ---------------------------------------------------------------- changing state
+    def _check_probes(self, now: float) -> None:
+        """Close or reopen as soon as the verdict of this round of probes is certain."""
+        verdict = judge_probes(self.policy, self._window, self._successes)
+        if verdict is None:
+            return
+        if verdict.closes:
+            self._closed_at = now
+            self._recoveries += 1
+            self._enter("closed", "probes_succeeded", verdict.detail)
+        else:
+            self._open(now, "probe_failed", verdict.detail)
+
+    # ---------------------------------------------------------------- transitions
 
     def _enter(self, state: State, reason: str, detail: str, actor: str = "", wait: float | None = None) -> None:
-        self._tally = None  # from here on nothing is counted the short way
-        before, failures = self._state, self._counted()
+        self.fast_path.window = None  # first of all: nothing is counted without the lock from here on
+        before, failures = self._state, self.failures
         self._state = state
-        self._held = False
-        if self.cap is not None:
-            self.cap.note(self.name, state)
+        self._suppression_reported = False
+        if self.ejection_limits is not None:
+            self.ejection_limits.update(self.name, state)
         self._generation += 1
-        if state != "open":
-            self._until = None
-        keep = state == "open"  # the figures that opened it stay to be looked at
-        if keep:
+        if state == "open":  # the counts that opened it stay, for the snapshot
             self._rejected = AtomicCounter()
             self._probes = None
-            self._in_flight = None
+            self._calls_in_flight = None
         else:
-            self._fresh()
-        if self._on_event is None:
+            failures = 0
+            self._open_until = None
+            self._reset_counts()
+        if self._outbox is None:
             return
-        self._note(
+        self._emit(
             StateChanged,
             before=before,
             after=state,
@@ -418,75 +356,69 @@ class CircuitBreaker:
             openings=self._openings,
             wait=wait,
             until=None if wait is None else self.wall() + round(wait * 1e6),
-            failures=failures if keep else 0,
+            failures=failures,
             threshold=self.policy.failure_threshold,
-            needed=self.policy.success_threshold or self._round(),
+            needed=self.policy.success_threshold or probes_per_round(self.policy),
         )
 
     def _open(self, now: float, reason: str, detail: str, *, wait: float | None = None, actor: str = "") -> None:
         by_hand = bool(actor) or reason == "by_hand"
-        if self.cap is not None and self._state == "closed" and not by_hand and not self._may_trip(reason, detail):
+        if self._state == "closed" and not by_hand and self._is_suppressed(reason, detail):
             return
         self._leave_closed(now)
         self._relapses += self._state == "half_open" and not by_hand
-        self._early = not by_hand and reason != "rate_limited"
+        self._may_probe_early = not by_hand and reason != "rate_limited"
         if not (by_hand and wait is not None):
             self._openings += 1
         if wait is None:
             wait = self.policy.wait(self._openings) * (1 + self.policy.jitter * self._rng())
-        self._until = now + wait
+        self._open_until = now + wait
         self._last_wait = wait
         self._enter("open", reason, detail, actor, wait)
 
-    def _may_trip(self, reason: str, detail: str) -> bool:
-        """Ask the cap for leave to open; told once when it refuses."""
-        full = self.cap.take(self.name) if self.cap is not None else None
-        if full is not None and not self._held:
-            self._held = True
-            self._note(
+    def _is_suppressed(self, reason: str, detail: str) -> bool:
+        """Return whether the ejection limits forbid opening. Reports the first refusal since the last success."""
+        reached = None if self.ejection_limits is None else self.ejection_limits.try_eject(self.name)
+        if reached is not None and not self._suppression_reported:
+            self._suppression_reported = True
+            self._emit(
                 TripSuppressed,
                 reason=reason,
-                detail=f"{detail}; it stays closed: {full}",
-                group=full.group,
-                out=full.out,
-                size=full.size,
-                share=full.share,
+                detail=f"{detail}; it stays closed: {reached}",
+                group=reached.group,
+                out=reached.out,
+                size=reached.size,
+                share=reached.share,
             )
-        return full is None
+        return reached is not None
 
     def _leave_closed(self, now: float) -> None:
-        """Let the growth of waits start again if it was closed for as long as it was last open: it was healthy."""
+        """Reset the growth of waits if the breaker was closed for at least as long as it was last open."""
         if self._closed_at is not None and now - self._closed_at >= self._last_wait:
             self._openings = 0
         self._closed_at = None
 
     def _enter_half_open(self, reason: str, detail: str, actor: str = "") -> None:
-        self._lease = self.policy.probe_lease or self.policy.wait(self._openings) or SHORTEST_LEASE
+        self._probe_lease = self.policy.probe_lease or self.policy.wait(self._openings) or SHORTEST_LEASE
         self._enter("half_open", reason, detail, actor)
 
-    def _close(self, now: float) -> None:
-        good = self._successes if self.policy.success_threshold is not None else self._window.calls
-        self._closed_at = now
-        self._recoveries += 1
-        self._enter("closed", "probes_succeeded", f"{good} good probe{'s' if good != 1 else ''}")
-
-    # ---------------------------------------------------------------- by hand
+    # ---------------------------------------------------------------- manual control
 
     def reset(self, *, actor: str = "") -> None:
-        """Close it, whatever its state, and forget failures, growth and probes. `actor` is who asked."""
+        """Close the breaker in any state, and forget failures, backoff and probes. `actor` is who asked."""
         with self._lock:
             self._openings = 0
             self._closed_at = None
-            self._last_error, self._last_error_at = "", None
+            self.fast_path.last_error, self.fast_path.last_error_at = "", None
             self._enter("closed", "reset", "reset by hand", actor)
-        self._tell()
+        self._deliver_events()
 
     def force_open(self, *, actor: str = "") -> None:
-        """Hold it open until someone enables or resets it."""
-        self._by_hand("forced_open", "held open", actor)
+        """Hold the breaker open until `enable` or `reset`."""
+        self._set_by_hand("forced_open", "held open", actor)
 
     def open_for(self, seconds: float | None = None, *, actor: str = "") -> None:
-        """Open it now. After `seconds` (None: the policy's own wait) the next call probes, as after a trip.
+        """Open the breaker now. After `seconds` (None for the policy's own wait) the next call is a probe.
 
         Raises:
             ValueError: `seconds` is negative, not finite, or more than a hundred years.
@@ -496,129 +428,131 @@ class CircuitBreaker:
         now = self.clock()
         with self._lock:
             self._open(now, "by_hand", "opened by hand", wait=seconds, actor=actor)
-        self._tell()
+        self._deliver_events()
 
     def half_open(self, *, actor: str = "") -> None:
-        """Let probes through now and let them decide."""
+        """Admit probes now; they decide whether the breaker closes."""
         now = self.clock()
         with self._lock:
             self._leave_closed(now)
             self._enter_half_open("by_hand", "half-opened by hand", actor)
-        self._tell()
+        self._deliver_events()
 
     def disable(self, *, actor: str = "") -> None:
-        """Let every call through and record nothing, until enabled."""
-        self._by_hand("disabled", "disabled", actor)
+        """Admit every call and record nothing until `enable`."""
+        self._set_by_hand("disabled", "disabled", actor)
 
     def metrics_only(self, *, actor: str = "") -> None:
-        """Let every call through and only watch, until enabled."""
-        self._by_hand("metrics_only", "set to watch only", actor)
+        """Admit every call and record outcomes, but never open, until `enable`."""
+        self._set_by_hand("metrics_only", "set to watch only", actor)
 
     def enable(self, *, actor: str = "") -> None:
-        """Take back `force_open`, `disable` or `metrics_only`: closed, counting from zero. Else nothing changes."""
+        """Undo `force_open`, `disable` or `metrics_only`: close and count from zero. No effect in other states."""
         with self._lock:
             if self._state in ("forced_open", "disabled", "metrics_only"):
                 self._openings = 0
                 self._closed_at = None
                 self._enter("closed", "by_hand", "enabled", actor)
-        self._tell()
+        self._deliver_events()
 
-    # ---------------------------------------------------------------- from outside
-
-    def half_open_early(self, detail: str) -> bool:
-        """End the wait of an open breaker now, so that the next call is a probe. `detail` says in words why.
-
-        Returns:
-            False when nothing changed: it is not open, or was opened by hand, or because it asked for fewer calls.
-        """
-        with self._lock:
-            ended = self._state == "open" and self._early
-            if ended:
-                self._enter_half_open("probe_due", detail)
-        self._tell()
-        return ended
-
-    def update_policy(self, policy: BreakerPolicy) -> bool:
-        """Go on with another policy. State, counts, probes and the present wait stay as they are.
-
-        Returns:
-            True when what is counted is of another kind now, so that counting began anew; a call under way then
-            counts as one of an earlier generation.
-        """
-        now = self.clock()
-        with self._lock:
-            before, was_plain = self.policy, self._plain
-            self._use(policy)
-            kinds = [(p.window_size, p.window_seconds, p.slow_call_seconds is None) for p in (before, policy)]
-            anew = (kinds[0] != kinds[1] or was_plain != self._plain) and self._state not in ("open", "half_open")
-            if anew:
-                self._generation += 1
-                self._fresh()
-            elif self._state == "half_open" and self._window.calls:
-                self._judge_probes(now)  # the probes so far may be enough for the new policy
-        self._tell()
-        return anew
-
-    def restore(
-        self, state: State, *, wait: float = 0.0, openings: int = 0, failures: int = 0, last_error: str = ""
-    ) -> None:
-        """Take up what an earlier run of the application left behind, before the first call.
-
-        Half-open becomes open with no wait left: the probes of that run are gone. Failures are taken up where they
-        count in a row, or opened the breaker; those of a window are too old to go by.
-
-        Args:
-            state: the state it was left in.
-            wait: how many seconds of an open breaker's wait are left.
-            openings: how many times in a row it had opened.
-            failures: what it had counted towards `failure_threshold`.
-            last_error: type and text of the last failure.
-
-        Raises:
-            ValueError: a number is negative, not finite, or out of all proportion.
-        """
-        if not (0 <= wait <= LONGEST_WAIT and 0 <= openings < 1 << 32 and 0 <= failures < 1 << 32):
-            raise ValueError(f"a breaker cannot be restored to {wait=}, {openings=}, {failures=}")
-        now = self.clock()
-        with self._lock:
-            self._openings, self._last_error = openings, last_error
-            self._last_error_at = now if last_error else None
-            if state in ("open", "half_open"):
-                self._window = StateWindow(self._generation)
-                self._window.failed = self._failures = failures
-                left = wait if state == "open" else 0.0
-                self._until, self._last_wait = now + left, self.policy.wait(openings)
-                self._enter("open", "restored", "as the last run left it", wait=left)
-            elif state == "closed":
-                self._closed_at = now if openings else None
-                self._last_wait = self.policy.wait(openings)
-                if self._plain:
-                    self._window.failed = self._failures = failures
-            else:
-                self._enter(state, "restored", "as the last run left it")
-        self._tell()
-
-    def _by_hand(self, state: Literal["forced_open", "disabled", "metrics_only"], detail: str, actor: str) -> None:
+    def _set_by_hand(self, state: Literal["forced_open", "disabled", "metrics_only"], detail: str, actor: str) -> None:
         now = self.clock()
         with self._lock:
             if self._state != state:
                 self._leave_closed(now)
                 self._enter(state, "by_hand", f"{detail} by hand", actor)
-        self._tell()
+        self._deliver_events()
 
-    # ---------------------------------------------------------------- looking
+    # ---------------------------------------------------------------- reconfiguration and restore
 
-    def snapshot(self) -> BreakerSnapshot:
-        """Return its figures at this moment. Changes nothing."""
+    def half_open_early(self, detail: str) -> bool:
+        """End the wait of an open breaker, so that the next call is a probe. `detail` is the reason in words.
+
+        Returns:
+            False when nothing changed: the breaker is not open, or was opened by hand or by a rate limit.
+        """
+        with self._lock:
+            ended = self._state == "open" and self._may_probe_early
+            if ended:
+                self._enter_half_open("probe_due", detail)
+        self._deliver_events()
+        return ended
+
+    def update_policy(self, policy: BreakerPolicy) -> bool:
+        """Replace the policy. State, counts, probes and the current wait stay as they are where possible.
+
+        Returns:
+            True when the new policy counts differently, so that counting restarted; a call in flight then belongs to
+            an earlier generation.
+        """
         now = self.clock()
         with self._lock:
-            window, policy = self._window, self.policy
+            before, was_consecutive_only = self.policy, self._consecutive_only
+            self._apply_policy(policy)
+            kinds = [(p.window_size, p.window_seconds, p.slow_call_seconds is None) for p in (before, policy)]
+            counts_differently = kinds[0] != kinds[1] or was_consecutive_only != self._consecutive_only
+            restarted = counts_differently and self._state not in ("open", "half_open")
+            if restarted:
+                self._generation += 1
+                self._reset_counts()
+            elif self._state == "half_open" and self._window.calls:
+                self._check_probes(now)  # the probes so far may be enough for the new policy
+        self._deliver_events()
+        return restarted
+
+    def restore(
+        self, state: State, *, wait: float = 0.0, openings: int = 0, failures: int = 0, last_error: str = ""
+    ) -> None:
+        """Take up the state that an earlier run of the application left, before the first call.
+
+        Half-open becomes open with no wait left, since the probes of that run are gone. Failures are restored where
+        they count in a row or opened the breaker; those of a window are too old to matter.
+
+        Args:
+            state: the state at the end of the earlier run.
+            wait: seconds left of an open breaker's wait.
+            openings: how many times in a row it had opened.
+            failures: failures counted towards `failure_threshold`.
+            last_error: type and text of the last failure.
+
+        Raises:
+            ValueError: a number is negative, not finite, or too large.
+        """
+        if not (0 <= wait <= LONGEST_WAIT and 0 <= openings < 1 << 32 and 0 <= failures < 1 << 32):
+            raise ValueError(f"a breaker cannot be restored to {wait=}, {openings=}, {failures=}")
+        now, fast = self.clock(), self.fast_path
+        with self._lock:
+            self._openings, fast.last_error = openings, last_error
+            fast.last_error_at = now if last_error else None
+            if state in ("open", "half_open"):
+                self._window = StateWindow(self._generation)
+                self._window.failed = fast.failures = failures
+                left = wait if state == "open" else 0.0
+                self._open_until, self._last_wait = now + left, self.policy.wait(openings)
+                self._enter("open", "restored", "as the last run left it", wait=left)
+            elif state == "closed":
+                self._closed_at = now if openings else None
+                self._last_wait = self.policy.wait(openings)
+                if self._consecutive_only:
+                    self._window.failed = fast.failures = failures
+            else:
+                self._enter(state, "restored", "as the last run left it")
+        self._deliver_events()
+
+    # ---------------------------------------------------------------- inspection
+
+    def snapshot(self) -> BreakerSnapshot:
+        """Return the current state and counts. Changes nothing."""
+        now = self.clock()
+        with self._lock:
+            window, policy, fast = self._window, self.policy, self.fast_path
             window.expire(now)
             calls = window.calls
-            judged = calls >= self._minimum() and calls > 0
+            judged = calls >= self._minimum_calls and calls > 0
             wait = None
-            if self._state == "open" and self._until is not None:
-                wait = max(0.0, self._until - now)
+            if self._state == "open" and self._open_until is not None:
+                wait = max(0.0, self._open_until - now)
+            error_at = fast.last_error_at
             return BreakerSnapshot(
                 state=self._state,
                 generation=self._generation,
@@ -630,13 +564,11 @@ class CircuitBreaker:
                 rejected=self._rejected.read(),
                 retry_after=wait,
                 openings=self._openings,
-                failures=self._counted(),
+                failures=self.failures,
                 successes=self._successes,
                 probes_in_flight=len(self._probes or ()),
-                last_error=self._last_error,
-                last_error_at=None
-                if self._last_error_at is None
-                else self.wall() - round((now - self._last_error_at) * 1e6),
+                last_error=fast.last_error,
+                last_error_at=None if error_at is None else self.wall() - round((now - error_at) * 1e6),
                 recoveries=self._recoveries,
                 relapses=self._relapses,
             )
@@ -644,24 +576,44 @@ class CircuitBreaker:
     @property
     def failures(self) -> int:
         """Failures that count towards `failure_threshold` as of the last recorded outcome."""
-        return self._window.failed if self._windowed else self._failures
+        return self._window.failed if self._windowed else self.fast_path.failures
 
     def retry_after(self) -> float:
-        """Return for how many seconds it would refuse a call as things stand; 0.0: it would not. Changes nothing.
+        """Return the seconds until the breaker may admit a call; 0.0 if it may now. Changes nothing.
 
-        For whoever may as well wait. Whether to call is decided by `admit` alone, which has to be asked when they are
-        over. Infinite: until something is done by hand.
+        Infinite while the breaker is held open by hand. Only an estimate for callers that can wait: `admit` decides.
         """
-        if self._tally is not None:
+        if self.fast_path.window is not None:
             return 0.0
         now = self.clock()
         with self._lock:
-            if self._state == "open" and self._until is not None:
-                return max(0.0, self._until - now)
+            if self._state == "open" and self._open_until is not None:
+                return max(0.0, self._open_until - now)
             probes = self._probes
-            if probes and len(probes) >= self._room():
-                return max(0.0, min(probes, key=_started).started + self._lease - now)
+            if probes and len(probes) >= self._probe_capacity():
+                return max(0.0, min(probes, key=_started).started + self._probe_lease - now)
             return math.inf if self._state == "forced_open" else 0.0
+
+    # ---------------------------------------------------------------- events
+
+    def _emit_probe(self, what: Literal["admitted", "success", "failure", "released", "expired"]) -> None:
+        self._emit(
+            ProbeChanged,
+            what=what,
+            in_flight=len(self._probes or ()),
+            successes=self._successes,
+            needed=self.policy.success_threshold or probes_per_round(self.policy),
+        )
+
+    def _emit(self, event: type[Event], **fields: object) -> None:
+        """Queue an event while the lock is held; `_deliver_events` passes it on once the lock is free."""
+        if self._outbox is not None:
+            self._outbox.add(event(at=self.wall(), adapter=self.name, **fields))  # type: ignore[call-arg]
+
+    def _deliver_events(self) -> None:
+        outbox = self._outbox
+        if outbox is not None and outbox.pending:
+            outbox.deliver()
 
     # ---------------------------------------------------------------- deprecated names
 
@@ -679,40 +631,3 @@ class CircuitBreaker:
         """Deprecated name of `retry_after`."""
         warnings.warn("CircuitBreaker.refuses_for is now called retry_after", DeprecationWarning, stacklevel=2)
         return self.retry_after()
-
-    # ---------------------------------------------------------------- telling
-
-    def _note_probe(self, what: Literal["admitted", "success", "failure", "released", "expired"]) -> None:
-        self._note(
-            ProbeChanged,
-            what=what,
-            in_flight=len(self._probes or ()),
-            successes=self._successes,
-            needed=self.policy.success_threshold or self._round(),
-        )
-
-    def _note(self, event: type[Event], **fields: object) -> None:
-        """Queue an event. Called with the lock held; `_tell` passes it on once the lock is free."""
-        if self._on_event is None:
-            return
-        if self._queue is None:
-            self._queue = []
-        self._queue.append(event(at=self.wall(), adapter=self.name, **fields))  # type: ignore[call-arg]
-
-    def _tell(self) -> None:
-        """Pass queued events on. One thread at a time does it, so the listener hears them in order."""
-        while True:
-            with self._lock:
-                if self._telling or not self._queue or self._on_event is None:
-                    return
-                self._telling = True
-                events, self._queue = self._queue, []
-                listener = self._on_event
-            try:
-                for event in events:
-                    try:
-                        listener(event)
-                    except Exception:
-                        log.exception("a listener of %s raised on %s", self.name, type(event).__name__)
-            finally:
-                self._telling = False

@@ -1,4 +1,4 @@
-"""A breaker around a function: the whole of embedding, for one adapter and no router."""
+"""The `guard` decorator: a breaker around one function, without an engine or a router."""
 
 from __future__ import annotations
 
@@ -24,50 +24,51 @@ def guard(
     ignore: Kinds = (),
     failed: Callable[[Any], bool] | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Return a decorator that lets `breaker` decide about each call of a function.
+    """Return a decorator that has `breaker` admit and record each call of a function.
 
-    Functions, generators, their async kinds, and anything callable that behaves like one of them (a partial, a bound
-    method, an object with an async `__call__`, a lambda that returns a coroutine) are guarded as what they are. The
-    function's own errors and results reach the caller unchanged. A generator is one call from its first item to its
-    end; a reader who stops early, or throws an error into it, is no failure of the adapter.
+    Functions, generators, their async kinds, and any callable that behaves like one of them (a partial, a bound
+    method, an object with an async `__call__`, a lambda that returns a coroutine) keep their kind. The function's own
+    errors and results reach the caller unchanged. A generator is one call from its first item to its end; a consumer
+    that stops early, or throws an error into it, does not count as a failure of the adapter.
 
     Args:
-        breaker: whose verdict counts.
-        record: the errors that count as failures; None: every `Exception`. One that is not listed is a success.
-        ignore: errors that say nothing about the adapter; they win over `record`.
-        failed: says of a returned value whether it is a failure; not asked about generators. An error it raises
-            itself reaches the caller and says nothing about the adapter.
+        breaker: admits the calls and records their outcomes.
+        record: the errors that count as failures; None for every `Exception`. An error that is not listed counts as a
+            success.
+        ignore: errors that say nothing about the adapter; they take precedence over `record`.
+        failed: returns whether a returned value is a failure; not called for generators. An error it raises itself
+            reaches the caller and says nothing about the adapter.
 
     Raises:
-        CircuitOpen: from the guarded function, when the breaker refuses the call.
+        CircuitOpen: by the guarded function, when the breaker refuses the call.
     """
-    judge = _Judge(record, ignore, failed)
-    plain = record is None and not ignore and failed is None
+    recorder = _OutcomeRecorder(record, ignore, failed)
+    default = record is None and not ignore and failed is None
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        if _is(inspect.isasyncgenfunction, function):
-            wrapper: Any = _stream(breaker, judge, cast("Any", function))
-        elif _is(inspect.iscoroutinefunction, function):
+        if _has_kind(inspect.isasyncgenfunction, function):
+            wrapper: Any = _stream(breaker, recorder, cast("Any", function))
+        elif _has_kind(inspect.iscoroutinefunction, function):
             called = cast("Callable[..., Awaitable[Any]]", function)
-            wrapper = _plain(breaker, called) if plain else _filtered(breaker, judge, called)
-        elif _is(inspect.isgeneratorfunction, function):
-            wrapper = _generator(breaker, judge, cast("Any", function))
+            wrapper = _default_async(breaker, called) if default else _filtered_async(breaker, recorder, called)
+        elif _has_kind(inspect.isgeneratorfunction, function):
+            wrapper = _generator(breaker, recorder, cast("Any", function))
         else:
-            wrapper = _sync(breaker, judge, function, plain)
+            wrapper = _sync(breaker, recorder, function, default)
         return cast("Callable[P, R]", functools.wraps(function)(wrapper))
 
     return decorate
 
 
-def _is(kind: Callable[[object], bool], function: object) -> bool:
-    """Ask `inspect` about a callable, and where that is an object, about its `__call__`."""
+def _has_kind(test: Callable[[object], bool], function: object) -> bool:
+    """Return whether a callable, or the `__call__` of a callable object, passes a test of `inspect`."""
     while isinstance(function, functools.partial):
         function = function.func
-    return kind(function) or kind(type(function).__call__)
+    return test(function) or test(type(function).__call__)
 
 
-class _Judge:
-    """Settles a permit by an error or a returned value."""
+class _OutcomeRecorder:
+    """Reports an error or a returned value to a permit, by the rules given to `guard`."""
 
     __slots__ = ("failed", "ignore", "record")
 
@@ -76,7 +77,7 @@ class _Judge:
         self.ignore = ignore
         self.failed = failed
 
-    def error(self, permit: Permit, error: BaseException) -> None:
+    def record_error(self, permit: Permit, error: BaseException) -> None:
         if isinstance(error, self.ignore):
             permit.ignored()
         elif not isinstance(error, Exception):
@@ -86,7 +87,7 @@ class _Judge:
         else:
             permit.success()
 
-    def value(self, permit: Permit, value: object) -> None:
+    def record_value(self, permit: Permit, value: object) -> None:
         try:
             failed = self.failed is not None and self.failed(value)
         except BaseException:
@@ -98,79 +99,83 @@ class _Judge:
             permit.success()
 
 
-def _plain(breaker: CircuitBreaker, function: Callable[..., Awaitable[R]]) -> Callable[..., Awaitable[R]]:
-    """Guard an async function, taking the breaker's short way while nothing but a count has to be kept."""
+def _default_async(breaker: CircuitBreaker, function: Callable[..., Awaitable[R]]) -> Callable[..., Awaitable[R]]:
+    """Guard an async function of which every `Exception` counts. Uses the breaker's lock-free fast path."""
+    fast = breaker.fast_path
 
     async def guarded(*args: Any, **kwargs: Any) -> R:
-        tally = breaker._tally
-        if tally is None:
+        window = fast.window
+        if window is None:
             with breaker.admit():
                 return await function(*args, **kwargs)
         try:
             result = await function(*args, **kwargs)
         except Exception as error:
-            Permit(breaker, tally.generation, 0.0).failure(error=describe(error))
+            Permit(breaker, window.generation, 0.0).failure(error=describe(error))
             raise
-        if breaker._tally is tally and not breaker._failures:
-            tally.tick()
+        if fast.window is window and not fast.failures:
+            window.tick()
         else:
-            Permit(breaker, tally.generation, 0.0).success()
+            Permit(breaker, window.generation, 0.0).success()
         return result
 
     return guarded
 
 
-def _filtered(
-    breaker: CircuitBreaker, judge: _Judge, function: Callable[..., Awaitable[R]]
+def _filtered_async(
+    breaker: CircuitBreaker, recorder: _OutcomeRecorder, function: Callable[..., Awaitable[R]]
 ) -> Callable[..., Awaitable[R]]:
     async def guarded(*args: Any, **kwargs: Any) -> R:
         permit = breaker.admit()
-        return await _awaited(judge, permit, function(*args, **kwargs))
+        return await _await(recorder, permit, function(*args, **kwargs))
 
     return guarded
 
 
-async def _awaited(judge: _Judge, permit: Permit, awaitable: Awaitable[R]) -> R:
+async def _await(recorder: _OutcomeRecorder, permit: Permit, awaitable: Awaitable[R]) -> R:
     try:
         result = await awaitable
     except BaseException as error:
-        judge.error(permit, error)
+        recorder.record_error(permit, error)
         raise
-    judge.value(permit, result)
+    recorder.record_value(permit, result)
     return result
 
 
-def _sync(breaker: CircuitBreaker, judge: _Judge, function: Callable[..., Any], plain: bool) -> Callable[..., Any]:
-    """Guard a function; where every error counts (`plain`), taking the breaker's short way as `_plain` does."""
-    usual: type = type(None)
+def _sync(
+    breaker: CircuitBreaker, recorder: _OutcomeRecorder, function: Callable[..., Any], default: bool
+) -> Callable[..., Any]:
+    """Guard a plain function. Where every `Exception` counts (`default`), uses the fast path as `_default_async`."""
+    fast = breaker.fast_path
+    plain_type: type = type(None)  # of the last result that was not awaitable
 
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        nonlocal usual
-        tally = breaker._tally if plain else None
-        if tally is None:
-            return _called(breaker, judge, breaker.admit(), function, args, kwargs)
+        nonlocal plain_type
+        window = fast.window if default else None
+        if window is None:
+            return _call(breaker, recorder, breaker.admit(), function, args, kwargs)
         try:
             result = function(*args, **kwargs)
         except Exception as error:
-            Permit(breaker, tally.generation, 0.0).failure(error=describe(error))
+            Permit(breaker, window.generation, 0.0).failure(error=describe(error))
             raise
         kind = type(result)
-        if kind is not usual:  # looking for `__await__` would cost as much as all the rest
-            if _waits(kind):
-                return _later(breaker, judge, Permit(breaker, tally.generation, 0.0), result)
-            usual = kind
-        if breaker._tally is tally and not breaker._failures:
-            tally.tick()
+        if kind is not plain_type:  # looking for `__await__` each time would double the cost
+            if _is_awaitable(kind):
+                return _guard_result(breaker, recorder, Permit(breaker, window.generation, 0.0), result)
+            plain_type = kind
+        if fast.window is window and not fast.failures:
+            window.tick()
         else:
-            Permit(breaker, tally.generation, 0.0).success()
+            Permit(breaker, window.generation, 0.0).success()
         return result
 
     return guarded
 
 
-def _called(
+def _call(
     breaker: CircuitBreaker,
-    judge: _Judge,
+    recorder: _OutcomeRecorder,
     permit: Permit,
     function: Callable[..., Any],
     args: tuple[Any, ...],
@@ -179,28 +184,28 @@ def _called(
     try:
         result = function(*args, **kwargs)
     except BaseException as error:
-        judge.error(permit, error)
+        recorder.record_error(permit, error)
         raise
-    if _waits(type(result)):
-        return _later(breaker, judge, permit, result)
-    judge.value(permit, result)
+    if _is_awaitable(type(result)):
+        return _guard_result(breaker, recorder, permit, result)
+    recorder.record_value(permit, result)
     return result
 
 
-def _waits(kind: type) -> bool:
+def _is_awaitable(kind: type) -> bool:
     return kind is AsyncGeneratorType or hasattr(kind, "__await__")
 
 
-def _later(breaker: CircuitBreaker, judge: _Judge, permit: Permit, result: Any) -> Any:
-    """Guard what a plain function returned for the caller to wait for."""
+def _guard_result(breaker: CircuitBreaker, recorder: _OutcomeRecorder, permit: Permit, result: Any) -> Any:
+    """Guard an awaitable or an async generator that a plain function returned."""
     if type(result) is AsyncGeneratorType:
-        permit.release()  # nothing has begun; reading its first item asks again
-        return _stream(breaker, judge, lambda: result)()
-    return _awaited(judge, permit, result)
+        permit.release()  # nothing has started; reading the first item asks for another permit
+        return _stream(breaker, recorder, lambda: result)()
+    return _await(recorder, permit, result)
 
 
 def _generator(
-    breaker: CircuitBreaker, judge: _Judge, function: Callable[..., Generator[Any, Any, Any]]
+    breaker: CircuitBreaker, recorder: _OutcomeRecorder, function: Callable[..., Generator[Any, Any, Any]]
 ) -> Callable[..., Generator[Any, Any, Any]]:
     def guarded(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         stream = function(*args, **kwargs)
@@ -221,17 +226,17 @@ def _generator(
             permit.success()
             return end.value
         except BaseException as error:
-            _blame(judge, permit, error, thrown)
+            _record_stream_error(recorder, permit, error, thrown)
             raise
         finally:
-            thrown = given = None  # no cycle through the error's traceback
+            thrown = given = None  # avoid a cycle through the error's traceback
             stream.close()
 
     return guarded
 
 
 def _stream(
-    breaker: CircuitBreaker, judge: _Judge, function: Callable[..., AsyncGenerator[Any, Any]]
+    breaker: CircuitBreaker, recorder: _OutcomeRecorder, function: Callable[..., AsyncGenerator[Any, Any]]
 ) -> Callable[..., AsyncGenerator[Any, Any]]:
     async def guarded(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         stream = function(*args, **kwargs)
@@ -251,18 +256,20 @@ def _stream(
         except StopAsyncIteration:
             permit.success()
         except BaseException as error:
-            _blame(judge, permit, error, thrown)
+            _record_stream_error(recorder, permit, error, thrown)
             raise
         finally:
-            thrown = given = None  # no cycle through the error's traceback
+            thrown = given = None  # avoid a cycle through the error's traceback
             await stream.aclose()
 
     return guarded
 
 
-def _blame(judge: _Judge, permit: Permit, error: BaseException, thrown: BaseException | None) -> None:
-    """Settle a stream that ended in an error. One its reader threw into it is not the adapter's."""
+def _record_stream_error(
+    recorder: _OutcomeRecorder, permit: Permit, error: BaseException, thrown: BaseException | None
+) -> None:
+    """Record the error that ended a stream; one that the consumer threw into it (`thrown`) has no verdict."""
     if error is thrown:
         permit.release()
     else:
-        judge.error(permit, error)
+        recorder.record_error(permit, error)

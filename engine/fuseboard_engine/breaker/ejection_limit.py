@@ -1,7 +1,7 @@
-"""A cap on the share of a group's adapters that may be out at a time, so that a fault of ours cannot shut everything.
+"""Limits on the share of a group's adapters that may be out at a time, so that one fault cannot shut everything.
 
-A group is all adapters of an engine, or those of a tag. Only a breaker that would open by itself has to ask; one that
-is opened by hand counts, but is never refused.
+A group is all adapters of an engine, or those of a tag. The limits apply to breakers that open by themselves; one that
+is opened by hand counts as out, but is never refused.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import NamedTuple
 from fuseboard_engine.events import REFUSING_STATES, State
 
 
-def fits(out: int, size: int, share: float) -> bool:
-    """Say whether one more of a group of `size` may go out when `out` are and `share` may be."""
+def may_eject(out: int, size: int, share: float) -> bool:
+    """Return whether one more member may be ejected: `(out + 1) / size <= share`."""
     return size > 0 and (out + 1) / size <= share
 
 
 class LimitReached(NamedTuple):
-    """Why a breaker may not open: `out` of the `size` adapters of `group` are out and `share` may be."""
+    """Why a breaker may not open: `out` of the `size` adapters of `group` are out, and at most `share` may be."""
 
     group: str
     out: int
@@ -32,10 +32,10 @@ class LimitReached(NamedTuple):
 
 
 class EjectionLimits:
-    """Counts who is out in each group. Thread-safe; to ask and to be counted is one step.
+    """Counts the adapters that are out in each group. Thread-safe; checking and counting is one step.
 
     Args:
-        shares: the share, 0..1, that may be out by tag; the empty tag is all adapters.
+        shares: the share, 0..1, that may be out, by tag; the empty tag stands for all adapters.
     """
 
     def __init__(self, shares: Mapping[str, float]) -> None:
@@ -45,37 +45,37 @@ class EjectionLimits:
         self._size = dict.fromkeys(self._shares, 0)
         self._out: dict[str, set[str]] = {group: set() for group in self._shares}
 
-    def join(self, name: str, tags: Iterable[str], state: State) -> None:
-        """Count an adapter in, as it stands; one that is in already is counted once."""
-        self.leave(name)
+    def add(self, name: str, tags: Iterable[str], state: State) -> None:
+        """Add an adapter with the current state of its breaker. Adding it again replaces it."""
+        self.remove(name)
         with self._lock:
             groups = tuple(group for group in self._shares if not group or group in tags)
             self._groups[name] = groups
             for group in groups:
                 self._size[group] += 1
-        self.note(name, state)
+        self.update(name, state)
 
-    def leave(self, name: str) -> None:
-        """Count an adapter out of its groups; one that is in none is passed over."""
+    def remove(self, name: str) -> None:
+        """Remove an adapter from its groups, if it is in any."""
         with self._lock:
             for group in self._groups.pop(name, ()):
                 self._size[group] -= 1
                 self._out[group].discard(name)
 
-    def take(self, name: str) -> LimitReached | None:
-        """Ask for an adapter to go out by itself. None: it may, and is counted as out from now on."""
+    def try_eject(self, name: str) -> LimitReached | None:
+        """Count an adapter as out and return None; or return the limit that forbids it."""
         with self._lock:
             groups = self._groups.get(name, ())
             for group in groups:
                 out = self._out[group]
-                if name not in out and not fits(len(out), self._size[group], self._shares[group]):
+                if name not in out and not may_eject(len(out), self._size[group], self._shares[group]):
                     return LimitReached(group, len(out), self._size[group], self._shares[group])
             for group in groups:
                 self._out[group].add(name)
         return None
 
-    def note(self, name: str, state: State) -> None:
-        """Note the state an adapter's breaker has entered, whoever wanted it."""
+    def update(self, name: str, state: State) -> None:
+        """Record the state that an adapter's breaker has entered, for whatever reason."""
         with self._lock:
             for group in self._groups.get(name, ()):
                 if state in REFUSING_STATES:

@@ -1,4 +1,4 @@
-"""Leave to make one call, and how its outcome finds the way back to the breaker."""
+"""A permit for one call; reports the outcome to the breaker that issued it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class Permit(msgspec.Struct, eq=False):
-    """Leave to make one call. Settle it once with what came of the call; settling it again changes nothing.
+    """A permit for one call. Report the outcome of the call once; later reports change nothing.
 
-    As a context manager it settles itself: an `Exception` is a failure, a clean end a success, and a cancellation or
-    any other `BaseException` gives the permit back without a verdict.
+    As a context manager it reports by itself: an `Exception` is a failure, a normal exit a success, and a cancellation
+    or any other `BaseException` returns the permit without a verdict.
     """
 
     breaker: CircuitBreaker
@@ -26,16 +26,17 @@ class Permit(msgspec.Struct, eq=False):
     live: bool = True
 
     def success(self, duration: float | None = None) -> None:
-        """The call succeeded. `duration` is in seconds; measured from `admit` when not given."""
+        """Report that the call succeeded. `duration` is in seconds; default: the time since `admit`."""
         breaker = self.breaker
-        tally = breaker._tally
-        if tally is None or tally.generation != self.generation or breaker._failures:
-            breaker._settle(self, "success", duration)
+        fast = breaker.fast_path
+        window = fast.window
+        if window is None or window.generation != self.generation or fast.failures:
+            breaker.settle(self, "success", duration)
             return
-        # The commonest case in the fewest steps: a success with nothing but a count to keep, and that needs no lock.
+        # The most common case: nothing to update but an atomic counter, which needs no lock.
         if self.live:
             self.live = False
-            tally.tick()
+            window.tick()
 
     def failure(
         self,
@@ -44,35 +45,39 @@ class Permit(msgspec.Struct, eq=False):
         retry_after: float | None = None,
         error: str = "",
     ) -> None:
-        """The call failed and the adapter is to blame.
+        """Report that the call failed through the adapter's fault.
 
-        `kind` names what happened; `rate_limited` opens the breaker at once, for `retry_after` seconds or its own wait,
-        and so does any other kind that carries a `retry_after`. `error` is a text to remember.
+        Args:
+            kind: what happened. `rate_limited` opens the breaker at once, for `retry_after` seconds or the policy's
+                own wait.
+            duration: seconds the call took; default: the time since `admit`.
+            retry_after: seconds the adapter asked to wait; any kind that carries it opens the breaker at once.
+            error: type and text of the failure, kept as the last error.
         """
         breaker = self.breaker
         if self.live and retry_after is None and kind != "rate_limited":
             self.live = False
             at = breaker.clock()
-            # The short way: one more in a row, and not enough of them yet. It needs no lock: nothing from here on is a
-            # call, and the interpreter changes threads at calls and jumps only. Whoever holds the lock to change the
-            # state takes the tally away first.
-            tally, failures = breaker._tally, breaker._failures + 1
-            if tally is not None and tally.generation == self.generation and failures < breaker._limit:
-                tally.failed += 1
-                breaker._failures = failures
-                breaker._last_error = error or kind
-                breaker._last_error_at = at
+            fast = breaker.fast_path
+            # Below the limit, counting a consecutive failure needs no lock: from here to the last assignment there is
+            # neither a call nor a jump backwards, where alone the interpreter switches threads.
+            window, failures = fast.window, fast.failures + 1
+            if window is not None and window.generation == self.generation and failures < fast.limit:
+                window.failed += 1
+                fast.failures = failures
+                fast.last_error = error or kind
+                fast.last_error_at = at
                 return
             self.live = True
-        breaker._settle(self, "failure", duration, kind, retry_after, error)
+        breaker.settle(self, "failure", duration, kind, retry_after, error)
 
     def ignored(self) -> None:
-        """The call raised something that says nothing about the adapter."""
-        self.breaker._settle(self, "ignored")
+        """Report an error that says nothing about the adapter."""
+        self.breaker.settle(self, "ignored")
 
     def release(self) -> None:
-        """The call was cancelled or never made: no verdict, the permit goes back."""
-        self.breaker._settle(self, "cancelled")
+        """Return the permit without a verdict: the call was cancelled or never made."""
+        self.breaker.settle(self, "cancelled")
 
     def __enter__(self) -> Permit:
         return self
@@ -85,4 +90,4 @@ class Permit(msgspec.Struct, eq=False):
         elif isinstance(error, Exception):
             self.failure(error=describe(error))
         else:
-            self.release()  # cancelled (CancelledError is no Exception), interrupted, or closed early
+            self.release()  # cancelled (CancelledError is not an Exception), interrupted, or closed early

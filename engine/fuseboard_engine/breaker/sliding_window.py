@@ -1,7 +1,7 @@
-"""Sliding windows of call outcomes: over the present state, over the last n calls, over the last s seconds.
+"""Sliding windows of call outcomes: of the current state, of the last n calls, of the last s seconds.
 
-Each holds three running counts, so reading one never walks through calls. None is thread-safe: a breaker reads
-and writes its window under its own lock.
+Each window keeps three running counts, so reading them does not iterate over calls. Windows are not thread-safe: a
+breaker reads and writes its window under its own lock.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ SLOW = 2
 
 
 class Window(Protocol):
-    """What a breaker needs of a window. The counts are right after `record` or `expire` for that time."""
+    """What a breaker needs of a window. The counts are correct for the time of the last `record` or `expire`."""
 
     failed: int
     slow: int
 
     @property
     def calls(self) -> int:
-        """How many calls it holds."""
+        """The number of calls in the window."""
 
     def record(self, now: float, failed: bool, slow: bool) -> None:
         """Add one outcome at `now` (seconds of the breaker's clock)."""
 
     def expire(self, now: float) -> None:
-        """Let go of what is too old at `now`."""
+        """Drop the outcomes that are too old at `now`."""
 
 
 class AtomicCounter:
-    """A number that goes up. `tick` is one atomic step of the interpreter: threads need no lock to count exactly."""
+    """A counter whose `tick` is atomic in CPython, so that threads count exactly without a lock."""
 
     __slots__ = ("_reads", "tick")
 
@@ -40,17 +40,17 @@ class AtomicCounter:
         self._reads = 0
 
     def read(self) -> int:
-        """Return how often `tick` was called. Reading takes a number too, and is deducted; one reader at a time."""
+        """Return how often `tick` was called; the ticks that reads take are deducted. One reader at a time."""
         number = self.tick() - self._reads
         self._reads += 1
         return number
 
 
 class StateWindow(AtomicCounter):
-    """Everything since the present state began.
+    """All outcomes since the current state began.
 
-    `tick` counts one call that did not fail, without a lock. `generation` is the one of the breaker that this state
-    began with.
+    `tick` counts one call that did not fail, without a lock. `generation` is the breaker's generation that started
+    with this state.
     """
 
     __slots__ = ("failed", "generation", "slow")
@@ -63,7 +63,7 @@ class StateWindow(AtomicCounter):
 
     @property
     def calls(self) -> int:
-        """How many calls were counted."""
+        """The number of calls counted."""
         return self.read() + self.failed
 
     def record(self, now: float, failed: bool, slow: bool) -> None:
@@ -75,11 +75,11 @@ class StateWindow(AtomicCounter):
         self.slow += slow
 
     def expire(self, now: float) -> None:
-        """Nothing ages here."""
+        """Do nothing: outcomes do not expire by age."""
 
 
 class CountWindow:
-    """The last `size` calls: a ring with one byte a call."""
+    """The last `size` calls: a ring buffer with one byte per call."""
 
     __slots__ = ("_next", "_ring", "calls", "failed", "slow")
 
@@ -91,37 +91,37 @@ class CountWindow:
         self.slow = 0
 
     def record(self, now: float, failed: bool, slow: bool) -> None:
-        """Add one outcome; the oldest goes when the ring is full."""
-        ring, place = self._ring, self._next
+        """Add one outcome; it replaces the oldest when the ring is full."""
+        ring, position = self._ring, self._next
         if self.calls == len(ring):
-            gone = ring[place]
-            self.failed -= gone & FAILED
-            self.slow -= gone >> 1
+            oldest = ring[position]
+            self.failed -= oldest & FAILED
+            self.slow -= oldest >> 1
         else:
             self.calls += 1
-        ring[place] = FAILED * failed | SLOW * slow
+        ring[position] = FAILED * failed | SLOW * slow
         self.failed += failed
         self.slow += slow
-        self._next = place + 1 if place + 1 < len(ring) else 0
+        self._next = position + 1 if position + 1 < len(ring) else 0
 
     def expire(self, now: float) -> None:
-        """Nothing ages here."""
+        """Do nothing: outcomes do not expire by age."""
 
 
 class TimeWindow:
-    """The last `seconds`: a call whose age has reached them is out.
+    """The calls of the last `seconds`; a call expires when its age reaches them.
 
-    Exact while few distinct times are kept. Beyond `_FINE` of them, outcomes less than a 128th of the window apart
-    share a slot and leave together, so that memory stays bounded however many calls come.
+    Exact while it holds few distinct times. Beyond `_EXACT_SLOTS` of them, outcomes less than a 128th of the window
+    apart share a slot and expire together, so that memory is bounded for any number of calls.
     """
 
     __slots__ = ("_first", "_grain", "_seconds", "_slots", "calls", "failed", "slow")
 
-    _FINE = 128
+    _EXACT_SLOTS = 128
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._grain = seconds / self._FINE
+        self._grain = seconds / self._EXACT_SLOTS
         self._slots: list[list[float]] = []  # [time, calls, failed, slow], oldest first
         self._first = 0  # slots before this one have expired
         self.calls = 0
@@ -132,7 +132,7 @@ class TimeWindow:
         """Add one outcome at `now`."""
         self.expire(now)
         slots = self._slots
-        grain = 0.0 if len(slots) - self._first < self._FINE else self._grain
+        grain = 0.0 if len(slots) - self._first < self._EXACT_SLOTS else self._grain
         if len(slots) > self._first and now - slots[-1][0] <= grain:
             last = slots[-1]
             last[1] += 1
@@ -145,7 +145,7 @@ class TimeWindow:
         self.slow += slow
 
     def expire(self, now: float) -> None:
-        """Let go of what is `seconds` old or older at `now`."""
+        """Drop the outcomes that are `seconds` old or older at `now`."""
         slots, first = self._slots, self._first
         while first < len(slots) and now - slots[first][0] >= self._seconds:
             _, calls, failed, slow = slots[first]
@@ -153,7 +153,7 @@ class TimeWindow:
             self.failed -= int(failed)
             self.slow -= int(slow)
             first += 1
-        if first > self._FINE or first == len(slots):
+        if first > self._EXACT_SLOTS or first == len(slots):
             del slots[:first]
             first = 0
         self._first = first

@@ -1,4 +1,4 @@
-"""Calls under way that may turn out slow: one that takes too long is slow before it ends."""
+"""Calls in flight that may become slow: a call over the limit counts as slow before it ends."""
 
 from __future__ import annotations
 
@@ -6,45 +6,45 @@ from typing import Any
 
 
 class CallsInFlight:
-    """Knows when each call under way began, and counts those that have become slow.
+    """Records when each call in flight started, and counts those that have become slow.
 
     Args:
         limit: a call longer than this many seconds is slow.
-        window: seconds after which one that never reports no longer weighs; None: `most` bounds them instead.
-        most: calls that may weigh at a time, where no window of seconds bounds them.
+        window: seconds after which a slow call that never reports is dropped; None if `most` bounds them instead.
+        most: how many slow calls are kept where no window of seconds bounds them.
     """
 
-    __slots__ = ("_begun", "_limit", "_most", "_overdue", "_window")
+    __slots__ = ("_limit", "_most", "_overdue", "_started", "_window")
 
     def __init__(self, limit: float, window: float | None, most: int) -> None:
         self._limit = limit
         self._window = window
         self._most = most
-        self._begun: dict[Any, float] = {}  # oldest first
+        self._started: dict[Any, float] = {}  # oldest first
         self._overdue: dict[Any, float] = {}
 
-    def enter(self, call: object, now: float) -> None:
-        """A call begins at `now`, seconds of the breaker's clock."""
-        self._begun[call] = now
+    def start(self, call: object, now: float) -> None:
+        """Record that a call starts at `now` (seconds of the breaker's clock)."""
+        self._started[call] = now
 
-    def leave(self, call: object) -> None:
-        """A call has reported, whatever came of it."""
-        self._begun.pop(call, None)
+    def finish(self, call: object) -> None:
+        """Record that a call has reported an outcome."""
+        self._started.pop(call, None)
         self._overdue.pop(call, None)
 
     def any_due(self, now: float) -> bool:
-        """Say whether a call has become slow since they were last counted."""
-        return bool(self._begun) and now - next(iter(self._begun.values())) > self._limit
+        """Return whether a call has become slow since the last `count_overdue`."""
+        return bool(self._started) and now - next(iter(self._started.values())) > self._limit
 
     def count_overdue(self, now: float) -> int:
-        """Return how many calls under way are slow. Each moves over once, so this costs little."""
-        begun, overdue = self._begun, self._overdue
-        while begun:
-            call = next(iter(begun))
-            if now - begun[call] <= self._limit:
+        """Return how many calls in flight are slow. Each call is moved once, so the cost is amortised."""
+        started, overdue = self._started, self._overdue
+        while started:
+            call = next(iter(started))
+            if now - started[call] <= self._limit:
                 break
-            overdue[call] = begun.pop(call)
-        # A call that never reports must not weigh for ever: it leaves like any outcome of its age would.
+            overdue[call] = started.pop(call)
+        # A call that never reports must not count for ever: it expires like an outcome of the same age.
         while overdue:
             call = next(iter(overdue))
             aged = self._window is not None and now - overdue[call] >= self._limit + self._window

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fuseboard_engine.event_log.formatting import percent, plural
+from fuseboard_engine.runtime.formatting import percent, plural
 
 _LISTED_WAITS = 3  # waits named one by one before the longest
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from itertools import groupby
 from typing import Any, Final, NamedTuple, TypeVar
 
-from fuseboard_engine.event_log.formatting import latency, ordinal, pause, percent, plural, stamp
 from fuseboard_engine.event_log.policy_text import policy_text
 from fuseboard_engine.events import (
     LOST,
@@ -47,6 +46,7 @@ from fuseboard_engine.events import (
     WorkflowFinished,
     WorkflowStarted,
 )
+from fuseboard_engine.runtime.formatting import latency, ordinal, pause, percent, plural, stamp
 from fuseboard_engine.workflow.words import stands
 
 DEBUG, INFO, WARNING = 10, 20, 30  # the numbers of `logging`, which this module does not import

@@ -16,8 +16,8 @@ from fuseboard_engine.events import AdapterRemoved, Event, HealthChecked, ProbeC
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.routing.gates import ShuttingDown
 from fuseboard_engine.routing.policy import RoutingPolicy
-from fuseboard_engine.routing.ranking import format_duration
 from fuseboard_engine.routing.route import ActiveRoute
+from fuseboard_engine.runtime.formatting import format_duration
 
 SHORTEST_PAUSE = 0.001  # seconds between two rounds that nothing called for
 

@@ -120,12 +120,12 @@ class RoutingFeatures:
             if adapter is not None:
                 self._cap(adapter)
         elif type(event) is AdapterRemoved and self._caps is not None:
-            self._caps.leave(event.adapter)
+            self._caps.remove(event.adapter)
 
     def _cap(self, adapter: Adapter) -> None:
-        adapter.breaker.cap = self._caps
+        adapter.breaker.ejection_limits = self._caps
         if self._caps is not None:
-            self._caps.join(adapter.name, adapter.tags, adapter.breaker.state)
+            self._caps.add(adapter.name, adapter.tags, adapter.breaker.state)
 
 
 def _shares(policy: RoutingPolicy) -> dict[str, float]:

@@ -20,6 +20,8 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from fuseboard_engine.runtime.formatting import format_duration
+
 PRIOR = 1.0
 """Outcomes of each kind that every adapter is credited with: unknown is 0.5, and one outcome proves little."""
 
@@ -84,11 +86,6 @@ class AdapterScore(msgspec.Struct, frozen=True, gc=False):
         if self.latency == 0 and self.success_rate == 0.5:
             return f"{self.name} (untried)"
         return f"{self.name} {self.success_rate:.2f} at {format_duration(self.latency)}"
-
-
-def format_duration(seconds: float) -> str:
-    """Return a duration as people read it: `42 ms`, `1.3 s`."""
-    return f"{seconds * 1000:.3g} ms" if seconds < 0.9995 else f"{seconds:.3g} s"
 
 
 def rank(figures: Sequence[AdapterScore], failure_seconds: float, load: float) -> tuple[AdapterScore, ...]:

@@ -338,11 +338,11 @@ async def test_a_policy_may_be_exchanged_while_adapters_are_out() -> None:
 
 @pytest.mark.parametrize("attempt", range(5))
 def test_breakers_that_trip_in_many_threads_at_once_never_exceed_the_cap(attempt: int) -> None:
-    caps = EjectionLimits({"": 0.3})
+    limits = EjectionLimits({"": 0.3})
     breakers = [CircuitBreaker(f"b{n}", ONE_PROBE) for n in range(20)]
     for breaker in breakers:
-        breaker.cap = caps
-        caps.join(breaker.name, (), "closed")
+        breaker.ejection_limits = limits
+        limits.add(breaker.name, (), "closed")
     start = threading.Barrier(len(breakers))
 
     def trip(breaker: CircuitBreaker) -> None:
@@ -365,19 +365,19 @@ def test_breakers_that_trip_in_many_threads_at_once_never_exceed_the_cap(attempt
 def test_no_trip_ever_takes_a_group_above_its_share(
     shares: dict[str, float], tags: list[set[str]], steps: list[tuple[str, int]]
 ) -> None:
-    caps = EjectionLimits(shares)
+    limits = EjectionLimits(shares)
     for n, words in enumerate(tags):
-        caps.join(str(n), words, "closed")
+        limits.add(str(n), words, "closed")
     out: set[int] = set()
     for step, number in steps:
         n = number % len(tags)
         if step == "returns":
-            caps.note(str(n), "closed")
+            limits.update(str(n), "closed")
             out.discard(n)
         elif step == "by hand":
-            caps.note(str(n), "forced_open")
+            limits.update(str(n), "forced_open")
             out.add(n)
-        elif n not in out and caps.take(str(n)) is None:
+        elif n not in out and limits.try_eject(str(n)) is None:
             out.add(n)
             for group, share in shares.items():
                 members = [m for m, words in enumerate(tags) if not group or group in words]

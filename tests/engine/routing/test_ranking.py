@@ -15,7 +15,6 @@ from fuseboard_engine.routing.ranking import (
     RankedChain,
     explain,
     explored,
-    format_duration,
     rank,
     share_of,
 )
@@ -175,4 +174,3 @@ def test_an_order_says_in_short_words_why() -> None:
     assert explain([AdapterScore("agno", 0.98, 0.042), AdapterScore("new", 0.5, 0.0)]).endswith(
         "at 42 ms before new (untried)"
     )
-    assert (format_duration(0.0004), format_duration(1.25), format_duration(90)) == ("0.4 ms", "1.25 s", "90 s")

@@ -63,3 +63,8 @@ def ordinal(number: int) -> str:
 def plural(count: int, word: str, many: str = "") -> str:
     """Return `1 adapter`, `2 adapters`; `many` is the plural of `word` if it is not `word` + `s`."""
     return f"{count:,} {word if count == 1 else many or word + 's'}"
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration with three significant digits: `42 ms`, `1.25 s`."""
+    return f"{seconds * 1000:.3g} ms" if seconds < 0.9995 else f"{seconds:.3g} s"

@@ -1,0 +1,100 @@
+"""The trip rules and the rule for probes, as pure functions of a policy and counts."""
+
+from __future__ import annotations
+
+import pytest
+
+from fuseboard_engine import BreakerPolicy
+from fuseboard_engine.breaker.sliding_window import CountWindow
+from fuseboard_engine.breaker.trip_rules import (
+    TRIP_RULES,
+    Counts,
+    ProbeVerdict,
+    TripRule,
+    active_rules,
+    describe_rules,
+    judge_probes,
+    minimum_calls,
+)
+
+RULES = {rule.field: rule for rule in TRIP_RULES}
+
+
+def outcomes(good: int, failed: int = 0, slow: int = 0) -> CountWindow:
+    window = CountWindow(100)
+    for number in range(good + failed):
+        window.record(0.0, number < failed, number < slow)
+    return window
+
+
+def evaluate(field: str, policy: BreakerPolicy, window: CountWindow, failures: int = 0, overdue: int = 0) -> str:
+    return RULES[field].evaluate(policy, Counts(window, failures, overdue, minimum_calls(policy)))
+
+
+def test_every_rule_is_a_field_of_the_policy_and_says_what_it_does() -> None:
+    assert set(RULES) <= set(BreakerPolicy.model_fields)
+    fields = {"failure_threshold": 3, "failure_rate": 0.5, "slow_call_rate": 0.5, "slow_call_seconds": 2.0}
+    assert len(describe_rules(fields)) == len(TRIP_RULES)
+
+
+def test_a_policy_turns_on_the_rules_of_its_fields() -> None:
+    def named(policy: BreakerPolicy) -> list[str]:
+        return [rule.field for rule in active_rules(policy)]
+
+    assert named(BreakerPolicy()) == ["failure_threshold"]
+    assert named(BreakerPolicy(failure_threshold=None)) == []
+    assert named(BreakerPolicy(failure_rate=0.5)) == ["failure_threshold", "failure_rate"]
+
+
+def test_breakers_with_equal_rules_share_them() -> None:
+    assert active_rules(BreakerPolicy()) is active_rules(BreakerPolicy(failure_threshold=9))
+
+
+def test_failures_in_a_row_are_compared_with_the_threshold() -> None:
+    policy = BreakerPolicy(failure_threshold=3)
+    assert evaluate("failure_threshold", policy, outcomes(0), failures=2) == ""
+    assert evaluate("failure_threshold", policy, outcomes(0), failures=3) == "3 failures in a row"
+
+
+@pytest.mark.parametrize(("failed", "detail"), [(10, ""), (11, "11 of 20 calls failed")])
+def test_a_failure_rate_is_met_exactly_at_its_limit(failed: int, detail: str) -> None:
+    policy = BreakerPolicy(failure_rate=0.55, minimum_calls=20)
+    assert evaluate("failure_rate", policy, outcomes(20 - failed, failed)) == detail
+
+
+def test_a_rate_waits_for_the_minimum_of_calls() -> None:
+    policy = BreakerPolicy(failure_rate=0.1, minimum_calls=20)
+    assert evaluate("failure_rate", policy, outcomes(0, 19)) == ""
+
+
+def test_calls_in_flight_that_are_overdue_count_as_slow() -> None:
+    policy = BreakerPolicy(slow_call_rate=0.5, slow_call_seconds=2, minimum_calls=4)
+    assert evaluate("slow_call_rate", policy, outcomes(2), overdue=1) == ""
+    assert evaluate("slow_call_rate", policy, outcomes(2), overdue=2) == "2 of 4 calls were slower than 2.0 s"
+
+
+@pytest.mark.parametrize(
+    ("good", "failed", "verdict"),
+    [
+        (1, 0, None),
+        (2, 0, ProbeVerdict(True, "2 good probes")),
+        (0, 1, None),
+        (0, 2, ProbeVerdict(False, "2 of at most 3 probes failed")),
+    ],
+)
+def test_a_round_of_probes_is_decided_as_soon_as_it_is_certain(
+    good: int, failed: int, verdict: ProbeVerdict | None
+) -> None:
+    policy = BreakerPolicy(success_threshold=2, half_open_calls=3)
+    assert judge_probes(policy, outcomes(good, failed), good) == verdict
+
+
+def test_without_a_success_threshold_the_rates_decide_a_round() -> None:
+    policy = BreakerPolicy(success_threshold=None, half_open_calls=4, failure_rate=0.5)
+    assert judge_probes(policy, outcomes(2), 2) is None
+    assert judge_probes(policy, outcomes(3), 3) == ProbeVerdict(True, "3 good probes")
+    assert judge_probes(policy, outcomes(1, 2), 1) == ProbeVerdict(False, "2 of 4 probes failed")
+
+
+def test_a_new_rule_does_not_take_the_fast_path_by_default() -> None:
+    assert TripRule("x", "x", lambda policy, counts: "", lambda fields: "").consecutive_only is False
