@@ -1,4 +1,4 @@
-"""Draws docs/console.svg anew: `python docs/screenshot.py`. The demo's scenario, 12.6 s in, in the real console."""
+"""Draws docs/console.svg: `python docs/screenshot.py`. The real console at 12.6 s of the demo's scenario."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PICTURE = Path(__file__).with_name("console.svg")
 
 
 class Still:
-    """A feed in which nothing comes any more, and a mailbox that nobody empties."""
+    """A feed without new events, and a mailbox that no engine reads."""
 
     trouble = ""
 
@@ -31,26 +31,26 @@ class Still:
         self.board = board
 
     async def advance(self) -> bool:
-        """Take in what came since: nothing."""
+        """Return that nothing changed."""
         return False
 
     async def behind(self) -> int:
-        """Return how many events wait: none."""
+        """Return that no events wait."""
         return 0
 
     async def ask(
         self, verb: str, adapter: str = "", *, instance: int | None, actor: str, expires_in: float = 10.0
     ) -> int:
-        """Take a command that nobody will carry out."""
+        """Accept a command; no engine carries it out."""
         return 1
 
     async def command(self, id: int) -> CommandStatus:
-        """Say that it is still waiting."""
+        """Raise LookupError: there is no such command."""
         raise LookupError(id)
 
 
 def played(seconds: float) -> tuple[list[Event], int]:
-    """Return the events of the demo's first `seconds`, and the time then in UTC microseconds."""
+    """Return the events of the first `seconds` of the demo, and the time at their end in UTC microseconds."""
     loop = VirtualTimeLoop()
     events: list[Event] = [EngineStarted(at=loop.wall(), name="checkout", host="web-1", pid=4242)]
 
@@ -70,7 +70,7 @@ def played(seconds: float) -> tuple[list[Event], int]:
 
 
 def board_of(events: list[Event], now: int) -> Board:
-    """Return the Board of events, its engine alive at `now`."""
+    """Return the Board of events, with a heartbeat of its engine at `now`."""
     board = Board()
     for seq, event in enumerate(events, 1):
         board.apply(Entry(seq, 1, event))
@@ -85,13 +85,13 @@ async def draw(board: Board, now: int) -> str:
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause(1.0)  # the panes paint a few times a second
         picture = app.export_screenshot(title="fuseboard watch checkout.db")
-    # The picture must not fetch fonts from anywhere: whoever looks at it has one with fixed width.
+    # The picture must not load fonts from the network; every viewer has a fixed-width font.
     picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
     return re.sub(r"font-family: [^;]+;", "font-family: Menlo, Consolas, 'DejaVu Sans Mono', monospace;", picture)
 
 
 def main() -> None:
-    """Write the picture. Its clock is UTC, wherever it is drawn."""
+    """Write the picture. Its clock is UTC on every machine."""
     os.environ["TZ"] = "UTC"
     time.tzset()
     events, now = played(AT)

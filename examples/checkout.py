@@ -1,4 +1,4 @@
-"""A checkout that takes payments through three HTTP services, and survives when one of them does not.
+"""A checkout that takes payments through three HTTP services, and keeps working when one of them fails.
 
     python examples/checkout.py checkout.db http://127.0.0.1:8101 http://127.0.0.1:8102 http://127.0.0.1:8103
 
@@ -15,14 +15,13 @@ from typing import Any
 
 import httpx
 
-from fuseboard_engine import BreakerPolicy, Engine, RetryPolicy
-from fuseboard_storage import record
+from fuseboard import BreakerPolicy, Engine, RetryPolicy, record
 
 NAMES = ("acme-pay", "beta-pay", "cash-desk")
 
 
 async def pay(client: httpx.AsyncClient, url: str, task: dict[str, Any]) -> dict[str, Any]:
-    """Take one payment at one service; anything but a 2xx answer raises."""
+    """Take one payment at one service. Raise for any answer other than 2xx."""
     response = await client.post(f"{url}/pay", json=task["order"])
     response.raise_for_status()
     answer: dict[str, Any] = response.json()
@@ -30,7 +29,7 @@ async def pay(client: httpx.AsyncClient, url: str, task: dict[str, Any]) -> dict
 
 
 async def main(recording: str, urls: list[str]) -> None:
-    """Take a payment every 50 ms until told to stop."""
+    """Take a payment every 50 ms until SIGINT or SIGTERM."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -1,6 +1,6 @@
 """A small HTTP service to fail with: `python examples/payment_server.py PORT NAME`.
 
-It answers `POST /pay` with its name. Stop it with Ctrl-C or `kill`, start it again on the same port.
+It answers `POST /pay` with its name. Stop it with Ctrl-C or `kill` and start it again on the same port.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Payments(BaseHTTPRequestHandler):
-    """Takes a payment and says who took it."""
+    """Accepts payments; the answer names the service."""
 
     protocol_version = "HTTP/1.1"
 
@@ -27,11 +27,11 @@ class Payments(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing for each request."""
+        """Log nothing for each request."""
 
 
 class Server(ThreadingHTTPServer):
-    """Listens on the loopback interface only."""
+    """An HTTP server on the loopback interface."""
 
     daemon_threads = True
 
@@ -41,7 +41,7 @@ class Server(ThreadingHTTPServer):
 
 
 def main() -> None:
-    """Serve until stopped."""
+    """Serve until the process is stopped."""
     with Server(int(sys.argv[1]), sys.argv[2]) as server:
         print(f"{server.name} listens on http://127.0.0.1:{server.server_port}", flush=True)
         try:
