@@ -10,14 +10,14 @@ from fuseboard_console.actions.model import Action, read_only_actions
 
 OVERVIEW = ("overview",)
 LISTS = ("routes", "failures", "letters", "workflows", "health", "audit", "engines")
-"""The pages that are one list."""
+"""The pages that consist of one list."""
 FILTERED = (*OVERVIEW, *LISTS)
 DETAIL = ("detail",)
-"""The detail of an adapter, which stands over whatever page is in sight."""
+"""The detail of an adapter, a modal screen over any page."""
 ADAPTERS = ("overview", "failures", "health", *DETAIL)
 """The pages with an adapter under the cursor."""
 MARKED = (*OVERVIEW, "letters")
-"""The pages on which lines are marked, for what is done to many."""
+"""The pages on which lines can be marked, for actions on many."""
 
 
 def _page(number: int, id: str, title: str, description: str) -> Action:
@@ -119,21 +119,21 @@ ACTIONS: tuple[Action, ...] = (
         "detail",
         ("enter",),
         "detail",
-        "Show all that is known of the selected adapter.",
+        "Show everything about the selected adapter.",
         needs_selection=True,
         pages=OVERVIEW,
     ),
     Action("filter", ("slash",), "filter", "Show only some lines: state:open name:gpt* tag:eu !test.", pages=FILTERED),
     Action(
-        "unfilter", ("escape",), "show all", "Take all marks away, then clear the filter.", footer=False, pages=FILTERED
+        "unfilter", ("escape",), "show all", "Remove all marks, then clear the filter.", footer=False, pages=FILTERED
     ),
-    Action("faults", ("f",), "faults only", "Show only adapters that need a person or count failures.", pages=OVERVIEW),
-    Action("group", ("b",), "group", "Put adapters together by engine, by first tag, or not.", pages=OVERVIEW),
+    Action("faults", ("f",), "faults only", "Show only adapters that need attention or failed.", pages=OVERVIEW),
+    Action("group", ("b",), "group", "Group adapters by engine, by first tag, or not at all.", pages=OVERVIEW),
     Action(
         "mark",
         ("x", "insert"),
         "mark",
-        "Mark the selected line; what is done to one is then done to all marked ones.",
+        "Mark the selected line. Actions then apply to all marked lines.",
         needs_selection=True,
         footer=False,
         pages=MARKED,
@@ -142,27 +142,27 @@ ACTIONS: tuple[Action, ...] = (
         "mark_all",
         ("X", "ctrl+a"),
         "mark all",
-        "Mark every line that is shown, or none of them.",
+        "Mark all lines shown, or none.",
         footer=False,
         pages=MARKED,
     ),
     Action("sort", ("s",), "sort", "Sort by the next column.", pages=OVERVIEW),
-    Action("turn", ("S",), "turn", "Turn the order round.", footer=False, pages=OVERVIEW),
-    Action("next_problem", ("n",), "next problem", "Go to the next adapter that needs a person.", pages=OVERVIEW),
+    Action("turn", ("S",), "reverse", "Reverse the order.", footer=False, pages=OVERVIEW),
+    Action("next_problem", ("n",), "next problem", "Go to the next adapter that needs attention.", pages=OVERVIEW),
     _page(1, "overview", "overview", "Go to the overview: breakers, chains, failures."),
-    _page(2, "routes", "routes", "Go to the routes: how each of the latest tasks went, and why."),
+    _page(2, "routes", "routes", "Go to the routes: how each recent task was routed, and why."),
     _page(3, "failures", "failures", "Go to the failures: what went wrong, in full."),
-    _page(4, "letters", "dead letters", "Go to the dead letters: what nothing could do, kept for a retry."),
-    _page(5, "workflows", "workflows", "Go to the workflows: each run as a graph, and what can be resumed."),
-    _page(6, "health", "health", "Go to the health checks: what each said, and since when."),
-    _page(7, "scenarios", "scenarios", "Go to the scenarios: pick one and see it play."),
-    _page(8, "audit", "audit", "Go to the audit: what operators asked, who, when, and what came of it."),
-    _page(9, "engines", "engines", "Go to the engines: every instance that writes here, or wrote."),
+    _page(4, "letters", "dead letters", "Go to the dead letters: tasks that failed everywhere, kept for a retry."),
+    _page(5, "workflows", "workflows", "Go to the workflows: each run as a graph, and which can be resumed."),
+    _page(6, "health", "health", "Go to the health checks: the last result of each, and since when."),
+    _page(7, "scenarios", "scenarios", "Go to the scenarios: choose one and watch it."),
+    _page(8, "audit", "audit", "Go to the audit: operators' commands, when, by whom, and their outcome."),
+    _page(9, "engines", "engines", "Go to the engines: all that write or wrote here."),
     Action(
         "letter_retry",
         ("r",),
         "retry",
-        "Have its engine retry the selected dead letter now.",
+        "Retry the selected dead letter now, in its engine.",
         "Dead letters",
         verb="dlq_retry",
         pages=("letters",),
@@ -172,7 +172,7 @@ ACTIONS: tuple[Action, ...] = (
         "letter_archive",
         ("a",),
         "archive",
-        "Take the selected dead letter out of the list; it is kept.",
+        "Archive the selected dead letter: it leaves the list but is kept.",
         "Dead letters",
         verb="dlq_archive",
         pages=("letters",),
@@ -182,7 +182,7 @@ ACTIONS: tuple[Action, ...] = (
         "letter_unarchive",
         ("u",),
         "unarchive",
-        "Put an archived dead letter back as it was.",
+        "Put an archived dead letter back.",
         "Dead letters",
         verb="dlq_unarchive",
         pages=("letters",),
@@ -193,7 +193,7 @@ ACTIONS: tuple[Action, ...] = (
         "letter_discard",
         ("D",),
         "discard",
-        "Give the selected dead letter up: nobody retries it any more. Asks first.",
+        "Discard the selected dead letter: it is never retried. Asks first.",
         "Dead letters",
         verb="dlq_discard",
         pages=("letters",),
@@ -201,33 +201,39 @@ ACTIONS: tuple[Action, ...] = (
         needs_selection=True,
     ),
     Action(
-        "letter_status", ("f",), "status", "Show only dead letters of one status, then the next.", pages=("letters",)
+        "letter_status",
+        ("f",),
+        "status",
+        "Show only dead letters of one status; press again for the next.",
+        pages=("letters",),
     ),
     Action(
         "run_resume",
         ("r",),
         "resume",
-        "Go on with the selected run where it was left; nothing finished is done again.",
+        "Resume the selected run; finished nodes are not repeated.",
         "Workflows",
         verb="resume",
         pages=("workflows",),
         needs_selection=True,
     ),
     Action("run_open", ("f",), "resumable only", "Show only runs that can be resumed.", pages=("workflows",)),
-    Action("play", ("enter",), "play", "Play the selected scenario and look at it.", "Scenarios", pages=("scenarios",)),
-    Action("stop_playing", ("s",), "stop", "End the scenario that plays.", "Scenarios", pages=("scenarios",)),
-    Action("open", ("enter",), "open", "Show all that is known of the selected line.", pages=LISTS),
-    Action("outcome", ("f",), "outcome", "Show only routes that ended in one way, then the next.", pages=("routes",)),
-    Action("pause", ("space",), "pause", "Hold the view still; press again to catch up."),
+    Action("play", ("enter",), "play", "Play the selected scenario and watch it.", "Scenarios", pages=("scenarios",)),
+    Action("stop_playing", ("s",), "stop", "Stop the scenario that is playing.", "Scenarios", pages=("scenarios",)),
+    Action("open", ("enter",), "open", "Show everything about the selected line.", pages=LISTS),
+    Action(
+        "outcome", ("f",), "outcome", "Show only routes with one outcome; press again for the next.", pages=("routes",)
+    ),
+    Action("pause", ("space",), "pause", "Pause the view; press again to catch up."),
     Action("back", ("left",), "10 s back", "Go ten seconds back in time.", "Time", footer=False),
     Action("forward", ("right",), "10 s on", "Go ten seconds forward in time.", "Time", footer=False),
-    Action("previous_event", ("left_square_bracket",), "rewind", "Go back by one event.", "Time"),
-    Action("next_event", ("right_square_bracket",), "event on", "Go on by one event.", "Time", footer=False),
+    Action("previous_event", ("left_square_bracket",), "rewind", "Go back one event.", "Time"),
+    Action("next_event", ("right_square_bracket",), "event on", "Go forward one event.", "Time", footer=False),
     Action(
         "previous_change",
         ("left_curly_bracket",),
         "state change back",
-        "Go back to when a breaker last changed its state.",
+        "Go back to the previous state change of a breaker.",
         "Time",
         footer=False,
     ),
@@ -235,37 +241,39 @@ ACTIONS: tuple[Action, ...] = (
         "next_change",
         ("right_curly_bracket",),
         "state change on",
-        "Go on to when a breaker next changes its state.",
+        "Go forward to the next state change of a breaker.",
         "Time",
         footer=False,
     ),
     Action("first_event", ("left_parenthesis",), "begin", "Go to the beginning.", "Time", footer=False),
-    Action("slower", ("less_than_sign",), "slower", "Replay, or play a scenario, slower.", "Time", footer=False),
-    Action("faster", ("greater_than_sign",), "faster", "Replay, or play a scenario, faster.", "Time", footer=False),
-    Action("live", ("L",), "live", "Go back to what happens now.", "Time", footer=False),
-    Action("copy", ("y",), "copy", "Copy what is under the cursor, whole, as text.", footer=False),
+    Action("slower", ("less_than_sign",), "slower", "Replay or play a scenario more slowly.", "Time", footer=False),
+    Action("faster", ("greater_than_sign",), "faster", "Replay or play a scenario faster.", "Time", footer=False),
+    Action("live", ("L",), "live", "Return to the live view.", "Time", footer=False),
+    Action("copy", ("y",), "copy", "Copy the item under the cursor in full, as text.", footer=False),
     Action("zoom_in", ("plus",), "zoom in", "Show a shorter time in the charts.", pages=DETAIL),
     Action("zoom_out", ("minus",), "zoom out", "Show a longer time in the charts.", pages=DETAIL),
-    Action("layout", ("v",), "layout", "Divide the overview in the next way.", footer=False, pages=OVERVIEW),
-    Action("compact", ("c",), "compact", "Take the frames away; press again to put them back.", footer=False),
+    Action("layout", ("v",), "layout", "Switch the overview to the next layout.", footer=False, pages=OVERVIEW),
+    Action("compact", ("c",), "compact", "Hide the frames; press again to show them.", footer=False),
     Action("next_pane", ("tab",), "pane", "Go to the next pane.", pages=OVERVIEW),
     Action("theme", ("t",), "theme", "Next theme: dark, light, contrast, two for colour blindness."),
-    Action("themes", ("T",), "all themes", "Choose among all themes, Textual's too.", footer=False, run="change_theme"),
+    Action(
+        "themes", ("T",), "all themes", "Choose from all themes, including Textual's.", footer=False, run="change_theme"
+    ),
     Action("help", ("question_mark",), "help", "Show what every key does.", "Fuseboard"),
     Action(
         "suspend",
         ("ctrl+z",),
         "suspend",
-        "Put the console aside for the shell; fg brings it back.",
+        "Suspend the console to the shell; fg brings it back.",
         "Fuseboard",
         footer=False,
         run="suspend_process",
     ),
-    Action("quit", ("q",), "quit", "Leave. Engines go on as they are.", "Fuseboard"),
+    Action("quit", ("q",), "quit", "Quit. Engines keep running.", "Fuseboard"),
     Action("cursor_down", ("down", "j"), "next", "Go to the next line.", "Move", footer=False),
     Action("cursor_up", ("up", "k"), "previous", "Go to the previous line.", "Move", footer=False),
-    Action("page_down", ("pagedown",), "page down", "Go down by a page.", "Move", footer=False),
-    Action("page_up", ("pageup",), "page up", "Go up by a page.", "Move", footer=False),
+    Action("page_down", ("pagedown",), "page down", "Go down one page.", "Move", footer=False),
+    Action("page_up", ("pageup",), "page up", "Go up one page.", "Move", footer=False),
     Action("first", ("home", "g"), "first", "Go to the first line.", "Move", footer=False),
     Action("last", ("end", "G"), "last", "Go to the last line.", "Move", footer=False),
 )
@@ -273,5 +281,5 @@ ACTIONS: tuple[Action, ...] = (
 
 
 def actions_for(read_only: bool) -> tuple[Action, ...]:
-    """Return the actions there are; in read-only mode those that ask an engine for something are not."""
+    """Return all actions; in read-only mode without those that send a command."""
     return read_only_actions(ACTIONS) if read_only else ACTIONS

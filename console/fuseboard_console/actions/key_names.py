@@ -1,4 +1,4 @@
-"""What keys are called: as people write them (`?`, `ctrl+r`, `esc`), and as the screen's library names them."""
+"""Names of keys: as an operator writes them (`?`, `ctrl+r`, `esc`) and as Textual names them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _NAMED = (
     "escape", "enter", "tab", "space", "backspace", "delete", "insert", "home", "end", "pageup", "pagedown",
     "up", "down", "left", "right", *(f"f{number}" for number in range(1, 25)),
 )  # fmt: skip
-_ALSO = {"esc": "escape", "return": "enter", "pgup": "pageup", "pgdn": "pagedown", "del": "delete", "ins": "insert"}
+_ALIASES = {"esc": "escape", "return": "enter", "pgup": "pageup", "pgdn": "pagedown", "del": "delete", "ins": "insert"}
 _SHORT = {
     "solidus": "slash",
     "reverse_solidus": "backslash",
@@ -20,30 +20,30 @@ _SHORT = {
     "low_line": "underscore",
 }
 _MODIFIERS = ("alt", "ctrl", "shift")
-_SAME = {"ctrl+i": "tab", "ctrl+m": "enter", "ctrl+left_square_bracket": "escape"}
-_TAKEN = {"ctrl+c": "it always leaves", "ctrl+q": "it always leaves", "ctrl+p": "it opens the palette"}
+_SENT_AS = {"ctrl+i": "tab", "ctrl+m": "enter", "ctrl+left_square_bracket": "escape"}
+_RESERVED = {"ctrl+c": "it always quits", "ctrl+q": "it always quits", "ctrl+p": "it opens the palette"}
 
 
-def key_of(text: str) -> str:
-    """Return the name of a key that somebody wrote: `question_mark` for `?`, `ctrl+r` for `Ctrl+R`.
+def parse_key(text: str) -> str:
+    """Return Textual's name of a key: `question_mark` for `?`, `ctrl+r` for `Ctrl+R`.
 
     Raises:
-        ValueError: there is no such key, terminals can't send it, or it is not to be given away; with what to do.
+        ValueError: The key is unknown, terminals cannot send it, or it is reserved; the message says what to write.
     """
     *modifiers, base = [text] if len(text) == 1 else text.replace("++", "+plus").split("+")
     held = sorted({one.lower() for one in modifiers})
     if unknown := [one for one in held if one not in _MODIFIERS]:
-        raise ValueError(f"there is no key {unknown[0]!r} to hold; there are {', '.join(_MODIFIERS)}")
+        raise ValueError(f"unknown modifier {unknown[0]!r}; write one of {', '.join(_MODIFIERS)}")
     base = _base(base, text)
     if held == ["shift"] and len(base) == 1:
         return base.upper()
     if held and len(base) == 1:
         base = base.lower()
     key = "+".join([*held, base])
-    if key in _SAME:
-        raise ValueError(f"a terminal sends {key} as {_SAME[key]}; name another")
-    if key in _TAKEN:
-        raise ValueError(f"{key} can't be given away: {_TAKEN[key]}; name another")
+    if key in _SENT_AS:
+        raise ValueError(f"terminals send {key} as {_SENT_AS[key]}; choose another key")
+    if key in _RESERVED:
+        raise ValueError(f"{key} is reserved: {_RESERVED[key]}; choose another key")
     return key
 
 
@@ -52,12 +52,12 @@ def _base(base: str, text: str) -> str:
         return "space"
     if len(base) == 1 and base.isprintable():
         return base if base.isalnum() else _name(base)
-    name = _ALSO.get(base.lower(), base.lower())
+    name = _ALIASES.get(base.lower(), base.lower())
     if name in _NAMED or name in _characters():
         return name
     near = difflib.get_close_matches(name, (*_NAMED, *_characters()), n=1)
-    hint = f"did you mean {near[0]}?" if near else "write a letter, a sign, f1, or such as enter, space, pageup, ctrl+r"
-    raise ValueError(f"there is no key {text!r}; {hint}")
+    hint = f"did you mean {near[0]}?" if near else "write a letter, a sign, f1, enter, space, pageup or ctrl+r"
+    raise ValueError(f"unknown key {text!r}; {hint}")
 
 
 def _name(character: str) -> str:
@@ -69,17 +69,17 @@ def _name(character: str) -> str:
 
 
 def character_of(key: str) -> str:
-    """Return the character that a key types, such as `?` for `question_mark`; empty when it types none."""
+    """Return the character that a key types, such as `?` for `question_mark`; empty if it types none."""
     return key if len(key) == 1 else _characters().get(key, "")
 
 
 def shown_key(key: str) -> str:
-    """Return a key as people write it: `?` for `question_mark`; `space` stays a word, for nobody sees it."""
+    """Return a key as an operator writes it: `?` for `question_mark`. `space` stays a word, because it is invisible."""
     return key if key == "space" else character_of(key) or key
 
 
 @lru_cache(maxsize=1)
 def _characters() -> dict[str, str]:
-    """Return the signs of Latin keyboards by the names of their keys."""
+    """Return the characters of Latin keyboards by the names of their keys."""
     signs = (chr(code) for code in range(0x20, 0x250))
     return {_name(sign): sign for sign in signs if sign.isprintable() and not sign.isalnum()}

@@ -1,4 +1,4 @@
-"""One thing that an operator can do on the screen, and how it is read: which work where, under which keys."""
+"""An operator's action on the screen, and selections of actions by page, mode and key."""
 
 from __future__ import annotations
 
@@ -9,11 +9,20 @@ from fuseboard_console.actions.key_names import shown_key
 
 
 class Action(NamedTuple):
-    """One thing that can be done.
+    """An action.
 
-    `verb` is what it changes, as the audit calls it; an action with one is gone in read-only mode. `dangerous` ones
-    ask first. `needs_selection`: it concerns what is under the cursor. `footer`: it is shown there. `pages`: where it
-    works; empty: everywhere. `run`: the call it stands for, where that is not its id.
+    Args:
+        id: Its name, which preferences use too.
+        keys: The keys that trigger it.
+        label: Its short name in the footer and the palette.
+        description: One or two sentences for help and documentation.
+        group: Its heading in the help.
+        verb: The command it sends, as the audit names it. Read-only mode has no actions with a verb.
+        dangerous: Whether it asks for confirmation.
+        needs_selection: Whether it concerns the line under the cursor.
+        footer: Whether the footer shows it.
+        pages: The pages it works on; empty for all.
+        run: The Textual action it calls, if that is not its id.
     """
 
     id: str
@@ -30,7 +39,7 @@ class Action(NamedTuple):
 
     @property
     def call(self) -> str:
-        """What a key press calls, as Textual writes it."""
+        """The Textual action that a key press calls."""
         return self.run or self.id
 
 
@@ -46,19 +55,19 @@ _SHOWN = {
 
 
 def on_page(actions: Sequence[Action], page: str) -> tuple[Action, ...]:
-    """Return those of the actions that work on a page."""
+    """Return the actions that work on a page."""
     return tuple(action for action in actions if not action.pages or page in action.pages)
 
 
 def read_only_actions(actions: Sequence[Action]) -> tuple[Action, ...]:
-    """Return those of the actions that ask nothing of an engine: all there is to do in a replay."""
+    """Return the actions that send no command to an engine; a replay has only these."""
     return tuple(action for action in actions if not action.verb)
 
 
 def collapse_page_keys(actions: Sequence[Action]) -> tuple[Action, ...]:
-    """Return the actions as the footer shows them: the keys of all pages stand together, before the help."""
+    """Return the actions for the footer, with one entry for the keys of all pages before the help."""
     keys = [shown_keys(action._replace(keys=action.keys[:1])) for action in actions if action.group == "Pages"]
-    at = next((place for place, action in enumerate(actions) if action.id == "help"), len(actions))
+    at = next((index for index, action in enumerate(actions) if action.id == "help"), len(actions))
     if len(keys) < 2 or not all(keys):
         return tuple(actions)
     pages = Action("help", (f"{keys[0]}-{keys[-1]}",), "pages", "Show the keys of all pages.")
@@ -66,19 +75,19 @@ def collapse_page_keys(actions: Sequence[Action]) -> tuple[Action, ...]:
 
 
 def promoted(actions: Sequence[Action], labels: Mapping[str, str]) -> tuple[Action, ...]:
-    """Return the actions with some of them first, by their ids, as they are called now: the footer shows these."""
+    """Return the actions with those in `labels` first, under these labels and shown in the footer."""
     lead = [action for id in labels for action in actions if action.id == id]
     others = [action for action in actions if action.id not in labels]
     return (*(action._replace(label=labels[action.id], footer=True) for action in lead), *others)
 
 
 def shown_keys(action: Action, ascii_only: bool = False) -> str:
-    """Return an action's keys as people read them: `↓ j`."""
+    """Return an action's keys as text: `↓ j`."""
     arrows = ("down", "up", "left", "right")
     return " ".join(key if ascii_only and key in arrows else _SHOWN.get(key, shown_key(key)) for key in action.keys)
 
 
 def key_for(actions: Sequence[Action], id: str) -> str:
-    """Return the first key of an action, for a sentence that names it; where it has none, the way to the palette."""
+    """Return an action's first key for use in a sentence; without a key, how to find it in the palette."""
     action = next(action for action in actions if action.id == id)
     return shown_keys(action._replace(keys=action.keys[:1])) if action.keys else f"ctrl+p “{action.label}”"

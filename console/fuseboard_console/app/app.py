@@ -15,7 +15,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from fuseboard_console.actions.catalogue import ACTIONS, actions_for
-from fuseboard_console.actions.keymap import actions_with
+from fuseboard_console.actions.keymap import with_keys
 from fuseboard_console.actions.model import Action, read_only_actions
 from fuseboard_console.app.customisation import Personal
 from fuseboard_console.app.frame import NOTHING
@@ -108,9 +108,9 @@ class ConsoleApp(Personal):
         draw_scrollbars(glyphs is ASCII)
         self.preferences, self.greets, self.compact = preferences, greets, preferences.compact
         self._alerts = Alerts()
-        self.actions = actions_with(actions_for(mailbox is None), preferences.keys)
+        self.actions = with_keys(actions_for(mailbox is None), preferences.keys)
         if mailbox is None:  # the keys that are gone say so
-            for action in actions_with(ACTIONS, preferences.keys):
+            for action in with_keys(ACTIONS, preferences.keys):
                 if action.verb:
                     self._bindings.bind(",".join(action.keys), "read_only", action.label, show=False)
         for binding in bindings_of(action for action in self.actions if self._is_mine(action)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentTypeError
 
-from fuseboard_console.text.durations import seconds_of
+from fuseboard_console.text.durations import parse_duration
 
 MOST = 1_000_000_000
 """More than any list has: what is above it is a slip."""
@@ -59,7 +59,7 @@ def port(text: str) -> int:
 def age(text: str) -> float:
     """Return the seconds of an age such as `90s`, `30m`, `12h`, `7d` or `2w`."""
     try:
-        return seconds_of(text)
+        return parse_duration(text)
     except ValueError as error:
         raise ArgumentTypeError(f"{text!r} is no age; {error}") from None
 

@@ -9,8 +9,8 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel, ConfigDict, StrictBool, create_model, field_validator, model_validator
 
 from fuseboard_console.actions.catalogue import ACTIONS
-from fuseboard_console.actions.key_names import key_of
-from fuseboard_console.actions.keymap import clashes
+from fuseboard_console.actions.key_names import parse_key
+from fuseboard_console.actions.keymap import key_conflicts
 from fuseboard_console.preferences.model import Preferences
 from fuseboard_console.preferences.theme_names import is_theme, themes_near
 from fuseboard_console.views.adapters.columns import columns_of
@@ -41,7 +41,7 @@ class _Checks(BaseModel):
     @classmethod
     def _keys_are_keys(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         raise_errors("keys", (((action,), text) for action, text in _unknown_keys(value)))
-        return {action: tuple(key_of(text) for text in texts) for action, texts in value.items()}
+        return {action: tuple(parse_key(text) for text in texts) for action, texts in value.items()}
 
     @model_validator(mode="after")
     def _names_are_known(self) -> _Checks:
@@ -87,9 +87,11 @@ def _keys(said: dict[str, tuple[str, ...]]) -> Found:
     for id, text in unknown.items():
         yield ("keys", id), text
     known = {
-        id: tuple(key_of(text) for text in texts) for id, texts in said.items() if id in actions and id not in unknown
+        id: tuple(parse_key(text) for text in texts)
+        for id, texts in said.items()
+        if id in actions and id not in unknown
     }
-    for id, text in clashes(ACTIONS, known):
+    for id, text in key_conflicts(ACTIONS, known):
         yield ("keys", id), text
 
 
@@ -98,7 +100,7 @@ def _unknown_keys(said: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, st
     for action, texts in said.items():
         try:
             for text in texts:
-                key_of(text)
+                parse_key(text)
         except ValueError as error:
             yield action, str(error)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from fuseboard_console.screens.typed_prompt import TypedPromptScreen
-from fuseboard_console.text.durations import seconds_of
+from fuseboard_console.text.durations import parse_duration
 
 OWN = "own"
 """What is typed for the wait of the breaker's own policy."""
@@ -32,7 +32,7 @@ class DurationPromptScreen(TypedPromptScreen[DurationPrompt]):
         if typed.casefold() == OWN:
             return ""
         try:
-            seconds = seconds_of(typed)
+            seconds = parse_duration(typed)
         except ValueError:
             return f"Write a time such as 30s, 5m, 12h, or {OWN}."
         if not seconds:
@@ -41,4 +41,4 @@ class DurationPromptScreen(TypedPromptScreen[DurationPrompt]):
 
     def answer(self, typed: str) -> DurationPrompt:
         """Return for how long."""
-        return DurationPrompt(None if typed.casefold() == OWN else seconds_of(typed))
+        return DurationPrompt(None if typed.casefold() == OWN else parse_duration(typed))

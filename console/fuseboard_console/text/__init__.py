@@ -1,1 +1,1 @@
-"""Text on a terminal: safe, measured, formatted."""
+"""Text for a terminal: made safe, measured, formatted."""

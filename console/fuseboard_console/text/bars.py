@@ -9,7 +9,7 @@ from fuseboard_console.text.line import Line, Span
 
 
 def sparkline(values: Sequence[int], glyphs: Glyphs) -> str:
-    """Return one bar per value, scaled to the highest. Nothing is the lowest bar, anything at all is more."""
+    """Return one bar per value, scaled to the highest. Only zero is the lowest bar."""
     top = max(values, default=0)
     steps = len(glyphs.sparks) - 1
     if top <= 0:
@@ -18,7 +18,7 @@ def sparkline(values: Sequence[int], glyphs: Glyphs) -> str:
 
 
 def countdown_bar(left: float, wait: float, cells: int, glyphs: Glyphs, style: str) -> Line:
-    """Return a bar of `cells` that fills while a wait of `wait` seconds runs out; `left` seconds remain."""
+    """Return a bar of `cells` that fills while `wait` seconds pass; `left` of them remain."""
     if cells <= 0:
         return ()
     done = 1.0 if wait <= 0 else min(1.0, max(0.0, 1 - left / wait))

@@ -1,4 +1,4 @@
-"""What each state looks like: glyph, word and the name of a style. Never colour alone."""
+"""How each condition is shown: by glyph, word and style name. Never by colour alone."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Literal, NamedTuple
 Condition = Literal[
     "silent", "ended", "open", "down", "ready", "held", "probing", "counting", "watch", "disabled", "closed"
 ]
-"""How an adapter stands, for an operator: its breaker's state, what its clock says, and whether its engine lives."""
+"""The condition of an adapter: its breaker's state, whether its wait is over, and whether its engine is alive."""
 
 
 class Look(NamedTuple):
-    """How a condition is shown. `severity` sorts: the lowest needs a person most."""
+    """How a condition is shown. `severity` is a sort key: the lowest needs attention most."""
 
     glyph: str
     ascii: str
@@ -34,13 +34,13 @@ LOOKS: dict[Condition, Look] = {
     "silent": Look("?", "!", "SILENT", "silent", 9),
     "ended": Look("·", ".", "ENDED", "silent", 10),
 }
-"""Every condition's look."""
+"""The look of every condition."""
 KILLED = "KILLED"
-"""The word instead of SILENT where it is known that the engine's process is gone."""
+"""The word instead of SILENT if the engine's process is known to be gone."""
 
 
 class Glyphs(NamedTuple):
-    """One set of signs. All are one cell wide."""
+    """A set of glyphs. All are one cell wide."""
 
     name: str
     failed: str
@@ -84,22 +84,22 @@ ASCII = Glyphs(
     "ascii", "x", "X", "+", "d", "D", "-", ">", "x", ">", "*", "-", "=", ">", "-", "_.:-=+*#", "||", "-",
     "v", "^", ">", "*", ">", "|>", "V", "-", "#=-"
 )  # fmt: skip
-"""For terminals and fonts without the signs."""
+"""For terminals and fonts without these glyphs."""
 
 
-def glyphs_for(wanted: Literal["auto", "unicode", "ascii"], environment: Mapping[str, str]) -> Glyphs:
-    """Return the wanted signs; `auto` goes by what the environment says of locale and terminal.
+def glyphs_for(preference: Literal["auto", "unicode", "ascii"], environment: Mapping[str, str]) -> Glyphs:
+    """Return the preferred glyphs; `auto` decides by the locale and terminal of the environment.
 
-    A locale of no known encoding, as in most containers, speaks of nobody's terminal: it gets the signs.
+    A locale without an encoding, as in most containers, says nothing about the terminal and gets `UNICODE`.
     """
-    if wanted != "auto":
-        return ASCII if wanted == "ascii" else UNICODE
-    if environment.get("TERM", "").startswith(_WITHOUT_SIGNS):
+    if preference != "auto":
+        return ASCII if preference == "ascii" else UNICODE
+    if environment.get("TERM", "").startswith(_ASCII_TERMINALS):
         return ASCII
     locale = next((environment[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environment.get(name)), "")
     _, named, encoding = locale.partition("@")[0].partition(".")
     return UNICODE if not named or encoding.lower().replace("-", "") == "utf8" else ASCII
 
 
-_WITHOUT_SIGNS = ("linux", "vt1", "vt2", "ansi")
-"""Terminals whose fonts have no such signs: the kernel's own, and the old ones."""
+_ASCII_TERMINALS = ("linux", "vt1", "vt2", "ansi")
+"""Terminals whose fonts lack these glyphs: the Linux console and old hardware terminals."""

@@ -1,4 +1,4 @@
-"""JSON as lines to read: indented, folded, and made safe."""
+"""JSON as readable lines: indented, folded, and made safe."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from fuseboard_console.text.line import Line, Span
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import fold
 
-MOST = 3_000
+MAX_LINES = 3_000
 """Lines that are shown of one text."""
-_WIDE = 100_000
+_MAX_LINE = 100_000
 """Characters that are shown of one line."""
-_DEEPEST = 24
-"""Cells that a line is indented at most: however deep a value stands, there is room for it."""
+_MAX_INDENT = 24
+"""Cells that a line is indented at most, so that deeply nested values still have room."""
 
 
 @lru_cache(maxsize=8)
 def json_lines(text: str, cells: int) -> tuple[Line, ...]:
-    """Return JSON indented, each line folded into `cells`; a text that is no JSON as it is.
+    """Return JSON indented, each line folded into `cells`; other text as it is.
 
-    What is beyond `MOST` lines is counted at the end.
+    The last line counts the lines beyond `MAX_LINES`.
     """
     lines: list[Line] = []
     raw = _indented(text)
-    for place, line in enumerate(raw):
-        if len(lines) >= MOST:
-            lines.append((Span(f"and {len(raw) - place:,} more lines", "faint"),))
+    for index, line in enumerate(raw):
+        if len(lines) >= MAX_LINES:
+            lines.append((Span(f"and {len(raw) - index:,} more lines", "faint"),))
             break
         body = line.lstrip(" ")
-        indent = min(len(line) - len(body), _DEEPEST, max(0, cells - 8))
+        indent = min(len(line) - len(body), _MAX_INDENT, max(0, cells - 8))
         room = max(1, cells - indent)
-        parts = fold(safe_text(body, _WIDE), room) or [""]
+        parts = fold(safe_text(body, _MAX_LINE), room) or [""]
         lines += [(Span(" " * indent), Span(part)) if indent else (Span(part),) for part in parts]
     return tuple(lines)
 

@@ -1,4 +1,4 @@
-"""A line of the screen as a value: spans of text, each with the name of a style."""
+"""A line of the screen as a value: spans of text, each with a style name."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from fuseboard_console.text.width import cut, width
 
 
 class Span(NamedTuple):
-    """Some text in one style. The style is a name; a theme says what it looks like."""
+    """Text in one style. The style is a name that the theme resolves."""
 
     text: str
     style: str = "text"
 
 
 Line = tuple[Span, ...]
-"""What one row of cells shows, left to right."""
+"""One row of cells, left to right."""
 
 
 def line_width(line: Iterable[Span]) -> int:
-    """Return how many cells a line takes."""
+    """Return the width of a line in cells."""
     return sum(width(span.text) for span in line)
 
 
 def text_of(line: Iterable[Span]) -> str:
-    """Return the bare text of a line."""
+    """Return the text of a line without its styles."""
     return "".join(span.text for span in line)
 
 
 def cut_line(line: Line, cells: int) -> Line:
-    """Return as much of a line as fits in `cells`, ending in `…` when something is left out."""
+    """Return a line cut to at most `cells`, ending in `…` if something is left out."""
     if cells <= 0:
         return ()
     if line_width(line) <= cells:
@@ -44,7 +44,7 @@ def cut_line(line: Line, cells: int) -> Line:
             kept.append(span)
             left -= wide
             continue
-        # Something after this must go, so this one ends in the ellipsis even when it would just fit.
+        # A later span is cut off, so this one ends in the ellipsis even if it would just fit.
         kept.append(Span(cut(span.text + " " if wide == left else span.text, left), span.style))
         break
     return tuple(kept)
@@ -60,7 +60,7 @@ def fit_line(line: Line, cells: int, style: str = "text") -> Line:
 
 
 def right(line: Line, cells: int) -> Line:
-    """Return a line pushed to the right edge of `cells`."""
+    """Return a line aligned to the right edge of `cells`."""
     pad = cells - line_width(line)
     if pad < 0:
         line = cut_line(line, cells)

@@ -1,4 +1,4 @@
-"""What somebody may have meant."""
+"""Suggestions for misspelt names."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ` Did you mean prefect?` (with the space), or nothing when no known word is near."""
-    from difflib import get_close_matches  # only when something was misspelt
+    """Return ` Did you mean prefect?` (with the leading space); empty if no known word is close."""
+    from difflib import get_close_matches  # rarely needed
 
     by_folded = {name.casefold(): name for name in known}
     near = get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.5)
@@ -21,7 +21,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def unknown_adapter(board: Board, file: str, adapter: str) -> str:
-    """Return the sentence about an adapter that a recording does not know, with those it does. `file` is safe text."""
+    """Return the error about an adapter that a recording does not have, and list those it has. `file` is safe text."""
     known = sorted({row.name for row in board.rows()})
     if not known:
         return f"{file} has no adapters yet: no engine has written to it."

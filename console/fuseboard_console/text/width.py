@@ -1,4 +1,4 @@
-"""How wide text is on a terminal, and how to make it fit. Wide characters take two cells, marks none."""
+"""The width of text on a terminal, and cutting to it. Wide characters take two cells, combining marks none."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _NARROW = frozenset("–…→×µ✗✖✓●◐◔■○◌▌")
 
 @lru_cache(maxsize=8192)
 def width(text: str) -> int:
-    """Return how many cells `text` takes."""
+    """Return the width of `text` in cells."""
     if text.isascii() or _NARROW.issuperset([character for character in text if not character.isascii()]):
         return len(text)
-    from rich.cells import cell_len  # only when needed: plain commands start without it
+    from rich.cells import cell_len  # slow to import, and plain commands rarely need it
 
     return cell_len(text)
 
 
 def cut(text: str, cells: int) -> str:
-    """Return as much of `text` as fits in `cells`, ending in `…` when something is left out."""
+    """Return `text` cut to at most `cells`, ending in `…` if something is left out."""
     if cells <= 0:
         return ""
     if width(text) <= cells:
@@ -42,7 +42,7 @@ def fit(text: str, cells: int, align: Literal["left", "right"] = "left") -> str:
 
 
 def fold(text: str, cells: int) -> list[str]:
-    """Return a text as lines of at most `cells`, parted between words where that is possible."""
+    """Return a text as lines of at most `cells`, broken between words where possible."""
     lines: list[str] = []
     for line in wrap(text, max(1, cells)):
         while width(line) > cells > 1:

@@ -211,9 +211,9 @@ async def test_help_names_the_keys_and_closes_with_escape() -> None:
     async with show.app.run_test(size=(120, 90), notifications=True) as pilot:
         await until(show.sees("prefect"), pilot)
         await pilot.press("question_mark")
-        await until(show.sees("Help", "Hold the view still", "the next call is a probe"), pilot)
+        await until(show.sees("Help", "Pause the view", "the next call is a probe"), pilot)
         await pilot.press("escape")
-        await until(lambda: "Hold the view still" not in show.screen(), pilot)
+        await until(lambda: "Pause the view" not in show.screen(), pilot)
 
 
 async def test_t_goes_through_all_themes() -> None:

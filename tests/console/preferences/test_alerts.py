@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fuseboard_console.actions.catalogue import ACTIONS
-from fuseboard_console.actions.keymap import actions_with
+from fuseboard_console.actions.keymap import with_keys
 from fuseboard_console.app.first_start import SHOWN, first_start, hints
 from fuseboard_console.tui.alerts import Alerts, alert_text
 from fuseboard_engine.events import Event
@@ -97,7 +97,7 @@ def test_an_alert_is_a_sentence_however_many_there_are() -> None:
 
 def test_there_are_three_hints_with_the_keys_as_they_are() -> None:
     assert [hint.split()[0] for hint in hints(ACTIONS)] == ["?", "n", "ctrl+p"]
-    assert hints(actions_with(ACTIONS, {"help": ("f1",)}))[0].startswith("f1 ")
+    assert hints(with_keys(ACTIONS, {"help": ("f1",)}))[0].startswith("f1 ")
 
 
 def test_the_hints_are_due_once(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import pytest
 from textual.keys import _character_to_key
 
 from fuseboard_console.actions.catalogue import ACTIONS
-from fuseboard_console.actions.key_names import character_of, key_of, shown_key
-from fuseboard_console.actions.keymap import actions_with, clashes
+from fuseboard_console.actions.key_names import character_of, parse_key, shown_key
+from fuseboard_console.actions.keymap import key_conflicts, with_keys
 from fuseboard_console.actions.model import Action, key_for
 
 
@@ -32,74 +32,74 @@ from fuseboard_console.actions.model import Action, key_for
     ],
 )
 def test_a_key_may_be_written_as_people_write_it(text: str, key: str) -> None:
-    assert key_of(text) == key
+    assert parse_key(text) == key
 
 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "there is no key ''"),
+        ("", "unknown key ''"),
         ("enterr", "did you mean enter?"),
-        ("f25", "there is no key 'f25'"),
-        ("hyper+r", "no key 'hyper' to hold; there are alt, ctrl, shift"),
-        ("ctrl+i", "a terminal sends ctrl+i as tab"),
+        ("f25", "unknown key 'f25'"),
+        ("hyper+r", "unknown modifier 'hyper'; write one of alt, ctrl, shift"),
+        ("ctrl+i", "terminals send ctrl+i as tab"),
         ("ctrl+[", "as escape"),
-        ("ctrl+c", "it always leaves"),
+        ("ctrl+c", "it always quits"),
         ("ctrl+p", "it opens the palette"),
-        ("\x1b", "there is no key"),
+        ("\x1b", "unknown key"),
     ],
 )
 def test_what_is_no_key_is_refused_with_a_reason(text: str, told: str) -> None:
-    with pytest.raises(ValueError, match=r"there is no key|a terminal|can't") as caught:
-        key_of(text)
+    with pytest.raises(ValueError, match=r"unknown key|unknown modifier|terminals send|is reserved") as caught:
+        parse_key(text)
     assert told in str(caught.value)
 
 
 @pytest.mark.parametrize("sign", "!\"#$%&'()*,-./:;<=>?@[\\]^_`{|}~+")
 def test_signs_are_named_as_the_screen_names_them(sign: str) -> None:
-    assert key_of(sign) == _character_to_key(sign)
-    assert character_of(key_of(sign)) == shown_key(key_of(sign)) == sign
+    assert parse_key(sign) == _character_to_key(sign)
+    assert character_of(parse_key(sign)) == shown_key(parse_key(sign)) == sign
 
 
 @pytest.mark.parametrize("key", sorted({key for action in ACTIONS for key in action.keys}))
 def test_every_key_of_every_action_can_be_written(key: str) -> None:
-    assert key_of(shown_key(key)) == key
+    assert parse_key(shown_key(key)) == key
 
 
 def test_the_keys_of_the_named_actions_are_changed_and_no_others() -> None:
     keys = {"reset": ("ctrl+r",), "quit": ("q", "x")}
-    changed = {action.id: action.keys for action in actions_with(ACTIONS, keys)}
+    changed = {action.id: action.keys for action in with_keys(ACTIONS, keys)}
     assert changed == {action.id: action.keys for action in ACTIONS} | keys
 
 
 def test_an_action_without_a_key_leaves_the_footer() -> None:
-    (sort,) = [action for action in actions_with(ACTIONS, {"sort": ()}) if action.id == "sort"]
+    (sort,) = [action for action in with_keys(ACTIONS, {"sort": ()}) if action.id == "sort"]
     assert sort.keys == ()
     assert not sort.footer
 
 
 def test_nothing_clashes_before_anything_is_changed() -> None:
-    assert clashes(ACTIONS, {action.id: action.keys for action in ACTIONS}) == []
+    assert key_conflicts(ACTIONS, {action.id: action.keys for action in ACTIONS}) == []
 
 
 def test_two_actions_may_change_keys_with_each_other() -> None:
-    assert clashes(ACTIONS, {"reset": ("s",), "sort": ("r",)}) == []
+    assert key_conflicts(ACTIONS, {"reset": ("s",), "sort": ("r",)}) == []
 
 
 def test_one_key_may_mean_two_things_on_two_pages() -> None:
     actions = [Action("a", ("a",), "", "", pages=("one",)), Action("b", ("b",), "", "", pages=("two",))]
-    assert clashes(actions, {"a": ("b",)}) == []
+    assert key_conflicts(actions, {"a": ("b",)}) == []
     anywhere = [actions[0], Action("b", ("b",), "", "")]
-    assert [action for action, _ in clashes(anywhere, {"a": ("b",)})] == ["a"]
+    assert [action for action, _ in key_conflicts(anywhere, {"a": ("b",)})] == ["a"]
 
 
 def test_a_dangerous_action_never_loses_its_key_to_another_unseen() -> None:
     for action in ACTIONS:
         if action.dangerous:
-            assert clashes(ACTIONS, {"theme": action.keys})
+            assert key_conflicts(ACTIONS, {"theme": action.keys})
 
 
 def test_a_sentence_that_names_a_key_names_the_operators() -> None:
     assert key_for(ACTIONS, "live") == "L"
-    assert key_for(actions_with(ACTIONS, {"live": ("f5", "l")}), "live") == "f5"
-    assert key_for(actions_with(ACTIONS, {"live": ()}), "live") == "ctrl+p “live”"
+    assert key_for(with_keys(ACTIONS, {"live": ("f5", "l")}), "live") == "f5"
+    assert key_for(with_keys(ACTIONS, {"live": ()}), "live") == "ctrl+p “live”"

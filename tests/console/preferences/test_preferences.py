@@ -121,11 +121,14 @@ def test_a_theme_is_taken_by_the_name_that_the_screen_lists_it_by(theme: Theme) 
         ('glyphs = "asci"', "console.toml:1: glyphs: there is no 'asci' here; did you mean ascii?"),
         ('bell = "loud"', "console.toml:1: bell: there is no 'loud' here; there are none, bell, notify, both"),
         ('[keys]\nrest = "x"', "console.toml:2: keys.rest: there is no such action; did you mean reset?"),
-        ('[keys]\nhelp = "enterr"', "console.toml:2: keys.help: there is no key 'enterr'; did you mean enter?"),
-        ('[keys]\ntheme = "q"', "console.toml:2: keys.theme: q is the key of quit too; give one another"),
+        ('[keys]\nhelp = "enterr"', "console.toml:2: keys.help: unknown key 'enterr'; did you mean enter?"),
+        (
+            '[keys]\ntheme = "q"',
+            "console.toml:2: keys.theme: q is also the key of quit; choose another key for one of them",
+        ),
         (
             '[keys]\nhelp = "ctrl+k"\nquit = "ctrl+k"',
-            "console.toml:3: keys.quit: ctrl+k is the key of help too; give one another",
+            "console.toml:3: keys.quit: ctrl+k is also the key of help; choose another key for one of them",
         ),
         ('[columns]\nbreakers = ["name", "erorr"]', "there is no column 'erorr'. Did you mean error?"),
         ('[columns]\nbreakers = ["name", "ok", "ok"]', "twice"),
@@ -160,8 +163,8 @@ def test_all_are_told_beside_values_of_another_kind() -> None:
         "6: columns.braekers: there is no such table",
         '8: keys.quit: write a list, such as ["eu"]',
         "9: keys.rest: there is no such action",
-        "10: keys.sort: there is no key 'no-such-key'",
-        "11: keys.help: ctrl+k is the key of reset too",
+        "10: keys.sort: unknown key 'no-such-key'",
+        "11: keys.help: ctrl+k is also the key of reset",
     ]
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from fuseboard_console.operator.bulk_prompts import Outcome
 from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
-from fuseboard_console.text.json_lines import MOST, json_lines
+from fuseboard_console.text.json_lines import MAX_LINES, json_lines
 from fuseboard_console.text.line import line_width, text_of
-from fuseboard_console.text.list_columns import shown, titles_line
+from fuseboard_console.text.list_columns import shown_columns, titles_line
 from fuseboard_console.views.dead_letters.prompts import ask_discard, ask_letters, done_text, refusal, refused_text
 from fuseboard_console.views.dead_letters.table import (
     CHOICES,
@@ -87,7 +87,7 @@ def test_a_narrow_line_keeps_number_status_next_retry_and_error() -> None:
     columns = columns_of([letter()])
     said = text_of(letter_line(letter(due_at=NOON), NOON, columns, 40, UNICODE))
     assert said.split() == ["12", "◔", "PENDING", "due", "Connection:", "re…"]
-    titles = [[column.title for column in shown(columns, cells)] for cells in (30, 60, 80, 120, 160)]
+    titles = [[column.title for column in shown_columns(columns, cells)] for cells in (30, 60, 80, 120, 160)]
     assert titles[0] == ["id", "status", "next"]
     assert titles[-1] == ["id", "status", "type", "category", "retries", "age", "next", "adapter"]
     assert all(set(few) <= set(more) for few, more in pairwise(titles))
@@ -164,8 +164,8 @@ def test_what_is_no_json_is_shown_as_it_is() -> None:
 
 
 def test_a_huge_payload_is_cut_and_the_rest_counted() -> None:
-    lines = json_lines(json.dumps(list(range(MOST + 500))), 40)
-    assert len(lines) == MOST + 1
+    lines = json_lines(json.dumps(list(range(MAX_LINES + 500))), 40)
+    assert len(lines) == MAX_LINES + 1
     assert text_of(lines[-1]) == "and 502 more lines"
 
 

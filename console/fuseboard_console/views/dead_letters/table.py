@@ -9,7 +9,7 @@ from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.json_lines import json_lines
 from fuseboard_console.text.label_lines import labelled
 from fuseboard_console.text.line import Line, Span
-from fuseboard_console.text.list_columns import Column, columns_line
+from fuseboard_console.text.list_columns import ListColumn, columns_line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import fit, fold, width
 from fuseboard_console.views.events.copy_text import FULL_TEXT
@@ -62,7 +62,7 @@ def nothing_there(choice: Sequence[Status], key: str) -> str:
 
 # -------------------------------------------------------------------- the list
 
-Columns = tuple[Column, ...]
+Columns = tuple[ListColumn, ...]
 
 
 def columns_of(letters: Sequence[DeadLetter]) -> Columns:
@@ -70,14 +70,14 @@ def columns_of(letters: Sequence[DeadLetter]) -> Columns:
     kinds = {letter.task_type for letter in letters}
     ids = width(str(letters[0].id)) if letters else 2
     return (
-        Column("id", max(2, ids), right=True),
-        Column("status", 11),
-        Column("type", max(4, min(14, max((width(safe_text(kind, 40)) for kind in kinds), default=4))), 48),
-        Column("category", 10, 100),
-        Column("retries", 7, 68),
-        Column("age", 6, 58),
-        Column("next", 9),
-        Column("adapter", 14, 124),
+        ListColumn("id", max(2, ids), right=True),
+        ListColumn("status", 11),
+        ListColumn("type", max(4, min(14, max((width(safe_text(kind, 40)) for kind in kinds), default=4))), 48),
+        ListColumn("category", 10, 100),
+        ListColumn("retries", 7, 68),
+        ListColumn("age", 6, 58),
+        ListColumn("next", 9),
+        ListColumn("adapter", 14, 124),
     )
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from fuseboard_console.actions.model import Action, shown_keys
 from fuseboard_console.text.formatting import SECOND, latency, percent, rate, whole
 from fuseboard_console.text.glyphs import LOOKS, Glyphs
-from fuseboard_console.text.label_lines import LABEL, label_line
+from fuseboard_console.text.label_lines import LABEL_CELLS, label_line
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.adapter_view import AdapterView, stats_of, view_of
@@ -73,7 +73,7 @@ def detail_lines(
     if view.detail:
         lines.append(label_line("because", (Span(view.detail),)))
     words = policy_text(row.policy)
-    for index, part in enumerate(wrap(words, max(20, cells - LABEL))):
+    for index, part in enumerate(wrap(words, max(20, cells - LABEL_CELLS))):
         lines.append(label_line("" if index else "policy", (Span(part),)))
     lines += [(), *_charts(row, now, cells, glyphs, look), (), *_figures(row, view)]
     for (at, task_type), chain in board.chains.items():
@@ -91,7 +91,7 @@ def detail_lines(
 
 def _charts(row: AdapterRow, now: int, cells: int, glyphs: Glyphs, look: Look) -> list[Line]:
     """Return state, calls, failures, rejections and latencies over the same axis of time."""
-    room = max(8, min(160, cells - LABEL - TOPS))
+    room = max(8, min(160, cells - LABEL_CELLS - TOPS))
     seconds = look.window.seconds
     past = look.past
     if past is None:

@@ -9,7 +9,7 @@ from fuseboard_console.text.formatting import SECOND, clock, latency, stamp
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.label_lines import labelled
 from fuseboard_console.text.line import Line, Span, cut_line
-from fuseboard_console.text.list_columns import Column, columns_line, titles_line
+from fuseboard_console.text.list_columns import ListColumn, columns_line, titles_line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import width
 from fuseboard_console.views.events.copy_text import FULL_TEXT
@@ -70,20 +70,20 @@ def audit_entries(events: Iterable[CommandDone], commands: Iterable[CommandStatu
     return dict(sorted(found.items(), key=lambda item: (item[1].requested_at, item[0]), reverse=True))
 
 
-def audit_columns(entries: Iterable[AuditEntry]) -> tuple[Column, ...]:
+def audit_columns(entries: Iterable[AuditEntry]) -> tuple[ListColumn, ...]:
     """Return the columns for these entries, as wide as their texts need."""
     who = what = 4
     for entry in entries:
         who, what = max(who, width(safe_text(entry.actor, 60))), max(what, width(command_text(entry)))
-    return Column("when", 8), Column("who", min(18, who)), Column("what", min(34, what))
+    return ListColumn("when", 8), ListColumn("who", min(18, who)), ListColumn("what", min(34, what))
 
 
-def audit_heading(columns: Sequence[Column], cells: int) -> Line:
+def audit_heading(columns: Sequence[ListColumn], cells: int) -> Line:
     """Return the titles of the columns."""
     return (Span("  "), *titles_line(columns, "outcome", max(0, cells - 2)))
 
 
-def audit_line(entry: AuditEntry, columns: Sequence[Column], cells: int, glyphs: Glyphs) -> Line:
+def audit_line(entry: AuditEntry, columns: Sequence[ListColumn], cells: int, glyphs: Glyphs) -> Line:
     """Return an entry as a line of at most `cells`."""
     sign, style = _sign(entry, glyphs)
     done = entry.status == "done"

@@ -11,7 +11,7 @@ from fuseboard_console.text.formatting import SECOND, clock, plural, span, stamp
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.label_lines import labelled
 from fuseboard_console.text.line import Line, Span, cut_line, text_of
-from fuseboard_console.text.list_columns import Column, columns_line
+from fuseboard_console.text.list_columns import ListColumn, columns_line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import fold, width
 from fuseboard_console.views.events.copy_text import FULL_TEXT
@@ -108,21 +108,21 @@ def run_sign(state: str, glyphs: Glyphs) -> tuple[str, str]:
 # -------------------------------------------------------------------- the list
 
 
-def runs_columns(runs: Sequence[str]) -> tuple[Column, ...]:
+def runs_columns(runs: Sequence[str]) -> tuple[ListColumn, ...]:
     """Return the columns for runs of these ids."""
     ids = min(22, max(8, max((width(safe_text(run, 80)) for run in runs), default=8)))
     return (
-        Column("run", ids),
-        Column("workflow", 20, 104),
-        Column("state", 13),
-        Column("nodes", _BAR + 8, 56),
-        Column("took", 6, 62),
-        Column("age", 6, 70),
-        Column("resumed", 7, 96),
+        ListColumn("run", ids),
+        ListColumn("workflow", 20, 104),
+        ListColumn("state", 13),
+        ListColumn("nodes", _BAR + 8, 56),
+        ListColumn("took", 6, 62),
+        ListColumn("age", 6, 70),
+        ListColumn("resumed", 7, 96),
     )
 
 
-def run_line(run: Run, now: int, columns: Sequence[Column], cells: int, glyphs: Glyphs) -> Line:
+def run_line(run: Run, now: int, columns: Sequence[ListColumn], cells: int, glyphs: Glyphs) -> Line:
     """Return a run as it stands at `now` (UTC microseconds), in at most `cells`."""
     sign, style = run_sign(run.state, glyphs)
     row = {
