@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fuseboard_engine.runtime.formatting import percent, plural
+from fuseboard_engine.breaker.trip_rules import describe_rules
+from fuseboard_engine.runtime.formatting import plural
 
 _LISTED_WAITS = 3  # waits named one by one before the longest
 
@@ -20,18 +21,7 @@ def policy_text(policy: Mapping[str, Any]) -> str:
 
 
 def _trip_rules(policy: Mapping[str, Any]) -> list[str]:
-    size, seconds = policy.get("window_size"), policy.get("window_seconds")
-    window = f" within {plural(size, 'call')}" if size else f" within {seconds:g} s" if seconds else ""
-    rules: list[str] = []
-    if threshold := policy.get("failure_threshold"):
-        rules.append(f"after {plural(threshold, 'failure')}{window or ' in a row'}")
-    minimum = policy.get("minimum_calls")
-    of_minimum = f" of {minimum} calls or more" if minimum else ""
-    if rate := policy.get("failure_rate"):
-        rules.append(f"when {percent(rate)} %{of_minimum} fail{window}")
-    if rate := policy.get("slow_call_rate"):
-        limit = policy.get("slow_call_seconds") or 0
-        rules.append(f"when {percent(rate)} %{of_minimum} take longer than {limit:g} s{window}")
+    rules = describe_rules(policy)
     return [f"opens {rules[0]}", *rules[1:]] if rules else ["never opens by itself"] if policy else []
 
 
