@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from support.paths import PROGRAMS
+from support.waiting import PATIENCE, until
 
 ENGINE = PROGRAMS / "checkout_engine.py"
 
 
 def fuseboard(*arguments: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
     command = [sys.executable, "-m", "fuseboard_console", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, **options)  # type: ignore[call-overload, no-any-return]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, **options)  # type: ignore[call-overload, no-any-return]
 
 
 def start_engine(file: Path) -> subprocess.Popen[str]:
+    """Start an engine whose prefect fails and whose agno answers; return once it records to the file."""
     engine = subprocess.Popen(
         [sys.executable, str(ENGINE), str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -38,7 +40,11 @@ def state_of(file: Path, adapter: str) -> str:
     return next((a["state"] for a in adapters if a["adapter"] == adapter), "")  # type: ignore[attr-defined, no-any-return]
 
 
+def end_engine(engine: subprocess.Popen[str]) -> None:
+    """End an engine in an orderly way: it ends when its input does."""
+    engine.communicate("", timeout=PATIENCE)
+
+
 def wait_for(file: Path, adapter: str, state: str) -> None:
-    deadline = time.monotonic() + 10
-    while state_of(file, adapter) != state:
-        assert time.monotonic() < deadline, f"{adapter} never was {state}"
+    """Return once the recording says that the adapter is in the state."""
+    until(lambda: state_of(file, adapter) == state)

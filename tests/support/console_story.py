@@ -26,6 +26,7 @@ from fuseboard_engine.events import (
 )
 from fuseboard_storage.board.board import AdapterKey, Board, Entry
 from fuseboard_storage.tables.commands import CommandStatus, Status
+from support.waiting import PATIENCE
 
 SECOND = 1_000_000
 NOON = 1_763_733_600 * SECOND  # 2025-11-21 14:00:00 UTC
@@ -263,9 +264,9 @@ async def resize(pilot: Pilot[None], width: int, height: int) -> None:
     await pilot.pause(0.01)
 
 
-async def until(condition: Callable[[], bool], pilot: object, within: float = 5.0) -> None:
-    """Wait until something is so, or fail after a while."""
+async def until(condition: Callable[[], bool], pilot: object, within: float = PATIENCE) -> None:
+    """Return once the condition holds; fail when it does not within so many seconds."""
     deadline = asyncio.get_running_loop().time() + within
     while not condition():
-        assert asyncio.get_running_loop().time() < deadline, "it did not come to be"
+        assert asyncio.get_running_loop().time() < deadline, f"the condition did not come true within {within:g} s"
         await pilot.pause(0.01)  # type: ignore[attr-defined]

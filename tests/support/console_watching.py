@@ -14,6 +14,7 @@ from fuseboard_console.sources.replay import Replay
 from fuseboard_console.text.glyphs import UNICODE, Glyphs
 from fuseboard_storage.recording.tail import Tail
 from support.console_story import until
+from support.waiting import PATIENCE
 
 
 class Watching:
@@ -39,7 +40,7 @@ class Watching:
         """Type a text and Enter."""
         await self.pilot.press(*("space" if letter == " " else letter for letter in text), "enter")
 
-    async def sees(self, *texts: str, within: float = 10.0) -> None:
+    async def sees(self, *texts: str, within: float = PATIENCE) -> None:
         """Wait until all of these are on the screen."""
         try:
             await until(lambda: all(text in self.screen() for text in texts), self.pilot, within)
@@ -47,7 +48,7 @@ class Watching:
             missing = [text for text in texts if text not in self.screen()]
             raise AssertionError(f"{missing} not on\n{self.screen()}") from None
 
-    async def hears(self, *texts: str, within: float = 10.0) -> None:
+    async def hears(self, *texts: str, within: float = PATIENCE) -> None:
         """Wait until one of the notices says all of these: on the screen it is folded."""
 
         def said() -> bool:
@@ -65,7 +66,7 @@ class Watching:
 
     async def wait_for(self, condition: Callable[[], bool]) -> None:
         """Wait until something is so."""
-        await until(condition, self.pilot, 10.0)
+        await until(condition, self.pilot)
 
 
 @asynccontextmanager

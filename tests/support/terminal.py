@@ -1,4 +1,4 @@
-"""A real pseudo-terminal with a program in it, its screen read back as text."""
+"""A program in a real pseudo-terminal; its screen is read back as text."""
 
 from __future__ import annotations
 
@@ -14,12 +14,22 @@ import subprocess
 import termios
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 
 import pyte
 
+from support.waiting import PATIENCE
+
 FRAME, FRAMED = b"\x1b[?2026h", b"\x1b[?2026l"
-"""What a frame begins and ends with on a terminal that shows frames whole."""
+"""What a frame begins and ends with on a terminal that shows frames whole (synchronized output)."""
+
+_HEEDED = re.compile(
+    rb"\x1b\[\?(?P<modes>[0-9;]+)(?P<switch>[hl])"
+    rb"|\x1b\]52;c;(?P<copied>[A-Za-z0-9+/=]*)\x07"
+    rb"|(?P<asked>\x1b\[\?2026\$p)"
+)
+"""The control sequences that the terminal itself heeds; the screen heeds the rest."""
 
 _ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
 
@@ -27,8 +37,8 @@ _ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in
 class Terminal:
     """Runs a program in a pseudo-terminal of `columns` by `rows`.
 
-    With `controlling` it is the program's own, as when it was opened for it: to close it sends SIGHUP. With `framed` it
-    shows frames whole (synchronized output), and `frames` are what came in each.
+    With `controlling` it is the program's controlling terminal: closing it sends SIGHUP. With `framed` it supports
+    synchronized output, and `frames` holds what was written in each frame.
     """
 
     def __init__(
@@ -49,6 +59,8 @@ class Terminal:
         """What the program has put on the clipboard."""
         self.raw = bytearray()
         """All that the program has written."""
+        self._heeded = 0
+        """Up to here, `raw` was searched for the sequences that the terminal heeds."""
         self._framed = framed
         self._ours, theirs = pty.openpty()
         self.resize(columns, rows)
@@ -76,12 +88,12 @@ class Terminal:
             os.close(self._ours)
 
     def hang_up(self) -> None:
-        """Close the terminal while the program runs, as its window would; the program is told."""
+        """Close the terminal and send SIGHUP to the program, as closing its window does."""
         self.cut()
         self.process.send_signal(signal.SIGHUP)
 
     def cut(self) -> None:
-        """Close the terminal while the program runs; nobody tells it, unless the terminal is its own."""
+        """Close the terminal while the program runs. Only a controlling terminal sends SIGHUP."""
         os.close(self._ours)
         self._closed = True
 
@@ -105,7 +117,7 @@ class Terminal:
         return [part.split(FRAMED)[0] for part in bytes(self.raw).split(FRAME)[1:] if FRAMED in part]
 
     def read(self, seconds: float) -> bool:
-        """Take in what the program writes within `seconds`; False when it has closed its terminal."""
+        """Read what the program writes within `seconds`; return False when it has closed its terminal."""
         ready, _, _ = select.select([self._ours], [], [], seconds)
         if ready:
             try:
@@ -115,28 +127,59 @@ class Terminal:
             if not data:
                 return False
             self.raw += data
-            if self._framed and b"\x1b[?2026$p" in data:
-                self.press("\x1b[?2026;2$y")
-            for modes, switch in re.findall(rb"\x1b\[\?([0-9;]+)([hl])", data):
-                change = self.modes.add if switch == b"h" else self.modes.discard
-                for mode in modes.split(b";"):
-                    change(int(mode))
-            for copied in re.findall(rb"\x1b\]52;c;([A-Za-z0-9+/=]*)\x07", data):
-                self.clipboard = base64.b64decode(copied).decode()
+            self._heed()
             self._stream.feed(data)
         return True
 
-    def wait_for(self, true: str | Callable[[str], bool], seconds: float = 20) -> str:
-        """Read until the screen shows a text, or a condition of it holds; return the screen."""
+    def _heed(self) -> None:
+        """Obey the sequences that have arrived whole; one that arrives in pieces is obeyed once it is complete."""
+        for found in _HEEDED.finditer(self.raw, self._heeded):
+            self._heeded = found.end()
+            if found["asked"] is not None and self._framed:
+                self.press("\x1b[?2026;2$y")
+            elif found["modes"] is not None:
+                change = self.modes.add if found["switch"] == b"h" else self.modes.discard
+                for mode in found["modes"].split(b";"):
+                    change(int(mode))
+            elif found["copied"] is not None:
+                self.clipboard = base64.b64decode(found["copied"]).decode()
+        last = self.raw.rfind(b"\x1b", self._heeded)
+        self._heeded = len(self.raw) if last < 0 else last
+
+    def settle(self, seconds: float = 0.1) -> None:
+        """Read until the program has been idle for `seconds`: it wrote nothing, and all of its threads slept.
+
+        A thread that waits for a processor does not sleep, so this holds however busy the machine is.
+        """
+        idle_since = time.monotonic()
+        end = idle_since + PATIENCE
+        while time.monotonic() < idle_since + seconds:
+            written = len(self.raw)
+            if not self.read(0.01):
+                return
+            if len(self.raw) != written or not self._asleep():
+                idle_since = time.monotonic()
+            assert time.monotonic() < end, f"the program was not idle within {PATIENCE:g} s:\n{self.text}"
+
+    def _asleep(self) -> bool:
+        """Whether every thread of the program waits for something other than a processor or a disk."""
+        try:
+            stats = [stat.read_text() for stat in Path(f"/proc/{self.process.pid}/task").glob("*/stat")]
+        except OSError:  # a thread ended meanwhile
+            return False
+        return all(stat.rpartition(")")[2].split()[0] == "S" for stat in stats)
+
+    def wait_for(self, true: str | Callable[[str], bool], seconds: float = PATIENCE) -> str:
+        """Read until the screen shows a text, or fulfils a condition; return the screen."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if (true in self.text) if isinstance(true, str) else true(self.text):
                 return self.text
             if not self.read(0.1):
                 break
-        raise AssertionError(f"waited {seconds} s for {true!r} on\n{self.text}")
+        raise AssertionError(f"waited {seconds:g} s for {true!r} on\n{self.text}")
 
-    def ended(self, seconds: float = 20) -> int:
+    def ended(self, seconds: float = PATIENCE) -> int:
         """Read until the program ends; return its exit code."""
         end = time.monotonic() + seconds
         while self.process.poll() is None and time.monotonic() < end:

@@ -6,18 +6,21 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+PATIENCE = 60.0
+"""Seconds until a condition that does not come true fails a test. Generous, so that a busy machine fails none."""
 
-def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    """Return once the condition holds; fail when it never does."""
+
+def until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
+    """Return once the condition holds; fail when it does not within `seconds`."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "it never came true"
+        assert time.monotonic() < end, f"the condition did not come true within {seconds:g} s"
         time.sleep(0.005)
 
 
-async def until_async(condition: Callable[[], Awaitable[object]], seconds: float = 20.0) -> None:
-    """Return once the condition holds; fail when it never does."""
+async def until_async(condition: Callable[[], Awaitable[object]], seconds: float = PATIENCE) -> None:
+    """Return once the condition holds; fail when it does not within `seconds`."""
     end = time.monotonic() + seconds
     while not await condition():
-        assert time.monotonic() < end, "it never came true"
+        assert time.monotonic() < end, f"the condition did not come true within {seconds:g} s"
         await asyncio.sleep(0.005)

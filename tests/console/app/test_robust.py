@@ -1,4 +1,4 @@
-"""Whatever happens to terminal, file or engine: no crash, no flicker, no stuck screen, and nothing is left behind."""
+"""The console in a real terminal: whatever happens to terminal, file or engine, it does not crash, flicker or hang."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,15 +25,16 @@ from fuseboard_storage import record
 from support.console_watching import watching
 from support.hostile_recording import be_hostile
 from support.paths import PROGRAMS
-from support.process_tree import children_of, gone
+from support.process_tree import children_of, wait_until_gone
 from support.terminal import Terminal
+from support.waiting import PATIENCE
 
 CONSOLE = (sys.executable, "-m", "fuseboard_console")
 
 
 @contextmanager
 def engine(program: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """An application that records, in a process of its own; it has begun."""
+    """Run an application that records, in a process of its own; its recording has started."""
     command = [sys.executable, str(PROGRAMS / program), *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -48,7 +49,7 @@ def engine(program: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 @contextmanager
 def watched(file: Path, *more: str, word: str = "agno", **how: object) -> Iterator[Terminal]:
-    """The console on a file, painted."""
+    """Watch a file in a terminal; the first screen is painted."""
     with Terminal(*CONSOLE, "watch", str(file), *more, **how) as terminal:  # type: ignore[arg-type]
         terminal.wait_for(word)
         yield terminal
@@ -56,7 +57,7 @@ def watched(file: Path, *more: str, word: str = "agno", **how: object) -> Iterat
 
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What an engine has left."""
+    """A recording whose engine has ended."""
     file = tmp_path_factory.mktemp("ended") / "checkout.db"
     with engine("checkout_engine.py", str(file)):
         pass
@@ -66,14 +67,14 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # -------------------------------------------------------------------- the terminal
 
 
-@pytest.mark.parametrize("controlling", [True, False], ids=["told", "not told"])
+@pytest.mark.parametrize("controlling", [True, False], ids=["with SIGHUP", "without SIGHUP"])
 def test_a_console_whose_connection_is_cut_ends(ended: Path, controlling: bool) -> None:
     with watched(ended, controlling=controlling) as terminal:
         terminal.cut()
-        assert terminal.process.wait(timeout=20) == 0
+        assert terminal.process.wait(timeout=PATIENCE) == 0
 
 
-@pytest.mark.parametrize("controlling", [True, False], ids=["told", "not told"])
+@pytest.mark.parametrize("controlling", [True, False], ids=["with SIGHUP", "without SIGHUP"])
 def test_a_demo_whose_connection_is_cut_ends_with_its_engine_and_leaves_nothing(
     tmp_path: Path, controlling: bool
 ) -> None:
@@ -81,27 +82,27 @@ def test_a_demo_whose_connection_is_cut_ends_with_its_engine_and_leaves_nothing(
         terminal.wait_for("● live")
         (child,) = children_of(terminal.process.pid)
         terminal.cut()
-        assert terminal.process.wait(timeout=20) == 0
-    assert gone(child)
+        assert terminal.process.wait(timeout=PATIENCE) == 0
+    assert wait_until_gone(child)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_terminal_that_takes_nothing_any_more_and_is_cut_then_holds_nobody(tmp_path: Path) -> None:
+def test_a_console_whose_terminal_takes_no_output_ends_when_the_terminal_is_closed(tmp_path: Path) -> None:
     file = tmp_path / "checkout.db"
     with (
         engine("checkout_engine.py", str(file)),
         watched(file, columns=300, rows=100, controlling=True) as terminal,
     ):
-        for turn in range(30):  # whole screens: more than a terminal buffers, and more than may wait to be written
-            terminal.resize(300 - turn % 2, 100)
-            time.sleep(0.05)
+        for number in range(30):  # whole screens: more than a terminal buffers, and more than may wait to be written
+            terminal.resize(300 - number % 2, 100)
+            time.sleep(0.05)  # one resize a frame: those that come at once are one
         terminal.cut()
-        assert terminal.process.wait(timeout=30) in (0, 129)
+        assert terminal.process.wait(timeout=PATIENCE) in (0, 129)
 
 
 @contextmanager
 def shell() -> Iterator[Terminal]:
-    """A shell with job control."""
+    """Run a shell with job control in a terminal."""
     bash = shutil.which("bash")
     if bash is None:
         pytest.skip("there is no bash")
@@ -111,29 +112,30 @@ def shell() -> Iterator[Terminal]:
 
 
 def job_of(shell: Terminal) -> int:
-    """The process that the shell runs."""
+    """Return the id of the process that the shell runs."""
     (job,) = children_of(shell.process.pid)
     return job
 
 
-def console_in(terminal: Terminal, file: Path) -> None:
+def watch_from_shell(terminal: Terminal, file: Path) -> None:
+    """Start the console from the shell's prompt; return once it is painted."""
     terminal.press(f"{sys.executable} -m fuseboard_console watch {file}\n")
     terminal.wait_for("Fallback chains")
 
 
-@pytest.mark.parametrize("told", ["key", signal.SIGTSTP], ids=["ctrl-z", "SIGTSTP"])
-def test_put_aside_it_gives_the_terminal_back_and_returns_whole(ended: Path, told: str | signal.Signals) -> None:
+@pytest.mark.parametrize("how", ["key", signal.SIGTSTP], ids=["ctrl-z", "SIGTSTP"])
+def test_suspended_it_gives_the_terminal_back_and_resumes_completely(ended: Path, how: str | signal.Signals) -> None:
     with shell() as terminal:
-        console_in(terminal, ended)
-        if isinstance(told, signal.Signals):
-            os.kill(job_of(terminal), told)
+        watch_from_shell(terminal, ended)
+        if isinstance(how, signal.Signals):
+            os.kill(job_of(terminal), how)
         else:
             terminal.press("\x1a")
         terminal.wait_for("Stopped")
         assert not terminal.modes & {1049, 1000, 1002, 1003, 1006}
         terminal.press("echo one-$((40+2))\n")
         terminal.wait_for("one-42")
-        terminal.screen.reset()  # nothing of what stood there is left
+        terminal.screen.reset()  # forget what was there before
         terminal.press("fg\n")
         terminal.wait_for(
             lambda screen: all(word in screen for word in ("fuseboard", "prefect", "Recent failures", "q quit"))
@@ -143,13 +145,13 @@ def test_put_aside_it_gives_the_terminal_back_and_returns_whole(ended: Path, tol
         terminal.wait_for("shell>")
         assert not terminal.modes & {1049, 1000, 1002, 1003, 1006}
         terminal.press("echo two-$((40+2))\n")
-        terminal.wait_for("echo two-$((40+2))")  # the shell's modes are back: what is typed is seen
+        terminal.wait_for("echo two-$((40+2))")  # the shell's modes are back: it echoes what is typed
         terminal.wait_for("two-42")
 
 
-def test_stopped_without_a_word_it_goes_on_whole_and_leaves_the_terminal_as_it_was(ended: Path) -> None:
+def test_stopped_by_sigstop_it_resumes_completely_and_restores_the_terminal(ended: Path) -> None:
     with shell() as terminal:
-        console_in(terminal, ended)
+        watch_from_shell(terminal, ended)
         os.kill(job_of(terminal), signal.SIGSTOP)
         terminal.wait_for("Stopped")
         terminal.screen.reset()
@@ -162,7 +164,7 @@ def test_stopped_without_a_word_it_goes_on_whole_and_leaves_the_terminal_as_it_w
         terminal.wait_for("two-42")
 
 
-def test_where_no_shell_waits_the_key_says_so_and_nothing_stops(ended: Path) -> None:
+def test_without_a_shell_to_return_to_the_suspend_key_says_so(ended: Path) -> None:
     with watched(ended) as terminal:
         terminal.press("\x1a")
         terminal.wait_for("No shell waits here")
@@ -171,12 +173,12 @@ def test_where_no_shell_waits_the_key_says_so_and_nothing_stops(ended: Path) -> 
 
 
 @pytest.mark.parametrize("size", [(0, 0), (1, 1), (0, 40), (120, 0), (3, 2)], ids=str)
-def test_resized_to_nothing_and_back_it_is_whole_again(ended: Path, size: tuple[int, int]) -> None:
+def test_resized_to_nothing_and_back_it_paints_the_whole_screen(ended: Path, size: tuple[int, int]) -> None:
     with watched(ended, controlling=True) as terminal:
         terminal.resize(*size)
-        terminal.read(0.3)
+        terminal.settle()
         terminal.press("j")
-        terminal.read(0.3)
+        terminal.settle()
         terminal.resize(100, 30)
         terminal.screen.reset()
         terminal.wait_for(lambda screen: all(word in screen for word in ("fuseboard", "prefect", "Fallback", "q quit")))
@@ -184,7 +186,7 @@ def test_resized_to_nothing_and_back_it_is_whole_again(ended: Path, size: tuple[
         assert terminal.ended() == 0
 
 
-def test_a_size_that_was_exported_does_not_hold_it_to_that_size(ended: Path) -> None:
+def test_exported_columns_and_lines_do_not_fix_its_size(ended: Path) -> None:
     with watched(ended, controlling=True, COLUMNS="80", LINES="24") as terminal:
         assert " fuseboard " in terminal.wait_for("q quit")
         terminal.resize(60, 20)
@@ -197,7 +199,7 @@ def test_a_size_that_was_exported_does_not_hold_it_to_that_size(ended: Path) -> 
 # -------------------------------------------------------------------- the engine and the file
 
 
-def test_an_engine_that_is_killed_and_started_anew_is_gone_and_then_back(tmp_path: Path) -> None:
+def test_an_engine_that_is_killed_is_shown_as_gone_and_back_after_a_restart(tmp_path: Path) -> None:
     file = tmp_path / "checkout.db"
     with engine("checkout_engine.py", str(file)) as first, watched(file) as terminal:
         terminal.wait_for("● live")
@@ -211,7 +213,7 @@ def test_an_engine_that_is_killed_and_started_anew_is_gone_and_then_back(tmp_pat
 
 
 @pytest.mark.parametrize("how", ["moved", "deleted"])
-def test_a_file_that_is_taken_away_is_missed_and_its_successor_is_followed(tmp_path: Path, how: str) -> None:
+def test_a_file_that_disappears_is_reported_and_its_successor_is_followed(tmp_path: Path, how: str) -> None:
     file = tmp_path / "checkout.db"
     with engine("checkout_engine.py", str(file)):
         pass
@@ -230,7 +232,7 @@ def test_a_file_that_is_taken_away_is_missed_and_its_successor_is_followed(tmp_p
             assert terminal.ended() == 0
 
 
-def test_a_file_that_is_moved_away_under_its_engine_goes_on_in_a_new_one(tmp_path: Path) -> None:
+def test_a_file_that_is_moved_away_while_its_engine_runs_continues_in_a_new_one(tmp_path: Path) -> None:
     file = tmp_path / "checkout.db"
     with engine("checkout_engine.py", str(file)), watched(file) as terminal:
         terminal.wait_for("● live")
@@ -242,7 +244,7 @@ def test_a_file_that_is_moved_away_under_its_engine_goes_on_in_a_new_one(tmp_pat
         assert terminal.ended() == 0
 
 
-def test_another_file_put_in_its_place_is_shown_at_once(tmp_path: Path) -> None:
+def test_another_file_moved_to_its_path_is_shown(tmp_path: Path) -> None:
     file, other = tmp_path / "checkout.db", tmp_path / "other.db"
     with engine("checkout_engine.py", str(file)):
         pass
@@ -257,10 +259,10 @@ def test_another_file_put_in_its_place_is_shown_at_once(tmp_path: Path) -> None:
 # -------------------------------------------------------------------- floods and frames
 
 
-def test_a_million_events_a_minute_are_followed_and_keys_are_answered(tmp_path: Path) -> None:
+def test_a_flood_of_events_is_followed_and_keys_are_answered(tmp_path: Path) -> None:
     file = tmp_path / "flood.db"
     with (
-        engine("flood_engine.py", str(file), "16667", "4") as process,
+        engine("flood_engine.py", str(file), "16667", "4") as process,  # a million events a minute, if it can
         watched(file, word="adapter-000") as terminal,
     ):
         assert process.stdin is not None
@@ -279,16 +281,16 @@ def test_a_million_events_a_minute_are_followed_and_keys_are_answered(tmp_path: 
 
 
 def rows_of(frame: bytes) -> set[int]:
-    """The lines of the screen that a frame writes to, from 1; the cursor's place at its end is none."""
+    """Return the lines of the screen that a frame writes to, from 1; moving the cursor writes nothing."""
     written = re.findall(rb"\x1b\[(\d+);\d+H(?=.)", frame, re.DOTALL)
     return {int(row) for row in written}
 
 
-def frames_of(terminal: Terminal, enough: Callable[[list[bytes]], bool]) -> list[bytes]:
-    """The frames of a while."""
+def next_frames(terminal: Terminal, count: int) -> list[bytes]:
+    """Read until so many more frames, or a few more than that, have been written; return them."""
     before = len(terminal.frames)
-    end = time.monotonic() + 30
-    while not enough(terminal.frames[before:]):
+    end = time.monotonic() + PATIENCE
+    while len(terminal.frames) < before + count:
         assert time.monotonic() < end
         terminal.read(0.1)
     return terminal.frames[before:]
@@ -300,8 +302,8 @@ def test_while_nothing_happens_only_the_header_is_written(tmp_path: Path) -> Non
     calm.add_adapter("agno", lambda task: None)
     with record(calm, file), watched(file, framed=True) as terminal:
         terminal.wait_for("● live")
-        frames_of(terminal, lambda frames: len(frames) >= 3)
-        frames = frames_of(terminal, lambda frames: len(frames) >= 3)
+        next_frames(terminal, 3)
+        frames = next_frames(terminal, 3)
         assert max(map(len, frames)) < 1_000
         assert set.union(*map(rows_of, frames)) == {1}
 
@@ -309,14 +311,14 @@ def test_while_nothing_happens_only_the_header_is_written(tmp_path: Path) -> Non
 def test_nothing_clears_the_screen_while_it_follows(tmp_path: Path) -> None:
     file = tmp_path / "checkout.db"
     with engine("checkout_engine.py", str(file)), watched(file, framed=True) as terminal:
-        terminal.wait_for("agno ✓")
-        frames_of(terminal, lambda frames: len(frames) >= 4)  # the first ones may still fill the screen
-        frames = frames_of(terminal, lambda frames: len(frames) >= 12)
+        terminal.wait_for(lambda screen: "agno ✓" in screen and " q quit" in screen)
+        next_frames(terminal, 4)  # the first ones may still fill the screen
+        frames = next_frames(terminal, 12)
         for frame in frames:
             assert b"\x1b[2J" not in frame
             assert b"\x1b[?1049" not in frame
         assert b"\x1b[2J" not in terminal.raw[terminal.raw.index(frames[0]) :]
-        # A new task moves all lines of a pane; frames, titles and the foot stay, and to write them would be flicker.
+        # A new task moves all lines of a pane. Borders, titles and the footer stay; writing them would be flicker.
         screen = terminal.text.splitlines()
         still = {number for number, line in enumerate(screen, 1) if line.startswith("╭─ Br") or " q quit" in line}
         still |= {min(still) + 1, max(still)}
@@ -324,26 +326,15 @@ def test_nothing_clears_the_screen_while_it_follows(tmp_path: Path) -> None:
         assert not any(rows_of(frame) & still for frame in frames)
 
 
-def looks(terminal: Terminal) -> list[list[object]]:
-    """Every cell as the terminal shows it, but for the header's, whose clock goes on."""
+def cells(terminal: Terminal) -> list[list[object]]:
+    """Return every cell as the terminal shows it, without the header, whose clock goes on."""
     buffer, screen = terminal.screen.buffer, terminal.screen
     return [[buffer[y][x] for x in range(screen.columns)] for y in range(1, screen.lines)]
 
 
-def rest(terminal: Terminal, seconds: float = 0.06) -> None:
-    """Take in what is written until nothing was for so long."""
-    while True:
-        before = len(terminal.raw)
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            terminal.read(0.02)
-        if len(terminal.raw) == before:
-            return
-
-
 @pytest.fixture
 def calm(tmp_path: Path) -> Iterator[Path]:
-    """A recording of which time alone changes nothing: all that happened was ten minutes ago."""
+    """A recording that looks the same as time passes: all that happened was ten minutes ago."""
     file = tmp_path / "calm.db"
     engine = Engine(name="calm")
     for number in range(40):
@@ -351,34 +342,34 @@ def calm(tmp_path: Path) -> Iterator[Path]:
     with record(engine, file) as recorder:
         for number in range(20):
             at = wall_clock() - 600_000_000 + number
-            told = {"adapter": f"adapter-{number:02}", "number": 1, "duration": 0.1}
-            answer = Attempt(**told, outcome="success")
-            failure = Attempt(**told, outcome="failure", error_type="ConnectError", error=f"refused {number}")
+            common = {"adapter": f"adapter-{number:02}", "number": 1, "duration": 0.1}
+            answer = Attempt(**common, outcome="success")
+            failure = Attempt(**common, outcome="failure", error_type="ConnectError", error=f"refused {number}")
             engine.emit(AttemptFailed(at=at, task=f"t{number}", task_type="t", attempt=failure, threshold=5))
             engine.emit(
                 RouteFinished(at=at, task=f"t{number}", task_type="t", success=True, attempts=(failure, answer))
             )
-        recorder.flush(20)
+        recorder.flush(PATIENCE)
         yield file
 
 
 @pytest.mark.parametrize("page", "12")
-def test_what_is_written_piece_by_piece_is_what_is_written_whole(calm: Path, page: str) -> None:
-    still = calm.with_name("console.toml")
-    still.write_text("glow = false\n")
-    with watched(calm, word="adapter-00", controlling=True, FUSEBOARD_CONSOLE=str(still)) as terminal:
+def test_painting_what_changed_gives_the_same_screen_as_painting_all_of_it(calm: Path, page: str) -> None:
+    preferences = calm.with_name("console.toml")
+    preferences.write_text("glow = false\n")
+    with watched(calm, word="adapter-00", controlling=True, FUSEBOARD_CONSOLE=str(preferences)) as terminal:
         terminal.press(page)
-        rest(terminal)
+        terminal.settle()
         for keys in (["j", "j", "k"], ["x", "j"], ["s"], ["t", "j"], ["\t", "j"], ["G", "k"], ["c", "j"]):
             for key in keys:
                 terminal.press(key)
-                rest(terminal)
-            pieces = looks(terminal)
+                terminal.settle()
+            changed = cells(terminal)
             terminal.resize(100, 40)
-            rest(terminal)
+            terminal.settle()
             terminal.resize(120, 40)
-            rest(terminal)
-            assert pieces == looks(terminal), keys
+            terminal.settle()
+            assert changed == cells(terminal), keys
 
 
 # -------------------------------------------------------------------- hostile texts
@@ -386,17 +377,17 @@ def test_what_is_written_piece_by_piece_is_what_is_written_whole(calm: Path, pag
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recording in which every text that can be foreign is hostile."""
+    """A recording in which every text that can come from outside is hostile."""
     file = tmp_path_factory.mktemp("hostile") / "hostile.db"
     asyncio.run(be_hostile(file))
     return file
 
 
-PAGES = "12345689"  # not the scenarios, which come with the console
+PAGES = "12345689"  # without the scenarios, whose texts come with the console
 
 
-def in_shape(screen: list[Strip], width: int) -> None:
-    """Every line is as wide as the screen, and holds nothing that a terminal would obey."""
+def assert_in_shape(screen: list[Strip], width: int) -> None:
+    """Fail unless every line is as wide as the screen and holds nothing that a terminal would obey."""
     for strip in screen:
         assert sum(map(cell_len, strip.text)) == width, strip.text
         assert strip.text.isprintable() or set(strip.text) <= {" ", "\u3000"}, strip.text
@@ -410,7 +401,7 @@ async def test_hostile_texts_leave_every_page_and_every_detail_in_shape(hostile:
             await console.press(page)
             for key in ("enter", "escape", "end", "enter", "escape"):
                 await console.press(key)
-                in_shape(console.app.screen._compositor.render_strips(), size[0])
+                assert_in_shape(console.app.screen._compositor.render_strips(), size[0])
 
 
 def test_a_terminal_obeys_no_hostile_text(hostile: Path) -> None:
@@ -418,12 +409,12 @@ def test_a_terminal_obeys_no_hostile_text(hostile: Path) -> None:
         for page in PAGES:
             for key in (page, "\r", "\x1b"):
                 terminal.press(key)
-                rest(terminal, 0.12)  # so that an escape is one, and no part of another key
+                terminal.settle(0.2)  # longer than Textual waits for more of an escape sequence
         terminal.press("q")
         assert terminal.ended() == 0
-        said = terminal.raw.decode()
+        written = terminal.raw.decode()
         colours_places_modes, pointer = r"\x1b\[[?>=<]?[0-9;]*\$?[A-Za-z]", r"\x1b\]22;\w+\x07"
         for known in (colours_places_modes, pointer):
-            said = re.sub(known, "", said)
-        assert {c for c in said if not c.isprintable()} <= {"\n", "\r", "\u3000"}
+            written = re.sub(known, "", written)
+        assert {c for c in written if not c.isprintable()} <= {"\n", "\r", "\u3000"}
         assert not any(obeyed in terminal.raw for obeyed in (b"\x1b[31m", b"\x1b[2J", b"\x1b]0;", b"\xc2\x9b"))

@@ -48,7 +48,7 @@ async def test_a_scenario_is_picked_played_watched_and_left_with_one_key(
         await console.press("7")
         await console.sees("Scenarios", "primary-outage", "60 s", "creeping-latency")
         await console.press("G", "enter")
-        await console.sees("primary-outage.db", "prefect", "CLOSED", within=20)
+        await console.sees("primary-outage.db", "prefect", "CLOSED")
         engine = engine_in(stages)
         assert runs(engine)
         await console.press("greater_than_sign", "greater_than_sign", "7")
