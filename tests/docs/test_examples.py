@@ -14,6 +14,7 @@ from fuseboard_engine.scenario.model import Scenario
 from fuseboard_engine.scenario.player import Player, Verdict
 from fuseboard_engine.virtual_time import run
 from support.paths import ROOT
+from support.waiting import PATIENCE
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "tests" / "cases" / "README.md"])
 WITH_PYTHON = [page for page in PAGES if "```python" in page.read_text()]
@@ -27,7 +28,7 @@ def blocks(page: Path, language: str) -> list[str]:
 def test_the_python_of_a_page_runs_from_top_to_bottom(page: Path, tmp_path: Path) -> None:
     script = tmp_path / "page.py"
     script.write_text("\n\n".join(blocks(page, "python")))
-    result = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
     assert result.returncode == 0, result.stderr
 
 

@@ -17,6 +17,7 @@ import pytest
 from fuseboard_engine import AllAdaptersFailed, Engine, RetryPolicy
 from fuseboard_engine.routing.stream_router import RestartMarker
 from fuseboard_storage import Recording, record
+from support.waiting import PATIENCE
 
 REQUEST: contextvars.ContextVar[str] = contextvars.ContextVar("request", default="none")
 ONCE = RetryPolicy(max_attempts=1)
@@ -290,7 +291,7 @@ def test_ctrl_c_cancels_the_call_waits_for_its_end_and_goes_on() -> None:
         assert program.stdout is not None
         assert program.stdout.readline() == "begun\n"
         program.send_signal(signal.SIGINT)
-        assert program.communicate(timeout=30)[0] == "cancelled\ninterrupted 0\n"
+        assert program.communicate(timeout=PATIENCE)[0] == "cancelled\ninterrupted 0\n"
     assert program.returncode == 0
 
 
@@ -305,5 +306,5 @@ async def quick(task):
     return "done"
 print(engine.sync.execute_with_fallback("it").result)
 """
-    ran = subprocess.run([sys.executable, "-X", "dev", "-c", program], capture_output=True, text=True, timeout=30)
+    ran = subprocess.run([sys.executable, "-X", "dev", "-c", program], capture_output=True, text=True, timeout=PATIENCE)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "done\n", "")

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from support.paths import ROOT
+from support.waiting import PATIENCE
 
 EXAMPLES = ROOT / "examples"
 
@@ -30,19 +31,23 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def until(true: Callable[[], Any], what: str, seconds: float = 20) -> Any:
+def until(true: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
     """Wait for a condition; fail with what was waited for."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if value := true():
             return value
         time.sleep(0.02)
-    return pytest.fail(f"waited {seconds} s for: {what}")
+    return pytest.fail(f"waited {seconds:g} s for: {what}")
 
 
 def fuseboard(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "fuseboard_console", *words], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-m", "fuseboard_console", *words],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
 
 
@@ -111,7 +116,7 @@ def test_a_server_dies_others_take_over_the_operator_resets_and_it_comes_back(wo
     assert world.status()["acme-pay"]["state"] == "closed"
 
     world.app.send_signal(signal.SIGTERM)
-    assert world.app.wait(timeout=20) == 0
+    assert world.app.wait(timeout=PATIENCE) == 0
 
 
 def test_a_server_that_comes_back_is_found_by_a_probe_with_no_one_doing_anything(world: World) -> None:
@@ -138,12 +143,12 @@ def test_with_every_server_down_the_application_goes_on_and_says_what_was_not_pa
     assert world.app.stdout is not None
     assert "was not paid" in world.app.stdout.readline()
     world.app.send_signal(signal.SIGTERM)
-    assert world.app.wait(timeout=20) == 0
+    assert world.app.wait(timeout=PATIENCE) == 0
 
 
 def test_without_all_three_services_it_says_how_it_is_started(tmp_path: Path) -> None:
     for words in ([], ["a.db"], ["a.db", "http://127.0.0.1:1"]):
         command = [sys.executable, str(EXAMPLES / "checkout.py"), *words]
-        ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+        ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False)
         assert (ran.returncode, ran.stdout) == (2, "")
         assert ran.stderr.startswith("usage: python ") and "RECORDING" in ran.stderr

@@ -7,9 +7,8 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import pytest
 from fuseboard_storage.board.rows import AdapterRow
 from fuseboard_storage.recording.recording import Recording
 from support.paths import PROGRAMS
+from support.waiting import PATIENCE, until
 
 RUN = "nightly-1"
 
@@ -86,7 +86,7 @@ story = ["words"]
 [health_monitoring]
 enabled = true
 check_interval = 0.05
-timeout = 0.05
+timeout = 30
 
 [dead_letters]
 automatic_retry = false
@@ -110,12 +110,14 @@ def lines(notes: Path) -> list[str]:
     return notes.read_text().splitlines() if notes.exists() else []
 
 
-def until(true: Any, process: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + 20
-    while not true():
+def until_while_it_runs(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Return once the condition holds; fail when the process ends before."""
+
+    def holds() -> bool:
         assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.01)
+        return condition()
+
+    until(holds)
 
 
 def recorded(file: Path) -> dict[str, AdapterRow]:
@@ -136,9 +138,9 @@ def test_killed_in_the_middle_and_started_again_everything_adds_up(orders: Order
     config = configure(tmp_path, f"http://127.0.0.1:{orders.server_port}/orders")
     file, notes = tmp_path / "shop.db", tmp_path / "notes"
     with start(config, notes) as process:
-        until(lambda: lines(notes).count("summed") > 50 and "began clean" in lines(notes), process)
+        until_while_it_runs(lambda: lines(notes).count("summed") > 50 and "began clean" in lines(notes), process)
         seen = lines(notes).count("summed")
-        until(lambda: recorded(file)["sums"].successes >= seen and recorded(file)["sums"].health, process)
+        until_while_it_runs(lambda: recorded(file)["sums"].successes >= seen and recorded(file)["sums"].health, process)
         process.kill()
     before, left = recorded(file), lines(notes)
     assert before["sums"].successes >= seen
@@ -149,7 +151,7 @@ def test_killed_in_the_middle_and_started_again_everything_adds_up(orders: Order
     assert len(letters) >= 2
 
     with start(config, notes) as process:
-        out, errors = process.communicate(timeout=30)
+        out, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors) == (0, "")
     told = json.loads(out)
     figures = told["statistics"]

@@ -6,14 +6,14 @@ import os
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from fuseboard_console.cli import exit_codes
-from support.command_line import fuseboard, start_engine, status, wait_for
+from support.command_line import end_engine, fuseboard, start_engine, status, wait_for
+from support.waiting import PATIENCE, until
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def live(tmp_path: Path) -> Iterator[Path]:
         wait_for(file, "prefect", "open")
         yield file
     finally:
-        engine.communicate("", timeout=20)
+        end_engine(engine)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     try:
         wait_for(file, "prefect", "open")
     finally:
-        engine.communicate("", timeout=20)
+        end_engine(engine)
     return file
 
 
@@ -106,9 +106,7 @@ def test_an_engine_whose_process_was_killed_is_treated_as_gone(tmp_path: Path) -
     wait_for(file, "prefect", "open")
     engine.kill()
     engine.wait()
-    deadline = time.monotonic() + 10
-    while status(file)["connection"]["state"] != "silent":  # type: ignore[index]
-        assert time.monotonic() < deadline
+    until(lambda: status(file)["connection"]["state"] == "silent")  # type: ignore[index]
     assert "checkout.db: killed" in fuseboard("status", file).stdout
     shown = fuseboard("reset", file, "prefect", "--wait", "60")
     assert shown.returncode == exit_codes.NOT_DONE
@@ -212,7 +210,7 @@ def test_a_reader_that_goes_away_is_no_error(ended: Path) -> None:
     command = [sys.executable, "-m", "fuseboard_console", "status", str(ended), "--json"]
     reader, writer = os.pipe()
     os.close(reader)
-    shown = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+    shown = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False)
     os.close(writer)
     assert shown.returncode == exit_codes.BROKEN_PIPE
     assert shown.stderr == ""
@@ -226,7 +224,7 @@ def test_a_reader_that_goes_away_is_no_error(ended: Path) -> None:
 def test_output_that_cannot_be_written_is_said_in_a_sentence(ended: Path, words: list[str]) -> None:
     command = [sys.executable, "-m", "fuseboard_console", words[0], str(ended), *words[1:]]
     with Path("/dev/full").open("w") as full:
-        shown = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+        shown = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False)
     assert shown.returncode == exit_codes.CANT_WRITE
     assert shown.stderr == (
         "The output could not be written: no space left on device. Free the disk, or write elsewhere.\n"
@@ -235,7 +233,7 @@ def test_output_that_cannot_be_written_is_said_in_a_sentence(ended: Path, words:
 
 def test_a_console_without_standard_output_does_what_it_was_asked(ended: Path) -> None:
     command = f"{sys.executable} -m fuseboard_console status {ended} --check >&-"
-    shown = subprocess.run(command, shell=True, stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+    shown = subprocess.run(command, shell=True, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False)
     assert (shown.returncode, shown.stderr) == (exit_codes.NOT_DONE, "")
 
 
@@ -275,5 +273,5 @@ def test_status_imports_no_screen() -> None:
         "import fuseboard_console.views.lists.status, fuseboard_storage.recording.recording;"
         "print([m for m in ('textual', 'rich', 'pydantic', 'yaml') if m in sys.modules])"
     )
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=True)
     assert shown.stdout == "[]\n"

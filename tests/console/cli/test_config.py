@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from support.waiting import PATIENCE
+
 CONFIG = """name = "checkout"
 preset = "llm"
 [breaker]
@@ -38,7 +40,7 @@ def fuseboard(*arguments: str, folder: Path, **environment: str) -> tuple[int, s
         capture_output=True,
         text=True,
         env={**os.environ, **environment},
-        timeout=60,
+        timeout=PATIENCE,
     )
     return result.returncode, result.stdout, result.stderr
 

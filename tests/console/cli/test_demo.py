@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from support.process_tree import children_of, gone
+from support.process_tree import children_of, wait_until_gone
 from support.terminal import Terminal
+from support.waiting import PATIENCE
 
 FUSEBOARD = (sys.executable, "-m", "fuseboard_console")
 BROKEN = """\
@@ -26,7 +27,9 @@ expect: {success_rate: 1, end: {gpt: closed}}
 
 
 def fuseboard(*words: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*FUSEBOARD, *words], capture_output=True, text=True, timeout=60, cwd=folder, check=False)
+    return subprocess.run(
+        [*FUSEBOARD, *words], capture_output=True, text=True, timeout=PATIENCE, cwd=folder, check=False
+    )
 
 
 def test_in_a_pipe_the_demo_tells_the_story_in_plain_lines_and_a_summary() -> None:
@@ -71,7 +74,7 @@ def test_in_a_terminal_the_demo_shows_an_outage_live_and_a_key_resets_it(tmp_pat
         terminal.wait_for(lambda screen: "prefect reset" in screen or "no breaker was open" in screen)
         terminal.press("q")
         assert terminal.ended() == 0
-    assert gone(engine)
+    assert wait_until_gone(engine)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -81,7 +84,7 @@ def test_the_demos_engine_ends_when_its_console_is_killed(tmp_path: Path) -> Non
         (engine,) = children_of(terminal.process.pid)
         terminal.process.kill()
         terminal.process.wait()
-    assert gone(engine)
+    assert wait_until_gone(engine)
 
 
 @pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGHUP])
@@ -93,7 +96,7 @@ def test_a_signal_leaves_the_demo_as_q_does_and_the_terminal_as_it_was(tmp_path:
         terminal.process.send_signal(told)
         assert terminal.ended() == 0
         assert not terminal.modes & {1049, 1000, 1002, 1003, 1006}
-    assert gone(engine)
+    assert wait_until_gone(engine)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -102,8 +105,8 @@ def test_a_terminal_that_is_closed_ends_the_demo_and_leaves_nothing_behind(tmp_p
         terminal.wait_for("● live")
         (engine,) = children_of(terminal.process.pid)
         terminal.hang_up()
-        assert terminal.process.wait(timeout=20) == 0
-    assert gone(engine)
+        assert terminal.process.wait(timeout=PATIENCE) == 0
+    assert wait_until_gone(engine)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -215,5 +218,5 @@ def test_playing_can_be_recorded_and_stopped_in_an_orderly_way(tmp_path: Path) -
         assert process.stdout is not None
         assert "All three adapters are well" in process.stdout.readline()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=PATIENCE) == 0
     assert "ended" in fuseboard("status", "played.db", folder=tmp_path).stdout

@@ -21,11 +21,12 @@ from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 from support.dead_letter_files import put, start_engine
 from support.hostile_texts import HOSTILE
+from support.waiting import PATIENCE
 
 
 def dlq(file: Path, *arguments: str | int) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "fuseboard_console", "dlq", str(file), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def live(tmp_path: Path) -> Iterator[Path]:
     try:
         yield tmp_path / "checkout.db"
     finally:
-        engine.communicate("", timeout=20)
+        engine.communicate("", timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -182,7 +183,7 @@ def asked(file: Path) -> list[Any]:
 
 
 def test_an_engine_that_has_ended_is_not_even_asked(tmp_path: Path) -> None:
-    start_engine(tmp_path).communicate("", timeout=20)
+    start_engine(tmp_path).communicate("", timeout=PATIENCE)
     shown = dlq(tmp_path / "checkout.db", "retry", 1, "--wait", 3600)
     assert shown.returncode == exit_codes.NOT_DONE
     assert shown.stderr.startswith("Nobody can take this command: the engine of checkout.db ended at ")
@@ -193,7 +194,7 @@ def test_an_engine_that_has_ended_is_not_even_asked(tmp_path: Path) -> None:
 def test_an_engine_whose_process_is_gone_is_not_even_asked(tmp_path: Path) -> None:
     engine = start_engine(tmp_path)
     engine.kill()
-    engine.communicate(timeout=20)
+    engine.communicate(timeout=PATIENCE)
     for _ in range(100):  # a heartbeat that has just been told of still counts
         shown = dlq(tmp_path / "checkout.db", "retry", 1, "--wait", 0.1)
         if "is gone" in shown.stderr:

@@ -18,10 +18,11 @@ from fuseboard_console.views.events.narrator import EventNarrator
 from fuseboard_console.views.events.text import event_json, event_line
 from fuseboard_engine.events import Event, HealthChecked, ScenarioStep
 from fuseboard_storage.board.board import Entry
-from support.command_line import fuseboard, start_engine, wait_for
+from support.command_line import end_engine, fuseboard, start_engine, wait_for
 from support.console_story import added, at, attempt, failed, opened, route, started
 from support.hostile_texts import HOSTILE
 from support.replays import recorded
+from support.waiting import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     try:
         wait_for(file, "prefect", "open")
     finally:
-        engine.communicate("", timeout=20)
+        end_engine(engine)
     return file
 
 
@@ -64,7 +65,7 @@ def read_until(process: subprocess.Popen[str], text: str) -> list[str]:
     """Read lines until one holds a text; a process that ends before fails the test."""
     assert process.stdout is not None
     lines = []
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while line := process.stdout.readline():
         lines.append(line)
         if text in line:
@@ -204,13 +205,13 @@ def test_following_prints_what_comes_until_ctrl_c(
         assert fuseboard("reset", file, "prefect").returncode == exit_codes.OK
         read_until(events, "prefect is closed by")
     finally:
-        engine.communicate("", timeout=20)
+        end_engine(engine)
     told = "".join(read_until(watch, "The engine ended at"))
     assert "prefect opens: 3 failures in a row" in told
     assert "reset prefect: done" in told
     for process in (events, watch):
         process.send_signal(signal.SIGINT)
-        _, complaint = process.communicate(timeout=20)
+        _, complaint = process.communicate(timeout=PATIENCE)
         assert process.returncode == exit_codes.INTERRUPTED
         assert complaint == ""
 
@@ -234,7 +235,7 @@ def test_following_goes_on_when_the_file_is_gone_foreign_or_another(
     read_until(watch, "agno opens")
     read_until(events, "agno opens")
     events.send_signal(signal.SIGINT)
-    assert "not a recording" in events.communicate(timeout=20)[1]
+    assert "not a recording" in events.communicate(timeout=PATIENCE)[1]
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -14,6 +14,7 @@ import pytest
 
 from fuseboard_engine import Engine, RetryPolicy, Workflow
 from fuseboard_storage.recorder.recorder import record
+from support.waiting import PATIENCE
 
 ONCE = RetryPolicy(max_attempts=1)
 
@@ -48,7 +49,7 @@ def command(file: Path, *arguments: str) -> list[str]:
 
 
 def workflows(file: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(file, *arguments), capture_output=True, text=True, timeout=60)
+    return subprocess.run(command(file, *arguments), capture_output=True, text=True, timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -161,7 +162,7 @@ def test_a_workflow_that_was_registered_before_any_loop_ran_is_resumed(failed: P
     with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as application:
         assert application.stdout is not None and application.stdout.readline() == "ready\n"
         shown = workflows(failed, "--resume", "n1")
-        application.communicate("", timeout=30)
+        application.communicate("", timeout=PATIENCE)
     assert (shown.returncode, shown.stdout, shown.stderr) == (0, "Run n1 is done.\n", "")
     assert application.returncode == 0
 

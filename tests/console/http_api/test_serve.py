@@ -19,6 +19,7 @@ import pytest
 from fuseboard_console.http_api.app import make_app
 from fuseboard_engine import BreakerPolicy, Engine, RetryPolicy
 from fuseboard_storage import record
+from support.waiting import PATIENCE, until_async
 
 TOKEN = "a-token-for-the-tests"
 WITH_TOKEN = {"Authorization": f"Bearer {TOKEN}"}
@@ -33,7 +34,7 @@ async def refused(task: Any) -> str:
 
 
 @asynccontextmanager
-async def api(file: Path, *, patience: float = 5.0) -> AsyncIterator[httpx.AsyncClient]:
+async def api(file: Path, *, patience: float = PATIENCE) -> AsyncIterator[httpx.AsyncClient]:
     app = make_app(file, TOKEN, patience=patience)
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -61,7 +62,11 @@ async def test_HL01_an_application_is_ready_while_more_than_half_of_its_adapters
         answer = await client.get("/health/ready")
         assert (answer.status_code, answer.json()["ready"], answer.json()["ratio"]) == (200, True, 0.6667)
         engine.breaker("agno").force_open()
-        assert await until(client, "/health/ready", 503)
+
+        async def not_ready() -> bool:
+            return (await client.get("/health/ready")).status_code == 503
+
+        await until_async(not_ready)
 
 
 async def test_HL01_without_an_engine_it_is_not_ready(tmp_path: Path) -> None:
@@ -71,14 +76,6 @@ async def test_HL01_without_an_engine_it_is_not_ready(tmp_path: Path) -> None:
         answer = await client.get("/health/ready")
         assert (answer.status_code, answer.json()["ready"]) == (503, False)
         assert (await client.get("/health/adapters/agno")).status_code == 503
-
-
-async def until(client: httpx.AsyncClient, path: str, status: int) -> bool:
-    for _ in range(400):
-        if (await client.get(path)).status_code == status:
-            return True
-        await asyncio.sleep(0.01)
-    return False
 
 
 async def test_R16_an_adapter_that_was_never_used_counts_as_healthy(tmp_path: Path) -> None:
@@ -102,12 +99,15 @@ async def test_HL02_the_history_of_an_adapter_holds_calls_and_transitions_and_th
     async with engine_at(file) as engine, api(file) as client:
         for _ in range(60):
             await engine.execute_with_fallback("a task", ["agno"])
-        for _ in range(400):
-            short = (await client.get("/health/adapters/agno/history")).json()
-            full = (await client.get("/health/adapters/agno/history?full=1")).json()
-            if len(short["calls"]) == 50 and len(full["calls"]) == 61:
-                break
-            await asyncio.sleep(0.01)
+
+        async def history(query: str = "") -> Any:
+            return (await client.get(f"/health/adapters/agno/history{query}")).json()
+
+        async def complete() -> bool:
+            return len((await history("?full=1"))["calls"]) == 61
+
+        await until_async(complete)
+        short, full = await history(), await history("?full=1")
         assert len(short["calls"]) == 50
         assert short["warning"] is None
         assert full["warning"] == "all that is kept: 61 calls, 0 transitions"
@@ -192,15 +192,18 @@ async def test_the_command_serves_on_the_loopback_interface_until_it_is_stopped(
             address = re.search(r"http://127\.0\.0\.1:\d+", await asyncio.to_thread(process.stderr.readline))
             assert address is not None
             async with httpx.AsyncClient(base_url=address[0]) as client:
-                for _ in range(400):
+
+                async def reset() -> bool:
                     try:
                         answer = await client.post("/health/adapters/prefect/reset", headers=WITH_TOKEN)
-                        break
-                    except httpx.TransportError:
-                        await asyncio.sleep(0.02)
-            assert answer.json()["done"] is True
+                    except httpx.TransportError:  # the address is announced just before it is listened on
+                        return False
+                    assert answer.json()["done"] is True
+                    return True
+
+                await until_async(reset)
             process.terminate()
-            await asyncio.to_thread(process.wait, 20)
+            await asyncio.to_thread(process.wait, PATIENCE)
 
 
 def test_a_file_that_is_no_recording_and_a_port_that_is_taken_are_told(tmp_path: Path) -> None:
@@ -210,14 +213,14 @@ def test_a_file_that_is_no_recording_and_a_port_that_is_taken_are_told(tmp_path:
         ((str(tmp_path / "nowhere.db"),), "does not exist"),
     ):
         with serve(*words) as process:
-            _, errors = process.communicate(timeout=30)
+            _, errors = process.communicate(timeout=PATIENCE)
         assert process.returncode == 2
         assert said in errors
     (tmp_path / "empty.db").touch()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         number = str(taken.getsockname()[1])
         with serve(str(tmp_path / "empty.db"), "--port", number) as process:
-            _, errors = process.communicate(timeout=30)
+            _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2
     assert errors.startswith(f"Port {number} cannot be used: Address already in use")
     assert "Choose another with --port" in errors and ".." not in errors

@@ -19,6 +19,7 @@ from fuseboard_storage.board.board import AdapterKey
 from support.console_show import Show
 from support.console_story import ListMailbox, until
 from support.console_watching import watching
+from support.waiting import PATIENCE
 
 
 def at_desk(mailbox: Mailbox) -> tuple[CommandDispatcher, list[str]]:
@@ -51,7 +52,7 @@ async def test_a_thousand_commands_are_asked_at_once_and_told_of_in_one_sentence
         desk, told = at_desk(recording)
         await desk.ask_all("force_open", [AdapterKey(1, name) for name in names])
         assert len(await recording.commands(2_000)) == 1_000
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while not told:
                 await desk.look()
                 await asyncio.sleep(0.02)

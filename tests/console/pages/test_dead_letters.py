@@ -23,6 +23,7 @@ from support.console_story import started
 from support.console_watching import Watching, replaying, watching
 from support.dead_letter_files import add, put, start_engine
 from support.hostile_texts import HOSTILE
+from support.waiting import PATIENCE
 
 FORBIDDEN = set("\x1b\x9b\x07\r\t\u202e\u2066\u200b")
 
@@ -41,7 +42,7 @@ def live(tmp_path: Path) -> Iterator[Path]:
     try:
         yield tmp_path / "checkout.db"
     finally:
-        engine.communicate("", timeout=20)
+        engine.communicate("", timeout=PATIENCE)
 
 
 def statuses(file: Path) -> dict[int, str]:
@@ -318,7 +319,7 @@ async def test_the_letters_own_engine_retries_it_and_says_what_came_of_it(live: 
 
 
 async def test_an_engine_that_has_ended_is_not_even_asked(tmp_path: Path) -> None:
-    start_engine(tmp_path).communicate("", timeout=20)
+    start_engine(tmp_path).communicate("", timeout=PATIENCE)
     async with watching(tmp_path / "checkout.db", size=(140, 30)) as console:
         await at_letters(console)
         await console.press("r")
@@ -476,7 +477,7 @@ async def test_while_the_view_is_held_still_the_letters_say_of_when_they_are(sti
 
 
 async def test_a_file_of_an_older_version_or_without_letters_says_so(tmp_path: Path) -> None:
-    start_engine(tmp_path).communicate("", timeout=20)
+    start_engine(tmp_path).communicate("", timeout=PATIENCE)
     file = tmp_path / "checkout.db"
     with sqlite3.connect(file) as connection:
         connection.execute("DELETE FROM dead_letters")

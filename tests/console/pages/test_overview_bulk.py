@@ -12,6 +12,7 @@ from fuseboard_engine import Engine
 from fuseboard_storage.board.board import AdapterKey
 from fuseboard_storage.recorder.recorder import record
 from fuseboard_storage.recording.recording import Recording
+from support.waiting import PATIENCE
 
 
 async def answer(task: Any) -> Any:
@@ -25,7 +26,7 @@ async def test_every_marked_breaker_is_held_open_and_who_is_gone_is_named(tmp_pa
     told: list[str] = []
     async with (
         record(engine, tmp_path / "a.db"),
-        asyncio.timeout(20),
+        asyncio.timeout(PATIENCE),
         Recording.open(tmp_path / "a.db") as recording,
     ):
         desk = CommandDispatcher(

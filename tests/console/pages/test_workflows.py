@@ -19,6 +19,7 @@ from support.console_story import at, started, stopped
 from support.console_watching import Watching, replaying, watching
 from support.hostile_texts import HOSTILE
 from support.paths import PROGRAMS
+from support.waiting import PATIENCE
 
 ENGINE = PROGRAMS / "workflow_engine.py"
 
@@ -40,13 +41,13 @@ def live(tmp_path: Path) -> Iterator[Path]:
     try:
         yield tmp_path / "app.db"
     finally:
-        engine.communicate("", timeout=20)
+        engine.communicate("", timeout=PATIENCE)
 
 
 @pytest.fixture
 def ended(tmp_path: Path) -> Path:
     """The same, but the application has ended."""
-    start(tmp_path, "n1").communicate("", timeout=20)
+    start(tmp_path, "n1").communicate("", timeout=PATIENCE)
     return tmp_path / "app.db"
 
 
@@ -218,7 +219,7 @@ async def test_a_run_whose_process_was_killed_says_so_and_goes_on_in_the_next(tm
         await console.press("5")
         await console.sees("◐ RUNNING", "3/4")
         engine.kill()
-        engine.communicate(timeout=20)
+        engine.communicate(timeout=PATIENCE)
         await console.sees("☠ KILLED")
         await console.press("r")
         await console.hears("Nobody can take this command: the process of the engine of app.db is gone")
@@ -230,7 +231,7 @@ async def test_a_run_whose_process_was_killed_says_so_and_goes_on_in_the_next(tm
             await console.hears("Run n1 is done.")
             await console.sees("✓ DONE", "4/4")
         finally:
-            again.communicate("", timeout=20)
+            again.communicate("", timeout=PATIENCE)
 
 
 async def written(file: Path, engine: subprocess.Popen[str]) -> Path:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from support.waiting import PATIENCE
+
 
 def preferences(*arguments: str, home: Path) -> tuple[int, str, str]:
     result = subprocess.run(
@@ -16,7 +18,7 @@ def preferences(*arguments: str, home: Path) -> tuple[int, str, str]:
         capture_output=True,
         text=True,
         env={**os.environ, "XDG_CONFIG_HOME": str(home)},
-        timeout=60,
+        timeout=PATIENCE,
     )
     return result.returncode, result.stdout, result.stderr
 
@@ -38,7 +40,7 @@ def test_without_a_file_it_says_how_to_begin_one_in_a_line_that_works(tmp_path: 
     said, line = err.splitlines()
     assert f"There is no {home}/fuseboard/console.toml" in said
     command = line.replace(" fuseboard ", f" {sys.executable} -m fuseboard_console ")
-    subprocess.run(command, shell=True, check=True, timeout=60, env={**os.environ, "XDG_CONFIG_HOME": str(home)})
+    subprocess.run(command, shell=True, check=True, timeout=PATIENCE, env={**os.environ, "XDG_CONFIG_HOME": str(home)})
     assert preferences("--check", home=home)[0] == 0
 
 

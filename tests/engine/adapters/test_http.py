@@ -15,6 +15,7 @@ import pytest
 from fuseboard_engine import BreakerPolicy, Engine, RetryPolicy
 from fuseboard_engine.adapters.http import HttpAdapter
 from support.http_service import Service, serving
+from support.waiting import PATIENCE
 
 ONCE = RetryPolicy(max_attempts=1, attempt_timeout=30)
 
@@ -215,5 +216,5 @@ for add in (lambda: engine.add_http_adapter("a", "http://host"), lambda: engine.
     except ImportError as error:
         print(type(error).__name__, error)
 """
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE)
     assert ran.stdout == "MissingExtra HTTP adapters need httpx: pip install 'fuseboard[http]'\n" * 2, ran.stderr

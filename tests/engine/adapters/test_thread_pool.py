@@ -17,6 +17,7 @@ from fuseboard_engine import BreakerPolicy, Engine, RetryPolicy
 from fuseboard_engine.adapters.thread_pool import ThreadPool
 from fuseboard_engine.errors import NoThreadFree
 from fuseboard_engine.events import Event, ThreadsStuck
+from support.waiting import PATIENCE
 
 SOON = RetryPolicy(max_attempts=1, attempt_timeout=0.05)
 LATER = RetryPolicy(max_attempts=1, attempt_timeout=30)
@@ -24,7 +25,7 @@ REQUEST: contextvars.ContextVar[str] = contextvars.ContextVar("request", default
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0.002)
 
@@ -185,7 +186,7 @@ engine = Engine(retry=RetryPolicy(max_attempts=1, attempt_timeout=0.05))
 engine.add_adapter("a", lambda task: threading.Event().wait())
 print(asyncio.run(engine.execute_with_fallback("it")).error)
 """
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE)
     assert (ran.returncode, ran.stdout) == (0, "timeout: a gave no answer within 0.05 s\n")
 
 
@@ -204,7 +205,7 @@ if os.fork() == 0:
     os._exit(0)
 print(os.wait()[1])
 """
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE)
     assert ran.stdout.split("\n") == ["did parent"] * 2 + ["did child"] * 2 + ["0", ""], ran.stderr
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from support.paths import PROGRAMS
+from support.waiting import PATIENCE
 
 PROGRAM = PROGRAMS / "shutdown_engine.py"
 
@@ -42,7 +43,7 @@ class Application:
         raise AssertionError(f"it never said {line!r}")
 
     def end(self) -> tuple[int, str, str]:
-        out, err = self.process.communicate(timeout=30)
+        out, err = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, out, err
 
 

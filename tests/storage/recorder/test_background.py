@@ -11,7 +11,7 @@ from typing import Any
 from fuseboard_engine import DeadLetterPolicy, Engine, HealthPolicy, Workflow
 from fuseboard_storage.recorder.recorder import record
 from fuseboard_storage.recording.recording import Recording
-from support.waiting import until_async
+from support.waiting import PATIENCE, until_async
 
 OFTEN = HealthPolicy(interval=0.02, timeout=0.02)
 
@@ -97,7 +97,11 @@ from fuseboard_storage import record
 async def fails(task):
     raise ConnectionError("down")
 
+checks = 0
+
 async def health():
+    global checks
+    checks += 1
     await asyncio.sleep(0.001)
 
 async def main():
@@ -105,7 +109,8 @@ async def main():
     engine.add_adapter("a", fails, health=health)
     async with record(engine, sys.argv[1]):
         assert (await engine.execute_with_fallback({"n": 1})).dead_letter
-        await asyncio.sleep(0.05)
+        while checks < 3:
+            await asyncio.sleep(0.01)
     if "again" in sys.argv:
         assert (await engine.execute_with_fallback({"n": 2})).dead_letter
 
@@ -116,6 +121,6 @@ asyncio.run(main(), debug=True)
 def test_nothing_is_left_to_warn_of_when_the_program_ends(tmp_path: Path) -> None:
     for more in ([], ["again"]):
         command = [sys.executable, "-X", "dev", "-W", "error", "-c", PROGRAM, str(tmp_path / "a.db"), *more]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
         lines = [line for line in done.stderr.splitlines() if "Executing <" not in line]
         assert (done.returncode, lines) == (0, [])

@@ -13,6 +13,7 @@ from fuseboard_storage.recorder.gauge_sampler import EVERY, GaugeSampler
 from fuseboard_storage.recorder.recorder import record
 from fuseboard_storage.recording.recording import Recording
 from support.fake_engine import FakeEngine
+from support.waiting import PATIENCE
 
 
 class Gauged(FakeEngine):
@@ -69,7 +70,7 @@ async def test_a_call_under_way_is_seen_in_the_recording(tmp_path: Path) -> None
     engine.add_adapter("agno", slow)
     async with record(engine, tmp_path / "a.db"):
         call = asyncio.create_task(engine.execute_with_fallback("t"))
-        async with asyncio.timeout(10), Recording.open(tmp_path / "a.db") as recording:
+        async with asyncio.timeout(PATIENCE), Recording.open(tmp_path / "a.db") as recording:
             while True:
                 board = await recording.board()
                 row = board.adapters.get(AdapterKey(1, "agno"))

@@ -11,14 +11,15 @@ import pytest
 
 from fuseboard_storage.recording.recording import Recording
 from support.paths import PROGRAMS
-from support.waiting import until
+from support.waiting import PATIENCE, until
 
 PROGRAM = PROGRAMS / "recorded_shutdown_engine.py"
 RUN = "nightly-1"
 
 
-def start(folder: Path, seconds: float) -> subprocess.Popen[str]:
-    command = [sys.executable, "-W", "error", str(PROGRAM), str(folder / "a.db"), str(folder / "notes"), str(seconds)]
+def start(folder: Path, grace: float) -> subprocess.Popen[str]:
+    files = [str(folder / name) for name in ("a.db", "notes", "go on")]
+    command = [sys.executable, "-W", "error", str(PROGRAM), *files, str(grace)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -27,16 +28,14 @@ def notes(folder: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-@pytest.mark.parametrize(
-    ("seconds", "finishes"), [(0.2, True), (3600.0, False)], ids=["within the grace time", "too late"]
-)
-def test_sigterm_in_the_middle_of_a_workflow_and_the_next_start_goes_on_there(
-    seconds: float, finishes: bool, tmp_path: Path
-) -> None:
-    with start(tmp_path, seconds) as process:
+@pytest.mark.parametrize("finishes", [True, False], ids=["within the grace time", "too late"])
+def test_sigterm_in_the_middle_of_a_workflow_and_the_next_start_continues_there(finishes: bool, tmp_path: Path) -> None:
+    with start(tmp_path, grace=60 if finishes else 0.5) as process:
         until(lambda: "began n3" in notes(tmp_path))
         process.terminate()
-        _, errors = process.communicate(timeout=20)
+        if finishes:
+            (tmp_path / "go on").touch()
+        _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, errors
     assert "Task was destroyed" not in errors and "never awaited" not in errors
     before = notes(tmp_path)
@@ -55,11 +54,12 @@ def test_sigterm_in_the_middle_of_a_workflow_and_the_next_start_goes_on_there(
     done = 3 if finishes else 2
     assert asyncio.run(on_the_board()) == ("interrupted", ["done"] * done + ["pending"] * (5 - done))
 
-    with start(tmp_path, 0.01) as process:
-        out, errors = process.communicate(timeout=20)
+    (tmp_path / "go on").touch()
+    with start(tmp_path, grace=60) as process:
+        out, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, errors
     assert "done {'n': 5}" in out
     after = notes(tmp_path)[len(before) :]
     assert after == [f"{what} n{n}" for n in range(done + 1, 6) for what in ("began", "ended")]
-    first = next(line for line in out.splitlines() if line.startswith("first node after "))
+    first = next(line for line in out.splitlines() if line.startswith("processor seconds until the first node: "))
     assert float(first.split()[-1]) < 1.0

@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from fuseboard_storage.sqlite.worker_thread import WorkerThread
-from support.waiting import until
+from support.waiting import PATIENCE, until
 
 NAME = "jobs-of-a-test"
 
@@ -66,5 +66,7 @@ jobs.submit(lambda: print("done", flush=True))
 
 
 def test_a_program_that_forgets_to_shut_it_ends_once_all_is_done() -> None:
-    ran = subprocess.run([sys.executable, "-c", FORGETFUL], capture_output=True, text=True, timeout=30, check=False)
+    ran = subprocess.run(
+        [sys.executable, "-c", FORGETFUL], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "done\n", "")

@@ -14,6 +14,7 @@ from fuseboard_storage import SqliteDeadLetters
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
 from support.letters import letter
+from support.waiting import PATIENCE
 
 
 def note(connection: LockingConnection, name: str) -> None:
@@ -70,6 +71,6 @@ async def test_every_letter_for_a_closed_store_is_refused_at_once(tmp_path: Path
     store = SqliteDeadLetters(tmp_path / "a.db")
     await store.close()
     for _ in range(2):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             with pytest.raises(StoreUnavailable):
                 await store.add(letter(), Capacity(10, False))

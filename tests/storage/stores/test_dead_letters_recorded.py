@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sqlite3
 import stat
 import subprocess
@@ -26,7 +27,7 @@ from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 from fuseboard_storage.tables import keyframes
 from support.letters import LEASE, NOON, ROOM, letter, settled
 from support.paths import PROGRAMS
-from support.waiting import until, until_async
+from support.waiting import PATIENCE, until, until_async
 
 
 class Adapter:
@@ -318,21 +319,27 @@ def start(path: Path, calls: Path, seconds: float, lease: float) -> subprocess.P
     return process
 
 
+def runs(calls: Path) -> list[tuple[str, str]]:
+    """Return the task and the process of each call that was noted."""
+    return [(task, pid) for task, pid in (line.split() for line in calls.read_text().splitlines())]
+
+
 def end(process: subprocess.Popen[str]) -> None:
-    process.communicate(timeout=20)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
 
 
 def test_R21_two_processes_never_run_a_letter_twice(tmp_path: Path) -> None:
     path, calls = tmp_path / "a.db", tmp_path / "calls"
     workers = [start(path, calls, 0.02, 30) for _ in range(2)]
-    fill(path, 60)
-    until(lambda: statuses(path)["succeeded"] == 60)
+    for rounds in itertools.count(1):
+        fill(path, 60)
+        until(lambda total=60 * rounds: statuses(path)["succeeded"] == total)
+        if len({pid for _, pid in runs(calls)}) == 2:  # a busy machine may starve one of them for a while
+            break
     for worker in workers:
         end(worker)
-    ran = [line.split() for line in calls.read_text().splitlines()]
-    assert sorted(int(task) for task, _ in ran) == list(range(60))
-    assert len({pid for _, pid in ran}) == 2
+    assert sorted(int(task) for task, _ in runs(calls)) == sorted([*range(60)] * rounds)
 
 
 def test_R20_a_letter_whose_process_was_killed_is_run_again_when_its_lease_ends(tmp_path: Path) -> None:
@@ -341,9 +348,9 @@ def test_R20_a_letter_whose_process_was_killed_is_run_again_when_its_lease_ends(
     first = start(path, calls, 60, 0.5)
     until(lambda: calls.exists() and calls.read_text())
     first.kill()
-    first.communicate(timeout=20)
+    first.communicate(timeout=PATIENCE)
     assert statuses(path) == {"retrying": 1}
-    second = start(path, calls, 0, 0.5)
+    second = start(path, calls, 0, 30)
     until(lambda: statuses(path)["succeeded"] == 1)
     end(second)
     assert len(calls.read_text().splitlines()) == 2
@@ -380,7 +387,7 @@ def test_a_letter_whose_number_is_known_is_there_after_its_process_was_killed(tm
     known = [process.stdout.readline() for _ in range(500)]
     process.kill()
     known += process.stdout.readlines()  # `communicate` would lose what has been read ahead
-    process.wait(timeout=20)
+    process.wait(timeout=PATIENCE)
     numbers = [int(line) for line in known if line.endswith("\n")]
     assert numbers == list(range(1, len(numbers) + 1))
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
@@ -422,6 +429,6 @@ with {contexts}:
 def test_R20_a_sync_application_that_ends_in_order_leaves_no_letter_in_hand(tmp_path: Path, contexts: str) -> None:
     path = tmp_path / "a.db"
     program = [sys.executable, "-c", SYNC.replace("{contexts}", contexts), str(path)]
-    ran = subprocess.run(program, capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run(program, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert statuses(path) == {"pending": 1}

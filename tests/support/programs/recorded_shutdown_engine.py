@@ -1,6 +1,7 @@
-"""A guarded, recorded application that runs a workflow of five nodes, and notes when each of them begins and ends.
+"""A recorded application with signal handling that runs a workflow of five nodes, and notes when each begins and ends.
 
-Arguments: the recording, the file of notes, how many seconds the third node takes. A run that is left is resumed.
+Arguments: the recording, the file of notes, a file that the third node waits for, the grace time in seconds. An
+interrupted run is resumed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from fuseboard_storage.recorder.recorder import record
 RUN = "nightly-1"
 
 
-def build(notes: Path, seconds: float) -> Workflow:
+def build(notes: Path, awaited: Path) -> Workflow:
     workflow = Workflow("nightly")
 
     def node(name: str) -> None:
@@ -27,7 +28,9 @@ def build(notes: Path, seconds: float) -> Workflow:
 
         async def work(inputs: dict[str, Any]) -> dict[str, int]:
             note("began")
-            await asyncio.sleep(seconds if name == "n3" else 0.01)
+            while name == "n3" and not awaited.exists():
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
             note("ended")
             return {"n": inputs.get("n", 0) + 1}
 
@@ -40,18 +43,18 @@ def build(notes: Path, seconds: float) -> Workflow:
     return workflow
 
 
-async def main(path: str, notes: str, seconds: str) -> None:
+async def main(path: str, notes: str, awaited: str, grace: str) -> None:
     engine = Engine("checkout")
-    workflow = engine.add_workflow(build(Path(notes), float(seconds)))
-    async with record(engine, path) as recorder, shutdown_on_signals(engine, recorder=recorder, grace=0.5):
-        begun = time.perf_counter()
+    workflow = engine.add_workflow(build(Path(notes), Path(awaited)))
+    async with record(engine, path) as recorder, shutdown_on_signals(engine, recorder=recorder, grace=float(grace)):
+        started = time.process_time()
 
-        def told(event: Any) -> None:
+        def on_event(event: Any) -> None:
             if type(event).__name__ == "NodeChanged" and event.state == "running":
                 stop()
-                print(f"first node after {time.perf_counter() - begun}", flush=True)
+                print(f"processor seconds until the first node: {time.process_time() - started}", flush=True)
 
-        stop = engine.subscribe(told)
+        stop = engine.subscribe(on_event)
         try:
             result = await engine.resume(RUN)
         except UnknownRun:
