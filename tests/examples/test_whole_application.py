@@ -85,8 +85,8 @@ story = ["words"]
 
 [health_monitoring]
 enabled = true
-check_interval = 0.05
-timeout = 30
+check_interval = 1.0
+timeout = 1.0
 
 [dead_letters]
 automatic_retry = false

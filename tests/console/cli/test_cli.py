@@ -122,7 +122,7 @@ def test_an_engine_whose_process_was_killed_is_treated_as_gone(tmp_path: Path) -
         (["status"], "required: FILE"),
         (
             ["reset", "checkout.db", "--all", "prefect"],
-            "--all means every breaker that refuses calls, so no name goes with it.",
+            "--all resets every breaker that refuses calls, so it takes no adapter.",
         ),
     ],
 )
@@ -227,7 +227,7 @@ def test_output_that_cannot_be_written_is_said_in_a_sentence(ended: Path, words:
         shown = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False)
     assert shown.returncode == exit_codes.CANT_WRITE
     assert shown.stderr == (
-        "The output could not be written: no space left on device. Free the disk, or write elsewhere.\n"
+        "The output could not be written: no space left on device. Free disk space, or write elsewhere.\n"
     )
 
 
@@ -243,11 +243,11 @@ def test_a_console_without_standard_output_does_what_it_was_asked(ended: Path) -
         (["status", "a.db", "--jsn"], "Unrecognized arguments: --jsn. Did you mean --json?"),
         (["dlq", "a.db", "list", "--staus", "pending"], "Did you mean --status?"),
         (["status", "a.db", "--xyzzy"], "Unrecognized arguments: --xyzzy.\n"),
-        (["events", "a.db", "--limit", "-3"], "'-3' is no whole number; 0 is all."),
-        (["failures", "a.db", "--limit", "-3"], "'-3' is no whole number; 0 is all."),
+        (["events", "a.db", "--limit", "-3"], "'-3' is not a whole number; 0 means all."),
+        (["failures", "a.db", "--limit", "-3"], "'-3' is not a whole number; 0 means all."),
         (["watch", "a.db", "--theme", "nrd"], "there is no theme 'nrd'. Did you mean nord?\n"),
-        (["serve", "a.db", "--port", "65536"], "'65536' is no port between 0 and 65535.\n"),
-        (["reset", "a.db", "prefect", "--wait", "0"], "'0' is no number of seconds above 0, up to 3600.\n"),
+        (["serve", "a.db", "--port", "65536"], "'65536' is not a port between 0 and 65535.\n"),
+        (["reset", "a.db", "prefect", "--wait", "0"], "'0' is not a number of seconds above 0 and at most 3600.\n"),
         (
             ["scenario", "check", "nope"],
             "no such file. `fuseboard scenario list` lists those that come with Fuseboard.",

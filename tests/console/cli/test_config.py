@@ -46,7 +46,7 @@ def fuseboard(*arguments: str, folder: Path, **environment: str) -> tuple[int, s
 
 
 def test_check_says_that_all_is_right(file: Path) -> None:
-    assert fuseboard("check", "f.toml", folder=file.parent) == (0, "f.toml: all right; 2 adapters\n", "")
+    assert fuseboard("check", "f.toml", folder=file.parent) == (0, "f.toml: OK, 2 adapters\n", "")
 
 
 def test_check_names_every_mistake_and_ends_with_2(file: Path) -> None:

@@ -128,7 +128,7 @@ def test_a_change_that_does_not_apply_says_so(ended: Path) -> None:
     assert again.stderr == "Dead letter 1 is archived: it can't be archived.\n"
     assert again.stdout == "1 dead letter archived.\n"
     none = dlq(ended, "unarchive", "--type", "nonesuch")
-    assert (none.returncode, none.stdout) == (0, "No dead letter matches: there is nothing to be unarchived.\n")
+    assert (none.returncode, none.stdout) == (0, "No dead letter matches: nothing was unarchived.\n")
 
 
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(ended: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(ended: Path) -> None
 
 def test_purging_by_age_alone_leaves_what_still_waits(ended: Path) -> None:
     shown = dlq(ended, "purge", "--older-than", "1d")
-    assert shown.stdout == "No dead letter matches: there is nothing to be purged.\n"
+    assert shown.stdout == "No dead letter matches: nothing was purged.\n"
     assert dlq(ended, "purge", "--older-than", "1d", "--status", "pending").stdout == "1 dead letter purged.\n"
 
 
@@ -164,7 +164,7 @@ def test_the_engine_retries_what_is_named_filtered_or_all_and_the_outcome_is_tol
     assert dlq(live, "retry", "--type", "report").stdout == "Dead letter 3 succeeded: prefect did it.\n"
     done = dlq(live, "retry", "--all")
     assert (done.returncode, done.stdout) == (0, "Dead letter 2 succeeded: prefect did it.\n")
-    assert dlq(live, "retry", "--all").stdout == "No dead letter matches: there is nothing to be retried.\n"
+    assert dlq(live, "retry", "--all").stdout == "No dead letter matches: nothing was retried.\n"
     assert set(statuses(live).values()) == {"succeeded"}
 
 

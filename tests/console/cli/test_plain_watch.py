@@ -142,7 +142,7 @@ def test_a_recording_without_events_says_so(ended: Path, tmp_path: Path) -> None
     empty = tmp_path / "empty.db"
     empty.touch()
     assert fuseboard("events", empty).stdout == "No event was recorded.\n"
-    assert fuseboard("events", ended, "--kind", "batch_finished").stdout == "No such event was recorded.\n"
+    assert fuseboard("events", ended, "--kind", "batch_finished").stdout == "No matching event was recorded.\n"
     assert fuseboard("events", empty, "--json").stdout == ""
 
 
@@ -162,11 +162,11 @@ def test_events_as_json_are_an_object_a_line(ended: Path) -> None:
         (["events", "--limit", "-1"], "--limit"),
         (["failures", "--adapter", "prefct"], "Did you mean prefect?"),
         (["failures", "--limit", "-1"], "--limit"),
-        (["events", "--limit", "99999999999999999999"], "is no whole number; 0 is all"),
-        (["failures", "--limit", "9999999999"], "is too many; the most is 1,000,000,000"),
+        (["events", "--limit", "99999999999999999999"], "is not a whole number; 0 means all"),
+        (["failures", "--limit", "9999999999"], "is too large; the maximum is 1,000,000,000"),
         (["workflows", "--limit", "-1"], "--limit"),
         (["workflows", "--limit", "99999999999999999999"], "--limit"),
-        (["workflows", "--wait", "3"], "--wait goes with --resume"),
+        (["workflows", "--wait", "3"], "--wait works only with --resume"),
         (["dlq", "list", "--limit", "99999999999999999999"], "--limit"),
     ],
 )
@@ -187,7 +187,7 @@ def test_failures_are_newest_first_with_what_was_done_next(ended: Path) -> None:
     assert fuseboard("failures", ended, "--adapter", "prefect", "--limit", "0").stdout == shown.stdout
     newest = json.loads(fuseboard("failures", ended, "--limit", "1", "--json").stdout)
     assert newest["attempt"]["error_type"] == "ConnectionRefusedError"
-    assert fuseboard("failures", ended, "--adapter", "agno").stdout == "Nothing has failed.\n"
+    assert fuseboard("failures", ended, "--adapter", "agno").stdout == "No failure was recorded.\n"
 
 
 def test_following_prints_what_comes_until_ctrl_c(

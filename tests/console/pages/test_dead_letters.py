@@ -572,4 +572,4 @@ async def test_every_size_is_filled(live: Path, size: tuple[int, int]) -> None:
         for keys in (("enter",), ("pagedown",), ("escape", "D"), ("escape", "X", "a"), ("escape", "f", "f")):
             await console.press(*keys)
             await console.pilot.pause(0.05)
-            assert len(console.screen().splitlines()) == size[1]
+            assert len(console.screen().split("\n")) == size[1]

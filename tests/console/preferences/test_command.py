@@ -33,22 +33,22 @@ def test_the_path_is_told_whether_or_not_there_is_a_file(file: Path, tmp_path: P
     assert preferences("--path", home=tmp_path) == (0, f"{file}\n", "")
 
 
-def test_without_a_file_it_says_how_to_begin_one_in_a_line_that_works(tmp_path: Path) -> None:
+def test_without_a_file_it_prints_a_command_that_creates_one(tmp_path: Path) -> None:
     home = tmp_path / "my settings"
     code, out, err = preferences(home=home)
     assert (code, out) == (0, "")
-    said, line = err.splitlines()
-    assert f"There is no {home}/fuseboard/console.toml" in said
+    sentence, line = err.splitlines()
+    assert sentence.startswith(f"{home}/fuseboard/console.toml does not exist")
     command = line.replace(" fuseboard ", f" {sys.executable} -m fuseboard_console ")
     subprocess.run(command, shell=True, check=True, timeout=PATIENCE, env={**os.environ, "XDG_CONFIG_HOME": str(home)})
     assert preferences("--check", home=home)[0] == 0
 
 
-def test_a_new_file_is_all_right_and_shown_as_it_is(file: Path, tmp_path: Path) -> None:
+def test_a_new_file_has_no_mistakes_and_is_printed_as_it_is(file: Path, tmp_path: Path) -> None:
     code, text, _ = preferences("--default", home=tmp_path)
     assert code == 0
     file.write_text(text)
-    assert preferences("--check", home=tmp_path) == (0, f"{file}: all right\n", "")
+    assert preferences("--check", home=tmp_path) == (0, f"{file}: OK\n", "")
     assert preferences(home=tmp_path) == (0, text, "")
 
 

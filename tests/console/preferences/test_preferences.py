@@ -231,7 +231,7 @@ def test_a_file_with_mistakes_is_told_with_the_way_round_it(tmp_path: Path, monk
     file = tmp_path / "console.toml"
     file.write_text('theme = "drak"\n')
     monkeypatch.setenv("FUSEBOARD_CONSOLE", str(file))
-    with pytest.raises(DocumentError, match=r"did you mean dark\?\nMend the file, or .* --no-preferences\."):
+    with pytest.raises(DocumentError, match=r"did you mean dark\?\nCorrect the file, or .* --no-preferences\."):
         options()
 
 
