@@ -15,12 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from fuseboard_engine.dead_letters.letter import DeadLetterError, LetterSelection, Outcome, RetryResult
-from fuseboard_engine.dead_letters.store import DeadLetterStore
 
 if TYPE_CHECKING:
     from fuseboard_engine.dead_letters.queue import DeadLetters
-
-PAGE: Final = 200
 
 ANSWER_WITHIN: Final = 8.0
 """Seconds; the mailbox waits ten for the outcome of a command that was taken."""
@@ -44,16 +41,6 @@ def selection_of(args: dict[str, Any]) -> LetterSelection:
     if selection == LetterSelection() and args.get("all") is not True:
         raise ValueError("this does not say which dead letters; name some, or all")
     return selection
-
-
-async def numbers_in(store: DeadLetterStore, selection: LetterSelection, wall: Callable[[], int]) -> list[int]:
-    """Return the numbers of all letters of a store that are selected. `wall` gives UTC microseconds."""
-    ids: list[int] = []
-    below: int | None = None
-    while page := await store.find(selection, wall(), PAGE, below):
-        ids += [letter.id for letter in page]
-        below = page[-1].id
-    return ids
 
 
 async def carry_out(

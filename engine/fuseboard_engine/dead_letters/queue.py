@@ -36,7 +36,7 @@ from fuseboard_engine.dead_letters.letter import (
 )
 from fuseboard_engine.dead_letters.memory_store import MemoryDeadLetters
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
-from fuseboard_engine.dead_letters.store import DeadLetterStore
+from fuseboard_engine.dead_letters.store import DeadLetterStore, pages
 from fuseboard_engine.dead_letters.worker import Worker, current_task_cancelled
 from fuseboard_engine.events import DeadLetterChanged, DeadLettered, DeadLetterRefused, Event
 from fuseboard_engine.retry.attribution import Table
@@ -292,7 +292,7 @@ class DeadLetters:
         if not wanted.statuses:
             wanted = msgspec.structs.replace(wanted, statuses=RETRYABLE)
         ids = [letter.id for letter in await self.memory_store.find(wanted, self._wall(), self.policy.capacity)]
-        ids += await operator_retry.numbers_in(self.store, wanted, self._wall)
+        ids += [letter.id async for page in pages(self.store, wanted, self._wall()) for letter in page]
         outcomes = [] if done is None else done
         refused: set[LetterChain] = set()
         for id in sorted(ids):

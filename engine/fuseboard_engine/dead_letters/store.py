@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Collection
+from collections.abc import AsyncIterator, Awaitable, Collection
 from typing import Protocol
 
 from fuseboard_engine.dead_letters.letter import (
@@ -85,3 +85,28 @@ class DeadLetterStore(Protocol):
 
     async def close(self) -> None:
         """Let go of whatever it holds; a second time does nothing."""
+
+
+async def pages(
+    store: DeadLetterStore, selection: LetterSelection, now: int, limit: int | None = None, size: int = 500
+) -> AsyncIterator[list[DeadLetter]]:
+    """Yield the selected letters of a store, newest first, a page at a time.
+
+    Args:
+        store: The store to read.
+        selection: Which letters are wanted.
+        now: UTC microseconds.
+        limit: At most so many letters in all. None: all of them.
+        size: At most so many letters in a page.
+
+    Raises:
+        StoreUnavailable: The store can't be read.
+    """
+    below: int | None = None
+    while limit is None or limit > 0:
+        page = await store.find(selection, now, size if limit is None else min(size, limit), below)
+        if not page:
+            return
+        yield page
+        below = page[-1].id
+        limit = None if limit is None else limit - len(page)

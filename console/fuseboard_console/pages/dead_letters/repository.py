@@ -20,14 +20,13 @@ from fuseboard_engine.dead_letters.letter import (
     Status,
     StoreUnavailable,
 )
+from fuseboard_engine.dead_letters.store import pages
 from fuseboard_storage.board.board import Entry
 from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
 TROUBLE = (*feed.TROUBLE, StoreUnavailable)
 """What can be wrong with the file, all of which may be over the next time."""
-PART = 500
-"""Letters that are read at once."""
 PEEK = 2_000
 """Characters of a payload that are kept of each letter of a list."""
 
@@ -59,15 +58,7 @@ async def some(path: Path, ids: Sequence[int], now: int) -> list[DeadLetter]:
 
 async def _newest(store: SqliteDeadLetters, selection: LetterSelection, now: int, most: int) -> list[DeadLetter]:
     """Read letters in parts, each with as much of its payload as a list needs: any may have a megabyte of it."""
-    found: list[DeadLetter] = []
-    below: int | None = None
-    while len(found) < most:
-        part = await store.find(selection, now, min(PART, most - len(found)), below)
-        if not part:
-            break
-        found += map(_short, part)
-        below = part[-1].id
-    return found
+    return [_short(letter) async for page in pages(store, selection, now, most) for letter in page]
 
 
 def _short(letter: DeadLetter) -> DeadLetter:
