@@ -1,4 +1,4 @@
-"""Asking an engine from the command line: how the recording stands now, and what came of a command."""
+"""The state of a recording's engines, and the outcomes of commands to them, for the command line."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from fuseboard_storage.recording.recording import Recording
 
 
 async def board_now(recording: Recording) -> Board:
-    """Return the Board as of now, with which of its engines are known to be gone."""
+    """Return the Board as of now; engines whose process is gone are marked."""
     board = await recording.board()
     await recording.bring_up_to_date(board, wall_clock())
     return board
 
 
-async def came_of(recording: Recording, board: Board, command: int, instance: int, file: str) -> bool:
-    """Wait until a command is over and print what came of it, or that nobody took it; return whether it was done.
+async def report_outcome(recording: Recording, board: Board, command: int, instance: int, file: str) -> bool:
+    """Wait for a command's outcome and print it, also when no engine took the command; return whether it was done.
 
     Args:
-        recording: where it was put into the mailbox.
-        board: the recording's Board.
-        command: its number.
-        instance: the engine that was asked.
-        file: the recording's name, as safe text.
+        recording: The recording in whose mailbox the command is.
+        board: The recording's Board.
+        command: The command's ID.
+        instance: The engine instance that the command is for.
+        file: The recording's name, as safe text.
     """
     status = await recording.outcome(command)
     if status.status == "expired":

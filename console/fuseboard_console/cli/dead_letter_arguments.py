@@ -1,4 +1,4 @@
-"""What `fuseboard dlq` can be told: its actions, its filters, and which dead letters they mean."""
+"""The arguments of `fuseboard dlq`: its actions and filters, and the selection of dead letters they describe."""
 
 from __future__ import annotations
 
@@ -12,71 +12,79 @@ if TYPE_CHECKING:
 
 _STATUSES = ("pending", "retrying", "exhausted", "succeeded", "archived", "discarded")
 _CATEGORIES = ("transient", "network", "resource", "permission", "validation", "permanent")
-DONE_WITH: tuple[Status, ...] = ("succeeded", "archived", "discarded")
+FINISHED: tuple[Status, ...] = ("succeeded", "archived", "discarded")
+"""The statuses of dead letters that nothing will happen to any more."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Add the arguments of `fuseboard dlq` to a parser."""
     parser.add_argument("file", metavar="FILE", help="the recording, such as checkout.db")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    listing = actions.add_parser("list", help="show them, newest first; without --status those that are not finished")
+    listing = actions.add_parser(
+        "list", help="list dead letters, newest first; only unfinished ones unless --status is given"
+    )
     _filters(listing)
-    listing.add_argument("--limit", type=limit, default=50, metavar="N", help="how many at most (default: 50)")
-    listing.add_argument("--json", action="store_true", help="print JSON of the schema fuseboard.dead_letters/1")
-    show = actions.add_parser("show", help="show everything about one")
-    show.add_argument("id", metavar="ID", type=count, help="its number")
-    show.add_argument("--json", action="store_true", help="print JSON of the schema fuseboard.dead_letters/1")
+    listing.add_argument("--limit", type=limit, default=50, metavar="N", help="at most N (default: 50)")
+    listing.add_argument("--json", action="store_true", help="print JSON; schema: fuseboard.dead_letters/1")
+    show = actions.add_parser("show", help="show everything about one dead letter")
+    show.add_argument("id", metavar="ID", type=count, help="its ID, from the list")
+    show.add_argument("--json", action="store_true", help="print JSON; schema: fuseboard.dead_letters/1")
     for name, words in (
-        ("retry", "have the engine try them again now: those that are pending or exhausted"),
-        ("archive", "take them out of the list, to be kept"),
-        ("unarchive", "put archived ones back as they were"),
-        ("discard", "give them up: nobody retries them any more"),
-        ("purge", "delete them; without --status those that are succeeded, archived or discarded"),
+        ("retry", "ask the engine to retry them now; applies to pending and exhausted ones"),
+        ("archive", "keep them, but take them off the list"),
+        ("unarchive", "put archived ones back on the list"),
+        ("discard", "give them up; they are never retried"),
+        ("purge", "delete them; filters mean succeeded, archived and discarded ones unless --status is given"),
     ):
         action = actions.add_parser(name, help=words, description=words)
-        action.add_argument("ids", metavar="ID", nargs="*", type=count, help="their numbers")
-        action.add_argument("--all", action="store_true", help="all of them")
+        action.add_argument("ids", metavar="ID", nargs="*", type=count, help="their IDs, from the list")
+        action.add_argument("--all", action="store_true", help="all dead letters")
         _filters(action)
-        action.add_argument("--dry-run", action="store_true", help="only say what would be done")
+        action.add_argument("--dry-run", action="store_true", help="only print what would be done")
         if name == "retry":
             action.add_argument(
                 "--wait",
                 type=seconds,
                 default=5.0,
                 metavar="SECONDS",
-                help="how long an engine has to take the command (default: 5)",
+                help="how long the engine may take to accept the command (default: 5)",
             )
 
 
 def _filters(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "--status", action="append", choices=(*_STATUSES, "all"), help="only those; may be given several times"
+        "--status",
+        action="append",
+        choices=(*_STATUSES, "all"),
+        help="only dead letters of this status; may be repeated",
     )
     parser.add_argument("--type", default="", metavar="TYPE", help="only those of this task type")
-    parser.add_argument("--category", default="", choices=_CATEGORIES, help="only those that failed like this")
-    parser.add_argument("--text", default="", help="only those with this in error, task, adapter or payload")
-    parser.add_argument("--engine", default="", metavar="NAME", help="only those of the engine of this name")
+    parser.add_argument(
+        "--category", default="", choices=_CATEGORIES, help="only those whose failure is of this category"
+    )
+    parser.add_argument("--text", default="", help="only those with this text in error, task, adapter or payload")
+    parser.add_argument("--engine", default="", metavar="NAME", help="only those of the engine with this name")
     parser.add_argument(
         "--older-than",
         type=age,
         metavar="AGE",
-        help="only those whose last change is that long ago: 90s, 30m, 12h, 7d",
+        help="only those that last changed at least this long ago: 90s, 30m, 12h, 7d",
     )
 
 
 def now() -> int:
-    """Return UTC microseconds now."""
+    """Return the current time in UTC microseconds."""
     from fuseboard_engine.runtime.clock import wall_clock
 
     return wall_clock()
 
 
-def selection_of(args: Namespace, unnamed: tuple[Status, ...] = ()) -> LetterSelection:
-    """Return what the filters say; `unnamed` are the statuses meant where none is given."""
+def selection_of(args: Namespace, default: tuple[Status, ...] = ()) -> LetterSelection:
+    """Return the selection that the arguments describe; `default` are the statuses to select without --status."""
     from fuseboard_engine.dead_letters.letter import LetterSelection
 
-    asked = args.status or []
-    statuses = () if "all" in asked else tuple(asked) or unnamed
+    given = args.status or []
+    statuses = () if "all" in given else tuple(given) or default
     return LetterSelection(
         ids=tuple(getattr(args, "ids", ())),
         statuses=statuses,
@@ -88,7 +96,7 @@ def selection_of(args: Namespace, unnamed: tuple[Status, ...] = ()) -> LetterSel
     )
 
 
-def filtered(args: Namespace) -> bool:
-    """Say whether any filter is given."""
-    given = (args.status, args.type, args.category, args.text, args.engine, args.older_than is not None)
-    return any(given)
+def is_filtered(args: Namespace) -> bool:
+    """Return whether any filter is given."""
+    filters = (args.status, args.type, args.category, args.text, args.engine, args.older_than is not None)
+    return any(filters)

@@ -1,27 +1,27 @@
-"""What `fuseboard` ends with. Scripts rely on these numbers: they never change their meaning."""
+"""Exit codes of `fuseboard`. Scripts rely on them, so their meaning never changes."""
 
 from __future__ import annotations
 
 from typing import Final
 
 OK: Final = 0
-"""What was asked was done."""
+"""The request was carried out."""
 NOT_DONE: Final = 1
-"""It was understood and did not happen: nobody took the command, it was refused, or a check did not hold."""
+"""The request was valid but not carried out: no engine took the command, it was refused, or a check failed."""
 BAD_INPUT: Final = 2
-"""The command line or the file is wrong: unknown adapter, no recording, a newer version. Nothing was changed."""
+"""The command line or the file is wrong: an unknown adapter, not a recording, a newer version. Nothing was changed."""
 CANT_WRITE: Final = 74
-"""The output could not be written: the disk is full, or the terminal gone. What was asked was done."""
+"""The output could not be written: the disk is full, or the terminal gone. The request was carried out."""
 INTERRUPTED: Final = 130
 """Ctrl-C."""
 BROKEN_PIPE: Final = 141
-"""Whoever read the output stopped reading."""
+"""The reader of the output closed the pipe."""
 
 TABLE: Final = """exit codes:
     0  done
-    1  it did not happen: nobody took the command, it was refused, or a check did not hold
+    1  not done: no engine took the command, it was refused, or a check failed
     2  the command line or the file is wrong; nothing was changed
-   74  the output could not be written, such as on a full disk
+   74  the output could not be written, for example because the disk is full
   130  stopped by Ctrl-C
-  141  whoever read the output stopped reading"""
-"""The same, as the help shows it."""
+  141  the reader of the output closed the pipe"""
+"""The exit codes as the help shows them."""

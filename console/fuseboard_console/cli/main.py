@@ -1,4 +1,4 @@
-"""`fuseboard`: finds the command that was named, imports that one only, and runs it."""
+"""The `fuseboard` program: finds the named command, imports only that one, and runs it."""
 
 from __future__ import annotations
 
@@ -15,42 +15,42 @@ from typing import Any, NoReturn, Protocol, cast
 from fuseboard_console.cli import exit_codes
 from fuseboard_console.cli.output import CantWrite, complain, flush_out, print_out, write_no_more
 
-_WELCOME = """Fuseboard shows the circuit breakers of an application, live, and lets you put them back.
+_WELCOME = """Fuseboard shows the circuit breakers of an application live and lets you reset them.
 
-An application that embeds the engine records to a file. Every command but demo, scenario, config and preferences
-takes that file:
+An application that embeds the engine records to a file, such as checkout.db. Every command except demo, scenario,
+config and preferences reads that file:
 
 {commands}
 
 try it:
-  fuseboard demo                          see it at work; needs nothing
-  fuseboard watch checkout.db             the console: what is down, since when, when it comes back
+  fuseboard demo                          see it at work; needs no application
+  fuseboard watch checkout.db             the console: what is down, since when, when it is tried again
   fuseboard status checkout.db            the same as a table, for a script or a log
   fuseboard reset checkout.db prefect     close the breaker of prefect
 
-`fuseboard COMMAND --help` explains one command, with examples.
+`fuseboard COMMAND --help` explains a command, with examples. `fuseboard --version` prints the version.
 """
 
 
 class Command(Protocol):
-    """What a module in `commands/` gives. Its name is the command's; adding one is adding a file."""
+    """What a module in `commands/` defines. The module's name is the command's name."""
 
     SUMMARY: str
-    """One line: what it does."""
+    """One line: what the command does."""
     DESCRIPTION: str
-    """What it does, for someone who has never seen it."""
+    """What the command does, for a first-time reader."""
     EXAMPLES: str
-    """Command lines, each with what it is for."""
+    """Command lines, each with its purpose."""
     ORDER: int
-    """Its place in the list of commands."""
+    """Its position in the list of commands."""
     add_arguments: Callable[[ArgumentParser], None]
-    """Says what the command takes."""
+    """Adds the command's arguments to a parser."""
     run: Callable[[Namespace], int]
-    """Does it and returns the exit code."""
+    """Runs the command and returns the exit code."""
 
 
 def command_names() -> list[str]:
-    """Return the names of all commands."""
+    """Return the names of all commands: those of the modules in `commands/`."""
     folder = Path(__file__).parents[1] / "commands"
     return sorted(file.stem.replace("_", "-") for file in folder.glob("*.py") if not file.stem.startswith("_"))
 
@@ -61,22 +61,22 @@ def load(name: str) -> Command:
 
 
 class Parser(ArgumentParser):
-    """Reads arguments; what is wrong with them it says in a sentence, without all that could have been written."""
+    """An argument parser that reports a mistake in one sentence, without the usage text."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong and where it is explained, and end."""
-        said = message[:1].upper() + message[1:].rstrip(".")
-        said += "" if said.endswith("?") else "."
-        complain(f"{said}{_nearest(message) or self._nearest_option(message)}")
-        complain(f"`{self.prog.split(' FILE')[0]} --help` explains it.")
+        """Print the mistake and where the arguments are explained, and exit."""
+        sentence = message[:1].upper() + message[1:].rstrip(".")
+        sentence += "" if sentence.endswith("?") else "."
+        complain(f"{sentence}{_choice_hint(message) or self._option_hint(message)}")
+        complain(f"`{self.prog.split(' FILE')[0]} --help` explains the arguments.")
         sys.exit(exit_codes.BAD_INPUT)
 
     def print_help(self, file: Any = None) -> None:
-        """Print the help; left to itself argparse keeps silent when it can't."""
+        """Print the help. Unlike argparse's own method, this reports output that can't be written."""
         print_out(self.format_help(), end="")
 
-    def _nearest_option(self, message: str) -> str:
-        """Return which option was meant by the first that there is none of; nothing if none is near."""
+    def _option_hint(self, message: str) -> str:
+        """Return which option may be meant by the first unrecognized one; empty when none is similar."""
         found = re.search(r"unrecognized arguments:.*? (--[^\s=]+)", message)
         if found is None:
             return ""
@@ -85,14 +85,14 @@ class Parser(ArgumentParser):
         return did_you_mean(found[1], self._options())
 
     def _options(self) -> list[str]:
-        """Return the options that this takes, and those of the actions below it."""
+        """Return the options of this parser and of its subparsers."""
         options = [option for action in self._actions for option in action.option_strings]
-        below = [action.choices.values() for action in self._actions if isinstance(action.choices, dict)]
-        return options + [option for parsers in below for parser in parsers for option in parser._options()]
+        subparsers = [action.choices.values() for action in self._actions if isinstance(action.choices, dict)]
+        return options + [option for parsers in subparsers for parser in parsers for option in parser._options()]
 
 
-def _nearest(message: str) -> str:
-    """Return what was meant by a word that is none of the choices that argparse lists; nothing if none is near."""
+def _choice_hint(message: str) -> str:
+    """Return which of the choices in argparse's message may be meant by the invalid one; empty when none is similar."""
     found = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message)
     if found is None:
         return ""
@@ -102,7 +102,7 @@ def _nearest(message: str) -> str:
 
 
 def parser_of(name: str, command: Command) -> ArgumentParser:
-    """Return the parser of one command, its help with examples and exit codes."""
+    """Return the parser of a command; its help includes examples and exit codes."""
     parser = Parser(
         prog=f"fuseboard {name}",
         description=command.DESCRIPTION,
@@ -114,7 +114,7 @@ def parser_of(name: str, command: Command) -> ArgumentParser:
 
 
 def _help_formatter(prog: str) -> RawDescriptionHelpFormatter:
-    # Left to itself it asks for the terminal's width by a module that takes longer to import than all of argparse.
+    # Without a width, argparse imports shutil to find it, which takes longer than importing all of argparse.
     return RawDescriptionHelpFormatter(prog, width=_columns() - 2)
 
 
@@ -130,14 +130,14 @@ def _columns() -> int:
 
 
 def welcome() -> str:
-    """Return the help for someone who has never seen it."""
+    """Return the overview that `fuseboard` prints without arguments."""
     commands = sorted(((load(name), name) for name in command_names()), key=lambda pair: pair[0].ORDER)
     width = max(len(name) for _, name in commands)
     return _WELCOME.format(commands="\n".join(f"  {name:<{width}}  {command.SUMMARY}" for command, name in commands))
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run a command line (without the program's name) and return its exit code."""
+    """Run a command line, given without the program's name, and return the exit code."""
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print_out(welcome(), end="")
         return exit_codes.OK
@@ -151,7 +151,7 @@ def run(arguments: Sequence[str]) -> int:
         from fuseboard_console.text.suggestions import did_you_mean
 
         complain(f"There is no command {name!r}.{did_you_mean(name, command_names())}")
-        complain("`fuseboard` alone lists them all.")
+        complain("`fuseboard` without arguments lists all commands.")
         return exit_codes.BAD_INPUT
     command = load(name)
     return command.run(_read(parser_of(name, command), arguments[1:]))
@@ -159,20 +159,20 @@ def run(arguments: Sequence[str]) -> int:
 
 def _read(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
     try:
-        return parser.parse_intermixed_args(arguments)  # options may stand between what has no name
-    except TypeError:  # which is not offered where there are actions
+        return parser.parse_intermixed_args(arguments)  # allows options between positional arguments
+    except TypeError:  # not supported by a parser with subparsers
         return parser.parse_args(arguments)
 
 
 def main() -> NoReturn:
-    """Run the command line of this process and end it."""
-    # What is imported at start stays: looking through it for garbage again and again would find none.
+    """Run this process's command line and exit."""
+    # Imported modules stay alive, so frequent collections at the start would find nothing.
     gc.set_threshold(50_000, 10, 10)
-    # Whoever began us may have closed one: what nobody reads goes nowhere.
+    # The parent process may have closed either stream: discard what is written to it.
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     try:
-        code = _run_to_its_end(sys.argv[1:])
+        code = _run_and_flush(sys.argv[1:])
     except KeyboardInterrupt:
         code = exit_codes.INTERRUPTED
     except BrokenPipeError:
@@ -180,16 +180,16 @@ def main() -> NoReturn:
         code = exit_codes.BROKEN_PIPE
     except CantWrite as error:
         write_no_more()
-        complain(f"The output could not be written: {error}. Free the disk, or write elsewhere.")
+        complain(f"The output could not be written: {error}. Free disk space, or write elsewhere.")
         code = exit_codes.CANT_WRITE
     sys.exit(code)
 
 
-def _run_to_its_end(arguments: Sequence[str]) -> int | str | None:
+def _run_and_flush(arguments: Sequence[str]) -> int | str | None:
     try:
         code: int | str | None = run(arguments)
-    except SystemExit as end:  # as after a help
-        code = end.code
+    except SystemExit as error:  # raised by argparse after printing help
+        code = error.code
     flush_out()
     return code
 

@@ -1,4 +1,4 @@
-"""Standard output and standard error of the commands: escaped for the terminal's encoding, errors in sentences."""
+"""Standard output and standard error of the commands, escaped for the stream's encoding."""
 
 from __future__ import annotations
 
@@ -9,25 +9,30 @@ from contextlib import contextmanager, suppress
 
 
 def is_dumb() -> bool:
-    """Say whether the terminal names itself one that can only print lines."""
+    """Return whether the terminal is declared as one that can only print lines (TERM=dumb)."""
     return os.environ.get("TERM") == "dumb"
 
 
 def print_out(text: str, end: str = "\n") -> None:
-    """Write to standard output; what the terminal's encoding lacks is escaped, never an error."""
+    """Write to standard output; escape characters that its encoding lacks.
+
+    Raises:
+        BrokenPipeError: The reader closed the pipe.
+        CantWrite: Standard output does not accept the text.
+    """
     encoding = sys.stdout.encoding or "utf-8"
     with _writing():
         sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + end)
 
 
 def flush_out() -> None:
-    """See that what was written to standard output is out."""
+    """Flush standard output. Raises as `print_out` does."""
     with _writing():
         sys.stdout.flush()
 
 
 class CantWrite(Exception):
-    """Standard output does not take what is written; the text is the system's reason."""
+    """Standard output does not accept what is written. The text is the system's reason."""
 
 
 @contextmanager
@@ -42,12 +47,12 @@ def _writing() -> Iterator[None]:
 
 
 def complain(text: str) -> None:
-    """Write a sentence to standard error, if that takes one."""
+    """Write a sentence to standard error; ignore errors in writing."""
     encoding = sys.stderr.encoding or "utf-8"
     with suppress(OSError):
         sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 
 def write_no_more() -> None:
-    """Let what is still to be written go nowhere: Python flushes once more at exit."""
+    """Discard further standard output, including what Python flushes at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

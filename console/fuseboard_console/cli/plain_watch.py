@@ -1,4 +1,4 @@
-"""`watch --plain`: the console as plain lines, for screen readers and logs."""
+"""`fuseboard watch --plain`: a recording as plain lines, for screen readers and logs."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from fuseboard_console.views.lists.status import status_text
 
 
 async def watch_plain(file: str, now: Callable[[], int]) -> None:
-    """Print how every adapter stands, then what happens, line by line, until cancelled.
+    """Print the state of every adapter, then each event as a line, until cancelled.
 
     Args:
         file: The recording.
-        now: UTC microseconds.
+        now: Returns the current time in UTC microseconds.
 
     Raises:
         RecordingError: As for `Recording.open`.
@@ -30,19 +30,19 @@ async def watch_plain(file: str, now: Callable[[], int]) -> None:
     name = safe_text(Path(file).name, 200)
     story = EventNarrator(None)
     before: tuple[object, ...] | None = None
-    async with aclosing(follow(file)) as news:
-        async for board, entries, trouble in news:
+    async with aclosing(follow(file)) as updates:
+        async for board, entries, trouble in updates:
             connection = connection_of(board, now())
-            stands = connection.state, connection.silent, connection.gone, trouble
+            state = connection.state, connection.silent, connection.gone, trouble
             if before is None:
                 print_out(status_text(board, name, now(), colour=False))
                 print_out("")
-                before = (*stands[:3], "")
+                before = (*state[:3], "")
             for entry in entries:
                 if line := story.narrate(entry.event):
                     print_out(line)
-            if stands != before:
-                well = "No engine has written to it yet." if connection.state == "empty" else "An engine is writing."
-                print_out(f"{clock(now())}  {text_of(banner(connection, trouble)).strip() or well}")
-            before = stands
+            if state != before:
+                normal = "No engine has written to it yet." if connection.state == "empty" else "An engine is writing."
+                print_out(f"{clock(now())}  {text_of(banner(connection, trouble)).strip() or normal}")
+            before = state
             flush_out()

@@ -1,4 +1,4 @@
-"""Options that every command with a screen has in common; they win over the operator's file of preferences."""
+"""Options common to all commands with a screen; they take precedence over the operator's preferences file."""
 
 from __future__ import annotations
 
@@ -10,43 +10,43 @@ from fuseboard_console.preferences.theme_names import OWN, own_names
 
 
 def add_preferences(parser: ArgumentParser) -> None:
-    """Say what may be preferred."""
-    looks = f"colours: {', '.join(OWN)}, or one of Textual's (key: t)"
-    parser.add_argument("--theme", type=_theme, metavar="NAME", help=looks)
-    parser.add_argument("--ascii", action="store_true", help="use ASCII signs only")
-    parser.add_argument("--compact", action="store_true", help="no frames: more lines on a small screen (key: c)")
-    parser.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
-    parser.add_argument("--no-preferences", action="store_true", help="as if there were no file of preferences")
+    """Add the options to a parser."""
+    help_text = f"colours: {', '.join(OWN)}, or a theme of Textual (key: t)"
+    parser.add_argument("--theme", type=_theme, metavar="NAME", help=help_text)
+    parser.add_argument("--ascii", action="store_true", help="use ASCII characters only")
+    parser.add_argument("--compact", action="store_true", help="no borders, for more lines on a small screen (key: c)")
+    parser.add_argument("--no-mouse", action="store_true", help="do not capture the mouse; the terminal keeps it")
+    parser.add_argument("--no-preferences", action="store_true", help="ignore the preferences file")
 
 
 def _theme(name: str) -> str:
     if name in own_names():
-        return name  # and the library that draws the screen is not loaded for it
+        return name  # without importing Textual
     from fuseboard_console.preferences.theme_names import is_theme, theme_names, themes_near
     from fuseboard_console.text.suggestions import did_you_mean
 
     if is_theme(name):
         return name
-    hint = did_you_mean(name, themes_near(name)) or f" There are {', '.join(theme_names())}."
+    hint = did_you_mean(name, themes_near(name)) or f" The themes are {', '.join(theme_names())}."
     raise ArgumentTypeError(f"there is no theme {name!r}.{hint}")
 
 
 def preferences_of(args: Namespace) -> Preferences:
-    """Return what is preferred: what the options say, else the operator's file, else what it is without.
+    """Return the preferences: the options, else the operator's file, else the defaults.
 
     Raises:
-        DocumentError: the file has mistakes, or can't be read. The text names them all and what to do.
+        DocumentError: The file has mistakes or can't be read. The text lists all mistakes and what to do.
     """
-    told = DEFAULT if args.no_preferences else _from_file()
+    preferences = DEFAULT if args.no_preferences else _from_file()
     if args.theme:
-        told = replace(told, theme=args.theme)
+        preferences = replace(preferences, theme=args.theme)
     if args.ascii:
-        told = replace(told, glyphs="ascii")
+        preferences = replace(preferences, glyphs="ascii")
     if args.compact:
-        told = replace(told, compact=True)
+        preferences = replace(preferences, compact=True)
     if args.no_mouse:
-        told = replace(told, mouse=False)
-    return told
+        preferences = replace(preferences, mouse=False)
+    return preferences
 
 
 def _from_file() -> Preferences:
@@ -60,4 +60,4 @@ def _from_file() -> Preferences:
         from fuseboard_engine.documents.loader import DocumentError
 
         lines = [safe_text(line, 500) for line in str(error).splitlines()]
-        raise DocumentError("\n".join([*lines, "Mend the file, or go on without it: --no-preferences."])) from error
+        raise DocumentError("\n".join([*lines, "Correct the file, or ignore it with --no-preferences."])) from error

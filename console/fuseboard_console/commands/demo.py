@@ -1,4 +1,4 @@
-"""`fuseboard demo`: an engine in a process of its own plays a scenario, and the console shows it live."""
+"""`fuseboard demo`: plays a scenario in an engine process of its own and shows it live in the console."""
 
 from __future__ import annotations
 
@@ -15,27 +15,33 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-SUMMARY = "see it at work: a minute of failures, live; needs nothing"
-DESCRIPTION = """Plays a scenario: an engine in its own process, with adapters that fail on schedule, recorded to a
-file that the console watches. Press r to reset a breaker, ? for the keys, q to leave.
-Without a terminal it plays the scenario in virtual time and prints the story as plain lines."""
-EXAMPLES = """  fuseboard demo                       the primary goes down and comes back
-  fuseboard demo --record demo.db      keep the recording, to look at afterwards
-  fuseboard demo | less                the story as text"""
+SUMMARY = "watch a minute of failures and recovery; needs no application"
+DESCRIPTION = """Play a scenario: an engine in a process of its own, with adapters that fail on schedule, records to a
+file that the console watches. Press r to reset a breaker, ? for the keys, q to quit.
+Without a terminal, the scenario plays in virtual time and what happens is printed as plain lines."""
+EXAMPLES = """  fuseboard demo                       the primary goes down and recovers
+  fuseboard demo --record demo.db      keep the recording for later
+  fuseboard demo | less                what happens, as text"""
 ORDER = 0
 
 _SCENARIO = "primary-outage"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Say what the command takes."""
-    parser.add_argument("scenario", nargs="?", default=_SCENARIO, metavar="SCENARIO", help="a file or a name")
-    parser.add_argument("--record", metavar="FILE", help="keep the recording here (default: a temporary file)")
+    """Add the command's arguments to a parser."""
+    parser.add_argument(
+        "scenario",
+        nargs="?",
+        default=_SCENARIO,
+        metavar="SCENARIO",
+        help="a scenario file, or a name from `fuseboard scenario list` (default: primary-outage)",
+    )
+    parser.add_argument("--record", metavar="FILE", help="keep the recording in this file (default: a temporary file)")
     add_preferences(parser)
 
 
 def run(args: Namespace) -> int:
-    """Play, and return the exit code."""
+    """Play the scenario and return the exit code."""
     from fuseboard_console.cli.output import complain, is_dumb
     from fuseboard_engine.documents.loader import DocumentError
     from fuseboard_storage.errors import RecordingError
@@ -44,12 +50,12 @@ def run(args: Namespace) -> int:
         if sys.stdin.isatty() and sys.stdout.isatty() and not is_dumb():
             return _live(args)
         if args.record:
-            complain("Without a terminal for a screen, `demo` plays in virtual time and records nothing. To record:")
+            complain("Without a terminal, `demo` plays in virtual time and records nothing. To record:")
             complain(f"  fuseboard scenario play {args.scenario} --record FILE")
             return exit_codes.BAD_INPUT
         if sys.stdin.isatty() and sys.stdout.isatty():
-            complain("This terminal (TERM=dumb) can't show the console. As plain lines: `fuseboard demo | cat`,")
-            complain("or `fuseboard watch FILE --plain` on the recording of an engine that runs.")
+            complain("This terminal (TERM=dumb) can't show the console. For plain lines, use `fuseboard demo | cat`,")
+            complain("or `fuseboard watch FILE --plain` with the recording of a running engine.")
             return exit_codes.BAD_INPUT
         return _plain(args)
     except (DocumentError, RecordingError) as error:
@@ -64,10 +70,10 @@ def _plain(args: Namespace) -> int:
     from fuseboard_engine.scenario.model import load
 
     scenario = load(find(args.scenario))
-    verdict, story = play_virtually(scenario)
+    verdict, lines = play_virtually(scenario)
     print_out(f"{scenario.title}\n")
-    print_out(f"Played in virtual time: {scenario.duration:g} s in a moment. The times are the scenario's.\n")
-    for line in [*story, "", *verdict_lines(verdict, scenario.duration)]:
+    print_out(f"Played {scenario.duration:g} s in virtual time. Times are relative to the start of the scenario.\n")
+    for line in [*lines, "", *verdict_lines(verdict, scenario.duration)]:
         print_out(line)
     return exit_codes.NOT_DONE if verdict.broken else exit_codes.OK
 
@@ -85,8 +91,8 @@ def _live(args: Namespace) -> int:
     preferences = preferences_of(args)
     scenario = find(args.scenario)
     if args.record and Path(args.record).exists():
-        asyncio.run(_is_recording(args.record))
-    _on_leaving_signals(_end)
+        asyncio.run(_check_recording(args.record))
+    _handle_leave_signals(_exit)
     with tempfile.TemporaryDirectory(prefix="fuseboard-demo-") as folder:
         path = Path(args.record or Path(folder) / "demo.db")
         log = Path(folder) / "engine.log"
@@ -105,26 +111,27 @@ def _live(args: Namespace) -> int:
                 )
             )
         finally:
-            _on_leaving_signals(signal.SIG_IGN)  # nothing cuts the tidying short: it takes seconds at most
-            if said := engine.stop():
-                complain(f"The demo's engine ended early:\n{said}")
+            _handle_leave_signals(signal.SIG_IGN)  # cleaning up takes a few seconds at most and must not be interrupted
+            if errors := engine.stop():
+                complain(f"The demo's engine ended early:\n{errors}")
 
 
-async def _is_recording(file: str) -> None:
-    """Raise RecordingError if an engine can't record to this file: before anything starts."""
+async def _check_recording(file: str) -> None:
+    """Raise RecordingError if an engine can't record to this file."""
     from fuseboard_storage.recording.recording import Recording
 
     async with Recording.open(file):
         pass
 
 
-def _on_leaving_signals(do: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+def _handle_leave_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+    """Handle the signals that end the console, such as SIGTERM and SIGHUP, with this handler."""
     from fuseboard_console.app.launch import LEAVING
 
-    for told in LEAVING:
-        signal.signal(told, do)
+    for number in LEAVING:
+        signal.signal(number, handler)
 
 
-def _end(number: int, frame: FrameType | None) -> None:
-    """Leave before or after the console, whose own way of leaving is in force while it is open."""
+def _exit(number: int, frame: FrameType | None) -> None:
+    """Exit on a signal before the console opens or after it closes; while it is open, it handles signals itself."""
     sys.exit(exit_codes.OK)

@@ -1,38 +1,37 @@
-"""`fuseboard dlq`: dead letters: what nothing could do, to look at, retry, put away, or delete."""
+"""`fuseboard dlq`: lists, shows, retries, archives, discards and purges dead letters."""
 
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 from fuseboard_console.cli import exit_codes
-from fuseboard_console.cli.dlq_arguments import DONE_WITH, add_arguments, filtered, now, selection_of
+from fuseboard_console.cli.dead_letter_arguments import FINISHED, add_arguments, is_filtered, now, selection_of
 
 if TYPE_CHECKING:
-    from fuseboard_engine.dead_letters.letter import DeadLetter, LetterSelection
+    from fuseboard_engine.dead_letters.letter import DeadLetter, Status
     from fuseboard_storage.board.board import Board
     from fuseboard_storage.recording.recording import Recording
 
-SUMMARY = "list, retry, archive, discard or purge dead letters: tasks that nothing could do"
-DESCRIPTION = """Look after the dead letters of FILE: tasks that no adapter and no fallback could do.
-A retry is done by the engine, which has the adapters; all else needs no engine. Who did what is recorded."""
-EXAMPLES = """  fuseboard dlq checkout.db list                        those that somebody has to care for, newest first
-  fuseboard dlq checkout.db list --status all --json    all of them, for a program
+SUMMARY = "list, retry, archive, discard or purge dead letters: tasks that failed everywhere"
+DESCRIPTION = """Manage the dead letters of FILE: tasks that no adapter and no fallback could complete.
+The running engine carries out a retry, because it has the adapters; the other actions need no engine.
+Every change is recorded with who made it."""
+EXAMPLES = """  fuseboard dlq checkout.db list                        unfinished dead letters, newest first
+  fuseboard dlq checkout.db list --status all --json    all of them as JSON
   fuseboard dlq checkout.db show 12                     everything about one
-  fuseboard dlq checkout.db retry 12 14                 try these again, now
-  fuseboard dlq checkout.db retry --category network    all that failed for the network
-  fuseboard dlq checkout.db archive --type report       put away, to be kept
-  fuseboard dlq checkout.db discard 12                  nobody retries it any more
-  fuseboard dlq checkout.db purge --older-than 7d       delete what is finished and a week old"""
+  fuseboard dlq checkout.db retry 12 14                 retry these two now
+  fuseboard dlq checkout.db retry --category network    retry all that failed because of the network
+  fuseboard dlq checkout.db archive --type report       keep these, but take them off the list
+  fuseboard dlq checkout.db discard 12                  give this one up: it is never retried
+  fuseboard dlq checkout.db purge --older-than 7d       delete finished ones that are a week old"""
 ORDER = 35
 
 __all__ = ["DESCRIPTION", "EXAMPLES", "ORDER", "SUMMARY", "add_arguments", "run"]
 
-_PAGE = 500
-
 
 def run(args: Namespace) -> int:
-    """Do what was asked and return the exit code."""
+    """Carry out the action and return the exit code."""
     import asyncio
 
     from fuseboard_console.cli.output import complain
@@ -46,7 +45,7 @@ def run(args: Namespace) -> int:
         complain(str(error))
         return exit_codes.BAD_INPUT
     except StoreUnavailable as error:
-        complain(f"{safe_text(str(error), 300)}. Nothing was changed; try again.")
+        complain(f"{safe_text(str(error), 300)}. Nothing was changed. Try again.")
         return exit_codes.NOT_DONE
 
 
@@ -82,7 +81,7 @@ async def _show(args: Namespace) -> int:
     async with SqliteDeadLetters.open(args.file) as store:
         letter = await store.get(args.id, at)
     if letter is None:
-        complain(_unknown(args.file, [args.id]))
+        complain(_unknown_text(args.file, [args.id]))
         return exit_codes.BAD_INPUT
     if args.json:
         print_out(json.dumps({"schema": SCHEMA, "letter": fields_of(letter)}, indent=2))
@@ -91,79 +90,104 @@ async def _show(args: Namespace) -> int:
     return exit_codes.OK
 
 
-def _unknown(file: str, ids: list[int]) -> str:
+def _unknown_text(file: str, ids: list[int]) -> str:
     from pathlib import Path
 
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_console.views.dead_letters.text import numbers
 
-    many = f"letter {ids[0]}" if len(ids) == 1 else f"letters {numbers(ids)}"
-    return f"{safe_text(Path(file).name, 200)} has no dead {many}. `fuseboard dlq FILE list --status all` shows all."
+    letters = f"dead letter {ids[0]}" if len(ids) == 1 else f"dead letters {numbers(ids)}"
+    return f"{safe_text(Path(file).name, 200)} has no {letters}. `fuseboard dlq FILE list --status all` lists all."
 
 
 async def _act(args: Namespace) -> int:
-    """Find what is meant, and do it, or only say what would be done."""
-    from fuseboard_console.cli.output import complain, print_out
-    from fuseboard_console.text.formatting import plural
-    from fuseboard_console.views.dead_letters.text import numbers
-    from fuseboard_engine.dead_letters.letter import CHANGEABLE, DONE, RETRYABLE, STATUSES
-    from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
+    """Select dead letters and carry out the action on them, or with --dry-run only print what would be done."""
+    from fuseboard_console.cli.output import complain
 
-    if not (args.ids or filtered(args) or args.all) or (args.ids and args.all):
-        complain(f"Name dead letters, filter them, or say --all. `fuseboard dlq FILE {args.action} --help` explains.")
+    named = bool(args.ids)
+    if (named and args.all) or not (named or args.all or is_filtered(args)):
+        complain(f"Give IDs, filters, or --all. `fuseboard dlq FILE {args.action} --help` explains them.")
         return exit_codes.BAD_INPUT
-    purging_some = args.action == "purge" and not args.ids and not args.all
-    selection = selection_of(args, DONE_WITH if purging_some else ())
-    in_order = tuple(status for status in STATUSES if status != "retrying")
-    allowed = RETRYABLE if args.action == "retry" else CHANGEABLE.get(args.action, in_order)
-    async with SqliteDeadLetters.open(args.file) as store:
-        found = await _every(store, selection, now())
+    found = await _find(args)
     missing = sorted(set(args.ids) - {letter.id for letter in found})
     if missing:
-        complain(_unknown(args.file, missing) if not filtered(args) else _mismatch(missing))
+        complain(_mismatch_text(missing) if is_filtered(args) else _unknown_text(args.file, missing))
         return exit_codes.BAD_INPUT
-    meant = sorted(letter.id for letter in found if letter.status in allowed)
-    done = "retried" if args.action == "retry" else DONE[args.action]
-    refused = [letter for letter in found if letter.status not in allowed] if args.ids else []
+    allowed = _statuses_allowing(args.action)
+    chosen = [letter for letter in found if letter.status in allowed]
+    refused = [letter for letter in found if letter.status not in allowed] if named else []
     for letter in refused:
-        complain(f"Dead letter {letter.id} is {letter.status}{_lease(letter)}: it can't be {done}.")
-    if not meant:
-        if not refused:
-            print_out(f"No dead letter matches: there is nothing to be {done}.")
-        return exit_codes.NOT_DONE if refused else exit_codes.OK
+        complain(f"Dead letter {letter.id} is {letter.status}{_lease_text(letter)}: it can't be {_done(args.action)}.")
+    if not refused:
+        return await _carry_out(args, chosen)
+    if chosen:
+        await _carry_out(args, chosen)
+    return exit_codes.NOT_DONE
+
+
+async def _find(args: Namespace) -> list[DeadLetter]:
+    """Return the dead letters that the arguments select, newest first.
+
+    `purge` with filters alone means finished ones, unless --status says otherwise.
+    """
+    from fuseboard_engine.dead_letters.store import pages
+    from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
+
+    purges_by_filter = args.action == "purge" and not args.ids and not args.all
+    selection = selection_of(args, FINISHED if purges_by_filter else ())
+    async with SqliteDeadLetters.open(args.file) as store:
+        return [letter async for page in pages(store, selection, now()) for letter in page]
+
+
+def _statuses_allowing(action: Literal["retry", "purge", "archive", "unarchive", "discard"]) -> tuple[Status, ...]:
+    """Return the statuses of the dead letters that an action can be carried out on."""
+    from fuseboard_engine.dead_letters.letter import CHANGEABLE, RETRYABLE, STATUSES
+
+    if action == "retry":
+        return RETRYABLE
+    if action == "purge":
+        return tuple(status for status in STATUSES if status != "retrying")
+    return CHANGEABLE[action]
+
+
+def _done(action: str) -> str:
+    """Return the past participle of an action."""
+    from fuseboard_engine.dead_letters.letter import DONE
+
+    return "retried" if action == "retry" else DONE[action]
+
+
+async def _carry_out(args: Namespace, letters: list[DeadLetter]) -> int:
+    """Carry out the action on these dead letters, all of which allow it; return the exit code."""
+    from fuseboard_console.cli.output import print_out
+    from fuseboard_console.text.formatting import plural
+    from fuseboard_console.views.dead_letters.text import numbers
+
+    ids = sorted(letter.id for letter in letters)
+    if not ids:
+        print_out(f"No dead letter matches: nothing was {_done(args.action)}.")
+        return exit_codes.OK
     if args.dry_run:
-        print_out(f"{plural(len(meant), 'dead letter')} would be {done}: {numbers(meant)}.")
-        return exit_codes.NOT_DONE if refused else exit_codes.OK
-    if args.action == "retry":
-        code = await _retry(args, [letter for letter in found if letter.id in set(meant)])
-    else:
-        code = await _change(args, meant, done)
-    return code if code != exit_codes.OK or not refused else exit_codes.NOT_DONE
+        print_out(f"{plural(len(ids), 'dead letter')} would be {_done(args.action)}: {numbers(ids)}.")
+        return exit_codes.OK
+    return await (_retry(args, letters) if args.action == "retry" else _change(args, ids))
 
 
-def _lease(letter: DeadLetter) -> str:
-    """Say until when a worker has a letter, unless it prolongs its lease before."""
+def _lease_text(letter: DeadLetter) -> str:
+    """Return when the lease of the worker that retries a letter ends; empty when no worker has it."""
     from fuseboard_console.text.formatting import clock
 
     return "" if letter.lease_until is None else f" (its lease runs until {clock(letter.lease_until)})"
 
 
-def _mismatch(ids: list[int]) -> str:
+def _mismatch_text(ids: list[int]) -> str:
     from fuseboard_console.views.dead_letters.text import numbers
 
-    return f"Of the dead letters named, {numbers(ids)} do not match the filter. Nothing was changed."
+    return f"Of the named dead letters, {numbers(ids)} do not match the filter. Nothing was changed."
 
 
-async def _every(store: Any, selection: LetterSelection, now: int) -> list[DeadLetter]:
-    found: list[DeadLetter] = []
-    below: int | None = None
-    while page := await store.find(selection, now, _PAGE, below):
-        found += page
-        below = page[-1].id
-    return found
-
-
-async def _change(args: Namespace, ids: list[int], done: str) -> int:
+async def _change(args: Namespace, ids: list[int]) -> int:
+    """Archive, unarchive, discard or purge dead letters; return the exit code."""
     from fuseboard_console.cli.output import complain, print_out
     from fuseboard_console.operator.identity import actor
     from fuseboard_console.text.formatting import plural
@@ -173,23 +197,23 @@ async def _change(args: Namespace, ids: list[int], done: str) -> int:
     selection = LetterSelection(ids=tuple(ids))
     async with SqliteDeadLetters.open(args.file, reading=False) as store:
         if args.action == "purge":
-            moved = await store.purge(selection, now(), actor())
+            changes = await store.purge(selection, now(), actor())
         else:
-            moved = await store.change(args.action, selection, now(), actor())
-    count = sum(len(group.ids) for group in moved)
-    print_out(f"{plural(count, 'dead letter')} {done}.")
+            changes = await store.change(args.action, selection, now(), actor())
+    count = sum(len(change.ids) for change in changes)
+    print_out(f"{plural(count, 'dead letter')} {_done(args.action)}.")
     if count < len(ids):
-        complain(f"Changed meanwhile: {_stay(len(ids) - count)}.")
+        complain(f"{_unchanged_text(len(ids) - count)}, because another process changed or took it meanwhile.")
         return exit_codes.NOT_DONE
     return exit_codes.OK
 
 
-def _stay(count: int) -> str:
+def _unchanged_text(count: int) -> str:
     return "1 dead letter stays as it is" if count == 1 else f"{count:,} dead letters stay as they are"
 
 
 async def _retry(args: Namespace, letters: list[DeadLetter]) -> int:
-    """Ask each engine to retry its own letters, and say what came of it."""
+    """Ask each engine to retry its own letters, and print the outcomes."""
     from fuseboard_console.cli.command_results import board_now
     from fuseboard_storage.recording.recording import Recording
 
@@ -203,7 +227,8 @@ async def _retry(args: Namespace, letters: list[DeadLetter]) -> int:
 
 
 async def _retry_by(recording: Recording, board: Board, args: Namespace, engine: str, ids: list[int]) -> bool:
-    from fuseboard_console.cli.command_results import came_of
+    """Ask one engine to retry letters and print the outcome; return whether it was done."""
+    from fuseboard_console.cli.command_results import report_outcome
     from fuseboard_console.cli.output import complain
     from fuseboard_console.operator.command_target import taker
     from fuseboard_console.operator.identity import actor
@@ -212,9 +237,9 @@ async def _retry_by(recording: Recording, board: Board, args: Namespace, engine:
     file = safe_text(recording.path.name, 200)
     found = taker(board, {engine}, now(), file)
     if found.instance is None:
-        complain(f"{found.why} {_stay(len(ids))}.")
+        complain(f"{found.why} {_unchanged_text(len(ids))}.")
         return False
     command = await recording.ask(
         "dlq_retry", instance=found.instance, actor=actor(), args={"ids": ids}, expires_in=args.wait
     )
-    return await came_of(recording, board, command, found.instance, file)
+    return await report_outcome(recording, board, command, found.instance, file)

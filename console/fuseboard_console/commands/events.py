@@ -1,4 +1,4 @@
-"""`fuseboard events`: what an engine decided, line by line."""
+"""`fuseboard events`: prints recorded events, one a line, and follows new ones."""
 
 from __future__ import annotations
 
@@ -14,29 +14,31 @@ if TYPE_CHECKING:
 
     from fuseboard_storage.board.board import Entry
 
-SUMMARY = "print what was recorded, and follow it"
-DESCRIPTION = """Print the newest events of a recording, oldest first, one a line: every state change, failure, route
-and operator's command, with its reason."""
-EXAMPLES = """  fuseboard events checkout.db                              the newest hundred
-  fuseboard events checkout.db --follow                     and each that comes, until Ctrl-C
+SUMMARY = "print recorded events, and follow new ones"
+DESCRIPTION = """Print the newest events of a recording, one a line, the latest last: every state change, failure, route
+and operator command, with its reason."""
+EXAMPLES = """  fuseboard events checkout.db                              the newest hundred events
+  fuseboard events checkout.db --follow                     then each new one, until Ctrl-C
   fuseboard events checkout.db --kind state_changed         only state changes
   fuseboard events checkout.db --adapter prefect --limit 0  all that concern prefect
-  fuseboard events checkout.db --json --follow              a JSON object a line, for a program"""
+  fuseboard events checkout.db --json --follow              one JSON object a line"""
 ORDER = 40
 
-_UNASKED = ("adapters_gauged",)  # told every second: shown only when it is asked for by name
+_HIDDEN_BY_DEFAULT = ("adapters_gauged",)  # recorded every second: shown only with --kind
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Add the command's arguments to a parser."""
     parser.add_argument("file", metavar="FILE", help="the recording, such as checkout.db")
     parser.add_argument("--adapter", metavar="ADAPTER", help="only events that concern this adapter")
-    parser.add_argument("--kind", metavar="KIND", action="append", default=[], help="only this kind; may be repeated")
     parser.add_argument(
-        "--limit", type=limit_or_all, default=100, metavar="N", help="the newest N (default: 100; 0: all)"
+        "--kind", metavar="KIND", action="append", default=[], help="only events of this kind; may be repeated"
     )
-    parser.add_argument("--follow", action="store_true", help="go on with what comes, until Ctrl-C")
-    parser.add_argument("--json", action="store_true", help="a JSON object a line; times are UTC microseconds")
+    parser.add_argument(
+        "--limit", type=limit_or_all, default=100, metavar="N", help="at most the newest N (default: 100; 0: all)"
+    )
+    parser.add_argument("--follow", action="store_true", help="continue with new events, until Ctrl-C")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line; times are UTC microseconds")
 
 
 def run(args: Namespace) -> int:
@@ -50,11 +52,11 @@ def run(args: Namespace) -> int:
     kinds = _kinds()
     for kind in args.kind:
         if kind not in kinds:
-            complain(f"There is no kind of event {kind!r}.{did_you_mean(kind, kinds)}\nThere are: {', '.join(kinds)}.")
+            complain(f"There is no event kind {kind!r}.{did_you_mean(kind, kinds)}\nThe kinds are: {', '.join(kinds)}.")
             return exit_codes.BAD_INPUT
-    args.chosen = bool(args.kind) or args.adapter is not None
+    args.filtered = bool(args.kind) or args.adapter is not None
     if not args.kind:
-        args.kind = [kind for kind in kinds if kind not in _UNASKED]
+        args.kind = [kind for kind in kinds if kind not in _HIDDEN_BY_DEFAULT]
     try:
         return asyncio.run(_events(args))
     except RecordingError as error:
@@ -88,41 +90,42 @@ async def _events(args: Namespace) -> int:
                 return exit_codes.BAD_INPUT
     _print(found, args)
     if not (found or args.json):
-        print_out(f"No {'such ' if args.chosen else ''}event was recorded.")
+        print_out(f"No {'matching ' if args.filtered else ''}event was recorded.")
     return exit_codes.OK
 
 
 async def _follow(args: Namespace) -> None:
-    """Print what there is and what comes, until cancelled; that nothing can come just now is said beside it."""
+    """Print recorded and new events until cancelled; report on standard error when the file can't be read."""
     from contextlib import aclosing
 
     from fuseboard_console.cli.output import complain
     from fuseboard_console.sources.follow import follow
     from fuseboard_storage.recording.recording import Recording
 
-    async with aclosing(follow(args.file)) as news:
-        board = (await anext(news)).board  # nothing that comes from here on is missed
+    async with aclosing(follow(args.file)) as updates:
+        board = (await anext(updates)).board  # from here on, no event is missed
         async with Recording.open(args.file) as recording:
             found = await recording.newest(args.limit or ALL, adapter=args.adapter, kinds=args.kind)
         _print(found, args)
-        last, before = found[-1].seq if found else 0, ""
-        async for now, entries, trouble in news:
-            if now is not board:  # another file has taken its place
-                board, last = now, 0
-            if trouble != before and trouble:
+        last, reported = found[-1].seq if found else 0, ""
+        async for current, entries, trouble in updates:
+            if current is not board:  # the file was replaced by another
+                board, last = current, 0
+            if trouble and trouble != reported:
                 complain(trouble)
-            before = trouble
-            _print((entry for entry in entries if entry.seq > last and _wanted(entry, args)), args)
+            reported = trouble
+            _print((entry for entry in entries if entry.seq > last and _matches(entry, args)), args)
 
 
-def _wanted(entry: Entry, args: Namespace) -> bool:
+def _matches(entry: Entry, args: Namespace) -> bool:
+    """Return whether an event is of the wanted kinds and concerns the wanted adapter."""
     from fuseboard_console.views.events.text import kind_of
 
     event = entry.event
     if args.kind and kind_of(event) not in args.kind:
         return False
-    concerned = getattr(getattr(event, "attempt", event), "adapter", None)
-    return args.adapter is None or concerned == args.adapter
+    adapter = getattr(getattr(event, "attempt", event), "adapter", None)
+    return args.adapter is None or adapter == args.adapter
 
 
 def _print(entries: Iterable[Entry], args: Namespace) -> None:

@@ -1,4 +1,4 @@
-"""`fuseboard failures`: what went wrong lately."""
+"""`fuseboard failures`: prints the latest failed attempts."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from fuseboard_console.cli.arguments import ALL, limit_or_all
 SUMMARY = "print the latest failed attempts, newest first"
 DESCRIPTION = """Print the latest failed attempts, newest first: which adapter, what went wrong, for which task, and
 what the engine did next."""
-EXAMPLES = """  fuseboard failures checkout.db                      the latest fifty
+EXAMPLES = """  fuseboard failures checkout.db                      the latest fifty failures
   fuseboard failures checkout.db --adapter prefect    only those of prefect
-  fuseboard failures checkout.db --limit 5 --json     a JSON object a line, for a program"""
+  fuseboard failures checkout.db --limit 5 --json     the latest five, one JSON object a line"""
 ORDER = 50
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Add the command's arguments to a parser."""
     parser.add_argument("file", metavar="FILE", help="the recording, such as checkout.db")
     parser.add_argument("--adapter", metavar="ADAPTER", help="only failures of this adapter")
     parser.add_argument("--limit", type=limit_or_all, default=50, metavar="N", help="at most N (default: 50; 0: all)")
-    parser.add_argument("--json", action="store_true", help="a JSON object a line; times are UTC microseconds")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line; times are UTC microseconds")
 
 
 def run(args: Namespace) -> int:
@@ -62,5 +62,5 @@ async def _failures(args: Namespace) -> int:
         elif isinstance(entry.event, AttemptFailed):
             print_out(f"{stamp(entry.event.at)}  {event_sentence(entry.event)}")
     if not found and not args.json:
-        print_out("Nothing has failed.")
+        print_out("No failure was recorded.")
     return exit_codes.OK

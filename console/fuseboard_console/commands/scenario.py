@@ -20,23 +20,23 @@ if TYPE_CHECKING:
     from fuseboard_engine.scenario.player import Player, Verdict
 
 SUMMARY = "play failure scenarios, or check them as tests"
-DESCRIPTION = """A scenario is a YAML file: adapters, traffic, a timeline of faults, and what should come of it.
-It is named by its file, or by its name if it comes with Fuseboard."""
-EXAMPLES = """  fuseboard scenario list                                 those that come with Fuseboard
+DESCRIPTION = """A scenario is a YAML file: adapters, traffic, a timeline of faults, and the expected results.
+Refer to it by its path, or by its name if it comes with Fuseboard."""
+EXAMPLES = """  fuseboard scenario list                                 the scenarios that come with Fuseboard
   fuseboard scenario show primary-outage > mine.yaml      start one of your own
-  fuseboard scenario check mine.yaml                      play it in virtual time and judge it: milliseconds
+  fuseboard scenario check mine.yaml                      test it in virtual time, in milliseconds
   fuseboard scenario play mine.yaml --record mine.db      play it in real time; watch it from a second terminal"""
 ORDER = 60
 
-_CHECKS = """  fuseboard scenario check primary-outage        one that comes with Fuseboard
-  fuseboard scenario check mine.yaml yours.yaml  your own; ends with 1 when one is not as it expects"""
-_PLAYS = """  fuseboard scenario play primary-outage                        tell what happens, as it happens
-  fuseboard scenario play mine.yaml --record mine.db            record it: `fuseboard watch mine.db` elsewhere
-  fuseboard scenario play mine.yaml --record mine.db --again    over and over, until Ctrl-C"""
+_CHECK_EXAMPLES = """  fuseboard scenario check primary-outage        one that comes with Fuseboard
+  fuseboard scenario check mine.yaml yours.yaml  your own; exit code 1 if one does not meet its expectations"""
+_PLAY_EXAMPLES = """  fuseboard scenario play primary-outage                        print what happens, as it happens
+  fuseboard scenario play mine.yaml --record mine.db            record it; run `fuseboard watch mine.db` elsewhere
+  fuseboard scenario play mine.yaml --record mine.db --again    repeat it until Ctrl-C"""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Add the command's arguments to a parser."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
     def action(name: str, verdict_lines: str, examples: str = "") -> ArgumentParser:
@@ -50,20 +50,34 @@ def add_arguments(parser: ArgumentParser) -> None:
 
     action("list", "list the scenarios that come with Fuseboard")
     show = action("show", "print a scenario's file")
-    check = action("check", "play scenarios in virtual time and compare with what they expect", _CHECKS)
-    check.add_argument("scenario", nargs="+", metavar="SCENARIO", help="a file, or a name from the list")
-    play = action("play", "play a scenario in real time and tell what happens", _PLAYS)
-    for one in (show, play):
-        one.add_argument("scenario", metavar="SCENARIO", help="a file, or a name from the list")
-    play.add_argument("--record", metavar="FILE", help="record it, so that a console can watch")
-    play.add_argument("--again", action="store_true", help="start over at the end, until stopped")
-    play.add_argument("--speed", type=speed, default=1.0, metavar="N", help="run its script faster or slower: 0.25-64")
-    play.add_argument("--quiet", action="store_true", help="tell nothing")
-    play.add_argument("--while-stdin", action="store_true", help="take a speed a line from standard input; end with it")
+    check = action(
+        "check", "play scenarios in virtual time and compare the results with their expectations", _CHECK_EXAMPLES
+    )
+    check.add_argument(
+        "scenario", nargs="+", metavar="SCENARIO", help="a file, or a name from `fuseboard scenario list`"
+    )
+    play = action("play", "play a scenario in real time and print what happens", _PLAY_EXAMPLES)
+    for action_parser in (show, play):
+        action_parser.add_argument(
+            "scenario", metavar="SCENARIO", help="a file, or a name from `fuseboard scenario list`"
+        )
+    play.add_argument("--record", metavar="FILE", help="record to this file, so that a console can watch")
+    play.add_argument("--again", action="store_true", help="repeat the scenario until stopped")
+    play.add_argument(
+        "--speed",
+        type=speed,
+        default=1.0,
+        metavar="N",
+        help="run the script at 0.25 to 64 times the speed (default: 1)",
+    )
+    play.add_argument("--quiet", action="store_true", help="print nothing")
+    play.add_argument(
+        "--while-stdin", action="store_true", help="read a speed a line from standard input, and stop at its end"
+    )
 
 
 def run(args: Namespace) -> int:
-    """Do it, and return the exit code."""
+    """Run the action and return the exit code."""
     from fuseboard_console.cli.output import complain, print_out
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_engine.documents.loader import DocumentError
@@ -71,7 +85,7 @@ def run(args: Namespace) -> int:
 
     try:
         if args.action == "list":
-            print_out(_list())
+            print_out(_list_text())
             return exit_codes.OK
         if args.action == "show":
             print_out(find(args.scenario).read_text(encoding="utf-8"), end="")
@@ -86,7 +100,11 @@ def run(args: Namespace) -> int:
 
 
 def find(name: str) -> Path:
-    """Return the file of a scenario named by its path or its name. Raises DocumentError."""
+    """Return the file of a scenario, given its path or its name.
+
+    Raises:
+        DocumentError: There is neither such a name nor such a file.
+    """
     from fuseboard_console.text.suggestions import did_you_mean
     from fuseboard_engine.documents.loader import DocumentError
     from fuseboard_scenarios import shipped
@@ -100,7 +118,7 @@ def find(name: str) -> Path:
     return Path(name)
 
 
-def _list() -> str:
+def _list_text() -> str:
     from fuseboard_engine.scenario.model import load
     from fuseboard_scenarios import shipped
 
@@ -126,7 +144,11 @@ def _check(names: list[str]) -> int:
 
 
 def _load_all(names: list[str]) -> list[Scenario]:
-    """Return the scenarios of some names. Raises DocumentError, with the mistakes of all that have any."""
+    """Load scenarios, given their paths or names.
+
+    Raises:
+        DocumentError: Some have mistakes; the text lists those of all of them.
+    """
     from fuseboard_engine.documents.loader import DocumentError
     from fuseboard_engine.scenario.model import load
 
@@ -142,7 +164,7 @@ def _load_all(names: list[str]) -> list[Scenario]:
 
 
 def play_virtually(scenario: Scenario) -> tuple[Verdict, list[str]]:
-    """Play a scenario in virtual time; return the verdict and the story, a line for each thing that happened."""
+    """Play a scenario in virtual time; return the verdict and a line for each notable event."""
     import asyncio
 
     from fuseboard_console.views.events.narrator import EventNarrator
@@ -179,7 +201,7 @@ def _play(args: Namespace) -> int:
 
 
 async def _play_now(scenario: Scenario, args: Namespace) -> Verdict | None:
-    """Play in real time; None when told to stop before the end."""
+    """Play in real time and return the verdict; None if stopped before the end."""
     import asyncio
 
     from fuseboard_console.views.events.narrator import EventNarrator
@@ -188,25 +210,25 @@ async def _play_now(scenario: Scenario, args: Namespace) -> Verdict | None:
     from fuseboard_storage import record
 
     story = EventNarrator(wall_clock())
-    told: asyncio.Queue[Event] = asyncio.Queue()
-    player = Player(scenario, on_event=None if args.quiet else told.put_nowait, speed=args.speed)
+    events: asyncio.Queue[Event] = asyncio.Queue()
+    player = Player(scenario, on_event=None if args.quiet else events.put_nowait, speed=args.speed)
     recording = record(player.engine, args.record) if args.record else None
     playing = asyncio.create_task(player.play(recording, repeat=args.again))
-    telling = asyncio.create_task(_tell(story, told))
-    _listen(playing, player, while_stdin=args.while_stdin)
+    printing = asyncio.create_task(_print_events(story, events))
+    _handle_stop_and_speed(playing, player, while_stdin=args.while_stdin)
     try:
-        await asyncio.wait({playing, telling}, return_when=asyncio.FIRST_COMPLETED)
-        if telling.done():
-            telling.result()  # nobody reads any more
+        await asyncio.wait({playing, printing}, return_when=asyncio.FIRST_COMPLETED)
+        if printing.done():
+            printing.result()  # raises: it ends only when the output can't be written
         return None if playing.cancelled() else playing.result()
     finally:
         playing.cancel()
-        telling.cancel()
-        await asyncio.wait({playing, telling})
+        printing.cancel()
+        await asyncio.wait({playing, printing})
 
 
-async def _tell(story: EventNarrator, events: asyncio.Queue[Event]) -> None:
-    """Print the story as it happens."""
+async def _print_events(story: EventNarrator, events: asyncio.Queue[Event]) -> None:
+    """Print a line for each notable event as it arrives, until cancelled."""
     from fuseboard_console.cli.output import flush_out, print_out
 
     while True:
@@ -215,8 +237,8 @@ async def _tell(story: EventNarrator, events: asyncio.Queue[Event]) -> None:
             flush_out()
 
 
-def _listen(playing: asyncio.Task[Verdict], player: Player, *, while_stdin: bool) -> None:
-    """Have SIGTERM, or the end of standard input, stop the playing in an orderly way; a line of input sets its pace."""
+def _handle_stop_and_speed(playing: asyncio.Task[Verdict], player: Player, *, while_stdin: bool) -> None:
+    """Stop playing on SIGTERM; with `while_stdin`, also at the end of standard input, whose lines set the speed."""
     import asyncio
     import os
     import signal
@@ -227,12 +249,12 @@ def _listen(playing: asyncio.Task[Verdict], player: Player, *, while_stdin: bool
         source = sys.stdin.fileno()
 
         def readable() -> None:
-            said = os.read(source, 4096)
-            if not said:
+            data = os.read(source, 4096)
+            if not data:
                 loop.remove_reader(source)
                 playing.cancel()
-            for word in said.split():
-                with suppress(ValueError):  # what is no speed changes nothing
+            for word in data.split():
+                with suppress(ValueError):  # ignore what is not a speed
                     player.clock.speed = float(word)
 
         loop.add_reader(source, readable)

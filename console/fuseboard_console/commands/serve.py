@@ -1,4 +1,4 @@
-"""`fuseboard serve`: health and resets over HTTP, for this host only."""
+"""`fuseboard serve`: serves health, counters and resets over HTTP, on this host only."""
 
 from __future__ import annotations
 
@@ -9,24 +9,32 @@ from pathlib import Path
 from fuseboard_console.cli import exit_codes
 from fuseboard_console.cli.arguments import port
 
-SUMMARY = "answer health checks over HTTP, on this host"
+SUMMARY = "serve health, counters and resets over HTTP, on this host"
 DESCRIPTION = """Serve a recording over HTTP on the loopback interface: liveness, readiness, every adapter, the newest
-failures, counters for Prometheus, and resets. Reading is free; a reset needs a token, which is made and shown at the
-start unless the environment variable FUSEBOARD_TOKEN gives one. Needs `pip install 'fuseboard[serve]'`."""
+failures, counters for Prometheus, and resets. Reading needs no token. A reset needs one: the environment variable
+FUSEBOARD_TOKEN, or else a token that is generated and printed at the start.
+Needs `pip install 'fuseboard[serve]'`."""
 EXAMPLES = """  fuseboard serve checkout.db
+  fuseboard serve checkout.db --port 0
   curl http://127.0.0.1:8642/health/ready
   curl -X POST -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8642/health/adapters/prefect/reset"""
 ORDER = 70
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Add the command's arguments to a parser."""
     parser.add_argument("file", metavar="FILE", help="the recording, such as checkout.db")
-    parser.add_argument("--port", type=port, default=8642, metavar="PORT", help="the port (default: 8642; 0: any free)")
+    parser.add_argument(
+        "--port",
+        type=port,
+        default=8642,
+        metavar="PORT",
+        help="the port to listen on (default: 8642; 0: any free port)",
+    )
 
 
 def run(args: Namespace) -> int:
-    """Serve until stopped; return the exit code."""
+    """Serve until stopped, and return the exit code."""
     from fuseboard_console.cli.output import complain
     from fuseboard_storage.errors import RecordingError
 
@@ -35,7 +43,7 @@ def run(args: Namespace) -> int:
 
         from fuseboard_console.http_api.app import make_app
     except ImportError:
-        complain("`serve` needs two more packages: pip install 'fuseboard[serve]'")
+        complain("`serve` needs two more packages. Install them with: pip install 'fuseboard[serve]'")
         return exit_codes.BAD_INPUT
     import asyncio
     import secrets
@@ -43,7 +51,7 @@ def run(args: Namespace) -> int:
 
     token = os.environ.get("FUSEBOARD_TOKEN") or secrets.token_urlsafe(24)
     try:
-        asyncio.run(_readable(args.file))
+        asyncio.run(_check_recording(args.file))
         listener = socket.create_server(("127.0.0.1", args.port))
     except RecordingError as error:
         complain(str(error))
@@ -62,7 +70,8 @@ def run(args: Namespace) -> int:
     return exit_codes.OK
 
 
-async def _readable(file: str) -> None:
+async def _check_recording(file: str) -> None:
+    """Raise RecordingError if the file can't be read as a recording."""
     from fuseboard_storage.recording.recording import Recording
 
     async with Recording.open(file):

@@ -1,4 +1,4 @@
-"""`fuseboard status`: the Board as a table or as JSON."""
+"""`fuseboard status`: prints the state of every adapter as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from fuseboard_engine.runtime.clock import wall_clock
 if TYPE_CHECKING:
     from fuseboard_storage.board.board import Board
 
-SUMMARY = "show how every adapter stands, as a table or as JSON"
-DESCRIPTION = "Show how every adapter stands: its breaker, its calls of the last minute, and when it is tried again."
-EXAMPLES = """  fuseboard status checkout.db                 a table, to read
-  fuseboard status checkout.db --json          for a program; times are UTC microseconds
-  fuseboard status checkout.db --check         ends with 1 when a breaker refuses calls or no engine is alive"""
+SUMMARY = "print the state of every adapter, as a table or as JSON"
+DESCRIPTION = "Print the state of every adapter: its breaker, its calls in the last minute, and when it is tried again."
+EXAMPLES = """  fuseboard status checkout.db                 a table
+  fuseboard status checkout.db --json          JSON; times are UTC microseconds
+  fuseboard status checkout.db --check         exit code 1 if a breaker refuses calls or no engine is alive"""
 ORDER = 20
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Add the command's arguments to a parser."""
     parser.add_argument("file", metavar="FILE", help="the recording, such as checkout.db")
-    parser.add_argument("--json", action="store_true", help="print JSON of the schema fuseboard.status/1")
+    parser.add_argument("--json", action="store_true", help="print JSON; schema: fuseboard.status/1")
     parser.add_argument(
-        "--check", action="store_true", help="end with 1 when a breaker refuses calls or no engine is alive"
+        "--check", action="store_true", help="exit with 1 if a breaker refuses calls or no engine is alive"
     )
 
 

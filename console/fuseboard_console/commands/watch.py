@@ -8,27 +8,29 @@ from argparse import ArgumentParser, Namespace
 from fuseboard_console.cli import exit_codes
 from fuseboard_console.cli.preference_arguments import add_preferences, preferences_of
 
-SUMMARY = "open the console: every breaker live, reset with a key"
-DESCRIPTION = """Open the console on a recording: every breaker with its countdown, the chains tasks took, the latest
-failures. It only reads the file; a reset goes to the engine through the file's mailbox. Press ? for the keys."""
+SUMMARY = "open the console: every breaker live, and reset by a key"
+DESCRIPTION = """Open the console on a recording: every breaker with its countdown, the fallback chains of tasks, the
+latest failures. A reset reaches the engine through the recording's mailbox. Press ? for the keys."""
 EXAMPLES = """  fuseboard watch checkout.db                  watch, and reset with r
-  fuseboard watch checkout.db --read-only      watch only; keys that change anything are gone
+  fuseboard watch checkout.db --read-only      watch only, without keys that change an engine
   fuseboard watch checkout.db --theme light    dark, light, contrast, blue-orange or teal-red
-  fuseboard watch checkout.db --ascii          for terminals without the signs
-  fuseboard watch checkout.db --plain          what happens as plain lines: for screen readers and logs"""
+  fuseboard watch checkout.db --ascii          for terminals without Unicode
+  fuseboard watch checkout.db --plain          plain lines, for screen readers and logs"""
 ORDER = 10
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Add the command's arguments to a parser."""
     parser.add_argument("file", metavar="FILE", help="the recording, such as checkout.db")
-    parser.add_argument("--read-only", action="store_true", help="leave out everything that changes an engine")
-    parser.add_argument("--plain", action="store_true", help="plain lines instead of a screen, until Ctrl-C")
+    parser.add_argument("--read-only", action="store_true", help="disable everything that changes an engine")
+    parser.add_argument(
+        "--plain", action="store_true", help="print plain lines instead of opening a screen, until Ctrl-C"
+    )
     add_preferences(parser)
 
 
 def run(args: Namespace) -> int:
-    """Open the console; return the exit code when it is left."""
+    """Open the console, and return the exit code once it is closed."""
     from fuseboard_console.cli.output import complain, is_dumb
 
     if args.plain:
@@ -38,8 +40,8 @@ def run(args: Namespace) -> int:
         complain(f"`fuseboard watch --plain {args.file}` follows the recording line by line.")
         return exit_codes.BAD_INPUT
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        complain(f"`watch` needs a terminal. `fuseboard status {args.file}` prints the same as text,")
-        complain(f"and `fuseboard watch --plain {args.file}` follows it line by line.")
+        complain(f"`watch` needs a terminal. `fuseboard status {args.file}` prints the state as text,")
+        complain(f"and `fuseboard watch --plain {args.file}` follows the recording line by line.")
         return exit_codes.BAD_INPUT
     import asyncio
 

@@ -1,4 +1,4 @@
-"""`fuseboard workflows`: saved runs of workflows, how each node stands, and what can be resumed."""
+"""`fuseboard workflows`: lists saved workflow runs and their nodes, and resumes one."""
 
 from __future__ import annotations
 
@@ -13,39 +13,42 @@ from fuseboard_engine.runtime.clock import wall_clock
 if TYPE_CHECKING:
     from fuseboard_storage.recording.recording import Recording
 
-SUMMARY = "list saved runs of workflows and their nodes, and resume one"
-DESCRIPTION = """List the runs of workflows that are saved in FILE, newest first: how each node stands, and what can be
-resumed. A resume is done by a running engine that has the workflow; no finished node is done again."""
+SUMMARY = "list saved workflow runs and their nodes, and resume one"
+DESCRIPTION = """List the workflow runs that are saved in FILE, newest first: the state of each node, and which runs can
+be resumed. A running engine that has the workflow carries out a resume; finished nodes are not repeated."""
 EXAMPLES = """  fuseboard workflows checkout.db                      the newest runs, node by node
-  fuseboard workflows checkout.db --json               for a program; times are UTC microseconds
-  fuseboard workflows checkout.db --open               only those that can be resumed
-  fuseboard workflows checkout.db --resume nightly-1f  go on where that run was left"""
+  fuseboard workflows checkout.db --json               JSON; times are UTC microseconds
+  fuseboard workflows checkout.db --open               only runs that can be resumed
+  fuseboard workflows checkout.db --resume nightly-1f  continue this run where it stopped"""
 ORDER = 36
 
-WAIT = 10.0  # seconds that an engine has to take a command
+WAIT = 10.0  # seconds that an engine may take to accept a command, unless --wait is given
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Add the command's arguments to a parser."""
     parser.add_argument("file", metavar="FILE", help="the recording, such as checkout.db")
-    parser.add_argument("--json", action="store_true", help="print JSON of the schema fuseboard.workflows/1")
+    parser.add_argument("--json", action="store_true", help="print JSON; schema: fuseboard.workflows/1")
     parser.add_argument("--open", action="store_true", help="only runs that can be resumed")
-    parser.add_argument("--limit", type=limit, default=20, metavar="N", help="how many runs at most (20)")
-    parser.add_argument("--resume", metavar="RUN", help="ask the engine to go on with this run")
+    parser.add_argument("--limit", type=limit, default=20, metavar="N", help="at most N runs (default: 20)")
+    parser.add_argument("--resume", metavar="RUN", help="ask the engine to continue this run")
     parser.add_argument(
-        "--wait", type=seconds, metavar="SECONDS", help=f"with --resume: how long an engine has to take it ({WAIT:g})"
+        "--wait",
+        type=seconds,
+        metavar="SECONDS",
+        help=f"with --resume: how long the engine may take to accept it (default: {WAIT:g})",
     )
 
 
 def run(args: Namespace) -> int:
-    """Do what was asked and return the exit code."""
+    """List the runs or resume one, and return the exit code."""
     import asyncio
 
     from fuseboard_console.cli.output import complain
     from fuseboard_storage.errors import RecordingError
 
     if args.wait is not None and args.resume is None:
-        complain("--wait goes with --resume: it says how long an engine has to take that.")
+        complain("--wait works only with --resume: it limits how long the engine may take to accept that.")
         return exit_codes.BAD_INPUT
     try:
         return asyncio.run(_run(args))
@@ -78,7 +81,7 @@ async def _list(recording: Recording, args: Namespace) -> int:
 
 
 async def _resume(recording: Recording, args: Namespace) -> int:
-    from fuseboard_console.cli.command_results import board_now, came_of
+    from fuseboard_console.cli.command_results import board_now, report_outcome
     from fuseboard_console.cli.output import complain
     from fuseboard_console.operator.command_target import taker
     from fuseboard_console.operator.identity import actor
@@ -102,5 +105,5 @@ async def _resume(recording: Recording, args: Namespace) -> int:
         args={"run": args.resume},
         expires_in=WAIT if args.wait is None else args.wait,
     )
-    done = await came_of(recording, board, command, found.instance, file)
+    done = await report_outcome(recording, board, command, found.instance, file)
     return exit_codes.OK if done else exit_codes.NOT_DONE
