@@ -1,5 +1,5 @@
-"""Configuration: one TOML or YAML file and environment variables for a whole engine.
+"""Configuration of a whole engine: one TOML or YAML file and environment variables.
 
-`load_config` reads and checks, `build` makes an engine of it, `apply` changes a running one, `watch_config` does so
-whenever the file changes.
+`load_config` reads and validates, `build` creates an engine, `apply` changes a running one, `watch_config` applies the
+file whenever it changes.
 """

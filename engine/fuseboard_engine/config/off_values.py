@@ -1,4 +1,4 @@
-"""`off` in the place of null, which TOML lacks."""
+"""`off` as a substitute for null, which TOML lacks."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pydantic import BaseModel
 
 
 def off_to_null(value: Any, kind: Any) -> Any:
-    """Return what a document says with null wherever it says `off` (or false, as YAML reads that) and null may stand.
+    """Return a document's value with null for `off` (or false, as YAML reads it) wherever null is allowed.
 
     Args:
-        value: of the document, plain data.
-        kind: the type of the field that it stands in, or the model.
+        value: plain data of the document.
+        kind: the type of the field, or the model.
     """
     if get_origin(kind) is Annotated:
         return off_to_null(value, get_args(kind)[0])
@@ -22,8 +22,8 @@ def off_to_null(value: Any, kind: Any) -> Any:
         kinds = get_args(kind)
         if NoneType in kinds and (value == "off" or (value is False and bool not in kinds)):
             return None
-        for one in kinds:
-            value = off_to_null(value, one)
+        for option in kinds:
+            value = off_to_null(value, option)
         return value
     if not isinstance(value, Mapping):
         return value

@@ -1,4 +1,4 @@
-"""Presets: policies that go together, for kinds of adapters. What a file says itself wins over them."""
+"""Presets: policies that belong together, for kinds of adapters. The fields of a file take precedence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ PresetName = Literal["aggressive", "conservative", "llm", "http"]
 
 
 class Preset(NamedTuple):
-    """Policies by section and field, and in a sentence or two what they are for."""
+    """Policies by section and field, and a short description of their use."""
 
     about: str
     sections: dict[str, dict[str, Any]]
@@ -16,8 +16,8 @@ class Preset(NamedTuple):
 
 PRESETS: dict[PresetName, Preset] = {
     "aggressive": Preset(
-        "Gives up on an adapter quickly and is back soon. For many equal adapters and callers who wait: three failures "
-        "open, one good probe closes, one short retry.",
+        "Stops using a failing adapter quickly and returns to it soon. For many equal adapters and waiting callers: "
+        "three failures open, one good probe closes, one short retry.",
         {
             "breaker": {
                 "failure_threshold": 3,
@@ -29,8 +29,8 @@ PRESETS: dict[PresetName, Preset] = {
         },
     ),
     "conservative": Preset(
-        "Keeps to an adapter as long as it can, and leaves one that is out alone for long. For few adapters, batch "
-        "work and services that are hurt by every call: half of twenty calls must fail, waits grow to five minutes.",
+        "Uses an adapter as long as possible, and waits long before it probes a failed one. For few adapters, batch "
+        "work and services that suffer from every call: half of twenty calls must fail, waits grow to five minutes.",
         {
             "breaker": {
                 "failure_threshold": 10,
@@ -52,8 +52,8 @@ PRESETS: dict[PresetName, Preset] = {
         },
     ),
     "llm": Preset(
-        "For language models: answers take long and their time varies, rate limits are common and say when to come "
-        "back. Long attempts, few retries with full jitter, slow answers count.",
+        "For language models: answers are slow and their duration varies, rate limits are common and say how long to "
+        "wait. Long attempts, few retries with full jitter, slow answers count.",
         {
             "breaker": {
                 "failure_threshold": 5,
@@ -75,8 +75,8 @@ PRESETS: dict[PresetName, Preset] = {
         },
     ),
     "http": Preset(
-        "For web services: calls take less than seconds and there are many, so shares say more than failures in a row. "
-        "Half of the calls of the last thirty seconds open; three attempts with jitter.",
+        "For web services: many calls of less than a second, so failure rates say more than failures in a row. Half "
+        "of the calls of the last thirty seconds open; three attempts with jitter.",
         {
             "breaker": {
                 "failure_threshold": None,

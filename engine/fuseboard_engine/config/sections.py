@@ -1,4 +1,4 @@
-"""The sections of a configuration: every field with its default and what it is for."""
+"""The sections of a configuration: every field with its default and a description."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ Reference = Annotated[
     AfterValidator(check_reference),
     WithJsonSchema({"type": "string", "pattern": "^[^:]+:[^:]+$", "examples": ["application.health:check"]}),
 ]
-"""Something of a program's, written `package.module:attribute`; found when the configuration takes effect."""
+"""A Python object, written `package.module:attribute`; resolved when the configuration takes effect."""
 
 
 def _signal(name: Any) -> Any:
     known = signal.Signals.__members__
     if isinstance(name, str) and name not in known:
-        raise ValueError(f"there is no signal {name!r} here; {did_you_mean(name, known)}")
+        raise ValueError(f"there is no signal {name!r} on this system; {did_you_mean(name, known)}")
     return name
 
 
@@ -57,15 +57,17 @@ Signal = Annotated[str, AfterValidator(_signal)]
 
 
 class Section(BaseModel):
-    """What all sections share: they never change, and a misspelt field is an error."""
+    """Base of all sections: immutable, and an unknown field is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class RetrySection(RetryPolicy):
-    """How often and how soon a failed attempt is repeated; exception types are written by name."""
+    """How often and how soon a failed attempt is retried; exception types are given by name."""
 
-    retry_on: tuple[NamedException, ...] = Field(default=(), description="only these are retried; empty: all that may")
+    retry_on: tuple[NamedException, ...] = Field(
+        default=(), description="only these are retried; empty: all retryable errors"
+    )
     give_up_on: tuple[NamedException, ...] = Field(default=(), description="never retried; wins over retry_on")
 
 
@@ -74,12 +76,12 @@ class FaultToleranceSection(Section):
 
     enabled: bool = Field(
         default=True,
-        description="false: calls go straight through, still routed; no breaker, no retry, nothing counted",
+        description="false: calls bypass fault tolerance but are still routed; no breaker, no retry, no counts",
     )
 
 
 def _statuses(value: Any) -> Any:
-    """Read `520-530` as a range of HTTP statuses."""
+    """Parse `520-530` as a range of HTTP statuses."""
     if isinstance(value, str):
         first, dash, last = value.partition("-")
         if first.strip().isdecimal() and (not dash or last.strip().isdecimal()):
@@ -99,33 +101,33 @@ Statuses = Annotated[
 
 
 class RuleSection(Section):
-    """A row of the attribution table; rows of a file come before the built-in ones."""
+    """A row of the attribution table; rows of a file precede the built-in ones."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    name: str = Field(min_length=1, description="stands in each attempt's event")
-    reason: str = Field(default="", description="why, in a sentence an operator can read")
+    name: str = Field(min_length=1, description="its name in each attempt's event")
+    reason: str = Field(default="", description="why, as a sentence for operators")
     errors: tuple[NamedException, ...] = Field(default=(), description="exception types, by dotted name")
-    named: tuple[str, ...] = Field(default=(), description="names of exception types that need not be installed")
+    named: tuple[str, ...] = Field(default=(), description="names of exception types whose library may be missing")
     statuses: tuple[Statuses, ...] = Field(default=(), description="HTTP statuses, or ranges such as 520-530")
-    says: tuple[str, ...] = Field(default=(), description="phrases, looked for in what a service answered")
+    says: tuple[str, ...] = Field(default=(), description="phrases to search for in the service's response")
     when: Reference | None = Field(
-        default=None, description="a function that takes the error and says whether it applies"
+        default=None, description="a function that takes the error and returns whether the row applies"
     )
     counts: bool = Field(default=True, description="whether it counts against the adapter's breaker")
-    retry: bool = Field(default=True, description="whether the same adapter may be asked again")
-    failover: bool = Field(default=True, description="whether the next adapter is asked")
+    retry: bool = Field(default=True, description="whether the same adapter may be tried again")
+    failover: bool = Field(default=True, description="whether the next adapter is tried")
     opens: bool = Field(default=False, description="the breaker opens at once, unless there is no other adapter")
     only_handlers: bool = Field(default=False, description="failover only to adapters whose `handles` lists this row")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if not (self.errors or self.named or self.statuses or self.says or self.when):
-            raise ValueError("say what it applies to: errors, named, statuses, says or when")
+            raise ValueError("set what it applies to: errors, named, statuses, says or when")
         return self
 
     def rule(self, found: Mapping[str, Any]) -> Rule:
-        """Return the row as the table takes it; `found` has what references lead to."""
+        """Return the row for the table; `found` has the objects that its references name."""
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         fields["says"] = tuple(phrase.lower() for phrase in self.says)
         fields["reason"] = self.reason or "a row of the configuration applied"
@@ -134,26 +136,26 @@ class RuleSection(Section):
 
 
 class HealthSection(Section):
-    """Health checks of adapters that offer one."""
+    """Health checks of adapters that have one."""
 
     enabled: bool = Field(default=False, description="whether adapters are checked, and their last calls kept")
     check_interval: SomeSeconds = Field(default=30.0, description="seconds from the end of one check to the next")
-    timeout: SomeSeconds = Field(default=5.0, description="seconds a check may take; then it is a bad one")
-    alert_after: Count = Field(default=3, description="bad checks in a row that raise an alert")
+    timeout: SomeSeconds = Field(default=5.0, description="seconds a check may take; a longer one fails")
+    alert_after: Count = Field(default=3, description="failed checks in a row that raise an alert")
     history_size: int = Field(default=100, ge=1, le=10_000, description="calls kept per adapter")
     transition_size: int = Field(default=50, ge=1, le=10_000, description="changes of state kept per adapter")
-    retention: SomeSeconds = Field(default=86_400.0, description="seconds after which both are let go")
-    critical: bool = Field(default=True, description="whether the whole is unhealthy when an adapter is")
-    concurrency: Count = Field(default=10, description="checks that run at a time")
+    retention: SomeSeconds = Field(default=86_400.0, description="seconds after which both are dropped")
+    critical: bool = Field(default=True, description="whether one unhealthy adapter makes the engine unhealthy")
+    concurrency: Count = Field(default=10, description="checks that run concurrently")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if "timeout" in self.model_fields_set and self.timeout > self.check_interval:
-            raise ValueError("timeout is above check_interval; a check would be late for the next one")
+            raise ValueError("timeout must not exceed check_interval")
         return self
 
     def policy(self) -> HealthPolicy | None:
-        """Return the policy as an engine takes it; None: there are no checks."""
+        """Return the policy for an engine; None: no checks."""
         if not self.enabled:
             return None
         return HealthPolicy(
@@ -169,7 +171,7 @@ class HealthSection(Section):
 
 
 class RetentionSection(Section):
-    """How long a recording keeps what, in seconds; null keeps for ever."""
+    """Retention of a recording by kind of data, in seconds; null keeps for ever."""
 
     events: SomeSeconds | None = Field(default=7 * 86_400.0, description="age of events")
     most_events: Count | None = Field(default=5_000_000, description="number of events")
@@ -178,35 +180,37 @@ class RetentionSection(Section):
     minutes: SomeSeconds | None = Field(default=14 * 86_400.0, description="age of metrics by the minute")
     hours: SomeSeconds | None = Field(default=400 * 86_400.0, description="age of metrics by the hour")
     commands: SomeSeconds | None = Field(default=90 * 86_400.0, description="age of operators' commands")
-    runs: SomeSeconds | None = Field(default=90 * 86_400.0, description="age of runs of workflows that are done")
+    runs: SomeSeconds | None = Field(default=90 * 86_400.0, description="age of finished workflow runs")
 
 
 class RecordingSection(Section):
-    """Where the engine is recorded, for consoles to watch."""
+    """The recording of the engine, which consoles watch."""
 
-    path: Path | None = Field(default=None, description="the file; a relative one is beside the configuration")
-    restore: bool = Field(default=False, description="take up breakers and statistics as the last run left them")
-    buffer_size: Count = Field(default=100_000, description="events that may wait while the file cannot be written")
-    close_timeout: Seconds = Field(default=5.0, description="seconds the end may take when the file cannot be written")
+    path: Path | None = Field(default=None, description="the file; relative to the configuration file")
+    restore: bool = Field(default=False, description="restore breakers and statistics from the last run")
+    buffer_size: Count = Field(default=100_000, description="events buffered while the file cannot be written")
+    close_timeout: Seconds = Field(
+        default=5.0, description="seconds that closing may take when the file cannot be written"
+    )
     retention: RetentionSection = Field(default_factory=RetentionSection, description="what is kept for how long")
 
 
 class ShutdownSection(Section):
-    """How the application ends in good order, unless `shutdown_on_signals` or `engine.shutdown` are told otherwise."""
+    """The orderly end of the application; arguments of `shutdown_on_signals` and `engine.shutdown` take precedence."""
 
     grace: Seconds = Field(default=10.0, description="seconds that calls in flight may still take")
-    time_limit: SomeSeconds | None = Field(default=None, description="seconds the process may live; null: any time")
+    time_limit: SomeSeconds | None = Field(default=None, description="seconds the process may live; null: no limit")
     margin: Seconds = Field(default=30.0, description="seconds before time_limit at which the shutdown begins")
     memory_limit: Count | None = Field(default=None, description="bytes in use at which the shutdown begins")
     save: tuple[Reference, ...] = Field(default=(), description="functions that save the application's state")
     instructions: Path | None = Field(
-        default=None, description="the file that says how to go on; default: beside the recording"
+        default=None, description="the file with recovery instructions; default: beside the recording"
     )
     hook: str | tuple[str, ...] | None = Field(
-        default=None, description="told at the end: a URL, a command as a list, or package.module:attribute"
+        default=None, description="notified at the end: a URL, a command as a list, or package.module:attribute"
     )
     exit_code: int | None = Field(
-        default=0, ge=0, le=255, description="what the process ends with; null: it goes on behind the block"
+        default=0, ge=0, le=255, description="exit code of the process; null: it continues after the block"
     )
     signals: tuple[Signal, ...] = Field(default=("SIGTERM", "SIGINT"), description="signals that end the application")
 
@@ -219,26 +223,26 @@ class ShutdownSection(Section):
         return self
 
     def saves(self) -> list[Any]:
-        """Return the functions that save. Raises ValueError when one cannot be found."""
+        """Return the functions that save state. Raises ValueError when one cannot be found."""
         return [resolve_attribute(name) for name in self.save]
 
     def hook_target(self) -> Any:
-        """Return what is told at the end, as `shutdown` takes it. Raises ValueError when it cannot be found."""
+        """Return the target to notify at the end, as `shutdown` takes it. Raises ValueError when it cannot be found."""
         names_function = isinstance(self.hook, str) and not self.hook.startswith(("http://", "https://"))
         return resolve_attribute(str(self.hook)) if names_function else self.hook
 
 
 class ReloadSection(Section):
-    """How this file is watched; `watch_config` goes by it."""
+    """How often this file is checked; used by `watch_config`."""
 
-    interval: SomeSeconds = Field(default=1.0, description="seconds between two looks at the file")
+    interval: SomeSeconds = Field(default=1.0, description="seconds between checks of the file")
 
 
 class ChainSection(Section):
-    """The chain of a task type. A list of names stands for one with nothing special about it."""
+    """The chain of a task type. A list of names stands for a chain without options."""
 
-    order: tuple[str, ...] = Field(description="the adapters, the first first")
-    adaptive: bool = Field(default=False, description="ordered by what is seen of them; `order` decides ties")
+    order: tuple[str, ...] = Field(description="the adapters, in order")
+    adaptive: bool = Field(default=False, description="ordered by observed performance; `order` decides ties")
     restartable: bool = Field(default=False, description="its streams may start over after items were delivered")
 
     @model_validator(mode="before")
@@ -260,15 +264,13 @@ class ChainSection(Section):
 
 
 class DegradationSection(Section):
-    """What answers when the chain of a task type is exhausted, where more is to be said than a template."""
+    """What answers when the chain of a task type is exhausted, if it needs more than a template."""
 
-    answer: Any = Field(default=None, description="the template, unless it stands under `degraded`")
+    answer: Any = Field(default=None, description="the template, unless it is under `degraded`")
     call: Reference | None = Field(default=None, description="a function that takes the task and returns the answer")
-    even_for: tuple[str, ...] = Field(
-        default=(), description="attribution rows answered although nobody else was asked"
-    )
+    even_for: tuple[str, ...] = Field(default=(), description="attribution rows that are answered without a failover")
     timeout: SomeSeconds = Field(default=10.0, description="seconds a call may take")
-    name: str = Field(default="", description="who answered, as events tell it; default: the function's own name")
+    name: str = Field(default="", description="the name in events; default: the function's own name")
 
 
 class LoggingSection(Section):

@@ -1,4 +1,4 @@
-"""What a configuration may say: all of it, and what of it takes effect together."""
+"""The settings of a whole configuration, and the checks across its sections."""
 
 from __future__ import annotations
 
@@ -57,23 +57,23 @@ class AdapterSection(_TargetFields):
     """
 
     options: dict[str, Any] = Field(default={}, description="options of that kind of adapter")
-    preset: PresetName | None = Field(default=None, description="policies to begin with, for this adapter")
+    preset: PresetName | None = Field(default=None, description="preset policies of this adapter")
     breaker: BreakerPolicy = Field(default_factory=BreakerPolicy, description="what differs from the section breaker")
     retry: RetrySection = Field(default_factory=RetrySection, description="what differs from the section retry")
-    tags: tuple[str, ...] = Field(default=(), description="words an operator can filter by")
+    tags: tuple[str, ...] = Field(default=(), description="words that operators can filter by")
     handles: tuple[str, ...] = Field(default=(), description="attribution rows whose tasks it can take over")
     failed: Reference | None = Field(
         default=None, description="a function that takes a result and returns the text of its failure, or null"
     )
-    health: Reference | None = Field(default=None, description="a function that says whether it could work now")
+    health: Reference | None = Field(default=None, description="a health check function")
     health_monitoring: HealthSection | None = Field(
-        default=None, description="what differs from the section health_monitoring; it is on unless it says not enabled"
+        default=None, description="what differs from the section health_monitoring; enabled unless `enabled` is false"
     )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if mistakes := "\n".join(self._cross_section_errors()):
-            raise ValueError(mistakes)
+        if errors := "\n".join(self._cross_section_errors()):
+            raise ValueError(errors)
         return self
 
     def _cross_section_errors(self) -> Iterator[str]:
@@ -85,7 +85,7 @@ class AdapterSection(_TargetFields):
 
     @property
     def target(self) -> dict[str, Any] | None:
-        """What is called, as `adapter_from` takes it; None: it is added in code."""
+        """The adapter's spec, for `adapter_from`; None: the adapter is added in code."""
         for kind in KINDS:
             value = getattr(self, kind)
             if value is not None:
@@ -98,14 +98,14 @@ class AdapterSection(_TargetFields):
 
 
 class Settings(Section):
-    """A whole configuration, as it takes effect: presets and the environment are worked in."""
+    """A whole configuration as it takes effect, with presets and the environment merged."""
 
     name: str = Field(default="engine", min_length=1, description="the application's name, as operators know it")
-    preset: PresetName | None = Field(default=None, description="policies to begin with")
+    preset: PresetName | None = Field(default=None, description="preset policies")
     fault_tolerance: FaultToleranceSection = Field(default_factory=FaultToleranceSection, description="the main switch")
-    breaker: BreakerPolicy = Field(default_factory=BreakerPolicy, description="for every adapter, but for what it says")
-    retry: RetrySection = Field(default_factory=RetrySection, description="for every adapter, but for what it says")
-    attribution: tuple[RuleSection, ...] = Field(default=(), description="rows in front of the built-in table")
+    breaker: BreakerPolicy = Field(default_factory=BreakerPolicy, description="for every adapter without its own")
+    retry: RetrySection = Field(default_factory=RetrySection, description="for every adapter without its own")
+    attribution: tuple[RuleSection, ...] = Field(default=(), description="rows that precede the built-in table")
     adapters: dict[str, AdapterSection] = Field(default={}, description="the adapters, by name")
     preferences: dict[str, ChainSection] = Field(
         default={}, description="the chain per task type; `default` for all others"
@@ -115,13 +115,15 @@ class Settings(Section):
         description="what answers when a chain is exhausted, per task type; `default` for all others",
     )
     degradation: dict[str, DegradationSection] = Field(
-        default={}, description="the same, where more is to be said: a function, a timeout, for which errors"
+        default={}, description="the same with options: a function, a timeout, for which errors"
     )
     routing: RoutingPolicy = Field(default_factory=RoutingPolicy, description="how chains are ordered")
-    threads: Count = Field(default=MAX_THREADS, description="plain functions that may run side by side")
+    threads: Count = Field(default=MAX_THREADS, description="plain functions that may run concurrently")
     execution: ExecutionPolicy = Field(default_factory=ExecutionPolicy, description="several adapters at once")
     health_monitoring: HealthSection = Field(default_factory=HealthSection, description="health checks")
-    dead_letters: DeadLetterPolicy | None = Field(default=None, description="tasks nobody could do; null: none is kept")
+    dead_letters: DeadLetterPolicy | None = Field(
+        default=None, description="tasks that no adapter could do; null: none are kept"
+    )
     recording: RecordingSection = Field(default_factory=RecordingSection, description="the file to record to")
     shutdown: ShutdownSection = Field(default_factory=ShutdownSection, description="how the application ends")
     reload: ReloadSection = Field(default_factory=ReloadSection, description="how this file is watched")
@@ -132,16 +134,16 @@ class Settings(Section):
         for name in self.adapters:
             if not name.strip():
                 raise ValueError("adapters: an adapter needs a name")
-        raise_errors("Settings", cross_section_errors({name: getattr(self, name) for name in CROSSING}))
+        raise_errors("Settings", cross_section_errors({name: getattr(self, name) for name in CROSS_CHECKED_SECTIONS}))
         return self
 
     def policies(self, adapter: str) -> tuple[BreakerPolicy, RetryPolicy]:
-        """Return the breaker and retry policy of an adapter; one that is not named has those of all."""
+        """Return the breaker and retry policy of an adapter; without a section, those for all adapters."""
         own = self.adapters.get(adapter)
         return (self.breaker, self.retry) if own is None else (own.breaker, own.retry)
 
     def health_by_name(self) -> dict[str, HealthPolicy | None]:
-        """Return the health policies of the adapters that have one of their own; None: it is not checked."""
+        """Return the health policies of adapters that have their own; None: the adapter is not checked."""
         own = {name: part.health_monitoring for name, part in self.adapters.items()}
         return {name: section.policy() for name, section in own.items() if section is not None}
 
@@ -153,19 +155,19 @@ class Settings(Section):
         return whole
 
     def references(self) -> dict[Location, str]:
-        """Return what of a program the settings name, by the way to where they do; without the targets of adapters."""
-        return references_in({name: getattr(self, name) for name in REFERRING})
+        """Return the Python objects that the settings name, by location; adapter targets are not included."""
+        return references_in({name: getattr(self, name) for name in REFERENCING_SECTIONS})
 
 
-REFERRING = ("adapters", "attribution", "degradation", "shutdown")
-"""Sections that name functions of a program."""
+REFERENCING_SECTIONS = ("adapters", "attribution", "degradation", "shutdown")
+"""Sections that name Python objects."""
 
 
 def references_in(data: Mapping[str, Any]) -> dict[Location, str]:
-    """Return what of a program some data names, as `Settings.references` does.
+    """Return the Python objects that some data names, as `Settings.references` does.
 
     Args:
-        data: the sections `REFERRING`, checked or as a file has them; what can be no reference is passed over.
+        data: the sections `REFERENCING_SECTIONS`, validated or as in the file; other values are skipped.
     """
     found: dict[Location, Any] = {}
     for name, part in _mapping(data.get("adapters")).items():
@@ -186,28 +188,28 @@ def references_in(data: Mapping[str, Any]) -> dict[Location, str]:
     }
 
 
-CROSSING = ("adapters", "preferences", "degraded", "degradation")
+CROSS_CHECKED_SECTIONS = ("adapters", "preferences", "degraded", "degradation")
 """Sections that may contradict each other."""
 
 
 def cross_section_errors(data: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
-    """Find what fits each section, but not the others.
+    """Find contradictions between sections that are valid by themselves.
 
     Args:
-        data: the sections `CROSSING`, checked or as a file has them.
+        data: the sections `CROSS_CHECKED_SECTIONS`, validated or as in the file.
 
     Returns:
-        For each mistake the way to its field, and what is wrong.
+        The location and the message of each error.
     """
-    adapters, preferences, degraded, degradation = (_mapping(data.get(name)) for name in CROSSING)
+    adapters, preferences, degraded, degradation = (_mapping(data.get(name)) for name in CROSS_CHECKED_SECTIONS)
     answers: list[tuple[Location, Any]] = [(("degraded", kind), answer) for kind, answer in degraded.items()]
     for kind, part in degradation.items():
         answer, call = _field(part, "answer"), _field(part, "call")
         answers.append((("degradation", kind, "answer"), answer))
         given = (answer is not None) + (call is not None) + (kind in degraded)
         if given != 1:
-            more = "keep one of answer, call, and what stands under degraded" if given else "say answer or call"
-            yield ("degradation", kind), f"one thing answers for a task type: {more}"
+            more = "keep one of answer, call, and the entry under degraded" if given else "set answer or call"
+            yield ("degradation", kind), f"a task type has only one fallback: {more}"
     for where, answer in answers:
         try:
             marked(answer)
@@ -218,8 +220,8 @@ def cross_section_errors(data: Mapping[str, Any]) -> Iterator[tuple[Location, st
         order = chain if short else _field(chain, "order")
         for place, name in enumerate(_sequence(order)):
             if adapters and isinstance(name, str) and name not in adapters:
-                way: Location = ("preferences", kind, place) if short else ("preferences", kind, "order", place)
-                yield way, f"there is no adapter {name!r} here; {did_you_mean(name, adapters)}"
+                location: Location = ("preferences", kind, place) if short else ("preferences", kind, "order", place)
+                yield location, f"there is no adapter {name!r} here; {did_you_mean(name, adapters)}"
 
 
 def _mapping(section: Any) -> Mapping[str, Any]:
@@ -237,24 +239,25 @@ def _field(section: Any, name: str) -> Any:
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of a configuration file, for editors.
 
-    It knows fields, types, ranges and presets; `off` stands for null, which TOML lacks. It does not know what
-    `fuseboard config check` finds out beside: names that lead nowhere, and values that contradict each other.
+    It covers fields, types, ranges and presets; `off` stands for null, which TOML lacks. It does not cover what
+    `fuseboard config check` finds in addition: references that cannot be resolved, and values that contradict each
+    other.
     """
-    made = Settings.model_json_schema()
-    _say_off(made)
-    made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    made["title"] = "Fuseboard configuration"
-    return made
+    schema = Settings.model_json_schema()
+    _allow_off(schema)
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "Fuseboard configuration"
+    return schema
 
 
-def _say_off(part: Any) -> None:
-    """Let `off` stand wherever null may."""
+def _allow_off(part: Any) -> None:
+    """Allow `off` wherever null is allowed."""
     if isinstance(part, list):
         for one in part:
-            _say_off(one)
+            _allow_off(one)
     elif isinstance(part, dict):
-        ways = part.get("anyOf")
-        if isinstance(ways, list) and {"type": "null"} in ways:
-            ways.append({"const": "off"})
+        options = part.get("anyOf")
+        if isinstance(options, list) and {"type": "null"} in options:
+            options.append({"const": "off"})
         for one in part.values():
-            _say_off(one)
+            _allow_off(one)

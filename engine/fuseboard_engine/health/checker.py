@@ -1,8 +1,8 @@
-"""Checks adapters' health at intervals: the shell around `health`, which says what a check means.
+"""Checks the health of adapters at intervals; `health.status` defines what a result means.
 
-A check is no call: it has no permit, counts for no breaker and no statistics, and takes no place from a task. What it
-finds decides only two things: whether routes pass the adapter over for now, and whether an open breaker's wait ends
-early. Whether a call is let through is still the breaker's word.
+A check is not a call: it takes no permit, counts for no breaker or statistics, and occupies no slot. Its result decides
+only two things: whether routes skip the adapter for now, and whether an open breaker's wait ends early. The breaker
+still decides whether a call is admitted.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from fuseboard_engine.health.status import (
 )
 from fuseboard_engine.runtime.event_bus import Listener
 
-SPARE = 100  # entries of the schedule that may be of nobody any more
-GRACE = 1.0  # seconds a mark outlives the next check's time, so that a slow check does not lift it
+STALE_ENTRIES = 100  # entries of removed adapters that the schedule may hold
+GRACE = 1.0  # seconds that a mark outlives the next check, so that a slow check does not expire it
 
 
 class _Watched:
-    """An adapter that is checked, and how it stands."""
+    """An adapter that is checked, its policy and its current state."""
 
-    __slots__ = ("adapter", "checked", "policy")
+    __slots__ = ("adapter", "policy", "state")
 
     def __init__(self, adapter: Adapter, policy: HealthPolicy) -> None:
         self.adapter = adapter
         self.policy = policy
-        self.checked = HealthState()
+        self.state = HealthState()
 
 
 class _PendingCheck(NamedTuple):
@@ -59,10 +59,10 @@ class HealthChecks:
     """The health checks of one engine.
 
     Args:
-        emit: told of each change of health and each alert.
-        subscribe: has a listener told of every event; returns what ends that.
-        policy: for adapters that bring none of their own; None: only those are checked that were explicit for.
-        clock: seconds, never going back. wall: UTC microseconds, a label. rng: like `random.random`; spreads the start.
+        emit: receives each change of health and each alert.
+        subscribe: subscribes a listener to every event; returns a function that ends the subscription.
+        policy: for adapters without their own; None: only adapters with an explicit health check are checked.
+        clock: seconds, monotonic. wall: UTC microseconds, a label. rng: like `random.random`; spreads the first checks.
     """
 
     def __init__(
@@ -95,33 +95,34 @@ class HealthChecks:
         self._loop: asyncio.AbstractEventLoop | None = None
         self.update_policy(policy)
 
-    # ---------------------------------------------------------------- who is checked
+    # ---------------------------------------------------------------- adapters and policies
 
     def add(self, adapter: Adapter, own: HealthPolicy | None, *, explicit: bool) -> None:
-        """Check an adapter from now on, if it can say how it is.
+        """Check an adapter from now on, if it has a health check.
 
         Args:
-            adapter: which.
-            own: its own policy; None: that of its name, or the engine's.
-            explicit: check it in any case, by a default policy where there is no other.
+            adapter: the adapter.
+            own: its own policy; None: the policy for its name, or the engine's.
+            explicit: whether `health=` was passed to `add_adapter`; such an adapter is always checked, by the default
+                policy if there is no other.
         """
         if adapter.health is not None:
             self._pending[adapter.name] = _PendingCheck(adapter, own, explicit)
             self._update_watched(adapter.name)
 
     def remove(self, name: str) -> None:
-        """Check an adapter no more; one that is not checked is passed over."""
+        """Stop checking an adapter. Does nothing if it is not checked."""
         self._pending.pop(name, None)
         self._stop_watching(name)
 
     def update_policy(
         self, policy: HealthPolicy | None, by_name: Mapping[str, HealthPolicy | None] | None = None
     ) -> None:
-        """Go on with other policies. How adapters stand and what is kept of them stays.
+        """Apply other policies. The state and history of adapters stay.
 
         Args:
-            policy: for adapters that bring none of their own; None: only those are checked that were explicit for.
-            by_name: for single adapters, whatever they bring; None: one that is not checked.
+            policy: for adapters without their own; None: only adapters with an explicit health check are checked.
+            by_name: for single adapters, with priority over their own; None: the adapter is not checked.
         """
         self.policy, self._by_name = policy, by_name or {}
         if policy is None:
@@ -137,7 +138,7 @@ class HealthChecks:
             self._update_watched(name)
 
     def _update_watched(self, name: str) -> None:
-        """See that an adapter is checked by the policy that is its own now, or not at all."""
+        """Start, stop or change the checks of an adapter according to the policy that now applies to it."""
         adapter, own, explicit = self._pending[name]
         if name in self._by_name:
             policy = self._by_name[name]
@@ -149,7 +150,7 @@ class HealthChecks:
         elif before is None or before.policy != policy or before.adapter is not adapter:
             watched = self._watched[name] = _Watched(adapter, policy)
             if before is not None and before.adapter is adapter:
-                watched.checked = before.checked
+                watched.state = before.state
             if self._loop is not None and not self._loop.is_closed():
                 self._loop.call_soon_threadsafe(self._schedule, watched, self._spread(watched))
 
@@ -158,44 +159,46 @@ class HealthChecks:
         if watched is not None:
             watched.adapter.down = None
 
-    # ---------------------------------------------------------------- looking
+    # ---------------------------------------------------------------- state
 
     def state_of(self, name: str) -> HealthState:
-        """Return how an adapter stands after its checks so far; unknown if it is not checked."""
+        """Return the health of an adapter after its checks so far; unknown if it is not checked."""
         watched = self._watched.get(name)
-        return watched.checked if watched is not None else HealthState()
+        return watched.state if watched is not None else HealthState()
 
     def states(self) -> dict[str, str]:
-        """Return the health of each adapter that is checked."""
-        return {name: watched.checked.status for name, watched in list(self._watched.items())}
+        """Return the health status of each adapter that is checked."""
+        return {name: watched.state.status for name, watched in list(self._watched.items())}
 
     def overall(self) -> Health:
-        """Return the health of the whole."""
-        return overall((w.checked.status, w.policy.critical) for w in list(self._watched.values()))
+        """Return the health of the engine."""
+        return overall((w.state.status, w.policy.critical) for w in list(self._watched.values()))
 
     def describe(self, now: int) -> list[HealthChecked]:
-        """Return the events that tell a new listener how the checked adapters stand. `now` is UTC microseconds."""
+        """Return the events that describe the current health of the checked adapters to a new listener. `now` is UTC
+        microseconds.
+        """
         return [
-            HealthChecked(at=now, adapter=name, status=w.checked.status, detail=w.checked.detail)
+            HealthChecked(at=now, adapter=name, status=w.state.status, detail=w.state.detail)
             for name, w in list(self._watched.items())
-            if w.checked.status != "unknown"
+            if w.state.status != "unknown"
         ]
 
     # ---------------------------------------------------------------- checking
 
     def start(self) -> bool:
-        """Begin to check, in the running loop. False: it had begun there."""
+        """Start checking, in the running loop. Return False if checks already run there."""
         loop = asyncio.get_running_loop()
         if self._loop is loop:
             return False
         self._loop, self._wake_up, self._scheduler = loop, asyncio.Event(), None
-        self._due, self._running = [], set()  # what another loop left behind is over
+        self._due, self._running = [], set()  # the checks of another loop have ended
         for watched in list(self._watched.values()):
             self._schedule(watched, self._spread(watched))
         return True
 
     async def stop(self) -> None:
-        """End all checks, those under way too, and lift every mark: nobody would lift it later."""
+        """Cancel all checks, including running ones, and remove every mark: nothing would remove it later."""
         self._loop = None
         scheduler, self._scheduler = self._scheduler, None
         tasks = [*self._running, *([scheduler] if scheduler is not None else [])]
@@ -209,47 +212,47 @@ class HealthChecks:
             watched.adapter.down = None
 
     async def check(self, *names: str) -> dict[str, HealthState]:
-        """Check these adapters now, or all that are checked, so many at a time as the policy allows.
+        """Check these adapters now (default: all that are checked), with the concurrency of the policy.
 
         Returns:
-            How each stands; those that are not checked are left out.
+            The health of each; adapters that are not checked are left out.
         """
         chosen = [self._watched[name] for name in (names or tuple(self._watched)) if name in self._watched]
-        places = asyncio.Semaphore((self.policy or HealthPolicy()).concurrency)
+        slots = asyncio.Semaphore((self.policy or HealthPolicy()).concurrency)
 
         async def one(watched: _Watched) -> None:
-            async with places:
+            async with slots:
                 await self._check(watched)
 
         await asyncio.gather(*(one(watched) for watched in chosen))
-        return {watched.adapter.name: watched.checked for watched in chosen}
+        return {watched.adapter.name: watched.state for watched in chosen}
 
     def _spread(self, watched: _Watched) -> float:
-        """Return when the first check is due: somewhere within the first interval, so that they do not all begin."""
+        """Return the time of the first check, random within the first interval to spread the checks."""
         return self._clock() + self._rng() * watched.policy.interval
 
     def _schedule(self, watched: _Watched, due: float) -> None:
         if self._loop is None or self._wake_up is None:
-            return  # stopped meanwhile
-        if len(self._due) > 2 * len(self._watched) + SPARE:  # most are of adapters that are gone
+            return  # stopped in the meantime
+        if len(self._due) > 2 * len(self._watched) + STALE_ENTRIES:  # most entries belong to removed adapters
             self._due = [entry for entry in self._due if self._watched.get(entry[2].adapter.name) is entry[2]]
             heapq.heapify(self._due)
         heapq.heappush(self._due, (due, next(self._numbers), watched))
         self._wake_up.set()
-        if self._scheduler is None:  # not before there is something to check
+        if self._scheduler is None:  # created when there is something to check
             self._scheduler = self._loop.create_task(self._schedule_all(self._wake_up), name="fuseboard-health")
 
     async def _schedule_all(self, wake_up: asyncio.Event) -> None:
-        room = (self.policy or HealthPolicy()).concurrency
+        concurrency = (self.policy or HealthPolicy()).concurrency
         while True:
             now = self._clock()
-            while self._due and self._due[0][0] <= now and len(self._running) < room:
+            while self._due and self._due[0][0] <= now and len(self._running) < concurrency:
                 watched = heapq.heappop(self._due)[2]
                 if self._watched.get(watched.adapter.name) is watched:
                     task = asyncio.create_task(self._check(watched))
                     self._running.add(task)
                     task.add_done_callback(lambda done, watched=watched: self._done(done, watched))  # type: ignore[misc]
-            wait = max(0.0, self._due[0][0] - now) if self._due and len(self._running) < room else None
+            wait = max(0.0, self._due[0][0] - now) if self._due and len(self._running) < concurrency else None
             wake_up.clear()
             try:
                 async with asyncio.timeout(wait):
@@ -261,12 +264,12 @@ class HealthChecks:
         self._running.discard(task)
         self._schedule(watched, self._clock() + watched.policy.interval)
         if not task.cancelled():
-            task.exception()  # whatever a listener of the check raised was logged where it happened
+            task.exception()  # retrieve it; it was logged where it happened
 
     async def _check(self, watched: _Watched) -> None:
         adapter, policy = watched.adapter, watched.policy
         before = adapter.breaker.snapshot()
-        began = self._clock()
+        started = self._clock()
         try:
             verdict = verdict_of(await within(_without_task(adapter), None, adapter.name, policy.timeout))
         except Exception as error:
@@ -275,23 +278,23 @@ class HealthChecks:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            verdict = verdict_of_error(error)  # the check's own doing
+            verdict = verdict_of_error(error)  # raised by the check itself
         if self._watched.get(adapter.name) is not watched:
-            return  # taken out, or replaced, while it was checked
-        self._apply(watched, verdict, self._clock() - began)
+            return  # removed or replaced during the check
+        self._apply(watched, verdict, self._clock() - started)
         if verdict.status != "unhealthy" and before.state == "open":
             after = adapter.breaker.snapshot()
-            if after.generation == before.generation:  # a check begun before it opened proves nothing
-                adapter.breaker.half_open_early("its health check is good")
+            if after.generation == before.generation:  # a check that started before the breaker opened proves nothing
+                adapter.breaker.half_open_early("its health check passed")
 
     def _apply(self, watched: _Watched, verdict: Verdict, duration: float) -> None:
         adapter, policy, at = watched.adapter, watched.policy, self._wall()
-        before = watched.checked
+        before = watched.state
         change = apply_verdict(before, verdict, at=at, duration=duration, alert_after=policy.alert_after)
-        watched.checked = change.now
+        watched.state = change.now
         if verdict.status == "unhealthy":
             until = self._clock() + policy.interval + policy.timeout + GRACE
-            adapter.down = DownMark(verdict.detail or "its health check is bad", until)
+            adapter.down = DownMark(verdict.detail or "its health check failed", until)
         else:
             adapter.down = None
         if change.changed:

@@ -1,4 +1,4 @@
-"""The last calls and changes of state of each adapter, kept in memory to be looked at."""
+"""The last calls and state changes of each adapter, kept in memory for inspection."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):
-    """One call of an adapter: when it ended (UTC microseconds), how, how long it took in seconds, for which task."""
+    """One call of an adapter: its end (UTC microseconds), outcome, duration in seconds, and task."""
 
     at: int
     outcome: str
@@ -32,7 +32,7 @@ class Call(msgspec.Struct, frozen=True, gc=False):
 
 
 class Transition(msgspec.Struct, frozen=True, gc=False):
-    """One change of an adapter: of its breaker's state, or of its health. `at` is UTC microseconds."""
+    """One change of an adapter's breaker state or health. `at` is UTC microseconds."""
 
     at: int
     what: str
@@ -41,31 +41,32 @@ class Transition(msgspec.Struct, frozen=True, gc=False):
     detail: str = ""
 
 
-class _Kept(msgspec.Struct):
+class _Records(msgspec.Struct):
     calls: deque[Call]
     transitions: deque[Transition]
 
 
 class History:
-    """Keeps so many calls and transitions per adapter, and none longer than the policy's retention.
+    """Keeps a limited number of calls and transitions per adapter, none longer than the policy's retention.
 
     Args:
-        policy: how many, and how long.
+        policy: the limits.
     """
 
     def __init__(self, policy: HealthPolicy) -> None:
         self._policy = policy
-        self._kept: dict[str, _Kept] = {}
+        self._records: dict[str, _Records] = {}
 
     def update_policy(self, policy: HealthPolicy) -> None:
-        """Go on with another policy; of more than it keeps, the oldest go."""
+        """Apply another policy; the oldest records above its limits are dropped."""
         self._policy = policy
-        for name, kept in list(self._kept.items()):
-            calls, transitions = deque(kept.calls, policy.history_size), deque(kept.transitions, policy.transition_size)
-            self._kept[name] = _Kept(calls, transitions)
+        for name, records in list(self._records.items()):
+            self._records[name] = _Records(
+                deque(records.calls, policy.history_size), deque(records.transitions, policy.transition_size)
+            )
 
     def observe(self, event: Event) -> None:
-        """Take in what an event says: a failure when it happens, any other call when its route ends."""
+        """Record an event: a failed call when it happens, any other call when its route ends."""
         if type(event) is RouteFinished:
             for attempt in event.attempts:
                 if attempt.outcome in ("success", "cancelled"):
@@ -74,40 +75,42 @@ class History:
             self._add_call(event.at, event.task, event.attempt)
         elif type(event) is StateChanged:
             change = Transition(event.at, "breaker", event.before, event.after, event.detail or event.reason)
-            self._of(event.adapter).transitions.append(change)
+            self._records_of(event.adapter).transitions.append(change)
         elif type(event) is HealthChecked:
             change = Transition(event.at, "health", event.before, event.status, event.detail)
-            self._of(event.adapter).transitions.append(change)
+            self._records_of(event.adapter).transitions.append(change)
         elif type(event) is AdapterRemoved:
-            self._kept.pop(event.adapter, None)
+            self._records.pop(event.adapter, None)
 
     def _add_call(self, at: int, task: str, attempt: Attempt) -> None:
         error = f"{attempt.error_type}: {attempt.error}" if attempt.error else attempt.error_type
-        self._of(attempt.adapter).calls.append(Call(at, attempt.outcome, attempt.duration, task, error))
+        self._records_of(attempt.adapter).calls.append(Call(at, attempt.outcome, attempt.duration, task, error))
 
     def drop_expired(self, now: int) -> None:
-        """Let go of what is older than the retention at `now`, UTC microseconds."""
+        """Drop records older than the retention at `now`, UTC microseconds."""
         oldest = now - round(self._policy.retention * 1e6)
-        for kept in list(self._kept.values()):
-            _drop_before(kept.calls, oldest)
-            _drop_before(kept.transitions, oldest)
+        for records in list(self._records.values()):
+            _drop_before(records.calls, oldest)
+            _drop_before(records.transitions, oldest)
 
     def calls(self, adapter: str, limit: int | None = None) -> list[Call]:
         """Return an adapter's last calls, oldest first; `limit` None: all that are kept."""
-        kept = self._kept.get(adapter)
-        return _last(kept.calls, limit) if kept is not None else []
+        records = self._records.get(adapter)
+        return _last(records.calls, limit) if records is not None else []
 
     def transitions(self, adapter: str, limit: int | None = None) -> list[Transition]:
         """Return an adapter's last transitions, oldest first; `limit` None: all that are kept."""
-        kept = self._kept.get(adapter)
-        return _last(kept.transitions, limit) if kept is not None else []
+        records = self._records.get(adapter)
+        return _last(records.transitions, limit) if records is not None else []
 
-    def _of(self, adapter: str) -> _Kept:
-        kept = self._kept.get(adapter)
-        if kept is None:
+    def _records_of(self, adapter: str) -> _Records:
+        records = self._records.get(adapter)
+        if records is None:
             policy = self._policy
-            kept = self._kept[adapter] = _Kept(deque(maxlen=policy.history_size), deque(maxlen=policy.transition_size))
-        return kept
+            records = self._records[adapter] = _Records(
+                deque(maxlen=policy.history_size), deque(maxlen=policy.transition_size)
+            )
+        return records
 
 
 def _drop_before(records: deque[Call] | deque[Transition], oldest: int) -> None:

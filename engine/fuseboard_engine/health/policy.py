@@ -1,4 +1,4 @@
-"""How often adapters' health is checked, and how much history is kept."""
+"""The policy for health checks and call history."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from fuseboard_engine.policy_base import Count, Policy, SomeSeconds
 
 
 class HealthPolicy(Policy):
-    """How often an adapter's health is checked, and how much of its history is kept.
+    """How often adapters are checked, and how much of their history is kept.
 
     Raises:
         pydantic.ValidationError: a value is out of range, not finite, or contradicts another.
     """
 
     interval: SomeSeconds = Field(default=30.0, description="seconds from the end of one check to the next")
-    timeout: SomeSeconds = Field(default=5.0, description="seconds a check may take; then it is a bad one")
-    alert_after: Count = Field(default=3, description="bad checks in a row that raise an alert")
-    critical: bool = Field(default=True, description="whether the whole is unhealthy when this adapter is")
-    concurrency: Count = Field(default=10, description="checks that run at a time; of the engine's policy")
+    timeout: SomeSeconds = Field(default=5.0, description="seconds a check may take; a longer one fails")
+    alert_after: Count = Field(default=3, description="failed checks in a row that raise an alert")
+    critical: bool = Field(default=True, description="whether this adapter, when unhealthy, makes the engine unhealthy")
+    concurrency: Count = Field(default=10, description="checks that run concurrently; from the engine's policy")
     history_size: int = Field(default=100, ge=1, le=10_000, description="calls kept per adapter")
     transition_size: int = Field(default=50, ge=1, le=10_000, description="changes of state kept per adapter")
-    retention: SomeSeconds = Field(default=86_400.0, description="seconds after which both are let go")
+    retention: SomeSeconds = Field(default=86_400.0, description="seconds after which both are dropped")

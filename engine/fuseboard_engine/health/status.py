@@ -1,4 +1,4 @@
-"""What health checks say, adapter by adapter and of the whole. Pure: nothing here waits, calls or reads a clock."""
+"""The meaning of health checks, for one adapter and for the engine. Pure: no waiting, no calls, no clock."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fuseboard_engine.adapters.lifecycle import unhealthy_reason
 from fuseboard_engine.errors import text_of
 
 Health = Literal["healthy", "degraded", "unhealthy", "unknown"]
-"""`degraded` works, but not as it should; `unknown` was never checked."""
+"""`degraded`: works, but impaired; `unknown`: never checked."""
 
 WORDS: dict[str, Health] = {
     "healthy": "healthy",
@@ -27,17 +27,17 @@ WORDS: dict[str, Health] = {
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
-    """What one check said, and in whose words."""
+    """The result of one check and its explanation."""
 
     status: Health
     detail: str = ""
 
 
 class HealthState(msgspec.Struct, frozen=True, gc=False):
-    """How an adapter stands after its checks so far.
+    """The health of an adapter after its checks so far.
 
-    `failures` counts bad checks in a row, `since` and `at` are UTC microseconds: when it became so, when it was last
-    checked.
+    `failures` counts failed checks in a row. `since` and `at` are UTC microseconds: when the status began, and the last
+    check. `duration` is that check's, in seconds.
     """
 
     status: Health = "unknown"
@@ -49,7 +49,7 @@ class HealthState(msgspec.Struct, frozen=True, gc=False):
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
-    """What one check did: how the adapter stands now, whether that is news, and whether someone must be told."""
+    """The effect of one check: the new state, whether the status changed, and whether to raise an alert."""
 
     now: HealthState
     changed: bool
@@ -57,11 +57,11 @@ class Change(msgspec.Struct, frozen=True, gc=False):
 
 
 def verdict_of(answer: Any) -> Verdict:
-    """Read what a check returned.
+    """Return the verdict of a check's result.
 
-    None and True are healthy, False is not. A text or the `status` of a mapping is one of `WORDS`; the mapping's
-    `detail`, `message` or `error` says more. A mapping whose `healthy`, `ok` or `success` is False is unhealthy.
-    Anything else came from an adapter that answered: healthy.
+    None and True are healthy, False is not. A string, or the `status` of a mapping, is one of `WORDS`; the mapping's
+    `detail`, `message` or `error` explains it. A result whose `healthy`, `ok` or `success` is False is unhealthy. Any
+    other result is healthy, because the adapter answered.
     """
     reason = unhealthy_reason(answer)
     if reason is not None:
@@ -79,20 +79,20 @@ def verdict_of(answer: Any) -> Verdict:
 
 
 def verdict_of_error(error: BaseException) -> Verdict:
-    """Return what a check that raised says: unhealthy, in the error's words."""
+    """Return the verdict of a check that raised: unhealthy, with the error as explanation."""
     text, name = text_of(error), type(error).__name__
     return Verdict("unhealthy", f"{name}: {text}" if text else name)
 
 
 def apply_verdict(before: HealthState, verdict: Verdict, *, at: int, duration: float, alert_after: int) -> Change:
-    """Take in one check.
+    """Return the effect of one check.
 
     Args:
-        before: how the adapter stood.
-        verdict: what the check said.
+        before: the state before the check.
+        verdict: the check's verdict.
         at: UTC microseconds.
         duration: seconds the check took.
-        alert_after: bad checks in a row that raise an alert; it is raised once, until a check is not bad.
+        alert_after: failed checks in a row that raise an alert; raised once per such row.
     """
     bad = verdict.status == "unhealthy"
     failures = before.failures + 1 if bad else 0
@@ -102,16 +102,16 @@ def apply_verdict(before: HealthState, verdict: Verdict, *, at: int, duration: f
 
 
 def overall(checks: Iterable[tuple[Health, bool]]) -> Health:
-    """Return the health of the whole from each adapter's and whether it is critical.
+    """Return the health of the engine from each adapter's health and whether the adapter is critical.
 
-    Unhealthy if a critical one is; degraded if any is degraded, or one that is not critical is unhealthy; unknown if
-    there are no checks, or none has been made yet; else healthy.
+    Unhealthy if a critical adapter is; degraded if any adapter is degraded, or a non-critical one is unhealthy; unknown
+    without checks or before the first one; else healthy.
     """
-    seen = list(checks)
-    if any(status == "unhealthy" and critical for status, critical in seen):
+    statuses = list(checks)
+    if any(status == "unhealthy" and critical for status, critical in statuses):
         return "unhealthy"
-    if any(status in ("degraded", "unhealthy") for status, _ in seen):
+    if any(status in ("degraded", "unhealthy") for status, _ in statuses):
         return "degraded"
-    if any(status == "healthy" for status, _ in seen):
+    if any(status == "healthy" for status, _ in statuses):
         return "healthy"
     return "unknown"

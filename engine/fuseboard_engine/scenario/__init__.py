@@ -1,1 +1,1 @@
-"""Scenarios: adapters that fail on schedule, traffic over them, and what should come of it."""
+"""Scenarios: their file format, simulated adapters and their faults, the player."""

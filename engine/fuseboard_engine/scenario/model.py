@@ -1,4 +1,4 @@
-"""What a scenario file says. Checked when read; a mistake is told with its line."""
+"""The format of scenario files, validated when read; every error has its line."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class _Part(BaseModel):
 
 
 class AdapterPart(_Part):
-    """A simulated adapter: how it behaves while nothing is wrong, and its policies."""
+    """A simulated adapter: its behaviour without a fault, and its policies."""
 
     latency: SomeSeconds = Field(default=0.05, description="median seconds of a call")
     spread: Share = Field(default=0.25, description="how much latency varies, as a share of the median")
-    failure_rate: Share = Field(default=0.0, description="share of calls that fail while nothing is wrong")
+    failure_rate: Share = Field(default=0.0, description="share of calls that fail without a fault")
     breaker: BreakerPolicy | None = Field(default=None, description="its own breaker policy")
     retry: RetryPolicy | None = Field(default=None, description="its own retry policy")
     tags: tuple[str, ...] = Field(default=(), description="words to filter by")
@@ -73,14 +73,14 @@ else:
 
 
 class StepPart(_FaultParameters):
-    """One step of the timeline: a fault begins, one is healed, or an operator gives a command."""
+    """One step of the timeline: a fault begins, a fault ends, or an operator gives a command."""
 
     at: Seconds = Field(description="seconds from the beginning")
-    say: str = Field(default="", description="what an onlooker is told")
-    fault: FaultName | None = Field(default=None, description="what goes wrong from now on")
+    say: str = Field(default="", description="text for spectators")
+    fault: FaultName | None = Field(default=None, description="the fault that begins")
     heal: bool = Field(default=False, description="the fault ends")
-    command: str | None = Field(default=None, description="what an operator does")
-    adapter: str | None = Field(default=None, description="whom it concerns")
+    command: str | None = Field(default=None, description="an operator's command")
+    adapter: str | None = Field(default=None, description="the adapter it applies to")
     seconds: Seconds | None = Field(default=None, description="for open_for: how long; default: its policy's wait")
 
     @field_validator("command")
@@ -93,16 +93,16 @@ class StepPart(_FaultParameters):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if sum((self.fault is not None, self.heal, self.command is not None)) > 1:
-            raise ValueError("a step is one thing: a fault, heal, or a command; write a step for each")
+            raise ValueError("a step has only one of fault, heal and command; write a step for each")
         if (self.fault or self.heal) and self.adapter is None:
-            raise ValueError("say which adapter this step concerns")
+            raise ValueError("set the adapter of this step")
         if self.command not in (None, "reset_all") and self.adapter is None:
-            raise ValueError(f"say which adapter to {self.command}")
+            raise ValueError(f"set the adapter to {self.command}")
         return self
 
 
 class ExpectPart(_Part):
-    """What has to be true at the end for the scenario to pass."""
+    """The conditions at the end under which the scenario passes."""
 
     success_rate: Share | None = Field(default=None, description="at least this share of tasks succeeds")
     states: dict[str, tuple[State, ...]] = Field(default={}, description="states each breaker goes through, in order")
@@ -117,8 +117,8 @@ class Scenario(_Part):
 
     scenario: str = Field(pattern=NAME_PATTERN, description="its name: lower case, digits, dashes")
     title: str = Field(description="one line for a list")
-    about: str = Field(default="", description="what to watch for")
-    seed: int = Field(default=1, description="where all its chance comes from")
+    about: str = Field(default="", description="what to watch")
+    seed: int = Field(default=1, description="seed of its randomness")
     duration: float = Field(gt=0, le=86_400, allow_inf_nan=False, description="seconds it lasts")
     breaker: BreakerPolicy = Field(default_factory=BreakerPolicy, description="policy of every adapter without its own")
     retry: RetryPolicy = Field(default_factory=RetryPolicy, description="policy of every adapter without its own")
@@ -127,8 +127,8 @@ class Scenario(_Part):
         default={}, description="chain per task type; `default` for the rest"
     )
     traffic: tuple[TrafficPart, ...] = Field(min_length=1, description="the tasks")
-    timeline: tuple[StepPart, ...] = Field(default=(), description="what happens when")
-    expect: ExpectPart = Field(default_factory=ExpectPart, description="what has to be true at the end")
+    timeline: tuple[StepPart, ...] = Field(default=(), description="the steps")
+    expect: ExpectPart = Field(default_factory=ExpectPart, description="conditions at the end")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -137,7 +137,7 @@ class Scenario(_Part):
 
     @staticmethod
     def cross_field_checks(data: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
-        """Find what fits each field, but not the rest of the scenario; `data` is checked or as a file has it."""
+        """Find contradictions between fields; `data` is validated or as in the file."""
         return _crossing(data)
 
 
@@ -163,32 +163,32 @@ def _crossing(data: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
     for place, step in enumerate(timeline):
         at: Any = _mapping(step).get("at")
         if _both_numbers(at, end) and at > end:
-            yield ("timeline", place, "at"), f"{at:g} s comes after the end at {end:g} s"
+            yield ("timeline", place, "at"), f"{at:g} s is after the end at {end:g} s"
         yield from _unused_fields(("timeline", place), _mapping(step))
     for place, stream in enumerate(_sequence(data.get("traffic"))):
         yield from _empty_traffic(("traffic", place), _mapping(stream), end)
 
 
 def _unused_fields(where: Location, step: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
-    """Find the fields of a step that mean nothing beside its others."""
+    """Find the fields of a step that have no meaning with its other fields."""
     fault, command = step.get("fault"), step.get("command")
     for name, kind in PARAMETERS.items():
         if name in step and fault != kind:
-            yield (*where, name), f"only fault: {kind} takes this; leave it out"
+            yield (*where, name), f"only fault: {kind} uses this; remove it"
     if step.get("seconds") is not None and command != "open_for":
-        yield (*where, "seconds"), "only command: open_for takes this; leave it out"
+        yield (*where, "seconds"), "only command: open_for uses this; remove it"
     if step.get("adapter") is not None and command == "reset_all":
-        yield (*where, "adapter"), "reset_all concerns every adapter; leave this out, or write command: reset"
+        yield (*where, "adapter"), "reset_all applies to every adapter; remove this, or write command: reset"
 
 
 def _empty_traffic(where: Location, stream: Mapping[str, Any], end: Any) -> Iterator[tuple[Location, str]]:
-    """Find a stream of tasks that is over before it starts."""
+    """Find a stream of tasks that ends before it starts."""
     start: Any = stream.get("start")
     until: Any = stream.get("until")
     if _both_numbers(start, until) and start >= until:
-        yield (*where, "start"), f"{start:g} s is not before until: {until:g} s, so no task comes"
+        yield (*where, "start"), f"{start:g} s is not before until: {until:g} s, so there is no task"
     elif _both_numbers(start, end) and start >= end:
-        yield (*where, "start"), f"{start:g} s is not before the end at {end:g} s, so no task comes"
+        yield (*where, "start"), f"{start:g} s is not before the end at {end:g} s, so there is no task"
 
 
 def _both_numbers(one: Any, other: Any) -> bool:
@@ -204,5 +204,5 @@ def _sequence(part: Any) -> Sequence[Any]:
 
 
 def load(path: Path) -> Scenario:
-    """Return the scenario in a file. Raises DocumentError, with each mistake's line."""
+    """Return the scenario in a file. Raises DocumentError with the line of each error."""
     return read(path, Scenario)

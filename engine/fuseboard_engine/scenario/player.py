@@ -1,4 +1,4 @@
-"""Plays a scenario: an engine over simulated adapters, the traffic, the timeline, and the verdict at the end."""
+"""Plays a scenario: an engine with simulated adapters, the traffic, the timeline, and the verdict at the end."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from fuseboard_engine.scenario.script_clock import ScriptClock
 from fuseboard_engine.scenario.simulated_adapter import SimulatedAdapter
 
 ACTOR = "scenario"
-MOST_IN_FLIGHT = 1000  # tasks; traffic beyond waits, as a client's own pool would make it
+MAX_IN_FLIGHT = 1000  # tasks; further traffic waits, as in a client's connection pool
 
 
 @dataclass
 class Verdict:
-    """What came of a scenario: counts, the states each breaker went through, and which expectations failed."""
+    """The result of a scenario: counts, the states each breaker went through, and the expectations that failed."""
 
     tasks: int = 0
     succeeded: int = 0
@@ -35,11 +35,11 @@ class Verdict:
 
     @property
     def success_rate(self) -> float | None:
-        """Share of tasks that succeeded, 0..1; None when there was no task."""
+        """Share of tasks that succeeded, 0..1; None without tasks."""
         return self.succeeded / self.tasks if self.tasks else None
 
     def observe(self, event: Event) -> None:
-        """Count an event in."""
+        """Count an event."""
         if isinstance(event, RouteFinished):
             self.tasks += 1
             self.succeeded += event.success
@@ -50,9 +50,9 @@ class Verdict:
             self.states.setdefault(event.adapter, [event.before]).append(event.after)
 
     def judge(self, scenario: Scenario) -> None:
-        """Compare with what the scenario expects; `broken` then names what is not so.
+        """Compare with the scenario's expectations; `broken` then names those that failed.
 
-        Where no task ran nothing was put to the test, whatever is expected.
+        A scenario in which no task ran fails, whatever it expects.
         """
         expect, share = scenario.expect, self.success_rate
         if share is None:
@@ -63,26 +63,26 @@ class Verdict:
             )
         for adapter, states in expect.states.items():
             seen = self.states.get(adapter, ["closed"])
-            walk = iter(seen)
-            if not all(state in walk for state in states):
-                self.broken.append(f"states.{adapter}: went {' → '.join(seen)}, expected {' → '.join(states)} in it")
+            remaining = iter(seen)
+            if not all(state in remaining for state in states):
+                self.broken.append(f"states.{adapter}: was {' → '.join(seen)}, expected {' → '.join(states)} within it")
         for adapter, state in expect.end.items():
             last = self.states.get(adapter, ["closed"])[-1]
             if last != state:
                 self.broken.append(f"end.{adapter}: {last}, expected {state}")
-        for adapter, least in expect.answered.items():
+        for adapter, minimum in expect.answered.items():
             count = self.answered.get(adapter, 0)
-            if count < least:
-                self.broken.append(f"answered.{adapter}: {count} tasks, expected {least} or more")
+            if count < minimum:
+                self.broken.append(f"answered.{adapter}: {count} tasks, expected {minimum} or more")
 
 
 class Player:
     """Plays one scenario in the running event loop, in that loop's time.
 
     Args:
-        scenario: what to play.
-        wall: UTC microseconds, the label on events.
-        on_event: told of each event, as any listener of the engine.
+        scenario: the scenario.
+        wall: UTC microseconds, the time of events.
+        on_event: called with each event, like any listener of the engine.
         speed: seconds of the script per second; `clock.speed` changes it while it plays.
     """
 
@@ -126,7 +126,7 @@ class Player:
         """Play to the end and return the verdict.
 
         Args:
-            recording: entered around the whole, such as what `record(engine, path)` returns.
+            recording: entered for the whole play, such as the result of `record(engine, path)`.
             repeat: start over at the end, until cancelled.
         """
         async with recording or nullcontext():
@@ -158,7 +158,7 @@ class Player:
             if due >= end:
                 return
             await self.clock.until(due)
-            if len(self._routes) >= MOST_IN_FLIGHT:
+            if len(self._routes) >= MAX_IN_FLIGHT:
                 await asyncio.wait(self._routes, return_when=asyncio.FIRST_COMPLETED)
             task = Task(type=traffic.type, id=f"{next(self._ids):x}", deadline=traffic.deadline)
             route = asyncio.create_task(self.engine.execute_with_fallback(task))
@@ -195,4 +195,4 @@ def _describe(step: StepPart) -> str:
         return f"an operator: {step.command} {step.adapter or ''}".rstrip()
     if step.adapter is None:
         return "…"
-    return f"{step.adapter} is well repeat" if step.heal else f"{step.adapter}: {step.fault}"
+    return f"{step.adapter} has recovered" if step.heal else f"{step.adapter}: {step.fault}"

@@ -1,4 +1,4 @@
-"""How fast a scenario's script runs: its traffic and its timeline, not the adapters and breakers it meets."""
+"""The speed of a scenario's script: its traffic and timeline, but not its adapters and breakers."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ SLOWEST, FASTEST = 0.25, 64.0
 
 
 class ScriptClock:
-    """The script's own time, in seconds from its beginning; its speed can be changed while it runs.
+    """The script's own time, in seconds from its start; its speed can be changed while it runs.
 
-    Breakers wait, and adapters take, as long as they do at any speed: that is what is shown.
+    Breakers and adapters take their real time at any speed, because they are what the scenario shows.
     """
 
     def __init__(self, speed: float = 1.0) -> None:
-        """Stand at the beginning. `speed` is in seconds of the script per second.
+        """Start at position 0. `speed` is in seconds of the script per second.
 
         Raises:
-            ValueError: it is not within `SLOWEST` and `FASTEST`.
+            ValueError: it is outside `SLOWEST` and `FASTEST`.
         """
         self._speed = _checked(speed)
-        self._begun_at = 0.0  # in the loop's time
-        self._at_begun_at = 0.0  # in the script's
+        self._start = 0.0  # in the loop's time
+        self._start_position = 0.0  # in the script's
         self._speed_changed = asyncio.Event()
 
     @property
@@ -34,8 +34,8 @@ class ScriptClock:
     @speed.setter
     def speed(self, speed: float) -> None:
         speed = _checked(speed)
-        self._at_begun_at = self.position
-        self._begun_at = asyncio.get_running_loop().time()
+        self._start_position = self.position
+        self._start = asyncio.get_running_loop().time()
         self._speed = speed
         self._speed_changed.set()
         self._speed_changed = asyncio.Event()
@@ -43,16 +43,16 @@ class ScriptClock:
     @property
     def position(self) -> float:
         """Seconds of the script that have passed."""
-        return self._at_begun_at + (asyncio.get_running_loop().time() - self._begun_at) * self._speed
+        return self._start_position + (asyncio.get_running_loop().time() - self._start) * self._speed
 
     def begin(self) -> None:
-        """Stand at the beginning, now."""
-        self._begun_at = asyncio.get_running_loop().time()
-        self._at_begun_at = 0.0
+        """Restart at position 0, now."""
+        self._start = asyncio.get_running_loop().time()
+        self._start_position = 0.0
 
     async def until(self, position: float) -> None:
-        """Wait until the script is at `position` seconds; let others run once if it is already."""
-        while (left := (position - self._at_begun_at) / self._speed + self._begun_at - _now()) > 0:
+        """Wait until the script is at `position` seconds; yield to other tasks once if it is already past it."""
+        while (left := (position - self._start_position) / self._speed + self._start - _now()) > 0:
             changed = self._speed_changed
             with suppress(TimeoutError):
                 async with asyncio.timeout(left):
@@ -68,5 +68,5 @@ def _now() -> float:
 
 def _checked(speed: float) -> float:
     if not SLOWEST <= speed <= FASTEST:
-        raise ValueError(f"a speed is between {SLOWEST:g} and {FASTEST:g}, not {speed:g}")
+        raise ValueError(f"the speed must be between {SLOWEST:g} and {FASTEST:g}, not {speed:g}")
     return speed

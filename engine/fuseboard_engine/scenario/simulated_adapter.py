@@ -152,7 +152,7 @@ FAULTS: Final[dict[str, Fault]] = {
     ),
     "flaky": Fault("fails at `rate`", _fail_sometimes, Parameter("rate", Share, 0.5, "share of failing calls")),
     "rate_limited": Fault(
-        "answers 429 and asks to wait `retry_after` seconds",
+        "answers 429 with a Retry-After of `retry_after` seconds",
         _answer_429,
         Parameter("retry_after", SomeSeconds, 5.0, "seconds it asks to wait"),
     ),

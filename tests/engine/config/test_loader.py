@@ -112,7 +112,7 @@ logging:
 def test_what_is_said_in_two_places_is_refused(tmp_path: Path) -> None:
     text = "fault_tolerance:\n  failure_threshold: 5\nbreaker:\n  failure_threshold: 4\n"
     (line,) = mistakes(tmp_path, text, "c.yaml")
-    assert line == "c.yaml:2: fault_tolerance.failure_threshold: breaker.failure_threshold says it too; keep one"
+    assert line == "c.yaml:2: fault_tolerance.failure_threshold: breaker.failure_threshold is set too; keep one"
 
 
 def test_exception_types_are_written_by_name(tmp_path: Path) -> None:
@@ -296,7 +296,7 @@ def test_a_mistake_for_all_adapters_is_told_once(tmp_path: Path) -> None:
         ),
         ("adapters: {a: {call: json.dumps}}", "call must be package.module:attribute"),
         ("adapters: {prefect: {}}\npreferences: {x: [perfect]}", "did you mean prefect?"),
-        ("attribution: [{name: x}]", "say what it applies to"),
+        ("attribution: [{name: x}]", "set what it applies to"),
         ("attribution: [{name: x, statuses: [many]}]", "write an HTTP status"),
         ("preset: agressive", "did you mean aggressive?"),
         ("breaker: 5", "c.yaml:1: breaker: "),
@@ -315,11 +315,14 @@ def test_a_mistake_for_all_adapters_is_told_once(tmp_path: Path) -> None:
         ),
         ("preferences: {x: {adaptive: true}}", "preferences.x.order: this field is required"),
         ("preferences: {x: 5}", "c.yaml:1: preferences.x: "),
-        ("degradation: {x: {timeout: 2}}", "degradation.x: one thing answers for a task type: say answer or call"),
-        ("degraded: {x: y}\ndegradation: {x: {call: 'json:dumps'}}", "c.yaml:2: degradation.x: one thing answers"),
+        ("degradation: {x: {timeout: 2}}", "degradation.x: a task type has only one fallback: set answer or call"),
+        (
+            "degraded: {x: y}\ndegradation: {x: {call: 'json:dumps'}}",
+            "c.yaml:2: degradation.x: a task type has only one fallback",
+        ),
         ("degradation: {x: {answer: {approved: true}}}", "degradation.x.answer: "),
         ("degradation: {x: {answer: y, timeout: 0}}", "degradation.x.timeout"),
-        ("shutdown: {signals: [SIGTERN]}", "there is no signal 'SIGTERN' here; did you mean SIGTERM?"),
+        ("shutdown: {signals: [SIGTERN]}", "there is no signal 'SIGTERN' on this system; did you mean SIGTERM?"),
         ("shutdown: {hook: tell}", "write 'tell' as package.module:attribute"),
         ("shutdown: {hook: []}", "a command needs at least the program's name"),
         ("shutdown: {grace: -1}", "c.yaml:1: shutdown.grace: "),

@@ -154,7 +154,7 @@ async def test_a_good_check_ends_the_wait_of_an_open_breaker_and_the_next_call_i
     await engine.check_health("a")
     assert engine.breaker("a").state == "half_open"
     change = [e for e in engine.told if isinstance(e, StateChanged)][-1]
-    assert (change.reason, change.detail, change.actor) == ("probe_due", "its health check is good", "")
+    assert (change.reason, change.detail, change.actor) == ("probe_due", "its health check passed", "")
     assert (await engine.execute_with_fallback("probe")).result == "back"
     assert engine.breaker("a").state == "closed"
     assert now() == 0

@@ -72,10 +72,10 @@ def test_what_does_not_fit_the_rest_is_told_beside_a_wrong_value() -> None:
         "mine.yaml:1: scenario: write lower case letters, digits and dashes",
         "mine.yaml:6: preference.default.1: there is no adapter 'nobody' here; there are gpt",
         "mine.yaml:8: traffic.0.per_second: write a number, such as 1.5",
-        "mine.yaml:10: timeline.0.at: 20 s comes after the end at 5 s",
+        "mine.yaml:10: timeline.0.at: 20 s is after the end at 5 s",
         "mine.yaml:11: timeline.0.fault: there is no 'refsed' here; did you mean refused?",
         "mine.yaml:13: timeline.1.at: this field is required",
-        "mine.yaml:13: timeline.1: say which adapter this step concerns",
+        "mine.yaml:13: timeline.1: set the adapter of this step",
         "mine.yaml:15: expect.end.gtp: there is no adapter 'gtp' here; did you mean gpt?",
     ]
 
@@ -123,20 +123,20 @@ def test_a_list_whose_only_item_is_wrong_is_not_called_empty_too() -> None:
 
 def test_a_step_is_one_thing() -> None:
     text = mistakes(SMALLEST + "timeline:\n  - {at: 1, adapter: gpt, fault: hang, heal: true}\n")
-    assert text.startswith("mine.yaml:9: timeline.0: a step is one thing")
+    assert text.startswith("mine.yaml:9: timeline.0: a step has only one of fault, heal and command")
 
 
 def test_a_step_after_the_end_is_refused() -> None:
     text = mistakes(SMALLEST + "timeline:\n  - {at: 6, adapter: gpt, heal: true}\n")
-    assert text == "mine.yaml:9: timeline.0.at: 6 s comes after the end at 5 s"
+    assert text == "mine.yaml:9: timeline.0.at: 6 s is after the end at 5 s"
 
 
 @pytest.mark.parametrize(
     ("traffic", "said"),
     [
-        ("start: 3, until: 2", "traffic.0.start: 3 s is not before until: 2 s, so no task comes"),
-        ("start: 5", "traffic.0.start: 5 s is not before the end at 5 s, so no task comes"),
-        ("start: 7, until: 9", "traffic.0.start: 7 s is not before the end at 5 s, so no task comes"),
+        ("start: 3, until: 2", "traffic.0.start: 3 s is not before until: 2 s, so there is no task"),
+        ("start: 5", "traffic.0.start: 5 s is not before the end at 5 s, so there is no task"),
+        ("start: 7, until: 9", "traffic.0.start: 7 s is not before the end at 5 s, so there is no task"),
     ],
 )
 def test_traffic_that_is_over_before_it_starts_is_refused(traffic: str, said: str) -> None:
@@ -146,13 +146,13 @@ def test_traffic_that_is_over_before_it_starts_is_refused(traffic: str, said: st
 @pytest.mark.parametrize(
     ("step", "said"),
     [
-        ("fault: hang, factor: 3", "factor: only fault: slow takes this; leave it out"),
-        ("fault: slow, rate: 0.3", "rate: only fault: flaky takes this; leave it out"),
-        ("heal: true, retry_after: 3", "retry_after: only fault: rate_limited takes this; leave it out"),
-        ("command: reset, seconds: 3", "seconds: only command: open_for takes this; leave it out"),
+        ("fault: hang, factor: 3", "factor: only fault: slow uses this; remove it"),
+        ("fault: slow, rate: 0.3", "rate: only fault: flaky uses this; remove it"),
+        ("heal: true, retry_after: 3", "retry_after: only fault: rate_limited uses this; remove it"),
+        ("command: reset, seconds: 3", "seconds: only command: open_for uses this; remove it"),
         (
             "command: reset_all",
-            "adapter: reset_all concerns every adapter; leave this out, or write command: reset",
+            "adapter: reset_all applies to every adapter; remove this, or write command: reset",
         ),
     ],
 )
