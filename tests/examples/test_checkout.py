@@ -133,7 +133,7 @@ def test_an_application_that_is_killed_leaves_a_recording_that_says_so(world: Wo
     world.app.wait()
     result = fuseboard("reset", str(world.recording), "acme-pay")
     assert result.returncode == 1
-    assert "Nobody took this command" in result.stdout + result.stderr
+    assert "No engine took this command" in result.stdout + result.stderr
 
 
 def test_with_every_server_down_the_application_goes_on_and_says_what_was_not_paid(world: World) -> None:

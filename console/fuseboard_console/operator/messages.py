@@ -11,7 +11,7 @@ from fuseboard_console.views.adapters.engine_presence import Connection
 
 def nobody_took_it(connection: Connection, file: str) -> str:
     """Return why a command came to nothing. `file` is safe text."""
-    return f"Nobody took this command: {_why(connection, file)}"
+    return f"No engine took this command: {_why(connection, file)}"
 
 
 def nobody_can_take_it(connection: Connection, file: str) -> str:

@@ -1,4 +1,4 @@
-"""Record an engine as its configuration says."""
+"""Records an engine according to its configuration."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 @contextlib.asynccontextmanager
 async def record_configured(engine: Engine) -> AsyncIterator[Recorder | None]:
-    """Record an engine to the file that its configuration names, until the block ends.
+    """Record an engine to the file named in its configuration, until the block ends.
 
     Args:
-        engine: One made by `Engine.from_config`.
+        engine: An engine created by `Engine.from_config`.
 
     Returns:
-        The recorder; None when the configuration names no file, and nothing is recorded.
+        The recorder; None if the configuration names no file, so that nothing is recorded.
 
     Raises:
-        RecordingError: The file cannot be a recording.
+        RecordingError: The file is not a recording and cannot become one.
     """
     part = None if engine.settings is None else engine.settings.recording
     if part is None or part.path is None:

@@ -1,4 +1,4 @@
-"""What can't be folded from decisions: calls in flight and retries left, told once a second where they changed."""
+"""Samples the gauges that events do not carry: calls in flight and retries left, once a second."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from typing import Final
 from fuseboard_engine.events import GaugesSampled
 from fuseboard_storage.recorder.protocols import Recordable
 
-EVERY: Final = 1.0
-"""Seconds between two looks at the engine."""
+INTERVAL: Final = 1.0
+"""Seconds between two samples."""
 
 
 class GaugeSampler:
-    """Looks at an engine's adapters once a second, from `begun` (seconds of any clock) on."""
+    """Samples an engine's adapters once a second, starting one second after `started` (seconds of any clock)."""
 
-    def __init__(self, engine: Recordable, begun: float) -> None:
+    def __init__(self, engine: Recordable, started: float) -> None:
         self._engine = engine
-        self._due = begun + EVERY
+        self._due = started + INTERVAL
         self._instance: int | None = None
-        self._told: dict[str, tuple[int, int]] = {}
+        self._last: dict[str, tuple[int, int]] = {}
 
-    def news(self, now: float, instance: int | None) -> list[GaugesSampled]:
-        """Return what changed since the last look, when one is due at `now`.
+    def sample(self, now: float, instance: int | None) -> list[GaugesSampled]:
+        """Return an event with the gauges that changed since the last sample, if a sample is due at `now`.
 
-        A recording that knows the engine as another `instance` than before was told nothing yet.
+        All gauges count as changed when `instance` differs from the last call: the recording has none of them yet.
         """
         if now < self._due:
             return []
-        self._due = now + EVERY
-        before = self._told if instance == self._instance else {}
-        self._instance, self._told = instance, self._engine.gauges()
-        changed = {name: gauges for name, gauges in self._told.items() if before.get(name) != gauges}
+        self._due = now + INTERVAL
+        before = self._last if instance == self._instance else {}
+        self._instance, self._last = instance, self._engine.gauges()
+        changed = {name: gauges for name, gauges in self._last.items() if before.get(name) != gauges}
         return [GaugesSampled(at=self._engine.wall(), gauges=changed)] if changed else []

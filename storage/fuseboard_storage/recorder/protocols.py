@@ -1,4 +1,4 @@
-"""What an engine must offer to be recorded."""
+"""The protocols that an engine must satisfy to be recorded."""
 
 from __future__ import annotations
 
@@ -12,52 +12,53 @@ from fuseboard_engine.workflow.checkpoints import Checkpoints
 
 
 class DeadLetterKeeper(Protocol):
-    """What keeps an engine's dead letters; `fuseboard_engine.dead_letters.queue.DeadLetters` does."""
+    """An engine's dead letter queue. `fuseboard_engine.dead_letters.queue.DeadLetters` implements it."""
 
     def attach_store(self, store: DeadLetterStore) -> None:
-        """Keep letters in this store from now on, and retry what is due in it."""
+        """Store letters here from now on, and retry the letters that are due in it."""
 
     def detach_store(self, store: DeadLetterStore) -> None:
-        """Use that store no more."""
+        """Stop using this store."""
 
     async def stop(self) -> None:
-        """End all retries."""
+        """Stop all retries."""
 
 
 class Recordable(Protocol):
-    """What an engine must offer to be recorded; `fuseboard_engine.Engine` does."""
+    """An engine that can be recorded. `fuseboard_engine.Engine` implements it."""
 
     name: str
     checkpoints: Checkpoints | None
-    """What keeps its runs of workflows; None: the recording may."""
+    """Where its workflow runs are stored. None: the recorder may set it."""
 
     @property
     def dead_letters(self) -> DeadLetterKeeper | None:
-        """What keeps its dead letters, to be given a store in the recording; None: it keeps none."""
+        """Its dead letter queue, which the recorder gives a store in the recording. None: it keeps no dead letters."""
 
     def wall(self) -> int:
-        """Return UTC microseconds now."""
+        """Return the current time in UTC microseconds."""
 
     def subscribe(self, listener: Callable[[Event], None]) -> Callable[[], None]:
-        """Have `listener` told every event, in order; return what ends that."""
+        """Call `listener` with every event, in order. Return a function that ends the subscription."""
 
     def describe(self) -> list[Event]:
-        """Return what a new recording must know first: adapters, chains, breakers that are not closed."""
+        """Return the engine's current state as events: adapters, chains, and breakers that are not closed."""
 
     def gauges(self) -> dict[str, tuple[int, int]]:
         """Return each adapter's calls in flight and retries left. Called from another thread."""
 
     def begin_background(self) -> bool:
-        """Begin what goes on beside calls, such as health checks. False: it was under way."""
+        """Start the background tasks, such as health checks. Return False if they were already running."""
 
     async def stop_background(self) -> None:
-        """End what goes on beside calls."""
+        """Stop the background tasks."""
 
     def halt_background(self) -> None:
-        """End retries and what operators asked for, from a thread: as the engine's store and runs are to be closed."""
+        """Stop retries and operators' requests before the store and the checkpoints close. Called from a thread."""
 
     def execute_command(self, command: Command) -> CommandDone | None:
-        """Do what an operator asked, at once, and emit the outcome as an event. Called from another thread.
+        """Execute an operator's command and emit the outcome as an event. Called from another thread.
 
-        None: it takes its time; the event follows.
+        Returns:
+            The outcome; None if the command takes longer and its event follows later.
         """

@@ -1,10 +1,10 @@
-"""Record what an engine does, in one file, without ever making a call of it wait.
+"""Records an engine to a file without delaying its calls.
 
     async with record(engine, "checkout.db"):
         ...
 
-Events go into a bounded buffer; a thread of the recorder's own commits them, whatever has gathered each time it is
-free, and carries operators' commands back to the engine.
+Events go into a bounded buffer. The recorder's own thread commits them in batches and passes operators' commands to the
+engine.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ if TYPE_CHECKING:
     from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
 BUFFER_SIZE: Final = 100_000
-"""Events that may wait in memory while the file cannot be written."""
+"""The number of events that may wait in memory while the file cannot be written."""
 
 
 class Recorder:
-    """Records one engine into one file, from `start` to `close`. A context manager, async or not.
+    """Records one engine to one file, from `start` to `close`. A context manager, async or not.
 
     Args:
-        engine: What to record.
-        path: The recording; made when missing, readable by its owner only.
-        buffer_size: How many events may wait in memory when the file cannot be written. When it is full, the oldest
-            ordinary events go; how many is logged and recorded.
-        retention: What to keep for how long.
-        close_timeout: Seconds that `close` goes on trying when the file cannot be written.
-        restore: Take up breakers and statistics as the last run of this engine left them; see `restore`.
+        engine: The engine to record.
+        path: The recording. A new file is readable by its owner only.
+        buffer_size: The number of events that may wait in memory while the file cannot be written. When the buffer is
+            full, the oldest sheddable events are dropped; their number is logged and recorded.
+        retention: How long to keep what.
+        close_timeout: Seconds for which `close` keeps trying when the file cannot be written.
+        restore: Restore breakers and statistics from the last run of this engine; see `restore`.
     """
 
     def __init__(
@@ -68,117 +68,117 @@ class Recorder:
         self._thread: threading.Thread | None = None
         self._unsubscribe: Callable[[], None] = _nothing
         self._closed = False
-        self._guard = threading.Lock()
-        self._began = False
-        self._letters: SqliteDeadLetters | None = None
+        self._lock = threading.Lock()
+        self._started_background = False
+        self._dead_letters: SqliteDeadLetters | None = None
         self._checkpoints: FileCheckpoints | None = None
 
     @property
     def instance(self) -> int | None:
-        """The number of this engine's instance in the recording; None until the file could be opened."""
+        """The engine's instance id in the recording; None until the file could be opened."""
         return self._writer.instance
 
     @property
     def written(self) -> int:
-        """Events committed so far."""
+        """The number of events committed so far."""
         return self._writer.written
 
     @property
     def waiting(self) -> int:
-        """Events that wait in memory."""
+        """The number of events waiting in memory."""
         return len(self._buffer)
 
     @property
     def dropped(self) -> int:
-        """Events let go because the file could not be written and the buffer was full."""
+        """The number of events dropped because the file could not be written and the buffer was full."""
         return self._buffer.dropped
 
     # ------------------------------------------------------------------ start and end
 
     def start(self) -> None:
-        """Open the file and begin to record.
+        """Open the file and start recording.
 
         Raises:
-            RecordingError: The path can be no recording. A file that is only locked, or a disk that is only full,
-                raises nothing: the events wait.
+            RecordingError: The file is not a recording and cannot become one. A locked file or a full disk does not
+                raise: the events wait.
         """
-        self._take_up()
-        opened = self._launch()
+        self._restore_engine()
+        opened = self._start_thread()
         try:
             opened.result()
         except RecordingError:
-            self._forget()
+            self._detach()
             raise
-        self._keep_letters()
-        self._keep_runs()
+        self._attach_dead_letters()
+        self._attach_checkpoints()
 
     def close(self, reason: str = "closed") -> None:
-        """Record that the engine ended, wait until all is on disk, and close the file; a second time does nothing."""
+        """Record the engine's end, wait until everything is on disk, and close the file. A second call does nothing."""
         if not self._closed:
             self._engine.halt_background()
-        if thread := self._stop(reason):
+        if thread := self._begin_stop(reason):
             thread.join()
-        if self._letters is not None:
-            self._letters.shut()
+        if self._dead_letters is not None:
+            self._dead_letters.shut()
 
-    def _take_up(self) -> None:
+    def _restore_engine(self) -> None:
         if self._restore and self._thread is None:
             from fuseboard_storage.recorder.restore import restore_now
 
             restore_now(self._engine, self.path)
 
-    def _launch(self) -> Future[None]:
+    def _start_thread(self) -> Future[None]:
         if self._thread is not None:
-            raise RuntimeError("This recorder was started before; make a new one.")
+            raise RuntimeError("This recorder was already started; create a new one.")
         self._unsubscribe = self._engine.subscribe(self._buffer.add)
         self._thread = threading.Thread(target=self._writer.run, name="fuseboard-recorder", daemon=True)
         self._thread.start()
         _running.add(self)
         return self._writer.opened
 
-    def _stop(self, reason: str) -> threading.Thread | None:
-        with self._guard:
+    def _begin_stop(self, reason: str) -> threading.Thread | None:
+        with self._lock:
             if self._closed or self._thread is None:
                 return None
             self._closed = True
-        self._forget()
+        self._detach()
         self._buffer.add(EngineStopped(at=self._engine.wall(), reason=reason))
         self._writer.stop(self._close_timeout)
         return self._thread
 
-    def _keep_letters(self) -> None:
-        """Keep the engine's dead letters in the recording, if it has any."""
+    def _attach_dead_letters(self) -> None:
+        """Store the engine's dead letters in the recording, if it keeps any."""
         if self._engine.dead_letters is not None:
             from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
-            self._letters = SqliteDeadLetters(self.path)
-            self._engine.dead_letters.attach_store(self._letters)
+            self._dead_letters = SqliteDeadLetters(self.path)
+            self._engine.dead_letters.attach_store(self._dead_letters)
 
-    def _keep_runs(self) -> None:
-        """Keep the engine's runs of workflows in the recording, unless something else does."""
+    def _attach_checkpoints(self) -> None:
+        """Store the engine's workflow runs in the recording, unless they are stored elsewhere."""
         if self._engine.checkpoints is None:
             from fuseboard_storage.stores.checkpoints import FileCheckpoints
 
             self._checkpoints = self._engine.checkpoints = FileCheckpoints(self.path)
 
-    def _forget(self) -> None:
+    def _detach(self) -> None:
         if self._checkpoints is not None:
             if self._engine.checkpoints is self._checkpoints:
                 self._engine.checkpoints = None
             self._checkpoints.close()
-        if self._letters is not None and self._engine.dead_letters is not None:
-            self._engine.dead_letters.detach_store(self._letters)
+        if self._dead_letters is not None and self._engine.dead_letters is not None:
+            self._engine.dead_letters.detach_store(self._dead_letters)
         self._closed = True
         self._unsubscribe()
         _running.discard(self)
 
     def _abandon(self) -> None:
-        """In a forked child: the recording is the parent's, and so is the file's connection."""
-        _parents.extend((self._writer, self._letters))
+        """Stop recording in a forked child: the recording and the connection belong to the parent."""
+        _parents.extend((self._writer, self._dead_letters))
         self._buffer.clear()
-        self._guard = threading.Lock()
+        self._lock = threading.Lock()
         with contextlib.suppress(Exception):
-            self._forget()
+            self._detach()
 
     # ------------------------------------------------------------------ the barrier
 
@@ -191,26 +191,26 @@ class Recorder:
         await asyncio.wrap_future(self._barrier())
 
     def flush(self, timeout: float | None = None) -> None:
-        """Do what `flushed` does from a thread.
+        """Wait as `flushed` does, but blocking. For threads.
 
         Args:
-            timeout: Seconds to wait at most.
+            timeout: The maximum number of seconds to wait; None waits without limit.
 
         Raises:
-            TimeoutError: It took longer.
+            TimeoutError: The timeout passed.
             RecordingError: As for `flushed`.
         """
         self._barrier().result(timeout)
 
     def _barrier(self) -> Future[None]:
         if self._closed or self._thread is None:
-            raise RecordingError(f"The recorder of {self.path} is not running.", "Flush it before it is closed.")
+            raise RecordingError(f"The recorder of {self.path} is not running.", "Call flush before closing it.")
         barrier = Barrier(Future())
         self._buffer.add(barrier)
         self._buffer.wake()
         return barrier.reached
 
-    # ------------------------------------------------------------------ with
+    # ------------------------------------------------------------------ context manager
 
     def __enter__(self) -> Self:
         self.start()
@@ -223,32 +223,32 @@ class Recorder:
 
     async def __aenter__(self) -> Self:
         if self._restore:
-            await asyncio.get_running_loop().run_in_executor(None, self._take_up)
-        opened = self._launch()
+            await asyncio.get_running_loop().run_in_executor(None, self._restore_engine)
+        opened = self._start_thread()
         try:
             await asyncio.wrap_future(opened)
         except asyncio.CancelledError:
-            self._stop("cancelled")
+            self._begin_stop("cancelled")
             raise
         except RecordingError:
-            self._forget()
+            self._detach()
             raise
-        self._keep_letters()
-        self._keep_runs()
-        self._began = self._engine.begin_background()
+        self._attach_dead_letters()
+        self._attach_checkpoints()
+        self._started_background = self._engine.begin_background()
         return self
 
     async def __aexit__(
         self, type_: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._began:
+        if self._started_background:
             await self._engine.stop_background()
         letters = self._engine.dead_letters
-        if letters is not None and self._letters is not None:
+        if letters is not None and self._dead_letters is not None:
             await letters.stop()
-        thread = self._stop(_reason(type_))
-        if self._letters is not None:
-            await self._letters.close()
+        thread = self._begin_stop(_reason(type_))
+        if self._dead_letters is not None:
+            await self._dead_letters.close()
         if thread is not None:
             await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, thread.join))
 
@@ -262,10 +262,10 @@ def record(
     close_timeout: float = 5.0,
     restore: bool = False,
 ) -> Recorder:
-    """Return a recorder of `engine` to use in `async with` or `with`; see `Recorder` for the arguments.
+    """Return a recorder of `engine` for `async with` or `with`; see `Recorder` for the arguments.
 
     Returns:
-        A recorder that is not started yet; the `with` starts it, and closes it in whatever way its body ends.
+        A recorder that is not started yet. The `with` statement starts it, and closes it however its body ends.
     """
     return Recorder(
         engine, path, buffer_size=buffer_size, retention=retention, close_timeout=close_timeout, restore=restore
@@ -277,16 +277,16 @@ def _reason(type_: type[BaseException] | None) -> str:
 
 
 def _nothing() -> None:
-    """Do nothing: there is no subscription yet."""
+    """Do nothing; stands for a subscription that does not exist yet."""
 
 
 _running: weakref.WeakSet[Recorder] = weakref.WeakSet()
-_parents: list[object] = []  # keeps a parent's connection from being closed by a child's garbage collection
+_parents: list[object] = []  # prevents a child's garbage collection from closing the parent's connections
 
 
 @atexit.register
 def _close_all() -> None:
-    """Close what a program forgot to close."""
+    """Close the recorders that the program did not close."""
     for recorder in list(_running):
         recorder.close("exit")
 

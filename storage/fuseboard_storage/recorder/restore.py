@@ -1,7 +1,7 @@
-"""State over restarts: a new engine takes up what the last one of its name left in the recording.
+"""Restores an engine's state from the recording of its last run.
 
-So a restart does not hammer what is known to be down. It never keeps an engine from starting: whatever is wrong with
-the file, the engine starts fresh, and that is said.
+A restarted engine thus does not call adapters that are known to be down. Whatever is wrong with the file, the engine
+still starts, without the old state, and the reason is logged.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from fuseboard_storage.board.board import Board
 from fuseboard_storage.board.rows import AdapterRow, InstanceRow
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import schema
-from fuseboard_storage.tables import events as rows
-from fuseboard_storage.tables import keyframes
+from fuseboard_storage.tables import events, keyframes
 
 log = logging.getLogger("fuseboard.recorder")
 
@@ -27,24 +26,24 @@ _SLICE: Final = 2_000  # events folded at a time
 
 
 class Restorable(Protocol):
-    """What an engine must offer to be restored; `fuseboard_engine.Engine` does."""
+    """An engine that can be restored. `fuseboard_engine.Engine` implements it."""
 
     name: str
 
     @property
     def registry(self) -> Any:
-        """Its adapters: iterable, each with `name`, `breaker` and `restore`."""
+        """Its adapters, as an iterable of objects with `name`, `breaker` and `restore`."""
 
     def wall(self) -> int:
-        """Return UTC microseconds now."""
+        """Return the current time in UTC microseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What was taken up.
+    """The result of a restore.
 
-    `breakers` has the state of each that is not closed now; `adapters` names all that were found; `why_fresh` says
-    why nothing was taken up, and is empty when something was.
+    `adapters` names the adapters found in the recording. `breakers` maps those whose breaker is not closed now to its
+    state. `why_fresh` is the reason why nothing was restored, empty if something was.
     """
 
     adapters: tuple[str, ...] = ()
@@ -53,52 +52,52 @@ class Restored:
 
 
 async def restore(engine: Restorable, path: str | os.PathLike[str]) -> Restored:
-    """Take up breakers and statistics as the last run of this engine's name left them in a recording.
+    """Restore breakers and statistics from the last run of an engine with this name in a recording.
 
     Call it after the adapters are added and before the engine is recorded again; `record(engine, path, restore=True)`
-    does. An open breaker stays open for what is left of its wait by the wall clock, and never longer than the wait
-    it had; one that was half-open probes at once; what an operator set stays set.
+    does so. An open breaker stays open for the rest of its wait by the wall clock, but never longer than the wait it
+    had. A breaker that was half-open probes at once. A state set by an operator stays set.
 
     Args:
-        engine: Its adapters are found by name; others of the recording are passed over.
+        engine: The engine. Its adapters are matched by name; other adapters of the recording are ignored.
         path: The recording.
 
     Returns:
-        What was taken up. It raises nothing: a file that is missing, damaged or foreign is a fresh start, with the
-        reason in `why_fresh` and, unless it is only missing or empty, in the log.
+        What was restored. Nothing is raised: if the file is missing, damaged or foreign, nothing is restored, and the
+        reason is in `why_fresh` and, unless the file is missing or empty, in the log.
     """
     return await asyncio.get_running_loop().run_in_executor(None, restore_now, engine, path)
 
 
 def restore_now(engine: Any, path: str | os.PathLike[str]) -> Restored:
-    """Do what `restore` does from a thread."""
+    """Restore as `restore` does, but blocking. For threads."""
     try:
-        fitness = schema.inspect(path)
-        if fitness != "recording":
-            return Restored(why_fresh=f"{os.fspath(path)} is {fitness}")
+        kind = schema.inspect(path)
+        if kind != "recording":
+            return Restored(why_fresh=f"{os.fspath(path)} is {kind}")
         board = _board(Path(path))
         last = _last_run(board, engine.name)
         if last is None:
             return Restored(why_fresh=f"no engine called {engine.name} was recorded in {os.fspath(path)}")
-        return _take_up(engine, board, last)
+        return _apply(engine, board, last)
     except (RecordingError, sqlite3.Error, OSError) as error:
         why = str(error)
-    except Exception as error:  # a damaged file can hold anything
+    except Exception as error:  # a damaged file may contain anything
         why = f"{type(error).__name__}: {error}"
-    log.warning("%s could not be restored from: %s The engine starts fresh.", os.fspath(path), why)
+    log.warning("The state could not be restored from %s: %s The engine starts fresh.", os.fspath(path), why)
     return Restored(why_fresh=why)
 
 
 def _board(path: Path) -> Board:
-    """Return the Board as of now."""
+    """Return the current Board."""
     uri = f"{path.absolute().as_uri()}?mode=ro"
     connection = sqlite3.connect(uri, uri=True, timeout=2.0, isolation_level=None)
     try:
-        board = keyframes.board_of(connection.execute(keyframes.NEAREST, (keyframes.NEWEST,)).fetchone())
-        sql = f"{rows.READ} WHERE seq > ? ORDER BY seq LIMIT {_SLICE}"
+        board = keyframes.board_of(connection.execute(keyframes.SELECT_BY_SEQ, (keyframes.NEWEST,)).fetchone())
+        sql = f"{events.SELECT} WHERE seq > ? ORDER BY seq LIMIT {_SLICE}"
         while part := connection.execute(sql, (board.seq,)).fetchall():
             for row in part:
-                board.apply(rows.entry_of(None, row))
+                board.apply(events.entry_of(None, row))
         return board
     finally:
         connection.close()
@@ -109,15 +108,15 @@ def _last_run(board: Board, name: str) -> InstanceRow | None:
     return max(runs, key=lambda row: row.id, default=None)
 
 
-def _take_up(engine: Restorable, board: Board, last: InstanceRow) -> Restored:
-    left = {row.name: row for row in board.rows() if row.key.instance == last.id}
+def _apply(engine: Restorable, board: Board, last: InstanceRow) -> Restored:
+    rows = {row.name: row for row in board.rows() if row.key.instance == last.id}
     found, breakers = [], {}
     for adapter in engine.registry:
-        row = left.get(adapter.name)
+        row = rows.get(adapter.name)
         if row is None:
             continue
         try:
-            _take_up_breaker(adapter.breaker, row, engine.wall())
+            _restore_breaker(adapter.breaker, row, engine.wall())
             adapter.restore(row.figures())
         except (ValueError, TypeError, OverflowError) as error:
             log.warning("Adapter %s starts fresh: %s", adapter.name, error)
@@ -128,17 +127,17 @@ def _take_up(engine: Restorable, board: Board, last: InstanceRow) -> Restored:
     return Restored(tuple(found), breakers)
 
 
-def _take_up_breaker(breaker: Any, row: AdapterRow, now: int) -> None:
-    left = 0.0
+def _restore_breaker(breaker: Any, row: AdapterRow, now: int) -> None:
+    wait = 0.0
     if row.state == "open" and row.until is not None:
-        # The wall clock may have been set back meanwhile: the wait was never longer than this.
-        left = min(max(0.0, (row.until - now) / 1e6), row.wait or 0.0)
-    quiet = row.state == "closed" and not row.failures and not row.openings
-    if quiet and not row.last_error:
+        # The wall clock may have been set back in the meantime, so limit this to the wait the breaker had.
+        wait = min(max(0.0, (row.until - now) / 1e6), row.wait or 0.0)
+    unused = row.state == "closed" and not row.failures and not row.openings
+    if unused and not row.last_error:
         return
     breaker.restore(
         row.state,
-        wait=left,
+        wait=wait,
         openings=row.openings,
         failures=row.failures,
         last_error=row.last_error,

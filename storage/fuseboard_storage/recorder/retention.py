@@ -1,4 +1,4 @@
-"""How long a recording keeps what: old events go, old metrics become coarser."""
+"""The retention policy of a recording: old events are deleted, old metrics become coarser."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from fuseboard_storage.board.metrics import SECOND
-from fuseboard_storage.tables import metrics as metric_rows
+from fuseboard_storage.tables import metrics
 
 HOUR: Final = 3_600.0
 DAY: Final = 24 * HOUR
 
-_SLICE: Final = 500  # rows at a time, so that events never wait long behind retention
+_SLICE: Final = 500  # rows at a time, so that events never wait long for retention
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """What a recording keeps. Ages are in seconds; None keeps for ever.
+    """How long a recording keeps its contents. Ages are in seconds; None keeps them for ever.
 
-    Events go in whole stretches that end at a keyframe, so what is left still makes an exact Board; the newest
-    keyframe and all behind it always stay. Metrics are rolled up: seconds into tens, minutes, hours.
+    Events are deleted up to a keyframe, so the rest still gives an exact Board. The newest keyframe and all later
+    events always stay. Metrics are rolled up: from seconds into tens of seconds, minutes and hours.
     """
 
     events: float | None = 7 * DAY
@@ -30,22 +30,22 @@ class Retention:
     minutes: float | None = 14 * DAY
     hours: float | None = 400 * DAY
     commands: float | None = 90 * DAY
-    runs: float | None = 90 * DAY  # of workflows, once they are done; what can be resumed stays
+    runs: float | None = 90 * DAY  # of workflows that are done; those that can be resumed stay
 
 
 def apply_retention(connection: sqlite3.Connection, policy: Retention, now: int) -> bool:
-    """Do one slice of what the policy asks, in a transaction of its own.
+    """Apply one slice of the policy, in a transaction of its own.
 
     Args:
-        connection: In autocommit mode.
-        policy: What to keep.
+        connection: A connection in autocommit mode.
+        policy: The retention policy.
         now: UTC microseconds.
 
     Returns:
-        True when there is more to do.
+        Whether there is more to do.
 
     Raises:
-        sqlite3.Error: It could not be done now; nothing was changed.
+        sqlite3.Error: The file could not be written; nothing was changed.
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -67,7 +67,7 @@ def _roll_up(connection: sqlite3.Connection, policy: Retention, now: int) -> int
     for resolution, age in ((1, policy.seconds), (10, policy.tens), (60, policy.minutes)):
         before = _before(now, age)
         if before is not None:
-            done += metric_rows.roll_up(connection, resolution, before, _SLICE)
+            done += metrics.roll_up(connection, resolution, before, _SLICE)
     before = _before(now, policy.hours)
     if before is not None:
         done += connection.execute("DELETE FROM metrics WHERE resolution = 3600 AND at < ?", (before,)).rowcount
@@ -88,16 +88,16 @@ def _prune(connection: sqlite3.Connection, policy: Retention, now: int) -> int:
         ).rowcount
     before = _before(now, policy.runs)
     if before is not None:
-        gone = connection.execute(
+        deleted = connection.execute(
             "DELETE FROM workflow_runs WHERE state IN ('done', 'degraded') AND changed_at < ? RETURNING id", (before,)
         ).fetchall()
-        connection.executemany("DELETE FROM workflow_nodes WHERE run = ?", gone)
-        done += len(gone)
+        connection.executemany("DELETE FROM workflow_nodes WHERE run = ?", deleted)
+        done += len(deleted)
     return done
 
 
 def _first_kept(connection: sqlite3.Connection, policy: Retention, now: int) -> int:
-    """Return the number of the keyframe up to which events may go; 0: none may."""
+    """Return the number of the keyframe up to which events may be deleted; 0 if none may."""
     limit = 0
     before = _before(now, policy.events)
     if before is not None:

@@ -1,4 +1,4 @@
-"""An engine's seat at a recording: the open file, and the instance it is entered as."""
+"""The writer's session with a recording: the open file, and the engine's registration in it."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ class WriterSession:
         self.host = socket.gethostname()
         self._engine = engine
         self._path = path
-        self._entered_at = 0
+        self._registered_at = 0
         self._identity: tuple[int, int] | None = None
 
     def ensure_open(self) -> None:
-        """Make sure that the file is open, and still the one that stands at its path; enter the engine if it is new.
+        """Open the file at the path if it is not open yet or was replaced, and register the engine in a new file.
 
         Raises:
-            RecordingError: What stands there is no recording.
-            sqlite3.Error, OSError: It can't be opened now.
+            RecordingError: The file is not a recording.
+            sqlite3.Error, OSError: The file cannot be opened at the moment.
         """
         if self.connection is not None and schema.identity_of(self._path) != self._identity:
-            left = _letters_left(self.connection)
-            stay = f" {left} dead letters that are not done stay in the old one." if left else ""
-            log.warning("%s was moved or deleted; a new recording begins there.%s", self._path, stay)
-            # SQLite closes a file that was moved without bringing in what its log still holds.
+            left = _active_letters(self.connection)
+            note = f" {left} active dead letters stay in the old one." if left else ""
+            log.warning("%s was moved or deleted; a new recording starts there.%s", self._path, note)
+            # On closing a file that was moved, SQLite does not move the contents of its WAL into it.
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self.close()
         if self.connection is None:
@@ -62,7 +62,7 @@ class WriterSession:
         self.keyframes = None
 
     def record_dead(self, connection: sqlite3.Connection, now: int) -> None:
-        """Tell, within the transaction that is open, of engines that died without a word."""
+        """Record the end of engines that died without recording it, within the transaction that is open."""
         for dead, event in instances.record_dead(connection, self.host, now):
             events.insert(connection, dead, [event])
 
@@ -70,8 +70,8 @@ class WriterSession:
         connection = schema.connect(self._path)
         try:
             identity = schema.identity_of(self._path)
-            if not instances.is_registered(connection, self.instance, self._entered_at):
-                self.instance = self._enter(connection)
+            if not instances.is_registered(connection, self.instance, self._registered_at):
+                self.instance = self._register(connection)
             self._identity = identity
             self.keyframes = KeyframeMaker(connection)
         except BaseException:
@@ -79,21 +79,21 @@ class WriterSession:
             raise
         self.connection = connection
 
-    def _enter(self, connection: LockingConnection) -> int:
+    def _register(self, connection: LockingConnection) -> int:
         engine = self._engine
-        known = engine.describe()
-        now = known[0].at if known else engine.wall()  # what stood when it began is not older than it
+        state = engine.describe()
+        now = state[0].at if state else engine.wall()  # the events of the state must not be older than the start
         with transaction(connection):
             self.record_dead(connection, now)
             instance = instances.register(connection, engine.name, self.host, now)
             started = EngineStarted(at=now, name=engine.name, host=self.host, pid=os.getpid())
-            events.insert(connection, instance, [started, *known])
-        self._entered_at = now
+            events.insert(connection, instance, [started, *state])
+        self._registered_at = now
         return instance
 
 
-def _letters_left(connection: sqlite3.Connection) -> int:
-    """Return how many dead letters of a file somebody still has to care for; 0 when that can't be read."""
+def _active_letters(connection: sqlite3.Connection) -> int:
+    """Return the number of active dead letters in a file; 0 if it cannot be read."""
     marks = ", ".join("?" * len(ACTIVE))
     with contextlib.suppress(sqlite3.Error):
         found = connection.execute(f"SELECT count(*) FROM dead_letters WHERE status IN ({marks})", ACTIVE)

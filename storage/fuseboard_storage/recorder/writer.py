@@ -1,7 +1,7 @@
-"""The recorder's thread: the only one that touches the file.
+"""The recorder's writer thread, which alone writes events to the file.
 
-Turn by turn it commits what has gathered, looks into the mailbox, notes that its engine is alive, and in between
-keeps the file in order. Whatever the disk does, events wait in the buffer and the next turn tries again.
+Each cycle commits the buffered events, executes pending commands, records a heartbeat and, when there is time,
+maintains keyframes and retention. If the file cannot be written, events stay in the buffer and the next cycle retries.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ from fuseboard_storage.recorder.protocols import Recordable
 from fuseboard_storage.recorder.retention import Retention, apply_retention
 from fuseboard_storage.recorder.session import WriterSession
 from fuseboard_storage.sqlite.write_lock import transaction
-from fuseboard_storage.tables import commands as mailbox
-from fuseboard_storage.tables import events as rows
-from fuseboard_storage.tables import instances, metrics
+from fuseboard_storage.tables import commands, events, instances, metrics
 from fuseboard_storage.tables.keyframes import SLICE
 
 log = logging.getLogger("fuseboard.recorder")
 
-BATCH: Final = 5_000  # events in one transaction at most
-PAUSE: Final = 0.002  # seconds between two commits, so that a busy engine is not woken for each event
-POLL: Final = 0.05  # seconds between two looks into the mailbox
+BATCH: Final = 5_000  # the maximum number of events in one transaction
+CALM: Final = 500  # with fewer events waiting than this, there is time for maintenance
+
+# Seconds
+PAUSE: Final = 0.002  # between two commits, so that a busy engine does not wake the writer for each event
+POLL: Final = 0.05  # between two checks for pending commands
 HEARTBEAT: Final = 1.0
-BURIAL: Final = 10.0
-TIDY: Final = 60.0
-RETRY: Final = 0.25
-CALM: Final = 500  # with fewer events waiting than this, there is time to keep the file in order
-CATCH_UP: Final = 0.5  # seconds that keyframes may take at the end
+DEAD_CHECK: Final = 10.0  # between two checks for dead engines
+RETENTION: Final = 60.0  # between two applications of the retention policy
+RETRY: Final = 0.25  # after a failure to write
+CATCH_UP: Final = 0.5  # at most for keyframes at the end
 
 
 class Writer:
-    """Writes what gathers in a buffer to one recording. `run` is its thread; all else may be called from any."""
+    """Writes a buffer's events to one recording. `run` is the thread's body; all else may be called from any thread."""
 
     def __init__(self, engine: Recordable, path: Path, buffer: EventBuffer, retention: Retention) -> None:
         self.opened: Future[None] = Future()
-        """Done when the file was opened, or will be tried again; an exception when it never can."""
+        """Done once the file is open or its opening will be retried. Fails if the file can never be opened."""
         self.written = 0
         """Events committed since the recording began."""
         self._engine = engine
@@ -54,41 +54,41 @@ class Writer:
         self._buffer = buffer
         self._retention = retention
         self._session = WriterSession(engine, path)
-        self._keeps = False
-        self._behind = 0
-        self._untidy = False
+        self._maintains = False  # whether this engine maintains the file for all
+        self._behind = 0  # events without a keyframe
+        self._retention_left = False
         self._give_up_at: float | None = None
         self._failing_since: float | None = None
         self._next_try = 0.0
         self._logged_drops = 0
         self._gauges = GaugeSampler(engine, time.monotonic())
-        self._due = dict.fromkeys(("mail", "beat", "bury", "apply_retention"), 0.0)
+        self._due = dict.fromkeys(("commands", "heartbeat", "dead_check", "retention"), 0.0)
 
     @property
     def instance(self) -> int | None:
-        """The number this engine is entered as; None until the file could be opened."""
+        """The engine's instance id; None until the file could be opened."""
         return self._session.instance
 
     # ------------------------------------------------------------------ the thread
 
     def run(self) -> None:
-        """Write until `stop` was called and all is written, or its time is over."""
+        """Write until `stop` was called and everything is written, or the timeout of `stop` has passed."""
         try:
-            self._attempt(self._session.ensure_open)
+            self._try(self._session.ensure_open)
         except RecordingError as error:
             self.opened.set_exception(error)
             return
         self.opened.set_result(None)
         while not self._finished():
             try:
-                self._turn()
+                self._cycle()
             except Exception:
-                log.exception("The recorder of %s stumbled; it goes on.", self._path)
+                log.exception("The recorder of %s met an unexpected error; it continues.", self._path)
                 self._buffer.wait_to_batch(RETRY)
-        self._end()
+        self._finish()
 
     def stop(self, timeout: float) -> None:
-        """Have the thread end once all is written, or `timeout` seconds from now at the latest."""
+        """End the thread once everything is written, at the latest in `timeout` seconds."""
         self._give_up_at = time.monotonic() + timeout
         self._buffer.wake()
 
@@ -99,49 +99,49 @@ class Writer:
             return True
         return time.monotonic() >= self._give_up_at
 
-    def _turn(self) -> None:
+    def _cycle(self) -> None:
         now = time.monotonic()
         if self._failing_since is not None and now < self._next_try:
             self._buffer.wait_to_batch(min(RETRY, self._next_try - now))
             return
-        self._tell_drops()
-        if not self._attempt(self._session.ensure_open):
+        self._log_drops()
+        if not self._try(self._session.ensure_open):
             return
         if self._failing_since is None and self._give_up_at is None:
-            for news in self._gauges.news(now, self._session.instance):
-                self._buffer.add(news)
-        if not self._write(now) or not self._attempt(self._read_mail, now):
+            for event in self._gauges.sample(now, self._session.instance):
+                self._buffer.add(event)
+        if not self._write(now) or not self._try(self._run_commands, now):
             return
         if self._give_up_at is not None:
             return
         waiting = len(self._buffer)
-        more = waiting < CALM and self._keep_order(now)
+        more = waiting < CALM and self._maintain(now)
         if waiting or more:
-            # Work that can wait leaves the application's own threads half of the time.
+            # The pause leaves the application's own threads half of the time.
             self._buffer.wait_to_batch(PAUSE if waiting < BATCH else 0.0)
         else:
-            self._buffer.wait(max(0.0, self._due["mail"] - time.monotonic()))
+            self._buffer.wait(max(0.0, self._due["commands"] - time.monotonic()))
 
-    def _attempt(self, work: Any, *args: Any) -> bool:
-        """Do some work on the file; when the file does not let us, note it and have it tried again later."""
+    def _try(self, work: Any, *args: Any) -> bool:
+        """Run `work` on the file. On an error of the file, record it for a retry and return False."""
         try:
             work(*args)
         except RecordingError as error:
             if not self.opened.done():
                 raise
-            self._failed(error)
+            self._note_failure(error)
             return False
         except (sqlite3.Error, OSError) as error:
-            self._failed(error)
+            self._note_failure(error)
             return False
         if self._failing_since is not None and work != self._session.ensure_open:
-            self._recovered()
+            self._note_recovery()
         return True
 
-    # ------------------------------------------------------------------ end and trouble
+    # ------------------------------------------------------------------ the end, and errors
 
-    def _end(self) -> None:
-        """Note the end, close the file, and answer whoever still waits at a barrier."""
+    def _finish(self) -> None:
+        """Record the end, close the file, and fail the barriers that are left."""
         left = self._buffer.take(2**31)
         lost = len(events_of(left.items))
         if lost:
@@ -154,24 +154,24 @@ class Writer:
         self._session.close()
         for item in left.items:
             if isinstance(item, Barrier):
-                todo = "Make room on the disk, or check who locks the file."
+                todo = "Free space on the disk, or check which process locks the file."
                 item.reached.set_exception(RecordingError(f"{self._path} could not be written.", todo))
 
     def _catch_up(self) -> None:
-        """Make the keyframes that are missing at the end, so that the recording opens fast ever after."""
+        """Store the missing keyframes, so that the recording opens fast from then on."""
         end = time.monotonic() + CATCH_UP
         keyframes = self._session.keyframes
         with contextlib.suppress(sqlite3.Error):
-            while self._keeps and keyframes is not None and keyframes.behind() >= SLICE and time.monotonic() < end:
+            while self._maintains and keyframes is not None and keyframes.behind() >= SLICE and time.monotonic() < end:
                 keyframes.step()
 
-    def _failed(self, error: Exception) -> None:
+    def _note_failure(self, error: Exception) -> None:
         now = time.monotonic()
         self._next_try = now + RETRY
         if self._failing_since is None:
             self._failing_since = now
             log.warning(
-                "%s cannot be written: %s. Calls go on; up to %d events wait in memory and it is tried again.",
+                "%s cannot be written: %s. Calls continue; up to %d events wait in memory, and writing is retried.",
                 self._path,
                 error,
                 self._buffer.size,
@@ -180,99 +180,99 @@ class Writer:
         if code not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL):
             self._session.close()
 
-    def _recovered(self) -> None:
+    def _note_recovery(self) -> None:
         seconds = time.monotonic() - (self._failing_since or 0.0)
         self._failing_since = None
-        log.warning("%s is written again, after %.1f s.", self._path, seconds)
+        log.warning("%s can be written again, after %.1f s.", self._path, seconds)
 
-    def _tell_drops(self) -> None:
+    def _log_drops(self) -> None:
         dropped = self._buffer.dropped
         if dropped >= max(self._logged_drops + 1, self._logged_drops * 2):
-            log.warning("The buffer for %s is full: %d events were let go so far.", self._path, dropped)
+            log.warning("The buffer for %s is full: %d events have been dropped so far.", self._path, dropped)
             self._logged_drops = dropped
 
-    # ------------------------------------------------------------------ the turn's work
+    # ------------------------------------------------------------------ the steps of a cycle
 
     def _write(self, now: float) -> bool:
-        taken = self._buffer.take(BATCH)
-        beat = now >= self._due["beat"]
-        if not taken.items and not taken.dropped and not beat:
+        batch = self._buffer.take(BATCH)
+        heartbeat = now >= self._due["heartbeat"]
+        if not batch.items and not batch.dropped and not heartbeat:
             return True
         try:
-            done = self._attempt(self._commit, taken, beat, now)
+            done = self._try(self._commit, batch, heartbeat, now)
         except Exception:
-            # No fault of the disk: some event cannot be stored. The others can.
+            # Not an error of the file: some event cannot be stored. The others can.
             log.exception("An event could not be stored in %s.", self._path)
-            self._one_by_one(taken)
+            self._commit_one_by_one(batch)
             return True
         if not done:
-            self._buffer.put_back(taken)
+            self._buffer.put_back(batch)
             return False
-        self._reach(taken)
+        self._resolve_barriers(batch)
         return True
 
-    def _reach(self, taken: Batch) -> None:
-        for item in taken.items:
+    def _resolve_barriers(self, batch: Batch) -> None:
+        for item in batch.items:
             if isinstance(item, Barrier) and item.reached.set_running_or_notify_cancel():
                 item.reached.set_result(None)
 
-    def _commit(self, taken: Batch, beat: bool, now: float) -> None:
+    def _commit(self, batch: Batch, heartbeat: bool, now: float) -> None:
         connection, instance = self._session.connection, self._session.instance
         assert connection is not None and instance is not None
-        events = events_of(taken.items)
-        if taken.dropped:
+        written = events_of(batch.items)
+        if batch.dropped:
             reason = "the recorder's buffer was full"
-            events.insert(0, EventsDropped(at=self._engine.wall(), count=taken.dropped, reason=reason))
+            written.insert(0, EventsDropped(at=self._engine.wall(), count=batch.dropped, reason=reason))
         spans: Spans = {}
-        merge_spans(spans, taken.spans)
+        merge_spans(spans, batch.spans)
         with transaction(connection):
-            rows.insert(connection, instance, events)
-            for event in events:
+            events.insert(connection, instance, written)
+            for event in written:
                 count(spans, event)
                 if type(event) is CommandDone:
-                    mailbox.settle(connection, instance, event)
+                    commands.settle(connection, instance, event)
             metrics.add(connection, instance, spans)
-            if beat:
-                self._beat(connection, instance, now)
-        self.written += len(events)
+            if heartbeat:
+                self._heartbeat(connection, instance, now)
+        self.written += len(written)
 
-    def _one_by_one(self, taken: Batch) -> None:
+    def _commit_one_by_one(self, batch: Batch) -> None:
         lost = 0
-        for event in events_of(taken.items):
+        for event in events_of(batch.items):
             try:
-                if not self._attempt(self._commit, Batch([event], 0, {}), False, 0.0):
+                if not self._try(self._commit, Batch([event], 0, {}), False, 0.0):
                     self._buffer.put_back(Batch([event], 0, {}))
             except Exception:
                 lost += 1
-        self._buffer.put_back(Batch([i for i in taken.items if isinstance(i, Barrier)], 0, taken.spans))
-        self._buffer.count_lost(taken.dropped, lost)
+        self._buffer.put_back(Batch([i for i in batch.items if isinstance(i, Barrier)], 0, batch.spans))
+        self._buffer.count_lost(batch.dropped, lost)
 
-    def _beat(self, connection: sqlite3.Connection, instance: int, now: float) -> None:
+    def _heartbeat(self, connection: sqlite3.Connection, instance: int, now: float) -> None:
         wall = self._engine.wall()
-        self._due["beat"] = now + HEARTBEAT
+        self._due["heartbeat"] = now + HEARTBEAT
         instances.heartbeat(connection, instance, wall, self._buffer.dropped)
-        rows.insert(connection, instance, mailbox.expire(connection, wall))
-        self._keeps = instances.first_alive(connection, wall) == instance
-        if self._keeps and now >= self._due["bury"]:
-            self._due["bury"] = now + BURIAL
+        events.insert(connection, instance, commands.expire(connection, wall))
+        self._maintains = instances.first_alive(connection, wall) == instance
+        if self._maintains and now >= self._due["dead_check"]:
+            self._due["dead_check"] = now + DEAD_CHECK
             self._session.record_dead(connection, wall)
 
-    def _read_mail(self, now: float) -> None:
+    def _run_commands(self, now: float) -> None:
         connection, instance = self._session.connection, self._session.instance
-        if now < self._due["mail"] or connection is None or instance is None:
+        if now < self._due["commands"] or connection is None or instance is None:
             return
-        self._due["mail"] = now + POLL
+        self._due["commands"] = now + POLL
         if self._session.keyframes is not None:
             self._behind = self._session.keyframes.behind()
-        if not mailbox.has_pending(connection):
+        if not commands.has_pending(connection):
             return
         with transaction(connection):
-            commands = mailbox.claim(connection, instance, self._engine.wall())
-        for command in commands:
+            claimed = commands.claim(connection, instance, self._engine.wall())
+        for command in claimed:
             try:
                 self._engine.execute_command(command)
             except Exception as error:
-                log.exception("The engine failed at command %d (%s).", command.id, command.verb)
+                log.exception("The engine failed to execute command %d (%s).", command.id, command.verb)
                 self._buffer.add(
                     CommandDone(
                         at=self._engine.wall(),
@@ -281,22 +281,22 @@ class Writer:
                         actor=command.actor,
                         ok=False,
                         adapter=command.adapter,
-                        detail=f"The engine failed at it: {type(error).__name__}: {error}",
+                        detail=f"The engine failed to execute it: {type(error).__name__}: {error}",
                         requested_at=command.requested_at,
                     )
                 )
 
-    def _keep_order(self, now: float) -> bool:
-        """Do a little of what can wait; True when there is more of it."""
+    def _maintain(self, now: float) -> bool:
+        """Do one slice of the maintenance. Return whether there is more to do."""
         keyframes, connection = self._session.keyframes, self._session.connection
-        if not self._keeps or keyframes is None or connection is None:
+        if not self._maintains or keyframes is None or connection is None:
             return False
         if self._behind >= SLICE:
-            if self._attempt(keyframes.step):
+            if self._try(keyframes.step):
                 self._behind -= SLICE
-        elif now >= self._due["apply_retention"] and self._attempt(self._tidy, connection):
-            self._due["apply_retention"] = now + (0.0 if self._untidy else TIDY)
-        return self._behind >= SLICE or self._untidy
+        elif now >= self._due["retention"] and self._try(self._apply_retention, connection):
+            self._due["retention"] = now + (0.0 if self._retention_left else RETENTION)
+        return self._behind >= SLICE or self._retention_left
 
-    def _tidy(self, connection: sqlite3.Connection) -> None:
-        self._untidy = apply_retention(connection, self._retention, self._engine.wall())
+    def _apply_retention(self, connection: sqlite3.Connection) -> None:
+        self._retention_left = apply_retention(connection, self._retention, self._engine.wall())

@@ -84,7 +84,7 @@ async def post(
             check_not_replaced(path, identity)
             if found != starts:
                 raise _replaced(path)
-            await connection.executemany(mailbox.ASK, rows)
+            await connection.executemany(mailbox.INSERT, rows)
             last = (await connection.execute_fetchall("SELECT max(id) FROM commands"))[0][0]  # type: ignore[index]
             await connection.execute("COMMIT")
     return list(range(last - len(rows) + 1, last + 1))

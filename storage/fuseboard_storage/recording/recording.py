@@ -95,7 +95,7 @@ class Recording:
         """
         if not await self._has_begun():
             return []
-        sql = f"{rows.READ} WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
+        sql = f"{rows.SELECT} WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
         return await self._entries(sql, (after, to, limit))
 
     async def board(self) -> Board:
@@ -113,7 +113,7 @@ class Recording:
             return Board()
         last = keyframe.NEWEST if seq is None else seq
         until = keyframe.NEWEST if at is None else at
-        found = await self._rows(keyframe.NEAREST, (last,)) if at is None else await self._nearest_at(at)
+        found = await self._rows(keyframe.SELECT_BY_SEQ, (last,)) if at is None else await self._nearest_at(at)
         board = keyframe.board_of(found[0] if found else None)
         while part := await self.slice(board.seq, SLICE, last):
             for entry in part:
@@ -125,12 +125,12 @@ class Recording:
     async def _nearest_at(self, at: int) -> list[tuple[Any, ...]]:
         """Return the newest keyframe until a time; of times before all events that are left, what they go on from."""
         before = "SELECT coalesce(min(seq) - 1, ?) FROM events"
-        found = await self._rows(keyframe.NEAREST_AT, (at,))
-        return found or await self._rows(keyframe.NEAREST.replace("?", f"({before})"), (keyframe.NEWEST,))
+        found = await self._rows(keyframe.SELECT_BY_TIME, (at,))
+        return found or await self._rows(keyframe.SELECT_BY_SEQ.replace("?", f"({before})"), (keyframe.NEWEST,))
 
     async def keyframe_before(self, at: int) -> int:
         """Return the number of the last entry in the Board that `board_at(at=...)` starts from; 0: it has none."""
-        found = await self._found(keyframe.NEAREST_AT.replace("SELECT board", "SELECT seq"), (at,))
+        found = await self._found(keyframe.SELECT_BY_TIME.replace("SELECT board", "SELECT seq"), (at,))
         return int(found[0][0]) if found else 0
 
     async def ends(self) -> tuple[int, int, int, int] | None:
@@ -183,7 +183,7 @@ class Recording:
             ["1"] + ["adapter = ?"] * (adapter is not None) + [f"kind IN ({', '.join('?' * len(kinds))})"] * bool(kinds)
         )
         values = (*([] if adapter is None else [adapter]), *kinds, limit)
-        found = await self._entries(f"{rows.READ} WHERE {where} ORDER BY seq DESC LIMIT ?", values)
+        found = await self._entries(f"{rows.SELECT} WHERE {where} ORDER BY seq DESC LIMIT ?", values)
         return rows.readable(reversed(found))
 
     async def spans(
@@ -242,7 +242,7 @@ class Recording:
         """
         if not await self._has_begun():
             return []
-        sql = f"""{rows.READ} WHERE seq > coalesce((SELECT max(seq) FROM keyframes WHERE at < ?2), 0)
+        sql = f"""{rows.SELECT} WHERE seq > coalesce((SELECT max(seq) FROM keyframes WHERE at < ?2), 0)
             AND kind IN ('dead_lettered', 'dead_letter_changed')
             AND (json_extract(body, '$.letter') = ?1
                 OR EXISTS (SELECT 1 FROM json_each(body, '$.letters') WHERE value = ?1)) ORDER BY seq"""
@@ -365,13 +365,13 @@ class Recording:
 
     async def statuses(self, ids: Iterable[int]) -> dict[int, CommandStatus]:
         """Return what became of these commands, by their ids_json; one that there is not is missing. See `command`."""
-        found = await self._found(mailbox.STATUS, (ids_json(ids),))
+        found = await self._found(mailbox.SELECT_BY_ID, (ids_json(ids),))
         now = wall_clock()
         return {row[0]: mailbox.status_of(row, now) for row in found}
 
     async def commands(self, limit: int) -> list[CommandStatus]:
         """Return the newest commands, at most `limit`, newest first; see `command`."""
-        return [mailbox.status_of(row, wall_clock()) for row in await self._found(mailbox.NEWEST, (limit,))]
+        return [mailbox.status_of(row, wall_clock()) for row in await self._found(mailbox.SELECT_NEWEST, (limit,))]
 
     async def outcome(self, id: int) -> CommandStatus:
         """Wait until a command is over, at the latest until it expires or its engine is lost; see `command`."""

@@ -20,6 +20,7 @@ from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.process_identity import ProcessIdentity, is_alive, this_process
 from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
+from fuseboard_storage.tables.events import escape_surrogates
 
 T = TypeVar("T")
 
@@ -169,7 +170,7 @@ class FileCheckpoints:
     def _end(self, run: str, state: RunState, at: int, error: str) -> None:
         connection = self._open()
         with transaction(connection):
-            values = (state, at, _storable(error))
+            values = (state, at, _escaped(error))
             self._touch(connection, run, "state = ?, changed_at = ?, error = ?, owner = ''", values)
 
     def _touch(self, connection: sqlite3.Connection, run: str, what: str, values: tuple[Any, ...]) -> None:
@@ -250,8 +251,8 @@ def under_way(state: str, owner: str, host: str, key: tuple[str, str] | None) ->
 
 
 def _row_of(node: SavedNode) -> tuple[Any, ...]:
-    return tuple(_storable(value) for value in (getattr(node, name) for name in _NODE_FIELDS))
+    return tuple(_escaped(value) for value in (getattr(node, name) for name in _NODE_FIELDS))
 
 
-def _storable(value: Any) -> Any:
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+def _escaped(value: Any) -> Any:
+    return escape_surrogates(value) if isinstance(value, str) else value

@@ -77,7 +77,7 @@ class DeadLetterWorker:
             began = time.monotonic()
             connection = self._ready()
             with transaction(connection):
-                freed = [] if now is None else letters.free(connection, now)
+                freed = [] if now is None else letters.release_expired(connection, now)
                 if freed and now is not None:
                     lapsed = DeadLetterChanged(
                         at=now, letters=tuple(freed), before="retrying", status="pending", detail=letters.LEASE_EXPIRED

@@ -38,7 +38,7 @@ from fuseboard_storage.stores.dead_letter_worker import NOBODY, DeadLetterWorker
 from fuseboard_storage.tables import dead_letters as letters
 from fuseboard_storage.tables import events as rows
 
-Added = letters.Added | StoreUnavailable
+Added = letters.AddResult | StoreUnavailable
 
 
 class PendingAdd(NamedTuple):

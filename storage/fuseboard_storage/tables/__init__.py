@@ -1,1 +1,1 @@
-"""The SQL of a recording, a module per table."""
+"""All SQL of a recording, one module per table."""

@@ -1,4 +1,4 @@
-"""The mailbox: operators' commands as rows, and how an engine's writer takes them."""
+"""The `commands` table: operators' commands, and the statements by which a writer claims and settles them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from fuseboard_storage.tables.events import escape_surrogates
 
 Status = Literal["pending", "taken", "done", "failed", "expired"]
 
-NOBODY: Final = "Nobody took this command before it expired. Is its engine running?"
-LOST: Final = "The engine that took this command ended before it said what came of it."
+EXPIRED_DETAIL: Final = "No engine took this command before it expired. Is its engine running?"
+LOST_DETAIL: Final = "The engine that took this command ended before it reported the outcome."
 
 
 class CommandStatus(NamedTuple):
-    """What became of a command that was asked of an `instance` (None: of whichever is first).
+    """The status of a command for `instance` (None: for the first engine that takes it).
 
-    `status` is `pending`, `taken` by the instance `taken_by`, `done`, `failed` (refused, or the engine ended over
-    it) or `expired`; `detail` says it in words once it is over.
+    `status` is `pending`, `taken` by the instance `taken_by`, `done`, `failed` (refused, or the engine ended while
+    executing it) or `expired`. `detail` describes the outcome once the command is over. Times are UTC microseconds.
     """
 
     id: int
@@ -37,39 +37,43 @@ class CommandStatus(NamedTuple):
 
     @property
     def over(self) -> bool:
-        """True when nothing more will happen to it."""
+        """Whether the status is final."""
         return self.status in ("done", "failed", "expired")
 
 
-ASK: Final = """INSERT INTO commands(verb, adapter, args, actor, instance, requested_at, expires_at)
+INSERT: Final = """INSERT INTO commands(verb, adapter, args, actor, instance, requested_at, expires_at)
 VALUES (?, ?, ?, ?, ?, ?, ?)"""
 
 _COLUMNS: Final = "id, verb, adapter, actor, status, detail, taken_by, requested_at, done_at, instance, expires_at"
-STATUS: Final = f"SELECT {_COLUMNS} FROM commands WHERE id IN (SELECT value FROM json_each(?))"
-NEWEST: Final = f"SELECT {_COLUMNS} FROM commands ORDER BY id DESC LIMIT ?"
+SELECT_BY_ID: Final = f"SELECT {_COLUMNS} FROM commands WHERE id IN (SELECT value FROM json_each(?))"
+SELECT_NEWEST: Final = f"SELECT {_COLUMNS} FROM commands ORDER BY id DESC LIMIT ?"
 
-LOST_AFTER: Final = 10_000_000  # microseconds past its expiry that a taken command is waited for
+LOST_AFTER: Final = 10_000_000
+"""Microseconds after its expiry at which a taken command without an outcome counts as failed."""
 
 
 def status_of(row: tuple[Any, ...], now: int) -> CommandStatus:
-    """Make the status of a row of these; a command is expired at `now` even if no engine is left to say so."""
-    *told, expires_at = row
-    status = CommandStatus(*told)
+    """Return the status in a row of `SELECT_BY_ID` or `SELECT_NEWEST`.
+
+    A command is expired or lost as of `now` (UTC microseconds) even if no engine is left to record that.
+    """
+    *stored, expires_at = row
+    status = CommandStatus(*stored)
     if status.status == "pending" and expires_at <= now:
-        return status._replace(status="expired", detail=NOBODY, done_at=expires_at)
+        return status._replace(status="expired", detail=EXPIRED_DETAIL, done_at=expires_at)
     if status.status == "taken" and expires_at + LOST_AFTER <= now:
-        return status._replace(status="failed", detail=LOST, done_at=expires_at)
+        return status._replace(status="failed", detail=LOST_DETAIL, done_at=expires_at)
     return status
 
 
 def has_pending(connection: sqlite3.Connection) -> bool:
-    """Say whether any command is pending or taken; costs a few microseconds."""
+    """Return whether any command is pending or taken. Costs a few microseconds."""
     sql = "SELECT 1 FROM commands WHERE status IN ('pending', 'taken') LIMIT 1"
     return connection.execute(sql).fetchone() is not None
 
 
 def claim(connection: sqlite3.Connection, instance: int, now: int) -> list[Command]:
-    """Take all commands that wait for this instance; no other can take them after. In order of asking."""
+    """Take all commands that are pending for an instance, so that no other can. Return them in the order of request."""
     rows = connection.execute(
         """UPDATE commands SET status = 'taken', taken_by = ?, taken_at = ?
         WHERE status = 'pending' AND expires_at > ? AND (instance IS NULL OR instance = ?)
@@ -90,20 +94,20 @@ def _args(text: str) -> dict[str, Any]:
 
 
 def expire(connection: sqlite3.Connection, now: int) -> list[CommandDone]:
-    """Mark what nobody took in time as expired, and what an engine took with it as failed.
+    """Mark commands that no engine took in time as expired, and those whose engine was lost as failed.
 
     Returns:
-        What to record of it.
+        The events to record for them.
     """
     rows = connection.execute(
         """UPDATE commands SET status = 'expired', done_at = ?, detail = ?
         WHERE status = 'pending' AND expires_at <= ? RETURNING id, verb, actor, adapter, requested_at, detail""",
-        (now, NOBODY, now),
+        (now, EXPIRED_DETAIL, now),
     ).fetchall()
     rows += connection.execute(
         """UPDATE commands SET status = 'failed', done_at = ?, detail = ?
         WHERE status = 'taken' AND expires_at <= ? RETURNING id, verb, actor, adapter, requested_at, detail""",
-        (now, LOST, now - LOST_AFTER),
+        (now, LOST_DETAIL, now - LOST_AFTER),
     ).fetchall()
     return [
         CommandDone(
@@ -121,7 +125,7 @@ def expire(connection: sqlite3.Connection, now: int) -> list[CommandDone]:
 
 
 def settle(connection: sqlite3.Connection, instance: int, event: CommandDone) -> None:
-    """Write into a command's row what its engine's event says, in the transaction that commits the event."""
+    """Write an outcome to the command's row, in the transaction that commits the event."""
     connection.execute(
         """UPDATE commands SET status = ?, done_at = ?, detail = ?
         WHERE id = ? AND status = 'taken' AND taken_by = ?""",

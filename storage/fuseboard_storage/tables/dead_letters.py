@@ -1,6 +1,6 @@
-"""Dead letters as rows, and the statements that move them. Each is called within a transaction that is open.
+"""The `dead_letters` table and its totals. Each function runs within the transaction that is open.
 
-`now` is UTC microseconds throughout.
+`now` and all other times are UTC microseconds.
 """
 
 from __future__ import annotations
@@ -28,22 +28,23 @@ from fuseboard_engine.dead_letters.letter import (
 )
 from fuseboard_engine.dead_letters.memory_store import LEASE_EXPIRED as LEASE_EXPIRED
 from fuseboard_engine.dead_letters.memory_store import full, group_changes
+from fuseboard_storage.tables.events import escape_surrogates
 
 NEW: Final = NewLetter.__struct_fields__
 FIELDS: Final = DeadLetter.__struct_fields__
-_ENCODED: Final = ("context", "order")  # kept as JSON
+_ENCODED: Final = ("context", "order")  # stored as JSON
 
-_COLUMN: Final = {"order": "route"}  # `order` is a word of SQL
+_COLUMN: Final = {"order": "route"}  # `order` is an SQL keyword
 _COLUMNS: Final = ", ".join(_COLUMN.get(name, name) for name in FIELDS)
 _INSERT: Final = f"""INSERT INTO dead_letters({", ".join(_COLUMN.get(name, name) for name in NEW)}, changed_at)
 VALUES ({", ".join("?" * len(NEW))}, ?)"""
 
 STATUS: Final = """CASE WHEN status = 'retrying' AND lease_until <= :now THEN 'pending' ELSE status END"""
-"""A letter's status as of `:now`: once its lease has ended it waits again, whether or not anybody wrote that down."""
+"""A letter's status as of `:now`: it is pending again once its lease has expired, even if that is not stored yet."""
 
 
 def letter_of(row: tuple[Any, ...]) -> DeadLetter:
-    """Make a letter of a row of `_COLUMNS`."""
+    """Return the letter in a row of `_COLUMNS`."""
     fields = dict(zip(FIELDS, row, strict=True))
     fields["order"] = tuple(msgspec.json.decode(fields["order"]))
     if fields["context"] is not None:
@@ -51,49 +52,47 @@ def letter_of(row: tuple[Any, ...]) -> DeadLetter:
     return DeadLetter(**fields)
 
 
-def escape_surrogates(text: str) -> str:
-    """Return a text with half characters written out; SQLite keeps whole ones only."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _value(letter: NewLetter, name: str) -> Any:
+def _column_value(letter: NewLetter, name: str) -> Any:
     value = getattr(letter, name)
     if isinstance(value, str):
         return escape_surrogates(value)
     if name in _ENCODED and value is not None:
         if isinstance(value, dict):
             return msgspec.json.encode({escape_surrogates(k): escape_surrogates(v) for k, v in value.items()}).decode()
-        return _order(value)
+        return _order_json(value)
     return value
 
 
-def _order(order: Iterable[str]) -> str:
+def _order_json(order: Iterable[str]) -> str:
     return msgspec.json.encode([escape_surrogates(name) for name in order]).decode()
 
 
 def count(connection: sqlite3.Connection, names: Iterable[str], by: int = 1) -> None:
-    """Add to the totals of the queue's whole life."""
+    """Add to the lifetime totals of the queue."""
     connection.executemany(
         "INSERT INTO dead_letter_totals VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET total = total + excluded.total",
         [(name, by) for name in names],
     )
 
 
-# Letters only ever go by eviction or purge, and both are counted: no need to go over all that are left.
+# Letters leave only by eviction or purge, and both are counted, so the size follows without scanning the table.
 SIZE: Final = """SELECT coalesce(sum(CASE name WHEN 'enqueued' THEN total WHEN 'evicted' THEN -total
     WHEN 'purged' THEN -total ELSE 0 END), 0) FROM dead_letter_totals"""
 
 
-Added = Kept | QueueFull
-"""What became of a new letter: it was kept, or there was no room."""
+AddResult = Kept | QueueFull
+"""The outcome of adding a letter: it was stored, or the queue was full."""
 
 
-def add(connection: sqlite3.Connection, wanted: Iterable[tuple[NewLetter, Capacity]]) -> list[Added]:
-    """Insert letters, making room where that is allowed. A full queue is returned, not raised: it is counted."""
-    added: list[Added] = []
-    size, before = (connection.execute(SIZE).fetchone()[0],) * 2
-    refused = gone = 0
-    for letter, room in wanted:
+def add(connection: sqlite3.Connection, letters: Iterable[tuple[NewLetter, Capacity]]) -> list[AddResult]:
+    """Insert letters, evicting others where that is allowed.
+
+    A full queue is returned instead of raised, because the refusal is counted in the same transaction.
+    """
+    added: list[AddResult] = []
+    before = size = connection.execute(SIZE).fetchone()[0]
+    refused = evictions = 0
+    for letter, room in letters:
         evicted: tuple[StatusChange, ...] = ()
         if size >= room.capacity:
             if room.evict:
@@ -102,12 +101,12 @@ def add(connection: sqlite3.Connection, wanted: Iterable[tuple[NewLetter, Capaci
                 refused += 1
                 added.append(QueueFull(full(room)))
                 continue
-            out = sum(len(group.ids) for group in evicted)
-            size, gone = size - out, gone + out
-        cursor = connection.execute(_INSERT, [*(_value(letter, name) for name in NEW), letter.created_at])
+            removed = sum(len(group.ids) for group in evicted)
+            size, evictions = size - removed, evictions + removed
+        cursor = connection.execute(_INSERT, [*(_column_value(letter, name) for name in NEW), letter.created_at])
         size += 1
         added.append((int(cursor.lastrowid or 0), evicted))
-    for name, times in (("enqueued", size - before + gone), ("refused", refused)):
+    for name, times in (("enqueued", size - before + evictions), ("refused", refused)):
         if times:
             count(connection, [name], times)
     return added
@@ -125,8 +124,8 @@ def _evict(connection: sqlite3.Connection, most: int) -> tuple[StatusChange, ...
     return group_changes(sorted(gone))
 
 
-def free(connection: sqlite3.Connection, now: int) -> list[int]:
-    """Make letters wait again whose worker let its lease end."""
+def release_expired(connection: sqlite3.Connection, now: int) -> list[int]:
+    """Make letters with an expired lease pending again. Return their ids."""
     return [
         id
         for (id,) in connection.execute(
@@ -137,20 +136,21 @@ def free(connection: sqlite3.Connection, now: int) -> list[int]:
     ]
 
 
-_TAKE: Final = f"""UPDATE dead_letters SET was = status, status = 'retrying', claim = ?, lease_until = ?, changed_at = ?
+_CLAIM_ROW: Final = f"""UPDATE dead_letters
+SET was = status, status = 'retrying', claim = ?, lease_until = ?, changed_at = ?
 WHERE id = {{which}} RETURNING {_COLUMNS}"""
-_BUT: Final = """ AND (route, task_type) NOT IN
+_EXCLUDING: Final = """ AND (route, task_type) NOT IN
     (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))"""
-"""Leaves out letters that go along chains which are given as JSON: their rows' `route` and `task_type`."""
+"""Excludes letters of the chains given as a JSON array of `[route, task_type]`."""
 _CLAIM_DUE: Final = """(SELECT id FROM dead_letters WHERE status = 'pending' AND engine = ? AND due_at <= ?{but}
     ORDER BY due_at, id LIMIT 1)"""
-CLAIM_DUE: Final = _TAKE.format(which=_CLAIM_DUE.format(but=""))
-CLAIM_DUE_BUT: Final = _TAKE.format(which=_CLAIM_DUE.format(but=_BUT))
-CLAIM: Final = _TAKE.format(which="? AND engine = ? AND status IN ('pending', 'exhausted')")
+CLAIM_DUE: Final = _CLAIM_ROW.format(which=_CLAIM_DUE.format(but=""))
+CLAIM_DUE_EXCLUDING: Final = _CLAIM_ROW.format(which=_CLAIM_DUE.format(but=_EXCLUDING))
+CLAIM: Final = _CLAIM_ROW.format(which="? AND engine = ? AND status IN ('pending', 'exhausted')")
 
 
 def chains_due(connection: sqlite3.Connection, engine: str, now: int) -> list[LetterChain]:
-    """Return the chains that letters which are due go along, each once."""
+    """Return the distinct chains of the letters that are due."""
     found = connection.execute(
         "SELECT DISTINCT route, task_type FROM dead_letters WHERE status = 'pending' AND engine = ? AND due_at <= ?",
         (engine, now),
@@ -161,20 +161,24 @@ def chains_due(connection: sqlite3.Connection, engine: str, now: int) -> list[Le
 def claim_due(
     connection: sqlite3.Connection, engine: str, claim: str, now: int, until: int, but: Collection[LetterChain]
 ) -> DeadLetter | None:
-    """Take the letter that has been due longest and goes along none of the chains `but`; None: none is due."""
+    """Claim the letter that has been due longest and uses none of the chains `but`; None if none is due."""
     values = (claim, until, now, engine, now)
     if but:
-        row = connection.execute(CLAIM_DUE_BUT, (*values, _chains(but))).fetchone()
+        row = connection.execute(CLAIM_DUE_EXCLUDING, (*values, _chains(but))).fetchone()
     else:
         row = connection.execute(CLAIM_DUE, values).fetchone()
     return None if row is None else letter_of(row)
 
 
 def next_due(connection: sqlite3.Connection, engine: str, but: Collection[LetterChain]) -> int | None:
-    """Return when the next letter is due that goes along none of the chains `but`, or a lease ends."""
+    """Return when the next letter that uses none of the chains `but` is due, or the next lease expires.
+
+    None: no letter waits and none is being retried.
+    """
     row = connection.execute(
         f"""SELECT min(at) FROM (
-            SELECT min(due_at) AS at FROM dead_letters WHERE status = 'pending' AND engine = ?{_BUT if but else ""}
+            SELECT min(due_at) AS at FROM dead_letters
+                WHERE status = 'pending' AND engine = ?{_EXCLUDING if but else ""}
             UNION ALL SELECT min(lease_until) FROM dead_letters WHERE status = 'retrying' AND engine = ?)""",
         (engine, _chains(but), engine) if but else (engine, engine),
     ).fetchone()
@@ -182,57 +186,59 @@ def next_due(connection: sqlite3.Connection, engine: str, but: Collection[Letter
 
 
 def _chains(but: Collection[LetterChain]) -> str:
-    """Return chains as the rows of letters have them, as one JSON text."""
-    return msgspec.json.encode([(_order(chain.order), escape_surrogates(chain.task_type)) for chain in but]).decode()
+    """Return chains as the JSON that `_EXCLUDING` takes."""
+    return msgspec.json.encode(
+        [(_order_json(chain.order), escape_surrogates(chain.task_type)) for chain in but]
+    ).decode()
 
 
 def claim(connection: sqlite3.Connection, id: int, engine: str, claim: str, now: int, until: int) -> DeadLetter | None:
-    """Take this letter, in one statement; None: it can't be taken."""
+    """Claim a letter by its id, in one statement. Return None if it cannot be claimed."""
     row = connection.execute(CLAIM, (claim, until, now, id, engine)).fetchone()
     return None if row is None else letter_of(row)
 
 
 def renew(connection: sqlite3.Connection, id: int, claim: str, until: int) -> bool:
-    """Prolong a lease. False: the claim was lost."""
+    """Extend a lease. Return False if the claim was lost."""
     sql = "UPDATE dead_letters SET lease_until = ? WHERE id = ? AND claim = ? AND status = 'retrying'"
     return connection.execute(sql, (until, id, claim)).rowcount == 1
 
 
-def settle(connection: sqlite3.Connection, id: int, claim: str, settled: RetryOutcome, now: int) -> bool:
-    """Write what a retry came to. False: the claim was lost."""
+def settle(connection: sqlite3.Connection, id: int, claim: str, outcome: RetryOutcome, now: int) -> bool:
+    """Store the outcome of a retry. Return False if the claim was lost."""
     done = connection.execute(
         """UPDATE dead_letters SET status = ?, due_at = ?, retries = ?, deferrals = ?, max_retries = ?, detail = ?,
         actor = ?, error_type = coalesce(?, error_type), error = coalesce(?, error), changed_at = ?,
         was = NULL, claim = '', lease_until = NULL WHERE id = ? AND claim = ? AND status = 'retrying'""",
         (
-            settled.status,
-            settled.due_at,
-            settled.retries,
-            settled.deferrals,
-            settled.max_retries,
-            escape_surrogates(settled.detail),
-            escape_surrogates(settled.actor),
-            None if settled.error_type is None else escape_surrogates(settled.error_type),
-            None if settled.error is None else escape_surrogates(settled.error),
+            outcome.status,
+            outcome.due_at,
+            outcome.retries,
+            outcome.deferrals,
+            outcome.max_retries,
+            escape_surrogates(outcome.detail),
+            escape_surrogates(outcome.actor),
+            None if outcome.error_type is None else escape_surrogates(outcome.error_type),
+            None if outcome.error is None else escape_surrogates(outcome.error),
             now,
             id,
             claim,
         ),
     ).rowcount
     if done:
-        count(connection, settled.counts)
+        count(connection, outcome.counts)
     return bool(done)
 
 
 def change(
     connection: sqlite3.Connection, change: Change, selection: LetterSelection, now: int, actor: str
 ) -> tuple[StatusChange, ...]:
-    """Archive, unarchive or discard what is selected and allows it."""
+    """Archive, unarchive or discard the selected letters whose status allows it."""
     where, values = where_of(selection, now)
     after = {"archive": "'archived'", "unarchive": "coalesce(was, 'pending')", "discard": "'discarded'"}[change]
     statuses = ", ".join(f"'{status}'" for status in CHANGEABLE[change])
     before = "'archived'" if change == "unarchive" else "coalesce(was, 'archived')"
-    # `was` first holds the status before, for RETURNING; an archived letter keeps it, to be put back.
+    # `was` holds the previous status for RETURNING. An archived letter keeps it, so that it can be unarchived.
     changed = connection.execute(
         f"""UPDATE dead_letters SET status = {after}, was = {"was" if change == "unarchive" else "status"},
         changed_at = :now, actor = :actor, detail = :detail
@@ -245,7 +251,7 @@ def change(
 
 
 def purge(connection: sqlite3.Connection, selection: LetterSelection, now: int) -> tuple[StatusChange, ...]:
-    """Delete what is selected, but for letters being retried."""
+    """Delete the selected letters except those being retried."""
     where, values = where_of(selection, now)
     gone = connection.execute(
         f"DELETE FROM dead_letters WHERE status <> 'retrying' AND {where} RETURNING id, status, ''", values
@@ -257,7 +263,7 @@ def purge(connection: sqlite3.Connection, selection: LetterSelection, now: int) 
 def find(
     connection: sqlite3.Connection, selection: LetterSelection, now: int, limit: int, below: int | None
 ) -> list[DeadLetter]:
-    """Return the newest letters that are selected, newest first."""
+    """Return the newest selected letters, newest first; with `below`, only those with a smaller id."""
     where, values = where_of(selection, now)
     sql = f"""SELECT {_COLUMNS} FROM dead_letters WHERE {where} AND (:below IS NULL OR id < :below)
     ORDER BY id DESC LIMIT :limit"""
@@ -272,7 +278,7 @@ def _as_of(letter: DeadLetter, now: int) -> DeadLetter:
 
 
 def where_of(selection: LetterSelection, now: int) -> tuple[str, dict[str, Any]]:
-    """Return a selection as a condition on `dead_letters`, and its values by name."""
+    """Return a selection as an SQL condition on `dead_letters`, and its values by name."""
     parts = ["1"]
     values: dict[str, Any] = {"now": now}
     if selection.ids:
@@ -289,7 +295,7 @@ def where_of(selection: LetterSelection, now: int) -> tuple[str, dict[str, Any]]
         parts.append("changed_at < :before")
         values["before"] = selection.before
     if selection.text:
-        places = ("error", "error_type", "task", "task_type", "adapter", "payload")
-        parts.append(f"({' OR '.join(f'instr(fold({place}), :text)' for place in places)})")
+        columns = ("error", "error_type", "task", "task_type", "adapter", "payload")
+        parts.append(f"({' OR '.join(f'instr(fold({column}), :text)' for column in columns)})")
         values["text"] = escape_surrogates(selection.text).casefold()
     return " AND ".join(parts), values

@@ -1,4 +1,4 @@
-"""Events as rows of a recording, and rows as entries again."""
+"""The `events` table: encodes events as rows and decodes rows as entries."""
 
 from __future__ import annotations
 
@@ -15,26 +15,27 @@ from fuseboard_storage.board.board import Entry
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
 _decode = msgspec.json.Decoder(AnyEvent).decode
 
-Fields = Callable[[Any], tuple[int, str | None, str | None]]
+FieldGetter = Callable[[Any], tuple[int, str | None, str | None]]
+"""Returns `at`, `adapter` and `task` of an event."""
 
 Query = Callable[[str, Iterable[Any]], Awaitable[list[tuple[Any, ...]]]]
-"""Asks a recording by an SQL statement and its values; returns the rows."""
+"""Runs an SQL statement with its values on a recording and returns the rows."""
 
-_CHUNKS: Final = (100, 10, 1)
+_CHUNKS: Final = (100, 10, 1)  # rows per statement
 
 
-class _Shapes(dict[type[Event], tuple[str, Fields]]):
-    """For each type of event: its kind, and what gives its `at`, `adapter` and `task`."""
+class _RowShapes(dict[type[Event], tuple[str, FieldGetter]]):
+    """Maps an event type to its kind and the getter of its `at`, `adapter` and `task`. Filled on first use."""
 
-    def __missing__(self, type_: type[Event]) -> tuple[str, Fields]:
+    def __missing__(self, type_: type[Event]) -> tuple[str, FieldGetter]:
         fields = type_.__struct_fields__
         adapter = "adapter" if "adapter" in fields else "attempt.adapter" if "attempt" in fields else ""
-        shape = str(type_.__struct_config__.tag), _getter(adapter, "task" if "task" in fields else "")
+        shape = str(type_.__struct_config__.tag), _field_getter(adapter, "task" if "task" in fields else "")
         self[type_] = shape
         return shape
 
 
-def _getter(adapter: str, task: str) -> Fields:
+def _field_getter(adapter: str, task: str) -> FieldGetter:
     if adapter and task:
         return attrgetter("at", adapter, task)
     if adapter:
@@ -43,17 +44,17 @@ def _getter(adapter: str, task: str) -> Fields:
     return lambda event: (event.at, None, None)
 
 
-shapes: Final = _Shapes()
+row_shapes: Final = _RowShapes()
 
 
 def insert(connection: sqlite3.Connection, instance: int, events: Sequence[Event]) -> None:
     """Append events to a recording, within the transaction that is open.
 
-    One statement carries up to a hundred rows. The driver lets go of the interpreter once a statement, not once a
-    row, so a busy event loop and the writer hand it to each other a hundred times less often.
+    One statement inserts up to a hundred rows. The driver releases the interpreter lock once per statement, so a busy
+    event loop and the writer exchange it a hundred times less often than with one row per statement.
 
     Raises:
-        sqlite3.Error: The file took none, or not all; the caller rolls back.
+        sqlite3.Error: Not all events were inserted; the caller has to roll back.
     """
     start = 0
     left = len(events)
@@ -68,9 +69,9 @@ def insert(connection: sqlite3.Connection, instance: int, events: Sequence[Event
                 try:
                     body = _encode(event).decode()
                 except Exception:
-                    event = plain(event)
+                    event = storable(event)
                     body = _encode(event).decode()
-                kind, fields = shapes[type(event)]
+                kind, fields = row_shapes[type(event)]
                 extend(fields(event))
                 extend((kind, body))
             connection.execute(sql, values)
@@ -90,41 +91,41 @@ def _statement(size: int, instance: int) -> str:
     return sql
 
 
-def plain(event: Event) -> Event:
-    """Return an event with what cannot be stored replaced: half characters by `\\udcff`, odd values by their repr."""
-    values = {name: _plain(getattr(event, name)) for name in event.__struct_fields__}
+def storable(event: Event) -> Event:
+    """Return an event without unstorable values: lone surrogates become `\\udcff`, foreign objects their repr."""
+    values = {name: _storable(getattr(event, name)) for name in event.__struct_fields__}
     return type(event)(**values)
 
 
 def escape_surrogates(text: str) -> str:
-    """Return a text with half characters, which SQLite does not take, written out: `\\udcff`."""
+    """Return a text with lone surrogates, which SQLite does not accept, escaped as `\\udcff`."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _plain(value: Any) -> Any:
+def _storable(value: Any) -> Any:
     if isinstance(value, str):
         return escape_surrogates(value)
     if isinstance(value, dict):
-        return {_plain(key if isinstance(key, str) else repr(key)): _plain(item) for key, item in value.items()}
+        return {_storable(key if isinstance(key, str) else repr(key)): _storable(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return tuple(_plain(item) for item in value)
+        return tuple(_storable(item) for item in value)
     if isinstance(value, msgspec.Struct):
-        return type(value)(**{name: _plain(getattr(value, name)) for name in value.__struct_fields__})
+        return type(value)(**{name: _storable(getattr(value, name)) for name in value.__struct_fields__})
     if isinstance(value, bool | float | None):
         return value
     if isinstance(value, int):
         return value if -(2**63) <= value < 2**63 else repr(value)
-    return _plain(repr(value))
+    return _storable(repr(value))
 
 
-READ: Final = "SELECT seq, instance, at, body FROM events"
-"""What `entry_of` takes; put a WHERE behind it."""
+SELECT: Final = "SELECT seq, instance, at, body FROM events"
+"""The columns for `entry_of`; append a WHERE clause."""
 
 
 def entry_of(cursor: object, row: tuple[Any, ...]) -> Entry:
-    """Make an entry of a row of `READ`; serves as a `row_factory`.
+    """Return the entry in a row of `SELECT`. Usable as a `row_factory`.
 
-    What this version cannot read (a newer one wrote it) becomes a bare `Event`: it keeps its place, and says nothing.
+    An event that this version cannot decode, because a newer one wrote it, becomes a bare `Event` with its time.
     """
     try:
         return Entry(row[0], row[1], _decode(row[3]))
@@ -133,5 +134,5 @@ def entry_of(cursor: object, row: tuple[Any, ...]) -> Entry:
 
 
 def readable(entries: Iterable[Entry]) -> list[Entry]:
-    """Return the entries whose events this version knows."""
+    """Return the entries whose events this version can decode."""
     return [entry for entry in entries if type(entry.event) is not Event]

@@ -1,4 +1,4 @@
-"""The engines that write to a recording: how each is entered, kept alive and, when it died, taken off."""
+"""The `instances` table: the engine processes that write to a recording, from registration to end."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from fuseboard_storage.sqlite.process_identity import ProcessIdentity, is_alive
 if TYPE_CHECKING:
     from fuseboard_storage.board.rows import InstanceRow
 
-_MISSED_AFTER: Final = 1_500_000  # microseconds: a beat is overdue
-_DEAD_AFTER: Final = 60_000_000  # microseconds without a heartbeat after which one elsewhere is given up
-_OWN_PID_AFTER: Final = 5_000_000  # the same process, or a container started anew under the same number
+# Microseconds since the last heartbeat after which
+_OVERDUE_AFTER: Final = 1_500_000  # the next heartbeat is overdue
+_DEAD_AFTER: Final = 60_000_000  # an engine on another host counts as dead
+_OWN_PID_AFTER: Final = 5_000_000  # an engine with our own pid counts as dead: a restarted container reuses pids
 
 
 def register(connection: sqlite3.Connection, name: str, host: str, now: int) -> int:
-    """Enter an engine of this process and return the number of its instance."""
+    """Register an engine of this process and return its instance id."""
     cursor = connection.execute(
         "INSERT INTO instances(name, host, pid, started_at, heartbeat_at) VALUES (?, ?, ?, ?, ?)",
         (name, host, os.getpid(), now, now),
@@ -30,13 +31,13 @@ def register(connection: sqlite3.Connection, name: str, host: str, now: int) -> 
 
 
 def is_registered(connection: sqlite3.Connection, instance: int | None, started_at: int) -> bool:
-    """Say whether this very instance stands in this file: a new file may have taken the place of the old one."""
+    """Return whether this file has this instance of this process. A new file that replaced the old one does not."""
     sql = "SELECT 1 FROM instances WHERE id = ? AND started_at = ? AND pid = ?"
     return connection.execute(sql, (instance, started_at, os.getpid())).fetchone() is not None
 
 
 def heartbeat(connection: sqlite3.Connection, instance: int, now: int, dropped: int) -> None:
-    """Note that an engine is alive, and how many events its recorder let go so far."""
+    """Record that an engine is alive, and how many events its recorder has dropped so far."""
     connection.execute(
         "UPDATE instances SET heartbeat_at = ?, dropped = ?, ended_at = NULL WHERE id = ?",
         (now, dropped, instance),
@@ -44,7 +45,7 @@ def heartbeat(connection: sqlite3.Connection, instance: int, now: int, dropped: 
 
 
 def mark_ended(connection: sqlite3.Connection, instance: int, now: int, dropped: int) -> None:
-    """Note that an engine ended in an orderly way."""
+    """Record that an engine ended in an orderly way."""
     connection.execute(
         "UPDATE instances SET heartbeat_at = ?, dropped = ?, ended_at = ? WHERE id = ?",
         (now, dropped, now, instance),
@@ -52,25 +53,22 @@ def mark_ended(connection: sqlite3.Connection, instance: int, now: int, dropped:
 
 
 def record_dead(connection: sqlite3.Connection, host: str, now: int) -> list[tuple[int, EngineStopped]]:
-    """Take engines off that died without a word.
+    """Mark engines as ended that died without recording their end.
 
-    One of this host is dead when its process is; one of another when it was silent for a minute.
+    An engine on this host is dead when its process is, one on another host after a minute without a heartbeat.
 
     Returns:
-        For each, its instance and the event that tells it; dated at its last heartbeat.
+        The instance id of each and the event to record, dated at its last heartbeat.
     """
-    buried = []
+    found = []
     rows = connection.execute("SELECT id, host, pid, heartbeat_at FROM instances WHERE ended_at IS NULL").fetchall()
-    for instance, where, pid, heartbeat_at in rows:
+    for instance, its_host, pid, heartbeat_at in rows:
         silent = now - heartbeat_at
-        if where == host and (silent > _OWN_PID_AFTER if pid == os.getpid() else not _alive(pid)):
-            dead = True
-        else:
-            dead = silent > _DEAD_AFTER
-        if dead:
+        gone = its_host == host and (silent > _OWN_PID_AFTER if pid == os.getpid() else not _alive(pid))
+        if gone or silent > _DEAD_AFTER:
             connection.execute("UPDATE instances SET ended_at = ? WHERE id = ?", (heartbeat_at, instance))
-            buried.append((instance, EngineStopped(at=heartbeat_at, reason=LOST)))
-    return buried
+            found.append((instance, EngineStopped(at=heartbeat_at, reason=LOST)))
+    return found
 
 
 def _alive(pid: int) -> bool:
@@ -84,17 +82,17 @@ def _alive(pid: int) -> bool:
 
 
 def mark_dead(engines: Iterable[InstanceRow], now: int) -> bool:
-    """Mark the engines of this host whose process is no more; return whether that changes what is known.
+    """Set `gone` of the engines of this host whose process has ended. Return whether any of them changed.
 
-    One whose last heartbeat is not overdue is alive whatever its number says: containers that share a host's name need
-    not share its processes.
+    An engine whose heartbeat is not overdue is alive even if its pid is not found: containers that share a host name
+    need not share its processes.
     """
     host, changed = socket.gethostname(), False
     for row in engines:
         gone = (
             row.ended_at is None
             and row.host == host
-            and now - row.heartbeat_at > _MISSED_AFTER
+            and now - row.heartbeat_at > _OVERDUE_AFTER
             and not is_alive(ProcessIdentity(host, row.pid, ""))
         )
         changed = changed or gone != row.gone
@@ -103,7 +101,7 @@ def mark_dead(engines: Iterable[InstanceRow], now: int) -> bool:
 
 
 def first_alive(connection: sqlite3.Connection, now: int) -> int | None:
-    """Return the instance that does for all what only one need do: the first that is alive."""
+    """Return the first living instance, which maintains the recording for all. None if none is alive."""
     row = connection.execute(
         "SELECT min(id) FROM instances WHERE ended_at IS NULL AND heartbeat_at > ?", (now - SILENT_AFTER,)
     ).fetchone()

@@ -1,6 +1,6 @@
-"""Keyframes: stored Boards from which opening a recording, or seeking in one, starts.
+"""The `keyframes` table: stored Boards, so that opening a recording or seeking in it need not fold all events.
 
-A keyframe holds a Board exactly: folding on from one gives what folding from the first event gives.
+A keyframe is exact: folding on from one gives the same Board as folding from the first event.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from fuseboard_storage.board.rows import (
     TaskSecond,
 )
 from fuseboard_storage.board.workflow_runs import WorkflowRow
-from fuseboard_storage.tables.events import READ, entry_of
+from fuseboard_storage.tables import events
 
 FORMAT: Final = 11
-"""Raised whenever the Board changes what it keeps or how it folds; keyframes of another format are passed over."""
+"""Incremented whenever the Board changes what it keeps or how it folds. Keyframes of other formats are ignored."""
 
 EVERY: Final = 5_000
-"""Events between two keyframes of a small Board."""
+"""The number of events between two keyframes of a small Board."""
 
 SLICE: Final = 250
-"""Events folded at a time: few enough that the application's own threads notice nothing."""
+"""The number of events folded at a time: few enough not to delay the application's own threads."""
 
-_BYTES_PER_EVENT: Final = 64  # a large Board gets a keyframe less often: they never outgrow the events
+_BYTES_PER_EVENT: Final = 64  # so that the keyframes of a large Board never outgrow its events
 
 _PLAIN_ROW: Final = tuple(s for s in AdapterRow.__slots__ if s not in ("key", "tags", "seconds", "changes"))
 _INSTANCE: Final = ("id", "name", "host", "pid", "started_at", "heartbeat_at", "ended_at", "reason")
@@ -92,17 +92,17 @@ _encode = msgspec.json.Encoder().encode
 
 @cache
 def _decoder() -> msgspec.json.Decoder[_Board]:
-    # Made when a keyframe is read: it takes longer than reading a small recording, which has none.
+    # Created on first use: that takes longer than reading a small recording, which has no keyframe.
     return msgspec.json.Decoder(_Board)
 
 
 def dump(board: Board) -> bytes:
-    """Return a Board as bytes; `load` gives an equal one back."""
+    """Return a Board as bytes, from which `load` restores an equal one."""
     frozen = _Board(
         counters={name: getattr(board, name) for name in _COUNTERS},
         scenario=board.scenario,
         instances=[{name: getattr(row, name) for name in _INSTANCE} for row in board.instances.values()],
-        adapters=[_frozen_adapter(row) for row in board.adapters.values()],
+        adapters=[_freeze_adapter(row) for row in board.adapters.values()],
         chains=[(instance, task_type, order) for (instance, task_type), order in board.chains.items()],
         routes=[(entry.seq, entry.instance, entry.event) for entry in board.routes],  # type: ignore[misc]
         failures=[
@@ -118,7 +118,7 @@ def dump(board: Board) -> bytes:
     return zlib.compress(_encode(frozen), 1)
 
 
-def _frozen_adapter(row: AdapterRow) -> _Adapter:
+def _freeze_adapter(row: AdapterRow) -> _Adapter:
     return _Adapter(
         key=row.key,
         plain={name: getattr(row, name) for name in _PLAIN_ROW},
@@ -132,10 +132,10 @@ def _frozen_adapter(row: AdapterRow) -> _Adapter:
 
 
 def load(data: bytes) -> Board:
-    """Return the Board that `dump` made bytes of.
+    """Return the Board that `dump` encoded.
 
     Raises:
-        zlib.error, msgspec.DecodeError: These are not such bytes.
+        zlib.error, msgspec.DecodeError: The bytes are not an encoded Board.
     """
     frozen = _decoder().decode(zlib.decompress(data))
     board = Board()
@@ -148,12 +148,12 @@ def load(data: bytes) -> Board:
             setattr(row, name, stored[name])
         board.instances[row.id] = row
     for adapter in frozen.adapters:
-        thawed = _thawed_adapter(adapter)
-        board.adapters[thawed.key] = thawed
+        adapter_row = _thaw_adapter(adapter)
+        board.adapters[adapter_row.key] = adapter_row
     for instance, task_type, order in frozen.chains:
         board.chains[instance, task_type] = order
     board.routes.extend(Entry(*route) for route in frozen.routes)
-    board.failures.extend(_thawed_failure(failure) for failure in frozen.failures)
+    board.failures.extend(_thaw_failure(failure) for failure in frozen.failures)
     board.actions.extend(frozen.actions)
     board.dead_letters = frozen.dead_letters
     board.workflows = {row.run: row for row in frozen.workflows}
@@ -162,7 +162,7 @@ def load(data: bytes) -> Board:
     return board
 
 
-def _thawed_adapter(frozen: _Adapter) -> AdapterRow:
+def _thaw_adapter(frozen: _Adapter) -> AdapterRow:
     row = AdapterRow(AdapterKey(*frozen.key), frozen.plain["added_at"])
     for name in _PLAIN_ROW:
         setattr(row, name, frozen.plain[name])
@@ -178,7 +178,7 @@ def _thawed_adapter(frozen: _Adapter) -> AdapterRow:
     return row
 
 
-def _thawed_failure(frozen: _Failure) -> FailureRow:
+def _thaw_failure(frozen: _Failure) -> FailureRow:
     row = FailureRow.__new__(FailureRow)
     row.key = AdapterKey(*frozen.key)
     row.first_at = frozen.first_at
@@ -193,7 +193,7 @@ def _thawed_failure(frozen: _Failure) -> FailureRow:
 
 
 def board_of(row: tuple[bytes] | None) -> Board:
-    """Return the Board of a row of `NEAREST` or `NEAREST_AT`; an empty one where there is none."""
+    """Return the Board in a row of `SELECT_BY_SEQ` or `SELECT_BY_TIME`; an empty one if there is none to be read."""
     if row is None:
         return Board()
     try:
@@ -202,39 +202,40 @@ def board_of(row: tuple[bytes] | None) -> Board:
         return Board()
 
 
-NEAREST: Final = f"""SELECT board FROM keyframes WHERE format = {FORMAT} AND seq <= ?
+SELECT_BY_SEQ: Final = f"""SELECT board FROM keyframes WHERE format = {FORMAT} AND seq <= ?
 ORDER BY seq DESC LIMIT 1"""
-NEAREST_AT: Final = f"""SELECT board FROM keyframes WHERE format = {FORMAT} AND at <= ?
+SELECT_BY_TIME: Final = f"""SELECT board FROM keyframes WHERE format = {FORMAT} AND at <= ?
 ORDER BY at DESC, seq DESC LIMIT 1"""
 NEWEST: Final = 2**63 - 1
+"""A number above that of every event."""
 
 
 class KeyframeMaker:
-    """Folds along behind the writer, from the file itself, and stores a keyframe every few thousand events."""
+    """Folds the events that the writer has committed and stores a keyframe every few thousand events."""
 
     def __init__(self, connection: sqlite3.Connection, every: int = EVERY) -> None:
         self._connection = connection
         self._every = every
-        self._board = board_of(connection.execute(NEAREST, (NEWEST,)).fetchone())
+        self._board = board_of(connection.execute(SELECT_BY_SEQ, (NEWEST,)).fetchone())
         self._last = self._board.seq
         self._due = every
 
     def behind(self) -> int:
-        """Return how many events are recorded but not folded yet."""
+        """Return the number of events that are recorded but not folded yet."""
         newest = self._connection.execute("SELECT max(seq) FROM events").fetchone()[0] or 0
         return int(newest) - self._board.seq
 
     def step(self) -> bool:
-        """Fold one slice, and store a keyframe when one is due.
+        """Fold one slice of events, and store a keyframe if one is due.
 
         Returns:
-            True when there may be more to fold at once.
+            Whether there may be more to fold.
 
         Raises:
-            sqlite3.Error: The file could not be read or written; the next step goes on from here.
+            sqlite3.Error: The file could not be read or written; the next step continues from here.
         """
-        rows = self._connection.execute(f"{READ} WHERE seq > ? ORDER BY seq LIMIT {SLICE}", (self._board.seq,))
-        entries = [entry_of(None, row) for row in rows.fetchall()]
+        rows = self._connection.execute(f"{events.SELECT} WHERE seq > ? ORDER BY seq LIMIT {SLICE}", (self._board.seq,))
+        entries = [events.entry_of(None, row) for row in rows.fetchall()]
         for entry in entries:
             self._board.apply(entry)
         if self._board.seq - self._last >= self._due:

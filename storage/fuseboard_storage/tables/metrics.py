@@ -1,4 +1,4 @@
-"""The metrics stream as rows: written beside the events, read back, and rolled up with age."""
+"""The `metrics` table: written along with the events, read back, and rolled up with age."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from fuseboard_storage.board.metrics import SECOND, AdapterSecond, Spans
 from fuseboard_storage.tables.events import Query, escape_surrogates
 
 RESOLUTIONS: Final = (1, 10, 60, 3600)
-"""Seconds a row may stand for, finest first."""
+"""The seconds that a row may cover, finest first."""
 
 COLUMNS: Final = "at, adapter, calls, successes, failures, timeouts, rejections, latency, first_item"
 OLDER_COLUMNS: Final = COLUMNS.replace("first_item", "'{}'")
-"""The same, of a recording of a version below `FIRST_ITEM_SINCE`."""
+"""The same for a recording with a version below `FIRST_ITEM_SINCE`."""
 FIRST_ITEM_SINCE: Final = 4
+"""The schema version that added `first_item`."""
 _UPSERT: Final = f"""INSERT OR REPLACE INTO metrics(resolution, instance, {COLUMNS})
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
-# One adapter among a thousand: the moments that there are, each found from the one before, then its row of each. That
-# takes a twentieth of the time it takes to look through all rows, and as long as with an index that begins with the
-# adapter, for which the recorder would pay five times as much a second.
+# To read one adapter among a thousand, step from each existing moment to the next, then look up the adapter's row in
+# each. That takes a twentieth of the time of scanning all rows. An index that begins with the adapter is not faster,
+# and would make the recorder's writes five times as expensive.
 _MOMENTS: Final = f"""WITH RECURSIVE moments(length, start) AS (
     SELECT value, (SELECT min(at) FROM metrics WHERE resolution = value AND at >= ?1 AND at < ?2)
         FROM json_each('{list(RESOLUTIONS)}')
@@ -35,7 +36,7 @@ _decode = msgspec.json.Decoder(dict[int, int]).decode
 
 
 def span_of(row: tuple[Any, ...]) -> AdapterSecond:
-    """Make a span of a row of `COLUMNS`."""
+    """Return the span in a row of `COLUMNS`."""
     span = AdapterSecond(row[0], row[1])
     span.calls, span.successes, span.failures, span.timeouts, span.rejections = row[2:7]
     span.latency = _decode(row[7])
@@ -46,23 +47,23 @@ def span_of(row: tuple[Any, ...]) -> AdapterSecond:
 async def read(
     query: Query, since: int, until: int, adapter: str | None, instances: Sequence[int]
 ) -> list[AdapterSecond]:
-    """Return metrics, oldest first; see `Recording.spans`. `query` asks the recording."""
+    """Return metrics, oldest first; see `Recording.spans`. `query` runs SQL on the recording."""
     version = (await query("PRAGMA user_version", ()))[0][0]
     columns = OLDER_COLUMNS if version < FIRST_ITEM_SINCE else COLUMNS
-    these = f"AND instance IN ({', '.join(map(str, instances))})"
+    of_them = f"AND instance IN ({', '.join(map(str, instances))})"
     if adapter is None:
-        # The primary key begins with the resolution: naming each makes a range of it.
+        # The primary key begins with the resolution, so naming each of them allows a range scan.
         sql = f"""SELECT {columns} FROM metrics WHERE resolution IN ({", ".join(map(str, RESOLUTIONS))})
-            AND at >= ?1 AND at < ?2 {these if instances else ""} ORDER BY at"""
+            AND at >= ?1 AND at < ?2 {of_them if instances else ""} ORDER BY at"""
         return [span_of(row) for row in await query(sql, (since, until))]
     sql = f"""{_MOMENTS} SELECT {columns} FROM moments CROSS JOIN metrics
         ON resolution = length AND at = start AND adapter = ?3
-        {these if instances else "AND instance IN (SELECT id FROM instances)"} WHERE start IS NOT NULL ORDER BY at"""
+        {of_them if instances else "AND instance IN (SELECT id FROM instances)"} WHERE start IS NOT NULL ORDER BY at"""
     return [span_of(row) for row in await query(sql, (since, until, adapter))]
 
 
 def add(connection: sqlite3.Connection, instance: int, spans: Spans, resolution: int = 1) -> None:
-    """Add spans to the rows of an instance, within the transaction that is open."""
+    """Add spans to an instance's rows, within the transaction that is open."""
     values = []
     for span in spans.values():
         adapter = escape_surrogates(span.adapter)
@@ -94,16 +95,16 @@ def add(connection: sqlite3.Connection, instance: int, spans: Spans, resolution:
 
 
 def roll_up(connection: sqlite3.Connection, resolution: int, before: int, most: int) -> int:
-    """Merge rows of one resolution that are older than `before` into the next coarser one.
+    """Merge rows of one resolution that are older than `before` into the next coarser resolution.
 
     Args:
-        connection: With a transaction open.
-        resolution: Seconds, one of `RESOLUTIONS` but not the last.
+        connection: A connection with an open transaction.
+        resolution: Seconds, one of `RESOLUTIONS` except the last.
         before: UTC microseconds.
-        most: How many rows to take at a time.
+        most: The maximum number of rows to merge.
 
     Returns:
-        How many rows were merged.
+        The number of rows merged.
     """
     coarser = RESOLUTIONS[RESOLUTIONS.index(resolution) + 1]
     rows = connection.execute(

@@ -55,7 +55,7 @@ async def test_a_command_that_nobody_takes_is_reported_with_the_reason() -> None
         show.when += 14
         show.mailbox.status = "expired"
         await pilot.press("r")
-        await until(show.sees("Nobody took this command", "silent"), pilot)
+        await until(show.sees("No engine took this command", "silent"), pilot)
 
 
 async def test_a_refusal_is_told_in_the_engines_words() -> None:

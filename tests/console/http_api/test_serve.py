@@ -135,7 +135,7 @@ async def test_a_command_that_nobody_takes_is_told(tmp_path: Path) -> None:
     async with api(file, patience=0.1) as client:
         answer = await client.post("/health/adapters/prefect/reset", headers=WITH_TOKEN)
         assert answer.status_code == 504
-        assert "Nobody took this command" in answer.json()["outcomes"][0]["detail"]
+        assert "No engine took this command" in answer.json()["outcomes"][0]["detail"]
 
 
 @pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}])

@@ -9,7 +9,7 @@ from typing import Any
 from fuseboard_engine import Engine
 from fuseboard_engine.events import AdapterAdded, AdapterRemoved, GaugesSampled
 from fuseboard_storage.board.board import AdapterKey, Board, Entry
-from fuseboard_storage.recorder.gauge_sampler import EVERY, GaugeSampler
+from fuseboard_storage.recorder.gauge_sampler import INTERVAL, GaugeSampler
 from fuseboard_storage.recorder.recorder import record
 from fuseboard_storage.recording.recording import Recording
 from support.fake_engine import FakeEngine
@@ -34,18 +34,18 @@ def told(events: list[GaugesSampled]) -> list[dict[str, tuple[int, int]]]:
 def test_only_what_changed_is_told_and_once_a_second_at_most() -> None:
     engine = Gauged(agno=(1, 10), gpt=(0, 10))
     gauges = GaugeSampler(engine, 0.0)
-    assert told(gauges.news(EVERY / 2, 1)) == []
-    assert told(gauges.news(EVERY, 1)) == [{"agno": (1, 10), "gpt": (0, 10)}]
+    assert told(gauges.sample(INTERVAL / 2, 1)) == []
+    assert told(gauges.sample(INTERVAL, 1)) == [{"agno": (1, 10), "gpt": (0, 10)}]
     engine.values["agno"] = (2, 10)
-    assert told(gauges.news(EVERY * 1.5, 1)) == []
-    assert told(gauges.news(EVERY * 2, 1)) == [{"agno": (2, 10)}]
-    assert told(gauges.news(EVERY * 3, 1)) == []
+    assert told(gauges.sample(INTERVAL * 1.5, 1)) == []
+    assert told(gauges.sample(INTERVAL * 2, 1)) == [{"agno": (2, 10)}]
+    assert told(gauges.sample(INTERVAL * 3, 1)) == []
 
 
 def test_another_recording_is_told_all() -> None:
     gauges = GaugeSampler(Gauged(agno=(1, 10)), 0.0)
-    gauges.news(EVERY, 1)
-    assert told(gauges.news(EVERY * 2, 2)) == [{"agno": (1, 10)}]
+    gauges.sample(INTERVAL, 1)
+    assert told(gauges.sample(INTERVAL * 2, 2)) == [{"agno": (1, 10)}]
 
 
 def test_the_board_keeps_what_was_told_of_the_adapters_it_has() -> None:

@@ -344,7 +344,7 @@ def test_a_process_is_told_from_another_that_got_its_number() -> None:
     assert me is not None
     assert (me.host, me.pid) == ("here", os.getpid())
     assert is_alive(me)
-    if me.began:
+    if me.started:
         assert not is_alive(me._replace(started="1"))
     assert ProcessIdentity.parse("nonsense") is None
 

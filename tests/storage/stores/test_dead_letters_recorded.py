@@ -230,7 +230,7 @@ async def test_letters_that_stay_in_a_moved_file_are_told_and_are_retried_by_who
         await engine.execute_with_fallback({})
         await recorder.flushed()
         assert len(await queue.find()) == 1
-    assert "2 dead letters that are not done stay in the old one." in caplog.text
+    assert "2 active dead letters stay in the old one." in caplog.text
     engine, queue, adapter = application()
     adapter.works = True
     async with record(engine, old):

@@ -99,7 +99,7 @@ async def test_a_command_that_nobody_takes_expires_even_if_no_engine_is_left_to_
         assert (await recording.command(id)).status == "pending"
         late = await recording.ask("reset", "agno", actor="ann", expires_in=0)
         status = await recording.command(late)
-    assert (status.status, status.detail, status.over) == ("expired", commands.NOBODY, True)
+    assert (status.status, status.detail, status.over) == ("expired", commands.EXPIRED_DETAIL, True)
 
 
 async def test_an_expired_command_is_never_done_but_stands_in_the_audit(tmp_path: Path) -> None:
@@ -115,18 +115,18 @@ async def test_an_expired_command_is_never_done_but_stands_in_the_audit(tmp_path
 
             await until_async(told)
             (action,) = (await recording.board()).actions
-    assert (action.command, action.ok, action.detail) == (id, False, commands.NOBODY)
+    assert (action.command, action.ok, action.detail) == (id, False, commands.EXPIRED_DETAIL)
     assert engine.commands == []
 
 
 def test_a_command_whose_engine_died_over_it_fails_after_a_while(tmp_path: Path) -> None:
     connection = schema.connect(tmp_path / "a.db")
-    connection.execute(commands.ASK, ("reset", "agno", "{}", "ann", None, 0, 1_000))
+    connection.execute(commands.INSERT, ("reset", "agno", "{}", "ann", None, 0, 1_000))
     assert [command.verb for command in commands.claim(connection, 1, 500)] == ["reset"]
     assert commands.claim(connection, 2, 500) == []
     assert commands.expire(connection, 2_000) == []
     (event,) = commands.expire(connection, 1_000 + commands.LOST_AFTER)
-    assert (event.ok, event.detail) == (False, commands.LOST)
+    assert (event.ok, event.detail) == (False, commands.LOST_DETAIL)
     connection.close()
 
 

@@ -24,7 +24,7 @@ def file(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def read(file: sqlite3.Connection) -> list[Event]:
-    return [rows.entry_of(None, row).event for row in file.execute(f"{rows.READ} ORDER BY seq")]
+    return [rows.entry_of(None, row).event for row in file.execute(f"{rows.SELECT} ORDER BY seq")]
 
 
 @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 99, 100, 101, 345])

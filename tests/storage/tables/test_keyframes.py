@@ -157,7 +157,7 @@ def stored(found: list[tuple[int, Event]]) -> list[Entry]:
     schema.migrate(connection)
     for instance, event in found:
         rows.insert(connection, instance, [event])
-    result = [rows.entry_of(None, row) for row in connection.execute(f"{rows.READ} ORDER BY seq")]
+    result = [rows.entry_of(None, row) for row in connection.execute(f"{rows.SELECT} ORDER BY seq")]
     connection.close()
     return result
 
