@@ -30,13 +30,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     show.add_argument("id", metavar="ID", type=count, help="its ID, from the list")
     show.add_argument("--json", action="store_true", help="print JSON; schema: fuseboard.dead_letters/1")
     for name, words in (
-        ("retry", "ask the engine to retry them now; applies to pending and exhausted ones"),
-        ("archive", "keep them, but take them off the list"),
-        ("unarchive", "put archived ones back on the list"),
-        ("discard", "give them up; they are never retried"),
-        ("purge", "delete them; filters mean succeeded, archived and discarded ones unless --status is given"),
+        ("retry", "ask the engine to retry pending and exhausted dead letters now"),
+        ("archive", "take dead letters off the list, but keep them"),
+        ("unarchive", "put archived dead letters back on the list"),
+        ("discard", "give dead letters up, so that they are never retried"),
+        ("purge", "delete dead letters; without IDs, --all or --status only succeeded, archived and discarded ones"),
     ):
-        action = actions.add_parser(name, help=words, description=words)
+        action = actions.add_parser(name, help=words, description=f"{words[:1].upper()}{words[1:]}.")
         action.add_argument("ids", metavar="ID", nargs="*", type=count, help="their IDs, from the list")
         action.add_argument("--all", action="store_true", help="all dead letters")
         _filters(action)

@@ -33,11 +33,16 @@ def add_arguments(parser: ArgumentParser) -> None:
     check = actions.add_parser(
         "check",
         help="list every mistake with file, line and field",
+        description="List every mistake with file, line and field.",
         epilog=f"examples:\n{_CHECK_EXAMPLES}",
         formatter_class=RawDescriptionHelpFormatter,
     )
     check.add_argument("--no-import", action="store_true", help="do not import the adapters that the file names")
-    show = actions.add_parser("show", help="print the effective values, and where each comes from")
+    show = actions.add_parser(
+        "show",
+        help="print the effective values, and where each comes from",
+        description="Print the effective values, and where each comes from.",
+    )
     show.add_argument("--json", action="store_true", help="print JSON; secrets in options and URLs are hidden")
     for action in (check, show):
         action.add_argument("file", metavar="FILE", help="the configuration, such as fuseboard.toml")

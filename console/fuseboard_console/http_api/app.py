@@ -1,7 +1,7 @@
-"""The API as an ASGI application over one recording.
+"""The HTTP API of `fuseboard serve`: an ASGI application over one recording.
 
-Anyone on this host may read. What changes anything needs the token, and goes through the recording's mailbox like any
-operator's command. Requests that name another host are refused, so that no web page can reach it by a name of its own.
+Any process on this host may read. Requests that change something need the token, and go through the recording's mailbox
+like any other operator command. Requests with another Host header are refused, to prevent DNS rebinding by a web page.
 """
 
 from __future__ import annotations
@@ -30,19 +30,21 @@ from fuseboard_storage.recording.tail import Tail
 
 HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 ACTOR = "http"
-PATIENCE = 5.0  # seconds an engine has to take a command
+COMMAND_EXPIRY = 5.0  # seconds that an engine may take to accept a command
 
 
-def make_app(file: Path, token: str, *, now: Callable[[], int] = wall_clock, patience: float = PATIENCE) -> Starlette:
-    """Return the API on a recording.
+def make_app(
+    file: Path, token: str, *, now: Callable[[], int] = wall_clock, expires_in: float = COMMAND_EXPIRY
+) -> Starlette:
+    """Return the API of a recording.
 
     Args:
-        file: the recording.
-        token: what a request has to bring before it may change anything.
-        now: UTC microseconds.
-        patience: seconds an engine has to take a command.
+        file: The recording.
+        token: The bearer token that requests need in order to change something.
+        now: Returns the current time in UTC microseconds.
+        expires_in: Seconds that an engine may take to accept a command.
     """
-    service = _Service(file, token, now, patience)
+    service = _Service(file, token, now, expires_in)
     get, change = ("GET",), ("POST",)
     return Starlette(
         routes=[
@@ -59,48 +61,52 @@ def make_app(file: Path, token: str, *, now: Callable[[], int] = wall_clock, pat
             Route("/metrics", service.metrics, methods=get),
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)],
-        exception_handlers={HTTPException: _refused, Exception: _broken},
+        exception_handlers={HTTPException: _http_error, Exception: _internal_error},
         lifespan=service.open,
     )
 
 
-async def _refused(request: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
 
 
-async def _broken(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": f"this could not be answered: {type(error).__name__}; the log says more"}, 500)
+async def _internal_error(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": f"the request failed with {type(error).__name__}; see the log"}, 500)
 
 
 class _Service:
-    def __init__(self, file: Path, token: str, now: Callable[[], int], patience: float) -> None:
+    """The request handlers, and the Board that they read."""
+
+    def __init__(self, file: Path, token: str, now: Callable[[], int], expires_in: float) -> None:
         self._file = file
         self._token = token.encode()
         self._now = now
-        self._patience = patience
+        self._expires_in = expires_in
         self._tail: Tail | None = None
-        self._one_at_a_time = asyncio.Lock()
+        self._advancing = asyncio.Lock()
 
     @contextlib.asynccontextmanager
     async def open(self, app: Starlette) -> AsyncIterator[None]:
-        """Follow the recording while the API is up."""
+        """Follow the recording for the lifetime of the application."""
         async with Tail.open(self._file, now=self._now) as tail:
             self._tail = tail
             yield
 
     async def _board(self) -> Board:
-        tail = self._open()
-        async with self._one_at_a_time:
+        """Return the Board, up to date."""
+        tail = self._opened_tail()
+        async with self._advancing:
             await tail.advance()
         return tail.board
 
-    def _open(self) -> Tail:
+    def _opened_tail(self) -> Tail:
         if self._tail is None:
             raise HTTPException(503, "the recording is not open")
         return self._tail
 
     async def _rows(self, request: Request) -> tuple[Board, list[AdapterRow]]:
+        """Return the Board and the rows of the adapter that the path names."""
         board = await self._board()
         name = request.path_params["name"]
         if not board.adapters:
@@ -112,50 +118,50 @@ class _Service:
         return board, rows
 
     async def live(self, request: Request) -> Response:
-        """The API itself is up."""
+        """Answer that the API itself is up."""
         return JSONResponse({"live": True})
 
     async def ready(self, request: Request) -> Response:
-        """200 while the application is ready, else 503."""
+        """Answer 200 while the application is ready, else 503."""
         ready, answer = responses.readiness(await self._board(), self._now())
         return JSONResponse(answer, 200 if ready else 503)
 
     async def system(self, request: Request) -> Response:
-        """The whole."""
+        """Answer with readiness, engines, tasks and breakers by state."""
         return JSONResponse(responses.system(await self._board(), self._file.name, self._now()))
 
     async def adapters(self, request: Request) -> Response:
-        """Every adapter."""
+        """Answer with every adapter."""
         return JSONResponse({"adapters": responses.adapters(await self._board(), self._file.name, self._now())})
 
     async def adapter(self, request: Request) -> Response:
-        """One adapter, by each engine that has it."""
+        """Answer with one adapter, once for each engine that has it."""
         board, rows = await self._rows(request)
-        whole = responses.adapters(board, self._file.name, self._now())
-        return JSONResponse({"adapters": [adapter for adapter in whole if adapter["adapter"] == rows[0].name]})
+        every = responses.adapters(board, self._file.name, self._now())
+        return JSONResponse({"adapters": [adapter for adapter in every if adapter["adapter"] == rows[0].name]})
 
     async def history(self, request: Request) -> Response:
-        """The last calls and transitions of one adapter; all that is kept with `?full=1`."""
+        """Answer with the last calls and transitions of one adapter; with `?full=1`, all that are kept."""
         board, rows = await self._rows(request)
         return JSONResponse(responses.history(board, rows, full=request.query_params.get("full") in ("1", "true")))
 
     async def failures(self, request: Request) -> Response:
-        """The newest failures first; `?limit=` says how many."""
+        """Answer with the latest failures, newest first, at most `?limit=` of them."""
         text = request.query_params.get("limit", "20")
         if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1000:
-            raise HTTPException(400, "limit is a number from 1 to 1000")
+            raise HTTPException(400, "limit must be a number from 1 to 1000")
         await self._board()
-        recording = self._open().recording
+        recording = self._opened_tail().recording
         entries = [] if recording is None else await recording.failures(int(text), None)
         found = [responses.failure(entry.event) for entry in entries if isinstance(entry.event, AttemptFailed)]
         return JSONResponse({"failures": found})
 
     async def metrics(self, request: Request) -> Response:
-        """Counters for Prometheus."""
+        """Answer with counters for Prometheus."""
         return PlainTextResponse(responses.metrics(await self._board()), media_type="text/plain; version=0.0.4")
 
     async def reset(self, request: Request) -> Response:
-        """Reset one adapter's breaker, at each engine that has it."""
+        """Reset one adapter's breaker in each engine that has it."""
         self._authorise(request)
         _, rows = await self._rows(request)
         return await self._ask("reset", rows[0].name, sorted({row.key.instance for row in rows}))
@@ -167,20 +173,22 @@ class _Service:
         return await self._ask("reset_all", "", sorted(i.id for i in board.instances.values() if i.ended_at is None))
 
     def _authorise(self, request: Request) -> None:
+        """Raise HTTPException 401 unless the request has the token."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not secrets.compare_digest(token.strip().encode(), self._token):
-            wanted = "this changes something: send the token, as `Authorization: Bearer TOKEN`"
-            raise HTTPException(401, wanted, headers={"WWW-Authenticate": "Bearer"})
+            detail = "this request needs the token: send it as `Authorization: Bearer TOKEN`"
+            raise HTTPException(401, detail, headers={"WWW-Authenticate": "Bearer"})
 
     async def _ask(self, verb: str, adapter: str, instances: list[int]) -> Response:
-        recording = self._open().recording
+        """Send a command to each instance and answer with the outcomes."""
+        recording = self._opened_tail().recording
         if recording is None or not instances:
-            raise HTTPException(503, "no engine is there to take this command")
+            raise HTTPException(503, "no engine is running that could take this command")
         outcomes: list[dict[str, Any]] = []
         for instance in instances:
-            asked = await recording.ask(verb, adapter, instance=instance, actor=ACTOR, expires_in=self._patience)
-            status = await recording.outcome(asked)
+            command = await recording.ask(verb, adapter, instance=instance, actor=ACTOR, expires_in=self._expires_in)
+            status = await recording.outcome(command)
             outcomes.append({"instance": instance, "status": status.status, "detail": status.detail})
-        worst = {outcome["status"] for outcome in outcomes}
-        code = 504 if "expired" in worst else 409 if "failed" in worst else 200
+        statuses = {outcome["status"] for outcome in outcomes}
+        code = 504 if "expired" in statuses else 409 if "failed" in statuses else 200
         return JSONResponse({"done": code == 200, "outcomes": outcomes}, code)

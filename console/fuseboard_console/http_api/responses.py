@@ -1,4 +1,4 @@
-"""What the API answers, as plain values from the Board. Pure: no socket, no clock."""
+"""The API's answers as plain values, built from the Board. Pure: uses neither sockets nor clocks."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from fuseboard_engine.events import AttemptFailed, RouteFinished
 from fuseboard_storage.board.board import AdapterRow, Board
 
 READY_SHARE = 0.5  # ready while more than this share of the adapters is healthy
-CALLS = 50
-TRANSITIONS = 20
-_LETS_THROUGH = ("closed", "disabled", "metrics_only")
+CALLS = 50  # the last calls that a short history shows
+TRANSITIONS = 20  # the last transitions that a short history shows
+_PASSING = ("closed", "disabled", "metrics_only")
 
 
 def readiness(board: Board, now: int) -> tuple[bool, dict[str, Any]]:
-    """Return whether the application is ready, and why. An adapter that was never used counts as healthy."""
+    """Return whether the application is ready, with the figures behind it. An unused adapter counts as healthy."""
     connection = connection_of(board, now).state
     states = [row.state for row in board.rows()]
-    healthy = sum(state in _LETS_THROUGH for state in states)
+    healthy = sum(state in _PASSING for state in states)
     ratio = healthy / len(states) if states else 0.0
     ready = connection == "live" and ratio > READY_SHARE
     return ready, {
@@ -32,23 +32,23 @@ def readiness(board: Board, now: int) -> tuple[bool, dict[str, Any]]:
 
 
 def system(board: Board, file: str, now: int) -> dict[str, Any]:
-    """Return the whole: readiness, engines, tasks, breakers by state."""
-    whole = status_json(board, file, now)
-    adapters = whole.pop("adapters")
+    """Return readiness, engines, tasks, and breakers by state."""
+    status = status_json(board, file, now)
+    adapters = status.pop("adapters")
     states: dict[str, int] = {}
     for adapter in adapters:
         states[adapter["state"]] = states.get(adapter["state"], 0) + 1
-    return {**whole, **readiness(board, now)[1], "connection": whole["connection"], "breakers": states}
+    return {**status, **readiness(board, now)[1], "connection": status["connection"], "breakers": states}
 
 
 def adapters(board: Board, file: str, now: int) -> list[dict[str, Any]]:
     """Return every adapter, as in `fuseboard status --json`."""
-    found: list[dict[str, Any]] = status_json(board, file, now)["adapters"]
-    return found
+    every: list[dict[str, Any]] = status_json(board, file, now)["adapters"]
+    return every
 
 
 def history(board: Board, rows: list[AdapterRow], *, full: bool) -> dict[str, Any]:
-    """Return the calls and transitions of one adapter, oldest first: the last 50 and 20, or all that the Board has."""
+    """Return one adapter's calls and transitions, oldest first: the last 50 and 20, or all that the Board keeps."""
     keys = {row.key for row in rows}
     calls = [
         {
@@ -69,7 +69,7 @@ def history(board: Board, rows: list[AdapterRow], *, full: bool) -> dict[str, An
         "adapter": rows[0].name,
         "calls": calls if full else calls[-CALLS:],
         "transitions": [{"at": at, "state": state} for at, state in (changes if full else changes[-TRANSITIONS:])],
-        "warning": f"all that is kept: {len(calls)} calls, {len(changes)} transitions" if full else None,
+        "warning": f"this is all that is kept: {len(calls)} calls, {len(changes)} transitions" if full else None,
     }
 
 
@@ -91,7 +91,7 @@ def metrics(board: Board) -> str:
     """Return counters in the text format that Prometheus scrapes."""
     lines = [
         "# TYPE fuseboard_calls_total counter",
-        "# HELP fuseboard_calls_total Calls of an adapter by outcome; rejected ones were never made.",
+        "# HELP fuseboard_calls_total Calls of an adapter by outcome; rejected calls were not made.",
     ]
     states = [
         "# TYPE fuseboard_breaker_open gauge",
@@ -103,11 +103,11 @@ def metrics(board: Board) -> str:
         outcomes = (("success", row.successes), ("failure", row.failed), ("no_verdict", other))
         for outcome, count in (*outcomes, ("rejected", row.rejections)):
             lines.append(f'fuseboard_calls_total{{{labels},outcome="{outcome}"}} {count}')
-        states.append(f"fuseboard_breaker_open{{{labels}}} {int(row.state not in _LETS_THROUGH)}")
+        states.append(f"fuseboard_breaker_open{{{labels}}} {int(row.state not in _PASSING)}")
     failed = board.tasks - board.tasks_ok - board.tasks_degraded
     tasks = [
         "# TYPE fuseboard_tasks_total counter",
-        "# HELP fuseboard_tasks_total Tasks by what became of them.",
+        "# HELP fuseboard_tasks_total Tasks by outcome.",
         *(
             f'fuseboard_tasks_total{{outcome="{outcome}"}} {count}'
             for outcome, count in (("success", board.tasks_ok), ("degraded", board.tasks_degraded), ("failure", failed))
@@ -115,7 +115,7 @@ def metrics(board: Board) -> str:
     ]
     failovers = [
         "# TYPE fuseboard_failovers_total counter",
-        "# HELP fuseboard_failovers_total Tasks that another adapter did than was asked first.",
+        "# HELP fuseboard_failovers_total Tasks completed by another adapter than the first one tried.",
         f"fuseboard_failovers_total {board.tasks_failed_over}",
     ]
     return "\n".join([*lines, *states, *tasks, *failovers, ""])

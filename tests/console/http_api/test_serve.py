@@ -1,4 +1,4 @@
-"""`fuseboard serve`: reading is free, changing needs the token, and nobody from elsewhere gets in."""
+"""`fuseboard serve`: reading is open to this host, changes need the token, other hosts are refused."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ TOKEN = "a-token-for-the-tests"
 WITH_TOKEN = {"Authorization": f"Bearer {TOKEN}"}
 
 
-async def fine(task: Any) -> str:
+async def succeed(task: Any) -> str:
     return "fine"
 
 
-async def refused(task: Any) -> str:
+async def fail(task: Any) -> str:
     raise ConnectionRefusedError("nobody listens")
 
 
 @asynccontextmanager
-async def api(file: Path, *, patience: float = PATIENCE) -> AsyncIterator[httpx.AsyncClient]:
-    app = make_app(file, TOKEN, patience=patience)
+async def api(file: Path, *, expires_in: float = PATIENCE) -> AsyncIterator[httpx.AsyncClient]:
+    app = make_app(file, TOKEN, expires_in=expires_in)
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
@@ -44,11 +44,11 @@ async def api(file: Path, *, patience: float = PATIENCE) -> AsyncIterator[httpx.
 
 @asynccontextmanager
 async def engine_at(file: Path) -> AsyncIterator[Engine]:
-    """An engine with one adapter that is open, one that is well, and one that was never used."""
+    """Run an engine with three adapters: prefect is open, agno is healthy, eu/search was never used."""
     engine = Engine(
         "shop", breaker=BreakerPolicy(failure_threshold=1, recovery_timeout=60), retry=RetryPolicy(max_attempts=1)
     )
-    for name, call in (("prefect", refused), ("agno", fine), ("eu/search", fine)):
+    for name, call in (("prefect", fail), ("agno", succeed), ("eu/search", succeed)):
         engine.add_adapter(name, call)
     async with record(engine, file) as recorder:
         await engine.execute_with_fallback("a task", ["prefect", "agno"])
@@ -110,14 +110,14 @@ async def test_HL02_the_history_of_an_adapter_holds_calls_and_transitions_and_th
         short, full = await history(), await history("?full=1")
         assert len(short["calls"]) == 50
         assert short["warning"] is None
-        assert full["warning"] == "all that is kept: 61 calls, 0 transitions"
+        assert full["warning"] == "this is all that is kept: 61 calls, 0 transitions"
         opened = (await client.get("/health/adapters/prefect/history")).json()
         assert [change["state"] for change in opened["transitions"]] == ["open"]
         assert opened["calls"][0]["error"] == "nobody listens"
         assert (await client.get("/health/adapters/nobody/history")).status_code == 404
 
 
-async def test_a_reset_goes_through_the_mailbox_and_says_what_came_of_it(tmp_path: Path) -> None:
+async def test_a_reset_goes_through_the_mailbox_and_returns_the_outcome(tmp_path: Path) -> None:
     file = tmp_path / "shop.db"
     async with engine_at(file) as engine, api(file) as client:
         answer = await client.post("/health/adapters/prefect/reset", headers=WITH_TOKEN)
@@ -128,11 +128,11 @@ async def test_a_reset_goes_through_the_mailbox_and_says_what_came_of_it(tmp_pat
         assert engine.breaker("agno").state == "closed"
 
 
-async def test_a_command_that_nobody_takes_is_told(tmp_path: Path) -> None:
+async def test_a_command_that_no_engine_takes_is_answered_with_504(tmp_path: Path) -> None:
     file = tmp_path / "shop.db"
     async with engine_at(file):
         pass
-    async with api(file, patience=0.1) as client:
+    async with api(file, expires_in=0.1) as client:
         answer = await client.post("/health/adapters/prefect/reset", headers=WITH_TOKEN)
         assert answer.status_code == 504
         assert "No engine took this command" in answer.json()["outcomes"][0]["detail"]
@@ -148,20 +148,20 @@ async def test_nothing_is_changed_without_the_token(tmp_path: Path, path: str, h
         assert engine.breaker("prefect").state == "open"
 
 
-async def test_a_request_by_another_hosts_name_is_refused(tmp_path: Path) -> None:
+async def test_a_request_with_another_host_header_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "shop.db"
     async with engine_at(file), api(file) as client:
         assert (await client.get("/health/system", headers={"Host": "evil.example"})).status_code == 400
 
 
-async def test_a_name_with_a_slash_in_it_can_be_asked_for(tmp_path: Path) -> None:
+async def test_an_adapter_with_a_slash_in_its_name_can_be_requested(tmp_path: Path) -> None:
     file = tmp_path / "shop.db"
     async with engine_at(file), api(file) as client:
         (adapter,) = (await client.get("/health/adapters/eu/search")).json()["adapters"]
         assert adapter["state"] == "closed"
 
 
-async def test_failures_come_newest_first_and_no_more_than_asked_for(tmp_path: Path) -> None:
+async def test_failures_are_limited_and_newest_first(tmp_path: Path) -> None:
     file = tmp_path / "shop.db"
     async with engine_at(file), api(file) as client:
         (failure,) = (await client.get("/failures?limit=3")).json()["failures"]
@@ -180,6 +180,7 @@ async def test_counters_can_be_scraped(tmp_path: Path) -> None:
 
 
 def serve(*words: str, **environment: str) -> subprocess.Popen[str]:
+    """Start `fuseboard serve` in a process of its own."""
     command = [sys.executable, "-m", "fuseboard_console", "serve", *words]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment})
 
@@ -206,7 +207,7 @@ async def test_the_command_serves_on_the_loopback_interface_until_it_is_stopped(
             await asyncio.to_thread(process.wait, PATIENCE)
 
 
-def test_a_file_that_is_no_recording_and_a_port_that_is_taken_are_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_recording_and_a_port_in_use_are_reported(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello " * 100)
     for words, said in (
         ((str(tmp_path / "notes.txt"),), "not a recording"),
