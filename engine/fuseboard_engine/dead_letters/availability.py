@@ -1,6 +1,6 @@
-"""Which chains are out, so that their letters are left alone until then.
+"""Which chains are unavailable, so that their letters are not retried until they recover.
 
-It looks at breakers, but only to wait: whether an adapter may be called is decided by asking, as ever.
+It reads breaker states only to wait; whether a call is admitted is still decided by the breaker.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from fuseboard_engine.events import REFUSING_STATES
 
 
 class Availability:
-    """Says which chains need not be asked yet.
+    """Tells which chains cannot take a retry now.
 
     Args:
-        registry: the adapters, and their chains.
-        clock: seconds, never going back.
+        registry: the adapters and their chains.
+        clock: seconds, monotonic.
     """
 
     def __init__(self, registry: Registry, clock: Callable[[], float]) -> None:
         self._registry = registry
         self._clock = clock
-        self._paused: dict[LetterChain, float] = {}  # until when, by the clock
+        self._paused: dict[LetterChain, float] = {}  # the end of each pause, by the clock
 
     def any_unavailable(self) -> bool:
-        """Say whether any chain may be out: something refuses calls. At other times this is all there is to ask."""
+        """Return whether any chain may be unavailable. If not, no chain needs to be checked."""
         if self._paused:
             now = self._clock()
             self._paused = {chain: until for chain, until in self._paused.items() if until > now}
@@ -36,14 +36,14 @@ class Availability:
         )
 
     def pause(self, chain: LetterChain, seconds: float) -> None:
-        """Leave a chain alone for some seconds: it has just refused a letter."""
+        """Do not retry along a chain for some seconds, because it has just refused a letter."""
         self._paused[chain] = self._clock() + seconds
 
     def seconds_until_available(self, chain: LetterChain) -> float | None:
-        """Return for how many seconds a chain refuses every call as things stand; None: it may take one.
+        """Return for how many seconds a chain will refuse every call; None: it may take one now.
 
-        Infinite: until something is done by hand. Adapters that are not registered are passed over; a chain that has
-        no other is not out, and its letters' retries say so.
+        Infinite: until an operator intervenes. Adapters that are not registered are ignored; a chain of such adapters
+        only is not unavailable, and the retries of its letters report why.
         """
         now = self._clock()
         names = chain.order or self._registry.fixed_order(chain.task_type)[0]

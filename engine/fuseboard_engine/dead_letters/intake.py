@@ -1,4 +1,4 @@
-"""What comes to the door: letters made of exhausted routes and of tasks. Decisions only; nothing is kept here."""
+"""Builds dead letters from exhausted routes and rejected tasks. Pure; stores nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fuseboard_engine.routing.route import OF_THIS_CALL, ActiveRoute, identify
 def category_to_keep(route: ActiveRoute, policy: DeadLetterPolicy, table: Table) -> Category | None:
     """Return the category of an exhausted route whose task becomes a dead letter; None: it does not.
 
-    It does not when the failure was the caller's own, the engine was shutting down, or the policy's strategy says so.
+    It does not when the failure is the caller's own, when the engine was shutting down, or by the policy's strategy.
     """
     row = schedule.ending_row(route.attempts)
     rule = schedule.rule_of(table.rules, row)
@@ -32,10 +32,10 @@ def category_to_keep(route: ActiveRoute, policy: DeadLetterPolicy, table: Table)
 def letter_of_route(
     route: ActiveRoute, category: Category, policy: DeadLetterPolicy, engine: str, now: int
 ) -> NewLetter:
-    """Return the letter of an exhausted route.
+    """Return the letter for an exhausted route.
 
     Raises:
-        LetterRefused: its payload can't be kept.
+        LetterRefused: its payload cannot be stored.
     """
     last, error = _last_error(route)
     return new_letter(
@@ -56,7 +56,7 @@ def letter_of_route(
 
 
 def _last_error(route: ActiveRoute) -> tuple[Attempt | None, str]:
-    """Return the attempt that ended an exhausted route and its error: the last failed one, else the last refusal."""
+    """Return the attempt that ended an exhausted route and its error: the last failure, else the last rejection."""
     for attempt in reversed(route.attempts):
         if attempt.rule:
             return attempt, attempt.error or attempt.error_type
@@ -69,7 +69,7 @@ def _last_error(route: ActiveRoute) -> tuple[Attempt | None, str]:
 def error_fields(
     error: BaseException | str, category: Category | None, policy: DeadLetterPolicy, table: Table
 ) -> dict[str, Any]:
-    """Return the fields of a letter that tell of its error; its category is what the table says, if not given."""
+    """Return the fields of a letter that describe its error; the category defaults to the attribution table's."""
     if isinstance(error, str):
         return {"rule": "", "error_type": "", "error": error, "category": category or "transient"}
     row = table.attribute(error).name
@@ -87,10 +87,10 @@ def new_letter(
     task_id: str = "",
     **fields: Any,
 ) -> NewLetter:
-    """Return a letter for a task; `task_id` is used where the task has no id of its own.
+    """Return a letter for a task; `task_id` is used for a task without its own id.
 
     Raises:
-        LetterRefused: the policy keeps none, or the payload is no JSON or too large.
+        LetterRefused: the policy keeps no letters, or the payload is not valid JSON or too large.
     """
     if policy.strategy == "disabled":
         raise LetterRefused("this engine's policy keeps no dead letters: its strategy is `disabled`")

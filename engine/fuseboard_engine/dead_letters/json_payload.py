@@ -1,4 +1,4 @@
-"""What of a task is kept: JSON only, so that what comes back after a restart is what went in."""
+"""The stored form of a task: JSON only, so that a retry after a restart gets exactly the original."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any, Final
 from fuseboard_engine.dead_letters.letter import DeadLetter, Form, LetterRefused
 from fuseboard_engine.routing.route import Task
 
-DEEPEST: Final = 100
-MOST_VALUES: Final = 1_000_000
+MAX_DEPTH: Final = 100
+MAX_VALUES: Final = 1_000_000
 
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode
 
 
 def form_of(task: Any) -> Form:
-    """Return what a task was given as."""
+    """Return the form in which a task was submitted."""
     if isinstance(task, Task):
         return "task"
     return "mapping" if isinstance(task, Mapping) else "payload"
@@ -27,56 +27,56 @@ def json_text(task: Any, limit: int) -> str:
     """Return a task's payload as JSON text of at most `limit` bytes.
 
     Raises:
-        LetterRefused: it is no JSON, or too large; the text says where and why.
+        LetterRefused: it cannot be represented as JSON, or is too large; the message says where and why.
     """
     value = task.payload if isinstance(task, Task) else dict(task) if isinstance(task, Mapping) else task
     reason = why_not_json(value)
     if reason is not None:
-        raise LetterRefused(f"the payload cannot be kept: {reason}; give the router a payload of JSON values")
+        raise LetterRefused(f"the payload cannot be stored: {reason}; use a payload of JSON values")
     text = _encode(value)
     try:
         size = len(text.encode())
-    except UnicodeEncodeError:  # half characters: only as escapes do they come back
+    except UnicodeEncodeError:  # lone surrogates survive only as escapes
         text = json.dumps(value, separators=(",", ":"), allow_nan=False)
         size = len(text)
     if size > limit:
-        raise LetterRefused(f"the payload cannot be kept: it has {size:,} bytes, and {limit:,} are allowed")
+        raise LetterRefused(f"the payload cannot be stored: it has {size:,} bytes; the limit is {limit:,}")
     return text
 
 
 def why_not_json(value: Any) -> str | None:
-    """Return why a value would not come back from JSON as it is, with its place; None: it would.
+    """Return why a value would not survive a JSON round trip, with its location; None: it would.
 
-    A tuple counts as the list it comes back as.
+    A tuple counts as the list that it becomes.
     """
     seen = 0
     stack: list[tuple[Any, str, int]] = [(value, "payload", 0)]
     while stack:
         item, place, depth = stack.pop()
         seen += 1
-        if depth > DEEPEST:
-            return f"it is nested more than {DEEPEST} deep, or contains itself"
-        if seen > MOST_VALUES:
-            return f"it holds more than {MOST_VALUES:,} values"
+        if depth > MAX_DEPTH:
+            return f"it is nested more than {MAX_DEPTH} deep, or contains itself"
+        if seen > MAX_VALUES:
+            return f"it holds more than {MAX_VALUES:,} values"
         if item is None or isinstance(item, bool | str | int):
             continue
         if isinstance(item, float):
             if not math.isfinite(item):
-                return f"{place} is {item}, which JSON does not have"
+                return f"{place} is {item}, which JSON cannot represent"
         elif isinstance(item, dict):
             for key, inner in item.items():
                 if not isinstance(key, str):
-                    return f"{place} has the key {key!r:.60}, and keys of JSON are text"
+                    return f"{place} has the key {key!r:.60}; JSON keys must be strings"
                 stack.append((inner, f"{place}.{key[:60]}", depth + 1))
         elif isinstance(item, list | tuple):
             stack.extend((inner, f"{place}[{index}]", depth + 1) for index, inner in enumerate(item))
         else:
-            return f"{place} is of type {type(item).__name__}, which JSON does not have"
+            return f"{place} is of type {type(item).__name__}, which JSON cannot represent"
     return None
 
 
 def task_of(letter: DeadLetter) -> Any:
-    """Return the task to give to the router again, in the form in which it came."""
+    """Return the task to route again, in the form in which it was submitted."""
     payload = json.loads(letter.payload)
     if letter.form != "task":
         return payload

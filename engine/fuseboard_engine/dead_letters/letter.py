@@ -1,7 +1,7 @@
-"""A dead letter, what can be asked about many, and what can go wrong with one. Values only.
+"""The values of dead letters: a letter, selections, results, statistics and errors.
 
-Times are UTC microseconds. A letter outlives the process that wrote it, so here the wall clock decides what is due:
-no monotonic clock survives a restart.
+Times are UTC microseconds. A letter outlives the process that wrote it, so the wall clock decides what is due: no
+monotonic clock survives a restart.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ import msgspec
 from fuseboard_engine.errors import FuseboardError
 
 Status = Literal["pending", "retrying", "exhausted", "succeeded", "archived", "discarded"]
-"""`pending`: waits for a retry. `retrying`: a worker has it, under a lease. `exhausted`: its retries are used up; only
-an operator retries it. `succeeded`, `archived`, `discarded`: nobody waits for it."""
+"""`pending`: waits for a retry. `retrying`: a worker holds it, under a lease. `exhausted`: its retries are used up;
+only an operator retries it. `succeeded`, `archived`, `discarded`: needs no further action.
+"""
 
 Category = Literal["transient", "network", "resource", "permission", "validation", "permanent"]
-"""What kind of failure ended the route; it decides whether and when a letter is retried by itself."""
+"""The kind of failure that ended the route; it decides whether and when a letter is retried automatically."""
 
 Form = Literal["task", "mapping", "payload"]
-"""What the application had given to the router, so that a retry gives adapters the same again."""
+"""The form in which the task was submitted, so that a retry gives adapters the same again."""
 
 STATUSES: Final[tuple[Status, ...]] = ("pending", "retrying", "exhausted", "succeeded", "archived", "discarded")
 CATEGORIES: Final[tuple[Category, ...]] = (
@@ -32,14 +33,15 @@ CATEGORIES: Final[tuple[Category, ...]] = (
     "permanent",
 )
 ACTIVE: Final[tuple[Status, ...]] = ("pending", "retrying", "exhausted")
-"""The letters somebody still has to care for."""
+"""Letters that still need action."""
 FINISHED: Final[tuple[Status, ...]] = ("succeeded", "discarded", "archived", "exhausted")
-"""What may make room when the queue is full, in this order."""
+"""Statuses that may be evicted when the queue is full, in this order."""
 RETRYABLE: Final[tuple[Status, ...]] = ("pending", "exhausted")
 
 Outcome = Literal["succeeded", "failed", "deferred", "released", "lost"]
-"""What a retry came to. `failed`: one more counts. `deferred`: open breakers refused it, which counts as none.
-`released`: the engine stopped first. `lost`: its lease ended and somebody else has the letter."""
+"""The outcome of a retry. `failed`: it counts. `deferred`: open breakers refused it, which does not count. `released`:
+the engine stopped first. `lost`: its lease expired and another worker holds the letter.
+"""
 
 Change = Literal["archive", "unarchive", "discard"]
 CHANGEABLE: Final[dict[Change, tuple[Status, ...]]] = {
@@ -47,26 +49,26 @@ CHANGEABLE: Final[dict[Change, tuple[Status, ...]]] = {
     "unarchive": ("archived",),
     "discard": ("pending", "exhausted", "archived"),
 }
-"""Which letters a change by hand applies to; never to one that is being retried."""
+"""Statuses to which each manual change applies; never `retrying`."""
 
 DONE: Final = {"archive": "archived", "unarchive": "unarchived", "discard": "discarded", "purge": "purged"}
-"""What was done to letters by hand, in words."""
+"""Past participles of the manual changes, for messages."""
 
 TOTALS: Final = ("enqueued", "refused", "evicted", "purged", "retry_success", "retry_failed", "deferred", "manual")
-"""What is counted over a queue's whole life. `manual` counts retries an operator asked for that were made."""
+"""Lifetime counts of a queue. `manual` counts retries that an operator requested and that were made."""
 
 
 class LetterChain(NamedTuple):
-    """Which chain a retry goes along: `order`, where the call gave one itself; else that of `task_type` then."""
+    """The chain of a retry: `order` if the call set one itself; else the current chain of `task_type`."""
 
     order: tuple[str, ...]
     task_type: str
 
 
 class NewLetter(msgspec.Struct, frozen=True, kw_only=True):
-    """A letter at the door. `payload` is JSON text; `order` is the chain the call gave itself, else empty.
+    """A letter before it is stored. `payload` is JSON text; `order` is the chain that the call set itself, else empty.
 
-    `due_at` None: only an operator retries it. `attempts` counts the calls made before it was given up.
+    `due_at` None: only an operator retries it. `attempts` counts the calls made before the route was exhausted.
     """
 
     engine: str
@@ -89,17 +91,17 @@ class NewLetter(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def chain(self) -> LetterChain:
-        """The chain that its retry goes along."""
+        """The chain of its retry."""
         return LetterChain(self.order, self.task_type)
 
 
 class DeadLetter(NewLetter, frozen=True, kw_only=True):
-    """A letter as it is kept.
+    """A stored letter.
 
-    `retries` counts failed retries; `deferrals` the times an open breaker refused it, which are none. `changed_at` is
-    its last change, by `actor` (empty: the engine itself), and `detail` says it in words. `claim` and `lease_until`
-    name the worker that has it, and until when it is taken at its word. `was` is the status before it was archived, or
-    before a worker took it.
+    `retries` counts failed retries; `deferrals` counts refusals by open breakers, which are not retries. `changed_at`
+    is its last change, by `actor` (empty: the engine itself), described by `detail`. `claim` and `lease_until` identify
+    the worker that holds it and the end of its lease. `was` is the status before it was archived, or before a worker
+    claimed it.
     """
 
     id: int
@@ -115,10 +117,10 @@ class DeadLetter(NewLetter, frozen=True, kw_only=True):
 
 
 class LetterSelection(msgspec.Struct, frozen=True, kw_only=True):
-    """Which letters are meant: those that meet all that is given. Without anything it is every letter.
+    """A selection of letters: those that match every given criterion; without criteria every letter.
 
-    `text` is looked for, whatever its case, in the error, the task's id and type, the adapter and the payload. `before`
-    is UTC microseconds: the last change is earlier than that. `engine` is the name of an engine.
+    `text` is searched, ignoring case, in the error, the task's id and type, the adapter and the payload. `before` is
+    UTC microseconds: the last change was earlier. `engine` is the name of an engine.
     """
 
     ids: tuple[int, ...] = ()
@@ -131,10 +133,10 @@ class LetterSelection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Capacity(msgspec.Struct, frozen=True):
-    """How many letters a queue holds, and what happens when that is reached.
+    """How many letters a queue holds, and what happens when it is full.
 
-    `evict`: the oldest tenth of the capacity of finished letters goes. A letter that waits never does: when there is
-    nothing else, the new one is refused.
+    `evict`: the oldest finished letters, a tenth of the capacity, are evicted. A waiting letter is never evicted:
+    without finished letters the new one is refused.
     """
 
     capacity: int
@@ -142,12 +144,12 @@ class Capacity(msgspec.Struct, frozen=True):
 
     @property
     def eviction_count(self) -> int:
-        """How many finished letters go at once."""
+        """Number of finished letters evicted at once."""
         return max(1, self.capacity // 10)
 
 
 class RetryOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What a retry came to: the letter's next state, and which totals count it."""
+    """The outcome of a retry: the letter's next state, and the totals that count it."""
 
     outcome: Outcome
     status: Status
@@ -163,7 +165,7 @@ class RetryOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RetryResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of one retry, in one word and in words. `result` is its route, where it came to one."""
+    """The result of one retry: outcome and description. `result` is its route, if there was one."""
 
     id: int
     outcome: Outcome
@@ -172,12 +174,12 @@ class RetryResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def success(self) -> bool:
-        """True when the task was done at last."""
+        """True when the task was done."""
         return self.outcome == "succeeded"
 
 
 class StatusChange(msgspec.Struct, frozen=True):
-    """Letters that went from one status to another in one step; `after` is empty where they are gone."""
+    """Letters that changed from one status to another in one step; `after` is empty for deleted letters."""
 
     ids: tuple[int, ...]
     before: Status
@@ -185,11 +187,11 @@ class StatusChange(msgspec.Struct, frozen=True):
 
 
 Kept = tuple[int, tuple[StatusChange, ...]]
-"""The number of a new letter, and the letters that made room."""
+"""The id of a new letter, and the letters that were evicted for it."""
 
 
 class DeadLetterStatistics(msgspec.Struct, frozen=True, kw_only=True):
-    """A queue in figures: every status and category is there, also at zero. `utilization_pct` is 0..100."""
+    """Statistics of a queue, with every status and category, also at zero. `utilization_pct` is 0..100."""
 
     size: int
     capacity: int
@@ -200,36 +202,36 @@ class DeadLetterStatistics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeadLetterError(FuseboardError):
-    """Something about dead letters could not be done; nothing was changed."""
+    """An operation on dead letters failed; nothing was changed."""
 
 
 class LetterRefused(DeadLetterError):
-    """A task was refused at the door: the text says why."""
+    """A task was not accepted as a dead letter; the message says why."""
 
 
 class QueueFull(LetterRefused):
-    """The queue is at its capacity and nothing in it may go."""
+    """The queue is full and nothing in it may be evicted."""
 
 
 class StoreUnavailable(DeadLetterError):
-    """The store could not be read or written; `__cause__` is what it raised."""
+    """The store could not be read or written; `__cause__` is its error."""
 
 
 class UnknownLetter(DeadLetterError, KeyError):
-    """There is no dead letter of that number."""
+    """There is no dead letter with that id."""
 
     def __str__(self) -> str:
         return f"there is no dead letter {self.args[0]}"
 
 
 class LetterBusy(DeadLetterError):
-    """The letter can't be retried in its present state."""
+    """The letter cannot be retried in its current status."""
 
 
 def statistics(
     by_status: dict[str, int], by_category: dict[str, int], totals: dict[str, int], capacity: int
 ) -> DeadLetterStatistics:
-    """Return the figures of a queue, with a zero for all that did not occur. `capacity` 0: it is not known."""
+    """Return the statistics of a queue, with zeros for what did not occur. `capacity` 0: unknown."""
     size = sum(by_status.values())
     return DeadLetterStatistics(
         size=size,
@@ -242,12 +244,12 @@ def statistics(
 
 
 def add_counts(one: dict[str, int], two: dict[str, int]) -> dict[str, int]:
-    """Return two sets of counts as one."""
+    """Return the sums of two sets of counts."""
     return {name: one.get(name, 0) + two.get(name, 0) for name in {**one, **two}}
 
 
 def fields_of(letter: DeadLetter) -> dict[str, Any]:
-    """Return a letter's fields by name, its payload as the value it stands for: what `--json` prints."""
+    """Return a letter's fields by name, with its payload decoded, as `--json` prints them."""
     import json
 
     fields = msgspec.structs.asdict(letter)

@@ -1,6 +1,6 @@
-"""Dead letters in memory: for an engine that is not recorded, and while a store can't be written.
+"""Dead letters in memory: for an engine that is not recorded, and while a store cannot be written.
 
-They end with the process. `fuseboard_storage` keeps them in the recording, by the same contract.
+They end with the process. `fuseboard_storage` keeps them in the recording, with the same interface.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ replace = msgspec.structs.replace
 
 
 class MemoryDeadLetters:
-    """A `DeadLetterStore` that keeps letters in a dict, the oldest first.
+    """A `DeadLetterStore` that keeps letters in a dict, oldest first.
 
     Args:
-        step: what is added to the last number to get the next; a store beside another counts downwards.
+        step: added to the last id to get the next; a store that supplements another one counts downwards.
     """
 
     shared = False
@@ -52,10 +52,10 @@ class MemoryDeadLetters:
         return len(self._letters)
 
     async def add(self, letter: NewLetter, room: Capacity) -> tuple[int, tuple[StatusChange, ...]]:
-        """Keep a new letter; see `DeadLetterStore`."""
+        """Store a new letter; see `DeadLetterStore`."""
         evicted: tuple[StatusChange, ...] = ()
         if len(self._letters) >= room.capacity:
-            gone = self._finished(room.eviction_count) if room.evict else []
+            gone = self._oldest_finished(room.eviction_count) if room.evict else []
             if not gone:
                 self._totals["refused"] += 1
                 raise QueueFull(full(room))
@@ -68,14 +68,14 @@ class MemoryDeadLetters:
 
     async def get(self, id: int, now: int) -> DeadLetter | None:
         """Return a letter, or None."""
-        self._free(now)
+        self._expire_leases(now)
         return self._letters.get(id)
 
     async def find(
         self, selection: LetterSelection, now: int, limit: int = 100, below: int | None = None
     ) -> list[DeadLetter]:
-        """Return the newest letters that are selected; see `DeadLetterStore`."""
-        self._free(now)
+        """Return the newest selected letters; see `DeadLetterStore`."""
+        self._expire_leases(now)
         found = [
             letter
             for letter in reversed(self._letters.values())
@@ -84,43 +84,43 @@ class MemoryDeadLetters:
         return found[:limit]
 
     async def statistics(self, now: int, capacity: int = 0) -> DeadLetterStatistics:
-        """Return the figures of the whole queue."""
-        self._free(now)
+        """Return the statistics of the whole queue."""
+        self._expire_leases(now)
         letters = self._letters.values()
         by_status: dict[str, int] = dict(Counter(str(letter.status) for letter in letters))
         by_category: dict[str, int] = dict(Counter(str(letter.category) for letter in letters))
         return statistics(by_status, by_category, dict(self._totals), capacity)
 
     async def chains_due(self, engine: str, now: int) -> list[LetterChain]:
-        """Return the chains that letters which are due go along."""
-        self._free(now)
+        """Return the chains of the letters that are due."""
+        self._expire_leases(now)
         return list(dict.fromkeys(letter.chain for letter in self._waiting(engine) if letter.due_at <= now))
 
     async def claim_due(
-        self, engine: str, claim: str, now: int, until: int, but: Collection[LetterChain] = ()
+        self, engine: str, claim: str, now: int, until: int, excluding: Collection[LetterChain] = ()
     ) -> DeadLetter | None:
-        """Take the letter that has been due longest; see `DeadLetterStore`."""
-        self._free(now)
-        due = [(letter.due_at, letter.id) for letter in self._waiting(engine, but) if letter.due_at <= now]
-        return self._take(min(due)[1], claim, now, until) if due else None
+        """Claim the letter that has been due longest; see `DeadLetterStore`."""
+        self._expire_leases(now)
+        due = [(letter.due_at, letter.id) for letter in self._waiting(engine, excluding) if letter.due_at <= now]
+        return self._claim(min(due)[1], claim, now, until) if due else None
 
     async def claim(self, id: int, engine: str, claim: str, now: int, until: int) -> DeadLetter | None:
-        """Take this letter; see `DeadLetterStore`."""
-        self._free(now)
+        """Claim this letter; see `DeadLetterStore`."""
+        self._expire_leases(now)
         letter = self._letters.get(id)
         if letter is None or letter.status not in RETRYABLE or letter.engine != engine:
             return None
-        return self._take(id, claim, now, until)
+        return self._claim(id, claim, now, until)
 
     async def renew(self, id: int, claim: str, until: int) -> bool:
-        """Prolong a lease. False: it was lost."""
+        """Extend a lease. Return False if it was lost."""
         letter = self._claimed(id, claim)
         if letter is not None:
             self._letters[id] = replace(letter, lease_until=until)
         return letter is not None
 
     async def settle(self, id: int, claim: str, settled: RetryOutcome, now: int) -> bool:
-        """Write what a retry came to. False: the claim was lost."""
+        """Store the outcome of a retry. Return False if the claim was lost."""
         letter = self._claimed(id, claim)
         if letter is None:
             return False
@@ -147,7 +147,7 @@ class MemoryDeadLetters:
         self, change: Change, selection: LetterSelection, now: int, actor: str
     ) -> tuple[StatusChange, ...]:
         """Archive, unarchive or discard; see `DeadLetterStore`."""
-        self._free(now)
+        self._expire_leases(now)
         changed = [
             letter
             for letter in self._letters.values()
@@ -166,44 +166,44 @@ class MemoryDeadLetters:
         return group_changes([(letter.id, letter.status, after) for letter, after in zip(changed, afters, strict=True)])
 
     async def purge(self, selection: LetterSelection, now: int, actor: str) -> tuple[StatusChange, ...]:
-        """Delete what is selected, but for letters being retried."""
-        self._free(now)
+        """Delete the selected letters, except those being retried."""
+        self._expire_leases(now)
         gone = [x for x in self._letters.values() if x.status != "retrying" and is_selected(x, selection)]
         return self._drop(gone, "purged")
 
-    async def next_due(self, engine: str, now: int, but: Collection[LetterChain] = ()) -> int | None:
-        """Return when the next letter is due or its lease ends; see `DeadLetterStore`."""
-        self._free(now)
+    async def next_due(self, engine: str, now: int, excluding: Collection[LetterChain] = ()) -> int | None:
+        """Return when the next letter is due or its lease expires; see `DeadLetterStore`."""
+        self._expire_leases(now)
         leases = [
             x.lease_until
             for x in self._letters.values()
             if x.status == "retrying" and x.engine == engine and x.lease_until is not None
         ]
-        return min([letter.due_at for letter in self._waiting(engine, but)] + leases, default=None)
+        return min([letter.due_at for letter in self._waiting(engine, excluding)] + leases, default=None)
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is nothing to release."""
 
     def waiting(self) -> list[DeadLetter]:
-        """Return the letters that somebody still has to do and nobody has in hand, the oldest first."""
+        """Return the letters that need a retry and are not claimed, oldest first."""
         return [letter for letter in self._letters.values() if letter.status in RETRYABLE]
 
     def remove(self, id: int) -> None:
-        """Let go of a letter that another store has now; it counts as never having been here."""
+        """Remove a letter that another store holds now; it counts as if it had never been here."""
         if self._letters.pop(id, None) is not None:
             self._totals["enqueued"] -= 1
 
     def adopt(self, other: MemoryDeadLetters) -> None:
-        """Take over what another one holds, under numbers of its own; what is being retried there ends there."""
+        """Take over another store's letters under new ids; letters being retried there stay there."""
         for letter in [letter for letter in other._letters.values() if letter.status != "retrying"]:
             self._last += self._step
             self._letters[self._last] = replace(letter, id=self._last)
             self._totals["enqueued"] += 1
             other.remove(letter.id)
 
-    # ------------------------------------------------------------------ inside
+    # ------------------------------------------------------------------ internal
 
-    def _free(self, now: int) -> None:
+    def _expire_leases(self, now: int) -> None:
         for letter in self._letters.values():
             if letter.status == "retrying" and letter.lease_until is not None and letter.lease_until <= now:
                 self._letters[letter.id] = replace(
@@ -217,14 +217,14 @@ class MemoryDeadLetters:
                     actor="",
                 )
 
-    def _waiting(self, engine: str, but: Collection[LetterChain] = ()) -> list[Any]:
+    def _waiting(self, engine: str, excluding: Collection[LetterChain] = ()) -> list[Any]:
         return [
             x
             for x in self._letters.values()
-            if x.status == "pending" and x.due_at is not None and x.engine == engine and x.chain not in but
+            if x.status == "pending" and x.due_at is not None and x.engine == engine and x.chain not in excluding
         ]
 
-    def _take(self, id: int, claim: str, now: int, until: int) -> DeadLetter:
+    def _claim(self, id: int, claim: str, now: int, until: int) -> DeadLetter:
         letter = self._letters[id]
         taken = replace(letter, status="retrying", was=letter.status, claim=claim, lease_until=until, changed_at=now)
         self._letters[id] = taken
@@ -234,9 +234,9 @@ class MemoryDeadLetters:
         letter = self._letters.get(id)
         return letter if letter is not None and letter.status == "retrying" and letter.claim == claim else None
 
-    def _finished(self, most: int) -> list[DeadLetter]:
+    def _oldest_finished(self, limit: int) -> list[DeadLetter]:
         finished = [letter for letter in self._letters.values() if letter.status in FINISHED]
-        return sorted(finished, key=lambda letter: (FINISHED.index(letter.status), letter.id))[:most]
+        return sorted(finished, key=lambda letter: (FINISHED.index(letter.status), letter.id))[:limit]
 
     def _drop(self, gone: Iterable[DeadLetter], total: str) -> tuple[StatusChange, ...]:
         groups = group_changes([(letter.id, letter.status, "") for letter in gone])
@@ -247,12 +247,12 @@ class MemoryDeadLetters:
         return groups
 
 
-LEASE_EXPIRED = "its worker fell silent; it waits again"
+LEASE_EXPIRED = "its worker stopped responding; it is pending again"
 
 
 def full(room: Capacity) -> str:
-    """Return why a queue takes no more."""
-    hint = "nothing in it is finished" if room.evict else "purge finished letters, or let it evict them"
+    """Return the message for a full queue."""
+    hint = "none of them is finished" if room.evict else "purge finished letters, or allow eviction"
     return f"the dead letter queue is full: it holds {room.capacity:,} letters, and {hint}"
 
 
@@ -265,7 +265,7 @@ def group_changes(changes: Iterable[tuple[int, Status, Status | Literal[""]]]) -
 
 
 def is_selected(letter: DeadLetter, selection: LetterSelection) -> bool:
-    """Say whether a letter is meant."""
+    """Return whether a letter matches a selection."""
     if selection.text:
         places = (letter.error, letter.error_type, letter.task, letter.task_type, letter.adapter, letter.payload)
         if not any(selection.text.casefold() in place.casefold() for place in places):

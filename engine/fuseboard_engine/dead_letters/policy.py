@@ -1,4 +1,4 @@
-"""What a user decides about dead letters. Checked once, where it comes in."""
+"""The policy for dead letters."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class DeadLetterPolicy(Policy):
         description="automatic: every exhausted route; selective: transient, network and resource failures; "
         "manual: only what the application enqueues itself; disabled: nothing",
     )
-    capacity: Count = Field(default=10_000, description="letters the queue holds")
+    capacity: Count = Field(default=10_000, description="maximum number of letters")
     when_full: Literal["reject", "evict_finished"] = Field(
-        default="evict_finished", description="what happens to a new letter; one that waits never makes room"
+        default="evict_finished", description="what happens to a new letter; a waiting one is never evicted"
     )
     max_retries: Count = Field(default=3, description="failed retries after which a letter is exhausted")
-    automatic_retry: bool = Field(default=True, description="retry by schedule; else only when an operator asks")
+    automatic_retry: bool = Field(default=True, description="retry by schedule; else only on an operator's command")
     schedules: dict[Category, Schedule] = Field(
         default_factory=dict, description="per category; default: exponential, linear for resource, else never"
     )
@@ -47,23 +47,25 @@ class DeadLetterPolicy(Policy):
         default="at_once", description="when the first retry is due: at once, or after the schedule's first wait"
     )
     categories: dict[str, Category] = Field(
-        default_factory=dict, description="category per attribution row, for rows of your own or to change ours"
+        default_factory=dict, description="category per attribution row, for custom rows or to override built-in ones"
     )
-    lease: SomeSeconds = Field(default=30.0, description="seconds after which a silent worker's letter is free again")
-    poll: SomeSeconds = Field(default=5.0, description="seconds between two looks for letters others left")
-    deferral: Seconds = Field(default=30.0, description="wait when a refusing breaker does not say how long")
+    lease: SomeSeconds = Field(
+        default=30.0, description="seconds after which the letter of an unresponsive worker is released"
+    )
+    poll: SomeSeconds = Field(default=5.0, description="seconds between checks for letters of other processes")
+    deferral: Seconds = Field(default=30.0, description="seconds to wait when a refusing breaker does not say how long")
     max_payload_bytes: Count = Field(default=1_000_000, description="a larger payload is refused")
     fail_closed: bool = Field(
-        default=True, description="an unavailable store is an error; else letters wait in memory until it is back"
+        default=True, description="an unavailable store is an error; else letters wait in memory until it recovers"
     )
 
     def schedule(self, category: Category) -> Schedule:
-        """Return when letters of a category are retried by themselves."""
+        """Return when letters of a category are retried automatically."""
         if not self.automatic_retry:
             return "never"
         return self.schedules.get(category, SCHEDULES[category])
 
     @property
     def room(self) -> Capacity:
-        """How much fits, and what makes room."""
+        """The capacity, and what is evicted."""
         return Capacity(self.capacity, self.when_full == "evict_finished")

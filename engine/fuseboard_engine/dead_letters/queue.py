@@ -1,4 +1,4 @@
-"""The dead letters of an engine: the door new ones come through, what can be asked about them, and their retries."""
+"""The dead letters of an engine: adding, inspecting, changing and retrying them."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ log = logging.getLogger("fuseboard.dead_letters")
 
 
 class DeadLetters:
-    """Keeps what an engine's adapters could not do, and tries it again.
+    """Keeps the tasks that an engine's adapters could not do, and retries them.
 
     Args:
-        policy: what is taken, when it is retried, how many are kept. May be replaced while running.
+        policy: what is kept, when it is retried, how much is kept. May be replaced at run time.
         engine: the engine's name; it retries only its own letters.
         table: its attribution table.
-        availability: says which chains are out.
-        route: gives a task to the adapters.
-        emit: told of every event; must not raise.
-        wall: UTC microseconds. rng: where jitter comes from, like `random.random`.
+        availability: tells which chains are unavailable.
+        route: routes a task to the adapters.
+        emit: receives every event; must not raise.
+        wall: UTC microseconds. rng: the source of jitter, like `random.random`.
     """
 
     def __init__(
@@ -76,35 +76,35 @@ class DeadLetters:
         self.engine = engine
         self.store: DeadLetterStore = MemoryDeadLetters()
         self.memory_store = MemoryDeadLetters(step=-1)
-        """Letters whose store can't be written; their numbers are negative."""
+        """Letters whose store cannot be written; their ids are negative."""
         self.loop: asyncio.AbstractEventLoop | None = None
         self._table = table
         self._route = route
         self._emit = emit
         self._wall = wall
         self._adding: set[asyncio.Future[Kept]] = set()
-        self._asked: set[asyncio.Task[None]] = set()
+        self._operator_retries: set[asyncio.Task[None]] = set()
         self._worker = Worker(self, emit, wall)
 
-    # ---------------------------------------------------------------- the door
+    # ---------------------------------------------------------------- adding
 
     async def on_chain_exhausted(self, route: ActiveRoute) -> None:
-        """Make an exhausted route's task a dead letter, if the policy says so; the route notes its number.
+        """Make the task of an exhausted route a dead letter, if the policy says so; the route records its id.
 
-        Never raises for a refusal: an event and the route's `why` say what it was. Returns once it is safe on disk.
+        Never raises for a refusal; an event and the route's `why` report it. Returns once the letter is durable.
         """
         if route.task is not None and KEPT_BACK.get() is route.task:
             return
-        again = RETRYING.get()
-        if again is not None and again[0] is route.task:
-            route.dead_letter = again[1]
+        retrying = RETRYING.get()
+        if retrying is not None and retrying[0] is route.task:
+            route.dead_letter = retrying[1]
             return
         category = intake.category_to_keep(route, self.policy, self._table)
         if category is None:
             return
         make = partial(intake.letter_of_route, route, category, self.policy, self.engine, self._wall())
         try:
-            route.dead_letter = await self._submit(self._made(make, route.id, route.type))
+            route.dead_letter = await self._submit(self._build(make, route.id, route.type))
         except DeadLetterError as error:
             route.why += f"; no dead letter: {error}"
 
@@ -119,26 +119,26 @@ class DeadLetters:
         order: Sequence[str] = (),
         deadline: float | None = None,
     ) -> int:
-        """Make a task a dead letter; whatever the strategy, unless that is `disabled`.
+        """Make a task a dead letter, with any strategy except `disabled`.
 
         Args:
-            task: as the router would take it: a `Task`, a mapping, or a payload; of JSON values.
-            error: what went wrong; an exception is judged by the attribution table.
-            category: default: what the table says of the error; `transient` for a text.
-            adapter: who failed at it.
-            attempts: how many calls were made.
-            order: the chain for its retries; default: that of its type at the time.
+            task: as for the router: a `Task`, a mapping, or a payload; of JSON values.
+            error: what went wrong; an exception is classified by the attribution table.
+            category: default: by the table for an exception; `transient` for a text.
+            adapter: the adapter that failed.
+            attempts: the number of calls that were made.
+            order: the chain for its retries; default: the chain of its type at that time.
             deadline: seconds a retry may take.
 
         Returns:
-            Its number, once it is safe on disk.
+            Its id, once it is durable.
 
         Raises:
-            LetterRefused: the payload is no JSON, the queue is full (`QueueFull`), or dead letters are disabled.
-            StoreUnavailable: it can't be written, and the policy says `fail_closed`. Nothing is kept.
+            LetterRefused: the payload is not valid JSON, the queue is full (`QueueFull`), or dead letters are disabled.
+            StoreUnavailable: the store cannot be written, and the policy says `fail_closed`. Nothing is kept.
         """
         known = intake.error_fields(error, category, self.policy, self._table)
-        letter = self._made(
+        letter = self._build(
             lambda: intake.new_letter(
                 task,
                 self.policy,
@@ -154,49 +154,49 @@ class DeadLetters:
         )
         return await self._submit(letter)
 
-    def _made(self, make: Callable[[], NewLetter], task: str, task_type: str) -> NewLetter:
+    def _build(self, make: Callable[[], NewLetter], task: str, task_type: str) -> NewLetter:
         try:
             return make()
         except LetterRefused as error:
-            self._refused(task, task_type, error)
+            self._emit_refused(task, task_type, error)
             raise
 
     def _submit(self, letter: NewLetter) -> asyncio.Future[int]:
-        """Have a letter kept, even if the one who waits for it gives up meanwhile; return its number to come."""
+        """Store a letter, even if the caller is cancelled meanwhile; return a future of its id."""
         self.loop = asyncio.get_running_loop()
-        entered: asyncio.Future[int] = self.loop.create_future()
-        self._add(self.store, letter, entered)
-        return entered
+        stored: asyncio.Future[int] = self.loop.create_future()
+        self._add(self.store, letter, stored)
+        return stored
 
-    def _add(self, store: DeadLetterStore, letter: NewLetter, entered: asyncio.Future[int]) -> None:
+    def _add(self, store: DeadLetterStore, letter: NewLetter, stored: asyncio.Future[int]) -> None:
         adding = asyncio.ensure_future(store.add(letter, self.policy.room))
         self._adding.add(adding)
-        adding.add_done_callback(partial(self._added, store, letter, entered))
+        adding.add_done_callback(partial(self._added, store, letter, stored))
 
     def _added(
-        self, store: DeadLetterStore, letter: NewLetter, entered: asyncio.Future[int], adding: asyncio.Future[Kept]
+        self, store: DeadLetterStore, letter: NewLetter, stored: asyncio.Future[int], adding: asyncio.Future[Kept]
     ) -> None:
         self._adding.discard(adding)
         error = asyncio.CancelledError() if adding.cancelled() else adding.exception()
         if isinstance(error, StoreUnavailable) and store is not self.memory_store and not self.policy.fail_closed:
-            log.warning("Dead letters can't be written (%s); task %s waits in memory.", error, letter.task)
-            self._add(self.memory_store, letter, entered)
+            log.warning("Dead letters cannot be written (%s); task %s waits in memory.", error, letter.task)
+            self._add(self.memory_store, letter, stored)
             return
         if error is not None:
             if isinstance(error, DeadLetterError):
-                self._refused(letter.task, letter.task_type, error)
-            if not entered.done():
-                entered.set_exception(error)
+                self._emit_refused(letter.task, letter.task_type, error)
+            if not stored.done():
+                stored.set_exception(error)
             return
         id, evicted = adding.result()
-        self._emit_changes(evicted, "evicted", "", "made room for a new one")
+        self._emit_changes(evicted, "evicted", "", "evicted for a new one")
         self.emit_dead_lettered(id, letter, in_memory=store is self.memory_store)
         self._worker.wake(letter)
-        if not entered.done():
-            entered.set_result(id)
+        if not stored.done():
+            stored.set_result(id)
 
     def emit_dead_lettered(self, id: int, letter: NewLetter, *, in_memory: bool = False, detail: str = "") -> None:
-        """Tell that a letter is kept under a number."""
+        """Emit that a letter is kept under an id."""
         self._emit(
             DeadLettered(
                 at=self._wall(),
@@ -212,24 +212,24 @@ class DeadLetters:
             )
         )
 
-    def _refused(self, task: str, task_type: str, error: DeadLetterError) -> None:
+    def _emit_refused(self, task: str, task_type: str, error: DeadLetterError) -> None:
         log.error("Task %s could not become a dead letter: %s", task, error)
         self._emit(DeadLetterRefused(at=self._wall(), task=task, task_type=task_type, reason=str(error)))
 
-    # ---------------------------------------------------------------- looking
+    # ---------------------------------------------------------------- inspection
 
     async def get(self, id: int) -> DeadLetter | None:
         """Return a letter, or None."""
         return await self.store_of(id).get(id, self._wall())
 
     async def find(self, selection: LetterSelection | None = None, limit: int = 100) -> list[DeadLetter]:
-        """Return the newest letters that are selected, newest first; those held in memory come first."""
+        """Return the newest selected letters, newest first; those held in memory come first."""
         wanted, now = selection or LetterSelection(), self._wall()
         found = await self.memory_store.find(wanted, now, limit)
         return found + await self.store.find(wanted, now, limit - len(found)) if len(found) < limit else found
 
     async def statistics(self) -> DeadLetterStatistics:
-        """Return the figures of the whole queue, with what is held in memory."""
+        """Return the statistics of the whole queue, including letters held in memory."""
         now, capacity = self._wall(), self.policy.capacity
         memory_store = await self.memory_store.statistics(now, capacity)
         try:
@@ -246,21 +246,21 @@ class DeadLetters:
         )
 
     def store_of(self, id: int) -> DeadLetterStore:
-        """Return the store that has a letter of that number."""
+        """Return the store that holds a letter with that id."""
         return self.memory_store if id < 0 else self.store
 
-    # ---------------------------------------------------------------- by hand
+    # ---------------------------------------------------------------- manual operations
 
     async def retry(self, id: int, *, actor: str = "") -> RetryResult:
         """Retry one letter now, due or not.
 
         Args:
-            id: its number.
-            actor: who asks, for the audit; empty: the application.
+            id: its id.
+            actor: who requested it, for the audit; empty: the application.
 
         Raises:
-            UnknownLetter: there is none of that number.
-            LetterBusy: it is being retried, or is done, archived or discarded.
+            UnknownLetter: there is no letter with that id.
+            LetterBusy: it is being retried, or is succeeded, archived or discarded.
         """
         return await self._retry(id, actor, set())
 
@@ -283,10 +283,10 @@ class DeadLetters:
     async def retry_many(
         self, selection: LetterSelection | None = None, *, actor: str = "", done: list[RetryResult] | None = None
     ) -> list[RetryResult]:
-        """Retry every selected letter of this engine that is pending or exhausted, the oldest first, one at a time.
+        """Retry every selected letter of this engine that is pending or exhausted, oldest first, one at a time.
 
-        What somebody else takes is passed over; of letters whose chain is out, only the first asks it. `done`, if
-        given, is filled as it goes.
+        Letters that another worker claims are skipped; of letters whose chain is unavailable only the first tries it.
+        `done`, if given, is filled during the run.
         """
         wanted = msgspec.structs.replace(selection or LetterSelection(), engine=self.engine)
         if not wanted.statuses:
@@ -303,19 +303,19 @@ class DeadLetters:
         return outcomes
 
     async def archive(self, selection: LetterSelection, *, actor: str = "") -> int:
-        """Take letters out of the active list, to keep them. Returns how many."""
+        """Archive letters: remove them from the active list but keep them. Return how many."""
         return await self._change("archive", selection, actor)
 
     async def unarchive(self, selection: LetterSelection, *, actor: str = "") -> int:
-        """Put archived letters back as they were. Returns how many."""
+        """Restore archived letters to their earlier status. Return how many."""
         return await self._change("unarchive", selection, actor)
 
     async def discard(self, selection: LetterSelection, *, actor: str = "") -> int:
-        """Give letters up: nobody retries them, until a purge deletes them. Returns how many."""
+        """Discard letters: they are not retried, and a purge deletes them. Return how many."""
         return await self._change("discard", selection, actor)
 
     async def purge(self, selection: LetterSelection | None = None, *, actor: str = "") -> int:
-        """Delete letters, whatever their status, but for those being retried. Returns how many."""
+        """Delete letters of any status, except those being retried. Return how many."""
         wanted, now = selection or LetterSelection(), self._wall()
         groups = await self.memory_store.purge(wanted, now, actor) + await self.store.purge(wanted, now, actor)
         return self._emit_changes(groups, "purged", actor, "purged by hand")
@@ -341,27 +341,27 @@ class DeadLetters:
             )
         return sum(len(group.ids) for group in groups)
 
-    # ---------------------------------------------------------------- running
+    # ---------------------------------------------------------------- life cycle
 
     def attach_store(self, store: DeadLetterStore) -> None:
-        """Keep letters in this store from now on; those in memory move there."""
+        """Keep letters in this store from now on; those in memory are moved there."""
         if isinstance(self.store, MemoryDeadLetters):
             self.memory_store.adopt(self.store)
         self.store = store
         self._worker.begin()
 
     def detach_store(self, store: DeadLetterStore) -> None:
-        """Use that store no more: it is about to be closed."""
+        """Stop using that store, which is about to be closed."""
         if self.store is store:
             self.store = MemoryDeadLetters()
 
     async def stop(self) -> None:
-        """End all retries: those under way are cut off and count as none. A new letter starts them again."""
+        """Stop all retries: running ones are interrupted and do not count. A new letter starts them again."""
         await self._worker.stop()
-        for task in self._asked:
+        for task in self._operator_retries:
             task.cancel()
-        while self._asked or self._adding:
-            await asyncio.gather(*self._asked, *self._adding, return_exceptions=True)
+        while self._operator_retries or self._adding:
+            await asyncio.gather(*self._operator_retries, *self._adding, return_exceptions=True)
 
     def start_operator_retry(
         self,
@@ -369,15 +369,15 @@ class DeadLetters:
         report: Callable[[bool, str], object],
         home: Callable[[], asyncio.AbstractEventLoop],
     ) -> None:
-        """Carry out an operator's `dlq_retry`, from whichever thread; returns at once.
+        """Start an operator's `dlq_retry`, from any thread; returns at once.
 
         Args:
             command: its `args` are those of a `LetterSelection`, or `{"all": true}`.
-            report: told once, in the engine's loop, whether all of it succeeded, and in words what came of it.
-            home: gives a loop to retry in when none of the application's is running.
+            report: called once, in the engine's loop, with whether all of it succeeded and a summary.
+            home: returns a loop to retry in when none of the application's is running.
 
         Raises:
-            ValueError: it does not say which letters.
+            ValueError: it does not select letters.
         """
         selection = operator_retry.selection_of(command.args)
         if self.loop is None or not self.loop.is_running():
@@ -388,12 +388,12 @@ class DeadLetters:
             task = asyncio.get_running_loop().create_task(
                 operator_retry.carry_out(self, selection, command.actor, report), name=f"fuseboard-command-{command.id}"
             )
-            self._asked.add(task)
-            task.add_done_callback(self._asked.discard)
+            self._operator_retries.add(task)
+            task.add_done_callback(self._operator_retries.discard)
 
         loop.call_soon_threadsafe(begin)
 
     async def run(self, task: Any, letter: DeadLetter) -> RouteResult:
-        """Give a letter's task to the adapters again."""
+        """Route a letter's task again."""
         RETRYING.set((task, letter.id))
         return await self._route(task, letter.order or None, deadline=letter.deadline)

@@ -1,4 +1,4 @@
-"""The decisions about dead letters, as pure functions: what becomes one, when it is due, what a retry came to."""
+"""The decisions about dead letters, as pure functions: what becomes one, when it is due, the outcome of a retry."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from fuseboard_engine.events import Attempt
 from fuseboard_engine.retry.attribution import Rule
 
 MINUTE: Final = 60.0
-LONGEST: Final = 60 * MINUTE
-SELECTED: Final[frozenset[Category]] = frozenset({"transient", "network", "resource"})
-SHORTEST_DEFERRAL: Final = 0.1  # seconds; a breaker whose probe is in flight says 0
+MAX_WAIT: Final = 60 * MINUTE
+SELECTIVE_CATEGORIES: Final[frozenset[Category]] = frozenset({"transient", "network", "resource"})
+MIN_DEFERRAL: Final = 0.1  # seconds; a breaker whose probe is in flight says 0
 JITTER: Final = 0.1
-"""How much longer a letter may be put off, as a share: those of several engines are not to come back together."""
+"""The maximum extra wait of a deferred letter, as a share, so that several engines do not retry at the same time."""
 
 CATEGORY_OF: Final[dict[str, Category]] = {
     "rejected": "transient",
@@ -37,7 +37,7 @@ CATEGORY_OF: Final[dict[str, Category]] = {
 def ending_row(attempts: Sequence[Attempt]) -> str:
     """Return the name of the attribution row that ended a route: that of its last call, else `rejected`.
 
-    Empty when no adapter of the chain was there at all.
+    Empty when no adapter of the chain was registered.
     """
     if not attempts:
         return ""
@@ -45,12 +45,12 @@ def ending_row(attempts: Sequence[Attempt]) -> str:
 
 
 def rule_of(rules: Sequence[Rule], name: str) -> Rule | None:
-    """Return the first row of that name."""
+    """Return the first row with that name."""
     return next((rule for rule in rules if rule.name == name), None)
 
 
 def is_caller_error(rule: Rule | None) -> bool:
-    """Say whether a failure is the caller's own: nobody else was to be asked and no adapter is to blame."""
+    """Return whether a failure is the caller's own: no failover, and no adapter is to blame."""
     return rule is not None and not rule.counts and not rule.failover
 
 
@@ -58,9 +58,9 @@ def category_of(policy: DeadLetterPolicy, row: str, rule: Rule | None) -> Catego
     """Return the category of a failure.
 
     Args:
-        policy: its `categories` come first.
-        row: name of the attribution row; empty: no adapter was there.
-        rule: that row; one of the user's own is judged by what it says.
+        policy: its `categories` take precedence.
+        row: name of the attribution row; empty: no adapter was registered.
+        rule: that row; a custom row is judged by its flags.
     """
     named = policy.categories.get(row) or CATEGORY_OF.get(row)
     if named is not None:
@@ -73,9 +73,9 @@ def category_of(policy: DeadLetterPolicy, row: str, rule: Rule | None) -> Catego
 
 
 def is_kept(policy: DeadLetterPolicy, category: Category) -> bool:
-    """Say whether an exhausted route becomes a dead letter by itself."""
+    """Return whether an exhausted route becomes a dead letter automatically."""
     if policy.strategy == "selective":
-        return category in SELECTED
+        return category in SELECTIVE_CATEGORIES
     return policy.strategy == "automatic"
 
 
@@ -89,12 +89,12 @@ def wait_before(schedule: Schedule, retries: int) -> float | None:
     if schedule == "immediate":
         return 0.0
     if schedule == "linear":
-        return min(LONGEST, 5 * MINUTE * (retries + 1))
-    return min(LONGEST, MINUTE * 2.0 ** min(retries, 6))  # 2**6 minutes is beyond the cap
+        return min(MAX_WAIT, 5 * MINUTE * (retries + 1))
+    return min(MAX_WAIT, MINUTE * 2.0 ** min(retries, 6))  # 2**6 minutes exceed the maximum
 
 
 def first_due(policy: DeadLetterPolicy, category: Category, now: int) -> int | None:
-    """Return when a new letter is retried first, in UTC microseconds; None: only when an operator asks."""
+    """Return when a new letter is first retried, in UTC microseconds; None: only on an operator's command."""
     wait = wait_before(policy.schedule(category), 0)
     if wait is None:
         return None
@@ -102,7 +102,7 @@ def first_due(policy: DeadLetterPolicy, category: Category, now: int) -> int | N
 
 
 def succeeded(letter: DeadLetter, now: int, adapter: str, actor: str) -> RetryOutcome:
-    """Return the state of a letter whose retry succeeded."""
+    """Return the outcome of a successful retry."""
     return RetryOutcome(
         outcome="succeeded",
         status="succeeded",
@@ -119,7 +119,7 @@ def succeeded(letter: DeadLetter, now: int, adapter: str, actor: str) -> RetryOu
 def failed(
     letter: DeadLetter, policy: DeadLetterPolicy, now: int, error_type: str, error: str, actor: str
 ) -> RetryOutcome:
-    """Return the state of a letter whose retry failed: it counts, and the last one allowed exhausts it."""
+    """Return the outcome of a failed retry: it counts, and the last one allowed exhausts the letter."""
     retries = letter.retries + 1
     exhausted = retries >= policy.max_retries
     wait = None if exhausted else wait_before(policy.schedule(letter.category), retries - 1)
@@ -141,12 +141,12 @@ def failed(
 def deferred(
     letter: DeadLetter, policy: DeadLetterPolicy, now: int, wait: float | None, actor: str, random: float = 0.0
 ) -> RetryOutcome:
-    """Return the state of a letter that open breakers refused: due when the first lets calls through, and no attempt.
+    """Return the outcome of a retry that open breakers refused: due when the first admits calls; it does not count.
 
-    One that is put off again and again waits 1, 2, 4 ... seconds at least, up to the policy's `deferral`. `wait` is
-    what that breaker says, in seconds; None: it does not. `random`, 0..1, says how much of the jitter comes on top.
+    A letter that is deferred repeatedly waits at least 1, 2, 4 ... seconds, up to the policy's `deferral`. `wait` is
+    the breaker's wait in seconds; None: unknown. `random`, 0..1, scales the added jitter.
     """
-    seconds = max(SHORTEST_DEFERRAL, policy.deferral if wait is None else wait)
+    seconds = max(MIN_DEFERRAL, policy.deferral if wait is None else wait)
     if letter.deferrals:
         seconds = max(seconds, min(policy.deferral, 2.0 ** min(letter.deferrals - 1, 32)))
     seconds *= 1 + JITTER * random
@@ -164,7 +164,7 @@ def deferred(
 
 
 def released(letter: DeadLetter) -> RetryOutcome:
-    """Return the state of a letter whose retry was cut off: as it was before, and no attempt."""
+    """Return the outcome of an interrupted retry: the state before it; it does not count."""
     return RetryOutcome(
         outcome="released",
         status=letter.was or "pending",
@@ -172,7 +172,7 @@ def released(letter: DeadLetter) -> RetryOutcome:
         retries=letter.retries,
         deferrals=letter.deferrals,
         max_retries=letter.max_retries,
-        detail="the engine stopped during the retry; it counts as none",
+        detail="the engine stopped during the retry, which does not count",
     )
 
 

@@ -1,4 +1,4 @@
-"""What keeps dead letters must offer. The engine knows no more of it; a recording brings one that survives restarts."""
+"""The interface of a dead letter store. A recording provides one that survives restarts."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from fuseboard_engine.dead_letters.letter import (
 
 
 class DeadLetterStore(Protocol):
-    """Keeps dead letters. Every method returns only after what it did is safe.
+    """Stores dead letters. Every method returns only when its effect is durable.
 
-    `now` is UTC microseconds. A letter that is `retrying` under a lease that has ended is `pending` again, for every
-    method. All raise `StoreUnavailable` when they can't read or write; then nothing was changed.
+    `now` is UTC microseconds. For every method, a `retrying` letter whose lease has expired is `pending` again. All
+    raise `StoreUnavailable` when they cannot read or write; then nothing was changed.
     """
 
     @property
     def shared(self) -> bool:
-        """True when other processes may add, take and change letters too."""
+        """True when other processes may add, claim and change letters too."""
 
     def add(self, letter: NewLetter, room: Capacity) -> Awaitable[Kept]:
-        """Keep a new letter. Returns its number, and the letters that made room; a future where it takes a while.
+        """Store a new letter. Return its id and the evicted letters; a future if it takes a while.
 
         Raises:
-            QueueFull: There is no room.
+            QueueFull: there is no room.
         """
 
     async def get(self, id: int, now: int) -> DeadLetter | None:
@@ -43,48 +43,48 @@ class DeadLetterStore(Protocol):
     async def find(
         self, selection: LetterSelection, now: int, limit: int = 100, below: int | None = None
     ) -> list[DeadLetter]:
-        """Return the newest letters that are selected, newest first, at most `limit`, those numbered below `below`."""
+        """Return the newest selected letters, newest first, at most `limit`, with ids below `below`."""
 
     async def statistics(self, now: int, capacity: int = 0) -> DeadLetterStatistics:
-        """Return the figures of the whole queue; `capacity` is what its use is measured by."""
+        """Return the statistics of the whole queue; `capacity` is the basis of its utilisation."""
 
     async def chains_due(self, engine: str, now: int) -> list[LetterChain]:
-        """Return the chains that letters of that engine which are due go along, each once."""
+        """Return the chains of that engine's due letters, each once."""
 
     async def claim_due(
-        self, engine: str, claim: str, now: int, until: int, but: Collection[LetterChain] = ()
+        self, engine: str, claim: str, now: int, until: int, excluding: Collection[LetterChain] = ()
     ) -> DeadLetter | None:
-        """Take the letter of that engine that has been due longest, under a lease; None: none is due.
+        """Claim the letter of that engine that has been due longest, under a lease; None: none is due.
 
-        Those that go along one of the chains `but` are left alone. One step: of two that ask at once, one gets it.
-        `claim` names the taking and is never used again.
+        Letters of the chains `excluding` are skipped. Atomic: of two concurrent callers one gets the letter. `claim`
+        identifies this claim and is never reused.
         """
 
     async def claim(self, id: int, engine: str, claim: str, now: int, until: int) -> DeadLetter | None:
-        """Take this letter if it is `pending`, due or not, or `exhausted`; None: it is not, or is another engine's."""
+        """Claim this letter if it is `pending`, due or not, or `exhausted`; None: it is not, or is another engine's."""
 
     async def renew(self, id: int, claim: str, until: int) -> bool:
-        """Prolong a lease. False: somebody else has the letter, or it is gone."""
+        """Extend a lease. Return False if another worker holds the letter, or it was deleted."""
 
     async def settle(self, id: int, claim: str, settled: RetryOutcome, now: int) -> bool:
-        """Write what a retry came to. False: the claim was lost, and nothing was changed."""
+        """Store the outcome of a retry. Return False if the claim was lost; then nothing was changed."""
 
     async def change(
         self, change: Change, selection: LetterSelection, now: int, actor: str
     ) -> tuple[StatusChange, ...]:
-        """Archive, unarchive or discard what is selected and allows it. Returns what was changed."""
+        """Archive, unarchive or discard the selected letters whose status allows it. Return the changes."""
 
     async def purge(self, selection: LetterSelection, now: int, actor: str) -> tuple[StatusChange, ...]:
-        """Delete what is selected, but for letters being retried. Returns what is gone."""
+        """Delete the selected letters, except those being retried. Return what was deleted."""
 
-    async def next_due(self, engine: str, now: int, but: Collection[LetterChain] = ()) -> int | None:
-        """Return when the next letter of that engine is due or its lease ends; None: never by itself.
+    async def next_due(self, engine: str, now: int, excluding: Collection[LetterChain] = ()) -> int | None:
+        """Return when that engine's next letter is due or its lease expires; None: never.
 
-        Letters that wait and go along one of the chains `but` are passed over.
+        Pending letters of the chains `excluding` are skipped.
         """
 
     async def close(self) -> None:
-        """Let go of whatever it holds; a second time does nothing."""
+        """Release all resources. A second call does nothing."""
 
 
 async def pages(

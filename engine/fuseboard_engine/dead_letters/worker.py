@@ -1,4 +1,4 @@
-"""Retries of dead letters: the asyncio shell around what `schedule` decides."""
+"""Retries of dead letters: the asyncio shell around the decisions of `schedule`."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ if TYPE_CHECKING:
     from fuseboard_engine.dead_letters.queue import DeadLetters
 
 T = TypeVar("T")
-LOST: Final = "its lease ended; another worker has it"
+LOST: Final = "its lease expired; another worker holds it"
 PAUSES: Final = (0.1, 0.4, 1.0)
-"""Seconds between tries to write an outcome: without it the task would be done twice."""
-SHORTEST_WAIT: Final = 0.001  # seconds between two looks at a chain that is out
+"""Seconds between attempts to store an outcome; without it the task would be done twice."""
+MIN_WAIT: Final = 0.001  # seconds between checks of an unavailable chain
 
 log = logging.getLogger("fuseboard.dead_letters")
 
 
 class Worker:
-    """Retries what is due, one letter at a time, and runs the retries that are asked for.
+    """Retries due letters one at a time, and runs manual retries.
 
-    Letters whose chain is out are left alone until it may take a call; then one of them is its probe, and the others
-    wait behind it. The worker lives while there is something to wait for: with a store of its own until no letter is
-    due any more, with one that others share until it is stopped.
+    Letters whose chain is unavailable are left alone until it may take a call; then one of them is its probe, and the
+    others wait for it. The worker runs while there is something to wait for: with a private store until no letter is
+    due any more, with a shared store until it is stopped.
     """
 
     def __init__(self, queue: DeadLetters, emit: Callable[[Event], None], wall: Callable[[], int]) -> None:
@@ -53,21 +53,21 @@ class Worker:
         self._task: asyncio.Task[None] | None = None
         self._due = asyncio.Event()
         self._next_look: int | None = None
-        """When it looks again, in UTC microseconds, while it waits."""
-        self._out: dict[LetterChain, float] = {}
-        """The chains that were out when it looked last and that letters wait for; for how many seconds."""
-        self._told: DeadLetterStore | None = None
+        """The time of the next check, in UTC microseconds, while it waits."""
+        self._unavailable: dict[LetterChain, float] = {}
+        """The unavailable chains that letters waited for at the last check, and for how many seconds."""
+        self._counted: DeadLetterStore | None = None
         self._runs: dict[asyncio.Task[Any], asyncio.Future[None]] = {}
 
     async def stop(self) -> None:
-        """Cut all retries off, those that were asked for too, and wait until their letters are released."""
+        """Interrupt all retries, including manual ones, and wait until their letters are released."""
         task, ends = self._task, list(self._runs.values())
-        for cut in (*self._runs, *([task] if task is not None else [])):
-            cut.cancel()
+        for running in (*self._runs, *([task] if task is not None else [])):
+            running.cancel()
         await asyncio.gather(*ends, *([task] if task is not None else []), return_exceptions=True)
 
     def begin(self) -> None:
-        """Start, if there is an event loop to run in; else the first letter does."""
+        """Start, if there is a running event loop; otherwise the first letter starts it."""
         try:
             asyncio.get_running_loop()
         except RuntimeError:
@@ -75,21 +75,22 @@ class Worker:
         self.wake()
 
     def wake(self, new: NewLetter | None = None) -> None:
-        """Look for due letters now; for one new letter that is due later than it looks next, there is no need.
+        """Check for due letters now.
 
-        Nor is there for one whose chain is known to be out.
+        For one new letter this is skipped if it is due after the next check, or if its chain is known to be
+        unavailable.
         """
         due = 0 if new is None else new.due_at
-        known = new is not None and new.chain in self._out
+        known = new is not None and new.chain in self._unavailable
         if self._next_look is None or (due is not None and due < self._next_look and not known):
             self._due.set()
         if self._queue.policy.strategy != "disabled" and (self._task is None or self._task.done()):
-            self._due = asyncio.Event()  # an earlier one may belong to a loop that has ended
+            self._due = asyncio.Event()  # an earlier event may belong to a closed loop
             loop = self._queue.loop = asyncio.get_running_loop()
             self._task = loop.create_task(self._work(), name="fuseboard-dead-letters")
 
     async def _work(self) -> None:
-        down = False
+        store_failed = False
         while True:
             self._due.clear()
             queue, policy = self._queue, self._queue.policy
@@ -98,10 +99,10 @@ class Worker:
             try:
                 await self._import_from_memory(store)
                 letter, now = None, self._wall()
-                self._out = await self._chains_out(store, now) if policy.automatic_retry else {}
+                self._unavailable = await self._unavailable_chains(store, now) if policy.automatic_retry else {}
                 if policy.automatic_retry:
                     until = now + round(policy.lease * 1e6)
-                    claiming = store.claim_due(queue.engine, uuid.uuid4().hex, now, until, self._out)
+                    claiming = store.claim_due(queue.engine, uuid.uuid4().hex, now, until, self._unavailable)
                     letter = await wait_until_done(asyncio.get_running_loop().create_task(claiming))
                 if current_task_cancelled():
                     if letter is not None:
@@ -113,19 +114,19 @@ class Worker:
                         return
                     continue
                 if policy.automatic_retry:
-                    due = await store.next_due(queue.engine, self._wall(), self._out)
-                down = False
+                    due = await store.next_due(queue.engine, self._wall(), self._unavailable)
+                store_failed = False
             except DeadLetterError as error:
-                if not down:
-                    log.warning("Dead letters can't be read (%s); it is tried again.", error)
-                down = True
-            if due is None and not (store.shared or self._out or queue.memory_store.waiting() or down):
+                if not store_failed:
+                    log.warning("Dead letters cannot be read (%s); retrying.", error)
+                store_failed = True
+            if due is None and not (store.shared or self._unavailable or queue.memory_store.waiting() or store_failed):
                 return
             wait = policy.poll if due is None else max(0.0, (due - self._wall()) / 1e6)
-            if store.shared or down:
+            if store.shared or store_failed:
                 wait = min(wait, policy.poll)
-            if self._out:  # somebody may bring an adapter back before its time
-                wait = min(wait, policy.poll, max(SHORTEST_WAIT, min(self._out.values())))
+            if self._unavailable:  # an operator may re-enable an adapter early
+                wait = min(wait, policy.poll, max(MIN_WAIT, min(self._unavailable.values())))
             self._next_look = self._wall() + round(wait * 1e6)
             try:
                 async with asyncio.timeout(wait):
@@ -135,8 +136,8 @@ class Worker:
             finally:
                 self._next_look = None
 
-    async def _chains_out(self, store: DeadLetterStore, now: int) -> dict[LetterChain, float]:
-        """Return the chains that letters which are due would go along, but that are out; for how many seconds."""
+    async def _unavailable_chains(self, store: DeadLetterStore, now: int) -> dict[LetterChain, float]:
+        """Return the unavailable chains of due letters, and for how many seconds."""
         availability = self._queue.availability
         if not availability.any_unavailable():
             return {}
@@ -144,42 +145,42 @@ class Worker:
         return {chain: left for chain in due if (left := availability.seconds_until_available(chain)) is not None}
 
     async def _import_from_memory(self, store: DeadLetterStore) -> None:
-        """Move what waits in memory into the store, and tell once how many letters it holds."""
+        """Move the letters in memory into the store, and emit once how many letters it holds."""
         queue = self._queue
-        if store.shared and self._told is not store:
+        if store.shared and self._counted is not store:
             counts = (await store.statistics(self._wall())).by_status
-            self._told = store
+            self._counted = store
             self._emit(DeadLettersCounted(at=self._wall(), counts=counts))
         for letter in queue.memory_store.waiting():
             id, _ = await store.add(as_new_letter(letter), queue.policy.room)
             queue.memory_store.remove(letter.id)
-            self._changed(letter.id, letter.status, "moved", detail=f"kept as dead letter {id} now")
-            queue.emit_dead_lettered(id, letter, detail=f"waited in memory as {letter.id}")
+            self._changed(letter.id, letter.status, "moved", detail=f"now dead letter {id}")
+            queue.emit_dead_lettered(id, letter, detail=f"was in memory as {letter.id}")
 
     async def claim(self, store: DeadLetterStore, id: int) -> DeadLetter | None:
-        """Take one letter to retry it now; None: it can't be taken."""
+        """Claim one letter to retry it now; None: it cannot be claimed."""
         now, policy = self._wall(), self._queue.policy
         return await store.claim(id, self._queue.engine, uuid.uuid4().hex, now, now + round(policy.lease * 1e6))
 
     async def attempt(self, store: DeadLetterStore, letter: DeadLetter, actor: str) -> RetryResult:
-        """Retry a letter that was claimed, keep its lease meanwhile, and write what came of it.
+        """Retry a claimed letter, renew its lease meanwhile, and store the outcome.
 
-        A cancellation ends the retry early, which does not count; the method still returns, so check
+        A cancellation interrupts the retry, which then does not count; the method still returns, so check
         `current_task_cancelled` after it.
 
         Raises:
-            StoreUnavailable: the outcome could not be written; the lease ends, and the letter waits again.
+            StoreUnavailable: the outcome could not be stored; the lease expires, and the letter is pending again.
         """
         queue, loop = self._queue, asyncio.get_running_loop()
         queue.loop = loop
         self._changed(letter.id, letter.was or "pending", "retrying", actor, f"retry {letter.retries + 1}")
         run = loop.create_task(queue.run(task_of(letter), letter))
-        lease = loop.create_task(self._keep(store, letter, run))
+        lease = loop.create_task(self._keep_lease(store, letter, run))
         ended = self._runs[run] = loop.create_future()
         try:
             try:
                 result = await run
-                settled = self._judge(letter, result, actor)
+                settled = self._evaluate(letter, result, actor)
             except asyncio.CancelledError:
                 if lease.done():
                     return RetryResult(id=letter.id, outcome="lost", detail=LOST)
@@ -191,13 +192,13 @@ class Worker:
                 )
             return await wait_until_done(loop.create_task(self._settle(store, letter, settled, result)))
         finally:
-            # A stop waits for this, and may cancel us at any await: so it comes before the last one.
+            # `stop` waits for this and may cancel this task at any await, so it precedes the last await.
             del self._runs[run]
             ended.set_result(None)
             lease.cancel()
             await asyncio.wait({lease})
 
-    def _judge(self, letter: DeadLetter, result: RouteResult, actor: str) -> RetryOutcome:
+    def _evaluate(self, letter: DeadLetter, result: RouteResult, actor: str) -> RetryOutcome:
         policy, now = self._queue.policy, self._wall()
         if result.success and not result.degraded:
             return schedule.succeeded(letter, now, result.adapter or "", actor)
@@ -208,7 +209,7 @@ class Worker:
         return schedule.failed(letter, policy, now, last.error_type if last else "", error, actor)
 
     def _defer(self, letter: DeadLetter, now: int, wait: float | None, actor: str) -> RetryOutcome:
-        """Return the state of a letter whose chain refused it, and leave that chain alone for a while."""
+        """Return the outcome of a letter whose chain refused it, and pause that chain for a while."""
         queue = self._queue
         settled = schedule.deferred(letter, queue.policy, now, wait, actor, queue.rng())
         assert settled.due_at is not None
@@ -218,10 +219,10 @@ class Worker:
     async def retry_by_hand(
         self, store: DeadLetterStore, letter: DeadLetter, actor: str, refused: set[LetterChain]
     ) -> RetryResult:
-        """Retry a claimed letter that somebody asked for, as `attempt` does.
+        """Retry a claimed letter on request, as `attempt` does.
 
-        Of many, one asks its chain: while that is out, the others that go along it are put off unasked. `refused` notes
-        which chains have refused a letter.
+        Of many letters one tries its chain; while the chain is unavailable, the others are deferred without a call.
+        `refused` collects the chains that have refused a letter.
         """
         left = self._queue.availability.seconds_until_available(letter.chain) if letter.chain in refused else None
         if left is None:
@@ -254,8 +255,8 @@ class Worker:
         self._due.set()
         return RetryResult(id=letter.id, outcome=settled.outcome, detail=settled.detail, result=result)
 
-    async def _keep(self, store: DeadLetterStore, letter: DeadLetter, run: asyncio.Task[RouteResult]) -> None:
-        """Prolong the lease while the retry runs; end the retry if somebody else has the letter."""
+    async def _keep_lease(self, store: DeadLetterStore, letter: DeadLetter, run: asyncio.Task[RouteResult]) -> None:
+        """Renew the lease while the retry runs; cancel the retry if another worker holds the letter."""
         seconds = self._queue.policy.lease
         while True:
             await asyncio.sleep(seconds / 3)
@@ -278,7 +279,7 @@ class Worker:
 
 
 def as_new_letter(letter: DeadLetter) -> NewLetter:
-    """Return a letter as it came in, for another store; an exhausted one is not retried by itself there."""
+    """Return a letter in its original form, for another store; an exhausted one is not retried automatically there."""
     return NewLetter(**{name: getattr(letter, name) for name in NewLetter.__struct_fields__})
 
 
@@ -296,6 +297,6 @@ async def wait_until_done(task: asyncio.Task[T]) -> T:
 
 
 def current_task_cancelled() -> bool:
-    """Say whether the present task was cancelled."""
+    """Return whether a cancellation of the current task was requested."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

@@ -156,7 +156,7 @@ FAULTS: Final[dict[str, Fault]] = {
         _answer_429,
         Parameter("retry_after", SomeSeconds, 5.0, "seconds it asks to wait"),
     ),
-    "soft_failure": Fault("answers, saying that it failed", _answer_without_success),
+    "soft_failure": Fault("answers with a result that reports its own failure", _answer_without_success),
     "credentials": Fault("answers 401", _answer_401),
 }
 """The faults by name. The name is the value of a step's `fault`; parameter names are unique."""

@@ -207,10 +207,10 @@ class SqliteDeadLetters:
         return await self._file.read(lambda c: letters.chains_due(c, engine, now), [])
 
     async def claim_due(
-        self, engine: str, claim: str, now: int, until: int, but: Collection[LetterChain] = ()
+        self, engine: str, claim: str, now: int, until: int, excluding: Collection[LetterChain] = ()
     ) -> DeadLetter | None:
         """Take the letter that has been due longest; see `DeadLetterStore`."""
-        return await self._file.write(lambda c: letters.claim_due(c, engine, claim, now, until, but), now)
+        return await self._file.write(lambda c: letters.claim_due(c, engine, claim, now, until, excluding), now)
 
     async def claim(self, id: int, engine: str, claim: str, now: int, until: int) -> DeadLetter | None:
         """Take this letter; see `DeadLetterStore`."""
@@ -246,9 +246,9 @@ class SqliteDeadLetters:
 
         return await self._file.write(work, now)
 
-    async def next_due(self, engine: str, now: int, but: Collection[LetterChain] = ()) -> int | None:
+    async def next_due(self, engine: str, now: int, excluding: Collection[LetterChain] = ()) -> int | None:
         """Return when the next letter is due or its lease ends; see `DeadLetterStore`."""
-        return await self._file.read(lambda c: letters.next_due(c, engine, but), None)
+        return await self._file.read(lambda c: letters.next_due(c, engine, excluding), None)
 
     async def close(self) -> None:
         """Close the connection, once all that was begun is done; a second time does nothing."""

@@ -159,7 +159,7 @@ REFUSED = {
     "not a number": ([float("nan")], r"payload\[0\] is nan"),
     "a key that is no text": ({1: 2}, "has the key 1"),
     "something that contains itself": (cycle, "contains itself"),
-    "too large": ("x" * 100, "it has 102 bytes, and 50 are allowed"),
+    "too large": ("x" * 100, "it has 102 bytes; the limit is 50"),
 }
 
 

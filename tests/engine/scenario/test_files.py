@@ -205,5 +205,6 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 def test_the_documents_name_every_fault_with_its_parameter() -> None:
     page = (Path(__file__).parents[3] / "docs" / "scenarios.md").read_text()
     for name, fault in FAULTS.items():
-        default = f" ({fault.parameter.default:g})" if fault.parameter else ""
-        assert f"| `{name}` | {fault.about}{default} |" in page
+        (row,) = (line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+        if fault.parameter is not None:
+            assert f"`{fault.parameter.name}`" in row and f"({fault.parameter.default:g})" in row

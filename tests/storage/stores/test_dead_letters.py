@@ -89,7 +89,7 @@ async def test_R24_letters_that_wait_never_make_room(store: DeadLetterStore) -> 
 
 async def test_a_queue_of_nothing_but_waiting_letters_refuses_even_when_it_may_evict(store: DeadLetterStore) -> None:
     await put(store, "pending", "retrying")
-    with pytest.raises(QueueFull, match="nothing in it is finished"):
+    with pytest.raises(QueueFull, match="none of them is finished"):
         await store.add(letter(), Capacity(2, True))
 
 
