@@ -1,72 +1,90 @@
-"""The console: follows a feed, shows its Board, and carries an operator's commands to the mailbox."""
+"""The console's Textual app: bindings, actions and messages. Its parts render, travel and command."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import on, work
 from textual.actions import SkipAction
-from textual.app import ComposeResult, SystemCommand
+from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.notifications import SeverityLevel
+from textual.reactive import var
 from textual.screen import Screen
 
 from fuseboard_console.actions.catalogue import ACTIONS, actions_for
 from fuseboard_console.actions.keymap import with_keys
-from fuseboard_console.actions.model import Action, read_only_actions
-from fuseboard_console.app.customisation import Personal
-from fuseboard_console.app.frame import NOTHING
+from fuseboard_console.actions.model import Action, key_for, on_page, read_only_actions
+from fuseboard_console.app.customisation import Customisation
+from fuseboard_console.app.frame import FrameRenderer
+from fuseboard_console.app.operator_actions import OperatorActions
+from fuseboard_console.app.session_stack import SessionStack
+from fuseboard_console.app.suspend import has_shell, install_suspend_handlers
 from fuseboard_console.pages.overview import Overview
 from fuseboard_console.pages.page import Page
 from fuseboard_console.pages.registry import BY_ID
 from fuseboard_console.painting.cached_widget import CachedContainer, CachedScreen
-from fuseboard_console.painting.line_bar import LineBar
 from fuseboard_console.painting.scrollbar import draw_scrollbars
 from fuseboard_console.preferences.model import DEFAULT, Preferences
-from fuseboard_console.sources.feed import TROUBLE, Feed, Mailbox
-from fuseboard_console.sources.session import Session
+from fuseboard_console.screens.detail_modal import DetailModal
+from fuseboard_console.sources.feed import Feed, Mailbox
+from fuseboard_console.sources.session import Session, Speeds
 from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_console.text.safe_text import safe_text
-from fuseboard_console.tui.alerts import Alerts
 from fuseboard_console.tui.bindings import bindings_of
-from fuseboard_console.tui.themes import THEMES
-from fuseboard_console.views.frame.header import Counting
+from fuseboard_console.tui.protocols import Frame
+from fuseboard_console.tui.themes import THEMES, Palette, variables_of
 from fuseboard_console.widgets.filter_bar import FilterBar
 from fuseboard_console.widgets.footer import FooterBar
 from fuseboard_console.widgets.header import HeaderBar
 from fuseboard_engine.runtime.clock import wall_clock
+from fuseboard_storage.board.board import AdapterKey
+from fuseboard_storage.errors import RecordingError
 
 if TYPE_CHECKING:
     from textual.command import Provider
 
+    from fuseboard_console.operator.dispatcher import CommandDispatcher
     from fuseboard_console.sources.replay import Replay
 
 POLL = 0.1
-"""Seconds between two looks at the recording."""
-CALM = 20
-"""Looks in a row that find nothing new, after which it is looked half as often: a calm console costs little."""
+"""Seconds between two polls of the recording."""
+IDLE_AFTER = 20
+"""Polls in a row without a new event after which the interval doubles, so that an idle console costs little."""
+SKIP = 10.0
+"""Seconds that the keys for back and forward skip."""
+NOTICE_SECONDS = 6
+FAILURE_SECONDS = 120
 
 
 def _adapter_commands() -> type[Provider]:
-    """Import what finds adapters in the palette when that first opens."""
+    """Import the palette's search for adapters when the palette first opens."""
     from fuseboard_console.app.palette_adapters import AdapterCommands
 
     return AdapterCommands
 
 
-class ConsoleApp(Personal):
-    """Watches one recording. Without a mailbox it is read-only."""
+class ConsoleApp(App[None]):
+    """Shows one recording, live or as a replay. Without a mailbox it is read-only.
+
+    The app holds four parts: `sessions` (what is shown, and where commands go), `renderer` (the bars and the frames),
+    `operator` (commands on breakers) and `customisation` (the operator's preferences).
+    """
 
     CSS_PATH = Path(__file__).with_name("app.tcss")
     TITLE = "Fuseboard"
-    COMMANDS = Personal.COMMANDS | {_adapter_commands}
+    COMMANDS = App.COMMANDS | {_adapter_commands}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
         Binding("escape", "drop_notices", "Remove notices", show=False, priority=True),
     ]
+
+    compact: var[bool] = var(False, init=False)
+    """Whether lists are shown without frames."""
 
     def __init__(
         self,
@@ -83,88 +101,232 @@ class ConsoleApp(Personal):
         preferences: Preferences = DEFAULT,
         greets: bool = False,
     ) -> None:
-        """Show `feed`, whose recording is called `file`. `now` gives UTC microseconds, `poll` is in seconds.
+        """Create the app.
 
-        `replay` is the feed itself when it can seek. `failure_reason` returns a sentence when something is wrong that
-        the recording does not show, else an empty text; the sentence is shown once. The caller has already resolved
-        the glyphs and the theme of `preferences`. `greets` shows the hints of a first start.
+        Args:
+            feed: what to show.
+            file: the name of its recording.
+            mailbox: where commands go; None makes the console read-only.
+            replay: the feed itself when it can seek.
+            glyphs: the signs to draw with; the caller has resolved those of `preferences`.
+            theme: the id of the theme; the caller has resolved that of `preferences`.
+            now: returns the present, in UTC microseconds.
+            poll: seconds between two polls of the feed.
+            failure_reason: returns a sentence when something is wrong that the recording does not show, else an empty
+                text. The sentence is shown once.
+            preferences: the operator's preferences.
+            greets: whether to show the hints of a first start.
         """
         super().__init__()
-        self.feed = feed
-        self._file = safe_text(file, 200)
         self.glyphs = glyphs
-        self._clock = now
-        self._places = [Session(feed, self._file, mailbox, replay=replay, failure_reason=failure_reason)]
-        self._left: list[Session] = []
-        self._dispatchers = [self._dispatcher_for(self._places[0])]
-        self.dispatcher = self._dispatchers[0]
         self._poll = poll
-        self._worried: set[Session] = set()
+        self._greets = greets
+        self.actions = with_keys(actions_for(mailbox is None), preferences.keys)
+        name = safe_text(file, 200)
+        first = Session(feed, name, mailbox, replay=replay, failure_reason=failure_reason)
+        self.sessions = SessionStack(first, now, self.show_notice, self.key)
         for own in THEMES:
             self.register_theme(own)
         self.theme = theme
-        self.palette = palette = self._palette()
         self.set_class(glyphs is ASCII, "ascii")
         draw_scrollbars(glyphs is ASCII)
-        self.preferences, self.greets, self.compact = preferences, greets, preferences.compact
-        self._alerts = Alerts()
-        self.actions = with_keys(actions_for(mailbox is None), preferences.keys)
-        if mailbox is None:  # the keys that are gone say so
-            for action in with_keys(ACTIONS, preferences.keys):
-                if action.verb:
-                    self._bindings.bind(",".join(action.keys), "read_only", action.label, show=False)
-        for binding in bindings_of(action for action in self.actions if self._is_mine(action)):
-            # The filter's key comes first of all: what is typed quickly after it is its text and no command.
-            # So does the one that puts the console aside, which works over any screen.
-            first = binding.id in ("filter", "suspend")
-            self._bindings.bind(binding.key, binding.action, binding.description, show=binding.show, priority=first)
-        self._header = HeaderBar(palette)
-        self._banner = LineBar(palette, id="banner")
-        self._footer = FooterBar(palette)
-        self._counting = Counting()
-        self._filter = FilterBar(palette)
-        self._filter.display = False
-        self.overview = Overview(self, self._file, preferences)
+        self.set_reactive(ConsoleApp.compact, preferences.compact)
+        self.customisation = Customisation(self, preferences)
+        self.renderer = FrameRenderer(self, self.palette)
+        self.operator = OperatorActions(self)
+        self._bind_actions(preferences, read_only=mailbox is None)
+        self.overview = Overview(self, name, preferences)
         self.page: Page = self.overview
         self._pages: dict[str, Page] = {self.overview.PAGE: self.overview}
         self._body = CachedContainer(self.overview, id="body")
-        self._looked_at = (-1, "", 0)
+        self._data_key = (-1, "", 0)  # the Board, the page and the second for which the page last refreshed its data
 
-    def _is_mine(self, action: Action) -> bool:
-        """Whether an action is the console's own: the others are bound by the pages and the lists they work in."""
+    def _bind_actions(self, preferences: Preferences, *, read_only: bool) -> None:
+        """Bind the keys of the app's own actions; pages and lists bind theirs."""
+        if read_only:  # the keys of commands show why they do nothing
+            for action in with_keys(ACTIONS, preferences.keys):
+                if action.verb:
+                    self._bindings.bind(",".join(action.keys), "read_only", action.label, show=False)
+        for binding in bindings_of(action for action in self.actions if self._is_own(action)):
+            # The filter's key has priority, so that what is typed quickly after it becomes its text.
+            # So has the one that suspends, which works over any screen.
+            first = binding.id in ("filter", "suspend")
+            self._bindings.bind(binding.key, binding.action, binding.description, show=binding.show, priority=first)
+
+    def _is_own(self, action: Action) -> bool:
+        """Return whether an action is the app's own rather than that of a page or a list."""
         return action.group != "Move" and hasattr(self, "action_" + action.call.partition("(")[0])
 
-    # ---------------------------------------------------------------- laying out
+    # ---------------------------------------------------------------- what pages and screens need
+
+    @property
+    def feed(self) -> Feed:
+        """The feed in view."""
+        return self.sessions.current.feed
+
+    @property
+    def dispatcher(self) -> CommandDispatcher:
+        """The dispatcher of the session in view."""
+        return self.sessions.dispatcher
+
+    @property
+    def palette(self) -> Palette:
+        """The styles of the theme in use."""
+        return self.customisation.palette
+
+    @property
+    def frame(self) -> Frame:
+        """What is shown now."""
+        sessions = self.sessions
+        return Frame(sessions.current.feed.board, sessions.now(), self.renderer.connection, past=sessions.past)
+
+    @property
+    def available_actions(self) -> tuple[Action, ...]:
+        """The actions that work on the page in view: those that the footer, the help and the palette offer."""
+        actions = on_page(self.actions, self.page.PAGE)
+        return read_only_actions(actions) if self.dispatcher.read_only else actions
+
+    @property
+    def playing(self) -> tuple[str, str] | None:
+        """The scenario that plays and its speed, such as `×2`; None when none plays."""
+        scenario = self.sessions.scenario
+        return None if scenario is None else (scenario[0], f"{self.glyphs.times}{scenario[1]}")
+
+    def key(self, id: str) -> str:
+        """Return the operator's key for an action, to be named in a sentence."""
+        return key_for(self.actions, id)
+
+    def show_notice(self, text: str, severity: SeverityLevel = "information") -> None:
+        """Show a notice of safe text for a few seconds."""
+        self.notify(text, severity=severity, markup=False, timeout=NOTICE_SECONDS)
+
+    def show(self) -> None:
+        """Render everything: a choice was made, or the size changed."""
+        self.renderer.invalidate()
+        self.renderer.render()
+
+    def refuse_if_read_only(self) -> bool:
+        """Show why no command can be sent, in a replay or a read-only console; return whether it was refused."""
+        return self.operator.refuse_if_read_only()
+
+    async def act_on(self, action: Action, adapter: AdapterKey) -> None:
+        """Run an action on one adapter, wherever the cursor is and whatever is marked."""
+        await self.operator.act_on(action, adapter)
+
+    def to_terminal(self, code: str) -> None:
+        """Send the terminal an escape code that changes nothing on the screen."""
+        if self._driver is not None:
+            self._driver.write(code)
+
+    # ---------------------------------------------------------------- layout and life cycle
 
     def compose(self) -> ComposeResult:
         """Yield the widgets, top to bottom."""
-        yield self._header
-        yield self._banner
+        yield self.renderer.header
+        yield self.renderer.banner
         yield self._body
-        yield self._footer
-        yield self._filter
+        yield self.renderer.footer
+        yield self.renderer.filter
 
     def get_default_screen(self) -> CachedScreen:
-        """Return what everything lies on."""
+        """Return the screen at the bottom of the stack."""
         return CachedScreen(id="_default")
 
     def on_mount(self) -> None:
-        """Show what there is, then follow."""
+        """Apply the preferences, and start to follow the feed."""
+        install_suspend_handlers(self)
+        self.customisation.apply_keys()
+        if self._greets:
+            self.customisation.show_hints()
         self.page.focus_first()
-        self.theme_changed_signal.subscribe(self, lambda _: self._take_theme())
-        self.run_worker(self._follow(), name="follow", exit_on_error=True)
+        self.theme_changed_signal.subscribe(self, lambda _: self._apply_theme())
+        self._follow()
+
+    async def on_unmount(self) -> None:
+        """Close every session that was opened from the console."""
+        await self.sessions.close()
 
     def on_resize(self) -> None:
-        """Fill the new size, which Textual takes over only after this."""
+        """Render for the new size, which Textual applies only after this."""
         self.call_later(self.show)
 
+    @work(name="follow")
+    async def _follow(self) -> None:
+        """Poll the feed and render what it brings, until the app ends."""
+        idle = 0
+        while True:
+            await self.sessions.close_popped()
+            idle += 1
+            if self.sessions.paused:
+                if await self.sessions.count_behind():
+                    self.renderer.render_header()
+            else:
+                if await self.feed.advance():
+                    self.renderer.invalidate()
+                    idle = 0
+                    await asyncio.sleep(0)  # keys that came meanwhile are handled first
+                if self.renderer.stale:
+                    self.renderer.render()
+            await self._refresh_page_data()
+            self.page.flush_deferred()
+            for dispatcher in self.sessions.dispatchers:
+                await dispatcher.look()
+            if reason := self.sessions.unreported_failure():
+                self.notify(safe_text(reason, 400), severity="error", markup=False, timeout=FAILURE_SECONDS)
+            self.customisation.check_alerts()
+            await asyncio.sleep(self._poll if idle < IDLE_AFTER else 2 * self._poll)
+
+    async def _refresh_page_data(self) -> None:
+        """Let the page read from the recording. That may change without an event, so it reads once a second too."""
+        key = (self.feed.board.seq, self.page.PAGE, int(time.monotonic()))
+        if key != self._data_key and self.page.is_attached:
+            self._data_key = key
+            await self.page.refresh_data(self.frame)
+
+    # ---------------------------------------------------------------- actions in general
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Let a key mean only what works where one is: a page, or what stands on top of it."""
+        """Return whether an action works on the page in view, or on the screen on top."""
         known = [one for one in self.actions if one.call.partition("(")[0] == action]
         if not known or not any(one.pages for one in known):
             return True
-        where = getattr(self.screen, "PAGE", self.page.PAGE)
-        return any(not one.pages or where in one.pages for one in known)
+        page = getattr(self.screen, "PAGE", self.page.PAGE)
+        return any(not one.pages or page in one.pages for one in known)
+
+    async def run_one(self, action: Action) -> None:
+        """Run an action, whether it is the app's or the page's."""
+        await self.run_action(action.call, default_namespace=self if self._is_own(action) else self.page)
+
+    @on(FooterBar.Clicked)
+    async def _run_clicked(self, event: FooterBar.Clicked) -> None:
+        """Run the action that was clicked in the footer."""
+        await self.run_one(next(action for action in self.actions if action.id == event.action))
+
+    def action_read_only(self) -> None:
+        """Show why a key does nothing."""
+        self.operator.refuse_if_read_only()
+
+    def action_drop_notices(self) -> None:
+        """Remove the notices, which cover lines. The key then does what else it does."""
+        self.clear_notifications()
+        raise SkipAction
+
+    def action_next_pane(self) -> None:
+        """Focus the next pane."""
+        self.screen.focus_next()
+
+    def action_help(self) -> None:
+        """Show the help."""
+        from fuseboard_console.screens.help import HelpScreen
+
+        self.push_screen(HelpScreen(self.palette, self.available_actions, self.glyphs))
+
+    def action_suspend_process(self) -> None:
+        """Suspend the console, if a shell waits that can bring it back."""
+        if has_shell():
+            super().action_suspend_process()
+        else:
+            self.notify("The console cannot be suspended: no shell waits to bring it back.", markup=False)
 
     # ---------------------------------------------------------------- pages
 
@@ -173,14 +335,14 @@ class ConsoleApp(Personal):
         self.go_to(page)
 
     def go_to(self, page: str) -> Page:
-        """Go to a page by its id and return it; screens that stand on top are closed."""
+        """Go to a page by its id and return it. Screens on top are closed."""
         while len(self.screen_stack) > 1:
             self.pop_screen()
         if page == self.page.PAGE:
             return self.page
-        self.clear_notifications()  # they cover lines of the page that is gone to
-        self._leave_filter()
-        self.screen.set_focus(None)  # the next key may have come already: it is none of the page that is left
+        self.clear_notifications()  # they cover lines of the next page
+        self.renderer.close_filter()
+        self.screen.set_focus(None)  # a key that has already come must not reach the page that is left
         self.page.display = False
         if page not in self._pages:
             self._pages[page] = BY_ID[page].make(self)
@@ -189,112 +351,247 @@ class ConsoleApp(Personal):
         self.page.display = True
         if self.page.is_attached:
             self.page.focus_first()
-        self.call_after_refresh(self._arrive)
+        self.call_after_refresh(self._page_mounted)
         return self.page
 
-    def _arrive(self) -> None:
-        self.apply_page_frames()
+    def _page_mounted(self) -> None:
+        self.customisation.apply_page_frames()
         self.page.focus_first()
         self.show()
-
-    # ---------------------------------------------------------------- following
-
-    async def _follow(self) -> None:
-        calm = 0
-        while True:
-            await self._close_left()
-            calm += 1
-            if self._paused_at is None:
-                if await self.feed.advance():
-                    self._shown = NOTHING
-                    calm = 0
-                    await asyncio.sleep(0)  # a key that came meanwhile goes first
-                if self._shown == NOTHING:
-                    self._show()
-            else:
-                await self._count_behind()
-            await self._refresh_page_data()
-            self.page.flush_deferred()
-            for dispatcher in self._dispatchers:
-                await dispatcher.look()
-            self._look_for_worries()
-            self.look_for_alerts()
-            await asyncio.sleep(self._poll if calm < CALM else 2 * self._poll)
-
-    async def _refresh_page_data(self) -> None:
-        # What a page reads may be another without any event: it looks once a second at least.
-        looked_at = (self.feed.board.seq, self.page.PAGE, int(time.monotonic()))
-        if looked_at != self._looked_at and self.page.is_attached:
-            self._looked_at = looked_at
-            await self.page.refresh_data(self.frame)
-
-    def _look_for_worries(self) -> None:
-        place = self._place
-        if place.failure_reason is not None and place not in self._worried and (text := place.failure_reason()):
-            self._worried.add(place)
-            self.notify(safe_text(text, 400), severity="error", markup=False, timeout=120)
-
-    async def _count_behind(self) -> None:
-        with suppress(*TROUBLE):
-            behind = await self.feed.behind()
-            if behind != self._behind:
-                self._behind = behind
-                self._show_header()
 
     # ---------------------------------------------------------------- the filter
 
     def action_filter(self) -> None:
-        """Type a filter; within one, or on another screen, its key is a key like any other."""
-        if len(self.screen_stack) > 1 or not self.page.FILTERS or self._filter.display:
+        """Open the filter. While it is open, or on another screen, its key is an ordinary key."""
+        if len(self.screen_stack) > 1 or not self.page.FILTERS or self.renderer.filter.display:
             raise SkipAction
-        self._footer.display = False
-        self._filter.text = self.page.filter_text
-        self._filter.display = True
-        self.screen.set_focus(self._filter)  # at once: the next key may have come already
+        self.renderer.open_filter(self.page.filter_text)
+        self.screen.set_focus(self.renderer.filter)  # at once: the next key may have come already
         self.call_after_refresh(self.show)
 
-    def on_filter_bar_typed(self, event: FilterBar.Typed) -> None:
+    @on(FilterBar.Typed)
+    def _filter_page(self, event: FilterBar.Typed) -> None:
         """Filter by what was typed so far."""
         self.page.filter_by(event.text)
         self.show()
 
-    def on_filter_bar_left(self) -> None:
-        """Give the keys back to the page."""
-        self._leave_filter()
+    @on(FilterBar.Left)
+    def _close_filter(self) -> None:
+        """Return the focus to the page."""
+        self.renderer.close_filter()
         self.page.focus_first()
         self.call_after_refresh(self.show)
 
-    def _leave_filter(self) -> None:
-        self._filter.display = False
-        self._footer.display = True
+    # ---------------------------------------------------------------- sessions
 
-    # ---------------------------------------------------------------- the palette
+    def push_session(self, session: Session) -> None:
+        """Show another session; `pop_session` comes back."""
+        self.sessions.push(session)
+        self._session_changed()
+
+    def pop_session(self) -> None:
+        """Return to the session below; do nothing at the bottom."""
+        if self.sessions.pop():
+            self._session_changed()
+
+    def pop_all_sessions(self) -> None:
+        """Return to the session that the console was opened on, and end what was started since."""
+        while not self.sessions.at_bottom:
+            self.pop_session()
+
+    def _session_changed(self) -> None:
+        self.renderer.forget_connection()
+        self.clear_notifications()  # they are about the session that was left
+        for page in self._pages.values():
+            page.unmark()  # marks are too: a command would apply to adapters out of sight
+        self.show()
+
+    def action_live(self) -> None:
+        """Return to the present, or from a scenario to where it was started."""
+        if self.sessions.at_bottom:
+            if self.sessions.paused:
+                self.action_pause()
+            return
+        while len(self.screen_stack) > 1:  # the detail of a past moment does not apply to the present
+            self.pop_screen()
+        self.pop_session()
+        still_away = self.sessions.past or self.sessions.current.speeds
+        self.show_notice(f"Back at {self.sessions.current.file}." if still_away else "Live again.")
+
+    # ---------------------------------------------------------------- time
+
+    def action_pause(self) -> None:
+        """Pause the view or the replay, or resume it."""
+        if self.sessions.replay is not None:
+            self.sessions.replay.toggle()
+        else:
+            self.sessions.toggle_pause()
+        self.show()
+
+    async def action_back(self) -> None:
+        """Go ten seconds back."""
+        await self._seek(lambda replay: replay.skip(-SKIP))
+
+    async def action_forward(self) -> None:
+        """Go ten seconds forward."""
+        await self._seek(lambda replay: replay.skip(SKIP))
+
+    async def action_previous_event(self) -> None:
+        """Go back by one event."""
+        await self._seek(lambda replay: replay.step(-1))
+
+    async def action_next_event(self) -> None:
+        """Go forward by one event."""
+        await self._seek(lambda replay: replay.step(1))
+
+    async def action_previous_change(self) -> None:
+        """Go back to the previous state change of a breaker."""
+        await self._seek(lambda replay: replay.to_change(-1))
+
+    async def action_next_change(self) -> None:
+        """Go forward to the next state change of a breaker."""
+        await self._seek(lambda replay: replay.to_change(1))
+
+    async def action_first_event(self) -> None:
+        """Go to the beginning of the recording."""
+        await self._seek(lambda replay: replay.to_start())
+
+    @on(HeaderBar.Clicked)
+    async def _seek_to_click(self, event: HeaderBar.Clicked) -> None:
+        """Go to the time that was clicked on the seek bar."""
+        at = self.renderer.time_at(event.x)
+        if at is not None:
+            await self.seek(at)
+
+    async def seek(self, at: int) -> None:
+        """Go to a time, in UTC microseconds."""
+        await self._seek(lambda replay: replay.seek(at))
+
+    async def _seek(self, move: Callable[[Replay], Awaitable[object]]) -> None:
+        """Move the replay in view; from a live session, open a replay of it first."""
+        replay = self.sessions.replay or await self._rewind()
+        if replay is not None:
+            await move(replay)
+            self.show()
+
+    async def _rewind(self) -> Replay | None:
+        try:
+            replay = await self.sessions.rewind()
+        except (RecordingError, OSError) as error:
+            self.show_notice(safe_text(f"The past cannot be shown now: {error}", 400), "error")
+            return None
+        if replay is None:
+            self.show_notice("There is no file to go back in.", "warning")
+            return None
+        self._session_changed()
+        self.show_notice(f"This is the past: engines take no commands here. {self.key('live')} goes back to live.")
+        return replay
+
+    def action_faster(self) -> None:
+        """Double the speed of the replay or the scenario."""
+        self._change_speed(lambda speeds: speeds.faster())
+
+    def action_slower(self) -> None:
+        """Halve the speed of the replay or the scenario."""
+        self._change_speed(lambda speeds: speeds.slower())
+
+    def _change_speed(self, change: Callable[[Speeds], object]) -> None:
+        speeds = self.sessions.speeds
+        if speeds is None:
+            self.show_notice(f"A live view has no speed. {self.key('previous_event')} goes back in time.")
+            return
+        change(speeds)
+        self.show()
+
+    # ---------------------------------------------------------------- commands on breakers
+
+    async def action_reset(self) -> None:
+        """Reset the selected adapter's breaker."""
+        await self.operator.send("reset")
+
+    def action_reset_all(self) -> None:
+        """Ask, then reset every breaker that refuses calls."""
+        self.operator.reset_all()
+
+    def action_force_open(self) -> None:
+        """Ask, then hold the selected breaker open."""
+        self.operator.confirm("force_open")
+
+    def action_open_for(self) -> None:
+        """Ask for how long, then open the selected breaker, or all marked ones."""
+        self.operator.open_for()
+
+    async def action_half_open(self) -> None:
+        """End the selected breaker's wait."""
+        await self.operator.half_open()
+
+    def action_disable(self) -> None:
+        """Ask, then let every call through the selected breaker."""
+        self.operator.confirm("disable")
+
+    def action_metrics_only(self) -> None:
+        """Ask, then let every call through the selected breaker and count it."""
+        self.operator.confirm("metrics_only")
+
+    async def action_enable(self) -> None:
+        """Let the selected breaker decide again."""
+        await self.operator.send("enable")
+
+    # ---------------------------------------------------------------- looks and the palette
+
+    def action_copy(self) -> None:
+        """Copy what is under the cursor."""
+        self.customisation.copy()
+
+    def action_compact(self) -> None:
+        """Remove the frames, or put them back."""
+        self.compact = not self.compact
+
+    def watch_compact(self) -> None:
+        """Frame the lists of the page, or remove their frames."""
+        self.customisation.apply_page_frames()
+        self.show()
+
+    def action_theme(self) -> None:
+        """Go to the next of the console's own themes."""
+        self.theme = self.customisation.next_theme()
+
+    def _apply_theme(self) -> None:
+        palette = self.customisation.apply_theme()
+        self.renderer.apply_palette(palette)
+        for page in self._pages.values():
+            page.apply_palette(palette)
+        for screen in self.screen_stack:
+            if isinstance(screen, DetailModal):
+                screen.apply_palette(palette)
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Return the variables that the style sheets need from a theme that is not the console's own."""
+        return variables_of(self.current_theme)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Return all that can be done, for the palette."""
+        """Return all actions, for the palette."""
         from fuseboard_console.app.palette_actions import commands_of
 
-        return commands_of(
-            self, read_only_actions(self.actions) if self.dispatcher.read_only else self.actions, self.working
-        )
+        actions = read_only_actions(self.actions) if self.dispatcher.read_only else self.actions
+        return commands_of(self, actions, self.available_actions)
 
-    async def run_one(self, action: Action) -> None:
-        """Do an action, whether it is the console's or the page's."""
-        mine = hasattr(self, "action_" + action.call.partition("(")[0])
-        await self.run_action(action.call, default_namespace=self if mine else self.page)
+    def action_command_palette(self) -> None:
+        """Open the palette, with a placeholder that the glyphs can show."""
+        from fuseboard_console.screens.palette import Palette as CommandPalette
 
-    async def on_footer_bar_clicked(self, event: FooterBar.Clicked) -> None:
-        """Do the action that was clicked at the foot."""
-        await self.run_one(next(action for action in self.actions if action.id == event.action))
+        if not isinstance(self.screen, CommandPalette):
+            placeholder = self._search_placeholder("an action or an adapter")
+            self.push_screen(CommandPalette(id="--command-palette", placeholder=placeholder))
 
-    # ---------------------------------------------------------------- view
+    def search_themes(self) -> None:
+        """Open a palette of all themes."""
+        from textual.theme import ThemeProvider
 
-    def action_next_pane(self) -> None:
-        """Go to the next pane."""
-        self.screen.focus_next()
+        from fuseboard_console.screens.palette import Palette as CommandPalette
 
-    def action_help(self) -> None:
-        """Show the help."""
-        from fuseboard_console.screens.help import HelpScreen
+        placeholder = self._search_placeholder("a theme")
+        self.push_screen(CommandPalette(providers=[ThemeProvider], placeholder=placeholder))
 
-        self.push_screen(HelpScreen(self.palette, self.working, self.glyphs))
+    def _search_placeholder(self, subject: str) -> str:
+        return f"Search for {subject}{'...' if self.glyphs is ASCII else '…'}"

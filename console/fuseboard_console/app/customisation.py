@@ -1,148 +1,106 @@
-"""What is an operator's own in the console: keys, compactness, copying, alerts, and the hints of a first start."""
+"""What one operator's preferences change: theme, frames, keys of the lists, copying, alerts and the first hints."""
 
 from __future__ import annotations
 
 from functools import partial
-
-from textual.actions import SkipAction
+from typing import TYPE_CHECKING
 
 from fuseboard_console.app.first_start import hints
-from fuseboard_console.app.session_stack import Travelling
-from fuseboard_console.pages.page import Page
 from fuseboard_console.painting.line_list import LineList
-from fuseboard_console.preferences.model import Preferences
 from fuseboard_console.preferences.state_folder import state_folder
-from fuseboard_console.screens.detail_modal import DetailModal
 from fuseboard_console.terminal.clipboard import copied_text, copy
 from fuseboard_console.text.glyphs import ASCII
 from fuseboard_console.tui.alerts import Alerts, alert_text
 from fuseboard_console.tui.background_work import run_in_background
-from fuseboard_console.tui.themes import THEMES, Palette, palette_of, variables_of
-from fuseboard_console.widgets.filter_bar import FilterBar
+from fuseboard_console.tui.themes import THEMES, Palette, palette_of
 
-HINTS = 12.0
+if TYPE_CHECKING:
+    from fuseboard_console.app.app import ConsoleApp
+    from fuseboard_console.preferences.model import Preferences
+
+HINT_SECONDS = 12.0
 """Seconds that the hints stay; Esc, another page and a click close them."""
+FRAMES_FROM = (40, 14)
+"""The cells and lines from which on lists are framed."""
 
 
-class Personal(Travelling):
-    """The console as one person wants it."""
+class Customisation:
+    """Applies an operator's preferences to the app."""
 
-    preferences: Preferences
-    compact: bool
-    """Whether nothing is framed."""
-    greets: bool
-    """Whether the hints are due."""
-    _alerts: Alerts
-    _pages: dict[str, Page]
-    _filter: FilterBar
+    def __init__(self, app: ConsoleApp, preferences: Preferences) -> None:
+        self._app = app
+        self.preferences = preferences
+        self.palette = self._current_palette()
+        """The styles of the theme in use."""
+        self._alerts = Alerts()
 
-    def on_mount(self) -> None:
-        """Take the operator's keys for what lists and texts bind, and show the hints when they are due."""
-        theirs = {action.id: action for action in self.actions if action.group == "Move" or action.id == "copy"}
-        self.set_keymap({id: ",".join(theirs[id].keys) for id in self.preferences.keys if id in theirs})
-        if self.greets:
-            text = "\n".join(hints(self.actions, self.glyphs.name == "ascii"))
-            self.notify(text, title="Three hints, this once", markup=False, timeout=HINTS)
+    # ---------------------------------------------------------------- keys and hints
 
-    def forget_marks(self) -> None:
-        """Take the marks of all pages away."""
-        for page in self._pages.values():
-            page.unmark()
+    def apply_keys(self) -> None:
+        """Bind the operator's keys for what lists and texts bind by themselves."""
+        bound = {action.id: action for action in self._app.actions if action.group == "Move" or action.id == "copy"}
+        self._app.set_keymap({id: ",".join(bound[id].keys) for id in self.preferences.keys if id in bound})
 
-    def action_drop_notices(self) -> None:
-        """Take the notices away, which cover lines; the key then does what else it does here."""
-        self.clear_notifications()
-        raise SkipAction
-
-    # ---------------------------------------------------------------- copying
-
-    def action_copy(self) -> None:
-        """Copy what is under the cursor: what is meant, not the cells that show it."""
-        if text := self._under_cursor():
-            run_in_background(self, partial(self._copy, text), instead_of="copy")  # tmux may take seconds, or hang
-        else:
-            self.show_notice("There is nothing here to copy.")
-
-    async def _copy(self, text: str) -> None:
-        copied = await copy(text, state_folder(), self.to_terminal)
-        self.show_notice(copied_text(text, copied), "information" if copied.done else "warning")
-
-    def _under_cursor(self) -> str:
-        if len(self.screen_stack) == 1:
-            return self.page.copied(self.frame)
-        return self.screen.focused.copied() if isinstance(self.screen.focused, LineList) else ""
-
-    def to_terminal(self, code: str) -> None:
-        """Send the terminal an escape code that moves nothing on the screen."""
-        if self._driver is not None:
-            self._driver.write(code)
+    def show_hints(self) -> None:
+        """Show the hints of a first start."""
+        text = "\n".join(hints(self._app.actions, self._app.glyphs is ASCII))
+        self._app.notify(text, title="Three hints, shown once", markup=False, timeout=HINT_SECONDS)
 
     # ---------------------------------------------------------------- looks
 
-    def _palette(self) -> Palette:
-        return palette_of(self.current_theme, ascii_only=self.glyphs is ASCII)
+    def _current_palette(self) -> Palette:
+        return palette_of(self._app.current_theme, ascii_only=self._app.glyphs is ASCII)
 
-    def _take_theme(self) -> None:
-        self.palette = self._palette()
-        for bar in (self._header, self._banner, self._footer, self._filter):
-            bar.repaint(self.palette)
-        for page in self._pages.values():
-            page.apply_palette(self.palette)
-        for screen in self.screen_stack:
-            if isinstance(screen, DetailModal):
-                screen.apply_palette(self.palette)
+    def apply_theme(self) -> Palette:
+        """Take the palette of the theme that was chosen, and return it."""
+        self.palette = self._current_palette()
+        return self.palette
 
-    def action_theme(self) -> None:
-        """Go to the next of the console's own themes."""
+    def next_theme(self) -> str:
+        """Return the console's own theme that follows the one in use."""
         names = [theme.name for theme in THEMES]
-        at = names.index(self.theme) if self.theme in names else -1
-        self.theme = names[(at + 1) % len(names)]
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        """Return what the style sheets need of a theme that isn't the console's own."""
-        return variables_of(self.current_theme)
-
-    def action_command_palette(self) -> None:
-        """Open the palette, with its invitation in the signs there are."""
-        from fuseboard_console.screens import palette
-
-        if not isinstance(self.screen, palette.Palette):
-            invitation = self._invitation("an action or an adapter")
-            self.push_screen(palette.Palette(id="--command-palette", placeholder=invitation))
-
-    def search_themes(self) -> None:
-        """Let a theme be chosen from all there are."""
-        from textual.theme import ThemeProvider
-
-        from fuseboard_console.screens import palette
-
-        self.push_screen(palette.Palette(providers=[ThemeProvider], placeholder=self._invitation("a theme")))
-
-    def _invitation(self, what: str) -> str:
-        return f"Search for {what}{'...' if self.glyphs is ASCII else '…'}"
-
-    def action_compact(self) -> None:
-        """Take the frames away, or put them back."""
-        self.compact = not self.compact
-        self.apply_page_frames()
-        self.show()
+        at = names.index(self._app.theme) if self._app.theme in names else -1
+        return names[(at + 1) % len(names)]
 
     def apply_page_frames(self) -> None:
-        """Put frames round the page's lists where there is room for them and they are wanted."""
-        self.page.apply_frames(frames=not self.compact and self.size.width >= 40 and self.size.height >= 14)
+        """Frame the lists of the page in view, unless the view is compact or small."""
+        app = self._app
+        app.page.apply_frames(
+            frames=not app.compact and app.size.width >= FRAMES_FROM[0] and app.size.height >= FRAMES_FROM[1]
+        )
+
+    # ---------------------------------------------------------------- copying
+
+    def copy(self) -> None:
+        """Copy what is under the cursor: its meaning as text, not the cells that show it."""
+        if text := self._under_cursor():
+            run_in_background(self._app, partial(self._copy, text), replaces="copy")  # tmux may take seconds, or hang
+        else:
+            self._app.show_notice("There is nothing to copy here.")
+
+    async def _copy(self, text: str) -> None:
+        copied = await copy(text, state_folder(), self._app.to_terminal)
+        self._app.show_notice(copied_text(text, copied), "information" if copied.done else "warning")
+
+    def _under_cursor(self) -> str:
+        app = self._app
+        if len(app.screen_stack) == 1:
+            return app.page.copied(app.frame)
+        return app.screen.focused.copied() if isinstance(app.screen.focused, LineList) else ""
 
     # ---------------------------------------------------------------- alerts
 
-    def look_for_alerts(self) -> None:
-        """Tell of breakers that have opened, by bell or notice, as far as that is wanted and this is the present."""
+    def check_alerts(self) -> None:
+        """Alert the operator to breakers that have opened, by bell or notice, when the present is shown."""
         wanted = self.preferences.bell
         if wanted == "none":
             return
-        if self.past:
+        app = self._app
+        if app.sessions.past:
             self._alerts.forget()
             return
-        if names := self._alerts.look(self.feed.board, self.now()):
+        if names := self._alerts.opened(app.feed.board, app.sessions.now()):
             if wanted in ("bell", "both"):
-                self.bell()
+                app.bell()
             if wanted in ("notify", "both"):
-                self.show_notice(alert_text(names), "error")
+                app.show_notice(alert_text(names), "error")

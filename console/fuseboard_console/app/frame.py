@@ -1,180 +1,203 @@
-"""What the console shows around its pages: header, banner, footer, and when a frame is due."""
+"""The bars around the page: header, banner, footer and filter; and when the next frame is due."""
 
 from __future__ import annotations
 
-from textual.timer import Timer
+from typing import TYPE_CHECKING
 
-from fuseboard_console.actions.model import Action, collapse_page_keys, on_page, promoted, read_only_actions
-from fuseboard_console.app.operator_actions import Operating
-from fuseboard_console.pages.overview import Overview
+from fuseboard_console.actions.model import collapse_page_keys, promoted
 from fuseboard_console.painting.line_bar import LineBar
 from fuseboard_console.text.formatting import SECOND, whole
-from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.line import Line
-from fuseboard_console.tui.protocols import Frame
+from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.adapters.engine_presence import Connection, connection_of
 from fuseboard_console.views.frame.banner import banner
 from fuseboard_console.views.frame.footer import footer_line
 from fuseboard_console.views.frame.header import Counting, Heading, header_line
 from fuseboard_console.views.frame.scenario_caption import told_line
-from fuseboard_console.views.frame.seek_bar import SeekBar, SeekView, seek_bar
+from fuseboard_console.views.frame.seek_bar import SeekBar, SeekView, seek_bar, time_at
 from fuseboard_console.widgets.filter_bar import FilterBar
 from fuseboard_console.widgets.footer import FooterBar
+from fuseboard_console.widgets.header import HeaderBar
+
+if TYPE_CHECKING:
+    from textual.timer import Timer
+
+    from fuseboard_console.app.protocols import Console
 
 KEYS = 38
-"""Cells of the footer that its most needed keys keep when a scenario tells what it does."""
-KEYS_OF_TIME = 25
-"""And as many more where the present is not shown."""
-COUNT = 0.1
+"""Cells of the footer that its most needed keys keep when the caption of a scenario is shown."""
+SEEK_KEYS = 25
+"""Additional cells that they keep while the past is shown."""
+COUNTDOWN_INTERVAL = 0.1
 """Seconds between two frames while a countdown is in sight."""
-NOTHING = (-1, -1)
+NEVER = (-1, -1)
 
 
-class Showing(Operating):
-    """The console's frames, on top of what an operator does. A frame paints only what changed."""
+class FrameRenderer:
+    """Renders the bars and the page in view. A frame repaints only what changed."""
 
-    actions: tuple[Action, ...]
-    glyphs: Glyphs
-    overview: Overview
-    _file: str
-    _header: LineBar
-    _banner: LineBar
-    _footer: FooterBar
-    _filter: FilterBar
-    _shown = NOTHING  # the Board's number and the second that are on the screen
-    _counting: Counting
-    _connection = Connection("empty")
-    _aged = 0  # the second that its age is of
-    _headed: tuple[object, ...] = ()  # what the header says
-    _footed: tuple[object, ...] = ()  # what the footer says
-    _tick: Timer | None = None
-    _planned: int | None = None  # the second that the next tick ends; None: a countdown's
-    _behind = 0
-    _seek_bar = SeekBar((), 0, 0)
+    def __init__(self, console: Console, palette: Palette) -> None:
+        self._console = console
+        self.header = HeaderBar(palette)
+        self.banner = LineBar(palette, id="banner")
+        self.footer = FooterBar(palette)
+        self.filter = FilterBar(palette)
+        self.filter.display = False
+        self.connection = Connection("empty")
+        """The state of the engines, as of the last frame."""
+        self._shown = NEVER  # the Board's sequence number and the second on the screen
+        self._aged = 0  # the second of the connection's age
+        self._counting = Counting()
+        self._header_key: tuple[object, ...] = ()  # what the header was made from
+        self._footer_key: tuple[object, ...] = ()  # what the footer was made from
+        self.seek_bar = SeekBar((), 0, 0)
+        """The seek bar of the last frame; it has no cells outside a replay."""
+        self._tick: Timer | None = None
+        self._planned: int | None = None  # the second that the next tick ends; None for the tick of a countdown
 
-    def now(self) -> int:
-        """Return the time that is shown, UTC microseconds."""
-        raise NotImplementedError
+    def apply_palette(self, palette: Palette) -> None:
+        """Repaint the bars in the palette of another theme."""
+        for bar in (self.header, self.banner, self.footer, self.filter):
+            bar.repaint(palette)
 
-    @property
-    def still(self) -> bool:
-        """Whether the view is held still."""
-        raise NotImplementedError
+    # ---------------------------------------------------------------- frames
 
-    @property
-    def past(self) -> bool:
-        """Whether what is shown is not the present."""
-        raise NotImplementedError
+    def invalidate(self) -> None:
+        """Make the next frame render the whole Board."""
+        self._shown = NEVER
 
     @property
-    def frame(self) -> Frame:
-        """What is shown now."""
-        return Frame(self.feed.board, self.now(), self._connection, past=self.past)
+    def stale(self) -> bool:
+        """Whether the Board changed since the last frame."""
+        return self._shown == NEVER
 
-    @property
-    def working(self) -> tuple[Action, ...]:
-        """The actions that work where one is: all that the foot, the help and the palette offer."""
-        actions = on_page(self.actions, self.page.PAGE)
-        return read_only_actions(actions) if self.dispatcher.read_only else actions
+    def forget_connection(self) -> None:
+        """Forget the state of the engines, when another session comes into view."""
+        self.connection = Connection("empty")
 
-    def show(self) -> None:
-        """Show everything anew: a choice was made, or the size is another."""
-        self._shown = NOTHING
-        self._show()
-
-    def _show(self) -> None:
-        """Show the Board as of now; what did not change is not painted."""
-        if not self._header.is_attached:
+    def render(self) -> None:
+        """Render the Board at the time that is shown."""
+        console = self._console
+        if not self.header.is_attached:
             return
-        frame = self.frame
+        frame = console.frame
         shown = (frame.board.seq, frame.now // SECOND)
         if shown != self._shown:
             self._shown = shown
-            self.overview.choose(frame)
-            self._take_connection(connection_of(frame.board, frame.now), frame.now // SECOND)
-            notice = banner(self._connection, self.feed.trouble)
-            self._banner.set_class(bool(notice), "shown")
-            self._banner.show(notice)
-            self._show_header()
-            self._show_footer()
-            if self.page.is_attached:
-                self.page.show(self.frame)
-            if self._filter.display:
-                self._filter.say(*self.page.matched, self.page.filter_problem)
-        elif self.page.is_attached:
-            self.page.tick(frame)
+            console.overview.choose(frame)
+            self._update_connection(connection_of(frame.board, frame.now), frame.now // SECOND)
+            notice = banner(self.connection, console.feed.trouble)
+            self.banner.set_class(bool(notice), "shown")
+            self.banner.show(notice)
+            self.render_header()
+            self._render_footer()
+            if console.page.is_attached:
+                console.page.show(console.frame)
+            if self.filter.display:
+                self.filter.say(*console.page.matched, console.page.filter_problem)
+        elif console.page.is_attached:
+            console.page.tick(frame)
         self._plan_next_tick()
 
-    def _take_connection(self, connection: Connection, second: int) -> None:
-        """Take how the engines stand. Their age alone is told once a second, for it would change every frame."""
-        before = self._connection
+    def _update_connection(self, connection: Connection, second: int) -> None:
+        """Take the state of the engines. A change of only the age is taken once a second: it changes every frame."""
+        before = self.connection
         if second == self._aged and connection._replace(age=before.age, since=before.since) == before:
             return
-        if self._connection.state in ("silent", "ended") and connection.state == "live":
-            self.show_notice(f"The engine is back after {whole((self.now() - self._connection.since) / SECOND)}.")
-        self._connection, self._aged = connection, second
-
-    def _seek_view(self) -> SeekView | None:
-        """Return where the replay stands that is shown; None: none is."""
-        raise NotImplementedError
-
-    def _show_header(self) -> None:
-        crumbs = (self.page.TITLE, self.page.trail, *(getattr(on_top, "crumb", "") for on_top in self.screen_stack[1:]))
-        where = tuple(part for part in crumbs if part)
-        view = self._seek_view()
-        self._header.set_class(view is not None, "past")
-        if view is not None:
-            steps, changes = (
-                f"{self.key(f'previous_{what}')} {self.key(f'next_{what}')}" for what in ("event", "change")
-            )
-            view = view._replace(where=(self._file, *where))
-            self._seek_bar = seek_bar(view, self.size.width, self.glyphs, (steps, changes, self.key("live")))
-            self._header.show(self._seek_bar.line)
-            self._headed = ()
-            return
-        counts = self.overview.order.counts
-        behind = self._behind if self.still else None
-        second = self.now() // SECOND * SECOND
-        totals = self._counting.totals(self.feed.board, second)
-        heading = Heading(self._file, self._connection, counts, totals, second, behind, where)
-        if (headed := (heading, self.size.width)) != self._headed:
-            self._headed = headed
-            self._header.show(header_line(heading, self.size.width, self.glyphs))
-
-    def _show_footer(self) -> None:
-        seen = self._seek_view()
-        first: dict[str, str] = {}  # what is done to time comes first where it is not the present's
-        if self.still:
-            first = {"pause": "resume"}
-        elif seen is not None:
-            first = {"pause": "hold" if seen.playing else "play"}
-            if seen.back is not None:
-                first["live"] = "live"
-        told: Line = ()
-        if self._connection.state == "live":  # nobody plays the scenario of an engine that is no more
-            room = self.size.width - KEYS - KEYS_OF_TIME * bool(first)
-            told = told_line(self.feed.board, self.now(), room, self.glyphs)
-        footed = (self.page.PAGE, first, self.dispatcher.read_only, self.size.width, told)
-        if footed == self._footed:
-            return
-        self._footed = footed
-        actions = collapse_page_keys(promoted(self.working, first))
-        self._footer.show_keys(footer_line(actions, self.size.width, self.dispatcher.read_only, told))
+        if before.state in ("silent", "ended") and connection.state == "live":
+            seconds = (self._console.sessions.now() - before.since) / SECOND
+            self._console.show_notice(f"The engine is back after {whole(seconds)}.")
+        self.connection, self._aged = connection, second
 
     def _plan_next_tick(self) -> None:
-        """Wake when time alone changes the screen: at the next second, or sooner while something counts down."""
-        now = self.now()
-        planned = None if self.still or self.page.counting else now // SECOND
+        """Set a timer for when time alone changes the screen: at the next second, or sooner during a countdown."""
+        sessions = self._console.sessions
+        now = sessions.now()
+        planned = None if sessions.paused or self._console.page.counting else now // SECOND
         if self._tick is not None:
             if planned is not None and planned == self._planned:
                 return
             self._tick.stop()
             self._tick = None
-        if self.still:
+        if sessions.paused:
             return
-        wait = COUNT if planned is None else (SECOND - now % SECOND) / SECOND + 0.002
-        self._tick, self._planned = self.set_timer(wait, self._on_tick), planned
+        wait = COUNTDOWN_INTERVAL if planned is None else (SECOND - now % SECOND) / SECOND + 0.002
+        self._tick, self._planned = self._console.set_timer(wait, self._on_tick), planned
 
     def _on_tick(self) -> None:
         self._tick = None
-        self._show()
+        self.render()
+
+    # ---------------------------------------------------------------- header and footer
+
+    def render_header(self) -> None:
+        """Render the header: the seek bar in a replay, else the breadcrumb, the counts and the totals."""
+        console, sessions = self._console, self._console.sessions
+        screens = console.screen_stack[1:]
+        crumbs = (console.page.TITLE, console.page.trail, *(getattr(screen, "crumb", "") for screen in screens))
+        where = tuple(part for part in crumbs if part)
+        view = sessions.seek_view
+        self.header.set_class(view is not None, "past")
+        if view is not None:
+            self._render_seek_bar(view._replace(where=(sessions.current.file, *where)))
+            return
+        counts = console.overview.order.counts
+        behind = sessions.behind if sessions.paused else None
+        second = sessions.now() // SECOND * SECOND
+        totals = self._counting.totals(console.feed.board, second)
+        heading = Heading(sessions.current.file, self.connection, counts, totals, second, behind, where)
+        if (key := (heading, console.size.width)) != self._header_key:
+            self._header_key = key
+            self.header.show(header_line(heading, console.size.width, console.glyphs))
+
+    def _render_seek_bar(self, view: SeekView) -> None:
+        console = self._console
+        steps, changes = (
+            f"{console.key(f'previous_{what}')} {console.key(f'next_{what}')}" for what in ("event", "change")
+        )
+        self.seek_bar = seek_bar(view, console.size.width, console.glyphs, (steps, changes, console.key("live")))
+        self.header.show(self.seek_bar.line)
+        self._header_key = ()
+
+    def time_at(self, column: int) -> int | None:
+        """Return the time at a column of the seek bar, in UTC microseconds; None when there is no seek bar."""
+        view = self._console.sessions.seek_view
+        return None if view is None else time_at(view, self.seek_bar, column)
+
+    def _render_footer(self) -> None:
+        console = self._console
+        first = self._first_keys()
+        caption: Line = ()
+        if self.connection.state == "live":  # an engine that has ended plays no scenario
+            room = console.size.width - KEYS - SEEK_KEYS * bool(first)
+            caption = told_line(console.feed.board, console.sessions.now(), room, console.glyphs)
+        read_only = console.dispatcher.read_only
+        key = (console.page.PAGE, first, read_only, console.size.width, caption)
+        if key == self._footer_key:
+            return
+        self._footer_key = key
+        actions = collapse_page_keys(promoted(console.available_actions, first))
+        self.footer.show_keys(footer_line(actions, console.size.width, read_only, caption))
+
+    def _first_keys(self) -> dict[str, str]:
+        """Return the actions that come first while the past is shown, with their labels."""
+        if self._console.sessions.paused:
+            return {"pause": "resume"}
+        view = self._console.sessions.seek_view
+        if view is None:
+            return {}
+        first = {"pause": "hold" if view.playing else "play"}
+        return first if view.back is None else first | {"live": "live"}
+
+    # ---------------------------------------------------------------- the filter
+
+    def open_filter(self, text: str) -> None:
+        """Show the filter in place of the footer, with the text that the page is filtered by."""
+        self.footer.display = False
+        self.filter.text = text
+        self.filter.display = True
+
+    def close_filter(self) -> None:
+        """Show the footer in place of the filter."""
+        self.filter.display = False
+        self.footer.display = True

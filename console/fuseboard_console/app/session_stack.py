@@ -1,238 +1,190 @@
-"""Where the console looks: live, held still, back in time, or at a scenario; and the way back with one key."""
+"""The stack of sessions: the recording that the console was opened on, and above it replays and scenarios."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
-from fuseboard_console.app.frame import Showing
-from fuseboard_console.operator.dispatcher import CommandDispatcher
+from fuseboard_console.operator.dispatcher import CommandDispatcher, Tell
+from fuseboard_console.sources.feed import TROUBLE
 from fuseboard_console.sources.session import Session, Speeds
 from fuseboard_console.text.formatting import SECOND
-from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.engine_presence import Connection, connection_to
-from fuseboard_console.views.frame.seek_bar import SeekView, time_at
-from fuseboard_console.widgets.header import HeaderBar
-from fuseboard_storage.errors import RecordingError
+from fuseboard_console.views.frame.seek_bar import SeekView
 
 if TYPE_CHECKING:
     from fuseboard_console.sources.replay import Replay
 
-BACK = 10.0
-"""Seconds that the keys for back and forward go."""
 
+class SessionStack:
+    """Holds the open sessions, a command dispatcher for each, and whether the view of the topmost is paused.
 
-class Travelling(Showing):
-    """The console's way through time and to other recordings, on top of its frames."""
+    Args:
+        first: the session that the console was opened on. It stays at the bottom, and its opener closes it.
+        clock: returns the present, in UTC microseconds.
+        show_notice: shows the outcome of a command to the operator.
+        key: returns the operator's key for an action, for the sentence that says how to undo it.
+    """
 
-    _places: list[Session]
-    _dispatchers: list[CommandDispatcher]
-    _left: list[Session]
-    _clock: Callable[[], int]
-    _paused_at: int | None = None
+    def __init__(self, first: Session, clock: Callable[[], int], show_notice: Tell, key: Callable[[str], str]) -> None:
+        self._clock = clock
+        self._show_notice = show_notice
+        self._key = key
+        self._sessions = [first]
+        self._dispatchers = [self._dispatcher_for(first)]
+        self._popped: list[Session] = []
+        self._reported: set[Session] = set()  # the sessions whose failure was reported
+        self._paused_at: int | None = None
+        self.behind = 0
+        """How many events the paused view does not show yet."""
+
+    def _dispatcher_for(self, session: Session) -> CommandDispatcher:
+        def connection(instance: int) -> Connection:
+            return connection_to(session.feed.board, instance, self._clock())
+
+        return CommandDispatcher(session.mailbox, session.file, connection, self._show_notice, self._key)
+
+    # ---------------------------------------------------------------- the topmost session
+
+    @property
+    def current(self) -> Session:
+        """The session in view."""
+        return self._sessions[-1]
+
+    @property
+    def dispatcher(self) -> CommandDispatcher:
+        """The dispatcher of the session in view."""
+        return self._dispatchers[-1]
+
+    @property
+    def dispatchers(self) -> tuple[CommandDispatcher, ...]:
+        """The dispatchers of all open sessions, the bottom one first."""
+        return tuple(self._dispatchers)
+
+    @property
+    def at_bottom(self) -> bool:
+        """Whether the session in view is the one that the console was opened on."""
+        return len(self._sessions) == 1
 
     @property
     def replay(self) -> Replay | None:
-        """The replay that is shown; None: what is shown is live, or held still."""
-        return self._place.replay
+        """The replay in view; None when the session is live."""
+        return self.current.replay
 
     @property
-    def replayed(self) -> bool:
-        """Whether what is shown is a replay."""
-        return self._place.replay is not None
-
-    def now(self) -> int:
-        """Return the time that is shown, UTC microseconds; it stands while the view is paused."""
-        if self._place.replay is not None:
-            return self._place.replay.position
-        return self._clock() if self._paused_at is None else self._paused_at
+    def speeds(self) -> Speeds | None:
+        """What plays faster or slower: the replay, or the scenario; None when neither is in view."""
+        return self.current.replay or self.current.speeds
 
     @property
-    def still(self) -> bool:
-        """Whether the view is held still."""
+    def paused(self) -> bool:
+        """Whether the view of a live session is paused."""
         return self._paused_at is not None
 
     @property
     def past(self) -> bool:
-        """Whether what is shown is not the present."""
-        return self.still or self._place.replay is not None
+        """Whether the view shows anything but the present."""
+        return self.paused or self.replay is not None
 
-    # ---------------------------------------------------------------- places
-
-    @property
-    def _place(self) -> Session:
-        return self._places[-1]
-
-    def _dispatcher_for(self, place: Session) -> CommandDispatcher:
-        def connection(instance: int) -> Connection:
-            return connection_to(place.feed.board, instance, self._clock())
-
-        return CommandDispatcher(place.mailbox, place.file, connection, self.show_notice, self.key)
-
-    def push_session(self, place: Session) -> None:
-        """Show another place; `leave` comes back."""
-        self._places.append(place)
-        self._dispatchers.append(self._dispatcher_for(place))
-        self._arrived()
-
-    def _arrived(self) -> None:
-        place = self._place
-        self.feed, self._file = place.feed, place.file
-        self.dispatcher = self._dispatchers[-1]
-        self._paused_at = None
-        self._behind = 0
-        self._connection = Connection("empty")
-        self.clear_notifications()  # what they say is of the place that was left
-        self.forget_marks()  # so are they: nobody sees here what they would be done to
-        self.show()
-
-    def forget_marks(self) -> None:
-        """Take the marks of all pages away."""
-        raise NotImplementedError
-
-    def pop_session(self) -> None:
-        """Go back to where the console was before."""
-        if len(self._places) > 1:
-            self._left.append(self._places.pop())
-            self._dispatchers.pop().close()
-            self._arrived()
-
-    def pop_all_sessions(self) -> None:
-        """Go back to where the console was opened; what was started on the way ends."""
-        while len(self._places) > 1:
-            self.pop_session()
-
-    async def _close_left(self) -> None:
-        """Close the places that were left; called when nobody reads from them."""
-        while self._left:
-            await self._left.pop(0).closing.aclose()
-
-    async def on_unmount(self) -> None:
-        """Close every place that the console opened."""
-        self._left += reversed(self._places[1:])
-        await self._close_left()
+    def now(self) -> int:
+        """Return the time that is shown, in UTC microseconds. It stands still while the view is paused."""
+        if self.current.replay is not None:
+            return self.current.replay.position
+        return self._clock() if self._paused_at is None else self._paused_at
 
     @property
-    def playing(self) -> tuple[str, str] | None:
-        """The scenario that plays and how fast, such as `×2`; None: none does."""
-        for place in self._places[1:]:
-            if place.speeds is not None:
-                return place.file.removesuffix(".db"), f"{self.glyphs.times}{place.speeds.speed:g}"
+    def scenario(self) -> tuple[str, str] | None:
+        """The name of the scenario that plays and its speed, such as `2`; None when none plays."""
+        for session in self._sessions[1:]:
+            if session.speeds is not None:
+                return session.file.removesuffix(".db"), f"{session.speeds.speed:g}"
         return None
 
-    def action_live(self) -> None:
-        """Go back to what happens now, or from a scenario to where it was started."""
-        if len(self._places) > 1:
-            while len(self.screen_stack) > 1:  # a detail of the past says nothing of the present
-                self.pop_screen()
-            self.pop_session()
-            self.show_notice(f"Back at {self._file}." if self.past or self._place.speeds else "Live again.")
-        elif self.still:
-            self.action_pause()
-
-    # ---------------------------------------------------------------- time
-
-    def action_pause(self) -> None:
-        """Stop the view, or go on."""
-        if self.replay is not None:
-            self.replay.toggle()
-            self.show()
-            return
-        self._paused_at = self._clock() if self._paused_at is None else None
-        self._behind = 0
-        self.show()
-
-    async def action_back(self) -> None:
-        """Go ten seconds back."""
-        await self._replayed(lambda replay: replay.skip(-BACK))
-
-    async def action_forward(self) -> None:
-        """Go ten seconds forward."""
-        await self._replayed(lambda replay: replay.skip(BACK))
-
-    async def action_previous_event(self) -> None:
-        """Go back by one event."""
-        await self._replayed(lambda replay: replay.step(-1))
-
-    async def action_next_event(self) -> None:
-        """Go on by one event."""
-        await self._replayed(lambda replay: replay.step(1))
-
-    async def action_previous_change(self) -> None:
-        """Go back to when a breaker last changed its state."""
-        await self._replayed(lambda replay: replay.to_change(-1))
-
-    async def action_next_change(self) -> None:
-        """Go on to when a breaker next changes its state."""
-        await self._replayed(lambda replay: replay.to_change(1))
-
-    async def action_first_event(self) -> None:
-        """Go to the beginning of the recording."""
-        await self._replayed(lambda replay: replay.to_start())
-
-    def action_faster(self) -> None:
-        """Play faster."""
-        self._change_speed(lambda speeds: speeds.faster())
-
-    def action_slower(self) -> None:
-        """Play slower."""
-        self._change_speed(lambda speeds: speeds.slower())
-
-    def _change_speed(self, change: Callable[[Speeds], object]) -> None:
-        speeds: Speeds | None = self.replay or self._place.speeds
-        if speeds is None:
-            self.show_notice(
-                f"This is live: it goes as fast as it goes. {self.key('previous_event')} goes back in time."
-            )
-            return
-        change(speeds)
-        self.show()
-
-    def _seek_view(self) -> SeekView | None:
+    @property
+    def seek_view(self) -> SeekView | None:
+        """The position of the replay in view, for the seek bar; None when the session is live."""
         replay = self.replay
         if replay is None:
             return None
-        back = None if len(self._places) == 1 else (self._clock() - replay.position) / SECOND
+        back = None if self.at_bottom else (self._clock() - replay.position) / SECOND
         return SeekView(replay.position, replay.start, replay.end, replay.speed, replay.playing, back, replay.changes)
 
-    async def on_header_bar_clicked(self, event: HeaderBar.Clicked) -> None:
-        """Go to the time that was clicked on the bar."""
-        view = self._seek_view()
-        at = None if view is None else time_at(view, self._seek_bar, event.x)
-        if at is not None:
-            await self.seek(at)
+    # ---------------------------------------------------------------- changes
 
-    async def seek(self, at: int) -> None:
-        """Go to a time, UTC microseconds."""
-        await self._replayed(lambda replay: replay.seek(at))
+    def push(self, session: Session) -> None:
+        """Put a session on top."""
+        self._sessions.append(session)
+        self._dispatchers.append(self._dispatcher_for(session))
+        self._resume()
 
-    async def _replayed(self, move: Callable[[Replay], Awaitable[object]]) -> None:
-        replay = self.replay or await self._rewind()
-        if replay is not None:
-            await self._travel(lambda: move(replay))
+    def pop(self) -> bool:
+        """Remove the topmost session and return True; do nothing and return False at the bottom.
 
-    async def _travel(self, move: Callable[[], Awaitable[object]]) -> None:
-        await move()
-        self.show()
+        `close_popped` closes the session.
+        """
+        if self.at_bottom:
+            return False
+        self._popped.append(self._sessions.pop())
+        self._dispatchers.pop().close()
+        self._resume()
+        return True
 
-    async def _rewind(self) -> Replay | None:
-        """Leave the present for a replay of the same file, standing still at what was shown."""
-        recording = self.feed.recording
+    def toggle_pause(self) -> None:
+        """Pause the view of a live session at the present, or resume it."""
+        self._paused_at = self._clock() if self._paused_at is None else None
+        self.behind = 0
+
+    def _resume(self) -> None:
+        self._paused_at = None
+        self.behind = 0
+
+    async def rewind(self) -> Replay | None:
+        """Push a replay of the recording in view, paused at the time that is shown, and return the replay.
+
+        Returns None when the session has no file.
+
+        Raises:
+            RecordingError: the recording was replaced, or cannot be read now.
+            OSError: the file cannot be opened.
+        """
+        recording = self.current.feed.recording
         if recording is None:
-            self.show_notice("There is no file to go back in.", "warning")
             return None
         from fuseboard_console.sources.replay import Replay
 
         closing = AsyncExitStack()
         shown = self.now()
-        try:
-            recording.check_not_replaced()  # held still, the view may be of a file that has been replaced
-            replay = await closing.enter_async_context(Replay.open(recording.path, at=shown))
-        except (RecordingError, OSError) as error:
-            self.show_notice(safe_text(f"There is no way back just now: {error}", 400), "error")
-            return None
-        self.push_session(Session(replay, self._file, replay=replay, closing=closing))
-        key = self.key("live")
-        self.show_notice(f"This is the past now. Nothing can be asked of an engine here; {key} goes back to live.")
+        recording.check_not_replaced()  # a paused view may be of a file that has been replaced
+        replay = await closing.enter_async_context(Replay.open(recording.path, at=shown))
+        self.push(Session(replay, self.current.file, replay=replay, closing=closing))
         return replay
+
+    # ---------------------------------------------------------------- polling and closing
+
+    async def count_behind(self) -> bool:
+        """Count the events that the paused view does not show; return whether the number changed."""
+        before = self.behind
+        with suppress(*TROUBLE):
+            self.behind = await self.current.feed.behind()
+        return self.behind != before
+
+    def unreported_failure(self) -> str:
+        """Return the failure of the session in view once, when it first has one; else an empty text."""
+        session = self.current
+        if session.failure_reason is None or session in self._reported:
+            return ""
+        reason = session.failure_reason()
+        if reason:
+            self._reported.add(session)
+        return reason
+
+    async def close_popped(self) -> None:
+        """Close the sessions that were popped. Call it when nothing reads from them."""
+        while self._popped:
+            await self._popped.pop(0).closing.aclose()
+
+    async def close(self) -> None:
+        """Close every session but the one at the bottom."""
+        self._popped += reversed(self._sessions[1:])
+        await self.close_popped()

@@ -1,52 +1,45 @@
-"""Putting the console aside for the shell it was started from (Ctrl-Z, then `fg`), and coming back whole."""
+"""Suspending the console to its shell (Ctrl-Z, then `fg`), and repainting it afterwards."""
 
 from __future__ import annotations
 
 import os
 import signal
 from types import FrameType
+from typing import Any
 
 from textual.app import App
 
 
-class Suspending(App[None]):
-    """Stops when its terminal is wanted for something else, and paints everything anew when it is back."""
+def install_suspend_handlers(app: App[Any]) -> None:
+    """Repaint the whole screen after a suspension, also after one that Textual did not see (SIGSTOP)."""
 
-    _aside = False
+    def repaint() -> None:
+        app.refresh(layout=True)
 
-    def on_mount(self) -> None:
-        """Take the signals that stop a program and let it go on from Textual, and hand on what it should know of."""
-        self.app_resume_signal.subscribe(self, lambda _: self._paint_anew())
-        if self.is_headless or not hasattr(signal, "SIGTSTP"):
-            return
-        stop, go_on = signal.getsignal(signal.SIGTSTP), signal.getsignal(signal.SIGCONT)
+    app.app_resume_signal.subscribe(app, lambda _: repaint())
+    if app.is_headless or not hasattr(signal, "SIGTSTP"):
+        return
+    textual_stop, textual_continue = signal.getsignal(signal.SIGTSTP), signal.getsignal(signal.SIGCONT)
+    suspended = False  # by SIGTSTP, so that Textual has left application mode
 
-        def stopped(number: int, frame: FrameType | None) -> None:
-            self._aside = True
-            if callable(stop):
-                stop(number, frame)
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal suspended
+        suspended = True
+        if callable(textual_stop):
+            textual_stop(number, frame)
 
-        def continued(number: int, frame: FrameType | None) -> None:
-            if not self._aside and self._driver is not None:
-                # Stopped without a word (SIGSTOP): what it could not put in order then, it does now.
-                self._driver.suspend_application_mode()
-                self.call_later(self._paint_anew)
-            if callable(go_on):
-                go_on(number, frame)
-            self._aside = False
+    def resume(number: int, frame: FrameType | None) -> None:
+        nonlocal suspended
+        if not suspended and app._driver is not None:
+            # After SIGSTOP the terminal was not restored; leave application mode now, before Textual enters it again.
+            app._driver.suspend_application_mode()
+            app.call_later(repaint)
+        if callable(textual_continue):
+            textual_continue(number, frame)
+        suspended = False
 
-        signal.signal(signal.SIGTSTP, stopped)
-        signal.signal(signal.SIGCONT, continued)
-
-    def _paint_anew(self) -> None:
-        self.refresh(layout=True)
-
-    def action_suspend_process(self) -> None:
-        """Put the console aside, if there is a shell that can bring it back."""
-        if has_shell():
-            super().action_suspend_process()
-        else:
-            self.notify("No shell waits here that could bring the console back.", markup=False)
+    signal.signal(signal.SIGTSTP, stop)
+    signal.signal(signal.SIGCONT, resume)
 
 
 def has_shell() -> bool:
@@ -54,5 +47,5 @@ def has_shell() -> bool:
     parent = os.getppid()
     try:
         return os.getsid(parent) == os.getsid(0) and os.getpgid(parent) != os.getpgid(0)
-    except (AttributeError, OSError):  # no such thing on this system; or the parent is gone
+    except (AttributeError, OSError):  # unsupported on this system; or the parent has gone
         return False

@@ -1,1 +1,1 @@
-"""What every screen of the console shares."""
+"""What all screens of the console share: themes, bindings, alerts, and the protocols of the app."""

@@ -1,4 +1,4 @@
-"""Which breakers have opened since the last look, for a bell or a notice."""
+"""Detects the breakers that have opened, for a bell or a notice."""
 
 from __future__ import annotations
 
@@ -15,45 +15,45 @@ NAMED = 3
 
 
 class Alerts:
-    """Compares each look at a Board with the one before.
+    """Compares the Board with how it was at the previous check.
 
-    What is open at the first look is no news, nor is a breaker that opens again because its probe failed. What opens
-    within two seconds of an alert is told with the next.
+    A breaker that is open at the first check raises no alert, nor does one that opens again because its probe failed.
+    Breakers that open within two seconds of an alert are part of the next one.
     """
 
     def __init__(self) -> None:
         self._down: frozenset[AdapterKey] | None = None
-        self._untold: dict[AdapterKey, None] = {}
-        self._moves = -1
+        self._pending: dict[AdapterKey, None] = {}
+        self._version = -1
         self._board: Board | None = None
-        self._told_at = -EVERY
+        self._alerted_at = -EVERY
 
     def forget(self) -> None:
-        """Take the next look as the first: the past is shown, or the view was held still."""
+        """Treat the next check as the first, because the view was paused or showed the past."""
         self._down = None
-        self._untold.clear()
+        self._pending.clear()
 
-    def look(self, board: Board, now: int) -> tuple[str, ...]:
-        """Return the names, as safe text, of the adapters to tell of at `now` (UTC microseconds); mostly none."""
+    def opened(self, board: Board, now: int) -> tuple[str, ...]:
+        """Return the adapters to alert to at `now` (UTC microseconds), as safe text; usually none."""
         if board is not self._board:  # the file was replaced
             self._board = board
             self.forget()
-        if self._down is None or board.state_version != self._moves:
-            self._moves = board.state_version
+        if self._down is None or board.state_version != self._version:
+            self._version = board.state_version
             self._compare(board)
-        if not self._untold or now - self._told_at < EVERY:
+        if not self._pending or now - self._alerted_at < EVERY:
             return ()
-        told = tuple(safe_text(key.adapter, 60) for key in self._untold)
-        self._untold.clear()
-        self._told_at = now
-        return told
+        names = tuple(safe_text(key.adapter, 60) for key in self._pending)
+        self._pending.clear()
+        self._alerted_at = now
+        return names
 
     def _compare(self, board: Board) -> None:
         down = frozenset(key for key, row in board.adapters.items() if row.state in ("open", "half_open"))
         if self._down is not None:
             opened = (key for key in down - self._down if board.adapters[key].state == "open")
-            self._untold |= dict.fromkeys(sorted(opened))
-            self._untold = {key: None for key in self._untold if key in down}
+            self._pending |= dict.fromkeys(sorted(opened))
+            self._pending = {key: None for key in self._pending if key in down}
         self._down = down
 
 

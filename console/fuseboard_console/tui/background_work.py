@@ -1,4 +1,4 @@
-"""Work that goes on beside the screen."""
+"""Work that runs in the background while the screen answers keys."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ from typing import Any
 from textual.dom import DOMNode
 
 Work = Callable[[], Coroutine[Any, Any, None]]
-"""Makes what is to be done when that begins, which may be never: the console may be left before."""
+"""Creates a coroutine. It is called when the work starts, which may be never: the console may be closed before."""
 
 
-def run_in_background(node: DOMNode, work: Work, *, instead_of: str = "") -> None:
-    """Begin work that goes on while keys are answered; it ends when the page or screen that it belongs to goes.
+def run_in_background(node: DOMNode, work: Work, *, replaces: str = "") -> None:
+    """Start work that runs while keys are answered. It ends when the page or screen that it belongs to is removed.
 
     Args:
         node: that page or screen.
-        work: makes it; what it raises ends the console.
-        instead_of: a name; work of this name that is still under way is given up. Empty: none is.
+        work: creates the coroutine. An exception that it raises ends the console.
+        replaces: a name; running work of the same name is cancelled. Empty cancels nothing.
     """
-    node.run_worker(_Begun(work), group=instead_of or "default", exclusive=bool(instead_of))
+    node.run_worker(_Deferred(work), group=replaces or "default", exclusive=bool(replaces))
 
 
-class _Begun(Awaitable[None]):
+class _Deferred(Awaitable[None]):
+    """Creates its coroutine only when it is awaited, so that none is left un-awaited."""
+
     def __init__(self, work: Work) -> None:
         self._work = work
 

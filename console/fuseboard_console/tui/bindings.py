@@ -1,4 +1,4 @@
-"""Key bindings made from the actions."""
+"""Textual key bindings made from actions."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from fuseboard_console.actions.catalogue import ACTIONS
 from fuseboard_console.actions.model import Action
 
 MOVES = tuple(action for action in ACTIONS if action.group == "Move")
-"""What moves within a pane; bound by the panes."""
+"""The actions that move within a pane; the panes bind them."""
 
 
 def bindings_of(actions: Iterable[Action]) -> list[Binding]:
-    """Return one binding for each action, to be changed by its id."""
+    """Return one binding for each action. A keymap can change it by the action's id."""
     return [
         Binding(",".join(action.keys), action.call, action.label, show=action.footer, id=action.id)
         for action in actions

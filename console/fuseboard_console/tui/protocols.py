@@ -1,4 +1,4 @@
-"""What pages and sheets need of the console around them, and what there is to show."""
+"""What pages and screens need from the app that holds them, and the frame that they show."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What there is to show in one frame.
+    """What one frame shows.
 
-    `now` is the time that is shown, UTC microseconds; `past`: it stands still or is replayed, and is not the present.
+    `now` is the time that is shown, in UTC microseconds. `past` is True when that is not the present: the view is
+    paused, or a replay.
     """
 
     board: Board
@@ -35,22 +36,38 @@ class Frame:
 
 
 class Filtered(Protocol):
-    """A page as another one leads to it."""
+    """A page as another page refers to it."""
 
     def filter_by(self, text: str) -> None:
-        """Show only what a filter fits."""
+        """Show only the rows that match a filter."""
         ...
 
 
 class ConsoleHost(Protocol):
-    """What a page needs of the console around it."""
+    """What a page needs from the app."""
 
-    feed: Feed
     glyphs: Glyphs
-    palette: Palette
-    dispatcher: CommandDispatcher
     actions: tuple[Action, ...]
-    compact: bool
+
+    @property
+    def feed(self) -> Feed:
+        """The feed in view."""
+        ...
+
+    @property
+    def dispatcher(self) -> CommandDispatcher:
+        """The dispatcher of the session in view."""
+        ...
+
+    @property
+    def palette(self) -> Palette:
+        """The styles of the theme in use."""
+        ...
+
+    @property
+    def compact(self) -> bool:
+        """Whether lists are shown without frames."""
+        ...
 
     @property
     def frame(self) -> Frame:
@@ -58,19 +75,19 @@ class ConsoleHost(Protocol):
         ...
 
     def show_notice(self, text: str, severity: SeverityLevel = "information") -> None:
-        """Say something to the operator for a few seconds; `text` is safe."""
+        """Show a notice of safe text for a few seconds."""
         ...
 
     def refuse_if_read_only(self) -> bool:
-        """Whether nothing can be asked, because this is a replay or only read; if so, say it."""
+        """Show why no command can be sent, in a replay or a read-only console; return whether it was refused."""
         ...
 
     async def act_on(self, action: Action, adapter: AdapterKey) -> None:
-        """Do an action to an adapter, wherever the cursor is and whatever is marked."""
+        """Run an action on one adapter, wherever the cursor is and whatever is marked."""
         ...
 
     def show(self) -> None:
-        """Show everything anew, for a choice was made."""
+        """Render everything: a choice was made."""
         ...
 
     def go_to(self, page: str) -> Filtered:
@@ -79,17 +96,17 @@ class ConsoleHost(Protocol):
 
     @property
     def playing(self) -> tuple[str, str] | None:
-        """The scenario that was started from here and how fast it plays, such as `×2`; None: none is."""
+        """The scenario that plays and its speed, such as `×2`; None when none plays."""
         ...
 
-    def push_session(self, place: Session) -> None:
-        """Show another place; `pop_all_sessions` comes back."""
+    def push_session(self, session: Session) -> None:
+        """Show another session; `pop_all_sessions` comes back."""
         ...
 
     def pop_all_sessions(self) -> None:
-        """Go back to where the console was opened; what was started on the way ends."""
+        """Return to the session that the console was opened on, and end what was started since."""
         ...
 
     def push_screen(self, screen: Screen[Any], callback: Any = None) -> object:
-        """Put a screen on top."""
+        """Open a screen on top."""
         ...

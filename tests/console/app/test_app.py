@@ -350,7 +350,7 @@ async def test_what_is_typed_quickly_after_the_slash_is_text_and_no_command() ->
         for key in ("slash", *"rostD", "slash", "q"):
             character = {"slash": "/"}.get(key, key)
             show.app.post_message(Key(key, character))
-        await until(lambda: show.app._filter.text == "rostD/q", pilot)
+        await until(lambda: show.app.renderer.filter.text == "rostD/q", pilot)
         assert show.mailbox.asked == []
         assert show.app.theme == "fuseboard-dark"
         assert show.app.overview.sort.column == "state"
@@ -378,7 +378,7 @@ async def test_any_text_may_be_typed_or_pasted_as_a_filter(text: str) -> None:
         await pilot.press("slash")
         await until(lambda: isinstance(show.app.focused, FilterBar), pilot)
         show.app.post_message(Paste(text))
-        await until(lambda: show.app._filter.text == text, pilot)
+        await until(lambda: show.app.renderer.filter.text == text, pilot)
         await pilot.press("enter")
         await until(show.sees("q quit"), pilot)
         assert ("Breakers  / " in show.screen()) == (text not in ("!", "state:"))

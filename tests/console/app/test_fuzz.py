@@ -215,7 +215,7 @@ async def find_home(world: World, pilot: Pilot[None]) -> None:
     app.go_to("overview")
     for _ in range(1000):
         shown = screen(app)
-        if (world.caught_up() or app.past) and ("fuseboard" in shown or "REPLAY" in shown) and "quit" in shown:
+        if (world.caught_up() or app.sessions.past) and ("fuseboard" in shown or "REPLAY" in shown) and "quit" in shown:
             break
         await pilot.pause(0.01)
     else:

@@ -54,7 +54,7 @@ async def test_a_console_that_only_reads_says_so_when_a_key_would_change_somethi
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(show.sees("prefect"), pilot)
         await pilot.press("o")
-        await until(show.sees("This console only reads"), pilot)
+        await until(show.sees("This console is read-only"), pilot)
 
 
 async def test_the_palette_leads_to_actions_of_other_pages_and_to_columns_out_of_sight() -> None:

@@ -203,7 +203,7 @@ async def test_a_past_that_takes_long_to_read_is_read_once_and_waited_for(
         await console.press("enter", "-", "-")
         await console.sees("last hour", "reading ...")
         for _ in range(5):
-            console.app.screen.frame()  # type: ignore[attr-defined]  # as twice a second
+            console.app.screen.refresh_lines()  # type: ignore[attr-defined]  # as twice a second
         await console.wait_for(lambda: slow.begun > 0)
         assert slow.begun == 1
         await console.sees("reading ...")

@@ -25,7 +25,7 @@ class Watched:
     def look(self, when: float, *events: Event) -> tuple[str, ...]:
         for entry in entries(events, self.board.seq + 1):
             self.board.apply(entry)
-        return self.alerts.look(self.board, at(when))
+        return self.alerts.opened(self.board, at(when))
 
 
 def test_what_is_open_at_the_first_look_is_no_news() -> None:
@@ -82,7 +82,7 @@ def test_another_file_begins_anew() -> None:
 
 
 def test_an_empty_board_has_no_news() -> None:
-    assert Alerts().look(Board(), at(0)) == ()
+    assert Alerts().opened(Board(), at(0)) == ()
 
 
 def test_an_alert_is_a_sentence_however_many_there_are() -> None:

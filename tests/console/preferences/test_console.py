@@ -238,7 +238,7 @@ async def test_what_opens_while_the_view_stands_still_does_not_ring() -> None:
     async with own.app.run_test(size=SIZE, notifications=True) as pilot:
         await until(own.sees("prefect"), pilot)
         await pilot.press("space")
-        await until(lambda: own.app.still, pilot)
+        await until(lambda: own.app.sessions.paused, pilot)
         own.happens(STORY_ENDS + 5, opened("gpt", STORY_ENDS + 5))
         await pilot.pause(0.1)
         await pilot.press("space")

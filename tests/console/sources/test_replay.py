@@ -190,7 +190,7 @@ def test_what_is_no_time_is_refused_with_an_example(text: str) -> None:
 async def test_a_click_on_the_bar_goes_there(told: Path) -> None:
     async with shown(told) as (show, pilot):
         await until(lambda: "REPLAY" in screen(show), pilot)
-        bar = show._seek_bar
+        bar = show.renderer.seek_bar
         await pilot.click("#header", offset=(bar.first + bar.cells - 1, 0))
         await until(lambda: "14:02:1" in screen(show), pilot)
 

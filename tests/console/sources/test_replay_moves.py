@@ -206,7 +206,7 @@ async def test_a_view_held_still_of_a_file_that_is_gone_has_no_past_to_go_back_t
         for file in tmp_path.iterdir():
             file.unlink()
         await console.press("left_square_bracket")
-        await console.hears("There is no way back just now: a.db is gone.")
+        await console.hears("The past cannot be shown now: a.db is gone.")
         recorded(path, [started(0, "billing"), added("other")])
         await console.press("left_curly_bracket")
         await console.hears("a.db was replaced by another recording")
@@ -218,7 +218,7 @@ async def test_the_key_for_live_goes_back_from_a_detail_of_the_past_too(tmp_path
     async with watching(path) as console:
         await console.sees("prefect")
         await console.press("left_square_bracket")
-        await console.sees("This is the past now")
+        await console.sees("This is the past:")
         await console.press("enter")
         await console.sees("esc close")
         await console.press("L")
@@ -233,7 +233,7 @@ async def test_marks_stay_in_the_time_they_were_set_in(tmp_path: Path) -> None:
         await console.press("x")
         await console.sees("1 marked")
         await console.press("left_square_bracket")
-        await console.sees("This is the past now")
+        await console.sees("This is the past:")
         await console.sees_no("1 marked")
         await console.press("x", "x")
         await console.sees("2 marked")
