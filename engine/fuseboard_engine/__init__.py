@@ -1,6 +1,6 @@
-"""Fuseboard's resilience engine: breakers, retries, failover chains. It decides; it knows no disk and no screen.
+"""Fuseboard's resilience engine: breakers, retries, failover chains. Pure decisions; no disk, no screen.
 
-Names are loaded when first used, so that a program which only reads events pays for nothing else.
+Names are loaded at first use, so that a program that only reads events does not import the rest.
 """
 
 from __future__ import annotations
@@ -214,10 +214,10 @@ _RENAMED = {
     "Restarted": "RestartMarker",
     "guarded": "shutdown_on_signals",
 }
-"""Deprecated names and what they are called now."""
+"""Deprecated names and their replacements."""
 
 
-if not TYPE_CHECKING:  # a checker reads the imports above
+if not TYPE_CHECKING:  # type checkers read the imports above
 
     def __getattr__(name: str) -> object:
         if name in _RENAMED:

@@ -1,7 +1,7 @@
-"""Context ids: which request, trace, user, session and correlation a call belongs to.
+"""Context ids: the request, trace, user, session and correlation that a call belongs to.
 
-They are given once, where a request comes in, and are there for whoever needs them: each adapter (also one that runs
-in a thread), each event and each result. They travel in a context variable, so what an adapter starts has them too.
+They are set once, where a request enters, and are available to each adapter (also one that runs in a thread), event and
+result. They travel in a context variable, so tasks that an adapter starts have them too.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from contextvars import ContextVar
 from types import MappingProxyType
 
 IDS = ("request", "trace", "user", "session", "correlation")
-"""The ids operators know; others may stand beside them."""
+"""The ids that operators know; others may be set in addition."""
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 CURRENT: ContextVar[dict[str, str] | None] = ContextVar("fuseboard_context", default=None)
-"""The ids of the call under way; None outside of any. Read it with `current()`."""
+"""The ids of the current call; None outside of any call. Read it with `current()`."""
 
 _numbers = itertools.count((time.time_ns() & 0xFFFF_FFFF_FFFF) << 8)
 
 
 def current() -> Mapping[str, str]:
-    """Return the ids of the call under way, by name; empty when none were given."""
+    """Return the ids of the current call, by name; empty if none were set."""
     ids = CURRENT.get()
     return _NOTHING if ids is None else MappingProxyType(ids)
 
 
 def complete(given: Mapping[str, str], outer: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return ids as they go with a call: those given, those of the call around it, and a request id in any case.
+    """Return the ids of a call: the given ones, those of the surrounding call, and always a request id.
 
-    A name may end in `_id`, as in `request_id`; it is kept without. An id that is None is left out.
+    A name may end in `_id`, as in `request_id`; the suffix is removed. An id that is None is left out.
     """
     ids = dict(outer) if outer else {}
     for name, value in given.items():
@@ -46,7 +46,7 @@ def complete(given: Mapping[str, str], outer: Mapping[str, str] | None = None) -
 
 @contextmanager
 def use(**ids: str) -> Iterator[Mapping[str, str]]:
-    """Give ids to all that is executed inside: `with use(request="r-1", user="ann"): ...`."""
+    """Set ids for everything executed inside the block: `with use(request="r-1", user="ann"): ...`."""
     token = CURRENT.set(complete(ids, CURRENT.get()))
     try:
         yield current()

@@ -1,4 +1,4 @@
-"""The errors the engine raises itself. An adapter's own error always reaches the caller as it was raised."""
+"""The errors that the engine itself raises. An adapter's own error reaches the caller unchanged."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 
 def text_of(error: BaseException) -> str:
-    """Return an error's text as it is kept; an error that cannot even say that gets a text of ours."""
+    """Return an error's text; a substitute if `str()` of the error raises."""
     try:
         return error.why if isinstance(error, CircuitOpen) else str(error)
     except Exception:
@@ -15,7 +15,7 @@ def text_of(error: BaseException) -> str:
 
 
 class FuseboardError(Exception):
-    """Base of every error of the engine's own."""
+    """Base of all errors of the engine."""
 
 
 class Rejected(FuseboardError):
@@ -37,7 +37,7 @@ class CircuitOpen(Rejected):
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds until it may admit a call; None: not by itself."""
+        """Seconds until it may admit a call; None: not without intervention."""
         wait: float | None = self.args[1]
         return wait
 
@@ -48,12 +48,12 @@ class CircuitOpen(Rejected):
 
     @property
     def last_error(self) -> str:
-        """Text of the last failure, empty when there was none."""
+        """Text of the last failure; empty if there was none."""
         return str(self.args[3]) if len(self.args) > 3 else ""
 
     @property
     def why(self) -> str:
-        """What stands in its way and what went wrong last, without the time that is left: this stays true."""
+        """The reason and the last error, without the remaining time, so that it stays true."""
         if self.reason == "forced_open":
             text = f"{self.adapter} is held open by hand; an operator has to enable or reset it"
         elif self.reason == "probe_in_flight":
@@ -69,27 +69,27 @@ class CircuitOpen(Rejected):
 
 
 class BulkheadFull(Rejected):
-    """No slot was free for the adapter, or too many waited for one already."""
+    """The adapter has no free slot within its limits of time and queue length."""
 
 
 class NoThreadFree(Rejected):
-    """A plain function could not be called: all threads are taken, or hang in calls that were given up."""
+    """A plain function could not be called: all threads are busy, or stuck in abandoned calls."""
 
 
 class Unhealthy(FuseboardError):
-    """An adapter's own health check says that it could not work now."""
+    """An adapter's own health check reports that it does not work now."""
 
 
 class MissingExtra(FuseboardError, ImportError):
-    """A library that this needs, and Fuseboard does not bring along by default, is not installed."""
+    """An optional library that this feature needs is not installed."""
 
 
 class AdapterDown(Rejected):
-    """A health check found the adapter down, so it was not called."""
+    """The adapter was not called because a health check found it down."""
 
 
 class AttemptTimeout(FuseboardError, TimeoutError):
-    """An attempt took longer than the engine allows and was cancelled."""
+    """An attempt exceeded its timeout and was cancelled."""
 
     def __init__(self, adapter: str, seconds: float, what: str = "gave no answer") -> None:
         super().__init__(adapter, seconds)
@@ -106,11 +106,11 @@ class DeadlineExceeded(FuseboardError, TimeoutError):
 
 
 class SoftFailure(FuseboardError):
-    """An adapter answered, but with a result that says it failed (such as `{"success": False}`)."""
+    """An adapter answered with a result that reports its own failure (such as `{"success": False}`)."""
 
 
 class UnknownAdapter(FuseboardError, KeyError):
-    """A name that no adapter is registered under."""
+    """No adapter is registered under a name."""
 
     def __init__(self, name: str, known: tuple[str, ...]) -> None:
         super().__init__(name)
@@ -118,7 +118,7 @@ class UnknownAdapter(FuseboardError, KeyError):
         self.known = known
 
     def __str__(self) -> str:
-        known = ", ".join(self.known) or "none is registered yet"
+        known = ", ".join(self.known) or "none are registered yet"
         return f"no adapter is called {self.name!r}; known adapters: {known}"
 
 

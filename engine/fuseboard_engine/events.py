@@ -1,11 +1,10 @@
-"""The catalogue of events: everything the engine decides, as immutable values.
+"""The catalogue of events: every decision of the engine, as an immutable value.
 
-Nothing else leaves the engine. A recorder stores events as they come, a board is folded from them, and a log
-line is written from them. An event says what was decided and why; it never carries an exception object or a
-task's payload.
+Events are the engine's only output. A recorder stores them unchanged, a board is folded from them, and log lines are
+written from them. An event says what was decided and why; it never holds an exception object or a task's payload.
 
-Every `at` is UTC in integer microseconds, a label only: no decision is taken from it. Every duration is in
-seconds. The `kind` of an event is its tag in a recording and never changes its meaning.
+Every `at` is UTC in integer microseconds, a label only: no decision depends on it. Every duration is in seconds. The
+`kind` of an event is its tag in a recording, and its meaning never changes.
 """
 
 from __future__ import annotations
@@ -16,17 +15,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 import msgspec
 
 State = Literal["closed", "open", "half_open", "forced_open", "disabled", "metrics_only"]
-"""The states of a breaker; the last three are only ever set by hand."""
+"""The states of a breaker; the last three are only set by hand."""
 
 REFUSING_STATES: Final[frozenset[State]] = frozenset(("open", "half_open", "forced_open"))
 """The states in which a breaker refuses calls (half-open: all but its probes)."""
 
 Outcome = Literal["success", "failure", "ignored", "cancelled", "rejected"]
-"""How an attempt ended. `ignored`: an error that says nothing about the adapter. `rejected`: never called."""
+"""How an attempt ended. `ignored`: an error that says nothing about the adapter. `rejected`: the adapter was not
+called.
+"""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag_field="kind"):
-    """The base of all events: when it happened."""
+    """Base of all events: the time at which it happened."""
 
     sheddable: ClassVar[bool] = False
     """Whether a recorder with a full buffer may drop the type. False: without the event, a Board is wrong for good."""
@@ -37,10 +38,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=T
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """One attempt of a route: a call of one adapter, or its rejection.
 
-    `number` counts this adapter's calls within the route from 1 (0: never called). `rule` names the row of the
-    attribution table that applied. `why` says why the adapter was refused, or what was decided after a failure.
-    `failures` is what its breaker had counted towards the threshold after this attempt. A stream is one attempt:
-    `duration` is its time from first to last, `first_item` the seconds until its first item, `items` how many came.
+    `number` counts this adapter's calls within the route from 1 (0: not called). `rule` names the attribution row that
+    applied. `why` is the reason of a rejection, or the decision after a failure. `failures` is its breaker's count
+    towards the threshold after this attempt. A stream is one attempt: `duration` is its whole time, `first_item` the
+    seconds until its first item, `items` the number of items.
     """
 
     adapter: str
@@ -59,7 +60,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults
 
 
 class EngineStarted(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="engine_started"):
-    """An engine began to be recorded."""
+    """The recording of an engine started."""
 
     name: str
     host: str
@@ -67,11 +68,11 @@ class EngineStarted(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
 
 
 LOST: Final = "lost"
-"""Why an engine ended that was found dead: it was killed, or its host went."""
+"""The stop reason of an engine that was found dead: it was killed, or its host stopped."""
 
 
 class EngineStopped(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="engine_stopped"):
-    """An engine ended in an orderly way, or, when `reason` is `lost`, was found dead."""
+    """An engine stopped in an orderly way or, with the reason `lost`, was found dead."""
 
     reason: str = "closed"
 
@@ -79,7 +80,7 @@ class EngineStopped(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
 class AdapterAdded(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="adapter_added"):
     """An adapter was registered; `policy` is its breaker policy by field name.
 
-    `figures` are the counts it goes on from, when they were restored from an earlier run.
+    `figures` are the counts restored from an earlier run, if any.
     """
 
     adapter: str
@@ -89,13 +90,13 @@ class AdapterAdded(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tru
 
 
 class AdapterRemoved(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="adapter_removed"):
-    """An adapter was taken out of the registry."""
+    """An adapter was removed."""
 
     adapter: str
 
 
 class PreferenceSet(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="preference_set"):
-    """The chain for a task type was set; an empty `task_type` is the default for every other type."""
+    """The chain of a task type was set; an empty `task_type` is the default for all other types."""
 
     order: tuple[str, ...]
     task_type: str = ""
@@ -106,9 +107,9 @@ class StateChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tru
     """A breaker changed its state.
 
     `reason` is a short constant: `failures`, `failure_rate`, `slow_call_rate`, `rate_limited`, `probe_failed`,
-    `probe_due`, `probes_succeeded`, `reset`, `by_hand`, `restored`. `detail` says it in words. `wait` is how many
-    seconds an open breaker stays open and `until` when that ends; both None when nothing is waited for.
-    `needed` is how many good probes close a half-open breaker. `actor` is empty for the engine's own decisions.
+    `probe_due`, `probes_succeeded`, `reset`, `by_hand`, `restored`. `detail` describes it. `wait` is how many seconds
+    an open breaker stays open and `until` when that ends; both None without a wait. `needed` is the number of good
+    probes that close a half-open breaker. `actor` is empty for the engine's own decisions.
     """
 
     adapter: str
@@ -127,10 +128,10 @@ class StateChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tru
 
 
 class TripSuppressed(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="trip_held"):
-    """A breaker met a trip rule but stayed closed: too large a share of its group is out already.
+    """A trip rule applied but the breaker stayed closed: too large a share of its group is already out.
 
-    `reason` and `detail` say which rule; `group` is a tag (empty: all adapters), `out` of its `size` adapters are out
-    and `share` may be. Told once, until a call succeeds or the breaker changes its state.
+    `reason` and `detail` name the rule; `group` is a tag (empty: all adapters), `out` of its `size` adapters are out
+    and the allowed share is `share`. Emitted once, until a call succeeds or the breaker changes its state.
     """
 
     adapter: str
@@ -145,7 +146,7 @@ class TripSuppressed(Event, frozen=True, kw_only=True, gc=False, omit_defaults=T
 class HealthChecked(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="health_checked"):
     """The first health check of an adapter, or one that changed its health.
 
-    `status` and `before`: `healthy`, `degraded`, `unhealthy` or `unknown`. `detail` is what the check said.
+    `status` and `before`: `healthy`, `degraded`, `unhealthy` or `unknown`. `detail` is the check's explanation.
     """
 
     adapter: str
@@ -156,7 +157,7 @@ class HealthChecked(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
 
 
 class HealthAlert(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="health_alert"):
-    """So many health checks of an adapter in a row were bad; told once for such a row."""
+    """`failures` health checks of an adapter failed in a row; emitted once per such row."""
 
     adapter: str
     failures: int
@@ -166,8 +167,8 @@ class HealthAlert(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True
 class ProbeChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="probe_changed"):
     """A probe of a half-open breaker was admitted, or ended.
 
-    `what`: `admitted`, `success`, `failure`, `released` (no verdict), `expired` (its lease was over and another
-    caller needed the place).
+    `what`: `admitted`, `success`, `failure`, `released` (no verdict), `expired` (its lease expired and another caller
+    needed the place).
     """
 
     sheddable: ClassVar[bool] = True
@@ -180,9 +181,9 @@ class ProbeChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tru
 
 
 class GaugesSampled(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="adapters_gauged"):
-    """How much adapters are at just now; only those where it changed, at most once a second.
+    """The current load of adapters; only those that changed, at most once a second.
 
-    For each adapter: the calls in flight, and how many retries its budget has left.
+    Per adapter: the calls in flight, and the retries left in its budget.
     """
 
     gauges: dict[str, tuple[int, int]]
@@ -200,9 +201,9 @@ class LateResult(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True,
 
 
 class AttemptFailed(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="attempt_failed"):
-    """An attempt failed, told at once: the route it belongs to may go on for long.
+    """An attempt failed; emitted at once, because its route may continue for long.
 
-    `then` is what the router does next: `retry` (after `delay` seconds), `failover`, `stop`.
+    `then` is the router's next step: `retry` (after `delay` seconds), `failover`, `stop`.
     """
 
     sheddable: ClassVar[bool] = True
@@ -217,11 +218,11 @@ class AttemptFailed(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
 
 
 class RouteFinished(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="route_finished"):
-    """A task's route ended: every attempt and rejection in order, who answered, who was left.
+    """A task's route ended: every attempt and rejection in order, who answered, who was not tried.
 
-    `dead_letter` is the letter that its task is kept under; `letter` the one that this route retried: such a route is
-    no new task. `strategy` is empty for a chain; a fan-out names its own, and in `answered` who succeeded, first one
-    first.
+    `dead_letter` is the dead letter that its task became; `letter` is the one that this route retried: such a route is
+    not a new task. `strategy` is empty for a chain; a fan-out sets its own, and in `answered` the adapters that
+    succeeded, in order of time.
     """
 
     sheddable: ClassVar[bool] = True
@@ -244,9 +245,10 @@ class RouteFinished(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
 
 
 class BatchFinished(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="batch_finished"):
-    """A batch of tasks ended. It is accepted when the share `needed` of its parts succeeded; degraded ones did not.
+    """A batch of tasks ended. It is accepted when at least the share `needed` of its parts succeeded; degraded parts
+    did not.
 
-    `rounds` counts how often tasks were sent out, `rolled_back` how often the rollback hook was called.
+    `rounds` counts how often tasks were sent out, `rolled_back` the calls of the rollback hook.
     """
 
     batch: str
@@ -263,11 +265,11 @@ class BatchFinished(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
 
 
 NodeState = Literal["pending", "running", "done", "degraded", "failed", "skipped"]
-"""How a node of a workflow stands. `skipped`: what it needs was not done."""
+"""The state of a workflow's node. `skipped`: a node that it depends on was not done."""
 
 
 class WorkflowStarted(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="workflow_started"):
-    """A run of a workflow began, or went on: `finished` names the nodes that were done before."""
+    """A workflow run started or resumed; `finished` names the nodes that were done before."""
 
     run: str
     workflow: str
@@ -279,9 +281,9 @@ class WorkflowStarted(Event, frozen=True, kw_only=True, gc=False, omit_defaults=
 
 
 class NodeChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="node_changed"):
-    """A node of a run changed its state; an end is told only once it is saved.
+    """A node of a run changed its state; an end is emitted only after it is saved.
 
-    `answered` is who did it: an adapter of its chain, or of a fallback node's.
+    `answered` is the adapter that did it: one of its own chain, or of a fallback node's.
     """
 
     run: str
@@ -295,7 +297,7 @@ class NodeChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True
 
 
 class WorkflowFinished(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="workflow_finished"):
-    """A run ended. `interrupted`: it was cancelled, or the engine shut down; like a failed one it can be resumed."""
+    """A run ended. `interrupted`: it was cancelled, or the engine shut down; like a failed run it can be resumed."""
 
     run: str
     workflow: str
@@ -305,9 +307,9 @@ class WorkflowFinished(Event, frozen=True, kw_only=True, gc=False, omit_defaults
 
 
 class DeadLettered(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="dead_lettered"):
-    """A task that nothing could do became a dead letter; it is on disk, unless it is `in_memory`.
+    """A task became a dead letter; it is on disk, unless it is `in_memory`.
 
-    `letter` is its number (negative: memory only), `due_at` when it is retried by itself (UTC microseconds; None: not).
+    `letter` is its id (negative: in memory only), `due_at` its first automatic retry (UTC microseconds; None: none).
     """
 
     letter: int
@@ -322,7 +324,7 @@ class DeadLettered(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tru
 
 
 class DeadLetterRefused(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="dead_letter_refused"):
-    """A task that nothing could do could not be kept either; `reason` says why."""
+    """A failed task could not be kept as a dead letter; `reason` says why."""
 
     task: str
     task_type: str
@@ -330,9 +332,9 @@ class DeadLetterRefused(Event, frozen=True, kw_only=True, gc=False, omit_default
 
 
 class DeadLetterChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="dead_letter_changed"):
-    """Dead letters went from one status to another; `evicted`, `purged` and `moved` are where they are kept no more.
+    """Dead letters changed their status; `evicted`, `purged` and `moved` mean that they are no longer kept there.
 
-    `actor` is who asked; empty: the engine itself.
+    `actor` is who requested it; empty: the engine itself.
     """
 
     letters: tuple[int, ...]
@@ -344,15 +346,15 @@ class DeadLetterChanged(Event, frozen=True, kw_only=True, gc=False, omit_default
 
 
 class DeadLettersCounted(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="dead_letters_counted"):
-    """How many dead letters of each status a recording holds, counted when an engine began to use them."""
+    """The number of dead letters by status in a recording, counted when an engine starts to use it."""
 
     counts: dict[str, int]
 
 
 class ThreadsStuck(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="threads_stuck"):
-    """A call of a plain function was given up and its thread hangs, or one that hung has come back.
+    """A call of a plain function was abandoned and its thread hangs, or a hanging thread came back.
 
-    `stuck` counts such threads of this adapter, `total` of all; at `limit` no more plain functions are called.
+    `stuck` counts such threads of this adapter, `total` of all adapters; at `limit` plain functions are rejected.
     """
 
     adapter: str
@@ -362,7 +364,7 @@ class ThreadsStuck(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tru
 
 
 class StreamRestarted(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="stream_restarted"):
-    """A stream that had begun failed and starts over: its consumer is told that `items` items are void."""
+    """A stream failed after it had started, and starts over: the `items` items delivered so far are void."""
 
     task: str
     task_type: str
@@ -372,7 +374,7 @@ class StreamRestarted(Event, frozen=True, kw_only=True, gc=False, omit_defaults=
 
 
 class CommandDone(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="command_done"):
-    """An operator's command was carried out, or refused; `detail` says what happened, in words."""
+    """An operator's command was carried out or refused; `detail` describes the result."""
 
     command: int
     verb: str
@@ -386,8 +388,8 @@ class CommandDone(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True
 class ConfigReloaded(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="config_reloaded"):
     """A configuration was applied to a running engine, or was refused and nothing changed.
 
-    `changes` says what is different now, a sentence each; `restart` names what takes effect only when the application
-    is started anew. `problem` is why it was refused. `policies` holds each changed breaker policy by adapter.
+    `changes` has one sentence per change; `restart` names what takes effect only after a restart of the application.
+    `problem` is the reason of a refusal. `policies` holds each changed breaker policy by adapter.
     """
 
     ok: bool
@@ -399,10 +401,10 @@ class ConfigReloaded(Event, frozen=True, kw_only=True, gc=False, omit_defaults=T
 
 
 class ShutdownChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="shutdown_changed"):
-    """An engine began to shut down and takes no more work, or has ended what was in flight.
+    """An engine began to shut down and accepts no more work, or its work in flight has ended.
 
-    `in_flight` counts calls, `cancelled` those of them that the grace time was too short for. `instructions` is the
-    file that says how to go on.
+    `in_flight` counts calls, `cancelled` those that exceeded the grace time. `instructions` is the file with recovery
+    instructions.
     """
 
     what: Literal["began", "finished"]
@@ -414,7 +416,7 @@ class ShutdownChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=
 
 
 class ListenerFailed(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="listener_failed"):
-    """A listener raised; the others were told all the same and no call noticed."""
+    """A listener raised; the other listeners received the event and no call was affected."""
 
     sheddable: ClassVar[bool] = True
 
@@ -423,14 +425,14 @@ class ListenerFailed(Event, frozen=True, kw_only=True, gc=False, omit_defaults=T
 
 
 class EventsDropped(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="events_dropped"):
-    """The recorder's buffer was full and it let go of the oldest ordinary events; counters stayed exact."""
+    """The recorder's buffer was full and the oldest ordinary events were dropped; counters stayed exact."""
 
     count: int
     reason: str = ""
 
 
 class ScenarioStep(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="scenario_step"):
-    """A step of a scenario's timeline took place, in the words its author gave it."""
+    """A step of a scenario's timeline happened, in its author's words."""
 
     scenario: str
     text: str
@@ -469,13 +471,13 @@ AnyEvent = (
     | EventsDropped
     | ScenarioStep
 )
-"""Every event there is; `msgspec.json.Decoder(AnyEvent)` reads one back."""
+"""Every event type; `msgspec.json.Decoder(AnyEvent)` decodes one."""
 
 
 _RENAMED = {"AdaptersGauged": "GaugesSampled", "TripHeld": "TripSuppressed"}
-"""Deprecated names and what they are called now."""
+"""Deprecated names and their replacements."""
 
-if not TYPE_CHECKING:  # a checker must still see which names there are not
+if not TYPE_CHECKING:  # a type checker must still report unknown names
 
     def __getattr__(name: str) -> Any:
         if name not in _RENAMED:

@@ -1,8 +1,8 @@
-"""An event loop whose time is virtual: what sleeps an hour is over at once, in the right order.
+"""An event loop in virtual time: an hour's sleep ends at once, in the correct order.
 
 For scenarios and tests. The clock jumps to the next timer whenever nothing else is left to do, so a run is
-deterministic and takes milliseconds. Sockets know nothing of virtual time: use them in real time. For an engine's
-plain functions, which run in threads, the clock stands still until they are done, but not for long.
+deterministic and takes milliseconds. Sockets do not work in virtual time: use them in real time. While an engine's
+plain functions run in threads, the clock stands still, for at most a second at a time.
 """
 
 from __future__ import annotations
@@ -15,36 +15,36 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-PATIENCE = 1.0  # real seconds that virtual time waits for a thread; one that takes longer hangs
+THREAD_WAIT = 1.0  # real seconds that virtual time waits for a thread; a slower one counts as hanging
 
 
 class _JumpingSelector(selectors.SelectSelector):
-    """Never waits for a timer: it moves the loop's time there instead."""
+    """Never waits for a timer; advances the loop's time to it instead."""
 
     loop: VirtualTimeLoop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
         if not ready and timeout is None:
-            # Neither a timer nor anything ready: only another thread can go on from here.
+            # Neither a timer nor a ready event: only another thread can wake the loop.
             return super().select(None)
         if not ready and timeout:
             if self.loop.in_threads:
-                ready = super().select(PATIENCE)
+                ready = super().select(THREAD_WAIT)
             if not ready:
                 self.loop.advance(timeout)
         return ready
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """Its `time()` starts at 0 and is the clock to give to an engine: `Engine(clock=loop.time)`."""
+    """An event loop whose `time()` starts at 0; use it as an engine's clock: `Engine(clock=loop.time)`."""
 
     def __init__(self) -> None:
         selector = _JumpingSelector()
         selector.loop = self
         self._now = 0.0
         self.in_threads = 0
-        """Calls of plain functions under way; whoever makes one counts it here."""
+        """Number of plain functions that run in threads; the thread pool updates it."""
         super().__init__(selector)
 
     def time(self) -> float:
@@ -52,9 +52,9 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         return self._now
 
     def advance(self, seconds: float) -> None:
-        """Move the virtual time on."""
+        """Advance the virtual time."""
         self._now += seconds
-        # asyncio runs a timer that is due within this; after some months a nanosecond is lost in the float.
+        # asyncio runs timers due within its clock resolution; after months a float cannot resolve a nanosecond.
         self._clock_resolution = max(1e-9, 2 * math.ulp(self._now))
 
     def wall(self) -> int:
