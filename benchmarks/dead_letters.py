@@ -36,7 +36,7 @@ def keeping(store: SqliteDeadLetters) -> Engine:
     engine = Engine("bench", dead_letters=POLICY)
     engine.add_adapter("prefect", fail)
     assert engine.dead_letters is not None
-    engine.dead_letters.use(store)
+    engine.dead_letters.attach_store(store)
     return engine
 
 

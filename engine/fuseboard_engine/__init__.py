@@ -66,9 +66,8 @@ if TYPE_CHECKING:
         ResumeRefused,
         UnknownRun,
         WorkflowError,
-        WorkflowFailed,
     )
-    from fuseboard_engine.workflow.result import WorkflowResult
+    from fuseboard_engine.workflow.result import WorkflowFailed, WorkflowResult
     from fuseboard_engine.workflow.workflow import Workflow
 
 _HOME = {
@@ -133,7 +132,7 @@ _HOME = {
     "ResumeRefused": "workflow.errors",
     "UnknownRun": "workflow.errors",
     "WorkflowError": "workflow.errors",
-    "WorkflowFailed": "workflow.errors",
+    "WorkflowFailed": "workflow.result",
     "InterruptedRun": "workflow.active_runs",
     "Workflow": "workflow.workflow",
     "WorkflowResult": "workflow.result",

@@ -1,89 +1,110 @@
-"""Carrying out operators' commands on an engine."""
+"""Carries out operators' commands: a table of handlers by verb."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from fuseboard_engine.adapters.registry import Registry
-from fuseboard_engine.commands import VERBS, Command
+from fuseboard_engine.commands import Command
 from fuseboard_engine.errors import UnknownAdapter, describe
-from fuseboard_engine.events import REFUSING_STATES, CommandDone
-from fuseboard_engine.workflow.operator_resume import ask as ask_resume
-
-if TYPE_CHECKING:
-    from fuseboard_engine.engine import Engine
+from fuseboard_engine.events import REFUSING_STATES, CommandDone, Event
 
 log = logging.getLogger("fuseboard.engine")
 
+Report = Callable[[bool, str], object]
+"""Publishes the outcome of a command: whether it succeeded, and a text for the operator."""
 
-def execute_command(engine: Engine, command: Command) -> CommandDone | None:
-    """Do what an operator asked, at once, from whichever thread. Never raises: the outcome says what happened.
+Handler = Callable[[Command, Report], str | None]
+"""Carries out a command and returns what was done. None: it takes longer; the handler calls the report at the end.
 
-    None: it takes its time (a retry of dead letters, a resume), and the outcome follows as an event.
+It raises ValueError or UnknownAdapter when the command cannot be carried out.
+"""
+
+BREAKER_VERBS = ("reset", "force_open", "half_open", "disable", "metrics_only", "enable")
+"""Verbs that are methods of a breaker without arguments but the actor."""
+
+
+class CommandHandler:
+    """Carries out commands. The verbs that act on breakers are built in; others are registered.
+
+    Args:
+        registry: the adapters whose breakers are operated.
+        emit: publishes the outcome of each command.
+        wall: UTC microseconds.
     """
 
-    def done(ok: bool, detail: str) -> CommandDone:
-        event = CommandDone(
-            at=engine.wall(),
-            command=command.id,
-            verb=command.verb,
-            actor=command.actor,
-            ok=ok,
-            adapter=command.adapter,
-            detail=detail,
-            requested_at=command.requested_at,
-        )
-        engine.emit(event)
-        return event
+    def __init__(self, registry: Registry, emit: Callable[[Event], None], wall: Callable[[], int]) -> None:
+        self._registry = registry
+        self._emit = emit
+        self._wall = wall
+        self._handlers: dict[str, Handler] = {
+            **dict.fromkeys(BREAKER_VERBS, self._operate_breaker),
+            "open_for": self._open_for,
+            "reset_all": self._reset_all,
+        }
 
-    try:
-        if command.verb == "dlq_retry":
-            if engine.dead_letters is None:
-                raise ValueError("this engine keeps no dead letters")
-            engine.dead_letters.start_operator_retry(command, done, engine.sync.home)
-            return None
-        if command.verb == "resume":
-            ask_resume(engine, command, done)
-            return None
-        return done(True, carry_out(engine.registry, command))
-    except (UnknownAdapter, ValueError) as error:
-        return done(False, str(error))
-    except Exception as error:
-        log.exception("command %s failed", command.verb)
-        return done(False, describe(error))
+    def register(self, verb: str, handler: Handler) -> None:
+        """Have a handler carry out a verb; it replaces the one before."""
+        self._handlers[verb] = handler
 
+    def execute(self, command: Command) -> CommandDone | None:
+        """Carry out a command; see `Engine.execute_command`."""
 
-def carry_out(registry: Registry, command: Command) -> str:
-    """Do what a command says, at once, and return in words what came of it.
+        def report(ok: bool, detail: str) -> CommandDone:
+            event = CommandDone(
+                at=self._wall(),
+                command=command.id,
+                verb=command.verb,
+                actor=command.actor,
+                ok=ok,
+                adapter=command.adapter,
+                detail=detail,
+                requested_at=command.requested_at,
+            )
+            self._emit(event)
+            return event
 
-    Raises:
-        ValueError: the verb is unknown, or its seconds are no number.
-        UnknownAdapter: nothing is registered under the command's adapter.
-    """
-    verb, actor = command.verb, command.actor
-    if verb not in VERBS:
-        raise ValueError(f"this engine does not know the command {verb!r}; it knows {', '.join(VERBS)}")
-    if verb == "reset_all":
-        shut = [adapter for adapter in registry if adapter.breaker.state in REFUSING_STATES]
-        for adapter in shut:
-            adapter.breaker.reset(actor=actor)
-        return f"{', '.join(adapter.name for adapter in shut)} reset" if shut else "no breaker was open"
-    breaker = registry[command.adapter].breaker
-    before = breaker.state
-    lasting = ""
-    if verb == "open_for":
+        handler = self._handlers.get(command.verb)
+        if handler is None:
+            known = ", ".join(self._handlers)
+            return report(False, f"this engine does not know the command {command.verb!r}; it knows {known}")
+        try:
+            detail = handler(command, report)
+        except (UnknownAdapter, ValueError) as error:
+            return report(False, str(error))
+        except Exception as error:
+            log.exception("command %s failed", command.verb)
+            return report(False, describe(error))
+        return None if detail is None else report(True, detail)
+
+    def _operate_breaker(self, command: Command, _: Report) -> str:
+        breaker = self._registry[command.adapter].breaker
+        before = breaker.state
+        getattr(breaker, command.verb)(actor=command.actor)
+        return _change(command.adapter, before, breaker.state)
+
+    def _open_for(self, command: Command, _: Report) -> str:
+        breaker = self._registry[command.adapter].breaker
+        before = breaker.state
         seconds = _seconds(command.args.get("seconds"))
-        breaker.open_for(seconds, actor=actor)
-        lasting = "" if seconds is None else f" for {seconds:g} s"
-    else:
-        getattr(breaker, verb)(actor=actor)
-    change = f"went from {before} to" if before != breaker.state else "stays"
-    return f"{command.adapter} {change} {breaker.state}{lasting}"
+        breaker.open_for(seconds, actor=command.actor)
+        change = _change(command.adapter, before, breaker.state)
+        return change if seconds is None else f"{change} for {seconds:g} s"
+
+    def _reset_all(self, command: Command, _: Report) -> str:
+        refusing = [adapter for adapter in self._registry if adapter.breaker.state in REFUSING_STATES]
+        for adapter in refusing:
+            adapter.breaker.reset(actor=command.actor)
+        return f"{', '.join(adapter.name for adapter in refusing)} reset" if refusing else "no breaker was open"
+
+
+def _change(adapter: str, before: str, after: str) -> str:
+    return f"{adapter} went from {before} to {after}" if before != after else f"{adapter} stays {after}"
 
 
 def _seconds(value: object) -> float | None:
-    """Read the seconds of a command; None is the policy's own wait."""
+    """Return the seconds of a command; None selects the policy's own wait. Raise ValueError for anything else."""
     if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
         return value
     raise ValueError(f"open_for needs a number of seconds, not {value!r}")

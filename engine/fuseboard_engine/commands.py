@@ -1,4 +1,4 @@
-"""Operators' commands, as they reach an engine, and what came of them."""
+"""Operators' commands, as an engine receives them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import msgspec
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One thing an operator asked an engine to do.
+    """One request of an operator to an engine.
 
-    `verb` is one of `VERBS`; `adapter` is empty for verbs that concern all. `args` are the verb's own, such as
-    `seconds`. `actor` is who asked, as it should stand in the audit. `requested_at` is UTC microseconds.
+    `verb` is one of `VERBS`; `adapter` is empty for verbs that concern all adapters. `args` are the verb's arguments,
+    such as `seconds`. `actor` is who asked, as the audit shows it. `requested_at` is UTC microseconds.
     """
 
     id: int
@@ -34,5 +34,5 @@ VERBS: tuple[str, ...] = (
     "dlq_retry",
     "resume",
 )
-"""What can be asked of an engine. `reset_all` resets every breaker that does not let calls through.
-`dlq_retry` retries the dead letters its `args` select. `resume` goes on with the run of a workflow its `args` name."""
+"""The verbs an engine accepts. `reset_all` resets every breaker that refuses calls. `dlq_retry` retries the dead
+letters that `args` select. `resume` resumes the workflow run that `args` name."""

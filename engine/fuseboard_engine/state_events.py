@@ -1,58 +1,70 @@
-"""How an engine stands, as events: what somebody who begins to listen has to be told first."""
+"""The engine's current state as events, so that a new subscriber can catch up."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
+from fuseboard_engine.adapters.registry import Adapter, Registry
+from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
 from fuseboard_engine.events import AdapterAdded, Event, PreferenceSet, StateChanged
-
-if TYPE_CHECKING:
-    from fuseboard_engine.adapters.registry import Adapter
-    from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
-    from fuseboard_engine.engine import Engine
+from fuseboard_engine.health.checker import HealthChecks
+from fuseboard_engine.routing.features import RoutingFeatures
 
 
-def describe(engine: Engine) -> list[Event]:
-    """Return the events that tell a new listener how things stand: adapters, chains, health, breakers not closed."""
-    now = engine.wall()
-    return [
-        *(adapter_added(adapter, now) for adapter in engine.registry),
-        *(
-            PreferenceSet(at=now, order=order, task_type=kind, adaptive=engine.routing.is_adaptive(kind))
-            for kind, order in engine.registry.orders.items()
-        ),
-        *engine.health.describe(now),
-        *(_state_of(adapter.breaker, now) for adapter in engine.registry if adapter.breaker.state != "closed"),
-    ]
+class StateEvents:
+    """Describes adapters, chains, health and breakers as events.
 
+    Args:
+        registry: the adapters and their chains.
+        features: which chains are adaptive.
+        checker: the health checks.
+        wall: UTC microseconds.
+    """
 
-def gauges(engine: Engine) -> dict[str, tuple[int, int]]:
-    """Return each adapter's calls in flight and how many retries its budget has left. For any thread."""
-    now = engine.clock()
-    return {adapter.name: (adapter.in_flight, int(adapter.budget.left_at(now))) for adapter in engine.registry.all()}
+    def __init__(
+        self, registry: Registry, features: RoutingFeatures, checker: HealthChecks, wall: Callable[[], int]
+    ) -> None:
+        self._registry = registry
+        self._features = features
+        self._checker = checker
+        self._wall = wall
+
+    def describe(self) -> list[Event]:
+        """Return the current state as events: adapters, chains, health, and the breakers that are not closed."""
+        now = self._wall()
+        return [
+            *(adapter_added(adapter, now) for adapter in self._registry),
+            *(
+                PreferenceSet(at=now, order=order, task_type=kind, adaptive=self._features.is_adaptive(kind))
+                for kind, order in self._registry.orders.items()
+            ),
+            *self._checker.describe(now),
+            *(state_of(adapter.breaker, now) for adapter in self._registry if adapter.breaker.state != "closed"),
+        ]
 
 
 def adapter_added(adapter: Adapter, at: int) -> AdapterAdded:
-    """Return the event that tells of an adapter."""
+    """Return the event that announces an adapter. `at` is UTC microseconds."""
     policy = adapter.breaker.policy.model_dump(mode="json")
     return AdapterAdded(at=at, adapter=adapter.name, policy=policy, tags=adapter.tags, figures=adapter.restored)
 
 
-def _state_of(breaker: CircuitBreaker, at: int) -> StateChanged:
-    seen, policy = breaker.snapshot(), breaker.policy
-    wait = seen.retry_after
+def state_of(breaker: CircuitBreaker, at: int) -> StateChanged:
+    """Return a breaker's current state as an event. `at` is UTC microseconds."""
+    snapshot, policy = breaker.snapshot(), breaker.policy
+    wait = snapshot.retry_after
     return StateChanged(
         at=at,
         adapter=breaker.name,
-        before=seen.state,
-        after=seen.state,
+        before=snapshot.state,
+        after=snapshot.state,
         reason="restored",
-        detail="as it stood when the recording began",
-        generation=seen.generation,
-        openings=seen.openings,
+        detail="as it was when the recording began",
+        generation=snapshot.generation,
+        openings=snapshot.openings,
         wait=wait,
         until=None if wait is None else at + round(wait * 1e6),
-        failures=seen.failures,
+        failures=snapshot.failures,
         threshold=policy.failure_threshold,
         needed=policy.success_threshold or policy.half_open_calls or 1,
     )

@@ -1,7 +1,7 @@
-"""The whole engine for threads and sync code: `engine.sync.execute_with_fallback(task)`.
+"""The engine for threads and code without `await`: `engine.sync.execute_with_fallback(task)`.
 
-What is awaited runs in the engine's own event loop where that runs in another thread, and else in a private loop in a
-thread of its own, started when first needed.
+Coroutines run in the engine's event loop if that runs in another thread; otherwise in a private loop in a thread of its
+own, started when it is first needed.
 """
 
 from __future__ import annotations
@@ -16,22 +16,62 @@ import threading
 import weakref
 from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
+from fuseboard_engine.adapters.shared_resources import SharedResources
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.routing.route import RouteResult
 from fuseboard_engine.routing.stream_router import RouteStream
 
-if TYPE_CHECKING:
-    from fuseboard_engine.engine import Engine
-
 T = TypeVar("T")
 
-PATIENCE = 10.0  # seconds that a cancelled call may take to end before its caller goes on without it
+CANCEL_TIMEOUT = 10.0
+"""Seconds that a cancelled call may take to end before its caller continues without it."""
+
+
+class AsyncEngine(Protocol):
+    """What `SyncEngine` needs of an engine; `fuseboard_engine.Engine` offers it. Other attributes are passed on."""
+
+    @property
+    def name(self) -> str:
+        """The engine's name."""
+
+    @property
+    def resources(self) -> SharedResources:
+        """Its resources know the loop that the engine was started in."""
+
+    def execute_with_fallback(
+        self,
+        task: Any,
+        preference_order: Iterable[str] | None = None,
+        *,
+        deadline: float | None = None,
+        retry: RetryPolicy | None = None,
+        context: Mapping[str, str] | None = None,
+    ) -> Coroutine[Any, Any, RouteResult]:
+        """Route a task."""
+
+    def stream_with_fallback(
+        self,
+        task: Any,
+        preference_order: Iterable[str] | None = None,
+        *,
+        deadline: float | None = None,
+        retry: RetryPolicy | None = None,
+        restartable: bool | None = None,
+        context: Mapping[str, str] | None = None,
+    ) -> RouteStream:
+        """Route a task whose adapter streams its items."""
+
+    def start(self) -> Coroutine[Any, Any, object]:
+        """Start the engine."""
+
+    def close(self) -> Coroutine[Any, Any, None]:
+        """Close the engine."""
 
 
 class LoopThread:
-    """An event loop in a daemon thread of its own."""
+    """An event loop in its own daemon thread."""
 
     def __init__(self, name: str) -> None:
         self.loop = asyncio.new_event_loop()
@@ -46,26 +86,26 @@ class LoopThread:
         while not self._ending:
             try:
                 self.loop.run_forever()
-            except BaseException:  # an interrupt ends a loop; whoever waits for its task is told of it
+            except BaseException:  # an interrupt ends the loop; the caller of its task receives it
                 continue
         try:
-            self.loop.run_until_complete(_end_all())
+            self.loop.run_until_complete(_cancel_all())
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         finally:
             self.loop.close()
 
     def stop(self) -> None:
-        """Cancel what is under way, see it end, and end the thread. A second time does nothing."""
+        """Cancel all tasks, wait for their end, and end the thread. A second call does nothing."""
         _running.discard(self)
         if self._ending or self.pid != os.getpid():
             return
         self._ending = True
         self.loop.call_soon_threadsafe(self.loop.stop)
         if threading.current_thread() is not self._thread:
-            self._thread.join(PATIENCE)
+            self._thread.join(CANCEL_TIMEOUT)
 
 
-async def _end_all() -> None:
+async def _cancel_all() -> None:
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()
@@ -82,7 +122,7 @@ def _stop_all() -> None:
 
 
 class SyncStream:
-    """The items of one task, for a plain `for`; best inside `with`, so that leaving early ends the stream at once."""
+    """The items of one task, for a plain `for`. Use it in `with`, so that leaving early ends the stream at once."""
 
     def __init__(self, sync: SyncEngine, stream: RouteStream) -> None:
         self._sync = sync
@@ -90,7 +130,7 @@ class SyncStream:
 
     @property
     def result(self) -> RouteResult | None:
-        """The route, once it has ended; None before."""
+        """The route once it has ended; None before."""
         return self._stream.result
 
     def __iter__(self) -> Iterator[Any]:
@@ -103,7 +143,7 @@ class SyncStream:
             raise StopIteration from None
 
     def close(self) -> None:
-        """Stop reading. Returns when the adapter's stream has ended."""
+        """Stop reading. Return when the adapter's stream has ended."""
         self._sync.run(self._stream.aclose())
 
     def __enter__(self) -> Self:
@@ -120,7 +160,7 @@ async def _next(stream: RouteStream) -> Any:
 
 
 class _Call(Generic[T]):
-    """A coroutine that runs in a loop while another thread waits for it."""
+    """A coroutine that runs in a loop while another thread waits for its result."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> None:
         self._coroutine = coroutine
@@ -144,28 +184,28 @@ class _Call(Generic[T]):
 
     def _settle(self, task: asyncio.Task[T]) -> None:
         if task.cancelled():
-            self._outcome.set_exception(RuntimeError("the engine's loop was closed while this call was under way"))
+            self._outcome.set_exception(RuntimeError("the engine's loop was closed while this call was running"))
         elif (error := task.exception()) is not None:
             self._outcome.set_exception(error)
         else:
             self._outcome.set_result(task.result())
 
     def result(self) -> T:
-        """Wait for its end and return its result, or raise what it raised."""
+        """Wait for the coroutine, and return its result or raise its error."""
         while not concurrent.futures.wait([self._outcome], timeout=1).done:
             if self._loop.is_closed():
                 raise RuntimeError("the engine's loop was closed before this call began")
         return self._outcome.result()
 
     def cancel(self) -> None:
-        """Cancel it if it has not ended, and wait for its end, within reason; a second interrupt ends the waiting."""
+        """Cancel the coroutine if it runs, and wait at most ten seconds for its end; an interrupt ends the wait."""
         if self._outcome.done():
             return
         try:
             self._loop.call_soon_threadsafe(self._cancel)
         except RuntimeError:
             return
-        concurrent.futures.wait([self._outcome], timeout=PATIENCE)
+        concurrent.futures.wait([self._outcome], timeout=CANCEL_TIMEOUT)
 
     def _cancel(self) -> None:
         self._cancelled = True
@@ -174,13 +214,13 @@ class _Call(Generic[T]):
 
 
 class SyncEngine:
-    """An engine without `await`: every method of it that is async is here a plain one, and any thread may call it.
+    """An engine without `await`: its async methods are plain ones here, and any thread may call them.
 
     Args:
-        engine: whose methods.
+        engine: the engine.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._name = f"fuseboard-{engine.name}-loop"
         self._lock = threading.Lock()
@@ -195,27 +235,21 @@ class SyncEngine:
         retry: RetryPolicy | None = None,
         context: Mapping[str, str] | None = None,
     ) -> RouteResult:
-        """Do what `Engine.execute_with_fallback` does, and wait for it.
+        """Call `Engine.execute_with_fallback` and wait for its result.
 
         Raises:
-            RuntimeError: this thread runs an event loop, which must not be held up: `await` the engine's own method.
+            RuntimeError: this thread runs an event loop, which must not be blocked; `await` the engine's own method.
         """
         self._refuse_in_loop()
         call = self._engine.execute_with_fallback
         return self.run(call(task, preference_order, deadline=deadline, retry=retry, context=context))
 
     def stream_with_fallback(self, task: Any, *args: Any, **options: Any) -> SyncStream:
-        """Do what `Engine.stream_with_fallback` does; the items are read with a plain `for`.
-
-        Args:
-            task: as there.
-            args: as there.
-            options: as there.
-        """
+        """Call `Engine.stream_with_fallback`, with the same arguments; read the items with a plain `for`."""
         return SyncStream(self, self._engine.stream_with_fallback(task, *args, **options))
 
     def __getattr__(self, name: str) -> Any:
-        """Return any other attribute of the engine; of an async method, its plain form."""
+        """Return any other attribute of the engine; an async method as a plain one."""
         if name.startswith("_"):
             raise AttributeError(name)
         found = getattr(self._engine, name)
@@ -232,7 +266,7 @@ class SyncEngine:
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the engine's loop and return its result.
 
-        It has this thread's context variables. An interrupt (Ctrl-C) cancels it, waits for its end, and goes on.
+        It has this thread's context variables. An interrupt (Ctrl-C) cancels it, waits for its end, and propagates.
 
         Raises:
             RuntimeError: this thread runs an event loop.
@@ -250,18 +284,18 @@ class SyncEngine:
             raise
 
     def close(self) -> None:
-        """Close the engine, and end the private loop. A later call starts another."""
+        """Close the engine and end the private loop. A later call starts another one."""
         self.run(self._engine.close())
         self.stop()
 
     async def leave(self) -> None:
-        """End the private loop from another one; does nothing inside it."""
+        """End the private loop from another loop; do nothing inside it."""
         own = self._own
         if own is not None and own.loop is not asyncio.get_running_loop():
             await asyncio.to_thread(self.stop)
 
     def stop(self) -> None:
-        """End the private loop, if there is one; calls under way in it are cancelled."""
+        """End the private loop, if there is one; calls running in it are cancelled."""
         with self._lock:
             own, self._own = self._own, None
         if own is not None:
@@ -282,18 +316,18 @@ class SyncEngine:
         except RuntimeError:
             return
         raise RuntimeError(
-            "engine.sync was called in a thread that runs an event loop, and would hold it up; "
+            "engine.sync was called in a thread that runs an event loop, and would block it; "
             "await the engine's own method there, or call engine.sync in another thread (asyncio.to_thread)"
         )
 
     def home(self) -> asyncio.AbstractEventLoop:
-        """Return the loop that calls run in, started if need be."""
+        """Return the loop that calls run in; start it if necessary."""
         with self._lock:
             started = self._engine.resources.loop
             if started is not None and started.is_running():
                 return started
             own = self._own
-            if own is not None and own.pid == os.getpid():  # a forked child has no thread of its parent's
+            if own is not None and own.pid == os.getpid():  # a forked child does not have its parent's threads
                 return own.loop
             self._own = LoopThread(self._name)
             weakref.finalize(self, self._own.stop)

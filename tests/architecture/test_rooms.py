@@ -15,7 +15,9 @@ LARGER_ROOMS = {"fuseboard_console/commands": 13, "fuseboard_engine/workflow": 1
 """Rooms with more modules than others: one per command, and a workflow's parts."""
 MOST_ROOT_FILES = 12
 LONGEST = 600
-LONGER_MODULES: dict[str, int] = {}
+LONGER_MODULES: dict[str, int] = {
+    "fuseboard_engine.engine": 950,  # the facade: two thirds are signatures and docstrings
+}
 """Modules that are longer than the alarm: each is one catalogue or one state machine."""
 
 

@@ -118,7 +118,7 @@ async def test_it_refuses_to_hold_up_an_event_loop() -> None:
         lambda: engine.sync.close(),
         lambda: next(engine.sync.stream_with_fallback("it")),
     ):
-        with pytest.raises(RuntimeError, match="would hold it up; await the engine's own method"):
+        with pytest.raises(RuntimeError, match="would block it; await the engine's own method"):
             call()
     assert loops() == []
 
@@ -263,7 +263,7 @@ def test_closing_ends_a_call_under_way_in_another_thread() -> None:
     engine.sync.close()
     caller.join(20)
     assert not caller.is_alive()
-    assert "closed while this call was under way" in str(raised[0])
+    assert "closed while this call was running" in str(raised[0])
 
 
 PROGRAM = """

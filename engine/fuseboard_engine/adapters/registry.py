@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypedDict
 
 import msgspec
@@ -195,6 +195,34 @@ class Registry:
         self._registered = None
         return adapter
 
+    def set_chain(
+        self, task_type: str, order: Iterable[str] | None, *, restartable: bool = False, registered: bool = True
+    ) -> tuple[str, ...]:
+        """Set the chain of a task type and return it. All chains are set here.
+
+        Args:
+            task_type: the empty type is the default for all others.
+            order: names of adapters, or one name. None removes the chain.
+            restartable: whether the chain's streams can start over after items were delivered.
+            registered: refuse names that are not registered. A configuration may name adapters that are added later.
+
+        Raises:
+            UnknownAdapter: a name is not registered.
+        """
+        names = (order,) if isinstance(order, str) else tuple(order or ())
+        if registered:
+            for name in names:
+                self[name]
+        if order is None:
+            self.orders.pop(task_type, None)
+        else:
+            self.orders[task_type] = names
+        if restartable and order is not None:
+            self.restartable.add(task_type)
+        else:
+            self.restartable.discard(task_type)
+        return names
+
     def exclude_from_default_chain(self, name: str) -> None:
         """Exclude an adapter from the order of registration: only chains that name it use it. Raises UnknownAdapter."""
         self._excluded.add(self[name].name)
@@ -218,6 +246,10 @@ class Registry:
     def all(self) -> list[Adapter]:
         """Return the current adapters. Unlike iteration, this is safe from any thread."""
         return list(self._adapters.values())
+
+    def gauges(self, now: float) -> dict[str, tuple[int, int]]:
+        """Return each adapter's calls in flight and the retries its budget has left at `now`. For any thread."""
+        return {adapter.name: (adapter.in_flight, int(adapter.budget.left_at(now))) for adapter in self.all()}
 
     def fixed_order(self, task_type: str) -> tuple[tuple[str, ...], str]:
         """Return the chain set for a task type, else the default chain, else all adapters in order of registration."""

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from fuseboard_engine.adapters.callables import RunInThread
 from fuseboard_engine.adapters.from_spec import KINDS, Shared
 from fuseboard_engine.adapters.thread_pool import MAX_THREADS, ThreadPool
 from fuseboard_engine.errors import CircuitOpen, describe, text_of
-from fuseboard_engine.events import Attempt, AttemptFailed, ThreadsStuck
+from fuseboard_engine.events import Attempt, AttemptFailed, Event, ThreadsStuck
 
 if TYPE_CHECKING:
     from fuseboard_engine.adapters.http import HttpClients
-    from fuseboard_engine.adapters.registry import Adapter
-    from fuseboard_engine.engine import Engine
+    from fuseboard_engine.adapters.registry import Adapter, Registry
+    from fuseboard_engine.retry.attribution import Rule
 
 log = logging.getLogger("fuseboard.adapters")
 
@@ -28,13 +29,28 @@ class SharedResources:
     """The resources that the adapters of an engine share. Each is created at its first use.
 
     Args:
-        engine: the engine.
+        name: the engine's name.
+        registry: the adapters.
+        attribute: returns the attribution row of an error.
+        emit: publishes an event; must not raise.
+        wall: UTC microseconds.
         threads: plain functions that may run concurrently.
     """
 
-    def __init__(self, engine: Engine, threads: int = MAX_THREADS) -> None:
-        self._engine = engine
-        self.threads = ThreadPool(engine.name, threads, self._emit_stuck)
+    def __init__(
+        self,
+        name: str,
+        registry: Registry,
+        attribute: Callable[[BaseException], Rule],
+        emit: Callable[[Event], None],
+        wall: Callable[[], int],
+        threads: int = MAX_THREADS,
+    ) -> None:
+        self._registry = registry
+        self._attribute = attribute
+        self._emit = emit
+        self._wall = wall
+        self.threads = ThreadPool(name, threads, self._emit_stuck)
         self.loop: asyncio.AbstractEventLoop | None = None
         """The loop that the engine was started in."""
         self._shared: dict[str, Shared] = {}
@@ -85,7 +101,7 @@ class SharedResources:
     async def start(self) -> dict[str, str]:
         """Initialise, concurrently, all adapters that have an `initialize`; see `Engine.start`."""
         self.loop = asyncio.get_running_loop()
-        pending = [a for a in self._engine.registry if a.lifecycle is not None and not a.lifecycle.ready]
+        pending = [a for a in self._registry if a.lifecycle is not None and not a.lifecycle.ready]
         errors = await asyncio.gather(*(self._initialize(adapter) for adapter in pending))
         return {adapter.name: error for adapter, error in zip(pending, errors, strict=True) if error}
 
@@ -96,7 +112,7 @@ class SharedResources:
             closing.cancel()
             await asyncio.gather(closing, return_exceptions=True)
         removed, self._removed = self._removed, []
-        await asyncio.gather(*(close(adapter) for adapter in (*self._engine.registry, *removed)))
+        await asyncio.gather(*(close(adapter) for adapter in (*self._registry, *removed)))
         for shared in self._shared.values():
             await shared.close()
         self.threads.close()
@@ -123,22 +139,21 @@ class SharedResources:
         return ""
 
     def _emit_failed(self, adapter: Adapter, error: Exception) -> None:
-        engine = self._engine
         attempt = Attempt(
             adapter=adapter.name,
             outcome="failure",
-            rule=engine.router.table.attribute(error).name,
+            rule=self._attribute(error).name,
             error_type=type(error).__name__,
             error=text_of(error),
             why="it could not be initialised",
             failures=adapter.breaker.failures,
         )
         threshold = adapter.breaker.policy.failure_threshold
-        engine.emit(AttemptFailed(at=engine.wall(), task="", task_type="", attempt=attempt, threshold=threshold))
+        self._emit(AttemptFailed(at=self._wall(), task="", task_type="", attempt=attempt, threshold=threshold))
 
     def _emit_stuck(self, adapter: str, stuck: int, total: int) -> None:
-        at, limit = self._engine.wall(), self.threads.max_threads
-        self._engine.emit(ThreadsStuck(at=at, adapter=adapter, stuck=stuck, total=total, limit=limit))
+        at, limit = self._wall(), self.threads.max_threads
+        self._emit(ThreadsStuck(at=at, adapter=adapter, stuck=stuck, total=total, limit=limit))
 
 
 async def close(adapter: Adapter, timeout: float = CLOSE_SECONDS) -> None:

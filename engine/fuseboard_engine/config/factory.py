@@ -1,30 +1,30 @@
-"""Make an engine of a configuration."""
+"""Builds an engine from a configuration."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from fuseboard_engine.config.loader import validate_settings
-from fuseboard_engine.config.reload import apply
+from fuseboard_engine.config.reload import Configurable
 from fuseboard_engine.documents.loader import Document, DocumentError
 
-if TYPE_CHECKING:
-    from fuseboard_engine.engine import Engine
+E = TypeVar("E", bound=Configurable)
 
 
-def build(document: Document, kind: type[Engine], **options: Any) -> Engine:
-    """Return an engine that does what a configuration says.
+def build(document: Document, make: Callable[..., E], **options: Any) -> E:
+    """Return an engine as a configuration describes it.
 
     Args:
         document: what `load_document` returned.
-        kind: `Engine`, or a class derived from it.
-        options: what else it takes: table, clock, wall, rng.
+        make: `Engine`, or a class derived from it.
+        options: its other arguments: table, clock, wall, rng.
 
     Raises:
-        DocumentError: something in it is wrong, or something it names cannot be found.
+        DocumentError: the configuration is invalid, or something it names cannot be found.
     """
     settings = validate_settings(document)
-    engine = kind(
+    engine = make(
         settings.name,
         breaker=settings.breaker,
         retry=settings.retry,
@@ -34,7 +34,7 @@ def build(document: Document, kind: type[Engine], **options: Any) -> Engine:
         dead_letters=settings.dead_letters,
         **{"threads": settings.threads, **options},
     )
-    done = apply(engine, settings, document=document)
-    if not done.ok:
-        raise DocumentError(done.problem)
+    applied = engine.apply(settings, document=document)
+    if not applied.ok:
+        raise DocumentError(applied.problem)
     return engine

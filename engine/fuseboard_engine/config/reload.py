@@ -1,31 +1,117 @@
-"""Put settings into effect on a running engine, without losing what its breakers know."""
+"""Applies settings to a running engine, without losing the state of its breakers."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fuseboard_engine.adapters.from_spec import adapter_from
-from fuseboard_engine.events import ConfigReloaded, PreferenceSet
+from fuseboard_engine.adapters.registry import Adapter, Registry
+from fuseboard_engine.adapters.shared_resources import SharedResources
+from fuseboard_engine.events import ConfigReloaded, Event
+from fuseboard_engine.health.checker import HealthChecks
+from fuseboard_engine.parallel.executor import ParallelExecutor
+from fuseboard_engine.routing.features import RoutingFeatures
 from fuseboard_engine.routing.gates import BypassGate
+from fuseboard_engine.routing.router import TaskRouter
 from fuseboard_engine.runtime.references import resolve_attribute
 from fuseboard_engine.state_events import adapter_added
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from fuseboard_engine.adapters.registry import Adapter
     from fuseboard_engine.breaker.policy import BreakerPolicy
     from fuseboard_engine.config.settings import AdapterSection, Settings
+    from fuseboard_engine.dead_letters.queue import DeadLetters
     from fuseboard_engine.documents.loader import Document
-    from fuseboard_engine.engine import Engine
     from fuseboard_engine.retry.policy import RetryPolicy
+
+
+class Configurable(Protocol):
+    """What an engine must offer to be configured; `fuseboard_engine.Engine` does."""
+
+    settings: Settings | None
+    """The settings in effect. None: the engine was configured in code."""
+    stop_logging: Callable[[], None] | None
+    """Stops the event log that the settings started."""
+
+    @property
+    def registry(self) -> Registry:
+        """The adapters and their chains."""
+
+    @property
+    def resources(self) -> SharedResources:
+        """Threads and connections of the adapters."""
+
+    @property
+    def router(self) -> TaskRouter:
+        """Routes tasks along the chains."""
+
+    @property
+    def parallel(self) -> ParallelExecutor:
+        """Runs fan-outs."""
+
+    @property
+    def routing(self) -> RoutingFeatures:
+        """The optional features of routing."""
+
+    @property
+    def health(self) -> HealthChecks:
+        """The health checks."""
+
+    @property
+    def dead_letters(self) -> DeadLetters | None:
+        """The dead letters. None: the engine keeps none."""
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Monotonic seconds."""
+
+    @property
+    def wall(self) -> Callable[[], int]:
+        """UTC microseconds."""
+
+    def emit(self, event: Event, /) -> None:
+        """Publish an event."""
+
+    def default_policies(self, name: str) -> tuple[BreakerPolicy, RetryPolicy]:
+        """Return the policies of an adapter that has none of its own."""
+
+    def add_adapter(
+        self,
+        name: str,
+        call: Any,
+        *,
+        tags: tuple[str, ...] = (),
+        handles: tuple[str, ...] = (),
+        failed: Callable[[Any], str | None] = ...,
+        health: Callable[[], Any] | None = None,
+    ) -> Adapter:
+        """Register an adapter."""
+
+    def remove_adapter(self, name: str) -> None:
+        """Remove an adapter."""
+
+    def set_degraded(
+        self, task_type: str, answer: Any, *, even_for: tuple[str, ...] = (), timeout: float = 10.0, name: str = ""
+    ) -> None:
+        """Set the degraded answer of a task type."""
+
+    def log_events(self, *, debug: bool = False) -> Callable[[], None]:
+        """Start the event log and return a function that stops it."""
+
+    def apply(self, settings: Settings, *, source: str = "", document: Document | None = None) -> ConfigReloaded:
+        """Apply settings; see `apply_settings`."""
+
 
 AT_START = ("name", "recording", "shutdown")
 """Sections that take effect when an engine is made, recorded or ended, not while it runs."""
 
 
-def apply(engine: Engine, settings: Settings, *, source: str = "", document: Document | None = None) -> ConfigReloaded:
+def apply_settings(
+    engine: Configurable, settings: Settings, *, source: str = "", document: Document | None = None
+) -> ConfigReloaded:
     """Go on with other settings.
 
     Breakers keep their state, counts, probes and the wait they announced; thresholds and waits change from now on.
@@ -71,7 +157,7 @@ def apply(engine: Engine, settings: Settings, *, source: str = "", document: Doc
         engine.add_adapter(name, target, tags=part.tags, handles=part.handles, **options)
         changes.append(f"{name}: added")
     changes += _use_table(engine, before, settings, found)
-    changes += _use_preferences(engine, before, settings)
+    changes += _apply_preferences(engine, before, settings)
     changes += _use_degraded(engine, before, settings, found)
     changes += _use_switches(engine, before, settings)
     at_start = [section for section in AT_START if before and getattr(before, section) != getattr(settings, section)]
@@ -85,14 +171,14 @@ def apply(engine: Engine, settings: Settings, *, source: str = "", document: Doc
     return event
 
 
-def refuse(engine: Engine, source: str, problem: str) -> ConfigReloaded:
+def refuse(engine: Configurable, source: str, problem: str) -> ConfigReloaded:
     """Tell that a configuration was refused, and that the one before stays in effect."""
     event = ConfigReloaded(at=engine.wall(), ok=False, source=source, problem=problem)
     engine.emit(event)
     return event
 
 
-def new_targets(engine: Engine, settings: Settings) -> dict[str, Any]:
+def new_targets(engine: Configurable, settings: Settings) -> dict[str, Any]:
     """Return what is to be called for each adapter that is new, or another than before.
 
     Raises:
@@ -164,7 +250,7 @@ def _use_policies(
     return changes
 
 
-def _use_words(engine: Engine, adapter: Adapter, before: Settings | None, settings: Settings) -> list[str]:
+def _use_words(engine: Configurable, adapter: Adapter, before: Settings | None, settings: Settings) -> list[str]:
     """Take over an adapter's tags and what it handles; of one that was added in code they are the code's."""
     new, old = settings.adapters.get(adapter.name), None if before is None else before.adapters.get(adapter.name)
     if new is None or old is None or new.target is None:
@@ -180,7 +266,7 @@ def _use_words(engine: Engine, adapter: Adapter, before: Settings | None, settin
     return changes
 
 
-def _use_health(engine: Engine, before: Settings | None, settings: Settings) -> list[str]:
+def _use_health(engine: Configurable, before: Settings | None, settings: Settings) -> list[str]:
     """Go on with other health policies; at the start, with those that the engine was not made with."""
     old = ({}, None) if before is None else (before.health_by_name(), before.health_monitoring.policy())
     new = (settings.health_by_name(), settings.health_monitoring.policy())
@@ -196,7 +282,7 @@ def _use_health(engine: Engine, before: Settings | None, settings: Settings) -> 
     return changes + [f"health checks of {name}: changed" for name in named]
 
 
-def _use_table(engine: Engine, before: Settings | None, settings: Settings, found: dict[str, Any]) -> list[str]:
+def _use_table(engine: Configurable, before: Settings | None, settings: Settings, found: dict[str, Any]) -> list[str]:
     if settings.attribution == (() if before is None else before.attribution):
         return []
     old = 0 if before is None else len(before.attribution)
@@ -205,28 +291,29 @@ def _use_table(engine: Engine, before: Settings | None, settings: Settings, foun
     return [f"attribution: {len(settings.attribution)} rows before the built-in table"]
 
 
-def _use_preferences(engine: Engine, before: Settings | None, settings: Settings) -> list[str]:
+def _apply_preferences(engine: Configurable, before: Settings | None, settings: Settings) -> list[str]:
     old = {} if before is None else before.preferences
     changes = []
     for kind in {**old, **settings.preferences}:
         chain = settings.preferences.get(kind)
         if chain == old.get(kind):
             continue
-        task_type, registry = "" if kind == "default" else kind, engine.registry
         order, adaptive, restartable = ((), False, False) if chain is None else chain.as_tuple()
-        if chain is None:
-            registry.orders.pop(task_type, None)
-        else:
-            registry.orders[task_type] = order
-        (registry.restartable.add if restartable else registry.restartable.discard)(task_type)
-        engine.routing.set_adaptive(task_type, adaptive)
-        engine.emit(PreferenceSet(at=engine.wall(), order=order, task_type=task_type, adaptive=adaptive))
-        words = [word for word, said in (("adaptive", adaptive), ("restartable", restartable)) if said]
-        changes.append(f"preference for {kind}: {' -> '.join(order) or 'none'}{''.join(f', {w}' for w in words)}")
+        engine.routing.set_chain(
+            "" if kind == "default" else kind,
+            None if chain is None else order,
+            adaptive=adaptive,
+            restartable=restartable,
+            registered=False,  # a file may name adapters that the application adds later
+        )
+        words = [word for word, is_set in (("adaptive", adaptive), ("restartable", restartable)) if is_set]
+        changes.append(f"preference for {kind}: {' -> '.join(order) or 'none'}{''.join(f', {word}' for word in words)}")
     return changes
 
 
-def _use_degraded(engine: Engine, before: Settings | None, settings: Settings, found: dict[str, Any]) -> list[str]:
+def _use_degraded(
+    engine: Configurable, before: Settings | None, settings: Settings, found: dict[str, Any]
+) -> list[str]:
     old, new = {} if before is None else before.fallbacks(), settings.fallbacks()
     changed = [kind for kind in {**old, **new} if old.get(kind) != new.get(kind)]
     for kind in changed:
@@ -239,7 +326,7 @@ def _use_degraded(engine: Engine, before: Settings | None, settings: Settings, f
     return [f"degraded answer for {kind}: {'changed' if kind in new else 'none'}" for kind in changed]
 
 
-def _use_switches(engine: Engine, before: Settings | None, settings: Settings) -> list[str]:
+def _use_switches(engine: Configurable, before: Settings | None, settings: Settings) -> list[str]:
     changes = []
     was_on = before is None or before.fault_tolerance.enabled
     if settings.fault_tolerance.enabled != was_on:

@@ -1,4 +1,4 @@
-"""Apply a configuration file again whenever it changes."""
+"""Applies a configuration file again whenever it changes."""
 
 from __future__ import annotations
 
@@ -8,38 +8,34 @@ import logging
 import os
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fuseboard_engine.config.loader import load_document, validate_settings
-from fuseboard_engine.config.reload import apply, refuse
+from fuseboard_engine.config.reload import Configurable, refuse
 from fuseboard_engine.documents.loader import DocumentError
 from fuseboard_engine.events import ConfigReloaded
-
-if TYPE_CHECKING:
-    from fuseboard_engine.engine import Engine
 
 log = logging.getLogger("fuseboard.engine")
 
 
 def reload_config(
-    engine: Engine, path: str | os.PathLike[str], *, environment: Mapping[str, str] | None = None
+    engine: Configurable, path: str | os.PathLike[str], *, environment: Mapping[str, str] | None = None
 ) -> ConfigReloaded:
     """Read a configuration file again and apply it.
 
     Returns:
-        What has changed. When the file is wrong nothing has: the event, which is emitted too, says what is wrong.
+        What has changed. An invalid file changes nothing; the event, which is emitted too, says what is wrong.
     """
     try:
         document = load_document(path, environment=environment)
         settings = validate_settings(document)
     except DocumentError as error:
         return refuse(engine, os.fspath(path), str(error))
-    return apply(engine, settings, source=os.fspath(path), document=document)
+    return engine.apply(settings, source=os.fspath(path), document=document)
 
 
 @contextlib.asynccontextmanager
 async def watch_config(
-    engine: Engine,
+    engine: Configurable,
     path: str | os.PathLike[str],
     *,
     interval: float | None = None,
@@ -49,8 +45,9 @@ async def watch_config(
 
     Args:
         engine: the engine to keep up to date.
-        path: the file. One that is wrong, or gone for a while, changes nothing; the event `ConfigReloaded` says why.
-        interval: seconds between two looks at the file; default: what the file itself says, 1 unless it does.
+        path: the file. While it is invalid or missing nothing changes; for an invalid one, the event `ConfigReloaded`
+            says why.
+        interval: seconds between two checks of the file; default: as the file itself says, else 1.
         environment: as for `load_config`.
     """
     watching = asyncio.create_task(_watch(engine, Path(path), interval, environment), name="fuseboard-config")
@@ -62,22 +59,25 @@ async def watch_config(
             await watching
 
 
-async def _watch(engine: Engine, path: Path, interval: float | None, environment: Mapping[str, str] | None) -> None:
-    seen = _stamp(path)
+async def _watch(
+    engine: Configurable, path: Path, interval: float | None, environment: Mapping[str, str] | None
+) -> None:
+    applied = _fingerprint(path)
     while True:
-        said = 1.0 if engine.settings is None else engine.settings.reload.interval
-        await asyncio.sleep(said if interval is None else interval)
-        found = _stamp(path)
-        if found == seen or found is None:  # an editor may replace the file by another
+        configured = 1.0 if engine.settings is None else engine.settings.reload.interval
+        await asyncio.sleep(configured if interval is None else interval)
+        found = _fingerprint(path)
+        if found == applied or found is None:  # an editor may replace the file by another
             continue
-        seen = found
+        applied = found
         try:
             reload_config(engine, path, environment=environment)
         except Exception:
             log.exception("%s could not be applied; it is tried again when it changes", path)
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
+def _fingerprint(path: Path) -> tuple[int, int, int] | None:
+    """Return modification time, size and inode of a file; None if it is missing."""
     try:
         found = path.stat()
     except OSError:

@@ -1,33 +1,35 @@
-"""Carrying out an operator's command to retry dead letters.
+"""Carries out an operator's command to retry dead letters.
 
-A retry takes as long as the adapters do, so the command is taken at once and its outcome told when the last retry has
-ended. When that is not soon, it is told what has been done so far: the one who asked is never left without an answer,
-and the mailbox does not take the engine for dead. The rest goes on, and each letter's own event tells of it.
+A retry takes as long as the adapters do. The command is accepted at once, and its outcome is reported when the last
+retry has ended. When that takes long, the report says what has been done so far, so that the operator gets an answer
+and the mailbox does not assume that the engine is dead. The rest goes on, and each letter has an event of its own.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Protocol
 
 import msgspec
 
-from fuseboard_engine.dead_letters.letter import DeadLetterError, LetterSelection, Outcome, RetryResult
+from fuseboard_engine.dead_letters.letter import LetterSelection, Outcome, RetryResult
+from fuseboard_engine.runtime.operator_answer import answer_within
 
-if TYPE_CHECKING:
-    from fuseboard_engine.dead_letters.queue import DeadLetters
 
-ANSWER_WITHIN: Final = 8.0
-"""Seconds; the mailbox waits ten for the outcome of a command that was taken."""
+class RetryMany(Protocol):
+    """Retries the selected letters; `DeadLetters.retry_many` does. Results are added to `done` as they come."""
+
+    def __call__(
+        self, selection: LetterSelection, *, actor: str, done: list[RetryResult]
+    ) -> Coroutine[Any, Any, object]: ...
 
 
 def selection_of(args: dict[str, Any]) -> LetterSelection:
-    """Return which letters a command means.
+    """Return the selection that the arguments of a command describe.
 
     Raises:
-        ValueError: it names none, or something that is no criterion.
+        ValueError: they select nothing, or name an unknown criterion.
     """
     given = {name: value for name, value in args.items() if name != "all"}
     known = LetterSelection.__struct_fields__
@@ -43,41 +45,32 @@ def selection_of(args: dict[str, Any]) -> LetterSelection:
     return selection
 
 
-async def carry_out(
-    queue: DeadLetters, selection: LetterSelection, actor: str, report: Callable[[bool, str], object]
+async def retry_selected(
+    retry_many: RetryMany, selection: LetterSelection, actor: str, report: Callable[[bool, str], object]
 ) -> None:
-    """Retry what is selected, and report once."""
+    """Retry the selected letters and report once, within the time that the operator waits."""
     done: list[RetryResult] = []
-    work = asyncio.ensure_future(queue.retry_many(selection, actor=actor, done=done))
-    try:
-        await asyncio.wait({work}, timeout=ANSWER_WITHIN)
-        if not work.done():
-            report(True, f"{summary(done)} so far; the rest goes on" if done else "the retry goes on")
-            await asyncio.wait({work})
-            return
-        work.result()
-        report(bool(done) and all(retried.success for retried in done), summary(done))
-    except DeadLetterError as error:
-        report(False, str(error))
-    except asyncio.CancelledError:
-        work.cancel()
-        await asyncio.wait({work})
-        report(False, f"the engine stopped; {summary(done)}")
-        raise
+    await answer_within(
+        retry_many(selection, actor=actor, done=done),
+        report,
+        outcome=lambda _: (bool(done) and all(result.success for result in done), summary(done)),
+        interim=lambda: f"{summary(done)} so far; the rest goes on" if done else "the retry goes on",
+        stopped=lambda: f"the engine stopped; {summary(done)}",
+    )
 
 
 def summary(done: list[RetryResult]) -> str:
-    """Return what came of retries, in words."""
+    """Return a text that sums up the results of retries."""
     if not done:
         return "no such dead letter waits for a retry"
     if len(done) == 1:
         return f"dead letter {done[0].id} {WORDS[done[0].outcome]}: {done[0].detail}"
     counts = Counter(retried.outcome for retried in done)
-    told = ", ".join(f"{counts[outcome]} {words}" for outcome, words in WORDS.items() if counts[outcome])
+    parts = ", ".join(f"{counts[outcome]} {words}" for outcome, words in WORDS.items() if counts[outcome])
     refusals = (one.result.error for one in done if one.outcome == "deferred" and one.result is not None)
     why = next((f", as every adapter refused: {refusal}" for refusal in refusals if refusal), "")
-    what = "no dead letter was retried" if counts["deferred"] == len(done) else f"{len(done)} dead letters retried"
-    return f"{what}: {told}{why}"
+    subject = "no dead letter was retried" if counts["deferred"] == len(done) else f"{len(done)} dead letters retried"
+    return f"{subject}: {parts}{why}"
 
 
 WORDS: Final[dict[Outcome, str]] = {
@@ -87,3 +80,4 @@ WORDS: Final[dict[Outcome, str]] = {
     "released": "cut off",
     "lost": "taken over by another worker",
 }
+"""A short text for each outcome of a retry."""

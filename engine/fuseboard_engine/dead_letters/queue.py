@@ -386,7 +386,8 @@ class DeadLetters:
 
         def begin() -> None:
             task = asyncio.get_running_loop().create_task(
-                operator_retry.carry_out(self, selection, command.actor, report), name=f"fuseboard-command-{command.id}"
+                operator_retry.retry_selected(self.retry_many, selection, command.actor, report),
+                name=f"fuseboard-command-{command.id}",
             )
             self._operator_retries.add(task)
             task.add_done_callback(self._operator_retries.discard)

@@ -47,7 +47,7 @@ from fuseboard_engine.events import (
     WorkflowStarted,
 )
 from fuseboard_engine.runtime.formatting import latency, ordinal, pause, percent, plural, stamp
-from fuseboard_engine.workflow.words import stands
+from fuseboard_engine.workflow.result import describe_state
 
 DEBUG, INFO, WARNING = 10, 20, 30  # the numbers of `logging`, which this module does not import
 _LISTED = 20  # names and numbers that are listed before `and 5 more`
@@ -402,7 +402,7 @@ def _node_changed(event: NodeChanged, style: TextStyle) -> str:
     attempts = f" after {plural(event.attempts, 'attempt')}" if event.attempts > 1 else ""
     took = f" in {latency(event.duration)}" if event.duration else ""
     node = f"Node {style.name(event.node)} of run {style.text(event.run)}"
-    return f"{node} {stands(event.state)}{answered}{attempts}{took}{style.suffix(event.error)}"
+    return f"{node} {describe_state(event.state)}{answered}{attempts}{took}{style.suffix(event.error)}"
 
 
 def _level_of_run(event: WorkflowFinished) -> int:
@@ -413,7 +413,7 @@ def _level_of_run(event: WorkflowFinished) -> int:
 def _workflow_finished(event: WorkflowFinished, style: TextStyle) -> str:
     run = f"Run {style.text(event.run)} of workflow {style.name(event.workflow)}"
     took = f" after {latency(event.duration)}" if event.duration else ""
-    return f"{run} {stands(event.state)}{took}{style.suffix(event.error)}"
+    return f"{run} {describe_state(event.state)}{took}{style.suffix(event.error)}"
 
 
 # ---------------------------------------------------------------- operators, configuration, trouble

@@ -1,28 +1,32 @@
-"""What one can see of an engine's health: of the whole, and of one adapter. All of it can be written as JSON.
-
-Each function is a method of `Engine`.
-"""
+"""Health reports, of the whole engine and of one adapter. All of them can be written as JSON."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypedDict
+from collections.abc import Callable
+from typing import Any, TypedDict
 
 import msgspec
 
+from fuseboard_engine.adapters.registry import Registry, Statistics
+from fuseboard_engine.events import REFUSING_STATES
+from fuseboard_engine.health.checker import HealthChecks
 from fuseboard_engine.health.status import HealthState
 
-if TYPE_CHECKING:
-    from fuseboard_engine.adapters.registry import Statistics
-    from fuseboard_engine.engine import Engine
+READY_SHARE = 0.5
+"""An engine is ready while more than this share of its adapters is healthy."""
 
-READY_SHARE = 0.5  # an engine is ready while more than this share of its adapters is healthy
 CALLS = 50
+"""Calls in a report of one adapter, unless it is a full one."""
+
 TRANSITIONS = 20
+"""Transitions in a report of one adapter, unless it is a full one."""
 
 
 class HealthStatus(TypedDict):
-    """The health of the whole. An adapter is healthy while its breaker lets calls through unconditionally and no
-    health check has found it down. `overall` is what the health checks say; `checks` is each adapter's.
+    """The health of the whole engine.
+
+    An adapter is healthy while its breaker admits every call and no health check has found it down. `overall` is the
+    health according to the checks; `checks` is each adapter's.
     """
 
     total_adapters: int
@@ -38,7 +42,10 @@ class HealthStatus(TypedDict):
 
 
 class AdapterHealth(TypedDict):
-    """One adapter. Calls and transitions are oldest first; times are UTC microseconds, durations seconds."""
+    """The health of one adapter.
+
+    Calls and transitions are ordered oldest first; times are UTC microseconds, durations seconds.
+    """
 
     adapter: str
     state: str
@@ -51,80 +58,75 @@ class AdapterHealth(TypedDict):
     warning: str
 
 
-def get_health_status(engine: Engine) -> HealthStatus:
-    """Return the health of the whole. An adapter that was never used counts as healthy."""
-    now = engine.clock()
-    adapters = list(engine.registry)
-    states = [adapter.breaker.state for adapter in adapters]
-    down = [adapter.down is not None and now < adapter.down.until for adapter in adapters]
-    healthy = sum(
-        state in ("closed", "disabled", "metrics_only") and not bad for state, bad in zip(states, down, strict=True)
-    )
-    share = healthy / len(states) if states else 1.0
-    checks = engine.health
-    return HealthStatus(
-        total_adapters=len(states),
-        healthy_adapters=healthy,
-        open_breakers=states.count("open"),
-        half_open_breakers=states.count("half_open"),
-        held_breakers=states.count("forced_open"),
-        known_down=sum(down),
-        healthy_share=share,
-        ready=share > READY_SHARE,
-        overall=checks.overall(),
-        checks=checks.states(),
-    )
-
-
-def get_adapter_health(engine: Engine, name: str, *, full: bool = False) -> AdapterHealth:
-    """Return the last 50 calls and 20 transitions of an adapter, its breaker, figures and last health check.
+class HealthReport:
+    """Builds health reports from breakers, health checks and call history.
 
     Args:
-        engine: which; it keeps calls and transitions when it was made with `health=HealthPolicy(...)`.
-        name: the adapter's.
-        full: all that is kept; the answer then warns of its length.
-
-    Raises:
-        UnknownAdapter: nothing is registered under that name.
+        registry: the adapters.
+        checker: their health checks and call history.
+        clock: monotonic seconds. wall: UTC microseconds.
     """
-    adapter = engine.registry[name]
-    history, checked = engine.health.history, engine.health.state_of(name)
-    warning = "calls are not kept: make the engine with health=HealthPolicy()"
-    calls: list[dict[str, Any]] = []
-    transitions: list[dict[str, Any]] = []
-    if history is not None:
-        history.drop_expired(engine.wall())
-        calls = [_plain(call) for call in history.calls(name, None if full else CALLS)]
-        transitions = [_plain(change) for change in history.transitions(name, None if full else TRANSITIONS)]
-        warning = f"all that is kept: {len(calls)} calls, {len(transitions)} transitions" if full else ""
-    return AdapterHealth(
-        adapter=name,
-        state=adapter.breaker.state,
-        known_down=adapter.down is not None and engine.clock() < adapter.down.until,
-        check=_plain(checked),
-        breaker=_plain(adapter.breaker.snapshot()),
-        statistics=adapter.statistics(),
-        calls=calls,
-        transitions=transitions,
-        warning=warning,
-    )
+
+    def __init__(
+        self, registry: Registry, checker: HealthChecks, clock: Callable[[], float], wall: Callable[[], int]
+    ) -> None:
+        self._registry = registry
+        self._checker = checker
+        self._clock = clock
+        self._wall = wall
+
+    def status(self) -> HealthStatus:
+        """Return the health of the whole engine; see `Engine.get_health_status`."""
+        now = self._clock()
+        adapters = list(self._registry)
+        states = [adapter.breaker.state for adapter in adapters]
+        down = [adapter.down is not None and now < adapter.down.until for adapter in adapters]
+        healthy = sum(state not in REFUSING_STATES and not is_down for state, is_down in zip(states, down, strict=True))
+        share = healthy / len(states) if states else 1.0
+        return HealthStatus(
+            total_adapters=len(states),
+            healthy_adapters=healthy,
+            open_breakers=states.count("open"),
+            half_open_breakers=states.count("half_open"),
+            held_breakers=states.count("forced_open"),
+            known_down=sum(down),
+            healthy_share=share,
+            ready=share > READY_SHARE,
+            overall=self._checker.overall(),
+            checks=self._checker.states(),
+        )
+
+    def adapter(self, name: str, *, full: bool = False) -> AdapterHealth:
+        """Return the health of one adapter; see `Engine.get_adapter_health`. Raises UnknownAdapter."""
+        adapter = self._registry[name]
+        history = self._checker.history
+        warning = "calls are not kept: make the engine with health=HealthPolicy()"
+        calls: list[dict[str, Any]] = []
+        transitions: list[dict[str, Any]] = []
+        if history is not None:
+            history.drop_expired(self._wall())
+            calls = [_as_dict(call) for call in history.calls(name, None if full else CALLS)]
+            transitions = [_as_dict(change) for change in history.transitions(name, None if full else TRANSITIONS)]
+            warning = f"all that is kept: {len(calls)} calls, {len(transitions)} transitions" if full else ""
+        return AdapterHealth(
+            adapter=name,
+            state=adapter.breaker.state,
+            known_down=adapter.down is not None and self._clock() < adapter.down.until,
+            check=_as_dict(self._checker.state_of(name)),
+            breaker=_as_dict(adapter.breaker.snapshot()),
+            statistics=adapter.statistics(),
+            calls=calls,
+            transitions=transitions,
+            warning=warning,
+        )
+
+    async def check(self, *names: str) -> dict[str, HealthState]:
+        """Check the named adapters now, or all that have a check; see `Engine.check_health`. Raises UnknownAdapter."""
+        for name in names:
+            self._registry[name]
+        return await self._checker.check(*names)
 
 
-async def check_health(engine: Engine, *names: str) -> dict[str, HealthState]:
-    """Check the named adapters now, or all that are checked, and return how each stands.
-
-    Args:
-        engine: which.
-        names: of adapters with a health check.
-
-    Raises:
-        UnknownAdapter: nothing is registered under one of the names.
-    """
-    for name in names:
-        engine.registry[name]
-    return await engine.health.check(*names)
-
-
-def _plain(value: msgspec.Struct) -> dict[str, Any]:
-    plain: dict[str, Any] = msgspec.to_builtins(value)
-    return plain
+def _as_dict(value: msgspec.Struct) -> dict[str, Any]:
+    fields: dict[str, Any] = msgspec.to_builtins(value)
+    return fields

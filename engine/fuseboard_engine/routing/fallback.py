@@ -1,37 +1,34 @@
-"""What answers when a chain is exhausted: a template or a callable per task type. Marked as such, never a success."""
+"""Degraded answers for exhausted chains: a template or a callable per task type. Never a success."""
 
 from __future__ import annotations
 
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from fuseboard_engine.adapters.callables import as_async
-from fuseboard_engine.adapters.timeouts import AsyncCall, within
+from fuseboard_engine.adapters.callables import RunInThread, as_async
+from fuseboard_engine.adapters.timeouts import within
 from fuseboard_engine.errors import DeadlineExceeded, FuseboardError, describe
 from fuseboard_engine.retry.attribution import Rule
 from fuseboard_engine.routing.route import ActiveRoute, Task
 
-if TYPE_CHECKING:
-    from fuseboard_engine.engine import Engine
-
 log = logging.getLogger("fuseboard.engine")
 
-PLACE: Final = re.compile(r"\{([A-Za-z_]\w*(?:\.\w+)*)\}")
+PLACEHOLDER: Final = re.compile(r"\{([A-Za-z_]\w*(?:\.\w+)*)\}")
 CLAIMS: Final = ("success", "approved")
 """Fields a degraded answer must not hold as true."""
 
 
 class InvalidFallbackAnswer(FuseboardError):
-    """A degraded answer said that it succeeded, or approved of something. Nobody did the task, so it must not."""
+    """A degraded answer claims success or approval, although no adapter did the task."""
 
 
 class Fallback(NamedTuple):
-    """What answers for one task type.
+    """The fallback of one task type.
 
     `even_for` names attribution rows (`caller`, `deadline`) for which it answers although no other adapter was asked.
-    `timeout` is how many seconds the callable may take. `name` is who answered, as events tell it.
+    `timeout` is the seconds its callable may take. `name` identifies it in events.
     """
 
     name: str
@@ -41,7 +38,7 @@ class Fallback(NamedTuple):
 
 
 def fields_of(task: Any, task_type: str, error: str) -> dict[str, Any]:
-    """Return what a template may name: the task's fields, those of its payload, `task_type`, and the last `error`."""
+    """Return the fields a template may use: the task's, those of its payload, `task_type`, and the last `error`."""
     fields: dict[str, Any] = {}
     if isinstance(task, Task):
         if isinstance(task.payload, Mapping):
@@ -59,14 +56,14 @@ def fields_of(task: Any, task_type: str, error: str) -> dict[str, Any]:
 def fill(template: Any, fields: Mapping[str, Any]) -> Any:
     """Return a copy of a template with `{field}` and `{field.inner}` replaced.
 
-    A text that is nothing but one place becomes the value itself, whatever its type; within a longer text the value's
-    text stands. A place whose field does not exist stays as it is, for all to see.
+    A string that consists of one placeholder becomes the value itself, of whatever type; within a longer string the
+    value is converted to text. A placeholder whose field does not exist is left unchanged, so that it is noticed.
     """
     if isinstance(template, str):
-        whole = PLACE.fullmatch(template)
+        whole = PLACEHOLDER.fullmatch(template)
         if whole is not None:
             return _look_up(whole, fields)
-        return PLACE.sub(lambda place: str(_look_up(place, fields)), template)
+        return PLACEHOLDER.sub(lambda placeholder: str(_look_up(placeholder, fields)), template)
     if isinstance(template, Mapping):
         return {key: fill(value, fields) for key, value in template.items()}
     if isinstance(template, list | tuple):
@@ -74,20 +71,20 @@ def fill(template: Any, fields: Mapping[str, Any]) -> Any:
     return template
 
 
-def _look_up(place: re.Match[str], fields: Mapping[str, Any]) -> Any:
+def _look_up(placeholder: re.Match[str], fields: Mapping[str, Any]) -> Any:
     found: Any = fields
-    for step in place[1].split("."):
+    for step in placeholder[1].split("."):
         if not isinstance(found, Mapping) or step not in found:
-            return place[0]
+            return placeholder[0]
         found = found[step]
     return found
 
 
 def marked(answer: Any) -> Any:
-    """Return a degraded answer; a mapping says of itself that it is `degraded`.
+    """Return a degraded answer; a mapping gets the field `degraded`.
 
     Raises:
-        InvalidFallbackAnswer: it says that it succeeded or approved.
+        InvalidFallbackAnswer: the answer claims success or approval.
     """
     if not isinstance(answer, Mapping):
         return answer
@@ -97,59 +94,69 @@ def marked(answer: Any) -> Any:
     return {**answer, "degraded": True}
 
 
-def fallback(
-    task_type: str,
-    answer: Any,
-    callable_as: Callable[[Callable[[Any], Any]], AsyncCall],
-    *,
-    even_for: Iterable[str] = (),
-    timeout: float = 10.0,
-    name: str = "",
-) -> Fallback:
-    """Return the fallback that a template or a callable makes; see `set_degraded` for the arguments.
+class Fallbacks:
+    """The fallbacks of an engine by task type; the empty type serves all types without one of their own.
 
-    Raises:
-        InvalidFallbackAnswer: a template says that it succeeded or approved.
-        ValueError: `timeout` is no positive number of seconds.
+    Args:
+        attribute: returns the attribution row of an error.
+        clock: monotonic seconds.
     """
-    if not 0 < timeout < float("inf"):
-        raise ValueError(f"timeout has to be a positive number of seconds, not {timeout!r}")
-    even = frozenset((even_for,) if isinstance(even_for, str) else even_for)
-    if callable(answer):
-        call = callable_as(answer)
-        called = name or getattr(answer, "__name__", None) or type(answer).__name__
-        return Fallback(called, lambda route: call(route.task), even, timeout)
-    marked(answer)
-
-    async def filled(route: ActiveRoute) -> Any:
-        return fill(answer, fields_of(route.task, route.type, route.error or ""))
-
-    return Fallback(name or f"template for {task_type or 'all types'}", filled, even, timeout)
-
-
-class Degradation:
-    """The fallbacks of an engine by task type; the empty type answers for all that have none of their own."""
 
     def __init__(self, attribute: Callable[[BaseException], Rule], clock: Callable[[], float]) -> None:
-        self.fallbacks: dict[str, Fallback] = {}
+        self.by_type: dict[str, Fallback] = {}
         self._attribute = attribute
         self._clock = clock
 
-    def chosen(self, route: ActiveRoute) -> Fallback | None:
-        """Return what answers for a route that no adapter did; None: nothing does.
+    def set(
+        self,
+        task_type: str,
+        answer: Any,
+        in_thread: RunInThread,
+        *,
+        even_for: Iterable[str] = (),
+        timeout: float = 10.0,
+        name: str = "",
+    ) -> None:
+        """Set or remove the fallback of a task type; see `Engine.set_degraded`. `in_thread` runs plain functions.
 
-        An error that no other adapter could have helped with (the caller's own, the deadline) is not degraded, unless
-        the fallback was set to answer even for that.
+        Raises:
+            InvalidFallbackAnswer: a template claims success or approval.
+            ValueError: `timeout` is not a positive number of seconds.
         """
-        found = self.fallbacks.get(route.type) or self.fallbacks.get("")
+        if answer is None:
+            self.by_type.pop(task_type, None)
+            return
+        if not 0 < timeout < float("inf"):
+            raise ValueError(f"timeout must be a positive number of seconds, not {timeout!r}")
+        rows = frozenset((even_for,) if isinstance(even_for, str) else even_for)
+        if callable(answer):
+            call = as_async(answer, in_thread)
+            name = name or getattr(answer, "__name__", None) or type(answer).__name__
+            self.by_type[task_type] = Fallback(name, lambda route: call(route.task), rows, timeout)
+            return
+        marked(answer)
+
+        async def filled(route: ActiveRoute) -> Any:
+            return fill(answer, fields_of(route.task, route.type, route.error or ""))
+
+        name = name or f"template for {task_type or 'all types'}"
+        self.by_type[task_type] = Fallback(name, filled, rows, timeout)
+
+    def fallback_for(self, route: ActiveRoute) -> Fallback | None:
+        """Return the fallback for a route that every adapter failed, or None.
+
+        An error that no other adapter could have avoided (the caller's own, the deadline) is not degraded, unless the
+        fallback lists its row in `even_for`.
+        """
+        found = self.by_type.get(route.type) or self.by_type.get("")
         if found is None or route.exception is None:
             return found
         rule = self._attribute(route.exception)
         return found if rule.failover or rule.name in found.even_for else None
 
     async def answer(self, route: ActiveRoute) -> None:
-        """Answer in place of the chain if a fallback is set; note in the route who did, or why even that failed."""
-        found = self.chosen(route)
+        """Answer in place of the chain if a fallback is set, and note in the route which one, or why it failed."""
+        found = self.fallback_for(route)
         if found is None:
             return
         limit = found.timeout
@@ -165,43 +172,3 @@ class Degradation:
             return
         route.degraded = True
         route.why += f"; the chain is exhausted, {found.name} answered"
-
-
-def set_degraded(
-    engine: Engine,
-    task_type: str,
-    answer: Any,
-    *,
-    even_for: Iterable[str] = (),
-    timeout: float = 10.0,
-    name: str = "",
-) -> None:
-    """Set what answers a task of this type when its chain is exhausted; the result is `degraded`, no success.
-
-    Args:
-        engine: whose chains.
-        task_type: whose chain; empty: of every type that has no fallback of its own.
-        answer: a template (data; `{field}` in its texts is replaced by the task's), or a callable that takes the
-            task. None: nothing answers any more.
-        even_for: attribution rows, such as `caller` or `deadline`, that are answered too although no other
-            adapter was asked.
-        timeout: seconds a callable may take.
-        name: who answered, as events tell it; default: the callable's own name.
-
-    Raises:
-        InvalidFallbackAnswer: a template says that it succeeded or approved.
-    """
-    if engine.router.degradation is None:
-        engine.router.degradation = Degradation(engine.router.table.attribute, engine.clock)
-    fallbacks = engine.router.degradation.fallbacks
-    if answer is None:
-        fallbacks.pop(task_type, None)
-    else:
-        fallbacks[task_type] = fallback(
-            task_type,
-            answer,
-            lambda call: as_async(call, engine.resources.in_thread(name or task_type)),
-            even_for=even_for,
-            timeout=timeout,
-            name=name,
-        )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from fuseboard_engine.adapters.registry import Adapter, Registry
 from fuseboard_engine.breaker.ejection_limit import EjectionLimits
-from fuseboard_engine.events import AdapterAdded, AdapterRemoved, Event
+from fuseboard_engine.events import AdapterAdded, AdapterRemoved, Event, PreferenceSet
 from fuseboard_engine.routing.adaptive_order import AdaptiveOrders
 from fuseboard_engine.routing.all_unavailable import AllUnavailableHandler
 from fuseboard_engine.routing.policy import RoutingPolicy
@@ -20,35 +20,38 @@ class Router(Protocol):
     all_out: AllUnavailableHandler | None
 
 
-class Routed(Protocol):
-    """What routing needs of an engine."""
-
-    registry: Registry
-
-    @property
-    def router(self) -> Router:
-        """What goes along the chains."""
-
-    def subscribe(self, listener: Callable[[Event], None]) -> Callable[[], None]:
-        """Have `listener` told of every event; return what ends that."""
-
-
 class RoutingFeatures:
     """The routing of one engine.
 
     Args:
-        engine: whose chains are ordered.
-        policy: what is on, and how.
-        clock: seconds, never going back. rng: like `random.random`.
+        registry: the adapters and their chains.
+        router: routes tasks along the chains.
+        subscribe: adds a listener for every event; returns a function that removes it.
+        emit: publishes an event; must not raise.
+        policy: which features are on, and how they work.
+        clock: monotonic seconds. wall: UTC microseconds. rng: like `random.random`.
     """
 
     def __init__(
-        self, engine: Routed, policy: RoutingPolicy, clock: Callable[[], float], rng: Callable[[], float]
+        self,
+        registry: Registry,
+        router: Router,
+        subscribe: Callable[[Callable[[Event], None]], Callable[[], None]],
+        emit: Callable[[Event], None],
+        policy: RoutingPolicy,
+        *,
+        clock: Callable[[], float],
+        wall: Callable[[], int],
+        rng: Callable[[], float],
     ) -> None:
         self.policy = policy
-        self._engine = engine
+        self._registry = registry
+        self._router = router
+        self._subscribe = subscribe
+        self._emit = emit
         self._clock = clock
-        self._adaptive = AdaptiveOrders(engine.registry, policy, clock, rng)
+        self._wall = wall
+        self._adaptive = AdaptiveOrders(registry, policy, clock, rng)
         self._learning: Callable[[], None] | None = None
         self._waking: Callable[[], None] | None = None
         self._capping: Callable[[], None] | None = None
@@ -70,6 +73,23 @@ class RoutingFeatures:
         warnings.warn("Engine.routing.use is now called update_policy", DeprecationWarning, stacklevel=2)
         self.update_policy(policy)
 
+    def set_chain(
+        self,
+        task_type: str,
+        order: Iterable[str] | None,
+        *,
+        adaptive: bool = False,
+        restartable: bool = False,
+        registered: bool = True,
+    ) -> None:
+        """Set the chain of a task type and emit `PreferenceSet`; see `Registry.set_chain`.
+
+        An adaptive chain is ordered by what was observed of its adapters.
+        """
+        names = self._registry.set_chain(task_type, order, restartable=restartable, registered=registered)
+        self.set_adaptive(task_type, adaptive)
+        self._emit(PreferenceSet(at=self._wall(), order=names, task_type=task_type, adaptive=adaptive))
+
     def set_adaptive(self, task_type: str, adaptive: bool) -> None:
         """Make the chain of a task type adaptive, or fixed again; the empty type is the default chain."""
         if adaptive:
@@ -85,9 +105,9 @@ class RoutingFeatures:
 
     def _switch_learning(self) -> None:
         wanted = self.policy.adaptive or bool(self._adaptive.chains)
-        registry = self._engine.registry
+        registry = self._registry
         if wanted and self._learning is None:
-            self._learning = self._engine.subscribe(self._adaptive.observe)
+            self._learning = self._subscribe(self._adaptive.observe)
             registry.order_for = self._adaptive.order_for
         elif not wanted and self._learning is not None:
             self._learning()
@@ -95,14 +115,14 @@ class RoutingFeatures:
             registry.order_for = registry.fixed_order
 
     def _switch_all_out(self) -> None:
-        router = self._engine.router
+        router = self._router
         if self.policy.all_out == "fail":
             if self._waking is not None:
                 self._waking()
             self._waking = router.all_out = None
         elif router.all_out is None:
-            router.all_out = AllUnavailableHandler(self._engine.registry, self.policy, self._clock)
-            self._waking = self._engine.subscribe(router.all_out.observe)
+            router.all_out = AllUnavailableHandler(self._registry, self.policy, self._clock)
+            self._waking = self._subscribe(router.all_out.observe)
         else:
             router.all_out.policy = self.policy
 
@@ -110,13 +130,13 @@ class RoutingFeatures:
         if self._capping is not None:
             self._capping()
         self._caps = EjectionLimits(shares) if shares else None
-        self._capping = self._engine.subscribe(self._count_members) if shares else None
-        for adapter in self._engine.registry:
+        self._capping = self._subscribe(self._count_members) if shares else None
+        for adapter in self._registry:
             self._cap(adapter)
 
     def _count_members(self, event: Event) -> None:
         if type(event) is AdapterAdded:
-            adapter = self._engine.registry.find(event.adapter)
+            adapter = self._registry.find(event.adapter)
             if adapter is not None:
                 self._cap(adapter)
         elif type(event) is AdapterRemoved and self._caps is not None:

@@ -9,7 +9,7 @@ import itertools
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, Protocol, TypedDict
 
 from fuseboard_engine.adapters.registry import Registry
 from fuseboard_engine.context import CURRENT, complete
@@ -19,13 +19,17 @@ from fuseboard_engine.retry.attribution import DEFAULT_TABLE, Rule, Table
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.routing.all_unavailable import AllUnavailableHandler
 from fuseboard_engine.routing.attempt_runner import AttemptRunner
-from fuseboard_engine.routing.fallback import Degradation
+from fuseboard_engine.routing.fallback import Fallbacks
 from fuseboard_engine.routing.route import OF_THIS_CALL, RETRYING, ActiveRoute, RouteResult, Task, identify
 from fuseboard_engine.routing.stream_router import RouteStream, StreamRouter
 from fuseboard_engine.runtime.clock import wall_clock
 
-if TYPE_CHECKING:
-    from fuseboard_engine.dead_letters.queue import DeadLetters
+
+class DeadLetterIntake(Protocol):
+    """What keeps the task of a route that failed; `fuseboard_engine.dead_letters.queue.DeadLetters` does."""
+
+    async def on_chain_exhausted(self, route: ActiveRoute) -> None:
+        """Keep the task as a dead letter, if the policy says so, and note its number in the route."""
 
 
 class RoutingStatistics(TypedDict):
@@ -76,11 +80,11 @@ class TaskRouter:
         # Ids made up for tasks that have none: short, and not those of the run before.
         self._ids = itertools.count((wall() // 1_000_000 % 0xFFFF) << 16)
         self._tasks = self._failed_over = self._degraded = self._failed = 0
-        self.degradation: Degradation | None = None
-        """What answers when a chain is exhausted; None: nothing does."""
+        self.fallbacks = Fallbacks(self.table.attribute, clock)
+        """The degraded answers for exhausted chains, by task type."""
         self.all_out: AllUnavailableHandler | None = None
         """What goes on with a task that every adapter refused; None: it fails."""
-        self.dead_letters: DeadLetters | None = None
+        self.dead_letters: DeadLetterIntake | None = None
         """What keeps a task that nothing could do; None: nothing does."""
 
     async def execute_with_fallback(
@@ -196,8 +200,8 @@ class TaskRouter:
 
     async def on_chain_exhausted(self, route: ActiveRoute, may_answer: bool = True) -> None:
         """Do what is left when no adapter did a task: a degraded answer, if there may be one; else a dead letter."""
-        if self.degradation is not None and may_answer:
-            await self.degradation.answer(route)
+        if may_answer and self.fallbacks.by_type:
+            await self.fallbacks.answer(route)
         if self.dead_letters is not None and not route.degraded:
             await self.dead_letters.on_chain_exhausted(route)
 

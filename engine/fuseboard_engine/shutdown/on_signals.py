@@ -1,4 +1,4 @@
-"""A block that ends in good order, whatever ends it: signals, uncaught errors, time, memory.
+"""An orderly shutdown of a block on signals, uncaught errors, a time limit or a memory limit.
 
 async with record(engine, "checkout.db") as recorder, shutdown_on_signals(engine, recorder=recorder):
     ...
@@ -16,23 +16,20 @@ import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from fuseboard_engine.errors import describe
 from fuseboard_engine.event_log.redact import redact
 from fuseboard_engine.routing.gates import InFlightTasks
-from fuseboard_engine.shutdown.sequence import Flushable, Save, ShutdownReport, configured, shutdown
-
-if TYPE_CHECKING:
-    from fuseboard_engine.engine import Engine
+from fuseboard_engine.shutdown.sequence import Flushable, Save, ShutdownReport, Stoppable, configured
 
 log = logging.getLogger("fuseboard.engine")
 
-MEMORY_INTERVAL: Final = 1.0  # seconds between two looks at the memory
+MEMORY_INTERVAL: Final = 1.0  # seconds between two checks of the memory
 
 
 class EmergencyExit(SystemExit):
-    """Ends the process after an emergency shutdown; `report` says what came of it."""
+    """Ends the process after an emergency shutdown. `report` is its report."""
 
     def __init__(self, code: int, report: ShutdownReport) -> None:
         super().__init__(code)
@@ -40,7 +37,7 @@ class EmergencyExit(SystemExit):
 
 
 def memory_in_use() -> int:
-    """Return this process's resident memory in bytes; where the system does not say, the most it ever was."""
+    """Return this process's resident memory in bytes; its maximum so far if the system offers only that."""
     try:
         with Path("/proc/self/statm").open("rb") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -52,11 +49,11 @@ def memory_in_use() -> int:
 
 
 class SignalShutdown:
-    """The guard of one block; made by `shutdown_on_signals`. `reason` is empty until something asks it to end."""
+    """The context manager of one block, made by `shutdown_on_signals`. `reason` is empty until a shutdown begins."""
 
     def __init__(
         self,
-        engine: Engine,
+        engine: Stoppable,
         *,
         grace: float,
         time_limit: float | None,
@@ -92,8 +89,8 @@ class SignalShutdown:
         self._stack = contextlib.ExitStack()
 
     def trigger(self, reason: str) -> None:
-        """Begin the shutdown; may be called from any thread, and again without effect."""
-        with contextlib.suppress(RuntimeError):  # the loop is closed: there is nothing left to end
+        """Begin the shutdown, from any thread. A second call has no effect."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nothing is left to shut down
             self._loop.call_soon_threadsafe(self._begin, reason)
 
     # ---------------------------------------------------------------- with
@@ -123,7 +120,7 @@ class SignalShutdown:
             log.critical("Uncaught %s ends the application", type(error).__name__, exc_info=error)
             self._begin(f"uncaught {redact(describe(error))}")
         elif self.reason:
-            self._begin(self.reason)  # a signal that the loop has not yet got to
+            self._begin(self.reason)  # a signal that the loop has not handled yet
         try:
             if self._ending is not None:
                 await self._finish()
@@ -131,7 +128,7 @@ class SignalShutdown:
             self._stack.close()
         if not self.reason or self.report is None:
             return False
-        ours = isinstance(error, asyncio.CancelledError)  # by the shutdown: the block's own call, or the block
+        ours = isinstance(error, asyncio.CancelledError)  # cancelled by the shutdown: a call of the block, or the block
         while ours and self._body is not None and self._body.cancelling():
             self._body.uncancel()
         if self._exit_code is None:
@@ -139,7 +136,7 @@ class SignalShutdown:
         raise EmergencyExit(self._exit_code, self.report) from None
 
     async def _finish(self) -> None:
-        """Wait for the shutdown, even when the block's task is cancelled meanwhile."""
+        """Wait for the end of the shutdown, even if the block's task is cancelled meanwhile."""
         assert self._ending is not None
         while not self._ending.done():
             try:
@@ -148,7 +145,7 @@ class SignalShutdown:
                 if self._ending.cancelled():
                     raise
 
-    # ---------------------------------------------------------------- what ends it
+    # ---------------------------------------------------------------- triggers
 
     def _begin(self, reason: str) -> None:
         if self._ending is None:
@@ -156,7 +153,7 @@ class SignalShutdown:
             self._ending = self._loop.create_task(self._end(reason), name="fuseboard-shutdown")
 
     async def _end(self, reason: str) -> None:
-        self.report = await shutdown(self._engine, reason, **self._options)
+        self.report = await self._engine.shutdown(reason, **self._options)
         if self._body is not None and not self._left:
             self._body.cancel()
 
@@ -164,7 +161,7 @@ class SignalShutdown:
         for number in self._signals:
             try:
                 before = signal.signal(number, self._on_signal)
-            except ValueError:  # not the main thread: whoever runs there hears the signals
+            except ValueError:  # not the main thread, which alone can handle signals
                 return
             self._stack.callback(signal.signal, number, before)
 
@@ -172,7 +169,7 @@ class SignalShutdown:
         name = signal.Signals(number).name
         if self._ending is not None or self.reason:
             if number == signal.SIGINT:
-                os._exit(130)  # asked twice: at once, whatever is left
+                os._exit(130)  # the second Ctrl-C ends the process at once
             return
         self.reason = f"{name} received"
         self.trigger(self.reason)
@@ -211,7 +208,7 @@ class SignalShutdown:
 
 
 def shutdown_on_signals(
-    engine: Engine,
+    engine: Stoppable,
     *,
     grace: float | None = None,
     time_limit: float | None = None,
@@ -225,48 +222,48 @@ def shutdown_on_signals(
     signals: Iterable[signal.Signals] | None = None,
     memory: Callable[[], int] = memory_in_use,
 ) -> SignalShutdown:
-    """Return a guard for `async with`: the block ends in good order whatever ends it, and so does the process.
+    """Return an async context manager that shuts the engine down in order, whatever ends its block.
 
-    SIGTERM, SIGINT, an uncaught exception, an error in a task or thread that nobody handles, an approaching time limit
-    and too much memory each stop admission, let calls in flight finish for `grace` seconds, cancel the rest, save,
-    write recovery instructions, call the hook and flush the recorder. Then the process ends with `exit_code`. A second
+    SIGTERM, SIGINT, an uncaught exception, an unhandled error in a task or thread, an approaching time limit and too
+    much memory each stop admission, let calls in flight finish for `grace` seconds, cancel the rest, save, write
+    recovery instructions, call the hook and flush the recorder. Then the process ends with `exit_code`. A second
     Ctrl-C ends it at once, with 130.
 
-    What is not given is as the engine's configuration says in its section `shutdown`, if it has one.
+    Arguments that are not given are taken from the section `shutdown` of the configuration, if there is one.
 
     Args:
-        engine: the engine whose work is to be ended.
+        engine: the engine to shut down.
         grace: seconds that calls in flight may still take; default: 10.
-        time_limit: seconds the process may live, as a job scheduler sets them; default: any time.
-        margin: how many seconds before that the shutdown begins; default: 30.
-        memory_limit: bytes of resident memory at which the shutdown begins; default: any.
-        save: saves the application's state; one or several. A text it returns goes into the instructions.
+        time_limit: seconds the process may live, as a job scheduler sets them; default: no limit.
+        margin: seconds before the time limit at which the shutdown begins; default: 30.
+        memory_limit: bytes of resident memory at which the shutdown begins; default: no limit.
+        save: saves the application's state, one function or several. A text it returns goes into the instructions.
         recorder: flushed at the end, so that nothing is lost.
-        instructions: the file that says how to go on; default: beside the recording, if there is one.
-        hook: told at the end: a URL, a command as a list, or a callable that takes the `ShutdownReport`.
-        exit_code: what the process ends with, 0 unless the configuration says another; None: it goes on behind the
-            block, an uncaught exception with it.
-        signals: which signals end the block; default: SIGTERM and SIGINT.
+        instructions: the file for the recovery instructions; default: beside the recording, if there is one.
+        hook: notified at the end: a URL, a command as a list, or a callable that takes the `ShutdownReport`.
+        exit_code: the exit code of the process; default: as configured, else 0. None: the process continues after
+            the block, and an uncaught exception propagates.
+        signals: the signals that end the block; default: SIGTERM and SIGINT.
         memory: returns the memory in use, in bytes.
 
     Raises:
-        ValueError: something of a program that the configuration names cannot be found.
+        ValueError: a function that the configuration names cannot be found.
     """
-    said = configured(engine)
-    path = said.instructions if instructions is None else Path(instructions)
+    section = configured(engine)
+    path = section.instructions if instructions is None else Path(instructions)
     if path is None and recorder is not None:
         path = recorder.path.with_name(f"{recorder.path.name}.recovery.txt")
     return SignalShutdown(
         engine,
-        grace=said.grace if grace is None else grace,
-        time_limit=said.time_limit if time_limit is None else time_limit,
-        margin=said.margin if margin is None else margin,
-        memory_limit=said.memory_limit if memory_limit is None else memory_limit,
-        save=said.saves() if save is None else save,
+        grace=section.grace if grace is None else grace,
+        time_limit=section.time_limit if time_limit is None else time_limit,
+        margin=section.margin if margin is None else margin,
+        memory_limit=section.memory_limit if memory_limit is None else memory_limit,
+        save=section.saves() if save is None else save,
         recorder=recorder,
         instructions=path,
-        hook=said.hook_target() if hook is None else hook,
-        exit_code=said.exit_code if exit_code == "as_configured" else exit_code,
-        signals=[signal.Signals[name] for name in said.signals] if signals is None else signals,
+        hook=section.hook_target() if hook is None else hook,
+        exit_code=section.exit_code if exit_code == "as_configured" else exit_code,
+        signals=[signal.Signals[name] for name in section.signals] if signals is None else signals,
         memory=memory,
     )

@@ -1,4 +1,4 @@
-"""What a shutdown leaves behind: a text that says how to go on, and word to whoever should know."""
+"""Recovery instructions and the notification of a hook at the end of a shutdown."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ import msgspec
 from fuseboard_engine.event_log.redact import redact
 
 if TYPE_CHECKING:
-    from fuseboard_engine.engine import Engine
+    from fuseboard_engine.adapters.registry import Registry
     from fuseboard_engine.shutdown.sequence import ShutdownReport
 
-SECONDS = 4.5  # for a webhook or a command
+HOOK_SECONDS = 4.5  # a webhook or a command may take
 
 
-def instructions_of(report: ShutdownReport, engine: Engine) -> str:
+def instructions_of(report: ShutdownReport, registry: Registry) -> str:
     """Return the text of the recovery instructions."""
     when = datetime.fromtimestamp(report.at / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     lines = [
@@ -38,7 +38,7 @@ def instructions_of(report: ShutdownReport, engine: Engine) -> str:
         lines.append(f"Did not end in time: {calls}. Do these tasks again.")
     else:
         lines.append("Every call in flight has ended; none was cancelled.")
-    shut = [f"{redact(a.name)} ({a.breaker.state})" for a in engine.registry if a.breaker.state != "closed"]
+    shut = [f"{redact(a.name)} ({a.breaker.state})" for a in registry if a.breaker.state != "closed"]
     lines.append(f"Breakers that were not closed: {', '.join(shut) or 'none'}.")
     lines += [f"Saved: {text}" for text in report.saved]
     lines += [f"Did not work: {text}" for text in report.problems]
@@ -55,7 +55,7 @@ def instructions_of(report: ShutdownReport, engine: Engine) -> str:
 
 
 def _runs(report: ShutdownReport) -> list[str]:
-    """Return the lines that say how the interrupted runs of workflows go on."""
+    """Return the lines that say how to resume the interrupted runs of workflows."""
     if not report.interrupted:
         return ["  2. No workflow was interrupted."]
     lines = ["  2. Workflows were interrupted. What is finished is not done again."]
@@ -70,31 +70,31 @@ def _runs(report: ShutdownReport) -> list[str]:
     return lines
 
 
-def write_instructions(path: Path, report: ShutdownReport, engine: Engine) -> None:
-    """Write the recovery instructions, whole or not at all, readable by their owner only. Raises OSError."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+def write_instructions(path: Path, report: ShutdownReport, registry: Registry) -> None:
+    """Write the recovery instructions atomically, readable by their owner only. Raises OSError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with contextlib.suppress(FileNotFoundError):
-        beside.unlink()
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        temporary.unlink()
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(instructions_of(report, engine))
+            file.write(instructions_of(report, registry))
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            beside.unlink()
+            temporary.unlink()
         raise
 
 
 async def call_hook(hook: Any, report: ShutdownReport) -> None:
-    """Tell a webhook, a command or a callable of a shutdown.
+    """Notify a webhook, a command or a callable of a shutdown.
 
     Args:
-        hook: a URL, to which the report is posted as JSON; a command as a list, which gets the same on its standard
+        hook: a URL, to which the report is posted as JSON; a command as a list, which gets the JSON on its standard
             input; or a callable that takes the report.
-        report: what came of the shutdown.
+        report: the report of the shutdown.
 
     Raises:
         RuntimeError: httpx is missing, the service did not accept it, or the command failed.
@@ -114,7 +114,7 @@ async def _post(url: str, body: bytes) -> None:
         import httpx
     except ImportError as error:
         raise RuntimeError("a webhook needs httpx: pip install httpx") from error
-    async with httpx.AsyncClient(timeout=SECONDS) as client:
+    async with httpx.AsyncClient(timeout=HOOK_SECONDS) as client:
         response = await client.post(url, content=body, headers={"content-type": "application/json"})
     if not response.is_success:
         raise RuntimeError(f"the webhook answered {response.status_code}")
@@ -129,12 +129,12 @@ async def _run(command: list[str], body: bytes) -> None:
         start_new_session=True,  # a Ctrl-C that ends the application must not end it
     )
     try:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(HOOK_SECONDS):
             _, errors = await process.communicate(body)
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
     if process.returncode:
-        said = redact(errors.decode(errors="replace").strip().splitlines()[-1] if errors.strip() else "it said nothing")
-        raise RuntimeError(f"{command[0]} ended with {process.returncode}: {said}")
+        message = redact(errors.decode(errors="replace").strip().splitlines()[-1] if errors.strip() else "no message")
+        raise RuntimeError(f"{command[0]} ended with {process.returncode}: {message}")

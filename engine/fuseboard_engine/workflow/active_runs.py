@@ -1,4 +1,4 @@
-"""The runs of workflows that an engine is at, and those that were interrupted, so that a shutdown can name them."""
+"""The workflow runs of an engine that are in progress or were interrupted, so that a shutdown can name them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Final
 
 import msgspec
 
-KEPT: Final = 100  # interrupted runs that nobody resumed
+MAX_INTERRUPTED: Final = 100
+"""Interrupted runs that are remembered; the oldest are dropped."""
 
 
 class InterruptedRun(msgspec.Struct, frozen=True, kw_only=True):
-    """A run that was left before its end. `nodes` are those to be done yet, `kept`: it can be resumed."""
+    """A run that ended early. `nodes` are the unfinished ones; `kept` says whether the run was saved."""
 
     run: str
     workflow: str
@@ -23,37 +24,37 @@ class InterruptedRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ActiveRuns:
-    """What an engine knows of its runs; it is used in the engine's loop only."""
+    """The runs of one engine. Used in the engine's loop only."""
 
     def __init__(self) -> None:
-        self.now: dict[str, Callable[[], InterruptedRun]] = {}
-        """The runs under way, by id; each says what is left of it at the moment."""
+        self.active: dict[str, Callable[[], InterruptedRun]] = {}
+        """The runs in progress by id, each with a function that returns what is unfinished now."""
         self.interrupted: dict[str, InterruptedRun] = {}
-        """Those that ended early and were not resumed since, the last hundred."""
-        self.asked: set[asyncio.Task[None]] = set()
-        """What carries out operators' commands to resume; the loop itself holds on to no task."""
+        """The last hundred runs that ended early and were not resumed since."""
+        self.resumes: set[asyncio.Task[None]] = set()
+        """The tasks of operators' resumes. The event loop itself holds no strong reference to a task."""
 
-    def begin(self, run: str, left: Callable[[], InterruptedRun]) -> None:
-        """Note that a run is under way; `left` returns what is left of it."""
+    def begin(self, run: str, unfinished: Callable[[], InterruptedRun]) -> None:
+        """Add a run in progress; `unfinished` returns what is left of it."""
         self.interrupted.pop(run, None)
-        self.now[run] = left
+        self.active[run] = unfinished
 
     def end(self, run: InterruptedRun, interrupted: bool) -> None:
-        """Note that a run is under way no more."""
-        self.now.pop(run.run, None)
+        """Remove a run from those in progress, and remember it if it was interrupted."""
+        self.active.pop(run.run, None)
         if interrupted:
             self.interrupted[run.run] = run
-            if len(self.interrupted) > KEPT:
+            if len(self.interrupted) > MAX_INTERRUPTED:
                 del self.interrupted[next(iter(self.interrupted))]
 
     async def stop(self) -> None:
-        """Cancel the runs that operators asked for, and wait until they are saved as they stand."""
+        """Cancel the runs that operators resumed, and wait until their state is saved."""
         here = asyncio.get_running_loop()
-        tasks = [task for task in self.asked if task.get_loop() is here and task is not asyncio.current_task()]
+        tasks = [task for task in self.resumes if task.get_loop() is here and task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def left(self) -> tuple[InterruptedRun, ...]:
-        """Return the runs that are not at their end."""
-        return (*self.interrupted.values(), *(left() for left in self.now.values()))
+    def unfinished(self) -> tuple[InterruptedRun, ...]:
+        """Return the interrupted runs and those still in progress."""
+        return (*self.interrupted.values(), *(unfinished() for unfinished in self.active.values()))

@@ -2,20 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from typing import Any, Protocol
 
 from fuseboard_engine.adapters.callables import as_async
+from fuseboard_engine.adapters.registry import Registry
+from fuseboard_engine.adapters.shared_resources import SharedResources
 from fuseboard_engine.adapters.timeouts import AsyncCall
 from fuseboard_engine.breaker.policy import BreakerPolicy
+from fuseboard_engine.events import Event
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.routing.fallback import fill
+from fuseboard_engine.routing.route import RouteResult
+from fuseboard_engine.workflow.active_runs import ActiveRuns
+from fuseboard_engine.workflow.checkpoints import Checkpoints
 from fuseboard_engine.workflow.errors import WorkflowError
 from fuseboard_engine.workflow.graph import Graph, Node
 from fuseboard_engine.workflow.json_values import look_up
 
-if TYPE_CHECKING:
-    from fuseboard_engine.engine import Engine
+
+class WorkflowHost(Protocol):
+    """What workflows need of an engine; `fuseboard_engine.Engine` offers it."""
+
+    loop: asyncio.AbstractEventLoop | None
+
+    @property
+    def registry(self) -> Registry:
+        """The adapters and their chains."""
+
+    @property
+    def resources(self) -> SharedResources:
+        """The threads for plain functions."""
+
+    @property
+    def runs(self) -> ActiveRuns:
+        """The runs in progress and the interrupted ones."""
+
+    @property
+    def workflows(self) -> Mapping[str, object]:
+        """The registered workflows by id."""
+
+    @property
+    def checkpoints(self) -> Checkpoints | None:
+        """Saves runs, unless a call names another."""
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Monotonic seconds."""
+
+    @property
+    def wall(self) -> Callable[[], int]:
+        """UTC microseconds."""
+
+    def emit(self, event: Event, /) -> None:
+        """Publish an event."""
+
+    def add_adapter(
+        self,
+        name: str,
+        call: Callable[[Any], Any],
+        *,
+        breaker: BreakerPolicy | None = None,
+        retry: RetryPolicy | None = None,
+        tags: Iterable[str] = (),
+        handles: Iterable[str] = (),
+    ) -> object:
+        """Register an adapter."""
+
+    def remove_adapter(self, name: str) -> None:
+        """Remove an adapter."""
+
+    def execute_with_fallback(
+        self,
+        task: Any,
+        preference_order: Iterable[str] | None = None,
+        *,
+        deadline: float | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> Coroutine[Any, Any, RouteResult]:
+        """Route a task."""
 
 
 class NodeTask(dict[str, Any]):
@@ -61,7 +127,7 @@ class Binding:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: WorkflowHost,
         workflow: str,
         graph: Graph,
         retries: Mapping[str, RetryPolicy],

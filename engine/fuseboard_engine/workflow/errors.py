@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from fuseboard_engine.errors import FuseboardError
-from fuseboard_engine.workflow.words import stands
-
-if TYPE_CHECKING:
-    from fuseboard_engine.workflow.result import WorkflowResult
 
 
 class WorkflowError(FuseboardError, ValueError):
     """A workflow, or what it was given, is wrong; the text names the nodes. Nothing was run."""
-
-
-class WorkflowFailed(FuseboardError):
-    """A run did not come to its end. `result` says how each node stands."""
-
-    def __init__(self, result: WorkflowResult) -> None:
-        super().__init__(result.error or f"run {result.run} {stands(result.state)}")
-        self.result = result
 
 
 class ResumeRefused(FuseboardError):

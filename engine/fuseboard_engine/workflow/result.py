@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
+from fuseboard_engine.errors import FuseboardError
 from fuseboard_engine.events import NodeState
 from fuseboard_engine.routing.route import RouteResult
 from fuseboard_engine.workflow.checkpoints import RunState
-from fuseboard_engine.workflow.errors import WorkflowFailed
+
+_STATE_TEXTS: Final = {
+    "failed": "failed",
+    "interrupted": "was interrupted",
+    "degraded": "is done, degraded",
+    "skipped": "was skipped",
+}
+
+
+def describe_state(state: str) -> str:
+    """Return the predicate for a run or node in a state: `is done`, `failed`, `was interrupted`."""
+    return _STATE_TEXTS.get(state, f"is {state}")
 
 
 class NodeResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,3 +106,11 @@ class WorkflowResult(msgspec.Struct, kw_only=True):
         if self.success or self.degraded:
             return self.output
         raise WorkflowFailed(self)
+
+
+class WorkflowFailed(FuseboardError):
+    """A run did not finish. `result` has the state of each node."""
+
+    def __init__(self, result: WorkflowResult) -> None:
+        super().__init__(result.error or f"run {result.run} {describe_state(result.state)}")
+        self.result = result

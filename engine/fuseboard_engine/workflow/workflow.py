@@ -6,11 +6,11 @@ import asyncio
 import json
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.retry.policy import RetryPolicy, Strategy
-from fuseboard_engine.workflow.binding import Binding
+from fuseboard_engine.workflow.binding import Binding, WorkflowHost
 from fuseboard_engine.workflow.checkpoints import OVER, Checkpoints, SavedRun
 from fuseboard_engine.workflow.errors import ResumeRefused, WorkflowError
 from fuseboard_engine.workflow.graph import (
@@ -28,9 +28,6 @@ from fuseboard_engine.workflow.metrics import NodeFailure, ResilienceMetrics, Ru
 from fuseboard_engine.workflow.result import NodeResult, WorkflowResult
 from fuseboard_engine.workflow.runner import Runner, result_of
 
-if TYPE_CHECKING:
-    from fuseboard_engine.engine import Engine
-
 
 class Workflow:
     """Nodes, the edges between them, and how each is retried, replaced and guarded.
@@ -41,7 +38,7 @@ class Workflow:
         engine: whose adapters do it; or give it to `engine.add_workflow` when it is complete.
     """
 
-    def __init__(self, workflow_id: str, name: str = "", *, engine: Engine | None = None) -> None:
+    def __init__(self, workflow_id: str, name: str = "", *, engine: WorkflowHost | None = None) -> None:
         if not workflow_id:
             raise WorkflowError("a workflow needs an id")
         self.id = workflow_id
@@ -54,6 +51,27 @@ class Workflow:
         self._breakers: dict[str, BreakerPolicy] = {}
         self._binding: Binding | None = None
         self._figures = RunCounts()
+
+    @classmethod
+    def of_tasks(
+        cls,
+        workflow_id: str,
+        task_type: str,
+        tasks: Iterable[Mapping[str, Any]],
+        *,
+        in_order: bool = True,
+        engine: WorkflowHost | None = None,
+    ) -> Workflow:
+        """Return a workflow with one node per task, named `1`, `2` ...; `in_order` chains them."""
+        workflow = cls(workflow_id, engine=engine)
+        previous = ""
+        for number, task in enumerate(tasks, 1):
+            node = str(number)
+            workflow._add(node, None, task_type, None, None, task)
+            if in_order and previous:
+                workflow.connect(previous, node)
+            previous = node
+        return workflow
 
     # ---------------------------------------------------------------- building
 
@@ -208,7 +226,7 @@ class Workflow:
         """Return what was built so far."""
         return Graph(dict(self._nodes), tuple(self._edges), dict(self._fallbacks))
 
-    def bind(self, engine: Engine) -> None:
+    def bind(self, engine: WorkflowHost) -> None:
         """Check the whole, and make the adapters of its nodes in an engine; from now on it cannot be changed.
 
         Raises:

@@ -149,7 +149,7 @@ async def test_a_batch_says_what_the_shutdown_refused_and_makes_no_dead_letter_o
     result = await batch
     assert (len(result.succeeded), result.accepted, result.rounds) == (1, False, 1)
     assert [part.task for part in result.refused] == ["1", "2", "3"]
-    assert result.error == "shutting down: 3 of 4 tasks were refused, and are no dead letters; give them again"
+    assert result.error == "shutting down: 3 of 4 tasks were refused, and are not dead letters; submit them again"
     assert not [event for event in world.told if isinstance(event, DeadLettered)]
     assert [event.error for event in world.told if isinstance(event, BatchFinished)] == [result.error]
     assert len(script.calls) == 1
@@ -164,4 +164,4 @@ async def test_a_batch_that_is_accepted_says_so_too() -> None:
     await world.shutdown(grace=5)
     result = await batch
     assert result.accepted
-    assert result.error == "shutting down: 1 of 2 tasks were refused, and are no dead letters; give them again"
+    assert result.error == "shutting down: 1 of 2 tasks were refused, and are not dead letters; submit them again"

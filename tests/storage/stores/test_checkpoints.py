@@ -91,7 +91,9 @@ async def test_what_changed_since_is_named_and_nothing_is_run(tmp_path: Path) ->
     with pytest.raises(ResumeRefused, match="not the one that run 'r1' began with: clean was changed, audit was added"):
         await engine.resume("r1")
     other = engine_at(path)
-    with pytest.raises(ResumeRefused, match="of workflow 'pipeline', which this engine does not have; it has: none"):
+    with pytest.raises(
+        ResumeRefused, match="belongs to workflow 'pipeline', which this engine does not have; it has: none"
+    ):
         await other.resume("r1")
     assert steps.calls == ["fetch", "clean"]
 

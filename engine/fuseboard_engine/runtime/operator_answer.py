@@ -1,0 +1,62 @@
+"""Answers an operator's command whose work may take longer than the operator waits."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
+
+from fuseboard_engine.errors import FuseboardError, describe
+
+T = TypeVar("T")
+
+log = logging.getLogger("fuseboard.engine")
+
+ANSWER_WITHIN: Final = 8.0
+"""Seconds. A mailbox waits ten for the outcome of a command that an engine has taken."""
+
+
+async def answer_within(
+    work: Coroutine[Any, Any, T],
+    report: Callable[[bool, str], object],
+    *,
+    outcome: Callable[[T], tuple[bool, str]],
+    interim: Callable[[], str],
+    stopped: Callable[[], str],
+    seconds: float = ANSWER_WITHIN,
+) -> None:
+    """Do the work and report exactly once: its outcome, or after `seconds` that it goes on.
+
+    Work that goes on is awaited to its end; its own events say what comes of it.
+
+    Args:
+        work: what the command asks for.
+        report: receives whether the command succeeded, and a text for the operator.
+        outcome: returns the report of a result.
+        interim: returns the text that says the work goes on.
+        stopped: returns the text for work that was cancelled because the engine stopped.
+        seconds: when to report at the latest.
+    """
+    reported = False
+    running = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({running}, timeout=seconds)
+        if not running.done():
+            report(True, interim())
+            reported = True
+            await asyncio.wait({running})
+        ok, detail = outcome(running.result())
+    except asyncio.CancelledError:
+        running.cancel()
+        await asyncio.wait({running})
+        if not reported:
+            report(False, stopped())
+        raise
+    except FuseboardError as error:
+        ok, detail = False, str(error)
+    except Exception as error:
+        log.exception("an operator's command failed")
+        ok, detail = False, describe(error)
+    if not reported:
+        report(ok, detail)
