@@ -7,7 +7,7 @@ from typing import Any
 
 from fuseboard_engine import HealthPolicy, RoutingPolicy
 from fuseboard_engine.adapters.registry import Adapter
-from fuseboard_engine.health.checker import SPARE
+from fuseboard_engine.health.checker import STALE_ENTRIES
 from support.engine_world import World, virtual
 
 ROUNDS = 500
@@ -42,7 +42,7 @@ async def test_adapters_that_come_and_go_are_forgotten_by_all_that_knew_them() -
             thing.name for thing in gc.get_objects() if type(thing) is Adapter and thing.breaker.wall == engine.wall
         }
         assert "stays" in alive
-        assert len(alive) < SPARE + 10
+        assert len(alive) < STALE_ENTRIES + 10
 
 
 @virtual

@@ -106,30 +106,15 @@ class Configurable(Protocol):
 
 
 AT_START = ("name", "recording", "shutdown")
-"""Sections that take effect when an engine is made, recorded or ended, not while it runs."""
+"""Sections that take effect when an engine is made, recorded or shut down, not while it runs."""
 
 
 def apply_settings(
     engine: Configurable, settings: Settings, *, source: str = "", document: Document | None = None
 ) -> ConfigReloaded:
-    """Go on with other settings.
-
-    Breakers keep their state, counts, probes and the wait they announced; thresholds and waits change from now on.
-    Where a window becomes one of another kind, what it counted begins anew. Adapters that the settings name are added,
-    and those that the last settings named and these do not are removed; adapters added in code stay.
-
-    Args:
-        engine: a running engine; this may be called from any thread.
-        settings: what should be in effect.
-        source: where they come from, as it should stand in the event.
-        document: what they were read from, so that what cannot be found is told with its line.
-
-    Returns:
-        What has changed; it is also emitted. When something that the settings name cannot be found nothing has
-        changed, and the event says so.
-    """
+    """Apply other settings to a running engine and return what has changed; see `Engine.apply`."""
     try:
-        targets, found = new_targets(engine, settings), referred(settings)
+        targets, found = new_targets(engine, settings), resolve_references(settings)
     except Exception as error:
         from fuseboard_engine.config.loader import unresolved_references
 
@@ -139,16 +124,16 @@ def apply_settings(
     policies: dict[str, dict[str, Any]] = {}
     defaults = {adapter.name: engine.default_policies(adapter.name) for adapter in engine.registry}
     before, engine.settings = engine.settings, settings
-    changes += _use_health(engine, before, settings)
+    changes += _apply_health(engine, before, settings)
     for adapter in list(engine.registry):
         if before is not None and adapter.name in before.adapters and adapter.name not in settings.adapters:
             engine.remove_adapter(adapter.name)
             changes.append(f"{adapter.name}: removed")
-        elif adapter.name in targets:  # it is another thing now: what was known of it says nothing
+        elif adapter.name in targets:  # the name means another adapter now: its state does not apply any more
             engine.remove_adapter(adapter.name)
         else:
-            changes += _use_policies(adapter, defaults[adapter.name], settings, policies)
-            changes += _use_words(engine, adapter, before, settings)
+            changes += _apply_policies(adapter, defaults[adapter.name], settings, policies)
+            changes += _apply_tags(engine, adapter, before, settings)
     for name, target in targets.items():
         part = settings.adapters[name]
         options: dict[str, Any] = {
@@ -156,10 +141,10 @@ def apply_settings(
         }
         engine.add_adapter(name, target, tags=part.tags, handles=part.handles, **options)
         changes.append(f"{name}: added")
-    changes += _use_table(engine, before, settings, found)
+    changes += _apply_table(engine, before, settings, found)
     changes += _apply_preferences(engine, before, settings)
-    changes += _use_degraded(engine, before, settings, found)
-    changes += _use_switches(engine, before, settings)
+    changes += _apply_degraded(engine, before, settings, found)
+    changes += _apply_switches(engine, before, settings)
     at_start = [section for section in AT_START if before and getattr(before, section) != getattr(settings, section)]
     if before and (before.dead_letters is None) != (settings.dead_letters is None):
         at_start.append("dead_letters")
@@ -172,86 +157,88 @@ def apply_settings(
 
 
 def refuse(engine: Configurable, source: str, problem: str) -> ConfigReloaded:
-    """Tell that a configuration was refused, and that the one before stays in effect."""
+    """Emit that a configuration was refused. The previous one stays in effect."""
     event = ConfigReloaded(at=engine.wall(), ok=False, source=source, problem=problem)
     engine.emit(event)
     return event
 
 
 def new_targets(engine: Configurable, settings: Settings) -> dict[str, Any]:
-    """Return what is to be called for each adapter that is new, or another than before.
+    """Return the call targets of the adapters that are new or have changed.
 
     Raises:
-        ValueError: one cannot be found; all that cannot are named.
+        ValueError: a target cannot be found; the text names all of them.
     """
     before = engine.settings
-    found, wrong = {}, []
+    found, errors = {}, []
     for name, part in settings.adapters.items():
         old = None if before is None else before.adapters.get(name)
-        if part.target is None or (old is not None and _is_the_same(old, part) and name in engine.registry):
+        if part.target is None or (old is not None and _same_target(old, part) and name in engine.registry):
             continue
         if name in engine.registry and old is None:
-            wrong.append(f"adapters.{name}: an adapter of this name was added in code; take its target out of the file")
+            errors.append(
+                f"adapters.{name}: an adapter of this name was added in code; take its target out of the file"
+            )
             continue
         try:
             found[name] = adapter_from(part.target, shared=engine.resources.shared)
         except Exception as error:
-            wrong.append(f"adapters.{name}: {error}")
-    if wrong:
-        raise ValueError("\n".join(wrong))
+            errors.append(f"adapters.{name}: {error}")
+    if errors:
+        raise ValueError("\n".join(errors))
     return found
 
 
-def referred(settings: Settings) -> dict[str, Any]:
-    """Return what the settings' references lead to.
+def resolve_references(settings: Settings) -> dict[str, Any]:
+    """Return the objects that the settings refer to, by reference.
 
     Raises:
-        ValueError: one leads nowhere; all that do are named.
+        ValueError: a reference cannot be resolved; the text names all of them.
     """
-    found, wrong = {}, []
+    found, errors = {}, []
     for where, named in settings.references().items():
         try:
             found[named] = resolve_attribute(named)
         except Exception as error:
-            wrong.append(f"{'.'.join(map(str, where))}: {named}: {error}")
-    if wrong:
-        raise ValueError("\n".join(wrong))
+            errors.append(f"{'.'.join(map(str, where))}: {named}: {error}")
+    if errors:
+        raise ValueError("\n".join(errors))
     return found
 
 
-def _is_the_same(old: AdapterSection, new: AdapterSection) -> bool:
+def _same_target(old: AdapterSection, new: AdapterSection) -> bool:
     return (old.target, old.failed, old.health) == (new.target, new.failed, new.health)
 
 
 def differences(old: BaseModel, new: BaseModel) -> str:
-    """Return in words what differs between two values of one model: `failure_threshold 5 -> 3, ...`."""
+    """Return a text that lists the fields in which two values of a model differ: `failure_threshold 5 -> 3, ...`."""
     pairs = [(field, getattr(old, field), getattr(new, field)) for field in type(old).model_fields]
     return ", ".join(f"{field} {was!r} -> {now!r}" for field, was, now in pairs if was != now)
 
 
-def _use_policies(
+def _apply_policies(
     adapter: Adapter,
-    was: tuple[BreakerPolicy, RetryPolicy],
+    defaults: tuple[BreakerPolicy, RetryPolicy],
     settings: Settings,
     policies: dict[str, dict[str, Any]],
 ) -> list[str]:
     breaker, retry = settings.policies(adapter.name)
     named, changes = adapter.name in settings.adapters, []
-    # A policy given in code stays, unless the settings speak of this adapter.
-    if (named or adapter.breaker.policy == was[0]) and adapter.breaker.policy != breaker:
-        told = differences(adapter.breaker.policy, breaker)
-        anew = adapter.breaker.update_policy(breaker)
+    # A policy given in code stays, unless the settings name this adapter.
+    if (named or adapter.breaker.policy == defaults[0]) and adapter.breaker.policy != breaker:
+        changed = differences(adapter.breaker.policy, breaker)
+        was_reset = adapter.breaker.update_policy(breaker)
         policies[adapter.name] = breaker.model_dump(mode="json")
-        changes.append(f"breaker of {adapter.name}: {told}{'; its window began anew' if anew else ''}")
-    if (named or adapter.retry == was[1]) and (told := differences(adapter.retry, retry)):
+        changes.append(f"breaker of {adapter.name}: {changed}{'; its window was reset' if was_reset else ''}")
+    if (named or adapter.retry == defaults[1]) and (changed := differences(adapter.retry, retry)):
         adapter.retry = retry
         adapter.budget.update_policy(retry)
-        changes.append(f"retry of {adapter.name}: {told}")
+        changes.append(f"retry of {adapter.name}: {changed}")
     return changes
 
 
-def _use_words(engine: Configurable, adapter: Adapter, before: Settings | None, settings: Settings) -> list[str]:
-    """Take over an adapter's tags and what it handles; of one that was added in code they are the code's."""
+def _apply_tags(engine: Configurable, adapter: Adapter, before: Settings | None, settings: Settings) -> list[str]:
+    """Apply an adapter's tags and the rows it handles. An adapter added in code keeps those of the code."""
     new, old = settings.adapters.get(adapter.name), None if before is None else before.adapters.get(adapter.name)
     if new is None or old is None or new.target is None:
         return []
@@ -266,8 +253,8 @@ def _use_words(engine: Configurable, adapter: Adapter, before: Settings | None, 
     return changes
 
 
-def _use_health(engine: Configurable, before: Settings | None, settings: Settings) -> list[str]:
-    """Go on with other health policies; at the start, with those that the engine was not made with."""
+def _apply_health(engine: Configurable, before: Settings | None, settings: Settings) -> list[str]:
+    """Apply health policies; at the start, those that the constructor of the engine does not take."""
     old = ({}, None) if before is None else (before.health_by_name(), before.health_monitoring.policy())
     new = (settings.health_by_name(), settings.health_monitoring.policy())
     if old == new or (before is None and not new[0]):
@@ -282,7 +269,7 @@ def _use_health(engine: Configurable, before: Settings | None, settings: Setting
     return changes + [f"health checks of {name}: changed" for name in named]
 
 
-def _use_table(engine: Configurable, before: Settings | None, settings: Settings, found: dict[str, Any]) -> list[str]:
+def _apply_table(engine: Configurable, before: Settings | None, settings: Settings, found: dict[str, Any]) -> list[str]:
     if settings.attribution == (() if before is None else before.attribution):
         return []
     old = 0 if before is None else len(before.attribution)
@@ -311,7 +298,7 @@ def _apply_preferences(engine: Configurable, before: Settings | None, settings: 
     return changes
 
 
-def _use_degraded(
+def _apply_degraded(
     engine: Configurable, before: Settings | None, settings: Settings, found: dict[str, Any]
 ) -> list[str]:
     old, new = {} if before is None else before.fallbacks(), settings.fallbacks()
@@ -326,14 +313,14 @@ def _use_degraded(
     return [f"degraded answer for {kind}: {'changed' if kind in new else 'none'}" for kind in changed]
 
 
-def _use_switches(engine: Configurable, before: Settings | None, settings: Settings) -> list[str]:
+def _apply_switches(engine: Configurable, before: Settings | None, settings: Settings) -> list[str]:
     changes = []
     was_on = before is None or before.fault_tolerance.enabled
     if settings.fault_tolerance.enabled != was_on:
         attempts = engine.router.attempts
-        if attempts.gate is None or isinstance(attempts.gate, BypassGate):  # else it is shutting down
-            straight = BypassGate(engine.clock, lambda: attempts.running)
-            attempts.gate = None if settings.fault_tolerance.enabled else straight
+        if attempts.gate is None or isinstance(attempts.gate, BypassGate):  # otherwise the engine is shutting down
+            bypass = BypassGate(engine.clock, lambda: attempts.running)
+            attempts.gate = None if settings.fault_tolerance.enabled else bypass
         changes.append(f"fault tolerance: {'on' if settings.fault_tolerance.enabled else 'off'}")
     if engine.parallel.policy != settings.execution:
         changes.append(f"execution: {differences(engine.parallel.policy, settings.execution)}")

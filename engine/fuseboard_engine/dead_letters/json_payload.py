@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any, Final
 
 from fuseboard_engine.dead_letters.letter import DeadLetter, Form, LetterRefused
 from fuseboard_engine.routing.route import Task
+from fuseboard_engine.runtime.json_check import why_not_json
 
-MAX_DEPTH: Final = 100
 MAX_VALUES: Final = 1_000_000
 
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode
@@ -30,7 +29,7 @@ def json_text(task: Any, limit: int) -> str:
         LetterRefused: it cannot be represented as JSON, or is too large; the message says where and why.
     """
     value = task.payload if isinstance(task, Task) else dict(task) if isinstance(task, Mapping) else task
-    reason = why_not_json(value)
+    reason = why_not_json(value, "payload", max_values=MAX_VALUES, lone_surrogates=True)
     if reason is not None:
         raise LetterRefused(f"the payload cannot be stored: {reason}; use a payload of JSON values")
     text = _encode(value)
@@ -42,37 +41,6 @@ def json_text(task: Any, limit: int) -> str:
     if size > limit:
         raise LetterRefused(f"the payload cannot be stored: it has {size:,} bytes; the limit is {limit:,}")
     return text
-
-
-def why_not_json(value: Any) -> str | None:
-    """Return why a value would not survive a JSON round trip, with its location; None: it would.
-
-    A tuple counts as the list that it becomes.
-    """
-    seen = 0
-    stack: list[tuple[Any, str, int]] = [(value, "payload", 0)]
-    while stack:
-        item, place, depth = stack.pop()
-        seen += 1
-        if depth > MAX_DEPTH:
-            return f"it is nested more than {MAX_DEPTH} deep, or contains itself"
-        if seen > MAX_VALUES:
-            return f"it holds more than {MAX_VALUES:,} values"
-        if item is None or isinstance(item, bool | str | int):
-            continue
-        if isinstance(item, float):
-            if not math.isfinite(item):
-                return f"{place} is {item}, which JSON cannot represent"
-        elif isinstance(item, dict):
-            for key, inner in item.items():
-                if not isinstance(key, str):
-                    return f"{place} has the key {key!r:.60}; JSON keys must be strings"
-                stack.append((inner, f"{place}.{key[:60]}", depth + 1))
-        elif isinstance(item, list | tuple):
-            stack.extend((inner, f"{place}[{index}]", depth + 1) for index, inner in enumerate(item))
-        else:
-            return f"{place} is of type {type(item).__name__}, which JSON cannot represent"
-    return None
 
 
 def task_of(letter: DeadLetter) -> Any:

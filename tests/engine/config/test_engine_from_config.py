@@ -186,7 +186,7 @@ async def test_a_window_of_another_kind_begins_anew_and_the_event_says_so(file: 
     await engine.execute_with_fallback({"who": "w"})
     change(file, "failure_threshold = 3", "failure_threshold = 3\nwindow_size = 9")
     event = reload_config(engine, file)
-    assert any(text.startswith("breaker of down") and text.endswith("its window began anew") for text in event.changes)
+    assert any(text.startswith("breaker of down") and text.endswith("its window was reset") for text in event.changes)
 
 
 async def test_an_open_breaker_stays_open_over_a_reload(file: Path) -> None:

@@ -153,10 +153,10 @@ cycle: list[Any] = []
 cycle.append(cycle)
 
 REFUSED = {
-    "a datetime": ({"when": [datetime(2026, 1, 1)]}, r"payload\.when\[0\] is of type datetime"),
+    "a datetime": ({"when": [datetime(2026, 1, 1)]}, r"payload\.when\.0 is of type datetime"),
     "bytes": (b"x", "payload is of type bytes"),
     "a set": ({"a": {1}}, r"payload\.a is of type set"),
-    "not a number": ([float("nan")], r"payload\[0\] is nan"),
+    "not a number": ([float("nan")], r"payload\.0 is nan"),
     "a key that is no text": ({1: 2}, "has the key 1"),
     "something that contains itself": (cycle, "contains itself"),
     "too large": ("x" * 100, "it has 102 bytes; the limit is 50"),

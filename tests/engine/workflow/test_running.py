@@ -256,8 +256,8 @@ async def test_a_field_that_a_result_does_not_have_fails_the_node_that_needs_it_
         (object(), "the result of fetch is of type object"),
         ({"rows": [1, {2}]}, "the result of fetch.rows.1 is of type set"),
         ({"rate": float("nan")}, "the result of fetch.rate is nan"),
-        ({1: "one"}, "has the key 1, and keys of JSON are text"),
-        ("\ud800", "holds half a character"),
+        ({1: "one"}, "has the key 1; JSON keys must be strings"),
+        ("\ud800", "holds a lone surrogate"),
     ],
 )
 def test_a_result_that_is_no_json_is_refused_at_the_door_with_its_place(answer: Any, reason: str) -> None:
