@@ -1,4 +1,4 @@
-"""The command line, as real processes on real recordings."""
+"""The command line: real processes on real recordings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.waiting import PATIENCE, until
 
 @pytest.fixture
 def live(tmp_path: Path) -> Iterator[Path]:
-    """A recording that an engine writes to: its prefect is down, its agno answers."""
+    """A recording that a running engine writes to: prefect is down, agno answers."""
     file = tmp_path / "checkout.db"
     engine = start_engine(file)
     try:
@@ -40,7 +40,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def test_without_arguments_it_says_what_it_is_and_what_to_try() -> None:
+def test_without_arguments_it_prints_an_overview() -> None:
     shown = fuseboard()
     assert shown.returncode == exit_codes.OK
     for text in ("fuseboard watch checkout.db", "status", "reset", "fuseboard demo"):
@@ -48,14 +48,14 @@ def test_without_arguments_it_says_what_it_is_and_what_to_try() -> None:
 
 
 @pytest.mark.parametrize("command", ["watch", "status", "reset", "events", "failures"])
-def test_every_command_explains_itself_with_examples_and_exit_codes(command: str) -> None:
+def test_every_commands_help_has_examples_and_exit_codes(command: str) -> None:
     shown = fuseboard(command, "--help")
     assert shown.returncode == exit_codes.OK
     assert f"fuseboard {command} checkout.db" in shown.stdout
     assert "exit codes:" in shown.stdout
 
 
-def test_a_misspelt_command_is_answered_with_the_nearest() -> None:
+def test_a_misspelt_command_is_answered_with_a_suggestion() -> None:
     shown = fuseboard("stauts", "checkout.db")
     assert shown.returncode == exit_codes.BAD_INPUT
     assert "Did you mean status?" in shown.stderr
@@ -79,7 +79,7 @@ def test_status_and_reset_work_on_a_live_engine(live: Path) -> None:
     assert "reset" in done.stdout.lower()
 
 
-def test_json_holds_what_its_schema_promises(ended: Path) -> None:
+def test_the_json_has_the_fields_of_its_schema(ended: Path) -> None:
     shown = status(ended)
     assert shown["schema"] == "fuseboard.status/1"
     assert {"file", "at", "connection", "engines", "tasks", "events_dropped", "adapters"} <= set(shown)
@@ -94,7 +94,7 @@ def test_json_holds_what_its_schema_promises(ended: Path) -> None:
     }  # fmt: skip
 
 
-def test_a_command_that_nobody_takes_says_why_and_ends_with_1(ended: Path) -> None:
+def test_a_command_that_no_engine_can_take_exits_with_1_and_the_reason(ended: Path) -> None:
     shown = fuseboard("reset", ended, "prefect", "--wait", "0.2")
     assert shown.returncode == exit_codes.NOT_DONE
     assert "Nobody can take this command: the engine of checkout.db ended at" in shown.stderr
@@ -126,9 +126,7 @@ def test_an_engine_whose_process_was_killed_is_treated_as_gone(tmp_path: Path) -
         ),
     ],
 )
-def test_what_is_wrong_with_the_arguments_is_said_in_a_sentence_without_the_usage(
-    arguments: list[str], said: str
-) -> None:
+def test_wrong_arguments_are_reported_in_a_sentence_without_the_usage(arguments: list[str], said: str) -> None:
     shown = fuseboard(*arguments)
     assert shown.returncode == exit_codes.BAD_INPUT
     assert said in shown.stderr
@@ -136,7 +134,7 @@ def test_what_is_wrong_with_the_arguments_is_said_in_a_sentence_without_the_usag
     assert len(shown.stderr.splitlines()) <= 2
 
 
-def test_every_exit_code_stands_in_the_help() -> None:
+def test_the_help_lists_every_exit_code() -> None:
     shown = fuseboard("status", "--help").stdout
     for code in (0, 1, 2, exit_codes.CANT_WRITE, exit_codes.INTERRUPTED, exit_codes.BROKEN_PIPE):
         assert f"  {code}  " in shown
@@ -147,7 +145,7 @@ def test_actions_that_take_files_have_examples(command: list[str]) -> None:
     assert f"  fuseboard {' '.join(command)} " in fuseboard(*command, "--help").stdout
 
 
-def test_an_unknown_adapter_is_answered_with_the_known_ones_and_changes_nothing(ended: Path) -> None:
+def test_an_unknown_adapter_is_answered_with_the_known_ones(ended: Path) -> None:
     shown = fuseboard("reset", ended, "prefct")
     assert shown.returncode == exit_codes.BAD_INPUT
     assert "has no adapter prefct. Did you mean prefect?" in shown.stderr
@@ -160,7 +158,7 @@ def test_an_unknown_adapter_is_answered_with_the_known_ones_and_changes_nothing(
 @pytest.mark.parametrize(
     "arguments", [["prefect", "--all"], [], ["prefect", "--wait", "soon"], ["prefect", "--wait", "-1"]]
 )
-def test_a_reset_that_makes_no_sense_is_refused(ended: Path, arguments: list[str]) -> None:
+def test_contradictory_reset_arguments_are_refused(ended: Path, arguments: list[str]) -> None:
     assert fuseboard("reset", ended, *arguments).returncode == exit_codes.BAD_INPUT
 
 
@@ -169,7 +167,7 @@ def test_a_reset_that_makes_no_sense_is_refused(ended: Path, arguments: list[str
     [["status"], ["reset", "prefect"], ["events"], ["events", "--follow"], ["failures"], ["watch", "--plain"]],
 )
 @pytest.mark.parametrize("kind", ["missing", "text", "other sqlite", "newer", "folder"])
-def test_a_file_that_is_no_recording_is_refused_with_a_sentence_and_left_alone(
+def test_a_file_that_is_not_a_recording_is_refused_and_not_changed(
     tmp_path: Path, ended: Path, kind: str, command: list[str]
 ) -> None:
     file = tmp_path / "file.db"
@@ -206,7 +204,7 @@ def test_watch_without_a_terminal_points_to_status(ended: Path) -> None:
     assert "fuseboard status" in shown.stderr
 
 
-def test_a_reader_that_goes_away_is_no_error(ended: Path) -> None:
+def test_a_closed_pipe_is_not_reported_as_an_error(ended: Path) -> None:
     command = [sys.executable, "-m", "fuseboard_console", "status", str(ended), "--json"]
     reader, writer = os.pipe()
     os.close(reader)
@@ -221,7 +219,7 @@ def test_a_reader_that_goes_away_is_no_error(ended: Path) -> None:
     [["status"], ["status", "--json"], ["events"], ["failures"], ["workflows"], ["dlq", "list"], ["status", "--help"]],
     ids=" ".join,
 )
-def test_output_that_cannot_be_written_is_said_in_a_sentence(ended: Path, words: list[str]) -> None:
+def test_output_that_cannot_be_written_is_reported_in_a_sentence(ended: Path, words: list[str]) -> None:
     command = [sys.executable, "-m", "fuseboard_console", words[0], str(ended), *words[1:]]
     with Path("/dev/full").open("w") as full:
         shown = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False)
@@ -231,7 +229,7 @@ def test_output_that_cannot_be_written_is_said_in_a_sentence(ended: Path, words:
     )
 
 
-def test_a_console_without_standard_output_does_what_it_was_asked(ended: Path) -> None:
+def test_a_command_without_standard_output_still_runs(ended: Path) -> None:
     command = f"{sys.executable} -m fuseboard_console status {ended} --check >&-"
     shown = subprocess.run(command, shell=True, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False)
     assert (shown.returncode, shown.stderr) == (exit_codes.NOT_DONE, "")
@@ -255,13 +253,13 @@ def test_a_console_without_standard_output_does_what_it_was_asked(ended: Path) -
         (["scenario", "check", "primry-outage"], "Did you mean primary-outage?"),
     ],
 )
-def test_a_slip_is_answered_with_what_may_have_been_meant(words: list[str], said: str) -> None:
+def test_a_slip_is_answered_with_a_suggestion(words: list[str], said: str) -> None:
     shown = fuseboard(*words)
     assert shown.returncode == exit_codes.BAD_INPUT
     assert said in shown.stderr
 
 
-def test_output_in_a_plain_encoding_is_escaped_not_refused(ended: Path) -> None:
+def test_output_is_escaped_for_an_encoding_that_lacks_its_characters(ended: Path) -> None:
     shown = fuseboard("status", ended, env={**os.environ, "PYTHONIOENCODING": "ascii"})
     assert shown.returncode == exit_codes.OK
     assert "prefect" in shown.stdout

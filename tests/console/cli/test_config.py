@@ -1,4 +1,4 @@
-"""`fuseboard config`, as it is typed."""
+"""`fuseboard config`, run as a process."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def fuseboard(*arguments: str, folder: Path, **environment: str) -> tuple[int, s
     return result.returncode, result.stdout, result.stderr
 
 
-def test_check_says_that_all_is_right(file: Path) -> None:
+def test_check_confirms_a_correct_file(file: Path) -> None:
     assert fuseboard("check", "f.toml", folder=file.parent) == (0, "f.toml: OK, 2 adapters\n", "")
 
 
-def test_check_names_every_mistake_and_ends_with_2(file: Path) -> None:
+def test_check_lists_every_mistake_and_exits_with_2(file: Path) -> None:
     file.write_text("[breaker]\nfailure_treshold = 3\njitter = 7\n[adapters.a]\ncall = 'json:dump'\n")
     code, out, err = fuseboard("check", "f.toml", folder=file.parent)
     assert (code, out) == (2, "")
@@ -78,7 +78,7 @@ def test_check_names_fields_presets_chain_members_and_imports_at_once(file: Path
     assert "there is no adapter 'aa' here; did you mean a?" in err
 
 
-def test_check_looks_for_what_a_file_names_beside_wrong_values(file: Path) -> None:
+def test_check_reports_wrong_values_and_missing_references_together(file: Path) -> None:
     file.write_text(
         '[adapters.eu]\ncall = "json:dumps"\nhealth = "json:nope"\ntags = 5\n[shutdown]\nsave = ["no_such:x"]\n'
         'hook = "https://x"\n[degradation.rag]\ncall = "json:dmps"\n'
@@ -93,7 +93,7 @@ def test_check_looks_for_what_a_file_names_beside_wrong_values(file: Path) -> No
     ]
 
 
-def test_check_imports_the_adapters_unless_told_not_to(file: Path) -> None:
+def test_check_imports_the_adapters_without_no_import(file: Path) -> None:
     file.write_text("adapters:\n  a: mine:call\n")
     file = file.rename(file.with_suffix(".yaml"))
     code, _, err = fuseboard("check", file.name, folder=file.parent)
@@ -104,7 +104,7 @@ def test_check_imports_the_adapters_unless_told_not_to(file: Path) -> None:
     assert fuseboard("check", file.name, folder=file.parent)[0] == 0
 
 
-def test_show_says_where_each_value_comes_from(file: Path) -> None:
+def test_show_names_the_origin_of_each_value(file: Path) -> None:
     code, out, _ = fuseboard("show", "f.toml", folder=file.parent, FUSEBOARD__RETRY__MAX_ATTEMPTS="7")
     assert code == 0
     lines = {line.split(" = ")[0]: line.rpartition("  # ")[2] for line in out.splitlines()}
@@ -126,7 +126,7 @@ def test_show_hides_secrets(form: list[str], file: Path) -> None:
         assert json.loads(out)["adapters"]["prefect"]["url"] == "https://[hidden]@prefect.test/run"
 
 
-def test_schema_goes_to_a_file_or_to_the_screen(file: Path) -> None:
+def test_the_schema_is_written_to_a_file_or_printed(file: Path) -> None:
     code, out, _ = fuseboard("schema", folder=file.parent)
     assert code == 0 and json.loads(out)["title"] == "Fuseboard configuration"
     assert fuseboard("schema", "s.json", folder=file.parent) == (0, "", "")

@@ -1,4 +1,4 @@
-"""`fuseboard demo` and `fuseboard scenario`, as processes: live in a terminal, plain in a pipe."""
+"""`fuseboard demo` and `fuseboard scenario`: processes in a terminal and in a pipe."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def fuseboard(*words: str, folder: Path | None = None) -> subprocess.CompletedPr
     )
 
 
-def test_in_a_pipe_the_demo_tells_the_story_in_plain_lines_and_a_summary() -> None:
+def test_in_a_pipe_the_demo_prints_plain_lines_and_a_summary() -> None:
     result = fuseboard("demo")
     assert result.returncode == 0
     assert result.stderr == ""
@@ -44,11 +44,11 @@ def test_in_a_pipe_the_demo_tells_the_story_in_plain_lines_and_a_summary() -> No
     assert "728 tasks in 60 s" in result.stdout.splitlines()[-3]
 
 
-def test_the_story_is_the_same_every_time() -> None:
+def test_the_demo_prints_the_same_every_time() -> None:
     assert fuseboard("demo").stdout == fuseboard("demo").stdout
 
 
-def test_a_reader_who_stops_reading_ends_the_demo_quietly() -> None:
+def test_a_closed_pipe_ends_the_demo_quietly() -> None:
     result = subprocess.run(
         f"{sys.executable} -m fuseboard_console demo | head -n 1",
         shell=True,
@@ -87,13 +87,13 @@ def test_the_demos_engine_ends_when_its_console_is_killed(tmp_path: Path) -> Non
     assert wait_until_gone(engine)
 
 
-@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_leaves_the_demo_as_q_does_and_the_terminal_as_it_was(tmp_path: Path, told: signal.Signals) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_quits_the_demo_and_restores_the_terminal(tmp_path: Path, number: signal.Signals) -> None:
     with Terminal(*FUSEBOARD, "demo", TMPDIR=str(tmp_path)) as terminal:
         terminal.wait_for("● live")
         (engine,) = children_of(terminal.process.pid)
         assert terminal.modes >= {1049, 1000}
-        terminal.process.send_signal(told)
+        terminal.process.send_signal(number)
         assert terminal.ended() == 0
         assert not terminal.modes & {1049, 1000, 1002, 1003, 1006}
     assert wait_until_gone(engine)
@@ -110,7 +110,7 @@ def test_a_terminal_that_is_closed_ends_the_demo_and_leaves_nothing_behind(tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_demo_whose_engine_cannot_play_says_why_on_the_screen(tmp_path: Path) -> None:
+def test_a_demo_whose_engine_fails_shows_the_reason(tmp_path: Path) -> None:
     (tmp_path / "broken.yaml").write_text("scenario: broken\ntitle: [unclosed\n")
     with Terminal(*FUSEBOARD, "demo", str(tmp_path / "broken.yaml"), TMPDIR=str(tmp_path)) as terminal:
         terminal.wait_for("engine ended early")
@@ -129,21 +129,21 @@ def test_a_demo_whose_engine_was_killed_names_the_signal(tmp_path: Path) -> None
         terminal.ended()
 
 
-def test_without_a_terminal_the_demo_refuses_to_record_and_says_what_does(tmp_path: Path) -> None:
+def test_without_a_terminal_the_demo_refuses_to_record_and_names_the_command_that_does(tmp_path: Path) -> None:
     result = fuseboard("demo", "--record", "kept.db", folder=tmp_path)
     assert result.returncode == 2
     assert "fuseboard scenario play primary-outage --record" in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_not_there_is_told_in_a_sentence(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported_in_a_sentence(tmp_path: Path) -> None:
     with Terminal(*FUSEBOARD, "demo", "--record", str(tmp_path / "nowhere" / "x.db")) as terminal:
         assert terminal.ended() == 2
         assert "cannot be written" in terminal.text.replace("\n", " ")
         assert "Traceback" not in terminal.text
 
 
-def test_a_foreign_file_is_refused_before_the_demo_starts_anything(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_recording_is_refused_before_the_demo_starts(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("shopping list\n" * 20)
     with Terminal(*FUSEBOARD, "demo", "--record", str(tmp_path / "notes.txt")) as terminal:
         assert terminal.ended() == 2
@@ -152,7 +152,7 @@ def test_a_foreign_file_is_refused_before_the_demo_starts_anything(tmp_path: Pat
 
 
 @pytest.mark.parametrize("command", [("demo",), ("watch", "checkout.db")])
-def test_a_terminal_that_can_only_print_lines_is_pointed_to_plain_ones(command: tuple[str, ...]) -> None:
+def test_in_a_dumb_terminal_the_commands_suggest_plain_output(command: tuple[str, ...]) -> None:
     with Terminal(*FUSEBOARD, *command, TERM="dumb") as terminal:
         assert terminal.ended() == 2
         assert "--plain" in terminal.text
@@ -177,7 +177,7 @@ def test_scenarios_can_be_listed_shown_and_checked(tmp_path: Path) -> None:
     assert result.stdout.count("passed") == 2
 
 
-def test_a_scenario_that_does_not_meet_its_expectations_fails_with_what_is_not_so(tmp_path: Path) -> None:
+def test_a_scenario_that_misses_its_expectations_fails_and_lists_them(tmp_path: Path) -> None:
     (tmp_path / "broken.yaml").write_text(BROKEN)
     result = fuseboard("scenario", "check", "broken.yaml", folder=tmp_path)
     assert result.returncode == 1
@@ -186,15 +186,15 @@ def test_a_scenario_that_does_not_meet_its_expectations_fails_with_what_is_not_s
     assert "end.gpt: open, expected closed" in result.stderr
 
 
-def test_the_mistakes_of_all_scenarios_are_told_before_any_is_played(tmp_path: Path) -> None:
+def test_the_mistakes_of_all_scenarios_are_listed_before_any_is_played(tmp_path: Path) -> None:
     (tmp_path / "one.yaml").write_text(BROKEN.replace("scenario: broken", "scenario: Broken One"))
     (tmp_path / "two.yaml").write_text(BROKEN + "nonsense: 1\n")
     result = fuseboard("scenario", "check", "one.yaml", "primary-outage", "two.yaml", "nope", folder=tmp_path)
     assert (result.returncode, result.stdout) == (2, "")
-    told = result.stderr.splitlines()
-    assert told[0].endswith("scenario: write lower case letters, digits and dashes")
-    assert "nonsense: there is no such field" in told[1]
-    assert "no scenario 'nope'" in told[2]
+    lines = result.stderr.splitlines()
+    assert lines[0].endswith("scenario: write lower case letters, digits and dashes")
+    assert "nonsense: there is no such field" in lines[1]
+    assert "no scenario 'nope'" in lines[2]
 
 
 @pytest.mark.parametrize(
@@ -205,14 +205,14 @@ def test_the_mistakes_of_all_scenarios_are_told_before_any_is_played(tmp_path: P
         (("demo", "nowhere.yaml"), "no such file"),
     ],
 )
-def test_a_scenario_that_is_not_there_is_told_in_a_sentence(words: tuple[str, ...], said: str) -> None:
+def test_a_missing_scenario_is_reported_in_a_sentence(words: tuple[str, ...], said: str) -> None:
     result = fuseboard(*words)
     assert result.returncode == 2
     assert said.lower() in result.stderr.lower()
     assert "Traceback" not in result.stderr
 
 
-def test_playing_can_be_recorded_and_stopped_in_an_orderly_way(tmp_path: Path) -> None:
+def test_a_recorded_scenario_stops_cleanly_on_sigterm(tmp_path: Path) -> None:
     command = [*FUSEBOARD, "scenario", "play", "primary-outage", "--record", "played.db", "--again"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

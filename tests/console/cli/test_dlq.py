@@ -1,4 +1,4 @@
-"""`fuseboard dlq`, as a real process on real recordings."""
+"""`fuseboard dlq`: a real process on real recordings."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def dlq(file: Path, *arguments: str | int) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def live(tmp_path: Path) -> Iterator[Path]:
-    """A recording with three dead letters, whose engine runs."""
+    """A recording with three dead letters and a running engine."""
     engine = start_engine(tmp_path)
     try:
         yield tmp_path / "checkout.db"
@@ -41,7 +41,7 @@ def live(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def ended(tmp_path: Path) -> Path:
-    """A recording with four dead letters, the last a week old, whose engine never ran."""
+    """A recording with four dead letters, the last a week old, and without an engine."""
     return put(tmp_path / "checkout.db", *[{"task": f"t{n}", "task_type": "order"} for n in range(3)], {"age": 7})
 
 
@@ -51,7 +51,7 @@ def statuses(file: Path) -> dict[int, str]:
     return {letter["id"]: letter["status"] for letter in json.loads(shown.stdout)["letters"]}
 
 
-def test_the_list_shows_what_somebody_has_to_care_for_newest_first(ended: Path) -> None:
+def test_the_list_shows_unfinished_letters_newest_first(ended: Path) -> None:
     dlq(ended, "discard", 2)
     shown = dlq(ended, "list")
     assert shown.returncode == exit_codes.OK
@@ -101,7 +101,7 @@ def test_one_letter_is_shown_in_full(ended: Path) -> None:
     assert json.loads(dlq(ended, "show", 1, "--json").stdout)["letter"]["task"] == "t0"
 
 
-def test_an_unknown_letter_is_named_and_nothing_changes(ended: Path) -> None:
+def test_an_unknown_letter_is_reported_and_nothing_changes(ended: Path) -> None:
     for action in ("show", "retry", "archive", "unarchive", "discard", "purge"):
         shown = dlq(ended, action, 99)
         assert shown.returncode == exit_codes.BAD_INPUT, action
@@ -111,7 +111,7 @@ def test_an_unknown_letter_is_named_and_nothing_changes(ended: Path) -> None:
     assert statuses(ended)[1] == "pending"
 
 
-def test_letters_are_archived_put_back_discarded_and_purged(ended: Path) -> None:
+def test_letters_are_archived_unarchived_discarded_and_purged(ended: Path) -> None:
     assert dlq(ended, "archive", 1, 2).stdout == "2 dead letters archived.\n"
     assert dlq(ended, "unarchive", 1).stdout == "1 dead letter unarchived.\n"
     assert dlq(ended, "discard", "--older-than", "3d").stdout == "1 dead letter discarded.\n"
@@ -121,7 +121,7 @@ def test_letters_are_archived_put_back_discarded_and_purged(ended: Path) -> None
     assert statuses(ended) == {1: "pending", 3: "pending"}
 
 
-def test_a_change_that_does_not_apply_says_so(ended: Path) -> None:
+def test_a_change_that_does_not_apply_is_refused_with_the_reason(ended: Path) -> None:
     dlq(ended, "archive", 1)
     again = dlq(ended, "archive", 1, 2)
     assert again.returncode == exit_codes.NOT_DONE
@@ -131,7 +131,7 @@ def test_a_change_that_does_not_apply_says_so(ended: Path) -> None:
     assert (none.returncode, none.stdout) == (0, "No dead letter matches: nothing was unarchived.\n")
 
 
-def test_a_dry_run_says_what_would_be_done_and_does_nothing(ended: Path) -> None:
+def test_a_dry_run_prints_what_would_be_done_and_changes_nothing(ended: Path) -> None:
     for action, words in (("archive", "archived"), ("discard", "discarded"), ("retry", "retried")):
         shown = dlq(ended, action, "--type", "order", "--dry-run")
         assert shown.stdout == f"3 dead letters would be {words}: 1, 2, 3.\n"
@@ -139,13 +139,13 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(ended: Path) -> None
     assert set(statuses(ended).values()) == {"pending"}
 
 
-def test_purging_by_age_alone_leaves_what_still_waits(ended: Path) -> None:
+def test_purging_by_age_alone_keeps_unfinished_letters(ended: Path) -> None:
     shown = dlq(ended, "purge", "--older-than", "1d")
     assert shown.stdout == "No dead letter matches: nothing was purged.\n"
     assert dlq(ended, "purge", "--older-than", "1d", "--status", "pending").stdout == "1 dead letter purged.\n"
 
 
-def test_who_changed_what_is_in_the_audit(ended: Path) -> None:
+def test_changes_are_in_the_audit_with_the_operator(ended: Path) -> None:
     dlq(ended, "discard", 1, 2)
 
     async def actions() -> list[tuple[str, str]]:
@@ -155,7 +155,7 @@ def test_who_changed_what_is_in_the_audit(ended: Path) -> None:
     assert asyncio.run(actions()) == [("dlq_discard", "2 dead letters discarded")]
 
 
-def test_the_engine_retries_what_is_named_filtered_or_all_and_the_outcome_is_told(live: Path) -> None:
+def test_the_engine_retries_named_filtered_or_all_letters_and_the_outcome_is_printed(live: Path) -> None:
     failed = dlq(live, "retry", 1)
     assert failed.returncode == exit_codes.NOT_DONE
     assert failed.stderr == "Dead letter 1 failed again: retry 1 of 3 failed: refused.\n"
@@ -168,7 +168,7 @@ def test_the_engine_retries_what_is_named_filtered_or_all_and_the_outcome_is_tol
     assert set(statuses(live).values()) == {"succeeded"}
 
 
-def test_without_its_engine_nothing_is_retried_now_or_later(ended: Path) -> None:
+def test_without_a_running_engine_nothing_is_retried_now_or_later(ended: Path) -> None:
     shown = dlq(ended, "retry", 1, 2)
     assert shown.returncode == exit_codes.NOT_DONE
     assert shown.stderr == (
@@ -177,12 +177,12 @@ def test_without_its_engine_nothing_is_retried_now_or_later(ended: Path) -> None
 
 
 def asked(file: Path) -> list[Any]:
-    """The commands that were put into the mailbox."""
+    """Return the commands in the recording's mailbox."""
     with sqlite3.connect(file) as connection:
         return connection.execute("SELECT verb FROM commands").fetchall()
 
 
-def test_an_engine_that_has_ended_is_not_even_asked(tmp_path: Path) -> None:
+def test_no_command_is_sent_to_an_engine_that_has_ended(tmp_path: Path) -> None:
     start_engine(tmp_path).communicate("", timeout=PATIENCE)
     shown = dlq(tmp_path / "checkout.db", "retry", 1, "--wait", 3600)
     assert shown.returncode == exit_codes.NOT_DONE
@@ -191,11 +191,11 @@ def test_an_engine_that_has_ended_is_not_even_asked(tmp_path: Path) -> None:
     assert asked(tmp_path / "checkout.db") == []
 
 
-def test_an_engine_whose_process_is_gone_is_not_even_asked(tmp_path: Path) -> None:
+def test_no_command_is_sent_to_an_engine_whose_process_is_gone(tmp_path: Path) -> None:
     engine = start_engine(tmp_path)
     engine.kill()
     engine.communicate(timeout=PATIENCE)
-    for _ in range(100):  # a heartbeat that has just been told of still counts
+    for _ in range(100):  # until the last heartbeat is too old to count
         shown = dlq(tmp_path / "checkout.db", "retry", 1, "--wait", 0.1)
         if "is gone" in shown.stderr:
             break
@@ -206,7 +206,7 @@ def test_an_engine_whose_process_is_gone_is_not_even_asked(tmp_path: Path) -> No
     assert asked(tmp_path / "checkout.db") == before
 
 
-def test_it_must_be_said_which_letters(ended: Path) -> None:
+def test_an_action_needs_ids_filters_or_all(ended: Path) -> None:
     for arguments in (
         ["retry"],
         ["purge"],
@@ -221,7 +221,7 @@ def test_it_must_be_said_which_letters(ended: Path) -> None:
     assert len(statuses(ended)) == 4
 
 
-def test_a_file_that_is_missing_foreign_or_empty_is_told_apart(tmp_path: Path) -> None:
+def test_a_missing_foreign_or_empty_file_is_reported_as_such(tmp_path: Path) -> None:
     missing = dlq(tmp_path / "none.db", "list")
     assert (missing.returncode, "does not exist" in missing.stderr) == (exit_codes.BAD_INPUT, True)
     (tmp_path / "notes.txt").write_text("hello\n" * 100)
@@ -234,7 +234,7 @@ def test_a_file_that_is_missing_foreign_or_empty_is_told_apart(tmp_path: Path) -
     assert not (tmp_path / "none.db").exists()
 
 
-def test_hostile_text_is_shown_and_not_obeyed(tmp_path: Path) -> None:
+def test_hostile_text_is_shown_but_not_interpreted(tmp_path: Path) -> None:
     file = put(
         tmp_path / "checkout.db",
         *[
@@ -250,7 +250,7 @@ def test_hostile_text_is_shown_and_not_obeyed(tmp_path: Path) -> None:
         assert character not in everything
 
 
-def test_letters_of_two_engines_go_each_to_its_own(live: Path) -> None:
+def test_each_engine_retries_its_own_letters(live: Path) -> None:
     (live.parent / "mended").touch()
     put(live, {"engine": "billing", "due_at": None})
     shown = dlq(live, "retry", "--all")
@@ -267,7 +267,7 @@ def test_letters_of_two_engines_go_each_to_its_own(live: Path) -> None:
     assert asyncio.run(left()) == ["billing"]
 
 
-def test_a_letter_that_is_being_retried_is_told_with_the_end_of_its_lease(ended: Path) -> None:
+def test_a_letter_being_retried_is_refused_with_the_end_of_its_lease(ended: Path) -> None:
     now = time.time_ns() // 1000
     until = now + 3_600_000_000
 

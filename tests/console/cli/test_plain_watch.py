@@ -1,4 +1,4 @@
-"""What the console shows, without a screen: events, failures and the story, as real processes."""
+"""`fuseboard events`, `failures` and `watch --plain`: real processes on real recordings."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def heed_ctrl_c() -> None:
-    """In a child: whoever runs the tests may ignore SIGINT, and children inherit that."""
+def restore_sigint() -> None:
+    """Restore the default SIGINT handler in a child process, which may have inherited that SIGINT is ignored."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture
 def following(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts a command that follows; whatever still runs at the end is killed."""
+    """Return a function that starts a following command; commands still running at the end are killed."""
     started: list[subprocess.Popen[str]] = []
 
     def start(*words: str | Path) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "fuseboard_console", *map(str, words)]
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=restore_sigint
         )
         started.append(process)
         return process
@@ -62,7 +62,7 @@ def following(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> list[str]:
-    """Read lines until one holds a text; a process that ends before fails the test."""
+    """Return the lines up to the first that contains the text; fail if the process ends before."""
     assert process.stdout is not None
     lines = []
     deadline = time.monotonic() + PATIENCE
@@ -71,10 +71,10 @@ def read_until(process: subprocess.Popen[str], text: str) -> list[str]:
         if text in line:
             return lines
         assert time.monotonic() < deadline
-    raise AssertionError(f"{text!r} never came; it said {lines}")
+    raise AssertionError(f"{text!r} is missing in {lines}")
 
 
-def test_events_tell_what_happened_one_a_line_oldest_first(ended: Path) -> None:
+def test_events_are_printed_one_a_line_oldest_first(ended: Path) -> None:
     shown = fuseboard("events", ended, "--limit", "0")
     assert shown.returncode == exit_codes.OK
     lines = shown.stdout.splitlines()
@@ -86,12 +86,12 @@ def test_events_tell_what_happened_one_a_line_oldest_first(ended: Path) -> None:
     assert fuseboard("events", ended, "--limit", "2").stdout.splitlines() == lines[-2:]
 
 
-def test_events_are_chosen_by_kind_and_adapter(ended: Path) -> None:
+def test_events_are_filtered_by_kind_and_adapter(ended: Path) -> None:
     shown = fuseboard("events", ended, "--kind", "state_changed", "--kind", "adapter_added", "--adapter", "prefect")
     assert [line.split()[2] for line in shown.stdout.splitlines()] == ["adapter_added", "state_changed"]
 
 
-def test_events_tell_policies_in_words_and_begin_with_the_engine(ended: Path) -> None:
+def test_events_start_with_the_engine_and_describe_policies(ended: Path) -> None:
     events = [json.loads(line) for line in fuseboard("events", ended, "--json", "--limit", "0").stdout.splitlines()]
     assert events[0]["kind"] == "engine_started" and events[1]["kind"] == "adapter_added"
     assert events[0]["at"] <= events[1]["at"]
@@ -99,7 +99,7 @@ def test_events_tell_policies_in_words_and_begin_with_the_engine(ended: Path) ->
     assert "opens after 3 failures in a row; waits" in added and "{" not in added
 
 
-def test_a_tasks_id_is_whole_so_that_it_is_found_again() -> None:
+def test_a_tasks_id_is_printed_in_full() -> None:
     task = "nightly-2026-11-28-customer-4711:store"
     assert f"ai_task #{task}: a ok" in event_line(Entry(1, 1, route(1, attempt("a", "success"), task=task)))
     assert f"(ai_task #{task}, attempt 1" in event_line(Entry(1, 1, replace(failed("a", 1), task=task)))
@@ -107,25 +107,25 @@ def test_a_tasks_id_is_whole_so_that_it_is_found_again() -> None:
     assert f"#{task} (retry of letter 12): a failed" in (EventNarrator(at(0)).narrate(refused) or "")
 
 
-def test_of_tasks_that_nobody_answered_in_the_same_way_the_first_is_told_until_a_breaker_changes() -> None:
+def test_tasks_that_fail_in_the_same_way_are_told_once_until_a_breaker_changes() -> None:
     def unanswered(when: float, wait: str) -> Event:
         skipped = attempt("a", "rejected"), attempt("b", "rejected")
         return route(when, *skipped, success=False, error=f"the next call is admitted in {wait}")
 
     story = EventNarrator(at(0))
-    told = [
+    lines = [
         story.narrate(unanswered(1, "5 s")),
         story.narrate(unanswered(1.3, "4.7 s")),
         story.narrate(unanswered(2, "4 s")),
     ]
-    assert "a skipped → b skipped: no answer (the next call is admitted in 5 s)" in (told[0] or "")
-    assert told[1:] == [None, None]
+    assert "a skipped → b skipped: no answer (the next call is admitted in 5 s)" in (lines[0] or "")
+    assert lines[1:] == [None, None]
     assert story.narrate(route(2.5, attempt("a", "failure"), success=False, error="refused")) is not None
     story.narrate(opened("a", 3))
     assert "admitted in 3 s" in (story.narrate(unanswered(3.1, "3 s")) or "")
 
 
-def test_durations_and_short_delays_are_told_in_milliseconds() -> None:
+def test_durations_and_short_delays_are_printed_in_milliseconds() -> None:
     def line(event: Event) -> str:
         return event_line(Entry(1, 1, event))
 
@@ -146,7 +146,7 @@ def test_a_recording_without_events_says_so(ended: Path, tmp_path: Path) -> None
     assert fuseboard("events", empty, "--json").stdout == ""
 
 
-def test_events_as_json_are_an_object_a_line(ended: Path) -> None:
+def test_json_events_are_one_object_a_line(ended: Path) -> None:
     events = [json.loads(line) for line in fuseboard("events", ended, "--json", "--limit", "0").stdout.splitlines()]
     assert [event["seq"] for event in events] == sorted(event["seq"] for event in events)
     opening = next(event for event in events if event["kind"] == "state_changed")
@@ -170,14 +170,14 @@ def test_events_as_json_are_an_object_a_line(ended: Path) -> None:
         (["dlq", "list", "--limit", "99999999999999999999"], "--limit"),
     ],
 )
-def test_what_is_not_there_is_answered_with_the_nearest(ended: Path, words: list[str], said: str) -> None:
+def test_an_unknown_value_is_answered_with_a_suggestion(ended: Path, words: list[str], said: str) -> None:
     shown = fuseboard(words[0], ended, *words[1:])
     assert shown.returncode == exit_codes.BAD_INPUT
     assert said in shown.stderr
     assert "Traceback" not in shown.stderr
 
 
-def test_failures_are_newest_first_with_what_was_done_next(ended: Path) -> None:
+def test_failures_are_newest_first_with_the_next_step(ended: Path) -> None:
     shown = fuseboard("failures", ended, "--adapter", "prefect")
     lines = shown.stdout.splitlines()
     assert shown.returncode == exit_codes.OK
@@ -190,7 +190,7 @@ def test_failures_are_newest_first_with_what_was_done_next(ended: Path) -> None:
     assert fuseboard("failures", ended, "--adapter", "agno").stdout == "No failure was recorded.\n"
 
 
-def test_following_prints_what_comes_until_ctrl_c(
+def test_following_prints_new_events_until_ctrl_c(
     tmp_path: Path, following: Callable[..., subprocess.Popen[str]]
 ) -> None:
     file = tmp_path / "checkout.db"
@@ -206,9 +206,9 @@ def test_following_prints_what_comes_until_ctrl_c(
         read_until(events, "prefect is closed by")
     finally:
         end_engine(engine)
-    told = "".join(read_until(watch, "The engine ended at"))
-    assert "prefect opens: 3 failures in a row" in told
-    assert "reset prefect: done" in told
+    printed = "".join(read_until(watch, "The engine ended at"))
+    assert "prefect opens: 3 failures in a row" in printed
+    assert "reset prefect: done" in printed
     for process in (events, watch):
         process.send_signal(signal.SIGINT)
         _, complaint = process.communicate(timeout=PATIENCE)
@@ -216,7 +216,7 @@ def test_following_prints_what_comes_until_ctrl_c(
         assert complaint == ""
 
 
-def test_following_goes_on_when_the_file_is_gone_foreign_or_another(
+def test_following_continues_after_the_file_is_removed_or_replaced(
     tmp_path: Path, following: Callable[..., subprocess.Popen[str]]
 ) -> None:
     file = recorded(tmp_path / "a.db", [started(), added("prefect"), opened("prefect", 1)])

@@ -1,4 +1,4 @@
-"""What an operator should know of an engine stands in `fuseboard status --json`."""
+"""`fuseboard status --json` contains what an operator needs to know about an engine."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ BEGUN = (
 )
 
 
-def test_an_adapters_health_stuck_threads_and_held_trip_are_there() -> None:
+def test_an_adapters_health_stuck_threads_and_suppressed_trip_are_included() -> None:
     status = shown(
         *BEGUN,
         HealthChecked(at=NOON + 1, adapter="agno", status="unhealthy", detail="refused"),
@@ -62,7 +62,7 @@ def test_an_adapters_health_stuck_threads_and_held_trip_are_there() -> None:
     assert (adapter["tags"], adapter["threads_stuck"], adapter["trip_held"]) == (["cheap"], 2, "half of all are out")
 
 
-def test_of_an_engine_that_has_ended_the_last_minute_is_its_own_through_its_last_second() -> None:
+def test_the_last_minute_of_an_ended_engine_includes_its_last_second() -> None:
     second = 1_000_000
 
     def answered(at: int) -> Event:
@@ -85,13 +85,13 @@ def test_of_an_engine_that_has_ended_the_last_minute_is_its_own_through_its_last
     assert adapter["last_minute"]["calls"] == 0
 
 
-def test_an_adapter_that_nobody_checks_has_no_health() -> None:
+def test_an_adapter_without_health_checks_has_no_health() -> None:
     (adapter,) = shown(*BEGUN)["adapters"]  # type: ignore[misc]
     assert adapter["health"]["status"] in (None, "unknown")
     assert adapter["trip_held"] is None
 
 
-def test_workflows_batches_and_dead_letters_are_there() -> None:
+def test_workflows_batches_and_dead_letters_are_included() -> None:
     status = shown(
         *BEGUN,
         WorkflowStarted(at=NOON, run="r1", workflow="w", nodes=("a", "b"), edges=(("a", "b"),), resumed=True),
@@ -114,7 +114,7 @@ def test_workflows_batches_and_dead_letters_are_there() -> None:
     assert status["dead_letters"] == {"archived": 1, "resolved": 2}
 
 
-def test_an_engine_that_shuts_down_says_why() -> None:
+def test_the_reason_of_a_shutdown_is_included() -> None:
     status = shown(*BEGUN, ShutdownChanged(at=NOON + 1, what="began", reason="SIGTERM received"))
     (engine,) = status["engines"]  # type: ignore[misc]
     assert engine["reason"] == "shutting down: SIGTERM received"

@@ -1,4 +1,4 @@
-"""Commands on a recording that can't be opened end with a sentence, not with a traceback."""
+"""Commands report a recording that can't be opened in a sentence, not with a traceback."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.terminal import Terminal
     [["status"], ["events"], ["failures"], ["reset", "--all"], ["workflows"], ["watch", "--plain"]],
     ids=" ".join,
 )
-def test_what_cannot_be_opened_is_said_in_a_sentence(tmp_path: Path, words: list[str]) -> None:
+def test_a_recording_that_cannot_be_opened_is_reported_in_a_sentence(tmp_path: Path, words: list[str]) -> None:
     path = tmp_path / "a.db"
     schema.connect(path).close()
     (tmp_path / "a.db-wal").mkdir()  # where SQLite's log goes
@@ -34,7 +34,7 @@ def test_what_cannot_be_opened_is_said_in_a_sentence(tmp_path: Path, words: list
     ("name", "said"),
     [("nope.db", "does not exist"), ("junk.db", "is not a recording"), ("", "is not a file")],
 )
-def test_what_cannot_be_shown_is_said_in_a_sentence_in_a_terminal_too(
+def test_a_recording_that_cannot_be_shown_in_a_terminal_is_reported_in_a_sentence(
     tmp_path: Path, command: str, name: str, said: str
 ) -> None:
     (tmp_path / "junk.db").write_text("no recording")

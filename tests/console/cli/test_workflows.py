@@ -1,4 +1,4 @@
-"""`fuseboard workflows`, as a real process on real recordings."""
+"""`fuseboard workflows`: a real process on real recordings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ONCE = RetryPolicy(max_attempts=1)
 
 
 class Nightly:
-    """A workflow of three nodes whose second one is down as long as it is told so."""
+    """A workflow of three nodes; the second one fails while `down` is set."""
 
     def __init__(self) -> None:
         self.down = True
@@ -77,7 +77,7 @@ def test_runs_are_listed_with_their_nodes_and_what_can_be_resumed(failed: Path) 
     assert "\x1b" not in shown.stdout
 
 
-def test_all_runs_are_counted_also_those_that_are_not_listed(failed: Path) -> None:
+def test_runs_that_are_not_listed_are_counted_too(failed: Path) -> None:
     async def two_more() -> None:
         nightly = Nightly()
         engine = nightly.engine()
@@ -94,7 +94,7 @@ def test_all_runs_are_counted_also_those_that_are_not_listed(failed: Path) -> No
     assert (len(shown["runs"]), shown["saved"], shown["resumable"]) == (1, 3, 2)
 
 
-def test_a_program_gets_json_with_a_schema(failed: Path) -> None:
+def test_the_json_names_its_schema(failed: Path) -> None:
     shown = json.loads(workflows(failed, "--json", "--open").stdout)
     assert shown["schema"] == "fuseboard.workflows/1"
     (run,) = shown["runs"]
@@ -107,7 +107,7 @@ def test_a_program_gets_json_with_a_schema(failed: Path) -> None:
     assert run["nodes"][0]["result"] == "fine"
 
 
-def test_a_run_whose_process_is_gone_was_killed_and_can_be_resumed(failed: Path) -> None:
+def test_a_run_whose_process_is_gone_is_shown_as_killed_and_resumable(failed: Path) -> None:
     connection = sqlite3.connect(failed)
     connection.execute("UPDATE workflow_runs SET state = 'running', owner = 'elsewhere@1:1'")
     connection.commit()
@@ -167,7 +167,7 @@ def test_a_workflow_that_was_registered_before_any_loop_ran_is_resumed(failed: P
     assert application.returncode == 0
 
 
-def test_an_unknown_run_and_an_engine_that_is_gone_are_told(failed: Path) -> None:
+def test_an_unknown_run_and_an_engine_that_has_ended_are_reported(failed: Path) -> None:
     shown = workflows(failed, "--resume", "nope")
     assert (shown.returncode, shown.stderr) == (
         2,
@@ -178,12 +178,12 @@ def test_an_unknown_run_and_an_engine_that_is_gone_are_told(failed: Path) -> Non
     assert shown.stderr.startswith("Nobody can take this command: the engine of a.db ended at ")
 
 
-def test_an_engine_whose_process_is_gone_is_not_even_asked_to_resume(failed: Path) -> None:
+def test_no_resume_is_sent_to_an_engine_whose_process_is_gone(failed: Path) -> None:
     program = [sys.executable, "-c", APPLICATION + WITH_A_LOOP, str(failed)]
     with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as application:
         assert application.stdout is not None and application.stdout.readline() == "ready\n"
         application.kill()
-    for _ in range(100):  # a heartbeat that has just been told of still counts
+    for _ in range(100):  # until the last heartbeat is too old to count
         shown = workflows(failed, "--resume", "n1", "--wait", "0.1")
         if "is gone" in shown.stderr:
             break
@@ -192,6 +192,6 @@ def test_an_engine_whose_process_is_gone_is_not_even_asked_to_resume(failed: Pat
     assert "the process of the engine of a.db is gone, last sign of life" in shown.stderr
 
 
-def test_a_file_that_is_no_recording_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_recording_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("x" * 200)
     assert workflows(tmp_path / "a.txt").returncode == 2
