@@ -1,7 +1,7 @@
-"""What a breaker adds to one call: let through, refused, failed and counted.
+"""The cost that a breaker adds to one call: a success, a rejection, a recorded failure.
 
-Ours is the `guard` decorator with a breaker of default policy, beside each peer's own decorator. A breaker that must
-stay closed has a threshold no run reaches; one that must be open was tripped by one failure and waits an hour.
+Compares the `guard` decorator with each peer's own decorator. A breaker that must stay closed has a threshold that no
+run reaches; one that must be open was tripped by one failure and stays open for an hour.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ WINDOWED = "fuseboard guard, rate over 100 calls and slow calls"
 
 
 class Boom(Exception):
-    """What the failing function raises."""
+    """The error that the failing function raises."""
 
 
 async def answer() -> int:
-    """The cheapest call there is."""
+    """Return at once: the cheapest async call."""
     return 1
 
 
 async def fail() -> int:
-    """The cheapest failure there is."""
+    """Raise at once: the cheapest async failure."""
     raise Boom
 
 
 def answer_sync() -> int:
-    """The cheapest plain call."""
+    """Return at once: the cheapest plain call."""
     return 1
 
 
 def fail_sync() -> int:
-    """The cheapest plain failure."""
+    """Raise at once: the cheapest plain failure."""
     raise Boom
 
 
@@ -50,10 +50,10 @@ def succeeding(function: Callable[[], Any]) -> Batch:
     """Return a batch of awaited calls."""
 
     async def batch(calls: int) -> int:
-        begun = perf_counter_ns()
+        started = perf_counter_ns()
         for _ in range(calls):
             await function()
-        return perf_counter_ns() - begun
+        return perf_counter_ns() - started
 
     return batch
 
@@ -62,13 +62,13 @@ def raising(function: Callable[[], Any], error: type[Exception]) -> Batch:
     """Return a batch of awaited calls that each raise `error`; any other error ends the run."""
 
     async def batch(calls: int) -> int:
-        begun = perf_counter_ns()
+        started = perf_counter_ns()
         for _ in range(calls):
             try:
                 await function()
             except error:
                 pass
-        return perf_counter_ns() - begun
+        return perf_counter_ns() - started
 
     return batch
 
@@ -77,10 +77,10 @@ def succeeding_sync(function: Callable[[], Any]) -> Batch:
     """Return a batch of plain calls."""
 
     async def batch(calls: int) -> int:
-        begun = perf_counter_ns()
+        started = perf_counter_ns()
         for _ in range(calls):
             function()
-        return perf_counter_ns() - begun
+        return perf_counter_ns() - started
 
     return batch
 
@@ -89,19 +89,19 @@ def raising_sync(function: Callable[[], Any], error: type[Exception]) -> Batch:
     """Return a batch of plain calls that each raise `error`; any other error ends the run."""
 
     async def batch(calls: int) -> int:
-        begun = perf_counter_ns()
+        started = perf_counter_ns()
         for _ in range(calls):
             try:
                 function()
             except error:
                 pass
-        return perf_counter_ns() - begun
+        return perf_counter_ns() - started
 
     return batch
 
 
 def ours(threshold: int | None, **policy: Any) -> Callable[[Any], Any]:
-    """Return our decorator, with a breaker of its own."""
+    """Return the `guard` decorator with a new breaker."""
     rules = BreakerPolicy(
         failure_threshold=threshold, recovery_timeout=peers.HOUR, max_recovery_timeout=peers.HOUR, **policy
     )
@@ -109,7 +109,7 @@ def ours(threshold: int | None, **policy: Any) -> Callable[[Any], Any]:
 
 
 def failing_now_and_then(every: int) -> Callable[[], Any]:
-    """Return an async function of which one call in `every` fails."""
+    """Return an async function that fails once in every `every` calls."""
     number = itertools.count(1).__next__
 
     async def function() -> None:
@@ -120,7 +120,7 @@ def failing_now_and_then(every: int) -> Callable[[], Any]:
 
 
 def windowed(threshold: int) -> Callable[[Any], Any]:
-    """Return our decorator with every rule on, so that each call is timed and kept in a window."""
+    """Return the `guard` decorator with every trip rule, so that each call is timed and kept in a window."""
     return ours(
         None,
         failure_rate=1.0,
@@ -153,7 +153,7 @@ async def tripped(decorate: peers.Decorate, function: Callable[[], Any], asynchr
         outcome = guarded()
         if asynchronous:
             await outcome
-    except Exception:  # the failure itself, or a peer's word that it opened
+    except Exception:  # the failure itself, or a peer's error that its breaker opened
         pass
     return guarded
 
@@ -187,7 +187,7 @@ async def measure(asynchronous: bool, present: tuple[peers.Peer, ...], scale: Sc
 
 
 def table(title: str, compared: dict[str, Comparison], bare_call: float) -> Table:
-    """Write what each contender adds, in bare calls and in nanoseconds."""
+    """Return a table of what each contender adds, in bare calls and in nanoseconds."""
     rows = []
     for name in [one.name for one in next(iter(compared.values())).timed]:
         added = [one.named(name).added(one.bare) for one in compared.values()]
@@ -199,7 +199,7 @@ LIMITS = {"closed, success": 0.5, "open, rejected": 0.8, "failure recorded": 1.0
 
 
 def judge(compared: dict[str, Comparison], prefix: str = "") -> list[Target]:
-    """Compare what we add with what the fastest peer adds."""
+    """Return the targets: what `guard` adds, as a share of what the fastest peer adds."""
     targets = []
     for what, limit in LIMITS.items():
         comparison = compared[what]
@@ -212,7 +212,7 @@ def judge(compared: dict[str, Comparison], prefix: str = "") -> list[Target]:
 
 
 def run(scale: Scale) -> Report:
-    """Run it all."""
+    """Measure everything and return the report."""
     present, missing = peers.installed()
     asynchronous = asyncio.run(measure(True, present, scale))
     plain = asyncio.run(measure(False, present, scale))

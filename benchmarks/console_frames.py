@@ -1,9 +1,9 @@
-"""The console at work in a pseudo-terminal: CPU and bytes for a frame, for a calm board, under load; keys; first paint.
+"""The console in a pseudo-terminal: CPU and bytes per frame, idle cost, cost under load, key latency, first paint.
 
-Beside it, in the same run, are a trivial Textual app and the breakers in a DataTable. All follow real recordings of
-engines in other processes. CPU is that of the whole process, whatever wakes it. What a change costs is what is taken
-above a calm time just before: the look at the recording, the folding, the frame that shows it and the one in which its
-glow ends.
+The same run measures a trivial Textual app and an app that shows the breakers in a DataTable. All follow real
+recordings of engines in other processes. CPU is that of the whole process. The cost of a change is the cost above an
+idle period just before it: reading the recording, folding the events, the frame that shows the change, and the frame
+that ends its highlight.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from fuseboard_engine.events import ProbeChanged, StateChanged
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage import Recorder, record
 
-ONE_LIMIT, HUNDRED_LIMIT = 2.0, 10.0  # milliseconds of CPU for a frame
-BYTES_LIMIT = 1000.0
+ONE_LIMIT, HUNDRED_LIMIT = 2.0, 10.0  # milliseconds of CPU per frame
+BYTES_LIMIT = 1000.0  # per frame
 IDLE_LIMIT = 0.5  # percent of a core
-LOAD_LIMIT = 30.0
+LOAD_LIMIT = 30.0  # percent of a core
 KEY_LIMIT = 50.0  # milliseconds
 PAINT_LIMIT = 1.5  # times a trivial app
 
@@ -42,14 +42,14 @@ CONSOLE = [sys.executable, "-m", "fuseboard_console", "watch"]
 TABLE = [sys.executable, str(HERE / "console_rivals.py"), "table"]
 TRIVIAL = [sys.executable, str(HERE / "console_rivals.py"), "trivial"]
 
-CALM = 6.0  # seconds of a calm time
-PAUSE = 0.75  # seconds between two changes: the glow of one has ended when the next comes
-SETTLE = 3.0  # seconds after the first paint in which nothing is measured
+CALM = 6.0  # seconds of an idle measurement
+PAUSE = 0.75  # seconds between two changes: the highlight of one has ended before the next
+SETTLE = 3.0  # seconds after the first paint that are not measured
 CURSOR = re.compile(r"▌(?:\x1b\[[0-9;]*m|[^\x1b\n])*?(adapter-\d+)")
 
 
 class Cost(NamedTuple):
-    """What a frame takes above a calm time: milliseconds of CPU, bytes; and how many frames there are for a change."""
+    """The cost above an idle period: milliseconds of CPU and bytes per frame, and frames per change."""
 
     cpu: float
     written: float
@@ -57,7 +57,7 @@ class Cost(NamedTuple):
 
 
 class Changing:
-    """An engine whose first adapters probe; each change is another number in one cell of each."""
+    """An engine whose first adapters are half-open; each change is a new number in one cell of each."""
 
     def __init__(self, recorder: Recorder, engine: Engine, changing: int) -> None:
         self._engine = engine
@@ -72,7 +72,7 @@ class Changing:
         recorder.flush(30)
 
     def change(self) -> None:
-        """Change one cell of each."""
+        """Change one cell of each adapter."""
         self._times += 1
         for name in self._names:
             self._engine.emit(
@@ -89,7 +89,7 @@ class Changing:
 
 @contextmanager
 def recorded(path: Path, adapters: int) -> Iterator[tuple[Recorder, Engine]]:
-    """Record an engine that has so many adapters and nothing to do."""
+    """Record an idle engine with so many adapters."""
     engine = Engine("bench")
     for number in range(adapters):
         engine.add_adapter(f"adapter-{number:05}", lambda task: None)
@@ -98,7 +98,7 @@ def recorded(path: Path, adapters: int) -> Iterator[tuple[Recorder, Engine]]:
 
 
 def cost(screen: Screen, change: Changing | None, changes: int, scale: Scale) -> Cost:
-    """Return what a change costs: calm times and changes in turn, the median of the rounds."""
+    """Measure idle periods and changes in turn; return the median cost of the rounds."""
     found: list[Cost] = []
     for _ in range(scale.of(5)):
         calm = screen.measure(CALM * max(0.1, scale.share))
@@ -112,7 +112,7 @@ def cost(screen: Screen, change: Changing | None, changes: int, scale: Scale) ->
 
 
 def above(busy: Passed, calm: Passed, changes: int) -> Cost:
-    """Return what was taken above a calm time."""
+    """Return the cost of changes above that of an idle period."""
     share = busy.seconds / calm.seconds
     frames = max(1.0, busy.frames - calm.frames * share)
     cpu, written = busy.cpu - calm.cpu * share, busy.written - calm.written * share
@@ -120,7 +120,7 @@ def above(busy: Passed, calm: Passed, changes: int) -> Cost:
 
 
 def frames(folder: Path, scale: Scale) -> dict[tuple[str, int], Cost]:
-    """Return what a frame costs, by who paints it and how many cells change at once."""
+    """Return the cost of a frame, by program and by the number of cells that change at once."""
     found: dict[tuple[str, int], Cost] = {}
     changes = scale.of(8)
     for changing in (1, 100):
@@ -142,14 +142,14 @@ def frames(folder: Path, scale: Scale) -> dict[tuple[str, int], Cost]:
 
 
 class Calm(NamedTuple):
-    """What someone takes who has nothing to do: percent of a core, and how often a second it is woken."""
+    """The cost of an idle program: percent of a core, and wake-ups a second."""
 
     cpu: float
     wakeups: float
 
 
 def idle(folder: Path, scale: Scale) -> dict[str, Calm]:
-    """Return what each takes while nothing happens but heartbeats; of the CPU the median of some times."""
+    """Return the cost of each program while only heartbeats happen; CPU is the median of several measurements."""
     found: dict[str, Calm] = {}
     path = folder / "idle.db"
     with recorded(path, 12) as (recorder, _):
@@ -170,7 +170,7 @@ def idle(folder: Path, scale: Scale) -> dict[str, Calm]:
 
 
 class Loaded(NamedTuple):
-    """How the console does under load: percent of a core, frames and bytes a second, milliseconds to answer keys."""
+    """The console under load: percent of a core, frames and bytes a second, milliseconds to answer each key."""
 
     cpu: float
     frames: float
@@ -179,7 +179,7 @@ class Loaded(NamedTuple):
 
 
 def load(folder: Path, adapters: int, rate: int, scale: Scale) -> Loaded:
-    """Return how the console does while an engine in another process tells so many events a second."""
+    """Measure the console while an engine in another process emits so many events a second."""
     path = folder / "load.db"
     command = [sys.executable, str(HERE / "console_load.py"), str(path), str(adapters), str(rate)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
@@ -199,42 +199,42 @@ def load(folder: Path, adapters: int, rate: int, scale: Scale) -> Loaded:
 
 
 class Keys:
-    """Moves the cursor by a key and sees when it has moved."""
+    """Moves the cursor by a key and detects when it has moved."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
-        self._stands = ""
+        self._adapter = ""
         self._screen.press("j")
-        self._look(1.0)
+        self._await_move(1.0)
 
-    def _look(self, seconds: float) -> float | None:
-        """Return when the cursor was first seen on another adapter, if it was within so many seconds."""
-        said = ""
+    def _await_move(self, seconds: float) -> float | None:
+        """Return when the cursor was first seen on another adapter; None if that was not within so many seconds."""
+        output = ""
         for chunk in self._screen.listen(seconds):
-            said += chunk.data.decode(errors="replace")
-            seen = CURSOR.findall(said)
-            if seen and seen[-1] != self._stands:
-                self._stands = seen[-1]
+            output += chunk.data.decode(errors="replace")
+            seen = CURSOR.findall(output)
+            if seen and seen[-1] != self._adapter:
+                self._adapter = seen[-1]
                 return chunk.at
         return None
 
     def answered(self) -> float:
-        """Press the key at a random moment and return the milliseconds until its answer.
+        """Press the key at a random moment and return the milliseconds until the cursor has moved.
 
         Raises:
-            RuntimeError: there was none within five seconds.
+            RuntimeError: It did not move within five seconds.
         """
-        self._look(random.uniform(0.15, 0.35))
-        begun = perf_counter()
+        self._await_move(random.uniform(0.15, 0.35))
+        started = perf_counter()
         self._screen.press("j")
-        while perf_counter() - begun < 5.0:
-            if (at := self._look(0.02)) is not None:
-                return (at - begun) * 1000
+        while perf_counter() - started < 5.0:
+            if (at := self._await_move(0.02)) is not None:
+                return (at - started) * 1000
         raise RuntimeError("the console did not answer a key within five seconds")
 
 
 def run(scale: Scale) -> Report:
-    """Run it all."""
+    """Measure everything and return the report."""
     adapters, rate = scale.of(10_000, 50), scale.of(5_000, 50)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -304,7 +304,7 @@ def run(scale: Scale) -> Report:
 
 
 def paint(folder: Path, scale: Scale) -> dict[str, list[float]]:
-    """Return milliseconds to the first paint: a trivial app, and the console with a hundred thousand events."""
+    """Return milliseconds to the first paint of a trivial app, and of the console with a hundred thousand events."""
     import asyncio
 
     large = folder / "large.db"

@@ -1,6 +1,6 @@
-"""What the console is measured beside, each a program of its own: `python benchmarks/console_rivals.py WHICH ARGUMENT`.
+"""Programs that the console is compared with: `python benchmarks/console_rivals.py WHICH ARGUMENT`.
 
-`trivial SECONDS` is a Textual app with one Static in it, another text every so many seconds (0: never).
+`trivial SECONDS` is a Textual app with one Static, whose text changes every so many seconds (0: never).
 `table FILE` follows a recording as the console does and shows its adapters in Textual's own DataTable.
 """
 
@@ -20,27 +20,27 @@ COLUMNS = ("adapter", "state", "calls", "ok %", "probes", "last error")
 
 
 class Trivial(App[None]):
-    """Says that it is painted, and how often it was."""
+    """Shows that it is painted, and how often."""
 
     def __init__(self, every: float) -> None:
         super().__init__()
         self._every = every
         self._times = 0
-        self._said = Static("painted", markup=False)
+        self._text = Static("painted", markup=False)
 
     def compose(self) -> ComposeResult:
         """Yield the one widget."""
-        yield self._said
+        yield self._text
 
     def on_mount(self) -> None:
-        """Begin to change."""
+        """Start changing."""
         if self._every:
             self.set_interval(self._every, self.change)
 
     def change(self) -> None:
-        """Say another number."""
+        """Show the next number."""
         self._times += 1
-        self._said.update(f"painted {self._times}")
+        self._text.update(f"painted {self._times}")
 
 
 class Table(App[None]):
@@ -57,13 +57,13 @@ class Table(App[None]):
         yield self._table
 
     def on_mount(self) -> None:
-        """Begin to follow."""
+        """Start following the recording."""
         for name in COLUMNS:
             self._table.add_column(name, key=name, width=16)
         self.run_worker(self.follow())
 
     async def follow(self) -> None:
-        """Look at the recording ten times a second."""
+        """Poll the recording as often as the console does."""
         async with Tail.open(self._file) as tail:
             while True:
                 if await tail.advance():
@@ -72,7 +72,7 @@ class Table(App[None]):
                 await asyncio.sleep(POLL)
 
     def show(self, key: AdapterKey, new: tuple[str, ...]) -> None:
-        """Show an adapter's cells, those that changed."""
+        """Update the cells of an adapter that changed."""
         old = self._shown.get(key)
         if old is None:
             self._table.add_row(*new, key=key.adapter)
@@ -84,7 +84,7 @@ class Table(App[None]):
 
 
 def cells(row: AdapterRow) -> tuple[str, ...]:
-    """Return what a row of the table says."""
+    """Return the cells of an adapter's row."""
     share = "" if row.success_rate is None else f"{row.success_rate:.0%}"
     probes = f"{row.probe_successes}/{row.needed}" if row.needed else ""
     return row.name, row.state, f"{row.calls}", share, probes, row.last_error

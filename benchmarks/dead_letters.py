@@ -1,6 +1,6 @@
-"""What a dead letter costs, from `enqueue` to its commit: one after another, and a thousand at once.
+"""The cost of a dead letter from `enqueue` to its commit: one after another, and a thousand at once.
 
-`store`: the store alone, letters ready. `engine`: all of `enqueue`, with such a store and nobody listening.
+`store`: the store alone, with a finished letter. `engine`: all of `enqueue`, with such a store and no subscriber.
 `recorded`: the same, while a recorder writes the events to the same file. No letter is retried meanwhile.
 """
 
@@ -24,15 +24,15 @@ from fuseboard_storage import SqliteDeadLetters, record
 
 POLICY = DeadLetterPolicy(capacity=10_000_000, automatic_retry=False)
 TASK = {"task_type": "invoice", "customer": 4711, "text": "x" * 100}
-THEIRS = (104.0, 123.0)  # microseconds, of the systems it grew from
-TOGETHER = 1_000
+THEIRS = (104.0, 123.0)  # microseconds, fastest and slowest of the systems that Fuseboard grew from
+TOGETHER = 1_000  # letters that are enqueued at once
 WAYS = ("store", "engine", "recorded")
 
 Enqueue = Callable[[], Awaitable[Any]]
 
 
-def keeping(store: SqliteDeadLetters) -> Engine:
-    """Return an engine that keeps its letters in this store."""
+def engine_with(store: SqliteDeadLetters) -> Engine:
+    """Return an engine that keeps its dead letters in this store."""
     engine = Engine("bench", dead_letters=POLICY)
     engine.add_adapter("prefect", fail)
     assert engine.dead_letters is not None
@@ -40,8 +40,8 @@ def keeping(store: SqliteDeadLetters) -> Engine:
     return engine
 
 
-def entering(engine: Engine) -> Enqueue:
-    """Return what makes one task a dead letter of this engine."""
+def enqueue_in(engine: Engine) -> Enqueue:
+    """Return a function that enqueues one task as a dead letter of this engine."""
     letters = engine.dead_letters
     assert letters is not None
     return lambda: letters.enqueue(TASK, error="the service is down")
@@ -49,35 +49,35 @@ def entering(engine: Engine) -> Enqueue:
 
 def enqueued(engine: Engine) -> Batch:
     """Return a batch of letters, one after another."""
-    enqueue = entering(engine)
+    enqueue = enqueue_in(engine)
 
     async def batch(calls: int) -> int:
-        begun = perf_counter_ns()
+        started = perf_counter_ns()
         for _ in range(calls):
             await enqueue()
-        return perf_counter_ns() - begun
+        return perf_counter_ns() - started
 
     return batch
 
 
 async def timed(enqueue: Enqueue, rounds: int, each: int) -> tuple[list[float], float]:
-    """Return the microseconds of each letter one after another, and of each at best when many come at once."""
+    """Return the microseconds of each letter enqueued alone, and the best time per letter of many at once."""
     single: list[float] = []
     together: list[float] = []
     with quiet_collector():
         for _ in range(rounds):
             for _ in range(each):
-                begun = perf_counter_ns()
+                started = perf_counter_ns()
                 await enqueue()
-                single.append((perf_counter_ns() - begun) / 1000)
-            begun = perf_counter_ns()
+                single.append((perf_counter_ns() - started) / 1000)
+            started = perf_counter_ns()
             await asyncio.gather(*(enqueue() for _ in range(TOGETHER)))
-            together.append((perf_counter_ns() - begun) / 1000 / TOGETHER)
+            together.append((perf_counter_ns() - started) / 1000 / TOGETHER)
     return single, min(together)
 
 
 async def measure(scale: Scale) -> dict[str, tuple[list[float], float]]:
-    """Time all three ways."""
+    """Time all three variants."""
     rounds, each, found = scale.of(10, 1), scale.of(300, 10), {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -89,20 +89,20 @@ async def measure(scale: Scale) -> dict[str, tuple[list[float], float]]:
         found["store"] = await timed(lambda: store.add(letter, POLICY.room), rounds, each)
         await store.close()
         store = SqliteDeadLetters(folder / "engine.db")
-        engine = keeping(store)
-        found["engine"] = await timed(entering(engine), rounds, each)
+        engine = engine_with(store)
+        found["engine"] = await timed(enqueue_in(engine), rounds, each)
         assert engine.dead_letters is not None
         await engine.dead_letters.stop()
         await store.close()
         engine = Engine("bench", dead_letters=POLICY)
         engine.add_adapter("prefect", fail)
         async with record(engine, folder / "recorded.db"):
-            found["recorded"] = await timed(entering(engine), rounds, each)
+            found["recorded"] = await timed(enqueue_in(engine), rounds, each)
     return found
 
 
 def run(scale: Scale) -> Report:
-    """Run it all."""
+    """Measure everything and return the report."""
     found = asyncio.run(measure(scale))
     rows, targets = [], []
     for way in WAYS:

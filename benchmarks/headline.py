@@ -1,9 +1,9 @@
-"""One trace of faults, with and without the engine: how many ideas succeed, and how long an outage lasts.
+"""One trace of faults with and without the engine: how many ideas succeed, and how long outages are felt.
 
-An idea is a row of steps (plan, code, review, again), each done by a model of its role. Every role has three models.
-Each model has outages of its own, drawn from the seed: it refuses connections, hangs, or answers with errors; and it
-fails now and then without reason. Without the engine a step calls the first model once, with the same time limit; with
-it, the step is a task routed over the three. Both see the very same faults at the same virtual times.
+An idea is a sequence of steps (plan, code, review, again), each done by a model of its role. Every role has three
+models. Each model has its own outages, drawn from the seed: it refuses connections, hangs, or answers with errors. It
+also fails at random. Without the engine, a step calls the first model once, with the same time limit; with it, the step is
+a task routed over the three models. Both see the same faults at the same virtual times.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ ROLES = {
     "reviewer": ("gpt-5-nano", "mixtral-8x7b", "gpt-4-turbo"),
 }
 STEPS = {"simple": 3, "medium": 6, "complex": 12}
-FLAKY = 0.035  # share of calls that fail without reason
-WELL, ILL = 900.0, 45.0  # mean seconds between a model's outages, and of one
-LIMIT = 10.0  # seconds a call may take
+FLAKY = 0.035  # share of calls that fail at random
+UP, DOWN = 900.0, 45.0  # mean seconds between two outages of a model, and of an outage
+LIMIT = 10.0  # seconds that a call may take
 EVERY = 3.0  # seconds from one idea to the next
 
 Step = Callable[[str], Awaitable[bool]]
 
 
 def outages(rng: Random, seconds: float) -> list[tuple[float, float, str]]:
-    """Return a model's outages: when each begins and ends, and what it is."""
-    found, now = [], rng.expovariate(1 / WELL)
+    """Return a model's outages: the start, end and kind of each."""
+    found, now = [], rng.expovariate(1 / UP)
     while now < seconds:
-        end = now + rng.expovariate(1 / ILL)
+        end = now + rng.expovariate(1 / DOWN)
         found.append((now, end, rng.choice(("refused", "hang", "error"))))
-        now = end + rng.expovariate(1 / WELL)
+        now = end + rng.expovariate(1 / UP)
     return found
 
 
@@ -57,7 +57,7 @@ class World:
         self.outages = {name: outages(Random(rng.random()), seconds) for name in models}
 
     async def fail(self, name: str) -> None:
-        """Let a model have its outages when they are due."""
+        """Apply a model's outages when they are due."""
         loop = asyncio.get_running_loop()
         for begin, end, kind in self.outages[name]:
             await asyncio.sleep(max(0.0, begin - loop.time()))
@@ -66,9 +66,11 @@ class World:
             self.models[name].fault = None
 
 
-class Lived(NamedTuple):
-    """What came of a trace: which ideas succeeded, by size; and in seconds how long each outage of a role's first model
-    was felt, and each role broken, from a failed step to its next good one.
+class Outcome(NamedTuple):
+    """The results of a trace.
+
+    `ideas`: whether each idea succeeded, by size. `outages`: seconds for which each outage of a role's first model was
+    felt. `breaks`: seconds for which a role was broken, from a failed step to the next successful one.
     """
 
     ideas: dict[str, list[bool]]
@@ -76,8 +78,8 @@ class Lived(NamedTuple):
     breaks: list[float]
 
 
-async def live(seed: int, ideas: int, protected: bool) -> Lived:
-    """Live through a trace of faults, `protected` by the engine or not."""
+async def play(seed: int, ideas: int, protected: bool) -> Outcome:
+    """Play a trace of faults, `protected` by the engine or not."""
     loop = asyncio.get_running_loop()
     world = World(seed, ideas * EVERY + 600)
     engine = Engine(
@@ -103,18 +105,18 @@ async def live(seed: int, ideas: int, protected: bool) -> Lived:
     step: Step = routed if protected else bare
     broken: dict[str, float] = {}
     breaks: list[float] = []
-    good: dict[str, list[tuple[float, float]]] = {role: [] for role in ROLES}  # when its good steps began and ended
+    good: dict[str, list[tuple[float, float]]] = {role: [] for role in ROLES}  # when successful steps began and ended
     results: dict[str, list[bool]] = {size: [] for size in STEPS}
 
     async def work(size: str, count: int) -> None:
         for number in range(count):
             role = tuple(ROLES)[number % 3]
-            begun = loop.time()
+            started = loop.time()
             if not await step(role):
-                broken.setdefault(role, begun)
+                broken.setdefault(role, started)
                 results[size].append(False)
                 return
-            good[role].append((begun, loop.time()))
+            good[role].append((started, loop.time()))
             if role in broken:
                 breaks.append(loop.time() - broken.pop(role))
         results[size].append(True)
@@ -134,7 +136,7 @@ async def live(seed: int, ideas: int, protected: bool) -> Lived:
         for begin, _, _ in world.outages[models[0]]
         if any(began >= begin for began, _ in good[role])
     ]
-    return Lived(results, felt, breaks)
+    return Outcome(results, felt, breaks)
 
 
 def share(results: list[bool]) -> float:
@@ -142,29 +144,34 @@ def share(results: list[bool]) -> float:
     return sum(results) / len(results)
 
 
-def spell(seconds: list[float], part: float) -> str:
-    """Return the seconds that a `part` (0..1) of all do not exceed."""
+def format_percentile(seconds: list[float], part: float) -> str:
+    """Return the duration that a `part` (0..1) of all durations do not exceed."""
     return f"{percentile(seconds, part):.1f} s" if seconds else "none"
 
 
-def compare(seed: int, ideas: int) -> tuple[Lived, Lived]:
-    """Return what came of one trace without the engine, and with it."""
+def compare(seed: int, ideas: int) -> tuple[Outcome, Outcome]:
+    """Return the outcome of one trace without the engine, and with it."""
     found = []
     for protected in (False, True):
         with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-            found.append(runner.run(live(seed, ideas, protected)))
+            found.append(runner.run(play(seed, ideas, protected)))
     return found[0], found[1]
 
 
 def run(scale: Scale) -> Report:
-    """Run it all."""
+    """Measure everything and return the report."""
     both = compare(20, scale.of(3000, 60))
-    rows = [(size, *(f"{share(lived.ideas[size]):.1%}" for lived in both)) for size in STEPS]
-    rows.append(("all ideas", *(f"{share([*chain.from_iterable(lived.ideas.values())]):.1%}" for lived in both)))
+    rows = [(size, *(f"{share(outcome.ideas[size]):.1%}" for outcome in both)) for size in STEPS]
+    rows.append(("all ideas", *(f"{share([*chain.from_iterable(outcome.ideas.values())]):.1%}" for outcome in both)))
     for name, part in (("median", 0.5), ("95 of 100", 0.95)):
-        rows.append((f"an outage of a role's first model, felt for: {name}", *(spell(v.outages, part) for v in both)))
-    rows.append(("times a role was broken", *(str(len(lived.breaks)) for lived in both)))
-    rows.append(("seconds a role was broken, in all", *(f"{sum(lived.breaks):,.0f}" for lived in both)))
+        rows.append(
+            (
+                f"an outage of a role's first model, felt for: {name}",
+                *(format_percentile(v.outages, part) for v in both),
+            )
+        )
+    rows.append(("times a role was broken", *(str(len(outcome.breaks)) for outcome in both)))
+    rows.append(("seconds a role was broken, in all", *(f"{sum(outcome.breaks):,.0f}" for outcome in both)))
     return Report(
         (
             Table(
@@ -174,7 +181,7 @@ def run(scale: Scale) -> Report:
             ),
         ),
         notes=(
-            f"Each model is out {ILL / (ILL + WELL):.1%} of the time and fails {FLAKY:.1%} of its calls besides.",
+            f"Each model is out {DOWN / (DOWN + UP):.1%} of the time and fails {FLAKY:.1%} of its calls besides.",
             "An idea of 3, 6 or 12 steps succeeds when every step does. No degraded answer counts as a success.",
             "An outage is felt from its beginning until a step that began meanwhile, or afterwards, was a good one.",
         ),

@@ -1,9 +1,9 @@
-"""How long until another process sees an event, and until an engine has done what another process asked.
+"""The time until another process sees an event, and until an engine has carried out another process's command.
 
-An engine in a process of its own records tasks that come at random moments. This process follows the recording as the
-console does, looks as often as the console looks, and asks for commands at random moments.
+An engine in a process of its own records tasks that arrive at random times. This process follows the recording as the
+console does, at the console's polling interval, and sends commands at random times.
 
-Run as a program (`python benchmarks/latency.py FILE`) this is that engine; it ends when its input does.
+Run as a program (`python benchmarks/latency.py FILE`), this module is that engine; it ends when its input does.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ async def answer(task: Any) -> int:
 
 
 async def application(path: str) -> None:
-    """Be the engine: record tasks until the input ends."""
+    """Run the engine: record tasks until standard input ends."""
     engine = Engine("bench")
     engine.add_adapter("prefect", answer)
     engine.add_adapter("agno", answer)
@@ -47,7 +47,7 @@ async def application(path: str) -> None:
 
 
 async def observe(path: Path, events: int, commands: int) -> tuple[list[float], list[float], list[float]]:
-    """Follow a recording and ask for commands.
+    """Follow a recording and send commands.
 
     Returns:
         Milliseconds until an event was on the Board here, until a command was applied there, and until its outcome
@@ -91,7 +91,7 @@ async def _follow(tail: Tail, visible: list[float], applied: list[float]) -> Non
 
 
 def measure(scale: Scale) -> tuple[list[float], list[float], list[float]]:
-    """Start the engine, observe it, end it."""
+    """Start the engine, observe it, and end it."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bench.db"
         path.touch(0o600)  # an empty file is a recording that waits for its engine
@@ -103,7 +103,7 @@ def measure(scale: Scale) -> tuple[list[float], list[float], list[float]]:
 
 
 def run(scale: Scale) -> Report:
-    """Run it all."""
+    """Measure everything and return the report."""
     visible, applied, known = measure(scale)
     rows = tuple(
         (name, f"{len(times):,}", *(f"{percentile(times, share):.1f}" for share in (0.5, 0.99, 1.0)))

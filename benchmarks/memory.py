@@ -1,4 +1,4 @@
-"""What a breaker weighs, beside its peers, and in the states and with the windows that keep more."""
+"""Memory per breaker, in each state and with windows, compared with its peers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KILOBYTE = 1000
 
 
 def weigh(make: Callable[[str], Any], count: int) -> float:
-    """Return the bytes that each of `count` things weighs; their names are not counted."""
+    """Return the bytes that each of `count` objects takes, without its name."""
     names = [f"adapter-{number}" for number in range(count + 1)]
     kept: list[Any] = [None] * count
     warm = make(names[count])
@@ -35,7 +35,7 @@ def weigh(make: Callable[[str], Any], count: int) -> float:
 
 
 def closed(policy: BreakerPolicy) -> Callable[[str], CircuitBreaker]:
-    """Return what makes a breaker and has it count a success."""
+    """Return a function that makes a breaker with one counted success."""
 
     def make(name: str) -> CircuitBreaker:
         breaker = CircuitBreaker(name, policy)
@@ -46,7 +46,7 @@ def closed(policy: BreakerPolicy) -> Callable[[str], CircuitBreaker]:
 
 
 def failing(policy: BreakerPolicy, failures: int) -> Callable[[str], CircuitBreaker]:
-    """Return what makes a breaker and has it count failures, each with a text of its own."""
+    """Return a function that makes a breaker with counted failures, each with its own error text."""
 
     def make(name: str) -> CircuitBreaker:
         breaker = CircuitBreaker(name, policy)
@@ -58,7 +58,7 @@ def failing(policy: BreakerPolicy, failures: int) -> Callable[[str], CircuitBrea
 
 
 def probing(policy: BreakerPolicy) -> Callable[[str], CircuitBreaker]:
-    """Return what makes a half-open breaker with a probe in flight, and a refused second one."""
+    """Return a function that makes a half-open breaker with one probe in flight and a second one refused."""
 
     def make(name: str) -> CircuitBreaker:
         breaker = CircuitBreaker(name, policy)
@@ -74,7 +74,7 @@ def probing(policy: BreakerPolicy) -> Callable[[str], CircuitBreaker]:
 
 
 def adapters() -> Callable[[str], Any]:
-    """Return what adds an adapter to one engine: breaker, retry budget, statistics."""
+    """Return a function that adds an adapter to an engine: breaker, retry budget, statistics."""
     engine = Engine("bench")
 
     async def call(task: Any) -> None:
@@ -84,7 +84,7 @@ def adapters() -> Callable[[str], Any]:
 
 
 def run(scale: Scale) -> Report:
-    """Run it all."""
+    """Measure everything and return the report."""
     count = scale.of(5_000, 20)
     plain = BreakerPolicy(failure_threshold=5, recovery_timeout=60.0)
     ours = {

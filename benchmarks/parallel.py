@@ -1,4 +1,4 @@
-"""Three adapters at once: what a fan-out adds to a bare gather of three calls of 50 ms, and what it costs by itself."""
+"""Three adapters at once: the cost that a fan-out adds to a bare gather of three 50 ms calls, and its own cost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fuseboard_storage import Recorder, record
 NAMES = ("prefect", "agno", "llamaindex")
 SECONDS = 0.05
 LIMIT = 0.3  # milliseconds
-THEIRS = (288.0, 333.0)  # microseconds for a fan-out of three with one failure, of the systems it grew from
+THEIRS = (288.0, 333.0)  # microseconds for a fan-out of three with one failure, in the systems that Fuseboard grew from
 
 
 async def call(task: Any) -> int:
@@ -29,7 +29,7 @@ async def call(task: Any) -> int:
 
 
 async def measure(rounds: int) -> tuple[list[float], list[float]]:
-    """Return the milliseconds of each round, of the bare gather and of ours."""
+    """Return the milliseconds of each round of the bare gather and of `execute_parallel`."""
     engine = Engine("bench")
     for name in NAMES:
         engine.add_adapter(name, call)
@@ -48,14 +48,14 @@ async def measure(rounds: int) -> tuple[list[float], list[float]]:
                 for number in range(rounds):
                     pairs = [(bare, plain), (routed, ours)]
                     for way, times in pairs if number % 2 else reversed(pairs):
-                        begun = perf_counter()
+                        started = perf_counter()
                         await way()
-                        times.append((perf_counter() - begun) * 1000)
+                        times.append((perf_counter() - started) * 1000)
     return plain, ours
 
 
 def one_fails() -> Engine:
-    """Return an engine of three adapters, the first of which fails at every call; its breaker never opens."""
+    """Return an engine with three adapters, the first of which always fails; its breaker never opens."""
     engine = Engine("bench", breaker=BreakerPolicy(failure_threshold=NEVER))
     for name, calls in zip(NAMES, (fail, answer, answer), strict=True):
         engine.add_adapter(name, calls)
@@ -63,13 +63,13 @@ def one_fails() -> Engine:
 
 
 def fanned_out(engine: Engine, recorder: Recorder | None = None) -> Batch:
-    """Return a batch of fan-outs; what is recorded is on disk before the next batch begins."""
+    """Return a batch of fan-outs; with a recorder, all is on disk before the next batch starts."""
 
     async def batch(calls: int) -> int:
-        begun = perf_counter_ns()
+        started = perf_counter_ns()
         for _ in range(calls):
             await engine.execute_parallel({}, NAMES, strategy="all")
-        took = perf_counter_ns() - begun
+        took = perf_counter_ns() - started
         if recorder is not None:
             await recorder.flushed()
         return took
@@ -78,7 +78,7 @@ def fanned_out(engine: Engine, recorder: Recorder | None = None) -> Batch:
 
 
 async def measure_cost(scale: Scale) -> Comparison:
-    """Time the fan-out itself, of which one adapter fails."""
+    """Time the fan-out itself, with one failing adapter."""
     engine = one_fails()
     with tempfile.TemporaryDirectory() as folder:
         async with record(engine, Path(folder) / "bench.db") as recorder:
@@ -90,7 +90,7 @@ async def measure_cost(scale: Scale) -> Comparison:
 
 
 def run(scale: Scale) -> Report:
-    """Run it all."""
+    """Measure everything and return the report."""
     cost = asyncio.run(measure_cost(scale))
     plain, ours = asyncio.run(measure(scale.of(100, 2)))
     added = statistics.median(ours) - statistics.median(plain)

@@ -1,6 +1,6 @@
-"""The libraries Fuseboard is measured beside, each as the decorator its own documentation shows.
+"""The libraries that Fuseboard is compared with, each used as the decorator that its documentation shows.
 
-A library that is not installed is left out; the `bench` extra brings them all.
+Libraries that are not installed are left out; the `bench` extra installs all of them.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from datetime import timedelta
 from importlib import metadata
 from typing import Any, NamedTuple
 
-NEVER = 10**9  # failures: no run counts that far, so the breaker stays closed
+NEVER = 10**9  # failures: more than any run has, so the breaker stays closed
 HOUR = 3600  # seconds: once open, it stays open for the run
 
 Decorate = Callable[[int], Callable[[Any], Any]]
-"""Takes how many failures trip the breaker, returns a decorator with a breaker of its own."""
+"""Takes the number of failures that trip the breaker; returns a decorator with a new breaker."""
 
 
 class Peer(NamedTuple):
-    """One library: its name and version, how it decorates, what it raises when open, and which functions it takes."""
+    """One library: its name and version, its decorator, its rejection error, and what functions it decorates."""
 
     name: str
     decorate: Decorate
@@ -28,7 +28,7 @@ class Peer(NamedTuple):
     takes_async: bool = True
     takes_plain: bool = True
     one_object: bool = True
-    """Whether the decorator is the breaker, so that its weight is a breaker's."""
+    """Whether the decorator is the breaker itself, so that its memory is that of a breaker."""
 
 
 def circuitbreaker() -> Peer:

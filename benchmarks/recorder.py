@@ -1,8 +1,8 @@
-"""From event object to committed row, beside `executemany` with rows that lie ready.
+"""From event object to committed row, compared with `executemany` of prepared rows.
 
-Everything writes the same events to a new recording: WAL, synchronous NORMAL, the same table. Raw `executemany` is
-given finished tuples and only has to insert them. The recorder is given events by the engine, one after the other,
-encodes each, counts the metrics per adapter and second, and is done when its barrier says that all is committed.
+All variants write the same events to a new recording: WAL, synchronous NORMAL, the same table. Raw `executemany` gets
+finished tuples and only inserts them. The recorder gets events from the engine one by one, encodes each, counts the
+metrics per adapter and second, and is done when its barrier reports that all are committed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Row = tuple[int, int, str | None, str, str, str]
 
 
 def events(count: int) -> list[Event]:
-    """Return what an engine emits: a finished route for each task, and a failed attempt for every twentieth."""
+    """Return the events of an engine: a finished route per task, and a failed attempt for every twentieth task."""
     found: list[Event] = []
     for number in range(count):
         at = 1_767_225_600_000_000 + number * 200
@@ -68,7 +68,7 @@ def events(count: int) -> list[Event]:
     return found
 
 
-def ready(of: list[Event]) -> list[Row]:
+def rows_of(events: list[Event]) -> list[Row]:
     """Return events as finished rows."""
     encode = msgspec.json.Encoder().encode
     return [
@@ -80,40 +80,40 @@ def ready(of: list[Event]) -> list[Row]:
             str(type(event).__struct_config__.tag),
             encode(event).decode(),
         )
-        for event in of
+        for event in events
     ]
 
 
 def raw(rows: list[Row], size: int) -> Callable[[Path], float]:
-    """Return what inserts rows, `size` to a commit, and says how many seconds that took."""
+    """Return a function that inserts rows, `size` per commit, and returns the seconds that took."""
 
     def write(path: Path) -> float:
         connection = connect(path)
-        begun = perf_counter()
+        started = perf_counter()
         for start in range(0, len(rows), size):
             connection.execute("BEGIN")
             connection.executemany(INSERT, rows[start : start + size])
             connection.execute("COMMIT")
-        took = perf_counter() - begun
+        took = perf_counter() - started
         connection.close()
         return took
 
     return write
 
 
-def recorded(of: list[Event]) -> Callable[[Path], float]:
-    """Return what emits events to a recorder, and says how many seconds passed until the last was committed."""
+def recorded(events: list[Event]) -> Callable[[Path], float]:
+    """Return a function that emits events to a recorder and returns the seconds until the last is committed."""
 
     async def write(path: Path) -> float:
         engine = Engine("bench")
-        async with record(engine, path, buffer_size=2 * len(of) + 1000) as recorder:
+        async with record(engine, path, buffer_size=2 * len(events) + 1000) as recorder:
             await recorder.flushed()
-            begun = perf_counter()
+            started = perf_counter()
             emit = engine.emit
-            for event in of:
+            for event in events:
                 emit(event)
             await recorder.flushed()
-            took = perf_counter() - begun
+            took = perf_counter() - started
             if recorder.dropped:
                 raise RuntimeError(f"{recorder.dropped} events were dropped; this run measures nothing")
         return took
@@ -122,9 +122,9 @@ def recorded(of: list[Event]) -> Callable[[Path], float]:
 
 
 def run(scale: Scale) -> Report:
-    """Run it all."""
+    """Measure everything and return the report."""
     emitted = events(scale.of(40_000, 50))
-    rows = ready(emitted)
+    rows = rows_of(emitted)
     ways = {
         RAW: raw(rows, 5_000),
         "executemany of ready rows, 100 a commit": raw(rows, 100),

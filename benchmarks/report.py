@@ -1,4 +1,4 @@
-"""What a benchmark hands back, and how it is written: aligned for a terminal, as Markdown for a document."""
+"""The report of a benchmark, and its output as aligned text and as Markdown."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Target(NamedTuple):
-    """A limit that was set beforehand, what was measured, and whether that holds."""
+    """A limit set in advance, the measured value, and whether the limit is met."""
 
     text: str
     measured: str
@@ -15,7 +15,7 @@ class Target(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A title, the columns' heads, and rows of cells. The first column is text, the others are figures."""
+    """A title, column headings, and rows of cells. The first column is text, the others are figures."""
 
     title: str
     heads: tuple[str, ...]
@@ -23,7 +23,7 @@ class Table(NamedTuple):
 
 
 class Report(NamedTuple):
-    """The outcome of one benchmark: tables, how the targets did, and what to know when reading them."""
+    """The outcome of one benchmark: tables, targets, and notes on how to read them."""
 
     tables: tuple[Table, ...]
     targets: tuple[Target, ...] = ()
@@ -31,19 +31,19 @@ class Report(NamedTuple):
 
 
 def at_most(text: str, value: float, limit: float, unit: str = "") -> Target:
-    """Judge a figure that must not exceed a limit."""
+    """Return a target that is met while a figure does not exceed a limit."""
     return Target(text, f"{figure(value)}{unit}", value <= limit)
 
 
 def figure(value: float) -> str:
-    """Write a number with three significant digits, or all of them before the point."""
+    """Format a number with three significant digits, or without decimals from 100 on."""
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
 
 
 def as_text(report: Report) -> str:
-    """Write a report for a terminal."""
+    """Format a report for a terminal."""
     parts = [_aligned(table) for table in report.tables]
     parts += [f"{'met   ' if t.met else 'MISSED'}  {t.text}: {t.measured}" for t in report.targets]
     parts += [f"note    {note}" for note in report.notes]
@@ -61,7 +61,7 @@ def _aligned(table: Table) -> str:
 
 
 def as_markdown(report: Report) -> str:
-    """Write a report for `docs/performance.md`."""
+    """Format a report as Markdown, for `docs/performance.md`."""
     parts = [f"**{table.title}**\n\n{_markdown(table.heads, table.rows)}" for table in report.tables]
     if report.targets:
         rows = tuple((target.text, target.measured, "yes" if target.met else "**no**") for target in report.targets)

@@ -1,7 +1,7 @@
-"""What it costs to route a task: the primary answers, one try fails, three tries fail; an adaptive order; a stream.
+"""The cost of routing a task: the primary answers, one try fails, three tries fail; an adaptive order; a stream.
 
-Each is timed three ways. `engine`: nobody listens. `recording`: every event goes to a file while the calls run, whose
-writer shares the interpreter with them. `to the last commit`: the same, until all of it is on disk.
+Each is timed in three ways. `engine`: without subscribers. `recording`: events are written to a file meanwhile, by a
+thread that shares the interpreter. `to the last commit`: the same, until everything is on disk.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CHAIN = ["prefect", "agno"]
 
 
 class Boom(Exception):
-    """What a failing adapter raises."""
+    """The error that a failing adapter raises."""
 
 
 async def answer(task: Any) -> int:
@@ -42,12 +42,12 @@ async def fail(task: Any) -> int:
 
 
 async def items(task: Any) -> AsyncIterator[int]:
-    """Give one item at once."""
+    """Yield one item at once."""
     yield 1
 
 
 def engine_for(what: str) -> Engine:
-    """Return an engine whose chain goes as its name says; breakers never open and retries never run out."""
+    """Return an engine whose chain behaves as `what` says; breakers never open and retry budgets never run out."""
     tries = 3 if "three" in what else 1
     engine = Engine(
         "bench",
@@ -62,11 +62,11 @@ def engine_for(what: str) -> Engine:
 
 
 async def bare(calls: int) -> int:
-    """Time awaited calls of what answers."""
-    begun = perf_counter_ns()
+    """Return the nanoseconds that bare awaited calls take."""
+    started = perf_counter_ns()
     for _ in range(calls):
         await answer(None)
-    return perf_counter_ns() - begun
+    return perf_counter_ns() - started
 
 
 def routed(engine: Engine) -> Batch:
@@ -74,20 +74,20 @@ def routed(engine: Engine) -> Batch:
 
     async def batch(calls: int) -> int:
         task = {"task_type": "invoice"}
-        begun = perf_counter_ns()
+        started = perf_counter_ns()
         for _ in range(calls):
             await engine.execute_with_fallback(task, preference_order=CHAIN)
-        return perf_counter_ns() - begun
+        return perf_counter_ns() - started
 
     return batch
 
 
-def of_the_default_chain(engine: Engine, *, streams: bool) -> Batch:
-    """Return a batch of tasks along the engine's own chain, which alone may be adaptive; `streams`: read as such."""
+def routed_by_default_chain(engine: Engine, *, streams: bool) -> Batch:
+    """Return a batch of tasks over the engine's default chain, the only one that can be adaptive, or of its streams."""
 
     async def batch(calls: int) -> int:
         task = {"task_type": "invoice"}
-        begun = perf_counter_ns()
+        started = perf_counter_ns()
         if streams:
             for _ in range(calls):
                 async for _item in engine.stream_with_fallback(task):
@@ -95,31 +95,31 @@ def of_the_default_chain(engine: Engine, *, streams: bool) -> Batch:
         else:
             for _ in range(calls):
                 await engine.execute_with_fallback(task)
-        return perf_counter_ns() - begun
+        return perf_counter_ns() - started
 
     return batch
 
 
 def batch_of(what: str, engine: Engine) -> Batch:
-    """Return the batch that its name says."""
-    return routed(engine) if what in LIMITS else of_the_default_chain(engine, streams=what == STREAM)
+    """Return the batch that `what` names."""
+    return routed(engine) if what in LIMITS else routed_by_default_chain(engine, streams=what == STREAM)
 
 
 def recorded(run: Batch, recorder: Recorder, *, committed: bool) -> Batch:
-    """Return a batch of routed tasks whose events are written meanwhile; `committed`: the time until all are."""
+    """Return a batch whose events are recorded meanwhile; with `committed`, its time includes the last commit."""
 
     async def batch(calls: int) -> int:
-        begun = perf_counter_ns()
+        started = perf_counter_ns()
         took = await run(calls)
         await recorder.flushed()
-        return perf_counter_ns() - begun if committed else took
+        return perf_counter_ns() - started if committed else took
 
     return batch
 
 
 @asynccontextmanager
 async def contenders(folder: Path) -> AsyncIterator[list[Contender]]:
-    """Have all ready, each with an engine of its own."""
+    """Prepare all contenders, each with an engine of its own."""
     found = []
     async with AsyncExitStack() as stack:
         for number, what in enumerate((*LIMITS, ADAPTIVE, STREAM)):
@@ -133,14 +133,14 @@ async def contenders(folder: Path) -> AsyncIterator[list[Contender]]:
 
 
 async def measure(scale: Scale) -> Comparison:
-    """Time everything in one run."""
+    """Time all contenders in one run."""
     with tempfile.TemporaryDirectory() as folder:
         async with contenders(Path(folder)) as found:
             return await compare(bare, found, rounds=scale.of(40, 2), calls=max(10, min(3_000, scale.of(30_000))))
 
 
 def run(scale: Scale) -> Report:
-    """Run it all."""
+    """Measure everything and return the report."""
     compared = asyncio.run(measure(scale))
     ways = ("engine", "recording", "to the last commit")
     rows = []

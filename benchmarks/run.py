@@ -30,7 +30,7 @@ DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 
 
 def machine() -> str:
-    """Say what the figures were taken on."""
+    """Return a description of this machine and interpreter."""
     return (
         f"Python {platform.python_version()} ({platform.python_implementation()}), {platform.system()} on "
         f"{platform.machine()}, {os.cpu_count()} cores"
@@ -38,30 +38,34 @@ def machine() -> str:
 
 
 def replace(text: str, name: str, body: str) -> str:
-    """Return a document with what stands between two markers replaced.
+    """Return a document with the text between two markers replaced.
 
     Raises:
-        ValueError: the document lacks the markers.
+        ValueError: The document lacks the markers.
     """
     start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
     if start not in text or end not in text:
-        raise ValueError(f"{DOCUMENT.name} lacks the markers {start.strip()} and {end}; add them where it belongs")
+        raise ValueError(
+            f"{DOCUMENT.name} lacks the markers {start.strip()} and {end}; add them where the table belongs"
+        )
     head, rest = text.split(start, 1)
     return f"{head}{start}\n{body}\n{end}{rest.split(end, 1)[1]}"
 
 
 def main(arguments: list[str]) -> int:
-    """Run what was asked for; 0 whatever the figures are, so that a slow machine is no error."""
+    """Run the named benchmarks; return 0 whatever the figures, so that a slow machine is not an error."""
     parser = argparse.ArgumentParser(prog="benchmarks/run.py", description="Measure Fuseboard beside its peers.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which ones: {', '.join(BENCHMARKS)}; default: all")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"benchmarks to run: {', '.join(BENCHMARKS)} (default: all)"
+    )
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_const", dest="scale", const=QUICK, help="a tenth of the repetitions")
-    size.add_argument("--smoke", action="store_const", dest="scale", const=SMOKE, help="only see that they run")
+    size.add_argument("--smoke", action="store_const", dest="scale", const=SMOKE, help="only check that they run")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.md")
     options = parser.parse_args(arguments)
     unknown = [name for name in options.names if name not in BENCHMARKS]
     if unknown:
-        parser.error(f"no benchmark is called {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}")
+        parser.error(f"no benchmark is called {', '.join(unknown)}; the benchmarks are: {', '.join(BENCHMARKS)}")
     scale = options.scale or FULL
     print(f"{machine()}; {scale.name} run\n")
     document = DOCUMENT.read_text(encoding="utf-8") if options.write else ""

@@ -1,6 +1,6 @@
-"""A program in a pseudo-terminal of its own: what it writes, in how many frames, and the CPU time it takes.
+"""A program in a pseudo-terminal of its own: measures what it writes, in how many frames, and its CPU time.
 
-The terminal says that it takes frames whole (synchronized output), as most do, so each frame comes between two marks.
+The terminal reports support for synchronized output, as most do, so each frame is written between two marks.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from typing import NamedTuple, Self
 
 ASKED, ANSWER = b"\x1b[?2026$p", b"\x1b[?2026;2$y"
 FRAME = b"\x1b[?2026h"
-GIVE_UP = 60.0  # seconds
+GIVE_UP = 60.0  # seconds until a missing word is an error
 
 
 class Chunk(NamedTuple):
-    """What came at once, and when, in seconds of the performance counter."""
+    """Output that was read at once, and when, in seconds of the performance counter."""
 
     at: float
     data: bytes
 
 
 class Passed(NamedTuple):
-    """What a program did in some time: seconds on the clock, seconds of CPU, bytes and frames written."""
+    """What a program did in a period: elapsed seconds, CPU seconds, bytes and frames written."""
 
     seconds: float
     cpu: float
@@ -70,24 +70,24 @@ class Screen:
         os.close(self._ours)
 
     def press(self, keys: str) -> None:
-        """Type."""
+        """Type keys."""
         os.write(self._ours, keys.encode())
 
     def cpu(self) -> float:
-        """Return the seconds of CPU time the program has taken, all its threads together (Linux only)."""
+        """Return the CPU seconds of the program, all threads together (Linux only)."""
         return time.clock_gettime((~self._child.pid << 3) | 2)  # as clock_getcpuclockid(3) makes it
 
     def wakeups(self) -> int:
-        """Return how often the program was woken so far, all its threads together (Linux only)."""
+        """Return how often the program has been woken, all threads together (Linux only)."""
         threads = Path(f"/proc/{self._child.pid}/task").iterdir()
-        told = [line for thread in threads for line in (thread / "status").read_text().splitlines()]
-        return sum(int(line.split()[1]) for line in told if line.startswith("voluntary_ctxt_switches"))
+        lines = [line for thread in threads for line in (thread / "status").read_text().splitlines()]
+        return sum(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches"))
 
     def listen(self, seconds: float) -> list[Chunk]:
-        """Take in what is written within `seconds`.
+        """Return the output of the next `seconds`.
 
         Raises:
-            RuntimeError: the program has ended.
+            RuntimeError: The program has ended.
         """
         found: list[Chunk] = []
         end = time.perf_counter() + seconds
@@ -99,7 +99,7 @@ class Screen:
             except OSError:
                 data = b""
             if not data:
-                raise RuntimeError(f"{self._child.args!r} ended early; the last it said was {self._tail!r}")
+                raise RuntimeError(f"{self._child.args!r} ended early; its last output was {self._tail!r}")
             found.append(Chunk(time.perf_counter(), data))
             if ASKED in self._tail[-len(ASKED) :] + data:
                 self.press(ANSWER.decode())
@@ -107,21 +107,21 @@ class Screen:
         return found
 
     def wait_for(self, word: str) -> None:
-        """Wait until a word was written.
+        """Wait until the program has written a word.
 
         Raises:
-            RuntimeError: the program has ended, or never wrote it.
+            RuntimeError: The program has ended, or never wrote it.
         """
         end = time.perf_counter() + GIVE_UP
         while time.perf_counter() < end:
             before = self._tail
-            said = before + b"".join(chunk.data for chunk in self.listen(0.05))
-            if word.encode() in said:
+            output = before + b"".join(chunk.data for chunk in self.listen(0.05))
+            if word.encode() in output:
                 return
-        raise RuntimeError(f"{self._child.args!r} never wrote {word!r}; the last it said was {self._tail!r}")
+        raise RuntimeError(f"{self._child.args!r} never wrote {word!r}; its last output was {self._tail!r}")
 
     def measure(self, seconds: float) -> Passed:
-        """Return what the program does in so many seconds."""
-        begun, cpu = time.perf_counter(), self.cpu()
-        said = b"".join(chunk.data for chunk in self.listen(seconds))
-        return Passed(time.perf_counter() - begun, self.cpu() - cpu, len(said), said.count(FRAME))
+        """Return what the program does in the next `seconds`."""
+        started, cpu = time.perf_counter(), self.cpu()
+        output = b"".join(chunk.data for chunk in self.listen(seconds))
+        return Passed(time.perf_counter() - started, self.cpu() - cpu, len(output), output.count(FRAME))

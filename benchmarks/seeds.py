@@ -1,4 +1,4 @@
-"""Beside the five systems Fuseboard grew from: their own figures, in bare calls, and ours.
+"""Comparison with the five systems that Fuseboard grew from, in bare calls.
 
 Their code is not run here. Their microseconds were taken on one machine where a bare `await fn()` took 151 ns, so both
 sides are given as multiples of a bare call on their own machine.
@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from breaker_cost import answer, fail, ours, raising, succeeding, tripped
-from dead_letters import enqueued, keeping
+from dead_letters import engine_with, enqueued
 from parallel import fanned_out, one_fails
 from report import Report, Table, Target, figure
 from routing import NEVER, bare, engine_for, routed
@@ -20,7 +20,7 @@ from timing import Contender, Scale, compare
 from fuseboard_engine import CircuitOpen
 from fuseboard_storage import SqliteDeadLetters
 
-THEIR_BARE = 0.151  # microseconds
+THEIR_BARE = 0.151  # microseconds of a bare call on their machine
 
 ONE = "after one failing try"
 THREE = "after three tries without delay"
@@ -35,15 +35,15 @@ THEIRS: dict[str, tuple[float, float]] = {
     "a fan-out of three, one of them failing": (288, 333),
     "a dead letter, to its commit": (104, 123),
 }
-"""Microseconds, the fastest and the slowest of them."""
+"""Microseconds of the fastest and the slowest of them."""
 
 
 ON_DISK = "a dead letter, to its commit"
-"""Judged in microseconds: it waits for the disk, which no faster interpreter makes faster."""
+"""Compared in microseconds: it waits for the disk, whose speed does not depend on the interpreter."""
 
 
 async def contenders(store: SqliteDeadLetters) -> list[Contender]:
-    """Return ours, named as theirs are."""
+    """Return Fuseboard's contenders, under the names in THEIRS."""
     batches = (
         succeeding(ours(NEVER)(answer)),
         routed(engine_for(PRIMARY)),
@@ -51,13 +51,13 @@ async def contenders(store: SqliteDeadLetters) -> list[Contender]:
         routed(engine_for(ONE)),
         routed(engine_for(THREE)),
         fanned_out(one_fails()),
-        enqueued(keeping(store)),
+        enqueued(engine_with(store)),
     )
     return [Contender(name, batch, ours=True) for name, batch in zip(THEIRS, batches, strict=True)]
 
 
 async def measure(scale: Scale) -> Report:
-    """Time ours and set them beside theirs."""
+    """Time Fuseboard and compare it with the recorded figures."""
     with tempfile.TemporaryDirectory() as folder:
         store = SqliteDeadLetters(Path(folder) / "bench.db")
         compared = await compare(bare, await contenders(store), rounds=scale.of(60, 2), calls=scale.of(500, 10))
@@ -87,5 +87,5 @@ async def measure(scale: Scale) -> Report:
 
 
 def run(scale: Scale) -> Report:
-    """Run it all."""
+    """Measure everything and return the report."""
     return asyncio.run(measure(scale))

@@ -1,8 +1,8 @@
-"""Ten thousand adapters and a million tasks: does memory stay flat once all is warm?
+"""Ten thousand adapters and a million tasks: checks that memory stays constant after the warm-up.
 
 `python benchmarks/soak.py [--quick] [--record]` runs an engine whose adapters answer, fail, open, probe and recover,
-and prints the memory of the process as it goes; `--record` keeps it all in a recording that is thrown away. It ends
-with 1 when memory grew after the warm-up by more than a twentieth.
+and prints the memory of the process meanwhile; `--record` records to a temporary file. The exit code is 1 if memory
+grew after the warm-up by more than 5 %.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from typing import Any
 from fuseboard_engine import BreakerPolicy, Engine, RetryPolicy
 from fuseboard_storage import record
 
-ALLOWED = 1.05  # of the memory after warm-up
-SHARE_OF_WARM_UP = 0.5
-LINES = 20
-CALLERS = 50  # tasks under way at once
+ALLOWED = 1.05  # times the memory after the warm-up
+SHARE_OF_WARM_UP = 0.5  # of the tasks
+LINES = 20  # measurements
+CALLERS = 50  # tasks in flight at once
 
 
 def resident() -> float:
@@ -34,7 +34,7 @@ def resident() -> float:
 
 
 def build(adapters: int, seed: int = 6) -> Engine:
-    """Return an engine whose adapters fail now and then, some of them always."""
+    """Return an engine whose adapters fail occasionally, one in fifty always."""
     dice = random.Random(seed)
     policy = BreakerPolicy(failure_threshold=3, recovery_timeout=0.05, max_recovery_timeout=0.5, success_threshold=1)
     engine = Engine("soak", breaker=policy, retry=RetryPolicy(strategy="immediate"))
@@ -54,7 +54,7 @@ def build(adapters: int, seed: int = 6) -> Engine:
 
 
 async def nothing() -> None:
-    """Wait for nobody."""
+    """Return at once."""
 
 
 async def soak(
@@ -63,17 +63,17 @@ async def soak(
     """Run tasks over chains of three adapters picked at random.
 
     Args:
-        engine: what runs them.
-        tasks: how many.
-        settled: awaited before memory is read.
-        seed: of the chains.
+        engine: The engine to run.
+        tasks: The number of tasks.
+        settled: Awaited before each measurement.
+        seed: The seed of the chains.
 
     Returns:
-        Megabytes over time, the warm-up left out.
+        Megabytes over time, without the warm-up.
     """
     dice = random.Random(seed)
     names = [adapter.name for adapter in engine.registry]
-    begun = perf_counter()
+    started = perf_counter()
     done = 0
     measured: list[float] = []
     print(f"{len(names):,} adapters, {tasks:,} tasks\n\n      tasks   seconds   MB resident   healthy", flush=True)
@@ -93,14 +93,14 @@ async def soak(
         gc.collect()
         megabytes = resident()
         healthy = engine.get_health_status()["healthy_share"]
-        print(f"{done:11,}  {perf_counter() - begun:8.1f}  {megabytes:12.1f}  {healthy:8.1%}", flush=True)
+        print(f"{done:11,}  {perf_counter() - started:8.1f}  {megabytes:12.1f}  {healthy:8.1%}", flush=True)
         if line >= LINES * SHARE_OF_WARM_UP:
             measured.append(megabytes)
     return measured
 
 
 async def recorded(engine: Engine, tasks: int) -> list[float]:
-    """Do what `soak` does, into a recording."""
+    """Run `soak` with a recorder."""
     with tempfile.TemporaryDirectory() as folder:
         async with record(engine, Path(folder) / "soak.db") as recorder:
             measured = await soak(engine, tasks, recorder.flushed)
@@ -109,12 +109,12 @@ async def recorded(engine: Engine, tasks: int) -> list[float]:
 
 
 def main(arguments: list[str]) -> int:
-    """Soak; 0 when memory stayed flat."""
-    parser = argparse.ArgumentParser(prog="benchmarks/soak.py", description="See whether memory stays flat.")
+    """Run the soak test; return 0 if memory stayed constant."""
+    parser = argparse.ArgumentParser(prog="benchmarks/soak.py", description="Check that memory stays constant.")
     parser.add_argument("--quick", action="store_true", help="1,000 adapters and 50,000 tasks")
     parser.add_argument("--adapters", type=int, metavar="N", help="how many adapters")
     parser.add_argument("--tasks", type=int, metavar="N", help="how many tasks")
-    parser.add_argument("--record", action="store_true", help="record it all")
+    parser.add_argument("--record", action="store_true", help="record all events")
     options = parser.parse_args(arguments)
     adapters = options.adapters or (1_000 if options.quick else 10_000)
     tasks = options.tasks or (50_000 if options.quick else 1_000_000)
@@ -122,7 +122,7 @@ def main(arguments: list[str]) -> int:
     measured = asyncio.run(recorded(engine, tasks) if options.record else soak(engine, tasks))
     growth = max(measured) / measured[0]
     flat = growth <= ALLOWED
-    print(f"\nafter the warm-up memory grew to {growth:.3f} of what it was: {'flat' if flat else 'NOT FLAT'}")
+    print(f"\nafter the warm-up, memory grew to {growth:.3f} times its size: {'constant' if flat else 'NOT CONSTANT'}")
     return 0 if flat else 1
 
 

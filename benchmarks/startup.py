@@ -1,7 +1,7 @@
-"""Cold starts: `fuseboard status` beside the two imports it cannot do without, the console beside a trivial app.
+"""Cold starts: `fuseboard status` compared with the two imports that it needs, the console with a trivial app.
 
 Each is a process of its own, started in turn. The console and the trivial app run in a pseudo-terminal of 120 by 40;
-the first paint is when a word that only the painted screen holds comes out of it.
+the first paint is when a word that only the painted screen contains is written.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from timing import Scale
 from fuseboard_engine import BreakerPolicy, Engine, RetryPolicy
 from fuseboard_storage import record
 
-STATUS_LIMIT = 2.0
-PAINT_LIMIT = 1.5
+STATUS_LIMIT = 2.0  # times the two imports
+PAINT_LIMIT = 1.5  # times the trivial app
 IMPORTS = "import asyncio, sqlite3"
-GIVE_UP = 30.0  # seconds
+GIVE_UP = 30.0  # seconds until a missing first paint is an error
 
 TRIVIAL = """
 from textual.app import App
@@ -58,36 +58,36 @@ async def make_recording(path: Path, tasks: int) -> None:
     async with record(engine, path) as recorder:
         for number in range(tasks):
             await engine.execute_with_fallback({"task_type": "invoice"})
-            if number % 2_000 == 0:  # as in real traffic, the recorder has a moment for its keyframes
+            if number % 2_000 == 0:  # as in real traffic, the recorder gets time for its keyframes
                 await recorder.flushed()
                 await asyncio.sleep(0.1)
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Return an environment in which compiled modules are kept, as installed, and nobody's preferences are read."""
+    """Return an environment in which compiled modules are cached and the user's preferences are not read."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     home = {"XDG_CONFIG_HOME": str(folder / "config"), "XDG_STATE_HOME": str(folder / "state")}
     return {**kept, **home, "PYTHONPYCACHEPREFIX": str(folder), "TERM": "xterm-256color", "COLORTERM": "truecolor"}
 
 
 def to_end(command: Sequence[str], folder: Path) -> Callable[[], float]:
-    """Return what runs a command to its end and says how many seconds that took."""
+    """Return a function that runs a command to its end and returns the seconds that took."""
 
     def start() -> float:
-        begun = perf_counter()
+        started = perf_counter()
         subprocess.run(command, stdout=subprocess.DEVNULL, env=environment(folder), check=True)
-        return perf_counter() - begun
+        return perf_counter() - started
 
     return start
 
 
 def to_paint(command: Sequence[str], word: bytes, folder: Path) -> Callable[[], float]:
-    """Return what runs a command in a pseudo-terminal until `word` comes out, and says how many seconds that took."""
+    """Return a function that runs a command in a pseudo-terminal and returns the seconds until it writes `word`."""
 
     def start() -> float:
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-        begun = perf_counter()
+        started = perf_counter()
         child = subprocess.Popen(
             command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment(folder), start_new_session=True
         )
@@ -99,10 +99,10 @@ def to_paint(command: Sequence[str], word: bytes, folder: Path) -> Callable[[], 
                     part = os.read(ours, 65536)
                 except OSError:
                     part = b""
-                if not part or perf_counter() - begun > GIVE_UP:
-                    raise RuntimeError(f"{command[-1]!r} never painted {word!r}; it said {seen[-500:]!r}")
+                if not part or perf_counter() - started > GIVE_UP:
+                    raise RuntimeError(f"{command[-1]!r} never painted {word!r}; its last output was {seen[-500:]!r}")
                 seen += part
-            return perf_counter() - begun
+            return perf_counter() - started
         finally:
             child.kill()
             child.wait()
@@ -112,7 +112,7 @@ def to_paint(command: Sequence[str], word: bytes, folder: Path) -> Callable[[], 
 
 
 def compare(ways: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Run each in turn, so many times after one that fills the disk's cache; return milliseconds by name."""
+    """Run each in turn, after one uncounted round that fills the disk cache; return milliseconds by name."""
     times: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds + 1):
         for name, start in ways.items():
@@ -123,7 +123,7 @@ def compare(ways: dict[str, Callable[[], float]], rounds: int) -> dict[str, list
 
 
 def table(title: str, times: dict[str, list[float]]) -> Table:
-    """Write times, and how many times the first each is."""
+    """Return a table of the times, each also as a multiple of the first."""
     first = min(next(iter(times.values())))
     rows = tuple(
         (name, f"{min(taken):.0f}", f"{statistics.median(taken):.0f}", f"{min(taken) / first:.2f}")
@@ -133,7 +133,7 @@ def table(title: str, times: dict[str, list[float]]) -> Table:
 
 
 def run(scale: Scale) -> Report:
-    """Run it all."""
+    """Measure everything and return the report."""
     program = [sys.executable, "-c", "from fuseboard_console.cli.main import main; main()"]
     rounds = scale.of(30, 1)
     with tempfile.TemporaryDirectory() as name:

@@ -1,9 +1,9 @@
-"""How things are timed here: contenders side by side, in many short rounds, against a bare call in the same round.
+"""Timing of contenders in many short rounds, each compared with a bare call in the same round.
 
-The machine is shared and its speed drifts, so no contender is ever timed alone. In every round each one runs a short
-batch, in an order that rotates, and a bare call runs first and last. What counts is the smallest time per call of each
-(noise only ever adds) and, as a check, the median of its ratios to the bare call of the same round. The garbage
-collector is emptied, frozen and off while a batch runs; it runs between rounds.
+The machine may be shared and its speed may drift, so no contender is timed alone. In every round, each runs a short
+batch, in rotating order, and a bare call runs first and last. The result is the smallest time per call (noise only adds
+time) and, as a check, the median ratio to the bare call of the same round. The garbage collector is emptied, frozen and
+off while a batch runs; it runs between rounds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Batch = Callable[[int], Awaitable[int]]
 
 
 class Scale(NamedTuple):
-    """How thorough a run is: a share of the full number of repetitions."""
+    """The thoroughness of a run: a share of the full number of repetitions."""
 
     name: str
     share: float
@@ -36,7 +36,7 @@ SMOKE = Scale("smoke", 0.001)
 
 
 class Contender(NamedTuple):
-    """One way to do it. `ours` tells Fuseboard's own from the peers."""
+    """One way to do something. `ours` marks Fuseboard's own, in contrast to a peer's."""
 
     name: str
     batch: Batch
@@ -44,7 +44,7 @@ class Contender(NamedTuple):
 
 
 class Timed(NamedTuple):
-    """What a contender took: `best` nanoseconds per call, and `ratio`, the median multiple of the bare call."""
+    """A contender's times: `best` nanoseconds per call, and `ratio`, the median multiple of the bare call."""
 
     name: str
     best: float
@@ -52,7 +52,7 @@ class Timed(NamedTuple):
     ours: bool
 
     def added(self, bare: Timed) -> float:
-        """Return the nanoseconds it adds to a bare call."""
+        """Return the nanoseconds that it adds to a bare call."""
         return self.best - bare.best
 
 
@@ -64,17 +64,17 @@ class Comparison(NamedTuple):
 
     @property
     def fastest_peer(self) -> Timed | None:
-        """The peer that takes the least; None when no peer is installed."""
+        """The fastest peer; None when no peer is installed."""
         return min((one for one in self.timed if not one.ours), key=lambda one: one.best, default=None)
 
     def named(self, name: str) -> Timed:
-        """Return the contender of a name."""
+        """Return the times of the contender with this name."""
         return next(one for one in self.timed if one.name == name)
 
 
 @contextmanager
 def quiet_collector() -> Iterator[None]:
-    """Empty the garbage collector, set aside what lives on, and keep it off inside."""
+    """Collect garbage, freeze the surviving objects, and keep the collector off inside the block."""
     gc.collect()
     gc.freeze()
     was_on = gc.isenabled()
@@ -91,10 +91,10 @@ async def compare(bare: Batch, contenders: Sequence[Contender], *, rounds: int, 
     """Time contenders against a bare call.
 
     Args:
-        bare: the call that nothing guards.
-        contenders: what is compared; each runs once in every round.
-        rounds: how many rounds to run after one that warms up and is not counted.
-        calls: how many calls a batch makes.
+        bare: The call without anything around it.
+        contenders: What is compared; each runs once per round.
+        rounds: The number of rounds after an uncounted one that warms up.
+        calls: The number of calls in a batch.
     """
     plain: list[float] = []
     times: dict[str, list[float]] = {one.name: [] for one in contenders}
@@ -124,5 +124,5 @@ async def compare(bare: Batch, contenders: Sequence[Contender], *, rounds: int, 
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the least of the values that a `share` (0..1) of all do not exceed: the nearest rank."""
+    """Return the smallest of the values that a `share` (0..1) of all do not exceed (nearest rank)."""
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]

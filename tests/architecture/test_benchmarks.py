@@ -60,4 +60,4 @@ def test_an_unknown_benchmark_is_named_in_the_error() -> None:
 
 def test_memory_is_watched_over_a_long_run() -> None:
     done = run("benchmarks/soak.py", "--adapters", "20", "--tasks", "2000")
-    assert "after the warm-up memory grew to" in done.stdout, done.stderr
+    assert "after the warm-up, memory grew to" in done.stdout, done.stderr
