@@ -2,8 +2,8 @@
 
 An idea is a sequence of steps (plan, code, review, again), each done by a model of its role. Every role has three
 models. Each model has its own outages, drawn from the seed: it refuses connections, hangs, or answers with errors. It
-also fails at random. Without the engine, a step calls the first model once, with the same time limit; with it, the step is
-a task routed over the three models. Both see the same faults at the same virtual times.
+also fails at random. Without the engine, a step calls the first model once, with the same time limit; with it, the
+step is a task routed over the three models. Both see the same faults at the same virtual times.
 """
 
 from __future__ import annotations
