@@ -1,6 +1,6 @@
-"""Workflows: nodes that wait for each other, each a route over adapters, saved as they finish.
+"""Workflows: nodes that depend on each other, each a route over adapters, saved as they finish.
 
-`graph` holds what a workflow is and refuses what cannot be one, `model` builds it, `progress` decides what may begin,
-`data` carries values from node to node, `checkpoints` says what must be kept, `binding` gives nodes their adapters, and
-`runner` runs it.
+`graph` defines and validates the structure of a workflow, `workflow` builds and executes it, `ready_queue` decides
+which nodes may begin, `json_values` passes values between nodes, `checkpoints` is the contract of what saves runs,
+`binding` gives nodes their adapters, `runner` executes a run, and `service` holds the workflows of an engine.
 """

@@ -1,4 +1,4 @@
-"""Giving the nodes of a workflow their adapters in an engine."""
+"""Binds the nodes of a workflow to adapters of an engine."""
 
 from __future__ import annotations
 
@@ -85,20 +85,20 @@ class WorkflowHost(Protocol):
 
 
 class NodeTask(dict[str, Any]):
-    """The task of a node: its inputs, parameters, `task_id` and `task_type`. `inputs` is what came to it alone."""
+    """The task of a node: its inputs, parameters, `task_id` and `task_type`. `inputs` holds the inputs alone."""
 
     inputs: Mapping[str, Any]
 
 
 def task_for(node: Node, task_id: str, task_type: str, inputs: Mapping[str, Any]) -> NodeTask:
-    """Return the task a node gives to its chain. `{field}` in a parameter is replaced by the input of that name."""
+    """Return the task of a node. `{field}` in a parameter is replaced by the input of that name."""
     task = NodeTask({**fill(node.params, inputs), **inputs, "task_id": task_id, "task_type": task_type})
     task.inputs = inputs
     return task
 
 
 def inputs_of(graph: Graph, node: str, start: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what comes to a node: the input of the workflow if nothing leads to it, else what its edges bring.
+    """Return the inputs of a node: those of the workflow if no edge ends at it, else the fields of its edges.
 
     Raises:
         MissingField: a result does not have the field that an edge maps.
@@ -116,13 +116,13 @@ def inputs_of(graph: Graph, node: str, start: Mapping[str, Any], results: Mappin
 class Binding:
     """The adapters of a workflow's nodes in one engine.
 
-    A function gets an adapter `workflow.node` of its own, with its breaker. So does a node that names an adapter of the
-    engine but has a policy of its own, or parameters of its own to stand in with; any other shares that adapter's
-    breaker with everybody.
+    A function gets its own adapter `workflow.node`, with its own breaker. So does a node that names an adapter of the
+    engine but has its own policy, or is a fallback with its own parameters. Any other node shares the breaker of the
+    adapter it names.
 
     Raises:
-        WorkflowError: a node names neither an adapter nor a task type of the engine, or its policy can't be applied.
-        ValueError: the name of an adapter to be made is taken.
+        WorkflowError: a node names neither an adapter nor a task type of the engine, or its policy cannot be applied.
+        ValueError: the name of an adapter to be added is taken.
     """
 
     def __init__(
@@ -136,22 +136,22 @@ class Binding:
         self.engine = engine
         self.graph = graph
         self.own: dict[str, str] = {}
-        """The nodes that have an adapter of their own, and its name."""
+        """The name of the adapter of each node that has its own."""
         self._workflow = workflow
         self._retries = retries
         self._breakers = breakers
         for node in graph.nodes.values():
             if node.call is None and node.adapter not in engine.registry:
                 self._check_type(node)
-        stand_ins = {name for names in graph.fallbacks.values() for name in names}
+        fallback_nodes = {name for names in graph.fallbacks.values() for name in names}
         try:
             for node in graph.nodes.values():
-                self._bind(node, node.name in stand_ins)
+                self._bind(node, node.name in fallback_nodes)
         except BaseException:
             self.release()
             raise
 
-    def _bind(self, node: Node, stands_in: bool) -> None:
+    def _bind(self, node: Node, is_fallback: bool) -> None:
         engine, name = self.engine, node.name
         configured = name in self._retries or name in self._breakers
         own = f"{self._workflow}.{name}"
@@ -160,7 +160,7 @@ class Binding:
             retry, breaker = self._retries.get(name), self._breakers.get(name)
             handles: frozenset[str] = frozenset()
         elif node.adapter in engine.registry:
-            if not (configured or (stands_in and node.params)):
+            if not (configured or (is_fallback and node.params)):
                 return
             shared = engine.registry[node.adapter]
             call, handles = shared.call, shared.handles
@@ -173,7 +173,7 @@ class Binding:
             own, wrapped, breaker=breaker, retry=retry, tags=("workflow", self._workflow), handles=handles
         )
         self.own[name] = own
-        engine.registry.exclude_from_default_chain(own)  # it knows how to do this node, and no other task
+        engine.registry.exclude_from_default_chain(own)  # it can run this node, and no other task
 
     def _check_type(self, node: Node) -> None:
         engine, wanted = self.engine, node.adapter or node.task_type
@@ -191,7 +191,7 @@ class Binding:
             )
 
     def task_type(self, node: Node) -> str:
-        """Return the type under which a node's task is routed."""
+        """Return the task type of a node."""
         if node.task_type:
             return node.task_type
         if node.adapter and node.adapter not in self.engine.registry:
@@ -199,7 +199,7 @@ class Binding:
         return f"{self._workflow}.{node.name}"
 
     def order(self, node: str) -> tuple[str, ...]:
-        """Return the adapters of a node's chain as of now: its own first, then of each that stands in for it."""
+        """Return the current chain of a node: its own adapter first, then those of its fallbacks."""
         order: list[str] = []
         for name in self.graph.chain(node):
             one = self.graph.nodes[name]
@@ -212,11 +212,11 @@ class Binding:
         return tuple(dict.fromkeys(order))
 
     def retry(self, node: str) -> RetryPolicy | None:
-        """Return what replaces the retry policies of the chain of a task type; None: each adapter keeps its own."""
+        """Return the policy that replaces those of a node's chain; None: each adapter keeps its own."""
         return None if node in self.own else self._retries.get(node)
 
     def release(self) -> None:
-        """Take the adapters that were made out of the engine."""
+        """Remove the adapters that were added to the engine."""
         for name in self.own.values():
             if name in self.engine.registry:
                 self.engine.remove_adapter(name)

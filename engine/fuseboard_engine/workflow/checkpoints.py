@@ -1,4 +1,4 @@
-"""What a run must remember to be taken up again, and the contract of whatever keeps it."""
+"""The saved state of runs, and the contract of what saves it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OVER: tuple[RunState, ...] = ("done", "degraded")
 
 
 class SavedNode(msgspec.Struct, frozen=True, kw_only=True):
-    """How a node ended. `result` is JSON text; `answered` is who did it; `at` is UTC microseconds."""
+    """The saved result of a node. `result` is JSON text; `answered` is the adapter; `at` is UTC microseconds."""
 
     node: str
     state: SavedState
@@ -28,15 +28,15 @@ class SavedNode(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def finished(self) -> bool:
-        """Whether it is not to be done again."""
+        """Whether the node is not run again."""
         return self.state in ("done", "degraded")
 
 
 class SavedRun(msgspec.Struct, frozen=True, kw_only=True):
-    """A run as it is kept.
+    """A saved run.
 
-    `definition` is what `Graph.definition` gave, by node. `input` is JSON text. `running` in the state of a process
-    that is gone means that it was killed: `alive` says whether somebody is still at it.
+    `definition` is the result of `Graph.definition`, by node. `input` is JSON text. A run that is `running` without
+    being `alive` was killed with its process; `alive` says whether a process still executes it.
     """
 
     run: str
@@ -54,75 +54,75 @@ class SavedRun(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def resumable(self) -> bool:
-        """Whether there is something left to do and nobody is at it."""
+        """Whether nodes are unfinished and no process executes the run."""
         return self.state not in OVER and not self.alive
 
 
 class Checkpoints(Protocol):
-    """Keeps runs. Each method returns only after what it did is safe, and raises `CheckpointsUnavailable` otherwise."""
+    """Saves runs. Each method returns once its change is durable, and raises `CheckpointsUnavailable` otherwise."""
 
     async def begin(self, run: SavedRun) -> None:
-        """Keep a new run, which is this process's from now on.
+        """Save a new run, owned by this process from now on.
 
         Raises:
-            ResumeRefused: there is one of that id already.
+            ResumeRefused: a run with this id exists.
         """
 
     async def take(self, run: str, at: int) -> None:
-        """Make a saved run this process's, in one step: of two that ask at once, one gets it.
+        """Make this process the owner of a saved run, atomically: of two that try at once, one succeeds.
 
         Raises:
-            UnknownRun: there is none of that id.
-            ResumeRefused: somebody is at it.
+            UnknownRun: no run has this id.
+            ResumeRefused: another process executes it.
         """
 
     async def save(self, run: str, *nodes: SavedNode) -> None:
-        """Keep how nodes ended; what was kept of them before is replaced."""
+        """Save the results of nodes; they replace earlier ones."""
 
     async def end(self, run: str, state: RunState, at: int, error: str = "") -> None:
-        """Keep how a run ended. It is nobody's any more."""
+        """Save how a run ended, and release it."""
 
     async def load(self, run: str) -> SavedRun:
         """Return a run.
 
         Raises:
-            UnknownRun: there is none of that id.
+            UnknownRun: no run has this id.
         """
 
     async def left(self, *, failed: bool = False) -> list[tuple[str, str]]:
-        """Return the run and the workflow of each run that was interrupted, or whose process is gone, oldest first.
+        """Return run and workflow of each run that was interrupted, or whose process is gone, oldest first.
 
-        With `failed` those that failed, too.
+        `failed` includes the runs that failed.
         """
 
 
 class MemoryCheckpoints:
-    """Checkpoints that end with the process: for tests, and to resume failed runs of an engine that is not recorded."""
+    """Checkpoints in memory: for tests, and to resume failed runs of an engine that is not recorded."""
 
     def __init__(self) -> None:
         self.runs: dict[str, SavedRun] = {}
 
     async def begin(self, run: SavedRun) -> None:
-        """Keep a new run; see `Checkpoints`."""
+        """Save a new run; see `Checkpoints`."""
         if run.run in self.runs:
             raise ResumeRefused(f"there is a run {run.run!r} already; resume it, or take another id")
         self._keep(msgspec.structs.replace(run, alive=True))
 
     async def take(self, run: str, at: int) -> None:
-        """Make a saved run the caller's; see `Checkpoints`."""
+        """Make the caller the owner of a saved run; see `Checkpoints`."""
         saved = await self.load(run)
         if saved.alive:
             raise RunInUse(f"run {run!r} is under way")
         self._keep(msgspec.structs.replace(saved, state="running", alive=True, changed_at=at, error=""))
 
     async def save(self, run: str, *nodes: SavedNode) -> None:
-        """Keep how nodes ended; see `Checkpoints`."""
+        """Save the results of nodes; see `Checkpoints`."""
         saved = await self.load(run)
         kept = {**saved.nodes, **{node.node: node for node in nodes}}
         self._keep(msgspec.structs.replace(saved, nodes=kept, changed_at=max(node.at for node in nodes)))
 
     async def end(self, run: str, state: RunState, at: int, error: str = "") -> None:
-        """Keep how a run ended; see `Checkpoints`."""
+        """Save how a run ended; see `Checkpoints`."""
         saved = await self.load(run)
         self._keep(msgspec.structs.replace(saved, state=state, alive=False, changed_at=at, error=error))
 
@@ -133,7 +133,7 @@ class MemoryCheckpoints:
         return self.runs[run]
 
     async def left(self, *, failed: bool = False) -> list[tuple[str, str]]:
-        """Return the runs that are not at their end; see `Checkpoints`."""
+        """Return the unfinished runs; see `Checkpoints`."""
         found = [run for run in self.runs.values() if run.resumable and (failed or run.state != "failed")]
         return [(run.run, run.workflow) for run in sorted(found, key=lambda run: run.started_at)]
 

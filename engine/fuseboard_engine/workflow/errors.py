@@ -1,4 +1,4 @@
-"""What can be wrong with a workflow, or with a run of one."""
+"""The errors of workflows and their runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from fuseboard_engine.errors import FuseboardError
 
 
 class WorkflowError(FuseboardError, ValueError):
-    """A workflow, or what it was given, is wrong; the text names the nodes. Nothing was run."""
+    """A workflow or its input is invalid; the text names the nodes. Nothing was run."""
 
 
 class ResumeRefused(FuseboardError):
@@ -14,15 +14,15 @@ class ResumeRefused(FuseboardError):
 
 
 class RunInUse(ResumeRefused):
-    """Somebody is at this run."""
+    """The run is in progress elsewhere."""
 
 
 class UnknownRun(FuseboardError, KeyError):
-    """No run of that id was saved."""
+    """No run with this id was saved."""
 
     def __str__(self) -> str:
         return f"there is no saved run {self.args[0]!r}"
 
 
 class CheckpointsUnavailable(FuseboardError):
-    """What a run has to remember could not be saved or read, so the run does not go on; `__cause__` says why."""
+    """The state of a run could not be saved or read, so the run stops; `__cause__` is the reason."""

@@ -1,4 +1,4 @@
-"""What a workflow is, as values, and the checks that refuse what cannot be one. Pure."""
+"""The structure of a workflow as immutable values, and its validation. Pure."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from fuseboard_engine.workflow.json_values import WHOLE
 class Node:
     """One step of a workflow.
 
-    Exactly one says who does it: `call` (a function of the node's inputs), `adapter` (one of the engine's), or neither,
-    then the chain of `task_type` does. `inputs` and `outputs` name its fields where it declares them; None: anything.
+    It is executed by `call` (a function of its inputs), by `adapter` (one of the engine's), or, without both, by the
+    chain of `task_type`. `inputs` and `outputs` name its declared fields; None: any field.
     """
 
     name: str
@@ -30,16 +30,16 @@ class Node:
 
     @property
     def target(self) -> str:
-        """Who does it, in words that stay the same as long as it is the same."""
+        """A text that identifies what executes the node, and stays the same as long as that does."""
         if self.call is not None:
-            # Not its module: that is another when a program is started in another way.
+            # Without the module: its name depends on how the program is started.
             return f"call {getattr(self.call, '__qualname__', None) or type(self.call).__qualname__}"
         return f"adapter {self.adapter}" if self.adapter else f"task type {self.task_type}"
 
 
 @dataclass(frozen=True)
 class Edge:
-    """`target` begins after `source` is done, and gets fields of its result: output path to input name."""
+    """`target` begins when `source` is done, and gets fields of its result: output path to input name."""
 
     source: str
     target: str
@@ -48,14 +48,14 @@ class Edge:
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes in the order they were added, their edges, and who stands in for whom."""
+    """Nodes in the order they were added, their edges, and the fallbacks of each node."""
 
     nodes: Mapping[str, Node]
     edges: tuple[Edge, ...]
     fallbacks: Mapping[str, tuple[str, ...]]
 
     def steps(self) -> list[str]:
-        """Return the nodes that are run for themselves; a fallback node only stands in for others."""
+        """Return the nodes that are not fallbacks of others."""
         stand_ins = {name for names in self.fallbacks.values() for name in names}
         return [name for name in self.nodes if name not in stand_ins]
 
@@ -64,7 +64,7 @@ class Graph:
         return [edge for edge in self.edges if edge.target == node]
 
     def chain(self, node: str) -> list[str]:
-        """Return a node and all that stand in for it, in the order they are asked, each once."""
+        """Return a node and its fallbacks, in the order they are tried, each once."""
         found: list[str] = []
         stack = [node]
         while stack:
@@ -75,7 +75,7 @@ class Graph:
         return found
 
     def definition(self) -> dict[str, str]:
-        """Return, for each node, all that a saved result of it rests on, as text to compare."""
+        """Return, for each node, a text of all that its saved result depends on, for comparison."""
         return {
             name: json.dumps(
                 {
@@ -92,7 +92,7 @@ class Graph:
 
 
 def known(name: str, names: Iterable[str], where: str) -> None:
-    """Raise WorkflowError if a name is none of these; it says which ones there are, and which was meant perhaps."""
+    """Raise WorkflowError if a name is unknown; the error lists the known ones and suggests the nearest."""
     choices = list(names)
     if name in choices:
         return
@@ -102,33 +102,33 @@ def known(name: str, names: Iterable[str], where: str) -> None:
 
 
 def path_between(start: str, end: str, following: Callable[[str], Iterable[str]]) -> list[str] | None:
-    """Return a way from one name to another, both included, or None."""
-    came: dict[str, str] = {}
+    """Return a path from one name to another, both included, or None."""
+    came_from: dict[str, str] = {}
     stack, seen = [start], {start}
     while stack:
         name = stack.pop()
         if name == end:
-            way = [end]
-            while way[-1] != start:
-                way.append(came[way[-1]])
-            return way[::-1]
+            path = [end]
+            while path[-1] != start:
+                path.append(came_from[path[-1]])
+            return path[::-1]
         for after in following(name):
             if after not in seen:
                 seen.add(after)
-                came[after] = name
+                came_from[after] = name
                 stack.append(after)
     return None
 
 
 def check_edge(nodes: Mapping[str, Node], edges: Iterable[Edge], edge: Edge) -> None:
-    """Raise WorkflowError if an edge may not be added: unknown nodes, a cycle, a field that is wrong or taken."""
+    """Raise WorkflowError if an edge is invalid: unknown nodes, a cycle, a field that is invalid or taken."""
     where = f"connect({edge.source!r}, {edge.target!r})"
     known(edge.source, nodes, where)
     known(edge.target, nodes, where)
     others = list(edges)
-    way = path_between(edge.target, edge.source, lambda name: [e.target for e in others if e.source == name])
-    if way is not None:
-        raise WorkflowError(f"{where} closes a cycle: {' → '.join([edge.source, *way])}")
+    path = path_between(edge.target, edge.source, lambda name: [e.target for e in others if e.source == name])
+    if path is not None:
+        raise WorkflowError(f"{where} closes a cycle: {' → '.join([edge.source, *path])}")
     if any(e.source == edge.source and e.target == edge.target for e in others):
         raise WorkflowError(f"{where}: these two are connected already; give all fields at once")
     taken = {name: e.source for e in others if e.target == edge.target for name in e.fields.values()}
@@ -154,11 +154,11 @@ def _declared(where: str, node: str, kind: str, name: str | None, nodes: Mapping
 
 
 def check_fallback(fallbacks: Mapping[str, tuple[str, ...]], edges: Iterable[Edge], node: str, other: str) -> None:
-    """Raise WorkflowError if `other` may not stand in for `node`: a loop, or it has a place of its own in the graph."""
+    """Raise WorkflowError if `other` cannot be a fallback of `node`: a loop, or it has edges of its own."""
     where = f"add_fallback({node!r}, {other!r})"
-    way = path_between(other, node, lambda name: fallbacks.get(name, ()))
-    if way is not None:
-        raise WorkflowError(f"{where} closes a loop of fallbacks: {' → '.join([node, *way])}")
+    path = path_between(other, node, lambda name: fallbacks.get(name, ()))
+    if path is not None:
+        raise WorkflowError(f"{where} closes a loop of fallbacks: {' → '.join([node, *path])}")
     if other in fallbacks.get(node, ()):
         raise WorkflowError(f"{where}: it stands in for it already")
     for edge in edges:
@@ -170,9 +170,9 @@ def check_fallback(fallbacks: Mapping[str, tuple[str, ...]], edges: Iterable[Edg
 
 
 def check_inputs(graph: Graph) -> None:
-    """Raise WorkflowError if a node declares an input that nobody gives it.
+    """Raise WorkflowError if a node declares an input that no edge provides.
 
-    A node that nothing leads to gets the input of the workflow, which is checked when a run begins.
+    A node without incoming edges gets the input of the workflow, which is checked when a run begins.
     """
     if not graph.steps():
         raise WorkflowError("the workflow has no node to run")
@@ -190,8 +190,8 @@ def check_inputs(graph: Graph) -> None:
 
 
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> str:
-    """Return what changed from one definition to another, naming the nodes; empty: nothing did."""
-    told = [f"{name} was changed" for name in before if name in after and before[name] != after[name]]
-    told += [f"{name} was removed" for name in before if name not in after]
-    told += [f"{name} was added" for name in after if name not in before]
-    return ", ".join(told)
+    """Return a text that names the nodes in which two definitions differ; empty if they are equal."""
+    found = [f"{name} was changed" for name in before if name in after and before[name] != after[name]]
+    found += [f"{name} was removed" for name in before if name not in after]
+    found += [f"{name} was added" for name in after if name not in before]
+    return ", ".join(found)

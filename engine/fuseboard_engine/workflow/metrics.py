@@ -1,4 +1,4 @@
-"""A workflow in figures: how its nodes and runs ended."""
+"""The metrics of a workflow: how its nodes and runs ended."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KEPT_FAILURES = 1000
 
 
 class NodeFailure(NamedTuple):
-    """A node that neither its adapter nor what stands in for it could do. `at` is UTC microseconds."""
+    """A node that neither its adapter nor a fallback completed. `at` is UTC microseconds."""
 
     at: int
     run: str
@@ -24,7 +24,7 @@ class NodeFailure(NamedTuple):
 
 
 class ResilienceMetrics(TypedDict):
-    """A workflow in figures: the breakers by node, how its nodes and runs ended, and what waits in its failures."""
+    """The metrics of a workflow: breakers by node, how nodes and runs ended, and how many failures are kept."""
 
     runs: dict[str, int]
     nodes: dict[str, dict[str, int]]
@@ -36,7 +36,7 @@ class ResilienceMetrics(TypedDict):
 
 
 class RunCounts:
-    """What is counted over all runs of a workflow in this process."""
+    """The counts over all runs of a workflow in this process."""
 
     def __init__(self) -> None:
         self.failures: deque[NodeFailure] = deque(maxlen=KEPT_FAILURES)
@@ -44,7 +44,7 @@ class RunCounts:
         self._ends: dict[str, Counter[str]] = {}
 
     def count(self, result: WorkflowResult, at: int) -> None:
-        """Count a run that ended at `at`, UTC microseconds; nodes of an earlier part of it were counted then."""
+        """Count a run that ended at `at`, UTC microseconds. Skip nodes of an earlier part of the run."""
         self._runs[result.state] += 1
         for node in result.nodes.values():
             if node.state == "pending" or (node.route is None and node.state in ("done", "degraded")):
@@ -59,12 +59,12 @@ class RunCounts:
         fallbacks: Mapping[str, tuple[str, ...]],
         retries: Mapping[str, RetryPolicy],
     ) -> ResilienceMetrics:
-        """Return the figures.
+        """Return the metrics.
 
         Args:
-            adapters: those of the nodes that have one of their own, by node.
-            fallbacks: who stands in for whom.
-            retries: the policies that were configured, by node.
+            adapters: the adapters of nodes that have one of their own, by node.
+            fallbacks: the fallback nodes, by node.
+            retries: the configured retry policies, by node.
         """
         return ResilienceMetrics(
             runs=dict(self._runs),

@@ -1,4 +1,4 @@
-"""Which nodes of a run may begin, and which never will. Pure: no clock, no call."""
+"""Decides which nodes of a run may begin, and which never will. Pure: no clock, no calls."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from fuseboard_engine.workflow.graph import Graph
 
 
 class ReadyQueue:
-    """A run's way through its graph.
+    """The nodes of a run that may begin.
 
     Args:
-        graph: what is run.
+        graph: the graph of the run.
         finished: the nodes that were done in an earlier part of the run.
     """
 
@@ -26,14 +26,14 @@ class ReadyQueue:
         self._settled: set[str] = set()
         done = set(finished)
         self.ready: deque[str] = deque(name for name in steps if not self._missing[name] and name not in done)
-        """What may begin now, in the order it became so; whoever begins one takes it out."""
+        """The nodes that may begin now, in the order they became ready. The runner removes a node when it begins it."""
         for name in done:
             self._settled.add(name)
         for name in done:
             self._release(name)
 
     def finish(self, node: str) -> None:
-        """A node is done; what waited only for it becomes ready."""
+        """Mark a node as done; nodes that waited only for it become ready."""
         self._settled.add(node)
         self._release(node)
 
@@ -44,7 +44,7 @@ class ReadyQueue:
                 self.ready.append(name)
 
     def fail(self, node: str) -> list[str]:
-        """A node failed. Returns everything behind it, which will never begin, each only once."""
+        """Mark a node as failed and return the nodes that depend on it, which will never begin, each only once."""
         self._settled.add(node)
         skipped: list[str] = []
         stack = [node]

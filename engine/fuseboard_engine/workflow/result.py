@@ -1,4 +1,4 @@
-"""What became of a run, node by node."""
+"""The result of a run, node by node."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def describe_state(state: str) -> str:
 
 
 class NodeResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a node. `route` is the whole way there; None when it was done in an earlier part of the run."""
+    """The result of a node. `route` is its route; None when the node was done in an earlier part of the run."""
 
     node: str
     state: NodeState
@@ -38,11 +38,11 @@ class NodeResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkflowResult(msgspec.Struct, kw_only=True):
-    """What became of a run.
+    """The result of a run.
 
-    `state` is `done` when every node was, `degraded` when a fallback answered for one, `interrupted` when the engine
-    shut down meanwhile (what is left is `pending`, and a resume does it), else `failed`. `last` names the nodes that
-    no other waits for. `duration` is seconds, of this part of the run only.
+    `state` is `done` when every node was done, `degraded` when a fallback answered for one, `interrupted` when the
+    engine shut down meanwhile (unfinished nodes are `pending`, and a resume runs them), else `failed`. `last` names the
+    nodes that no other depends on. `duration` is the seconds of this part of the run only.
     """
 
     run: str
@@ -55,22 +55,22 @@ class WorkflowResult(msgspec.Struct, kw_only=True):
 
     @property
     def success(self) -> bool:
-        """Whether every node was done, and none of them degraded."""
+        """Whether every node was done, and none was degraded."""
         return self.state == "done"
 
     @property
     def degraded(self) -> bool:
-        """Whether it came to its end, but with an answer of a fallback on the way."""
+        """Whether the run finished with the answer of a fallback for at least one node."""
         return self.state == "degraded"
 
     @property
     def results(self) -> dict[str, Any]:
-        """What each finished node brought, by name."""
+        """The result of each finished node, by name."""
         return {name: node.result for name, node in self.nodes.items() if node.state in ("done", "degraded")}
 
     @property
     def output(self) -> Any:
-        """What the last node brought; where several are last, each by its name."""
+        """The result of the last node; if several are last, their results by name."""
         if len(self.last) == 1:
             return self.nodes[self.last[0]].result
         return {name: self.nodes[name].result for name in self.last}
@@ -82,7 +82,7 @@ class WorkflowResult(msgspec.Struct, kw_only=True):
 
     @property
     def adapter(self) -> str | None:
-        """Who answered for the last node that an adapter did; None when nobody did one."""
+        """The adapter that answered for the last node done; None when no adapter answered."""
         answered = [node.answered for node in self.nodes.values() if node.state == "done"]
         return answered[-1] if answered else None
 
@@ -94,14 +94,14 @@ class WorkflowResult(msgspec.Struct, kw_only=True):
 
     @property
     def total_attempts(self) -> int:
-        """How many calls were made for all nodes, retries included."""
+        """The number of calls for all nodes, retries included."""
         return sum(node.attempts for node in self.nodes.values())
 
     def unwrap(self) -> Any:
         """Return the output.
 
         Raises:
-            WorkflowFailed: a node failed; its `result` is this.
+            WorkflowFailed: a node failed; `result` of the error is this result.
         """
         if self.success or self.degraded:
             return self.output

@@ -1,4 +1,4 @@
-"""Running a workflow: begin what may begin, save what ended, release what waited for it."""
+"""Executes one run of a workflow: begins ready nodes, saves their results, releases the nodes that waited for them."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ T = TypeVar("T")
 
 
 class Runner:
-    """One run of a workflow, from its beginning or from where it was left.
+    """One run of a workflow, from its beginning or from where it was interrupted.
 
     Args:
         binding: the workflow in its engine.
         workflow: its id. title: its name. run: the id of the run.
         start: the input of the workflow.
-        saved: how nodes ended in an earlier part of the run.
-        checkpoints: what keeps how nodes end; None: nobody does.
-        max_concurrent: nodes under way at a time.
+        saved: the results of nodes in an earlier part of the run.
+        checkpoints: saves the results of nodes; None saves none.
+        max_concurrent: nodes in progress at a time.
         deadline: seconds this part of the run may take; None: no limit.
     """
 
@@ -58,17 +58,16 @@ class Runner:
         self._checkpoints = checkpoints
         self._max_concurrent = max_concurrent
         self._steps = self._graph.steps()
-        self._resumed = bool(saved)
         finished = {name: node for name, node in saved.items() if node.finished}
         self._finished = tuple(name for name in self._steps if name in finished)
         self._nodes = {name: result_of(finished[name]) for name in self._finished}
-        self._progress = ReadyQueue(self._graph, finished)
+        self._queue = ReadyQueue(self._graph, finished)
         self._begun = self._engine.clock()
         self._until = None if deadline is None else self._begun + deadline
-        self._interrupted = ""  # why nothing more is begun
+        self._interrupted = ""  # why no more nodes are begun
 
     async def execute(self, *, resumed: bool = False) -> WorkflowResult:
-        """Run it to its end; see `Workflow.execute`."""
+        """Execute the run; see `Workflow.execute`."""
         self._engine.emit(
             WorkflowStarted(
                 at=self._engine.wall(),
@@ -81,9 +80,9 @@ class Runner:
                 finished=self._finished,
             )
         )
-        self._engine.runs.begin(self._run, self._left)
+        self._engine.runs.begin(self._run, self._unfinished)
         try:
-            await self._all()
+            await self._run_nodes()
         except BaseException as error:
             text = "" if isinstance(error, asyncio.CancelledError) else str(error) or type(error).__name__
             await self._end("interrupted", text)
@@ -92,13 +91,13 @@ class Runner:
         await self._end(result.state, result.error)
         return result
 
-    async def _all(self) -> None:
+    async def _run_nodes(self) -> None:
         running: set[asyncio.Task[None]] = set()
-        ready = self._progress.ready
+        ready = self._queue.ready
         try:
             while ready or running:
                 while ready and len(running) < self._max_concurrent and not self._interrupted:
-                    running.add(asyncio.create_task(self._do(ready.popleft())))
+                    running.add(asyncio.create_task(self._run_node(ready.popleft())))
                 if not running:
                     return
                 ended, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
@@ -107,26 +106,26 @@ class Runner:
         finally:
             for task in running:
                 task.cancel()
-            # What is being saved is saved to its end, so that no finished node is lost.
+            # A save in progress is completed, so that no finished node is lost.
             await asyncio.gather(*running, return_exceptions=True)
 
-    async def _do(self, name: str) -> None:
-        self._tell(NodeResult(node=name, state="running"))
-        result = await self._call(name)
+    async def _run_node(self, name: str) -> None:
+        self._emit_node(NodeResult(node=name, state="running"))
+        result = await self._route_node(name)
         if result.state == "pending":
             self._interrupted = result.error
-            self._tell(result)
+            self._emit_node(result)
         elif result.state == "failed":
             skipped = [
                 NodeResult(node=other, state="skipped", error=f"it needs {name}, which failed")
-                for other in self._progress.fail(name)
+                for other in self._queue.fail(name)
             ]
-            await self._settle(result, *skipped)
+            await self._save(result, *skipped)
         else:
-            await self._settle(result)
-            self._progress.finish(name)
+            await self._save(result)
+            self._queue.finish(name)
 
-    async def _call(self, name: str) -> NodeResult:
+    async def _route_node(self, name: str) -> NodeResult:
         binding, node = self._binding, self._graph.nodes[name]
         try:
             results = {other: result.result for other, result in self._nodes.items()}
@@ -134,14 +133,14 @@ class Runner:
         except WorkflowError as error:
             return NodeResult(node=name, state="failed", error=str(error))
         task = task_for(node, f"{self._run}:{name}", binding.task_type(node), inputs)
-        KEPT_BACK.set(task)  # whoever resumes the run does it again: a dead letter would do it twice
+        KEPT_BACK.set(task)  # a resume of the run repeats the task; a dead letter would repeat it twice
         route = await self._engine.execute_with_fallback(
             task,
             binding.order(name),
             deadline=None if self._until is None else self._until - self._engine.clock(),
             retry=binding.retry(name),
         )
-        if isinstance(route.exception, ShuttingDown):  # not even a fallback's answer ends it: it is done later
+        if isinstance(route.exception, ShuttingDown):  # even with a fallback's answer: a resume runs the node
             return NodeResult(node=name, state="pending", error=str(route.exception), route=route)
         ended = NodeResult(
             node=name,
@@ -155,22 +154,22 @@ class Runner:
         if ended.state == "failed":
             return ended
         try:
-            # What comes next gets what a resume would read: tuples are lists from here on.
+            # The next nodes get what a resume would read: tuples become lists.
             kept = json.loads(to_json(route.result, f"the result of {name}"))
         except WorkflowError as error:
             return msgspec.structs.replace(ended, state="failed", error=str(error))
         return msgspec.structs.replace(ended, result=kept)
 
-    async def _settle(self, *results: NodeResult) -> None:
-        """Save how nodes ended, then tell of it: what was told is safe."""
+    async def _save(self, *results: NodeResult) -> None:
+        """Save the results of nodes, then emit them: an emitted result is durable."""
         if self._checkpoints is not None:
             at = self._engine.wall()
             await wait_until_done(self._checkpoints.save(self._run, *[saved_of(result, at) for result in results]))
         for result in results:
             self._nodes[result.node] = result
-            self._tell(result)
+            self._emit_node(result)
 
-    def _tell(self, result: NodeResult) -> None:
+    def _emit_node(self, result: NodeResult) -> None:
         self._engine.emit(
             NodeChanged(
                 at=self._engine.wall(),
@@ -190,7 +189,7 @@ class Runner:
             if self._checkpoints is not None:
                 await wait_until_done(self._checkpoints.end(self._run, state, self._engine.wall(), error))
         finally:
-            self._engine.runs.end(self._left(), state == "interrupted")
+            self._engine.runs.end(self._unfinished(), state == "interrupted")
             self._engine.emit(
                 WorkflowFinished(
                     at=self._engine.wall(),
@@ -216,8 +215,8 @@ class Runner:
             error="; ".join(filter(None, [self._interrupted, *failed])),
         )
 
-    def _left(self) -> InterruptedRun:
-        """Return what is left of the run."""
+    def _unfinished(self) -> InterruptedRun:
+        """Return the unfinished part of the run."""
         finished = {name for name, node in self._nodes.items() if node.state in ("done", "degraded")}
         return InterruptedRun(
             run=self._run,
@@ -229,14 +228,14 @@ class Runner:
 
 
 def state_of(states: list[NodeState]) -> RunState:
-    """Return the state of a run whose nodes ended like this."""
+    """Return the state of a run from the final states of its nodes."""
     if any(state not in ("done", "degraded") for state in states):
         return "failed"
     return "degraded" if "degraded" in states else "done"
 
 
 def saved_of(result: NodeResult, at: int) -> SavedNode:
-    """Return what is kept of how a node ended."""
+    """Return the saved form of a node's result."""
     states: dict[NodeState, SavedState] = {"done": "done", "degraded": "degraded", "skipped": "skipped"}
     return SavedNode(
         node=result.node,
@@ -251,7 +250,7 @@ def saved_of(result: NodeResult, at: int) -> SavedNode:
 
 
 def result_of(saved: SavedNode) -> NodeResult:
-    """Return how a node ended, as it was kept."""
+    """Return a node's result from its saved form."""
     return NodeResult(
         node=saved.node,
         state=saved.state,
@@ -264,7 +263,7 @@ def result_of(saved: SavedNode) -> NodeResult:
 
 
 async def wait_until_done(work: Coroutine[Any, Any, T]) -> T:
-    """Await something that is done to its end even when the caller is cancelled meanwhile; then that is raised."""
+    """Await work that is completed even if the caller is cancelled meanwhile; the cancellation is raised afterwards."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)

@@ -1,4 +1,4 @@
-"""Building a workflow, and running it."""
+"""A workflow: built from nodes and edges, and executed by an engine."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from fuseboard_engine.workflow.runner import Runner, result_of
 
 
 class Workflow:
-    """Nodes, the edges between them, and how each is retried, replaced and guarded.
+    """Nodes, the edges between them, and the retry policy, fallbacks and breaker of each.
 
     Args:
-        workflow_id: what it is known by; a run can only be resumed by the workflow of the same id.
-        name: for people; default: the id.
-        engine: whose adapters do it; or give it to `engine.add_workflow` when it is complete.
+        workflow_id: identifies the workflow; a run can only be resumed by the workflow of the same id.
+        name: the display name; default: the id.
+        engine: the engine that executes it; or pass the complete workflow to `engine.add_workflow`.
     """
 
     def __init__(self, workflow_id: str, name: str = "", *, engine: WorkflowHost | None = None) -> None:
@@ -90,14 +90,14 @@ class Workflow:
         Args:
             name: unique in this workflow.
             does: a function of the node's inputs, plain or async; the name of an adapter; or a task type.
-            task_type: under which its task is routed; without `does`, the chain of this type does it.
-            inputs: the fields it needs; then edges to any other are refused, and one that nobody brings is too.
-            outputs: the fields of its result; then edges from any other are refused.
-            params: more inputs, JSON. `{field}` in a text is replaced by the input of that name. An edge that brings
-                the same name goes first.
+            task_type: the type of its task; without `does`, the chain of this type executes it.
+            inputs: the fields it needs; edges to other fields are refused, and so is a field that no edge provides.
+            outputs: the fields of its result; edges from other fields are refused.
+            params: further inputs, JSON. `{field}` in a string is replaced by the input of that name. An edge to an
+                input of the same name has precedence.
 
         Raises:
-            WorkflowError: the name is taken or empty, nothing says who does it, or a parameter is no JSON.
+            WorkflowError: the name is taken or empty, nothing executes the node, or a parameter is not JSON.
         """
         self._add(name, does, task_type, inputs, outputs, params)
 
@@ -110,7 +110,7 @@ class Workflow:
         outputs: Iterable[str] | None,
         params: Mapping[str, Any],
     ) -> None:
-        self._open("add_node")
+        self._require_unbound("add_node")
         if not name or name in self._nodes:
             taken = f"there is a node {name!r} already" if name else "a node needs a name"
             raise WorkflowError(f"add_node: {taken}")
@@ -129,7 +129,7 @@ class Workflow:
         )
 
     def connect(self, source: str, target: str, fields: Mapping[str, str] | None = None) -> None:
-        """Have `target` wait for `source`, and give it fields of that result.
+        """Make `target` depend on `source`, and pass it fields of that result.
 
         Args:
             source: a node.
@@ -138,9 +138,9 @@ class Workflow:
                 Without any it only waits.
 
         Raises:
-            WorkflowError: a node is unknown or stands in for another, this closes a cycle, or a field is wrong.
+            WorkflowError: a node is unknown or is a fallback, the edge closes a cycle, or a field is invalid.
         """
-        self._open("connect")
+        self._require_unbound("connect")
         for node, others in self._fallbacks.items():
             for end in (source, target):
                 if end in others:
@@ -152,12 +152,12 @@ class Workflow:
         self._edges.append(edge)
 
     def add_fallback(self, node: str, fallback: str) -> None:
-        """Have one node stand in for another when that fails; it gets the same inputs. Several are asked in order.
+        """Add a fallback that runs when a node fails, with the same inputs. Several are tried in order.
 
         Raises:
-            WorkflowError: one is unknown, this closes a loop, or the fallback is connected.
+            WorkflowError: a node is unknown, the fallback closes a loop, or it is connected.
         """
-        self._open("add_fallback")
+        self._require_unbound("add_fallback")
         known(node, self._nodes, f"add_fallback({node!r}, {fallback!r})")
         known(fallback, self._nodes, f"add_fallback({node!r}, {fallback!r})")
         check_fallback(self._fallbacks, self._edges, node, fallback)
@@ -173,22 +173,22 @@ class Workflow:
         retry_on: Iterable[type[Exception]] = (),
         **options: Any,
     ) -> None:
-        """Set how a node is tried again.
+        """Set the retry policy of a node.
 
         Args:
-            node: which.
+            node: the node.
             max_retries: calls after the first one.
             strategy: how the delay grows: `immediate`, `linear`, `exponential`, `fibonacci`.
             base_delay: seconds before the first retry.
             max_delay: the longest delay in seconds.
-            retry_on: only these are tried again; none: all that may.
+            retry_on: only these errors are retried; empty: all retryable ones.
             options: other fields of `RetryPolicy`.
 
         Raises:
-            WorkflowError: there is no such node.
+            WorkflowError: no node has this name.
             pydantic.ValidationError: a value is out of range.
         """
-        self._open("configure_retry")
+        self._require_unbound("configure_retry")
         known(node, self._nodes, f"configure_retry({node!r})")
         self._retries[node] = RetryPolicy(
             max_attempts=max_retries + 1,
@@ -202,20 +202,20 @@ class Workflow:
     def configure_circuit_breaker(
         self, node: str, failure_threshold: int = 5, success_threshold: int = 2, timeout: float = 60.0, **options: Any
     ) -> None:
-        """Give a node a breaker of its own.
+        """Give a node its own breaker.
 
         Args:
-            node: which.
-            failure_threshold: failures in a row that open it.
-            success_threshold: good probes in a row that close it.
+            node: the node.
+            failure_threshold: consecutive failures that open it.
+            success_threshold: consecutive successful probes that close it.
             timeout: seconds the first opening lasts.
             options: other fields of `BreakerPolicy`.
 
         Raises:
-            WorkflowError: there is no such node.
+            WorkflowError: no node has this name.
             pydantic.ValidationError: a value is out of range.
         """
-        self._open("configure_circuit_breaker")
+        self._require_unbound("configure_circuit_breaker")
         known(node, self._nodes, f"configure_circuit_breaker({node!r})")
         fields = {"max_recovery_timeout": max(timeout, 60.0), **options}
         self._breakers[node] = BreakerPolicy(
@@ -223,30 +223,30 @@ class Workflow:
         )
 
     def graph(self) -> Graph:
-        """Return what was built so far."""
+        """Return the graph built so far."""
         return Graph(dict(self._nodes), tuple(self._edges), dict(self._fallbacks))
 
     def bind(self, engine: WorkflowHost) -> None:
-        """Check the whole, and make the adapters of its nodes in an engine; from now on it cannot be changed.
+        """Validate the workflow and add the adapters of its nodes to an engine. It cannot be changed from now on.
 
         Raises:
-            WorkflowError: a node needs an input that nobody brings, or something the engine does not have.
+            WorkflowError: a node needs an input that no edge provides, or something the engine does not have.
         """
-        self._open("bind")
+        self._require_unbound("bind")
         graph = self.graph()
         check_inputs(graph)
         self._binding = Binding(engine, self.id, graph, self._retries, self._breakers)
         self._engine = engine
 
     def release(self) -> None:
-        """Take the adapters of its nodes out of the engine; it can be changed again."""
+        """Remove the adapters of its nodes from the engine. It can be changed again."""
         if self._binding is not None:
             self._binding.release()
         self._binding = None
 
-    def _open(self, what: str) -> None:
+    def _require_unbound(self, method: str) -> None:
         if self._binding is not None:
-            raise WorkflowError(f"{what}: workflow {self.id!r} is in use and cannot be changed; build another")
+            raise WorkflowError(f"{method}: workflow {self.id!r} is in use and cannot be changed; build another")
 
     # ---------------------------------------------------------------- running
 
@@ -260,28 +260,28 @@ class Workflow:
         deadline: float | None = None,
         checkpoints: Checkpoints | None = None,
     ) -> WorkflowResult:
-        """Run it, or go on with a run that did not come to its end.
+        """Execute the workflow, or resume an unfinished run.
 
-        Nodes begin as soon as all they wait for is done; what waits for a failed node is skipped, the rest goes on.
-        Each node is saved once it ended, before anything that waits for it begins. Resumed, no finished node is done
-        again; one that was under way when the process ended is, so its task keeps the id `run:node`.
+        A node begins as soon as all nodes it depends on are done. Nodes that depend on a failed node are skipped; the
+        others continue. Each node is saved when it ends, before any node that depends on it begins. A resume repeats no
+        finished node; a node that was running when the process ended is repeated, so its task keeps the id `run:node`.
 
         Args:
-            input_data: inputs of the nodes that nothing leads to; JSON.
-            run: the id of the new run; default: made up.
-            resume: the id of the run to go on with; its input is the one it began with.
-            max_concurrent: nodes under way at a time.
-            deadline: seconds it may take; what has not ended then fails, and can be resumed.
-            checkpoints: what keeps its nodes; default: the engine's.
+            input_data: inputs of the nodes without incoming edges; JSON.
+            run: the id of the new run; default: generated.
+            resume: the id of the run to resume; it keeps its original input.
+            max_concurrent: nodes in progress at a time.
+            deadline: seconds the run may take; nodes that have not ended then fail, and can be resumed.
+            checkpoints: saves the nodes; default: the engine's.
 
         Returns:
-            The result. No failure of a node raises; `unwrap()` does.
+            The result. A failure of a node does not raise; `unwrap()` does.
 
         Raises:
-            WorkflowError: an input is missing or no JSON, or there is no engine.
-            UnknownRun, ResumeRefused: there is no such run, somebody is at it, or the workflow changed since.
-            CheckpointsUnavailable: a node could not be saved; the run can be resumed from what is.
-            asyncio.CancelledError: the caller was cancelled; what had finished is saved.
+            WorkflowError: an input is missing or not JSON, or there is no engine.
+            UnknownRun, ResumeRefused: there is no such run, it is in use, or the workflow has changed since.
+            CheckpointsUnavailable: a node could not be saved; the run can be resumed from the last saved state.
+            asyncio.CancelledError: the caller was cancelled; finished nodes are saved.
         """
         if self._binding is None:
             if self._engine is None:
@@ -293,20 +293,20 @@ class Workflow:
             raise WorkflowError("max_concurrent has to be at least 1")
         engine = binding.engine
         engine.loop = asyncio.get_running_loop()
-        keeper = checkpoints or engine.checkpoints
+        store = checkpoints or engine.checkpoints
         if resume:
-            if keeper is None:
+            if store is None:
                 raise ResumeRefused("this engine keeps no runs; record it, or set engine.checkpoints")
-            saved = await keeper.load(resume)
+            saved = await store.load(resume)
             self._check_resume(saved)
             if saved.state in OVER:
                 return self._as_saved(saved)
-            await keeper.take(resume, engine.wall())
-            saved = await keeper.load(resume)  # as it stands now that nobody else changes it
+            await store.take(resume, engine.wall())
+            saved = await store.load(resume)  # its state now that no other process changes it
         else:
             saved = self._new_run(dict(input_data or {}), run, engine.wall(), binding.graph)
-            if keeper is not None:
-                await keeper.begin(saved)
+            if store is not None:
+                await store.begin(saved)
         runner = Runner(
             binding,
             self.id,
@@ -314,7 +314,7 @@ class Workflow:
             saved.run,
             json.loads(saved.input),
             saved.nodes,
-            keeper,
+            store,
             max_concurrent,
             deadline,
         )
@@ -358,10 +358,10 @@ class Workflow:
         last = tuple(name for name in nodes if name not in sources)
         return WorkflowResult(run=saved.run, workflow=self.id, state=saved.state, nodes=nodes, last=last)
 
-    # ---------------------------------------------------------------- looking
+    # ---------------------------------------------------------------- metrics
 
     def get_resilience_metrics(self) -> ResilienceMetrics:
-        """Return the workflow in figures, since it was built."""
+        """Return the metrics of the workflow since it was built."""
         engine, own = self._engine, self._binding.own if self._binding else {}
         adapters = {node: engine.registry[name] for node, name in own.items()} if engine is not None else {}
         return self._figures.metrics(adapters, self._fallbacks, self._retries)
@@ -371,7 +371,7 @@ class Workflow:
         return list(self._figures.failures)[::-1]
 
     def clear_failures(self) -> int:
-        """Forget the failed nodes and return how many there were. Saved runs stay as they are."""
+        """Clear the failed nodes and return how many there were. Saved runs are unchanged."""
         count = len(self._figures.failures)
         self._figures.failures.clear()
         return count
