@@ -7,21 +7,28 @@ docs/console.md all come from this one list.
 from __future__ import annotations
 
 from fuseboard_console.actions.model import Action, read_only_actions
+from fuseboard_console.actions.pages import page_actions, pages_with
 
 OVERVIEW = ("overview",)
-LISTS = ("routes", "failures", "letters", "workflows", "health", "audit", "engines")
+LISTS = pages_with("list")
 """The pages that consist of one list."""
-FILTERED = (*OVERVIEW, *LISTS)
+FILTERED = pages_with("filter")
 DETAIL = ("detail",)
 """The detail of an adapter, a modal screen over any page."""
-ADAPTERS = ("overview", "failures", "health", *DETAIL)
+ADAPTERS = (*pages_with("adapter"), *DETAIL)
 """The pages with an adapter under the cursor."""
-MARKED = (*OVERVIEW, "letters")
+MARKED = pages_with("mark")
 """The pages on which lines can be marked, for actions on many."""
-
-
-def _page(number: int, id: str, title: str, description: str) -> Action:
-    return Action(f"page_{id}", (str(number),), title, description, "Pages", footer=False, run=f"page('{id}')")
+RENAMED = {
+    "page_letters": "page_dead_letters",
+    "letter_retry": "dead_letter_retry",
+    "letter_archive": "dead_letter_archive",
+    "letter_unarchive": "dead_letter_unarchive",
+    "letter_discard": "dead_letter_discard",
+    "letter_status": "dead_letter_status",
+    "run_open": "run_resumable",
+}
+"""Former ids of actions, which preferences may still name, and the present ones."""
 
 
 ACTIONS: tuple[Action, ...] = (
@@ -149,63 +156,55 @@ ACTIONS: tuple[Action, ...] = (
     Action("sort", ("s",), "sort", "Sort by the next column.", pages=OVERVIEW),
     Action("turn", ("S",), "reverse", "Reverse the order.", footer=False, pages=OVERVIEW),
     Action("next_problem", ("n",), "next problem", "Go to the next adapter that needs attention.", pages=OVERVIEW),
-    _page(1, "overview", "overview", "Go to the overview: breakers, chains, failures."),
-    _page(2, "routes", "routes", "Go to the routes: how each recent task was routed, and why."),
-    _page(3, "failures", "failures", "Go to the failures: what went wrong, in full."),
-    _page(4, "letters", "dead letters", "Go to the dead letters: tasks that failed everywhere, kept for a retry."),
-    _page(5, "workflows", "workflows", "Go to the workflows: each run as a graph, and which can be resumed."),
-    _page(6, "health", "health", "Go to the health checks: the last result of each, and since when."),
-    _page(7, "scenarios", "scenarios", "Go to the scenarios: choose one and watch it."),
-    _page(8, "audit", "audit", "Go to the audit: operators' commands, when, by whom, and their outcome."),
-    _page(9, "engines", "engines", "Go to the engines: all that write or wrote here."),
+    *page_actions(),
     Action(
-        "letter_retry",
+        "dead_letter_retry",
         ("r",),
         "retry",
         "Retry the selected dead letter now, in its engine.",
         "Dead letters",
         verb="dlq_retry",
-        pages=("letters",),
+        pages=("dead_letters",),
         needs_selection=True,
     ),
     Action(
-        "letter_archive",
+        "dead_letter_archive",
         ("a",),
         "archive",
         "Archive the selected dead letter: it leaves the list but is kept.",
         "Dead letters",
         verb="dlq_archive",
-        pages=("letters",),
+        pages=("dead_letters",),
         needs_selection=True,
     ),
     Action(
-        "letter_unarchive",
+        "dead_letter_unarchive",
         ("u",),
         "unarchive",
         "Put an archived dead letter back.",
         "Dead letters",
         verb="dlq_unarchive",
-        pages=("letters",),
+        pages=("dead_letters",),
         needs_selection=True,
         footer=False,
     ),
     Action(
-        "letter_discard",
+        "dead_letter_discard",
         ("D",),
         "discard",
         "Discard the selected dead letter: it is never retried. Asks first.",
         "Dead letters",
         verb="dlq_discard",
-        pages=("letters",),
+        pages=("dead_letters",),
         dangerous=True,
         needs_selection=True,
     ),
     Action(
-        "letter_status",
+        "dead_letter_status",
         ("f",),
         "status",
         "Show only dead letters of one status; press again for the next.",
-        pages=("letters",),
+        pages=("dead_letters",),
     ),
     Action(
         "run_resume",
@@ -217,7 +216,7 @@ ACTIONS: tuple[Action, ...] = (
         pages=("workflows",),
         needs_selection=True,
     ),
-    Action("run_open", ("f",), "resumable only", "Show only runs that can be resumed.", pages=("workflows",)),
+    Action("run_resumable", ("f",), "resumable only", "Show only runs that can be resumed.", pages=("workflows",)),
     Action("play", ("enter",), "play", "Play the selected scenario and watch it.", "Scenarios", pages=("scenarios",)),
     Action("stop_playing", ("s",), "stop", "Stop the scenario that is playing.", "Scenarios", pages=("scenarios",)),
     Action("open", ("enter",), "open", "Show everything about the selected line.", pages=LISTS),

@@ -66,12 +66,15 @@ def read_only_actions(actions: Sequence[Action]) -> tuple[Action, ...]:
 
 def collapse_page_keys(actions: Sequence[Action]) -> tuple[Action, ...]:
     """Return the actions for the footer, with one entry for the keys of all pages before the help."""
-    keys = [shown_keys(action._replace(keys=action.keys[:1])) for action in actions if action.group == "Pages"]
-    at = next((index for index, action in enumerate(actions) if action.id == "help"), len(actions))
+    pages = [action for action in actions if action.run.startswith("page(")]
+    keys = [shown_keys(action._replace(keys=action.keys[:1])) for action in pages]
+    while keys and not keys[-1]:  # pages without a number key
+        keys.pop()
+    at = next((place for place, action in enumerate(actions) if action.id == "help"), len(actions))
     if len(keys) < 2 or not all(keys):
         return tuple(actions)
-    pages = Action("help", (f"{keys[0]}-{keys[-1]}",), "pages", "Show the keys of all pages.")
-    return (*actions[:at], pages, *actions[at:])
+    collapsed = Action("help", (f"{keys[0]}-{keys[-1]}",), "pages", "Show the keys of all pages.")
+    return (*actions[:at], collapsed, *actions[at:])
 
 
 def promoted(actions: Sequence[Action], labels: Mapping[str, str]) -> tuple[Action, ...]:

@@ -26,7 +26,7 @@ from fuseboard_console.app.session_stack import SessionStack
 from fuseboard_console.app.suspend import has_shell, install_suspend_handlers
 from fuseboard_console.pages.overview import Overview
 from fuseboard_console.pages.page import Page
-from fuseboard_console.pages.registry import BY_ID
+from fuseboard_console.pages.registry import make_page
 from fuseboard_console.painting.cached_widget import CachedContainer, CachedScreen
 from fuseboard_console.painting.scrollbar import draw_scrollbars
 from fuseboard_console.preferences.model import DEFAULT, Preferences
@@ -334,6 +334,14 @@ class ConsoleApp(App[None]):
         """Go to a page."""
         self.go_to(page)
 
+    def action_page_menu(self) -> None:
+        """Choose among all pages."""
+        from fuseboard_console.app.palette_actions import PageCommands
+        from fuseboard_console.screens.palette import Palette as CommandPalette
+
+        placeholder = self._search_placeholder("a page")
+        self.push_screen(CommandPalette(providers=[PageCommands], placeholder=placeholder))
+
     def go_to(self, page: str) -> Page:
         """Go to a page by its id and return it. Screens on top are closed."""
         while len(self.screen_stack) > 1:
@@ -345,7 +353,7 @@ class ConsoleApp(App[None]):
         self.screen.set_focus(None)  # a key that has already come must not reach the page that is left
         self.page.display = False
         if page not in self._pages:
-            self._pages[page] = BY_ID[page].make(self)
+            self._pages[page] = make_page(page, self)
             self._body.mount(self._pages[page])
         self.page = self._pages[page]
         self.page.display = True
@@ -363,7 +371,7 @@ class ConsoleApp(App[None]):
 
     def action_filter(self) -> None:
         """Open the filter. While it is open, or on another screen, its key is an ordinary key."""
-        if len(self.screen_stack) > 1 or not self.page.FILTERS or self.renderer.filter.display:
+        if len(self.screen_stack) > 1 or not self.page.filterable or self.renderer.filter.display:
             raise SkipAction
         self.renderer.open_filter(self.page.filter_text)
         self.screen.set_focus(self.renderer.filter)  # at once: the next key may have come already

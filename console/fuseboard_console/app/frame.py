@@ -134,7 +134,7 @@ class FrameRenderer:
         """Render the header: the seek bar in a replay, else the breadcrumb, the counts and the totals."""
         console, sessions = self._console, self._console.sessions
         screens = console.screen_stack[1:]
-        crumbs = (console.page.TITLE, console.page.trail, *(getattr(screen, "crumb", "") for screen in screens))
+        crumbs = (console.page.title, console.page.trail, *(getattr(screen, "crumb", "") for screen in screens))
         where = tuple(part for part in crumbs if part)
         view = sessions.seek_view
         self.header.set_class(view is not None, "past")

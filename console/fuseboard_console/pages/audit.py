@@ -38,7 +38,6 @@ class Audit(ListPage[Key]):
     """What was asked, newest first."""
 
     PAGE = "audit"
-    TITLE = "Audit"
     EMPTY = "Nobody has asked anything of an engine yet."
     FIELDS = ("who", "what", "adapter", "outcome", "detail")
 

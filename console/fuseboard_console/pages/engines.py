@@ -29,7 +29,6 @@ class Engines(ListPage[int]):
     """The silent first, then the live, then those that ended; the keys are the numbers of the instances."""
 
     PAGE = "engines"
-    TITLE = "Engines"
     EMPTY = "No engine has written to this recording yet."
     FIELDS = ("name", "host", "state", "reason")
 

@@ -24,7 +24,6 @@ class Failures(ListPage[Key]):
     """The latest failures, newest first."""
 
     PAGE = "failures"
-    TITLE = "Failures"
     EMPTY = "Nothing has failed."
     FIELDS = ("adapter", "error", "type", "task")
 

@@ -18,7 +18,6 @@ class Health(ListPage[AdapterKey]):
     """All adapters, those whose health needs a person first."""
 
     PAGE = "health"
-    TITLE = "Health"
     EMPTY = "There is no adapter yet."
     FIELDS = ("name", "health", "tag", "detail")
 
@@ -46,7 +45,7 @@ class Health(ListPage[AdapterKey]):
     @property
     def caption(self) -> str:
         """How many adapters are how well."""
-        return f"{self.TITLE}  {self._summary}".rstrip()
+        return f"{self.title}  {self._summary}".rstrip()
 
     def heading(self, cells: int) -> Line:
         """Return the titles of the columns."""

@@ -25,7 +25,6 @@ K = TypeVar("K", bound=Hashable)
 class ListPage(Page, Generic[K]):
     """A list with a cursor, a filter and a detail. A subclass says what the rows are."""
 
-    FILTERS = True
     EMPTY: ClassVar[str] = ""
     """What it says while there is nothing to list: how it fills."""
     FIELDS: ClassVar[tuple[str, ...]] = ()
@@ -34,7 +33,7 @@ class ListPage(Page, Generic[K]):
     def __init__(self, host: ConsoleHost) -> None:
         super().__init__(host)
         self.list: SelectableList[K] = SelectableList(
-            host.palette, host.glyphs, id=f"{self.PAGE}-list", title=self.TITLE, empty=self.EMPTY
+            host.palette, host.glyphs, id=f"{self.PAGE}-list", title=self.title, empty=self.EMPTY
         )
         self._test: Test | None = None
         self._of = 0
@@ -70,7 +69,7 @@ class ListPage(Page, Generic[K]):
     @property
     def caption(self) -> str:
         """What stands in its frame, as safe text."""
-        return self.TITLE
+        return self.title
 
     @property
     def nothing(self) -> str:

@@ -33,8 +33,6 @@ class Overview(Page):
     """All breakers at a glance; which of them, and in which order, is the operator's choice."""
 
     PAGE = "overview"
-    TITLE = "Overview"
-    FILTERS = True
 
     def __init__(self, host: ConsoleHost, file: str, preferences: Preferences = DEFAULT) -> None:
         """Make the page of the recording called `file`, which is safe text, as the operator prefers it."""

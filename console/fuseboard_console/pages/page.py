@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
+from fuseboard_console.actions.pages import PAGE_BY_ID
 from fuseboard_console.painting.cached_widget import CachedContainer
 from fuseboard_console.painting.line_list import LineList
 from fuseboard_console.tui.bindings import bindings_of
@@ -20,15 +21,16 @@ class Page(CachedContainer, can_focus=False):
     """
 
     PAGE: ClassVar[str] = ""
-    """Its id."""
-    TITLE: ClassVar[str] = ""
-    """What the breadcrumb calls it."""
-    FILTERS: ClassVar[bool] = False
-    """Whether `/` filters what it lists."""
+    """Its id in `actions/pages.py`, from which its title and its features come."""
 
     def __init__(self, host: ConsoleHost) -> None:
         super().__init__(id=f"page-{self.PAGE}", classes="page")
         self.host = host
+        entry = PAGE_BY_ID[self.PAGE]
+        self.title = entry.title
+        """What the breadcrumb calls it."""
+        self.filterable = "filter" in entry.features
+        """Whether `/` filters what it lists."""
         self.filter_text = ""
         """What was typed to filter it."""
         own = (action for action in host.actions if self.PAGE in action.pages and hasattr(self, f"action_{action.id}"))

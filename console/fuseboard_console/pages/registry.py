@@ -1,41 +1,21 @@
-"""Which pages there are. A page's module is imported when someone first goes there."""
+"""Creates pages from their entries in `actions/pages.py`. A page's module is imported at the first visit."""
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import NamedTuple
 
+from fuseboard_console.actions.pages import PAGE_BY_ID
 from fuseboard_console.pages.page import Page
 from fuseboard_console.tui.protocols import ConsoleHost
 
 
-class Entry(NamedTuple):
-    """A page: its id, what it is called, and where its class is."""
-
-    id: str
-    title: str
-    module: str
-    name: str
-
-    def make(self, host: ConsoleHost) -> Page:
-        """Make the page."""
-        made: Page = getattr(import_module(f"fuseboard_console.pages.{self.module}"), self.name)(host)
-        return made
+def page_class(id: str) -> type[Page]:
+    """Import and return the class of a page."""
+    module, _, name = PAGE_BY_ID[id].path.partition(":")
+    found: type[Page] = getattr(import_module(f"fuseboard_console.pages.{module}"), name)
+    return found
 
 
-PAGES: tuple[Entry, ...] = (
-    Entry("overview", "Overview", "overview", "Overview"),
-    Entry("routes", "Routes", "routes", "Routes"),
-    Entry("failures", "Failures", "failures", "Failures"),
-    Entry("letters", "Dead letters", "dead_letters.page", "DeadLetters"),
-    Entry("workflows", "Workflows", "workflows", "Workflows"),
-    Entry("health", "Health", "health", "Health"),
-    Entry("scenarios", "Scenarios", "scenarios", "Scenarios"),
-    Entry("audit", "Audit", "audit", "Audit"),
-    Entry("engines", "Engines", "engines", "Engines"),
-)
-"""All pages, in the order of their number keys."""
-
-
-BY_ID = {entry.id: entry for entry in PAGES}
-"""The same by their ids."""
+def make_page(id: str, host: ConsoleHost) -> Page:
+    """Create a page."""
+    return page_class(id)(host)

@@ -23,7 +23,6 @@ class Routes(ListPage[int]):
     """The latest routes, newest first; the keys are the numbers of their events."""
 
     PAGE = "routes"
-    TITLE = "Routes"
     EMPTY = "No task has been routed yet. Each one stands here as soon as it is done."
     FIELDS = ("outcome", "type", "adapter", "task", "error")
 

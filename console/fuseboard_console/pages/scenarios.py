@@ -27,7 +27,6 @@ class Scenarios(Page):
     """Scenarios that come with Fuseboard, and those in the folder the console was started in."""
 
     PAGE = "scenarios"
-    TITLE = "Scenarios"
 
     def __init__(self, host: ConsoleHost) -> None:
         super().__init__(host)

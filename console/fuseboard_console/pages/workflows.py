@@ -35,7 +35,6 @@ class Workflows(ListPage[str]):
     """The runs, newest first, by their ids: those of the Board, and below them those that only the table knows."""
 
     PAGE = "workflows"
-    TITLE = "Workflows"
     EMPTY = "No workflow has run. Each run stands here from its beginning on, and until it is done can be resumed."
     FIELDS = ("run", "workflow", "state", "node", "error")
 
@@ -116,7 +115,7 @@ class Workflows(ListPage[str]):
     def caption(self) -> str:
         """Which are shown, how many are under way, and how many can be resumed."""
         only = "only those that can be resumed" if self._resumable else ""
-        return "  ".join(part for part in (self.TITLE, only, self._counted) if part)
+        return "  ".join(part for part in (self.title, only, self._counted) if part)
 
     @property
     def trail(self) -> str:
@@ -150,7 +149,7 @@ class Workflows(ListPage[str]):
             "error": " ".join((run.error, *(node.error for node in run.nodes.values()))),
         }
 
-    def action_run_open(self) -> None:
+    def action_run_resumable(self) -> None:
         """Show only the runs that can be resumed, or all again."""
         self._resumable = not self._resumable
         self.host.show()

@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, StrictBool, create_model, field_validator, model_validator
 
-from fuseboard_console.actions.catalogue import ACTIONS
+from fuseboard_console.actions.catalogue import ACTIONS, RENAMED
 from fuseboard_console.actions.key_names import parse_key
 from fuseboard_console.actions.keymap import key_conflicts
 from fuseboard_console.preferences.model import Preferences
@@ -34,7 +34,7 @@ class _Checks(BaseModel):
     @classmethod
     def _one_or_many(cls, value: object) -> object:
         if isinstance(value, dict):
-            return {action: [keys] if isinstance(keys, str) else keys for action, keys in value.items()}
+            return {RENAMED.get(id, id): [keys] if isinstance(keys, str) else keys for id, keys in value.items()}
         return value
 
     @field_validator("keys", check_fields=False)
@@ -77,22 +77,24 @@ def _texts(said: object) -> tuple[str, ...] | None:
 
 
 def _keys(said: dict[str, tuple[str, ...]]) -> Found:
-    actions = {action.id: action for action in ACTIONS}
+    current = {action.id: action for action in ACTIONS}
+    actions = current | {old: current[new] for old, new in RENAMED.items()}
     for id in said:
         if id not in actions:
-            yield ("keys", id), f"there is no such action; {did_you_mean(id, actions)}"
+            yield ("keys", id), f"there is no such action; {did_you_mean(id, current)}"
         elif actions[id].group == "Move" and not said[id]:
             yield ("keys", id), "lists need a key for it; name one"
     unknown = dict(_unknown_keys(said))
     for id, text in unknown.items():
         yield ("keys", id), text
     known = {
-        id: tuple(parse_key(text) for text in texts)
+        actions[id].id: tuple(parse_key(text) for text in texts)
         for id, texts in said.items()
         if id in actions and id not in unknown
     }
+    written = {actions[id].id: id for id in said if id in actions}
     for id, text in key_conflicts(ACTIONS, known):
-        yield ("keys", id), text
+        yield ("keys", written[id]), text
 
 
 def _unknown_keys(said: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, str]]:

@@ -62,7 +62,7 @@ async def test_the_palette_leads_to_actions_of_other_pages_and_to_columns_out_of
     async with show.app.run_test(size=(80, 24), notifications=True) as pilot:
         await until(show.sees("prefect"), pilot)
         await pilot.press("ctrl+p", *"discard")
-        await until(show.sees("Dead letters: Give the selected dead letter up"), pilot)
+        await until(show.sees("Dead letters: Discard the selected"), pilot)
         await pilot.press("enter")
         await until(show.sees("› Dead letters"), pilot)
         await pilot.press("ctrl+p", *"sort by p99")

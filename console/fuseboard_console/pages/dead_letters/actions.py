@@ -140,7 +140,7 @@ class DeadLetterActions:
         elif change == "unarchive" and self._archived is not None and done >= set(self._archived[1]):
             self._archived = None
         outcomes = [Outcome(str(id), id in done, "it was changed meanwhile") for id in ids]
-        undo = key_for(self._host.actions, "letter_unarchive") if change == "archive" else ""
+        undo = key_for(self._host.actions, "dead_letter_unarchive") if change == "archive" else ""
         self._tell(change, [*outcomes, *refused], undo)
         self._changed()
 

@@ -26,10 +26,10 @@ from fuseboard_engine.dead_letters.letter import DeadLetter
 from fuseboard_storage.board.board import AdapterKey
 
 DOING: dict[str, Verb] = {
-    "letter_retry": "retry",
-    "letter_archive": "archive",
-    "letter_unarchive": "unarchive",
-    "letter_discard": "discard",
+    "dead_letter_retry": "retry",
+    "dead_letter_archive": "archive",
+    "dead_letter_unarchive": "unarchive",
+    "dead_letter_discard": "discard",
 }
 """What each action of the page does."""
 
@@ -37,8 +37,7 @@ DOING: dict[str, Verb] = {
 class DeadLetters(ListPage[int]):
     """The letters of the recording, newest first, by their numbers. The file has them only as they are now."""
 
-    PAGE = "letters"
-    TITLE = "Dead letters"
+    PAGE = "dead_letters"
     FIELDS = ("status", "type", "category", "adapter", "error", "task", "engine", "id")
 
     def __init__(self, host: ConsoleHost) -> None:
@@ -78,9 +77,9 @@ class DeadLetters(ListPage[int]):
         """Which are shown, how many there are of each status, and how many more."""
         listed, chosen = self._loader.listed, self._loader.chosen
         if listed is None:
-            return self.TITLE
+            return self.title
         only = f"only {choice_words(chosen)}" if chosen else "all"
-        said = [self.TITLE, only if self._loader.choice else "", summary(listed.figures)]
+        said = [self.title, only if self._loader.choice else "", summary(listed.figures)]
         if self._loader.there > len(self._loader.keys) >= MOST:
             said.append(f"the newest {len(self._loader.keys):,} of {self._loader.there:,}")
         return "  ".join(part for part in said if part)
@@ -101,7 +100,7 @@ class DeadLetters(ListPage[int]):
             return "Dead letters are being read."
         if not self._loader.listed.begun:
             return "No engine that keeps dead letters has written to this file yet."
-        return nothing_there(self._loader.chosen, key_for(self.host.actions, "letter_status"))
+        return nothing_there(self._loader.chosen, key_for(self.host.actions, "dead_letter_status"))
 
     def heading(self, cells: int) -> Line:
         """Return the titles of the columns; or what has to be known of all that is shown."""
@@ -132,7 +131,7 @@ class DeadLetters(ListPage[int]):
             "": f"{letter.payload} {' '.join((letter.context or {}).values())}",
         }
 
-    def action_letter_status(self) -> None:
+    def action_dead_letter_status(self) -> None:
         """Show only the letters of the next status."""
         self._loader.choice = (self._loader.choice + 1) % len(CHOICES)
         self.list.marked.clear()
@@ -215,20 +214,20 @@ class DeadLetters(ListPage[int]):
     def _begin(self, deed: Verb, meant: list[DeadLetter]) -> None:
         self._letter_actions.begin(deed, meant, elsewhere=[letter.id for letter in meant] != [self.list.selected])
 
-    def action_letter_retry(self) -> None:
+    def action_dead_letter_retry(self) -> None:
         """Have the letter's engine retry it now."""
         self._begin("retry", self._meant)
 
-    def action_letter_archive(self) -> None:
+    def action_dead_letter_archive(self) -> None:
         """Take the letter out of the list, to be kept."""
         self._begin("archive", self._meant)
 
-    def action_letter_unarchive(self) -> None:
+    def action_dead_letter_unarchive(self) -> None:
         """Put the archived letter back; where none is meant, what was archived last."""
         meant = self._meant
         if any(letter.status == "archived" for letter in meant) or not self._letter_actions.put_back():
             self._begin("unarchive", meant)
 
-    def action_letter_discard(self) -> None:
+    def action_dead_letter_discard(self) -> None:
         """Ask, then give the letter up."""
         self._begin("discard", self._meant)
