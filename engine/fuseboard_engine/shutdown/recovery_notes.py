@@ -62,7 +62,7 @@ def _runs(report: ShutdownReport) -> list[str]:
     for left in report.interrupted:
         run, workflow, nodes = redact(left.run), redact(left.workflow), redact(", ".join(left.nodes))
         if not left.kept:
-            lines.append(f"       Run {run} of workflow {workflow} was not kept: begin it anew.")
+            lines.append(f"       Run {run} of workflow {workflow} was not saved: start it again.")
             continue
         id = redact(json.dumps(left.run, ensure_ascii=False))
         how = f"await engine.resume({id})" if left.registered else f"execute the same workflow again with resume={id}"

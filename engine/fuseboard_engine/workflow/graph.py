@@ -136,7 +136,7 @@ def check_edge(nodes: Mapping[str, Node], edges: Iterable[Edge], edge: Edge) -> 
         if not (isinstance(output, str) and isinstance(name, str) and output and name):
             raise WorkflowError(f"{where}: a field is a text that is not empty, and {output!r}: {name!r} is none")
         if output != WHOLE and "" in output.split("."):
-            raise WorkflowError(f"{where}: {output!r} is no path of fields such as 'items.0.name'")
+            raise WorkflowError(f"{where}: {output!r} is not a path of fields such as 'items.0.name'")
         _declared(where, edge.source, "output", output.split(".")[0] if output != WHOLE else None, nodes)
         _declared(where, edge.target, "input", name, nodes)
         if name in taken:
@@ -160,7 +160,7 @@ def check_fallback(fallbacks: Mapping[str, tuple[str, ...]], edges: Iterable[Edg
     if path is not None:
         raise WorkflowError(f"{where} closes a loop of fallbacks: {' → '.join([node, *path])}")
     if other in fallbacks.get(node, ()):
-        raise WorkflowError(f"{where}: it stands in for it already")
+        raise WorkflowError(f"{where}: it is a fallback of it already")
     for edge in edges:
         if other in (edge.source, edge.target):
             raise WorkflowError(
@@ -186,7 +186,7 @@ def check_inputs(graph: Graph) -> None:
             missing = [field for field in node.inputs or () if field not in given and field not in node.params]
             if missing:
                 for_whom = f", which stands in for {name}," if one != name else ""
-                raise WorkflowError(f"{one}{for_whom} needs the input {', '.join(missing)}, and no edge brings it")
+                raise WorkflowError(f"{one}{for_whom} needs the input {', '.join(missing)}, and no edge provides it")
 
 
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> str:

@@ -115,9 +115,9 @@ class Workflow:
             taken = f"there is a node {name!r} already" if name else "a node needs a name"
             raise WorkflowError(f"add_node: {taken}")
         if does is None and not task_type:
-            raise WorkflowError(f"add_node({name!r}): say who does it: a function, an adapter, or a task type")
+            raise WorkflowError(f"add_node({name!r}): say what executes it: a function, an adapter, or a task type")
         if does is not None and not isinstance(does, str) and not callable(does):
-            raise WorkflowError(f"add_node({name!r}): {type(does).__name__} is no function, adapter or task type")
+            raise WorkflowError(f"add_node({name!r}): {type(does).__name__} is not a function, adapter or task type")
         self._nodes[name] = Node(
             name,
             call=does if callable(does) else None,

@@ -126,7 +126,7 @@ async def test_a_run_that_nothing_keeps_is_named_as_one_to_begin_anew(tmp_path: 
     await nodes.slow_begun.wait()
     await world.shutdown(grace=10, instructions=tmp_path / "recovery.txt")
     text = (tmp_path / "recovery.txt").read_text()
-    assert "Run r1 of workflow nightly was not kept: begin it anew." in text
+    assert "Run r1 of workflow nightly was not saved: start it again." in text
     await run
 
 

@@ -56,9 +56,9 @@ def test_a_name_is_given_once() -> None:
 
 def test_a_node_says_who_does_it() -> None:
     workflow = Workflow("pipeline")
-    with pytest.raises(WorkflowError, match="say who does it"):
+    with pytest.raises(WorkflowError, match="say what executes it"):
         workflow.add_node("fetch")
-    with pytest.raises(WorkflowError, match="int is no function, adapter or task type"):
+    with pytest.raises(WorkflowError, match="int is not a function, adapter or task type"):
         workflow.add_node("fetch", 7)  # type: ignore[arg-type]
 
 
@@ -90,7 +90,7 @@ async def test_an_input_that_nobody_brings_is_refused_before_anything_runs() -> 
     workflow = workflow_of("fetch")
     workflow.add_node("store", nothing, inputs=("data", "table"), table="orders")
     workflow.connect("fetch", "store")
-    with pytest.raises(WorkflowError, match="store needs the input data, and no edge brings it"):
+    with pytest.raises(WorkflowError, match="store needs the input data, and no edge provides it"):
         World().add_workflow(workflow)
 
 
