@@ -51,7 +51,7 @@ def letter_of_route(
         adapter=last.adapter if last else "",
         attempts=sum(attempt.outcome != "rejected" for attempt in route.attempts),
         order=route.order if route.why.startswith(OF_THIS_CALL) else (),
-        deadline=None if route.until is None else route.until - route.begun,
+        deadline=None if route.until is None else route.until - route.started,
     )
 
 

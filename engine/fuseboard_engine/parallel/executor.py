@@ -110,13 +110,13 @@ class ParallelExecutor:
         limit = policy.timeout if timeout is None else timeout
         delay = policy.hedge_delay if hedge_delay is None else hedge_delay
         _check(chosen, limit, delay)
-        route = self._router.begin(task, (adapters,) if isinstance(adapters, str) else adapters, None, context)
+        route = self._router.start_route(task, (adapters,) if isinstance(adapters, str) else adapters, None, context)
         if route.context is None:
             route.context = complete({})
-        begun, bound, patience = route.begun, f"timeout ({limit:.3g} s)", chosen != "best_effort"
-        end = begun + limit
+        started, limit_name, blame_timeout = route.started, f"timeout ({limit:.3g} s)", chosen != "best_effort"
+        end = started + limit
         if route.until is not None and route.until <= end:
-            end, bound, patience = route.until, "deadline", False
+            end, limit_name, blame_timeout = route.until, "deadline", False
         find = self._router.registry.find
         strands: list[Branch] = []
         order = tuple(dict.fromkeys(route.order))
@@ -126,11 +126,11 @@ class ParallelExecutor:
                 route.why += f"; {name} is not registered"
                 continue
             strand = ActiveRoute(
-                task, route.id, route.type, order, "", begun, end, route.attempts, route.context,
+                task, route.id, route.type, order, "", started, end, route.attempts, route.context,
                 reached=index if chosen == "hedged" else len(order),
-                bound=bound,
-                patience=patience and (chosen != "hedged" or not strands),
-                cut_at_end=chosen == "best_effort",
+                limit_name=limit_name,
+                blame_timeout=blame_timeout and (chosen != "hedged" or not strands),
+                no_verdict_at_limit=chosen == "best_effort",
             )  # fmt: skip
             strands.append(Branch(adapter, strand, retry or _once(adapter.retry.attempt_timeout)))
         fan_out = FanOut(route, strands, chosen, end, delay, self._router.attempts.try_adapter, self.slots, clock)
@@ -198,7 +198,7 @@ class ParallelExecutor:
             error = None
             if not success:
                 cut = last is not None and last.outcome == "cancelled"
-                error = f"cancelled: {own.cut or 'by the adapter itself'}" if cut else own.error
+                error = f"cancelled: {own.cancel_reason or 'by the adapter itself'}" if cut else own.error
             results[name] = AdapterResult(
                 adapter=name,
                 success=success,
@@ -218,7 +218,7 @@ class ParallelExecutor:
     ) -> ParallelResult:
         """Tell that a fan-out ended, and return its result."""
         self._router.count_fan_out(route)
-        duration, attempts = self._clock() - route.begun, tuple(route.attempts)
+        duration, attempts = self._clock() - route.started, tuple(route.attempts)
         success = route.adapter is not None
         left: tuple[str, ...] = ()
         if len(results) < len(route.order):

@@ -17,7 +17,7 @@ from fuseboard_engine.errors import BulkheadFull, CircuitOpen, Rejected
 from fuseboard_engine.parallel.bulkhead import Bulkhead
 from fuseboard_engine.parallel.policy import ExecutionStrategy
 from fuseboard_engine.retry.policy import RetryPolicy
-from fuseboard_engine.routing.attempt_runner import reject
+from fuseboard_engine.routing.gates import reject
 from fuseboard_engine.routing.route import ActiveRoute
 
 P95 = 0.95
@@ -36,7 +36,7 @@ class Branch(msgspec.Struct, eq=False):
     duration: float = 0.0
     waited: float = 0.0
     stop: bool = False
-    begun: bool = False
+    started: bool = False
     ended: bool = False
 
 
@@ -155,13 +155,13 @@ class FanOut:
         for strand in self._strands[: self._next]:
             if strand is spare or strand.ended or strand.task is None:
                 continue
-            strand.route.cut = strand.route.cut or why
+            strand.route.cancel_reason = strand.route.cancel_reason or why
             strand.task.cancel()
-            if not strand.begun:  # it never will: a task cancelled before its first step runs none of its code
+            if not strand.started:  # it never will: a task cancelled before its first step runs none of its code
                 self._ended(strand)
 
     async def _work(self, strand: Branch) -> None:
-        strand.begun = True
+        strand.started = True
         try:
             if self._slots.take() or await self._slot_for(strand):
                 await self._attempts_of(strand)
@@ -173,7 +173,7 @@ class FanOut:
             if not isinstance(error, Exception):
                 self._ended(strand)
                 raise
-            if not strand.route.cut:  # none of the adapter's own: those are outcomes
+            if not strand.route.cancel_reason:  # none of the adapter's own: those are outcomes
                 self._error = error
                 self._cut("the engine failed", strand)
         self._ended(strand)
@@ -208,7 +208,7 @@ class FanOut:
             return False
         finally:
             strand.waited = self._clock() - began
-        route.patience = False  # it no longer has all the time there is
+        route.blame_timeout = False  # it no longer has all the time there is
         return True
 
     def _ended(self, strand: Branch) -> None:
@@ -234,7 +234,7 @@ class FanOut:
         """Ask the next when one failed, unless no other can help or another is still at it."""
         if failed.stop or self._clock() >= self._end:
             return
-        self._strands[self._next].route.only = failed.route.only
+        self._strands[self._next].route.only_handlers_of = failed.route.only_handlers_of
         if not self._running:
             name = self._start_next().adapter.name
             self._route.why += f"; {name} was asked when {failed.adapter.name} had failed"

@@ -58,7 +58,7 @@ def returns(chain: tuple[Adapter, ...], now: float) -> list[Recovery]:
 
 def was_refused(route: ActiveRoute) -> bool:
     """Say whether no adapter of a route was called, and at least one refused; an engine that ends is another matter."""
-    if route.only is not None or isinstance(route.exception, ShuttingDown):
+    if route.only_handlers_of is not None or isinstance(route.exception, ShuttingDown):
         return False
     return bool(route.attempts) and all(attempt.outcome == "rejected" for attempt in route.attempts)
 
@@ -100,7 +100,7 @@ class AllUnavailableHandler:
         self._waiting = 0
         self._asked: dict[str, float] = {}  # adapter -> when its last last resort began; inf: it is in flight
 
-    async def go_on(self, route: ActiveRoute, ask: Ask, retry: RetryPolicy | None) -> None:
+    async def handle(self, route: ActiveRoute, ask: Ask, retry: RetryPolicy | None) -> None:
         """Go on with a route whose whole chain refused; any other stays as it is."""
         if not was_refused(route):
             return

@@ -1,7 +1,7 @@
-"""Making attempts: leave from the breaker, the call within its time, the verdict, and who is asked next.
+"""Runs the attempts of fallback chains and fan-outs.
 
-The one implementation behind fallback chains and fan-outs. What decides is elsewhere: the breaker says whether an
-adapter may be called, the attribution table whom an error blames, `retry` whether it is asked again.
+Decisions are made elsewhere: `gates.admit` decides whether an adapter may be called, the attribution table whom an
+error blames, and `retry` whether the adapter is called again.
 """
 
 from __future__ import annotations
@@ -12,39 +12,62 @@ from collections.abc import Callable, Coroutine, Iterable
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
+
 from fuseboard_engine.adapters.lifecycle import first_call
-from fuseboard_engine.adapters.registry import Adapter, DownMark, Registry
+from fuseboard_engine.adapters.registry import Adapter, Registry
 from fuseboard_engine.adapters.timeouts import awaited, resumed
 from fuseboard_engine.breaker.permit import Permit
-from fuseboard_engine.errors import (
-    AdapterDown,
-    AttemptTimeout,
-    CircuitOpen,
-    DeadlineExceeded,
-    Rejected,
-    SoftFailure,
-    text_of,
-)
+from fuseboard_engine.errors import AttemptTimeout, DeadlineExceeded, SoftFailure, text_of
 from fuseboard_engine.events import Attempt, AttemptFailed, Event
 from fuseboard_engine.retry.attribution import Table
 from fuseboard_engine.retry.decision import no_retry_reason, retry_delay
 from fuseboard_engine.retry.policy import RetryPolicy
+from fuseboard_engine.routing.gates import admit
 from fuseboard_engine.routing.route import ActiveRoute
 
 if TYPE_CHECKING:
     from fuseboard_engine.routing.gates import Gate, InFlightTasks
 
-A_MOMENT = 0.001  # seconds; a timer may ring that much early
+TIMER_TOLERANCE = 0.001  # seconds that a timer may fire early
+
+
+class FailedCall(msgspec.Struct, gc=False):
+    """A call that raised, before its error is attributed.
+
+    Attributes:
+        adapter: the adapter that was called.
+        route: the task's route.
+        policy: the retry policy in effect.
+        permit: the breaker's permit for the call.
+        number: which attempt on this adapter it was, from 1.
+        wait: seconds waited before it.
+        duration: seconds it took.
+        first_item: seconds until a stream's first item; None if there was none.
+        items: how many items a stream delivered.
+    """
+
+    adapter: Adapter
+    route: ActiveRoute
+    policy: RetryPolicy
+    permit: Permit
+    number: int
+    wait: float
+    duration: float
+    first_item: float | None = None
+    items: int = 0
 
 
 class AttemptRunner:
-    """Makes the attempts of a route.
+    """Runs the attempts of a route.
 
     Args:
-        registry: says which adapters of an order there are.
-        emit: told of every failed attempt; must not raise.
+        registry: finds the adapters of a chain.
+        emit: receives an event for every failed attempt; must not raise.
         table: the attribution table.
-        clock: seconds, never going back. wall: UTC microseconds, a label. rng: like `random.random`.
+        clock: monotonic seconds.
+        wall: UTC microseconds, to label events.
+        rng: a function like `random.random`, for the jitter of retries.
     """
 
     __slots__ = ("_clock", "_emit", "_find", "_rng", "_table", "_wall", "gate", "running")
@@ -65,211 +88,162 @@ class AttemptRunner:
         self._wall = wall
         self._rng = rng
         self.gate: Gate | None = None
-        """Asked before every attempt, while the engine shuts down or its protection is off."""
+        """Called before every attempt, while the engine shuts down or its protection is off."""
         self.running: InFlightTasks | None = None
-        """The tasks with a call in flight; None: nobody wants to know."""
+        """The tasks with a call in flight; None while they are not tracked."""
 
     def try_adapter(self, name: str, route: ActiveRoute, retry: RetryPolicy | None) -> Coroutine[Any, Any, bool]:
-        """Make the attempts of one adapter, as `run_chain` does."""
+        """Run the attempts on one adapter, as `run_chain` does."""
         return self.run_chain((name,), route, retry)
 
     async def run_chain(self, names: Iterable[str], route: ActiveRoute, retry: RetryPolicy | None) -> bool:
-        """Ask adapters one after another until the route ends; True when it did, whatever its outcome.
+        """Try adapters in order until the route ends. Return whether it ended, with whatever outcome.
 
-        Each is asked as often as `retry` allows (None: its own policy), with backoff. One that is not registered, or
-        may not be called, is passed over.
+        Each adapter gets as many attempts as `retry` allows (None for its own policy), with backoff. An adapter that
+        is not registered or may not be called is skipped.
         """
-        clock, until, find = self._clock, route.until, self._find
+        # One coroutine for the whole chain: another one per adapter costs 3 % of a route.
+        clock, find = self._clock, self._find
         for wanted in names:
             route.reached += 1
             adapter = find(wanted)
             if adapter is None:
                 route.why += f"; {wanted} is not registered"
                 continue
-            name = adapter.name
-            if route.only is not None and route.only not in adapter.handles:
-                reject(adapter, route, f"it does not handle {route.only}")
-                continue
-            policy = retry or adapter.retry
-            number, wait, remaining = 0, 0.0, None
-            limit = policy.attempt_timeout
+            policy, number, wait = retry or adapter.retry, 0, 0.0
             while True:
-                if self.gate is not None and (settled := await self.gate(adapter, route)) is not None:
-                    if settled:
+                if self.gate is not None and (ended := await self.gate(adapter, route)) is not None:
+                    if ended:
                         return True
                     break
-                if until is not None:
-                    remaining = until - clock()
-                    if remaining <= 0:
-                        self.too_late(adapter, route, number)
+                permit = admit(adapter, route, number, clock)
+                if permit is None:
+                    if route.expired:
                         return True
-                    limit = remaining if policy.attempt_timeout is None else min(policy.attempt_timeout, remaining)
-                if adapter.down is not None and self.is_down(adapter, adapter.down, route, number):
-                    break
-                try:
-                    permit = adapter.breaker.admit()
-                except CircuitOpen as refusal:
-                    self.refused(adapter, route, number, refusal)
                     break
                 number += 1
-                if number == 1:
-                    adapter.budget.first_attempts += 1
-                else:
-                    adapter.retries += 1
-                adapter.calls += 1
-                adapter.in_flight += 1
                 caller = None if self.running is None else self.running.enter()
                 began = clock()
+                limit = policy.attempt_timeout if route.until is None else shorter(policy, route.until - began)
                 try:
                     lifecycle = adapter.lifecycle
                     if lifecycle is None or lifecycle.ready:
-                        # As `within` does it, but without a coroutine in between where the call never waits.
-                        call = adapter.call(route.task)
-                        if type(call) is CoroutineType:
+                        # As `within` does it, inline: its coroutine would cost another 3 %.
+                        result = adapter.call(route.task)
+                        if type(result) is CoroutineType:
                             try:
-                                waiting_for = call.send(None)
+                                waiting_for = result.send(None)
                             except StopIteration as stop:
                                 result = stop.value
                             else:
-                                result = await awaited(resumed(call, waiting_for), name, limit)
+                                result = await awaited(resumed(result, waiting_for), adapter.name, limit)
                         else:
-                            result = await awaited(call, name, limit)
+                            result = await awaited(result, adapter.name, limit)
                     else:
-                        result = await first_call(
-                            lifecycle, adapter.call, route.task, name, limit, policy.initialize_share
-                        )
+                        share = policy.initialize_share
+                        result = await first_call(lifecycle, adapter.call, route.task, adapter.name, limit, share)
                     soft = adapter.failed(result)
                     if soft is not None:
                         raise SoftFailure(soft)
-                    if route.cut:  # it made light of being cancelled; nobody waits for it any more
-                        raise asyncio.CancelledError(route.cut)
-                except Exception as raised:
+                    if route.cancel_reason:  # the adapter swallowed the cancellation; discard its result
+                        raise asyncio.CancelledError(route.cancel_reason)
+                except BaseException as raised:
                     duration = clock() - began
-                    if route.cut:
+                    if route.cancel_reason or not isinstance(raised, Exception):
                         release(adapter, route, permit, number, wait, duration)
                         raise
                     error = raised
-                except BaseException:
-                    release(adapter, route, permit, number, wait, clock() - began)
-                    raise
                 else:
-                    ended = clock()
-                    duration = ended - began
+                    ended_at = clock()
+                    duration = ended_at - began
                     permit.success(duration)
-                    adapter.answered_at = ended
+                    adapter.answered_at = ended_at
                     adapter.successes += 1
                     adapter.seconds += duration
                     if adapter.latency is not None:
                         adapter.latency.add(duration)
                     route.attempts.append(
-                        Attempt(adapter=name, outcome="success", number=number, wait=wait, duration=duration)
+                        Attempt(adapter=adapter.name, outcome="success", number=number, wait=wait, duration=duration)
                     )
-                    route.adapter, route.result = name, result
+                    route.adapter, route.result = adapter.name, result
                     return True
                 finally:
                     adapter.in_flight -= 1
                     if caller is not None and self.running is not None:
                         self.running.leave(caller)
-                if (
-                    until is not None
-                    and limit == remaining
-                    and isinstance(error, AttemptTimeout)
-                    and clock() > until - A_MOMENT
-                ):
-                    if route.cut_at_end:
-                        route.cut = f"not done within the {route.bound}"
-                        release(adapter, route, permit, number, wait, duration)
-                        del error
-                        return True
-                    if number > 1 or not route.patience:
-                        timeout, error = error, cut_short(route, name)
-                        error.__cause__ = timeout
-                        del timeout
-                step = self.after_failure(adapter, route, policy, permit, error, number, wait, duration)
+                call = FailedCall(adapter, route, policy, permit, number, wait, duration)
+                if route.until is None:
+                    step: AttemptFailed | None = self.after_failure(call, error)
+                else:
+                    step = self._after_limited_call(call, error, route.until, began)
                 del error  # its traceback leads to this frame: without the cycle it is freed at once
-                if step.then != "retry":
-                    if step.then == "stop":
-                        return True
+                if step is None or step.then == "stop":
+                    return True
+                if step.then == "failover":
                     break
                 wait = step.delay
                 if wait > 0:
                     await asyncio.sleep(wait)
         return False
 
-    def is_down(self, adapter: Adapter, down: DownMark, route: ActiveRoute, number: int) -> bool:
-        """Skip an adapter whose health check was bad, unless this is the route's last resort."""
-        left = down.until - self._clock()
-        if left <= 0 or route.last_resort:
-            return False
-        reject(adapter, route, str(down), left)
-        if number:
-            adapter.failures += 1
-        elif route.exception is None or isinstance(route.exception, Rejected):
-            route.fail(AdapterDown(f"{adapter.name} is {down}"))
-        return True
+    def _after_limited_call(
+        self, call: FailedCall, error: Exception, until: float, began: float
+    ) -> AttemptFailed | None:
+        """Handle a failed call of a route that ends at `until`. None: the call was cut short and gets no verdict."""
+        route = call.route
+        if (
+            isinstance(error, AttemptTimeout)
+            and shorter(call.policy, until - began) == until - began
+            and self._clock() > until - TIMER_TOLERANCE
+        ):
+            if route.no_verdict_at_limit:
+                route.cancel_reason = f"not done within the {route.limit_name}"
+                release(call.adapter, route, call.permit, call.number, call.wait, call.duration)
+                return None
+            if call.number > 1 or not route.blame_timeout:
+                cut = deadline_error(route, call.adapter.name)
+                cut.__cause__ = error
+                return self.after_failure(call, cut)
+        return self.after_failure(call, error)
 
-    def too_late(self, adapter: Adapter, route: ActiveRoute, made: int) -> None:
-        """Note that the task's deadline passed before the next attempt of an adapter that had `made` so many."""
-        route.fail(DeadlineExceeded(f"the {route.bound} of task {route.id} passed before {adapter.name} was asked"))
-        if made:
-            adapter.failures += 1
-        else:
-            route.reached -= 1
+    def after_failure(self, call: FailedCall, error: Exception, stop: str = "") -> AttemptFailed:
+        """Report a failed call to the breaker, decide what follows, and emit the event.
 
-    def refused(self, adapter: Adapter, route: ActiveRoute, made: int, refusal: CircuitOpen) -> None:
-        """Note that an adapter's breaker refused the next attempt after it had `made` so many."""
-        why = refusal.why
-        reject(adapter, route, why, refusal.retry_after)
-        if made:
-            adapter.failures += 1
-        elif route.exception is None or isinstance(route.exception, Rejected):
-            route.exception, route.error = refusal, why
+        Args:
+            call: the call.
+            error: what it raised.
+            stop: why the route must end here; empty if it need not.
 
-    def after_failure(
-        self,
-        adapter: Adapter,
-        route: ActiveRoute,
-        policy: RetryPolicy,
-        permit: Permit,
-        error: Exception,
-        number: int,
-        wait: float,
-        duration: float,
-        first_item: float | None = None,
-        items: int = 0,
-        stop: str = "",
-    ) -> AttemptFailed:
-        """Settle a failed attempt, tell of it, and decide what follows.
-
-        `first_item` and `items` are what a stream had brought. `stop` says why the route must end here; empty: it need
-        not. Returns what was told; its `then` and `delay` are what follows.
+        Returns:
+            The event; its `then` and `delay` say what follows.
         """
+        adapter, route, breaker = call.adapter, call.route, call.adapter.breaker
         rule, retry_after = self._table.read(error)
         kind, message = type(error).__name__, text_of(error)
         route.exception, route.error = error, message or kind
-        name, breaker = adapter.name, adapter.breaker
         if rule.only_handlers:
-            route.only = rule.name
+            route.only_handlers_of = rule.name
         if not rule.counts:
-            permit.ignored()
+            call.permit.ignored()
         else:
             text = f"{kind}: {message}" if message else kind
-            if rule.opens and self._has_others(route.order, name):
-                permit.failure("rate_limited", duration, retry_after, text)
+            if rule.opens and self._has_others(route.order, adapter.name):
+                call.permit.failure("rate_limited", call.duration, retry_after, text)
             elif rule.name == "timeout":
                 adapter.timeouts += 1
-                # One that the engine set would have taken longer still: slow by any limit.
-                permit.failure("error", math.inf if isinstance(error, AttemptTimeout) else duration, None, text)
+                # An attempt that the engine timed out would have taken longer still: slow by any limit.
+                duration = math.inf if isinstance(error, AttemptTimeout) else call.duration
+                call.permit.failure("timeout", duration, None, text)
             else:
-                permit.failure("error", duration, None, text)
+                call.permit.failure("error", call.duration, None, text)
         delay: float | None = None
-        if stop or (rule.opens and self._has_others(route.order, name, route.reached)):
+        if stop or (rule.opens and self._has_others(route.order, adapter.name, route.reached)):
             why = stop or rule.reason
-        elif not (why := no_retry_reason(rule, error, policy, number)):
+        elif not (why := no_retry_reason(rule, error, call.policy, call.number)):
             now = self._clock()
             delay, why = retry_delay(
-                policy,
-                number,
+                call.policy,
+                call.number,
                 remaining=None if route.until is None else route.until - now,
                 retry_after=retry_after,
                 open_for=breaker.snapshot().retry_after if breaker.state == "open" else None,
@@ -281,27 +255,27 @@ class AttemptRunner:
         if delay is not None:
             then = "retry"
         else:
-            if rule.failover and not stop and self._has_others(route.order, name, route.reached):
+            if rule.failover and not stop and self._has_others(route.order, adapter.name, route.reached):
                 then = "failover"
             if rule.counts:
                 adapter.failures += 1
         attempt = Attempt(
-            adapter=name,
+            adapter=adapter.name,
             outcome="failure" if rule.counts else "ignored",
-            number=number,
-            wait=wait,
-            duration=duration,
+            number=call.number,
+            wait=call.wait,
+            duration=call.duration,
             rule=rule.name,
             error_type=kind,
             error=message,
             why=why,
             failures=breaker.failures,
             retry_after=retry_after,
-            first_item=first_item,
-            items=items,
+            first_item=call.first_item,
+            items=call.items,
         )
         route.attempts.append(attempt)
-        told = AttemptFailed(
+        event = AttemptFailed(
             at=self._wall(),
             task=route.id,
             task_type=route.type,
@@ -311,36 +285,43 @@ class AttemptRunner:
             threshold=breaker.threshold,
             context=route.context,
         )
-        self._emit(told)
-        return told
+        self._emit(event)
+        return event
 
-    def _has_others(self, order: tuple[str, ...], name: str, place: int = 0) -> bool:
-        """Say whether an order holds, from a place on, a registered adapter besides the named one."""
+    def _has_others(self, order: tuple[str, ...], name: str, start: int = 0) -> bool:
+        """Return whether a chain holds, from position `start` on, another registered adapter than the named one."""
         find, end = self._find, len(order)
-        while place < end:
-            other = order[place]
+        while start < end:
+            other = order[start]
             if other != name and find(other) is not None:
                 return True
-            place += 1
+            start += 1
         return False
 
 
-def cut_short(route: ActiveRoute, adapter: str) -> DeadlineExceeded:
-    """Return the error of an attempt that the end of all cut short: the caller's doing, not the adapter's."""
-    return DeadlineExceeded(f"the {route.bound} of task {route.id} passed while {adapter} was at it")
+def shorter(policy: RetryPolicy, remaining: float) -> float:
+    """Return the seconds an attempt may take: the policy's time limit, or what remains if that is less."""
+    limit = policy.attempt_timeout
+    return remaining if limit is None or remaining < limit else limit
+
+
+def deadline_error(route: ActiveRoute, adapter: str) -> DeadlineExceeded:
+    """Return the error of an attempt that the route's time limit cut short: the adapter is not to blame."""
+    return DeadlineExceeded(f"the {route.limit_name} of task {route.id} passed while {adapter} was at work")
 
 
 def release(adapter: Adapter, route: ActiveRoute, permit: Permit, number: int, wait: float, duration: float) -> None:
-    """Give the permit of a call that was cut short back, without a verdict, and note that in the route."""
+    """Return the permit of a call that was cut short, without a verdict, and note the attempt in the route."""
     permit.release()
     if adapter.latency is not None:
         adapter.latency.add(duration)
     route.attempts.append(
-        Attempt(adapter=adapter.name, outcome="cancelled", number=number, wait=wait, duration=duration, why=route.cut)
+        Attempt(
+            adapter=adapter.name,
+            outcome="cancelled",
+            number=number,
+            wait=wait,
+            duration=duration,
+            why=route.cancel_reason,
+        )
     )
-
-
-def reject(adapter: Adapter, route: ActiveRoute, why: str, retry_after: float | None = None) -> None:
-    """Note in the route that an adapter was skipped, and why."""
-    adapter.rejections += 1
-    route.attempts.append(Attempt(adapter=adapter.name, outcome="rejected", why=why, retry_after=retry_after))

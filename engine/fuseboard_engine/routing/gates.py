@@ -1,4 +1,8 @@
-"""What stands before every attempt while an engine shuts down, or its protection is switched off."""
+"""Admission of attempts: whether an adapter may be called now, and what may stand in the way.
+
+`admit` is asked before every attempt. A gate is asked before that while the engine shuts down or its protection is
+switched off.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,88 @@ from typing import Any
 
 from fuseboard_engine.adapters.registry import Adapter
 from fuseboard_engine.adapters.timeouts import within
-from fuseboard_engine.errors import Rejected, SoftFailure, text_of
+from fuseboard_engine.breaker.permit import Permit
+from fuseboard_engine.errors import AdapterDown, CircuitOpen, DeadlineExceeded, Rejected, SoftFailure, text_of
 from fuseboard_engine.events import Attempt
 from fuseboard_engine.routing.route import ActiveRoute
 
 Gate = Callable[[Adapter, ActiveRoute], Awaitable[bool | None]]
-"""Asked before an attempt. None: go on as ever. Else it has dealt with this adapter; True ends the route."""
+"""Called before an attempt. None: proceed. Otherwise the gate has handled this adapter; True ends the route."""
+
+
+def admit(adapter: Adapter, route: ActiveRoute, made: int, clock: Callable[[], float]) -> Permit | None:
+    """Return the breaker's permit for the next attempt on an adapter, counted as in flight; or None.
+
+    None means that the adapter is skipped, or that the route's deadline has passed (`route.expired`); the route says
+    why.
+
+    Args:
+        adapter: the adapter.
+        route: the task's route.
+        made: how many attempts on this adapter the route has made.
+        clock: monotonic seconds.
+    """
+    if (route.until is not None or route.only_handlers_of is not None) and not is_eligible(adapter, route, made, clock):
+        return None
+    if adapter.down is not None and _is_down(adapter, route, made, clock()):
+        return None
+    try:
+        permit = adapter.breaker.admit()
+    except CircuitOpen as refusal:
+        _skip(adapter, route, made, refusal, refusal.why, refusal.retry_after)
+        return None
+    if made:
+        adapter.retries += 1
+    else:
+        adapter.budget.first_attempts += 1
+    adapter.calls += 1
+    adapter.in_flight += 1
+    return permit
+
+
+def is_eligible(adapter: Adapter, route: ActiveRoute, made: int, clock: Callable[[], float]) -> bool:
+    """Return whether an adapter handles the task and the task has time left. If not, the route says so."""
+    required = route.only_handlers_of
+    if required is not None and not made and required not in adapter.handles:
+        reject(adapter, route, f"it does not handle {required}")
+        return False
+    if route.until is not None and clock() >= route.until:
+        route.expired = True
+        route.fail(
+            DeadlineExceeded(f"the {route.limit_name} of task {route.id} passed before {adapter.name} was called")
+        )
+        if made:
+            adapter.failures += 1
+        else:
+            route.reached -= 1
+        return False
+    return True
+
+
+def _is_down(adapter: Adapter, route: ActiveRoute, made: int, now: float) -> bool:
+    """Return whether a failed health check rules an adapter out; a last resort ignores it."""
+    down = adapter.down
+    if down is None or route.last_resort or down.until <= now:
+        return False
+    _skip(adapter, route, made, AdapterDown(f"{adapter.name} is {down}"), str(down), down.until - now)
+    return True
+
+
+def _skip(
+    adapter: Adapter, route: ActiveRoute, made: int, refusal: Rejected, why: str, retry_after: float | None
+) -> None:
+    """Note a refusal in the route. It is the route's error only while no adapter has failed."""
+    reject(adapter, route, why, retry_after)
+    if made:
+        adapter.failures += 1
+    elif route.exception is None or isinstance(route.exception, Rejected):
+        route.exception, route.error = refusal, why if isinstance(refusal, CircuitOpen) else str(refusal)
+
+
+def reject(adapter: Adapter, route: ActiveRoute, why: str, retry_after: float | None = None) -> None:
+    """Note in the route that an adapter was skipped, and why."""
+    adapter.rejections += 1
+    route.attempts.append(Attempt(adapter=adapter.name, outcome="rejected", why=why, retry_after=retry_after))
 
 
 class InFlightTasks:
@@ -25,7 +105,7 @@ class InFlightTasks:
         self.tasks: set[asyncio.Task[Any]] = set()
 
     def enter(self) -> asyncio.Task[Any] | None:
-        """Note that the present task makes a call. None: it does already, so the call within stands for nothing."""
+        """Record that the current task makes a call. None: it is in a call already, so an inner call does not count."""
         task = asyncio.current_task()
         if task is None or task in self.tasks:
             return None
@@ -33,11 +113,11 @@ class InFlightTasks:
         return task
 
     def leave(self, task: asyncio.Task[Any]) -> None:
-        """Note that the call has ended."""
+        """Record that the call has ended."""
         self.tasks.discard(task)
 
     def cancel(self) -> int:
-        """Cancel every task that has a call in flight, in whichever thread its loop runs; return how many."""
+        """Cancel every task with a call in flight, in the thread of its loop. Return how many."""
         hanging = [task for task in list(self.tasks) if not task.done()]
         for task in hanging:
             task.get_loop().call_soon_threadsafe(task.cancel)
@@ -45,18 +125,18 @@ class InFlightTasks:
 
 
 class ShuttingDown(Rejected):
-    """The engine is shutting down and takes no new work; no adapter was called."""
+    """The engine is shutting down and accepts no new work; no adapter was called."""
 
     def __str__(self) -> str:
         return "shutting down: no new work is taken"
 
 
 class BypassGate:
-    """A gate: calls an adapter once, with no breaker and no retry, and counts nothing. A task's deadline still holds.
+    """A gate that calls an adapter once, without breaker or retry, and counts nothing. Deadlines still apply.
 
     Args:
-        clock: the engine's.
-        running: what keeps track of calls in flight, if anything does.
+        clock: monotonic seconds.
+        running: returns the tracker of calls in flight, or None.
     """
 
     def __init__(self, clock: Callable[[], float], running: Callable[[], InFlightTasks | None]) -> None:
@@ -64,7 +144,9 @@ class BypassGate:
         self._running = running
 
     async def __call__(self, adapter: Adapter, route: ActiveRoute) -> bool:
-        """Call it. True ends the route: it answered, or the task's time is over."""
+        """Call the adapter. True ends the route: the adapter answered, or the task's time is over."""
+        if not is_eligible(adapter, route, 0, self._clock):
+            return route.expired
         name, began, running = adapter.name, self._clock(), self._running()
         caller = None if running is None else running.enter()
         adapter.in_flight += 1
@@ -78,17 +160,17 @@ class BypassGate:
             if soft is not None:
                 raise SoftFailure(soft)
         except Exception as error:
-            self._note(adapter, route, began, error)
+            self._record(adapter, route, began, error)
             return route.until is not None and self._clock() >= route.until
         finally:
             adapter.in_flight -= 1
             if caller is not None and running is not None:
                 running.leave(caller)
-        self._note(adapter, route, began, None)
+        self._record(adapter, route, began, None)
         route.adapter, route.result = name, result
         return True
 
-    def _note(self, adapter: Adapter, route: ActiveRoute, began: float, error: Exception | None) -> None:
+    def _record(self, adapter: Adapter, route: ActiveRoute, began: float, error: Exception | None) -> None:
         if error is not None:
             route.fail(error)
         attempt = Attempt(

@@ -138,12 +138,12 @@ class ActiveRoute(msgspec.Struct):
     type: str
     order: tuple[str, ...]
     why: str
-    begun: float
+    started: float
     until: float | None
     attempts: list[Attempt]
     context: dict[str, str] | None = None
     reached: int = 0
-    only: str | None = None
+    only_handlers_of: str | None = None
     last_resort: bool = False
     adapter: str | None = None
     result: Any = None
@@ -151,11 +151,12 @@ class ActiveRoute(msgspec.Struct):
     error: str | None = None
     exception: BaseException | None = None
     dead_letter: int | None = None
-    letter: int | None = None
-    cut: str = ""
-    bound: str = "deadline"
-    patience: bool = False
-    cut_at_end: bool = False
+    retried_letter: int | None = None
+    expired: bool = False
+    cancel_reason: str = ""
+    limit_name: str = "deadline"
+    blame_timeout: bool = False
+    no_verdict_at_limit: bool = False
 
     @property
     def failure(self) -> str:
@@ -183,7 +184,7 @@ class ActiveRoute(msgspec.Struct):
                 duration=duration,
                 left=left,
                 why=self.why,
-                letter=self.letter,
+                letter=self.retried_letter,
                 context=self.context,
             )
         )
@@ -224,7 +225,7 @@ class ActiveRoute(msgspec.Struct):
                 why=self.why,
                 error=error,
                 dead_letter=self.dead_letter,
-                letter=self.letter,
+                letter=self.retried_letter,
                 context=self.context,
             )
         )

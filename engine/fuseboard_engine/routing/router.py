@@ -116,30 +116,30 @@ class TaskRouter:
         Raises:
             asyncio.CancelledError: the caller was cancelled; the call in flight was cancelled and has ended.
         """
-        route = self.begin(task, preference_order, deadline, context)
+        route = self.start_route(task, preference_order, deadline, context)
         token = None if route.context is None else CURRENT.set(route.context)
         try:
             if not await self._run_chain(route.order, route, retry) and self.all_out is not None:
-                await self.all_out.go_on(route, self.attempts.try_adapter, retry)
+                await self.all_out.handle(route, self.attempts.try_adapter, retry)
             if route.adapter is None:
                 await self.on_chain_exhausted(route)
         except BaseException as error:
             route.error = "the caller gave up" if not isinstance(error, Exception) else describe(error)
-            self.finish(route)
+            self.finish_route(route)
             raise
         finally:
             if token is not None:
                 CURRENT.reset(token)
-        return self.finish(route)
+        return self.finish_route(route)
 
-    def begin(
+    def start_route(
         self,
         task: Any,
         preference_order: Iterable[str] | None,
         deadline: float | None,
         context: Mapping[str, str] | None = None,
     ) -> ActiveRoute:
-        """Return the route of a task, begun now; the arguments are those of `execute_with_fallback`."""
+        """Return the route of a task that starts now; the arguments are those of `execute_with_fallback`."""
         task_id, task_type = identify(task)
         if preference_order is not None:
             order = (preference_order,) if isinstance(preference_order, str) else tuple(preference_order)
@@ -152,15 +152,15 @@ class TaskRouter:
             if context is None:
                 context = task.context
         outer = CURRENT.get()
-        begun = self._clock()
+        started = self._clock()
         return ActiveRoute(
             task,
             task_id or hex(next(self._ids))[2:],
             task_type,
             order,
             why,
-            begun,
-            None if deadline is None else begun + deadline,
+            started,
+            None if deadline is None else started + deadline,
             [],
             outer if context is None else complete(context, outer),
         )
@@ -186,8 +186,8 @@ class TaskRouter:
             preference_order: likewise.
             deadline: likewise, until the last item.
             retry: likewise; it also says how long the first item and each further one may take.
-            restartable: whether the stream may start over, on this adapter or the next: a `Restarted` among its items
-                then says that those before it are void. Default: what the chain says (`set_preference`).
+            restartable: whether the stream may start over, on this adapter or the next. A `RestartMarker` among its
+                items then says that those before it are void. Default: as set for the chain (`set_preference`).
             context: likewise.
 
         Returns:
@@ -196,7 +196,9 @@ class TaskRouter:
         """
         if restartable is None:
             restartable = preference_order is None and self.registry.can_restart(identify(task)[1])
-        return self._streams.route(lambda: self.begin(task, preference_order, deadline, context), retry, restartable)
+        return self._streams.route(
+            lambda: self.start_route(task, preference_order, deadline, context), retry, restartable
+        )
 
     async def on_chain_exhausted(self, route: ActiveRoute, may_answer: bool = True) -> None:
         """Do what is left when no adapter did a task: a degraded answer, if there may be one; else a dead letter."""
@@ -205,7 +207,7 @@ class TaskRouter:
         if self.dead_letters is not None and not route.degraded:
             await self.dead_letters.on_chain_exhausted(route)
 
-    def tell(self, event: type[Event], **fields: Any) -> None:
+    def emit(self, event: type[Event], **fields: Any) -> None:
         """Tell of an event that happened now."""
         self._emit(event(at=self._wall(), **fields))
 
@@ -230,11 +232,11 @@ class TaskRouter:
             degraded_rate=self._degraded / tasks if tasks else 0.0,
         )
 
-    def finish(self, route: ActiveRoute) -> RouteResult:
+    def finish_route(self, route: ActiveRoute) -> RouteResult:
         """Tell that a route ended, and return its result. One that retried a dead letter counts as no other task."""
         again = None if self.dead_letters is None else RETRYING.get()
         if again is not None and again[0] is route.task:
-            route.letter = again[1]
+            route.retried_letter = again[1]
         else:
             self._tasks += 1
             if route.adapter is None:
@@ -242,4 +244,4 @@ class TaskRouter:
                 self._failed += not route.degraded
             elif route.attempts[0].adapter != route.adapter:
                 self._failed_over += 1
-        return route.end(self._wall(), self._clock() - route.begun, self._emit)
+        return route.end(self._wall(), self._clock() - route.started, self._emit)

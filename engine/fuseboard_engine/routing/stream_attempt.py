@@ -1,4 +1,4 @@
-"""One attempt of a stream while it is under way: its items, its time limits, how it ends."""
+"""One attempt of a stream: its items, its time limits, and how it ends."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ from fuseboard_engine.adapters.registry import Adapter
 from fuseboard_engine.adapters.timeouts import within
 from fuseboard_engine.breaker.permit import Permit
 from fuseboard_engine.context import CURRENT
-from fuseboard_engine.errors import AttemptTimeout, DeadlineExceeded, SoftFailure, describe
+from fuseboard_engine.errors import AttemptTimeout, SoftFailure, describe
 from fuseboard_engine.events import Attempt, Outcome
 from fuseboard_engine.retry.policy import RetryPolicy
-from fuseboard_engine.routing.attempt_runner import cut_short
+from fuseboard_engine.routing.attempt_runner import FailedCall, deadline_error
 from fuseboard_engine.routing.gates import InFlightTasks
 from fuseboard_engine.routing.route import ActiveRoute
+from fuseboard_engine.runtime.formatting import plural
 
 log = logging.getLogger("fuseboard.streams")
 
 
 class StreamAttempt:
-    """One attempt of a stream while it is under way.
+    """One attempt of a stream in progress.
 
     Args:
-        adapter: who makes the items.
-        route: of which task.
+        adapter: the adapter that produces the items; `admit` has counted the call.
+        route: the task's route.
         policy: how long the first item and each further one may take.
-        permit: leave to make this attempt; it is settled when the stream ends.
+        permit: the breaker's permit; its outcome is reported when the stream ends.
         number: which attempt on this adapter, from 1.
         wait: seconds waited before it.
-        clock: seconds, never going back.
-        running: where it is noted while it is in flight; None: nowhere.
+        clock: monotonic seconds.
+        running: tracks the attempt while it is in flight; None if nothing does.
     """
 
     __slots__ = (
@@ -77,16 +78,15 @@ class StreamAttempt:
         self._busy = 0.0
         self._running = running
         self._caller = None if running is None else running.enter()
-        adapter.calls += 1
-        adapter.in_flight += 1
 
     async def next(self) -> Any:
         """Return the next item.
 
         Raises:
-            StopAsyncIteration: there are no more.
-            AttemptTimeout: it did not come in time. DeadlineExceeded: the task's own time is over.
-            SoftFailure: the first item says that it failed.
+            StopAsyncIteration: there are no more items.
+            AttemptTimeout: the item did not arrive in time.
+            DeadlineExceeded: the task's deadline passed.
+            SoftFailure: the first item reports a failure.
             Exception: what the adapter raised.
         """
         policy, name, until = self.policy, self.adapter.name, self.route.until
@@ -97,7 +97,7 @@ class StreamAttempt:
         remaining = None if until is None else until - began
         if remaining is not None:
             if remaining <= 0:
-                raise DeadlineExceeded(f"the deadline of task {self.route.id} passed while {name} was at it")
+                raise deadline_error(self.route, name)
             limit = remaining if limit is None else min(limit, remaining)
         lifecycle, context = self.adapter.lifecycle, self.route.context
         token = None if context is None else CURRENT.set(context)
@@ -108,7 +108,7 @@ class StreamAttempt:
                 item = await first_call(lifecycle, self._step, None, name, limit, policy.initialize_share)
         except AttemptTimeout as timeout:
             if limit is not None and limit == remaining:
-                raise cut_short(self.route, name) from timeout
+                raise deadline_error(self.route, name) from timeout
             raise
         finally:
             self._busy += self._clock() - began
@@ -123,39 +123,39 @@ class StreamAttempt:
         return item
 
     async def _step(self, _: Any) -> Any:
-        # A coroutine, not what `anext` returns: an item that is there at once then needs no timer.
+        # A coroutine rather than the awaitable of `anext`: an item that is ready at once then needs no timer.
         if self.iterator is None:
             self.iterator = aiter(self.adapter.stream(self.route.task))
         return await anext(self.iterator)
 
-    def succeeded(self) -> None:
-        """It ended by itself."""
+    def record_success(self) -> None:
+        """Record that the stream ended normally."""
         adapter, ended = self.adapter, self._clock()
         duration = ended - self.began
         adapter.answered_at = ended
-        self.permit.success(self._busy)  # a reader who takes his time does not make the adapter slow
+        self.permit.success(self._busy)  # excludes time the consumer spent between items
         adapter.successes += 1
         adapter.seconds += duration
         if adapter.latency is not None:
             adapter.latency.add(self._busy)
-        self._note("success", duration)
+        self._record("success", duration)
         self.route.adapter = adapter.name
 
-    def stopped(self) -> None:
-        """Its reader has had enough: no verdict on the adapter, and the task is done."""
+    def record_stopped(self) -> None:
+        """Record that the consumer stopped early: no verdict on the adapter, and the task is done."""
         self.permit.release()
-        why = f"the consumer stopped after {self.items} item{'s' if self.items != 1 else ''}"
-        self._note("ignored", self._clock() - self.began, why)
+        why = f"the consumer stopped after {plural(self.items, 'item')}"
+        self._record("ignored", self._clock() - self.began, why)
         self.route.adapter = self.adapter.name
         self.route.why += f"; {why}"
 
-    def cancelled(self) -> None:
-        """Its reader was cancelled while it waited."""
+    def record_cancelled(self) -> None:
+        """Record that the consumer was cancelled while it waited for an item."""
         self.permit.release()
-        self._note("cancelled", self._clock() - self.began)
+        self._record("cancelled", self._clock() - self.began)
 
-    def _note(self, outcome: Outcome, duration: float, why: str = "") -> None:
-        self.end()
+    def _record(self, outcome: Outcome, duration: float, why: str = "") -> None:
+        self.leave()
         self.route.attempts.append(
             Attempt(
                 adapter=self.adapter.name,
@@ -169,14 +169,22 @@ class StreamAttempt:
             )
         )
 
-    def end(self) -> None:
-        """It is in flight no more."""
+    def as_failed_call(self) -> FailedCall:
+        """Return this attempt, which has raised, for the attempt runner."""
+        duration = self._clock() - self.began
+        return FailedCall(
+            self.adapter, self.route, self.policy, self.permit, self.number, self.wait, duration,
+            self.first_item, self.items,
+        )  # fmt: skip
+
+    def leave(self) -> None:
+        """Count the attempt as no longer in flight."""
         self.adapter.in_flight -= 1
         if self._caller is not None and self._running is not None:
             self._running.leave(self._caller)
 
     async def close(self) -> None:
-        """Close the adapter's stream and wait for that. What it raises then is logged: nobody waits for it."""
+        """Close the adapter's stream and wait until it has ended. An error while closing is only logged."""
         close = getattr(self.iterator, "aclose", None)
         if close is None:
             return

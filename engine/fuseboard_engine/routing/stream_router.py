@@ -1,7 +1,7 @@
-"""Streams along a chain: one attempt lasts from the first item to the last, and whoever reads may stop at any time.
+"""Routes streams. One attempt lasts from a stream's first item to its last; the consumer may stop at any time.
 
-An attempt that fails before its first item is retried and failed over from like any call. Once the consumer holds an
-item, the route ends with the error, unless the chain says that its streams can start over.
+An attempt that fails before its first item is retried and failed over like any call. Once the consumer holds an item,
+a failure ends the route, unless the chain says that its streams can start over.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import msgspec
 
 from fuseboard_engine.adapters.callables import yields_many
 from fuseboard_engine.adapters.registry import Adapter
-from fuseboard_engine.errors import CircuitOpen, describe
+from fuseboard_engine.errors import describe
 from fuseboard_engine.events import AttemptFailed, StreamRestarted
 from fuseboard_engine.retry.policy import RetryPolicy
-from fuseboard_engine.routing.attempt_runner import AttemptRunner, reject
+from fuseboard_engine.routing.attempt_runner import AttemptRunner
+from fuseboard_engine.routing.gates import admit
 from fuseboard_engine.routing.route import ActiveRoute, AllAdaptersFailed, RouteResult, StreamBroken
 from fuseboard_engine.routing.stream_attempt import StreamAttempt
 
@@ -27,9 +28,12 @@ if TYPE_CHECKING:
 
 
 class RestartMarker(msgspec.Struct, frozen=True):
-    """Stands among the items of a restartable stream: what came before is void, the stream starts over.
+    """Appears among the items of a restartable stream: the items before it are void, the stream starts over.
 
-    `adapter` is who starts over, `items` how many items are void, `error` why.
+    Attributes:
+        adapter: the adapter whose stream follows; empty for a degraded answer.
+        items: how many items are void.
+        error: why the stream starts over.
     """
 
     adapter: str
@@ -38,9 +42,9 @@ class RestartMarker(msgspec.Struct, frozen=True):
 
 
 class RouteStream:
-    """The items of one task as they come. Read it with `async for`, best inside `async with`.
+    """The items of one task as they arrive. Read it with `async for`, preferably inside `async with`.
 
-    A reader who stops early is no failure: leaving the `async with` closes the adapter's stream and waits for that.
+    Stopping early is not a failure: leaving the `async with` closes the adapter's stream and waits until it has ended.
     """
 
     def __init__(self, items: AsyncGenerator[Any, None], ended: list[RouteResult]) -> None:
@@ -49,7 +53,7 @@ class RouteStream:
 
     @property
     def result(self) -> RouteResult | None:
-        """The route, once it has ended; its `result` is None, for the items are gone. None before."""
+        """The route once it has ended, otherwise None. Its own `result` is None: items are not kept."""
         return self._ended[0] if self._ended else None
 
     def __aiter__(self) -> Self:
@@ -59,7 +63,7 @@ class RouteStream:
         return self._items.__anext__()
 
     async def aclose(self) -> None:
-        """Stop reading. Returns when the adapter's stream has ended."""
+        """Stop reading. Returns once the adapter's stream has ended."""
         await self._items.aclose()
 
     async def __aenter__(self) -> Self:
@@ -71,13 +75,117 @@ class RouteStream:
         await self.aclose()
 
 
+class _Attempts:
+    """The attempts of one stream in order: retries, the next adapters of the chain, the first that recovers."""
+
+    __slots__ = (
+        "_attempts", "_chain", "_clock", "_failure", "_last", "_over", "_recovery_tried", "_restartable", "_retry",
+        "_route", "_router", "bypassed",
+    )  # fmt: skip
+
+    def __init__(
+        self, router: TaskRouter, attempts: AttemptRunner, clock: Callable[[], float], route: ActiveRoute,
+        retry: RetryPolicy | None, restartable: bool,
+    ) -> None:  # fmt: skip
+        self._router = router
+        self._attempts = attempts
+        self._clock = clock
+        self._route = route
+        self._retry = retry
+        self._restartable = restartable
+        self._chain = iter(route.order)
+        self._last: StreamAttempt | None = None
+        self._failure: AttemptFailed | None = None  # of the last attempt
+        self._over = False  # no further attempt may follow
+        self._recovery_tried = False
+        self.bypassed: Adapter | None = None
+        """The adapter that a gate called in place of an attempt, and that answered."""
+
+    async def next(self) -> StreamAttempt | None:
+        """Start the next attempt, after its delay if it is a retry. None: there is none."""
+        attempt = None if self._last is None else await self._retried(self._last)
+        while attempt is None and not self._over:
+            name = next(self._chain, None)
+            if name is None:
+                attempt = await self._recovered()
+                break
+            self._route.reached += 1
+            adapter = self._router.registry.find(name)
+            if adapter is None:
+                self._route.why += f"; {name} is not registered"
+            else:
+                attempt = await self._start(adapter) if self._attempts.gate else self._admitted(adapter)
+        self._last, self._failure = attempt, None
+        return attempt
+
+    def failed(self, error: Exception) -> None:
+        """Report that the current attempt raised."""
+        attempt = self._last
+        assert attempt is not None
+        attempt.leave()
+        stop = ""
+        if attempt.items and not self._restartable:
+            stop = f"{attempt.items} items were delivered, and this stream cannot start over"
+        self._failure = self._attempts.after_failure(attempt.as_failed_call(), error, stop)
+
+    async def _retried(self, last: StreamAttempt) -> StreamAttempt | None:
+        """Return the retry of the last attempt, if its failure calls for one."""
+        failure = self._failure
+        if failure is None or failure.then == "stop":
+            self._over = True
+            return None
+        if failure.then != "retry":
+            return None
+        if failure.delay > 0:
+            await asyncio.sleep(failure.delay)
+        return await self._start(last.adapter, last.number, failure.delay)
+
+    async def _start(self, adapter: Adapter, made: int = 0, wait: float = 0.0) -> StreamAttempt | None:
+        """Start an attempt on an adapter that made `made` before, if gate, deadline and breaker allow it."""
+        gate = self._attempts.gate
+        if gate is not None and (settled := await gate(adapter, self._route)) is not None:
+            self._over = settled
+            if settled and self._route.adapter is not None:
+                self.bypassed = adapter
+            return None
+        return self._admitted(adapter, made, wait)
+
+    def _admitted(self, adapter: Adapter, made: int = 0, wait: float = 0.0) -> StreamAttempt | None:
+        route = self._route
+        permit = admit(adapter, route, made, self._clock)
+        if permit is None:
+            self._over = route.expired
+            return None
+        policy, running = self._retry or adapter.retry, self._attempts.running
+        return StreamAttempt(adapter, route, policy, permit, made + 1, wait, self._clock, running)
+
+    async def _recovered(self) -> StreamAttempt | None:
+        """When every adapter refused, return an attempt on the first that recovers, if the policy waits for one."""
+        all_out = self._router.all_out
+        if all_out is None or self._recovery_tried:
+            return None
+        self._recovery_tried = True
+        started: list[StreamAttempt] = []
+
+        async def start(name: str, route: ActiveRoute, policy: RetryPolicy | None) -> bool:
+            route.reached += 1
+            adapter = self._router.registry.find(name)
+            attempt = None if adapter is None else self._admitted(adapter)
+            if attempt is not None:
+                started.append(attempt)
+            return attempt is not None
+
+        await all_out.handle(self._route, start, self._retry)
+        return started[0] if started else None
+
+
 class StreamRouter:
-    """Routes streams; the router's other half.
+    """Routes streams; the counterpart of `TaskRouter.execute_with_fallback`.
 
     Args:
-        router: whose adapters, chains and events.
-        attempts: what settles failed attempts.
-        clock: seconds, never going back.
+        router: finds adapters and chains, and ends routes.
+        attempts: handles failed attempts.
+        clock: monotonic seconds.
     """
 
     def __init__(self, router: TaskRouter, attempts: AttemptRunner, clock: Callable[[], float]) -> None:
@@ -85,79 +193,45 @@ class StreamRouter:
         self._attempts = attempts
         self._clock = clock
 
-    def route(self, begin: Callable[[], ActiveRoute], retry: RetryPolicy | None, restartable: bool) -> RouteStream:
-        """Return the stream of a task whose route begins when its first item is asked for."""
+    def route(self, start: Callable[[], ActiveRoute], retry: RetryPolicy | None, restartable: bool) -> RouteStream:
+        """Return the stream of a task. `start` returns its route and is called when the first item is read."""
         ended: list[RouteResult] = []
-        return RouteStream(self._items(begin, retry, restartable, ended), ended)
+        return RouteStream(self._items(start, retry, restartable, ended), ended)
 
     async def _items(
-        self, begin: Callable[[], ActiveRoute], retry: RetryPolicy | None, restartable: bool, ended: list[RouteResult]
+        self, start: Callable[[], ActiveRoute], retry: RetryPolicy | None, restartable: bool, ended: list[RouteResult]
     ) -> AsyncGenerator[Any, None]:
-        router, route = self._router, begin()
-        void = 0  # items the consumer holds that are not of the present attempt
+        router, route = self._router, start()
+        attempts = _Attempts(router, self._attempts, self._clock, route, retry, restartable)
+        void = 0  # items the consumer holds from earlier attempts
         try:
-            for name in (*route.order, None):
-                first: StreamAttempt | None = None
-                if name is None:
-                    first = await self._come_back(route, retry)
-                    if first is None:
-                        break
-                    adapter = first.adapter
-                else:
-                    route.reached += 1
-                    found = router.registry.find(name)
-                    if found is None:
-                        route.why += f"; {name} is not registered"
-                        continue
-                    adapter = found
-                    if (settled := await self._gate(adapter, route)) is not None:
-                        for item in _items_of(adapter, route):
-                            yield item
-                        if settled:
+            while route.adapter is None and (attempt := await attempts.next()) is not None:
+                try:
+                    while True:
+                        try:
+                            item = await attempt.next()
+                        except StopAsyncIteration:
+                            attempt.record_success()
                             break
-                        continue
-                policy, number, wait, over = retry or adapter.retry, 0, 0.0, False
-                while (flow := first or self._open(adapter, route, policy, number + 1, wait)) is not None:
-                    number, first = number + 1, None
-                    step = None
-                    try:
-                        while True:
-                            try:
-                                item = await flow.next()
-                            except StopAsyncIteration:
-                                flow.succeeded()
-                                break
-                            except Exception as error:
-                                step = self._failed(flow, error, restartable)
-                                break
-                            if void:
-                                yield self._restarted(route, adapter.name, void)
-                                void = 0
-                            yield item
-                    except GeneratorExit:
-                        flow.stopped()
-                        raise
-                    except BaseException:
-                        flow.cancelled()
-                        raise
-                    finally:
-                        await flow.close()
-                    void = flow.items or void
-                    over = step is None or step.then == "stop"
-                    if step is None or step.then != "retry":
-                        break
-                    wait = step.delay
-                    if wait > 0:
-                        await asyncio.sleep(wait)
-                    if (settled := await self._gate(adapter, route)) is not None:
-                        for item in _items_of(adapter, route):
-                            yield item
-                        over = settled
-                        break
-                if flow is None:
-                    over = route.until is not None and self._clock() >= route.until
-                if over:
-                    break
+                        except Exception as error:
+                            attempts.failed(error)
+                            break
+                        if void:
+                            yield self._restarted(route, attempt.adapter.name, void)
+                            void = 0
+                        yield item
+                except GeneratorExit:
+                    attempt.record_stopped()
+                    raise
+                except BaseException:
+                    attempt.record_cancelled()
+                    raise
+                finally:
+                    await attempt.close()
+                void = attempt.items or void
+            if attempts.bypassed is not None:
+                for item in _items_of(attempts.bypassed, route):
+                    yield item
             if route.adapter is None:
                 await router.on_chain_exhausted(route, may_answer=not void or restartable)
                 if route.degraded:
@@ -167,86 +241,26 @@ class StreamRouter:
         except BaseException as error:
             if route.adapter is None:
                 route.error = "the caller gave up" if not isinstance(error, Exception) else describe(error)
-            ended.append(router.finish(route))
+            ended.append(router.finish_route(route))
             raise
-        result = router.finish(route)
+        result = router.finish_route(route)
         ended.append(result)
-        if not result.success and not result.degraded:
-            broken = StreamBroken(result, void) if void else AllAdaptersFailed(result)
-            raise broken from result.exception
-
-    async def _gate(self, adapter: Adapter, route: ActiveRoute) -> bool | None:
-        """Ask what stands before attempts while the engine shuts down, or its protection is off; None: go on."""
-        gate = self._attempts.gate
-        return None if gate is None else await gate(adapter, route)
-
-    async def _come_back(self, route: ActiveRoute, retry: RetryPolicy | None) -> StreamAttempt | None:
-        """When every adapter was out: begin with the first that comes back, if the policy says to wait for one."""
-        all_out, begun = self._router.all_out, list[StreamAttempt]()
-        if all_out is None or route.adapter is not None:
-            return None
-
-        async def begin(name: str, route: ActiveRoute, policy: RetryPolicy | None) -> bool:
-            route.reached += 1
-            adapter = self._router.registry.find(name)
-            flow = None if adapter is None else self._open(adapter, route, policy or adapter.retry, 1, 0.0)
-            if flow is not None:
-                begun.append(flow)
-            return flow is not None
-
-        await all_out.go_on(route, begin, retry)
-        return begun[0] if begun else None
-
-    def _open(
-        self, adapter: Adapter, route: ActiveRoute, policy: RetryPolicy, number: int, wait: float
-    ) -> StreamAttempt | None:
-        """Begin an attempt if the breaker and the deadline allow it."""
-        if route.only is not None and route.only not in adapter.handles:
-            reject(adapter, route, f"it does not handle {route.only}")
-            return None
-        if route.until is not None and self._clock() >= route.until:
-            self._attempts.too_late(adapter, route, number - 1)
-            return None
-        if adapter.down is not None and self._attempts.is_down(adapter, adapter.down, route, number - 1):
-            return None
-        try:
-            permit = adapter.breaker.admit()
-        except CircuitOpen as refusal:
-            self._attempts.refused(adapter, route, number - 1, refusal)
-            return None
-        if number == 1:
-            adapter.budget.first_attempts += 1
-        else:
-            adapter.retries += 1
-        return StreamAttempt(adapter, route, policy, permit, number, wait, self._clock, self._attempts.running)
-
-    def _failed(self, flow: StreamAttempt, error: Exception, restartable: bool) -> AttemptFailed:
-        flow.end()
-        duration = self._clock() - flow.began
-        began = flow.items > 0 and not restartable
-        return self._attempts.after_failure(
-            flow.adapter,
-            flow.route,
-            flow.policy,
-            flow.permit,
-            error,
-            flow.number,
-            flow.wait,
-            duration,
-            first_item=flow.first_item,
-            items=flow.items,
-            stop=f"{flow.items} items were delivered, and this stream cannot start over" if began else "",
-        )
+        _raise_for(result, void)
 
     def _restarted(self, route: ActiveRoute, adapter: str, items: int) -> RestartMarker:
         router, error = self._router, route.error or ""
-        router.tell(StreamRestarted, task=route.id, task_type=route.type, adapter=adapter, items=items, error=error)
+        router.emit(StreamRestarted, task=route.id, task_type=route.type, adapter=adapter, items=items, error=error)
         return RestartMarker(adapter, items, error)
 
 
+def _raise_for(result: RouteResult, void: int) -> None:
+    """Raise if a stream's route failed. `void` is how many items the consumer holds of the failed attempt."""
+    if not result.success and not result.degraded:
+        broken = StreamBroken(result, void) if void else AllAdaptersFailed(result)
+        raise broken from result.exception
+
+
 def _items_of(adapter: Adapter, route: ActiveRoute) -> list[Any]:
-    """Return what a gate let the adapter bring, all at once."""
-    if route.adapter is None:
-        return []
+    """Return the items of an adapter that a gate called, all at once."""
     result, route.result = route.result, None
     return list(result) if yields_many(adapter.stream) else [result]

@@ -120,8 +120,8 @@ class ShutdownGate:
         self.closed = False
 
     async def __call__(self, adapter: Adapter, route: ActiveRoute) -> bool | None:
-        """Let a route continue that had begun before; reject any other without calling the adapter."""
-        if route.begun < self._since and not self.closed:
+        """Let a route continue that had started before; reject any other without calling the adapter."""
+        if route.started < self._since and not self.closed:
             return None
         rejection = ShuttingDown()
         if not route.attempts:
