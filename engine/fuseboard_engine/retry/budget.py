@@ -20,13 +20,13 @@ class RetryBudget:
 
     def __init__(self, policy: RetryPolicy) -> None:
         self.first_attempts = 0
-        """Those that have not paid in yet: whoever makes one adds it, and what they pay is reckoned when it counts."""
+        """First attempts not yet credited. The caller adds to it; the credit is computed when the budget is read."""
         self._refilled: float | None = None
         self._take(policy)
         self._tokens = float(policy.budget_minimum)
 
     def update_policy(self, policy: RetryPolicy) -> None:
-        """Go on with another policy. What is left stays, up to what the policy lets be saved."""
+        """Replace the policy. The balance is kept, up to what the new policy allows to be saved."""
         tokens = self._paid_in()
         self.first_attempts = 0
         self._take(policy)
@@ -41,7 +41,7 @@ class RetryBudget:
         return min(self._tokens + self._ratio * self.first_attempts, self._cap)
 
     def withdraw(self, now: float) -> bool:
-        """Take leave for one retry at `now` (seconds of the engine's clock). False: the budget is spent."""
+        """Withdraw one retry at `now` (seconds of the engine's clock). Return False if the budget is spent."""
         self._tokens = self.left_at(now)
         self.first_attempts = 0
         self._refilled = now

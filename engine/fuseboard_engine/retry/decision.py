@@ -11,9 +11,9 @@ from fuseboard_engine.retry.policy import RetryPolicy
 
 
 def no_retry_reason(rule: Rule, error: BaseException, policy: RetryPolicy, number: int) -> str:
-    """Return why an adapter is not asked again after its `number`-th attempt (from 1) failed; empty: it may be.
+    """Return why an adapter is not retried after its `number`-th attempt (from 1) failed; empty if it may be.
 
-    This much follows from what failed and how often; `retry_delay` looks at the time there is and at the budget.
+    Looks only at the error and the number of attempts; `retry_delay` considers the remaining time and the budget.
 
     Args:
         rule: the attribution row that applied.
@@ -42,7 +42,7 @@ def retry_delay(
     now: float,
     random: Callable[[], float],
 ) -> tuple[float | None, str]:
-    """Return in how many seconds an adapter is asked again after its `number`-th attempt failed; None: not; and why.
+    """Return the seconds until an adapter is retried after its `number`-th attempt failed, or None, and the reason.
 
     Args:
         policy: how soon to retry.
