@@ -105,7 +105,7 @@ class MemoryCheckpoints:
     async def begin(self, run: SavedRun) -> None:
         """Save a new run; see `Checkpoints`."""
         if run.run in self.runs:
-            raise ResumeRefused(f"there is a run {run.run!r} already; resume it, or take another id")
+            raise ResumeRefused(f"run {run.run!r} already exists; resume it, or choose another id")
         self._keep(msgspec.structs.replace(run, alive=True))
 
     async def take(self, run: str, at: int) -> None:

@@ -12,7 +12,7 @@ from math import ceil, log
 
 GROWTH = 1.1
 _LOG_GROWTH = log(GROWTH)
-_SMALLEST = 1e-6  # seconds; anything shorter is one microsecond
+_SMALLEST = 1e-6  # seconds; shorter durations count as one microsecond
 
 
 def bucket_of(seconds: float) -> int:
@@ -23,7 +23,7 @@ def bucket_of(seconds: float) -> int:
 
 
 def value_of(bucket: int) -> float:
-    """Return the duration in seconds that stands for a bucket: the middle of its bounds, in ratio."""
+    """Return the duration in seconds that represents a bucket, equally far in ratio from both of its bounds."""
     if bucket <= 0:
         return _SMALLEST
     return float(_SMALLEST * GROWTH**bucket * 2 / (1 + GROWTH))

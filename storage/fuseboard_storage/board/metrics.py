@@ -1,4 +1,4 @@
-"""The metrics stream: what each adapter did in each second, folded from the events."""
+"""Metrics per adapter and second, folded from the events."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ SECOND = 1_000_000  # microseconds
 class AdapterSecond(msgspec.Struct, gc=False):
     """One adapter's calls in one span of time (a second, or more once rolled up).
 
-    `at` is the span's start in UTC microseconds. `calls` were made; `successes`, `failures` and the rest (ignored or
-    cancelled) add up to it. `timeouts` are among the failures. `rejections` were refused without a call.
-    `latency` is a histogram of the calls' durations (see `fuseboard_storage.board.histogram`), `first_item` one of the
+    `at` is the span's start in UTC microseconds. `calls` counts the calls made: `successes`, `failures`, and those that
+    were ignored or cancelled. `timeouts` are among the failures. `rejections` were refused without a call. `latency`
+    is a histogram of the calls' durations (see `fuseboard_storage.board.histogram`), `first_item` a histogram of the
     seconds until a stream's first item.
 
-    There are a million of them when ten thousand adapters are busy. They hold numbers only, so the garbage collector
-    need not look at them.
+    With ten thousand busy adapters there are a million spans. They refer to numbers only, so the garbage collector
+    need not track them.
     """
 
     at: int
@@ -52,7 +52,7 @@ class AdapterSecond(msgspec.Struct, gc=False):
             self.first_item[bucket] = self.first_item.get(bucket, 0) + 1
 
     def merge(self, other: AdapterSecond) -> None:
-        """Add what another span of the same adapter counted."""
+        """Add the counts of another span of the same adapter."""
         self.calls += other.calls
         self.successes += other.successes
         self.failures += other.failures
@@ -66,11 +66,11 @@ class AdapterSecond(msgspec.Struct, gc=False):
 
 
 Spans = dict[tuple[int, str], AdapterSecond]
-"""What several adapters did: by the span's start and the adapter."""
+"""Spans of several adapters, by start and adapter."""
 
 
 def count(spans: Spans, event: Event) -> None:
-    """Count the attempts that an event tells for the first time, in their second."""
+    """Count the attempts that an event reports first, in the second of the event."""
     for attempt in attempts_of(event):
         second = event.at - event.at % SECOND
         span = spans.get((second, attempt.adapter))
@@ -89,23 +89,23 @@ def merge_spans(spans: Spans, others: Spans) -> None:
 
 
 def attempts_of(event: Event) -> tuple[Attempt, ...]:
-    """Return the attempts an event tells for the first time.
+    """Return the attempts that an event reports first.
 
-    A failed attempt, whomever it blames, is told at once by `AttemptFailed`, and again in its route; it is counted when
-    first told.
+    `AttemptFailed` reports a failed attempt at once, whatever it is attributed to; `RouteFinished` repeats it. It is
+    counted once, at the first report.
     """
     type_ = type(event)
     if type_ is RouteFinished:
         attempts: tuple[Attempt, ...] = event.attempts  # type: ignore[attr-defined]
         for attempt in attempts:
-            if _told_before(attempt):
-                return tuple([a for a in attempts if not _told_before(a)])
+            if _reported_before(attempt):
+                return tuple([a for a in attempts if not _reported_before(a)])
         return attempts
     if type_ is AttemptFailed:
         return (event.attempt,)  # type: ignore[attr-defined]
     return ()
 
 
-def _told_before(attempt: Attempt) -> bool:
-    """Say whether an `AttemptFailed` told it already: what was attributed to a row of the table was."""
+def _reported_before(attempt: Attempt) -> bool:
+    """Return whether an `AttemptFailed` has reported the attempt, as it does if a rule attributed the failure."""
     return attempt.outcome == "failure" or (attempt.outcome == "ignored" and attempt.rule != "")

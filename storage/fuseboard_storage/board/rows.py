@@ -1,4 +1,4 @@
-"""What a Board is made of: its adapters, engines and failures, a row each."""
+"""The rows of a Board: its adapters, engine instances and failures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KEPT_CHANGES = 100
 
 
 class Entry(NamedTuple):
-    """One event as it stands in a recording: its number, the instance that wrote it, and the event."""
+    """One event in a recording: its number, the instance that wrote it, and the event."""
 
     seq: int
     instance: int
@@ -22,7 +22,7 @@ class Entry(NamedTuple):
 
 
 class TaskSecond(NamedTuple):
-    """How many tasks ended in the second that began at `at` (UTC microseconds), and how many an adapter answered."""
+    """The tasks that ended in the second from `at` (UTC microseconds): how many, and how many an adapter answered."""
 
     at: int
     routed: int
@@ -30,14 +30,14 @@ class TaskSecond(NamedTuple):
 
 
 class AdapterKey(NamedTuple):
-    """What an adapter is known by: two engines may each have one of the same name."""
+    """The key of an adapter. Two engine instances may each have an adapter of the same name."""
 
     instance: int
     adapter: str
 
 
 class InstanceRow:
-    """One engine that writes, or wrote, to the recording."""
+    """One engine process that writes, or wrote, to the recording. Times are UTC microseconds."""
 
     __slots__ = ("ended_at", "gone", "heartbeat_at", "host", "id", "name", "pid", "reason", "started_at")
 
@@ -51,16 +51,16 @@ class InstanceRow:
         self.ended_at: int | None = None
         self.reason = ""
         self.gone = False
-        """Whether a reader on the same host found its process to be no more; recorded nowhere."""
+        """Whether a reader on the same host found that its process has ended. Not recorded."""
 
     @property
     def label(self) -> str:
-        """`name@host:pid`, as people write it."""
+        """The display form `name@host:pid`."""
         return f"{self.name}@{self.host}:{self.pid}"
 
 
 class Totals(NamedTuple):
-    """What was counted over some seconds. Rates are per second; percentiles in seconds; None: nothing to say."""
+    """An adapter's counts over some seconds. `rate` is calls per second, percentiles are in seconds; None: no data."""
 
     calls: int
     successes: int
@@ -73,12 +73,14 @@ class Totals(NamedTuple):
     p95: float | None
     p99: float | None
     first_p50: float | None = None
-    """Seconds until a stream's first item, of half of the streams."""
-    first_p95: float | None = None
+    """The median of the seconds until a stream's first item."""
 
 
 class AdapterRow:
-    """One adapter on the Board: its breaker, its counters, its last two minutes."""
+    """One adapter on the Board: its breaker, its counters, and its last two minutes second by second.
+
+    Times are UTC microseconds; `wait` and `busy` are seconds.
+    """
 
     __slots__ = (
         "actor",
@@ -138,8 +140,8 @@ class AdapterRow:
         self.needed = 0
         self.probe_successes = 0
         self.probes_in_flight = 0
-        self.in_flight = 0  # as last told
-        self.budget: int | None = None  # retries left, as last told; None: never told
+        self.in_flight = 0  # at the last sample
+        self.budget: int | None = None  # retries left at the last sample; None: never sampled
         self.policy: dict[str, Any] = {}
         self.tags: tuple[str, ...] = ()
         self.calls = 0
@@ -151,11 +153,11 @@ class AdapterRow:
         self.busy = 0.0
         self.stuck = 0
         self.rejections = 0
-        self.health = ""  # what its last health check said, in a word; empty: never checked
+        self.health = ""  # the status of its last health check; empty: never checked
         self.health_detail = ""
-        self.health_at: int | None = None  # since when
-        self.health_alert = 0  # bad checks in a row that raised an alert; 0: none stands
-        self.held = ""  # why a trip was not made; empty: none was refused since it last changed
+        self.health_at: int | None = None  # when it last changed to that status
+        self.health_alert = 0  # failed checks in a row at the current alert; 0: no alert
+        self.held = ""  # why a trip was suppressed; empty: none was since the last change of state
         self.last_error = ""
         self.last_failure: int | None = None
         self.seconds: deque[AdapterSecond] = deque(maxlen=KEPT_SECONDS)
@@ -168,15 +170,15 @@ class AdapterRow:
 
     @property
     def success_rate(self) -> float | None:
-        """Share of calls that succeeded since the adapter was added, 0..1; None before the first verdict."""
+        """The share of judged calls that succeeded since the adapter was added, 0..1; None before the first."""
         judged = self.successes + self.failed
         return self.successes / judged if judged else None
 
     def restore_counts(self, figures: dict[str, float]) -> None:
-        """Count on from the figures of an earlier run."""
+        """Continue the counters from the figures of an earlier run."""
         self.successes = int(figures.get("successes", 0))
         self.calls = int(figures.get("calls", 0))
-        # Of calls, not of tasks; those that said nothing about the adapter are counted with them.
+        # Counts calls, not tasks. Ignored calls cannot be told apart here, so they count as failed.
         self.failed = max(0, self.calls - self.successes)
         self.tasks_failed = int(figures.get("failures", 0))
         self.retries = int(figures.get("retries", 0))
@@ -185,7 +187,7 @@ class AdapterRow:
         self.busy = figures.get("seconds", 0.0)
 
     def figures(self) -> dict[str, float]:
-        """Return what an adapter of a later run can go on from."""
+        """Return the counters, from which an adapter of a later run can continue."""
         return {
             "successes": self.successes,
             "failures": self.tasks_failed,
@@ -197,9 +199,9 @@ class AdapterRow:
         }
 
     def totals(self, now: int, seconds: int) -> Totals:
-        """Return what was counted in the last `seconds` (at most `KEPT_SECONDS`) up to and with `now`.
+        """Return the counts of the last `seconds` (at most `KEPT_SECONDS`) up to and including `now`.
 
-        The rate is that of the time since the adapter was added while that is less, and of one second at least.
+        The rate is over the time since the adapter was added if that is shorter, but over at least one second.
         """
         first = now + 1 - seconds * SECOND
         elapsed = min(seconds, max(1.0, (now + 1 - self.added_at) / SECOND))
@@ -208,7 +210,6 @@ class AdapterRow:
         successes = sum(span.successes for span in spans)
         failures = sum(span.failures for span in spans)
         latency = merge(span.latency for span in spans)
-        begun = merge(span.first_item for span in spans)
         judged = successes + failures
         return Totals(
             calls=calls,
@@ -221,12 +222,11 @@ class AdapterRow:
             p50=percentile(latency, 0.50),
             p95=percentile(latency, 0.95),
             p99=percentile(latency, 0.99),
-            first_p50=percentile(begun, 0.50),
-            first_p95=percentile(begun, 0.95),
+            first_p50=percentile(merge(span.first_item for span in spans), 0.50),
         )
 
     def series(self, now: int, slices: int, seconds_each: int) -> list[int]:
-        """Return calls per slice, oldest first: the bars of a sparkline that ends at `now`."""
+        """Return the calls per slice, oldest first, as bars of a sparkline that ends at `now`."""
         bars = [0] * slices
         for span in self.seconds:
             back = (now - span.at) // (seconds_each * SECOND)
@@ -236,7 +236,7 @@ class AdapterRow:
 
 
 class FailureRow:
-    """Failures of one adapter that say the same thing, one after the other: the newest, and how many."""
+    """A group of identical failures of one adapter: the newest of them, and how many there are."""
 
     __slots__ = ("at", "attempt", "context", "count", "first_at", "key", "task", "task_type", "then")
 
@@ -247,7 +247,7 @@ class FailureRow:
         self.repeat(event)
 
     def repeat(self, event: AttemptFailed) -> None:
-        """Take one more of the same."""
+        """Add another failure to the group."""
         self.at = event.at
         self.count += 1
         self.task = event.task

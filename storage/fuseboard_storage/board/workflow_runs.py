@@ -1,4 +1,4 @@
-"""Runs of workflows on the Board: a row each, with a row for each of its nodes."""
+"""Workflow runs on the Board: one row per run, with one row per node."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ KEPT_RUNS: Final = 200
 RUNNING: Final = "running"
 INTERRUPTED: Final = "interrupted"
 KILLED: Final = "killed"
-UNDER_WAY: Final = "it was under way; a resume does it again"
+UNFINISHED: Final = "it was running; a resume runs it again"
 
 
 class NodeRow(msgspec.Struct):
-    """How a node stands, since when (UTC microseconds), and who answered for it after how many calls and seconds."""
+    """One node of a run.
+
+    `since` is when it entered `state` (UTC microseconds). `answered` names the node or fallback that gave the result,
+    `attempts` counts the calls, and `duration` is in seconds.
+    """
 
     state: NodeState = "pending"
     since: int = 0
@@ -30,7 +34,7 @@ class NodeRow(msgspec.Struct):
 class WorkflowRow(msgspec.Struct):
     """One run of a workflow.
 
-    `state`: `running`, `done`, `degraded`, `failed`, `interrupted`; `killed` when its engine ended without a word.
+    `state` is `running`, `done`, `degraded`, `failed`, `interrupted`, or `killed` if its engine's process was killed.
     """
 
     instance: int
@@ -46,7 +50,7 @@ class WorkflowRow(msgspec.Struct):
     error: str = ""
 
     def counts(self) -> dict[str, int]:
-        """Return how many nodes are in each state that occurs."""
+        """Return the number of nodes per state that occurs."""
         counts: dict[str, int] = {}
         for node in self.nodes.values():
             counts[node.state] = counts.get(node.state, 0) + 1
@@ -54,11 +58,11 @@ class WorkflowRow(msgspec.Struct):
 
 
 Runs = dict[str, WorkflowRow]
-"""By the run's id, the one begun or resumed last at the end."""
+"""Runs by id, the one started or resumed last at the end."""
 
 
 def start(runs: Runs, instance: int, event: WorkflowStarted) -> None:
-    """Take in that a run began or goes on."""
+    """Fold the start or resumption of a run."""
     before = runs.pop(event.run, None)
     nodes = {name: NodeRow(since=event.at) for name in event.nodes}
     for name in event.finished:
@@ -76,12 +80,12 @@ def start(runs: Runs, instance: int, event: WorkflowStarted) -> None:
         resumed=(before.resumed if before is not None else 0) + event.resumed,
     )
     if len(runs) > KEPT_RUNS:
-        over = (run for run, row in runs.items() if row.state != RUNNING)
-        del runs[next(over, next(iter(runs)))]
+        ended = (run for run, row in runs.items() if row.state != RUNNING)
+        del runs[next(ended, next(iter(runs)))]
 
 
 def change(runs: Runs, event: NodeChanged) -> None:
-    """Take in that a node changed its state."""
+    """Fold a node's change of state."""
     row = runs.get(event.run)
     if row is not None:
         row.changed_at = event.at
@@ -91,14 +95,14 @@ def change(runs: Runs, event: NodeChanged) -> None:
 
 
 def finish(runs: Runs, event: WorkflowFinished) -> None:
-    """Take in that a run ended."""
+    """Fold the end of a run."""
     row = runs.get(event.run)
     if row is not None:
         _end(row, event.state, event.at, event.error)
 
 
 def orphan(runs: Runs, instance: int, event: EngineStopped) -> None:
-    """Take in that an engine ended: whatever it was at is interrupted, or was killed with it."""
+    """Fold the end of an engine: its running runs are interrupted, or killed with it."""
     state, error = (KILLED, "its engine was killed") if event.reason == LOST else (INTERRUPTED, "its engine ended")
     for row in runs.values():
         if row.instance == instance and row.state == RUNNING:
@@ -109,4 +113,4 @@ def _end(row: WorkflowRow, state: str, at: int, error: str) -> None:
     row.state, row.changed_at, row.error = state, at, error
     for node in row.nodes.values():
         if node.state == RUNNING:
-            node.state, node.since, node.error = "pending", at, UNDER_WAY
+            node.state, node.since, node.error = "pending", at, UNFINISHED

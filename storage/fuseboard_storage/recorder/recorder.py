@@ -119,7 +119,7 @@ class Recorder:
         if thread := self._begin_stop(reason):
             thread.join()
         if self._dead_letters is not None:
-            self._dead_letters.shut()
+            self._dead_letters.close_blocking()
 
     def _restore_engine(self) -> None:
         if self._restore and self._thread is None:

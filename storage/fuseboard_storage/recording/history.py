@@ -1,4 +1,4 @@
-"""The course of a recording: where it begins and ends, when breakers changed their state, what one adapter did."""
+"""The history of a recording: its bounds, its breakers' changes of state, and the past of one adapter."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _STATES = frozenset(get_args(State))
 
 
 class Bounds(NamedTuple):
-    """Number and time (UTC microseconds) of a recording's first and last event; zeros while there is none."""
+    """Number and time (UTC microseconds) of a recording's first and last event; zeros if it has no events."""
 
     first: int
     start: int
@@ -24,7 +24,7 @@ class Bounds(NamedTuple):
 
 
 class BreakerChange(NamedTuple):
-    """A breaker's change of state: the event's number, its time (UTC microseconds), and the state since."""
+    """A breaker's change of state: the event's number, its time (UTC microseconds), and the new state."""
 
     seq: int
     at: int
@@ -32,9 +32,9 @@ class BreakerChange(NamedTuple):
 
 
 class AdapterPast(NamedTuple):
-    """What one adapter did in some time, and how its breaker stood; times are UTC microseconds.
+    """One adapter's metrics and breaker states over some time, in UTC microseconds.
 
-    `changes` are in order, and the first may be older: it tells how the breaker stood at the beginning.
+    `changes` are in order. The first may be older than the time: it gives the breaker's state at the beginning.
     """
 
     spans: Sequence[AdapterSecond] = ()
@@ -42,7 +42,7 @@ class AdapterPast(NamedTuple):
 
 
 async def past_of(recording: Recording, key: AdapterKey, since: int, until: int) -> AdapterPast:
-    """Return what an adapter did from `since` until `until`, in this run of its engine and in those before it."""
+    """Return an adapter's past from `since` until `until`, in this run of its engine and in earlier ones."""
     rows = await recording.instances()
     name = next((row.name for row in rows if row.id == key.instance), None)
     runs = [
@@ -56,13 +56,13 @@ async def past_of(recording: Recording, key: AdapterKey, since: int, until: int)
 
 
 async def bounds(recording: Recording) -> Bounds:
-    """Return where a recording begins and ends."""
+    """Return the bounds of a recording."""
     found = await recording.ends()
     return Bounds(*found) if found is not None else Bounds(0, 0, 0, 0)
 
 
 async def changes(recording: Recording, after: int = 0) -> list[BreakerChange]:
-    """Return the changes of state numbered above `after`, in order; those this version can't read are left out."""
+    """Return the changes of state numbered above `after`, in order, without states unknown to this version."""
     return [
         BreakerChange(seq, at, cast(State, state))
         for seq, at, state in await recording.changes(after)
@@ -71,15 +71,15 @@ async def changes(recording: Recording, after: int = 0) -> list[BreakerChange]:
 
 
 def next_change(known: Sequence[BreakerChange], seq: int) -> BreakerChange | None:
-    """Return the first change after the event `seq`; None: there is none."""
-    place = bisect_right(known, seq, key=_seq)
-    return known[place] if place < len(known) else None
+    """Return the first change after the event `seq`, or None."""
+    index = bisect_right(known, seq, key=_seq)
+    return known[index] if index < len(known) else None
 
 
 def previous_change(known: Sequence[BreakerChange], seq: int) -> BreakerChange | None:
-    """Return the last change before the event `seq`; None: there is none."""
-    place = bisect_left(known, seq, key=_seq)
-    return known[place - 1] if place else None
+    """Return the last change before the event `seq`, or None."""
+    index = bisect_left(known, seq, key=_seq)
+    return known[index - 1] if index else None
 
 
 def _seq(change: BreakerChange) -> int:

@@ -1,6 +1,6 @@
-"""Read a recording, and ask things of its engines, without holding one.
+"""Reads a recording and sends commands to its engines.
 
-Everything that looks at a recording (the console, the command line, an API) goes through a `Recording`.
+Everything that reads a recording (the console, the command line, the HTTP API) uses a `Recording`.
 """
 
 from __future__ import annotations
@@ -20,29 +20,27 @@ from fuseboard_engine.workflow.checkpoints import SavedRun
 from fuseboard_storage.board.board import Board, Entry, InstanceRow
 from fuseboard_storage.board.metrics import AdapterSecond
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.recording.command_client import STARTS, Target, check_not_replaced, ids_json, post
+from fuseboard_storage.recording.command_client import STARTS, Target, check_not_replaced, ids_json, post_commands
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.change_detector import ChangeDetector
 from fuseboard_storage.sqlite.connection import connected, translate_query_errors
-from fuseboard_storage.tables import commands as mailbox
-from fuseboard_storage.tables import events as rows
-from fuseboard_storage.tables import keyframes as keyframe
-from fuseboard_storage.tables import metrics as metric_rows
+from fuseboard_storage.tables import commands as command_rows
+from fuseboard_storage.tables import events, keyframes, metrics
 from fuseboard_storage.tables.commands import CommandStatus
 from fuseboard_storage.tables.instances import mark_dead
 
-LOOK_EVERY: Final = 0.02  # seconds between two looks at a command that is waited for
-SLICE: Final = 2_000  # entries folded between two chances for other tasks to run
+POLL: Final = 0.02  # seconds between two queries of a command whose outcome is awaited
+SLICE: Final = 2_000  # entries folded before other tasks get a chance to run
 
 
 class Recording:
-    """One open recording. Made by `Recording.open`; reads only, but for what is asked."""
+    """One open recording. Created by `Recording.open`; read-only except for sending commands."""
 
     def __init__(self, path: Path, connection: aiosqlite.Connection, identity: tuple[int, int] | None) -> None:
         self.path = path
         self._connection = connection
         self._identity = identity
-        self._begun = False
+        self._tables_found = False
         self._changes = ChangeDetector(path)
 
     @classmethod
@@ -50,71 +48,71 @@ class Recording:
     async def open(cls, path: str | os.PathLike[str]) -> AsyncIterator[Recording]:
         """Open a recording for reading; the file is not changed.
 
-        An empty file is a recording that waits for its first engine: everything in it is empty, until it is not.
+        An empty file is a recording that waits for its first engine; all queries of it return nothing until then.
 
         Raises:
-            RecordingError: There is no such file, it is no recording, of a newer version, damaged, or can't be read
-                now. What is read later raises the same.
+            RecordingError: The file is missing, is not a recording, has a newer version, is damaged, or cannot be read
+                at the moment. Later queries raise the same.
         """
-        where = Path(path).absolute()  # noqa: ASYNC240 - asks the disk nothing
+        where = Path(path).absolute()  # noqa: ASYNC240 - does not access the disk
         if schema.inspect(path) == "missing":
             raise RecordingError(
                 f"{os.fspath(path)} does not exist.", "Start an engine that records to it, or check the path."
             )
-        # A folder that takes no new files has no place for SQLite's own beside the recording.
+        # SQLite needs to create files beside the recording, which a read-only folder does not allow.
         mode = "mode=ro" if os.access(where.parent, os.W_OK) else "mode=ro&immutable=1"
         identity = schema.identity_of(where)
         async with connected(where, mode) as connection:
             recording = cls(where, connection, identity)
-            await recording._has_begun()
+            await recording._has_tables()
             yield recording
 
-    # ------------------------------------------------------------------ what was recorded
+    # ------------------------------------------------------------------ queries
 
     async def entries(self, after: int = 0, limit: int = 1_000) -> list[Entry]:
         """Return up to `limit` entries numbered above `after`, in order.
 
-        Events of kinds that only a newer version knows are passed over.
+        Events of kinds that only a newer version knows are left out.
         """
         found: list[Entry] = []
         while len(found) < limit:
             part = await self.slice(after, limit - len(found))
             if not part:
                 break
-            found += rows.readable(part)
+            found += events.readable(part)
             after = part[-1].seq
         return found
 
-    async def slice(self, after: int, limit: int, to: int = keyframe.NEWEST) -> list[Entry]:
-        """Return entries as `entries` does, with a bare `Event` in each place that this version can't read.
+    async def slice(self, after: int, limit: int, to: int = keyframes.NEWEST) -> list[Entry]:
+        """Return entries as `entries` does, with a bare `Event` for each event that this version cannot decode.
 
         Args:
-            after: The number of the last entry known.
-            limit: How many at most.
-            to: The number of the last entry wanted.
+            after: Only entries with a number above this.
+            limit: The maximum number of entries.
+            to: Only entries with a number up to this.
         """
-        if not await self._has_begun():
+        if not await self._has_tables():
             return []
-        sql = f"{rows.SELECT} WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
+        sql = f"{events.SELECT} WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
         return await self._entries(sql, (after, to, limit))
 
     async def board(self) -> Board:
-        """Return the Board as of now: the newest keyframe, and what came after it."""
+        """Return the current Board: the newest keyframe and the entries after it."""
         return await self.board_at()
 
     async def board_at(self, *, at: int | None = None, seq: int | None = None) -> Board:
-        """Return the Board as it was.
+        """Return the Board as of a time or an entry.
 
         Args:
             at: UTC microseconds; the Board holds everything before the first entry that is later than this.
-            seq: The number of the last entry to take in. With neither, all are.
+            seq: The number of the last entry to apply. With neither, all entries are applied.
         """
-        if not await self._has_begun():
+        if not await self._has_tables():
             return Board()
-        last = keyframe.NEWEST if seq is None else seq
-        until = keyframe.NEWEST if at is None else at
-        found = await self._rows(keyframe.SELECT_BY_SEQ, (last,)) if at is None else await self._nearest_at(at)
-        board = keyframe.board_of(found[0] if found else None)
+        last = keyframes.NEWEST if seq is None else seq
+        until = keyframes.NEWEST if at is None else at
+        found = await self._rows(keyframes.SELECT_BY_SEQ, (last,)) if at is None else await self._nearest_at(at)
+        board = keyframes.board_of(found[0] if found else None)
         while part := await self.slice(board.seq, SLICE, last):
             for entry in part:
                 if entry.event.at > until:
@@ -123,48 +121,48 @@ class Recording:
         return board
 
     async def _nearest_at(self, at: int) -> list[tuple[Any, ...]]:
-        """Return the newest keyframe until a time; of times before all events that are left, what they go on from."""
+        """Return the newest keyframe up to a time; before the first kept event, the keyframe that event follows."""
         before = "SELECT coalesce(min(seq) - 1, ?) FROM events"
-        found = await self._rows(keyframe.SELECT_BY_TIME, (at,))
-        return found or await self._rows(keyframe.SELECT_BY_SEQ.replace("?", f"({before})"), (keyframe.NEWEST,))
+        found = await self._rows(keyframes.SELECT_BY_TIME, (at,))
+        return found or await self._rows(keyframes.SELECT_BY_SEQ.replace("?", f"({before})"), (keyframes.NEWEST,))
 
     async def keyframe_before(self, at: int) -> int:
-        """Return the number of the last entry in the Board that `board_at(at=...)` starts from; 0: it has none."""
-        found = await self._found(keyframe.SELECT_BY_TIME.replace("SELECT board", "SELECT seq"), (at,))
+        """Return the number of the last entry in the keyframe that `board_at(at=...)` starts from; 0 if none."""
+        found = await self._rows_if_any(keyframes.SELECT_BY_TIME.replace("SELECT board", "SELECT seq"), (at,))
         return int(found[0][0]) if found else 0
 
     async def ends(self) -> tuple[int, int, int, int] | None:
-        """Return number and time (UTC microseconds) of the first and of the last event; None while there is none."""
+        """Return number and time (UTC microseconds) of the first and of the last event; None if there are no events."""
         sql = "SELECT seq, at FROM events ORDER BY seq {} LIMIT 1"
-        first, last = await self._found(sql.format("ASC")), await self._found(sql.format("DESC"))
+        first, last = await self._rows_if_any(sql.format("ASC")), await self._rows_if_any(sql.format("DESC"))
         return (*first[0], *last[0]) if first and last else None
 
     async def changes(self, after: int = 0) -> list[tuple[int, int, str]]:
         """Return number, time and new state of each `StateChanged` numbered above `after`, in order."""
         sql = """SELECT seq, at, json_extract(body, '$.after') FROM events
             WHERE kind = 'state_changed' AND seq > ? ORDER BY seq"""
-        return [(seq, at, state) for seq, at, state in await self._found(sql, (after,))]
+        return [(seq, at, state) for seq, at, state in await self._rows_if_any(sql, (after,))]
 
     async def changes_of(self, adapter: str, instances: Sequence[int], since: int, until: int) -> list[tuple[int, str]]:
         """Return time and new state of each `StateChanged` of an adapter, in order.
 
         Args:
-            adapter: Its name.
-            instances: The engines meant.
-            since: UTC microseconds; the last change before it is told too.
-            until: End of the time wanted, not included.
+            adapter: The adapter's name.
+            instances: The engine instances that have it.
+            since: UTC microseconds; the last change before it is included.
+            until: The end of the time, exclusive.
         """
-        these = f"""kind = 'state_changed' AND adapter = ?1 AND instance IN ({", ".join(map(str, instances))})"""
-        sql = f"""SELECT at, json_extract(body, '$.after') FROM events WHERE {these} AND at < ?3 AND seq >=
-            coalesce((SELECT max(seq) FROM events WHERE {these} AND at < ?2), 0) ORDER BY seq"""
-        return [(at, state) for at, state in await self._found(sql, (adapter, since, until))]
+        matching = f"""kind = 'state_changed' AND adapter = ?1 AND instance IN ({", ".join(map(str, instances))})"""
+        sql = f"""SELECT at, json_extract(body, '$.after') FROM events WHERE {matching} AND at < ?3 AND seq >=
+            coalesce((SELECT max(seq) FROM events WHERE {matching} AND at < ?2), 0) ORDER BY seq"""
+        return [(at, state) for at, state in await self._rows_if_any(sql, (adapter, since, until))]
 
     async def failures(self, limit: int, adapter: str | None = None) -> list[Entry]:
         """Return the newest failed attempts, newest first; each entry's event is an `AttemptFailed`.
 
         Args:
-            limit: How many at most.
-            adapter: Only those of this one.
+            limit: The maximum number of entries.
+            adapter: Only failures of this adapter.
         """
         found = await self.newest(limit, adapter=adapter, kinds=("attempt_failed",))
         return found[::-1]
@@ -173,38 +171,38 @@ class Recording:
         """Return the newest entries that match, in the order they happened.
 
         Args:
-            limit: How many at most.
-            adapter: Only those that concern this one.
-            kinds: Only events of these kinds; empty: of all.
+            limit: The maximum number of entries.
+            adapter: Only events of this adapter.
+            kinds: Only events of these kinds; empty: of all kinds.
         """
-        if not await self._has_begun():
+        if not await self._has_tables():
             return []
         where = " AND ".join(
             ["1"] + ["adapter = ?"] * (adapter is not None) + [f"kind IN ({', '.join('?' * len(kinds))})"] * bool(kinds)
         )
         values = (*([] if adapter is None else [adapter]), *kinds, limit)
-        found = await self._entries(f"{rows.SELECT} WHERE {where} ORDER BY seq DESC LIMIT ?", values)
-        return rows.readable(reversed(found))
+        found = await self._entries(f"{events.SELECT} WHERE {where} ORDER BY seq DESC LIMIT ?", values)
+        return events.readable(reversed(found))
 
     async def spans(
         self, since: int, until: int, adapter: str | None = None, instances: Sequence[int] = ()
     ) -> list[AdapterSecond]:
-        """Return metrics, oldest first, at whatever resolution is left of them.
+        """Return metrics, oldest first, at the resolution that is left of them.
 
         Args:
-            since: Start of the time wanted, UTC microseconds.
-            until: End of it, not included.
-            adapter: Only those of this one.
-            instances: Only those of these engines; empty: of all.
+            since: The start of the time, UTC microseconds.
+            until: The end of the time, exclusive.
+            adapter: Only metrics of this adapter.
+            instances: Only metrics of these engine instances; empty: of all.
         """
-        if not await self._has_begun():
+        if not await self._has_tables():
             return []
-        return await metric_rows.read(self._rows, since, until, adapter, instances)
+        return await metrics.read(self._rows, since, until, adapter, instances)
 
     async def instances(self) -> list[InstanceRow]:
-        """Return every engine that wrote here, with its last heartbeat and, if it is over, its end."""
+        """Return every engine that wrote to the recording, with its last heartbeat and, if it has ended, its end."""
         found = []
-        for *first, heartbeat_at, ended_at in await self._found(
+        for *first, heartbeat_at, ended_at in await self._rows_if_any(
             "SELECT id, name, host, pid, started_at, heartbeat_at, ended_at FROM instances ORDER BY id"
         ):
             row = InstanceRow(*first)
@@ -214,39 +212,39 @@ class Recording:
         return found
 
     async def endings(self) -> dict[int, str]:
-        """Return why engines ended, by their instances, as far as it is kept; `lost`: one was found dead."""
+        """Return why engines ended, by instance, as far as it is still recorded. `lost`: the engine was found dead."""
         sql = """SELECT instance, coalesce(json_extract(body, '$.reason'), 'closed') FROM events
             WHERE kind = 'engine_stopped' ORDER BY seq"""
-        return {row[0]: row[1] for row in await self._found(sql)}
+        return {row[0]: row[1] for row in await self._rows_if_any(sql)}
 
     async def bring_up_to_date(self, board: Board, now: int) -> bool:
-        """Note in a Board each engine's last heartbeat, and those of this host whose process is no more.
+        """Update a Board's heartbeats, and mark the engines of this host whose process has ended.
 
         Args:
             board: The Board of this recording.
             now: UTC microseconds.
 
         Returns:
-            Whether an engine is found gone, or back, that was not before.
+            Whether any engine's mark changed.
         """
         for row in await self.instances():
             board.heartbeat(row.id, row.heartbeat_at)
         return mark_dead(board.instances.values(), now)
 
     async def letter_changes(self, letter: int, since: int) -> list[Entry]:
-        """Return what was recorded of a dead letter, in the order it happened: how it came, and each of its changes.
+        """Return the entries of a dead letter in order: its creation and each of its changes.
 
         Args:
-            letter: Its number.
-            since: When it came, UTC microseconds; nothing older is looked through.
+            letter: The letter's id.
+            since: When it was created, UTC microseconds; older events are not searched.
         """
-        if not await self._has_begun():
+        if not await self._has_tables():
             return []
-        sql = f"""{rows.SELECT} WHERE seq > coalesce((SELECT max(seq) FROM keyframes WHERE at < ?2), 0)
+        sql = f"""{events.SELECT} WHERE seq > coalesce((SELECT max(seq) FROM keyframes WHERE at < ?2), 0)
             AND kind IN ('dead_lettered', 'dead_letter_changed')
             AND (json_extract(body, '$.letter') = ?1
                 OR EXISTS (SELECT 1 FROM json_each(body, '$.letters') WHERE value = ?1)) ORDER BY seq"""
-        return rows.readable(await self._entries(sql, (letter, since)))
+        return events.readable(await self._entries(sql, (letter, since)))
 
     async def workflow_runs(
         self,
@@ -257,47 +255,49 @@ class Recording:
         without: Iterable[str] = (),
         results: bool = True,
     ) -> list[SavedRun]:
-        """Return saved runs of workflows, the last changed first, each with how its nodes stand.
+        """Return saved workflow runs with their nodes, the last changed first.
 
         Args:
-            limit: How many at most.
-            run: Only the one of this id.
-            unfinished: Only those that can be resumed.
-            without: The ids of those that are not wanted.
-            results: Whether a run's input and its nodes' results are wanted, which may be large; else they are `null`.
+            limit: The maximum number of runs.
+            run: Only the run with this id.
+            unfinished: Only runs that can be resumed.
+            without: Ids of runs to leave out.
+            results: Whether to load the runs' inputs and the nodes' results, which may be large; else they are `null`.
         """
         from fuseboard_storage.recording.saved_runs import saved_runs
 
-        return await saved_runs(self._found, limit, run=run, unfinished=unfinished, without=without, results=results)
+        return await saved_runs(
+            self._rows_if_any, limit, run=run, unfinished=unfinished, without=without, results=results
+        )
 
     async def count_workflow_runs(self) -> tuple[int, int]:
-        """Return how many runs of workflows are saved, and how many of them can be resumed."""
+        """Return the number of saved workflow runs, and how many of them can be resumed."""
         from fuseboard_storage.recording.saved_runs import count_runs
 
-        return await count_runs(self._found)
+        return await count_runs(self._rows_if_any)
 
     async def last_seq(self) -> int:
-        """Return the number of the newest entry; 0 when there is none."""
-        found = await self._found("SELECT max(seq) FROM events")
+        """Return the number of the newest entry; 0 if there is none."""
+        found = await self._rows_if_any("SELECT max(seq) FROM events")
         return int(found[0][0] or 0) if found else 0
 
     async def head(self) -> tuple[int, dict[int, int]]:
-        """Return the number of the newest entry, and by its instance each engine's last heartbeat.
+        """Return the number of the newest entry, and each engine's last heartbeat by instance.
 
-        The number is 0 when there is none; heartbeats are in UTC microseconds.
+        The number is 0 if there is no entry. Heartbeats are UTC microseconds.
         """
-        found = await self._found("SELECT (SELECT max(seq) FROM events), id, heartbeat_at FROM instances")
+        found = await self._rows_if_any("SELECT (SELECT max(seq) FROM events), id, heartbeat_at FROM instances")
         return (found[0][0] or 0 if found else 0), {id: at for _, id, at in found}
 
     def unchanged(self) -> bool:
-        """Return whether it is certain that nothing was written since this was last asked; it asks the disk at most."""
+        """Return whether certainly nothing was written since the previous call. Runs no query."""
         return self._changes.unchanged()
 
     def check_not_replaced(self) -> None:
-        """Raise `RecordingError` if the file is gone from its path, or another has taken its place."""
+        """Raise `RecordingError` if the file is missing from its path or was replaced by another."""
         check_not_replaced(self.path, self._identity)
 
-    # ------------------------------------------------------------------ what is asked
+    # ------------------------------------------------------------------ commands
 
     async def ask(
         self,
@@ -309,25 +309,25 @@ class Recording:
         args: dict[str, Any] | None = None,
         expires_in: float = 10.0,
     ) -> int:
-        """Put a command into the mailbox.
+        """Send a command to an engine.
 
         Args:
             verb: One of `fuseboard_engine.commands.VERBS`.
-            adapter: What it concerns; empty for verbs that concern all.
-            instance: The engine that should take it; None: whichever is first.
-            actor: Who asks, as it should stand in the audit.
+            adapter: The adapter it concerns; empty for verbs that concern all.
+            instance: The engine instance that should take it; None: the first that does.
+            actor: The operator, as shown in the audit.
             args: The verb's own arguments.
-            expires_in: Seconds in which it must be taken.
+            expires_in: Seconds after which it expires unless taken.
 
         Returns:
-            The command's number, for `command`.
+            The command's id, for `command`.
 
         Raises:
-            ValueError: There is no such verb.
+            ValueError: The verb is unknown.
             RecordingError: The file cannot be written, was replaced by another, or no engine ever wrote to it.
         """
-        asked = await self.ask_many(verb, [(instance, adapter)], actor=actor, args=args, expires_in=expires_in)
-        return asked[0]
+        ids = await self.ask_many(verb, [(instance, adapter)], actor=actor, args=args, expires_in=expires_in)
+        return ids[0]
 
     async def ask_many(
         self,
@@ -338,60 +338,63 @@ class Recording:
         args: dict[str, Any] | None = None,
         expires_in: float = 10.0,
     ) -> list[int]:
-        """Put a command for each target, an instance and an adapter, into the mailbox; all of them or none.
+        """Send a command for each target, an instance and an adapter; all of them or none.
 
-        Everything else is as with `ask`. Returns the commands' ids_json, in the order of the targets.
+        Everything else is as for `ask`. Return the commands' ids, in the order of the targets.
         """
         if verb not in VERBS:
             raise ValueError(f"There is no command {verb!r}. There are: {', '.join(VERBS)}.")
-        if not await self._has_begun():
-            raise RecordingError(f"No engine has written to {self.path.name} yet.", "Start one, then ask again.")
+        if not await self._has_tables():
+            raise RecordingError(f"No engine has written to {self.path.name} yet.", "Start one, then try again.")
         if not targets:
             return []
         starts = dict(await self._rows(STARTS, (ids_json(instance for instance, _ in targets),)))
         now = wall_clock()
         until = now + int(expires_in * 1e6)
-        return await post(
+        return await post_commands(
             self.path, self._identity, starts, verb, targets, actor=actor, args=args or {}, now=now, expires_at=until
         )
 
     async def command(self, id: int) -> CommandStatus:
-        """Return what became of a command.
+        """Return the status of a command.
 
         Raises:
-            KeyError: There is no command of that number.
+            KeyError: There is no command with this id.
         """
         return (await self.statuses((id,)))[id]
 
     async def statuses(self, ids: Iterable[int]) -> dict[int, CommandStatus]:
-        """Return what became of these commands, by their ids_json; one that there is not is missing. See `command`."""
-        found = await self._found(mailbox.SELECT_BY_ID, (ids_json(ids),))
+        """Return the statuses of commands by id, without unknown ids. See `command`."""
+        found = await self._rows_if_any(command_rows.SELECT_BY_ID, (ids_json(ids),))
         now = wall_clock()
-        return {row[0]: mailbox.status_of(row, now) for row in found}
+        return {row[0]: command_rows.status_of(row, now) for row in found}
 
     async def commands(self, limit: int) -> list[CommandStatus]:
-        """Return the newest commands, at most `limit`, newest first; see `command`."""
-        return [mailbox.status_of(row, wall_clock()) for row in await self._found(mailbox.SELECT_NEWEST, (limit,))]
+        """Return the statuses of the newest commands, at most `limit`, newest first. See `command`."""
+        return [
+            command_rows.status_of(row, wall_clock())
+            for row in await self._rows_if_any(command_rows.SELECT_NEWEST, (limit,))
+        ]
 
     async def outcome(self, id: int) -> CommandStatus:
-        """Wait until a command is over, at the latest until it expires or its engine is lost; see `command`."""
-        while not (status := await self.command(id)).over:  # noqa: ASYNC110 - another process moves it
-            await asyncio.sleep(LOOK_EVERY)
+        """Wait until a command is over, expired or lost with its engine, and return its status. See `command`."""
+        while not (status := await self.command(id)).over:  # noqa: ASYNC110 - another process changes it
+            await asyncio.sleep(POLL)
         return status
 
     # ------------------------------------------------------------------ the connection
 
-    async def _has_begun(self) -> bool:
-        """Say whether an engine has made its tables yet, and refuse what grew into something else."""
-        if not self._begun:
+    async def _has_tables(self) -> bool:
+        """Return whether the recording has tables yet. Raise `RecordingError` if they are of a newer version."""
+        if not self._tables_found:
             version = (await self._rows("PRAGMA user_version"))[0][0]
             schema.check_version(self.path.name, version)
-            self._begun = version > 0
-        return self._begun
+            self._tables_found = version > 0
+        return self._tables_found
 
-    async def _found(self, sql: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
-        """Return the rows of a query; none while no engine has made its tables."""
-        return await self._rows(sql, values) if await self._has_begun() else []
+    async def _rows_if_any(self, sql: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a query; none while the recording has no tables."""
+        return await self._rows(sql, values) if await self._has_tables() else []
 
     async def _rows(self, sql: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
         with translate_query_errors(self.path):
@@ -400,5 +403,5 @@ class Recording:
     async def _entries(self, sql: str, values: Iterable[Any]) -> list[Entry]:
         with translate_query_errors(self.path):
             async with self._connection.execute(sql, values) as cursor:
-                cursor.row_factory = rows.entry_of  # type: ignore[assignment]  # decodes in the connection's own thread
+                cursor.row_factory = events.entry_of  # type: ignore[assignment]  # decodes in the connection's thread
                 return list(await cursor.fetchall())  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Reading saved runs of workflows, many at a time."""
+"""Queries for saved workflow runs, many at a time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from fuseboard_engine.workflow.checkpoints import SavedRun
-from fuseboard_storage.stores.checkpoints import NODE_COLUMNS, RUN_COLUMNS, run_of, under_way
+from fuseboard_storage.stores.checkpoints import NODE_COLUMNS, RUN_COLUMNS, owning_process, run_of
 from fuseboard_storage.tables.events import Query
 
 
@@ -18,16 +18,16 @@ async def saved_runs(
 ) -> list[SavedRun]:
     """Return saved runs; see `Recording.workflow_runs`."""
     if not await query("SELECT 1 FROM sqlite_master WHERE name = 'workflow_nodes'", ()):
-        return []  # an older version wrote it, and no engine has opened it since
-    columns, of_nodes = RUN_COLUMNS, NODE_COLUMNS
+        return []  # written by an older version and not migrated since
+    columns, node_columns = RUN_COLUMNS, NODE_COLUMNS
     if not results:
-        columns, of_nodes = columns.replace(" input,", " 'null',"), of_nodes.replace(" result,", " 'null',")
+        columns, node_columns = columns.replace(" input,", " 'null',"), node_columns.replace(" result,", " 'null',")
     sql = f"""SELECT {columns} FROM workflow_runs
         WHERE (id = ?1 OR (?1 = '' AND (NOT ?2 OR state NOT IN ('done', 'degraded'))))
         AND id NOT IN (SELECT value FROM json_each(?3)) ORDER BY changed_at DESC LIMIT ?4"""
     found = await query(sql, (run, unfinished, _json(without), limit))
     nodes: dict[str, list[tuple[Any, ...]]] = {row[0]: [] for row in found}
-    sql = f"SELECT run, {of_nodes} FROM workflow_nodes WHERE run IN (SELECT value FROM json_each(?))"
+    sql = f"SELECT run, {node_columns} FROM workflow_nodes WHERE run IN (SELECT value FROM json_each(?))"
     for name, *values in await query(sql, (_json(nodes),)):
         nodes[name].append(tuple(values))
     host = socket.gethostname()
@@ -36,13 +36,13 @@ async def saved_runs(
 
 
 async def count_runs(query: Query) -> tuple[int, int]:
-    """Return how many runs there are, and how many can be resumed; see `Recording.count_workflow_runs`."""
+    """Return the number of runs and of those that can be resumed; see `Recording.count_workflow_runs`."""
     if not await query("SELECT 1 FROM sqlite_master WHERE name = 'workflow_nodes'", ()):
-        return 0, 0  # an older version wrote it, and no engine has opened it since
+        return 0, 0  # written by an older version and not migrated since
     ((runs,),) = await query("SELECT count(*) FROM workflow_runs", ())
     sql = "SELECT state, owner FROM workflow_runs WHERE state NOT IN ('done', 'degraded')"
     host = socket.gethostname()
-    return runs, sum(under_way(state, owner, host, None) is None for state, owner in await query(sql, ()))
+    return runs, sum(owning_process(state, owner, host, None) is None for state, owner in await query(sql, ()))
 
 
 def _json(texts: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Follow a recording live: a Board that grows, and what is known of the engines behind it."""
+"""Follows a recording live: an up-to-date Board, and the state of the engines that write to it."""
 
 from __future__ import annotations
 
@@ -21,57 +21,54 @@ from fuseboard_storage.tables.keyframes import EVERY
 
 
 class ConnectionState(enum.Enum):
-    """What a recording says of its engines."""
+    """The state of a recording's engines as a whole."""
 
-    EMPTY = "empty"  # no engine has written yet
-    LIVE = "live"  # at least one is alive
-    SILENT = "silent"  # one should be there, but gives no sign
-    ENDED = "ended"  # all ended in an orderly way, or are known to be dead
-    MISSING = "missing"  # the file is gone
+    EMPTY = "empty"  # no engine has written to it yet
+    LIVE = "live"  # at least one engine is alive
+    SILENT = "silent"  # an engine should be running, but gives no sign of life
+    ENDED = "ended"  # all engines ended in an orderly way, or were recorded as dead
+    MISSING = "missing"  # the file is missing
 
 
 class TailStatus(NamedTuple):
-    """The connection to the engines of a recording.
-
-    `trouble` says why the file could not be read the last time, and is empty while it can.
-    """
+    """The result of the last `advance`: the state of the engines, and why the file could not be read (else empty)."""
 
     state: ConnectionState = ConnectionState.EMPTY
     trouble: str = ""
 
 
 class Tail:
-    """Follows one recording. Made by `Tail.open`; call `advance` as often as the screen should be fresh."""
+    """Follows one recording. Created by `Tail.open`; call `advance` as often as the Board should be updated."""
 
     def __init__(self, path: Path, now: Callable[[], int]) -> None:
         self.path = path
         self.board = Board()
-        """The Board as of the last `advance`; another object after the file was replaced."""
+        """The Board as of the last `advance`. Another object after the file was replaced."""
         self.status = TailStatus()
-        """What the last `advance` found out about the engines."""
+        """The status as of the last `advance`."""
         self.recording: Recording | None = None
-        """The open recording, to ask commands of; None while the file is missing, or another is in its place."""
+        """The open recording, for queries and commands. None while the file is missing or is not a recording."""
         self.on_entries: Callable[[Sequence[Entry]], object] | None = None
-        """Is given the entries that are taken in, in order; then each is, however many have come meanwhile."""
+        """Called with the entries that are applied, in order. While set, no entry is skipped by loading a keyframe."""
         self._now = now
         self._stack = contextlib.AsyncExitStack()
         self._identity: tuple[int, int] | None = None
         self._behind = 0
-        self._due = True  # whether something was written that the Board may lack
+        self._due = True  # whether the Board may lack entries
 
     @classmethod
     @contextlib.asynccontextmanager
     async def open(cls, path: str | os.PathLike[str], *, now: Callable[[], int] = wall_clock) -> AsyncIterator[Tail]:
-        """Follow the recording at `path`, from its present state on.
+        """Follow the recording at `path` from its current state on.
 
         Args:
-            path: The file; it may be empty still.
+            path: The file; it may still be empty.
             now: UTC microseconds.
 
         Raises:
             RecordingError: As for `Recording.open`.
         """
-        tail = cls(Path(path).absolute(), now)  # noqa: ASYNC240 - asks the disk nothing
+        tail = cls(Path(path).absolute(), now)  # noqa: ASYNC240 - does not access the disk
         try:
             await tail._open()
             yield tail
@@ -79,25 +76,24 @@ class Tail:
             await tail._stack.aclose()
 
     async def advance(self) -> bool:
-        """Take in what was recorded since the last time; it costs next to nothing when nothing was.
+        """Apply what was recorded since the last call. Costs next to nothing if nothing was.
 
         Returns:
-            True when the Board or the connection changed; that an engine goes on to live is no change. A file that is
-            gone, replaced by a foreign one, or can't be read now, raises nothing: `status` says so, and the Board
-            stays as it was.
+            Whether the Board or the status changed; another heartbeat is not a change. A file that is missing, foreign
+            or unreadable does not raise: `status` reports it, and the Board stays as it was.
         """
         try:
-            moved = await self._follow()
-            # A process that was killed changes no file.
-            moved = mark_dead(self.board.instances.values(), self._now()) or moved
+            changed = await self._follow()
+            # A process that is killed does not change the file.
+            changed = mark_dead(self.board.instances.values(), self._now()) or changed
             trouble = ""
         except (RecordingError, sqlite3.Error, OSError) as error:
-            moved = False
+            changed = False
             trouble = str(error)
-        return self._judge(trouble) or moved
+        return self._update_status(trouble) or changed
 
     async def behind(self) -> int:
-        """Return how many entries were recorded that the Board has not taken in."""
+        """Return the number of recorded entries that the Board has not applied yet."""
         recording = self.recording
         if recording is not None and not recording.unchanged():
             self._due = True
@@ -106,33 +102,33 @@ class Tail:
 
     async def _follow(self) -> bool:
         identity = schema.identity_of(self.path)
-        moved = identity is not None and identity != self._identity
+        changed = identity is not None and identity != self._identity
         if identity != self._identity:
             await self._stack.aclose()
-            self.recording = self._identity = None  # until another is open: what can't be opened is tried again
+            self.recording = self._identity = None  # stays None if opening fails, so that the next call tries again
             if identity is not None:
                 await self._open()
         recording = self.recording
         if recording is None:
             return False
-        due, self._due = self._due, True  # until all is taken in: what fails half-way is tried again
+        due, self._due = self._due, True  # reset only at the end, so that a failed attempt is repeated
         if recording.unchanged() and not due:
             self._due = False
-            return moved
+            return changed
         newest, beats = await recording.head()
         if self.on_entries is None and newest - self.board.seq > 2 * EVERY:
             self.board = await recording.board()
-            moved = True
+            changed = True
         while self.board.seq < newest and (part := await recording.slice(self.board.seq, SLICE)):
             for entry in part:
                 self.board.apply(entry)
             if self.on_entries is not None:
                 self.on_entries(part)
-            moved = True
+            changed = True
         for instance, at in beats.items():
             self.board.heartbeat(instance, at)
         self._due, self._behind = False, 0
-        return moved
+        return changed
 
     async def _open(self) -> None:
         identity = schema.identity_of(self.path)
@@ -141,10 +137,10 @@ class Tail:
         self.board = Board()
         self._due, self._behind = True, 0
 
-    def _judge(self, trouble: str) -> bool:
-        """Note how the engines stand, and why the file can't be read; return whether that is another than before."""
-        was, self.status = self.status, TailStatus(self._state(self._now()), trouble)
-        return self.status != was
+    def _update_status(self, trouble: str) -> bool:
+        """Update `status` and return whether it changed."""
+        before, self.status = self.status, TailStatus(self._state(self._now()), trouble)
+        return self.status != before
 
     def _state(self, now: int) -> ConnectionState:
         rows = self.board.instances.values()

@@ -1,1 +1,1 @@
-"""Where an engine keeps dead letters and checkpoints: in its recording."""
+"""Stores in the recording through which an engine keeps dead letters and workflow checkpoints."""

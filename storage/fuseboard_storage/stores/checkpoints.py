@@ -1,4 +1,4 @@
-"""Runs of workflows, kept in the recording: a node that ended is on disk before anything that waits for it begins."""
+"""Stores workflow runs in the recording. A finished node is on disk before any node that depends on it starts."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ _steps = msgspec.json.Decoder(tuple[str, ...]).decode
 _definition = msgspec.json.Decoder(dict[str, str]).decode
 _json = msgspec.json.Encoder().encode
 
-_under_way: set[tuple[str, str]] = set()
-"""The runs that this process is at, each with its file."""
+_active_runs: set[tuple[str, str]] = set()
+"""The runs active in this process, as pairs of file and run id."""
 
 
 class FileCheckpoints:
-    """Keeps runs in a recording; `Recorder` gives one to its engine. Safe against `kill -9` and loss of power.
+    """A `Checkpoints` in a recording; `Recorder` gives one to its engine. Safe against `kill -9` and power loss.
 
-    It has a connection and a thread of its own, so it waits for nothing but the disk.
+    It has its own connection and thread, so it waits only for the disk.
 
     Args:
-        path: the recording; made when missing.
+        path: The recording, created if missing.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -54,38 +54,38 @@ class FileCheckpoints:
         self._pid = 0
         self._thread: ThreadPoolExecutor | None = None
 
-    # ------------------------------------------------------------------ what the engine asks
+    # ------------------------------------------------------------------ the Checkpoints protocol
 
     async def begin(self, run: SavedRun) -> None:
-        """Keep a new run; see `Checkpoints`."""
+        """Save a new run; see `Checkpoints`."""
         await self._do(self._begin, run)
-        _under_way.add((str(self.path), run.run))
+        _active_runs.add((str(self.path), run.run))
 
     async def take(self, run: str, at: int) -> None:
-        """Make a saved run this process's; see `Checkpoints`."""
+        """Take a saved run over into this process; see `Checkpoints`."""
         await self._do(self._take, run, at)
 
     async def save(self, run: str, *nodes: SavedNode) -> None:
-        """Keep how nodes ended; see `Checkpoints`."""
+        """Save the outcomes of nodes; see `Checkpoints`."""
         await self._do(self._save, run, nodes)
 
     async def end(self, run: str, state: RunState, at: int, error: str = "") -> None:
-        """Keep how a run ended; see `Checkpoints`."""
+        """Save the end of a run; see `Checkpoints`."""
         try:
             await self._do(self._end, run, state, at, error)
         finally:
-            _under_way.discard((str(self.path), run))
+            _active_runs.discard((str(self.path), run))
 
     async def load(self, run: str) -> SavedRun:
-        """Return a run; see `Checkpoints`."""
+        """Return a saved run; see `Checkpoints`."""
         return await self._do(self._load, run)
 
     async def left(self, *, failed: bool = False) -> list[tuple[str, str]]:
-        """Return the runs that are not at their end; see `Checkpoints`."""
+        """Return the unfinished runs that no process is executing; see `Checkpoints`."""
         return await self._do(self._left, failed)
 
     def close(self) -> None:
-        """Close the file and end the thread, once what is being kept is; a later call opens it again."""
+        """Close the file and end the thread once pending work is saved. A later call opens them again."""
         thread, self._thread = self._thread, None
         if thread is not None and self._pid == os.getpid():
             thread.submit(self._close)
@@ -95,14 +95,14 @@ class FileCheckpoints:
 
     async def _do(self, work: Callable[..., T], *args: Any) -> T:
         if self._thread is None or self._pid != os.getpid():
-            # A forked child has neither its parent's thread nor any right to the parent's connection.
+            # A forked child does not have its parent's thread and must not use the parent's connection.
             _parents.append(self._connection)
             self._connection, self._pid = None, os.getpid()
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="fuseboard-checkpoints")
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
         except (sqlite3.Error, OSError, RecordingError) as error:
-            raise CheckpointsUnavailable(f"{self.path} could not keep the workflow's state: {error}") from error
+            raise CheckpointsUnavailable(f"{self.path} could not save the workflow's state: {error}") from error
 
     def _open(self) -> LockingConnection:
         identity = schema.identity_of(self.path)
@@ -141,7 +141,7 @@ class FileCheckpoints:
             with transaction(connection):
                 connection.execute(sql, values)
         except sqlite3.IntegrityError:
-            raise ResumeRefused(f"there is a run {run.run!r} already; resume it, or take another id") from None
+            raise ResumeRefused(f"run {run.run!r} already exists; resume it, or choose another id") from None
 
     def _take(self, run: str, at: int) -> None:
         connection, key = self._open(), (str(self.path), run)
@@ -149,14 +149,14 @@ class FileCheckpoints:
             row = connection.execute("SELECT state, owner FROM workflow_runs WHERE id = ?", (run,)).fetchone()
             if row is None:
                 raise UnknownRun(run)
-            owner = under_way(row[0], row[1], self._host, key)
+            owner = owning_process(row[0], row[1], self._host, key)
             if owner is not None:
-                raise RunInUse(f"run {run!r} is under way in process {owner.pid} on {owner.host}")
+                raise RunInUse(f"run {run!r} is running in process {owner.pid} on {owner.host}")
             connection.execute(
                 "UPDATE workflow_runs SET state = 'running', owner = ?, changed_at = ?, error = '' WHERE id = ?",
                 (this_process(self._host), at, run),
             )
-            _under_way.add(key)
+            _active_runs.add(key)
 
     def _save(self, run: str, nodes: tuple[SavedNode, ...]) -> None:
         connection = self._open()
@@ -175,7 +175,9 @@ class FileCheckpoints:
 
     def _touch(self, connection: sqlite3.Connection, run: str, what: str, values: tuple[Any, ...]) -> None:
         if not connection.execute(f"UPDATE workflow_runs SET {what} WHERE id = ?", (*values, run)).rowcount:
-            raise RecordingError(f"The run {run} is not in it any more.", "Was the file moved or replaced?")
+            raise RecordingError(
+                f"Run {run} is no longer in the file.", "Check whether the file was moved or replaced."
+            )
 
     def _left(self, failed: bool) -> list[tuple[str, str]]:
         rows = self._open().execute(
@@ -186,7 +188,7 @@ class FileCheckpoints:
         return [
             (run, workflow)
             for run, workflow, state, owner in rows.fetchall()
-            if under_way(state, owner, self._host, (str(self.path), run)) is None
+            if owning_process(state, owner, self._host, (str(self.path), run)) is None
         ]
 
     def _load(self, run: str) -> SavedRun:
@@ -199,19 +201,19 @@ class FileCheckpoints:
         return run_of(row, nodes, self._host, (str(self.path), run))
 
 
-_parents: list[sqlite3.Connection | None] = []  # keeps a parent's connection from being closed by a child
+_parents: list[sqlite3.Connection | None] = []  # prevents a child from closing its parent's connection
 
 
 def run_of(
     row: tuple[Any, ...], nodes: list[tuple[Any, ...]], host: str, key: tuple[str, str] | None = None
 ) -> SavedRun:
-    """Make a run of a row of `RUN_COLUMNS` and its rows of `NODE_COLUMNS`.
+    """Return the run in a row of `RUN_COLUMNS` and its rows of `NODE_COLUMNS`.
 
     Args:
-        row: the run's.
-        nodes: those of its nodes.
-        host: this host, where a process can be looked for.
-        key: its file and id, for whoever may be at it itself.
+        row: The run's row.
+        nodes: The rows of its nodes.
+        host: This host, on which processes can be checked.
+        key: Its file and id, if this process may be executing it. None: a run owned by this process is alive.
     """
     id, workflow, name, steps, definition, input, started_at, state, changed_at, error, owner = row
     saved = [SavedNode(**dict(zip(_NODE_FIELDS, values, strict=True))) for values in nodes]
@@ -227,25 +229,25 @@ def run_of(
         changed_at=changed_at,
         error=error,
         nodes={node.node: node for node in saved},
-        alive=under_way(state, owner, host, key) is not None,
+        alive=owning_process(state, owner, host, key) is not None,
     )
 
 
 _NODE_FIELDS: Final = tuple(NODE_COLUMNS.split(", "))
 
 
-def under_way(state: str, owner: str, host: str, key: tuple[str, str] | None) -> ProcessIdentity | None:
-    """Return who is at a run, or None: it ended, or its process did.
+def owning_process(state: str, owner: str, host: str, key: tuple[str, str] | None) -> ProcessIdentity | None:
+    """Return the process that is executing a run, or None if the run or its process has ended.
 
-    A process of another host can't be looked for; as a recording is not shared between hosts, such a file was moved
-    here, and nobody is at it.
+    A recording is not shared between hosts. A run owned by a process of another host is in a file that was moved here,
+    so no process is executing it.
     """
     if state != "running" or not owner:
         return None
     found = ProcessIdentity.parse(owner)
     if found is None or found.host != host or not is_alive(found):
         return None
-    if found.pid == os.getpid() and key is not None and key not in _under_way:
+    if found.pid == os.getpid() and key is not None and key not in _active_runs:
         return None
     return found
 

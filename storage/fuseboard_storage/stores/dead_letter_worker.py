@@ -1,4 +1,4 @@
-"""The thread and the connection that one store of dead letters has to itself."""
+"""The thread and the connection of one dead letter store."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from fuseboard_storage.tables import dead_letters as letters
 from fuseboard_storage.tables import events
 
 T = TypeVar("T")
-NOBODY: Final = 0
-"""The instance of what happens to dead letters without any engine."""
+NO_INSTANCE: Final = 0
+"""The instance id of events about dead letters that no engine caused."""
 
 
 class DeadLetterWorker:
-    """Runs work on the dead letters of a recording, one piece at a time, each in a transaction of its own.
+    """Runs jobs on the dead letters of a recording, one at a time, each in its own transaction.
 
     Args:
-        path: The recording; made when missing, unless it is only read.
-        reading: Never change the file, nor make it.
+        path: The recording, created if missing unless `reading`.
+        reading: Never change or create the file.
         busy_timeout: Seconds to wait for another writer's transaction.
     """
 
@@ -42,107 +42,111 @@ class DeadLetterWorker:
         self._connection: LockingConnection | None = None
         self._identity: tuple[int, int] | None = None
         self._thread = WorkerThread("fuseboard-dead-letters")
-        self._lane = InlineCommitter()
+        self._inline = InlineCommitter()
 
-    def shut(self) -> None:
-        """Close the connection, once all that was begun is done; a second time does nothing."""
+    def close(self) -> None:
+        """Finish the submitted jobs, then close the connection. A second call does nothing."""
         self._thread.shut_down()
-        self._drop()
+        self._disconnect()
 
-    def soon(self, job: Callable[[], None]) -> None:
-        """Have the thread do a job that waits for nobody, and raises nothing.
+    def submit(self, job: Callable[[], None]) -> None:
+        """Queue a job for the thread. It must not raise or block.
 
         Raises:
-            StoreUnavailable: The file was closed.
+            StoreUnavailable: The store was closed.
         """
         try:
             self._thread.submit(job)
         except RuntimeError as error:
-            raise StoreUnavailable(f"the dead letters of {self.path.name} were closed") from error
+            raise StoreUnavailable(f"the dead letter store of {self.path.name} is closed") from error
 
-    def at_once(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
-        """Do some work in a transaction in the thread of whoever calls, if it need not wait; None: nothing was done."""
+    def write_inline(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
+        """Run `work` in a transaction in the caller's thread, if it need not wait. Return None if nothing was done."""
         if schema.identity_of(self.path) != self._identity:
             return None
-        return self._lane.commit(work)
+        return self._inline.commit(work)
 
     async def write(self, work: Callable[[sqlite3.Connection], T], now: int | None) -> T:
-        """Do some work in a transaction; with `now`, first free what silent workers had."""
-        return await self._run(partial(self.write_here, work, now))
+        """Run `work` in a transaction. With `now`, first release letters with an expired lease."""
+        return await self._run(partial(self.write_in_thread, work, now))
 
-    def write_here(self, work: Callable[[sqlite3.Connection], T], now: int | None = None) -> T:
-        """Do what `write` does, in a job of the thread."""
+    def write_in_thread(self, work: Callable[[sqlite3.Connection], T], now: int | None = None) -> T:
+        """Write as `write` does, from a job of the thread."""
 
-        def turn() -> T:
+        def job() -> T:
             began = time.monotonic()
-            connection = self._ready()
+            connection = self._connect()
             with transaction(connection):
-                freed = [] if now is None else letters.release_expired(connection, now)
-                if freed and now is not None:
-                    lapsed = DeadLetterChanged(
-                        at=now, letters=tuple(freed), before="retrying", status="pending", detail=letters.LEASE_EXPIRED
+                released = [] if now is None else letters.release_expired(connection, now)
+                if released and now is not None:
+                    expired = DeadLetterChanged(
+                        at=now,
+                        letters=tuple(released),
+                        before="retrying",
+                        status="pending",
+                        detail=letters.LEASE_EXPIRED,
                     )
-                    events.insert(connection, NOBODY, [lapsed])
+                    events.insert(connection, NO_INSTANCE, [expired])
                 done = work(connection)
-            self._lane.note(began, self.path)
+            self._inline.note(began, self.path)
             return done
 
-        return self._safely(turn)
+        return self._translating_errors(job)
 
-    async def read(self, work: Callable[[sqlite3.Connection], T], nothing: T) -> T:
-        """Do some reading; a file that no engine with dead letters has written to yet gives `nothing`."""
+    async def read(self, work: Callable[[sqlite3.Connection], T], default: T) -> T:
+        """Run a query. Return `default` if the file has no table of dead letters yet."""
 
-        def turn() -> T:
-            connection = self._ready()
+        def job() -> T:
+            connection = self._connect()
             if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'dead_letters'").fetchone():
-                return nothing
+                return default
             return work(connection)
 
-        return await self._run(partial(self._safely, turn))
+        return await self._run(partial(self._translating_errors, job))
 
     async def _run(self, work: Callable[[], T]) -> T:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
 
         def job() -> None:
-            if answer.done():  # whoever asked has given up
+            if answer.done():  # the caller was cancelled
                 return
             settle: Callable[[], None]
             try:
                 settle = partial(answer.set_result, work())
             except BaseException as error:
                 settle = partial(answer.set_exception, error)
-            with contextlib.suppress(RuntimeError):  # that loop has ended, and nobody waits there
+            with contextlib.suppress(RuntimeError):  # that loop is closed, so nothing waits there
                 loop.call_soon_threadsafe(_unless_done, answer, settle)
 
-        self.soon(job)
+        self.submit(job)
         return await answer
 
-    def _safely(self, turn: Callable[[], T]) -> T:
+    def _translating_errors(self, job: Callable[[], T]) -> T:
         try:
-            return turn()
+            return job()
         except (sqlite3.Error, OSError, RecordingError) as error:
             self._recover(error)
-            raise StoreUnavailable(f"{self.path.name} can't be used for dead letters: {error}") from error
+            raise StoreUnavailable(f"{self.path.name} cannot be used for dead letters: {error}") from error
         except BaseException:
-            self._drop()
+            self._disconnect()
             raise
 
     def _recover(self, error: Exception) -> None:
-        """Undo what was begun; open the file anew next time, unless it was only locked or full."""
+        """Roll back. Close the file, so that it is opened again, unless it was only locked or the disk full."""
         code = getattr(error, "sqlite_errorcode", None)
         connection = self._connection
         if connection is None or code not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL):
-            self._drop()
+            self._disconnect()
         elif connection.in_transaction:
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
 
-    def _ready(self) -> LockingConnection:
-        """Return a connection to the file that stands at the path now."""
+    def _connect(self) -> LockingConnection:
+        """Return a connection to the file that is at the path now."""
         if self._connection is not None and (self._reading or schema.identity_of(self.path) == self._identity):
             return self._connection
-        self._drop()
+        self._disconnect()
         if self._reading:
             connection = LockingConnection(
                 f"{self.path.as_uri()}?mode=ro",
@@ -153,13 +157,13 @@ class DeadLetterWorker:
             )
         else:
             connection = schema.connect(self.path, busy_timeout=self._busy_timeout)
-        connection.create_function("fold", 1, _fold, deterministic=True)
+        connection.create_function("fold", 1, _casefold, deterministic=True)
         self._connection = connection
         self._identity = schema.identity_of(self.path)
         return connection
 
-    def _drop(self) -> None:
-        self._lane.close()
+    def _disconnect(self) -> None:
+        self._inline.close()
         connection, self._connection = self._connection, None
         if connection is not None:
             with contextlib.suppress(sqlite3.Error):
@@ -171,5 +175,5 @@ def _unless_done(answer: asyncio.Future[T], settle: Callable[[], None]) -> None:
         settle()
 
 
-def _fold(text: str) -> str:
+def _casefold(text: str) -> str:
     return text.casefold()

@@ -1,7 +1,7 @@
-"""Dead letters in the recording: they survive the engine, and anyone who may write the file may look after them.
+"""Stores dead letters in the recording, where they survive the engine and any process may manage them.
 
-The engine uses one through `record(engine, path)`; the console and the command line open one of their own. Each works
-in a thread of its own, with a connection of its own, and answers only after its transaction is committed.
+The engine uses one store through `record(engine, path)`; the console and the command line open their own. Each has its
+own thread and connection, and answers only after its transaction is committed.
 """
 
 from __future__ import annotations
@@ -34,32 +34,32 @@ from fuseboard_engine.dead_letters.letter import (
 from fuseboard_engine.events import CommandDone, DeadLetterChanged, Event
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import schema
-from fuseboard_storage.stores.dead_letter_worker import NOBODY, DeadLetterWorker
+from fuseboard_storage.stores.dead_letter_worker import NO_INSTANCE, DeadLetterWorker
 from fuseboard_storage.tables import dead_letters as letters
-from fuseboard_storage.tables import events as rows
+from fuseboard_storage.tables import events
 
-Added = letters.AddResult | StoreUnavailable
+AddOutcome = letters.AddResult | StoreUnavailable
 
 
 class PendingAdd(NamedTuple):
-    """A new letter that waits to be kept, and who waits for it."""
+    """A new letter that waits to be stored, and the future of its outcome."""
 
     letter: NewLetter
     room: Capacity
     answer: asyncio.Future[Kept]
 
 
-Answer = tuple[asyncio.Future[Kept], Added]
+Answer = tuple[asyncio.Future[Kept], AddOutcome]
 
 
 class SqliteDeadLetters:
     """A `DeadLetterStore` in a recording.
 
     Args:
-        path: The recording; made when missing, readable by its owner only.
-        audited: What is changed by hand is recorded here as events with who did it, in the transaction that changes
-            it. An engine tells of that itself, so its own store is not.
-        reading: Never change the file, nor make it.
+        path: The recording. A new file is readable by its owner only.
+        audited: Whether changes by an operator are recorded as events in the same transaction. An engine emits these
+            events itself, so its own store is not audited.
+        reading: Never change or create the file.
         busy_timeout: Seconds to wait for another writer's transaction.
     """
 
@@ -73,22 +73,22 @@ class SqliteDeadLetters:
         reading: bool = False,
         busy_timeout: float = 5.0,
     ) -> None:
-        self._file = DeadLetterWorker(Path(path).absolute(), reading=reading, busy_timeout=busy_timeout)
+        self._worker = DeadLetterWorker(Path(path).absolute(), reading=reading, busy_timeout=busy_timeout)
         self._audited = audited
-        self._guard = threading.Lock()
+        self._lock = threading.Lock()
         self._waiting: list[PendingAdd] = []
-        self._at_work = False
-        """Whether somebody is writing new letters; whoever does takes those that wait next."""
-        self._served: asyncio.AbstractEventLoop | None = None
-        """Whose thread has kept a letter itself in its present round; its next ones can be kept together."""
+        self._writing = False
+        """Whether new letters are being written. The writer then also writes those that wait."""
+        self._inline_loop: asyncio.AbstractEventLoop | None = None
+        """The loop that has stored a letter inline in its current iteration. Its next letters are stored as a batch."""
 
     @classmethod
     @contextlib.asynccontextmanager
     async def open(cls, path: str | os.PathLike[str], *, reading: bool = True) -> AsyncIterator[SqliteDeadLetters]:
-        """Open the dead letters of a recording that exists, to look at them, or with `reading=False` to change them.
+        """Open the dead letters of an existing recording, for reading or, with `reading=False`, for changes.
 
         Raises:
-            RecordingError: There is no such file, it is no recording, or of a newer version.
+            RecordingError: The file is missing, is not a recording, or has a newer version.
         """
         if schema.inspect(path) == "missing":
             raise RecordingError(
@@ -100,129 +100,129 @@ class SqliteDeadLetters:
         finally:
             await store.close()
 
-    # ------------------------------------------------------------------ the contract
+    # ------------------------------------------------------------------ the DeadLetterStore protocol
 
     def add(self, letter: NewLetter, room: Capacity) -> asyncio.Future[Kept]:
-        """Keep a new letter; see `DeadLetterStore`.
+        """Store a new letter; see `DeadLetterStore`.
 
-        Those that come one by one are kept at once if the file need not be waited for. Those that come while it is
-        written go into it together.
+        A single letter is stored inline if that need not wait for the file. Letters that arrive while the file is being
+        written are stored together as a batch.
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Kept] = loop.create_future()
-        with self._guard:
-            at_once = not self._at_work and self._served is not loop
-            to_start = not self._at_work and not at_once
-            self._at_work = True
-            if not at_once:
+        with self._lock:
+            inline = not self._writing and self._inline_loop is not loop
+            start = not self._writing and not inline
+            self._writing = True
+            if not inline:
                 self._waiting.append(PendingAdd(letter, room, answer))
-        if at_once:
-            self._add_at_once(PendingAdd(letter, room, answer), loop)
-        elif to_start:
-            self._start()
+        if inline:
+            self._add_inline(PendingAdd(letter, room, answer), loop)
+        elif start:
+            self._start_batches()
         return answer
 
-    def _add_at_once(self, wanted: PendingAdd, loop: asyncio.AbstractEventLoop) -> None:
-        """Keep a letter in the loop's own thread, if that takes no time; else hand it to the file's."""
+    def _add_inline(self, pending: PendingAdd, loop: asyncio.AbstractEventLoop) -> None:
+        """Store a letter in the loop's own thread if that need not wait; else leave it to the worker thread."""
         added = None
         try:
-            added = self._file.at_once(lambda c: letters.add(c, [(wanted.letter, wanted.room)]))
+            added = self._worker.write_inline(lambda c: letters.add(c, [(pending.letter, pending.room)]))
             if added is not None:
-                self._served = loop
-                loop.call_soon(self._serve, wanted.answer, added[0])
+                self._inline_loop = loop
+                loop.call_soon(self._answer_inline, pending.answer, added[0])
         finally:
-            with self._guard:
+            with self._lock:
                 if added is None:
-                    self._waiting.insert(0, wanted)
-                self._at_work = more = bool(self._waiting)
+                    self._waiting.insert(0, pending)
+                self._writing = more = bool(self._waiting)
             if more:
-                self._start()
+                self._start_batches()
 
-    def _serve(self, answer: asyncio.Future[Kept], added: Added) -> None:
-        self._served = None
+    def _answer_inline(self, answer: asyncio.Future[Kept], added: AddOutcome) -> None:
+        self._inline_loop = None
         _answer([(answer, added)])
 
-    def _start(self) -> None:
-        """Have the file's thread keep all that wait."""
+    def _start_batches(self) -> None:
+        """Let the worker thread store all letters that wait."""
         try:
-            self._file.soon(self._add_all)
+            self._worker.submit(self._add_batches)
         except StoreUnavailable as error:
-            with self._guard:
-                refused, self._waiting, self._at_work = self._waiting, [], False
-            self._tell(refused, [_again(error) for _ in refused])
+            with self._lock:
+                refused, self._waiting, self._writing = self._waiting, [], False
+            self._answer_all(refused, [_copy_of(error) for _ in refused])
 
-    def _add_all(self) -> None:
-        """In the file's thread: keep all that wait, and answer them; until none does.
+    def _add_batches(self) -> None:
+        """Store and answer the letters that wait, until none does. Runs in the worker thread.
 
-        It is no longer at work once nothing waits, before it answers: what comes upon an answer may be kept at once.
+        `_writing` is reset before the last batch is answered, so that a letter added on an answer may be stored inline.
         """
         batch = self._next_batch()
         while batch:
-            added = self._added(batch)
-            following = self._next_batch()
-            self._tell(batch, added)
-            batch = following
+            added = self._add_batch(batch)
+            next_batch = self._next_batch()
+            self._answer_all(batch, added)
+            batch = next_batch
 
     def _next_batch(self) -> list[PendingAdd]:
-        with self._guard:
+        with self._lock:
             batch, self._waiting = self._waiting, []
-            self._at_work = bool(batch)
+            self._writing = bool(batch)
         return batch
 
-    def _added(self, batch: list[PendingAdd]) -> Sequence[Added]:
+    def _add_batch(self, batch: list[PendingAdd]) -> Sequence[AddOutcome]:
         try:
-            return self._file.write_here(lambda c: letters.add(c, [(one.letter, one.room) for one in batch]))
+            return self._worker.write_in_thread(lambda c: letters.add(c, [(one.letter, one.room) for one in batch]))
         except BaseException as error:
-            return [_again(error) for _ in batch]
+            return [_copy_of(error) for _ in batch]
 
-    def _tell(self, batch: Sequence[PendingAdd], added: Sequence[Added]) -> None:
-        told: dict[asyncio.AbstractEventLoop, list[Answer]] = {}
-        for wanted, one in zip(batch, added, strict=True):
-            told.setdefault(wanted.answer.get_loop(), []).append((wanted.answer, one))
-        for loop, answers in told.items():
-            with contextlib.suppress(RuntimeError):  # that loop has ended, and nobody waits there
+    def _answer_all(self, batch: Sequence[PendingAdd], added: Sequence[AddOutcome]) -> None:
+        by_loop: dict[asyncio.AbstractEventLoop, list[Answer]] = {}
+        for pending, outcome in zip(batch, added, strict=True):
+            by_loop.setdefault(pending.answer.get_loop(), []).append((pending.answer, outcome))
+        for loop, answers in by_loop.items():
+            with contextlib.suppress(RuntimeError):  # that loop is closed, so nothing waits there
                 loop.call_soon_threadsafe(_answer, answers)
 
     async def begun(self) -> bool:
-        """Say whether the recording has a place for dead letters: one of an older version has none."""
-        return await self._file.read(lambda c: True, False)
+        """Return whether the recording has a table of dead letters. One of an older version has none."""
+        return await self._worker.read(lambda c: True, False)
 
     async def get(self, id: int, now: int) -> DeadLetter | None:
-        """Return a letter, or None."""
+        """Return a letter, or None if there is none with this id."""
         found = await self.find(LetterSelection(ids=(id,)), now, 1)
         return found[0] if found else None
 
     async def find(
         self, selection: LetterSelection, now: int, limit: int = 100, below: int | None = None
     ) -> list[DeadLetter]:
-        """Return the newest letters that are selected, newest first; see `DeadLetterStore`."""
-        return await self._file.read(lambda c: letters.find(c, selection, now, limit, below), [])
+        """Return the newest selected letters, newest first; see `DeadLetterStore`."""
+        return await self._worker.read(lambda c: letters.find(c, selection, now, limit, below), [])
 
     async def statistics(self, now: int, capacity: int = 0) -> DeadLetterStatistics:
-        """Return the figures of the whole queue."""
-        return await self._file.read(lambda c: _statistics(c, now, capacity), statistics({}, {}, {}, capacity))
+        """Return the statistics of the whole queue."""
+        return await self._worker.read(lambda c: _statistics(c, now, capacity), statistics({}, {}, {}, capacity))
 
     async def chains_due(self, engine: str, now: int) -> list[LetterChain]:
-        """Return the chains that letters which are due go along."""
-        return await self._file.read(lambda c: letters.chains_due(c, engine, now), [])
+        """Return the chains of the letters that are due."""
+        return await self._worker.read(lambda c: letters.chains_due(c, engine, now), [])
 
     async def claim_due(
         self, engine: str, claim: str, now: int, until: int, excluding: Collection[LetterChain] = ()
     ) -> DeadLetter | None:
-        """Take the letter that has been due longest; see `DeadLetterStore`."""
-        return await self._file.write(lambda c: letters.claim_due(c, engine, claim, now, until, excluding), now)
+        """Claim the letter that has been due longest; see `DeadLetterStore`."""
+        return await self._worker.write(lambda c: letters.claim_due(c, engine, claim, now, until, excluding), now)
 
     async def claim(self, id: int, engine: str, claim: str, now: int, until: int) -> DeadLetter | None:
-        """Take this letter; see `DeadLetterStore`."""
-        return await self._file.write(lambda c: letters.claim(c, id, engine, claim, now, until), now)
+        """Claim a letter by its id; see `DeadLetterStore`."""
+        return await self._worker.write(lambda c: letters.claim(c, id, engine, claim, now, until), now)
 
     async def renew(self, id: int, claim: str, until: int) -> bool:
-        """Prolong a lease. False: it was lost."""
-        return await self._file.write(lambda c: letters.renew(c, id, claim, until), None)
+        """Extend a lease. Return False if the claim was lost."""
+        return await self._worker.write(lambda c: letters.renew(c, id, claim, until), None)
 
     async def settle(self, id: int, claim: str, settled: RetryOutcome, now: int) -> bool:
-        """Write what a retry came to. False: the claim was lost."""
-        return await self._file.write(lambda c: letters.settle(c, id, claim, settled, now), None)
+        """Store the outcome of a retry. Return False if the claim was lost."""
+        return await self._worker.write(lambda c: letters.settle(c, id, claim, settled, now), None)
 
     async def change(
         self, change: Change, selection: LetterSelection, now: int, actor: str
@@ -234,29 +234,29 @@ class SqliteDeadLetters:
             self._audit(connection, moved, change, now, actor)
             return moved
 
-        return await self._file.write(work, now)
+        return await self._worker.write(work, now)
 
     async def purge(self, selection: LetterSelection, now: int, actor: str) -> tuple[StatusChange, ...]:
-        """Delete what is selected, but for letters being retried."""
+        """Delete the selected letters except those being retried."""
 
         def work(connection: sqlite3.Connection) -> tuple[StatusChange, ...]:
             gone = letters.purge(connection, selection, now)
             self._audit(connection, gone, "purge", now, actor)
             return gone
 
-        return await self._file.write(work, now)
+        return await self._worker.write(work, now)
 
     async def next_due(self, engine: str, now: int, excluding: Collection[LetterChain] = ()) -> int | None:
-        """Return when the next letter is due or its lease ends; see `DeadLetterStore`."""
-        return await self._file.read(lambda c: letters.next_due(c, engine, excluding), None)
+        """Return when the next letter is due or the next lease expires; see `DeadLetterStore`."""
+        return await self._worker.read(lambda c: letters.next_due(c, engine, excluding), None)
 
     async def close(self) -> None:
-        """Close the connection, once all that was begun is done; a second time does nothing."""
-        await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, self.shut))
+        """Finish what was started, then close the connection. A second call does nothing."""
+        await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, self.close_blocking))
 
-    def shut(self) -> None:
-        """Do what `close` does, from a thread."""
-        self._file.shut()
+    def close_blocking(self) -> None:
+        """Close as `close` does, but blocking. For threads."""
+        self._worker.close()
 
     # ------------------------------------------------------------------ the audit
 
@@ -265,28 +265,28 @@ class SqliteDeadLetters:
     ) -> None:
         if not self._audited:
             return
-        words = DONE[verb]
+        done = DONE[verb]
         total = sum(len(group.ids) for group in moved)
-        events: list[Event] = [
+        recorded: list[Event] = [
             DeadLetterChanged(
                 at=now,
                 letters=group.ids,
                 before=group.before,
                 status=group.after or "purged",
                 actor=actor,
-                detail=f"{words} by hand",
+                detail=f"{done} by hand",
             )
             for group in moved
         ]
         if total:
-            told = f"{total:,} dead letter{'' if total == 1 else 's'} {words}"
-            events.append(CommandDone(at=now, command=0, verb=f"dlq_{verb}", actor=actor, ok=True, detail=told))
-        rows.insert(connection, NOBODY, events)
+            detail = f"{total:,} dead letter{'' if total == 1 else 's'} {done}"
+            recorded.append(CommandDone(at=now, command=0, verb=f"dlq_{verb}", actor=actor, ok=True, detail=detail))
+        events.insert(connection, NO_INSTANCE, recorded)
 
 
 def _answer(answers: list[Answer]) -> None:
     for answer, added in answers:
-        if answer.done():  # whoever waited has given up
+        if answer.done():  # the caller was cancelled
             continue
         if isinstance(added, DeadLetterError):
             answer.set_exception(added)
@@ -294,10 +294,10 @@ def _answer(answers: list[Answer]) -> None:
             answer.set_result(added)
 
 
-def _again(error: BaseException) -> StoreUnavailable:
-    """Return an error of its own for one of those who wait, with the same cause."""
+def _copy_of(error: BaseException) -> StoreUnavailable:
+    """Return a new error with the same cause, because each waiting caller needs its own."""
     if not isinstance(error, StoreUnavailable):
-        copy = StoreUnavailable(f"the letter could not be kept: {error!r}")
+        copy = StoreUnavailable(f"the letter could not be stored: {error!r}")
         copy.__cause__ = error
         return copy
     copy = StoreUnavailable(str(error))

@@ -73,7 +73,7 @@ def test_the_runs_of_an_engine_that_was_found_dead_were_killed_with_it() -> None
     board = board_of(started, begun(), begun("r2"), over, node("a", "running"), EngineStopped(at=50, reason="lost"))
     row = board.workflows["r1"]
     assert (row.state, row.error, row.nodes["a"].state) == ("killed", "its engine was killed", "pending")
-    assert row.nodes["a"].error == "it was under way; a resume does it again"
+    assert row.nodes["a"].error == "it was running; a resume runs it again"
     assert board.workflows["r2"].state == "done"
     board.apply(Entry(9, 2, begun(resumed=True)))
     assert (board.workflows["r1"].state, board.workflows["r1"].error) == ("running", "")

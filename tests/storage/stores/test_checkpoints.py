@@ -129,9 +129,9 @@ async def test_a_run_is_resumed_by_one_at_a_time(tmp_path: Path) -> None:
     first = engine()
     run = asyncio.create_task(first.workflows["slow"].execute(run="r1"))
     await begun.wait()
-    with pytest.raises(ResumeRefused, match=f"run 'r1' is under way in process {os.getpid()} on "):
+    with pytest.raises(ResumeRefused, match=f"run 'r1' is running in process {os.getpid()} on "):
         await engine().resume("r1")
-    with pytest.raises(ResumeRefused, match="there is a run 'r1' already"):
+    with pytest.raises(ResumeRefused, match="run 'r1' already exists"):
         await engine().workflows["slow"].execute(run="r1")
     go_on.set()
     assert (await run).success
@@ -201,7 +201,7 @@ async def test_a_run_whose_file_was_replaced_ends_loudly_and_begins_nothing_it_c
 
     steps.node = node  # type: ignore[method-assign]
     workflow = steps.workflow()
-    with pytest.raises(CheckpointsUnavailable, match="not in it any more"):
+    with pytest.raises(CheckpointsUnavailable, match="no longer in the file"):
         await engine_at(path).add_workflow(workflow).execute({"n": 1})
     assert steps.calls == ["fetch", "clean"]
 

@@ -86,7 +86,7 @@ async def test_what_was_due_when_the_engine_ended_is_retried_by_the_next_one(tmp
     engine, queue, adapter = application(automatic_retry=True)
     adapter.works = True
     async with SqliteDeadLetters.open(path, reading=False) as store:
-        await store._file.write(lambda c: c.execute("UPDATE dead_letters SET due_at = 1"), 2)
+        await store._worker.write(lambda c: c.execute("UPDATE dead_letters SET due_at = 1"), 2)
     async with record(engine, path):
 
         async def succeeded() -> bool:
@@ -202,7 +202,7 @@ async def test_DQ11_a_file_that_is_locked_refuses_a_letter_and_takes_the_next(tm
     assert (await store.statistics(NOON)).size == 1
     await store.add(letter(), ROOM)
     await store.close()
-    with pytest.raises(StoreUnavailable, match="were closed"):
+    with pytest.raises(StoreUnavailable, match="is closed"):
         await store.add(letter(), ROOM)
 
 
