@@ -115,7 +115,7 @@ ACTIONS: tuple[Action, ...] = (
         "enable",
         ("E",),
         "enable",
-        "Let the selected breaker decide again.",
+        "Enable the selected breaker: its policy decides again.",
         "Breakers",
         verb="enable",
         pages=ADAPTERS,

@@ -270,7 +270,7 @@ class ConsoleApp(App[None]):
             await self._refresh_page_data()
             self.page.flush_deferred()
             for dispatcher in self.sessions.dispatchers:
-                await dispatcher.look()
+                await dispatcher.poll()
             if reason := self.sessions.unreported_failure():
                 self.notify(safe_text(reason, 400), severity="error", markup=False, timeout=FAILURE_SECONDS)
             self.customisation.check_alerts()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fuseboard_console.app.first_start import hints
 from fuseboard_console.painting.line_list import LineList
-from fuseboard_console.preferences.state_folder import state_folder
+from fuseboard_console.preferences.paths import state_folder
 from fuseboard_console.terminal.clipboard import copied_text, copy
 from fuseboard_console.text.glyphs import ASCII
 from fuseboard_console.tui.alerts import Alerts, alert_text

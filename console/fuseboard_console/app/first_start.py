@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fuseboard_console.actions.model import Action, shown_keys
-from fuseboard_console.preferences.state_folder import write_private
+from fuseboard_console.preferences.paths import write_private
 
 SHOWN = "hints-shown"
 """The file that says that they were shown."""

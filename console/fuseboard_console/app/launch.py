@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from fuseboard_console.app.first_start import first_start
 from fuseboard_console.cli import exit_codes
 from fuseboard_console.preferences.model import DEFAULT, Preferences
-from fuseboard_console.preferences.state_folder import state_folder
+from fuseboard_console.preferences.paths import state_folder
 from fuseboard_console.preferences.theme_names import theme_id
 from fuseboard_console.sources.live import LiveRecording
 from fuseboard_console.terminal.hangup import on_hangup

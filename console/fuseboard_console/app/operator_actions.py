@@ -6,8 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fuseboard_console.actions.model import Action
-from fuseboard_console.operator.bulk_prompts import MOST, ask_bulk
-from fuseboard_console.operator.prompts import ask_before, ask_reset_all, refusing
+from fuseboard_console.operator.bulk_prompts import MAX_BREAKERS, batch_prompt
+from fuseboard_console.operator.prompts import prompt_for, refusing_adapters, reset_all_prompt
 from fuseboard_console.text.formatting import plural
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_storage.board.board import AdapterKey
@@ -66,7 +66,7 @@ class OperatorActions:
             return
         key = self._target()
         if key is not None:
-            await self._console.dispatcher.ask(verb, key.adapter, key.instance)
+            await self._console.dispatcher.send(verb, key.adapter, key.instance)
 
     def confirm(self, verb: str) -> None:
         """Ask, then send a command. It applies to what was selected when the question opened, whatever moves since."""
@@ -74,15 +74,15 @@ class OperatorActions:
             return
         key = self._target()
         dispatcher = self._console.dispatcher
-        if key is None or dispatcher.refused(key.instance):
+        if key is None or dispatcher.notify_if_over(key.instance):
             return
         from fuseboard_console.screens.confirm import ConfirmScreen
 
-        question = ask_before(verb, key.adapter)
+        question = prompt_for(verb, key.adapter)
 
         async def answered(yes: bool | None) -> None:
             if yes:
-                await self._console.dispatcher.ask(verb, key.adapter, key.instance)
+                await self._console.dispatcher.send(verb, key.adapter, key.instance)
 
         self._console.push_screen(ConfirmScreen(question.title, question.text, question.yes), answered)
 
@@ -102,18 +102,18 @@ class OperatorActions:
         alone = None if keys else self._target()
         if self.refuse_if_read_only() or (alone is None and not keys):
             return
-        if alone is not None and self._console.dispatcher.refused(alone.instance):
+        if alone is not None and self._console.dispatcher.notify_if_over(alone.instance):
             return
         from fuseboard_console.screens.duration_prompt import DurationPrompt, DurationPromptScreen
 
-        question = ask_before("open_for", alone.adapter if alone is not None else plural(len(keys), "breaker"))
+        question = prompt_for("open_for", alone.adapter if alone is not None else plural(len(keys), "breaker"))
 
         async def answered(duration: DurationPrompt | None) -> None:
             if duration is None:
                 return
             args = {"seconds": duration.seconds}
             if alone is not None:
-                await self._console.dispatcher.ask("open_for", alone.adapter, alone.instance, args)
+                await self._console.dispatcher.send("open_for", alone.adapter, alone.instance, args)
             else:
                 self._ask_for_marked("open_for", keys, args)
 
@@ -122,23 +122,23 @@ class OperatorActions:
     def reset_all(self) -> None:
         """Ask, then reset every breaker that refuses calls."""
         console = self._console
-        refused = refusing(console.feed.board)
+        refused = refusing_adapters(console.feed.board)
         if self.refuse_if_read_only():
             return
         if not refused:
             console.show_notice("No breaker is open: there is nothing to reset.")
             return
-        reachable = [row for row in refused if not console.dispatcher.over(row.key.instance)]
+        reachable = [row for row in refused if not console.dispatcher.is_over(row.key.instance)]
         if not reachable:
-            console.dispatcher.refused(refused[0].key.instance)
+            console.dispatcher.notify_if_over(refused[0].key.instance)
             return
-        question = ask_reset_all(reachable)
+        question = reset_all_prompt(reachable)
         from fuseboard_console.screens.confirm import ConfirmScreen
 
         async def answered(yes: bool | None) -> None:
             if yes:
                 for instance in question.instances:
-                    await console.dispatcher.ask("reset_all", "", instance)
+                    await console.dispatcher.send("reset_all", "", instance)
 
         console.push_screen(ConfirmScreen(question.title, question.text, question.yes), answered)
 
@@ -147,17 +147,17 @@ class OperatorActions:
         console = self._console
         if not keys:
             return False
-        if len(keys) > MOST:
-            console.show_notice(f"At most {MOST:,} breakers at a time: {len(keys):,} are marked.", "warning")
+        if len(keys) > MAX_BREAKERS:
+            console.show_notice(f"At most {MAX_BREAKERS:,} breakers at a time: {len(keys):,} are marked.", "warning")
             return True
-        if len(keys) == 1 and console.dispatcher.refused(keys[0].instance):
+        if len(keys) == 1 and console.dispatcher.notify_if_over(keys[0].instance):
             return True
         from fuseboard_console.screens.typed_confirm import TypedConfirmScreen
 
-        question = ask_bulk(verb, keys, console.page.targets_name, (args or {}).get("seconds"))
-        command = partial(console.dispatcher.ask_all, verb, keys, args)
+        question = batch_prompt(verb, keys, console.page.targets_name, (args or {}).get("seconds"))
+        command = partial(console.dispatcher.send_all, verb, keys, args)
         if len(keys) == 1:
-            command = partial(console.dispatcher.ask, verb, keys[0].adapter, keys[0].instance, args)
+            command = partial(console.dispatcher.send, verb, keys[0].adapter, keys[0].instance, args)
 
         def answered(yes: bool | None) -> None:
             if yes:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
-from fuseboard_console.operator.dispatcher import CommandDispatcher, Tell
-from fuseboard_console.sources.feed import TROUBLE
+from fuseboard_console.operator.dispatcher import CommandDispatcher, Notify
+from fuseboard_console.sources.feed import FEED_ERRORS
 from fuseboard_console.sources.session import Session, Speeds
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.views.adapters.engine_presence import Connection, connection_to
@@ -27,7 +27,9 @@ class SessionStack:
         key: returns the operator's key for an action, for the sentence that says how to undo it.
     """
 
-    def __init__(self, first: Session, clock: Callable[[], int], show_notice: Tell, key: Callable[[str], str]) -> None:
+    def __init__(
+        self, first: Session, clock: Callable[[], int], show_notice: Notify, key: Callable[[str], str]
+    ) -> None:
         self._clock = clock
         self._show_notice = show_notice
         self._key = key
@@ -165,7 +167,7 @@ class SessionStack:
     async def count_behind(self) -> bool:
         """Count the events that the paused view does not show; return whether the number changed."""
         before = self.behind
-        with suppress(*TROUBLE):
+        with suppress(*FEED_ERRORS):
             self.behind = await self.current.feed.behind()
         return self.behind != before
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fuseboard_console.cli.output import complain, print_out
-from fuseboard_console.operator.messages import nobody_took_it, outcome_text
+from fuseboard_console.operator.messages import not_taken_message, outcome_text
 from fuseboard_console.views.adapters.engine_presence import connection_to
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.board import Board
@@ -30,7 +30,7 @@ async def report_outcome(recording: Recording, board: Board, command: int, insta
     status = await recording.outcome(command)
     if status.status == "expired":
         await recording.bring_up_to_date(board, wall_clock())
-        complain(nobody_took_it(connection_to(board, instance, wall_clock()), file))
+        complain(not_taken_message(connection_to(board, instance, wall_clock()), file))
         return False
     done = status.status == "done"
     (print_out if done else complain)(outcome_text(status.verb, status.adapter, done, status.detail))

@@ -28,7 +28,7 @@ def _theme(name: str) -> str:
     if is_theme(name):
         return name
     hint = did_you_mean(name, themes_near(name)) or f" The themes are {', '.join(theme_names())}."
-    raise ArgumentTypeError(f"there is no theme {name!r}.{hint}")
+    raise ArgumentTypeError(f"unknown theme {name!r}.{hint}")
 
 
 def preferences_of(args: Namespace) -> Preferences:
@@ -50,12 +50,12 @@ def preferences_of(args: Namespace) -> Preferences:
 
 
 def _from_file() -> Preferences:
-    from fuseboard_console.preferences.file import preferences_in_force
+    from fuseboard_console.preferences.file import current_preferences
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_engine.errors import FuseboardError
 
     try:
-        return preferences_in_force()
+        return current_preferences()
     except FuseboardError as error:
         from fuseboard_engine.documents.loader import DocumentError
 

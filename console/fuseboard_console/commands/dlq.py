@@ -230,12 +230,12 @@ async def _retry_by(recording: Recording, board: Board, args: Namespace, engine:
     """Ask one engine to retry letters and print the outcome; return whether it was done."""
     from fuseboard_console.cli.command_results import report_outcome
     from fuseboard_console.cli.output import complain
-    from fuseboard_console.operator.command_target import taker
+    from fuseboard_console.operator.command_target import find_target
     from fuseboard_console.operator.identity import actor
     from fuseboard_console.text.safe_text import safe_text
 
     file = safe_text(recording.path.name, 200)
-    found = taker(board, {engine}, now(), file)
+    found = find_target(board, {engine}, now(), file)
     if found.instance is None:
         complain(f"{found.why} {_unchanged_text(len(ids))}.")
         return False

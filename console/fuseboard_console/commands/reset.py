@@ -61,8 +61,8 @@ async def _reset(file: str, adapter: str | None, wait: float) -> int:
     from fuseboard_console.cli.command_results import board_now, report_outcome
     from fuseboard_console.cli.output import complain, print_out
     from fuseboard_console.operator.identity import actor
-    from fuseboard_console.operator.messages import nobody_can_take_it
-    from fuseboard_console.operator.prompts import refusing
+    from fuseboard_console.operator.messages import no_engine_message
+    from fuseboard_console.operator.prompts import refusing_adapters
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_console.text.suggestions import unknown_adapter
     from fuseboard_console.views.adapters.engine_presence import connection_to
@@ -72,7 +72,7 @@ async def _reset(file: str, adapter: str | None, wait: float) -> int:
     async with Recording.open(file) as recording:
         board = await board_now(recording)
         if adapter is None:
-            rows = refusing(board)
+            rows = refusing_adapters(board)
             if not rows:
                 print_out("No breaker refuses calls: there is nothing to reset.")
                 return exit_codes.OK
@@ -93,7 +93,7 @@ async def _reset(file: str, adapter: str | None, wait: float) -> int:
         done = len(commands) == len(connections)
         for connection in connections.values():
             if connection.over:
-                complain(nobody_can_take_it(connection, name))
+                complain(no_engine_message(connection, name))
         for command, target in commands.items():
             done = await report_outcome(recording, board, command, target, name) and done
         return exit_codes.OK if done else exit_codes.NOT_DONE

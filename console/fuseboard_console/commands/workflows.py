@@ -83,7 +83,7 @@ async def _list(recording: Recording, args: Namespace) -> int:
 async def _resume(recording: Recording, args: Namespace) -> int:
     from fuseboard_console.cli.command_results import board_now, report_outcome
     from fuseboard_console.cli.output import complain
-    from fuseboard_console.operator.command_target import taker
+    from fuseboard_console.operator.command_target import find_target
     from fuseboard_console.operator.identity import actor
     from fuseboard_console.text.safe_text import safe_text
 
@@ -94,7 +94,7 @@ async def _resume(recording: Recording, args: Namespace) -> int:
     board = await board_now(recording)
     before = board.workflows.get(args.resume)
     names = {row.name for row in await recording.instances() if before is not None and row.id == before.instance}
-    found = taker(board, names, wall_clock(), file)
+    found = find_target(board, names, wall_clock(), file)
     if found.instance is None:
         complain(found.why)
         return exit_codes.NOT_DONE

@@ -1,1 +1,1 @@
-"""An operator's commands: who asks, of whom, and what comes of it."""
+"""An operator's commands: prompts, dispatch, and messages about their outcome."""

@@ -1,4 +1,4 @@
-"""What is asked before something is done to many breakers at once, and what came of it."""
+"""The prompt before a command for many breakers, and the sentence about its outcome."""
 
 from __future__ import annotations
 
@@ -10,76 +10,90 @@ from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import cut
 from fuseboard_storage.board.board import AdapterKey
 
-MOST = 1000
-"""Breakers that something can be done to at a time."""
-_NAMED = 6
-_TOLD = 3
-_TYPED = 40  # characters that somebody can be asked to type
+MAX_BREAKERS = 1000
+"""Breakers that one batch of commands may concern."""
+_NAMED = 6  # adapters named in a prompt
+_LISTED = 3  # reasons, and names for each, in an outcome
+_MAX_TYPED = 40  # characters that an operator is asked to type
 
 
-class Words(NamedTuple):
-    """How a deed is spoken of: as a question, by its consequence, for one alone too, on the button, and when done."""
+class BatchWording(NamedTuple):
+    """The texts about one verb.
+
+    Args:
+        title: The question.
+        consequence: What follows, for several breakers.
+        consequence_of_one: What follows, for one breaker.
+        yes: The label of the button.
+        done: The sentence when all is done.
+    """
 
     title: str
-    then: str
-    alone: str
+    consequence: str
+    consequence_of_one: str
     yes: str
     done: str
 
 
-_WORDS = {
-    "reset": Words(
+_WORDINGS = {
+    "reset": BatchWording(
         "Reset {}?",
-        "Their next calls go through, whether or not the adapters are well again.",
-        "Its next call goes through, whether or not the adapter is well again.",
+        "Their next calls go through, even if the adapters have not recovered.",
+        "Its next call goes through, even if the adapter has not recovered.",
         "Reset {}",
         "{} reset.",
     ),
-    "force_open": Words(
+    "force_open": BatchWording(
         "Hold {} open?",
         "Every call is refused until someone resets them. There is no countdown.",
         "Every call is refused until someone resets it. There is no countdown.",
         "Hold {} open",
         "{} held open.",
     ),
-    "open_for": Words(
+    "open_for": BatchWording(
         "Open {} for a while?",
-        "Their calls are refused for as long as their policies wait; then they probe.",
-        "Its calls are refused for as long as its policy waits; then it probes.",
+        "Their calls are refused for the wait of their policies; then they probe.",
+        "Its calls are refused for the wait of its policy; then it probes.",
         "Open {}",
         "{} opened.",
     ),
-    "half_open": Words(
+    "half_open": BatchWording(
         "Let {} probe now?",
         "Their waits end: their next calls are probes.",
         "Its wait ends: its next call is a probe.",
         "Probe {}",
         "{} probing at the next call.",
     ),
-    "disable": Words(
+    "disable": BatchWording(
         "Disable {}?",
         "Every call goes through, however many fail, until someone enables them.",
         "Every call goes through, however many fail, until someone enables it.",
         "Disable {}",
         "{} disabled.",
     ),
-    "metrics_only": Words(
-        "Let {} only watch?",
+    "metrics_only": BatchWording(
+        "Set {} to watch only?",
         "They count and never open, until someone enables them.",
         "It counts and never opens, until someone enables it.",
-        "Watch",
-        "{} set to only watch.",
+        "Watch only",
+        "{} set to watch only.",
     ),
-    "enable": Words("Enable {}?", "They decide again.", "It decides again.", "Enable {}", "{} enabled."),
+    "enable": BatchWording(
+        "Enable {}?",
+        "They refuse calls by their policies again.",
+        "It refuses calls by its policy again.",
+        "Enable {}",
+        "{} enabled.",
+    ),
 }
 
 
 _FOR = "Their calls are refused for {}; then they probe."
-_ALONE_FOR = "Its calls are refused for {}; then it probes."
+_ONE_FOR = "Its calls are refused for {}; then it probes."
 
 
-class BulkQuestion(NamedTuple):
-    """A question that is answered by typing `word`."""
+class BatchPrompt(NamedTuple):
+    """A question that is confirmed by typing `word`."""
 
     title: str
     text: str
@@ -87,72 +101,76 @@ class BulkQuestion(NamedTuple):
     yes: str
 
 
-def ask_bulk(verb: str, keys: Sequence[AdapterKey], group: str = "", seconds: float | None = None) -> BulkQuestion:
-    """Return the question before `verb` is asked for these adapters, of which there is one at least.
+def batch_prompt(verb: str, keys: Sequence[AdapterKey], group: str = "", seconds: float | None = None) -> BatchPrompt:
+    """Return the question before a command for these adapters.
 
-    Its word is the name of the `group`, if they are all of one; else that of the first adapter; the number of them
-    where that is too hard to type. `seconds`: for how long they are opened, where that was said.
+    Args:
+        verb: The verb of the command.
+        keys: The adapters, at least one.
+        group: The name of the group that they form, if any. It is the word to type; else the first adapter's name is,
+            or the number of adapters if the word is hard to type.
+        seconds: How long the breakers are opened, if the operator chose that.
     """
-    words = _WORDS[verb]
+    wording = _WORDINGS[verb]
     names = ", ".join(safe_text(key.adapter, 40) for key in keys[:_NAMED])
     more = f" and {len(keys) - _NAMED:,} more" if len(keys) > _NAMED else ""
-    then, lasting = (words.alone, _ALONE_FOR) if len(keys) == 1 else (words.then, _FOR)
-    return BulkQuestion(
-        words.title.format(plural(len(keys), "breaker")),
+    then, lasting = (wording.consequence_of_one, _ONE_FOR) if len(keys) == 1 else (wording.consequence, _FOR)
+    return BatchPrompt(
+        wording.title.format(plural(len(keys), "breaker")),
         f"{names}{more}\n\n{then if seconds is None else lasting.format(span(seconds))}",
         word_to_type(group or keys[0].adapter, len(keys)),
-        words.yes.format(f"{len(keys):,}"),
+        wording.yes.format(f"{len(keys):,}"),
     )
 
 
 def word_to_type(word: str, count: int) -> str:
-    """Return a word that somebody can be asked to type: this one, or the `count` where it is too hard to type."""
-    easy = word and len(word) <= _TYPED and word.isascii() and word.isprintable() and word == word.strip()
+    """Return the word that the operator types: this one, or the `count` if it is hard to type."""
+    easy = word and len(word) <= _MAX_TYPED and word.isascii() and word.isprintable() and word == word.strip()
     return word if easy else str(count)
 
 
 class Outcome(NamedTuple):
-    """What came of a command for one adapter, or one of whatever it was for; `why` it was not done."""
+    """The outcome of a command for one adapter, dead letter or run; `why` says why it was not done."""
 
     name: str
     done: bool
     why: str = ""
 
 
-def bulk_text(verb: str, outcomes: Sequence[Outcome], undo: str = "") -> str:
-    """Return what came of all, as a sentence of safe text: `9 of 10 done; gpt: there is no such adapter.`
+def batch_text(verb: str, outcomes: Sequence[Outcome], undo: str = "") -> str:
+    """Return the outcome of a batch as a sentence of safe text: `9 of 10 done; gpt: there is no such adapter.`
 
-    `undo` is the key that takes it back when they are marked again; empty: none does.
+    `undo` is the key that undoes it once the adapters are marked again; empty if there is none.
     """
     good = sum(outcome.done for outcome in outcomes)
     if good == len(outcomes):
-        done = _WORDS[verb].done.format(f"{plural(good, 'breaker')} {'was' if good == 1 else 'were'}")
-        return f"{done} Marked again, {undo} takes it back." if undo else done
+        done = _WORDINGS[verb].done.format(f"{plural(good, 'breaker')} {'was' if good == 1 else 'were'}")
+        return f"{done} To undo, mark them again and press {undo}." if undo else done
     return cut(f"{good:,} of {len(outcomes):,} done; {reasons_text(outcomes)}.", 400)
 
 
 def reasons_text(outcomes: Sequence[Outcome]) -> str:
-    """Return why what was not done was not, without a full stop: `gpt: there is no such adapter; a, b: its engine ...`.
+    """Return the reasons of failed outcomes without a full stop: `gpt: there is no such adapter; a, b: its engine ...`.
 
-    The names and the reasons that there are more of are counted.
+    Three reasons, and three names for each, are listed; more are counted.
     """
     reasons: dict[str, list[str]] = {}
     for outcome in outcomes:
         if not outcome.done:
             why = safe_text(outcome.why, 120).strip().rstrip(".") or "the engine refused it"
-            reasons.setdefault(_lowered(why), []).append(safe_text(outcome.name, 40))
-    parts = [f"{_some(names)}: {why}" for why, names in list(reasons.items())[:_TOLD]]
-    others = len(reasons) - _TOLD
+            reasons.setdefault(_lower_first(why), []).append(safe_text(outcome.name, 40))
+    parts = [f"{_listed(names)}: {why}" for why, names in list(reasons.items())[:_LISTED]]
+    others = len(reasons) - _LISTED
     if others > 0:
         parts.append(f"{plural(others, 'more reason')} in the audit")
     return "; ".join(parts)
 
 
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _TOLD:,} more" if len(names) > _TOLD else ""
-    return ", ".join(names[:_TOLD]) + more
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more
 
 
-def _lowered(sentence: str) -> str:
-    """Return a sentence as it goes on behind a colon."""
+def _lower_first(sentence: str) -> str:
+    """Return a sentence for use after a colon, its first letter in lower case unless it begins an acronym."""
     return sentence[0].lower() + sentence[1:] if sentence[1:2].islower() else sentence

@@ -1,12 +1,12 @@
-"""Commands for many adapters that were asked together, and are told of together."""
+"""Commands for many adapters that are sent together and reported in one sentence."""
 
 from __future__ import annotations
 
-from fuseboard_console.operator.bulk_prompts import Outcome, bulk_text
+from fuseboard_console.operator.bulk_prompts import Outcome, batch_text
 
 
 class CommandBatch:
-    """Gathers what came of each of `expected` commands. `undo` is the key that takes them back; empty: none does."""
+    """Collects the outcomes of `expected` commands. `undo` is the key that undoes them; empty if there is none."""
 
     def __init__(self, verb: str, expected: int, undo: str = "") -> None:
         self.verb = verb
@@ -14,21 +14,21 @@ class CommandBatch:
         self._expected = expected
         self._outcomes: list[Outcome] = []
 
-    def take(self, adapter: str, done: bool, why: str = "") -> None:
-        """Take what came of one."""
+    def add(self, adapter: str, done: bool, why: str = "") -> None:
+        """Add one outcome."""
         self._outcomes.append(Outcome(adapter, done, why))
 
     @property
     def over(self) -> bool:
-        """Whether all are known."""
+        """Whether all outcomes are known."""
         return len(self._outcomes) >= self._expected
 
     @property
-    def well(self) -> bool:
-        """Whether all were done."""
+    def succeeded(self) -> bool:
+        """Whether all commands were done."""
         return all(outcome.done for outcome in self._outcomes)
 
     @property
     def text(self) -> str:
-        """What came of them, in a sentence."""
-        return bulk_text(self.verb, self._outcomes, self._undo)
+        """The outcomes in one sentence."""
+        return batch_text(self.verb, self._outcomes, self._undo)

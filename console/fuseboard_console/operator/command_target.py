@@ -1,11 +1,11 @@
-"""Which engine takes a command that means one by its name, and why nobody does when none can."""
+"""Chooses the engine that takes a command addressed to an engine by name."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from typing import NamedTuple
 
-from fuseboard_console.operator.messages import nobody_can_take_it
+from fuseboard_console.operator.messages import no_engine_message
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.engine_presence import Connection, connection_to
 from fuseboard_storage.board.board import Board
@@ -13,20 +13,20 @@ from fuseboard_storage.board.presence import presence
 
 
 class CommandTarget(NamedTuple):
-    """The instance that takes a command; None: nobody can, and `why` is a sentence of safe text."""
+    """The instance that takes a command; None if no engine can, and then `why` is a sentence of safe text."""
 
     instance: int | None
     why: str = ""
 
 
-def taker(board: Board, names: Collection[str], now: int, file: str) -> CommandTarget:
-    """Return the newest engine of one of these names that lives; else one of which it is not known that it is over.
+def find_target(board: Board, names: Collection[str], now: int, file: str) -> CommandTarget:
+    """Return the newest live engine with one of these names; else the newest that is not known to be gone.
 
     Args:
-        board: the Board, up to date with its engines' heartbeats.
-        names: what the engine is called; empty: any will do.
+        board: The Board, with up-to-date heartbeats.
+        names: The engine's possible names; empty for any engine.
         now: UTC microseconds.
-        file: the recording's name, as safe text.
+        file: The recording's name, as safe text.
     """
     rows = [row for row in board.instances.values() if not names or row.name in names]
     rows.sort(key=lambda row: (presence(row, now) == "live", row.started_at, row.id), reverse=True)
@@ -34,8 +34,8 @@ def taker(board: Board, names: Collection[str], now: int, file: str) -> CommandT
         if not connection_to(board, row.id, now).over:
             return CommandTarget(row.id)
     if rows:
-        return CommandTarget(None, nobody_can_take_it(connection_to(board, rows[0].id, now), file))
+        return CommandTarget(None, no_engine_message(connection_to(board, rows[0].id, now), file))
     if names and board.instances:
         named = ", ".join(safe_text(name, 80) for name in sorted(names))
-        return CommandTarget(None, f"Nobody can take this command: no engine called {named} writes to {file}.")
-    return CommandTarget(None, nobody_can_take_it(Connection("empty"), file))
+        return CommandTarget(None, f"No engine can take this command: no engine called {named} writes to {file}.")
+    return CommandTarget(None, no_engine_message(Connection("empty"), file))

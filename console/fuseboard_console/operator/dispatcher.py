@@ -1,4 +1,4 @@
-"""Commands on their way: asked of an engine, watched until they are over, and reported."""
+"""Sends an operator's commands to engines, watches them until they end, and reports the outcome."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from typing import Any, Literal, Protocol
 
 from fuseboard_console.operator.command_batch import CommandBatch
 from fuseboard_console.operator.identity import actor
-from fuseboard_console.operator.messages import key_that_undoes, nobody_can_take_it, nobody_took_it, outcome_text
-from fuseboard_console.sources.feed import TROUBLE, Mailbox
+from fuseboard_console.operator.messages import no_engine_message, not_taken_message, outcome_text, undo_key
+from fuseboard_console.sources.feed import FEED_ERRORS, Mailbox
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.engine_presence import Connection
 from fuseboard_storage.board.board import AdapterKey
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.tables.commands import CommandStatus
 
-ANSWER_WITHIN = 5.0
-"""Seconds an engine has to take a command."""
+COMMAND_TIMEOUT = 5.0
+"""Seconds that an engine has to take a command."""
 
 Settle = Callable[[CommandStatus | None], None]
-"""Takes what became of a command; None: it stands in no file that could tell."""
+"""Takes the final status of a command; None if the recording with it was replaced."""
 
 
-class Tell(Protocol):
-    """Says a sentence to the operator."""
+class Notify(Protocol):
+    """Shows a sentence to the operator."""
 
     def __call__(self, text: str, severity: Literal["information", "warning", "error"] = ...) -> None:
-        """Say `text`, which is safe."""
+        """Show `text`, which is safe."""
         ...
 
 
 class CommandDispatcher:
-    """Takes an operator's commands to the mailbox and says what came of each.
+    """Sends an operator's commands and reports their outcomes.
 
     Args:
-        mailbox: where commands go; None: the console is read-only, and nothing is ever asked.
-        file: the recording's name, as safe text.
-        connection: says how an engine stands now, by its instance.
-        tell: says a sentence to the operator.
-        key: gives the operator's key for an action, for a sentence that says how to take something back.
+        mailbox: Takes the commands; None if the console is read-only.
+        file: The recording's name, as safe text.
+        connection: Returns the connection to an instance.
+        notify: Shows a sentence to the operator.
+        key: Returns the operator's key for an action, for hints how to undo a command.
     """
 
     def __init__(
@@ -48,63 +48,63 @@ class CommandDispatcher:
         mailbox: Mailbox | None,
         file: str,
         connection: Callable[[int], Connection],
-        tell: Tell,
+        notify: Notify,
         key: Callable[[str], str] | None = None,
     ) -> None:
         self._mailbox = mailbox
         self._file = file
         self._connection = connection
-        self._tell = tell
+        self._notify = notify
         self._key = key
-        self._asked: dict[int, Settle] = {}  # what is done when each command is over
-        self._waiting: set[asyncio.Future[CommandStatus]] = set()  # the outcomes that somebody waits for
+        self._pending: dict[int, Settle] = {}  # by command, what to do when it has ended
+        self._waiting: set[asyncio.Future[CommandStatus]] = set()  # callers that wait for an outcome
 
     @property
     def read_only(self) -> bool:
-        """Whether nothing can be asked."""
+        """Whether no commands can be sent."""
         return self._mailbox is None
 
-    def over(self, instance: int) -> bool:
-        """Return whether it is known that this engine can take nothing any more."""
+    def is_over(self, instance: int) -> bool:
+        """Return whether an engine is known to have ended and can take no command."""
         return self._connection(instance).over
 
-    def refused(self, instance: int) -> bool:
-        """The same; if so, say why."""
+    def notify_if_over(self, instance: int) -> bool:
+        """Show why an engine can take no command, if it is over; return whether it is."""
         connection = self._connection(instance)
         if connection.over:
-            self._tell(nobody_can_take_it(connection, self._file), "error")
+            self._notify(no_engine_message(connection, self._file), "error")
         return connection.over
 
-    async def ask(self, verb: str, adapter: str, instance: int, args: dict[str, Any] | None = None) -> None:
-        """Ask an engine to do something, with the verb's own `args`; what came of it is told later."""
-        if self._mailbox is None or self.refused(instance):
+    async def send(self, verb: str, adapter: str, instance: int, args: dict[str, Any] | None = None) -> None:
+        """Send one command with the verb's own `args`; its outcome is reported later."""
+        if self._mailbox is None or self.notify_if_over(instance):
             return
         trouble = await self._put(
-            verb, [AdapterKey(instance, adapter)], args, lambda key: partial(self._tell_one, instance)
+            verb, [AdapterKey(instance, adapter)], args, lambda key: partial(self._report, instance)
         )
         if trouble:
-            self._tell(safe_text(f"The command could not be written: {trouble}", 300), "error")
+            self._notify(safe_text(f"The command could not be written: {trouble}", 300), "error")
 
-    async def ask_all(self, verb: str, keys: Sequence[AdapterKey], args: dict[str, Any] | None = None) -> None:
-        """Ask engines to do something to many adapters; what came of all is told in one sentence."""
+    async def send_all(self, verb: str, keys: Sequence[AdapterKey], args: dict[str, Any] | None = None) -> None:
+        """Send a command for each of many adapters; the outcomes are reported in one sentence."""
         if self._mailbox is None:
             return
-        bulk = CommandBatch(verb, len(keys), key_that_undoes(verb, self._key))
-        over = {instance for instance in {key.instance for key in keys} if self.over(instance)}
+        batch = CommandBatch(verb, len(keys), undo_key(verb, self._key))
+        over = {instance for instance in {key.instance for key in keys} if self.is_over(instance)}
         for key in keys:
             if key.instance in over:
-                bulk.take(key.adapter, False, "its engine is no more")
+                batch.add(key.adapter, False, "its engine has ended")
         reached = [key for key in keys if key.instance not in over]
-        if trouble := await self._put(verb, reached, args, lambda key: partial(self._gather, bulk, key)):
+        if trouble := await self._put(verb, reached, args, lambda key: partial(self._collect, batch, key)):
             for key in reached:
-                bulk.take(key.adapter, False, f"the command could not be written: {trouble}")
-        self._tell_bulk(bulk)
+                batch.add(key.adapter, False, f"the command could not be written: {trouble}")
+        self._report_batch(batch)
 
-    async def outcome(self, verb: str, instance: int, args: dict[str, Any]) -> CommandStatus:
-        """Ask an engine to do something, and wait for what came of it; to tell that is the caller's.
+    async def send_and_wait(self, verb: str, instance: int, args: dict[str, Any]) -> CommandStatus:
+        """Send one command and return its final status, which the caller reports.
 
         Raises:
-            RecordingError: the command could not be written, or what came of it can't be known any more.
+            RecordingError: The command could not be written, or its outcome can no longer be known.
         """
         if self._mailbox is None:
             raise RecordingError("This console is read-only.", "Open it without --read-only.")
@@ -114,7 +114,7 @@ class CommandDispatcher:
             if waiting.done():
                 return
             if status is None:
-                waiting.set_exception(RecordingError("The recording was replaced.", "See what came of it."))
+                waiting.set_exception(RecordingError("The recording was replaced.", "Check the outcome."))
             else:
                 waiting.set_result(status)
 
@@ -127,27 +127,27 @@ class CommandDispatcher:
             self._waiting.discard(waiting)
 
     def close(self) -> None:
-        """Look after nothing any more, for its place is left; who waits for an outcome is told so."""
-        self._asked.clear()
+        """Stop watching commands because the session is left; callers that wait get an error."""
+        self._pending.clear()
         for waiting in self._waiting:
             if not waiting.done():
-                waiting.set_exception(RecordingError(f"{self._file} was left.", "What came of it is not known."))
+                waiting.set_exception(RecordingError(f"{self._file} was left.", "The outcome is not known."))
 
-    async def look(self) -> None:
-        """See what has become of the commands that were asked, and tell it."""
-        if self._mailbox is None or not self._asked:
+    async def poll(self) -> None:
+        """Read the statuses of pending commands and report those that have ended."""
+        if self._mailbox is None or not self._pending:
             return
-        asked = tuple(self._asked)
+        commands = tuple(self._pending)
         try:
-            statuses = await self._mailbox.statuses(asked)
-        except TROUBLE:
-            return  # the file can't be read just now, which the banner says
-        for command in asked:
+            statuses = await self._mailbox.statuses(commands)
+        except FEED_ERRORS:
+            return  # the banner shows that the file cannot be read
+        for command in commands:
             status = statuses.get(command)
-            if (status is None or status.over) and (settle := self._asked.pop(command, None)) is not None:
+            if (status is None or status.over) and (settle := self._pending.pop(command, None)) is not None:
                 settle(status)
 
-    # ---------------------------------------------------------------- within
+    # ---------------------------------------------------------------- internal
 
     async def _put(
         self,
@@ -156,35 +156,35 @@ class CommandDispatcher:
         args: dict[str, Any] | None,
         settle: Callable[[AdapterKey], Settle],
     ) -> str:
-        """Put a command about each adapter into the mailbox; return why that could not be done, nothing when it was."""
+        """Write a command for each adapter into the mailbox; return an error text, empty on success."""
         assert self._mailbox is not None
         try:
-            asked = await self._mailbox.ask_many(verb, keys, actor=actor(), args=args, expires_in=ANSWER_WITHIN)
-        except TROUBLE as error:
+            ids = await self._mailbox.ask_many(verb, keys, actor=actor(), args=args, expires_in=COMMAND_TIMEOUT)
+        except FEED_ERRORS as error:
             return str(error)
-        self._asked.update({id: settle(key) for id, key in zip(asked, keys, strict=True)})
+        self._pending.update({id: settle(key) for id, key in zip(ids, keys, strict=True)})
         return ""
 
-    def _tell_one(self, instance: int, status: CommandStatus | None) -> None:
-        """Tell what came of one command that was asked of an engine."""
+    def _report(self, instance: int, status: CommandStatus | None) -> None:
+        """Report the outcome of one command."""
         if status is None:
-            self._tell("The recording was replaced: what came of the command is not known.", "warning")
+            self._notify("The recording was replaced: the outcome of the command is not known.", "warning")
         elif status.status == "expired":
-            self._tell(nobody_took_it(self._connection(instance), self._file), "error")
+            self._notify(not_taken_message(self._connection(instance), self._file), "error")
         else:
             done = status.status == "done"
-            said = outcome_text(status.verb, status.adapter, done, status.detail, self._key)
-            self._tell(said, "information" if done else "warning")
+            text = outcome_text(status.verb, status.adapter, done, status.detail, self._key)
+            self._notify(text, "information" if done else "warning")
 
-    def _gather(self, bulk: CommandBatch, key: AdapterKey, status: CommandStatus | None) -> None:
-        """Take what came of one command of many, and tell of all when they are known."""
+    def _collect(self, batch: CommandBatch, key: AdapterKey, status: CommandStatus | None) -> None:
+        """Collect one outcome of a batch; report the batch when all are known."""
         if status is None:
-            bulk.take(key.adapter, False, "the recording was replaced")
+            batch.add(key.adapter, False, "the recording was replaced")
         else:
-            why = "nobody took it in time" if status.status == "expired" else status.detail
-            bulk.take(key.adapter, status.status == "done", why)
-        self._tell_bulk(bulk)
+            why = "no engine took it in time" if status.status == "expired" else status.detail
+            batch.add(key.adapter, status.status == "done", why)
+        self._report_batch(batch)
 
-    def _tell_bulk(self, bulk: CommandBatch) -> None:
-        if bulk.over:
-            self._tell(bulk.text, "information" if bulk.well else "warning")
+    def _report_batch(self, batch: CommandBatch) -> None:
+        if batch.over:
+            self._notify(batch.text, "information" if batch.succeeded else "warning")

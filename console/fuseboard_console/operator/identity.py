@@ -1,4 +1,4 @@
-"""Who sits at this terminal, as the audit names them."""
+"""The operator's identity, as the audit records it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import socket
 
 
 def actor() -> str:
-    """Return `user@host` of whoever runs this process."""
+    """Return `user@host` of the user who runs this process."""
     try:
         import pwd
 

@@ -1,4 +1,4 @@
-"""What is asked before something that is hard to take back."""
+"""The prompts before commands that are hard to undo."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from fuseboard_storage.board.board import AdapterRow, Board
 _NAMED = 6
 
 
-class ResetAll(NamedTuple):
-    """The question before resetting all: its words, the button's, and which engines are concerned."""
+class ResetAllPrompt(NamedTuple):
+    """The question before a reset of all breakers, the label of its button, and the instances concerned."""
 
     title: str
     text: str
@@ -22,34 +22,34 @@ class ResetAll(NamedTuple):
     instances: tuple[int, ...]
 
 
-def refusing(board: Board) -> list[AdapterRow]:
-    """Return the adapters whose breaker refuses calls."""
+def refusing_adapters(board: Board) -> list[AdapterRow]:
+    """Return the adapters whose breakers refuse calls."""
     return [row for row in board.rows() if row.state in REFUSING_STATES]
 
 
-def ask_reset_all(stuck: Sequence[AdapterRow]) -> ResetAll:
-    """Return the question before resetting the breakers of these adapters, of which there is one at least."""
-    names = ", ".join(safe_text(row.name, 40) for row in stuck[:_NAMED])
-    more = f" and {len(stuck) - _NAMED:,} more" if len(stuck) > _NAMED else ""
-    one = len(stuck) == 1
-    goes, well = ("Its next call goes", "the adapter is") if one else ("Their next calls go", "the adapters are")
-    return ResetAll(
-        f"Reset {plural(len(stuck), 'breaker')}?",
-        f"{names}{more}\n\n{goes} through, whether or not {well} well again.",
-        f"Reset {len(stuck):,}",
-        tuple(sorted({row.key.instance for row in stuck})),
+def reset_all_prompt(rows: Sequence[AdapterRow]) -> ResetAllPrompt:
+    """Return the question before a reset of the breakers of these adapters, at least one."""
+    names = ", ".join(safe_text(row.name, 40) for row in rows[:_NAMED])
+    more = f" and {len(rows) - _NAMED:,} more" if len(rows) > _NAMED else ""
+    one = len(rows) == 1
+    calls, adapters = ("Its next call goes", "the adapter has") if one else ("Their next calls go", "the adapters have")
+    return ResetAllPrompt(
+        f"Reset {plural(len(rows), 'breaker')}?",
+        f"{names}{more}\n\n{calls} through, even if {adapters} not recovered.",
+        f"Reset {len(rows):,}",
+        tuple(sorted({row.key.instance for row in rows})),
     )
 
 
-class Question(NamedTuple):
-    """A question before something is done to one breaker: its words, and the button's."""
+class Prompt(NamedTuple):
+    """The question before a command for one breaker, and the label of its button."""
 
     title: str
     text: str
     yes: str
 
 
-_BEFORE = {
+_PROMPTS = {
     "force_open": (
         "Hold {} open?",
         "Every call is refused until someone resets it. There is no countdown.",
@@ -61,11 +61,11 @@ _BEFORE = {
         "Open",
     ),
     "disable": ("Disable {}?", "Every call goes through, however many fail, until someone enables it.", "Disable"),
-    "metrics_only": ("Let {} only watch?", "It counts and never opens, until someone enables it.", "Watch only"),
+    "metrics_only": ("Set {} to watch only?", "It counts and never opens, until someone enables it.", "Watch only"),
 }
 
 
-def ask_before(verb: str, adapter: str) -> Question:
-    """Return the question before `verb` is asked for an adapter."""
-    title, text, yes = _BEFORE[verb]
-    return Question(title.format(safe_text(adapter, 60)), text, yes)
+def prompt_for(verb: str, adapter: str) -> Prompt:
+    """Return the question before a command for an adapter."""
+    title, text, yes = _PROMPTS[verb]
+    return Prompt(title.format(safe_text(adapter, 60)), text, yes)

@@ -10,7 +10,7 @@ from functools import partial
 from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.screens.adapter_detail import show_detail
 from fuseboard_console.screens.text_detail import Link
-from fuseboard_console.sources.feed import TROUBLE
+from fuseboard_console.sources.feed import FEED_ERRORS
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.protocols import ConsoleHost, Frame
@@ -57,7 +57,7 @@ class Audit(ListPage[Key]):
         recording, now = self.host.feed.recording, time.monotonic()
         if recording is not None and now - self._looked >= EVERY:
             self._looked = now
-            with suppress(*TROUBLE):  # the banner says what is wrong with the file
+            with suppress(*FEED_ERRORS):  # the banner says what is wrong with the file
                 commands = await recording.commands(MOST)
                 if commands != self._commands:
                     self._commands = commands

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.screens.text_detail import Link
-from fuseboard_console.sources.feed import TROUBLE
+from fuseboard_console.sources.feed import FEED_ERRORS
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
@@ -46,7 +46,7 @@ class Engines(ListPage[int]):
         recording, roster = self.host.feed.recording, frame.board.roster_version
         if recording is not None and (recording, roster) != self._read:
             self._read = (recording, roster)
-            with suppress(*TROUBLE):  # the banner says what is wrong with the file
+            with suppress(*FEED_ERRORS):  # the banner says what is wrong with the file
                 endings = await recording.endings()
                 self._older = [row for row in await recording.instances() if row.ended_at is not None]
                 for row in self._older:

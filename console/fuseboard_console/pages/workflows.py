@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from fuseboard_console.operator.command_target import taker
+from fuseboard_console.operator.command_target import find_target
 from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.screens.adapter_detail import show_detail
 from fuseboard_console.screens.text_detail import DetailAction, Link
-from fuseboard_console.sources.feed import TROUBLE
+from fuseboard_console.sources.feed import FEED_ERRORS
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.list_columns import titles_line
 from fuseboard_console.text.safe_text import safe_text
@@ -80,7 +80,7 @@ class Workflows(ListPage[str]):
                 found = await recording.workflow_runs(MOST, without=known, results=False)
                 engines = await recording.instances()
             self._failed = False
-        except TROUBLE:
+        except FEED_ERRORS:
             self._failed = True  # the banner says what is wrong with the file; the next time it may be well
         else:
             if wanted[0] is self.host.feed.recording:
@@ -227,11 +227,11 @@ class Workflows(ListPage[str]):
         file = safe_text(recording.path.name, 200) if recording is not None else "this recording"
         instance = board.instances.get(run.instance or 0)
         before = instance.name if instance is not None else self._engines.get(run.instance or 0)
-        found = taker(board, {before} if before else (), wall_clock(), file)
+        found = find_target(board, {before} if before else (), wall_clock(), file)
         if found.instance is None:
             self.host.show_notice(f"{found.why} Run {name} stays as it is.", "error")
             return
-        run_in_background(self, partial(self.host.dispatcher.ask, "resume", "", found.instance, {"run": key}))
+        run_in_background(self, partial(self.host.dispatcher.send, "resume", "", found.instance, {"run": key}))
 
 
 def _had_ended(run: Run, frame: Frame) -> bool:

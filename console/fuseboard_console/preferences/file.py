@@ -1,6 +1,6 @@
-"""The file with an operator's preferences: where it is, what is wrong with it, and a new one with everything in it.
+"""The preferences file: its location, reading it, and a default file with every setting.
 
-The checks are made from `Preferences`: only a file that says something costs the time to load them.
+Validation is imported only if the file has settings, because it is slow to import.
 """
 
 from __future__ import annotations
@@ -11,32 +11,32 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from fuseboard_console.preferences.home import at_home, home
 from fuseboard_console.preferences.model import Preferences
+from fuseboard_console.preferences.paths import expand_home, home
 
 VARIABLE = "FUSEBOARD_CONSOLE"
-"""The environment variable that names another file."""
-ABOUT = """# The console's preferences. What is commented out is as it is without this file.
-# Options of the command line win over it. `fuseboard preferences --check` looks for mistakes."""
+"""The environment variable with the path of another file."""
+ABOUT = """# The console's preferences. Settings that are commented out show their defaults.
+# Command-line options override this file. `fuseboard preferences --check` checks it."""
 
 
 def preferences_path(environment: Mapping[str, str] = os.environ) -> Path:
-    """Return where the preferences are, whether or not there is a file."""
+    """Return the path of the preferences file, whether or not it exists."""
     if named := environment.get(VARIABLE):
-        return at_home(named, environment)
+        return expand_home(named, environment)
     base = environment.get("XDG_CONFIG_HOME", "")
     folder = Path(base) if base.startswith("/") else home(environment) / ".config"
     return folder / "fuseboard" / "console.toml"
 
 
-def preferences_in_force(environment: Mapping[str, str] = os.environ) -> Preferences:
-    """Return the operator's preferences; those by default when there is no file.
+def current_preferences(environment: Mapping[str, str] = os.environ) -> Preferences:
+    """Return the operator's preferences; the defaults if there is no file.
 
     Raises:
-        DocumentError: the file can't be read or has mistakes, or the one that the environment names is missing.
+        DocumentError: The file cannot be read or is invalid, or the file that the environment names is missing.
     """
     path = preferences_path(environment)
-    if not os.path.exists(path) and not environment.get(VARIABLE):  # noqa: PTH110 - or in a home that is not ours
+    if not os.path.exists(path) and not environment.get(VARIABLE):  # noqa: PTH110 - Path.exists raises in a home without access
         return Preferences()
     return read_preferences(path)
 
@@ -45,48 +45,48 @@ def read_preferences(path: Path) -> Preferences:
     """Return the preferences in a file.
 
     Raises:
-        DocumentError: it can't be read, is no TOML, or has mistakes: all of them, each with its line.
+        DocumentError: The file cannot be read, is not TOML, or is invalid; lists all errors with their lines.
     """
     from fuseboard_engine.documents.loader import DocumentError
 
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise DocumentError(f"{path}: cannot be read: {reason}") from error
     return parse_preferences(text, str(path))
 
 
 def parse_preferences(text: str, name: str) -> Preferences:
-    """Return the preferences in a text; `name` stands in errors. Raises DocumentError."""
+    """Return the preferences in a text, called `name` in errors. Raises DocumentError."""
     if not any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines()):
-        return Preferences()  # all of it is commented out
-    from fuseboard_console.preferences.validation import checked
+        return Preferences()  # everything is commented out
+    from fuseboard_console.preferences.validation import validate
 
-    return checked(text, name)
+    return validate(text, name)
 
 
 # ---------------------------------------------------------------- a new file
 
 
 def default_file() -> str:
-    """Return a file with every setting, commented out and explained: `#word` is a setting, `# word` a remark."""
+    """Return a file with every setting, commented out (`#word = ...`) and described (`# word`)."""
     hints = get_type_hints(Preferences)
-    said = [ABOUT, ""]
+    lines = [ABOUT, ""]
     tables = []
     for field in fields(Preferences):
         if field.default is MISSING:
             tables.append((field.name, field.metadata["about"]))
             continue
-        said.append(f"# {field.metadata['about']}")
+        lines.append(f"# {field.metadata['about']}")
         if choices := _choices(field.name, hints[field.name]):
-            said += _wrapped(choices)
-        said += [f"#{field.name} = {written(field.default)}", ""]
+            lines += _wrapped(choices)
+        lines += [f"#{field.name} = {toml_value(field.default)}", ""]
     for name, about in tables:
-        said += [f"# {about}", f"[{name}]"]
-        said += _columns() if name == "columns" else _keys()
-        said.append("")
-    return "\n".join(said)
+        lines += [f"# {about}", f"[{name}]"]
+        lines += _columns() if name == "columns" else _keys()
+        lines.append("")
+    return "\n".join(lines)
 
 
 def _choices(name: str, hint: Any) -> tuple[str, ...]:
@@ -122,12 +122,12 @@ def _keys() -> list[str]:
     lines = []
     for action in ACTIONS:
         keys = [shown_key(key) for key in action.keys]
-        lines += [f"# {action.description}", f"#{action.id} = {written(keys if len(keys) > 1 else keys[0])}"]
+        lines += [f"# {action.description}", f"#{action.id} = {toml_value(keys if len(keys) > 1 else keys[0])}"]
     return lines
 
 
-def written(value: object) -> str:
-    """Return a text, a number, a truth or a list of texts as TOML has it."""
+def toml_value(value: object) -> str:
+    """Return a string, number, boolean or list of strings as TOML."""
     import json
 
     return json.dumps(value)

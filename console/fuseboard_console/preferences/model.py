@@ -1,6 +1,6 @@
-"""How an operator wants the console: colours, keys, columns, layout. A plain value, cheap to import.
+"""An operator's preferences as a value: colours, keys, columns, layout. Cheap to import.
 
-Each field is documented here once; the checks, the default file and the document of preferences are made from it.
+Each field is documented here once; validation, the default file and docs/preferences.md derive from it.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ Clock = Literal["local", "utc"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preferences:
-    """What an operator prefers. Whatever isn't said is as here."""
+    """An operator's preferences, with their defaults."""
 
     theme: str = field(
         default="dark", metadata={"about": "Colours: the console's own themes, or one of Textual's, such as nord."}
     )
     glyphs: Glyphs = field(
-        default="auto", metadata={"about": "Signs: auto takes ASCII where the locale or the terminal has no others."}
+        default="auto", metadata={"about": "Glyphs: auto uses ASCII if the locale or the terminal has no others."}
     )
     mouse: bool = field(
         default=True,
-        metadata={"about": "Whether the console takes the mouse. Without, the terminal selects text as usual."},
+        metadata={"about": "Whether the console uses the mouse. If not, the terminal selects text as usual."},
     )
-    layout: str = field(default="balanced", metadata={"about": "How the overview is divided at the start."})
-    compact: bool = field(default=False, metadata={"about": "No frames: more lines on a small screen."})
-    glow: bool = field(default=True, metadata={"about": "Whether a cell that changed glows for a moment."})
+    layout: str = field(default="balanced", metadata={"about": "The layout of the overview at the start."})
+    compact: bool = field(default=False, metadata={"about": "Hide the frames, for more lines on a small screen."})
+    glow: bool = field(default=True, metadata={"about": "Whether a changed cell is highlighted for a moment."})
     bell: Bell = field(
         default="none",
-        metadata={"about": "What tells you that a breaker has opened: the terminal's bell, a notice, or both."},
+        metadata={"about": "How to announce that a breaker has opened: the terminal's bell, a notice, or both."},
     )
-    clock: Clock = field(default="local", metadata={"about": "Times of day: of this machine, or UTC."})
+    clock: Clock = field(default="local", metadata={"about": "The time zone of times: this machine's, or UTC."})
     columns: Mapping[str, tuple[str, ...]] = field(
         default_factory=dict, metadata={"about": "The columns of a table, left to right. Empty: as many as fit."}
     )
@@ -45,4 +45,4 @@ class Preferences:
 
 
 DEFAULT = Preferences()
-"""What is preferred when nothing is said."""
+"""The preferences of an operator without a file."""

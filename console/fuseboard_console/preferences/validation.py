@@ -1,4 +1,4 @@
-"""What a file of preferences may say. The model is made from `Preferences`, so that nothing is listed twice."""
+"""Validation of a preferences file. The model is made from `Preferences`, so that nothing is listed twice."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from fuseboard_engine.documents.loader import DocumentError, check, load_text
 from fuseboard_engine.documents.toml_locations import Location
 from fuseboard_engine.documents.validation_errors import did_you_mean, raise_errors
 
-Found = Iterator[tuple[Location, str]]
+Errors = Iterator[tuple[Location, str]]
 
 TABLES = ("breakers",)
-"""The tables whose columns can be chosen."""
+"""The tables with columns to choose."""
 
 
 class _Checks(BaseModel):
-    """What the fields' types don't say."""
+    """Checks beyond the fields' types."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,17 +51,17 @@ class _Checks(BaseModel):
         return self
 
     @staticmethod
-    def cross_field_checks(data: Mapping[str, Any]) -> Found:
-        """Find what names nothing or goes against another field; `data` is checked or as a file has it."""
-        return _crossing(data)
+    def cross_field_checks(data: Mapping[str, Any]) -> Errors:
+        """Yield unknown names and contradictions between fields; `data` may be validated or raw."""
+        return _cross_field_errors(data)
 
 
-def _crossing(data: Mapping[str, Any]) -> Found:
+def _cross_field_errors(data: Mapping[str, Any]) -> Errors:
     theme, layout, columns, keys = (data.get(name) for name in ("theme", "layout", "columns", "keys"))
     if isinstance(theme, str) and not is_theme(theme):
-        yield ("theme",), f"there is no theme {theme!r}; {did_you_mean(theme, themes_near(theme))}"
+        yield ("theme",), f"unknown theme {theme!r}; {did_you_mean(theme, themes_near(theme))}"
     if isinstance(layout, str) and layout not in LAYOUTS:
-        yield ("layout",), f"there is no layout {layout!r}; {did_you_mean(layout, LAYOUTS)}"
+        yield ("layout",), f"unknown layout {layout!r}; {did_you_mean(layout, LAYOUTS)}"
     for table, named in columns.items() if isinstance(columns, Mapping) else ():
         yield from _columns(table, _texts(named))
     said = {id: _texts(named) for id, named in keys.items()} if isinstance(keys, Mapping) else {}
@@ -69,21 +69,21 @@ def _crossing(data: Mapping[str, Any]) -> Found:
 
 
 def _texts(said: object) -> tuple[str, ...] | None:
-    """Return one text or several as a tuple; None: it is something else."""
+    """Return one text or several as a tuple; None for anything else."""
     texts = [said] if isinstance(said, str) else said
     if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
         return None
     return tuple(texts)
 
 
-def _keys(said: dict[str, tuple[str, ...]]) -> Found:
+def _keys(said: dict[str, tuple[str, ...]]) -> Errors:
     current = {action.id: action for action in ACTIONS}
     actions = current | {old: current[new] for old, new in RENAMED.items()}
     for id in said:
         if id not in actions:
-            yield ("keys", id), f"there is no such action; {did_you_mean(id, current)}"
+            yield ("keys", id), f"unknown action; {did_you_mean(id, current)}"
         elif actions[id].group == "Move" and not said[id]:
-            yield ("keys", id), "lists need a key for it; name one"
+            yield ("keys", id), "lists need a key for this action; choose one"
     unknown = dict(_unknown_keys(said))
     for id, text in unknown.items():
         yield ("keys", id), text
@@ -98,7 +98,7 @@ def _keys(said: dict[str, tuple[str, ...]]) -> Found:
 
 
 def _unknown_keys(said: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, str]]:
-    """Return the actions with a key that there is none of, and what is wrong with it."""
+    """Yield the actions with an unknown key, and the error."""
     for action, texts in said.items():
         try:
             for text in texts:
@@ -107,9 +107,9 @@ def _unknown_keys(said: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, st
             yield action, str(error)
 
 
-def _columns(table: str, columns: tuple[str, ...] | None) -> Found:
+def _columns(table: str, columns: tuple[str, ...] | None) -> Errors:
     if table not in TABLES:
-        yield ("columns", table), f"there is no such table; {did_you_mean(table, TABLES)}"
+        yield ("columns", table), f"unknown table; {did_you_mean(table, TABLES)}"
         return
     try:
         columns_of(columns or ())
@@ -118,7 +118,7 @@ def _columns(table: str, columns: tuple[str, ...] | None) -> Found:
 
 
 def _model() -> type[BaseModel]:
-    # Else "no" and 1 would pass as truths, which TOML has words for.
+    # Otherwise "no" and 1 would pass as booleans.
     hints = {name: StrictBool if hint is bool else hint for name, hint in get_type_hints(Preferences).items()}
     known: dict[str, Any] = {
         field.name: (hints[field.name], {} if field.default is MISSING else field.default)
@@ -128,16 +128,16 @@ def _model() -> type[BaseModel]:
 
 
 MODEL = _model()
-"""The model of the file."""
+"""The model of a preferences file."""
 
 
-def checked(text: str, name: str) -> Preferences:
-    """Return the preferences that a TOML text says; `name` stands in errors.
+def validate(text: str, name: str) -> Preferences:
+    """Return the preferences in a TOML text, called `name` in errors.
 
     Raises:
-        DocumentError: it is no TOML, or has mistakes: all of them, each with its line.
+        DocumentError: The text is not TOML, or is invalid; lists all errors with their lines.
     """
     if not name.endswith(".toml"):
-        raise DocumentError(f"{name}: preferences are TOML; let the name end in .toml")
+        raise DocumentError(f"{name}: preferences are TOML; the name must end in .toml")
     said = check(load_text(text, name), MODEL)
     return Preferences(**{field.name: getattr(said, field.name) for field in fields(Preferences)})

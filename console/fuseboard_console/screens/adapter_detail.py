@@ -9,7 +9,7 @@ from textual.binding import BindingType
 
 from fuseboard_console.actions.model import Action, on_page
 from fuseboard_console.screens.detail_modal import DetailModal
-from fuseboard_console.sources.feed import TROUBLE
+from fuseboard_console.sources.feed import FEED_ERRORS
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
@@ -125,5 +125,5 @@ class AdapterDetailScreen(DetailModal):
             # Of its own: the one that is followed has more urgent things to do, and is closed when the file goes.
             async with Recording.open(recording.path) as own:
                 return look._replace(past=await past_of(own, adapter, since, now + 1))
-        except TROUBLE as error:
+        except FEED_ERRORS as error:
             return look._replace(trouble=safe_text(f"it can't be read: {error}", 200))

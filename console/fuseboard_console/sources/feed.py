@@ -1,4 +1,4 @@
-"""What the console needs of a recording. It never holds an engine."""
+"""The protocols through which the console reads a recording and sends commands. It never holds an engine."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.tables.commands import CommandStatus
 
-TROUBLE = (sqlite3.Error, OSError, RecordingError)
-"""What can be wrong with the file when it is asked or looked at."""
+FEED_ERRORS = (sqlite3.Error, OSError, RecordingError)
+"""The errors that reading or writing a recording may raise."""
 
 
 class Feed(Protocol):
-    """Where the Board comes from: a live recording, a replay, or a test's list of events."""
+    """A source of the Board: a live recording, a replay, or a test's list of events."""
 
     @property
     def board(self) -> Board:
@@ -25,25 +25,25 @@ class Feed(Protocol):
 
     @property
     def recording(self) -> Recording | None:
-        """Where pages read what the Board doesn't have; None: there is no file, or not just now."""
+        """The recording, for what the Board does not hold; None while there is no file."""
         ...
 
     @property
     def trouble(self) -> str:
-        """Why the feed can't be followed just now, as a sentence of safe text; empty when it can."""
+        """Why the feed cannot be read now, as a sentence of safe text; empty if it can."""
         ...
 
     async def advance(self) -> bool:
-        """Take in what came since; return whether anything did."""
+        """Apply new events to the Board; return whether there were any."""
         ...
 
     async def behind(self) -> int:
-        """Return how many events wait to be taken in."""
+        """Return the number of events that are not applied yet."""
         ...
 
 
 class Mailbox(Protocol):
-    """Where operators' commands go, and where their outcome is read; a recording is one."""
+    """Takes operators' commands and returns their statuses. A recording is a mailbox."""
 
     async def ask_many(
         self,
@@ -54,12 +54,13 @@ class Mailbox(Protocol):
         args: dict[str, Any] | None = None,
         expires_in: float = ...,
     ) -> list[int]:
-        """Ask engines to do something to adapters (no name: to all of an engine) within `expires_in` seconds.
+        """Write one command for each target, all or none; return their numbers in the order of the targets.
 
-        All of it is asked or nothing. Returns the commands' numbers, in the order of the targets.
+        A target without an adapter's name means all adapters of its engine. A command that no engine takes within
+        `expires_in` seconds expires.
         """
         ...
 
     async def statuses(self, ids: Sequence[int]) -> dict[int, CommandStatus]:
-        """Return what has become of commands, by their numbers; those that there are not are missing."""
+        """Return the statuses of commands by number, without those that do not exist."""
         ...

@@ -1,4 +1,4 @@
-"""Follow a recording without a screen: what was added to it, as it is added."""
+"""Follows a recording without a screen and yields what is added to it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from fuseboard_storage.recording.tail import ConnectionState, Tail
 from fuseboard_storage.tables.events import readable
 
 POLL = 0.1
-"""Seconds between two looks at the recording."""
+"""Seconds between two reads of the recording."""
 
 
 class RecordingUpdate(NamedTuple):
-    """The Board as of now, the entries that came since the last time, and why nothing can just now.
+    """The current Board and the entries since the last update.
 
-    The Board is another object when another file has taken the place of the one before. `trouble` is a sentence of
-    safe text, empty when all is well.
+    The Board is a new object after the file was replaced. `trouble` says why the recording cannot be read now, as a
+    sentence of safe text; empty if it can.
     """
 
     board: Board
@@ -28,10 +28,10 @@ class RecordingUpdate(NamedTuple):
 
 
 async def follow(file: str) -> AsyncGenerator[RecordingUpdate, None]:
-    """Yield what was added to a recording, several times a second, also when it is nothing.
+    """Yield an update several times a second, even if nothing was added.
 
-    The first has the Board as it stands and no entries. When another file takes the place of this one, that is
-    followed from its beginning; while the file is gone, or can't be read, the Board stays as it was.
+    The first update has the current Board and no entries. If the file is replaced, the new one is followed from its
+    beginning. While the file is missing or unreadable, the Board stays as it was.
 
     Raises:
         RecordingError: As for `Recording.open`.
@@ -52,8 +52,8 @@ async def follow(file: str) -> AsyncGenerator[RecordingUpdate, None]:
 
 
 def trouble_of(tail: Tail) -> str:
-    """Return why a recording can't be followed just now, as a sentence of safe text; empty when it can."""
+    """Return why a recording cannot be read now, as a sentence of safe text; empty if it can."""
     state, trouble = tail.status
     if state is ConnectionState.MISSING and not trouble:
-        return f"{safe_text(tail.path.name, 200)} is gone. This goes on when it is back."
+        return f"{safe_text(tail.path.name, 200)} is missing. The console continues when it is back."
     return safe_text(trouble, 300)

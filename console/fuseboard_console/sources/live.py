@@ -14,11 +14,11 @@ from fuseboard_storage.tables.commands import CommandStatus
 
 
 class LiveRecording:
-    """Follows a recording, and carries commands to it, also when its file was replaced meanwhile."""
+    """Follows a recording and writes commands to it, even after its file was replaced."""
 
     def __init__(self, tail: Tail) -> None:
         self._tail = tail
-        self._asked: Recording | None = None  # what was asked last
+        self._commanded: Recording | None = None  # the recording that the last commands were written to
 
     @property
     def board(self) -> Board:
@@ -27,20 +27,20 @@ class LiveRecording:
 
     @property
     def recording(self) -> Recording | None:
-        """The recording that is followed; None while its file is gone."""
+        """The recording that is followed; None while its file is missing."""
         return self._tail.recording
 
     @property
     def trouble(self) -> str:
-        """Why the file can't be followed just now, as a sentence; empty when it can."""
+        """Why the file cannot be read now, as a sentence; empty if it can."""
         return trouble_of(self._tail)
 
     async def advance(self) -> bool:
-        """Take in what came since; return whether anything did."""
+        """Apply new events to the Board; return whether there were any."""
         return await self._tail.advance()
 
     async def behind(self) -> int:
-        """Return how many events wait to be taken in."""
+        """Return the number of events that are not applied yet."""
         return await self._tail.behind()
 
     async def ask_many(
@@ -52,16 +52,16 @@ class LiveRecording:
         args: dict[str, Any] | None = None,
         expires_in: float = 10.0,
     ) -> list[int]:
-        """Ask engines to do something; see `Recording.ask_many`."""
-        recording = self._asked = self._recording()
+        """Write commands; see `Recording.ask_many`."""
+        recording = self._commanded = self._recording()
         return await recording.ask_many(verb, targets, actor=actor, args=args, expires_in=expires_in)
 
     async def statuses(self, ids: Sequence[int]) -> dict[int, CommandStatus]:
-        """Return what has become of commands; of those that were asked of another file that stood here, nothing."""
+        """Return the statuses of commands; none for commands written to a file that was replaced since."""
         recording = self._recording()
-        return await recording.statuses(ids) if recording is self._asked else {}
+        return await recording.statuses(ids) if recording is self._commanded else {}
 
     def _recording(self) -> Recording:
         if self._tail.recording is None:
-            raise RecordingError(f"{self._tail.path.name} is gone.", "Try again when it is back.")
+            raise RecordingError(f"{self._tail.path.name} is missing.", "Try again when it is back.")
         return self._tail.recording

@@ -1,4 +1,4 @@
-"""A recording as a feed that travels in time: it plays at any speed, stands still, steps and seeks."""
+"""A recording as a feed that plays at any speed, stops, steps and seeks."""
 
 from __future__ import annotations
 
@@ -18,171 +18,171 @@ from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.tables.keyframes import EVERY
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
-"""How many times as fast as it happened."""
+"""The speeds, as multiples of real time."""
 SECOND = 1_000_000
 CHUNK = 500
-"""Events that are read and folded at once: a few milliseconds of work."""
-LOOK = 1.0
-"""Seconds between two looks at whether the recording has grown."""
-FAR = 2 * EVERY
-"""Events from which on it is quicker to start from a keyframe than to fold them all."""
+"""Events that are read and applied at once, a few milliseconds of work."""
+BOUNDS_INTERVAL = 1.0
+"""Seconds between two checks whether the recording has grown."""
+KEYFRAME_DISTANCE = 2 * EVERY
+"""Number of events from which on starting at a keyframe is faster than applying them all."""
 
 T = TypeVar("T")
 
 
 class Replay:
-    """A feed whose time is its own. It stands at `position`; its Board holds what had happened until then.
+    """A feed with its own time. Its Board holds what had happened until `position`.
 
-    An engine counts as alive as long as it went on to give signs of life, for none of them says when it fell silent.
+    An engine counts as alive until its last heartbeat in the recording.
 
-    Whatever moves it takes its turn, for all of it works on the same Board. What can't be read now moves nothing and
-    raises nothing: `trouble` says why, until it is well again.
+    Moves run one at a time, because all work on the same Board. A move whose events cannot be read changes nothing and
+    raises nothing; `trouble` says why until reading succeeds.
     """
 
     def __init__(self, recording: Recording, monotonic: Callable[[], float]) -> None:
         """Use `open`."""
         self.recording = recording
-        """What is replayed."""
+        """The recording that is replayed."""
         self.board = Board()
         self._trouble = ""
         self.position = 0
-        """The time that is shown, UTC microseconds."""
+        """The time shown, UTC microseconds."""
         self.playing = False
         self.changes: list[BreakerChange] = []
-        """When breakers changed their state, over the whole recording."""
+        """The state changes of all breakers in the recording."""
         self._speed = SPEEDS.index(1.0)
         self._bounds = Bounds(0, 0, 0, 0)
         self._monotonic = monotonic
-        self._then = self._looked = monotonic()
+        self._played_at = self._bounds_read_at = monotonic()
         self._alive_until: dict[int, int] = {}
-        self._ahead: list[Entry] = []  # read, and not yet due
+        self._ahead: list[Entry] = []  # read but not yet due
         self._moved = True
-        self._turn = asyncio.Lock()
-        self._waiting = 0  # moves that wait for their turn
+        self._lock = asyncio.Lock()
+        self._waiting = 0  # moves that wait for the lock
 
     @classmethod
     @asynccontextmanager
     async def open(
         cls, path: str | Path, *, at: int | None = None, monotonic: Callable[[], float] = time.monotonic
     ) -> AsyncIterator[Replay]:
-        """Open a recording for replay and close it in the end.
+        """Open a recording for replay; close it on exit.
 
         Args:
-            path: its file.
-            at: where to stand, UTC microseconds; the beginning by default.
-            monotonic: seconds, by which it plays.
+            path: The file.
+            at: The initial position, UTC microseconds; by default the beginning.
+            monotonic: A clock in seconds, by which the replay plays.
 
         Raises:
-            RecordingError: the file is missing, no recording, or of a newer version.
+            RecordingError: The file is missing, not a recording, or of a newer version.
         """
         async with Recording.open(path) as recording:
             replay = cls(recording, monotonic)
-            await replay._look()
+            await replay._read_bounds()
             await replay._seek(replay.start if at is None else at)
             yield replay
 
-    # ---------------------------------------------------------------- where it stands
+    # ---------------------------------------------------------------- position and speed
 
     @property
     def start(self) -> int:
-        """When the recording begins, UTC microseconds."""
+        """The time of the recording's beginning, UTC microseconds."""
         return self._bounds.start
 
     @property
     def end(self) -> int:
-        """When its last event happened, UTC microseconds."""
+        """The time of its last event, UTC microseconds."""
         return max(self._bounds.start, self._bounds.end)
 
     @property
     def speed(self) -> float:
-        """How many times as fast as it happened."""
+        """The speed as a multiple of real time."""
         return SPEEDS[self._speed]
 
     def faster(self) -> float:
-        """Play a step faster; return the speed."""
+        """Increase the speed by a step; return it."""
         self._speed = min(self._speed + 1, len(SPEEDS) - 1)
         return self.speed
 
     def slower(self) -> float:
-        """Play a step slower; return the speed."""
+        """Decrease the speed by a step; return it."""
         self._speed = max(self._speed - 1, 0)
         return self.speed
 
     def set_speed(self, speed: float) -> None:
-        """Play at the speed there is that comes nearest."""
-        self._speed = min(range(len(SPEEDS)), key=lambda place: abs(SPEEDS[place] - speed))
+        """Set the closest speed in `SPEEDS`."""
+        self._speed = min(range(len(SPEEDS)), key=lambda index: abs(SPEEDS[index] - speed))
 
     def toggle(self) -> None:
-        """Play, or stand still."""
+        """Start or stop playing."""
         self.playing = not self.playing
-        self._then = self._monotonic()
+        self._played_at = self._monotonic()
 
     # ---------------------------------------------------------------- the feed
 
     @property
     def trouble(self) -> str:
-        """Why the recording can't be read just now, as a sentence of safe text; empty when it can."""
+        """Why the recording cannot be read now, as a sentence of safe text; empty if it can."""
         return self._trouble
 
     async def advance(self) -> bool:
-        """Play on; return whether there is something new to show. While a move is under way, that comes first."""
-        if not self._turn.locked():
-            await self._in_turn(self._play)
+        """Play on, unless a move is running; return whether there is something new to show."""
+        if not self._lock.locked():
+            await self._exclusively(self._play)
         moved, self._moved = self._moved, False
         return moved
 
     async def behind(self) -> int:
-        """Return how many events there are after the position."""
+        """Return the number of events after the position."""
         return max(0, self._bounds.last - self.board.seq)
 
-    # ---------------------------------------------------------------- going
+    # ---------------------------------------------------------------- moves
 
     async def seek(self, at: int) -> None:
-        """Go to a time, UTC microseconds; before the beginning and after the end there is nothing."""
-        await self._in_turn(lambda: self._seek(at))
+        """Go to a time, UTC microseconds, limited to the recording."""
+        await self._exclusively(lambda: self._seek(at))
 
     async def skip(self, seconds: float) -> None:
-        """Go forward by so many seconds, or back when negative."""
-        await self._in_turn(lambda: self._seek(self.position + round(seconds * SECOND)))
+        """Go forward by `seconds`, or back if negative."""
+        await self._exclusively(lambda: self._seek(self.position + round(seconds * SECOND)))
 
     async def step(self, events: int) -> None:
-        """Go to the next event, or to the one before when `events` is -1; then stand still."""
-        await self._in_turn(lambda: self._step(events))
+        """Go to the next event, or to the previous one if `events` is -1, and stop."""
+        await self._exclusively(lambda: self._step(events))
 
     async def to_change(self, direction: int) -> bool:
-        """Go to the next change of state, or to the one before when `direction` is -1; False: there is none."""
-        return await self._in_turn(lambda: self._to_change(direction)) is not None
+        """Go to the next state change, or the previous one if `direction` is -1; return whether there is one."""
+        return await self._exclusively(lambda: self._to_change(direction)) is not None
 
     async def to_start(self) -> None:
         """Go to the beginning."""
-        await self._in_turn(lambda: self._stop_at(self.start))
+        await self._exclusively(lambda: self._stop_at(self.start))
 
-    # ---------------------------------------------------------------- within a turn
+    # ---------------------------------------------------------------- internal, under the lock
 
-    async def _in_turn(self, move: Callable[[], Awaitable[T]]) -> T | None:
-        """Make one move after the other; None: what it has to read can't be read."""
+    async def _exclusively(self, move: Callable[[], Awaitable[T]]) -> T | None:
+        """Run a move under the lock; return None if the recording cannot be read."""
         self._waiting += 1
         try:
-            await self._turn.acquire()
+            await self._lock.acquire()
         finally:
             self._waiting -= 1
         try:
             return await move()
         except (RecordingError, OSError) as error:
-            self._say(safe_text(str(error), 300))
+            self._set_trouble(safe_text(str(error), 300))
             return None
         finally:
-            self._turn.release()
+            self._lock.release()
 
-    def _say(self, trouble: str) -> None:
+    def _set_trouble(self, trouble: str) -> None:
         self._moved = self._moved or trouble != self._trouble
         self._trouble = trouble
 
     async def _play(self) -> None:
         now = self._monotonic()
-        passed, self._then = now - self._then, now
-        if now - self._looked >= LOOK:
-            await self._look()
+        passed, self._played_at = now - self._played_at, now
+        if now - self._bounds_read_at >= BOUNDS_INTERVAL:
+            await self._read_bounds()
         if self.playing:
             await self._fold_until(min(self.position + round(passed * self.speed * SECOND), self.end), gives_way=True)
             self.playing = self.playing and self.position < self.end
@@ -190,9 +190,9 @@ class Replay:
     async def _seek(self, at: int) -> None:
         at = max(self.start, min(at, self.end))
         if at < self.position:
-            self._stand_at(await self.recording.board_at(at=at), at)
+            self._set_position(await self.recording.board_at(at=at), at)
         await self._fold_until(at)
-        self._then = self._monotonic()  # the time that took is not played
+        self._played_at = self._monotonic()  # the time that the seek took is not played
 
     async def _stop_at(self, at: int) -> None:
         self.playing = False
@@ -204,7 +204,7 @@ class Replay:
             await self._go_to(max(self._bounds.first, self.board.seq - 1))
         elif entries := await self._read():
             self._apply(entries.pop(0))
-            self._stand_at(self.board, max(self.position, self.board.at))
+            self._set_position(self.board, max(self.position, self.board.at))
 
     async def _to_change(self, direction: int) -> BreakerChange | None:
         self.playing = False
@@ -215,28 +215,28 @@ class Replay:
         return change
 
     async def _go_to(self, seq: int) -> None:
-        """Stand right after the event `seq`."""
+        """Go to the position right after the event `seq`."""
         board = await self.recording.board_at(seq=seq)
-        self._stand_at(board, max(self.start, min(board.at, self.end)))
+        self._set_position(board, max(self.start, min(board.at, self.end)))
 
-    def _stand_at(self, board: Board, position: int) -> None:
+    def _set_position(self, board: Board, position: int) -> None:
         if board is not self.board:
             self.board = board
             self._ahead.clear()
         self.position = position
         self._moved = True
-        self._breathe()
+        self._set_heartbeats()
 
     async def _fold_until(self, at: int, *, gives_way: bool = False) -> None:
-        """Take in what happened until a time; `gives_way`: only as far as it has come when another wants its turn."""
+        """Apply the events until a time. With `gives_way`, stop early if another move is waiting."""
         reached = self.position
         folded = 0
         try:
             while (entries := await self._read()) and entries[0].event.at <= at:
                 if gives_way and self._waiting:
                     return
-                if folded == CHUNK and await self.recording.keyframe_before(at) - self.board.seq > FAR:
-                    self._stand_at(await self.recording.board_at(at=at), at)
+                if folded == CHUNK and await self.recording.keyframe_before(at) - self.board.seq > KEYFRAME_DISTANCE:
+                    self._set_position(await self.recording.board_at(at=at), at)
                     break
                 self._apply(entries.pop(0))
                 reached = max(reached, self.board.at)
@@ -244,13 +244,13 @@ class Replay:
             reached = at
         finally:
             if reached != self.position:
-                self._stand_at(self.board, reached)
+                self._set_position(self.board, reached)
 
     async def _read(self) -> list[Entry]:
-        """Return what comes next; more is read when nothing is left."""
+        """Return the next events, reading more if none are left."""
         if not self._ahead:
             found = await self.recording.slice(self.board.seq, CHUNK)
-            if found and found[0].seq > self.board.seq + 1:  # those between were let go: a keyframe knows them
+            if found and found[0].seq > self.board.seq + 1:  # retention deleted those between; a keyframe covers them
                 self.board = await self.recording.board_at(seq=found[0].seq - 1)
             self._ahead = found
         return self._ahead
@@ -259,15 +259,15 @@ class Replay:
         self.board.apply(entry)
         self._moved = True
 
-    def _breathe(self) -> None:
-        """Give each engine the sign of life it had given by the position."""
+    def _set_heartbeats(self) -> None:
+        """Set each engine's heartbeat to its last one before the position."""
         for row in self.board.instances.values():
             if row.ended_at is None:
                 self.board.heartbeat(row.id, min(self.position, self._alive_until.get(row.id, row.heartbeat_at)))
 
-    async def _look(self) -> None:
-        """See how far the recording goes by now."""
-        self._looked = self._monotonic()
+    async def _read_bounds(self) -> None:
+        """Read how far the recording goes now, and its new state changes."""
+        self._bounds_read_at = self._monotonic()
         before = self._bounds.last
         self._bounds = await history.bounds(self.recording)
         if self._bounds.last != before:
@@ -275,4 +275,4 @@ class Replay:
             self.changes += await history.changes(self.recording, known)
             instances: list[InstanceRow] = await self.recording.instances()
             self._alive_until = {row.id: row.heartbeat_at for row in instances}
-        self._say("")
+        self._set_trouble("")

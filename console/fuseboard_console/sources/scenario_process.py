@@ -1,4 +1,4 @@
-"""A scenario that plays in a process of its own and records what happens."""
+"""A scenario that runs in its own process and writes a recording."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-PATIENCE = 5.0
-"""Seconds the process has to end by itself."""
+STOP_TIMEOUT = 5.0
+"""Seconds that the process has to end before it is killed."""
 
 
 class ScenarioProcess:
-    """The engine of one scenario. It ends when this process does, however that ends."""
+    """The process with the engine of one scenario. It ends with this process, even if that is killed."""
 
     def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
         self._process = process
@@ -21,49 +21,49 @@ class ScenarioProcess:
 
     @classmethod
     def start(cls, scenario: Path, recording: Path, log: Path, *, speed: float = 1.0) -> Self:
-        """Play a scenario's file again and again, recorded to `recording`; what goes wrong is written to `log`."""
+        """Play a scenario file in a loop, recorded to `recording`. Its errors are written to `log`."""
         command = [sys.executable, "-m", "fuseboard_console", "scenario", "play", str(scenario)]
-        how = ["--record", str(recording), "--again", "--quiet", "--while-stdin", "--speed", f"{speed:g}"]
+        options = ["--record", str(recording), "--again", "--quiet", "--while-stdin", "--speed", f"{speed:g}"]
         with log.open("wb") as output:
-            # Its standard input is a pipe of ours: should this process die, the engine sees it close and ends.
+            # Its standard input is a pipe: if this process dies, the pipe closes and the engine ends.
             process = subprocess.Popen(
-                command + how,
+                command + options,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=output,
-                start_new_session=True,  # Ctrl-C is for the console, which ends it in good order
+                start_new_session=True,  # Ctrl-C goes to the console, which stops it in order
             )
         return cls(process, log)
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended."""
+        """Whether the process is running."""
         return self._process.poll() is None
 
     def set_speed(self, speed: float) -> None:
-        """Run the script faster or slower from now on."""
+        """Change the speed of the script."""
         if self._process.stdin is not None:
-            with suppress(OSError):  # it has ended, which `failure_reason` tells
+            with suppress(OSError):  # the process has ended; `failure_reason` says why
                 self._process.stdin.write(f"{speed:g}\n".encode())
                 self._process.stdin.flush()
 
     def failure_reason(self) -> str:
-        """Return why the scenario stands still when its engine has ended early; nothing while it runs."""
+        """Return why the scenario's engine has ended early; empty while it runs."""
         if self.running:
             return ""
         lines = self._log.read_text(errors="replace").strip().splitlines()
         if self._process.returncode < 0:
             return f"The scenario's engine was killed by signal {-self._process.returncode}."
-        return f"The scenario's engine ended early: {lines[-1] if lines else 'it said nothing.'}"
+        return f"The scenario's engine ended early: {lines[-1] if lines else 'it gave no reason.'}"
 
     def stop(self) -> str:
-        """End it and wait until it has ended; return what it said if it had failed before."""
+        """Stop the process and wait for its end; return its error output if it had failed before."""
         failed = self._process.poll() not in (None, 0)
         if self._process.stdin is not None:
             with suppress(OSError):
                 self._process.stdin.close()
         try:
-            self._process.wait(PATIENCE)
+            self._process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -1,4 +1,4 @@
-"""A scenario as a place to look at: its engine in a process of its own, its recording in a folder that goes with it."""
+"""A session that plays a scenario: its engine runs in its own process, its recording is in a temporary folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fuseboard_storage.recording.tail import Tail
 
 
 class ScenarioSpeeds:
-    """The pace of a scenario's script, in steps of two."""
+    """The speed of a scenario's script, changed by factors of two."""
 
     def __init__(self, engine: ScenarioProcess) -> None:
         self._engine = engine
@@ -24,11 +24,11 @@ class ScenarioSpeeds:
         """Seconds of the script per second."""
 
     def faster(self) -> float:
-        """Go twice as fast; return the speed."""
+        """Double the speed; return it."""
         return self._set(self.speed * 2)
 
     def slower(self) -> float:
-        """Go half as fast; return the speed."""
+        """Halve the speed; return it."""
         return self._set(self.speed / 2)
 
     def _set(self, speed: float) -> float:
@@ -38,16 +38,16 @@ class ScenarioSpeeds:
 
 
 async def start_scenario(scenario: Path, *, read_only: bool = False) -> Session:
-    """Start a scenario's engine and return the place where it is seen; closing the place ends the engine.
+    """Start a scenario's engine and return a session that shows it; closing the session stops the engine.
 
     Raises:
-        RecordingError: its recording can't be made in the folder for temporary files.
-        OSError: the same, or there is no room.
+        RecordingError: The recording cannot be opened.
+        OSError: No folder or file can be created for the recording.
     """
     async with AsyncExitStack() as closing:
         folder = Path(closing.enter_context(TemporaryDirectory(prefix="fuseboard-scenario-")))
         recording = folder / f"{scenario.stem}.db"
-        recording.touch(mode=0o600)  # an empty file is a recording that waits for its engine
+        recording.touch(mode=0o600)  # an empty file is a recording without an engine yet
         engine = ScenarioProcess.start(scenario, recording, folder / "engine.log")
         closing.push_async_callback(asyncio.to_thread, engine.stop)
         live = LiveRecording(await closing.enter_async_context(Tail.open(recording)))

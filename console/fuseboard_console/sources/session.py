@@ -1,4 +1,4 @@
-"""What the console looks at: a recording that is followed, one that is replayed, or a scenario that plays."""
+"""A session of the console: a recording that is followed or replayed, or a scenario that plays."""
 
 from __future__ import annotations
 
@@ -14,27 +14,35 @@ if TYPE_CHECKING:
 
 
 class Speeds(Protocol):
-    """Something that goes faster or slower."""
+    """A speed that can be changed in steps."""
 
     @property
     def speed(self) -> float:
-        """How many times as fast as it happened."""
+        """The speed as a multiple of real time."""
         ...
 
     def faster(self) -> float:
-        """Go a step faster; return the speed."""
+        """Increase the speed by a step; return it."""
         ...
 
     def slower(self) -> float:
-        """Go a step slower; return the speed."""
+        """Decrease the speed by a step; return it."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Session:
-    """What the console looks at: a feed, where commands go (None: nothing can be asked), what it is called.
+    """What the console shows.
 
-    `file` is safe text. `replay` is the feed when that can travel in time, `speeds` what goes faster and slower.
+    Args:
+        feed: The source of the Board.
+        file: The recording's name, as safe text.
+        mailbox: Takes commands; None if none can be sent.
+        replay: The feed, if it can travel in time.
+        speeds: What goes faster and slower, if anything does.
+        failure_reason: Returns why the session has failed in a way that the recording does not show; empty if it has
+            not.
+        closing: What is closed with the session.
     """
 
     feed: Feed
@@ -43,6 +51,4 @@ class Session:
     replay: Replay | None = None
     speeds: Speeds | None = None
     failure_reason: Callable[[], str] | None = None
-    """Says what is wrong that the recording can't tell, if something is."""
     closing: AsyncExitStack = field(default_factory=AsyncExitStack)
-    """What to close when it is left."""

@@ -1,1 +1,1 @@
-"""The terminal the console runs in."""
+"""The terminal that the console runs in."""

@@ -1,6 +1,6 @@
-"""Noticing that the terminal is gone, also when no signal tells: the connection was cut, or the window's owner died.
+"""Detects that the terminal is gone without a signal, because the connection was cut or its emulator died.
 
-Textual would go on: its input would be at an end again and again, at the cost of a whole core.
+Textual would keep reading the end of its input and use a whole core.
 """
 
 from __future__ import annotations
@@ -11,26 +11,26 @@ import threading
 import time
 from collections.abc import Callable
 
-PATIENCE = 5.0
-"""Seconds to leave in; then whatever still holds the process is left behind."""
+EXIT_TIMEOUT = 5.0
+"""Seconds that the console has to exit; then the process is ended."""
 HUNG_UP = 129
-"""The exit code of a process that was left behind so: what a shell calls the end by SIGHUP."""
+"""The exit code after that, which shells use for an end by SIGHUP."""
 
 
-def on_hangup(leave: Callable[[], object]) -> None:
-    """Call `leave` in a thread of its own once the other end of the terminal is closed; until then it costs nothing."""
+def on_hangup(exit_console: Callable[[], object]) -> None:
+    """Call `exit_console` in its own thread once the other end of the terminal is closed; waiting costs nothing."""
     if hasattr(select, "poll"):
-        threading.Thread(target=_wait, args=(leave,), name="fuseboard-hangup", daemon=True).start()
+        threading.Thread(target=_wait, args=(exit_console,), name="fuseboard-hangup", daemon=True).start()
 
 
-def _wait(leave: Callable[[], object]) -> None:
+def _wait(exit_console: Callable[[], object]) -> None:
     poll = select.poll()
-    poll.register(0, 0)  # asks for nothing, and is told of the end all the same
+    poll.register(0, 0)  # no events requested; POLLHUP is always reported
     if not any(what & select.POLLHUP for _, what in poll.poll()):
-        return  # this system can't tell it of a terminal
+        return  # this system does not report it for terminals
     nowhere = os.open(os.devnull, os.O_RDWR)
-    for handle in (0, 1, 2):  # what is still written while leaving must not fail
+    for handle in (0, 1, 2):  # writes during the exit must not fail
         os.dup2(nowhere, handle)
-    leave()
-    time.sleep(PATIENCE)
+    exit_console()
+    time.sleep(EXIT_TIMEOUT)
     os._exit(HUNG_UP)

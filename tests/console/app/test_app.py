@@ -186,7 +186,7 @@ async def test_a_file_that_cannot_be_read_is_told_above_what_is_known() -> None:
     show = Show()
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(show.sees("prefect"), pilot)
-        show.feed.trouble = "checkout.db is gone. This goes on when it is back."
+        show.feed.trouble = "checkout.db is missing. The console continues when it is back."
         show.when += 1
         await until(show.sees("checkout.db is gone."), pilot)
         assert "prefect" in show.screen()
@@ -259,7 +259,7 @@ async def test_with_an_ended_engine_a_key_says_at_once_that_nobody_can_take_it(k
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(show.sees("ended at"), pilot)
         await pilot.press(key)
-        await until(show.sees("Nobody can take this command"), pilot)
+        await until(show.sees("No engine can take this command"), pilot)
         assert show.mailbox.asked == []
 
 
@@ -424,11 +424,11 @@ async def test_n_goes_from_problem_to_problem_and_round() -> None:
 @pytest.mark.parametrize(
     ("key", "verb", "question", "told"),
     [
-        ("o", "force_open", "Hold eu-search open?", "eu-search is held open. r takes it back."),
+        ("o", "force_open", "Hold eu-search open?", "eu-search is held open. r undoes it."),
         ("D", "disable", "Disable eu-search?", "eu-search is disabled: every call goes through."),
-        ("M", "metrics_only", "Let eu-search only watch?", "eu-search only watches: every call goes"),
+        ("M", "metrics_only", "Set eu-search to watch only?", "eu-search is set to watch only: every call goes"),
         ("p", "half_open", "", "eu-search probes at its next call."),
-        ("E", "enable", "", "eu-search decides again."),
+        ("E", "enable", "", "eu-search is enabled."),
     ],
 )
 async def test_every_action_by_hand_reaches_the_engine_the_dangerous_ones_after_a_question(
@@ -466,7 +466,7 @@ async def test_a_breaker_is_opened_for_a_time_that_is_typed() -> None:
         await pilot.press("ctrl+u", *"5m", "enter")
         await until(lambda: show.mailbox.asked == [("open_for", "eu-search", 1)], pilot)
         assert show.mailbox.args == [{"seconds": 300.0}]
-        await until(show.sees("eu-search is open. r takes it back."), pilot)
+        await until(show.sees("eu-search is open. r undoes it."), pilot)
         await pilot.press("O", *"own", "enter")
         await until(lambda: show.mailbox.args[1:] == [{"seconds": None}], pilot)
 

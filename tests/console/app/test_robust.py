@@ -223,7 +223,7 @@ def test_a_file_that_disappears_is_reported_and_its_successor_is_followed(tmp_pa
                 part.rename(tmp_path / part.name.replace("checkout", "yesterday"))
             else:
                 part.unlink()
-        terminal.wait_for("checkout.db is gone. This goes on when it is back.")
+        terminal.wait_for("checkout.db is missing. The console continues when it is back.")
         assert "agno" in terminal.text
         with engine("flood_engine.py", str(file), "1", "0"):
             terminal.wait_for(lambda screen: "adapter-000" in screen and "● live" in screen and "is gone" not in screen)

@@ -97,7 +97,7 @@ def test_the_json_has_the_fields_of_its_schema(ended: Path) -> None:
 def test_a_command_that_no_engine_can_take_exits_with_1_and_the_reason(ended: Path) -> None:
     shown = fuseboard("reset", ended, "prefect", "--wait", "0.2")
     assert shown.returncode == exit_codes.NOT_DONE
-    assert "Nobody can take this command: the engine of checkout.db ended at" in shown.stderr
+    assert "No engine can take this command: the engine of checkout.db ended at" in shown.stderr
 
 
 def test_an_engine_whose_process_was_killed_is_treated_as_gone(tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_a_command_without_standard_output_still_runs(ended: Path) -> None:
         (["status", "a.db", "--xyzzy"], "Unrecognized arguments: --xyzzy.\n"),
         (["events", "a.db", "--limit", "-3"], "'-3' is not a whole number; 0 means all."),
         (["failures", "a.db", "--limit", "-3"], "'-3' is not a whole number; 0 means all."),
-        (["watch", "a.db", "--theme", "nrd"], "there is no theme 'nrd'. Did you mean nord?\n"),
+        (["watch", "a.db", "--theme", "nrd"], "unknown theme 'nrd'. Did you mean nord?\n"),
         (["serve", "a.db", "--port", "65536"], "'65536' is not a port between 0 and 65535.\n"),
         (["reset", "a.db", "prefect", "--wait", "0"], "'0' is not a number of seconds above 0 and at most 3600.\n"),
         (

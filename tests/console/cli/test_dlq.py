@@ -172,7 +172,7 @@ def test_without_a_running_engine_nothing_is_retried_now_or_later(ended: Path) -
     shown = dlq(ended, "retry", 1, 2)
     assert shown.returncode == exit_codes.NOT_DONE
     assert shown.stderr == (
-        "Nobody can take this command: no engine has ever written to checkout.db. 2 dead letters stay as they are.\n"
+        "No engine can take this command: no engine has ever written to checkout.db. 2 dead letters stay as they are.\n"
     )
 
 
@@ -186,7 +186,7 @@ def test_no_command_is_sent_to_an_engine_that_has_ended(tmp_path: Path) -> None:
     start_engine(tmp_path).communicate("", timeout=PATIENCE)
     shown = dlq(tmp_path / "checkout.db", "retry", 1, "--wait", 3600)
     assert shown.returncode == exit_codes.NOT_DONE
-    assert shown.stderr.startswith("Nobody can take this command: the engine of checkout.db ended at ")
+    assert shown.stderr.startswith("No engine can take this command: the engine of checkout.db ended at ")
     assert shown.stderr.endswith(". 1 dead letter stays as it is.\n")
     assert asked(tmp_path / "checkout.db") == []
 
@@ -257,7 +257,8 @@ def test_each_engine_retries_its_own_letters(live: Path) -> None:
     assert shown.returncode == exit_codes.NOT_DONE
     assert shown.stdout == "3 dead letters retried: 3 succeeded.\n"
     assert shown.stderr == (
-        "Nobody can take this command: no engine called billing writes to checkout.db. 1 dead letter stays as it is.\n"
+        "No engine can take this command: no engine called billing writes to checkout.db. "
+        "1 dead letter stays as it is.\n"
     )
 
     async def left() -> list[str]:

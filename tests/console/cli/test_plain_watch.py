@@ -225,7 +225,7 @@ def test_following_continues_after_the_file_is_removed_or_replaced(
     read_until(events, "prefect opens")
     for own in tmp_path.glob("a.db*"):
         own.unlink()
-    read_until(watch, "a.db is gone. This goes on when it is back.")
+    read_until(watch, "a.db is missing. The console continues when it is back.")
     diary = tmp_path / "diary"
     diary.write_text("a diary\n" * 50)
     diary.rename(file)  # whole: an empty file would be a recording that waits for its first engine

@@ -175,7 +175,7 @@ def test_an_unknown_run_and_an_engine_that_has_ended_are_reported(failed: Path) 
     )
     shown = workflows(failed, "--resume", "n1", "--wait", "3600")
     assert shown.returncode == 1
-    assert shown.stderr.startswith("Nobody can take this command: the engine of a.db ended at ")
+    assert shown.stderr.startswith("No engine can take this command: the engine of a.db ended at ")
 
 
 def test_no_resume_is_sent_to_an_engine_whose_process_is_gone(failed: Path) -> None:

@@ -50,11 +50,11 @@ async def test_a_thousand_commands_are_asked_at_once_and_told_of_in_one_sentence
     names = [f"a{number:03}" for number in range(1000)]
     async with running(tmp_path / "a.db", "checkout", *names) as engine, Recording.open(tmp_path / "a.db") as recording:
         desk, told = at_desk(recording)
-        await desk.ask_all("force_open", [AdapterKey(1, name) for name in names])
+        await desk.send_all("force_open", [AdapterKey(1, name) for name in names])
         assert len(await recording.commands(2_000)) == 1_000
         async with asyncio.timeout(PATIENCE):
             while not told:
-                await desk.look()
+                await desk.poll()
                 await asyncio.sleep(0.02)
         assert told == ["1,000 breakers were held open."]
         assert {adapter.breaker.state for adapter in engine.registry} == {"forced_open"}
@@ -65,7 +65,7 @@ async def test_what_cannot_be_written_is_told_of_every_adapter_that_was_meant(tm
     async with running(path, "checkout", "gpt", "agno"), Recording.open(path) as recording:
         desk, told = at_desk(recording)
         rotate(path)
-        await desk.ask_all("reset", [AdapterKey(1, "gpt"), AdapterKey(1, "agno")])
+        await desk.send_all("reset", [AdapterKey(1, "gpt"), AdapterKey(1, "agno")])
     assert told == [
         "0 of 2 done; gpt, agno: the command could not be written: a.db is gone. Try again when it is back."
     ]
@@ -73,14 +73,14 @@ async def test_what_cannot_be_written_is_told_of_every_adapter_that_was_meant(tm
 
 async def test_who_waits_for_an_outcome_is_told_when_its_place_is_left() -> None:
     desk, told = at_desk(ListMailbox())
-    waiting = asyncio.ensure_future(desk.outcome("dlq_retry", 1, {"ids": [1]}))
+    waiting = asyncio.ensure_future(desk.send_and_wait("dlq_retry", 1, {"ids": [1]}))
     await asyncio.sleep(0)
-    await desk.look()
+    await desk.poll()
     assert not waiting.done()
     desk.close()
     with pytest.raises(RecordingError, match=r"a\.db was left"):
         await waiting
-    await desk.look()
+    await desk.poll()
     assert told == []
 
 
@@ -93,21 +93,21 @@ async def test_a_command_that_stands_in_a_file_that_was_replaced_is_not_looked_f
     async with Tail.open(path) as tail:
         live = LiveRecording(tail)
         desk, told = at_desk(live)
-        await desk.ask("disable", "gpt", 1)
-        waiting = asyncio.ensure_future(desk.outcome("dlq_retry", 1, {"ids": [1]}))
+        await desk.send("disable", "gpt", 1)
+        waiting = asyncio.ensure_future(desk.send_and_wait("dlq_retry", 1, {"ids": [1]}))
         async with Recording.open(path) as recording:
             while len(await recording.commands(2)) < 2:
                 await asyncio.sleep(0)
-        await desk.look()
+        await desk.poll()
         rotate(path)
         async with running(path, "billing", "other"), Recording.open(path) as other:
             for adapter in ("other", "nonesuch"):
                 await other.outcome(await other.ask("reset", adapter, actor="ben"))
             await live.advance()
-            await desk.look()
+            await desk.poll()
             with pytest.raises(RecordingError, match="was replaced"):
                 await waiting
-    assert told == ["The recording was replaced: what came of the command is not known."]
+    assert told == ["The recording was replaced: the outcome of the command is not known."]
 
 
 async def test_a_key_on_a_view_held_still_asks_nothing_of_the_engine_of_another_file(tmp_path: Path) -> None:
@@ -127,8 +127,8 @@ async def test_leaving_the_place_of_an_outcome_goes_on_as_ever() -> None:
     show = Show()
     async with show.app.run_test(size=(100, 30), notifications=True) as pilot:
         await until(show.sees("prefect"), pilot)
-        show.app.push_session(show.app.sessions.current)
-        waiting = asyncio.ensure_future(show.app.dispatcher.outcome("dlq_retry", 1, {"ids": [1]}))
+        show.app.push_session(show.app._place)
+        waiting = asyncio.ensure_future(show.app.dispatcher.send_and_wait("dlq_retry", 1, {"ids": [1]}))
         await until(lambda: bool(show.mailbox.asked), pilot)
         await pilot.press("L")
         with pytest.raises(RecordingError, match="was left"):

@@ -323,7 +323,9 @@ async def test_an_engine_that_has_ended_is_not_even_asked(tmp_path: Path) -> Non
     async with watching(tmp_path / "checkout.db", size=(140, 30)) as console:
         await at_letters(console)
         await console.press("r")
-        await console.hears("Nobody can take this command: the engine of", "ended at", "Dead letter 3 stays as it is.")
+        await console.hears(
+            "No engine can take this command: the engine of", "ended at", "Dead letter 3 stays as it is."
+        )
         await console.press("X", "r")
         await console.hears("They stay as they are.")
         assert "Retry 3" not in console.screen()
@@ -496,7 +498,7 @@ async def test_a_file_that_is_lost_or_spoilt_is_survived(still: Path) -> None:
     async with watching(still) as console:
         await at_letters(console)
         still.rename(still.with_name("moved.db"))
-        await console.sees("is gone")
+        await console.sees("is missing")
         await console.press("a")
         await console.hears("The file is gone just now: nothing was changed.")
         still.with_name("moved.db").rename(still)

@@ -32,9 +32,9 @@ async def test_every_marked_breaker_is_held_open_and_who_is_gone_is_named(tmp_pa
         desk = CommandDispatcher(
             recording, "a.db", lambda instance: Connection("live"), lambda text, severity="": told.append(text)
         )
-        await desk.ask_all("force_open", [AdapterKey(1, name) for name in ("agno", "gpt", "removed")])
+        await desk.send_all("force_open", [AdapterKey(1, name) for name in ("agno", "gpt", "removed")])
         while not told:
-            await desk.look()
+            await desk.poll()
             await asyncio.sleep(0.02)
     assert told[0].startswith("2 of 3 done; removed: ")
     states = {adapter.name: adapter.breaker.state for adapter in engine.registry}

@@ -9,7 +9,7 @@ from fuseboard_console.actions.model import collapse_page_keys
 from fuseboard_console.actions.pages import PAGE_MENU, PAGES, PageEntry, page_actions
 from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.pages.registry import page_class
-from fuseboard_console.preferences.validation import checked
+from fuseboard_console.preferences.validation import validate
 from support.console_show import Show
 from support.console_story import until
 
@@ -57,7 +57,7 @@ async def test_a_double_click_opens_a_row() -> None:
 
 
 def test_preferences_may_name_an_action_by_its_former_id() -> None:
-    preferences = checked('[keys]\npage_letters = "F4"\nletter_retry = "ctrl+r"\nrun_open = "F6"\n', "a.toml")
+    preferences = validate('[keys]\npage_letters = "F4"\nletter_retry = "ctrl+r"\nrun_open = "F6"\n', "a.toml")
     assert preferences.keys == {
         "page_dead_letters": ("f4",),
         "dead_letter_retry": ("ctrl+r",),

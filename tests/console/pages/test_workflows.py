@@ -206,7 +206,7 @@ async def test_what_fails_again_is_told_in_the_engines_words(live: Path) -> None
 async def test_an_engine_that_has_ended_is_not_even_asked(ended: Path) -> None:
     async with watching(ended) as console:
         await console.press("5", "r")
-        await console.hears("Nobody can take this command: the engine of app.db ended at ", "Run n1 stays as it is.")
+        await console.hears("No engine can take this command: the engine of app.db ended at ", "Run n1 stays as it is.")
     assert asked(ended) == []
 
 
@@ -222,7 +222,7 @@ async def test_a_run_whose_process_was_killed_says_so_and_goes_on_in_the_next(tm
         engine.communicate(timeout=PATIENCE)
         await console.sees("☠ KILLED")
         await console.press("r")
-        await console.hears("Nobody can take this command: the process of the engine of app.db is gone")
+        await console.hears("No engine can take this command: the process of the engine of app.db is gone")
         (tmp_path / "hold").unlink()
         again = start(tmp_path)
         try:
@@ -298,9 +298,9 @@ async def test_a_file_that_is_lost_is_survived(ended: Path) -> None:
         await console.press("5")
         await console.sees("✗ FAILED")
         ended.rename(ended.with_name("moved.db"))
-        await console.sees("is gone")
+        await console.sees("is missing")
         await console.press("enter", "escape", "f", "r")
-        await console.hears("Nobody can take this command", "Run n1 stays as it is.")
+        await console.hears("No engine can take this command", "Run n1 stays as it is.")
 
 
 # -------------------------------------------------------------------- what comes from outside

@@ -57,4 +57,4 @@ def test_mistakes_end_with_2(option: list[str], file: Path, tmp_path: Path) -> N
     file.write_text('[keys]\nrest = "x"\n')
     code, out, err = preferences(*option, home=tmp_path)
     assert (code, out) == (2, "")
-    assert err == f"{file}:2: keys.rest: there is no such action; did you mean reset?\n"
+    assert err == f"{file}:2: keys.rest: unknown action; did you mean reset?\n"

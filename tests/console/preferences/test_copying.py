@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fuseboard_console.terminal.clipboard import MOST, Copied, copied_text, copy, escape_code, way_to_copy
+from fuseboard_console.terminal.clipboard import MAX_BYTES, Copied, copied_text, copy, copy_method, escape_code
 from fuseboard_console.text.line import Span
 from fuseboard_console.views.events.copy_text import adapter_copy, failure_copy, lines_copy, route_copy
 from fuseboard_storage.board.board import AdapterKey
@@ -93,13 +93,13 @@ def test_lines_are_copied_without_the_blanks_that_align_them() -> None:
     ],
 )
 def test_the_way_depends_on_the_terminal(environment: dict[str, str], way: str) -> None:
-    assert way_to_copy("x", environment) == way
+    assert copy_method("x", environment) == way
 
 
 def test_what_is_too_long_for_a_terminal_goes_to_a_file() -> None:
-    assert way_to_copy("x" * MOST, XTERM) == "terminal"
-    assert way_to_copy("é" * MOST, XTERM) == "file"
-    assert len(escape_code("x" * MOST)) <= 100_000 + len("\x1b]52;c;\x07")
+    assert copy_method("x" * MAX_BYTES, XTERM) == "terminal"
+    assert copy_method("é" * MAX_BYTES, XTERM) == "file"
+    assert len(escape_code("x" * MAX_BYTES)) <= 100_000 + len("\x1b]52;c;\x07")
 
 
 async def test_a_terminal_is_given_the_text_as_it_is(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ async def test_tmux_takes_what_is_copied(tmp_path: Path, monkeypatch: pytest.Mon
     subprocess.run(["tmux", "-S", socket, "-f", "/dev/null", "new-session", "-d", "sleep", "60"], check=True)
     try:
         monkeypatch.setenv("TMUX", f"{socket},1,0")
-        text = "zwei\nZeilen ✖" + "x" * MOST
+        text = "zwei\nZeilen ✖" + "x" * MAX_BYTES
         assert await copy(text, tmp_path, lambda _: None, {**os.environ}) == Copied(True)
         shown = subprocess.run(["tmux", "show-buffer"], capture_output=True, text=True, check=True, encoding="utf-8")
         assert shown.stdout == text
@@ -161,7 +161,7 @@ async def test_a_tmux_that_hangs_holds_up_no_key(tmp_path: Path, monkeypatch: py
     tmux.chmod(0o700)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setenv("TMUX", "/nowhere,1,0")
-    monkeypatch.setattr("fuseboard_console.terminal.clipboard.PATIENCE", 60.0)
+    monkeypatch.setattr("fuseboard_console.terminal.clipboard.TMUX_TIMEOUT", 60.0)
     show = Show()
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(show.sees("prefect"), pilot)

@@ -15,14 +15,14 @@ from textual.theme import BUILTIN_THEMES, Theme
 from fuseboard_console.actions.catalogue import ACTIONS
 from fuseboard_console.cli.preference_arguments import add_preferences, preferences_of
 from fuseboard_console.preferences.file import (
+    current_preferences,
     default_file,
     parse_preferences,
-    preferences_in_force,
     preferences_path,
     read_preferences,
 )
 from fuseboard_console.preferences.model import Preferences
-from fuseboard_console.preferences.state_folder import state_folder
+from fuseboard_console.preferences.paths import state_folder
 from fuseboard_console.preferences.theme_names import OWN, theme_id, theme_names
 from fuseboard_console.text.formatting import clock
 from fuseboard_console.text.glyphs import UNICODE, glyphs_for
@@ -114,13 +114,13 @@ def test_a_theme_is_taken_by_the_name_that_the_screen_lists_it_by(theme: Theme) 
     ("text", "told"),
     [
         ('\nthme = "dark"', "console.toml:2: thme: there is no such field; did you mean theme?"),
-        ('theme = "drak"', "console.toml:1: theme: there is no theme 'drak'; did you mean dark?"),
-        ('theme = "fuseboard-lite"', "there is no theme 'fuseboard-lite'; did you mean fuseboard-light?"),
-        ('theme = "solarized"', "there is no theme 'solarized'; did you mean solarized-dark?"),
-        ('layout = "route"', "console.toml:1: layout: there is no layout 'route'; did you mean routes?"),
+        ('theme = "drak"', "console.toml:1: theme: unknown theme 'drak'; did you mean dark?"),
+        ('theme = "fuseboard-lite"', "unknown theme 'fuseboard-lite'; did you mean fuseboard-light?"),
+        ('theme = "solarized"', "unknown theme 'solarized'; did you mean solarized-dark?"),
+        ('layout = "route"', "console.toml:1: layout: unknown layout 'route'; did you mean routes?"),
         ('glyphs = "asci"', "console.toml:1: glyphs: there is no 'asci' here; did you mean ascii?"),
         ('bell = "loud"', "console.toml:1: bell: there is no 'loud' here; there are none, bell, notify, both"),
-        ('[keys]\nrest = "x"', "console.toml:2: keys.rest: there is no such action; did you mean reset?"),
+        ('[keys]\nrest = "x"', "console.toml:2: keys.rest: unknown action; did you mean reset?"),
         ('[keys]\nhelp = "enterr"', "console.toml:2: keys.help: unknown key 'enterr'; did you mean enter?"),
         (
             '[keys]\ntheme = "q"',
@@ -132,7 +132,7 @@ def test_a_theme_is_taken_by_the_name_that_the_screen_lists_it_by(theme: Theme) 
         ),
         ('[columns]\nbreakers = ["name", "erorr"]', "there is no column 'erorr'. Did you mean error?"),
         ('[columns]\nbreakers = ["name", "ok", "ok"]', "twice"),
-        ('[columns]\nbraekers = ["name"]', "there is no such table; did you mean breakers?"),
+        ('[columns]\nbraekers = ["name"]', "unknown table; did you mean breakers?"),
         ("theme = ", "invalid TOML"),
         ('mouse = "no"', "console.toml:1: mouse: write true or false"),
         ('glow = "yes"', "console.toml:1: glow: write true or false"),
@@ -157,12 +157,12 @@ def test_all_are_told_beside_values_of_another_kind() -> None:
     )
     assert [line.removeprefix("console.toml:").split(";")[0].split(". There")[0] for line in found] == [
         '1: theme: write a text, such as "eu"',
-        "2: layout: there is no layout 'wiide'",
+        "2: layout: unknown layout 'wiide'",
         "3: compact: write true or false",
         "5: columns.breakers: there is no column 'nam'. Did you mean name?",
-        "6: columns.braekers: there is no such table",
+        "6: columns.braekers: unknown table",
         '8: keys.quit: write a list, such as ["eu"]',
-        "9: keys.rest: there is no such action",
+        "9: keys.rest: unknown action",
         "10: keys.sort: unknown key 'no-such-key'",
         "11: keys.help: ctrl+k is also the key of reset",
     ]
@@ -191,12 +191,12 @@ def test_an_account_without_a_home_has_its_files_at_the_root(monkeypatch: pytest
 
 
 def test_no_file_means_the_defaults(tmp_path: Path) -> None:
-    assert preferences_in_force({"XDG_CONFIG_HOME": str(tmp_path)}) == Preferences()
+    assert current_preferences({"XDG_CONFIG_HOME": str(tmp_path)}) == Preferences()
 
 
 def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(DocumentError, match=r"gone\.toml: cannot be read"):
-        preferences_in_force({"FUSEBOARD_CONSOLE": str(tmp_path / "gone.toml")})
+        current_preferences({"FUSEBOARD_CONSOLE": str(tmp_path / "gone.toml")})
 
 
 def test_a_file_must_be_text_and_be_named_as_what_it_is(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_a_file_must_be_text_and_be_named_as_what_it_is(tmp_path: Path) -> None:
     with pytest.raises(DocumentError, match="not UTF-8"):
         read_preferences(tmp_path / "a.toml")
     (tmp_path / "a.conf").write_text("theme = 'light'")
-    with pytest.raises(DocumentError, match=r"let the name end in \.toml"):
+    with pytest.raises(DocumentError, match=r"the name must end in \.toml"):
         read_preferences(tmp_path / "a.conf")
 
 
@@ -238,7 +238,7 @@ def test_a_file_with_mistakes_is_told_with_the_way_round_it(tmp_path: Path, monk
 def test_a_theme_that_is_none_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         options("--theme", "gruvbux")
-    assert "there is no theme 'gruvbux'. Did you mean gruvbox?" in capsys.readouterr().err
+    assert "unknown theme 'gruvbux'. Did you mean gruvbox?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_a_file_with_mistakes_is_refused_and_may_be_passed_over(recording: Path,
     file = preferences(tmp_path, 'theme = "drak"\n')
     with Terminal(*FUSEBOARD, "watch", str(recording), columns=300, FUSEBOARD_CONSOLE=file) as terminal:
         assert terminal.ended() == 2
-        assert "theme: there is no theme 'drak'; did you mean dark?" in terminal.text
+        assert "theme: unknown theme 'drak'; did you mean dark?" in terminal.text
         assert "--no-preferences" in terminal.text
     with Terminal(*FUSEBOARD, "watch", str(recording), "--no-preferences", FUSEBOARD_CONSOLE=file) as terminal:
         terminal.wait_for("prefect")

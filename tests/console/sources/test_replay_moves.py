@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fuseboard_console.sources.replay import CHUNK, FAR, Replay
+from fuseboard_console.sources.replay import CHUNK, KEYFRAME_DISTANCE, Replay
 from fuseboard_engine.events import Event
 from fuseboard_storage.board.board import Board
 from fuseboard_storage.recorder.retention import Retention, apply_retention
@@ -139,7 +139,7 @@ async def test_a_far_place_is_reached_with_the_board_that_folding_gives(busy: Pa
                 if entry.event.at <= at(seconds):
                     folded.apply(entry)
         assert known(folded) == known(replay.board)
-        assert (seconds < 100) == (replay.board.seq < FAR)
+        assert (seconds < 100) == (replay.board.seq < KEYFRAME_DISTANCE)
 
 
 async def test_what_came_before_the_events_that_are_left_is_known_from_its_keyframe(tmp_path: Path) -> None:
@@ -243,4 +243,4 @@ async def test_marks_stay_in_the_time_they_were_set_in(tmp_path: Path) -> None:
 
 
 def test_a_chunk_is_less_than_what_a_keyframe_saves() -> None:
-    assert CHUNK < FAR == 2 * keyframe.EVERY
+    assert CHUNK < KEYFRAME_DISTANCE == 2 * keyframe.EVERY

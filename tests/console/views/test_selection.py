@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rich.style import Style
 
-from fuseboard_console.operator.bulk_prompts import Outcome, ask_bulk, bulk_text
+from fuseboard_console.operator.bulk_prompts import Outcome, batch_prompt, batch_text
 from fuseboard_console.text.glyphs import UNICODE
 from fuseboard_console.text.line import line_width, text_of
 from fuseboard_console.tui.themes import THEMES, palette_of
@@ -158,38 +158,38 @@ class TestBulk:
     KEYS = tuple(AdapterKey(1, name) for name in ("prefect", "gpt", *(f"a{number}" for number in range(8))))
 
     def test_the_question_names_some_and_counts_all(self) -> None:
-        asked = ask_bulk("force_open", self.KEYS)
+        asked = batch_prompt("force_open", self.KEYS)
         assert asked.title == "Hold 10 breakers open?"
         assert asked.text.startswith("prefect, gpt, a0, a1, a2, a3 and 4 more\n\nEvery call is refused")
         assert (asked.word, asked.yes) == ("prefect", "Hold 10 open")
 
     @pytest.mark.parametrize("name", ["ламба", "x" * 41, " gpt", "a\x1b[0m", ""])
     def test_what_nobody_can_type_is_not_asked_for(self, name: str) -> None:
-        assert ask_bulk("reset", (AdapterKey(1, name), *self.KEYS[1:])).word == "10"
+        assert batch_prompt("reset", (AdapterKey(1, name), *self.KEYS[1:])).word == "10"
 
     def test_of_a_group_its_name_is_asked_for(self) -> None:
-        assert ask_bulk("disable", self.KEYS, "eu").word == "eu"
+        assert batch_prompt("disable", self.KEYS, "eu").word == "eu"
 
     @pytest.mark.parametrize(
         "verb", ["reset", "force_open", "open_for", "half_open", "disable", "metrics_only", "enable"]
     )
     def test_every_verb_has_its_words(self, verb: str) -> None:
-        asked = ask_bulk(verb, self.KEYS)
+        asked = batch_prompt(verb, self.KEYS)
         assert "10 breakers" in asked.title and asked.title.endswith("?")
-        assert bulk_text(verb, [Outcome("gpt", True)] * 10).startswith("10 breakers were ")
-        assert bulk_text(verb, [Outcome("gpt", True)] * 10, "r").endswith(" Marked again, r takes it back.")
+        assert batch_text(verb, [Outcome("gpt", True)] * 10).startswith("10 breakers were ")
+        assert batch_text(verb, [Outcome("gpt", True)] * 10, "r").endswith(" To undo, mark them again and press r.")
 
     def test_what_came_of_all_is_one_sentence(self) -> None:
         good = [Outcome(f"a{number}", True) for number in range(9)]
-        assert bulk_text("reset", [*good, Outcome("gpt", False, "There is no such adapter.")]) == (
+        assert batch_text("reset", [*good, Outcome("gpt", False, "There is no such adapter.")]) == (
             "9 of 10 done; gpt: there is no such adapter."
         )
 
     def test_the_same_reason_is_told_once_and_many_are_cut_short(self) -> None:
-        bad = [Outcome(f"a{number}", False, "nobody took it in time") for number in range(5)]
-        assert bulk_text("reset", bad) == "0 of 5 done; a0, a1, a2 and 2 more: nobody took it in time."
+        bad = [Outcome(f"a{number}", False, "no engine took it in time") for number in range(5)]
+        assert batch_text("reset", bad) == "0 of 5 done; a0, a1, a2 and 2 more: no engine took it in time."
         apart = [Outcome(f"a{number}", False, f"reason {number}") for number in range(5)]
-        assert bulk_text("reset", apart).endswith("a2: reason 2; 2 more reasons in the audit.")
+        assert batch_text("reset", apart).endswith("a2: reason 2; 2 more reasons in the audit.")
 
 
 def test_the_title_says_what_was_chosen() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from fuseboard_console.actions.catalogue import ACTIONS, actions_for
 from fuseboard_console.actions.model import promoted
-from fuseboard_console.operator.messages import nobody_took_it
+from fuseboard_console.operator.messages import not_taken_message
 from fuseboard_console.text.bars import countdown_bar, sparkline
 from fuseboard_console.text.formatting import latency, number, ordinal, percent, rate, span
 from fuseboard_console.text.glyphs import ASCII, LOOKS, UNICODE
@@ -211,12 +211,12 @@ def test_an_engine_whose_process_is_gone_is_never_called_live() -> None:
     connection = connection_of(board, at(61))
     assert says(connection)[0] == "killed 1 s"
     assert connection.over
-    assert "is gone, last sign of life 1.0 s ago" in nobody_took_it(connection, "checkout.db")
+    assert "is gone, last sign of life 1.0 s ago" in not_taken_message(connection, "checkout.db")
 
 
 def test_an_engine_that_did_not_take_a_command_is_known_by_its_last_sign_of_life() -> None:
     connection = connection_of(fold([started()], alive=60), at(61.2))
-    assert "last sign of life 1.2 s ago" in nobody_took_it(connection, "checkout.db")
+    assert "last sign of life 1.2 s ago" in not_taken_message(connection, "checkout.db")
     assert not connection.over
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from fuseboard_console.actions.model import key_for
 from fuseboard_console.operator.bulk_prompts import Outcome
-from fuseboard_console.operator.command_target import CommandTarget, taker
+from fuseboard_console.operator.command_target import CommandTarget, find_target
 from fuseboard_console.operator.identity import actor
 from fuseboard_console.pages.dead_letters import repository
 from fuseboard_console.text.safe_text import safe_text
@@ -89,7 +89,7 @@ class DeadLetterActions:
         return f"{takers[0].why} {stay}"
 
     def _taker(self, path: Path, engine: str) -> CommandTarget:
-        return taker(self._host.feed.board, {engine}, wall_clock(), safe_text(path.name, 200))
+        return find_target(self._host.feed.board, {engine}, wall_clock(), safe_text(path.name, 200))
 
     def put_back(self) -> bool:
         """Put back what was archived last from here; False: nothing was."""
@@ -150,7 +150,7 @@ class DeadLetterActions:
         """Have one letter retried; the dispatcher tells what came of it."""
         instance = self._taker(path, letter.engine).instance
         if instance is not None:
-            await self._host.dispatcher.ask("dlq_retry", "", instance, {"ids": [letter.id]})
+            await self._host.dispatcher.send("dlq_retry", "", instance, {"ids": [letter.id]})
 
     async def _retry_many(self, path: Path, letters: Sequence[DeadLetter], refused: Sequence[Outcome]) -> None:
         """Have each engine retry its own letters, and tell what came of all in one sentence."""
@@ -172,7 +172,7 @@ class DeadLetterActions:
     async def _retried(self, path: Path, letters: Sequence[DeadLetter], instance: int) -> tuple[list[Outcome], int]:
         """Have an engine retry letters; return what came of each, and how many it is still at."""
         try:
-            status = await self._host.dispatcher.outcome(
+            status = await self._host.dispatcher.send_and_wait(
                 "dlq_retry", instance, {"ids": [letter.id for letter in letters]}
             )
             found = await repository.some(path, [letter.id for letter in letters], wall_clock())

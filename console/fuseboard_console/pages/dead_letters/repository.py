@@ -25,7 +25,7 @@ from fuseboard_storage.board.board import Entry
 from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
-TROUBLE = (*feed.TROUBLE, StoreUnavailable)
+TROUBLE = (*feed.FEED_ERRORS, StoreUnavailable)
 """What can be wrong with the file, all of which may be over the next time."""
 PEEK = 2_000
 """Characters of a payload that are kept of each letter of a list."""

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from fuseboard_console.operator.bulk_prompts import BulkQuestion, Outcome, reasons_text, word_to_type
-from fuseboard_console.operator.prompts import Question
+from fuseboard_console.operator.bulk_prompts import BatchPrompt, Outcome, reasons_text, word_to_type
+from fuseboard_console.operator.prompts import Prompt
 from fuseboard_console.text.formatting import clock, plural
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import cut
@@ -43,15 +43,15 @@ def allows(verb: Verb, status: Status) -> bool:
     return status in (RETRYABLE if verb == "retry" else CHANGEABLE[verb])
 
 
-def ask_discard(letter: DeadLetter) -> Question:
+def ask_discard(letter: DeadLetter) -> Prompt:
     """Return the question before one letter is discarded."""
     what = f"{safe_text(letter.task_type, 40)} {safe_text(letter.task, 60)}".strip()
     error = cut(safe_text(error_text(letter), 200), 120)
     told = "\n".join(part for part in (what, error) if part)
-    return Question(f"Discard dead letter {letter.id}?", f"{told}\n\n{_GIVEN_UP}", "Discard")
+    return Prompt(f"Discard dead letter {letter.id}?", f"{told}\n\n{_GIVEN_UP}", "Discard")
 
 
-def ask_letters(verb: Verb, letters: Sequence[DeadLetter], others: Sequence[DeadLetter], now: int) -> BulkQuestion:
+def ask_letters(verb: Verb, letters: Sequence[DeadLetter], others: Sequence[DeadLetter], now: int) -> BatchPrompt:
     """Return the question before something is done to several letters; `others` were meant too and don't allow it.
 
     Its word is their type, if they are all of one; else how many they are.
@@ -63,7 +63,7 @@ def ask_letters(verb: Verb, letters: Sequence[DeadLetter], others: Sequence[Dead
     if others:
         told.append(f"Not {reasons_text([refusal(letter, now) for letter in others])}.")
     kinds = {letter.task_type for letter in letters}
-    return BulkQuestion(
+    return BatchPrompt(
         f"{words.does} {plural(count, 'dead letter')}?",
         "\n".join(told) + f"\n\n{words.then}",
         word_to_type(kinds.pop() if len(kinds) == 1 else "", count),
