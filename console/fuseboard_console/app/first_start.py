@@ -1,4 +1,4 @@
-"""Three hints for whoever opens the console for the first time, and never again."""
+"""The three hints of a first start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opens the console on a recording or a replay, and ends it on a signal."""
+"""Opens the console on a recording or a replay, and closes it on a signal."""
 
 from __future__ import annotations
 

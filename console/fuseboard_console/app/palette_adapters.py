@@ -1,4 +1,4 @@
-"""Adapters in the palette: typed by name, found in any order of letters, opened in their detail."""
+"""Adapters in the palette: found by name, opened in their detail, or given a command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of the audit: what operators asked, who, when, and what came of it."""
+"""The audit page: operators' commands, and their outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of engines: every instance that writes to the recording, or wrote."""
+"""The engines page: every instance that writes or wrote to the recording."""
 
 from __future__ import annotations
 

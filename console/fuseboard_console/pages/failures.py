@@ -1,4 +1,4 @@
-"""The page of failures: what went wrong lately, repeated ones on one line."""
+"""The failures page: recent failures, repeated ones on one line."""
 
 from __future__ import annotations
 

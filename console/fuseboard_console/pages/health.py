@@ -1,4 +1,4 @@
-"""The page of health: what each adapter's last check said, and what else keeps it from working well."""
+"""The health page: the last health check of each adapter, and what else limits it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page that is one list: what it lists, how a line reads, and what is known of each."""
+"""The base class of pages that consist of one list with a filter and a detail for each row."""
 
 from __future__ import annotations
 

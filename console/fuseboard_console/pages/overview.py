@@ -1,4 +1,4 @@
-"""The first page: the breakers table, and below it the latest routes and failures."""
+"""The overview page: the breakers table, and below it the latest routes and failures."""
 
 from __future__ import annotations
 

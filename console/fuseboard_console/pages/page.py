@@ -1,4 +1,4 @@
-"""What every page of the console has in common: one stands between the header and the footer at a time."""
+"""The base class of the pages, one of which is in view between the header and the footer."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Page(CachedContainer, can_focus=False):
         raise NotImplementedError
 
     def show(self, frame: Frame) -> None:
-        """Show what there is now; called when something changed, and each second."""
+        """Show a frame; called when something changed, and each second."""
         raise NotImplementedError
 
     def tick(self, frame: Frame) -> None:
@@ -56,7 +56,7 @@ class Page(CachedContainer, can_focus=False):
         """Read from the recording what the Board doesn't have; called when the page comes and as events come in."""
 
     def flush_deferred(self) -> None:
-        """Paint what has waited; called at each look at the recording."""
+        """Paint what was deferred; called at each poll of the recording."""
 
     def filter_by(self, text: str) -> None:
         """Show only what a filter fits."""
@@ -88,7 +88,7 @@ class Page(CachedContainer, can_focus=False):
         return ""
 
     def unmark(self) -> None:
-        """Take all marks away."""
+        """Remove all marks."""
 
     @property
     def filter_problem(self) -> str:
@@ -108,18 +108,18 @@ class Page(CachedContainer, can_focus=False):
     # ---------------------------------------------------------------- for the console
 
     def apply_frames(self, *, frames: bool) -> None:
-        """Put frames round its lists, or take them away where there is no room."""
+        """Frame its lists, or remove their frames."""
         for pane in self.lists:
             pane.add_class("pane")
         self.set_class(not frames, "bare")
 
     def apply_palette(self, palette: Palette) -> None:
-        """Take another theme's palette."""
+        """Repaint in the palette of another theme."""
         for pane in self.lists:
             pane.repaint(palette)
 
     def focus_first(self) -> None:
-        """Let the keys reach its first list."""
+        """Focus its first visible list."""
         for pane in self.lists:
             if pane.display:
                 self.screen.set_focus(pane)

@@ -1,4 +1,4 @@
-"""The page of routes: how each of the latest tasks went, and why."""
+"""The routes page: how each recent task was routed, and why."""
 
 from __future__ import annotations
 

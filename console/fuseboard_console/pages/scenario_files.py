@@ -1,4 +1,4 @@
-"""The scenarios there are to pick from: those that come with Fuseboard, and those in files of the folder one is in."""
+"""Finds the scenarios to choose from: those shipped with Fuseboard, and those in the working directory."""
 
 from __future__ import annotations
 

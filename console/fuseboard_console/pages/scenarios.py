@@ -1,4 +1,4 @@
-"""The page of scenarios: pick one, and it plays in an engine of its own while the console looks at it."""
+"""The scenarios page: plays the chosen scenario in an engine of its own and shows its recording."""
 
 from __future__ import annotations
 

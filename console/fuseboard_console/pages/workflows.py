@@ -1,4 +1,4 @@
-"""The page of workflows: each run as it stands, as a graph, and what can be resumed."""
+"""The workflows page: each run and its graph, and which runs can be resumed."""
 
 from __future__ import annotations
 

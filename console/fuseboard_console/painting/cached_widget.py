@@ -1,4 +1,4 @@
-"""Widgets that keep what they painted: in every frame all those near what changed are asked for all of their lines."""
+"""Widgets that cache what they painted: each frame asks all widgets near a change for all of their lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A list of lines that paints only what is in sight, and of that only what changed."""
+"""A scrolling list of lines that paints only what is in sight, and of that only what changed."""
 
 from __future__ import annotations
 

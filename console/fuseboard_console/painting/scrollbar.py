@@ -1,4 +1,4 @@
-"""Scrollbars for terminals that have no signs for parts of a cell."""
+"""Scrollbars for terminals without glyphs for parts of a cell."""
 
 from __future__ import annotations
 

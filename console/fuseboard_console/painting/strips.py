@@ -1,4 +1,4 @@
-"""From a line of named styles to a strip of the screen."""
+"""Conversion of a line of named styles to a strip of the screen."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Screens that open over the console; each is imported when it opens."""
+"""Screens that open over the pages. Each is imported when it first opens."""

@@ -1,4 +1,4 @@
-"""One adapter: how it stood, why, under which policy, its past in charts, and what may be done."""
+"""The detail of one adapter: state, reasons, policy, history in charts, and available actions."""
 
 from __future__ import annotations
 

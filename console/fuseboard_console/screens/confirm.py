@@ -1,4 +1,4 @@
-"""A question before something that is hard to take back. Cancel is in focus."""
+"""A question before an action that is hard to undo. Cancel has the focus."""
 
 from __future__ import annotations
 

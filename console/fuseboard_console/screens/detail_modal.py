@@ -1,4 +1,4 @@
-"""A sheet over whatever page is in sight: lines about one thing, and at the foot the keys that work on it."""
+"""A modal screen over any page: lines about one thing, and a footer with the keys that work on it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CLOSE = Action("dismiss", ("escape",), "close", "Close this.", "Fuseboard")
 
 
 class DetailModal(ModalScreen[None]):
-    """Shows lines that are made anew twice a second, until Escape."""
+    """Shows lines that are rebuilt twice a second, until Escape."""
 
     CSS_PATH = Path(__file__).with_name("detail_modal.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -37,7 +37,7 @@ class DetailModal(ModalScreen[None]):
     ]
     VERTICAL_BREAKPOINTS = [(0, "-low"), (16, "-high")]  # noqa: RUF012 - as Textual declares it
     PAGE: ClassVar[str] = "text-detail"
-    """By what its actions name it in `pages`."""
+    """The id by which actions name it in `pages`."""
 
     def __init__(
         self, title: str, palette: Palette, make: Callable[[int], list[Line]], keys: Sequence[Action] = ()
@@ -45,7 +45,7 @@ class DetailModal(ModalScreen[None]):
         """Show what `make` says for a width under a `title` of safe text; `keys` stand at the foot and in the help."""
         super().__init__()
         self.crumb = title
-        """What the breadcrumb says while it is open."""
+        """Its part of the breadcrumb, while it is open."""
         self.keys = tuple(keys)
         self.pane = TextPane(palette, make, id="detail")
         self._palette = palette
@@ -63,7 +63,7 @@ class DetailModal(ModalScreen[None]):
         yield self._footer
 
     def on_mount(self) -> None:
-        """Let the keys scroll it, and keep it fresh."""
+        """Focus the text, and refresh it by a timer."""
         self.pane.focus()
         for key in next(action for action in self.host.actions if action.id == "live").keys:
             self._bindings.bind(key, "app.live", show=False)  # after its own keys: those go first
@@ -72,7 +72,7 @@ class DetailModal(ModalScreen[None]):
         self.host.show()
 
     def on_unmount(self) -> None:
-        """Take its name out of the breadcrumb."""
+        """Remove its title from the breadcrumb."""
         self.host.show()
 
     def on_resize(self) -> None:
@@ -80,13 +80,13 @@ class DetailModal(ModalScreen[None]):
         self._show_keys()
 
     def apply_palette(self, palette: Palette) -> None:
-        """Take another theme's palette."""
+        """Repaint in the palette of another theme."""
         self._palette = palette
         self.pane.repaint(palette)
         self._footer.repaint(palette)
 
     def refresh_lines(self) -> None:
-        """Show what there is now."""
+        """Show the current lines."""
         self.pane.show()
 
     @property

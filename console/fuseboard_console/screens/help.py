@@ -1,4 +1,4 @@
-"""What every key does and what every sign means, made from the same data as the keys and the signs themselves."""
+"""The help: every key and every glyph, made from the same data as the keys and glyphs themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines about one thing, with keys that act on it, and keys that lead on from it."""
+"""The detail of one row: its lines, keys for actions on it, and keys that link to other pages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fuseboard_console.tui.themes import Palette
 
 
 class Link(NamedTuple):
-    """Where a key leads from here."""
+    """A key that closes the detail and goes elsewhere."""
 
     key: str
     label: str
@@ -20,56 +20,60 @@ class Link(NamedTuple):
 
 
 class DetailAction(NamedTuple):
-    """An action of the page that works here too, and means what this is about; this stays open."""
+    """An action of the page that works in the detail too, on the row that is shown. The detail stays open."""
 
     action: Action
     do: Callable[[], object]
     applies: Callable[[], bool] = lambda: True
-    """Whether it can be done just now: the foot and the help name it then."""
+    """Returns whether the action applies now; only then the footer and the help name it."""
 
 
 class TextDetailScreen(DetailModal):
-    """A sheet on which `deeds` can be done, and from which `ways` lead on."""
+    """A detail with actions on its row and links to other pages."""
 
     def __init__(
         self,
         title: str,
         palette: Palette,
         make: Callable[[int], list[Line]],
-        ways: Sequence[Link] = (),
-        deeds: Sequence[DetailAction] = (),
+        links: Sequence[Link] = (),
+        actions: Sequence[DetailAction] = (),
     ) -> None:
         """Show what `make` says for a width under a `title` of safe text."""
-        self._deeds = {deed.action.id: deed for deed in deeds}
+        self._row_actions = {one.action.id: one for one in actions}
         self._offered: list[str] = []  # what the foot names
-        done = [deed.action._replace(footer=True, run=f"do('{deed.action.id}')") for deed in deeds]
-        self._ways = {way.key: way for way in ways}
-        leads = [
-            Action(f"lead_{way.key}", (way.key,), way.label, f"Go to {way.label}.", "Go to", run=f"lead('{way.key}')")
-            for way in ways
+        done = [one.action._replace(footer=True, run=f"do('{one.action.id}')") for one in actions]
+        self._links = {link.key: link for link in links}
+        link_actions = [
+            Action(
+                f"link_{link.key}", (link.key,), link.label, f"Go to {link.label}.", "Go to", run=f"link('{link.key}')"
+            )
+            for link in links
         ]
-        super().__init__(title, palette, make, (*done, *leads))
-        for action in (*done, *leads):  # the first has a key that an operator gave to two
+        super().__init__(title, palette, make, (*done, *link_actions))
+        for action in (*done, *link_actions):  # the first has a key that an operator gave to two
             if action.keys:
                 self._bindings.bind(",".join(action.keys), action.call, action.label)
 
     def action_do(self, id: str) -> None:
-        """Do what an action of the page does, to what this is about."""
-        self._deeds[id].do()
+        """Run an action of the page on the row that is shown."""
+        self._row_actions[id].do()
 
     @property
     def _actions(self) -> tuple[Action, ...]:
-        return tuple(one for one in super()._actions if one.id not in self._deeds or self._deeds[one.id].applies())
+        return tuple(
+            one for one in super()._actions if one.id not in self._row_actions or self._row_actions[one.id].applies()
+        )
 
     def refresh_lines(self) -> None:
-        """Show what there is now, and name the keys that do something to it."""
+        """Show the current lines, and the keys of the actions that apply."""
         super().refresh_lines()
         offered = [action.id for action in self._actions]
         if offered != self._offered:
             self._offered = offered
             self._show_keys()
 
-    def action_lead(self, key: str) -> None:
-        """Close this, and go where a key leads."""
+    def action_link(self, key: str) -> None:
+        """Close the detail and follow a link."""
         self.dismiss()
-        self.app.call_later(self._ways[key].go)
+        self.app.call_later(self._links[key].go)

@@ -1,4 +1,4 @@
-"""A question before something is done to many: it is answered by typing a word."""
+"""A question before an action on many, confirmed by typing a word."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A question that is answered by typing, so that no slip of a key does it."""
+"""A question that is answered by typing, so that no single key can confirm it."""
 
 from __future__ import annotations
 

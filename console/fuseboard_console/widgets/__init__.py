@@ -1,1 +1,1 @@
-"""Widgets: each paints lines that a pure view made, and only those that changed."""
+"""Widgets that paint the lines of pure views, and only those that changed."""

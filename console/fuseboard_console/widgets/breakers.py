@@ -1,4 +1,4 @@
-"""The breakers table: virtual, ten thousand rows cost what is in sight."""
+"""The breakers table. It is virtual: ten thousand rows cost what is in sight."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The picture in place of the panes when there is nothing to show in them."""
+"""The picture shown in place of the panes when there is no data."""
 
 from __future__ import annotations
 

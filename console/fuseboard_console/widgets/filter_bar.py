@@ -1,4 +1,4 @@
-"""The line in which the filter is typed; it takes the footer's place meanwhile."""
+"""The line in which the filter is typed; it replaces the footer meanwhile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The header, which tells where it was clicked: in a replay it is the bar to seek on."""
+"""The header, which reports clicks: in a replay it is the seek bar."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A list with a cursor: it stays on its row when others come and go."""
+"""A list with a cursor that stays on its row when rows come and go."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines to scroll in and to copy, made anew for each width."""
+"""Text to scroll and to copy, laid out for each width."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ async def test_a_cursor_that_was_moved_meanwhile_stays_where_it_was_put() -> Non
         await pilot.press("G")
         chosen = show.app.overview.table.selected
         show.run_on(added("b", 4))
-        await pilot.pause(0.1)
+        await until(lambda: len(show.app.overview.order.keys) == 3, pilot)
         assert show.app.overview.table.selected == chosen
 
 

@@ -17,6 +17,7 @@ from support.replays import recorded, screen, shown
 async def test_resetting_all_is_asked_only_where_adapters_are(page: str) -> None:
     show = Show()
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("› Overview"), pilot)
         await pilot.press(page)
         await until(lambda: "› Overview" not in show.screen(), pilot)
         await pilot.press("R")

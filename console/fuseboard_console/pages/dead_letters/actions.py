@@ -1,4 +1,4 @@
-"""What an operator does to dead letters: asked first where it must be, done by engine or store, told in a sentence."""
+"""The operator's actions on dead letters: prompts, execution by engine or store, and the notice of the outcome."""
 
 from __future__ import annotations
 

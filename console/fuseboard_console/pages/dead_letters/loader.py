@@ -1,4 +1,4 @@
-"""What the page of dead letters knows of the file: the letters that are listed, and the one that is opened."""
+"""Loads the dead letters that the page lists, and the one that is open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of dead letters: tasks that nothing could do, looked after until they are done or given up."""
+"""The dead letters page: tasks that failed everywhere, kept until they are retried or discarded."""
 
 from __future__ import annotations
 
