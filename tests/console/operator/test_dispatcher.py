@@ -127,7 +127,7 @@ async def test_leaving_the_place_of_an_outcome_goes_on_as_ever() -> None:
     show = Show()
     async with show.app.run_test(size=(100, 30), notifications=True) as pilot:
         await until(show.sees("prefect"), pilot)
-        show.app.push_session(show.app._place)
+        show.app.push_session(show.app.sessions.current)
         waiting = asyncio.ensure_future(show.app.dispatcher.send_and_wait("dlq_retry", 1, {"ids": [1]}))
         await until(lambda: bool(show.mailbox.asked), pilot)
         await pilot.press("L")

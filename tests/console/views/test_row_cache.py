@@ -8,7 +8,7 @@ from rich.style import Style
 
 from fuseboard_console.painting.strips import strip_of
 from fuseboard_console.text.glyphs import UNICODE
-from fuseboard_console.text.line import Line, Span
+from fuseboard_console.text.line import Line, Span, fit_line
 from fuseboard_console.tui.themes import THEMES, palette_of
 from fuseboard_console.views.adapters.adapter_view import stats_of, view_of
 from fuseboard_console.views.adapters.columns import ColumnLayout, columns_of, place, row_line, slices_of
@@ -100,7 +100,7 @@ def seen(text: str, look: Style) -> list[tuple[str, Style]]:
 
 @given(st.lists(spans, max_size=9).map(tuple), grounds)
 def test_a_strip_joins_only_what_looks_the_same(line: Line, ground: Style) -> None:
-    wanted = [cell for text, style in line for cell in seen(text, ground + PALETTE.look(style))]
+    wanted = [cell for text, style in fit_line(line, 60) for cell in seen(text, ground + PALETTE.look(style))]
     strip = strip_of(line, 60, PALETTE, ground)
     assert strip.cell_length == 60
     assert [cell for text, look, _ in strip for cell in seen(text, look or Style())][: len(wanted)] == wanted
