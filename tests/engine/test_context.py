@@ -36,7 +36,7 @@ async def test_PA05_all_five_ids_reach_the_adapter_the_events_and_the_result() -
     result = await engine.execute_with_fallback("task", context=IDS)
     assert down.seen == good.seen == [IDS]
     assert result.context == IDS
-    told = [event.context for event in engine.told if isinstance(event, AttemptFailed | RouteFinished)]
+    told = [event.context for event in engine.emitted if isinstance(event, AttemptFailed | RouteFinished)]
     assert told == [IDS, IDS]
 
 

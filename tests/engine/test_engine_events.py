@@ -75,7 +75,7 @@ async def test_retries_and_a_failover_are_told_as_they_happen() -> None:
         "a failed #3, then failover",
         "route by b",
     ]
-    first, second, third = [event for event in engine.told if isinstance(event, AttemptFailed)]
+    first, second, third = [event for event in engine.emitted if isinstance(event, AttemptFailed)]
     assert [first.delay, second.delay, third.delay] == [0.1, 0.2, 0]
     assert [event.attempt.failures for event in (first, second, third)] == [1, 2, 3]
     assert first.threshold == 5
@@ -120,7 +120,7 @@ async def test_outage_probe_and_recovery_are_one_readable_story() -> None:
         "a half_open->closed: probes_succeeded",
         "route by a",
     ]
-    opened = next(event for event in engine.told if isinstance(event, StateChanged))
+    opened = next(event for event in engine.emitted if isinstance(event, StateChanged))
     assert opened.wait == 5
     assert opened.until == opened.at + 5_000_000
 
@@ -144,7 +144,7 @@ async def test_adapters_and_preferences_are_told_too() -> None:
     engine.script("a", 1, tags=["eu"])
     engine.set_preference(["a"], "ai")
     engine.remove_adapter("a")
-    added, preference, removed = engine.told
+    added, preference, removed = engine.emitted
     assert isinstance(added, AdapterAdded)
     assert (added.adapter, added.tags, added.policy["failure_threshold"]) == ("a", ("eu",), 7)
     assert isinstance(preference, PreferenceSet)
@@ -161,11 +161,11 @@ async def test_events_carry_wall_time_never_go_back_and_survive_being_written_do
     for n in range(4):
         await engine.execute_with_fallback(n)
         await asyncio.sleep(1)
-    times = [event.at for event in engine.told]
+    times = [event.at for event in engine.emitted]
     assert times == sorted(times)
     assert times[0] == 1_767_225_600_000_000
     decoder = msgspec.json.Decoder(AnyEvent)
-    for event in engine.told:
+    for event in engine.emitted:
         assert decoder.decode(msgspec.json.encode(event)) == event
 
 
@@ -188,7 +188,7 @@ async def test_a_listener_that_raises_is_isolated_logged_and_reported_to_the_oth
     with caplog.at_level(logging.ERROR, logger="fuseboard.engine"):
         route = await engine.execute_with_fallback("task")
     assert route.result == "done"
-    reports = [event for event in engine.told if isinstance(event, ListenerFailed)]
+    reports = [event for event in engine.emitted if isinstance(event, ListenerFailed)]
     assert reports
     assert reports[0].listener.endswith("broken")
     assert reports[0].error == "RuntimeError: disk full"

@@ -36,7 +36,7 @@ async def test_adapters_that_come_and_go_are_forgotten_by_all_that_knew_them() -
             engine.breaker(name).force_open()
             await engine.execute_with_fallback({"task_type": f"type {number}"}, [name])
             engine.remove_adapter(name)
-            engine.told.clear()
+            engine.emitted.clear()
         gc.collect()
         alive = {
             thing.name for thing in gc.get_objects() if type(thing) is Adapter and thing.breaker.wall == engine.wall

@@ -38,5 +38,5 @@ async def letter_of(queue: DeadLetters, id: int | None) -> DeadLetter:
     return found
 
 
-def told(engine: World, kind: type[Event]) -> list[Any]:
-    return [event for event in engine.told if isinstance(event, kind)]
+def emitted_by(engine: World, kind: type[Event]) -> list[Any]:
+    return [event for event in engine.emitted if isinstance(event, kind)]

@@ -43,12 +43,12 @@ class World(Engine):
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualTimeLoop)
         super().__init__("world", clock=loop.time, wall=loop.wall, rng=lambda: dice, **options)
-        self.told: list[Event] = []
-        self.subscribe(self.told.append)
+        self.emitted: list[Event] = []
+        self.subscribe(self.emitted.append)
 
     def story(self) -> list[Event]:
         """The events since the engine was set up."""
-        return [event for event in self.told if not isinstance(event, AdapterAdded | PreferenceSet)]
+        return [event for event in self.emitted if not isinstance(event, AdapterAdded | PreferenceSet)]
 
     def script(self, name: str, *outcomes: Any, **options: Any) -> Script:
         """Add an adapter that does what its script says."""

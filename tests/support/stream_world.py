@@ -15,12 +15,12 @@ class ScriptedStream:
 
     def __init__(self, *scripts: list[Any]) -> None:
         self.scripts = scripts
-        self.begun = 0
+        self.started = 0
         self.closed = 0
 
     async def __call__(self, task: Any) -> AsyncIterator[Any]:
-        script = self.scripts[min(self.begun, len(self.scripts) - 1)]
-        self.begun += 1
+        script = self.scripts[min(self.started, len(self.scripts) - 1)]
+        self.started += 1
         try:
             for step in script:
                 if isinstance(step, float):

@@ -186,7 +186,7 @@ async def test_starting_initialises_all_side_by_side_and_a_failure_stops_nobody(
     engine.script("plain", "fine")
     assert await engine.start() == {"bad": "ConnectionError: refused"}
     assert now() == 2
-    (told,) = [event for event in engine.told if isinstance(event, AttemptFailed)]
+    (told,) = [event for event in engine.emitted if isinstance(event, AttemptFailed)]
     assert (told.attempt.adapter, told.attempt.why) == ("bad", "it could not be initialised")
     assert engine.breaker("bad").failures == 1
     assert engine.breaker("good").snapshot().calls == 0

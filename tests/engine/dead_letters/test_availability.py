@@ -28,7 +28,7 @@ def world(breaker: BreakerPolicy = TEN_MINUTES, dice: float = 0.0, **policy: Any
 
 def retries(engine: World) -> list[RouteFinished]:
     """The routes that retried a dead letter."""
-    return [event for event in engine.told if isinstance(event, RouteFinished) and event.letter is not None]
+    return [event for event in engine.emitted if isinstance(event, RouteFinished) and event.letter is not None]
 
 
 class Service:
@@ -60,10 +60,10 @@ async def test_letters_of_a_chain_that_is_out_cost_no_more_than_its_probes() -> 
         engine.add_adapter(f"a{number}", service)
     for number in range(300):
         assert (await engine.execute_with_fallback({"n": number})).dead_letter is not None
-    engine.told.clear()
+    engine.emitted.clear()
     await asyncio.sleep(10 * MINUTE)
-    probes = sum(isinstance(event, ProbeChanged) and event.what == "admitted" for event in engine.told)
-    kinds = Counter(type(event) for event in engine.told)
+    probes = sum(isinstance(event, ProbeChanged) and event.what == "admitted" for event in engine.emitted)
+    kinds = Counter(type(event) for event in engine.emitted)
     failed = len(retries(engine))
     assert 10 < failed <= probes < 100
     assert kinds[RouteFinished] == failed
@@ -78,7 +78,7 @@ async def test_letters_of_a_chain_that_is_out_cost_no_more_than_its_probes() -> 
     by_status = (await queue.statistics()).by_status
     assert (by_status["succeeded"], by_status["exhausted"]) == (300, 0)
     assert max(service.most for service in services) == 1
-    assert sum(isinstance(event, RouteFinished) for event in engine.told) == 300 + failed
+    assert sum(isinstance(event, RouteFinished) for event in engine.emitted) == 300 + failed
 
 
 @virtual
@@ -231,14 +231,14 @@ async def test_of_many_that_somebody_retries_one_asks_a_chain_that_is_out_and_th
     for _ in range(50):
         await engine.execute_with_fallback({}, ["a"])
     await engine.execute_with_fallback({}, ["b"])
-    engine.told.clear()
+    engine.emitted.clear()
     outcomes = await queue.retry_many(actor="ann")
     assert Counter(one.outcome for one in outcomes) == {"deferred": 50, "succeeded": 1}
     refused = "50 put off, as every adapter refused: a is open (last error: ConnectionError: refused)"
     assert summary(outcomes) == f"51 dead letters retried: 1 succeeded, {refused}"
     assert summary(outcomes[:50]) == f"no dead letter was retried: {refused}"
     assert len(retries(engine)) == 2
-    statuses = Counter((e.before, e.status) for e in engine.told if isinstance(e, DeadLetterChanged))
+    statuses = Counter((e.before, e.status) for e in engine.emitted if isinstance(e, DeadLetterChanged))
     assert statuses == {
         ("pending", "retrying"): 2,
         ("retrying", "pending"): 1,
@@ -275,7 +275,7 @@ async def test_a_retrys_route_names_its_letter_and_is_no_new_task() -> None:
     assert result.dead_letter is not None
     await queue.retry(result.dead_letter)
     await engine.execute_with_fallback({"id": "t2"})
-    routes = [event for event in engine.told if isinstance(event, RouteFinished)]
+    routes = [event for event in engine.emitted if isinstance(event, RouteFinished)]
     assert [(route.task, route.letter, route.dead_letter) for route in routes] == [
         ("t1", None, 1),
         ("t1", 1, None),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fuseboard_engine.events import RouteFinished
-from support.dead_letter_world import BY_HAND, DOWN, letter_of, told, world
+from support.dead_letter_world import BY_HAND, DOWN, emitted_by, letter_of, world
 from support.engine_world import HttpError, virtual
 
 
@@ -41,7 +41,7 @@ async def test_where_everybody_refused_it_is_the_last_refusal() -> None:
     kept = await letter_of(queue, result.dead_letter)
     assert kept.error.startswith("b is held open by hand")
     assert (kept.adapter, kept.error_type, kept.category) == ("b", "", "transient")
-    (route,) = told(engine, RouteFinished)
+    (route,) = emitted_by(engine, RouteFinished)
     assert route.error == result.error == kept.error
 
 

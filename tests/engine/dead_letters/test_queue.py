@@ -27,7 +27,7 @@ from fuseboard_engine.events import (
     DeadLetterRefused,
     RouteFinished,
 )
-from support.dead_letter_world import BY_HAND, DOWN, ONCE, letter_of, told, world
+from support.dead_letter_world import BY_HAND, DOWN, ONCE, emitted_by, letter_of, world
 from support.engine_world import HOUR, HttpError, Script, World, now, virtual
 
 
@@ -48,8 +48,8 @@ async def test_a_task_that_no_adapter_could_do_is_kept_and_the_route_tells_its_n
     )
     assert (kept.category, kept.rule, kept.adapter, kept.attempts) == ("network", "connection", "b", 2)
     assert (kept.error_type, kept.error, kept.status) == ("ConnectionError", "refused", "pending")
-    (route,) = told(engine, RouteFinished)
-    (event,) = told(engine, DeadLettered)
+    (route,) = emitted_by(engine, RouteFinished)
+    (event,) = emitted_by(engine, DeadLettered)
     assert route.dead_letter == event.letter == kept.id
 
 
@@ -106,7 +106,7 @@ async def test_a_payload_that_is_no_json_is_refused_at_the_door_and_the_route_sa
     assert result.dead_letter is None
     assert "payload.when is of type set" in result.why
     assert isinstance(result.exception, ConnectionError)
-    assert "of type set" in told(engine, DeadLetterRefused)[0].reason
+    assert "of type set" in emitted_by(engine, DeadLetterRefused)[0].reason
     with pytest.raises(LetterRefused, match="of type object"):
         await queue.enqueue(object())
     assert (await queue.statistics()).totals["enqueued"] == 0
@@ -212,7 +212,7 @@ async def test_a_task_that_an_adapter_routes_on_during_a_retry_makes_a_letter_of
     result = await engine.execute_with_fallback({}, ["outer"])
     assert result.dead_letter is not None
     await queue.retry(result.dead_letter)
-    assert sorted(event.letter for event in told(engine, DeadLettered)) == [1, 2, 3]
+    assert sorted(event.letter for event in emitted_by(engine, DeadLettered)) == [1, 2, 3]
     assert (await queue.statistics()).by_status["pending"] == 3
 
 
@@ -235,7 +235,7 @@ async def test_DQ07_a_retry_by_hand_tells_what_came_of_it() -> None:
     with pytest.raises(UnknownLetter, match="no dead letter 99"):
         await queue.retry(99)
     assert (await queue.statistics()).totals["manual"] == 2
-    changes = [(event.before, event.status, event.actor) for event in told(engine, DeadLetterChanged)]
+    changes = [(event.before, event.status, event.actor) for event in emitted_by(engine, DeadLetterChanged)]
     assert changes == [
         ("pending", "retrying", "ann"),
         ("retrying", "pending", "ann"),
@@ -354,7 +354,7 @@ async def test_DQ08_changes_by_hand_are_told_with_who_made_them() -> None:
     assert await queue.archive(LetterSelection(ids=(1,)), actor="ann") == 0
     assert await queue.discard(LetterSelection(ids=(2,)), actor="bob") == 1
     assert await queue.purge(actor="cat") == 3
-    seen = [(event.actor, event.status, event.letters) for event in told(engine, DeadLetterChanged)]
+    seen = [(event.actor, event.status, event.letters) for event in emitted_by(engine, DeadLetterChanged)]
     assert seen[:2] == [("ann", "archived", (1,)), ("bob", "discarded", (2,))]
     assert {(actor, status) for actor, status, _ in seen[2:]} == {("cat", "purged")}
     await queue.stop()
@@ -404,7 +404,7 @@ async def test_DQ11_a_store_that_fails_open_keeps_letters_in_memory_says_so_and_
     id = await queue.enqueue({"x": 1})
     assert id < 0
     assert (await queue.statistics()).size == 1
-    assert told(engine, DeadLettered)[0].in_memory
+    assert emitted_by(engine, DeadLettered)[0].in_memory
     assert (await letter_of(queue, id)).payload == '{"x":1}'
     broken.down = False
     await asyncio.sleep(60)
@@ -442,9 +442,9 @@ async def test_a_command_to_retry_is_answered_when_the_retries_have_ended() -> N
         await engine.execute_with_fallback({})
     assert engine.execute_command(ask(all=True)) is None
     await asyncio.sleep(3)
-    assert told(engine, CommandDone) == []
+    assert emitted_by(engine, CommandDone) == []
     await asyncio.sleep(3)
-    (done,) = told(engine, CommandDone)
+    (done,) = emitted_by(engine, CommandDone)
     assert (done.command, done.ok, done.actor) == (7, True, "ann@host")
     assert done.detail == "2 dead letters retried: 2 succeeded"
 
@@ -457,7 +457,7 @@ async def test_a_command_that_takes_long_is_answered_with_what_is_done_and_goes_
         await engine.execute_with_fallback({})
     engine.execute_command(ask(all=True))
     await asyncio.sleep(10)
-    (done,) = told(engine, CommandDone)
+    (done,) = emitted_by(engine, CommandDone)
     assert done.ok
     assert done.detail == "dead letter 1 succeeded: a did it so far; the rest goes on"
     await asyncio.sleep(10)
@@ -471,7 +471,7 @@ async def test_a_command_whose_first_retry_takes_long_is_told_that_it_goes_on() 
     await engine.execute_with_fallback({})
     engine.execute_command(ask(ids=[1]))
     await asyncio.sleep(10)
-    (done,) = told(engine, CommandDone)
+    (done,) = emitted_by(engine, CommandDone)
     assert (done.ok, done.detail) == (True, "the retry goes on")
     await asyncio.sleep(30)
     assert (await queue.statistics()).by_status["succeeded"] == 1
@@ -485,7 +485,7 @@ async def test_a_command_whose_retry_fails_was_not_done_and_says_why() -> None:
     engine.execute_command(ask(ids=[1]))
     engine.execute_command(ask(ids=[5]))
     await asyncio.sleep(1)
-    failed, none = sorted(told(engine, CommandDone), key=lambda done: len(done.detail), reverse=True)
+    failed, none = sorted(emitted_by(engine, CommandDone), key=lambda done: len(done.detail), reverse=True)
     assert not failed.ok
     assert failed.detail == "dead letter 1 failed again: retry 1 of 3 failed: refused"
     assert (none.ok, none.detail) == (False, "no such dead letter waits for a retry")

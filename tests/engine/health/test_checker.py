@@ -45,7 +45,7 @@ class Check:
 
 
 def health_story(engine: World) -> list[tuple[str, str, str]]:
-    return [(e.adapter, e.before, e.status) for e in engine.told if isinstance(e, HealthChecked)]
+    return [(e.adapter, e.before, e.status) for e in engine.emitted if isinstance(e, HealthChecked)]
 
 
 @virtual
@@ -153,7 +153,7 @@ async def test_a_good_check_ends_the_wait_of_an_open_breaker_and_the_next_call_i
     assert engine.breaker("a").state == "open"
     await engine.check_health("a")
     assert engine.breaker("a").state == "half_open"
-    change = [e for e in engine.told if isinstance(e, StateChanged)][-1]
+    change = [e for e in engine.emitted if isinstance(e, StateChanged)][-1]
     assert (change.reason, change.detail, change.actor) == ("probe_due", "its health check passed", "")
     assert (await engine.execute_with_fallback("probe")).result == "back"
     assert engine.breaker("a").state == "closed"
@@ -229,7 +229,7 @@ async def test_an_alert_is_raised_once_after_so_many_bad_checks_in_a_row() -> No
     engine.script("a", "done", health=Check(False, False, True, False, False, False, False, False))
     for _ in range(8):
         await engine.check_health()
-    alerts = [e for e in engine.told if isinstance(e, HealthAlert)]
+    alerts = [e for e in engine.emitted if isinstance(e, HealthAlert)]
     assert [(e.adapter, e.failures, e.detail) for e in alerts] == [("a", 3, "it reports that it is not healthy")]
 
 

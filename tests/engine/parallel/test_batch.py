@@ -55,7 +55,7 @@ async def test_two_of_three_are_enough_and_each_part_says_what_became_of_it() ->
     assert result.success_rate == pytest.approx(2 / 3)
     assert result.results == ["A", None, "C"]
     assert [part.error for part in result.failed] == ["b failed"]
-    event = world.told[-1]
+    event = world.emitted[-1]
     assert isinstance(event, BatchFinished)
     assert (event.parts, event.succeeded, event.failed, event.accepted, event.rounds) == (3, 2, 1, True, 1)
 
@@ -114,7 +114,7 @@ async def test_rounds_end_and_the_last_one_that_was_too_poor_is_rolled_back_too(
     )
     assert (result.accepted, result.rounds, rolled) == (False, 3, [1, 2, 3])
     assert result.error == "1 of 3 succeeded, 50% are needed"
-    event = world.told[-1]
+    event = world.emitted[-1]
     assert isinstance(event, BatchFinished)
     assert (event.batch, event.accepted, event.rolled_back) == ("nightly", False, 3)
 
@@ -183,4 +183,4 @@ async def test_a_cancelled_batch_leaves_no_task_behind() -> None:
     with pytest.raises(asyncio.CancelledError):
         await batch
     assert len(files.calls) == 4
-    assert sum(isinstance(event, RouteFinished) for event in world.told) == 4
+    assert sum(isinstance(event, RouteFinished) for event in world.emitted) == 4

@@ -65,7 +65,7 @@ def test_a_fan_out_is_what_the_model_expects(
             if not plans[name].open:
                 assert (snapshot.calls, snapshot.failed) == (outcome in ("success", "failure"), outcome == "failure")
             assert engine.get_adapter_statistics()[name]["in_flight"] == 0
-        (told,) = [event for event in engine.told if isinstance(event, RouteFinished)]
+        (told,) = [event for event in engine.emitted if isinstance(event, RouteFinished)]
         assert (told.answered, told.attempts) == (result.answered, result.attempts)
         assert engine.parallel.slots.taken == engine.parallel.slots.waiting == 0
         assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -94,6 +94,6 @@ def test_a_caller_may_give_up_at_any_moment(
         assert all(adapter.ended == len(adapter.calls) for adapter in timed.values())
         assert engine.parallel.slots.taken == engine.parallel.slots.waiting == 0
         assert asyncio.all_tasks() == {asyncio.current_task()}
-        assert len([event for event in engine.told if isinstance(event, RouteFinished)]) == 1
+        assert len([event for event in engine.emitted if isinstance(event, RouteFinished)]) == 1
 
     run(main())

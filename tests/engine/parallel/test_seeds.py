@@ -106,7 +106,7 @@ async def test_PA05_the_ids_reach_each_adapter_each_event_and_each_result() -> N
         assert result.context == ids
         assert [r.context for r in result.results.values()] == [ids] * 3
     assert seen == [ids] * 6
-    assert [e.context for e in engine.told if isinstance(e, AttemptFailed | RouteFinished)] == [ids] * 4
+    assert [e.context for e in engine.emitted if isinstance(e, AttemptFailed | RouteFinished)] == [ids] * 4
 
     seen.clear()
     without = await engine.execute_parallel("task")

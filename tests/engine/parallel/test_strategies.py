@@ -39,7 +39,7 @@ async def test_one_failure_cancels_nobody_and_is_told_at_once() -> None:
     assert result.failed == {"b": "down"}
     assert result.results["b"].exception is DOWN
     assert timed["a"].cancelled == []
-    (failed,) = [event for event in engine.told if isinstance(event, AttemptFailed)]
+    (failed,) = [event for event in engine.emitted if isinstance(event, AttemptFailed)]
     assert failed.attempt.adapter == "b"
 
 
@@ -160,7 +160,7 @@ async def test_best_effort_brings_what_there_is_at_the_end_and_blames_nobody_for
     assert result.results["b"].error == "cancelled: not done within the timeout (2 s)"
     assert timed["b"].cancelled == [2]
     assert engine.breaker("b").snapshot().calls == 0
-    assert [event.attempt.adapter for event in engine.told if isinstance(event, AttemptFailed)] == ["c"]
+    assert [event.attempt.adapter for event in engine.emitted if isinstance(event, AttemptFailed)] == ["c"]
 
 
 @virtual
@@ -267,7 +267,7 @@ async def test_a_caller_who_gives_up_takes_everything_along_and_the_end_is_told(
     with pytest.raises(asyncio.CancelledError):
         await running
     assert [a.ended for a in timed.values()] == [1, 1]
-    (told,) = [event for event in engine.told if isinstance(event, RouteFinished)]
+    (told,) = [event for event in engine.emitted if isinstance(event, RouteFinished)]
     assert (told.success, told.error, told.strategy) == (False, "the caller gave up", strategy)
     assert [a.outcome for a in told.attempts] == ["cancelled", "cancelled"]
     assert engine.breaker("a").snapshot().calls == 0
@@ -307,7 +307,7 @@ async def test_an_adapter_that_cancels_itself_cancels_nobody_else() -> None:
 async def test_the_event_tells_the_strategy_who_answered_and_every_attempt() -> None:
     engine, _ = fan({"a": (2.0,), "b": (1.0,), "c": (1.5, DOWN)})
     result = await engine.execute_parallel({"id": "t-1", "task_type": "ai"}, ["a", "b", "c"])
-    (told,) = [event for event in engine.told if isinstance(event, RouteFinished)]
+    (told,) = [event for event in engine.emitted if isinstance(event, RouteFinished)]
     assert (told.task, told.task_type, told.strategy, told.answered) == ("t-1", "ai", "all", ("b", "a"))
     assert told.attempts == result.attempts
     assert [(a.adapter, a.outcome) for a in told.attempts] == [("b", "success"), ("c", "failure"), ("a", "success")]

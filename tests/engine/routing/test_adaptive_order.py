@@ -223,7 +223,7 @@ async def test_a_chain_that_learns_says_so_to_whoever_listens() -> None:
     engine = World()
     engine.script("a", "done")
     engine.set_preference("a", adaptive=True)
-    told = [event for event in (*engine.told, *engine.describe()) if isinstance(event, PreferenceSet)]
+    told = [event for event in (*engine.emitted, *engine.describe()) if isinstance(event, PreferenceSet)]
     assert [event.adaptive for event in told] == [True, True]
 
 

@@ -258,7 +258,7 @@ async def test_no_last_resort_is_made_against_an_operator_or_a_retry_after() -> 
 
 
 def trips(engine: World) -> list[str]:
-    return [e.adapter for e in engine.told if isinstance(e, StateChanged) and e.after == "open"]
+    return [e.adapter for e in engine.emitted if isinstance(e, StateChanged) and e.after == "open"]
 
 
 @virtual
@@ -270,7 +270,7 @@ async def test_a_trip_that_would_put_too_large_a_share_out_is_not_made_and_told_
         await engine.execute_with_fallback(n)
     assert trips(engine) == ["a", "b"]
     assert engine.breaker("c").state == engine.breaker("d").state == "closed"
-    held = [e for e in engine.told if type(e).__name__ == "TripSuppressed"]
+    held = [e for e in engine.emitted if type(e).__name__ == "TripSuppressed"]
     assert [e.adapter for e in held] == ["c", "d"]
     assert held[0].detail.endswith("it stays closed: 2 of 4 adapters are out and at most 50% may be")
 

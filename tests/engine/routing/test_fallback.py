@@ -22,7 +22,7 @@ def dead_world() -> World:
 
 
 def finished(world: World) -> RouteFinished:
-    event = world.told[-1]
+    event = world.emitted[-1]
     assert isinstance(event, RouteFinished)
     return event
 

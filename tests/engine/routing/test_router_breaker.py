@@ -147,7 +147,7 @@ async def test_a_429_of_the_only_adapter_does_not_shut_the_only_door_but_is_wait
     route = await engine.execute_with_fallback("task")
     assert route.success
     assert a.calls == pytest.approx([0, 3])
-    assert [event for event in engine.told if isinstance(event, StateChanged)] == []
+    assert [event for event in engine.emitted if isinstance(event, StateChanged)] == []
 
 
 @virtual
@@ -167,7 +167,7 @@ async def test_a_429_of_the_last_adapter_is_waited_out_and_its_retry_is_the_prob
     route = await engine.execute_with_fallback("task")
     assert route.result == "done"
     assert b.calls == pytest.approx([0, 3])
-    assert [event.what for event in engine.told if isinstance(event, ProbeChanged)] == ["admitted", "success"]
+    assert [event.what for event in engine.emitted if isinstance(event, ProbeChanged)] == ["admitted", "success"]
 
 
 @virtual

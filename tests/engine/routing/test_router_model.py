@@ -91,8 +91,8 @@ def test_routes_are_what_the_model_expects(chain: list[ModelAdapter], pauses: li
             seen = figures[adapter.name]
             assert (seen["successes"], seen["failures"]) == (adapter.successes, adapter.failures)
             assert seen["calls"] == adapter.played
-        failed = [event.attempt for event in engine.told if isinstance(event, AttemptFailed)]
-        routes = [event for event in engine.told if isinstance(event, RouteFinished)]
+        failed = [event.attempt for event in engine.emitted if isinstance(event, AttemptFailed)]
+        routes = [event for event in engine.emitted if isinstance(event, RouteFinished)]
         told = [a for route in routes for a in route.attempts if a.outcome in ("failure", "ignored")]
         assert failed == told
         assert len(routes) == len(pauses)

@@ -251,7 +251,7 @@ async def test_a_caller_may_give_up_during_a_backoff() -> None:
         async with asyncio.timeout(3):
             await engine.execute_with_fallback("task")
     assert len(a.calls) == 1
-    assert isinstance(engine.told[-1], RouteFinished)
+    assert isinstance(engine.emitted[-1], RouteFinished)
     assert now() == 3
 
 

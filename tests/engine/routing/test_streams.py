@@ -53,7 +53,7 @@ async def test_a_stream_is_one_attempt_with_the_time_to_its_first_item_and_its_t
     (attempt,) = route.attempts
     assert (attempt.outcome, attempt.first_item, attempt.duration, attempt.items) == ("success", 1.0, 6.0, 2)
     assert engine.breaker("a").snapshot().calls == 1
-    assert isinstance(engine.told[-1], RouteFinished)
+    assert isinstance(engine.emitted[-1], RouteFinished)
 
 
 @virtual
@@ -63,7 +63,7 @@ async def test_nothing_happens_before_the_first_item_is_asked_for() -> None:
     stream = engine.stream_with_fallback("task")
     await asyncio.sleep(5)
     await stream.aclose()
-    assert (a.begun, engine.story(), stream.result) == (0, [], None)
+    assert (a.started, engine.story(), stream.result) == (0, [], None)
 
 
 @virtual
@@ -150,7 +150,7 @@ async def test_before_the_first_item_a_failed_stream_is_retried_and_failed_over_
     engine = world(a=a, b=b, retry=RetryPolicy(max_attempts=2))
     stream = engine.stream_with_fallback("task")
     assert await read(stream) == [1, 2]
-    assert (a.begun, a.closed) == (2, 2)
+    assert (a.started, a.closed) == (2, 2)
     assert stream.result is not None
     assert [(x.adapter, x.outcome) for x in stream.result.attempts] == [
         ("a", "failure"),
@@ -168,9 +168,9 @@ async def test_after_the_first_item_the_route_ends_with_the_error_and_nobody_els
         async for item in engine.stream_with_fallback("task"):
             seen.append(item)
     assert (seen, broken.value.items, broken.value.__cause__) == ([1, 2], 2, DOWN)
-    assert b.begun == 0
+    assert b.started == 0
     assert engine.breaker("a").failures == 1
-    (failed,) = [event for event in engine.told if isinstance(event, AttemptFailed)]
+    (failed,) = [event for event in engine.emitted if isinstance(event, AttemptFailed)]
     assert (failed.then, failed.attempt.items) == ("stop", 2)
     assert failed.attempt.why == "2 items were delivered, and this stream cannot start over"
 
@@ -211,7 +211,7 @@ async def test_a_stream_that_may_start_over_tells_its_reader_that_what_came_is_v
     engine = world(a=ScriptedStream([1, 2, DOWN]), b=ScriptedStream([1, 2, 3]))
     items = await read(engine.stream_with_fallback("task", restartable=True))
     assert items == [1, 2, RestartMarker("b", 2, "down"), 1, 2, 3]
-    (told,) = [event for event in engine.told if isinstance(event, StreamRestarted)]
+    (told,) = [event for event in engine.emitted if isinstance(event, StreamRestarted)]
     assert (told.adapter, told.items, told.error) == ("b", 2, "down")
 
 
@@ -255,7 +255,7 @@ async def test_a_reader_who_stops_early_is_no_failure() -> None:
         async for item in stream:
             if item == 2:
                 break
-    assert (a.closed, b.begun) == (1, 0)
+    assert (a.closed, b.started) == (1, 0)
     assert engine.breaker("a").snapshot().calls == 0
     route = stream.result
     assert route is not None and route.success
@@ -331,7 +331,7 @@ async def test_a_reader_cancelled_while_it_waits_leaves_no_verdict_and_gives_the
     await asyncio.gather(reading, return_exceptions=True)
     assert reading.cancelled()
     assert (a.closed, engine.breaker("a").snapshot().probes_in_flight) == (1, 0)
-    told = engine.told[-1]
+    told = engine.emitted[-1]
     assert isinstance(told, RouteFinished)
     assert (told.success, told.error, told.attempts[0].outcome) == (False, "the caller gave up", "cancelled")
     assert engine.get_adapter_statistics()["a"]["in_flight"] == 0
@@ -417,7 +417,7 @@ async def test_the_ids_of_a_task_reach_every_step_of_its_stream_and_its_event() 
     await read(engine.stream_with_fallback("task", context={"user": "u1"}))
     assert seen == ["u1", "u1"]
     assert CURRENT.get() is None
-    told = engine.told[-1]
+    told = engine.emitted[-1]
     assert isinstance(told, RouteFinished)
     assert (told.context or {})["user"] == "u1"
 

@@ -102,7 +102,7 @@ def test_a_reader_sees_what_the_model_says_and_nothing_is_left_behind(
         assert [(attempt.adapter, attempt.outcome) for attempt in route.attempts] == model.outcomes
         assert route.success == (end in ("read", "stopped"))
         for name, stream in streams.items():
-            assert stream.begun == stream.closed == sum(adapter == name for adapter, _ in model.outcomes)
+            assert stream.started == stream.closed == sum(adapter == name for adapter, _ in model.outcomes)
             assert engine.get_adapter_statistics()[name]["in_flight"] == 0
             verdicts = [o for adapter, o in model.outcomes if adapter == name and o != "ignored"]
             assert engine.breaker(name).snapshot().calls == len(verdicts)

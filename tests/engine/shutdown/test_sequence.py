@@ -23,7 +23,7 @@ ONCE = RetryPolicy(max_attempts=1, attempt_timeout=None)
 
 
 def story(world: World) -> list[tuple[str, int, int]]:
-    return [(e.what, e.in_flight, e.cancelled) for e in world.told if isinstance(e, ShutdownChanged)]
+    return [(e.what, e.in_flight, e.cancelled) for e in world.emitted if isinstance(e, ShutdownChanged)]
 
 
 # ------------------------------------------------------------------ PA06
@@ -150,7 +150,7 @@ async def test_a_rejection_is_told_in_its_routes_event() -> None:
     world.script("a", "yes")
     await world.shutdown()
     await world.execute_with_fallback({"id": "late"})
-    (event,) = [e for e in world.told if isinstance(e, RouteFinished)]
+    (event,) = [e for e in world.emitted if isinstance(e, RouteFinished)]
     assert (event.success, event.attempts[0].outcome) == (False, "rejected")
     assert event.error == "shutting down: no new work is taken"
 

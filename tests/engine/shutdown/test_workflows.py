@@ -65,7 +65,7 @@ async def test_a_workflow_in_flight_is_interrupted_not_failed_and_resumes_where_
     assert [(left.run, left.workflow, left.nodes, left.kept) for left in report.interrupted] == [
         ("r1", "nightly", ("store",), True)
     ]
-    assert [e.state for e in world.told if isinstance(e, WorkflowFinished)] == ["interrupted"]
+    assert [e.state for e in world.emitted if isinstance(e, WorkflowFinished)] == ["interrupted"]
     saved = await keeper.load("r1")
     assert (saved.state, saved.resumable, list(saved.nodes)) == ("interrupted", True, ["fetch", "slow"])
     assert workflow.get_resilience_metrics()["nodes"] == {"fetch": {"done": 1}, "slow": {"done": 1}}
@@ -150,8 +150,8 @@ async def test_a_batch_says_what_the_shutdown_refused_and_makes_no_dead_letter_o
     assert (len(result.succeeded), result.accepted, result.rounds) == (1, False, 1)
     assert [part.task for part in result.refused] == ["1", "2", "3"]
     assert result.error == "shutting down: 3 of 4 tasks were refused, and are not dead letters; submit them again"
-    assert not [event for event in world.told if isinstance(event, DeadLettered)]
-    assert [event.error for event in world.told if isinstance(event, BatchFinished)] == [result.error]
+    assert not [event for event in world.emitted if isinstance(event, DeadLettered)]
+    assert [event.error for event in world.emitted if isinstance(event, BatchFinished)] == [result.error]
     assert len(script.calls) == 1
 
 

@@ -29,7 +29,7 @@ class Work:
 
 
 def nodes_told(world: World) -> list[tuple[str, str]]:
-    return [(event.node, event.state) for event in world.told if isinstance(event, NodeChanged)]
+    return [(event.node, event.state) for event in world.emitted if isinstance(event, NodeChanged)]
 
 
 @virtual
@@ -317,7 +317,7 @@ async def test_progress_is_told_as_events() -> None:
     workflow.connect("a", "b")
     workflow.connect("b", "c")
     result = await workflow.execute(run="run-1")
-    told = [e for e in world.told if isinstance(e, WorkflowStarted | NodeChanged | WorkflowFinished)]
+    told = [e for e in world.emitted if isinstance(e, WorkflowStarted | NodeChanged | WorkflowFinished)]
     first, last = told[0], told[-1]
     assert isinstance(first, WorkflowStarted)
     assert isinstance(last, WorkflowFinished)
@@ -331,7 +331,7 @@ async def test_progress_is_told_as_events() -> None:
         ("c", "skipped"),
     ]
     assert (last.state, last.error, last.duration) == ("failed", "b: down", pytest.approx(result.duration))
-    routes = [event.task for event in world.told if isinstance(event, RouteFinished)]
+    routes = [event.task for event in world.emitted if isinstance(event, RouteFinished)]
     assert routes == ["run-1:a", "run-1:b"]
 
 
@@ -346,7 +346,7 @@ async def test_a_cancelled_run_leaves_no_task_behind_and_says_so() -> None:
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
         await run
-    last = world.told[-1]
+    last = world.emitted[-1]
     assert isinstance(last, WorkflowFinished)
     assert last.state == "interrupted"
 
