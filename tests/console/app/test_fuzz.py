@@ -80,7 +80,7 @@ def of(hint: Any) -> st.SearchStrategy[Any]:
 
 def built(struct: Any) -> st.SearchStrategy[Any]:
     """Any value of an event's type, or of a struct within one."""
-    fields = {name: of(hint) for name, hint in get_type_hints(struct).items() if not name.startswith("__")}
+    fields = {name: of(hint) for name, hint in get_type_hints(struct).items() if name in struct.__struct_fields__}
     if "at" in fields:
         fields["at"] = moments
     return st.builds(struct, **fields)

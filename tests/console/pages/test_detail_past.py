@@ -132,10 +132,10 @@ async def test_a_click_at_the_foot_does_what_the_key_does() -> None:
         await pilot.press("enter")
         await until(show.sees("- zoom out"), pilot)
         column = show.screen().splitlines()[-1].index("zoom in")
-        await pilot.click("DetailScreen FooterBar", offset=(column, 0))
+        await pilot.click("AdapterDetailScreen FooterBar", offset=(column, 0))
         await until(show.sees("last 30 s"), pilot)
         column = show.screen().splitlines()[-1].index("reset")
-        await pilot.click("DetailScreen FooterBar", offset=(column, 0))
+        await pilot.click("AdapterDetailScreen FooterBar", offset=(column, 0))
         await until(lambda: show.mailbox.asked == [("reset", "eu-search", 1)], pilot)
 
 
