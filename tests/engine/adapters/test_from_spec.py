@@ -1,4 +1,4 @@
-"""Adapters as a configuration file names them."""
+"""Adapter specifications as a configuration file writes them."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ({"command": f"{sys.executable} -c 'print(4)'"}, 4),
     ],
 )
-async def test_every_kind_can_be_named(spec: Any, result: Any) -> None:
+async def test_every_kind_of_adapter_can_be_specified(spec: Any, result: Any) -> None:
     async with Engine() as engine:
         adapter = engine.add_adapter_from("a", spec, tags=["eu"])
         assert (await engine.execute_with_fallback("it")).result == result
         assert adapter.tags == ("eu",)
 
 
-async def test_a_url_is_an_endpoint_that_shares_the_engines_connections() -> None:
+async def test_a_url_becomes_an_endpoint_that_shares_the_engines_connections() -> None:
     with serving() as service:
         async with Engine() as engine:
             engine.add_adapter_from("a", service.url)
@@ -100,7 +100,7 @@ def test_adapter_from_returns_what_add_adapter_takes() -> None:
         ([], "a command must be a list of strings"),
     ],
 )
-def test_what_names_no_adapter_is_told_with_its_name(spec: Any, says: str) -> None:
+def test_an_invalid_specification_is_rejected_with_the_adapters_name(spec: Any, says: str) -> None:
     with pytest.raises(ValueError) as raised:
         adapter_from(spec)
     assert says in str(raised.value)

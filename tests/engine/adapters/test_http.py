@@ -1,4 +1,4 @@
-"""HTTP endpoints as adapters, against a real server."""
+"""HTTP endpoints as adapters, tested against a real server."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def engine_of(url: str, **options: Any) -> Engine:
     return engine
 
 
-async def test_the_task_goes_out_as_json_and_the_answer_comes_back_as_json(service: Service) -> None:
+async def test_the_task_is_sent_as_json_and_the_response_is_parsed_as_json(service: Service) -> None:
     async with engine_of(f"{service.url}/work?v=1", headers={"x-key": "k"}, params={"user": "u 1"}) as engine:
         route = await engine.execute_with_fallback({"text": "päärynä"})
     assert route.result == {"fine": True}
@@ -42,7 +42,7 @@ async def test_the_task_goes_out_as_json_and_the_answer_comes_back_as_json(servi
     assert (asked["headers"]["content-type"], asked["headers"]["x-key"]) == ("application/json", "k")
 
 
-async def test_the_ids_of_a_call_go_out_as_headers(service: Service) -> None:
+async def test_the_context_ids_of_a_call_are_sent_as_headers(service: Service) -> None:
     ids = {
         "request": "r-1",
         "trace_id": "00-4bf92f-00f0-01",
@@ -64,7 +64,7 @@ async def test_the_ids_of_a_call_go_out_as_headers(service: Service) -> None:
     assert [name for name in untold if name.startswith("x-")] == ["x-trace-id"]
 
 
-async def test_which_ids_go_out_and_under_which_name_can_be_said(service: Service) -> None:
+async def test_which_ids_are_sent_and_under_which_header_is_configurable(service: Service) -> None:
     async with engine_of(service.url, context_headers={"request": "x-amzn-requestid"}) as engine:
         await engine.execute_with_fallback({"q": 1}, context={"request": "r-1", "user": "ann"})
     headers = service.asked[0]["headers"]
@@ -72,32 +72,32 @@ async def test_which_ids_go_out_and_under_which_name_can_be_said(service: Servic
     assert "ann" not in headers.values()
 
 
-async def test_with_get_a_mapping_goes_into_the_query(service: Service) -> None:
+async def test_a_get_request_sends_a_mapping_as_its_query(service: Service) -> None:
     async with engine_of(service.url, method="get") as engine:
         await engine.execute_with_fallback({"q": "a&b"})
     assert (service.asked[0]["method"], service.asked[0]["path"]) == ("GET", "/?q=a%26b")
 
 
-async def test_an_answer_that_is_no_json_is_text(service: Service) -> None:
+async def test_a_response_that_is_not_json_is_returned_as_text(service: Service) -> None:
     service.answer(200, "plain ä", content_type="text/plain; charset=utf-8")
     async with engine_of(service.url) as engine:
         assert (await engine.execute_with_fallback("it")).result == "plain ä"
 
 
-async def test_an_empty_answer_is_none(service: Service) -> None:
+async def test_an_empty_response_is_none(service: Service) -> None:
     service.answer(200, "", content_type="application/json")
     async with engine_of(service.url) as engine:
         assert (await engine.execute_with_fallback("it")).result is None
 
 
-async def test_an_answer_that_says_it_is_json_and_is_not_is_a_failure(service: Service) -> None:
+async def test_a_response_with_invalid_json_is_a_failure(service: Service) -> None:
     service.answer(200, "<html>", content_type="application/json")
     async with engine_of(service.url) as engine:
         route = await engine.execute_with_fallback("it")
     assert "the answer is not valid JSON" in (route.error or "")
 
 
-async def test_an_answer_without_end_is_cut_off(service: Service) -> None:
+async def test_an_endless_response_is_cut_off(service: Service) -> None:
     service.answer(200, b"x" * 100_000)
     async with engine_of(service.url, max_bytes=10_000) as engine:
         route = await engine.execute_with_fallback("it")
@@ -117,7 +117,7 @@ async def test_an_answer_without_end_is_cut_off(service: Service) -> None:
         (302, "elsewhere", "error"),
     ],
 )
-async def test_a_status_is_attributed_as_the_table_says(service: Service, status: int, body: str, rule: str) -> None:
+async def test_a_status_is_attributed_by_the_table(service: Service, status: int, body: str, rule: str) -> None:
     service.answer(status, body, location="/elsewhere")
     async with engine_of(f"{service.url}/path?key=secret") as engine:
         route = await engine.execute_with_fallback("it")
@@ -130,14 +130,14 @@ async def test_a_status_is_attributed_as_the_table_says(service: Service, status
     assert "secret" not in route.error
 
 
-async def test_a_retry_after_is_heard(service: Service) -> None:
+async def test_a_retry_after_header_is_respected(service: Service) -> None:
     service.answer(429, "later", retry_after="7")
     async with engine_of(service.url) as engine:
         route = await engine.execute_with_fallback("it")
     assert route.attempts[0].retry_after == 7
 
 
-async def test_a_password_in_the_url_is_used_and_never_told(service: Service) -> None:
+async def test_a_password_in_the_url_is_used_but_never_shown(service: Service) -> None:
     service.answer(500, "boom")
     async with engine_of(service.url.replace("//", "//joe:hunter2@")) as engine:
         route = await engine.execute_with_fallback("it")
@@ -145,7 +145,7 @@ async def test_a_password_in_the_url_is_used_and_never_told(service: Service) ->
     assert "hunter2" not in (route.error or "")
 
 
-async def test_nobody_there_is_a_failed_connection() -> None:
+async def test_an_unreachable_server_is_a_failed_connection() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         async with engine_of(f"http://127.0.0.1:{unused.getsockname()[1]}") as engine:
@@ -178,7 +178,7 @@ def test_each_event_loop_has_connections_of_its_own(service: Service) -> None:
     engine.sync.close()
 
 
-async def test_health_is_asked_where_it_was_said(service: Service) -> None:
+async def test_health_is_requested_at_the_configured_path(service: Service) -> None:
     async with engine_of(f"{service.url}/api/work", health_url="/health") as engine:
         health = engine.registry["a"].health
         assert health is not None
@@ -191,7 +191,7 @@ async def test_health_is_asked_where_it_was_said(service: Service) -> None:
         assert engine.registry["b"].health is None
 
 
-async def test_one_made_by_itself_closes_its_own_connections(service: Service) -> None:
+async def test_an_adapter_outside_an_engine_closes_its_own_connections(service: Service) -> None:
     engine = Engine(retry=ONCE)
     engine.add_adapter("a", HttpAdapter(service.url))
     async with engine:
@@ -199,7 +199,7 @@ async def test_one_made_by_itself_closes_its_own_connections(service: Service) -
 
 
 @pytest.mark.parametrize("url", ["ftp://host/x", "host/x", "http://", "http://[::1"])
-def test_what_is_no_url_is_refused(url: str) -> None:
+def test_an_invalid_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"is not (a|the) URL"):
         Engine().add_http_adapter("a", url)
 

@@ -1,4 +1,4 @@
-"""Adapters that are objects: initialised once, asked for their health, closed with the engine."""
+"""Adapters that are objects: initialized once, checked for health, closed with the engine."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def of(client: Any, **options: Any) -> World:
 
 
 @virtual
-async def test_an_object_is_initialised_at_its_first_call_and_never_again() -> None:
+async def test_an_object_is_initialised_once_at_its_first_call() -> None:
     client = Client(1.0)
     engine = of(client)
     assert client.initialised == 0
@@ -75,7 +75,7 @@ async def test_an_object_is_initialised_at_its_first_call_and_never_again() -> N
 
 
 @virtual
-async def test_callers_at_once_wait_for_one_initialisation() -> None:
+async def test_concurrent_callers_share_one_initialisation() -> None:
     client = Client(1.0)
     engine = of(client)
     await asyncio.gather(*(engine.execute_with_fallback(n) for n in range(5)))
@@ -83,7 +83,7 @@ async def test_callers_at_once_wait_for_one_initialisation() -> None:
 
 
 @virtual
-async def test_a_failed_initialisation_is_a_failed_attempt_for_all_who_waited_and_is_tried_again() -> None:
+async def test_a_failed_initialisation_fails_the_attempts_of_all_waiting_callers_and_is_retried() -> None:
     client = Client(1.0, ConnectionError("refused"))
     engine = of(client)
     routes = await asyncio.gather(*(engine.execute_with_fallback(n) for n in range(2)))
@@ -101,7 +101,7 @@ async def test_a_failed_initialisation_is_retried_like_any_attempt() -> None:
 
 
 @virtual
-async def test_initialising_gets_three_tenths_of_the_attempts_time_and_the_call_the_rest() -> None:
+async def test_initialising_gets_30_percent_of_the_attempts_time_and_the_call_the_rest() -> None:
     engine = of(Client(FOREVER))
     route = await engine.execute_with_fallback("it")
     assert now() == pytest.approx(3)
@@ -114,14 +114,14 @@ async def test_initialising_gets_three_tenths_of_the_attempts_time_and_the_call_
 
 
 @virtual
-async def test_the_policy_may_share_the_time_in_another_way() -> None:
+async def test_the_policy_can_divide_the_time_differently() -> None:
     engine = of(Client(FOREVER), retry=RetryPolicy(max_attempts=1, attempt_timeout=10, initialize_share=0.8))
     await engine.execute_with_fallback("it")
     assert now() == pytest.approx(8)
 
 
 @virtual
-async def test_once_it_is_initialised_a_call_has_all_of_the_time() -> None:
+async def test_after_initialisation_a_call_has_the_full_time() -> None:
     engine = of(Client())
     await engine.start()
     await engine.execute_with_fallback("hang")
@@ -130,7 +130,7 @@ async def test_once_it_is_initialised_a_call_has_all_of_the_time() -> None:
 
 
 @virtual
-async def test_an_initialisation_goes_on_while_someone_waits_and_ends_with_the_last() -> None:
+async def test_an_initialisation_continues_while_a_caller_waits_and_is_cancelled_with_the_last() -> None:
     client = Client(FOREVER)
     engine = of(client)
     first = asyncio.create_task(engine.execute_with_fallback(1))
@@ -143,7 +143,7 @@ async def test_an_initialisation_goes_on_while_someone_waits_and_ends_with_the_l
 
 
 @virtual
-async def test_a_caller_who_gives_up_does_not_end_it_for_the_others() -> None:
+async def test_a_caller_that_gives_up_does_not_cancel_the_initialisation_for_others() -> None:
     client = Client(2.0)
     engine = of(client)
     first = asyncio.create_task(engine.execute_with_fallback(1))
@@ -155,7 +155,7 @@ async def test_a_caller_who_gives_up_does_not_end_it_for_the_others() -> None:
 
 
 @virtual
-async def test_who_comes_while_a_given_up_initialisation_still_ends_begins_anew() -> None:
+async def test_a_caller_during_the_cancellation_of_an_initialisation_starts_a_new_one() -> None:
     class Stubborn(Client):
         async def initialize(self) -> None:
             try:
@@ -178,7 +178,7 @@ async def test_who_comes_while_a_given_up_initialisation_still_ends_begins_anew(
 
 
 @virtual
-async def test_starting_initialises_all_side_by_side_and_a_failure_stops_nobody() -> None:
+async def test_start_initialises_adapters_concurrently_and_a_failure_stops_no_other() -> None:
     engine = World(retry=ONCE)
     good, bad = Client(2.0), Client(1.0, ConnectionError("refused"))
     engine.add_adapter("good", good)
@@ -196,7 +196,7 @@ async def test_starting_initialises_all_side_by_side_and_a_failure_stops_nobody(
 
 
 @virtual
-async def test_starting_does_not_hammer_an_adapter_whose_breaker_is_open() -> None:
+async def test_start_does_not_call_an_adapter_whose_breaker_is_open() -> None:
     client = Client()
     engine = of(client)
     engine.breaker("a").force_open()
@@ -215,7 +215,7 @@ async def test_the_engine_as_a_context_starts_and_closes_its_adapters() -> None:
 
 
 @virtual
-async def test_closing_passes_over_what_was_never_used_and_what_is_closed_already() -> None:
+async def test_close_skips_adapters_that_were_never_used_or_are_already_closed() -> None:
     client = Client()
     engine = of(client)
     await engine.close()
@@ -227,7 +227,7 @@ async def test_closing_passes_over_what_was_never_used_and_what_is_closed_alread
 
 
 @virtual
-async def test_one_that_was_taken_out_is_closed_with_the_engine() -> None:
+async def test_a_removed_adapter_is_closed_with_the_engine() -> None:
     client = Client()
     async with of(client) as engine:
         engine.remove_adapter("a")
@@ -236,7 +236,7 @@ async def test_one_that_was_taken_out_is_closed_with_the_engine() -> None:
 
 
 @virtual
-async def test_one_that_was_taken_out_is_closed_once_its_calls_have_ended() -> None:
+async def test_a_removed_adapter_is_closed_once_its_calls_have_ended() -> None:
     client = Client()
     async with of(client) as engine:
         call = asyncio.create_task(engine.execute_with_fallback("hang"))
@@ -251,7 +251,7 @@ async def test_one_that_was_taken_out_is_closed_once_its_calls_have_ended() -> N
 
 
 @virtual
-async def test_one_that_a_route_had_in_hand_when_it_was_taken_out_is_closed_after_it() -> None:
+async def test_an_adapter_removed_during_a_route_that_uses_it_is_closed_after_the_route() -> None:
     class Once(Client):
         async def call(self, task: Any) -> str:
             if not self.calls:
@@ -273,7 +273,7 @@ async def test_one_that_a_route_had_in_hand_when_it_was_taken_out_is_closed_afte
 
 
 @virtual
-async def test_adapters_that_come_and_go_leave_nothing_behind() -> None:
+async def test_removed_adapters_leave_no_state_behind() -> None:
     clients = [Client() for _ in range(50)]
     async with World(retry=ONCE) as engine:
         for client in clients:
@@ -285,7 +285,7 @@ async def test_adapters_that_come_and_go_leave_nothing_behind() -> None:
 
 
 @virtual
-async def test_a_closed_engine_that_is_used_again_initialises_again() -> None:
+async def test_a_closed_engine_initialises_adapters_again_when_it_is_reused() -> None:
     client = Client()
     engine = of(client)
     async with engine:
@@ -295,7 +295,7 @@ async def test_a_closed_engine_that_is_used_again_initialises_again() -> None:
 
 
 @virtual
-async def test_one_that_cannot_be_closed_is_logged_and_the_others_are_closed(caplog: Any) -> None:
+async def test_a_failing_close_is_logged_and_the_other_adapters_are_closed(caplog: Any) -> None:
     class Bad(Client):
         async def close(self) -> None:
             raise OSError("still busy")
@@ -317,7 +317,7 @@ async def test_one_that_cannot_be_closed_is_logged_and_the_others_are_closed(cap
 # ------------------------------------------------------------------ shapes
 
 
-async def test_every_method_may_be_a_plain_one_and_then_runs_in_a_thread() -> None:
+async def test_plain_methods_run_in_a_thread() -> None:
     threads: dict[str, bool] = {}
 
     class Plain:
@@ -347,7 +347,7 @@ async def test_every_method_may_be_a_plain_one_and_then_runs_in_a_thread() -> No
 
 
 @virtual
-async def test_a_call_method_is_enough() -> None:
+async def test_a_call_method_is_sufficient() -> None:
     class Small:
         async def call(self, task: Any) -> str:
             return f"did {task}"
@@ -360,7 +360,7 @@ async def test_a_call_method_is_enough() -> None:
 
 
 @virtual
-async def test_an_object_may_have_a_stream_beside_its_call_or_a_call_that_is_one() -> None:
+async def test_an_object_can_have_a_stream_method_or_a_call_that_streams() -> None:
     class Both(Client):
         async def stream(self, task: Any) -> AsyncIterator[str]:
             for word in ("did", task):
@@ -378,7 +378,7 @@ async def test_an_object_may_have_a_stream_beside_its_call_or_a_call_that_is_one
     assert (await of(Only()).execute_with_fallback("it")).result == ["it"]
 
 
-def test_what_can_be_no_adapter_is_refused_by_name() -> None:
+def test_an_invalid_adapter_is_refused_by_name() -> None:
     with pytest.raises(TypeError, match="adapter 'a' is of type int, which cannot be called"):
         Engine().add_adapter("a", 5)  # type: ignore[arg-type]
 
@@ -397,7 +397,7 @@ def test_what_can_be_no_adapter_is_refused_by_name() -> None:
         ({"success": False, "error": "no disk"}, "a: no disk"),
     ],
 )
-def test_health_is_what_it_returns_or_raises(answer: Any, wrong: str | None) -> None:
+def test_health_is_what_the_check_returns_or_raises(answer: Any, wrong: str | None) -> None:
     @virtual
     async def ask() -> None:
         client = Client()
@@ -417,7 +417,7 @@ def test_health_is_what_it_returns_or_raises(answer: Any, wrong: str | None) -> 
 
 
 @virtual
-async def test_one_that_cannot_be_initialised_is_not_healthy() -> None:
+async def test_an_adapter_that_cannot_be_initialised_is_unhealthy() -> None:
     engine = of(Client(0.0, ConnectionError("refused")), breaker=BreakerPolicy())
     health = engine.registry["a"].health
     assert health is not None

@@ -1,4 +1,4 @@
-"""Programs as adapters: JSON in, JSON out, killed with all their children when given up, no shell."""
+"""Programs as adapters: JSON on stdin and stdout, no shell; killed with their children on timeout or cancellation."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ async def test_the_task_is_json_on_stdin_and_the_result_json_on_stdout(engine: E
 IDS = program("import json, os; print(json.dumps({k: v for k, v in os.environ.items() if k.startswith('FUSEBOARD_')}))")
 
 
-async def test_the_ids_of_a_call_are_in_its_environment(engine: Engine) -> None:
+async def test_the_context_ids_of_a_call_are_environment_variables(engine: Engine) -> None:
     engine.add_process_adapter("a", IDS, env={"FUSEBOARD_USER_ID": "own"})
     ids = {"request": "r-1", "user": "ann", "session": "ä\0\n\ud800", "cost-centre": "7"}
     route = await engine.execute_with_fallback("it", context=ids)
@@ -87,13 +87,13 @@ async def test_the_ids_of_a_call_are_in_its_environment(engine: Engine) -> None:
     assert (await engine.execute_with_fallback("it")).result == {"FUSEBOARD_USER_ID": "own"}
 
 
-async def test_a_program_that_writes_nothing_brings_none(engine: Engine) -> None:
+async def test_a_program_that_writes_nothing_returns_none(engine: Engine) -> None:
     engine.add_process_adapter("silent", program("pass"))
     route = await engine.execute_with_fallback("it")
     assert (route.success, route.result) == (True, None)
 
 
-async def test_an_exit_code_is_a_failure_that_tells_the_end_of_stderr(engine: Engine) -> None:
+async def test_a_nonzero_exit_code_is_a_failure_that_shows_the_end_of_stderr(engine: Engine) -> None:
     text = "import sys; sys.stderr.write('x' * 100_000 + '\\nno such table: orders'); sys.exit(3)"
     engine.add_process_adapter("bad", program(text))
     route = await engine.execute_with_fallback("it")
@@ -106,32 +106,32 @@ async def test_an_exit_code_is_a_failure_that_tells_the_end_of_stderr(engine: En
     assert engine.breaker("bad").failures == 1
 
 
-async def test_a_signal_is_named(engine: Engine) -> None:
+async def test_a_failure_by_a_signal_names_it(engine: Engine) -> None:
     engine.add_process_adapter("bad", program("import os; os.kill(os.getpid(), 11)"))
     route = await engine.execute_with_fallback("it")
     assert "was killed by SIGSEGV and wrote nothing to stderr" in (route.error or "")
 
 
-async def test_a_program_that_cannot_be_started_says_so(engine: Engine) -> None:
+async def test_a_program_that_cannot_be_started_is_a_failure_that_says_so(engine: Engine) -> None:
     engine.add_process_adapter("none", ["no-such-program-anywhere"])
     route = await engine.execute_with_fallback("it")
     assert route.error == "no-such-program-anywhere cannot be started: No such file or directory"
 
 
-async def test_what_is_no_json_is_a_failure_that_shows_how_it_begins(engine: Engine) -> None:
+async def test_invalid_json_output_is_a_failure_that_shows_its_start(engine: Engine) -> None:
     engine.add_process_adapter("bad", program("print('Hello!')"))
     route = await engine.execute_with_fallback("it")
     assert "starts with b'Hello!" in (route.error or "")
 
 
-async def test_a_task_that_is_no_json_is_the_callers_fault_and_starts_nothing(engine: Engine) -> None:
+async def test_a_task_that_is_not_json_is_the_callers_fault_and_starts_no_program(engine: Engine) -> None:
     engine.add_process_adapter("echo", ECHO)
     route = await engine.execute_with_fallback({"object": object()})
     assert isinstance(route.exception, CallerError)
     assert engine.breaker("echo").failures == 0
 
 
-async def test_no_shell_reads_the_command(engine: Engine, tmp_path: Path) -> None:
+async def test_the_command_is_not_interpreted_by_a_shell(engine: Engine, tmp_path: Path) -> None:
     show = "import json, os, sys; print(json.dumps([sys.argv[1], os.getcwd(), os.environ['COLOUR']]))"
     hostile = "$(touch gone); `touch gone` && touch gone | *"
     engine.add_process_adapter("a", program(show, hostile), cwd=tmp_path, env={"COLOUR": "red"})
@@ -141,23 +141,23 @@ async def test_no_shell_reads_the_command(engine: Engine, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("command", ["rm -rf x", b"ls", []])
-def test_a_command_is_a_list(command: Any) -> None:
+def test_a_command_must_be_a_list(command: Any) -> None:
     with pytest.raises(ValueError, match="no shell is used"):
         ProcessAdapter(command)
 
 
-async def test_a_program_that_does_not_read_its_task_may_still_answer(engine: Engine) -> None:
+async def test_a_program_that_does_not_read_its_task_can_still_answer(engine: Engine) -> None:
     engine.add_process_adapter("deaf", program("import os; os.close(0); print(1)"))
     assert (await engine.execute_with_fallback("x" * 1_000_000)).result == 1
 
 
-async def test_a_program_may_write_and_read_much_at_once(engine: Engine) -> None:
+async def test_large_input_and_output_do_not_deadlock(engine: Engine) -> None:
     engine.add_process_adapter("echo", program("import sys; sys.stderr.write('e' * 300_000); print(sys.stdin.read())"))
     task = "x" * 1_000_000
     assert (await engine.execute_with_fallback(task)).result == task
 
 
-async def test_one_that_writes_without_end_is_killed(engine: Engine) -> None:
+async def test_a_program_with_endless_output_is_killed(engine: Engine) -> None:
     engine.add_process_adapter("flood", program("while True: print('x' * 1000)"), max_bytes=100_000)
     route = await engine.execute_with_fallback("it")
     assert "wrote more than 100000 bytes; it was killed" in (route.error or "")
@@ -165,7 +165,7 @@ async def test_one_that_writes_without_end_is_killed(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("how", ["timeout", "cancel"])
-async def test_a_given_up_program_is_killed_with_its_children_and_leaves_no_zombie(
+async def test_an_abandoned_program_is_killed_with_its_children_and_leaves_no_zombie(
     engine: Engine, tmp_path: Path, how: str
 ) -> None:
     pids = tmp_path / "pids"
@@ -196,7 +196,7 @@ time.sleep(600)
         await gone([int(pid) for pid in pids.read_text().split()])
 
 
-async def test_children_that_a_program_left_behind_with_its_output_are_killed_too(
+async def test_children_that_keep_the_output_of_an_ended_program_open_are_killed_too(
     engine: Engine, tmp_path: Path
 ) -> None:
     pids = tmp_path / "pids"

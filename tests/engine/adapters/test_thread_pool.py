@@ -1,4 +1,4 @@
-"""Plain functions in threads: bounded, told of when they hang, never in the way of others or of the program's end."""
+"""Plain functions in threads: bounded, reported while they hang, and no obstacle to other calls or to program exit."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def test_a_function_that_hangs_times_out_and_its_late_result_is_dropped() 
     assert engine.get_adapter_statistics()["hung"]["successes"] == 0
 
 
-async def test_another_thread_takes_the_place_of_one_that_hangs() -> None:
+async def test_a_hung_thread_is_replaced() -> None:
     engine, _, over = engine_of(2)
     await engine.execute_with_fallback("it", ["hung"])
     assert engine.resources.threads.stuck == {"hung": 1}
@@ -68,7 +68,7 @@ async def test_another_thread_takes_the_place_of_one_that_hangs() -> None:
     over.set()
 
 
-async def test_when_as_many_hang_as_may_run_a_call_is_refused_at_once_and_blames_nobody() -> None:
+async def test_when_all_threads_hang_a_call_is_refused_at_once_and_counts_as_no_failure() -> None:
     engine, _, over = engine_of(2)
 
     async def awaited(task: Any) -> str:
@@ -86,7 +86,7 @@ async def test_when_as_many_hang_as_may_run_a_call_is_refused_at_once_and_blames
     assert (await engine.execute_with_fallback("it", ["fine"])).result == "did it"
 
 
-async def test_a_call_whose_time_is_over_before_a_thread_was_free_is_not_its_adapters_failure() -> None:
+async def test_a_call_that_times_out_before_a_thread_is_free_is_not_the_adapters_failure() -> None:
     engine, told, over = engine_of(1)
     ran = []
     engine.add_adapter("late", ran.append, retry=SOON)
@@ -113,7 +113,7 @@ async def test_a_cancelled_caller_is_cancelled_whether_or_not_a_thread_was_free(
     await until(lambda: not engine.resources.threads.stuck)
 
 
-async def test_more_calls_than_threads_take_turns() -> None:
+async def test_calls_beyond_the_number_of_threads_wait() -> None:
     engine, _, over = engine_of(3)
     running, most, lock = 0, 0, threading.Lock()
 
@@ -133,7 +133,7 @@ async def test_more_calls_than_threads_take_turns() -> None:
     over.set()
 
 
-async def test_context_variables_reach_the_thread_and_changes_there_stay_there() -> None:
+async def test_context_variables_reach_the_thread_but_changes_do_not_leave_it() -> None:
     threads = ThreadPool("t")
 
     def change() -> str:
@@ -161,7 +161,7 @@ async def test_closing_does_not_wait_for_a_thread_that_hangs() -> None:
     over.set()
 
 
-def test_two_loops_may_use_one_engine_at_once() -> None:
+def test_two_loops_can_use_one_engine_at_once() -> None:
     engine, _, _ = engine_of(2)
     both = threading.Barrier(2)
     engine.add_adapter("pair", lambda task: both.wait(20) >= 0, retry=LATER)
@@ -178,7 +178,7 @@ def test_two_loops_may_use_one_engine_at_once() -> None:
     assert results == [True, True]
 
 
-def test_a_program_ends_though_a_function_of_it_hangs() -> None:
+def test_a_program_exits_while_one_of_its_functions_hangs() -> None:
     program = """
 import asyncio, threading
 from fuseboard_engine import Engine, RetryPolicy

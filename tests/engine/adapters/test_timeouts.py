@@ -1,4 +1,4 @@
-"""What can be an adapter: any callable, async or not."""
+"""Callables as adapters: async functions, coroutines, futures and plain functions."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def decorated(inner: Callable[[Any], Any]) -> Callable[[Any], Any]:
         lambda task: f"did {task}",
     ],
 )
-async def test_every_kind_of_callable_is_called_and_awaited_as_what_it_is(adapter: Callable[[Any], Any]) -> None:
+async def test_every_kind_of_callable_is_called_correctly(adapter: Callable[[Any], Any]) -> None:
     engine = Engine()
     engine.add_adapter("a", adapter)
     assert (await engine.execute_with_fallback("it")).unwrap() == "did it"
@@ -109,7 +109,7 @@ async def test_a_future_of_the_loop_is_awaited(limit: float | None) -> None:
 
 
 @pytest.mark.parametrize("adapter", [lambda task: Promise("x"), decorated(function), AsyncCallable()])
-async def test_the_errors_of_every_kind_count(adapter: Any) -> None:
+async def test_errors_of_every_kind_of_callable_count_as_failures(adapter: Any) -> None:
     engine = Engine(retry=RetryPolicy(max_attempts=1))
 
     async def failing(task: Any) -> str:
@@ -122,7 +122,7 @@ async def test_the_errors_of_every_kind_count(adapter: Any) -> None:
 
 
 @virtual
-async def test_a_coroutine_may_wait_many_times_catch_what_is_thrown_in_and_use_the_current_task() -> None:
+async def test_a_coroutine_can_await_repeatedly_catch_exceptions_and_use_the_current_task() -> None:
     engine = Engine()
     own = asyncio.current_task()
 
@@ -173,7 +173,7 @@ async def test_a_plain_function_runs_in_a_thread_with_the_callers_context() -> N
     assert request == "r2"
 
 
-async def test_a_plain_function_does_not_hold_up_the_loop() -> None:
+async def test_a_plain_function_does_not_block_the_loop() -> None:
     engine = Engine()
     loop_went_on = threading.Event()
     engine.add_adapter("a", lambda task: loop_went_on.wait(10))
@@ -194,7 +194,7 @@ async def test_a_plain_function_that_hangs_times_out_and_the_next_adapter_answer
         over.set()
 
 
-async def test_a_plain_functions_error_reaches_the_result_as_it_was_raised() -> None:
+async def test_the_error_of_a_plain_function_reaches_the_result_unchanged() -> None:
     engine = Engine(retry=RetryPolicy(max_attempts=1))
     error = ValueError("wrong")
 
@@ -213,7 +213,7 @@ async def test_a_plain_function_that_raises_stop_iteration_fails_instead_of_hang
     assert route.error == "the adapter raised StopIteration"
 
 
-async def test_the_decorator_registers_and_leaves_the_function_as_it_is() -> None:
+async def test_the_decorator_registers_the_function_and_returns_it_unchanged() -> None:
     engine = Engine()
 
     @engine.adapter("gpt", tags=["eu"])
@@ -225,7 +225,7 @@ async def test_the_decorator_registers_and_leaves_the_function_as_it_is() -> Non
     assert engine.registry["gpt"].tags == ("eu",)
 
 
-async def test_two_plain_functions_run_side_by_side() -> None:
+async def test_two_plain_functions_run_concurrently() -> None:
     engine = Engine()
     both = threading.Barrier(2)
     engine.add_adapter("a", lambda task: both.wait(10))

@@ -1,4 +1,4 @@
-"""While a chain is out its letters are left alone; one of them probes, and the others wait behind it."""
+"""Retries of dead letters while a chain is unavailable: one letter probes it, and the others wait."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Service:
 
 
 @virtual
-async def test_letters_of_a_chain_that_is_out_cost_no_more_than_its_probes() -> None:
+async def test_letters_of_an_unavailable_chain_cost_no_more_than_its_probes() -> None:
     engine, queue = world(BreakerPolicy(), dice=0.5)
     services = [Service() for _ in range(3)]
     for number, service in enumerate(services):
@@ -82,7 +82,7 @@ async def test_letters_of_a_chain_that_is_out_cost_no_more_than_its_probes() -> 
 
 
 @virtual
-async def test_new_letters_of_a_chain_that_is_out_wait_behind_the_others() -> None:
+async def test_new_letters_of_an_unavailable_chain_wait_behind_the_others() -> None:
     engine, queue = world()
     script = engine.script("a", DOWN, "fine")
     for _ in range(100):
@@ -98,7 +98,7 @@ async def test_new_letters_of_a_chain_that_is_out_wait_behind_the_others() -> No
 
 
 @virtual
-async def test_a_probe_that_fails_is_a_retry_of_one_letter_and_none_of_the_others() -> None:
+async def test_a_failed_probe_counts_as_a_retry_of_its_own_letter_only() -> None:
     engine, queue = world()
     engine.script("a", DOWN)
     for _ in range(5):
@@ -109,7 +109,7 @@ async def test_a_probe_that_fails_is_a_retry_of_one_letter_and_none_of_the_other
 
 
 @virtual
-async def test_letters_of_another_chain_go_on() -> None:
+async def test_letters_of_another_chain_are_still_retried() -> None:
     engine, queue = world()
     engine.script("a", DOWN)
     mended = engine.script("b", DOWN, "fine", breaker=BreakerPolicy())
@@ -124,7 +124,7 @@ async def test_letters_of_another_chain_go_on() -> None:
 
 
 @virtual
-async def test_a_chain_with_one_adapter_that_may_be_called_is_not_out() -> None:
+async def test_a_chain_with_one_callable_adapter_is_available() -> None:
     engine, queue = world()
     engine.script("a", DOWN)
     engine.script("b", DOWN, "fine", breaker=BreakerPolicy())
@@ -134,7 +134,7 @@ async def test_a_chain_with_one_adapter_that_may_be_called_is_not_out() -> None:
 
 
 @virtual
-async def test_letters_follow_soon_when_somebody_brings_an_adapter_back() -> None:
+async def test_letters_are_retried_soon_after_an_operator_restores_an_adapter() -> None:
     engine, queue = world()
     engine.script("a", DOWN, "fine")
     for _ in range(3):
@@ -146,7 +146,7 @@ async def test_letters_follow_soon_when_somebody_brings_an_adapter_back() -> Non
 
 
 @virtual
-async def test_an_adapter_that_is_held_open_is_waited_for_without_a_route() -> None:
+async def test_no_route_is_made_while_an_adapter_is_held_open() -> None:
     engine, queue = world()
     engine.script("a", DOWN, "fine")
     await engine.execute_with_fallback({})
@@ -159,7 +159,7 @@ async def test_an_adapter_that_is_held_open_is_waited_for_without_a_route() -> N
 
 
 @virtual
-async def test_an_adapter_that_a_health_check_finds_down_is_waited_for() -> None:
+async def test_letters_wait_for_an_adapter_that_a_health_check_finds_down() -> None:
     engine, queue = world(BreakerPolicy(failure_threshold=None))
     well = False
 
@@ -178,7 +178,7 @@ async def test_an_adapter_that_a_health_check_finds_down_is_waited_for() -> None
 
 
 @virtual
-async def test_a_probe_that_hangs_holds_letters_up_no_longer_than_its_lease() -> None:
+async def test_a_probe_that_hangs_delays_letters_no_longer_than_its_lease() -> None:
     engine, queue = world(TEN_MINUTES.model_copy(update={"probe_lease": 30.0}))
     engine.script("a", DOWN, HOUR, "fine")
     await engine.execute_with_fallback({})
@@ -192,7 +192,7 @@ async def test_a_probe_that_hangs_holds_letters_up_no_longer_than_its_lease() ->
 
 
 @virtual
-async def test_a_chain_without_any_adapter_is_not_out_its_retries_fail_and_say_so() -> None:
+async def test_retries_of_a_chain_without_adapters_fail_and_say_so() -> None:
     engine, queue = world()
     engine.script("a", DOWN)
     await engine.execute_with_fallback({})
@@ -208,7 +208,7 @@ async def test_a_chain_without_any_adapter_is_not_out_its_retries_fail_and_say_s
 
 
 @virtual
-async def test_a_refusal_puts_a_letter_off_and_is_no_attempt() -> None:
+async def test_a_rejection_defers_a_letter_and_is_not_an_attempt() -> None:
     engine, queue = world()
     script = engine.script("a", DOWN, "fine")
     result = await engine.execute_with_fallback({})
@@ -224,7 +224,7 @@ async def test_a_refusal_puts_a_letter_off_and_is_no_attempt() -> None:
 
 
 @virtual
-async def test_of_many_that_somebody_retries_one_asks_a_chain_that_is_out_and_the_others_are_put_off() -> None:
+async def test_of_many_manual_retries_one_probes_an_unavailable_chain_and_the_others_are_deferred() -> None:
     engine, queue = world(automatic_retry=False)
     script = engine.script("a", DOWN, "fine")
     engine.script("b", DOWN, "fine", breaker=BreakerPolicy())
@@ -253,7 +253,7 @@ async def test_of_many_that_somebody_retries_one_asks_a_chain_that_is_out_and_th
 
 
 @virtual
-async def test_a_last_resort_is_still_asked_by_a_retry_that_somebody_wants() -> None:
+async def test_a_manual_retry_still_calls_a_last_resort_adapter() -> None:
     engine, queue = world(automatic_retry=False)
     engine.routing.update_policy(RoutingPolicy(all_out="last_resort"))
     engine.script("a", DOWN, "fine")
@@ -264,11 +264,11 @@ async def test_a_last_resort_is_still_asked_by_a_retry_that_somebody_wants() -> 
     assert now() == 10
 
 
-# ------------------------------------------------------------------ what is told
+# ------------------------------------------------------------------ events
 
 
 @virtual
-async def test_a_retrys_route_names_its_letter_and_is_no_new_task() -> None:
+async def test_the_route_of_a_retry_names_its_letter_and_is_not_a_new_task() -> None:
     engine, queue = world(automatic_retry=False)
     engine.script("a", DOWN, "fine", breaker=BreakerPolicy())
     result = await engine.execute_with_fallback({"id": "t1"})
@@ -286,7 +286,7 @@ async def test_a_retrys_route_names_its_letter_and_is_no_new_task() -> None:
 
 
 @pytest.mark.parametrize("outcome", [DOWN, "fine"])
-def test_a_retry_that_fails_too_names_its_letter(outcome: Any) -> None:
+def test_a_failed_retry_names_its_letter(outcome: Any) -> None:
     @virtual
     async def play() -> None:
         engine, queue = world(BreakerPolicy(failure_threshold=None), automatic_retry=False)

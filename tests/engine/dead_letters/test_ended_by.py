@@ -1,4 +1,4 @@
-"""What a dead letter says of its end: the last failed attempt, else the last refusal."""
+"""The cause that a dead letter records: its last failed attempt, or else its last rejection."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.engine_world import HttpError, virtual
         ("bc", "a", "ConnectionError", "refused"),
     ],
 )
-async def test_a_letters_error_is_that_of_the_last_failed_attempt(
+async def test_a_letter_records_the_error_of_the_last_failed_attempt(
     held: str, adapter: str, error_type: str, error: str
 ) -> None:
     engine, queue = world(**BY_HAND)
@@ -32,7 +32,7 @@ async def test_a_letters_error_is_that_of_the_last_failed_attempt(
 
 
 @virtual
-async def test_where_everybody_refused_it_is_the_last_refusal() -> None:
+async def test_a_letter_records_the_last_rejection_when_every_adapter_rejected() -> None:
     engine, queue = world(**BY_HAND)
     for name in "ab":
         engine.script(name, DOWN)
@@ -46,7 +46,7 @@ async def test_where_everybody_refused_it_is_the_last_refusal() -> None:
 
 
 @virtual
-async def test_where_nobody_was_there_it_is_that() -> None:
+async def test_a_letter_records_that_the_chain_had_no_adapter() -> None:
     engine, queue = world(**BY_HAND)
     kept = await letter_of(queue, (await engine.execute_with_fallback({"n": 1}, ("gone",))).dead_letter)
     assert (kept.adapter, kept.category) == ("", "permanent")

@@ -1,4 +1,4 @@
-"""What no adapter could do becomes a dead letter, and is tried again: by schedule, by hand, one at a time."""
+"""Dead letters of an engine: enqueued when every adapter failed, retried by schedule or by hand, one run at a time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from support.engine_world import HOUR, HttpError, Script, World, now, virtual
 
 
 @virtual
-async def test_a_task_that_no_adapter_could_do_is_kept_and_the_route_tells_its_number() -> None:
+async def test_a_task_that_every_adapter_failed_is_kept_and_the_route_has_its_letters_id() -> None:
     engine, queue = world(**BY_HAND)
     engine.script("a", HttpError(500, "first"))
     engine.script("b", DOWN)
@@ -54,7 +54,7 @@ async def test_a_task_that_no_adapter_could_do_is_kept_and_the_route_tells_its_n
 
 
 @virtual
-async def test_what_succeeds_is_degraded_or_the_callers_own_fault_is_not_kept() -> None:
+async def test_successes_degraded_answers_and_caller_errors_make_no_letter() -> None:
     engine, queue = world(**BY_HAND)
     engine.script("good", "fine")
     engine.script("wrong", CallerError("no such customer"))
@@ -88,7 +88,7 @@ def test_DQ10_the_strategy_says_which_routes_make_dead_letters(strategy: str, ke
 
 
 @virtual
-async def test_DQ10_manual_keeps_what_the_application_enqueues_and_disabled_not_even_that() -> None:
+async def test_DQ10_manual_keeps_only_what_the_application_enqueues_and_disabled_keeps_nothing() -> None:
     _, queue = world(strategy="manual", **BY_HAND)
     id = await queue.enqueue({"x": 1}, error=HttpError(429), adapter="gpt")
     kept = await letter_of(queue, id)
@@ -99,7 +99,7 @@ async def test_DQ10_manual_keeps_what_the_application_enqueues_and_disabled_not_
 
 
 @virtual
-async def test_a_payload_that_is_no_json_is_refused_at_the_door_and_the_route_says_why() -> None:
+async def test_a_payload_that_is_not_json_is_refused_and_the_route_says_why() -> None:
     engine, queue = world()
     engine.script("a", DOWN)
     result = await engine.execute_with_fallback({"when": {1, 2}})
@@ -113,7 +113,7 @@ async def test_a_payload_that_is_no_json_is_refused_at_the_door_and_the_route_sa
 
 
 @virtual
-async def test_DQ02_a_full_queue_refuses_at_the_door() -> None:
+async def test_DQ02_a_full_queue_refuses_a_letter() -> None:
     engine, queue = world(capacity=1, when_full="reject", **BY_HAND)
     engine.script("a", DOWN)
     assert (await engine.execute_with_fallback({})).dead_letter == 1
@@ -128,7 +128,7 @@ async def test_DQ02_a_full_queue_refuses_at_the_door() -> None:
 
 
 @virtual
-async def test_DQ06_a_letter_that_is_retried_well_leaves_the_active_list() -> None:
+async def test_DQ06_a_successfully_retried_letter_leaves_the_active_list() -> None:
     engine, queue = world()
     script = engine.script("a", DOWN, "fine")
     result = await engine.execute_with_fallback({"n": 1})
@@ -164,7 +164,7 @@ async def test_DQ05_the_delay_grows_until_the_letter_is_exhausted_and_stays_so()
 
 
 @virtual
-async def test_what_is_permanent_is_never_retried_by_itself() -> None:
+async def test_a_permanent_failure_is_never_retried_automatically() -> None:
     engine, queue = world()
     script = engine.script("a", HttpError(403))
     result = await engine.execute_with_fallback({})
@@ -174,7 +174,7 @@ async def test_what_is_permanent_is_never_retried_by_itself() -> None:
 
 
 @virtual
-async def test_a_degraded_answer_is_no_success_of_a_retry() -> None:
+async def test_a_degraded_answer_is_not_a_successful_retry() -> None:
     engine, queue = world(**BY_HAND)
     engine.script("a", DOWN)
     result = await engine.execute_with_fallback({"task_type": "ai"})
@@ -185,7 +185,7 @@ async def test_a_degraded_answer_is_no_success_of_a_retry() -> None:
 
 
 @virtual
-async def test_a_retry_takes_the_chain_of_the_call_or_else_that_of_its_type_now() -> None:
+async def test_a_retry_uses_the_chain_of_the_call_or_the_current_one_of_its_type() -> None:
     engine, queue = world(**BY_HAND)
     a, b = engine.script("a", DOWN), engine.script("b", DOWN)
     chosen = await engine.execute_with_fallback({}, ["b"])
@@ -200,7 +200,7 @@ async def test_a_retry_takes_the_chain_of_the_call_or_else_that_of_its_type_now(
 
 
 @virtual
-async def test_a_task_that_an_adapter_routes_on_during_a_retry_makes_a_letter_of_its_own() -> None:
+async def test_a_task_routed_by_an_adapter_during_a_retry_makes_its_own_letter() -> None:
     engine, queue = world(**BY_HAND)
     engine.script("inner", DOWN)
 
@@ -220,7 +220,7 @@ async def test_a_task_that_an_adapter_routes_on_during_a_retry_makes_a_letter_of
 
 
 @virtual
-async def test_DQ07_a_retry_by_hand_tells_what_came_of_it() -> None:
+async def test_DQ07_a_manual_retry_returns_its_outcome() -> None:
     engine, queue = world(**BY_HAND)
     engine.script("a", DOWN, DOWN, DOWN, "fine")
     good = (await engine.execute_with_fallback({})).dead_letter
@@ -257,7 +257,7 @@ async def test_DQ07_with_no_adapter_left_a_retry_fails_and_says_so() -> None:
 
 
 @virtual
-async def test_a_letter_that_is_done_with_or_in_hand_is_not_retried() -> None:
+async def test_a_resolved_or_leased_letter_is_not_retried() -> None:
     engine, queue = world(**BY_HAND)
     engine.script("a", DOWN, 5.0)
     id = (await engine.execute_with_fallback({})).dead_letter
@@ -274,7 +274,7 @@ async def test_a_letter_that_is_done_with_or_in_hand_is_not_retried() -> None:
 
 
 @virtual
-async def test_an_exhausted_letter_may_still_be_retried_by_hand() -> None:
+async def test_an_exhausted_letter_can_still_be_retried_by_hand() -> None:
     engine, queue = world(max_retries=1)
     engine.script("a", DOWN, DOWN, "fine")
     id = (await engine.execute_with_fallback({})).dead_letter
@@ -285,7 +285,7 @@ async def test_an_exhausted_letter_may_still_be_retried_by_hand() -> None:
 
 
 @virtual
-async def test_all_or_a_selection_are_retried_the_oldest_first() -> None:
+async def test_all_letters_or_a_selection_are_retried_oldest_first() -> None:
     engine, queue = world(**BY_HAND)
     script = engine.script("a", *[DOWN] * 4, "fine")
     for number, kind in enumerate(("ai", "report", "ai", "report")):
@@ -320,7 +320,7 @@ async def test_a_retry_longer_than_its_lease_keeps_its_letter() -> None:
 
 
 @virtual
-async def test_R20_a_retry_cut_off_by_a_stop_waits_again_and_counts_as_none() -> None:
+async def test_R20_a_retry_cut_off_by_a_stop_is_pending_again_and_not_counted() -> None:
     engine, queue = world()
     script = engine.script("a", DOWN, 50.0)
     result = await engine.execute_with_fallback({})
@@ -333,7 +333,7 @@ async def test_R20_a_retry_cut_off_by_a_stop_waits_again_and_counts_as_none() ->
 
 
 @virtual
-async def test_a_caller_who_gives_up_a_retry_leaves_its_letter_as_it_was() -> None:
+async def test_a_cancelled_manual_retry_leaves_its_letter_unchanged() -> None:
     engine, queue = world(**BY_HAND)
     engine.script("a", DOWN, 50.0)
     id = (await engine.execute_with_fallback({})).dead_letter
@@ -345,7 +345,7 @@ async def test_a_caller_who_gives_up_a_retry_leaves_its_letter_as_it_was() -> No
 
 
 @virtual
-async def test_DQ08_changes_by_hand_are_told_with_who_made_them() -> None:
+async def test_DQ08_manual_changes_are_reported_with_their_actor() -> None:
     engine, queue = world(**BY_HAND)
     engine.script("a", DOWN)
     for _ in range(3):
@@ -383,7 +383,7 @@ class Broken(MemoryDeadLetters):
 
 
 @virtual
-async def test_DQ11_a_store_that_fails_closed_raises_with_its_cause_and_keeps_no_phantom() -> None:
+async def test_DQ11_a_store_that_fails_closed_raises_with_its_cause_and_keeps_no_letter() -> None:
     engine, queue = world(**BY_HAND)
     queue.attach_store(broken := Broken())
     with pytest.raises(StoreUnavailable) as caught:
@@ -398,7 +398,7 @@ async def test_DQ11_a_store_that_fails_closed_raises_with_its_cause_and_keeps_no
 
 
 @virtual
-async def test_DQ11_a_store_that_fails_open_keeps_letters_in_memory_says_so_and_moves_them_when_it_is_back() -> None:
+async def test_DQ11_a_store_that_fails_open_keeps_letters_in_memory_and_moves_them_later() -> None:
     engine, queue = world(fail_closed=False, **BY_HAND)
     queue.attach_store(broken := Broken())
     id = await queue.enqueue({"x": 1})
@@ -415,7 +415,7 @@ async def test_DQ11_a_store_that_fails_open_keeps_letters_in_memory_says_so_and_
 
 
 @virtual
-async def test_letters_of_before_a_recording_began_move_into_it() -> None:
+async def test_letters_from_before_a_recording_move_into_it() -> None:
     engine, queue = world(**BY_HAND)
     engine.script("a", DOWN)
     await engine.execute_with_fallback({})
@@ -435,7 +435,7 @@ def ask(**args: Any) -> Command:
 
 
 @virtual
-async def test_a_command_to_retry_is_answered_when_the_retries_have_ended() -> None:
+async def test_a_retry_command_is_answered_when_the_retries_have_ended() -> None:
     engine, _ = world(**BY_HAND)
     engine.script("a", DOWN, DOWN, 2.0)
     for _ in range(2):
@@ -450,7 +450,7 @@ async def test_a_command_to_retry_is_answered_when_the_retries_have_ended() -> N
 
 
 @virtual
-async def test_a_command_that_takes_long_is_answered_with_what_is_done_and_goes_on() -> None:
+async def test_a_slow_retry_command_is_answered_with_the_progress_so_far_and_continues() -> None:
     engine, queue = world(**BY_HAND)
     engine.script("a", DOWN, DOWN, 6.0)
     for _ in range(2):
@@ -465,7 +465,7 @@ async def test_a_command_that_takes_long_is_answered_with_what_is_done_and_goes_
 
 
 @virtual
-async def test_a_command_whose_first_retry_takes_long_is_told_that_it_goes_on() -> None:
+async def test_a_retry_command_with_a_slow_first_retry_is_answered_that_it_continues() -> None:
     engine, queue = world(**BY_HAND)
     engine.script("a", DOWN, 30.0)
     await engine.execute_with_fallback({})
@@ -478,7 +478,7 @@ async def test_a_command_whose_first_retry_takes_long_is_told_that_it_goes_on() 
 
 
 @virtual
-async def test_a_command_whose_retry_fails_was_not_done_and_says_why() -> None:
+async def test_a_retry_command_whose_retry_fails_is_a_failure_that_says_why() -> None:
     engine, _ = world(**BY_HAND)
     engine.script("a", DOWN)
     await engine.execute_with_fallback({})
@@ -492,7 +492,7 @@ async def test_a_command_whose_retry_fails_was_not_done_and_says_why() -> None:
 
 
 @virtual
-async def test_a_command_that_does_not_say_which_letters_or_reaches_no_queue_is_refused() -> None:
+async def test_a_retry_command_without_a_selection_or_a_queue_is_refused() -> None:
     engine, _ = world(**BY_HAND)
     engine.script("a", DOWN)
     await engine.execute_with_fallback({})
@@ -510,7 +510,7 @@ async def test_a_command_that_does_not_say_which_letters_or_reaches_no_queue_is_
     assert done.detail == "this engine keeps no dead letters"
 
 
-def test_without_a_loop_of_the_application_the_engines_own_does_what_was_asked() -> None:
+def test_without_an_application_loop_the_engines_own_loop_runs_the_retry() -> None:
     engine = Engine(dead_letters=DeadLetterPolicy())
     done: queue.SimpleQueue[CommandDone] = queue.SimpleQueue()
     engine.subscribe(lambda event: done.put(event) if isinstance(event, CommandDone) else None)
@@ -520,7 +520,7 @@ def test_without_a_loop_of_the_application_the_engines_own_does_what_was_asked()
 
 
 @virtual
-async def test_an_engine_without_dead_letters_routes_as_ever() -> None:
+async def test_an_engine_without_dead_letters_routes_normally() -> None:
     engine = World(retry=ONCE)
     engine.script("a", DOWN)
     assert isinstance(Script(1), Script)

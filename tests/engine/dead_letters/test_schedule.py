@@ -1,4 +1,4 @@
-"""What becomes a dead letter, when it is retried, and what its payload must be: decisions without any clock."""
+"""Pure rules of dead letters: what becomes one, when it is retried, and what its payload must be."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ def letter(**fields: Any) -> DeadLetter:
         ("exponential", [1 * MINUTE, 2 * MINUTE, 4 * MINUTE, 60 * MINUTE]),
     ],
 )
-def test_DQ09_the_wait_before_a_retry_goes_by_the_schedule(name: Any, waits: list[float | None]) -> None:
+def test_DQ09_the_wait_before_a_retry_follows_the_schedule(name: Any, waits: list[float | None]) -> None:
     assert [schedule.wait_before(name, retries) for retries in (0, 1, 2, 10)] == waits
 
 
-def test_DQ09_no_number_of_retries_overflows_a_wait() -> None:
+def test_DQ09_a_huge_number_of_retries_does_not_overflow_the_wait() -> None:
     assert schedule.wait_before("exponential", 100_000) == 60 * MINUTE
     assert schedule.wait_before("linear", 100_000) == 60 * MINUTE
 
@@ -96,7 +96,7 @@ def test_every_row_of_the_attribution_table_has_a_category() -> None:
         (None, "permanent"),
     ],
 )
-def test_a_row_of_the_users_own_is_judged_by_what_it_says(rule: Rule | None, category: str) -> None:
+def test_a_custom_attribution_row_is_categorised_by_its_fields(rule: Rule | None, category: str) -> None:
     assert schedule.category_of(DeadLetterPolicy(), "mine", rule) == category
     assert schedule.category_of(DeadLetterPolicy(categories={"mine": "resource"}), "mine", rule) == "resource"
 
@@ -119,13 +119,13 @@ def test_DQ05_failed_retries_count_up_and_the_last_one_exhausts() -> None:
     assert seen == [("pending", 1, 1.0), ("pending", 2, 2.0), ("exhausted", 3, None)]
 
 
-def test_a_refusal_is_no_attempt_and_waits_as_long_as_the_breaker_says() -> None:
+def test_a_rejection_is_not_an_attempt_and_waits_as_long_as_the_breaker_says() -> None:
     state = schedule.deferred(letter(retries=2), DeadLetterPolicy(), AT, 12.5, "")
     assert (state.status, state.retries, state.deferrals, state.due_at) == ("pending", 2, 1, AT + 12_500_000)
     assert schedule.deferred(letter(), DeadLetterPolicy(deferral=7), AT, None, "").due_at == AT + 7_000_000
 
 
-def test_what_is_refused_again_and_again_waits_longer_each_time_up_to_the_policys_deferral_with_jitter() -> None:
+def test_repeated_rejections_wait_longer_up_to_the_policys_deferral_with_jitter() -> None:
     def waits(said: float, dice: float) -> list[float]:
         policy, refused = DeadLetterPolicy(deferral=30), [letter(deferrals=n) for n in (0, 1, 2, 3, 5, 6, 100_000)]
         due = [schedule.deferred(one, policy, AT, said, "", dice).due_at for one in refused]
@@ -136,14 +136,14 @@ def test_what_is_refused_again_and_again_waits_longer_each_time_up_to_the_policy
     assert waits(40, 1.0) == [44] * 7
 
 
-def test_the_first_retry_may_wait_for_the_schedule_too() -> None:
+def test_the_first_retry_can_follow_the_schedule_too() -> None:
     assert schedule.first_due(DeadLetterPolicy(), "transient", AT) == AT
     assert schedule.first_due(DeadLetterPolicy(first_retry="scheduled"), "transient", AT) == AT + 60_000_000
     assert schedule.first_due(DeadLetterPolicy(), "permission", AT) is None
     assert schedule.first_due(DeadLetterPolicy(automatic_retry=False), "transient", AT) is None
 
 
-def test_a_policy_refuses_what_makes_no_sense() -> None:
+def test_a_policy_refuses_invalid_values() -> None:
     for wrong in ({"capacity": 0}, {"lease": 0}, {"strategy": "sometimes"}, {"max_retry": 3}):
         with pytest.raises(ValidationError):
             DeadLetterPolicy(**wrong)
@@ -164,20 +164,20 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_a_payload_that_is_no_json_is_refused_with_the_place_and_the_reason(case: str) -> None:
+def test_a_payload_that_is_not_json_is_refused_with_the_place_and_the_reason(case: str) -> None:
     value, reason = REFUSED[case]
     with pytest.raises(LetterRefused, match=reason):
         json_text(value, 50)
 
 
 @pytest.mark.parametrize("value", [None, True, 1, 10**30, 1.5, "ü\udcff", [], {"a": [1, {"b": None}]}])
-def test_a_payload_comes_back_as_it_went_in(value: Any) -> None:
+def test_a_payload_survives_a_round_trip(value: Any) -> None:
     back = task_of(letter(payload=json_text(value, 1000)))
     assert back == value
     assert type(back) is type(value)
 
 
-def test_a_task_comes_back_as_a_task() -> None:
+def test_a_task_survives_a_round_trip() -> None:
     task = Task(type="ai", payload={"q": 1}, id="t1", context={"request": "r"})
     kept = letter(form="task", task="t1", task_type="ai", payload=json_text(task, 1000), context={"request": "r"})
     assert task_of(kept) == task

@@ -1,4 +1,4 @@
-"""Health checks while an engine runs: what a good and a bad one do to routes, breakers, events, and to the whole."""
+"""Health checks in a running engine: their effect on routes, breakers, events and the overall status."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def health_story(engine: World) -> list[tuple[str, str, str]]:
 
 
 @virtual
-async def test_adapters_are_checked_at_their_interval_from_the_start_to_the_end_of_the_engine() -> None:
+async def test_adapters_are_checked_at_their_interval_from_start_to_close() -> None:
     engine = World(dice=0.5)
     check = Check(None)
     engine.script("a", "done", health=check, health_policy=EVERY_10_S)
@@ -63,7 +63,7 @@ async def test_adapters_are_checked_at_their_interval_from_the_start_to_the_end_
 
 
 @virtual
-async def test_an_adapter_that_is_added_or_taken_out_while_it_runs_is_checked_or_not() -> None:
+async def test_checks_follow_adapters_that_are_added_or_removed_at_run_time() -> None:
     engine = World()
     async with engine:
         check = Check(None)
@@ -76,7 +76,7 @@ async def test_an_adapter_that_is_added_or_taken_out_while_it_runs_is_checked_or
 
 
 @virtual
-async def test_a_known_down_adapter_is_skipped_without_any_delay_and_no_call_failure_is_counted() -> None:
+async def test_a_down_adapter_is_skipped_without_delay_and_without_a_counted_failure() -> None:
     engine = World()
     script = engine.script("a", "from a", health=Check(ConnectionError("refused")))
     engine.script("b", "from b")
@@ -90,7 +90,7 @@ async def test_a_known_down_adapter_is_skipped_without_any_delay_and_no_call_fai
 
 
 @virtual
-async def test_retries_end_when_a_check_finds_the_adapter_down_meanwhile() -> None:
+async def test_retries_end_when_a_check_finds_the_adapter_down() -> None:
     engine = World(retry=RetryPolicy(max_attempts=5, base_delay=10, max_delay=10))
     script = engine.script("a", DOWN, health=Check(False))
     engine.script("b", "from b")
@@ -102,7 +102,7 @@ async def test_retries_end_when_a_check_finds_the_adapter_down_meanwhile() -> No
 
 
 @virtual
-async def test_a_stream_passes_over_what_is_known_to_be_down() -> None:
+async def test_a_stream_skips_an_adapter_that_is_down() -> None:
     engine = World()
     engine.script("a", "never", health=Check(False))
 
@@ -116,7 +116,7 @@ async def test_a_stream_passes_over_what_is_known_to_be_down() -> None:
 
 
 @virtual
-async def test_a_good_check_takes_the_mark_away() -> None:
+async def test_a_passing_check_clears_the_down_mark() -> None:
     engine = World()
     engine.script("a", "from a", health=Check(False, True))
     engine.script("b", "from b")
@@ -126,7 +126,7 @@ async def test_a_good_check_takes_the_mark_away() -> None:
 
 
 @virtual
-async def test_the_mark_lapses_when_checks_have_stopped() -> None:
+async def test_the_down_mark_expires_when_checks_have_stopped() -> None:
     engine = World()
     engine.script("a", "from a", health=Check(False), health_policy=EVERY_10_S)
     await engine.check_health()
@@ -136,7 +136,7 @@ async def test_the_mark_lapses_when_checks_have_stopped() -> None:
 
 
 @virtual
-async def test_when_all_are_known_down_the_route_says_when_to_come_again() -> None:
+async def test_when_all_adapters_are_down_the_route_states_retry_after() -> None:
     engine = World()
     engine.script("a", "from a", health=Check(False), health_policy=EVERY_10_S)
     await engine.check_health()
@@ -146,7 +146,7 @@ async def test_when_all_are_known_down_the_route_says_when_to_come_again() -> No
 
 
 @virtual
-async def test_a_good_check_ends_the_wait_of_an_open_breaker_and_the_next_call_is_a_probe() -> None:
+async def test_a_passing_check_ends_an_open_breakers_wait_and_the_next_call_is_a_probe() -> None:
     engine = World(breaker=BreakerPolicy(failure_threshold=1, recovery_timeout=HOUR, success_threshold=1), retry=ONCE)
     engine.script("a", DOWN, "back", health=Check(None))
     await engine.execute_with_fallback("opens it")
@@ -173,7 +173,7 @@ async def test_a_check_admits_no_more_than_one_probe() -> None:
 
 
 @virtual
-async def test_a_check_that_began_before_the_breaker_opened_proves_nothing() -> None:
+async def test_a_check_started_before_the_breaker_opened_does_not_end_its_wait() -> None:
     engine = World(breaker=BreakerPolicy(failure_threshold=1, recovery_timeout=HOUR), retry=ONCE)
     engine.script("a", DOWN, health=Check(1.0))
     checking = asyncio.create_task(engine.check_health("a"))
@@ -184,7 +184,7 @@ async def test_a_check_that_began_before_the_breaker_opened_proves_nothing() -> 
 
 
 @virtual
-async def test_a_good_check_overrules_neither_an_operator_nor_a_retry_after() -> None:
+async def test_a_passing_check_overrides_neither_an_operator_nor_a_retry_after() -> None:
     engine = World()
     engine.script("a", "done", health=Check(None))
     engine.breaker("a").open_for(60)
@@ -200,7 +200,7 @@ async def test_a_good_check_overrules_neither_an_operator_nor_a_retry_after() ->
 
 
 @virtual
-async def test_a_check_that_hangs_is_a_bad_one_and_is_cancelled() -> None:
+async def test_a_check_that_hangs_fails_and_is_cancelled() -> None:
     engine = World()
     check = Check(HOUR)
     engine.script("a", "done", health=check, health_policy=EVERY_10_S)
@@ -210,7 +210,7 @@ async def test_a_check_that_hangs_is_a_bad_one_and_is_cancelled() -> None:
 
 
 @virtual
-async def test_health_is_told_at_first_and_then_only_when_it_changes() -> None:
+async def test_health_is_reported_once_and_then_only_when_it_changes() -> None:
     engine = World()
     engine.script("a", "done", health=Check(None, None, "degraded", False, False, None))
     for _ in range(6):
@@ -224,7 +224,7 @@ async def test_health_is_told_at_first_and_then_only_when_it_changes() -> None:
 
 
 @virtual
-async def test_an_alert_is_raised_once_after_so_many_bad_checks_in_a_row() -> None:
+async def test_an_alert_is_raised_once_after_consecutive_failed_checks() -> None:
     engine = World()
     engine.script("a", "done", health=Check(False, False, True, False, False, False, False, False))
     for _ in range(8):
@@ -234,7 +234,7 @@ async def test_an_alert_is_raised_once_after_so_many_bad_checks_in_a_row() -> No
 
 
 @virtual
-async def test_only_so_many_checks_run_at_a_time() -> None:
+async def test_the_number_of_concurrent_checks_is_limited() -> None:
     engine = World(health=HealthPolicy(interval=100, timeout=50, concurrency=3))
     checks = [Check(10.0) for _ in range(9)]
     for n, check in enumerate(checks):
@@ -247,7 +247,7 @@ async def test_only_so_many_checks_run_at_a_time() -> None:
 
 
 @virtual
-async def test_checks_of_one_adapter_never_overlap_however_slow() -> None:
+async def test_slow_checks_of_one_adapter_never_overlap() -> None:
     engine = World()
     check = Check(8.0)
     engine.script("a", "done", health=check, health_policy=HealthPolicy(interval=1, timeout=HOUR))
@@ -257,7 +257,7 @@ async def test_checks_of_one_adapter_never_overlap_however_slow() -> None:
 
 
 @virtual
-async def test_stopping_cancels_checks_under_way_and_lifts_all_marks() -> None:
+async def test_stopping_cancels_running_checks_and_clears_all_down_marks() -> None:
     engine = World()
     check = Check(False, 1.5)
     engine.script("a", "done", health=check, health_policy=HealthPolicy(interval=10, timeout=5))
@@ -269,7 +269,7 @@ async def test_stopping_cancels_checks_under_way_and_lifts_all_marks() -> None:
 
 
 @virtual
-async def test_a_check_that_is_cancelled_from_within_is_a_bad_one_and_the_next_one_comes() -> None:
+async def test_a_check_that_cancels_itself_fails_and_the_next_check_still_runs() -> None:
     engine = World()
     check = Check(asyncio.CancelledError(), None)
     engine.script("a", "done", health=check, health_policy=EVERY_10_S)
@@ -281,7 +281,7 @@ async def test_a_check_that_is_cancelled_from_within_is_a_bad_one_and_the_next_o
 
 
 @virtual
-async def test_an_adapters_own_check_is_used_when_the_engine_checks_health() -> None:
+async def test_the_adapters_own_check_is_used_when_the_engine_checks_health() -> None:
     class Model:
         async def call(self, task: Any) -> str:
             return "done"
@@ -317,7 +317,7 @@ async def test_checking_an_unknown_adapter_is_an_error() -> None:
 
 
 @virtual
-async def test_who_listens_later_is_told_how_the_checked_adapters_stand() -> None:
+async def test_describe_reports_the_health_of_checked_adapters_to_a_new_subscriber() -> None:
     engine = World()
     engine.script("a", "done", health=Check(False))
     engine.script("b", "done", health=Check(None))
@@ -330,7 +330,7 @@ async def test_who_listens_later_is_told_how_the_checked_adapters_stand() -> Non
 
 
 @virtual
-async def test_R16_HL01_ready_while_more_than_half_is_healthy_and_never_used_counts() -> None:
+async def test_R16_HL01_ready_while_most_adapters_are_healthy_and_unused_ones_count_as_healthy() -> None:
     engine = World()
     for name in "abc":
         engine.script(name, "done", health=Check(False) if name != "a" else Check(True))
@@ -344,7 +344,7 @@ async def test_R16_HL01_ready_while_more_than_half_is_healthy_and_never_used_cou
 
 
 @virtual
-async def test_HL04_the_whole_is_as_bad_as_its_worst_critical_check() -> None:
+async def test_HL04_the_overall_status_is_that_of_the_worst_critical_check() -> None:
     engine = World()
     assert engine.get_health_status()["overall"] == "unknown"
     answers: Iterator[Any] = iter([False, "degraded", True])
@@ -360,7 +360,7 @@ async def test_HL04_the_whole_is_as_bad_as_its_worst_critical_check() -> None:
 
 
 @virtual
-async def test_an_adapter_that_is_not_critical_only_degrades_the_whole() -> None:
+async def test_an_adapter_that_is_not_critical_only_degrades_the_overall_status() -> None:
     engine = World()
     engine.script("a", "done", health=Check(False), health_policy=HealthPolicy(critical=False))
     await engine.check_health()
@@ -368,7 +368,7 @@ async def test_an_adapter_that_is_not_critical_only_degrades_the_whole() -> None
 
 
 @virtual
-async def test_HL02_the_view_of_an_adapter_shows_the_last_50_calls_and_20_transitions() -> None:
+async def test_HL02_adapter_health_shows_the_last_50_calls_and_20_transitions() -> None:
     engine = World(health=HealthPolicy(), retry=ONCE, breaker=BreakerPolicy(failure_threshold=None))
     engine.script("a", *[DOWN, "done"] * 35)
     for n in range(70):
@@ -390,7 +390,7 @@ async def test_HL02_the_view_of_an_adapter_shows_the_last_50_calls_and_20_transi
 
 
 @virtual
-async def test_an_engine_that_keeps_no_history_says_so() -> None:
+async def test_adapter_health_of_an_engine_without_history_says_so() -> None:
     engine = World()
     engine.script("a", "done")
     seen = engine.get_adapter_health("a")

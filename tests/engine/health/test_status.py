@@ -1,4 +1,4 @@
-"""What health checks mean: the rules behind them, without an engine."""
+"""The rules of health status, tested without an engine."""
 
 from __future__ import annotations
 
@@ -43,20 +43,18 @@ SECOND = 1_000_000
         (42, "healthy"),
     ],
 )
-def test_what_a_check_returns_is_read_as_a_state_of_health(answer: Any, status: str) -> None:
+def test_the_return_value_of_a_check_is_converted_to_a_status(answer: Any, status: str) -> None:
     assert verdict_of(answer).status == status
 
 
-def test_a_bad_check_says_why() -> None:
+def test_a_failed_check_states_the_reason() -> None:
     assert verdict_of({"ok": False, "message": "disk full"}).detail == "disk full"
     assert verdict_of_error(ConnectionError("refused")) == Verdict("unhealthy", "ConnectionError: refused")
     assert verdict_of_error(TimeoutError()).detail == "TimeoutError"
 
 
 @given(st.lists(st.sampled_from(["healthy", "degraded", "unhealthy"])), st.integers(1, 4))
-def test_an_alert_comes_once_in_each_row_of_bad_checks_that_is_long_enough(
-    states: list[Health], alert_after: int
-) -> None:
+def test_each_long_enough_series_of_failed_checks_raises_one_alert(states: list[Health], alert_after: int) -> None:
     checked, alerts = HealthState(), 0
     for at, status in enumerate(states):
         change = apply_verdict(checked, Verdict(status), at=at, duration=0.1, alert_after=alert_after)
@@ -79,7 +77,9 @@ def test_an_alert_comes_once_in_each_row_of_bad_checks_that_is_long_enough(
         ([("unknown", True), ("healthy", True)], "healthy"),
     ],
 )
-def test_HL04_the_whole_is_the_worst_of_its_critical_checks(checks: list[tuple[Health, bool]], expected: str) -> None:
+def test_HL04_the_overall_status_is_the_worst_of_the_critical_checks(
+    checks: list[tuple[Health, bool]], expected: str
+) -> None:
     assert overall(checks) == expected
 
 
@@ -92,7 +92,7 @@ def change(at: int) -> StateChanged:
     return StateChanged(at=at, adapter="a", before="closed", after="open", reason="failures")
 
 
-def test_HL03_ten_calls_with_a_cap_of_five_keep_the_last_five_and_transitions_have_their_own() -> None:
+def test_HL03_a_cap_of_five_keeps_the_last_five_calls_and_transitions_are_capped_separately() -> None:
     history = History(HealthPolicy(history_size=5, transition_size=3))
     for n in range(10):
         history.observe(route(n))
@@ -101,7 +101,7 @@ def test_HL03_ten_calls_with_a_cap_of_five_keep_the_last_five_and_transitions_ha
     assert [transition.at for transition in history.transitions("a")] == [7, 8, 9]
 
 
-def test_HL03_tidying_lets_go_only_of_what_is_older_than_the_retention() -> None:
+def test_HL03_pruning_removes_only_entries_older_than_the_retention() -> None:
     history = History(HealthPolicy(retention=60))
     for at in (0, 39 * SECOND, 40 * SECOND, 90 * SECOND):
         history.observe(route(at))
@@ -111,5 +111,5 @@ def test_HL03_tidying_lets_go_only_of_what_is_older_than_the_retention() -> None
     assert [transition.at for transition in history.transitions("a")] == [40 * SECOND, 90 * SECOND]
 
 
-def test_an_adapter_nobody_called_has_no_history() -> None:
+def test_an_adapter_without_calls_has_no_history() -> None:
     assert History(HealthPolicy()).calls("a") == []
