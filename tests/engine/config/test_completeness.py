@@ -1,4 +1,4 @@
-"""Whatever an engine takes in code, a configuration can say, and nearly all of it may change while it runs."""
+"""Completeness of the configuration: every option of the engine's API has a field, and nearly all can change at run time."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_every_column_of_the_attribution_table_has_a_field() -> None:
     assert set(DEFAULT_TABLE[0].__dataclass_fields__) == set(RuleSection.model_fields)
 
 
-def test_every_argument_of_the_end_and_of_the_recorder_has_a_field() -> None:
+def test_every_argument_of_shutdown_and_of_the_recorder_has_a_field() -> None:
     assert arguments(shutdown_on_signals) == set(ShutdownSection.model_fields)
     assert arguments(Engine.shutdown) - {"reason"} <= set(ShutdownSection.model_fields)
     assert arguments(record) == set(RecordingSection.model_fields)
@@ -72,14 +72,14 @@ def test_every_argument_of_the_end_and_of_the_recorder_has_a_field() -> None:
     assert Retention(**kept.model_dump()) == Retention()
 
 
-def test_every_field_of_a_health_policy_can_be_said() -> None:
+def test_every_field_of_a_health_policy_can_be_configured() -> None:
     names = {"interval": "check_interval"}
     assert {names.get(name, name) for name in HealthPolicy.model_fields} == set(HealthSection.model_fields) - {
         "enabled"
     }
 
 
-def test_an_engine_gets_all_that_its_file_says(tmp_path: Path) -> None:
+def test_an_engine_gets_every_setting_of_its_file(tmp_path: Path) -> None:
     path = tmp_path / "fuseboard.yaml"
     path.write_text(
         """
@@ -162,7 +162,7 @@ async def checks_of(seconds: float) -> dict[str, int]:
 
 
 @virtual
-async def test_one_adapter_may_have_its_own_health_policy(tmp_path: Path) -> None:
+async def test_an_adapter_can_have_its_own_health_policy(tmp_path: Path) -> None:
     path = tmp_path / "fuseboard.yaml"
     engine = engine_of(path, ADAPTERS)
     async with engine:
@@ -185,7 +185,7 @@ async def test_one_adapter_may_have_its_own_health_policy(tmp_path: Path) -> Non
 
 
 @virtual
-async def test_a_reload_of_health_policies_keeps_how_adapters_stand_and_their_last_calls(tmp_path: Path) -> None:
+async def test_a_reload_of_health_policies_keeps_the_adapters_health_and_call_history(tmp_path: Path) -> None:
     path = tmp_path / "fuseboard.yaml"
     text = ADAPTERS.replace("{check_interval: 100}", "{enabled: true, check_interval: 100, history_size: 5}")
     engine = engine_of(path, text)
@@ -200,7 +200,7 @@ async def test_a_reload_of_health_policies_keeps_how_adapters_stand_and_their_la
 
 
 @virtual
-async def test_a_health_policy_given_in_code_stays_unless_the_file_speaks_of_the_adapter(tmp_path: Path) -> None:
+async def test_a_health_policy_given_in_code_stays_unless_the_file_sets_one_for_the_adapter(tmp_path: Path) -> None:
     path = tmp_path / "fuseboard.yaml"
     engine = engine_of(path, "name: app\n")
     engine.add_adapter("often", Service("often"), health_policy=HealthPolicy(interval=10))
@@ -216,7 +216,7 @@ async def test_a_health_policy_given_in_code_stays_unless_the_file_speaks_of_the
 
 
 @virtual
-async def test_an_adapters_health_and_what_counts_as_its_failure_may_be_functions_of_the_application(
+async def test_health_checks_and_failure_predicates_can_be_application_functions(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "fuseboard.yaml"
@@ -237,7 +237,7 @@ adapters:
 
 
 @virtual
-async def test_tags_and_what_an_adapter_handles_change_with_the_file(tmp_path: Path) -> None:
+async def test_a_reload_changes_the_tags_and_task_types_of_an_adapter(tmp_path: Path) -> None:
     path = tmp_path / "fuseboard.yaml"
     text = "adapters: {a: {call: 'json:dumps', tags: [cheap], handles: [context_window]}}\n"
     engine = engine_of(path, text)
@@ -250,7 +250,7 @@ async def test_tags_and_what_an_adapter_handles_change_with_the_file(tmp_path: P
     assert engine.registry["a"] is before
 
 
-def test_what_cannot_be_found_is_named_and_nothing_changes(tmp_path: Path) -> None:
+def test_a_reference_that_cannot_be_found_is_named_and_nothing_changes(tmp_path: Path) -> None:
     path = tmp_path / "fuseboard.yaml"
     path.write_text("adapters: {a: {call: 'json:dumps', failed: 'json:nothing'}}\nshutdown: {save: ['nosuch:it']}\n")
     with pytest.raises(DocumentError) as caught:
@@ -271,7 +271,7 @@ def test_what_cannot_be_found_is_named_and_nothing_changes(tmp_path: Path) -> No
 
 
 @virtual
-async def test_a_chain_may_be_adaptive_or_have_streams_that_start_over(tmp_path: Path) -> None:
+async def test_a_chain_can_be_adaptive_or_restart_streams(tmp_path: Path) -> None:
     path = tmp_path / "fuseboard.yaml"
     text = """
 adapters: {a: {call: 'json:dumps'}, b: {call: 'json:dumps'}}
@@ -317,7 +317,7 @@ def plan(task: Any) -> dict[str, Any]:
 
 
 @virtual
-async def test_a_file_may_say_what_answers_when_a_chain_is_exhausted(tmp_path: Path) -> None:
+async def test_a_file_can_set_the_degraded_answer_of_an_exhausted_chain(tmp_path: Path) -> None:
     path = tmp_path / "fuseboard.yaml"
     path.write_text("degraded: {report: {text: 'no report for {who}'}, default: {later: yes}}")
     engine = Engine.from_config(path)
@@ -333,7 +333,7 @@ async def test_a_file_may_say_what_answers_when_a_chain_is_exhausted(tmp_path: P
 
 
 @virtual
-async def test_a_degraded_answer_may_come_from_a_function_with_a_time_of_its_own(tmp_path: Path) -> None:
+async def test_a_degraded_answer_can_come_from_a_function_with_its_own_timeout(tmp_path: Path) -> None:
     path = tmp_path / "fuseboard.yaml"
     text = f"""
 adapters: {{strict: {{call: "{__name__}:caller_is_wrong"}}}}
@@ -361,7 +361,7 @@ def caller_is_wrong(task: Any) -> None:
     raise CallerError("no such thing")
 
 
-def test_an_answer_that_claims_success_is_refused(tmp_path: Path) -> None:
+def test_a_degraded_answer_that_claims_success_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "fuseboard.yaml"
     path.write_text("degraded: {report: {success: true}}")
     with pytest.raises(DocumentError, match=r"degraded\.report: .* must not say 'success' is true"):
@@ -380,7 +380,7 @@ def brew(task: Any) -> None:
 
 
 @virtual
-async def test_a_row_of_the_attribution_table_may_ask_a_function(tmp_path: Path) -> None:
+async def test_an_attribution_row_can_use_a_function(tmp_path: Path) -> None:
     path = tmp_path / "fuseboard.yaml"
     text = f"""
 retry: {{max_attempts: 1}}
@@ -419,7 +419,7 @@ shutdown:
 """
 
 
-async def test_the_end_is_as_the_file_says(tmp_path: Path) -> None:
+async def test_shutdown_follows_the_settings_of_the_file(tmp_path: Path) -> None:
     (tmp_path / "f.yaml").write_text(SHUTDOWN)
     engine = Engine.from_config(tmp_path / "f.yaml")
     ended.clear()
@@ -433,7 +433,7 @@ async def test_the_end_is_as_the_file_says(tmp_path: Path) -> None:
 
 
 @virtual
-async def test_what_code_says_of_the_end_wins_over_the_file(tmp_path: Path) -> None:
+async def test_shutdown_arguments_in_code_override_the_file(tmp_path: Path) -> None:
     engine = engine_of(tmp_path / "f.yaml", SHUTDOWN)
     ended.clear()
     report = await engine.shutdown("maintenance", save=lambda: "elsewhere", instructions=tmp_path / "other.txt")
@@ -443,7 +443,7 @@ async def test_what_code_says_of_the_end_wins_over_the_file(tmp_path: Path) -> N
 
 
 @virtual
-async def test_a_time_limit_of_the_file_ends_the_block(tmp_path: Path) -> None:
+async def test_a_time_limit_in_the_file_ends_the_block(tmp_path: Path) -> None:
     engine = engine_of(tmp_path / "f.yaml", SHUTDOWN)
     async with shutdown_on_signals(engine) as guard:
         await asyncio.sleep(1000)
@@ -455,7 +455,7 @@ async def test_a_time_limit_of_the_file_ends_the_block(tmp_path: Path) -> None:
 
 
 @virtual
-async def test_threads_dead_letters_and_how_often_the_file_is_looked_at_change_too(tmp_path: Path) -> None:
+async def test_a_reload_changes_threads_dead_letters_and_the_polling_interval_too(tmp_path: Path) -> None:
     path = tmp_path / "fuseboard.yaml"
     engine = engine_of(path, "threads: 3\ndead_letters: {capacity: 5}\nreload: {interval: 10}\n")
     events: list[Event] = []
@@ -500,7 +500,7 @@ def objects(part: dict[str, Any]) -> list[dict[str, Any]]:
     return [one for one in (part, *part.get("anyOf", ())) if one.get("type") == "object"]
 
 
-def test_an_editor_can_tell_what_every_field_is_for() -> None:
+def test_the_schema_describes_every_field() -> None:
     made = schema()
     assert described(made, made["$defs"], "") == []
     for part in made["$defs"].values():
@@ -509,7 +509,7 @@ def test_an_editor_can_tell_what_every_field_is_for() -> None:
             assert one["additionalProperties"] is False, one["title"]
 
 
-def test_an_editor_knows_what_may_be_said_in_short() -> None:
+def test_the_schema_accepts_every_short_form() -> None:
     parts = schema()["$defs"]
     assert {"const": "off"} in parts["BreakerPolicy"]["properties"]["failure_threshold"]["anyOf"]
     assert {"const": "off"} not in parts["BreakerPolicy"]["properties"]["jitter"].get("anyOf", [])

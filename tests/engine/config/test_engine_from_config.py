@@ -1,4 +1,4 @@
-"""An engine made of a configuration, and one whose configuration changes while it works."""
+"""Engines built from a configuration, and configuration reloads while they run."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def told(engine: Engine) -> list[ConfigReloaded]:
 # ------------------------------------------------------------------ making one
 
 
-async def test_an_engine_does_what_its_file_says(file: Path) -> None:
+async def test_an_engine_behaves_as_its_file_says(file: Path) -> None:
     engine = Engine.from_config(file)
     assert engine.name == "checkout"
     result = await engine.execute_with_fallback({"who": "world"})
@@ -88,7 +88,7 @@ async def test_an_engine_does_what_its_file_says(file: Path) -> None:
     assert engine.breaker("down").policy.failure_threshold == 3
 
 
-async def test_an_adapter_added_in_code_has_the_policies_that_the_file_gives_its_name(file: Path) -> None:
+async def test_an_adapter_added_in_code_gets_the_policies_that_the_file_sets_for_its_name(file: Path) -> None:
     change(file, "[preferences]", "[adapters.coded.breaker]\nfailure_threshold = 7\n[preferences]")
     engine = Engine.from_config(file)
     engine.add_adapter("coded", greet)
@@ -97,7 +97,7 @@ async def test_an_adapter_added_in_code_has_the_policies_that_the_file_gives_its
     assert engine.breaker("other").policy.failure_threshold == 3
 
 
-async def test_the_environment_alone_makes_an_engine_too(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_environment_alone_configures_an_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FUSEBOARD__NAME", "checkout")
     monkeypatch.setenv("FUSEBOARD__ADAPTERS__UP__CALL", f"{__name__}:greet")
     engine = Engine.from_config()
@@ -127,7 +127,7 @@ async def test_a_command_can_be_an_adapter(file: Path) -> None:
 
 
 @virtual
-async def test_with_fault_tolerance_off_calls_go_straight_through_and_nothing_is_counted() -> None:
+async def test_with_fault_tolerance_off_calls_bypass_the_breaker_and_nothing_is_counted() -> None:
     loop = asyncio.get_running_loop()
     engine = Engine(clock=loop.time)
     bad, good = Script(ConnectionError("no")), Script("yes")
@@ -161,7 +161,7 @@ async def test_with_fault_tolerance_off_a_tasks_deadline_still_holds() -> None:
 # ------------------------------------------------------------------ changing one
 
 
-async def test_a_reload_changes_policies_and_keeps_what_breakers_know(file: Path) -> None:
+async def test_a_reload_changes_policies_and_keeps_the_breakers_state(file: Path) -> None:
     engine = Engine.from_config(file)
     events = told(engine)
     for _ in range(2):
@@ -181,7 +181,7 @@ async def test_a_reload_changes_policies_and_keeps_what_breakers_know(file: Path
     assert engine.breaker("down").state == "open", "2 + 2 failures"
 
 
-async def test_a_window_of_another_kind_begins_anew_and_the_event_says_so(file: Path) -> None:
+async def test_a_window_of_another_kind_starts_empty_and_the_event_says_so(file: Path) -> None:
     engine = Engine.from_config(file)
     await engine.execute_with_fallback({"who": "w"})
     change(file, "failure_threshold = 3", "failure_threshold = 3\nwindow_size = 9")
@@ -189,7 +189,7 @@ async def test_a_window_of_another_kind_begins_anew_and_the_event_says_so(file: 
     assert any(text.startswith("breaker of down") and text.endswith("its window was reset") for text in event.changes)
 
 
-async def test_an_open_breaker_stays_open_over_a_reload(file: Path) -> None:
+async def test_an_open_breaker_stays_open_after_a_reload(file: Path) -> None:
     engine = Engine.from_config(file)
     for _ in range(3):
         await engine.execute_with_fallback({"who": "w"})
@@ -200,7 +200,7 @@ async def test_an_open_breaker_stays_open_over_a_reload(file: Path) -> None:
     assert seen.retry_after is not None and seen.retry_after > 5
 
 
-async def test_a_file_that_is_wrong_changes_nothing_and_says_what_is_wrong(file: Path) -> None:
+async def test_an_invalid_file_changes_nothing_and_its_mistakes_are_reported(file: Path) -> None:
     engine = Engine.from_config(file)
     before = engine.settings
     change(file, "failure_threshold = 3", "failure_treshold = 4")
@@ -211,7 +211,7 @@ async def test_a_file_that_is_wrong_changes_nothing_and_says_what_is_wrong(file:
     assert engine.breaker("down").policy.failure_threshold == 3
 
 
-async def test_a_target_that_cannot_be_found_refuses_the_whole_file(file: Path) -> None:
+async def test_a_target_that_cannot_be_found_makes_the_whole_file_invalid(file: Path) -> None:
     engine = Engine.from_config(file)
     change(file, "failure_threshold = 3", "failure_threshold = 4")
     change(file, "[preferences]", '[adapters.new]\ncall = "nosuchmodule:x"\n[preferences]')
@@ -220,7 +220,7 @@ async def test_a_target_that_cannot_be_found_refuses_the_whole_file(file: Path) 
     assert engine.breaker("down").policy.failure_threshold == 3
 
 
-async def test_adapters_and_chains_come_and_go_with_the_file(file: Path) -> None:
+async def test_a_reload_adds_and_removes_adapters_and_chains(file: Path) -> None:
     engine = Engine.from_config(file)
     engine.add_adapter("coded", greet)
     change(file, f'[adapters.down]\ncall = "{__name__}:refuse_all"\n', f'[adapters.new]\ncall = "{__name__}:greet"\n')
@@ -233,7 +233,7 @@ async def test_adapters_and_chains_come_and_go_with_the_file(file: Path) -> None
     assert {"down: removed", "new: added"} <= set(event.changes)
 
 
-async def test_what_needs_a_restart_is_named(file: Path) -> None:
+async def test_settings_that_need_a_restart_are_named(file: Path) -> None:
     engine = Engine.from_config(file)
     change(file, 'name = "checkout"', 'name = "billing"\n[recording]\npath = "x.db"')
     event = reload_config(engine, file)
@@ -241,7 +241,7 @@ async def test_what_needs_a_restart_is_named(file: Path) -> None:
     assert engine.name == "checkout"
 
 
-async def test_rows_of_the_attribution_table_are_exchanged(file: Path) -> None:
+async def test_a_reload_replaces_the_attribution_rows(file: Path) -> None:
     row = '\n[[attribution]]\nname = "mine"\nerrors = ["ConnectionError"]\ncounts = false\n'
     engine = Engine.from_config(file)
     builtin = engine.router.table.rules
@@ -255,7 +255,7 @@ async def test_rows_of_the_attribution_table_are_exchanged(file: Path) -> None:
 
 
 @virtual
-async def test_a_file_is_applied_when_it_changes_and_a_bad_one_leaves_the_last_good_one(tmp_path: Path) -> None:
+async def test_a_changed_file_is_applied_and_an_invalid_one_keeps_the_last_valid_one(tmp_path: Path) -> None:
     file = tmp_path / "fuseboard.toml"
     file.write_text(CONFIG)
     engine = Engine.from_config(file, clock=asyncio.get_running_loop().time)
@@ -277,7 +277,7 @@ async def test_a_file_is_applied_when_it_changes_and_a_bad_one_leaves_the_last_g
         assert engine.breaker("down").policy.failure_threshold == 3
 
 
-async def test_code_keeps_the_policy_it_gave_unless_the_file_names_the_adapter(file: Path) -> None:
+async def test_a_policy_given_in_code_stays_unless_the_file_names_the_adapter(file: Path) -> None:
     engine = Engine.from_config(file)
     engine.add_adapter("special", greet, breaker=BreakerPolicy(failure_threshold=50))
     change(file, "failure_threshold = 3", "failure_threshold = 4")
@@ -288,7 +288,7 @@ async def test_code_keeps_the_policy_it_gave_unless_the_file_names_the_adapter(f
     assert engine.breaker("special").policy.failure_threshold == 6
 
 
-async def test_a_reload_while_calls_are_under_way_disturbs_none(file: Path) -> None:
+async def test_a_reload_does_not_disturb_calls_in_flight(file: Path) -> None:
     engine = Engine.from_config(file)
     release = asyncio.Event()
     finished: list[RouteFinished] = []

@@ -1,4 +1,4 @@
-"""What a configuration file may say, and how its mistakes are told."""
+"""The contents of a configuration file, and how its mistakes are reported."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ preferences:
 """
 
 
-def test_toml_and_yaml_say_the_same(tmp_path: Path) -> None:
+def test_toml_and_yaml_give_the_same_configuration(tmp_path: Path) -> None:
     toml = settings(tmp_path, TOML)
     assert toml == settings(tmp_path, YAML, "fuseboard.yaml")
     assert toml.name == "checkout"
     assert toml.adapters["agno"].target == {"url": "https://agno.test/run"}
 
 
-def test_PA04_an_adapters_settings_go_on_top_of_those_for_all(tmp_path: Path) -> None:
+def test_PA04_settings_of_an_adapter_override_the_global_ones(tmp_path: Path) -> None:
     found = settings(tmp_path, TOML)
     prefect, _ = found.policies("prefect")
     assert (prefect.failure_threshold, prefect.recovery_timeout) == (3, 2.0)
@@ -81,7 +81,7 @@ def test_PA04_an_adapters_settings_go_on_top_of_those_for_all(tmp_path: Path) ->
     assert found.policies("unknown") == (found.breaker, found.retry)
 
 
-def test_a_file_in_the_shape_of_the_seed_is_understood(tmp_path: Path) -> None:
+def test_a_file_in_the_seeds_format_is_accepted(tmp_path: Path) -> None:
     found = settings(
         tmp_path,
         """
@@ -109,7 +109,7 @@ logging:
     assert (found.logging.debug, found.logging.level) == (True, "DEBUG")
 
 
-def test_what_is_said_in_two_places_is_refused(tmp_path: Path) -> None:
+def test_a_setting_given_in_two_places_is_refused(tmp_path: Path) -> None:
     text = "fault_tolerance:\n  failure_threshold: 5\nbreaker:\n  failure_threshold: 4\n"
     (line,) = mistakes(tmp_path, text, "c.yaml")
     assert line == "c.yaml:2: fault_tolerance.failure_threshold: breaker.failure_threshold is set too; keep one"
@@ -122,7 +122,7 @@ def test_exception_types_are_written_by_name(tmp_path: Path) -> None:
     assert found.give_up_on == (json.JSONDecodeError,)
 
 
-def test_rows_of_the_attribution_table_are_written_out(tmp_path: Path) -> None:
+def test_attribution_rows_can_be_written_in_full(tmp_path: Path) -> None:
     text = '[[attribution]]\nname = "quota"\nstatuses = [402, "520-530"]\nsays = ["Quota"]\nretry = false\n'
     (row,) = settings(tmp_path, text).attribution
     rule = row.rule({})
@@ -131,7 +131,7 @@ def test_rows_of_the_attribution_table_are_written_out(tmp_path: Path) -> None:
     assert rule.says == ("quota",)
 
 
-def test_off_turns_a_rule_off_where_there_is_no_null(tmp_path: Path) -> None:
+def test_off_disables_a_rule_in_toml_which_has_no_null(tmp_path: Path) -> None:
     found = settings(tmp_path, '[breaker]\nfailure_threshold = "off"\nfailure_rate = 0.5\n')
     assert found.breaker.failure_threshold is None
     assert (
@@ -140,7 +140,7 @@ def test_off_turns_a_rule_off_where_there_is_no_null(tmp_path: Path) -> None:
     )
 
 
-def test_off_stands_for_null_in_every_section(tmp_path: Path) -> None:
+def test_off_means_null_in_every_section(tmp_path: Path) -> None:
     text = """
 dead_letters = "off"
 [routing]
@@ -162,7 +162,7 @@ exit_code = "off"
     assert line.startswith("fuseboard.toml:2: shutdown.grace: ")
 
 
-def test_an_adapter_may_be_named_by_its_target_alone(tmp_path: Path) -> None:
+def test_an_adapter_can_be_given_by_its_target_alone(tmp_path: Path) -> None:
     found = settings(tmp_path, "adapters:\n  a: json:dumps\n  b: https://b.test/\n  c:\n", "c.yaml")
     assert [part.target for part in found.adapters.values()] == [
         {"call": "json:dumps"},
@@ -171,7 +171,7 @@ def test_an_adapter_may_be_named_by_its_target_alone(tmp_path: Path) -> None:
     ]
 
 
-def test_a_relative_recording_is_beside_the_file_that_names_it(tmp_path: Path) -> None:
+def test_a_relative_recording_path_is_relative_to_the_configuration_file(tmp_path: Path) -> None:
     assert settings(tmp_path, '[recording]\npath = "checkout.db"\n').recording.path == tmp_path / "checkout.db"
 
 
@@ -179,7 +179,7 @@ def test_a_relative_recording_is_beside_the_file_that_names_it(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_every_preset_is_valid_and_explained(name: str, tmp_path: Path) -> None:
+def test_every_preset_is_valid_and_documented(name: str, tmp_path: Path) -> None:
     found = settings(tmp_path, f'preset = "{name}"\n')
     for section, fields in PRESETS[name].sections.items():  # type: ignore[index]
         for field, value in fields.items():
@@ -187,7 +187,7 @@ def test_every_preset_is_valid_and_explained(name: str, tmp_path: Path) -> None:
     assert len(PRESETS[name].about) > 80  # type: ignore[index]
 
 
-def test_what_a_file_says_wins_over_its_preset_and_an_adapters_preset_over_both(tmp_path: Path) -> None:
+def test_a_file_overrides_its_preset_and_an_adapters_preset_overrides_both(tmp_path: Path) -> None:
     text = """
 preset = "llm"
 [breaker]
@@ -204,7 +204,7 @@ breaker = { recovery_timeout = 9.0 }
     assert (fast.success_threshold, fast.recovery_timeout, fast.failure_threshold) == (1, 9.0, 3)
 
 
-def test_one_kind_of_window_replaces_the_other(tmp_path: Path) -> None:
+def test_a_window_of_one_kind_replaces_the_other_kind(tmp_path: Path) -> None:
     found = settings(tmp_path, 'preset = "http"\n[adapters.a.breaker]\nwindow_size = 50\n')
     assert (found.adapters["a"].breaker.window_size, found.adapters["a"].breaker.window_seconds) == (50, None)
 
@@ -212,7 +212,7 @@ def test_one_kind_of_window_replaces_the_other(tmp_path: Path) -> None:
 # ------------------------------------------------------------------ environment
 
 
-def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
     found = settings(
         tmp_path,
         TOML,
@@ -228,7 +228,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert found.preferences["default"].order == ("agno",)
 
 
-def test_the_environment_adds_to_what_a_file_says_in_short(tmp_path: Path) -> None:
+def test_the_environment_extends_a_short_form_in_the_file(tmp_path: Path) -> None:
     found = settings(
         tmp_path,
         "adapters: {a: json:dumps, b: https://b.test/}\npreferences: {default: [b, a]}\n",
@@ -242,7 +242,7 @@ def test_the_environment_adds_to_what_a_file_says_in_short(tmp_path: Path) -> No
     assert found.preferences["default"].as_tuple() == (("b", "a"), True, False)
 
 
-def test_the_environment_alone_is_enough() -> None:
+def test_the_environment_alone_is_sufficient() -> None:
     found = load_config(environment={"FUSEBOARD__NAME": "checkout", "FUSEBOARD__PRESET": "http"})
     assert (found.name, found.retry.max_delay) == ("checkout", 5.0)
 
@@ -257,7 +257,7 @@ def test_a_mistake_in_the_environment_names_the_variable(tmp_path: Path) -> None
 # ------------------------------------------------------------------ mistakes
 
 
-def test_all_mistakes_are_told_at_once_each_with_line_field_and_suggestion(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_at_once_with_line_field_and_suggestion(tmp_path: Path) -> None:
     text = """name = "checkout"
 [breaker]
 failure_treshold = 3
@@ -282,7 +282,7 @@ retry_on = [
     ]
 
 
-def test_a_mistake_for_all_adapters_is_told_once(tmp_path: Path) -> None:
+def test_a_mistake_in_the_global_settings_is_reported_once(tmp_path: Path) -> None:
     text = "breaker: {window_size: 3, window_seconds: 4}\nadapters: {a: {}, b: {}}\n"
     assert mistakes(tmp_path, text, "c.yaml") == ["c.yaml:1: breaker: set window_size or window_seconds, not both"]
 
@@ -330,7 +330,7 @@ def test_a_mistake_for_all_adapters_is_told_once(tmp_path: Path) -> None:
         ("recording: {buffer_size: 0}", "recording.buffer_size"),
     ],
 )
-def test_what_makes_no_sense_is_refused_with_a_reason(text: str, told: str, tmp_path: Path) -> None:
+def test_invalid_settings_are_refused_with_a_reason(text: str, told: str, tmp_path: Path) -> None:
     (line,) = mistakes(tmp_path, text + "\n", "c.yaml")
     assert told in line
 
@@ -345,12 +345,12 @@ def test_what_makes_no_sense_is_refused_with_a_reason(text: str, told: str, tmp_
         ("a.yaml", "a: 1\na: 2\n", "a.yaml:2: a is given twice; keep one"),
     ],
 )
-def test_what_cannot_be_read_says_where(name: str, text: str, told: str, tmp_path: Path) -> None:
+def test_an_unreadable_document_is_reported_with_its_place(name: str, text: str, told: str, tmp_path: Path) -> None:
     (line,) = mistakes(tmp_path, text, name)
     assert told in line
 
 
-def test_a_file_that_is_missing_says_so(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DocumentError, match="cannot be read: No such file"):
         load_config(tmp_path / "none.toml")
 
@@ -358,7 +358,7 @@ def test_a_file_that_is_missing_says_so(tmp_path: Path) -> None:
 # ------------------------------------------------------------------ schema
 
 
-def test_the_schema_is_json_and_knows_every_field() -> None:
+def test_the_schema_is_json_and_contains_every_field() -> None:
     made = json.loads(json.dumps(schema()))
     assert set(made["properties"]) == set(Settings.model_fields)
     assert made["additionalProperties"] is False
@@ -375,7 +375,7 @@ def test_the_schema_is_json_and_knows_every_field() -> None:
         ("FUSEBOARD__PRESETT", "did you mean FUSEBOARD__PRESET?"),
     ],
 )
-def test_a_misspelt_variable_is_told_as_such_and_not_blamed_on_the_file(
+def test_a_misspelt_variable_is_reported_as_such_and_not_as_the_files_mistake(
     variable: str, said: str, tmp_path: Path
 ) -> None:
     (tmp_path / "c.yaml").write_text("name: shop\nbreaker: {jitter: 0.1}\nadapters: {a: {}}\n")

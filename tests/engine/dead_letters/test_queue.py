@@ -257,7 +257,7 @@ async def test_DQ07_with_no_adapter_left_a_retry_fails_and_says_so() -> None:
 
 
 @virtual
-async def test_a_resolved_or_leased_letter_is_not_retried() -> None:
+async def test_an_archived_or_retrying_letter_is_not_retried() -> None:
     engine, queue = world(**BY_HAND)
     engine.script("a", DOWN, 5.0)
     id = (await engine.execute_with_fallback({})).dead_letter

@@ -1,4 +1,4 @@
-"""The line of each field of a TOML text."""
+"""Line numbers of the fields of a TOML document."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ VALUES = st.sampled_from(
 
 
 @given(st.lists(st.tuples(VALUES, st.sampled_from(["", "  # [comment] \" '", "\n", "\n\n# x = 1"])), min_size=1))
-def test_whatever_stands_before_a_field_its_line_is_right(fields: list[tuple[str, str]]) -> None:
+def test_the_line_of_a_field_is_right_whatever_precedes_it(fields: list[tuple[str, str]]) -> None:
     text, expected = "", {}
     for number, (value, behind) in enumerate(fields):
         expected[(f"f{number}",)] = text.count("\n") + 1

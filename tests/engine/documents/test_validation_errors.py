@@ -1,4 +1,4 @@
-"""Mistakes in files: all at once, in the order of their lines, and in words that say what to write instead."""
+"""Validation errors of documents: all reported at once, in line order, each with the correction."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_mistakes_come_in_the_order_of_their_lines() -> None:
         ("a = 1 b = 2", "1: invalid TOML: a field ends at the end of its line"),
     ],
 )
-def test_what_is_no_toml_says_where_and_what_is_wrong(text: str, told: str) -> None:
+def test_invalid_toml_is_reported_with_its_place_and_reason(text: str, told: str) -> None:
     (line,) = mistakes(text, "f.toml")
     assert line.startswith(f"f.toml:{told}")
 
@@ -114,7 +114,7 @@ def test_what_is_no_toml_says_where_and_what_is_wrong(text: str, told: str) -> N
         (f"a: {'[' * 5_000}", "f.yaml: invalid YAML: it is nested too deeply"),
     ],
 )
-def test_what_is_no_yaml_says_where(text: str, told: str) -> None:
+def test_invalid_yaml_is_reported_with_its_place(text: str, told: str) -> None:
     assert mistakes(text)[0].startswith(told)
 
 
@@ -129,7 +129,7 @@ def of_config(folder: Path, text: str) -> list[str]:
     return [line.removeprefix(f"{folder}/") for line in str(caught.value).splitlines()]
 
 
-def test_one_wrong_value_hides_no_other_mistake_of_its_section(tmp_path: Path) -> None:
+def test_a_wrong_value_hides_no_other_mistake_in_its_section(tmp_path: Path) -> None:
     text = (
         '[adapters.eu]\nurl = "htp://x"\ntags = "eu"\n[adapters.us.breaker]\nfailure_threshold = "five"\n'
         'window_size = 3\nwindow_seconds = 4\nslow_call_rate = 0.5\n[[attribution]]\nname = ""\n'
@@ -153,11 +153,11 @@ def test_one_wrong_value_hides_no_other_mistake_of_its_section(tmp_path: Path) -
         'recovery_timeout = "x"\nmax_recovery_timeout = 0.5\n',
     ],
 )
-def test_what_only_follows_from_a_wrong_value_is_not_told(breaker: str, tmp_path: Path) -> None:
+def test_a_mistake_that_only_follows_from_a_wrong_value_is_not_reported(breaker: str, tmp_path: Path) -> None:
     assert len(of_config(tmp_path, f"[breaker]\n{breaker}")) == 1
 
 
-def test_hostile_documents_are_refused_in_sentences() -> None:
+def test_hostile_documents_are_refused_with_a_plain_message() -> None:
     strange: list[Any] = ["{1: 2}", "[{a: 1}, 5]", "{a: {b: {c: [1]}}}", ".nan", "null", "2020-01-01", "!!binary aGk="]
     for field in Everything.model_fields:
         for value in strange:

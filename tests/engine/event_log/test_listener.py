@@ -1,4 +1,4 @@
-"""The log lines of an engine, their fields, and what is never logged."""
+"""The engine's log lines, their fields, and what is never logged."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     ]
 
 
-def test_a_failover_is_logged_in_the_words_of_the_seed(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failover_is_logged_in_the_seeds_wording(caplog: pytest.LogCaptureFixture) -> None:
     @virtual
     async def story() -> None:
         world = World()
@@ -81,7 +81,7 @@ def test_a_breaker_that_opens_and_closes_is_logged_with_the_adapters_name(caplog
     assert closed == "INFO fuseboard.breaker: Circuit breaker CLOSED for adapter: prefect (reset by hand, by kim)"
 
 
-def test_a_timeout_says_how_long_was_waited(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_timeout_is_logged_with_its_duration(caplog: pytest.LogCaptureFixture) -> None:
     @virtual
     async def story() -> None:
         world = World(retry=RetryPolicy(max_attempts=1, attempt_timeout=2.5))
@@ -94,7 +94,7 @@ def test_a_timeout_says_how_long_was_waited(caplog: pytest.LogCaptureFixture) ->
     assert lines(caplog)[0] == "WARNING fuseboard.router: Timeout for adapter slow after 2.50s (attempt 1/1)"
 
 
-def test_partial_results_are_logged_with_their_share(caplog: pytest.LogCaptureFixture) -> None:
+def test_partial_results_are_logged_with_the_success_rate(caplog: pytest.LogCaptureFixture) -> None:
     @virtual
     async def story() -> None:
         world = World(retry=RetryPolicy(max_attempts=1))
@@ -108,7 +108,7 @@ def test_partial_results_are_logged_with_their_share(caplog: pytest.LogCaptureFi
     assert lines(caplog)[-1].startswith(accepted)
 
 
-def test_in_debug_it_is_told_how_near_a_breaker_is_to_opening(caplog: pytest.LogCaptureFixture) -> None:
+def test_debug_logs_how_close_a_breaker_is_to_opening(caplog: pytest.LogCaptureFixture) -> None:
     @virtual
     async def story() -> None:
         world = World(retry=RetryPolicy(max_attempts=2, strategy="immediate"))
@@ -191,7 +191,7 @@ def test_in_debug_it_is_told_how_near_a_breaker_is_to_opening(caplog: pytest.Log
         ),
     ],
 )
-def test_what_happens_beside_calls_has_lines_too(event: Event, line: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_events_other_than_calls_are_logged_too(event: Event, line: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, "fuseboard"):
         EventLog(Registry())(event)
     assert lines(caplog) == [line]
@@ -235,7 +235,7 @@ def test_a_record_names_its_event_and_its_figures(caplog: pytest.LogCaptureFixtu
     }
 
 
-def test_debug_adds_a_line_with_timings_for_every_attempt(caplog: pytest.LogCaptureFixture) -> None:
+def test_debug_logs_a_line_with_timings_for_every_attempt(caplog: pytest.LogCaptureFixture) -> None:
     @virtual
     async def story() -> None:
         world = World(breaker=BreakerPolicy(failure_threshold=1))
@@ -252,7 +252,7 @@ def test_debug_adds_a_line_with_timings_for_every_attempt(caplog: pytest.LogCapt
     assert any(line.startswith("DEBUG fuseboard.router: Task t: a was not called: a is open") for line in told)
 
 
-def test_nothing_of_a_payload_is_ever_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_payloads_are_never_logged(caplog: pytest.LogCaptureFixture) -> None:
     @virtual
     async def story() -> None:
         world = World()
@@ -282,7 +282,7 @@ def test_a_secret_in_an_errors_text_reaches_neither_line_nor_fields(caplog: pyte
     assert "api.test" in written
 
 
-def test_below_the_level_that_is_on_nothing_is_written(caplog: pytest.LogCaptureFixture) -> None:
+def test_lines_below_the_enabled_level_are_not_written(caplog: pytest.LogCaptureFixture) -> None:
     @virtual
     async def story() -> None:
         world = World()
@@ -295,7 +295,7 @@ def test_below_the_level_that_is_on_nothing_is_written(caplog: pytest.LogCapture
     assert lines(caplog) == ["WARNING fuseboard.router: Attempt 1/3 failed on a: no"]
 
 
-def test_what_ends_the_log_ends_it(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_returned_function_stops_the_log(caplog: pytest.LogCaptureFixture) -> None:
     @virtual
     async def story() -> None:
         world = World()
@@ -349,9 +349,9 @@ def test_ordinary_texts_stay_as_they_are(text: str) -> None:
     assert redact(text) == text
 
 
-def test_a_foreign_text_cannot_forge_a_line_nor_speak_to_the_terminal() -> None:
+def test_foreign_text_can_neither_forge_a_line_nor_control_the_terminal() -> None:
     assert redact("no\nWARNING forged \x1b]0;title\x07\u202e") == "no\\nWARNING forged \\x1b]0;title\\x07\\u202e"
 
 
-def test_an_enormous_text_is_cut_and_read_in_no_time() -> None:
+def test_a_huge_text_is_cut_quickly() -> None:
     assert len(redact("password" * 1_000_000)) < 3_000

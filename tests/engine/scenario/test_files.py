@@ -1,4 +1,4 @@
-"""A scenario file says what it means, or is refused with file, line, field and what to do."""
+"""Scenario files: valid ones are loaded; mistakes are reported with file, line, field and correction."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ def test_the_smallest_scenario_needs_five_fields() -> None:
 
 
 @pytest.mark.parametrize("name", shipped())
-def test_every_shipped_scenario_is_sound_and_named_like_its_file(name: str) -> None:
+def test_every_shipped_scenario_is_valid_and_named_like_its_file(name: str) -> None:
     assert load(shipped()[name]).scenario == name
 
 
-def test_a_misspelt_field_is_told_with_its_line_and_a_suggestion() -> None:
+def test_a_misspelt_field_is_reported_with_its_line_and_a_suggestion() -> None:
     assert mistakes(SMALLEST + "breaker:\n  failure_treshold: 3\n") == (
         "mine.yaml:9: breaker.failure_treshold: there is no such field; did you mean failure_threshold?"
     )
 
 
-def test_a_misspelt_field_inside_a_list_is_told_with_its_line() -> None:
+def test_a_misspelt_field_inside_a_list_is_reported_with_its_line() -> None:
     assert mistakes(SMALLEST + "timeline:\n  - at: 1\n    adaptr: gpt\n    heal: true\n").startswith(
         "mine.yaml:10: timeline.0.adaptr: there is no such field; did you mean adapter?"
     )
 
 
-def test_all_mistakes_are_told_at_once() -> None:
+def test_all_mistakes_are_reported_at_once() -> None:
     text = mistakes("scenario: Bad Name\ntitle: x\nduration: -1\nadapters: {gpt: {latency: .nan}}\n")
     assert [line.split(": ")[0] for line in text.splitlines()] == [
         "mine.yaml:1",
@@ -62,7 +62,7 @@ def test_all_mistakes_are_told_at_once() -> None:
     assert "traffic: this field is required" in text
 
 
-def test_what_does_not_fit_the_rest_is_told_beside_a_wrong_value() -> None:
+def test_inconsistencies_are_reported_together_with_wrong_values() -> None:
     text = mistakes(
         "scenario: Bad Name\ntitle: x\nduration: 5\nadapters: {gpt: {}}\npreference:\n  default: [gpt, nobody]\n"
         "traffic:\n  - {per_second: many}\ntimeline:\n  - at: 20\n    fault: refsed\n    adapter: gpt\n"
@@ -80,14 +80,14 @@ def test_what_does_not_fit_the_rest_is_told_beside_a_wrong_value() -> None:
     ]
 
 
-def test_an_adapter_that_does_not_exist_is_told_with_its_line_and_those_that_do() -> None:
+def test_an_unknown_adapter_is_reported_with_its_line_and_the_known_ones() -> None:
     text = mistakes(
         SMALLEST + "timeline:\n  - {at: 1, adapter: gpt, fault: hang}\n  - {at: 2, adapter: x, fault: hang}\n"
     )
     assert text == "mine.yaml:10: timeline.1.adapter: there is no adapter 'x' here; there are gpt"
 
 
-def test_every_adapter_that_does_not_exist_is_told_wherever_it_stands() -> None:
+def test_every_unknown_adapter_is_reported_wherever_it_occurs() -> None:
     text = mistakes(
         SMALLEST
         + "preference:\n  default:\n    - gpt\n    - gtp\n"
@@ -110,7 +110,7 @@ def test_every_adapter_that_does_not_exist_is_told_wherever_it_stands() -> None:
         ("expect: {end: {gpt: zzz}}", "expect.end.gpt", "there are closed, open,"),
     ],
 )
-def test_a_misspelt_fault_command_or_state_is_told_with_what_was_meant(what: str, field: str, said: str) -> None:
+def test_a_misspelt_fault_command_or_state_is_reported_with_a_suggestion(what: str, field: str, said: str) -> None:
     text = mistakes(f"{SMALLEST}{what}\n")
     assert text.startswith(f"mine.yaml:8: {field}: there is no ") and said in text
 
@@ -121,7 +121,7 @@ def test_a_list_whose_only_item_is_wrong_is_not_called_empty_too() -> None:
     assert "traffic: name at least one" in mistakes(SMALLEST.replace("\n  - {per_second: 2}", " []"))
 
 
-def test_a_step_is_one_thing() -> None:
+def test_a_step_has_exactly_one_action() -> None:
     text = mistakes(SMALLEST + "timeline:\n  - {at: 1, adapter: gpt, fault: hang, heal: true}\n")
     assert text.startswith("mine.yaml:9: timeline.0: a step has only one of fault, heal and command")
 
@@ -156,12 +156,12 @@ def test_traffic_that_is_over_before_it_starts_is_refused(traffic: str, said: st
         ),
     ],
 )
-def test_what_means_nothing_in_a_step_is_refused(step: str, said: str) -> None:
+def test_a_field_without_effect_in_a_step_is_refused(step: str, said: str) -> None:
     text = mistakes(f"{SMALLEST}timeline:\n  - {{at: 1, adapter: gpt, {step}}}\n")
     assert text == f"mine.yaml:9: timeline.0.{said}"
 
 
-def test_fewer_than_no_answers_cant_be_expected() -> None:
+def test_a_negative_number_of_expected_answers_is_refused() -> None:
     text = mistakes(SMALLEST + "expect: {answered: {gpt: -1}}\n")
     assert text == "mine.yaml:8: expect.answered.gpt: must be 0 or more"
 
@@ -180,21 +180,21 @@ def test_a_field_given_twice_is_refused() -> None:
         ("? [a, b]\n: 1\n", "mine.yaml:1: a field name must be a string"),
     ],
 )
-def test_what_is_no_scenario_at_all_is_refused_in_a_sentence(text: str, said: str) -> None:
+def test_a_document_that_is_not_a_scenario_is_refused_with_a_plain_message(text: str, said: str) -> None:
     assert mistakes(text).startswith(said)
 
 
-def test_yaml_tags_run_nothing() -> None:
+def test_yaml_tags_execute_nothing() -> None:
     text = SMALLEST.replace("One adapter, one stream of tasks", "!!python/object/apply:os.system [exit 1]")
     assert "mine.yaml:2: title" in mistakes(text)
 
 
-def test_a_bomb_of_aliases_ends_in_an_error_and_not_in_the_memory() -> None:
+def test_a_yaml_alias_bomb_is_an_error_and_does_not_exhaust_memory() -> None:
     levels = "\n".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]" for n in range(1, 12))
     assert "too large" in mistakes(f"l0: &l0 [x]\n{levels}\n")
 
 
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DocumentError, match="cannot be read: No such file"):
         load(tmp_path / "nowhere.yaml")
     (tmp_path / "latin.yaml").write_bytes(b"title: caf\xe9")

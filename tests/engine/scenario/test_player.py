@@ -1,4 +1,4 @@
-"""A scenario plays in virtual time: the same every time, and over in milliseconds."""
+"""Scenarios played in virtual time: reproducible and done in milliseconds."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ expect: {{{expect}}}
 
 
 @pytest.mark.parametrize("name", shipped())
-def test_every_shipped_scenario_meets_what_it_expects(name: str) -> None:
+def test_every_shipped_scenario_meets_its_expectations(name: str) -> None:
     verdict, _ = play(load(shipped()[name]))
     assert verdict.broken == []
 
 
-def test_a_scenario_is_the_same_every_time() -> None:
+def test_a_scenario_is_reproducible() -> None:
     assert play(load(shipped()["primary-outage"]))[1] == play(load(shipped()["primary-outage"]))[1]
 
 
-def test_another_seed_is_another_run() -> None:
+def test_another_seed_gives_another_result() -> None:
     one = scenario()
     assert play(one)[1] != play(one.model_copy(update={"seed": 2}))[1]
 
@@ -82,12 +82,12 @@ def test_each_fault_trips_the_breaker_and_others_take_over(fault: str, rule: str
     assert verdict.answered["claude"] > 50
 
 
-def test_a_healed_adapter_comes_back() -> None:
+def test_a_healed_adapter_recovers() -> None:
     verdict, _ = play(scenario("{at: 2, adapter: gpt, fault: refused}, {at: 6, adapter: gpt, heal: true}"))
     assert verdict.states["gpt"][-2:] == ["half_open", "closed"]
 
 
-def test_an_operators_command_is_carried_out_and_told() -> None:
+def test_an_operators_command_is_executed_and_reported() -> None:
     _, events = play(
         scenario("{at: 2, command: force_open, adapter: gpt}, {at: 4, command: open_for, seconds: 3, adapter: claude}")
     )
@@ -100,12 +100,12 @@ def test_an_operators_command_is_carried_out_and_told() -> None:
     assert [event.wait for event in opened] == [3.0]
 
 
-def test_each_step_is_told_in_its_authors_words() -> None:
+def test_each_step_is_reported_with_its_text() -> None:
     _, events = play(scenario("{at: 2, say: Watch closely}, {at: 3, adapter: gpt, fault: hang}"))
     assert [event.text for event in events if isinstance(event, ScenarioStep)] == ["Watch closely", "gpt: hang"]
 
 
-def test_what_was_expected_and_is_not_so_is_told() -> None:
+def test_unmet_expectations_are_reported() -> None:
     verdict, _ = play(
         scenario(
             "{at: 2, adapter: gpt, fault: refused}, {at: 2, adapter: claude, fault: refused}",
@@ -116,13 +116,13 @@ def test_what_was_expected_and_is_not_so_is_told() -> None:
     assert told == ["success_rate", "states.gpt", "end.gpt", "answered.claude"]
 
 
-def test_where_no_task_ran_nothing_was_put_to_the_test() -> None:
+def test_a_scenario_without_tasks_does_not_pass() -> None:
     verdict, _ = play(scenario(expect="success_rate: 0.9").model_copy(update={"duration": 0.01}))
     assert verdict.success_rate is None
     assert verdict.broken == ["traffic: no task ran; raise per_second or duration"]
 
 
-def test_traffic_has_its_own_beginning_end_and_deadline() -> None:
+def test_traffic_has_its_own_start_end_and_deadline() -> None:
     _, events = play(
         scenario(
             "{at: 0, adapter: gpt, fault: hang}, {at: 0, adapter: claude, fault: hang}",
@@ -144,7 +144,7 @@ def test_traffic_has_its_own_beginning_end_and_deadline() -> None:
     assert all(route.duration <= 0.51 for route in routes)
 
 
-def test_playing_again_starts_over_until_cancelled() -> None:
+def test_a_repeated_scenario_restarts_until_cancelled() -> None:
     async def main() -> list[Event]:
         events: list[Event] = []
         loop = asyncio.get_running_loop()

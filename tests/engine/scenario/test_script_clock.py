@@ -1,4 +1,4 @@
-"""How fast a scenario's script runs."""
+"""The speed of a scenario's script clock."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_ten_seconds_of_the_script_take_as_long_as_the_speed_says(speed: float, 
     assert in_virtual_time(play) == pytest.approx(seconds)
 
 
-def test_a_speed_changed_on_the_way_holds_for_what_is_left() -> None:
+def test_a_changed_speed_applies_to_the_remaining_time() -> None:
     async def play() -> None:
         pace = ScriptClock()
         pace.begin()
@@ -49,7 +49,7 @@ def test_a_speed_changed_on_the_way_holds_for_what_is_left() -> None:
     assert in_virtual_time(play) == pytest.approx(4)
 
 
-def test_what_is_past_is_not_waited_for_but_lets_others_run() -> None:
+def test_a_past_time_returns_at_once_but_yields_to_other_tasks() -> None:
     async def play() -> None:
         pace = ScriptClock()
         pace.begin()
@@ -63,6 +63,6 @@ def test_what_is_past_is_not_waited_for_but_lets_others_run() -> None:
 
 
 @pytest.mark.parametrize("speed", [0.0, -1.0, 0.1, 65.0, float("nan"), float("inf")])
-def test_an_impossible_speed_is_refused(speed: float) -> None:
+def test_an_invalid_speed_is_refused(speed: float) -> None:
     with pytest.raises(ValueError, match=r"between 0\.25 and 64"):
         ScriptClock(speed)

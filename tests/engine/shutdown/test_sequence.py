@@ -1,4 +1,4 @@
-"""Ending an engine in good order, in virtual time."""
+"""The shutdown sequence of an engine, in virtual time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def story(world: World) -> list[tuple[str, int, int]]:
 
 
 @virtual
-async def test_PA06_work_in_flight_succeeds_and_new_work_is_rejected_without_a_call() -> None:
+async def test_PA06_calls_in_flight_succeed_and_new_tasks_are_rejected_without_a_call() -> None:
     world = World(retry=ONCE)
     slow, other = world.script("slow", 0.3), world.script("other", "yes")
     in_flight = asyncio.create_task(world.execute_with_fallback({"id": "t1"}, ["slow"]))
@@ -51,7 +51,7 @@ async def test_PA06_work_in_flight_succeeds_and_new_work_is_rejected_without_a_c
 
 
 @virtual
-async def test_PA06_a_call_that_hangs_keeps_a_shutdown_no_longer_than_its_grace() -> None:
+async def test_PA06_a_call_that_hangs_delays_a_shutdown_no_longer_than_its_grace() -> None:
     world = World(retry=ONCE)
     script = world.script("hung", HOUR)
     async with shutdown_on_signals(world, exit_code=None, signals=()):
@@ -76,7 +76,7 @@ async def test_PA06_an_idle_engine_shuts_down_at_once() -> None:
 
 
 @virtual
-async def test_PA06_a_call_that_fails_is_in_flight_no_more() -> None:
+async def test_PA06_a_failed_call_is_no_longer_in_flight() -> None:
     world = World(retry=ONCE)
     world.script("a", ConnectionError("no"))
     await world.execute_with_fallback({"id": "t"})
@@ -85,7 +85,7 @@ async def test_PA06_a_call_that_fails_is_in_flight_no_more() -> None:
 
 
 @virtual
-async def test_a_call_in_flight_that_fails_may_still_fail_over() -> None:
+async def test_a_failed_call_in_flight_can_still_fail_over() -> None:
     world = World(retry=ONCE)
     release = asyncio.Event()
 
@@ -105,7 +105,7 @@ async def test_a_call_in_flight_that_fails_may_still_fail_over() -> None:
 
 
 @virtual
-async def test_a_caller_who_tries_again_and_again_does_not_keep_the_engine_from_ending() -> None:
+async def test_a_caller_that_keeps_trying_does_not_prevent_the_shutdown() -> None:
     world = World()
     world.script("a", 0.01)
 
@@ -123,7 +123,7 @@ async def test_a_caller_who_tries_again_and_again_does_not_keep_the_engine_from_
 
 
 @virtual
-async def test_what_shuts_down_makes_no_task_wait_for_an_adapter_to_come_back() -> None:
+async def test_during_a_shutdown_no_task_waits_for_an_adapter_to_recover() -> None:
     world = World(routing=RoutingPolicy(all_out="wait"))
     script = world.script("a", "yes")
     await world.shutdown()
@@ -145,7 +145,7 @@ async def test_fan_outs_and_streams_are_refused_too() -> None:
 
 
 @virtual
-async def test_a_rejection_is_told_in_its_routes_event() -> None:
+async def test_the_route_event_states_the_rejection() -> None:
     world = World()
     world.script("a", "yes")
     await world.shutdown()
@@ -159,7 +159,7 @@ async def test_a_rejection_is_told_in_its_routes_event() -> None:
 
 
 @virtual
-async def test_everything_is_saved_and_what_fails_is_told_and_keeps_nothing_else_from_being_done() -> None:
+async def test_every_saving_step_runs_and_a_failing_one_is_reported_without_stopping_the_others() -> None:
     world = World()
     done: list[str] = []
 
@@ -187,7 +187,7 @@ async def test_everything_is_saved_and_what_fails_is_told_and_keeps_nothing_else
     assert "longer than 5 s" in slow
 
 
-async def test_the_instructions_say_why_and_how_to_go_on_and_are_private(tmp_path: Path) -> None:
+async def test_the_instructions_state_the_reason_and_next_steps_and_are_private(tmp_path: Path) -> None:
     from fuseboard_engine import BreakerPolicy, Engine
 
     engine = Engine("checkout", breaker=BreakerPolicy(failure_threshold=1), retry=ONCE)
@@ -209,7 +209,7 @@ async def test_the_instructions_say_why_and_how_to_go_on_and_are_private(tmp_pat
     assert [file.name for file in tmp_path.iterdir()] == ["recovery.txt"]
 
 
-async def test_instructions_that_cannot_be_written_are_a_problem_and_no_error(tmp_path: Path) -> None:
+async def test_instructions_that_cannot_be_written_are_a_problem_but_not_an_error(tmp_path: Path) -> None:
     from fuseboard_engine import Engine
 
     report = await Engine().shutdown(instructions=tmp_path / "missing" / "recovery.txt")
@@ -227,7 +227,7 @@ async def test_a_command_gets_the_report_as_json(tmp_path: Path) -> None:
     assert (told.engine, told.reason) == ("checkout", "because")
 
 
-async def test_a_command_that_fails_is_a_problem_with_its_last_words() -> None:
+async def test_a_failing_command_is_a_problem_with_the_end_of_its_output() -> None:
     from fuseboard_engine import Engine
 
     command = [sys.executable, "-c", "import sys; sys.exit('no route to pager, token=abcdef')"]
@@ -235,7 +235,7 @@ async def test_a_command_that_fails_is_a_problem_with_its_last_words() -> None:
     assert "ended with 1: no route to pager, token=[hidden]" in problem
 
 
-async def test_a_webhook_is_posted_to_and_its_refusal_is_a_problem() -> None:
+async def test_a_webhook_receives_the_report_and_its_refusal_is_a_problem() -> None:
     from fuseboard_engine import Engine
 
     got: list[bytes] = []
@@ -259,7 +259,7 @@ async def test_a_webhook_is_posted_to_and_its_refusal_is_a_problem() -> None:
 
 
 @virtual
-async def test_a_hook_may_be_a_callable() -> None:
+async def test_a_hook_can_be_a_callable() -> None:
     reports: list[ShutdownReport] = []
     world = World()
     await world.shutdown("x", hook=reports.append)
@@ -270,7 +270,7 @@ async def test_a_hook_may_be_a_callable() -> None:
 
 
 @virtual
-async def test_a_time_limit_ends_the_block_its_margin_before() -> None:
+async def test_a_time_limit_ends_the_block_a_margin_before_it() -> None:
     world = World()
     with pytest.raises(EmergencyExit) as caught:
         async with shutdown_on_signals(world, time_limit=100, margin=30, signals=()):
@@ -292,7 +292,7 @@ async def test_too_much_memory_ends_the_block() -> None:
 
 
 @virtual
-async def test_an_uncaught_exception_ends_the_block_after_what_is_in_flight() -> None:
+async def test_an_uncaught_exception_ends_the_block_after_the_calls_in_flight() -> None:
     world = World(retry=ONCE)
     world.script("slow", 2.0)
     with pytest.raises(EmergencyExit) as caught:
@@ -306,7 +306,7 @@ async def test_an_uncaught_exception_ends_the_block_after_what_is_in_flight() ->
 
 
 @virtual
-async def test_an_error_in_a_task_that_nobody_awaits_ends_the_block() -> None:
+async def test_an_error_in_a_task_that_is_never_awaited_ends_the_block() -> None:
     world = World()
 
     async def forgotten() -> None:
@@ -335,7 +335,7 @@ async def test_without_an_exit_code_the_program_goes_on_and_errors_stay_errors()
 
 
 @virtual
-async def test_a_block_that_ends_by_itself_just_ends() -> None:
+async def test_a_block_that_ends_normally_is_not_a_shutdown() -> None:
     world = World()
     async with shutdown_on_signals(world, time_limit=100, memory_limit=10**15, signals=()) as guard:
         await asyncio.sleep(1)
@@ -344,7 +344,7 @@ async def test_a_block_that_ends_by_itself_just_ends() -> None:
 
 
 @virtual
-async def test_a_cancellation_from_outside_stays_one() -> None:
+async def test_a_cancellation_from_outside_is_propagated() -> None:
     world = World()
 
     async def body() -> None:

@@ -1,4 +1,4 @@
-"""Real processes and real signals: what an operator, a scheduler or a terminal sends."""
+"""Shutdown on signals, with real processes and real signals."""
 
 from __future__ import annotations
 

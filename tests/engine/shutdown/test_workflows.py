@@ -1,4 +1,4 @@
-"""What a shutdown means for many tasks that belong together: workflows and batches. In virtual time."""
+"""The effect of a shutdown on workflows and batches, in virtual time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Nodes:
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.calls: list[str] = []
-        self.slow_begun = asyncio.Event()
+        self.slow_started = asyncio.Event()
 
     def workflow(self) -> Workflow:
         workflow = Workflow("nightly")
@@ -37,7 +37,7 @@ class Nodes:
         async def work(inputs: dict[str, Any]) -> dict[str, str]:
             self.calls.append(name)
             if name == "slow":
-                self.slow_begun.set()
+                self.slow_started.set()
                 await asyncio.sleep(self.seconds)
             return {"by": name}
 
@@ -50,7 +50,7 @@ async def test_a_workflow_in_flight_is_interrupted_not_failed_and_resumes_where_
     world.checkpoints = keeper = MemoryCheckpoints()
     workflow = world.add_workflow(nodes.workflow())
     run = asyncio.create_task(workflow.execute(run="r1"))
-    await nodes.slow_begun.wait()
+    await nodes.slow_started.wait()
     report = await world.shutdown(grace=10)
     result = await run
     assert (result.state, result.success, result.failed) == ("interrupted", False, {})
@@ -84,7 +84,7 @@ async def test_a_node_that_hangs_is_cancelled_and_its_run_interrupted() -> None:
     workflow = world.add_workflow(nodes.workflow())
     async with shutdown_on_signals(world, exit_code=None, signals=()):
         run = asyncio.create_task(workflow.execute(run="r1"))
-        await nodes.slow_begun.wait()
+        await nodes.slow_started.wait()
         report = await world.shutdown(grace=3)
         assert now() < 5
     assert [(left.run, left.nodes) for left in report.interrupted] == [("r1", ("slow", "store"))]
@@ -95,12 +95,12 @@ async def test_a_node_that_hangs_is_cancelled_and_its_run_interrupted() -> None:
 
 
 @virtual
-async def test_what_would_answer_for_an_exhausted_chain_does_no_node_of_an_interrupted_run() -> None:
+async def test_the_degraded_answer_is_not_used_for_nodes_of_an_interrupted_run() -> None:
     world, nodes = World(retry=ONCE), Nodes(2.0)
     world.checkpoints = MemoryCheckpoints()
     world.set_degraded("", {"by": "a template"}, even_for=("engine",))
     run = asyncio.create_task(world.add_workflow(nodes.workflow()).execute(run="r1"))
-    await nodes.slow_begun.wait()
+    await nodes.slow_started.wait()
     await world.shutdown(grace=10)
     result = await run
     assert (result.state, result.nodes["store"].state) == ("interrupted", "pending")
@@ -111,7 +111,7 @@ async def test_the_recovery_instructions_name_the_run_and_how_to_resume_it(tmp_p
     world, nodes = World(retry=ONCE), Nodes(2.0)
     world.checkpoints = MemoryCheckpoints()
     run = asyncio.create_task(world.add_workflow(nodes.workflow()).execute(run="r1"))
-    await nodes.slow_begun.wait()
+    await nodes.slow_started.wait()
     await world.shutdown(grace=10, instructions=tmp_path / "recovery.txt")
     text = (tmp_path / "recovery.txt").read_text()
     assert "Run r1 of workflow nightly: store is left to do." in text
@@ -120,10 +120,10 @@ async def test_the_recovery_instructions_name_the_run_and_how_to_resume_it(tmp_p
 
 
 @virtual
-async def test_a_run_that_nothing_keeps_is_named_as_one_to_begin_anew(tmp_path: Path) -> None:
+async def test_a_run_without_checkpoints_is_named_as_one_to_restart(tmp_path: Path) -> None:
     world, nodes = World(retry=ONCE), Nodes(2.0)
     run = asyncio.create_task(world.add_workflow(nodes.workflow()).execute(run="r1"))
-    await nodes.slow_begun.wait()
+    await nodes.slow_started.wait()
     await world.shutdown(grace=10, instructions=tmp_path / "recovery.txt")
     text = (tmp_path / "recovery.txt").read_text()
     assert "Run r1 of workflow nightly was not saved: start it again." in text
@@ -131,14 +131,14 @@ async def test_a_run_that_nothing_keeps_is_named_as_one_to_begin_anew(tmp_path: 
 
 
 @virtual
-async def test_a_workflow_that_came_to_its_end_is_not_named() -> None:
+async def test_a_finished_workflow_is_not_named() -> None:
     world, nodes = World(), Nodes(0.0)
     await world.add_workflow(nodes.workflow()).execute()
     assert (await world.shutdown()).interrupted == ()
 
 
 @virtual
-async def test_a_batch_says_what_the_shutdown_refused_and_makes_no_dead_letter_of_it() -> None:
+async def test_a_batch_reports_tasks_refused_by_the_shutdown_and_makes_no_dead_letters() -> None:
     world = World(retry=ONCE, dead_letters=DeadLetterPolicy())
     script = world.script("a", 1.0)
     batch = asyncio.create_task(

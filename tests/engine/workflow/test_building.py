@@ -1,4 +1,4 @@
-"""What can be no workflow is refused where it is written down, and the refusal names the nodes."""
+"""Validation while a workflow is built: errors are raised where the mistake is made and name the nodes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def workflow_of(*names: str) -> Workflow:
     return workflow
 
 
-def test_a_cycle_is_refused_and_its_way_is_shown() -> None:
+def test_a_cycle_is_refused_and_its_path_is_shown() -> None:
     workflow = workflow_of("fetch", "clean", "store")
     workflow.connect("fetch", "clean")
     workflow.connect("clean", "store")
@@ -31,7 +31,7 @@ def test_a_cycle_is_refused_and_its_way_is_shown() -> None:
         workflow.connect("fetch", "fetch")
 
 
-def test_an_unknown_node_is_refused_with_the_one_that_was_meant() -> None:
+def test_an_unknown_node_is_refused_with_a_suggestion() -> None:
     workflow = workflow_of("fetch", "store")
     with pytest.raises(WorkflowError, match=r"no node 'fech'. Did you mean 'fetch'\? There are: fetch, store"):
         workflow.connect("fech", "store")
@@ -44,7 +44,7 @@ def test_an_unknown_node_is_refused_with_the_one_that_was_meant() -> None:
             attempt()
 
 
-def test_a_name_is_given_once() -> None:
+def test_a_duplicate_node_name_is_refused() -> None:
     workflow = workflow_of("fetch")
     with pytest.raises(WorkflowError, match="there is a node 'fetch' already"):
         workflow.add_node("fetch", nothing)
@@ -54,7 +54,7 @@ def test_a_name_is_given_once() -> None:
         Workflow("")
 
 
-def test_a_node_says_who_does_it() -> None:
+def test_a_node_needs_an_executor() -> None:
     workflow = Workflow("pipeline")
     with pytest.raises(WorkflowError, match="say what executes it"):
         workflow.add_node("fetch")
@@ -62,7 +62,7 @@ def test_a_node_says_who_does_it() -> None:
         workflow.add_node("fetch", 7)  # type: ignore[arg-type]
 
 
-def test_a_field_is_mapped_to_an_input_once() -> None:
+def test_mapping_an_input_twice_is_refused() -> None:
     workflow = workflow_of("left", "right", "join")
     workflow.connect("left", "join", {"data": "data"})
     with pytest.raises(WorkflowError, match="join gets its input 'data' from left already"):
@@ -86,7 +86,7 @@ def test_fields_that_a_node_does_not_declare_are_refused() -> None:
 
 
 @virtual
-async def test_an_input_that_nobody_brings_is_refused_before_anything_runs() -> None:
+async def test_an_input_without_a_source_is_refused_before_anything_runs() -> None:
     workflow = workflow_of("fetch")
     workflow.add_node("store", nothing, inputs=("data", "table"), table="orders")
     workflow.connect("fetch", "store")
@@ -95,7 +95,7 @@ async def test_an_input_that_nobody_brings_is_refused_before_anything_runs() -> 
 
 
 @virtual
-async def test_what_stands_in_needs_its_inputs_too() -> None:
+async def test_a_fallback_needs_its_inputs_too() -> None:
     workflow = workflow_of("fetch", "store")
     workflow.add_node("store_elsewhere", nothing, inputs=("bucket",))
     workflow.connect("fetch", "store", {"data": "data"})
@@ -116,7 +116,7 @@ def test_a_loop_of_fallbacks_is_refused_and_shown() -> None:
         workflow.add_fallback("full", "basic")
 
 
-def test_what_stands_in_for_another_has_no_edges_of_its_own() -> None:
+def test_a_fallback_has_no_edges_of_its_own() -> None:
     workflow = workflow_of("fetch", "backup", "store")
     workflow.connect("fetch", "store")
     with pytest.raises(WorkflowError, match=r"store is connected \(fetch → store\)"):
@@ -126,13 +126,13 @@ def test_what_stands_in_for_another_has_no_edges_of_its_own() -> None:
         workflow.connect("backup", "store")
 
 
-def test_parameters_are_json() -> None:
+def test_parameters_must_be_json() -> None:
     with pytest.raises(WorkflowError, match=r"parameter fetch\.client is of type object"):
         Workflow("pipeline").add_node("fetch", nothing, client=object())
 
 
 @virtual
-async def test_a_name_that_the_engine_knows_neither_as_adapter_nor_as_task_type_is_refused() -> None:
+async def test_a_name_that_is_neither_an_adapter_nor_a_task_type_is_refused() -> None:
     world = World()
     world.script("gpt", "x")
     workflow = Workflow("pipeline")
@@ -156,7 +156,7 @@ async def test_a_breaker_for_a_task_type_is_refused_because_its_adapters_have_th
 
 
 @virtual
-async def test_a_workflow_in_use_is_not_changed_and_its_id_is_taken() -> None:
+async def test_a_registered_workflow_cannot_be_changed_and_its_id_is_taken() -> None:
     world = World()
     workflow = world.add_workflow(workflow_of("fetch"))
     with pytest.raises(WorkflowError, match="'pipeline' is in use"):

@@ -1,4 +1,4 @@
-"""Random graphs with random failures, against a slow and obvious model of what a run does."""
+"""Random workflow graphs with random failures, compared with a simple model of a run."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class Application:
 
 @settings(max_examples=150, deadline=None)
 @given(plans())
-def test_a_run_ends_as_the_model_says_and_no_node_begins_before_what_it_waits_for(plan: Plan) -> None:
+def test_a_run_ends_as_the_model_says_and_no_node_starts_before_its_dependencies(plan: Plan) -> None:
     async def scene() -> None:
         app = Application(plan)
         result = await app.workflow().execute(max_concurrent=plan.side_by_side)
@@ -135,7 +135,7 @@ def test_a_run_ends_as_the_model_says_and_no_node_begins_before_what_it_waits_fo
 
 @settings(max_examples=150, deadline=None)
 @given(plans())
-def test_a_failed_run_resumed_when_all_is_well_does_only_what_was_not_finished(plan: Plan) -> None:
+def test_a_failed_run_that_is_resumed_runs_only_unfinished_nodes(plan: Plan) -> None:
     async def scene() -> None:
         app = Application(plan)
         first = await app.workflow().execute(run="r", max_concurrent=plan.side_by_side, checkpoints=app.kept)
@@ -152,7 +152,9 @@ def test_a_failed_run_resumed_when_all_is_well_does_only_what_was_not_finished(p
 
 @settings(max_examples=200, deadline=None)
 @given(plans(), st.lists(st.tuples(st.integers(1, 12), st.booleans()), max_size=4))
-def test_killed_at_any_commit_a_resumed_run_does_no_saved_node_twice(plan: Plan, kills: list[tuple[int, bool]]) -> None:
+def test_a_run_killed_at_any_commit_and_resumed_runs_no_saved_node_twice(
+    plan: Plan, kills: list[tuple[int, bool]]
+) -> None:
     app = Application(plan)
     app.failing = frozenset()
     kept = app.kept = Mortal()

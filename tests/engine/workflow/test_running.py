@@ -1,4 +1,4 @@
-"""A workflow runs as a graph: nodes wait only for what they need, and failing ones are retried and replaced."""
+"""Workflow runs: nodes wait only for their dependencies, and failed ones are retried or replaced by fallbacks."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Nightly(Workflow):
 
 
 @virtual
-async def test_a_class_of_ones_own_has_all_of_a_workflows_resilience() -> None:
+async def test_an_application_class_gets_all_of_a_workflows_resilience() -> None:
     world = World()
     down = Script(ConnectionError("down"))
     workflow = Nightly(fetch=down, backup=Work("from the backup"))
@@ -74,7 +74,7 @@ async def test_a_class_of_ones_own_has_all_of_a_workflows_resilience() -> None:
 
 
 @virtual
-async def test_branches_run_side_by_side_and_the_join_waits_for_both() -> None:
+async def test_branches_run_concurrently_and_the_join_waits_for_both() -> None:
     world = World()
     left, right, join = Work("l", 2), Work("r", 5), Work("j", 1)
     workflow = Workflow("pipeline", engine=world)
@@ -89,7 +89,7 @@ async def test_branches_run_side_by_side_and_the_join_waits_for_both() -> None:
 
 
 @virtual
-async def test_no_more_nodes_than_allowed_are_under_way() -> None:
+async def test_the_number_of_concurrent_nodes_is_limited() -> None:
     world = World()
     workflow = Workflow("pipeline", engine=world)
     works = [Work() for _ in range(7)]
@@ -102,7 +102,7 @@ async def test_no_more_nodes_than_allowed_are_under_way() -> None:
 
 
 @virtual
-async def test_what_waits_for_a_failed_node_is_skipped_and_the_rest_goes_on() -> None:
+async def test_nodes_after_a_failed_node_are_skipped_and_the_others_run() -> None:
     world = World(breaker=NEVER_TRIPS)
     workflow = Workflow("pipeline", engine=world)
     workflow.add_node("bad", Script(ConnectionError("refused")))
@@ -146,7 +146,7 @@ async def test_a_node_is_retried_as_configured() -> None:
 
 
 @virtual
-async def test_fallbacks_stand_in_one_after_the_other_with_the_inputs_of_the_node_and_parameters_of_their_own() -> None:
+async def test_fallbacks_run_in_order_with_the_nodes_inputs_and_their_own_parameters() -> None:
     world = World(breaker=NEVER_TRIPS)
     full, basic = Script(ConnectionError("down")), Script(ConnectionError("down too"))
     minimal = Work({"analysis": "basic"})
@@ -168,7 +168,7 @@ async def test_fallbacks_stand_in_one_after_the_other_with_the_inputs_of_the_nod
 
 
 @virtual
-async def test_a_breaker_of_a_node_opens_and_the_fallback_answers_without_it_being_called() -> None:
+async def test_a_node_with_an_open_breaker_is_not_called_and_its_fallback_answers() -> None:
     world = World()
     fetch, backup = Script(ConnectionError("down")), Work("from backup")
     workflow = Workflow("pipeline", engine=world)
@@ -191,7 +191,7 @@ async def test_a_breaker_of_a_node_opens_and_the_fallback_answers_without_it_bei
 
 
 @virtual
-async def test_a_node_of_an_adapter_shares_that_adapters_breaker_unless_it_has_policies_of_its_own() -> None:
+async def test_a_node_shares_its_adapters_breaker_unless_it_has_its_own_policies() -> None:
     world = World()
     gpt = world.script("gpt", {"plan": "x"})
     world.breaker("gpt").force_open()
@@ -207,7 +207,7 @@ async def test_a_node_of_an_adapter_shares_that_adapters_breaker_unless_it_has_p
 
 
 @virtual
-async def test_a_node_of_a_task_type_takes_the_chain_of_that_type() -> None:
+async def test_a_node_of_a_task_type_uses_the_chain_of_that_type() -> None:
     world = World(breaker=NEVER_TRIPS)
     world.script("gpt", ConnectionError("down"))
     world.script("claude", "planned")
@@ -221,7 +221,7 @@ async def test_a_node_of_a_task_type_takes_the_chain_of_that_type() -> None:
 
 
 @virtual
-async def test_R26_a_degraded_node_lets_the_run_go_on_but_it_is_no_success() -> None:
+async def test_R26_a_run_continues_after_a_degraded_node_but_is_not_a_success() -> None:
     world = World(breaker=NEVER_TRIPS)
     world.set_degraded("pipeline.plan", {"milestones": ["Analyse {goal}"]})
     build = Work("built")
@@ -237,7 +237,7 @@ async def test_R26_a_degraded_node_lets_the_run_go_on_but_it_is_no_success() -> 
 
 
 @virtual
-async def test_a_field_that_a_result_does_not_have_fails_the_node_that_needs_it_and_names_both() -> None:
+async def test_a_missing_result_field_fails_the_node_that_needs_it_and_names_both() -> None:
     world = World()
     workflow = Workflow("pipeline", engine=world)
     workflow.add_node("fetch", Work({"body": {"rows": [1]}}))
@@ -260,7 +260,7 @@ async def test_a_field_that_a_result_does_not_have_fails_the_node_that_needs_it_
         ("\ud800", "holds a lone surrogate"),
     ],
 )
-def test_a_result_that_is_no_json_is_refused_at_the_door_with_its_place(answer: Any, reason: str) -> None:
+def test_a_result_that_is_not_json_is_refused_with_its_place(answer: Any, reason: str) -> None:
     @virtual
     async def scene() -> None:
         workflow = Workflow("pipeline", engine=World())
@@ -281,7 +281,7 @@ async def test_a_result_that_contains_itself_is_refused_too() -> None:
 
 
 @virtual
-async def test_the_input_is_json_and_has_what_the_first_nodes_need() -> None:
+async def test_the_input_must_be_json_and_contain_what_the_first_nodes_need() -> None:
     workflow = Workflow("pipeline", engine=World())
     workflow.add_node("fetch", Work(), inputs=("url",))
     with pytest.raises(WorkflowError, match="fetch needs the input url; the workflow was given nothing"):
@@ -291,7 +291,7 @@ async def test_the_input_is_json_and_has_what_the_first_nodes_need() -> None:
 
 
 @virtual
-async def test_a_deadline_ends_what_is_under_way_and_begins_nothing_more() -> None:
+async def test_a_deadline_cancels_running_nodes_and_starts_no_more() -> None:
     world = World()
     last = Work()
     workflow = Workflow("pipeline", engine=world)
@@ -308,7 +308,7 @@ async def test_a_deadline_ends_what_is_under_way_and_begins_nothing_more() -> No
 
 
 @virtual
-async def test_progress_is_told_as_events() -> None:
+async def test_progress_is_emitted_as_events() -> None:
     world = World(breaker=NEVER_TRIPS)
     workflow = Workflow("pipeline", name="The pipeline", engine=world)
     workflow.add_node("a", Work("a"))
@@ -352,7 +352,7 @@ async def test_a_cancelled_run_leaves_no_task_behind_and_says_so() -> None:
 
 
 @virtual
-async def test_a_plain_list_of_tasks_is_a_workflow_too() -> None:
+async def test_a_list_of_tasks_can_run_as_a_workflow() -> None:
     world = World(breaker=NEVER_TRIPS)
     world.script("prefect", ConnectionError("down"))
     agno = world.script("agno", "done")
@@ -370,7 +370,7 @@ async def test_a_plain_list_of_tasks_is_a_workflow_too() -> None:
 
 
 @virtual
-async def test_the_adapters_of_nodes_are_asked_for_their_nodes_only() -> None:
+async def test_the_adapters_of_nodes_are_called_for_their_nodes_only() -> None:
     world = World(breaker=NEVER_TRIPS)
     node = Work("x")
     workflow = Workflow("pipeline")
@@ -386,7 +386,7 @@ async def test_the_adapters_of_nodes_are_asked_for_their_nodes_only() -> None:
 
 
 @virtual
-async def test_tasks_of_a_plain_list_can_run_side_by_side() -> None:
+async def test_tasks_of_a_list_can_run_concurrently() -> None:
     world = World()
     world.add_adapter("agno", Work("x", 3))
     await world.execute_workflow("w", "t", [{}, {}, {}], in_order=False)
