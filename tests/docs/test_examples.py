@@ -1,4 +1,4 @@
-"""What the documents show works: every Python block is run, every scenario is checked, every link leads somewhere."""
+"""Examples in the documents: every Python block runs, every scenario is checked, every link resolves."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(page: Path, tmp_path: Path
     assert result.returncode == 0, result.stderr
 
 
-def test_the_scenario_that_is_shown_does_what_it_expects() -> None:
+def test_the_scenario_that_is_shown_meets_its_expectations() -> None:
     (text,) = blocks(ROOT / "docs" / "scenarios.md", "yaml")
     scenario = parse(text, Scenario, "scenarios.md")
 
@@ -49,7 +49,7 @@ def test_the_scenario_that_is_shown_does_what_it_expects() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_between_pages_lead_somewhere(page: Path) -> None:
+def test_links_between_pages_resolve(page: Path) -> None:
     for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", page.read_text()):
         there = page.parent / target if target else page
         assert there.exists(), f"{page.name} links to {target}"

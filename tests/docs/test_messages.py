@@ -1,4 +1,4 @@
-"""The error messages that the pages show are those that Fuseboard writes."""
+"""Error messages on the pages equal those that Fuseboard writes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ default = ["agno", "echoo"]
 VARIABLES = {"FUSEBOARD__BREKER__JITTER": "0.2", "FUSEBOARD__RETRY__MAX_ATTEMPTS": "many"}
 
 
-def test_the_errors_of_a_configuration_are_those_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_configuration_errors_match_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in VARIABLES.items():
         monkeypatch.setenv(name, value)
     (tmp_path / "fuseboard.toml").write_text(CONFIGURATION)
@@ -49,7 +49,7 @@ def test_the_errors_of_a_configuration_are_those_of_the_page(tmp_path: Path, mon
     assert str(error.value).splitlines() == re.findall(r"^(?:fuseboard\.toml:|environment variable ).*", page, re.M)
 
 
-def test_the_error_of_a_scenario_is_that_of_the_page() -> None:
+def test_the_scenario_error_matches_the_page() -> None:
     page = (ROOT / "docs" / "scenarios.md").read_text(encoding="utf-8")
     (scenario,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     with pytest.raises(DocumentError) as error:

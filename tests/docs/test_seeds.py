@@ -1,4 +1,4 @@
-"""What the table of the seeds says is tested, is; and every pinned behaviour has a test that carries its id."""
+"""The seeds table names existing tests, and every pinned behaviour has a test that carries its id."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OTHERS = [
 ]
 
 
-def test_every_test_named_in_the_table_is_there() -> None:
+def test_every_test_named_in_the_table_exists() -> None:
     named = re.findall(
         r"`((?:engine|storage|console|architecture)/[\w/]*test_\w+\.py)`", (ROOT / "docs" / "seeds.md").read_text()
     )

@@ -1,4 +1,4 @@
-"""Operators' commands: what an engine does with each, and what it answers."""
+"""Operators' commands: their effect on an engine, and its answers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def engine_with(*names: str) -> Engine:
         ("reset", "closed"),
     ],
 )
-def test_each_verb_does_what_it_says_and_the_outcome_says_who_asked_and_what_came_of_it(verb: str, state: str) -> None:
+def test_each_verb_is_executed_and_its_outcome_names_the_actor_and_the_result(verb: str, state: str) -> None:
     engine = engine_with("a", "b")
     told: list[Any] = []
     engine.subscribe(told.append)
@@ -61,19 +61,19 @@ def test_reset_closes_an_open_breaker() -> None:
     assert engine.execute_command(command("reset")).detail == "a went from open to closed"
 
 
-def test_what_is_opened_for_a_time_says_for_how_long_also_when_it_was_open() -> None:
+def test_open_for_states_the_duration_even_when_the_breaker_was_open() -> None:
     engine = engine_with("a")
     for told in ("a went from closed to open for 30 s", "a stays open for 30 s"):
         assert engine.execute_command(command("open_for", seconds=30)).detail == told
 
 
-def test_enable_takes_back_what_was_set_by_hand() -> None:
+def test_enable_reverts_a_manual_state() -> None:
     engine = engine_with("a")
     engine.execute_command(command("force_open"))
     assert engine.execute_command(command("enable")).detail == "a went from forced_open to closed"
 
 
-def test_reset_all_resets_every_breaker_that_lets_no_calls_through_and_names_them() -> None:
+def test_reset_all_resets_every_breaker_that_blocks_calls_and_names_them() -> None:
     engine = engine_with("a", "b", "c", "d")
     engine.breaker("a").open_for(5)
     engine.breaker("b").force_open()
@@ -97,7 +97,7 @@ def test_open_for_takes_seconds_or_the_policys_own_wait() -> None:
 
 
 @pytest.mark.parametrize("seconds", ["ten", -1, float("nan"), float("inf"), [], True])
-def test_seconds_that_make_no_sense_are_refused_and_nothing_changes(seconds: object) -> None:
+def test_invalid_seconds_are_refused_and_nothing_changes(seconds: object) -> None:
     engine = engine_with("a")
     done = engine.execute_command(command("open_for", seconds=seconds))
     assert not done.ok
@@ -121,7 +121,7 @@ def test_an_unknown_verb_is_refused_with_the_known_ones_named(verb: str) -> None
 
 
 @virtual
-async def test_a_command_may_come_from_another_thread_while_routes_are_under_way() -> None:
+async def test_a_command_can_come_from_another_thread_during_routes() -> None:
     engine = World(breaker=BreakerPolicy(failure_threshold=1, recovery_timeout=1000))
     engine.script("a", ConnectionError("down"), "well")
     await engine.execute_with_fallback("opens it")
@@ -134,7 +134,7 @@ async def test_a_command_may_come_from_another_thread_while_routes_are_under_way
 
 
 @virtual
-async def test_calls_under_way_when_a_breaker_is_forced_open_end_as_they_would() -> None:
+async def test_forcing_a_breaker_open_does_not_disturb_calls_in_flight() -> None:
     engine = World()
     engine.script("a", 5.0)
     running = asyncio.create_task(engine.execute_with_fallback("task"))

@@ -1,4 +1,4 @@
-"""Context ids reach adapters, threads, events and results; a request id is made up where none was given."""
+"""Context ids reach adapters, threads, events and results; a missing request id is generated."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def test_PA05_all_five_ids_reach_the_adapter_the_events_and_the_result() -
 
 
 @virtual
-async def test_PA05_a_request_id_is_made_up_when_the_context_brings_none() -> None:
+async def test_PA05_a_request_id_is_generated_when_the_context_has_none() -> None:
     engine = World()
     witness = Witness()
     engine.add_adapter("a", witness)
@@ -54,7 +54,7 @@ async def test_PA05_a_request_id_is_made_up_when_the_context_brings_none() -> No
 
 
 @virtual
-async def test_the_context_of_a_task_serves_where_the_call_gives_none() -> None:
+async def test_the_context_of_a_task_is_used_when_the_call_gives_none() -> None:
     engine = World()
     witness = Witness()
     engine.add_adapter("a", witness)
@@ -82,7 +82,7 @@ async def test_a_route_inside_another_and_a_with_block_pass_their_ids_on() -> No
 
 
 @virtual
-async def test_routes_side_by_side_do_not_see_each_others_ids() -> None:
+async def test_concurrent_routes_do_not_see_each_others_ids() -> None:
     engine = World()
     seen: dict[str, str] = {}
 
@@ -113,7 +113,7 @@ def test_a_plain_function_sees_the_ids_in_its_thread() -> None:
     assert seen == [IDS]
 
 
-def test_sync_code_gives_ids_to_what_it_waits_for() -> None:
+def test_sync_code_passes_its_ids_to_the_calls_it_waits_for() -> None:
     engine = Engine()
     witness = Witness()
     engine.add_adapter("a", witness)

@@ -1,4 +1,4 @@
-"""`Engine` is a class like any other: its methods are in it, are documented, and can be overridden."""
+"""`Engine` is an ordinary class: its methods are defined and documented in it, and can be overridden."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the engine tells its listeners: every story in order, and no listener can hurt a call."""
+"""Events that an engine emits: complete, in order, and isolated from failing listeners."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def test_a_success_is_one_event() -> None:
 
 
 @virtual
-async def test_retries_and_a_failover_are_told_as_they_happen() -> None:
+async def test_retries_and_a_failover_are_emitted_as_they_happen() -> None:
     engine = World()
     engine.script("a", DOWN)
     engine.script("b", "done")
@@ -83,7 +83,7 @@ async def test_retries_and_a_failover_are_told_as_they_happen() -> None:
 
 
 @virtual
-async def test_a_breaker_that_opens_says_so_before_the_attempt_that_opened_it_is_told() -> None:
+async def test_the_opening_of_a_breaker_is_emitted_before_the_attempt_that_caused_it() -> None:
     engine = World(breaker=BreakerPolicy(failure_threshold=2))
     engine.script("a", DOWN)
     await engine.execute_with_fallback("task")
@@ -96,7 +96,7 @@ async def test_a_breaker_that_opens_says_so_before_the_attempt_that_opened_it_is
 
 
 @virtual
-async def test_outage_probe_and_recovery_are_one_readable_story() -> None:
+async def test_an_outage_probe_and_recovery_are_emitted_in_order() -> None:
     policy = BreakerPolicy(failure_threshold=1, recovery_timeout=5, jitter=0, success_threshold=2)
     engine = World(breaker=policy, retry=ONCE)
     engine.script("a", DOWN, "well", "well")
@@ -126,7 +126,7 @@ async def test_outage_probe_and_recovery_are_one_readable_story() -> None:
 
 
 @virtual
-async def test_a_failure_nobody_is_blamed_for_is_told_with_its_row() -> None:
+async def test_a_failure_that_counts_for_no_adapter_is_emitted_with_its_attribution_row() -> None:
     engine = World()
     engine.script("a", HttpError(400, "no such field"))
     engine.script("b", "done")
@@ -139,7 +139,7 @@ async def test_a_failure_nobody_is_blamed_for_is_told_with_its_row() -> None:
 
 
 @virtual
-async def test_adapters_and_preferences_are_told_too() -> None:
+async def test_adapters_and_preferences_are_emitted_too() -> None:
     engine = World(breaker=BreakerPolicy(failure_threshold=7))
     engine.script("a", 1, tags=["eu"])
     engine.set_preference(["a"], "ai")
@@ -153,7 +153,7 @@ async def test_adapters_and_preferences_are_told_too() -> None:
 
 
 @virtual
-async def test_events_carry_wall_time_never_go_back_and_survive_being_written_down() -> None:
+async def test_events_have_monotonic_wall_times_and_survive_serialisation() -> None:
     engine = World(breaker=BreakerPolicy(failure_threshold=2, recovery_timeout=1, success_threshold=1))
     engine.script("a", DOWN, DOWN, "well", tags=["x"])
     engine.script("b", "done")
@@ -197,7 +197,7 @@ async def test_a_listener_that_raises_is_isolated_logged_and_reported_to_the_oth
 
 
 @virtual
-async def test_when_every_listener_raises_calls_go_on() -> None:
+async def test_calls_continue_when_every_listener_raises() -> None:
     engine = World()
 
     def broken(event: Event) -> None:
@@ -214,7 +214,7 @@ async def test_when_every_listener_raises_calls_go_on() -> None:
 
 
 @virtual
-async def test_unsubscribing_ends_the_telling_even_from_inside() -> None:
+async def test_unsubscribing_stops_delivery_even_from_within_a_listener() -> None:
     engine = World()
     heard: list[Event] = []
 
@@ -230,7 +230,7 @@ async def test_unsubscribing_ends_the_telling_even_from_inside() -> None:
 
 
 @virtual
-async def test_a_listener_may_use_the_engine() -> None:
+async def test_a_listener_can_use_the_engine() -> None:
     """A breaker that opens may, say, open another: no lock is held while listeners are told."""
     engine = World(breaker=BreakerPolicy(failure_threshold=1), retry=ONCE)
     engine.script("a", DOWN)
@@ -251,7 +251,7 @@ async def test_a_listener_may_use_the_engine() -> None:
 
 
 @virtual
-async def test_describe_tells_a_newcomer_how_things_stand() -> None:
+async def test_describe_gives_a_new_subscriber_the_current_state() -> None:
     engine = World(breaker=BreakerPolicy(failure_threshold=1, recovery_timeout=9, jitter=0), retry=ONCE)
     for name in "abcd":
         engine.script(name, DOWN)

@@ -1,4 +1,4 @@
-"""What an engine keeps of adapters, task types and names does not grow with how many there ever were."""
+"""The memory that an engine keeps for adapters, task types and names does not grow with the number it has seen."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def healthy() -> bool:
 
 
 @virtual
-async def test_adapters_that_come_and_go_are_forgotten_by_all_that_knew_them() -> None:
+async def test_removed_adapters_are_forgotten_everywhere() -> None:
     routing = RoutingPolicy(adaptive=True, all_out="last_resort", max_out_by_tag={"cheap": 0.5})
     engine = World(routing=routing, health=HealthPolicy())
     engine.add_adapter("stays", done)
@@ -46,7 +46,7 @@ async def test_adapters_that_come_and_go_are_forgotten_by_all_that_knew_them() -
 
 
 @virtual
-async def test_names_and_task_types_that_nobody_knows_leave_nothing_behind() -> None:
+async def test_unknown_names_and_task_types_leave_no_state_behind() -> None:
     engine = World(routing=RoutingPolicy(adaptive=True, all_out="wait", max_wait=0.001))
     engine.add_adapter("a", done)
     await engine.execute_with_fallback("warm")

@@ -1,4 +1,4 @@
-"""What the seed systems pin about retry and failover, and where they fail at it: run from the cases file."""
+"""Pinned behaviours of the seed systems for retry and failover, and their known bugs; data from the cases file."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def test_a_route_ends_as_the_case_expects(case: dict[str, Any]) -> None:
 
 
 @virtual
-async def test_fb05_the_order_given_beats_the_types_and_unregistered_adapters_are_passed_over() -> None:
+async def test_fb05_a_given_order_overrides_the_types_and_unregistered_adapters_are_skipped() -> None:
     engine = World()
     engine.script("A", "A")
     engine.script("B", DOWN)
@@ -83,7 +83,7 @@ async def test_fb06_statistics_count_tasks_not_attempts() -> None:
 
 
 @virtual
-async def test_fb07_exhaustion_tells_the_last_error_and_how_often_it_was_tried() -> None:
+async def test_fb07_an_exhausted_route_states_the_last_error_and_the_attempts() -> None:
     engine = World(retry=RetryPolicy(retry_on=(ConnectionError,)))
     last = ConnectionError("third")
     engine.script("A", ConnectionError("first"), ConnectionError("second"), last)
@@ -124,7 +124,7 @@ def test_bo03_the_four_strategies(strategy: Any) -> None:
 
 
 @virtual
-async def test_r01_a_router_asks_an_open_breaker_so_the_probe_goes_through() -> None:
+async def test_r01_a_router_asks_an_open_breaker_so_that_the_probe_is_admitted() -> None:
     engine = World(breaker=BreakerPolicy(failure_threshold=1, recovery_timeout=10, jitter=0))
     a = engine.script("A", DOWN, "healed")
     engine.script("B", "B")

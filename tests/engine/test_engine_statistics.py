@@ -1,4 +1,4 @@
-"""Statistics, health, recent failures, and the result of a route: what one can look at."""
+"""Statistics, health, recent failures and route results."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def test_statistics_count_tasks_calls_retries_rejections_and_time() -> Non
 
 
 @virtual
-async def test_it_is_known_how_often_a_breakers_probes_closed_it() -> None:
+async def test_statistics_count_how_often_probes_closed_a_breaker() -> None:
     engine = World(
         breaker=BreakerPolicy(failure_threshold=1, success_threshold=1, recovery_timeout=1, jitter=0), retry=ONCE
     )
@@ -60,7 +60,7 @@ async def test_it_is_known_how_often_a_breakers_probes_closed_it() -> None:
 
 
 @virtual
-async def test_what_became_of_all_tasks_is_counted_with_how_often_another_adapter_had_to_answer() -> None:
+async def test_routing_statistics_count_outcomes_and_failovers() -> None:
     engine = World(retry=ONCE, breaker=NEVER_TRIPS)
     engine.script("a", "good", DOWN, DOWN, DOWN, "good")
     engine.script("b", "good", DOWN)
@@ -101,7 +101,7 @@ async def test_an_adapter_that_was_never_used_has_zeroes() -> None:
 
 
 @virtual
-async def test_calls_in_flight_are_counted_while_they_are() -> None:
+async def test_calls_in_flight_are_counted() -> None:
     engine = World()
     engine.script("a", 10.0)
     running = [asyncio.create_task(engine.execute_with_fallback(n)) for n in range(7)]
@@ -159,7 +159,7 @@ async def test_an_engine_whose_adapters_were_never_used_is_healthy() -> None:
     }
 
 
-def test_an_engine_without_adapters_has_nothing_that_could_be_down() -> None:
+def test_an_engine_without_adapters_is_ready() -> None:
     status = Engine().get_health_status()
     assert (status["total_adapters"], status["ready"]) == (0, True)
 
@@ -216,7 +216,7 @@ async def test_no_more_than_200_failures_are_kept() -> None:
 
 
 @virtual
-async def test_a_result_tells_the_whole_route() -> None:
+async def test_a_result_describes_the_whole_route() -> None:
     engine = World(retry=RetryPolicy(max_attempts=2))
     engine.script("shut", "never")
     engine.script("down", DOWN)
@@ -281,7 +281,7 @@ async def test_the_adapters_traceback_is_kept() -> None:
 
 
 @virtual
-async def test_an_error_raised_again_and_again_is_the_same_error_each_time() -> None:
+async def test_unwrap_raises_the_same_error_each_time() -> None:
     engine = World(retry=ONCE, breaker=NEVER_TRIPS)
     engine.script("a", DOWN)
     first = await engine.execute_with_fallback(1)
@@ -289,14 +289,14 @@ async def test_an_error_raised_again_and_again_is_the_same_error_each_time() -> 
     assert first.exception is second.exception is DOWN
 
 
-def test_a_degraded_answer_is_unwrapped_but_is_no_success() -> None:
+def test_a_degraded_answer_is_unwrapped_but_is_not_a_success() -> None:
     route = RouteResult(task="t", task_type="", success=False, degraded=True, result="from the template")
     assert route.unwrap() == "from the template"
     assert not route.success
 
 
 @virtual
-async def test_retry_after_is_the_earliest_way_back_and_forgets_waits_that_are_over() -> None:
+async def test_retry_after_is_the_earliest_recovery_and_ignores_expired_waits() -> None:
     engine = World(breaker=BreakerPolicy(success_threshold=1))
     engine.script("a", HttpError(503, retry_after="4"), DOWN, retry=RetryPolicy(max_attempts=2))
     route = await engine.execute_with_fallback("task")

@@ -1,4 +1,4 @@
-"""Policies refuse what can't work, with a reason, and their waits never overflow."""
+"""Validation of policies, and the limits of their waits."""
 
 from __future__ import annotations
 
@@ -57,16 +57,16 @@ def test_a_retry_policy_refuses_numbers_that_are_negative_or_not_finite(field: s
         ({"recovery_timout": 1}, "Extra inputs"),
     ],
 )
-def test_what_contradicts_itself_is_refused_and_the_error_says_why(fields: dict[str, Any], reason: str) -> None:
+def test_contradictory_settings_are_refused_and_the_error_says_why(fields: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValidationError, match=reason):
         BreakerPolicy(**fields)
 
 
-def test_a_threshold_nobody_set_does_not_forbid_a_small_window() -> None:
+def test_the_default_threshold_does_not_forbid_a_small_window() -> None:
     assert BreakerPolicy(window_size=3, failure_rate=0.5).window_size == 3
 
 
-def test_a_policy_never_changes() -> None:
+def test_a_policy_is_immutable() -> None:
     with pytest.raises(ValidationError):
         BreakerPolicy().failure_threshold = 1  # type: ignore[misc]
 
@@ -79,7 +79,7 @@ waits = st.floats(0, 1e9)
 
 
 @given(waits, st.floats(1, 1e6), waits, st.integers(0, 10**12))
-def test_a_wait_grows_never_shrinks_and_stays_between_start_and_cap(
+def test_a_wait_never_shrinks_and_stays_between_start_and_cap(
     start: float, factor: float, extra: float, openings: int
 ) -> None:
     policy = BreakerPolicy(recovery_timeout=start, backoff_multiplier=factor, max_recovery_timeout=start + extra)

@@ -1,4 +1,4 @@
-"""The whole engine from threads and sync code."""
+"""The engine used from threads and from synchronous code."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_task_is_routed_without_await() -> None:
     engine.sync.close()
 
 
-def test_the_private_loop_begins_when_first_needed_and_ends_with_close() -> None:
+def test_the_private_loop_starts_on_first_use_and_ends_with_close() -> None:
     engine = engine_of(a=echo)
     assert loops() == []
     engine.sync.execute_with_fallback("it")
@@ -57,7 +57,7 @@ def test_the_private_loop_begins_when_first_needed_and_ends_with_close() -> None
     engine.sync.close()
 
 
-def test_many_threads_may_call_at_once() -> None:
+def test_many_threads_can_call_at_once() -> None:
     engine = engine_of(a=echo)
     results: dict[int, Any] = {}
 
@@ -99,7 +99,7 @@ async def test_a_running_engines_own_loop_is_used_from_other_threads() -> None:
     assert loops() == []
 
 
-async def test_a_plain_adapter_may_use_its_own_engine() -> None:
+async def test_a_plain_adapter_can_use_its_own_engine() -> None:
     engine = engine_of(inner=echo)
 
     def outer(task: Any) -> Any:
@@ -110,7 +110,7 @@ async def test_a_plain_adapter_may_use_its_own_engine() -> None:
         assert (await engine.execute_with_fallback("it", ["outer"])).result == "did it"
 
 
-async def test_it_refuses_to_hold_up_an_event_loop() -> None:
+async def test_a_sync_call_inside_an_event_loop_is_refused() -> None:
     engine = engine_of(a=echo)
     for call in (
         lambda: engine.sync.execute_with_fallback("it"),
@@ -123,7 +123,7 @@ async def test_it_refuses_to_hold_up_an_event_loop() -> None:
     assert loops() == []
 
 
-def test_every_other_method_of_the_engine_is_there_too() -> None:
+def test_the_sync_engine_has_every_other_method_of_the_engine() -> None:
     engine = engine_of(a=echo)
     assert engine.sync.start() == {}
     assert engine.sync.get_health_status()["ready"]
@@ -134,7 +134,7 @@ def test_every_other_method_of_the_engine_is_there_too() -> None:
     engine.sync.close()
 
 
-def test_a_with_starts_and_closes_the_engine() -> None:
+def test_a_with_block_starts_and_closes_the_engine() -> None:
     steps = []
 
     class Client:
@@ -172,7 +172,7 @@ async def numbers(task: Any) -> AsyncIterator[int]:
         yield number
 
 
-def test_a_stream_is_read_with_a_plain_for() -> None:
+def test_a_stream_can_be_read_with_a_plain_for_loop() -> None:
     engine = engine_of(a=numbers)
     stream = engine.sync.stream_with_fallback("it")
     assert list(stream) == [0, 1, 2]
@@ -197,7 +197,7 @@ def test_leaving_a_stream_early_closes_it() -> None:
     engine.sync.close()
 
 
-def test_a_streams_errors_and_restarts_reach_a_plain_for() -> None:
+def test_errors_and_restarts_of_a_stream_reach_a_plain_for_loop() -> None:
     async def breaks(task: Any) -> AsyncIterator[int]:
         yield 1
         raise ConnectionError("down")
@@ -212,7 +212,7 @@ def test_a_streams_errors_and_restarts_reach_a_plain_for() -> None:
 # ------------------------------------------------------------------ recorded, interrupted, ended
 
 
-async def test_it_is_recorded_in_a_plain_with(tmp_path: Path) -> None:
+async def test_an_engine_can_be_recorded_in_a_plain_with_block(tmp_path: Path) -> None:
     engine = engine_of(a=echo)
 
     def work() -> None:
@@ -227,7 +227,7 @@ async def test_it_is_recorded_in_a_plain_with(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
-def test_an_interrupt_raised_by_an_adapter_reaches_the_caller_and_the_loop_goes_on(kind: type[BaseException]) -> None:
+def test_an_interrupt_raised_by_an_adapter_reaches_the_caller_and_the_loop_survives(kind: type[BaseException]) -> None:
     async def interrupted(task: Any) -> str:
         if task == "stop":
             raise kind("stop")
@@ -241,7 +241,7 @@ def test_an_interrupt_raised_by_an_adapter_reaches_the_caller_and_the_loop_goes_
     engine.sync.close()
 
 
-def test_closing_ends_a_call_under_way_in_another_thread() -> None:
+def test_closing_ends_a_running_call_in_another_thread() -> None:
     begun = threading.Event()
     raised: list[BaseException] = []
 
@@ -286,7 +286,7 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
-def test_ctrl_c_cancels_the_call_waits_for_its_end_and_goes_on() -> None:
+def test_ctrl_c_cancels_the_call_and_waits_for_its_end() -> None:
     with subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True) as program:
         assert program.stdout is not None
         assert program.stdout.readline() == "begun\n"
@@ -295,7 +295,7 @@ def test_ctrl_c_cancels_the_call_waits_for_its_end_and_goes_on() -> None:
     assert program.returncode == 0
 
 
-def test_a_program_that_never_closes_ends_cleanly() -> None:
+def test_a_program_that_never_closes_the_engine_exits_cleanly() -> None:
     program = """
 import asyncio
 from fuseboard_engine import Engine

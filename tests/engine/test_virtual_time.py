@@ -1,4 +1,4 @@
-"""The event loop whose time is virtual."""
+"""The event loop with virtual time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_a_year_of_sleep_is_over_at_once() -> None:
     assert run(main()) == YEAR
 
 
-def test_time_begins_at_zero_and_stands_still_while_there_is_work() -> None:
+def test_time_starts_at_zero_and_stands_still_while_callbacks_are_ready() -> None:
     async def main() -> list[float]:
         loop = asyncio.get_running_loop()
         times = [loop.time()]
@@ -56,7 +56,7 @@ def test_timeouts_work() -> None:
     assert run(main()) == 30
 
 
-def test_the_wall_clock_goes_with_it() -> None:
+def test_the_wall_clock_follows_virtual_time() -> None:
     async def main() -> tuple[int, int]:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualTimeLoop)
@@ -67,7 +67,7 @@ def test_the_wall_clock_goes_with_it() -> None:
     assert run(main()) == (1_767_225_600_000_000, 1_767_225_601_500_000)
 
 
-def test_where_no_timer_runs_a_thread_is_waited_for() -> None:
+def test_without_timers_the_loop_waits_for_threads() -> None:
     async def main() -> str:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[str] = loop.create_future()

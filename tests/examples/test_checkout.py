@@ -1,6 +1,6 @@
-"""The whole path, with nothing simulated: an application, three HTTP servers, a recording, the command line.
+"""The whole checkout example with nothing simulated: an application, three HTTP servers, a recording, the CLI.
 
-A server is killed, the breaker opens, others take the payments; the operator resets, the server comes back.
+A server is killed and its breaker opens; others take the payments; the operator resets it once it is back.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield World(tmp_path, stack)
 
 
-def test_a_server_dies_others_take_over_the_operator_resets_and_it_comes_back(world: World) -> None:
+def test_after_a_server_dies_others_take_over_until_an_operator_resets_it(world: World) -> None:
     until(lambda: world.status()["acme-pay"]["successes"] > 0, "payments at the first service")
 
     world.servers[0].kill()
@@ -119,7 +119,7 @@ def test_a_server_dies_others_take_over_the_operator_resets_and_it_comes_back(wo
     assert world.app.wait(timeout=PATIENCE) == 0
 
 
-def test_a_server_that_comes_back_is_found_by_a_probe_with_no_one_doing_anything(world: World) -> None:
+def test_a_recovered_server_is_found_by_a_probe_without_an_operator(world: World) -> None:
     until(lambda: world.status()["acme-pay"]["successes"] > 0, "payments at the first service")
     world.servers[0].kill()
     until(lambda: world.status()["acme-pay"]["state"] == "open", "the breaker to open")
@@ -136,7 +136,7 @@ def test_an_application_that_is_killed_leaves_a_recording_that_says_so(world: Wo
     assert "No engine took this command" in result.stdout + result.stderr
 
 
-def test_with_every_server_down_the_application_goes_on_and_says_what_was_not_paid(world: World) -> None:
+def test_with_every_server_down_the_application_continues_and_lists_what_was_not_paid(world: World) -> None:
     until(lambda: world.status()["acme-pay"]["successes"] > 0, "payments")
     for server in world.servers:
         server.kill()
@@ -146,7 +146,7 @@ def test_with_every_server_down_the_application_goes_on_and_says_what_was_not_pa
     assert world.app.wait(timeout=PATIENCE) == 0
 
 
-def test_without_all_three_services_it_says_how_it_is_started(tmp_path: Path) -> None:
+def test_without_all_three_services_the_usage_is_shown(tmp_path: Path) -> None:
     for words in ([], ["a.db"], ["a.db", "http://127.0.0.1:1"]):
         command = [sys.executable, str(EXAMPLES / "checkout.py"), *words]
         ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False)

@@ -1,4 +1,4 @@
-"""Everything at once, with nothing simulated: killed with -9 in the middle of its work, and started again."""
+"""The whole application with nothing simulated: killed with SIGKILL during its work, and started again."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def status(file: Path) -> dict[str, Any]:
     return shown
 
 
-def test_killed_in_the_middle_and_started_again_everything_adds_up(orders: Orders, tmp_path: Path) -> None:
+def test_after_a_kill_and_a_restart_everything_adds_up(orders: Orders, tmp_path: Path) -> None:
     config = configure(tmp_path, f"http://127.0.0.1:{orders.server_port}/orders")
     file, notes = tmp_path / "shop.db", tmp_path / "notes"
     with start(config, notes) as process:

@@ -1,4 +1,4 @@
-"""Completeness of the configuration: every option of the engine's API has a field, and nearly all can change at run time."""
+"""Completeness of the configuration: every option of the API has a field, and nearly all can change at run time."""
 
 from __future__ import annotations
 

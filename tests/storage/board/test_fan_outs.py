@@ -1,4 +1,4 @@
-"""The Board counts a fan-out's attempts exactly, each once, and keeps who answered."""
+"""Fan-outs on the Board: each attempt is counted exactly once, and the answering adapters are kept."""
 
 from __future__ import annotations
 

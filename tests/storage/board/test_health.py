@@ -1,4 +1,4 @@
-"""What the Board keeps of health checks and of trips that were not made."""
+"""Health checks and held trips on the Board."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ def test_an_adapter_that_is_never_checked_has_no_health() -> None:
     assert (seen.health, seen.health_at, seen.health_alert, seen.held) == ("", None, 0, "")
 
 
-def test_the_last_change_of_health_stands_with_its_reason_and_since_when() -> None:
+def test_the_board_keeps_the_last_change_of_health_with_its_reason_and_time() -> None:
     seen = row(checked(1, "healthy"), checked(2, "unhealthy", "refused"))
     assert (seen.health, seen.health_detail, seen.health_at) == ("unhealthy", "refused", 2)
 
 
-def test_an_alert_stands_until_a_check_is_not_bad() -> None:
+def test_an_alert_lasts_until_a_check_passes() -> None:
     alert = HealthAlert(at=3, adapter="a", failures=3, detail="refused")
     assert row(checked(1, "unhealthy"), alert).health_alert == 3
     assert row(checked(1, "unhealthy"), alert, checked(4, "degraded")).health_alert == 0
 
 
-def test_a_held_trip_stands_until_a_call_succeeds_or_the_breaker_changes() -> None:
+def test_a_held_trip_lasts_until_a_call_succeeds_or_the_breaker_changes() -> None:
     held = TripSuppressed(at=1, adapter="a", reason="failures", detail="5 failures in a row; it stays closed")
     good = Attempt(adapter="a", outcome="success", number=1)
     route = RouteFinished(at=2, task="t", task_type="", success=True, adapter="a", attempts=(good,))

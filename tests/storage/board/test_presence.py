@@ -1,4 +1,4 @@
-"""Whether an engine is alive, silent or ended, as one pure function of its row."""
+"""An engine's presence (alive, silent or ended) as a pure function of its row."""
 
 import pytest
 
@@ -35,7 +35,7 @@ def test_a_heartbeat_from_the_future_is_live() -> None:
     assert age_of(engine(), START - 1) == 0.0
 
 
-def test_the_end_counts_as_a_sign_of_life() -> None:
+def test_the_end_event_counts_as_a_sign_of_life() -> None:
     row = engine(ended_at=START + 5_000_000)
     assert last_sign(row) == START + 5_000_000
     assert age_of(row, START + 6_000_000) == 1.0

@@ -1,4 +1,4 @@
-"""The Board folds runs of workflows: how each node stands, now and after the engine ended."""
+"""Runs of workflows on the Board: the state of each node during a run and after its engine ended."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def node(name: str, state: Any, at: int = 20, **more: Any) -> NodeChanged:
     return NodeChanged(at=at, run="r1", workflow="w", node=name, state=state, **more)
 
 
-def test_nodes_stand_as_they_were_told() -> None:
+def test_nodes_have_the_state_of_their_last_event() -> None:
     board = board_of(begun(), node("a", "running"), node("a", "done", 30, answered="x", attempts=2))
     row = board.workflows["r1"]
     assert (row.state, row.started_at, row.changed_at, row.edges) == ("running", 10, 30, (("a", "b"),))
@@ -49,13 +49,13 @@ def test_nodes_stand_as_they_were_told() -> None:
     assert row.counts() == {"done": 1, "pending": 1}
 
 
-def test_a_run_ends_in_its_state() -> None:
+def test_a_finished_run_has_its_final_state() -> None:
     board = board_of(begun(), WorkflowFinished(at=40, run="r1", workflow="w", state="failed", error="a: down"))
     row = board.workflows["r1"]
     assert (row.state, row.changed_at, row.error) == ("failed", 40, "a: down")
 
 
-def test_an_engine_that_ended_leaves_its_runs_interrupted_and_a_resume_goes_on() -> None:
+def test_runs_of_an_ended_engine_are_interrupted_and_can_be_resumed() -> None:
     started = EngineStarted(at=1, name="app", host="h", pid=1)
     events = (started, begun(), node("a", "done", 15, attempts=3), node("b", "running"))
     board = board_of(*events, EngineStopped(at=50))
@@ -67,7 +67,7 @@ def test_an_engine_that_ended_leaves_its_runs_interrupted_and_a_resume_goes_on()
     assert (row.nodes["a"].state, row.nodes["a"].attempts, row.nodes["b"].state) == ("done", 3, "pending")
 
 
-def test_the_runs_of_an_engine_that_was_found_dead_were_killed_with_it() -> None:
+def test_runs_of_an_engine_that_was_found_dead_are_killed() -> None:
     started = EngineStarted(at=1, name="app", host="h", pid=1)
     over = WorkflowFinished(at=40, run="r2", workflow="w", state="done")
     board = board_of(started, begun(), begun("r2"), over, node("a", "running"), EngineStopped(at=50, reason="lost"))
@@ -79,7 +79,7 @@ def test_the_runs_of_an_engine_that_was_found_dead_were_killed_with_it() -> None
     assert (board.workflows["r1"].state, board.workflows["r1"].error) == ("running", "")
 
 
-def test_old_runs_go_before_those_that_run() -> None:
+def test_finished_runs_are_dropped_before_running_ones() -> None:
     runs = [begun(f"r{number}") for number in range(KEPT_RUNS)]
     over = WorkflowFinished(at=40, run="r5", workflow="w", state="done")
     board = board_of(*runs, over, begun("new"))
@@ -88,7 +88,7 @@ def test_old_runs_go_before_those_that_run() -> None:
     assert {"r0", "new"} <= board.workflows.keys()
 
 
-def test_a_keyframe_holds_runs_and_batches() -> None:
+def test_a_keyframe_contains_runs_and_batches() -> None:
     board = board_of(begun(), node("a", "failed", error="down"), BatchFinished(at=3, batch="b", parts=2, succeeded=1))
     again = load(dump(board))
     assert again.workflows == board.workflows
@@ -114,7 +114,7 @@ async def test_a_recorded_engine_keeps_its_runs_in_the_recording(tmp_path: Path)
     assert engine.checkpoints is None
 
 
-async def test_an_engine_that_has_checkpoints_of_its_own_keeps_them(tmp_path: Path) -> None:
+async def test_an_engine_with_its_own_checkpoints_keeps_them(tmp_path: Path) -> None:
     from fuseboard_engine import MemoryCheckpoints
 
     engine = Engine("app")
@@ -125,5 +125,5 @@ async def test_an_engine_that_has_checkpoints_of_its_own_keeps_them(tmp_path: Pa
 
 
 @pytest.mark.parametrize("event", [node("a", "done"), WorkflowFinished(at=4, run="r1", workflow="w", state="done")])
-def test_what_is_told_of_a_run_that_nobody_knows_changes_nothing(event: Event) -> None:
+def test_events_of_an_unknown_run_change_nothing(event: Event) -> None:
     assert board_of(event).workflows == {}

@@ -1,4 +1,4 @@
-"""What an engine does beside its calls begins with the recording, and ends with it or with the engine."""
+"""Background work of an engine: it starts with the recording, and ends with the recording or the engine."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def checked_engine() -> tuple[Engine, list[str]]:
     return engine, checks
 
 
-async def test_an_engine_that_is_only_recorded_is_checked_too(tmp_path: Path) -> None:
+async def test_health_checks_run_in_an_engine_that_is_only_recorded(tmp_path: Path) -> None:
     engine, checks = checked_engine()
     async with record(engine, tmp_path / "a.db"):
         await more_than(checks, 2)
     assert others() == set()
 
 
-async def test_checks_that_the_application_began_go_on_after_the_recording(tmp_path: Path) -> None:
+async def test_health_checks_started_by_the_application_continue_after_the_recording(tmp_path: Path) -> None:
     engine, checks = checked_engine()
     async with engine:
         async with record(engine, tmp_path / "a.db"):
@@ -57,7 +57,7 @@ async def test_checks_that_the_application_began_go_on_after_the_recording(tmp_p
     assert others() == set()
 
 
-async def test_closing_an_engine_that_was_never_recorded_ends_its_retries_of_dead_letters() -> None:
+async def test_closing_an_unrecorded_engine_ends_its_dead_letter_retries() -> None:
     engine, _ = checked_engine()
     await engine.execute_with_fallback({"n": 1})
     assert "fuseboard-dead-letters" in others()
@@ -65,7 +65,7 @@ async def test_closing_an_engine_that_was_never_recorded_ends_its_retries_of_dea
     assert others() == set()
 
 
-async def test_a_run_that_an_operator_asked_for_is_interrupted_when_the_recording_ends(tmp_path: Path) -> None:
+async def test_a_run_requested_by_an_operator_is_interrupted_when_the_recording_ends(tmp_path: Path) -> None:
     path, broken, begun = tmp_path / "a.db", True, asyncio.Event()
 
     async def work(inputs: dict[str, Any]) -> None:
@@ -118,7 +118,7 @@ asyncio.run(main(), debug=True)
 """
 
 
-def test_nothing_is_left_to_warn_of_when_the_program_ends(tmp_path: Path) -> None:
+def test_a_program_exits_without_warnings(tmp_path: Path) -> None:
     for more in ([], ["again"]):
         command = [sys.executable, "-X", "dev", "-W", "error", "-c", PROGRAM, str(tmp_path / "a.db"), *more]
         done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)

@@ -1,4 +1,4 @@
-"""The buffer: what it lets go, what it keeps, and how it counts."""
+"""The event buffer: what it drops, what it keeps, and what it counts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def kinds(buffer: EventBuffer) -> list[str]:
     return [type(event).__name__ for event in events_of(buffer.take(10**6).items)]
 
 
-def test_events_leave_in_the_order_they_came() -> None:
+def test_events_leave_in_the_order_they_arrived() -> None:
     buffer = EventBuffer(10)
     for number in range(5):
         buffer.add(answered(f"{number}"))
@@ -20,7 +20,7 @@ def test_events_leave_in_the_order_they_came() -> None:
     assert [e.task for e in buffer.take(3).items] == ["3", "4"]
 
 
-def test_when_full_the_oldest_ordinary_events_go_and_are_counted() -> None:
+def test_a_full_buffer_drops_and_counts_the_oldest_ordinary_events() -> None:
     buffer = EventBuffer(10)
     for number in range(25):
         buffer.add(answered(f"{number}"))
@@ -29,7 +29,7 @@ def test_when_full_the_oldest_ordinary_events_go_and_are_counted() -> None:
     assert taken.dropped == buffer.dropped == 15
 
 
-def test_what_a_board_cannot_do_without_stays() -> None:
+def test_events_that_the_board_needs_are_kept() -> None:
     buffer = EventBuffer(10)
     buffer.add(opened())
     for number in range(50):
@@ -37,7 +37,7 @@ def test_what_a_board_cannot_do_without_stays() -> None:
     assert kinds(buffer) == ["StateChanged"] + ["AttemptFailed"] * 9
 
 
-def test_even_those_go_when_there_are_only_those_so_memory_is_bounded() -> None:
+def test_a_buffer_of_only_needed_events_drops_them_too_so_that_memory_is_bounded() -> None:
     buffer = EventBuffer(10)
     for _ in range(50):
         buffer.add(opened())
@@ -45,7 +45,7 @@ def test_even_those_go_when_there_are_only_those_so_memory_is_bounded() -> None:
     assert buffer.dropped == 40
 
 
-def test_what_is_let_go_still_counts_in_the_metrics() -> None:
+def test_dropped_events_still_count_in_the_metrics() -> None:
     buffer = EventBuffer(4)
     for _ in range(10):
         buffer.add(answered())
@@ -53,7 +53,7 @@ def test_what_is_let_go_still_counts_in_the_metrics() -> None:
     assert (span.calls, span.successes) == (6, 6)
 
 
-def test_what_is_put_back_stands_before_what_came_since() -> None:
+def test_events_put_back_come_before_newer_ones() -> None:
     buffer = EventBuffer(10)
     for number in range(4):
         buffer.add(answered(f"{number}"))
@@ -63,7 +63,7 @@ def test_what_is_put_back_stands_before_what_came_since() -> None:
     assert [e.task for e in buffer.take(100).items] == ["0", "1", "2", "3", "4"]
 
 
-def test_what_is_put_back_makes_no_more_than_a_full_buffer() -> None:
+def test_events_put_back_do_not_exceed_the_buffers_capacity() -> None:
     buffer = EventBuffer(6)
     for number in range(6):
         buffer.add(answered(f"{number}"))
@@ -76,7 +76,7 @@ def test_what_is_put_back_makes_no_more_than_a_full_buffer() -> None:
     assert again.dropped == 4
 
 
-def test_what_failed_to_be_told_is_told_next_time() -> None:
+def test_drops_that_were_not_reported_are_reported_next_time() -> None:
     buffer = EventBuffer(2)
     for _ in range(5):
         buffer.add(answered())
@@ -87,7 +87,7 @@ def test_what_failed_to_be_told_is_told_next_time() -> None:
     assert sum(span.calls for span in again.spans.values()) == 3
 
 
-def test_a_barrier_is_never_let_go() -> None:
+def test_a_barrier_is_never_dropped() -> None:
     buffer = EventBuffer(3)
     barrier = Barrier(Future())
     buffer.add(barrier)

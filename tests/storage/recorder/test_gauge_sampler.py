@@ -1,4 +1,4 @@
-"""Calls in flight and retries left: told to a recording once a second, where they changed."""
+"""Gauges (calls in flight and retries left), recorded once a second when they changed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def told(events: list[GaugesSampled]) -> list[dict[str, tuple[int, int]]]:
     return [event.gauges for event in events]
 
 
-def test_only_what_changed_is_told_and_once_a_second_at_most() -> None:
+def test_only_changed_gauges_are_recorded_and_at_most_once_a_second() -> None:
     engine = Gauged(agno=(1, 10), gpt=(0, 10))
     gauges = GaugeSampler(engine, 0.0)
     assert told(gauges.sample(INTERVAL / 2, 1)) == []
@@ -42,13 +42,13 @@ def test_only_what_changed_is_told_and_once_a_second_at_most() -> None:
     assert told(gauges.sample(INTERVAL * 3, 1)) == []
 
 
-def test_another_recording_is_told_all() -> None:
+def test_a_new_recording_gets_all_gauges() -> None:
     gauges = GaugeSampler(Gauged(agno=(1, 10)), 0.0)
     gauges.sample(INTERVAL, 1)
     assert told(gauges.sample(INTERVAL * 2, 2)) == [{"agno": (1, 10)}]
 
 
-def test_the_board_keeps_what_was_told_of_the_adapters_it_has() -> None:
+def test_the_board_keeps_the_gauges_of_its_adapters() -> None:
     board = Board()
     board.apply(Entry(1, 1, AdapterAdded(at=1, adapter="agno", policy={})))
     assert (board.adapters[AdapterKey(1, "agno")].in_flight, board.adapters[AdapterKey(1, "agno")].budget) == (0, None)
@@ -59,7 +59,7 @@ def test_the_board_keeps_what_was_told_of_the_adapters_it_has() -> None:
     assert not board.adapters
 
 
-async def test_a_call_under_way_is_seen_in_the_recording(tmp_path: Path) -> None:
+async def test_a_call_in_flight_is_visible_in_the_recording(tmp_path: Path) -> None:
     engine = Engine("checkout")
     ends = asyncio.Event()
 

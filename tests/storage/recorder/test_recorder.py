@@ -1,4 +1,4 @@
-"""What the recorder writes, when, and how it ends."""
+"""The recorder: what it writes, when, and how it ends."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def events(path: Path) -> list[Event]:
         return [entry.event for entry in await recording.entries(limit=1_000_000)]
 
 
-async def test_a_recording_begins_with_the_engine_and_what_it_describes(tmp_path: Path) -> None:
+async def test_a_recording_begins_with_the_engines_start_and_its_description(tmp_path: Path) -> None:
     engine = FakeEngine()
     async with record(engine, tmp_path / "a.db") as recorder:
         engine.emit(opened())
@@ -69,7 +69,7 @@ async def test_a_clean_exit_loses_nothing_and_leaves_one_file(tmp_path: Path) ->
     assert isinstance(found[-1], EngineStopped)
 
 
-async def test_an_exception_in_the_body_is_told_and_loses_nothing(tmp_path: Path) -> None:
+async def test_an_exception_in_the_body_is_recorded_and_loses_no_event(tmp_path: Path) -> None:
     engine = FakeEngine()
     with pytest.raises(ValueError, match="mine"):
         async with record(engine, tmp_path / "a.db"):
@@ -101,7 +101,7 @@ async def test_a_cancelled_body_ends_cleanly_too(tmp_path: Path) -> None:
     assert engine.listeners == []
 
 
-def test_code_without_an_event_loop_records_just_so(tmp_path: Path) -> None:
+def test_code_without_an_event_loop_can_record(tmp_path: Path) -> None:
     engine = FakeEngine()
     with record(engine, tmp_path / "a.db") as recorder:
         engine.emit(answered("x"))
@@ -110,7 +110,7 @@ def test_code_without_an_event_loop_records_just_so(tmp_path: Path) -> None:
     assert [type(e) for e in asyncio.run(events(tmp_path / "a.db"))[-2:]] == [RouteFinished, EngineStopped]
 
 
-def test_events_of_many_threads_are_all_recorded_and_each_threads_in_order(tmp_path: Path) -> None:
+def test_events_of_many_threads_are_all_recorded_in_each_threads_order(tmp_path: Path) -> None:
     engine = FakeEngine()
 
     def work(name: str) -> None:
@@ -145,7 +145,7 @@ async def test_metrics_are_counted_per_adapter_and_second(tmp_path: Path) -> Non
     assert sum(spans[NOON, "agno"].latency.values()) == 2
 
 
-async def test_a_second_run_goes_on_in_the_same_file_as_another_instance(tmp_path: Path) -> None:
+async def test_a_second_recording_in_the_same_file_is_another_instance(tmp_path: Path) -> None:
     for _ in range(2):
         async with record(FakeEngine(), tmp_path / "a.db"):
             pass
@@ -157,7 +157,7 @@ async def test_a_second_run_goes_on_in_the_same_file_as_another_instance(tmp_pat
     assert list(board.instances) == [2]
 
 
-async def test_a_path_that_can_be_no_recording_is_refused_and_the_engine_left_alone(tmp_path: Path) -> None:
+async def test_an_unusable_path_is_refused_and_the_engine_is_unchanged(tmp_path: Path) -> None:
     (tmp_path / "a.db").write_text("a diary\n" * 50)
     engine = FakeEngine()
     with pytest.raises(RecordingError, match="not a recording"):
@@ -168,7 +168,7 @@ async def test_a_path_that_can_be_no_recording_is_refused_and_the_engine_left_al
     assert engine.listeners == []
 
 
-async def test_a_closed_recorder_says_that_it_can_flush_nothing(tmp_path: Path) -> None:
+async def test_flushing_a_closed_recorder_is_an_error(tmp_path: Path) -> None:
     async with record(FakeEngine(), tmp_path / "a.db") as recorder:
         pass
     recorder.close()
@@ -178,7 +178,7 @@ async def test_a_closed_recorder_says_that_it_can_flush_nothing(tmp_path: Path) 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="fork beside threads warns")
-async def test_a_forked_child_leaves_its_parents_recording_alone(tmp_path: Path) -> None:
+async def test_a_forked_child_does_not_write_to_its_parents_recording(tmp_path: Path) -> None:
     engine = FakeEngine()
     async with record(engine, tmp_path / "a.db") as recorder:
         engine.emit(answered("before"))
@@ -194,7 +194,7 @@ async def test_a_forked_child_leaves_its_parents_recording_alone(tmp_path: Path)
     assert tasks == ["before", "after"]
 
 
-async def test_half_characters_are_recorded_written_out_wherever_they_stand(tmp_path: Path) -> None:
+async def test_lone_surrogates_are_recorded_as_escapes_wherever_they_occur(tmp_path: Path) -> None:
     engine = FakeEngine()
     async with record(engine, tmp_path / "a.db") as recorder:
         engine.emit(answered(adapter="a\ud83d"), failed(adapter="a\ud83d", error="b\ud83d"))

@@ -1,4 +1,4 @@
-"""State over restarts: what a new engine takes up from the recording, and what never keeps it from starting."""
+"""State restored from a recording by a new engine; an unusable recording never prevents a start."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def first_run(path: Path, time: Time) -> App:
     return app
 
 
-async def test_CB24_what_was_down_is_not_called_again_after_a_restart(tmp_path: Path, time: Time) -> None:
+async def test_CB24_an_adapter_that_was_down_is_not_called_after_a_restart(tmp_path: Path, time: Time) -> None:
     path = tmp_path / "a.db"
     await first_run(path, time)
     time.seconds += 20
@@ -84,7 +84,7 @@ async def test_CB24_what_was_down_is_not_called_again_after_a_restart(tmp_path: 
         assert app.breaker("down").snapshot().retry_after == 90.0, "the growth of the wait went on"
 
 
-async def test_statistics_go_on_and_add_up_over_restarts(tmp_path: Path, time: Time) -> None:
+async def test_statistics_continue_and_add_up_across_restarts(tmp_path: Path, time: Time) -> None:
     path = tmp_path / "a.db"
     first = await first_run(path, time)
     before = first.get_adapter_statistics()
@@ -103,7 +103,7 @@ async def test_statistics_go_on_and_add_up_over_restarts(tmp_path: Path, time: T
     assert figures["down"]["rejections"] == 5
 
 
-async def test_what_an_operator_set_stays_set(tmp_path: Path, time: Time) -> None:
+async def test_a_state_set_by_an_operator_is_kept(tmp_path: Path, time: Time) -> None:
     path = tmp_path / "a.db"
     app = App(time)
     async with record(app, path):
@@ -116,7 +116,7 @@ async def test_what_an_operator_set_stays_set(tmp_path: Path, time: Time) -> Non
         app.breaker("down").admit()
 
 
-async def test_the_recording_says_that_it_was_restored(tmp_path: Path, time: Time) -> None:
+async def test_the_recording_says_that_its_state_was_restored(tmp_path: Path, time: Time) -> None:
     path = tmp_path / "a.db"
     await first_run(path, time)
     async with record(App(time), path, restore=True), Recording.open(path) as recording:
@@ -139,7 +139,7 @@ async def test_a_wall_clock_set_back_never_makes_a_wait_longer_than_it_was(tmp_p
     assert app.breaker("down").snapshot().retry_after == 60.0
 
 
-async def test_only_the_last_run_of_the_same_name_counts(tmp_path: Path, time: Time) -> None:
+async def test_only_an_instance_of_the_same_name_is_restored(tmp_path: Path, time: Time) -> None:
     path = tmp_path / "a.db"
     await first_run(path, time)
     other = App(time, "billing")
@@ -148,7 +148,7 @@ async def test_only_the_last_run_of_the_same_name_counts(tmp_path: Path, time: T
     assert other.breaker("down").state == "closed"
 
 
-async def test_without_being_asked_nothing_is_restored(tmp_path: Path, time: Time) -> None:
+async def test_nothing_is_restored_by_default(tmp_path: Path, time: Time) -> None:
     path = tmp_path / "a.db"
     await first_run(path, time)
     app = App(time)
@@ -156,7 +156,7 @@ async def test_without_being_asked_nothing_is_restored(tmp_path: Path, time: Tim
         assert app.breaker("down").state == "closed"
 
 
-async def test_a_run_that_was_killed_is_taken_up_like_any_other(tmp_path: Path) -> None:
+async def test_a_killed_instance_is_restored_like_any_other(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     program = f"""
 import asyncio, os, signal
@@ -201,7 +201,7 @@ async def test_CB24_a_file_that_is_missing_is_a_fresh_start(tmp_path: Path, time
 
 
 @pytest.mark.parametrize("content", [b"no database at all, just text" * 10, b"SQLite format 3\0" + b"\xff" * 5_000])
-async def test_CB24_a_foreign_file_is_a_fresh_start_and_is_said(
+async def test_CB24_a_foreign_file_is_a_fresh_start_and_is_reported(
     content: bytes, tmp_path: Path, time: Time, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "a.db"
@@ -228,7 +228,7 @@ async def test_CB24_a_damaged_recording_is_a_fresh_start(
     assert app.breaker("down").state == "closed"
 
 
-async def test_CB24_rows_that_make_no_sense_leave_their_adapter_fresh(tmp_path: Path, time: Time) -> None:
+async def test_CB24_invalid_rows_leave_their_adapter_fresh(tmp_path: Path, time: Time) -> None:
     path = tmp_path / "a.db"
     await first_run(path, time)
     connection = sqlite3.connect(path)
@@ -242,7 +242,7 @@ async def test_CB24_rows_that_make_no_sense_leave_their_adapter_fresh(tmp_path: 
     assert app.breaker("down").state == "closed"
 
 
-async def test_a_configuration_may_ask_for_it(tmp_path: Path, time: Time) -> None:
+async def test_a_configuration_can_enable_restoring(tmp_path: Path, time: Time) -> None:
     from fuseboard_storage.recorder.from_config import record_configured
 
     path = tmp_path / "a.db"

@@ -1,4 +1,4 @@
-"""What is old goes, what remains is exact."""
+"""Retention: old rows are deleted or rolled up, and the remaining figures stay exact."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def file(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     connection.close()
 
 
-def test_runs_of_workflows_go_when_they_are_done_and_old_but_never_while_they_can_be_resumed(
+def test_old_finished_runs_are_deleted_but_never_while_they_can_be_resumed(
     file: sqlite3.Connection,
 ) -> None:
     now = NOON + int(100 * DAY * SECOND)
@@ -67,7 +67,7 @@ calls = st.tuples(st.integers(1, 2), st.sampled_from(["prefect", "agno"]), st.in
 
 
 @given(st.lists(calls, max_size=60))
-def test_rolling_up_loses_no_call(found: list[tuple[int, str, int, bool]]) -> None:
+def test_rolling_up_metrics_loses_no_call(found: list[tuple[int, str, int, bool]]) -> None:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     schema.migrate(connection)
     for instance, adapter, second, good in found:
@@ -84,7 +84,7 @@ def test_rolling_up_loses_no_call(found: list[tuple[int, str, int, bool]]) -> No
     connection.close()
 
 
-def test_seconds_become_tens_then_minutes_then_hours_then_nothing(file: sqlite3.Connection) -> None:
+def test_seconds_become_tens_then_minutes_then_hours_and_are_then_deleted(file: sqlite3.Connection) -> None:
     spans = {(NOON + n * SECOND, "agno"): AdapterSecond(NOON + n * SECOND, "agno") for n in range(120)}
     metric_rows.add(file, 1, spans)
     seen = []
@@ -95,7 +95,7 @@ def test_seconds_become_tens_then_minutes_then_hours_then_nothing(file: sqlite3.
     assert seen == [{1: 120}, {10: 12}, {60: 2}, {3600: 1}, {}]
 
 
-async def test_old_events_go_up_to_a_keyframe_and_the_board_stays_exact(tmp_path: Path) -> None:
+async def test_old_events_are_deleted_up_to_a_keyframe_and_the_board_stays_exact(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     connection = schema.connect(path)
     rows.insert(connection, 1, [EngineStarted(at=NOON, name="e", host="h", pid=1)])
@@ -120,7 +120,7 @@ async def test_old_events_go_up_to_a_keyframe_and_the_board_stays_exact(tmp_path
     connection.close()
 
 
-def test_events_no_keyframe_covers_stay_however_old(file: sqlite3.Connection) -> None:
+def test_events_after_the_last_keyframe_are_kept_however_old(file: sqlite3.Connection) -> None:
     rows.insert(file, 1, [answered(at=1)])
     assert not apply_retention(file, Retention(events=0.0, most_events=0), NOON)
     assert file.execute("SELECT count(*) FROM events").fetchone() == (1,)

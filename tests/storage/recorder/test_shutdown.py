@@ -1,4 +1,4 @@
-"""A recorded application that is told to end in the middle of a workflow: a real process and a real signal."""
+"""A recorded application that gets SIGTERM during a workflow: a real process and a real signal."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def notes(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("finishes", [True, False], ids=["within the grace time", "too late"])
-def test_sigterm_in_the_middle_of_a_workflow_and_the_next_start_continues_there(finishes: bool, tmp_path: Path) -> None:
+def test_after_sigterm_during_a_workflow_the_next_start_resumes_it(finishes: bool, tmp_path: Path) -> None:
     with start(tmp_path, grace=60 if finishes else 0.5) as process:
         until(lambda: "began n3" in notes(tmp_path))
         process.terminate()

@@ -1,4 +1,4 @@
-"""What a recording keeps of streams, and of threads that hang."""
+"""Streams and hung threads in a recording."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def test_the_time_to_the_first_item_is_recorded_beside_the_total(tmp_path:
         assert all(not span.first_item for span in spans if span.adapter == "plain")
 
 
-def test_the_board_tells_both_and_a_keyframe_keeps_them() -> None:
+def test_the_board_has_both_times_and_a_keyframe_keeps_them() -> None:
     at = 1_000 * SECOND
     board = board_of(streamed(at, 0.2, 5.0), streamed(at, 0.2, 5.0), streamed(at, None, 1.0))
     for seen in (board, load(dump(board))):
@@ -72,7 +72,7 @@ def test_spans_add_up() -> None:
     assert slowest is not None and slowest > 9
 
 
-async def test_a_recording_from_before_streams_is_read_without_them(tmp_path: Path) -> None:
+async def test_a_recording_older_than_streams_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
     engine = Engine("old")
     engine.add_adapter("a", lambda task: "done")
@@ -88,7 +88,7 @@ async def test_a_recording_from_before_streams_is_read_without_them(tmp_path: Pa
         assert (span.calls, span.first_item) == (1, {})
 
 
-def test_the_board_tells_how_many_threads_of_an_adapter_hang() -> None:
+def test_the_board_counts_the_hung_threads_of_an_adapter() -> None:
     board = board_of(ThreadsStuck(at=1, adapter="a", stuck=2, total=3, limit=32))
     assert load(dump(board)).find("a")[0].stuck == 2
     board.apply(Entry(2, 1, ThreadsStuck(at=2, adapter="a", stuck=0, total=1, limit=32)))

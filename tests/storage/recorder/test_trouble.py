@@ -1,4 +1,4 @@
-"""The disk is full, locked or gone: calls go on, and what is lost is counted and told."""
+"""Recording while the disk is full, locked or gone: calls continue, and lost events are counted and reported."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def lock(path: Path) -> sqlite3.Connection:
     return connection
 
 
-async def test_while_another_program_locks_the_file_events_wait_and_then_all_are_written(
+async def test_events_wait_while_another_program_locks_the_file_and_are_then_written(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "a.db"
@@ -50,7 +50,7 @@ async def test_while_another_program_locks_the_file_events_wait_and_then_all_are
     assert recorder.dropped == 0
 
 
-async def test_when_the_buffer_is_full_the_oldest_ordinary_events_go_and_the_recording_says_how_many(
+async def test_a_full_buffer_drops_the_oldest_ordinary_events_and_the_recording_counts_them(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "a.db"
@@ -103,7 +103,7 @@ async def test_a_full_disk_is_waited_out(tmp_path: Path, monkeypatch: pytest.Mon
     assert tasks == [*(f"{number}" for number in range(5_000)), "still"]
 
 
-async def test_a_file_that_stays_locked_does_not_keep_the_application_from_ending(
+async def test_a_file_that_stays_locked_does_not_prevent_the_applications_exit(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "a.db"
@@ -121,7 +121,7 @@ async def test_a_file_that_stays_locked_does_not_keep_the_application_from_endin
     other.close()
 
 
-async def test_a_file_that_is_locked_from_the_start_keeps_no_application_from_starting(tmp_path: Path) -> None:
+async def test_a_file_that_is_locked_from_the_start_does_not_prevent_the_applications_start(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     schema.connect(path).close()
     other = lock(path)
@@ -134,7 +134,7 @@ async def test_a_file_that_is_locked_from_the_start_keeps_no_application_from_st
 
 
 @pytest.mark.parametrize("how", ["deleted", "moved"])
-async def test_a_file_that_was_deleted_or_moved_begins_anew(how: str, tmp_path: Path, caplog) -> None:
+async def test_a_deleted_or_moved_file_is_replaced_by_a_new_one(how: str, tmp_path: Path, caplog) -> None:
     path = tmp_path / "a.db"
     engine = FakeEngine()
     async with record(engine, path) as recorder:
@@ -155,7 +155,7 @@ async def test_a_file_that_was_deleted_or_moved_begins_anew(how: str, tmp_path: 
         assert [e.task for e in moved if isinstance(e, RouteFinished)] == ["old"]
 
 
-async def test_a_folder_that_goes_and_comes_back_is_only_trouble_for_a_while(tmp_path: Path, caplog) -> None:
+async def test_a_folder_that_disappears_and_returns_is_temporary_trouble(tmp_path: Path, caplog) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
     engine = FakeEngine()

@@ -1,4 +1,4 @@
-"""What a console reads of dead letters and of saved runs beyond the Board."""
+"""Dead letters and saved runs that a console reads beyond the Board."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def letters(path: Path, count: int = 2) -> None:
         await store.change("archive", LetterSelection(ids=(2,)), 1, "bo")
 
 
-async def test_the_history_of_one_letter_tells_how_it_came_and_who_changed_it(tmp_path: Path) -> None:
+async def test_the_history_of_a_letter_contains_its_origin_and_every_change_with_its_actor(tmp_path: Path) -> None:
     await letters(tmp_path / "a.db")
     async with Recording.open(tmp_path / "a.db") as recording:
         first = [entry.event for entry in await recording.letter_changes(1, 0)]
@@ -47,7 +47,7 @@ async def test_the_history_of_one_letter_tells_how_it_came_and_who_changed_it(tm
     assert told == [("archived", "bo")]
 
 
-async def test_what_a_letter_was_before_it_came_is_not_looked_through(tmp_path: Path) -> None:
+async def test_the_history_of_a_letter_does_not_search_events_before_its_creation(tmp_path: Path) -> None:
     await letters(tmp_path / "a.db")
     connection = sqlite3.connect(tmp_path / "a.db")
     (last,) = connection.execute("SELECT max(seq) FROM events").fetchone()
@@ -59,7 +59,7 @@ async def test_what_a_letter_was_before_it_came_is_not_looked_through(tmp_path: 
         assert await recording.letter_changes(1, 5)
 
 
-async def test_a_recording_says_whether_it_has_a_place_for_dead_letters(tmp_path: Path) -> None:
+async def test_a_recording_says_whether_it_has_a_dead_letter_table(tmp_path: Path) -> None:
     await letters(tmp_path / "a.db")
     (tmp_path / "empty.db").touch()
     for name, begun in (("a.db", True), ("empty.db", False)):
@@ -67,7 +67,7 @@ async def test_a_recording_says_whether_it_has_a_place_for_dead_letters(tmp_path
             assert await store.begun() is begun
 
 
-async def test_the_board_says_when_dead_letters_are_worth_another_look(tmp_path: Path) -> None:
+async def test_the_board_says_when_dead_letters_need_to_be_read_again(tmp_path: Path) -> None:
     await letters(tmp_path / "a.db")
     async with Recording.open(tmp_path / "a.db") as recording:
         board = await recording.board()
@@ -90,7 +90,7 @@ async def runs(path: Path, *names: str) -> None:
             await workflow.execute({"large": "x" * 1_000}, run=name)
 
 
-async def test_runs_are_read_without_those_that_are_known_and_without_what_is_large(tmp_path: Path) -> None:
+async def test_runs_are_read_without_known_ones_and_without_large_values(tmp_path: Path) -> None:
     await runs(tmp_path / "a.db", "n1", "n2", "n3")
     async with Recording.open(tmp_path / "a.db") as recording:
         others = await recording.workflow_runs(without=["n2"])

@@ -1,4 +1,4 @@
-"""A recording followed live: the Board grows, and the connection says what is known of the engines."""
+"""A recording followed live: the Board is updated, and the status describes the engines."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def test_what_an_engine_emits_is_on_the_board_at_the_next_advance(tmp_path
         assert await tail.behind() == 0
 
 
-async def test_the_board_followed_is_the_board_folded(tmp_path: Path) -> None:
+async def test_the_followed_board_equals_the_folded_board(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     engine = FakeEngine()
     async with record(engine, path) as recorder, Tail.open(path) as tail:
@@ -70,7 +70,7 @@ async def test_an_engine_without_a_heartbeat_is_silent_and_when_it_beats_again_i
         assert tail.status.state is ConnectionState.LIVE
 
 
-async def test_an_engine_that_ended_has_ended_and_its_successor_is_live(tmp_path: Path) -> None:
+async def test_an_ended_engine_is_shown_as_ended_and_its_successor_as_live(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     async with record(FakeEngine(), path):
         pass
@@ -83,7 +83,7 @@ async def test_an_engine_that_ended_has_ended_and_its_successor_is_live(tmp_path
             assert [row.key.instance for row in tail.board.rows()] == [2, 2]
 
 
-async def test_a_deleted_file_leaves_the_last_board_standing_and_a_new_one_replaces_it(tmp_path: Path) -> None:
+async def test_a_deleted_file_leaves_the_last_board_and_a_new_file_replaces_it(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     async with record(FakeEngine("old"), path):
         pass
@@ -99,7 +99,7 @@ async def test_a_deleted_file_leaves_the_last_board_standing_and_a_new_one_repla
             assert [row.name for row in tail.board.instances.values()] == ["new"]
 
 
-async def test_a_foreign_file_in_its_place_is_trouble_and_not_the_end(tmp_path: Path) -> None:
+async def test_a_foreign_file_in_its_place_is_reported_as_trouble_and_following_continues(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     async with record(FakeEngine(), path):
         pass
@@ -138,7 +138,7 @@ async def test_a_file_that_becomes_a_recording_in_its_place_is_followed(tmp_path
         assert [row.name for row in tail.board.instances.values()] == ["new"]
 
 
-async def test_whoever_takes_what_comes_gets_all_of_it_however_much_has_come(tmp_path: Path) -> None:
+async def test_the_new_entries_are_complete_however_many_have_arrived(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     engine = FakeEngine()
     taken: list[Entry] = []
@@ -166,7 +166,7 @@ async def test_failures_are_read_newest_first_and_by_adapter(tmp_path: Path) -> 
             assert [entry.event.task for entry in await recording.failures(9, "prefect")] == ["3", "1"]
 
 
-async def test_a_recording_is_still_until_something_is_written(tmp_path: Path) -> None:
+async def test_a_recording_is_unchanged_until_something_is_written(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     connection = schema.connect(path)
     async with Recording.open(path) as recording:

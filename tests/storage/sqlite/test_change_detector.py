@@ -1,4 +1,4 @@
-"""Whether anything was written to a recording, told by the times that writing leaves."""
+"""Change detection of a recording from the timestamps of its file and write-ahead log."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def looker(tmp_path: Path) -> Looker:
     return Looker(tmp_path / "a.db")
 
 
-def test_what_was_settled_and_has_not_moved_lasts(looker: Looker) -> None:
+def test_an_unchanged_file_is_reported_as_unchanged(looker: Looker) -> None:
     assert not looker.unchanged()
     looker.settle()
     assert looker.unchanged()
     assert looker.unchanged()
 
 
-def test_a_log_that_comes_grows_or_is_written_to_ends_it(looker: Looker) -> None:
+def test_a_log_that_is_created_grows_or_is_rewritten_is_a_change(looker: Looker) -> None:
     for data, at in ((b"1", 1), (b"12", 1), (b"21", 2), (b"1", 2)):
         looker.settle()
         assert looker.unchanged()
@@ -59,14 +59,14 @@ def test_a_log_that_comes_grows_or_is_written_to_ends_it(looker: Looker) -> None
     assert not looker.unchanged()
 
 
-def test_a_file_that_is_written_to_itself_ends_it(looker: Looker) -> None:
+def test_a_write_to_the_file_itself_is_a_change(looker: Looker) -> None:
     looker.settle()
     assert looker.unchanged()
     looker.write(looker.path, b"", NOON + 1)
     assert not looker.unchanged()
 
 
-def test_a_time_that_another_write_may_still_leave_is_not_trusted(looker: Looker) -> None:
+def test_a_timestamp_that_a_later_write_could_still_share_is_not_trusted(looker: Looker) -> None:
     looker.settle()
     written = looker.now + 5
     looker.now = written + 5
@@ -78,7 +78,7 @@ def test_a_time_that_another_write_may_still_leave_is_not_trusted(looker: Looker
     assert looker.unchanged()
 
 
-def test_every_other_second_nothing_is_trusted(looker: Looker) -> None:
+def test_a_change_is_assumed_once_the_trusted_time_is_over(looker: Looker) -> None:
     looker.settle()
     assert looker.unchanged()
     looker.seconds += TRUSTED
@@ -86,7 +86,7 @@ def test_every_other_second_nothing_is_trusted(looker: Looker) -> None:
     assert looker.unchanged()
 
 
-def test_a_file_that_is_gone_is_as_still_as_any(looker: Looker) -> None:
+def test_a_deleted_file_can_be_unchanged_too(looker: Looker) -> None:
     looker.settle()
     looker.path.unlink()
     assert not looker.unchanged()

@@ -1,4 +1,4 @@
-"""A recording that can't be read or written now says so, and what to do: never an error of the database."""
+"""Errors of a recording that can't be read or written: they say what to do, and are never raw SQLite errors."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def blocked(path: Path) -> Path:
     return path
 
 
-async def test_what_cannot_be_opened_is_told_with_what_to_do(tmp_path: Path) -> None:
+async def test_a_file_that_cannot_be_opened_is_reported_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match=r"a\.db cannot be read: unable to open") as caught:
         async with Recording.open(blocked(tmp_path / "a.db")):
             pass
     assert caught.value.todo.startswith("Check the file, its folder")
 
 
-async def test_what_goes_wrong_while_it_is_read_is_told_the_same_way(tmp_path: Path) -> None:
+async def test_errors_while_reading_are_reported_the_same_way(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     schema.connect(path).close()
     with pytest.raises(RecordingError, match=r"a\.db cannot be read: no such table: events"):
@@ -37,7 +37,7 @@ async def test_what_goes_wrong_while_it_is_read_is_told_the_same_way(tmp_path: P
             await recording.entries()
 
 
-async def test_a_file_that_another_process_holds_is_worth_another_try(tmp_path: Path) -> None:
+async def test_a_file_locked_by_another_process_is_an_error_that_says_to_try_again(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     schema.connect(path).close()
     holder = sqlite3.connect(path, isolation_level=None)
@@ -50,7 +50,7 @@ async def test_a_file_that_another_process_holds_is_worth_another_try(tmp_path: 
     holder.close()
 
 
-async def test_who_reads_while_another_closes_the_recording_is_told_so(tmp_path: Path) -> None:
+async def test_a_read_while_another_thread_closes_the_recording_is_reported_as_such(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     schema.connect(path).close()
     async with Recording.open(path) as recording:
@@ -60,7 +60,7 @@ async def test_who_reads_while_another_closes_the_recording_is_told_so(tmp_path:
             await read()
 
 
-async def test_a_damaged_page_is_told_while_it_is_read(tmp_path: Path) -> None:
+async def test_a_damaged_page_is_reported_when_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     schema.connect(path).close()
     async with Recording.open(path) as recording:

@@ -1,4 +1,4 @@
-"""Committing in an event loop's own thread: only where nobody and nothing need be waited for."""
+"""Commits in an event loop's own thread: made only when they need not wait for a lock or a slow disk."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def file(tmp_path: Path) -> Iterator[File]:
     made.thread.close()
 
 
-def test_the_first_commits_of_a_row_are_the_threads(file: File) -> None:
+def test_the_first_commits_of_a_series_are_made_by_the_thread(file: File) -> None:
     assert not file.commit_inline()
     file.commit_in_thread()
     assert not file.commit_inline()
@@ -71,7 +71,7 @@ def test_the_first_commits_of_a_row_are_the_threads(file: File) -> None:
     assert file.commits() == 2
 
 
-def test_a_while_after_the_last_commit_nothing_is_known_of_the_disk(file: File) -> None:
+def test_some_time_after_the_last_commit_the_disks_speed_is_unknown(file: File) -> None:
     file.open()
     file.now += RECENT
     assert not file.commit_inline()
@@ -79,13 +79,13 @@ def test_a_while_after_the_last_commit_nothing_is_known_of_the_disk(file: File) 
     assert file.commit_inline()
 
 
-def test_after_a_slow_commit_of_the_threads_the_next_is_not_made_at_once(file: File) -> None:
+def test_after_a_slow_commit_by_the_thread_the_next_is_not_made_inline(file: File) -> None:
     file.open()
     file.commit_in_thread(QUICK)
     assert not file.commit_inline()
 
 
-def test_after_a_slow_commit_of_its_own_all_is_the_threads_for_some_seconds(file: File) -> None:
+def test_after_a_slow_inline_commit_the_thread_makes_all_commits_for_some_seconds(file: File) -> None:
     file.open()
     assert file.commit_inline(QUICK)
     slow_until = file.now + AWAY
@@ -98,7 +98,7 @@ def test_after_a_slow_commit_of_its_own_all_is_the_threads_for_some_seconds(file
     assert file.commit_inline()
 
 
-def test_it_waits_for_no_other_thread(file: File) -> None:
+def test_an_inline_commit_does_not_wait_for_another_thread(file: File) -> None:
     file.open()
     with file.thread.write_lock:
         assert not file.commit_inline()
@@ -106,7 +106,7 @@ def test_it_waits_for_no_other_thread(file: File) -> None:
     assert file.commits() == 1
 
 
-def test_it_waits_for_no_other_process(file: File) -> None:
+def test_an_inline_commit_does_not_wait_for_another_process(file: File) -> None:
     file.open()
     other = sqlite3.connect(file.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -117,7 +117,7 @@ def test_it_waits_for_no_other_process(file: File) -> None:
     assert file.commit_inline()
 
 
-def test_what_fails_leaves_nothing_and_is_left_to_the_thread(file: File) -> None:
+def test_a_failed_inline_commit_is_rolled_back_and_left_to_the_thread(file: File) -> None:
     file.open()
 
     def work(connection: sqlite3.Connection) -> None:
@@ -131,7 +131,7 @@ def test_what_fails_leaves_nothing_and_is_left_to_the_thread(file: File) -> None
     assert file.commit_inline()
 
 
-def test_from_time_to_time_the_thread_has_its_turn_to_move_the_log_into_the_file(file: File) -> None:
+def test_the_thread_regularly_commits_and_checkpoints_the_log(file: File) -> None:
     file.open()
     assert all(file.commit_inline() for _ in range(RUN))
     assert not file.commit_inline()
@@ -139,7 +139,7 @@ def test_from_time_to_time_the_thread_has_its_turn_to_move_the_log_into_the_file
     assert file.commit_inline()
 
 
-def test_a_closed_lane_is_opened_again_by_the_next_row(file: File) -> None:
+def test_a_closed_committer_is_reopened_by_the_next_row(file: File) -> None:
     file.open()
     file.committer.close()
     assert not file.commit_inline()
@@ -167,7 +167,7 @@ class Threads:
         monkeypatch.setattr(inline_commit, "RECENT", 60.0)
 
 
-async def test_letters_one_after_another_are_kept_in_order_whichever_thread_keeps_them(
+async def test_sequential_letters_are_stored_in_order_whichever_thread_commits_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads = Threads(monkeypatch)
@@ -182,7 +182,7 @@ async def test_letters_one_after_another_are_kept_in_order_whichever_thread_keep
     await store.close()
 
 
-async def test_letters_that_come_together_are_the_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_concurrent_letters_are_committed_by_the_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     threads = Threads(monkeypatch)
     store = SqliteDeadLetters(tmp_path / "a.db")
     for number in range(5):
@@ -195,7 +195,7 @@ async def test_letters_that_come_together_are_the_threads(tmp_path: Path, monkey
     await store.close()
 
 
-def test_a_loop_that_ended_before_it_could_answer_leaves_the_store_usable(
+def test_a_loop_that_ends_before_it_is_answered_leaves_the_store_usable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Threads(monkeypatch)

@@ -1,4 +1,4 @@
-"""Looking at a recording never takes away the locks of an engine that writes to it in the same process."""
+"""Reading a recording does not release the locks of a writer in the same process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ANOTHER_PROCESS = (
 )
 
 
-async def test_a_reader_beside_the_writer_leaves_its_locks_alone(tmp_path: Path) -> None:
+async def test_a_reader_in_the_writers_process_does_not_release_its_locks(tmp_path: Path) -> None:
     file = tmp_path / "checkout.db"
     async with record(FakeEngine(), file) as recorder:
         await recorder.flushed()

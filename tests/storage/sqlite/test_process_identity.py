@@ -1,4 +1,4 @@
-"""Real processes: killed, or two at one file."""
+"""Recordings and real processes: killed ones, and two that write one file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def tasks(path: Path) -> list[str]:
     return [event.task for event in found if isinstance(event, RouteFinished)]
 
 
-async def test_a_killed_process_loses_nothing_that_was_flushed_and_leaves_a_sound_file(tmp_path: Path) -> None:
+async def test_a_killed_process_loses_no_flushed_event_and_leaves_an_intact_file(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     with start(path, "app", 10**9) as process:
         assert process.stdout is not None
@@ -44,7 +44,7 @@ async def test_a_killed_process_loses_nothing_that_was_flushed_and_leaves_a_soun
     connection.close()
 
 
-async def test_after_a_kill_the_next_run_says_that_the_last_was_lost(tmp_path: Path) -> None:
+async def test_after_a_kill_the_next_instance_records_that_the_last_was_lost(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     with start(path, "checkout", 10**9) as process:
         assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""A file becomes a recording, or is refused and left as it was."""
+"""The schema of a recording: an empty file is initialized, an older one migrated, a foreign one refused unchanged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_a_new_recording_is_for_its_owner_only_whatever_the_umask(tmp_path: Path) -> None:
+def test_a_new_recording_is_accessible_to_its_owner_only_whatever_the_umask(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     before = os.umask(0)
     try:
@@ -32,7 +32,7 @@ def test_a_new_recording_is_for_its_owner_only_whatever_the_umask(tmp_path: Path
         os.umask(before)
 
 
-def test_a_recording_says_what_it_is_in_its_head(tmp_path: Path) -> None:
+def test_a_recording_is_identified_by_its_header(tmp_path: Path) -> None:
     connection = schema.connect(tmp_path / "a.db")
     assert schema.inspect(tmp_path / "a.db") == "recording"
     assert connection.execute("PRAGMA application_id").fetchone() == (schema.APPLICATION_ID,)
@@ -48,7 +48,7 @@ def test_every_table_is_strict(tmp_path: Path) -> None:
     connection.close()
 
 
-def test_an_empty_file_is_a_recording_that_waits(tmp_path: Path) -> None:
+def test_an_empty_file_is_a_recording_that_awaits_its_engine(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     assert schema.inspect(path) == "missing"
     path.touch()
@@ -66,7 +66,7 @@ def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pyt
     assert schema.inspect(path) == "empty"
 
 
-def test_an_older_recording_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_older_recording_is_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.db"
     schema.connect(path).close()
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, ("CREATE TABLE late(x INTEGER) STRICT",)))
@@ -114,7 +114,7 @@ STRANGERS = {
 
 
 @pytest.mark.parametrize("make", STRANGERS, ids=lambda make: make.__name__)
-async def test_a_stranger_is_refused_with_what_to_do_and_never_changed(make, tmp_path: Path) -> None:
+async def test_a_foreign_file_is_refused_with_what_to_do_and_never_changed(make, tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     make(path)
     before = path.read_bytes() if path.is_file() else b""
@@ -128,12 +128,12 @@ async def test_a_stranger_is_refused_with_what_to_do_and_never_changed(make, tmp
     assert [file.name for file in tmp_path.iterdir()] == ["a.db"]
 
 
-def test_a_missing_folder_is_named_as_what_is_missing(tmp_path: Path) -> None:
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="folder does not exist"):
         schema.connect(tmp_path / "nowhere" / "a.db")
 
 
-async def test_reading_a_file_that_is_not_there_makes_none(tmp_path: Path) -> None:
+async def test_reading_a_missing_file_does_not_create_it(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="does not exist"):
         async with Recording.open(tmp_path / "a.db"):
             pass

@@ -1,4 +1,4 @@
-"""A thread that does what it is handed, one job after another."""
+"""A worker thread that runs its jobs in order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def alive() -> bool:
     return any(thread.name == NAME for thread in threading.enumerate())
 
 
-def test_jobs_are_done_in_order_and_all_of_them_before_it_ends() -> None:
+def test_all_jobs_run_in_order_before_the_thread_ends() -> None:
     jobs, done = WorkerThread(NAME), list[int]()
     held = threading.Event()
     jobs.submit(lambda: held.wait(10) and None)
@@ -32,7 +32,7 @@ def test_jobs_are_done_in_order_and_all_of_them_before_it_ends() -> None:
     assert not alive()
 
 
-def test_it_takes_nothing_once_it_was_shut() -> None:
+def test_a_shut_worker_accepts_no_job() -> None:
     jobs = WorkerThread(NAME)
     jobs.shut_down()
     jobs.shut_down()
@@ -41,13 +41,13 @@ def test_it_takes_nothing_once_it_was_shut() -> None:
     assert not alive()
 
 
-def test_a_job_may_shut_it() -> None:
+def test_a_job_can_shut_the_worker() -> None:
     jobs = WorkerThread(NAME)
     jobs.submit(jobs.shut_down)
     until(lambda: not alive())
 
 
-def test_the_thread_of_one_that_nobody_has_any_more_ends() -> None:
+def test_the_thread_of_a_garbage_collected_worker_ends() -> None:
     jobs = WorkerThread(NAME)
     jobs.submit(lambda: None)
     assert alive()
@@ -65,7 +65,7 @@ jobs.submit(lambda: print("done", flush=True))
 """
 
 
-def test_a_program_that_forgets_to_shut_it_ends_once_all_is_done() -> None:
+def test_a_program_that_never_shuts_the_worker_exits_once_all_jobs_are_done() -> None:
     ran = subprocess.run(
         [sys.executable, "-c", FORGETFUL], capture_output=True, text=True, timeout=PATIENCE, check=False
     )

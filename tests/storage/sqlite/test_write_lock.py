@@ -1,4 +1,4 @@
-"""Threads of one process take turns at a file."""
+"""The write lock that threads of one process share for a file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def names(connection: LockingConnection) -> list[str]:
     return [name for (name,) in connection.execute("SELECT name FROM dead_letter_totals ORDER BY name")]
 
 
-def test_a_writer_waits_for_the_other_threads_turn_and_then_writes(tmp_path: Path) -> None:
+def test_a_writer_waits_for_another_threads_lock_and_then_writes(tmp_path: Path) -> None:
     one, two = schema.connect(tmp_path / "a.db"), schema.connect(tmp_path / "a.db")
     begun = threading.Event()
 
@@ -51,14 +51,14 @@ def test_connections_to_different_files_do_not_wait_for_each_other(tmp_path: Pat
     assert names(two) == ["meanwhile"]
 
 
-def test_whoever_keeps_the_turn_without_writing_holds_nobody_up(tmp_path: Path) -> None:
+def test_a_thread_that_holds_the_lock_can_start_a_transaction(tmp_path: Path) -> None:
     connection = schema.connect(tmp_path / "a.db")
     with connection.write_lock, transaction(connection):
         note(connection, "went ahead")
     assert names(connection) == ["went ahead"]
 
 
-def test_what_fails_leaves_nothing_and_gives_the_turn_back(tmp_path: Path) -> None:
+def test_a_failed_transaction_is_rolled_back_and_releases_the_lock(tmp_path: Path) -> None:
     connection = schema.connect(tmp_path / "a.db")
     with pytest.raises(sqlite3.IntegrityError), transaction(connection):
         note(connection, "twice")

@@ -1,4 +1,4 @@
-"""Runs of workflows survive whatever ends the process, and nothing finished is done twice."""
+"""Checkpoints: workflow runs survive the end of their process, and no finished node runs twice."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def engine_at(path: Path) -> Engine:
     return engine
 
 
-async def test_a_failed_run_is_resumed_in_another_process_where_it_failed(tmp_path: Path) -> None:
+async def test_another_process_resumes_a_failed_run_where_it_failed(tmp_path: Path) -> None:
     steps, path = Steps(), tmp_path / "a.db"
     steps.broken = {"clean"}
     engine = engine_at(path)
@@ -80,7 +80,7 @@ async def test_a_failed_run_is_resumed_in_another_process_where_it_failed(tmp_pa
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-async def test_what_changed_since_is_named_and_nothing_is_run(tmp_path: Path) -> None:
+async def test_a_resume_after_a_change_names_the_change_and_runs_nothing(tmp_path: Path) -> None:
     steps, path = Steps(), tmp_path / "a.db"
     steps.broken = {"clean"}
     await engine_at(path).add_workflow(steps.workflow()).execute({"n": 1}, run="r1")
@@ -98,7 +98,7 @@ async def test_what_changed_since_is_named_and_nothing_is_run(tmp_path: Path) ->
     assert steps.calls == ["fetch", "clean"]
 
 
-async def test_policies_may_change_between_two_parts_of_a_run(tmp_path: Path) -> None:
+async def test_policies_can_change_before_a_run_is_resumed(tmp_path: Path) -> None:
     steps, path = Steps(), tmp_path / "a.db"
     steps.broken = {"clean"}
     await engine_at(path).add_workflow(steps.workflow()).execute({"n": 1}, run="r1")
@@ -110,7 +110,7 @@ async def test_policies_may_change_between_two_parts_of_a_run(tmp_path: Path) ->
     assert (await engine.resume("r1")).success
 
 
-async def test_a_run_is_resumed_by_one_at_a_time(tmp_path: Path) -> None:
+async def test_only_one_engine_at_a_time_can_resume_a_run(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     begun, go_on = asyncio.Event(), asyncio.Event()
 
@@ -137,7 +137,7 @@ async def test_a_run_is_resumed_by_one_at_a_time(tmp_path: Path) -> None:
     assert (await run).success
 
 
-async def test_a_cancelled_run_keeps_what_had_finished_and_can_be_resumed(tmp_path: Path) -> None:
+async def test_a_cancelled_run_keeps_its_finished_nodes_and_can_be_resumed(tmp_path: Path) -> None:
     path, calls = tmp_path / "a.db", Counter[str]()
     waiting, go_on = asyncio.Event(), asyncio.Event()
 
@@ -173,7 +173,7 @@ async def test_a_cancelled_run_keeps_what_had_finished_and_can_be_resumed(tmp_pa
     assert calls == {"quick": 1, "slow": 2}
 
 
-async def test_unknown_runs_and_files_that_cannot_be_written_are_told(tmp_path: Path) -> None:
+async def test_unknown_runs_and_unwritable_files_are_errors(tmp_path: Path) -> None:
     with pytest.raises(UnknownRun, match="no saved run 'nope'"):
         await engine_at(tmp_path / "a.db").resume("nope")
     with pytest.raises(ResumeRefused, match="keeps no runs"):
@@ -185,7 +185,7 @@ async def test_unknown_runs_and_files_that_cannot_be_written_are_told(tmp_path: 
     assert steps.calls == []
 
 
-async def test_a_run_whose_file_was_replaced_ends_loudly_and_begins_nothing_it_could_not_keep(tmp_path: Path) -> None:
+async def test_a_run_whose_file_was_replaced_raises_and_starts_no_further_node(tmp_path: Path) -> None:
     path, steps = tmp_path / "a.db", Steps()
     workflow = steps.workflow()
     plain = steps.node
@@ -225,7 +225,7 @@ def calls_in(calls: Path) -> Counter[str]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_killed_at_any_moment_no_finished_node_is_lost_or_done_twice(seed: int, tmp_path: Path) -> None:
+def test_after_a_kill_at_any_moment_no_finished_node_is_lost_or_runs_twice(seed: int, tmp_path: Path) -> None:
     dice = random.Random(seed)
     path, calls = tmp_path / "a.db", tmp_path / "calls"
     calls.touch()
@@ -253,7 +253,7 @@ def test_killed_at_any_moment_no_finished_node_is_lost_or_done_twice(seed: int, 
     assert called.keys() == saved_nodes(path, "r") == {f"{side}{n}" for side in "lr" for n in range(NODES // 2)}
 
 
-def test_a_killed_run_is_resumed_under_a_second(tmp_path: Path) -> None:
+def test_a_killed_run_is_resumed_within_a_second(tmp_path: Path) -> None:
     path, calls = tmp_path / "a.db", tmp_path / "calls"
     calls.touch()
     with start(path, calls, "r") as process:
@@ -277,7 +277,7 @@ def test_a_killed_run_is_resumed_under_a_second(tmp_path: Path) -> None:
     assert asyncio.run(resumed()) < 1.0
 
 
-async def test_the_next_start_goes_on_with_all_that_was_left_and_with_nothing_else(tmp_path: Path) -> None:
+async def test_the_next_start_resumes_exactly_the_unfinished_runs(tmp_path: Path) -> None:
     path, calls = tmp_path / "a.db", tmp_path / "calls"
     calls.touch()
     with start(path, calls, "killed") as process:
@@ -329,7 +329,7 @@ def resumed(ended: dict[str, Any]) -> list[tuple[str, WorkflowResult]]:
     return list(ended.items())
 
 
-async def test_of_two_engines_that_start_at_once_one_goes_on_with_a_run(tmp_path: Path) -> None:
+async def test_of_two_engines_that_start_at_once_only_one_resumes_a_run(tmp_path: Path) -> None:
     steps, path = Steps(), tmp_path / "a.db"
     steps.broken = {"store"}
     await engine_at(path).add_workflow(steps.workflow()).execute({"n": 1}, run="r1")
@@ -341,7 +341,7 @@ async def test_of_two_engines_that_start_at_once_one_goes_on_with_a_run(tmp_path
     assert steps.calls == ["fetch", "clean", "store", "store"]
 
 
-def test_a_process_is_told_from_another_that_got_its_number() -> None:
+def test_a_process_is_distinguished_from_a_later_one_with_the_same_pid() -> None:
     me = ProcessIdentity.parse(this_process("here"))
     assert me is not None
     assert (me.host, me.pid) == ("here", os.getpid())
@@ -375,7 +375,7 @@ async def test_an_operator_resumes_a_run_of_a_running_engine(tmp_path: Path) -> 
     assert steps.calls == ["fetch", "clean", "store", "store"]
 
 
-async def test_a_resume_that_cannot_be_is_answered_with_the_reason(tmp_path: Path) -> None:
+async def test_an_impossible_resume_is_answered_with_the_reason(tmp_path: Path) -> None:
     engine = Engine("app")
     engine.add_workflow(Steps().workflow())
     status = await asked(tmp_path / "a.db", engine, "nope")

@@ -1,4 +1,4 @@
-"""What a store of dead letters promises, in memory and in a recording alike."""
+"""The contract of a dead-letter store, checked in memory and in a recording."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def status_of(store: DeadLetterStore, id: int, now: int = NOON) -> str:
     return found.status
 
 
-async def test_DQ01_letters_are_kept_found_and_counted_with_a_zero_for_what_did_not_occur(
+async def test_DQ01_letters_are_kept_found_and_counted_and_absent_statuses_count_zero(
     store: DeadLetterStore,
 ) -> None:
     for category in ("transient", "transient", "transient", "permanent", "permanent"):
@@ -70,7 +70,7 @@ async def test_DQ02_a_full_queue_that_rejects_refuses_the_next_letter(store: Dea
     assert (figures.size, figures.totals["refused"], figures.totals["enqueued"]) == (100, 1, 100)
 
 
-async def test_DQ02_a_full_queue_that_evicts_lets_the_oldest_ten_finished_letters_go(store: DeadLetterStore) -> None:
+async def test_DQ02_a_full_queue_that_evicts_removes_the_ten_oldest_finished_letters(store: DeadLetterStore) -> None:
     ids = await put(store, *["succeeded"] * 100)
     _, (evicted,) = await store.add(letter("new"), Capacity(100, True))
     assert (evicted.ids, evicted.before) == (tuple(ids[:10]), "succeeded")
@@ -78,7 +78,7 @@ async def test_DQ02_a_full_queue_that_evicts_lets_the_oldest_ten_finished_letter
     assert (figures.size, figures.totals["evicted"]) == (91, 10)
 
 
-async def test_R24_letters_that_wait_never_make_room(store: DeadLetterStore) -> None:
+async def test_R24_pending_letters_are_never_evicted(store: DeadLetterStore) -> None:
     pending = await put(store, *["pending"] * 50)
     await put(store, *["succeeded"] * 50)
     await store.add(letter("new"), Capacity(100, True))
@@ -87,13 +87,13 @@ async def test_R24_letters_that_wait_never_make_room(store: DeadLetterStore) -> 
     assert [await status_of(store, id) for id in pending] == ["pending"] * 50
 
 
-async def test_a_queue_of_nothing_but_waiting_letters_refuses_even_when_it_may_evict(store: DeadLetterStore) -> None:
+async def test_a_queue_of_only_pending_letters_refuses_even_when_it_can_evict(store: DeadLetterStore) -> None:
     await put(store, "pending", "retrying")
     with pytest.raises(QueueFull, match="none of them is finished"):
         await store.add(letter(), Capacity(2, True))
 
 
-async def test_what_is_least_needed_makes_room_first(store: DeadLetterStore) -> None:
+async def test_the_least_needed_letters_are_evicted_first(store: DeadLetterStore) -> None:
     await put(store, "exhausted", "archived", "discarded", "succeeded")
     gone = []
     for _ in range(4):
@@ -109,7 +109,7 @@ async def test_DQ03_a_new_letter_is_due_at_once(store: DeadLetterStore) -> None:
     assert (claimed.id, claimed.status) == (id, "retrying")
 
 
-async def test_DQ04_the_letter_due_longest_comes_first_and_future_ones_stay_hidden(store: DeadLetterStore) -> None:
+async def test_DQ04_the_letter_due_longest_comes_first_and_future_ones_are_not_due(store: DeadLetterStore) -> None:
     later, _ = await store.add(letter(due_at=NOON + 2), ROOM)
     first, _ = await store.add(letter(due_at=NOON + 1), ROOM)
     await store.add(letter(due_at=NOON + MINUTE), ROOM)
@@ -120,7 +120,7 @@ async def test_DQ04_the_letter_due_longest_comes_first_and_future_ones_stay_hidd
     assert await store.next_due("checkout", now) == NOON + LEASE + SECOND
 
 
-async def test_letters_of_the_chains_that_are_named_are_left_alone(store: DeadLetterStore) -> None:
+async def test_letters_of_excluded_chains_are_not_taken(store: DeadLetterStore) -> None:
     kept = [
         await store.add(letter(task_type="ai", due_at=NOON - 4), ROOM),
         await store.add(letter(task_type="ai", order=("prefect", "agno"), due_at=NOON - 3), ROOM),
@@ -143,7 +143,7 @@ async def test_letters_of_the_chains_that_are_named_are_left_alone(store: DeadLe
     assert claimed.id == ids[2]
 
 
-async def test_chains_of_names_that_are_no_whole_text_are_left_alone_too(store: DeadLetterStore) -> None:
+async def test_excluded_chains_can_have_names_with_lone_surrogates(store: DeadLetterStore) -> None:
     await store.add(letter(task_type="a\udcff", order=("b\udcff",)), ROOM)
     (chain,) = await store.chains_due("checkout", NOON)
     assert await store.claim_due("checkout", "a", NOON, NOON + LEASE, (chain,)) is None
@@ -161,7 +161,7 @@ async def test_a_failed_retry_hides_a_letter_until_it_is_due_again(store: DeadLe
     assert again is not None
 
 
-async def test_R20_a_letter_whose_worker_fell_silent_waits_again_when_its_lease_ends(store: DeadLetterStore) -> None:
+async def test_R20_a_letter_of_a_silent_worker_is_pending_again_when_its_lease_ends(store: DeadLetterStore) -> None:
     (id,) = await put(store, "retrying")
     assert await status_of(store, id, NOON + LEASE - 1) == "retrying"
     assert await status_of(store, id, NOON + LEASE) == "pending"
@@ -173,13 +173,13 @@ async def test_R20_a_letter_whose_worker_fell_silent_waits_again_when_its_lease_
     assert not await store.renew(id, f"c{id}", NOON + 3 * LEASE)
 
 
-async def test_a_renewed_lease_holds_longer(store: DeadLetterStore) -> None:
+async def test_a_renewed_lease_lasts_longer(store: DeadLetterStore) -> None:
     (id,) = await put(store, "retrying")
     assert await store.renew(id, f"c{id}", NOON + 2 * LEASE)
     assert await status_of(store, id, NOON + LEASE) == "retrying"
 
 
-async def test_R21_of_many_who_ask_at_once_one_gets_a_letter(store: DeadLetterStore) -> None:
+async def test_R21_only_one_of_many_concurrent_workers_gets_a_letter(store: DeadLetterStore) -> None:
     (id,) = await put(store, "pending")
     claims = [store.claim_due("checkout", f"w{n}", NOON, NOON + LEASE) for n in range(10)]
     claims += [store.claim(id, "checkout", f"m{n}", NOON, NOON + LEASE) for n in range(10)]
@@ -195,7 +195,9 @@ async def test_an_engine_takes_only_its_own_letters(store: DeadLetterStore) -> N
     assert await store.claim(id, "billing", "c", NOON, NOON + LEASE) is not None
 
 
-async def test_an_operator_may_take_an_exhausted_letter_but_none_that_is_done_with(store: DeadLetterStore) -> None:
+async def test_an_operator_can_take_an_exhausted_letter_but_not_a_finished_or_retrying_one(
+    store: DeadLetterStore,
+) -> None:
     statuses = ("exhausted", "succeeded", "archived", "discarded", "retrying")
     ids = await put(store, *statuses)
     taken = [await store.claim(id, "checkout", "x", NOON, NOON + LEASE) for id in ids]
@@ -204,7 +206,7 @@ async def test_an_operator_may_take_an_exhausted_letter_but_none_that_is_done_wi
     assert taken[0].was == "exhausted"
 
 
-async def test_DQ08_archiving_takes_out_of_the_active_list_once_and_unarchiving_puts_back(
+async def test_DQ08_archiving_removes_a_letter_from_the_active_list_and_unarchiving_restores_it(
     store: DeadLetterStore,
 ) -> None:
     (id, exhausted) = await put(store, "pending", "exhausted")
@@ -221,7 +223,7 @@ async def test_DQ08_archiving_takes_out_of_the_active_list_once_and_unarchiving_
     assert [await status_of(store, one) for one in (id, exhausted)] == ["pending", "exhausted"]
 
 
-async def test_DQ08_clearing_says_how_many_went(store: DeadLetterStore) -> None:
+async def test_DQ08_clearing_returns_how_many_letters_were_removed(store: DeadLetterStore) -> None:
     await put(store, *["pending"] * 4, *["archived"] * 6)
     gone = await store.purge(LetterSelection(), NOON, "ann")
     assert {group.before: len(group.ids) for group in gone} == {"pending": 4, "archived": 6}
@@ -247,7 +249,7 @@ async def test_a_letter_being_retried_is_neither_changed_nor_purged(store: DeadL
     assert await status_of(store, id) == "retrying"
 
 
-async def test_purging_goes_by_age_and_status(store: DeadLetterStore) -> None:
+async def test_purging_selects_by_age_and_status(store: DeadLetterStore) -> None:
     await put(store, "succeeded", "pending", at=NOON)
     await put(store, "succeeded", at=NOON + MINUTE)
     wanted = LetterSelection(statuses=("succeeded",), before=NOON + MINUTE)
@@ -269,7 +271,7 @@ FOUND = {
 
 
 @pytest.mark.parametrize("case", FOUND)
-async def test_letters_are_found_by(case: str, store: DeadLetterStore) -> None:
+async def test_letters_are_found_by_selection(case: str, store: DeadLetterStore) -> None:
     plain = {"error": "", "error_type": "", "adapter": "", "task_type": "", "payload": "0"}
     for task, fields in {
         "a": {"task_type": "report"},
@@ -285,14 +287,14 @@ async def test_letters_are_found_by(case: str, store: DeadLetterStore) -> None:
     assert {one.task for one in await store.find(selection, NOON)} == tasks
 
 
-async def test_the_newest_come_first_in_pages(store: DeadLetterStore) -> None:
+async def test_pages_list_the_newest_letters_first(store: DeadLetterStore) -> None:
     ids = await put(store, *["pending"] * 5)
     first = await store.find(LetterSelection(), NOON, 3)
     second = await store.find(LetterSelection(), NOON, 3, first[-1].id)
     assert [one.id for one in first + second] == ids[::-1]
 
 
-async def test_all_that_is_known_of_a_letter_comes_back(store: DeadLetterStore) -> None:
+async def test_every_field_of_a_letter_survives_a_round_trip(store: DeadLetterStore) -> None:
     new = letter(
         "€ \udcff \x1b[31m",
         form="task",
@@ -315,7 +317,7 @@ async def test_all_that_is_known_of_a_letter_comes_back(store: DeadLetterStore) 
     assert found.task.endswith(" \x1b[31m")
 
 
-async def test_half_a_character_in_the_chain_of_a_letter_does_not_keep_it_out(store: DeadLetterStore) -> None:
+async def test_a_lone_surrogate_in_a_letters_chain_does_not_prevent_its_storage(store: DeadLetterStore) -> None:
     id, _ = await store.add(letter(order=("\ud83d", "agno"), context={"\ud83d": "\ud83d"}), ROOM)
     found = await store.get(id, NOON)
     assert found is not None

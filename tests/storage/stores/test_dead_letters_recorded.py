@@ -1,4 +1,4 @@
-"""Dead letters in a recording: over restarts, crashes, several processes, and operators' hands."""
+"""Dead letters in a recording: across restarts, crashes and several processes, and changed by operators."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def application(**policy: Any) -> tuple[Engine, DeadLetters, Adapter]:
     return engine, engine.dead_letters, adapter
 
 
-async def test_DQ03_letters_survive_a_restart_and_so_does_clearing_them(tmp_path: Path) -> None:
+async def test_DQ03_letters_and_their_clearing_survive_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     engine, _, _ = application()
     async with record(engine, path):
@@ -76,7 +76,7 @@ async def test_DQ03_letters_survive_a_restart_and_so_does_clearing_them(tmp_path
         assert (figures.size, figures.totals["enqueued"], figures.totals["retry_success"]) == (0, 1, 1)
 
 
-async def test_what_was_due_when_the_engine_ended_is_retried_by_the_next_one(tmp_path: Path) -> None:
+async def test_letters_due_when_an_engine_ended_are_retried_by_the_next_one(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     engine, _, _ = application()
     async with record(engine, path):
@@ -95,7 +95,7 @@ async def test_what_was_due_when_the_engine_ended_is_retried_by_the_next_one(tmp
         await until_async(succeeded)
 
 
-async def test_a_letter_is_told_only_once_it_is_on_disk(tmp_path: Path) -> None:
+async def test_a_letter_is_announced_only_once_it_is_on_disk(tmp_path: Path) -> None:
     engine, queue, _ = application()
     async with record(engine, tmp_path / "a.db"):
         for number in range(20):
@@ -105,7 +105,7 @@ async def test_a_letter_is_told_only_once_it_is_on_disk(tmp_path: Path) -> None:
             other.close()
 
 
-async def test_an_operator_retries_through_the_mailbox_and_hears_what_came_of_it(tmp_path: Path) -> None:
+async def test_an_operator_retries_through_the_mailbox_and_gets_the_outcome(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     engine, _, adapter = application()
     async with record(engine, path), Recording.open(path) as recording:
@@ -125,7 +125,7 @@ async def test_an_operator_retries_through_the_mailbox_and_hears_what_came_of_it
         assert board.actions[0].actor == "ann@web-1"
 
 
-async def test_what_an_operator_does_without_an_engine_is_recorded_with_who_did_it(tmp_path: Path) -> None:
+async def test_an_operators_changes_without_an_engine_are_recorded_with_the_actor(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     engine, _, _ = application()
     async with record(engine, path):
@@ -147,7 +147,7 @@ async def test_what_an_operator_does_without_an_engine_is_recorded_with_who_did_
     assert {name: count for name, count in board.dead_letters.items() if count} == {"pending": 1, "discarded": 1}
 
 
-async def test_the_board_keeps_its_counts_through_a_keyframe_and_counts_anew_when_an_engine_starts(
+async def test_the_board_keeps_letter_counts_in_keyframes_and_recounts_when_an_engine_starts(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "a.db"
@@ -176,7 +176,7 @@ async def test_the_board_keeps_its_counts_through_a_keyframe_and_counts_anew_whe
         await until_async(right)
 
 
-def test_DQ12_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
+def test_DQ12_the_file_is_accessible_to_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
 
     async def use() -> list[int]:
@@ -189,7 +189,7 @@ def test_DQ12_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
     assert asyncio.run(use()) == [0o600] * 3
 
 
-async def test_DQ11_a_file_that_is_locked_refuses_a_letter_and_takes_the_next(tmp_path: Path) -> None:
+async def test_DQ11_a_locked_file_refuses_a_letter_and_accepts_the_next_once_unlocked(tmp_path: Path) -> None:
     store = SqliteDeadLetters(tmp_path / "a.db", busy_timeout=0.05)
     await store.add(letter(), ROOM)
     other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
@@ -206,7 +206,7 @@ async def test_DQ11_a_file_that_is_locked_refuses_a_letter_and_takes_the_next(tm
         await store.add(letter(), ROOM)
 
 
-async def test_a_file_that_took_the_recordings_place_is_used_at_once(tmp_path: Path) -> None:
+async def test_a_file_that_replaced_the_recording_is_used_at_once(tmp_path: Path) -> None:
     store = SqliteDeadLetters(tmp_path / "a.db")
     await store.add(letter(), ROOM)
     (tmp_path / "a.db").rename(tmp_path / "old.db")
@@ -216,7 +216,7 @@ async def test_a_file_that_took_the_recordings_place_is_used_at_once(tmp_path: P
         assert [one.task for one in await read.find(LetterSelection(), NOON)] == ["new"]
 
 
-async def test_letters_that_stay_in_a_moved_file_are_told_and_are_retried_by_who_records_to_it(
+async def test_letters_left_in_a_moved_file_are_reported_and_retried_by_its_next_engine(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path, old = tmp_path / "a.db", tmp_path / "old.db"
@@ -237,7 +237,7 @@ async def test_letters_that_stay_in_a_moved_file_are_told_and_are_retried_by_who
         assert [retried.outcome for retried in await queue.retry_many()] == ["succeeded", "succeeded"]
 
 
-async def test_looking_at_a_recording_of_before_there_were_dead_letters_finds_none_and_changes_nothing(
+async def test_reading_a_recording_older_than_dead_letters_finds_none_and_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.db"
@@ -252,7 +252,7 @@ async def test_looking_at_a_recording_of_before_there_were_dead_letters_finds_no
     assert path.read_bytes() == before
 
 
-async def test_a_retry_is_no_other_task_on_the_board(tmp_path: Path) -> None:
+async def test_a_retry_is_not_counted_as_another_task_on_the_board(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     engine, queue, adapter = application()
     async with record(engine, path):
@@ -275,7 +275,7 @@ async def test_a_retry_is_no_other_task_on_the_board(tmp_path: Path) -> None:
     assert (row.calls, row.successes) == (4, 2), "its calls are calls of the adapter like any other"
 
 
-async def test_a_lease_that_ended_is_told_to_the_board(tmp_path: Path) -> None:
+async def test_an_expired_lease_is_shown_on_the_board(tmp_path: Path) -> None:
     store = SqliteDeadLetters(tmp_path / "a.db")
     await store.add(letter(), ROOM)
     await store.claim(1, "checkout", "silent", NOON, NOON + LEASE)
@@ -342,7 +342,7 @@ def test_R21_two_processes_never_run_a_letter_twice(tmp_path: Path) -> None:
     assert sorted(int(task) for task, _ in runs(calls)) == sorted([*range(60)] * rounds)
 
 
-def test_R20_a_letter_whose_process_was_killed_is_run_again_when_its_lease_ends(tmp_path: Path) -> None:
+def test_R20_a_letter_of_a_killed_process_is_retried_when_its_lease_ends(tmp_path: Path) -> None:
     path, calls = tmp_path / "a.db", tmp_path / "calls"
     fill(path, 1)
     first = start(path, calls, 60, 0.5)
@@ -356,7 +356,7 @@ def test_R20_a_letter_whose_process_was_killed_is_run_again_when_its_lease_ends(
     assert len(calls.read_text().splitlines()) == 2
 
 
-def test_R20_an_engine_that_ends_in_order_leaves_no_letter_in_hand(tmp_path: Path) -> None:
+def test_R20_an_engine_that_closes_normally_leaves_no_leased_letter(tmp_path: Path) -> None:
     path, calls = tmp_path / "a.db", tmp_path / "calls"
     fill(path, 1)
     worker = start(path, calls, 60, 30)
@@ -380,7 +380,7 @@ asyncio.run(main())
 """
 
 
-def test_a_letter_whose_number_is_known_is_there_after_its_process_was_killed(tmp_path: Path) -> None:
+def test_a_letter_whose_id_was_returned_survives_a_kill_of_its_process(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     process = subprocess.Popen([sys.executable, "-c", ENTERING, str(path)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -426,7 +426,7 @@ with {contexts}:
         "record(engine, sys.argv[1])",
     ],
 )
-def test_R20_a_sync_application_that_ends_in_order_leaves_no_letter_in_hand(tmp_path: Path, contexts: str) -> None:
+def test_R20_a_sync_application_that_exits_normally_leaves_no_leased_letter(tmp_path: Path, contexts: str) -> None:
     path = tmp_path / "a.db"
     program = [sys.executable, "-c", SYNC.replace("{contexts}", contexts), str(path)]
     ran = subprocess.run(program, capture_output=True, text=True, timeout=PATIENCE, check=False)

@@ -1,4 +1,4 @@
-"""Commands: asked in the file, taken once, done, and told."""
+"""Commands in a recording: requested once, taken by one engine, executed and answered."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def test_a_command_reaches_the_engine_and_its_outcome_comes_back_as_an_eve
     assert (action.command, action.actor, action.ok, action.requested_at) == (id, "ann", True, command.requested_at)
 
 
-async def test_a_command_is_done_only_once_its_event_is_on_disk(tmp_path: Path) -> None:
+async def test_a_command_is_marked_done_only_once_its_event_is_on_disk(tmp_path: Path) -> None:
     async with record(FakeEngine(), tmp_path / "a.db"), Recording.open(tmp_path / "a.db") as recording:
         for _ in range(10):
             id = await recording.ask("reset", "prefect", actor="ann")
@@ -58,7 +58,7 @@ async def test_a_refused_command_says_why(tmp_path: Path) -> None:
     assert (status.status, status.detail) == ("failed", "There is no adapter nonesuch.")
 
 
-async def test_an_engine_that_raises_at_a_command_fails_it_and_goes_on(tmp_path: Path) -> None:
+async def test_a_command_that_makes_the_engine_raise_fails_and_recording_continues(tmp_path: Path) -> None:
     class Clumsy(FakeEngine):
         def execute_command(self, command: Command) -> CommandDone:
             if command.verb == "disable":
@@ -72,7 +72,7 @@ async def test_an_engine_that_raises_at_a_command_fails_it_and_goes_on(tmp_path:
         assert (await over(recording, await recording.ask("reset", "agno", actor="ann"))).status == "done"
 
 
-async def test_of_two_engines_one_takes_a_command_and_once(tmp_path: Path) -> None:
+async def test_only_one_of_two_engines_takes_a_command_and_only_once(tmp_path: Path) -> None:
     one, two = FakeEngine("one"), FakeEngine("two")
     path = tmp_path / "a.db"
     async with record(one, path), record(two, path), Recording.open(path) as recording:
@@ -82,7 +82,7 @@ async def test_of_two_engines_one_takes_a_command_and_once(tmp_path: Path) -> No
     assert sorted(command.id for command in one.commands + two.commands) == ids
 
 
-async def test_a_command_for_one_engine_is_left_alone_by_the_other(tmp_path: Path) -> None:
+async def test_a_command_for_one_engine_is_not_taken_by_another(tmp_path: Path) -> None:
     one, two = FakeEngine("one"), FakeEngine("two")
     path = tmp_path / "a.db"
     async with record(one, path), record(two, path) as second, Recording.open(path) as recording:
@@ -92,7 +92,7 @@ async def test_a_command_for_one_engine_is_left_alone_by_the_other(tmp_path: Pat
     assert one.commands == []
 
 
-async def test_a_command_that_nobody_takes_expires_even_if_no_engine_is_left_to_say_so(tmp_path: Path) -> None:
+async def test_a_command_that_no_engine_takes_expires_even_when_no_engine_is_left(tmp_path: Path) -> None:
     schema.connect(tmp_path / "a.db").close()
     async with Recording.open(tmp_path / "a.db") as recording:
         id = await recording.ask("reset", "agno", actor="ann", expires_in=30)
@@ -102,7 +102,7 @@ async def test_a_command_that_nobody_takes_expires_even_if_no_engine_is_left_to_
     assert (status.status, status.detail, status.over) == ("expired", commands.EXPIRED_DETAIL, True)
 
 
-async def test_an_expired_command_is_never_done_but_stands_in_the_audit(tmp_path: Path) -> None:
+async def test_an_expired_command_is_never_executed_but_is_in_the_audit(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     schema.connect(path).close()
     engine = FakeEngine()
@@ -119,7 +119,7 @@ async def test_an_expired_command_is_never_done_but_stands_in_the_audit(tmp_path
     assert engine.commands == []
 
 
-def test_a_command_whose_engine_died_over_it_fails_after_a_while(tmp_path: Path) -> None:
+def test_a_command_whose_engine_died_during_it_fails_after_a_while(tmp_path: Path) -> None:
     connection = schema.connect(tmp_path / "a.db")
     connection.execute(commands.INSERT, ("reset", "agno", "{}", "ann", None, 0, 1_000))
     assert [command.verb for command in commands.claim(connection, 1, 500)] == ["reset"]
@@ -130,7 +130,7 @@ def test_a_command_whose_engine_died_over_it_fails_after_a_while(tmp_path: Path)
     connection.close()
 
 
-async def test_what_cannot_be_asked_is_refused(tmp_path: Path) -> None:
+async def test_an_invalid_command_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.db").touch()
     async with Recording.open(tmp_path / "a.db") as recording:
         with pytest.raises(RecordingError, match="No engine has written"):
@@ -141,7 +141,7 @@ async def test_what_cannot_be_asked_is_refused(tmp_path: Path) -> None:
             await recording.command(1)
 
 
-async def test_the_newest_commands_are_listed_with_what_came_of_them(tmp_path: Path) -> None:
+async def test_the_newest_commands_are_listed_with_their_outcomes(tmp_path: Path) -> None:
     async with record(FakeEngine(), tmp_path / "a.db"), Recording.open(tmp_path / "a.db") as recording:
         for adapter in ("prefect", "agno", "nonesuch"):
             await over(recording, await recording.ask("reset", adapter, actor="ann"))
@@ -149,13 +149,13 @@ async def test_the_newest_commands_are_listed_with_what_came_of_them(tmp_path: P
     assert [(one.adapter, one.status) for one in newest] == [("nonesuch", "failed"), ("agno", "done")]
 
 
-async def test_a_recording_that_waits_for_its_engine_has_no_commands(tmp_path: Path) -> None:
+async def test_a_recording_without_an_engine_yet_has_no_commands(tmp_path: Path) -> None:
     (tmp_path / "a.db").touch()
     async with Recording.open(tmp_path / "a.db") as recording:
         assert await recording.commands(10) == []
 
 
-async def test_many_commands_are_asked_at_once_and_all_or_none(tmp_path: Path) -> None:
+async def test_many_commands_are_requested_in_one_transaction(tmp_path: Path) -> None:
     engine = FakeEngine(adapters=tuple(f"a{number}" for number in range(40)))
     path = tmp_path / "a.db"
     async with record(engine, path) as recorder, Recording.open(path) as recording:
@@ -172,7 +172,7 @@ async def test_many_commands_are_asked_at_once_and_all_or_none(tmp_path: Path) -
     assert [command.id for command in engine.commands] == ids
 
 
-async def test_a_command_never_lands_in_another_recording_that_took_the_place(tmp_path: Path) -> None:
+async def test_a_command_is_never_written_to_a_recording_that_replaced_the_opened_one(tmp_path: Path) -> None:
     path, engine = tmp_path / "a.db", FakeEngine("billing")
     async with record(FakeEngine("checkout"), path):
         pass

@@ -1,4 +1,4 @@
-"""Events become rows and come back the same; what cannot be stored as it is, is stored as near as can be."""
+"""Events as rows: they are read back unchanged, and unstorable values as closely as possible."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def read(file: sqlite3.Connection) -> list[Event]:
 
 
 @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 99, 100, 101, 345])
-def test_any_number_of_events_comes_back_in_order(file: sqlite3.Connection, count: int) -> None:
+def test_any_number_of_events_is_read_back_in_order(file: sqlite3.Connection, count: int) -> None:
     events = [answered(f"{number}", at=NOON + number) for number in range(count)]
     rows.insert(file, 3, events)
     assert read(file) == events
 
 
-def test_adapter_and_task_stand_beside_the_body(file: sqlite3.Connection) -> None:
+def test_adapter_and_task_have_their_own_columns(file: sqlite3.Connection) -> None:
     rows.insert(file, 3, [answered("a"), failed("b"), opened(), ScenarioStep(at=1, scenario="s", text="x")])
     found = file.execute("SELECT instance, kind, adapter, task FROM events ORDER BY seq").fetchall()
     assert found == [
@@ -45,7 +45,7 @@ def test_adapter_and_task_stand_beside_the_body(file: sqlite3.Connection) -> Non
     ]
 
 
-def test_half_characters_and_odd_values_do_not_stop_the_recorder(file: sqlite3.Connection) -> None:
+def test_lone_surrogates_and_odd_values_do_not_stop_the_recorder(file: sqlite3.Connection) -> None:
     odd = AdapterAdded(at=1, adapter="a\udcff", policy={"on": object, "big": 2**80, "nul": "\0"})
     rows.insert(file, 1, [answered(), odd, answered()])
     before, stored, after = read(file)
@@ -55,7 +55,7 @@ def test_half_characters_and_odd_values_do_not_stop_the_recorder(file: sqlite3.C
     assert before == after == answered()
 
 
-def test_a_kind_that_only_a_newer_version_knows_keeps_its_place_and_says_nothing(file: sqlite3.Connection) -> None:
+def test_an_event_of_an_unknown_kind_keeps_its_place_and_has_no_effect(file: sqlite3.Connection) -> None:
     file.execute("INSERT INTO events(at, instance, kind, body) VALUES (7, 1, 'moon_rose', '{\"kind\":\"moon_rose\"}')")
     (event,) = read(file)
     assert event == Event(at=7)
@@ -63,7 +63,7 @@ def test_a_kind_that_only_a_newer_version_knows_keeps_its_place_and_says_nothing
 
 
 @given(st.text(), st.text(), st.floats(allow_nan=False, allow_infinity=False))
-def test_any_text_and_number_comes_back(adapter: str, error: str, seconds: float) -> None:
+def test_any_text_and_number_survives_a_round_trip(adapter: str, error: str, seconds: float) -> None:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     schema.migrate(connection)
     event = failed(adapter=adapter, error=error)

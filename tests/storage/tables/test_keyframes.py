@@ -1,4 +1,4 @@
-"""A keyframe is the Board, exactly; folding on from one is folding from the first event."""
+"""Keyframes: exact copies of the Board; folding on from one equals folding from the first event."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ events = st.one_of(
 )
 
 
-def test_whatever_the_board_folds_is_among_these_events() -> None:
+def test_the_sample_events_include_every_type_that_the_board_folds() -> None:
     told = {type(find(events, lambda event, kind=kind: type(event) is kind)) for kind in board.FOLDS}
     assert told == set(board.FOLDS)
 
@@ -170,9 +170,7 @@ def fold(board: Board, entries: list[Entry]) -> Board:
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 3), events), max_size=40), st.integers(0, 40))
-def test_folding_on_from_a_keyframe_anywhere_is_folding_from_the_start(
-    found: list[tuple[int, Event]], cut: int
-) -> None:
+def test_folding_on_from_any_keyframe_equals_folding_from_the_start(found: list[tuple[int, Event]], cut: int) -> None:
     entries = stored(found)
     assert len(rows.readable(entries)) == len(found)
     whole = fold(Board(), entries)
@@ -182,7 +180,7 @@ def test_folding_on_from_a_keyframe_anywhere_is_folding_from_the_start(
     assert [row.key for row in thawed.rows()] == [row.key for row in whole.rows()]
 
 
-def test_what_is_no_keyframe_counts_as_none() -> None:
+def test_an_invalid_keyframe_is_ignored() -> None:
     assert keyframe.board_of((b"nonsense",)).seq == 0
     assert keyframe.board_of(None).seq == 0
 
@@ -215,7 +213,7 @@ async def test_a_seek_gives_the_same_board_with_and_without_keyframes(tmp_path: 
     connection.close()
 
 
-def test_another_maker_restore_counts_the_last_keyframe(tmp_path: Path) -> None:
+def test_a_new_keyframe_writer_counts_from_the_last_keyframe(tmp_path: Path) -> None:
     recorded(tmp_path / "a.db", 1_000)
     connection = schema.connect(tmp_path / "a.db")
     maker = keyframe.KeyframeMaker(connection, 100)
@@ -223,7 +221,7 @@ def test_another_maker_restore_counts_the_last_keyframe(tmp_path: Path) -> None:
     connection.close()
 
 
-async def test_the_recorder_makes_keyframes_while_it_has_nothing_else_to_do(tmp_path: Path) -> None:
+async def test_the_recorder_writes_keyframes_while_it_is_idle(tmp_path: Path) -> None:
     engine = FakeEngine()
     path = tmp_path / "a.db"
     async with record(engine, path) as recorder:

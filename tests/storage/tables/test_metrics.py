@@ -1,4 +1,4 @@
-"""Metrics as they are read back."""
+"""Metrics read back from a recording."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def recorded(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("these", [(), (1,), (2,), (1, 2), (3,)])
 @pytest.mark.parametrize(("since", "until"), [(0, 7_200), (3_000, 4_000), (7_100, 9_000), (8_000, 9_000)])
-async def test_the_metrics_of_one_adapter_are_those_of_all_without_the_others(
+async def test_the_metrics_of_one_adapter_equal_its_part_of_all_metrics(
     recorded: Path, these: tuple[int, ...], since: int, until: int
 ) -> None:
     first, end = NOON + since * SECOND, NOON + until * SECOND
