@@ -1,1 +1,1 @@
-"""Several adapters at once, and batches of tasks."""
+"""Parallel execution of one task on several adapters, and batches of tasks."""

@@ -1,4 +1,4 @@
-"""Batches: many tasks of which enough must succeed. If too few do, the batch is rolled back and tried again."""
+"""Batches: many tasks of which enough must succeed, or the batch is rolled back and retried."""
 
 from __future__ import annotations
 
@@ -135,10 +135,10 @@ class BatchExecutor:
         order = None if preference_order is None else tuple(preference_order)
 
         async def route(task: Any) -> RouteResult:
-            KEPT_BACK.set(task)  # it may be tried again; a dead letter is made at the end, of what failed for good
+            KEPT_BACK.set(task)  # it may be tried again; dead letters are made at the end
             return await self._route(task, order, deadline=deadline, retry=retry)
 
-        begun = self._clock()
+        started = self._clock()
         parts = await _run_round(list(enumerate(all_tasks)), route, max_concurrent)
         result = BatchResult(batch=name, parts=_in_order(parts), min_success_rate=min_success_rate)
         while not result.accepted:
@@ -147,11 +147,13 @@ class BatchExecutor:
             if result.rounds > retries or result.refused:
                 break
             everything = again == "all" or (again is None and rollback is not None)
-            left = [(number, task) for number, task in enumerate(all_tasks) if everything or not parts[number].success]
-            parts.update(await _run_round(left, route, max_concurrent))
+            remaining = [
+                (number, task) for number, task in enumerate(all_tasks) if everything or not parts[number].success
+            ]
+            parts.update(await _run_round(remaining, route, max_concurrent))
             result.parts, result.rounds = _in_order(parts), result.rounds + 1
         await self._keep_failures(all_tasks, result, order or (), deadline)
-        result.duration = self._clock() - begun
+        result.duration = self._clock() - started
         result.error = _error_of(result)
         self._emit(_event(self._wall(), result))
         return result

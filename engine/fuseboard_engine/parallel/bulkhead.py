@@ -1,4 +1,4 @@
-"""Slots: how many adapters may be at work at a time. Whoever waits gets the next one that frees, in order."""
+"""A bulkhead: limits how many adapters work at a time. Waiting callers get freed slots in order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fuseboard_engine.errors import BulkheadFull
 
 
 class _Waiter:
-    """A place in the queue."""
+    """A caller in the queue."""
 
     __slots__ = ("future", "given", "loop")
 
@@ -21,17 +21,17 @@ class _Waiter:
 
 
 class Bulkhead:
-    """A counting semaphore for callers in any event loop; first come, first served.
+    """A counting semaphore for callers in any event loop; first in, first out.
 
     Args:
-        most: slots there are.
-        queue: callers that may wait; None: any number.
+        limit: number of slots.
+        queue: how many callers may wait; None for any number.
     """
 
-    __slots__ = ("_lock", "_taken", "_waiting", "most", "queue")
+    __slots__ = ("_lock", "_taken", "_waiting", "limit", "queue")
 
-    def __init__(self, most: int, queue: int | None = None) -> None:
-        self.most = most
+    def __init__(self, limit: int, queue: int | None = None) -> None:
+        self.limit = limit
         self.queue = queue
         self._lock = threading.Lock()
         self._taken = 0
@@ -47,59 +47,59 @@ class Bulkhead:
         """Callers in the queue."""
         return len(self._waiting)
 
-    def take(self) -> bool:
-        """Take a slot if one is free and nobody waits. `give_back` it whatever happens."""
+    def acquire(self) -> bool:
+        """Take a slot if one is free and no caller waits, and return whether it was taken. `release` it in any case."""
         with self._lock:
-            if self._taken >= self.most or self._waiting:
+            if self._taken >= self.limit or self._waiting:
                 return False
             self._taken += 1
             return True
 
-    async def wait(self, limit: float | None) -> None:
-        """Wait at most `limit` seconds (None: as long as it takes) for a slot.
+    async def wait(self, timeout: float | None) -> None:
+        """Wait at most `timeout` seconds (None for no limit) for a slot.
 
         Raises:
-            BulkheadFull: too many wait already, or the limit passed. No slot was taken.
+            BulkheadFull: the queue is full, or the timeout passed. No slot was taken.
         """
         with self._lock:
-            if self._taken < self.most and not self._waiting:
+            if self._taken < self.limit and not self._waiting:
                 self._taken += 1
                 return
             if self.queue is not None and len(self._waiting) >= self.queue:
-                raise BulkheadFull(f"all {self.most} slots are taken and {len(self._waiting)} wait already")
+                raise BulkheadFull(f"all {self.limit} slots are taken and {len(self._waiting)} wait already")
             waiter = _Waiter()
             self._waiting.append(waiter)
         try:
-            async with asyncio.timeout(limit):
+            async with asyncio.timeout(timeout):
                 await waiter.future
         except BaseException as error:
             with self._lock:
                 given = waiter.given
                 if not given:
                     self._waiting.remove(waiter)
-            if given:  # it came, but too late
-                self.give_back()
+            if given:  # a slot was granted, but too late
+                self.release()
             if isinstance(error, TimeoutError):
-                raise BulkheadFull(f"none of the {self.most} slots was free within {limit:.3g} s") from None
+                raise BulkheadFull(f"none of the {self.limit} slots was free within {timeout:.3g} s") from None
             raise
 
-    def give_back(self) -> None:
-        """Give a slot back; the first in the queue has it at once."""
+    def release(self) -> None:
+        """Return a slot; the first caller in the queue gets it at once."""
         with self._lock:
             self._taken -= 1
             given = self._grant()
         _wake(given)
 
-    def resize(self, most: int, queue: int | None = None) -> None:
-        """Go on with other numbers. Slots in use stay so; fewer than before are reached as they are given back."""
+    def resize(self, limit: int, queue: int | None = None) -> None:
+        """Change both limits. Slots in use stay in use; a lower limit is reached as they are released."""
         with self._lock:
-            self.most, self.queue = most, queue
+            self.limit, self.queue = limit, queue
             given = self._grant()
         _wake(given)
 
     def _grant(self) -> list[_Waiter]:
         given = []
-        while self._waiting and self._taken < self.most:
+        while self._waiting and self._taken < self.limit:
             waiter = self._waiting.popleft()
             if waiter.loop.is_closed():
                 continue
@@ -114,7 +114,7 @@ def _wake(waiters: list[_Waiter]) -> None:
         try:
             waiter.loop.call_soon_threadsafe(_deliver, waiter.future)
         except RuntimeError:
-            pass  # its loop was closed this moment
+            pass  # its loop was closed meanwhile
 
 
 def _deliver(future: asyncio.Future[None]) -> None:

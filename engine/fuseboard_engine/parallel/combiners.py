@@ -1,7 +1,7 @@
-"""Making one result of several: what `execute_parallel` takes as `combine`.
+"""Functions that combine several answers into one result, for the `combine` argument of `execute_parallel`.
 
-Each takes the answers by adapter, in the order the adapters were given, and returns what becomes the result. Any
-plain function of that shape will do.
+Each takes the answers by adapter, in the order the adapters were given, and returns the combined result. Any plain
+(not async) function with this signature can be used.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def in_order(answers: Mapping[str, Any]) -> list[Any]:
 
 
 def joined(answers: Mapping[str, Any]) -> list[Any]:
-    """Return one list of all that the answers hold; each answer is a list, or anything else to go through."""
+    """Return the items of all answers as one list; each answer must be iterable."""
     return list(chain.from_iterable(answers.values()))
 
 
@@ -37,7 +37,7 @@ def majority(answers: Mapping[str, Any]) -> Any:
     """Return the answer that more than half of the adapters that answered gave.
 
     Raises:
-        ValueError: there is none.
+        ValueError: no answer has a majority.
     """
     values = list(answers.values())
     for value in values:

@@ -1,4 +1,4 @@
-"""Parallel execution: one task for several adapters at once, as a strategy says."""
+"""Parallel execution: gives one task to several adapters at once, according to a strategy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STRATEGIES: tuple[str, ...] = get_args(ExecutionStrategy)
 
 @lru_cache(maxsize=256)
 def _once(attempt_timeout: float | None) -> RetryPolicy:
-    """Return the policy of one attempt, with an adapter's own time for it."""
+    """Return a policy of a single attempt with this time limit."""
     return RetryPolicy(max_attempts=1, attempt_timeout=attempt_timeout)
 
 
@@ -33,10 +33,11 @@ class ParallelExecutor:
     """Gives tasks to several adapters at once.
 
     Args:
-        router: whose adapters, attempts, events and fallbacks these are.
-        policy: what a call does not say itself.
-        emit: told of every fan-out's end; must not raise.
-        clock: seconds, never going back. wall: UTC microseconds, a label.
+        router: provides the adapters, attempts and fallbacks.
+        policy: the defaults of a call.
+        emit: receives an event when a fan-out ends; must not raise.
+        clock: monotonic seconds.
+        wall: UTC microseconds, to label events.
     """
 
     def __init__(
@@ -53,11 +54,11 @@ class ParallelExecutor:
         self._clock = clock
         self._wall = wall
         self.slots = Bulkhead(policy.max_concurrent_adapters, policy.max_queued)
-        """What bounds how many adapters of all fan-outs are at work at a time."""
+        """Limits how many adapters of all fan-outs work at a time."""
 
     @property
     def policy(self) -> ExecutionPolicy:
-        """What a call does not say itself. It may be replaced at any time; fan-outs under way end as they began."""
+        """The defaults of a call. May be replaced at any time; running fan-outs keep the earlier policy."""
         return self._policy
 
     @policy.setter
@@ -79,31 +80,31 @@ class ParallelExecutor:
     ) -> ParallelResult:
         """Give a task to several adapters at once.
 
-        `all` waits for every adapter. `first_success` returns with the first answer, `best_effort` with whatever there
-        is when the time is over; what is then still under way is cancelled, awaited, and gets no verdict. `hedged`
-        asks the first adapter, the next one too when it takes long, and the next one when all so far have failed; the
-        first answer wins. A hedge takes one out of the retry budget of the adapter it calls.
+        `all` waits for every adapter. `first_success` returns with the first answer, `best_effort` with the
+        answers received within the timeout; calls that still run then are cancelled, awaited, and get no verdict.
+        `hedged` calls the first adapter, the next one too when it takes long, and the next one when all so far have
+        failed; the first answer wins. A hedge takes one retry from the budget of the adapter it calls.
 
         Args:
             task: a `Task`, a mapping, or any payload.
             adapters: their names; default: the chain of the task's type.
-            strategy: which answers are waited for; default: the engine's, which is `all`.
-            timeout: seconds in all, waiting for a slot and initialising included; default: the engine's, 30. An
-                adapter that had all of it and did not answer has failed; one that began later gets no verdict.
+            strategy: which answers to wait for; default: the engine's, which is `all`.
+            timeout: seconds in total, waiting for a slot and initialising included; default: the engine's, 30. An
+                adapter that had all of it and did not answer has failed; one that started later gets no verdict.
             retry: each adapter's retry policy for this task; default: one attempt each, with its own time limit.
             hedge_delay: seconds until a hedge, or `p95`: the 95th percentile of what the adapter's last 100 calls took
                 (no hedge before there were 20); default: the engine's, `p95`.
-            combine: makes the result of the answers by adapter (see `fuseboard_engine.parallel.combiners`); default:
-                the answers by adapter, or the first answer where only one is waited for.
+            combine: combines the answers into the result (see `fuseboard_engine.parallel.combiners`); default:
+                the answers by adapter, or the first answer if the strategy waits for only one.
             context: ids (request, trace, user, session, correlation) that adapters, events and results carry; default:
-                the task's own. A request id is made up when there is none.
+                the task's own. A request id is generated if there is none.
 
         Returns:
-            What each adapter did and the combined result. It raises for no failure of an adapter, nor of `combine`.
+            Each adapter's result and the combined one. A failure of an adapter or of `combine` is not raised.
 
         Raises:
             ValueError: an argument is out of range.
-            asyncio.CancelledError: the caller was cancelled; every call under way was cancelled and has ended.
+            asyncio.CancelledError: the caller was cancelled; every running call was cancelled and has ended.
         """
         policy, clock = self._policy, self._clock
         chosen = policy.strategy if strategy is None else strategy
@@ -118,27 +119,27 @@ class ParallelExecutor:
         if route.until is not None and route.until <= end:
             end, limit_name, blame_timeout = route.until, "deadline", False
         find = self._router.registry.find
-        strands: list[Branch] = []
+        branches: list[Branch] = []
         order = tuple(dict.fromkeys(route.order))
         for index, name in enumerate(order):
             adapter = find(name)
             if adapter is None:
                 route.why += f"; {name} is not registered"
                 continue
-            strand = ActiveRoute(
+            branch_route = ActiveRoute(
                 task, route.id, route.type, order, "", started, end, route.attempts, route.context,
                 reached=index if chosen == "hedged" else len(order),
                 limit_name=limit_name,
-                blame_timeout=blame_timeout and (chosen != "hedged" or not strands),
+                blame_timeout=blame_timeout and (chosen != "hedged" or not branches),
                 no_verdict_at_limit=chosen == "best_effort",
             )  # fmt: skip
-            strands.append(Branch(adapter, strand, retry or _once(adapter.retry.attempt_timeout)))
-        fan_out = FanOut(route, strands, chosen, end, delay, self._router.attempts.try_adapter, self.slots, clock)
+            branches.append(Branch(adapter, branch_route, retry or _once(adapter.retry.attempt_timeout)))
+        fan_out = FanOut(route, branches, chosen, end, delay, self._router.attempts.try_adapter, self.slots, clock)
         token = CURRENT.set(route.context)
         try:
-            if strands:
+            if branches:
                 await fan_out.run()
-            results = self._results(route, order, strands)
+            results = self._results(route, order, branches)
             if fan_out.answered:
                 only_one = chosen in ("first_success", "hedged")
                 self._combine(route, results, fan_out, combine, only_one)
@@ -146,7 +147,7 @@ class ParallelExecutor:
                 await self._router.on_chain_exhausted(route)
         except BaseException as error:
             route.error = "the caller gave up" if not isinstance(error, Exception) else describe(error)
-            self._finish(route, chosen, fan_out, self._results(route, order, strands))
+            self._finish(route, chosen, fan_out, self._results(route, order, branches))
             raise
         finally:
             CURRENT.reset(token)
@@ -160,7 +161,7 @@ class ParallelExecutor:
         combine: Combine | None,
         only_one: bool,
     ) -> None:
-        """Make one result of the answers; note in the route what `combine` raised."""
+        """Combine the answers into one result; store an exception of `combine` in the route."""
         winner = fan_out.answered[0].adapter.name
         if combine is None and only_one:
             route.adapter, route.result = winner, results[winner].result
@@ -170,20 +171,20 @@ class ParallelExecutor:
             combined = (combine or by_adapter)(answers)
             if type(combined) is CoroutineType:
                 combined.close()
-                raise TypeError("it has to be a plain function; await what it needs after `execute_parallel`")
+                raise TypeError("combine must be a plain function; do async work after `execute_parallel`")
         except Exception as error:
             route.exception = error
             route.error = f"the answers of {', '.join(answers)} could not be combined: {describe(error)}"
         else:
             route.adapter, route.result = winner, combined
 
-    def _results(self, route: ActiveRoute, order: tuple[str, ...], strands: list[Branch]) -> dict[str, AdapterResult]:
-        """Return what each adapter did, in order; without those that never had their turn."""
-        by_name = {strand.adapter.name: strand for strand in strands}
+    def _results(self, route: ActiveRoute, order: tuple[str, ...], branches: list[Branch]) -> dict[str, AdapterResult]:
+        """Return the result of each adapter in order, without those never reached."""
+        by_name = {branch.adapter.name: branch for branch in branches}
         results: dict[str, AdapterResult] = {}
         for name in order:
-            strand = by_name.get(name)
-            if strand is None:
+            branch = by_name.get(name)
+            if branch is None:
                 unknown = UnknownAdapter(name, tuple(adapter.name for adapter in self._router.registry))
                 results[name] = AdapterResult(
                     adapter=name, success=False, outcome="rejected", error=str(unknown), exception=unknown,
@@ -191,7 +192,7 @@ class ParallelExecutor:
                 )  # fmt: skip
                 continue
             attempts = tuple([attempt for attempt in route.attempts if attempt.adapter == name])
-            own = strand.route
+            own = branch.route
             if not attempts and own.exception is None:
                 continue
             success, last = own.adapter is not None, attempts[-1] if attempts else None
@@ -206,8 +207,8 @@ class ParallelExecutor:
                 result=own.result,
                 error=error,
                 exception=None if success else own.exception,
-                duration=strand.duration,
-                waited=strand.waited,
+                duration=branch.duration,
+                waited=branch.waited,
                 attempts=attempts,
                 context=route.context,
             )
@@ -216,7 +217,7 @@ class ParallelExecutor:
     def _finish(
         self, route: ActiveRoute, strategy: str, fan_out: FanOut, results: dict[str, AdapterResult]
     ) -> ParallelResult:
-        """Tell that a fan-out ended, and return its result."""
+        """Emit the event of a finished fan-out, and return its result."""
         self._router.count_fan_out(route)
         duration, attempts = self._clock() - route.started, tuple(route.attempts)
         success = route.adapter is not None
@@ -227,7 +228,7 @@ class ParallelExecutor:
         if not success:
             error = route.error or next((f"{r.adapter}: {r.error}" for r in results.values() if r.error), None)
             error = error or "there is no adapter to give the task to"
-        answered = tuple([strand.adapter.name for strand in fan_out.answered])
+        answered = tuple([branch.adapter.name for branch in fan_out.answered])
         self._emit(
             RouteFinished(
                 at=self._wall(),
@@ -247,7 +248,7 @@ class ParallelExecutor:
                 answered=answered,
             )
         )
-        exception, route.exception = route.exception, None  # its traceback leads back here: no cycle
+        exception, route.exception = route.exception, None  # its traceback refers to this frame; avoids a cycle
         fan_out.clear_exceptions()
         return ParallelResult(
             task=route.id,
@@ -272,8 +273,8 @@ class ParallelExecutor:
 
 def _check(strategy: str, timeout: float, hedge_delay: float | str) -> None:
     if strategy not in STRATEGIES:
-        raise ValueError(f"there is no strategy {strategy!r}; choose one of {', '.join(STRATEGIES)}")
+        raise ValueError(f"unknown strategy {strategy!r}; choose one of {', '.join(STRATEGIES)}")
     if not 0 < timeout < math.inf:
-        raise ValueError(f"timeout has to be a positive number of seconds, not {timeout!r}")
+        raise ValueError(f"timeout must be a positive number of seconds, not {timeout!r}")
     if hedge_delay != "p95" and (isinstance(hedge_delay, str) or not 0 <= hedge_delay < math.inf):
-        raise ValueError(f"hedge_delay has to be a number of seconds from 0, or 'p95', not {hedge_delay!r}")
+        raise ValueError(f"hedge_delay must be a number of seconds from 0, or 'p95', not {hedge_delay!r}")

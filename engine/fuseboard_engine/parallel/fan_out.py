@@ -1,7 +1,7 @@
-"""A fan-out under way: one task with several adapters at work on it, each in an `asyncio` task of its own.
+"""A running fan-out: one task on several adapters, each in an `asyncio` task of its own.
 
-Whatever happens to one of them (an answer, a failure, the hedge timer, the caller giving up) decides at once what is
-started and what is cut short; whoever waits, waits only for the last one to have ended. Nothing outlives it.
+Every occurrence (an answer, a failure, the hedge timer, a cancelled caller) decides at once which branches are started
+and which are cancelled; `run` only waits for the last branch to end. No branch outlives the fan-out.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from fuseboard_engine.routing.route import ActiveRoute
 P95 = 0.95
 
 Ask = Callable[[str, ActiveRoute, RetryPolicy], Awaitable[bool]]
-"""Makes the attempts of one adapter; True when no other could help."""
+"""Runs the attempts on one adapter; returns True when no other adapter could help."""
 
 
 class Branch(msgspec.Struct, eq=False):
-    """One adapter's part: its route of one, and how long it took. `stop`: its failure is one no other can help with."""
+    """One adapter of a fan-out: its own route and timings. `stop`: no other adapter can help with its failure."""
 
     adapter: Adapter
     route: ActiveRoute
@@ -44,18 +44,19 @@ class FanOut:
     """One task's fan-out.
 
     Args:
-        route: the whole; what the strands share and what came of them is noted there.
-        strands: in the order in which they are asked.
+        route: the route of the whole task; collects the attempts and the last failure of all branches.
+        branches: the branches in the order in which they are started.
         strategy: see `execute_parallel`.
-        end: when the time is over, by `clock`.
-        hedge_delay: seconds until a hedge; `p95`: the adapter's own; only for `hedged`.
-        ask: makes an adapter's attempts.
-        slots: what they work in.
-        clock: seconds, never going back.
+        end: when the time limit passes, by `clock`.
+        hedge_delay: seconds until a hedge, or `p95` for the adapter's own percentile; used only by `hedged`.
+        ask: runs an adapter's attempts.
+        slots: limits how many adapters work at a time.
+        clock: monotonic seconds.
     """
 
     __slots__ = (
         "_ask",
+        "_branches",
         "_clock",
         "_closed",
         "_end",
@@ -67,7 +68,6 @@ class FanOut:
         "_route",
         "_running",
         "_slots",
-        "_strands",
         "_strategy",
         "_timer",
         "answered",
@@ -76,7 +76,7 @@ class FanOut:
     def __init__(
         self,
         route: ActiveRoute,
-        strands: list[Branch],
+        branches: list[Branch],
         strategy: ExecutionStrategy,
         end: float,
         hedge_delay: float | str,
@@ -85,7 +85,7 @@ class FanOut:
         clock: Callable[[], float],
     ) -> None:
         self._route = route
-        self._strands = strands
+        self._branches = branches
         self._strategy = strategy
         self._end = end
         self._hedge_delay = hedge_delay
@@ -94,7 +94,7 @@ class FanOut:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = self._loop.create_future()
-        self._next = 0  # the first strand that was not started
+        self._next = 0  # index of the first branch that was not started
         self._running = 0
         self._closed = False
         self._timer: asyncio.TimerHandle | None = None
@@ -102,21 +102,21 @@ class FanOut:
         self.answered: list[Branch] = []
 
     async def run(self) -> None:
-        """Have the task done as the strategy says. Every strand that was started has ended when this returns or raises.
+        """Run the fan-out according to its strategy. Every started branch has ended when this returns or raises.
 
         Raises:
-            asyncio.CancelledError: the caller gave up.
+            asyncio.CancelledError: the caller was cancelled.
         """
         try:
             if self._strategy == "hedged":
                 self._start_next()
             else:
-                while self._next < len(self._strands):
+                while self._next < len(self._branches):
                     self._start_next()
             await self._over
         except BaseException:
             self._cut("the caller gave up")
-            await self._ended_all()
+            await self._wait_for_all()
             raise
         finally:
             if self._timer is not None:
@@ -124,8 +124,8 @@ class FanOut:
         if self._error is not None:
             raise self._error
 
-    async def _ended_all(self) -> None:
-        """Wait for the last strand, however often the caller is cancelled meanwhile: it has given up already."""
+    async def _wait_for_all(self) -> None:
+        """Wait for the last branch to end. Further cancellations of the caller are ignored."""
         while self._running:
             self._over = self._loop.create_future()
             try:
@@ -134,66 +134,66 @@ class FanOut:
                 continue
 
     def clear_exceptions(self) -> None:
-        """Let go of the errors: their tracebacks lead back here, and no cycle is to wait for the collector."""
-        for strand in self._strands:
-            strand.route.exception = strand.task = None
+        """Drop the exceptions: their tracebacks refer to this object and would form a reference cycle."""
+        for branch in self._branches:
+            branch.route.exception = branch.task = None
 
-    # ---------------------------------------------------------------- starting and ending strands
+    # ---------------------------------------------------------------- starting and ending branches
 
     def _start_next(self) -> Branch:
-        strand = self._strands[self._next]
+        branch = self._branches[self._next]
         self._next += 1
         self._running += 1
-        strand.task = self._loop.create_task(self._work(strand))
-        if self._strategy == "hedged" and self._next < len(self._strands):
-            self._set_timer(strand.adapter)
-        return strand
+        branch.task = self._loop.create_task(self._work(branch))
+        if self._strategy == "hedged" and self._next < len(self._branches):
+            self._set_timer(branch.adapter)
+        return branch
 
     def _cut(self, why: str, spare: Branch | None = None) -> None:
-        """Start nothing more, and cancel what is under way."""
+        """Start no more branches, and cancel those that run, except `spare`."""
         self._closed = True
-        for strand in self._strands[: self._next]:
-            if strand is spare or strand.ended or strand.task is None:
+        for branch in self._branches[: self._next]:
+            if branch is spare or branch.ended or branch.task is None:
                 continue
-            strand.route.cancel_reason = strand.route.cancel_reason or why
-            strand.task.cancel()
-            if not strand.started:  # it never will: a task cancelled before its first step runs none of its code
-                self._ended(strand)
+            branch.route.cancel_reason = branch.route.cancel_reason or why
+            branch.task.cancel()
+            if not branch.started:  # a task cancelled before its first step runs none of its code
+                self._on_branch_end(branch)
 
-    async def _work(self, strand: Branch) -> None:
-        strand.started = True
+    async def _work(self, branch: Branch) -> None:
+        branch.started = True
         try:
-            if self._slots.take() or await self._slot_for(strand):
-                await self._attempts_of(strand)
+            if self._slots.acquire() or await self._wait_for_slot(branch):
+                await self._attempts_of(branch)
         except GeneratorExit:
-            raise  # the loop is gone, and with it whoever waits
+            raise  # the event loop is gone, and with it the caller
         except asyncio.CancelledError:
-            pass  # the route says so, and whether it was cut
+            pass  # the route records it, and why it was cancelled
         except BaseException as error:
             if not isinstance(error, Exception):
-                self._ended(strand)
+                self._on_branch_end(branch)
                 raise
-            if not strand.route.cancel_reason:  # none of the adapter's own: those are outcomes
+            if not branch.route.cancel_reason:  # not an adapter's error: those are outcomes
                 self._error = error
-                self._cut("the engine failed", strand)
-        self._ended(strand)
+                self._cut("the engine failed", branch)
+        self._on_branch_end(branch)
 
-    async def _attempts_of(self, strand: Branch) -> None:
+    async def _attempts_of(self, branch: Branch) -> None:
         clock = self._clock
         began = clock()
         try:
-            strand.stop = await self._ask(strand.adapter.name, strand.route, strand.policy)
+            branch.stop = await self._ask(branch.adapter.name, branch.route, branch.policy)
         finally:
-            self._slots.give_back()
-            strand.duration = clock() - began
-        if strand.route.adapter is not None:
-            self.answered.append(strand)
+            self._slots.release()
+            branch.duration = clock() - began
+        if branch.route.adapter is not None:
+            self.answered.append(branch)
             if self._strategy in ("first_success", "hedged"):
-                self._cut(f"{strand.adapter.name} answered first", strand)
+                self._cut(f"{branch.adapter.name} answered first", branch)
 
-    async def _slot_for(self, strand: Branch) -> bool:
-        """Wait for a slot. False: it was refused one, or its breaker would refuse it, for which it need not wait."""
-        adapter, route = strand.adapter, strand.route
+    async def _wait_for_slot(self, branch: Branch) -> bool:
+        """Wait for a slot; return whether there is one. Does not wait if the breaker refuses the call."""
+        adapter, route = branch.adapter, branch.route
         began = self._clock()
         try:
             adapter.breaker.admit().release()
@@ -207,42 +207,42 @@ class FanOut:
             route.fail(refusal)
             return False
         finally:
-            strand.waited = self._clock() - began
-        route.blame_timeout = False  # it no longer has all the time there is
+            branch.waited = self._clock() - began
+        route.blame_timeout = False  # the adapter no longer has the whole time limit
         return True
 
-    def _ended(self, strand: Branch) -> None:
-        if strand.ended:
+    def _on_branch_end(self, branch: Branch) -> None:
+        if branch.ended:
             return
-        strand.ended = True
+        branch.ended = True
         self._running -= 1
-        self._note(strand.route)
-        if not self._closed and strand.route.adapter is None and self._next < len(self._strands):
-            self._go_on(strand)
+        self._keep_failure(branch.route)
+        if not self._closed and branch.route.adapter is None and self._next < len(self._branches):
+            self._continue_after(branch)
         if not self._running and not self._over.done():
             self._over.set_result(None)
 
-    def _note(self, route: ActiveRoute) -> None:
-        """Keep the last failure for the whole; a refusal only where nobody failed."""
+    def _keep_failure(self, route: ActiveRoute) -> None:
+        """Keep the last failure for the whole task; a rejection only if no adapter failed."""
         error, whole = route.exception, self._route
         if error is not None and (whole.exception is None or not isinstance(error, Rejected)):
             whole.exception, whole.error = error, route.error
 
     # ---------------------------------------------------------------- hedging
 
-    def _go_on(self, failed: Branch) -> None:
-        """Ask the next when one failed, unless no other can help or another is still at it."""
+    def _continue_after(self, failed: Branch) -> None:
+        """Start the next branch after a failure, unless no other can help or another branch still runs."""
         if failed.stop or self._clock() >= self._end:
             return
-        self._strands[self._next].route.only_handlers_of = failed.route.only_handlers_of
+        self._branches[self._next].route.only_handlers_of = failed.route.only_handlers_of
         if not self._running:
             name = self._start_next().adapter.name
             self._route.why += f"; {name} was asked when {failed.adapter.name} had failed"
         elif not any(attempt.number for attempt in failed.route.attempts if attempt.adapter == failed.adapter.name):
-            self._hedge()  # the hedge was refused; the slow one is as slow as before
+            self._hedge()  # the hedge was refused, so the slow adapter still needs one
 
     def _set_timer(self, adapter: Adapter) -> None:
-        """Set the time at which the next adapter is asked too, unless this one has answered."""
+        """Schedule the next hedge, for when this adapter has not answered by then."""
         if self._timer is not None:
             self._timer.cancel()
         delay = self._hedge_delay
@@ -256,14 +256,14 @@ class FanOut:
         self._timer = self._loop.call_later(delay, self._hedge)
 
     def _hedge(self) -> None:
-        if self._closed or self._next >= len(self._strands):
+        if self._closed or self._next >= len(self._branches):
             return
-        adapter = self._strands[self._next].adapter
+        adapter = self._branches[self._next].adapter
         if not adapter.budget.withdraw(self._clock()):
             self._route.why += f"; {adapter.name} was not asked too: its retry budget is spent"
             return
         slow = ", ".join(
-            s.adapter.name for s in self._strands[: self._next] if s.task is not None and not s.task.done()
+            s.adapter.name for s in self._branches[: self._next] if s.task is not None and not s.task.done()
         )
         self._start_next()
         self._route.why += f"; {adapter.name} was asked too: {slow or 'nobody'} had not answered"

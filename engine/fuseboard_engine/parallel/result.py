@@ -1,4 +1,4 @@
-"""What became of a task that was given to several adapters at once."""
+"""Results of parallel execution."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from fuseboard_engine.routing.route import RouteResult
 
 
 class AdapterResult(msgspec.Struct, kw_only=True):
-    """What one adapter of a fan-out did.
+    """The result of one adapter of a fan-out.
 
-    `outcome` is that of its last attempt: `success`, `failure`, `ignored` (its error says nothing about it),
+    `outcome` is that of its last attempt: `success`, `failure`, `ignored` (the error is not the adapter's fault),
     `cancelled` (cut short, no verdict), `rejected` (never called). `attempts` are its calls and rejections in order.
-    `duration` is how many seconds it was at work, retries included, and `waited` how many it waited for a slot.
+    `duration` is the seconds it worked, retries included; `waited` the seconds it waited for a slot.
     """
 
     adapter: str
@@ -31,11 +31,11 @@ class AdapterResult(msgspec.Struct, kw_only=True):
 
 
 class ParallelResult(RouteResult, kw_only=True):
-    """What became of a fan-out: a `RouteResult`, and what each adapter did.
+    """The result of a fan-out: a `RouteResult`, and the result of each adapter.
 
-    `success`: at least one adapter did it, and the answers could be combined. `result` is what `combine` made of the
-    answers. `adapter` is who answered first, `answered` all who did, first one first. `results` has an entry for each
-    adapter that was called or refused, in the order they were given; `left` names those that never had their turn.
+    `success`: at least one adapter answered, and the answers could be combined. `result` is what `combine` returned.
+    `adapter` is the adapter that answered first, `answered` all that answered, by time of the answer. `results` has an
+    entry for each adapter that was called or rejected, in the order they were given; `left` names those never reached.
     """
 
     strategy: str = "all"
@@ -44,7 +44,7 @@ class ParallelResult(RouteResult, kw_only=True):
 
     @property
     def complete(self) -> bool:
-        """Whether every adapter that was asked for answered."""
+        """Whether every requested adapter answered."""
         return not self.left and bool(self.results) and all(result.success for result in self.results.values())
 
     @property
@@ -54,5 +54,5 @@ class ParallelResult(RouteResult, kw_only=True):
 
     @property
     def failed(self) -> dict[str, str]:
-        """Who did not answer, and why."""
+        """The reason for each adapter that did not answer, by name."""
         return {name: result.error or result.outcome for name, result in self.results.items() if not result.success}

@@ -109,17 +109,17 @@ async def test_another_policy_holds_from_now_on() -> None:
 @virtual
 async def test_a_slot_that_comes_as_its_waiter_leaves_goes_to_the_next() -> None:
     slots = Bulkhead(1)
-    assert slots.take()
+    assert slots.acquire()
     leaving = asyncio.create_task(slots.wait(None))
     staying = asyncio.create_task(slots.wait(None))
     await asyncio.sleep(0)
-    slots.give_back()
+    slots.release()
     leaving.cancel()
     await asyncio.wait([leaving, staying])
     assert leaving.cancelled() and not staying.cancelled()
     assert slots.taken == 1
-    slots.give_back()
-    assert slots.take()
+    slots.release()
+    assert slots.acquire()
 
 
 def test_the_limit_holds_across_event_loops() -> None:

@@ -59,4 +59,4 @@ async def test_an_async_combine_is_refused_with_what_to_do() -> None:
     async def later(answers: Mapping[str, Any]) -> None: ...
 
     result = await engine.execute_parallel("task", combine=later)
-    assert "it has to be a plain function" in (result.error or "")
+    assert "combine must be a plain function" in (result.error or "")

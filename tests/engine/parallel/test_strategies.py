@@ -316,11 +316,11 @@ async def test_the_event_tells_the_strategy_who_answered_and_every_attempt() -> 
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"strategy": "fastest"}, "no strategy 'fastest'; choose one of all"),
-        ({"timeout": 0}, "timeout has to be"),
-        ({"timeout": float("nan")}, "timeout has to be"),
-        ({"hedge_delay": -1}, "hedge_delay has to be"),
-        ({"hedge_delay": "p99"}, "hedge_delay has to be"),
+        ({"strategy": "fastest"}, "unknown strategy 'fastest'; choose one of all"),
+        ({"timeout": 0}, "timeout must be"),
+        ({"timeout": float("nan")}, "timeout must be"),
+        ({"hedge_delay": -1}, "hedge_delay must be"),
+        ({"hedge_delay": "p99"}, "hedge_delay must be"),
     ],
 )
 @virtual
