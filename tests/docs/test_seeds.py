@@ -11,7 +11,12 @@ from support.paths import ROOT
 
 CASES = yaml.safe_load((ROOT / "tests" / "cases" / "seed_behaviours.yaml").read_text())
 SOURCES = "\n".join(file.read_text() for file in (ROOT / "tests").rglob("test_*.py"))
-PLAYED_AS_DATA = {"FB01", "FB02", "FB03", "FB04"}  # by test_engine_seeds.py, as the breaker cases are by theirs
+PLAYED_AS_DATA = {
+    "FB01",
+    "FB02",
+    "FB03",
+    "FB04",
+}  # by test_engine_seeds.py; the breaker cases are played by the breaker's tests
 OTHERS = [
     case["id"]
     for case in [*CASES["cases"], *CASES["regressions"]]

@@ -43,16 +43,16 @@ def engine_with(*names: str) -> Engine:
 )
 def test_each_verb_is_executed_and_its_outcome_names_the_actor_and_the_result(verb: str, state: str) -> None:
     engine = engine_with("a", "b")
-    told: list[Any] = []
-    engine.subscribe(told.append)
+    reported: list[Any] = []
+    engine.subscribe(reported.append)
     done = engine.execute_command(command(verb))
     assert done.ok
     assert (done.command, done.verb, done.actor, done.adapter, done.requested_at) == (7, verb, "ann@host", "a", 123)
     assert done.detail == ("a stays closed" if state == "closed" else f"a went from closed to {state}")
     assert engine.breaker("a").state == state
     assert engine.breaker("b").state == "closed"
-    assert told[-1] == done
-    assert all(event.actor == "ann@host" for event in told if isinstance(event, StateChanged))
+    assert reported[-1] == done
+    assert all(event.actor == "ann@host" for event in reported if isinstance(event, StateChanged))
 
 
 def test_reset_closes_an_open_breaker() -> None:
@@ -63,8 +63,8 @@ def test_reset_closes_an_open_breaker() -> None:
 
 def test_open_for_states_the_duration_even_when_the_breaker_was_open() -> None:
     engine = engine_with("a")
-    for told in ("a went from closed to open for 30 s", "a stays open for 30 s"):
-        assert engine.execute_command(command("open_for", seconds=30)).detail == told
+    for reported in ("a went from closed to open for 30 s", "a stays open for 30 s"):
+        assert engine.execute_command(command("open_for", seconds=30)).detail == reported
 
 
 def test_enable_reverts_a_manual_state() -> None:

@@ -14,7 +14,7 @@ ONCE = RetryPolicy(max_attempts=1)
 
 
 class Witness:
-    """An adapter that notes which ids it sees."""
+    """An adapter that records the ids it sees."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.seen: list[dict[str, str]] = []
@@ -36,8 +36,8 @@ async def test_PA05_all_five_ids_reach_the_adapter_the_events_and_the_result() -
     result = await engine.execute_with_fallback("task", context=IDS)
     assert down.seen == good.seen == [IDS]
     assert result.context == IDS
-    told = [event.context for event in engine.emitted if isinstance(event, AttemptFailed | RouteFinished)]
-    assert told == [IDS, IDS]
+    reported = [event.context for event in engine.emitted if isinstance(event, AttemptFailed | RouteFinished)]
+    assert reported == [IDS, IDS]
 
 
 @virtual

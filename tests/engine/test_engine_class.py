@@ -116,7 +116,7 @@ async def test_a_method_patched_in_the_class_is_called() -> None:
 
 
 class Recorded(Engine):
-    """An engine that notes what its overridden methods are called with."""
+    """An engine that records the arguments of its overridden methods."""
 
     def __init__(self, **options: Any) -> None:
         self.routed: list[Any] = []
@@ -196,7 +196,7 @@ async def test_an_overridden_emit_sees_every_event_of_the_engine() -> None:
     engine.set_preference(["a"])
     await engine.execute_with_fallback("task")
     engine.execute_command(Command(id=1, verb="reset", actor="ann", adapter="a"))
-    assert engine.published[1:] == heard  # the first one was the adapter's, before anybody listened
+    assert engine.published[1:] == heard  # the first one was the adapter's, before the subscription
     assert {"PreferenceSet", "RouteFinished", "CommandDone"} <= {type(event).__name__ for event in heard}
 
 
@@ -227,8 +227,8 @@ def test_set_preference_with_none_removes_a_chain() -> None:
     engine.set_preference(None, "invoice")
     assert engine.registry.orders == {}
     assert not engine.registry.can_restart("invoice")
-    told = [event for event in engine.published if isinstance(event, PreferenceSet)]
-    assert [event.order for event in told] == [("a",), ()]
+    reported = [event for event in engine.published if isinstance(event, PreferenceSet)]
+    assert [event.order for event in reported] == [("a",), ()]
 
 
 def test_a_chain_of_an_unknown_adapter_is_refused_and_nothing_changes() -> None:

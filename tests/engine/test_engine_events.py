@@ -29,7 +29,7 @@ ONCE = RetryPolicy(max_attempts=1)
 
 
 def plot(events: list[Event]) -> list[str]:
-    """A story in words."""
+    """Return one line of text for each event."""
     words = []
     for event in events:
         match event:
@@ -51,16 +51,18 @@ async def test_a_success_is_one_event() -> None:
     engine = World()
     engine.script("a", "done")
     await engine.execute_with_fallback(Task(id="t1", type="ai", context={"request": "r9"}))
-    (told,) = engine.story()
-    assert isinstance(told, RouteFinished)
-    assert (told.task, told.task_type, told.success, told.adapter, told.context) == (
+    (reported,) = engine.story()
+    assert isinstance(reported, RouteFinished)
+    assert (reported.task, reported.task_type, reported.success, reported.adapter, reported.context) == (
         "t1",
         "ai",
         True,
         "a",
         {"request": "r9"},
     )
-    assert [(attempt.adapter, attempt.outcome, attempt.number) for attempt in told.attempts] == [("a", "success", 1)]
+    assert [(attempt.adapter, attempt.outcome, attempt.number) for attempt in reported.attempts] == [
+        ("a", "success", 1)
+    ]
 
 
 @virtual
@@ -231,7 +233,7 @@ async def test_unsubscribing_stops_delivery_even_from_within_a_listener() -> Non
 
 @virtual
 async def test_a_listener_can_use_the_engine() -> None:
-    """A breaker that opens may, say, open another: no lock is held while listeners are told."""
+    """No lock is held while listeners run, so the listener of an opening breaker can open another."""
     engine = World(breaker=BreakerPolicy(failure_threshold=1), retry=ONCE)
     engine.script("a", DOWN)
     engine.script("b", "done")
@@ -259,10 +261,10 @@ async def test_describe_gives_a_new_subscriber_the_current_state() -> None:
     await engine.execute_with_fallback("task", ["a"])
     engine.breaker("c").force_open()
     engine.breaker("d").half_open()
-    told: list[Any] = engine.describe()
-    assert [event.adapter for event in told if isinstance(event, AdapterAdded)] == list("abcd")
-    assert [event.order for event in told if isinstance(event, PreferenceSet)] == [("b", "a")]
-    stands = {event.adapter: event for event in told if isinstance(event, StateChanged)}
+    reported: list[Any] = engine.describe()
+    assert [event.adapter for event in reported if isinstance(event, AdapterAdded)] == list("abcd")
+    assert [event.order for event in reported if isinstance(event, PreferenceSet)] == [("b", "a")]
+    stands = {event.adapter: event for event in reported if isinstance(event, StateChanged)}
     assert {name: event.after for name, event in stands.items()} == {"a": "open", "c": "forced_open", "d": "half_open"}
     assert all(event.reason == "restored" for event in stands.values())
     assert (stands["a"].wait, stands["a"].until) == (9, stands["a"].at + 9_000_000)

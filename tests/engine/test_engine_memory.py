@@ -59,7 +59,7 @@ async def test_unknown_names_and_task_types_leave_no_state_behind() -> None:
 
 
 def sizes(engine: World) -> dict[str, int]:
-    """How much the engine's tables hold."""
+    """Return the sizes of the engine's tables."""
     adaptive = engine.routing._adaptive
     return {
         "adapters": len(engine.registry),

@@ -24,7 +24,7 @@ def world(case: dict[str, Any], breaker: BreakerPolicy = NEVER_TRIPS) -> World:
 
 
 def adapters(engine: World, case: dict[str, Any], **scripts: tuple[Any, ...]) -> dict[str, Script]:
-    """Add the adapters of a case in its order; one without a script of its own answers with its name."""
+    """Add the adapters of a case in its order; an adapter without a script answers with its name."""
     return {name: engine.script(name, *scripts.get(name, (name,))) for name in case["config"]["order"]}
 
 

@@ -268,7 +268,7 @@ def test_closing_ends_a_running_call_in_another_thread() -> None:
 
 PROGRAM = """
 import asyncio, signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may ignore it
+signal.signal(signal.SIGINT, signal.default_int_handler)  # the parent process may ignore it
 from fuseboard_engine import Engine
 engine = Engine()
 @engine.adapter("a")

@@ -32,7 +32,7 @@ def free_port() -> int:
 
 
 def until(true: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
-    """Wait for a condition; fail with what was waited for."""
+    """Wait for a condition; name it when the wait fails."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if value := true():
@@ -52,7 +52,7 @@ def fuseboard(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 class World:
-    """Three servers and an application, each a process of its own."""
+    """Three servers and an application, each in its own process."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.recording = folder / "checkout.db"

@@ -24,7 +24,7 @@ RUN = "nightly-1"
 
 
 class Orders(ThreadingHTTPServer):
-    """A service that is out of order, and counts who asks."""
+    """A service that fails every request, and counts them."""
 
     daemon_threads = True
 
@@ -42,7 +42,7 @@ class Refuses(BaseHTTPRequestHandler):
         self.send_error(503)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Suppress the request log."""
 
 
 @pytest.fixture
@@ -153,18 +153,18 @@ def test_after_a_kill_and_a_restart_everything_adds_up(orders: Orders, tmp_path:
     with start(config, notes) as process:
         out, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors) == (0, "")
-    told = json.loads(out)
-    figures = told["statistics"]
+    reported = json.loads(out)
+    figures = reported["statistics"]
     for name in ("sums", "words", "remote"):
         row = before[name]
         counted = (figures[name]["successes"], figures[name]["total_attempts"])
         assert counted == (row.successes, row.successes + row.failed), name
-    assert told["remote"] == "open"
-    assert 0 < told["retry_after"] <= 600 * 1.1
-    assert "remote" in told["order"], "an open breaker is not asked"
+    assert reported["remote"] == "open"
+    assert 0 < reported["retry_after"] <= 600 * 1.1
+    assert "remote" in reported["order"], "an open breaker is not asked"
     assert orders.asked == 2, "a restart does not hammer what is known to be down"
-    assert told["letters"] == letters
-    assert (told["run"], told["output"]) == ("done", {"n": 3})
+    assert reported["letters"] == letters
+    assert (reported["run"], reported["output"]) == ("done", {"n": 3})
     steps = Counter(line for line in lines(notes) if line.startswith(("began", "ended")))
     assert steps == {
         "began fetch": 1,

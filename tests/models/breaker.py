@@ -1,4 +1,4 @@
-"""A breaker as plainly as it can be told: every outcome kept in a list, every permit in a dictionary.
+"""A simple model of the breaker: every outcome is kept in a list, every permit in a dictionary.
 
 Slow on purpose. It is written from the design, not from the breaker, and says what the breaker must say.
 """

@@ -1,4 +1,4 @@
-"""Fan-outs as a slow and obvious model: what must come of scripts of durations and outcomes, from the rules alone.
+"""A slow and simple model of fan-outs: the expected result of scripted durations and outcomes, from the rules alone.
 
 Adapters have one attempt each, breakers never trip, and time is a number. Durations never meet each other, the hedge
 delays or the timeout, so the order of events is never in doubt.
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Plan:
-    """What an adapter does when asked: takes so long, then answers or fails. An `open` one refuses."""
+    """The behaviour of an adapter: takes `seconds`, then answers or fails. An `open` one rejects the call."""
 
     seconds: float
     answers: bool
@@ -20,7 +20,7 @@ class Plan:
 
 @dataclass
 class Expected:
-    """When the fan-out returns, who answered in which order, and how each adapter's part ended."""
+    """The end time of a fan-out, the answering adapters in order, and the outcome of each adapter."""
 
     at: float
     answered: list[str] = field(default_factory=list)
@@ -29,7 +29,7 @@ class Expected:
 
 
 def expected(strategy: str, plans: dict[str, Plan], timeout: float, hedge: float, slots: int) -> Expected:
-    """Return what must come of a fan-out that begins at 0."""
+    """Return the expected result of a fan-out that starts at 0."""
     starts = _hedged_starts(plans, timeout, hedge) if strategy == "hedged" else _slotted_starts(plans, timeout, slots)
     called = {name: at for name, at in starts.items() if not plans[name].open}
     ends = {name: at + plans[name].seconds for name, at in called.items()}
@@ -54,7 +54,7 @@ def expected(strategy: str, plans: dict[str, Plan], timeout: float, hedge: float
 def _outcome(
     strategy: str, plan: Plan, start: float | None, result: Expected, timeout: float, *, first: bool
 ) -> str | None:
-    """How one adapter's part ended; None: it never had its turn."""
+    """Return the outcome of one adapter; None if it was not called."""
     if plan.open and start is not None:
         return "rejected"
     if start is None:
@@ -65,11 +65,13 @@ def _outcome(
         return "success" if plan.answers else "failure"
     if result.at < timeout or strategy == "best_effort":
         return "cancelled"
-    return "failure" if start == 0 and (strategy != "hedged" or first) else "ignored"  # had it all the time?
+    return (
+        "failure" if start == 0 and (strategy != "hedged" or first) else "ignored"
+    )  # a failure only if it had the full time
 
 
 def _slotted_starts(plans: dict[str, Plan], timeout: float, slots: int) -> dict[str, float]:
-    """When each begins: at once while there are slots, then each time one frees; an open one is refused at once."""
+    """Return when each starts: at once while slots are free, then as one frees up; an open one is rejected at once."""
     starts: dict[str, float] = {}
     busy: list[float] = []
     for name, plan in plans.items():
@@ -89,7 +91,7 @@ def _slotted_starts(plans: dict[str, Plan], timeout: float, slots: int) -> dict[
 
 
 def _hedged_starts(plans: dict[str, Plan], timeout: float, hedge: float) -> dict[str, float]:
-    """When each begins: the next when the last began `hedge` ago, when all so far have failed, or was refused."""
+    """Return when each starts: `hedge` after the one before, once all so far failed, or once that was rejected."""
     starts: dict[str, float] = {}
     at = 0.0
     ends: list[float] = []
@@ -98,7 +100,7 @@ def _hedged_starts(plans: dict[str, Plan], timeout: float, hedge: float) -> dict
             break
         starts[name] = at
         if plan.open:
-            continue  # the next has its turn at once
+            continue  # the next starts at once
         ends.append(at + plan.seconds)
         at = min(at + hedge, max(ends))
     return starts

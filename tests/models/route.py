@@ -1,4 +1,4 @@
-"""The router as a slow and obvious model: what a route must look like, from scripts and policies alone.
+"""A slow and simple model of the router: the expected route, from scripts and policies alone.
 
 It knows one adapter at a time, one loop over attempts, and a clock that is a number. Breakers count failures in a row.
 """
@@ -51,7 +51,7 @@ class ModelAdapter:
 
 @dataclass
 class ModelRoute:
-    """What is expected: who answered, each step as (adapter, outcome), who was left, when it ended."""
+    """The expected route: the answering adapter, steps as (adapter, outcome), adapters not reached, the end time."""
 
     adapter: str | None
     steps: list[tuple[str, str]] = field(default_factory=list)
@@ -60,7 +60,7 @@ class ModelRoute:
 
 
 def expected(chain: list[ModelAdapter], now: float) -> ModelRoute:
-    """Take one task along a chain."""
+    """Return the expected route of one task along a chain."""
     route = ModelRoute(None)
     names = [adapter.name for adapter in chain]
     for index, adapter in enumerate(chain):

@@ -1,4 +1,4 @@
-"""What the tests of the breaker share."""
+"""Helpers for tests of the breaker."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def refused(breaker: CircuitBreaker) -> CircuitOpen:
 
 
 def in_threads(count: int, work: Callable[[], Any]) -> list[Any]:
-    """Run `work` in that many threads at once and return what each gave or raised."""
+    """Run `work` in `count` threads at once; return what each returned or raised."""
     barrier, results = threading.Barrier(count), list[Any]()
 
     def run() -> None:

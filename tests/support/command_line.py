@@ -41,10 +41,10 @@ def state_of(file: Path, adapter: str) -> str:
 
 
 def end_engine(engine: subprocess.Popen[str]) -> None:
-    """End an engine in an orderly way: it ends when its input does."""
+    """End an engine normally by closing its standard input."""
     engine.communicate("", timeout=PATIENCE)
 
 
 def wait_for(file: Path, adapter: str, state: str) -> None:
-    """Return once the recording says that the adapter is in the state."""
+    """Return once the recorded state of the adapter is `state`."""
     until(lambda: state_of(file, adapter) == state)

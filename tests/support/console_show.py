@@ -1,4 +1,4 @@
-"""A console on a list of events whose time only a test moves."""
+"""A console on a list of events, with a clock that the test sets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.console_story import (
 
 
 class Show:
-    """A console on a list of events whose time only a test moves."""
+    """A console on a list of events, with a clock that the test sets."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Show:
         )
 
     def screen(self) -> str:
-        """All that is on the screen, line by line."""
+        """Return the text of the screen."""
         app = self.app
         strips = app.screen._compositor.render_strips()
         return "\n".join(strip.text.rstrip() for strip in strips)

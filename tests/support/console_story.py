@@ -1,4 +1,4 @@
-"""Events, a scripted story and a feed of them, for tests of the console."""
+"""Events, a scripted history and a feed of events, for tests of the console."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NOON = 1_763_733_600 * SECOND  # 2025-11-21 14:00:00 UTC
 
 
 def at(seconds: float) -> int:
-    """A moment of the story, in UTC microseconds."""
+    """Return the time `seconds` after the story's start, in UTC microseconds."""
     return NOON + round(seconds * SECOND)
 
 
@@ -103,7 +103,7 @@ def entries(events: Sequence[Event], first: int = 1, instance: int = 1) -> list[
 
 
 def fold(events: Sequence[Event], *, alive: float | None = None) -> Board:
-    """The Board of some events, its engine's last heartbeat at `alive` seconds into the story."""
+    """Return the Board of the events, with the engine's last heartbeat at `alive` seconds into the story."""
     board = Board()
     for entry in entries(events):
         board.apply(entry)
@@ -113,7 +113,7 @@ def fold(events: Sequence[Event], *, alive: float | None = None) -> Board:
 
 
 def story() -> list[Event]:
-    """Two minutes of a checkout service, told in events: every state is seen at its end, at 131 s."""
+    """Return the events of two minutes of a checkout service. At its end, at 131 s, every state occurs."""
     names = [
         "prefect",
         "agno",
@@ -227,7 +227,7 @@ class ListFeed:
 
 @dataclass
 class ListMailbox:
-    """A mailbox that keeps what was asked; a test decides what comes of it, `pending` until then."""
+    """A mailbox that keeps the commands it gets; the test sets their status, which is `pending` at first."""
 
     status: Status = "pending"
     detail: str = ""
@@ -257,7 +257,7 @@ class ListMailbox:
 
 
 async def resize(pilot: Pilot[None], width: int, height: int) -> None:
-    """Give the terminal another size, as a window manager would: also none at all."""
+    """Resize the terminal as a window manager would; the size can be zero."""
     size = Size(width, height)
     pilot.app._driver._size = (width, height)  # type: ignore[union-attr]
     pilot.app.post_message(Resize(size, size))
@@ -268,5 +268,5 @@ async def until(condition: Callable[[], bool], pilot: object, within: float = PA
     """Return once the condition holds; fail when it does not within so many seconds."""
     deadline = asyncio.get_running_loop().time() + within
     while not condition():
-        assert asyncio.get_running_loop().time() < deadline, f"the condition did not come true within {within:g} s"
+        assert asyncio.get_running_loop().time() < deadline, f"the condition did not hold within {within:g} s"
         await pilot.pause(0.01)  # type: ignore[attr-defined]

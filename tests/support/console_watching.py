@@ -1,4 +1,4 @@
-"""The console on a real recording, which other processes may write to; its clock is the real one."""
+"""The console on a real recording that other processes can write to, with the real clock."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from support.waiting import PATIENCE
 
 
 class Watching:
-    """A console in use: keys go in, the screen is read."""
+    """A running console: sends keys and reads the screen."""
 
     def __init__(self, app: ConsoleApp, pilot: Pilot[None]) -> None:
         self.app = app
         self.pilot = pilot
 
     def screen(self) -> str:
-        """All that is on the screen, line by line."""
+        """Return the text of the screen."""
         return "\n".join(strip.text.rstrip() for strip in self.app.screen._compositor.render_strips())
 
     def lines(self, *texts: str) -> list[str]:
-        """The lines that have all of these texts."""
+        """Return the lines of the screen that contain all of the texts."""
         return [line for line in self.screen().splitlines() if all(text in line for text in texts)]
 
     async def press(self, *keys: str) -> None:
-        """Press keys, one after the other."""
+        """Press keys in order."""
         await self.pilot.press(*keys)
 
     async def type(self, text: str) -> None:
@@ -41,7 +41,7 @@ class Watching:
         await self.pilot.press(*("space" if letter == " " else letter for letter in text), "enter")
 
     async def sees(self, *texts: str, within: float = PATIENCE) -> None:
-        """Wait until all of these are on the screen."""
+        """Wait until the screen contains all of the texts."""
         try:
             await until(lambda: all(text in self.screen() for text in texts), self.pilot, within)
         except AssertionError:
@@ -49,7 +49,7 @@ class Watching:
             raise AssertionError(f"{missing} not on\n{self.screen()}") from None
 
     async def hears(self, *texts: str, within: float = PATIENCE) -> None:
-        """Wait until one of the notices says all of these: on the screen it is folded."""
+        """Wait until one notice contains all of the texts. Reads the notices, as the screen wraps them."""
 
         def said() -> bool:
             notices = [notice.message for notice in self.app._notifications]
@@ -61,11 +61,11 @@ class Watching:
             raise AssertionError(f"{texts}: {[n.message for n in self.app._notifications]}\n{self.screen()}") from None
 
     async def sees_no(self, text: str) -> None:
-        """Wait until this has left the screen."""
+        """Wait until the screen does not contain the text."""
         await until(lambda: text not in self.screen(), self.pilot)
 
     async def wait_for(self, condition: Callable[[], bool]) -> None:
-        """Wait until something is so."""
+        """Wait until the condition holds."""
         await until(condition, self.pilot)
 
 
@@ -73,7 +73,7 @@ class Watching:
 async def watching(
     path: Path, *, read_only: bool = False, size: tuple[int, int] = (100, 30), glyphs: Glyphs = UNICODE
 ) -> AsyncIterator[Watching]:
-    """Watch a recording live."""
+    """Run the console on a live recording."""
     async with Tail.open(path) as tail:
         live = LiveRecording(tail)
         await live.advance()
@@ -84,7 +84,7 @@ async def watching(
 
 @asynccontextmanager
 async def replaying(path: Path, *, at: int | None = None, size: tuple[int, int] = (100, 30)) -> AsyncIterator[Watching]:
-    """Look at a replay of a recording, which stands still at a time (UTC microseconds), or at its end."""
+    """Run the console on a paused replay of a recording, at a time in UTC microseconds or at its end."""
     async with Replay.open(path) as replay:
         await replay.seek(replay.end if at is None else at)
         app = ConsoleApp(replay, file=path.name, replay=replay, poll=0.02)

@@ -32,7 +32,7 @@ def start_engine(folder: Path) -> subprocess.Popen[str]:
 
 
 async def add(path: Path, *letters: dict[str, Any]) -> None:
-    """Put letters into a recording, as if an engine had; `age` is in days."""
+    """Put letters into a recording as an engine would; `age` is in days."""
     now = time.time_ns() // 1000
     store = SqliteDeadLetters(path)
     for fields in letters:
@@ -55,6 +55,6 @@ async def add(path: Path, *letters: dict[str, Any]) -> None:
 
 
 def put(path: Path, *letters: dict[str, Any]) -> Path:
-    """Do what `add` does, and return the recording."""
+    """Put letters into a recording as `add` does; return its path."""
     asyncio.run(add(path, *letters))
     return path

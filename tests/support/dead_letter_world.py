@@ -25,7 +25,7 @@ DOWN = ConnectionError("refused")
 
 
 def world(**policy: Any) -> tuple[World, DeadLetters]:
-    """An engine that asks each adapter once and keeps dead letters."""
+    """Return an engine that calls each adapter once, and its dead letters."""
     made = World(dead_letters=DeadLetterPolicy(**policy), retry=ONCE, breaker=NEVER_TRIPS)
     assert made.dead_letters is not None
     return made, made.dead_letters

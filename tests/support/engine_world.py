@@ -1,4 +1,4 @@
-"""What the specifications of routing are told with: scripted adapters, and engines in virtual time."""
+"""Scripted adapters and engines in virtual time, for tests of routing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HOUR = 3600.0
 
 
 def virtual(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
-    """Run an async test in virtual time, and see that it leaves no task and no timer behind."""
+    """Run an async test in virtual time, and assert that it leaves no task and no timer behind."""
 
     @functools.wraps(test)
     def in_virtual_time(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -32,7 +32,7 @@ def virtual(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
 
 
 def now() -> float:
-    """The virtual time in seconds."""
+    """Return the virtual time in seconds."""
     return asyncio.get_running_loop().time()
 
 
@@ -47,11 +47,11 @@ class World(Engine):
         self.subscribe(self.emitted.append)
 
     def story(self) -> list[Event]:
-        """The events since the engine was set up."""
+        """Return the events except those of adding adapters and setting chains."""
         return [event for event in self.emitted if not isinstance(event, AdapterAdded | PreferenceSet)]
 
     def script(self, name: str, *outcomes: Any, **options: Any) -> Script:
-        """Add an adapter that does what its script says."""
+        """Add an adapter that plays the outcomes of a script."""
         script = Script(*outcomes)
         self.add_adapter(name, script, **options)
         return script
@@ -85,7 +85,7 @@ class Script:
 
 
 class HttpError(Exception):
-    """An error as httpx, requests and openai shape it: the status is on its response."""
+    """An error shaped like those of httpx, requests and openai: its response has the status."""
 
     def __init__(self, status: int, text: str = "", **headers: str) -> None:
         super().__init__(text or f"HTTP {status}")

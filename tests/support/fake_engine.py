@@ -1,4 +1,4 @@
-"""The smallest engine that keeps the recorder's contract, and events to let it emit."""
+"""A minimal engine that fulfils the recorder's contract, and events for it to emit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fuseboard_engine.workflow.checkpoints import Checkpoints
 
 
 class FakeEngine:
-    """Emits what it is told to; does any command, and refuses those for an adapter it does not have."""
+    """Emits the events it is given. Executes any command, and refuses those for an unknown adapter."""
 
     def __init__(self, name: str = "checkout", adapters: tuple[str, ...] = ("prefect", "agno")) -> None:
         self.name = name
@@ -81,13 +81,13 @@ NOON = 1_800_000_000_000_000
 
 
 def answered(task: str = "t", adapter: str = "agno", at: int = NOON, duration: float = 0.01) -> RouteFinished:
-    """A task that an adapter did at the first try."""
+    """Return the event of a task that succeeded at the first attempt."""
     attempt = Attempt(adapter=adapter, outcome="success", number=1, duration=duration)
     return RouteFinished(at=at, task=task, task_type="ai", success=True, adapter=adapter, attempts=(attempt,))
 
 
 def failed(task: str = "t", adapter: str = "prefect", at: int = NOON, error: str = "refused") -> AttemptFailed:
-    """An attempt that failed."""
+    """Return the event of a failed attempt."""
     attempt = Attempt(
         adapter=adapter, outcome="failure", number=1, duration=0.2, error_type="ConnectError", error=error
     )
@@ -95,7 +95,7 @@ def failed(task: str = "t", adapter: str = "prefect", at: int = NOON, error: str
 
 
 def opened(adapter: str = "prefect", at: int = NOON) -> StateChanged:
-    """A breaker that opened."""
+    """Return the event of a breaker that opened."""
     return StateChanged(
         at=at, adapter=adapter, before="closed", after="open", reason="failures", wait=1.0, until=at + 1_000_000
     )

@@ -1,4 +1,4 @@
-"""Adapters for specifications of fan-outs: each takes its time and then answers or raises."""
+"""Adapters for tests of fan-outs: each waits for a set time and then answers or raises."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from support.engine_world import NEVER_TRIPS, World, now
 
 
 class Timed:
-    """An adapter that takes `seconds` and then answers with `outcome`, or raises it. It notes when it was cancelled."""
+    """An adapter that takes `seconds` and then returns or raises `outcome`. It records its cancellation."""
 
     def __init__(self, seconds: float, outcome: Any = "done") -> None:
         self.seconds = seconds
@@ -33,7 +33,7 @@ class Timed:
 
 
 def fan(adapters: dict[str, tuple[Any, ...]], **options: Any) -> tuple[World, dict[str, Timed]]:
-    """An engine with adapters by name, each from (seconds, outcome)."""
+    """Return an engine and its adapters by name, each made from (seconds, outcome)."""
     engine = World(**{"breaker": NEVER_TRIPS, **options})
     timed = {name: Timed(*given) for name, given in adapters.items()}
     for name, adapter in timed.items():

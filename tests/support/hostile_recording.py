@@ -1,4 +1,4 @@
-"""A recording in which every text that can be foreign is hostile: names, errors, payloads, actors, runs, steps."""
+"""A recording in which every foreign text is hostile: names, errors, payloads, actors, runs, steps."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from support.hostile_texts import HOSTILE
 
 
 async def be_hostile(file: Path) -> None:
-    """Record a task, a dead letter, a run and an operator's deed for each hostile text."""
+    """Record a task, a dead letter, a run and an operator's command for each hostile text."""
     engine = Engine(
         name="".join(HOSTILE[:3]),
         dead_letters=DeadLetterPolicy(automatic_retry=False),
@@ -39,12 +39,12 @@ async def be_hostile(file: Path) -> None:
             engine.add_adapter(name, fail, tags=(text,))
             task = {"id": f"{number}{text}", "task_type": text or "none", text: text}
             await engine.execute_with_fallback(task, preference_order=[name])
-            for event in _deeds(name, text, number):
+            for event in _hostile_events(name, text, number):
                 engine.emit(event)
         await recorder.flushed()
 
 
-def _deeds(name: str, text: str, number: int) -> Iterator[Event]:
+def _hostile_events(name: str, text: str, number: int) -> Iterator[Event]:
     at, run = wall_clock(), f"{number}{text}"
     after = "forced_open" if number % 2 else "half_open"
     yield PreferenceSet(at=at, task_type=text, order=(name, *HOSTILE[:2]))

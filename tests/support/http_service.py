@@ -1,4 +1,4 @@
-"""A real HTTP server on a port of its own, whose answers a test sets."""
+"""A real HTTP server on its own port, whose responses a test sets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Service(ThreadingHTTPServer):
-    """Answers with `status`, `headers` and `body`; keeps what was asked. It hangs while `hanging` is set."""
+    """Answers with `status`, `headers` and `body`, and keeps the requests. Hangs while `hanging` is set."""
 
     daemon_threads = True
 
@@ -26,7 +26,7 @@ class Service(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
 
     def answer(self, status: int, body: bytes | str = b"", **headers: str) -> None:
-        """Set what to answer from now on."""
+        """Set the response to the following requests."""
         self.status = status
         self.body = body.encode() if isinstance(body, str) else body
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -65,7 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = _serve
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Suppress the request log."""
 
 
 @contextmanager

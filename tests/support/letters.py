@@ -1,4 +1,4 @@
-"""Dead letters to put into a store, and times to do it at."""
+"""Dead letters and times for tests of their stores."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOM = Capacity(100, True)
 
 
 def letter(task: str = "t", at: int = NOON, **fields: Any) -> NewLetter:
-    """A letter that is due at once."""
+    """Return a letter that is due at once."""
     return NewLetter(
         **{
             "engine": "checkout",
@@ -36,7 +36,7 @@ def letter(task: str = "t", at: int = NOON, **fields: Any) -> NewLetter:
 
 
 def settled(status: str = "succeeded", due_at: int | None = None, retries: int = 0, **fields: Any) -> RetryOutcome:
-    """What a retry came to."""
+    """Return the outcome of a retry."""
     counts = ("retry_success",) if status == "succeeded" else ("retry_failed",)
     outcome = "succeeded" if status == "succeeded" else "failed"
     return RetryOutcome(

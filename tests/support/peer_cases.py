@@ -1,4 +1,4 @@
-"""Plays the cases of breaker_peers.yaml: one breaker, a clock moved by hand, steps and expectations.
+"""Player of the cases of breaker_peers.yaml: one breaker, a manual clock, steps and expectations.
 
 A word that is not in the vocabulary is an error in the case, never silently passed over.
 """
@@ -61,7 +61,7 @@ STEP_WORDS = frozenset(["at", "do", "ref", "outcome", "seconds", "took", "note"]
 
 
 class BadCase(Exception):
-    """The case itself is wrong: a word that means nothing, or a ref nobody holds."""
+    """The case itself is invalid: an unknown word, or a ref to a permit that is not held."""
 
 
 def load(path: Path = FILE) -> list[dict[str, Any]]:
@@ -72,7 +72,7 @@ def load(path: Path = FILE) -> list[dict[str, Any]]:
 
 
 def policy_of(case: dict[str, Any]) -> BreakerPolicy:
-    """Say a case's configuration in the words of a policy."""
+    """Return a case's configuration as a policy."""
     config = case["config"]
     unknown = config.keys() - CONFIG_WORDS
     if unknown:
@@ -127,7 +127,7 @@ def _half_open(config: dict[str, Any]) -> dict[str, Any]:
 
 
 class Play:
-    """One case being played. What does not come as expected is gathered in `mismatches`."""
+    """One case being played. Collects unmet expectations in `mismatches`."""
 
     def __init__(self, case: dict[str, Any]) -> None:
         self.case = case
@@ -138,13 +138,13 @@ class Play:
             case["id"], self.policy, clock=self.clock, wall=self.clock.wall, on_event=self.events.append
         )
         self.permits: dict[str, Permit] = {}
-        self.early = self.breaker.admit()  # begun before everything else; only `ignored_stale` uses it
+        self.early = self.breaker.admit()  # admitted before everything else; only `ignored_stale` uses it
         self.rejection: CircuitOpen | None = None
         self.mismatches: list[str] = []
         self.step: dict[str, Any] = {}
 
     def run(self) -> list[str]:
-        """Play every step and return what did not come as expected."""
+        """Play every step and return the mismatches."""
         for step in self.case["steps"]:
             self.one(step)
         return self.mismatches
@@ -203,7 +203,7 @@ class Play:
     def held(self) -> Permit:
         ref = self.step.get("ref")
         if ref not in self.permits:
-            raise BadCase(f"{self.case['id']}: nobody holds {ref!r} in {self.step}")
+            raise BadCase(f"{self.case['id']}: {ref!r} is not held in {self.step}")
         return self.permits[ref]
 
     def settle(self, permit: Permit, outcome: str, *, instant: bool) -> None:

@@ -1,4 +1,4 @@
-"""Processes and what they have started."""
+"""Processes and their children."""
 
 from __future__ import annotations
 

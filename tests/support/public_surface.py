@@ -1,6 +1,6 @@
 """The public surface as text: every public name with its signature, one line each.
 
-`python tests/support/public_surface.py` writes tests/architecture/public_surface.txt anew after a wanted change; the
+`python tests/support/public_surface.py` rewrites tests/architecture/public_surface.txt after an intended change; the
 difference is reviewed like code.
 """
 

@@ -1,4 +1,4 @@
-"""A recording of an engine that has lived through some trouble."""
+"""The history of an engine with failures, checks, commands and workflow runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.console_story import at, story
 
 
 def lived() -> list[Event]:
-    """The story, and besides: checks, commands, and runs of a workflow that stand in every way."""
+    """Return the story's events with checks, commands, and workflow runs in every state."""
 
     def asked(command: int, verb: str, adapter: str, when: float, ok: bool = True, detail: str = "") -> CommandDone:
         return CommandDone(
@@ -26,13 +26,13 @@ def lived() -> list[Event]:
     nodes = ("fetch", "clean", "embed", "rank", "store")
     edges = (("fetch", "clean"), ("clean", "embed"), ("clean", "rank"), ("embed", "store"), ("rank", "store"))
 
-    def begun(run: str, when: float) -> WorkflowStarted:
+    def run_started(run: str, when: float) -> WorkflowStarted:
         return WorkflowStarted(at=at(when), run=run, workflow="nightly", name="Nightly build", nodes=nodes, edges=edges)
 
     def node(run: str, when: float, name: str, state: str, **fields: object) -> NodeChanged:
         return NodeChanged(at=at(when), run=run, workflow="nightly", node=name, state=state, **fields)  # type: ignore[arg-type]
 
-    told: list[Event] = [
+    reported: list[Event] = [
         HealthChecked(at=at(10), adapter="gpt", status="healthy"),
         HealthChecked(at=at(100), adapter="agno", status="degraded", detail="index 40 s behind"),
         HealthChecked(at=at(120), adapter="prefect", status="unhealthy", detail="no scheduler answers"),
@@ -41,19 +41,19 @@ def lived() -> list[Event]:
         asked(2, "disable", "ocr", 30, detail="ocr went from closed to disabled"),
         asked(3, "reset", "vision", 124, detail="vision went from open to closed"),
         asked(4, "reset", "nonesuch", 126, ok=False, detail="There is no adapter nonesuch."),
-        begun("nightly-1e", 40),
+        run_started("nightly-1e", 40),
         *(node("nightly-1e", 41 + place, name, "done", answered="gpt", attempts=1, duration=0.8)
           for place, name in enumerate(nodes)),
         WorkflowFinished(at=at(46), run="nightly-1e", workflow="nightly", state="done", duration=6),
-        begun("nightly-1f", 110),
+        run_started("nightly-1f", 110),
         node("nightly-1f", 111, "fetch", "done", answered="gpt", attempts=1, duration=0.9),
         node("nightly-1f", 113, "clean", "degraded", answered="template", attempts=3, duration=1.9),
         node("nightly-1f", 114, "embed", "failed", attempts=3, duration=0.6, error="ConnectError: connection refused"),
         node("nightly-1f", 114, "rank", "done", answered="agno", attempts=2, duration=0.5),
         node("nightly-1f", 114, "store", "skipped", error="it needs embed, which failed"),
         WorkflowFinished(at=at(115), run="nightly-1f", workflow="nightly", state="failed", error="embed failed"),
-        begun("nightly-20", 128),
+        run_started("nightly-20", 128),
         node("nightly-20", 129, "fetch", "done", answered="gpt", attempts=1, duration=0.7),
         node("nightly-20", 130, "clean", "running"),
     ]  # fmt: skip
-    return sorted([*story(), *told], key=lambda event: event.at)
+    return sorted([*story(), *reported], key=lambda event: event.at)

@@ -28,7 +28,7 @@ def recorded(path: Path, events: list[Event]) -> Path:
 
 
 class Watch:
-    """A stopwatch that a test moves."""
+    """A monotonic clock that the test moves."""
 
     def __init__(self) -> None:
         self.seconds = 100.0
@@ -39,7 +39,7 @@ class Watch:
 
 @asynccontextmanager
 async def shown(path: Path) -> AsyncIterator[tuple[ConsoleApp, Pilot[None]]]:
-    """A console on a replay of a file."""
+    """Run the console on a replay of a file."""
     async with Replay.open(path) as replay:
         app = ConsoleApp(replay, file=path.name, replay=replay, poll=0.01)
         async with app.run_test(size=(120, 40), notifications=True) as pilot:

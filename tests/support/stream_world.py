@@ -1,4 +1,4 @@
-"""Scripted streams, and what became of them."""
+"""Scripted streams that count their starts and closes."""
 
 from __future__ import annotations
 

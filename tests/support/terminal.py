@@ -1,4 +1,4 @@
-"""A program in a real pseudo-terminal; its screen is read back as text."""
+"""A program in a real pseudo-terminal, whose screen is read as text."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ import pyte
 from support.waiting import PATIENCE
 
 FRAME, FRAMED = b"\x1b[?2026h", b"\x1b[?2026l"
-"""What a frame begins and ends with on a terminal that shows frames whole (synchronized output)."""
+"""The start and end of a frame on a terminal with synchronized output."""
 
 _HEEDED = re.compile(
     rb"\x1b\[\?(?P<modes>[0-9;]+)(?P<switch>[hl])"
     rb"|\x1b\]52;c;(?P<copied>[A-Za-z0-9+/=]*)\x07"
     rb"|(?P<asked>\x1b\[\?2026\$p)"
 )
-"""The control sequences that the terminal itself heeds; the screen heeds the rest."""
+"""The control sequences that this terminal handles; the screen handles the rest."""
 
 _ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
 
@@ -56,11 +56,11 @@ class Terminal:
         self.modes: set[int] = set()
         """Private modes that are on: 1049 is the alternate screen, 1000, 1002, 1003 and 1006 are the mouse."""
         self.clipboard = ""
-        """What the program has put on the clipboard."""
+        """The text that the program has put on the clipboard."""
         self.raw = bytearray()
-        """All that the program has written."""
+        """The complete output of the program."""
         self._heeded = 0
-        """Up to here, `raw` was searched for the sequences that the terminal heeds."""
+        """The position in `raw` up to which control sequences have been handled."""
         self._framed = framed
         self._ours, theirs = pty.openpty()
         self.resize(columns, rows)
@@ -98,22 +98,22 @@ class Terminal:
         self._closed = True
 
     def resize(self, columns: int, rows: int) -> None:
-        """Give the terminal another size."""
+        """Resize the terminal."""
         fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.screen.resize(max(1, rows), max(1, columns))
 
     def press(self, keys: str) -> None:
-        """Type."""
+        """Type keys."""
         os.write(self._ours, keys.encode())
 
     @property
     def text(self) -> str:
-        """What the screen shows."""
+        """The text of the screen."""
         return "\n".join(line.rstrip() for line in self.screen.display)
 
     @property
     def frames(self) -> list[bytes]:
-        """What was written in each whole frame."""
+        """The output of each complete frame."""
         return [part.split(FRAMED)[0] for part in bytes(self.raw).split(FRAME)[1:] if FRAMED in part]
 
     def read(self, seconds: float) -> bool:
@@ -132,7 +132,7 @@ class Terminal:
         return True
 
     def _heed(self) -> None:
-        """Obey the sequences that have arrived whole; one that arrives in pieces is obeyed once it is complete."""
+        """Handle the control sequences that are complete; a partial one is handled once the rest arrives."""
         for found in _HEEDED.finditer(self.raw, self._heeded):
             self._heeded = found.end()
             if found["asked"] is not None and self._framed:
@@ -162,7 +162,7 @@ class Terminal:
             assert time.monotonic() < end, f"the program was not idle within {PATIENCE:g} s:\n{self.text}"
 
     def _asleep(self) -> bool:
-        """Whether every thread of the program waits for something other than a processor or a disk."""
+        """Return whether every thread of the program waits for something other than a processor or a disk."""
         try:
             stats = [stat.read_text() for stat in Path(f"/proc/{self.process.pid}/task").glob("*/stat")]
         except OSError:  # a thread ended meanwhile

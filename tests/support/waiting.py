@@ -1,4 +1,4 @@
-"""Wait for a condition, not for a time."""
+"""Waiting for a condition instead of a fixed time."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import time
 from collections.abc import Awaitable, Callable
 
 PATIENCE = 60.0
-"""Seconds until a condition that does not come true fails a test. Generous, so that a busy machine fails none."""
+"""Seconds to wait for a condition before a test fails. Generous, so that a busy machine fails no test."""
 
 
 def until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
     """Return once the condition holds; fail when it does not within `seconds`."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, f"the condition did not come true within {seconds:g} s"
+        assert time.monotonic() < end, f"the condition did not hold within {seconds:g} s"
         time.sleep(0.005)
 
 
@@ -22,5 +22,5 @@ async def until_async(condition: Callable[[], Awaitable[object]], seconds: float
     """Return once the condition holds; fail when it does not within `seconds`."""
     end = time.monotonic() + seconds
     while not await condition():
-        assert time.monotonic() < end, f"the condition did not come true within {seconds:g} s"
+        assert time.monotonic() < end, f"the condition did not hold within {seconds:g} s"
         await asyncio.sleep(0.005)

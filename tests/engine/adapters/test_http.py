@@ -54,14 +54,14 @@ async def test_the_context_ids_of_a_call_are_sent_as_headers(service: Service) -
         route = await engine.execute_with_fallback({"q": 1}, context=ids)
         await engine.execute_with_fallback({"q": 1})
     assert route.success
-    told, untold = (asked["headers"] for asked in service.asked)
-    assert {name: told[name] for name in told if name.startswith("x-")} == {
+    reported, unreported = (asked["headers"] for asked in service.asked)
+    assert {name: reported[name] for name in reported if name.startswith("x-")} == {
         "x-request-id": "r-1",
         "x-trace-id": "own",
         "x-user-id": "ann@shop",
         "x-session-id": "%C3%A4%0D%0Ax-evil: ?",
     }
-    assert [name for name in untold if name.startswith("x-")] == ["x-trace-id"]
+    assert [name for name in unreported if name.startswith("x-")] == ["x-trace-id"]
 
 
 async def test_which_ids_are_sent_and_under_which_header_is_configurable(service: Service) -> None:

@@ -108,9 +108,9 @@ async def test_initialising_gets_30_percent_of_the_attempts_time_and_the_call_th
     assert isinstance(route.exception, AttemptTimeout)
     assert route.error == "timeout: a was not initialised within 3 s"
     engine = of(Client(2.0))
-    begun = now()
+    started = now()
     await engine.execute_with_fallback("hang")
-    assert now() - begun == pytest.approx(9)
+    assert now() - started == pytest.approx(9)
 
 
 @virtual
@@ -186,8 +186,8 @@ async def test_start_initialises_adapters_concurrently_and_a_failure_stops_no_ot
     engine.script("plain", "fine")
     assert await engine.start() == {"bad": "ConnectionError: refused"}
     assert now() == 2
-    (told,) = [event for event in engine.emitted if isinstance(event, AttemptFailed)]
-    assert (told.attempt.adapter, told.attempt.why) == ("bad", "it could not be initialised")
+    (reported,) = [event for event in engine.emitted if isinstance(event, AttemptFailed)]
+    assert (reported.attempt.adapter, reported.attempt.why) == ("bad", "it could not be initialised")
     assert engine.breaker("bad").failures == 1
     assert engine.breaker("good").snapshot().calls == 0
     assert await engine.start() == {}

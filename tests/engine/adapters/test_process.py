@@ -31,7 +31,7 @@ def engine() -> Engine:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs; a zombie that init has not yet collected does not."""
+    """Return whether a process runs; a zombie that init has not reaped yet does not count."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -50,7 +50,7 @@ async def gone(pids: list[int]) -> None:
 
 
 def children() -> set[int]:
-    """Processes that this one started and has not collected yet, zombies among them."""
+    """Return the child processes that have not been reaped yet, zombies included."""
     found = set()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

@@ -31,29 +31,29 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def engine_of(threads: int) -> tuple[Engine, list[ThreadsStuck], threading.Event]:
-    """An engine with an adapter `hung` that does until the event is set."""
+    """Return an engine with an adapter `hung` that blocks until the event is set."""
     engine = Engine("t", threads=threads, breaker=BreakerPolicy(failure_threshold=None))
-    told: list[ThreadsStuck] = []
+    reported: list[ThreadsStuck] = []
 
     def listen(event: Event) -> None:
         if isinstance(event, ThreadsStuck):
-            told.append(event)
+            reported.append(event)
 
     engine.subscribe(listen)
     over = threading.Event()
     engine.add_adapter("hung", lambda task: over.wait(60), retry=SOON)
     engine.add_adapter("fine", lambda task: f"did {task}", retry=LATER)
-    return engine, told, over
+    return engine, reported, over
 
 
 async def test_a_function_that_hangs_times_out_and_its_late_result_is_dropped() -> None:
-    engine, told, over = engine_of(1)
+    engine, reported, over = engine_of(1)
     route = await engine.execute_with_fallback("it", ["hung"])
     assert route.attempts[0].rule == "timeout"
-    assert [(event.adapter, event.stuck, event.total, event.limit) for event in told] == [("hung", 1, 1, 1)]
+    assert [(event.adapter, event.stuck, event.total, event.limit) for event in reported] == [("hung", 1, 1, 1)]
     over.set()
     await until(lambda: not engine.resources.threads.stuck)
-    assert (told[-1].stuck, told[-1].total) == (0, 0)
+    assert (reported[-1].stuck, reported[-1].total) == (0, 0)
     assert engine.get_adapter_statistics()["hung"]["successes"] == 0
 
 
@@ -87,14 +87,14 @@ async def test_when_all_threads_hang_a_call_is_refused_at_once_and_counts_as_no_
 
 
 async def test_a_call_that_times_out_before_a_thread_is_free_is_not_the_adapters_failure() -> None:
-    engine, told, over = engine_of(1)
+    engine, reported, over = engine_of(1)
     ran = []
     engine.add_adapter("late", ran.append, retry=SOON)
     busy = asyncio.create_task(engine.execute_with_fallback("it", ["hung"], retry=LATER))
     await until(lambda: engine.get_adapter_statistics()["hung"]["in_flight"] == 1)
     route = await engine.execute_with_fallback("it", ["late"])
     assert isinstance(route.exception, NoThreadFree)
-    assert (route.attempts[0].rule, engine.breaker("late").snapshot().failed, told) == ("rejected", 0, [])
+    assert (route.attempts[0].rule, engine.breaker("late").snapshot().failed, reported) == ("rejected", 0, [])
     over.set()
     await busy
     assert (await engine.execute_with_fallback("it", ["fine"])).success

@@ -54,7 +54,7 @@ class SyncCallable:
 
 
 class Promise:
-    """Something that can be awaited and is no coroutine."""
+    """An awaitable that is not a coroutine."""
 
     def __init__(self, value: str) -> None:
         self.value = value

@@ -118,7 +118,7 @@ checked: list[str] = []
 
 
 class Service:
-    """An adapter that notes when its health is asked for."""
+    """An adapter that records its health checks."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -284,8 +284,8 @@ preferences:
     routing, registry = engine.routing, engine.registry
     assert [routing.is_adaptive(kind) for kind in ("", "report", "chat")] == [False, True, False]
     assert [registry.can_restart(kind) for kind in ("", "report", "chat")] == [False, False, True]
-    told: list[Event] = []
-    engine.subscribe(told.append)
+    reported: list[Event] = []
+    engine.subscribe(reported.append)
     path.write_text(
         text.replace("default: [a, b]", "default: {order: [a, b], adaptive: true}").partition("  report")[0]
     )
@@ -297,7 +297,7 @@ preferences:
     )
     assert [routing.is_adaptive(kind) for kind in ("", "report")] == [True, False]
     assert not registry.can_restart("chat")
-    assert [(e.task_type, e.order, e.adaptive) for e in told if isinstance(e, PreferenceSet)] == [
+    assert [(e.task_type, e.order, e.adaptive) for e in reported if isinstance(e, PreferenceSet)] == [
         ("", ("a", "b"), True),
         ("report", (), False),
         ("chat", (), False),
@@ -484,7 +484,7 @@ async def test_a_reload_changes_threads_dead_letters_and_the_polling_interval_to
 
 
 def described(part: dict[str, Any], parts: dict[str, Any], way: str) -> list[str]:
-    """The fields of an object of the schema, and of those within, that say nothing of themselves."""
+    """Yield the fields of a schema object and its nested objects that have no description."""
     silent = []
     for name, field in part.get("properties", {}).items():
         if not field.get("description"):
@@ -496,7 +496,7 @@ def described(part: dict[str, Any], parts: dict[str, Any], way: str) -> list[str
 
 
 def objects(part: dict[str, Any]) -> list[dict[str, Any]]:
-    """The ways to write a section that name its fields."""
+    """Return the alternatives of a section's schema that are objects with fields."""
     return [one for one in (part, *part.get("anyOf", ())) if one.get("type") == "object"]
 
 

@@ -64,7 +64,7 @@ def change(path: Path, old: str, new: str) -> None:
     os.utime(path, ns=(stamp, stamp))
 
 
-def told(engine: Engine) -> list[ConfigReloaded]:
+def reloads_of(engine: Engine) -> list[ConfigReloaded]:
     found: list[ConfigReloaded] = []
 
     def hear(event: Event) -> None:
@@ -163,7 +163,7 @@ async def test_with_fault_tolerance_off_a_tasks_deadline_still_holds() -> None:
 
 async def test_a_reload_changes_policies_and_keeps_the_breakers_state(file: Path) -> None:
     engine = Engine.from_config(file)
-    events = told(engine)
+    events = reloads_of(engine)
     for _ in range(2):
         await engine.execute_with_fallback({"who": "w"})
     assert engine.breaker("down").snapshot().failures == 2
@@ -259,7 +259,7 @@ async def test_a_changed_file_is_applied_and_an_invalid_one_keeps_the_last_valid
     file = tmp_path / "fuseboard.toml"
     file.write_text(CONFIG)
     engine = Engine.from_config(file, clock=asyncio.get_running_loop().time)
-    events = told(engine)
+    events = reloads_of(engine)
     async with watch_config(engine, file, environment=NOTHING):
         await asyncio.sleep(5)
         assert events == []

@@ -288,7 +288,7 @@ def test_a_mistake_in_the_global_settings_is_reported_once(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         (
             "adapters: {a: {call: 'json:dumps', url: 'https://a'}}",
@@ -330,13 +330,13 @@ def test_a_mistake_in_the_global_settings_is_reported_once(tmp_path: Path) -> No
         ("recording: {buffer_size: 0}", "recording.buffer_size"),
     ],
 )
-def test_invalid_settings_are_refused_with_a_reason(text: str, told: str, tmp_path: Path) -> None:
+def test_invalid_settings_are_refused_with_a_reason(text: str, reported: str, tmp_path: Path) -> None:
     (line,) = mistakes(tmp_path, text + "\n", "c.yaml")
-    assert told in line
+    assert reported in line
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "told"),
+    ("name", "text", "reported"),
     [
         ("a.toml", 'x = "a\n', "a.toml:1: invalid TOML: "),
         ("a.toml", "[a]\nx = 1\nx = 2\n", "a.toml:3: invalid TOML: this is given twice; keep one"),
@@ -345,9 +345,9 @@ def test_invalid_settings_are_refused_with_a_reason(text: str, told: str, tmp_pa
         ("a.yaml", "a: 1\na: 2\n", "a.yaml:2: a is given twice; keep one"),
     ],
 )
-def test_an_unreadable_document_is_reported_with_its_place(name: str, text: str, told: str, tmp_path: Path) -> None:
+def test_an_unreadable_document_is_reported_with_its_place(name: str, text: str, reported: str, tmp_path: Path) -> None:
     (line,) = mistakes(tmp_path, text, name)
-    assert told in line
+    assert reported in line
 
 
 def test_a_missing_file_is_reported(tmp_path: Path) -> None:

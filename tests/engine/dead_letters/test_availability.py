@@ -27,12 +27,12 @@ def world(breaker: BreakerPolicy = TEN_MINUTES, dice: float = 0.0, **policy: Any
 
 
 def retries(engine: World) -> list[RouteFinished]:
-    """The routes that retried a dead letter."""
+    """Return the events of routes that retried a dead letter."""
     return [event for event in engine.emitted if isinstance(event, RouteFinished) and event.letter is not None]
 
 
 class Service:
-    """Does what it is asked in a hundredth of a second, while it is up; counts how many ask at once."""
+    """An adapter that takes 10 ms while it is up, and counts concurrent calls."""
 
     def __init__(self) -> None:
         self.up = True

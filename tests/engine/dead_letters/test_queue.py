@@ -364,7 +364,7 @@ async def test_DQ08_manual_changes_are_reported_with_their_actor() -> None:
 
 
 class Broken(MemoryDeadLetters):
-    """A store that can be out of order."""
+    """A store that can be made to fail."""
 
     shared = True
     down = True

@@ -48,7 +48,7 @@ def mistakes(text: str, name: str = "f.yaml") -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("said", "reported"),
     [
         ("text: 5", 'text: write a text, such as "eu"'),
         ("whole: five", "whole: write a whole number, such as 5"),
@@ -79,8 +79,8 @@ def mistakes(text: str, name: str = "f.yaml") -> list[str]:
         ("inner: {xyz: 1, needed: 2}", "inner.xyz: there is no such field; known here: needed"),
     ],
 )
-def test_a_mistake_says_what_to_write_instead(said: str, told: str) -> None:
-    assert mistakes(said) == [f"f.yaml:1: {told}"]
+def test_a_mistake_says_what_to_write_instead(said: str, reported: str) -> None:
+    assert mistakes(said) == [f"f.yaml:1: {reported}"]
 
 
 def test_mistakes_come_in_the_order_of_their_lines() -> None:
@@ -89,7 +89,7 @@ def test_mistakes_come_in_the_order_of_their_lines() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         ("a = ", "1: invalid TOML: the value is missing or invalid; a text needs quotes"),
         ("a = 1\nb = hello", "2: invalid TOML: the value is missing or invalid"),
@@ -101,21 +101,21 @@ def test_mistakes_come_in_the_order_of_their_lines() -> None:
         ("a = 1 b = 2", "1: invalid TOML: a field ends at the end of its line"),
     ],
 )
-def test_invalid_toml_is_reported_with_its_place_and_reason(text: str, told: str) -> None:
+def test_invalid_toml_is_reported_with_its_place_and_reason(text: str, reported: str) -> None:
     (line,) = mistakes(text, "f.toml")
-    assert line.startswith(f"f.toml:{told}")
+    assert line.startswith(f"f.toml:{reported}")
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         ("a: b\n\x07c: d\n", "f.yaml:2: invalid YAML: it does not allow the character '\\x07'"),
         ("a: 1\nb: c: d\n", "f.yaml:2: invalid YAML: "),
         (f"a: {'[' * 5_000}", "f.yaml: invalid YAML: it is nested too deeply"),
     ],
 )
-def test_invalid_yaml_is_reported_with_its_place(text: str, told: str) -> None:
-    assert mistakes(text)[0].startswith(told)
+def test_invalid_yaml_is_reported_with_its_place(text: str, reported: str) -> None:
+    assert mistakes(text)[0].startswith(reported)
 
 
 # ---------------------------------------------------------------- behind a wrong field

@@ -118,8 +118,8 @@ def test_debug_logs_how_close_a_breaker_is_to_opening(caplog: pytest.LogCaptureF
 
     with caplog.at_level(logging.DEBUG, "fuseboard.breaker"):
         story()
-    told = [line for line in lines(caplog) if "MONITORING" in line]
-    assert told[-1] == "DEBUG fuseboard.breaker: Circuit breaker MONITORING (2/5) for adapter: coder"
+    reported = [line for line in lines(caplog) if "MONITORING" in line]
+    assert reported[-1] == "DEBUG fuseboard.breaker: Circuit breaker MONITORING (2/5) for adapter: coder"
 
 
 @pytest.mark.parametrize(
@@ -247,9 +247,9 @@ def test_debug_logs_a_line_with_timings_for_every_attempt(caplog: pytest.LogCapt
 
     with caplog.at_level(logging.DEBUG, "fuseboard.router"):
         story()
-    told = [line for line in lines(caplog) if line.startswith("DEBUG")]
-    assert "DEBUG fuseboard.router: Task t: b attempt 1: success in 250.0 ms after waiting 0.0 ms" in told
-    assert any(line.startswith("DEBUG fuseboard.router: Task t: a was not called: a is open") for line in told)
+    reported = [line for line in lines(caplog) if line.startswith("DEBUG")]
+    assert "DEBUG fuseboard.router: Task t: b attempt 1: success in 250.0 ms after waiting 0.0 ms" in reported
+    assert any(line.startswith("DEBUG fuseboard.router: Task t: a was not called: a is open") for line in reported)
 
 
 def test_payloads_are_never_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -22,7 +22,7 @@ EVERY_10_S = HealthPolicy(interval=10, timeout=2)
 
 
 class Check:
-    """A health check that plays its outcomes in turn, and goes on with the last one."""
+    """A health check that plays its outcomes in turn and then repeats the last one."""
 
     def __init__(self, *outcomes: Any) -> None:
         self.outcomes = outcomes
@@ -322,8 +322,8 @@ async def test_describe_reports_the_health_of_checked_adapters_to_a_new_subscrib
     engine.script("a", "done", health=Check(False))
     engine.script("b", "done", health=Check(None))
     await engine.check_health("a")
-    told = [e for e in engine.describe() if isinstance(e, HealthChecked)]
-    assert [(e.adapter, e.status) for e in told] == [("a", "unhealthy")]
+    reported = [e for e in engine.describe() if isinstance(e, HealthChecked)]
+    assert [(e.adapter, e.status) for e in reported] == [("a", "unhealthy")]
 
 
 # ---------------------------------------------------------------- looking

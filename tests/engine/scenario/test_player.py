@@ -112,8 +112,8 @@ def test_unmet_expectations_are_reported() -> None:
             expect="success_rate: 0.9, states: {gpt: [forced_open]}, end: {gpt: closed}, answered: {claude: 1000}",
         )
     )
-    told = [line.split(":")[0] for line in verdict.broken]
-    assert told == ["success_rate", "states.gpt", "end.gpt", "answered.claude"]
+    reported = [line.split(":")[0] for line in verdict.broken]
+    assert reported == ["success_rate", "states.gpt", "end.gpt", "answered.claude"]
 
 
 def test_a_scenario_without_tasks_does_not_pass() -> None:

@@ -12,7 +12,7 @@ from fuseboard_engine.virtual_time import VirtualTimeLoop
 
 
 def in_virtual_time(play: Callable[[], Awaitable[None]]) -> float:
-    """Play it and return how many seconds it took."""
+    """Play the script; return how many seconds it took."""
     loop = VirtualTimeLoop()
     began = loop.time()
 

@@ -223,8 +223,8 @@ async def test_a_command_gets_the_report_as_json(tmp_path: Path) -> None:
     command = [sys.executable, "-c", f"import sys; open({str(out)!r}, 'w').write(sys.stdin.read())"]
     report = await Engine("checkout").shutdown("because", hook=command)
     assert report.problems == ()
-    told = msgspec.json.decode(out.read_bytes(), type=ShutdownReport)
-    assert (told.engine, told.reason) == ("checkout", "because")
+    reported = msgspec.json.decode(out.read_bytes(), type=ShutdownReport)
+    assert (reported.engine, reported.reason) == ("checkout", "because")
 
 
 async def test_a_failing_command_is_a_problem_with_the_end_of_its_output() -> None:

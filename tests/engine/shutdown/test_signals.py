@@ -18,12 +18,12 @@ PROGRAM = PROGRAMS / "shutdown_engine.py"
 
 
 def heed_ctrl_c() -> None:
-    """In a child: whoever runs the tests may ignore SIGINT, and children inherit that."""
+    """Reset SIGINT in the child: the parent may ignore it, and children inherit that."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Application:
-    """The program, running; its lines are read as they come."""
+    """The running program, whose output is read line by line."""
 
     def __init__(self, how: str, folder: Path) -> None:
         self.instructions = folder / "recovery.txt"
@@ -88,7 +88,7 @@ def test_a_second_ctrl_c_ends_at_once(started: list[Application], tmp_path: Path
     application.expect("called")
     application.process.send_signal(signal.SIGINT)
     while application.process.poll() is None:
-        # The first may not have been heard yet: two that are pending are one.
+        # The first may not have been handled yet: two pending signals are merged into one.
         application.process.send_signal(signal.SIGINT)
     code, out, _ = application.end()
     assert code == 130

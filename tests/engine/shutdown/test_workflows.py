@@ -18,7 +18,7 @@ ONCE = RetryPolicy(max_attempts=1, attempt_timeout=None)
 
 
 class Nodes:
-    """Three nodes in a row; `slow` takes so many seconds."""
+    """A workflow of three nodes in a row; `slow` takes the given seconds."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds

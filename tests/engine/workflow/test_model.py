@@ -20,7 +20,7 @@ from support.engine_world import NEVER_TRIPS, World
 
 @dataclass(frozen=True)
 class Plan:
-    """Nodes by number; an edge leads from a lower one to a higher one."""
+    """A graph of numbered nodes; every edge leads from a lower to a higher number."""
 
     size: int
     edges: frozenset[tuple[int, int]]
@@ -43,7 +43,7 @@ def plans(draw: st.DrawFn) -> Plan:
 
 
 def model(plan: Plan) -> dict[int, tuple[str, int | None]]:
-    """How every node ends, one after the other: its state, and its result."""
+    """Return the expected state and result of every node, in order."""
     ends: dict[int, tuple[str, int | None]] = {}
     for number in range(plan.size):
         before = [ends[a] for a, b in plan.edges if b == number]
@@ -57,11 +57,11 @@ def model(plan: Plan) -> dict[int, tuple[str, int | None]]:
 
 
 class Killed(BaseException):
-    """The process ends here."""
+    """Simulates the end of the process."""
 
 
 class Mortal(MemoryCheckpoints):
-    """Checkpoints of a process that is killed just before, or just after, its n-th commit; then it keeps no more."""
+    """Checkpoints of a process that is killed just before or after its n-th commit; later ones are not stored."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,13 +76,13 @@ class Mortal(MemoryCheckpoints):
             raise Killed
 
     def begin_anew(self, left: int, commits_last: bool) -> None:
-        """Another process takes over: nobody is at any run."""
+        """Let another process take over: no run is in use."""
         self.left, self.commits_last = left, commits_last
         self.runs = {name: replace(run, alive=False) for name, run in self.runs.items()}
 
 
 class Application:
-    """One process after another that runs the same plan; the checkpoints outlive them."""
+    """A series of processes that run the same plan and share its checkpoints."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan

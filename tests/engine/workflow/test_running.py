@@ -13,7 +13,7 @@ from support.engine_world import NEVER_TRIPS, Script, World, now, virtual
 
 
 class Work:
-    """A node that takes a second and keeps what it was given."""
+    """A node that takes a second and keeps its inputs."""
 
     def __init__(self, answer: Any = None, seconds: float = 1.0) -> None:
         self.answer = answer
@@ -51,7 +51,7 @@ async def test_a_node_gets_mapped_fields_its_parameters_and_the_input_of_the_wor
 
 
 class Nightly(Workflow):
-    """A workflow as an application's own class, without anything applied to it."""
+    """A workflow as an application's own plain class."""
 
     def __init__(self, *, fetch: Any, backup: Any) -> None:
         super().__init__("nightly", name="Nightly")
@@ -317,8 +317,8 @@ async def test_progress_is_emitted_as_events() -> None:
     workflow.connect("a", "b")
     workflow.connect("b", "c")
     result = await workflow.execute(run="run-1")
-    told = [e for e in world.emitted if isinstance(e, WorkflowStarted | NodeChanged | WorkflowFinished)]
-    first, last = told[0], told[-1]
+    reported = [e for e in world.emitted if isinstance(e, WorkflowStarted | NodeChanged | WorkflowFinished)]
+    first, last = reported[0], reported[-1]
     assert isinstance(first, WorkflowStarted)
     assert isinstance(last, WorkflowFinished)
     assert (first.run, first.name, first.nodes) == ("run-1", "The pipeline", ("a", "b", "c"))

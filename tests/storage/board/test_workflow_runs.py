@@ -32,7 +32,7 @@ def board_of(*events: Event) -> Board:
     return board
 
 
-def begun(run: str = "r1", **more: Any) -> WorkflowStarted:
+def run_started(run: str = "r1", **more: Any) -> WorkflowStarted:
     return WorkflowStarted(at=10, run=run, workflow="w", name="W", nodes=("a", "b"), edges=(("a", "b"),), **more)
 
 
@@ -41,7 +41,7 @@ def node(name: str, state: Any, at: int = 20, **more: Any) -> NodeChanged:
 
 
 def test_nodes_have_the_state_of_their_last_event() -> None:
-    board = board_of(begun(), node("a", "running"), node("a", "done", 30, answered="x", attempts=2))
+    board = board_of(run_started(), node("a", "running"), node("a", "done", 30, answered="x", attempts=2))
     row = board.workflows["r1"]
     assert (row.state, row.started_at, row.changed_at, row.edges) == ("running", 10, 30, (("a", "b"),))
     assert {name: one.state for name, one in row.nodes.items()} == {"a": "done", "b": "pending"}
@@ -50,18 +50,18 @@ def test_nodes_have_the_state_of_their_last_event() -> None:
 
 
 def test_a_finished_run_has_its_final_state() -> None:
-    board = board_of(begun(), WorkflowFinished(at=40, run="r1", workflow="w", state="failed", error="a: down"))
+    board = board_of(run_started(), WorkflowFinished(at=40, run="r1", workflow="w", state="failed", error="a: down"))
     row = board.workflows["r1"]
     assert (row.state, row.changed_at, row.error) == ("failed", 40, "a: down")
 
 
 def test_runs_of_an_ended_engine_are_interrupted_and_can_be_resumed() -> None:
     started = EngineStarted(at=1, name="app", host="h", pid=1)
-    events = (started, begun(), node("a", "done", 15, attempts=3), node("b", "running"))
+    events = (started, run_started(), node("a", "done", 15, attempts=3), node("b", "running"))
     board = board_of(*events, EngineStopped(at=50))
     row = board.workflows["r1"]
     assert (row.state, row.error, row.nodes["b"].state) == ("interrupted", "its engine ended", "pending")
-    board.apply(Entry(9, 2, begun(resumed=True, finished=("a",))))
+    board.apply(Entry(9, 2, run_started(resumed=True, finished=("a",))))
     row = board.workflows["r1"]
     assert (row.state, row.resumed, row.instance, row.started_at) == ("running", 1, 2, 10)
     assert (row.nodes["a"].state, row.nodes["a"].attempts, row.nodes["b"].state) == ("done", 3, "pending")
@@ -70,26 +70,30 @@ def test_runs_of_an_ended_engine_are_interrupted_and_can_be_resumed() -> None:
 def test_runs_of_an_engine_that_was_found_dead_are_killed() -> None:
     started = EngineStarted(at=1, name="app", host="h", pid=1)
     over = WorkflowFinished(at=40, run="r2", workflow="w", state="done")
-    board = board_of(started, begun(), begun("r2"), over, node("a", "running"), EngineStopped(at=50, reason="lost"))
+    board = board_of(
+        started, run_started(), run_started("r2"), over, node("a", "running"), EngineStopped(at=50, reason="lost")
+    )
     row = board.workflows["r1"]
     assert (row.state, row.error, row.nodes["a"].state) == ("killed", "its engine was killed", "pending")
     assert row.nodes["a"].error == "it was running; a resume runs it again"
     assert board.workflows["r2"].state == "done"
-    board.apply(Entry(9, 2, begun(resumed=True)))
+    board.apply(Entry(9, 2, run_started(resumed=True)))
     assert (board.workflows["r1"].state, board.workflows["r1"].error) == ("running", "")
 
 
 def test_finished_runs_are_dropped_before_running_ones() -> None:
-    runs = [begun(f"r{number}") for number in range(KEPT_RUNS)]
+    runs = [run_started(f"r{number}") for number in range(KEPT_RUNS)]
     over = WorkflowFinished(at=40, run="r5", workflow="w", state="done")
-    board = board_of(*runs, over, begun("new"))
+    board = board_of(*runs, over, run_started("new"))
     assert len(board.workflows) == KEPT_RUNS
     assert "r5" not in board.workflows
     assert {"r0", "new"} <= board.workflows.keys()
 
 
 def test_a_keyframe_contains_runs_and_batches() -> None:
-    board = board_of(begun(), node("a", "failed", error="down"), BatchFinished(at=3, batch="b", parts=2, succeeded=1))
+    board = board_of(
+        run_started(), node("a", "failed", error="down"), BatchFinished(at=3, batch="b", parts=2, succeeded=1)
+    )
     again = load(dump(board))
     assert again.workflows == board.workflows
     assert list(again.batches) == list(board.batches)

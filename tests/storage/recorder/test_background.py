@@ -66,12 +66,12 @@ async def test_closing_an_unrecorded_engine_ends_its_dead_letter_retries() -> No
 
 
 async def test_a_run_requested_by_an_operator_is_interrupted_when_the_recording_ends(tmp_path: Path) -> None:
-    path, broken, begun = tmp_path / "a.db", True, asyncio.Event()
+    path, broken, started = tmp_path / "a.db", True, asyncio.Event()
 
     async def work(inputs: dict[str, Any]) -> None:
         if broken:
             raise ConnectionError("down")
-        begun.set()
+        started.set()
         await asyncio.sleep(3600)
 
     engine, workflow = Engine("app"), Workflow("w")
@@ -83,7 +83,7 @@ async def test_a_run_requested_by_an_operator_is_interrupted_when_the_recording_
         broken = False
         async with Recording.open(path) as recording:
             await recording.ask("resume", actor="ada", args={"run": "r1"})
-        await begun.wait()
+        await started.wait()
     assert others() == set()
     async with Recording.open(path) as recording:
         assert (await recording.board()).workflows["r1"].state == "interrupted"

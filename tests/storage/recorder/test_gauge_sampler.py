@@ -17,7 +17,7 @@ from support.waiting import PATIENCE
 
 
 class Gauged(FakeEngine):
-    """An engine whose gauges a test sets."""
+    """An engine whose gauges the test sets."""
 
     def __init__(self, **gauges: tuple[int, int]) -> None:
         super().__init__()
@@ -27,25 +27,25 @@ class Gauged(FakeEngine):
         return dict(self.values)
 
 
-def told(events: list[GaugesSampled]) -> list[dict[str, tuple[int, int]]]:
+def gauges_in(events: list[GaugesSampled]) -> list[dict[str, tuple[int, int]]]:
     return [event.gauges for event in events]
 
 
 def test_only_changed_gauges_are_recorded_and_at_most_once_a_second() -> None:
     engine = Gauged(agno=(1, 10), gpt=(0, 10))
     gauges = GaugeSampler(engine, 0.0)
-    assert told(gauges.sample(INTERVAL / 2, 1)) == []
-    assert told(gauges.sample(INTERVAL, 1)) == [{"agno": (1, 10), "gpt": (0, 10)}]
+    assert gauges_in(gauges.sample(INTERVAL / 2, 1)) == []
+    assert gauges_in(gauges.sample(INTERVAL, 1)) == [{"agno": (1, 10), "gpt": (0, 10)}]
     engine.values["agno"] = (2, 10)
-    assert told(gauges.sample(INTERVAL * 1.5, 1)) == []
-    assert told(gauges.sample(INTERVAL * 2, 1)) == [{"agno": (2, 10)}]
-    assert told(gauges.sample(INTERVAL * 3, 1)) == []
+    assert gauges_in(gauges.sample(INTERVAL * 1.5, 1)) == []
+    assert gauges_in(gauges.sample(INTERVAL * 2, 1)) == [{"agno": (2, 10)}]
+    assert gauges_in(gauges.sample(INTERVAL * 3, 1)) == []
 
 
 def test_a_new_recording_gets_all_gauges() -> None:
     gauges = GaugeSampler(Gauged(agno=(1, 10)), 0.0)
     gauges.sample(INTERVAL, 1)
-    assert told(gauges.sample(INTERVAL * 2, 2)) == [{"agno": (1, 10)}]
+    assert gauges_in(gauges.sample(INTERVAL * 2, 2)) == [{"agno": (1, 10)}]
 
 
 def test_the_board_keeps_the_gauges_of_its_adapters() -> None:

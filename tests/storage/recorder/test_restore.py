@@ -21,7 +21,7 @@ POLICY = BreakerPolicy(failure_threshold=2, recovery_timeout=60, max_recovery_ti
 
 
 class Time:
-    """A wall clock and a monotonic one that a test moves."""
+    """A wall clock and a monotonic clock that the test moves."""
 
     def __init__(self) -> None:
         self.seconds = 1_000.0
@@ -92,7 +92,7 @@ async def test_statistics_continue_and_add_up_across_restarts(tmp_path: Path, ti
     async with record(second, path, restore=True):
         figures = second.get_adapter_statistics()
         for counted in (*figures.values(), *before.values()):
-            counted["last_success_at"] = None  # of this run alone
+            counted["last_success_at"] = None  # of this instance alone
         assert figures == before
         await second.work(2)
     third = App(time)

@@ -67,16 +67,16 @@ async def test_a_full_buffer_drops_the_oldest_ordinary_events_and_the_recording_
         await recorder.flushed()
     found = await entries(path)
     kept = [e.task for e in found if isinstance(e, RouteFinished)]
-    told = sum(e.count for e in found if isinstance(e, EventsDropped))
+    reported = sum(e.count for e in found if isinstance(e, EventsDropped))
     assert kept[-1] == "499"
     assert kept == sorted(kept, key=int)
-    assert len(kept) + told == 500
-    assert told == recorder.dropped > 0
+    assert len(kept) + reported == 500
+    assert reported == recorder.dropped > 0
     assert [type(e) for e in found].count(StateChanged) == 1
     async with Recording.open(path) as recording:
         board = await recording.board()
         (span,) = await recording.spans(NOON, NOON + 1)
-    assert board.dropped == told
+    assert board.dropped == reported
     assert span.calls == 500, "counters stay exact whatever was let go"
 
 
@@ -93,7 +93,7 @@ async def test_a_full_disk_is_waited_out(tmp_path: Path, monkeypatch: pytest.Mon
     engine = FakeEngine()
     async with record(engine, path) as recorder:
         await recorder.flushed()
-        connections[-1].execute("PRAGMA max_page_count = 1")  # SQLite makes it what the file has already
+        connections[-1].execute("PRAGMA max_page_count = 1")  # SQLite raises it to the file's current size
         engine.emit(*[answered(f"{number}", at=NOON + number) for number in range(5_000)])
         await asyncio.to_thread(until, lambda: "disk is full" in caplog.text)
         engine.emit(answered("still"))

@@ -22,7 +22,7 @@ async def fine(task: Any) -> Any:
 
 
 async def letters(path: Path, count: int = 2) -> None:
-    """Record some dead letters; the first is retried in vain, the second archived."""
+    """Record some dead letters; the first fails a retry, the second is archived."""
     policy = DeadLetterPolicy(automatic_retry=False)
     engine = Engine("checkout", dead_letters=policy, retry=RetryPolicy(max_attempts=1))
     engine.add_adapter("prefect", down)
@@ -41,10 +41,10 @@ async def test_the_history_of_a_letter_contains_its_origin_and_every_change_with
         first = [entry.event for entry in await recording.letter_changes(1, 0)]
         second = [entry.event for entry in await recording.letter_changes(2, 0)]
     assert isinstance(first[0], DeadLettered)
-    told = [(event.status, event.actor) for event in first if isinstance(event, DeadLetterChanged)]
-    assert told == [("retrying", "ana"), ("pending", "ana")]
-    told = [(event.status, event.actor) for event in second if isinstance(event, DeadLetterChanged)]
-    assert told == [("archived", "bo")]
+    reported = [(event.status, event.actor) for event in first if isinstance(event, DeadLetterChanged)]
+    assert reported == [("retrying", "ana"), ("pending", "ana")]
+    reported = [(event.status, event.actor) for event in second if isinstance(event, DeadLetterChanged)]
+    assert reported == [("archived", "bo")]
 
 
 async def test_the_history_of_a_letter_does_not_search_events_before_its_creation(tmp_path: Path) -> None:

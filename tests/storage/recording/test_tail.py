@@ -51,7 +51,7 @@ async def test_the_followed_board_equals_the_folded_board(tmp_path: Path) -> Non
             await recorder.flushed()
             await tail.advance()
         for row in tail.board.instances.values():
-            row.heartbeat_at = row.started_at  # heartbeats are no entries
+            row.heartbeat_at = row.started_at  # heartbeats are not entries
         async with Recording.open(path) as recording:
             assert keyframes.dump(tail.board) == keyframes.dump(await recording.board())
 
@@ -110,7 +110,7 @@ async def test_a_foreign_file_in_its_place_is_reported_as_trouble_and_following_
         await tail.advance()
         assert "not a recording" in tail.status.trouble
         assert not await tail.advance()
-        assert "not a recording" in tail.status.trouble  # it is asked again, and the same
+        assert "not a recording" in tail.status.trouble  # the second attempt reports the same
         assert list(tail.board.instances) == [1]
         path.unlink()
         async with record(FakeEngine(), path):
@@ -128,7 +128,7 @@ async def test_a_file_that_becomes_a_recording_in_its_place_is_followed(tmp_path
         await tail.advance()
         path.unlink()
         whole = (tmp_path / "b.db").read_bytes()
-        path.write_bytes(whole[:50])  # a copy that is under way
+        path.write_bytes(whole[:50])  # an unfinished copy
         await tail.advance()
         assert tail.status.trouble
         with path.open("ab") as file:

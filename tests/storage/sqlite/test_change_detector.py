@@ -14,7 +14,7 @@ NOON = 1_800_000_000_000_000_000
 
 
 class Looker:
-    """A file and its log, looked at with clocks that only a test moves."""
+    """A file, its log and a change detector, with clocks that the test moves."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -13,7 +13,7 @@ from fuseboard_storage.sqlite import schema
 
 
 def blocked(path: Path) -> Path:
-    """A recording that SQLite can't open: something else stands where its log goes."""
+    """Return a recording that SQLite can't open, because the path of its log is taken."""
     schema.connect(path).close()
     path.with_name(f"{path.name}-wal").mkdir()
     return path

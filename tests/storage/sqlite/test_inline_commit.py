@@ -21,7 +21,7 @@ LITTLE = QUICK / 10  # seconds
 
 
 class File:
-    """A recording with a quick committer, and a clock that only moves when it is told to."""
+    """A recording with an inline committer, and a clock that the test moves."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -151,7 +151,7 @@ def test_a_closed_committer_is_reopened_by_the_next_row(file: File) -> None:
 
 
 class Threads:
-    """Notes in which threads transactions are begun."""
+    """Records the threads in which transactions start."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.used: list[str] = []
@@ -163,7 +163,7 @@ class Threads:
                 return super().execute(sql, *args)  # type: ignore[arg-type]
 
         monkeypatch.setattr(schema, "LockingConnection", Noting)
-        monkeypatch.setattr(inline_commit, "QUICK", 60.0)  # whatever this machine is busy with
+        monkeypatch.setattr(inline_commit, "QUICK", 60.0)  # even on a busy machine
         monkeypatch.setattr(inline_commit, "RECENT", 60.0)
 
 

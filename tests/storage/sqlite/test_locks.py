@@ -21,7 +21,7 @@ async def test_a_reader_in_the_writers_process_does_not_release_its_locks(tmp_pa
         await recorder.flushed()
         async with Recording.open(file) as recording:
             assert await recording.last_seq() > 0
-        # The last one who closes a file brings in its log and deletes it. This process still has it open.
+        # The last connection to close merges the log and deletes it. This process still has the file open.
         subprocess.run([sys.executable, "-c", ANOTHER_PROCESS, str(file)], check=True)
         assert file.with_name("checkout.db-wal").exists()
     with sqlite3.connect(file) as connection:

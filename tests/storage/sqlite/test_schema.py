@@ -88,7 +88,7 @@ def newer_recording(path: Path) -> None:
     connection = schema.connect(made)
     connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
     connection.close()
-    path.write_bytes(made.read_bytes())  # as another process would leave it: never opened here
+    path.write_bytes(made.read_bytes())  # as another process leaves it: never opened in this one
     made.unlink()
 
 

@@ -29,7 +29,7 @@ NODES = 40
 
 
 class Steps:
-    """Three nodes in a row that note when they are called; each fails as long as it is told to."""
+    """Three nodes in a row that record their calls; each fails while its name is in the set to fail."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -112,10 +112,10 @@ async def test_policies_can_change_before_a_run_is_resumed(tmp_path: Path) -> No
 
 async def test_only_one_engine_at_a_time_can_resume_a_run(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
-    begun, go_on = asyncio.Event(), asyncio.Event()
+    started, go_on = asyncio.Event(), asyncio.Event()
 
     async def wait(inputs: dict[str, Any]) -> str:
-        begun.set()
+        started.set()
         await go_on.wait()
         return "done"
 
@@ -128,7 +128,7 @@ async def test_only_one_engine_at_a_time_can_resume_a_run(tmp_path: Path) -> Non
 
     first = engine()
     run = asyncio.create_task(first.workflows["slow"].execute(run="r1"))
-    await begun.wait()
+    await started.wait()
     with pytest.raises(ResumeRefused, match=f"run 'r1' is running in process {os.getpid()} on "):
         await engine().resume("r1")
     with pytest.raises(ResumeRefused, match="run 'r1' already exists"):
@@ -236,7 +236,7 @@ def test_after_a_kill_at_any_moment_no_finished_node_is_lost_or_runs_twice(seed:
             assert process.stdout is not None
             if resume:
                 process.stdout.readline()
-                time.sleep(dice.uniform(0, 0.05))  # chooses the moment; whatever it is, the rest must hold
+                time.sleep(dice.uniform(0, 0.05))  # a random moment; the assertions hold for any
             else:
                 until(lambda: calls.stat().st_size)
             process.kill()
@@ -265,14 +265,14 @@ def test_a_killed_run_is_resumed_within_a_second(tmp_path: Path) -> None:
 
         engine = engine_at(path)
         workflow = engine.add_workflow(build(calls))
-        before = time.process_time()  # the processor's time: how busy the machine is does not count
+        before = time.process_time()  # processor time, independent of the machine's load
         assert engine.checkpoints is not None
         saved = await engine.checkpoints.load("r")
         assert saved.resumable
-        begun: list[float] = []
-        engine.subscribe(lambda event: begun.append(time.process_time()))
+        started: list[float] = []
+        engine.subscribe(lambda event: started.append(time.process_time()))
         assert (await workflow.execute(resume="r")).success
-        return begun[0] - before
+        return started[0] - before
 
     assert asyncio.run(resumed()) < 1.0
 
@@ -283,19 +283,19 @@ async def test_the_next_start_resumes_exactly_the_unfinished_runs(tmp_path: Path
     with start(path, calls, "killed") as process:
         until(lambda: path.exists() and calls.stat().st_size > 100)
         process.kill()
-    steps, begun = Steps(), asyncio.Event()
+    steps, started = Steps(), asyncio.Event()
     engine = engine_at(path)
     pipeline = engine.add_workflow(steps.workflow())
 
     async def wait(inputs: dict[str, Any]) -> None:
-        begun.set()
+        started.set()
         await asyncio.sleep(60)
 
     hold = Workflow("hold")
     hold.add_node("wait", wait)
     engine.add_workflow(hold)
     run = asyncio.create_task(hold.execute(run="interrupted"))
-    await begun.wait()
+    await started.wait()
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
         await run
@@ -352,7 +352,7 @@ def test_a_process_is_distinguished_from_a_later_one_with_the_same_pid() -> None
 
 
 async def asked(path: Path, engine: Engine, run: str) -> CommandStatus:
-    """What came of an operator's command to resume a run."""
+    """Return the outcome of an operator's command to resume a run."""
     async with record(engine, path), Recording.open(path) as recording:
         number = await recording.ask("resume", actor="ada", args={"run": run})
 

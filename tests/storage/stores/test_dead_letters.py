@@ -23,7 +23,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 async def put(store: DeadLetterStore, *statuses: str, at: int = NOON) -> list[int]:
-    """Put letters into these statuses."""
+    """Add a letter in each of the statuses; return their ids."""
     ids = []
     for number, status in enumerate(statuses):
         id, _ = await store.add(letter(f"t{number}", at), Capacity(10_000, False))

@@ -31,7 +31,7 @@ from support.waiting import PATIENCE, until, until_async
 
 
 class Adapter:
-    """Fails until it is mended."""
+    """An adapter that fails until it is mended."""
 
     def __init__(self) -> None:
         self.calls: list[Any] = []

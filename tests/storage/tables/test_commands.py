@@ -110,10 +110,10 @@ async def test_an_expired_command_is_never_executed_but_is_in_the_audit(tmp_path
         id = await recording.ask("reset", "agno", actor="ann", expires_in=0)
         async with record(engine, path):
 
-            async def told() -> bool:
+            async def reported() -> bool:
                 return bool((await recording.board()).actions)
 
-            await until_async(told)
+            await until_async(reported)
             (action,) = (await recording.board()).actions
     assert (action.command, action.ok, action.detail) == (id, False, commands.EXPIRED_DETAIL)
     assert engine.commands == []

@@ -147,12 +147,12 @@ events = st.one_of(
 
 
 def test_the_sample_events_include_every_type_that_the_board_folds() -> None:
-    told = {type(find(events, lambda event, kind=kind: type(event) is kind)) for kind in board.FOLDS}
-    assert told == set(board.FOLDS)
+    reported = {type(find(events, lambda event, kind=kind: type(event) is kind)) for kind in board.FOLDS}
+    assert reported == set(board.FOLDS)
 
 
 def stored(found: list[tuple[int, Event]]) -> list[Entry]:
-    """The entries as they come back from a file."""
+    """Return the entries as they are read back from a file."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
     schema.migrate(connection)
     for instance, event in found:

@@ -18,7 +18,7 @@ NAMES = ("prefect", "agno", "gpt")
 
 @pytest.fixture
 def recorded(tmp_path: Path) -> Path:
-    """Two hours of two engines, some of it rolled up; each adapter is called in some of the seconds."""
+    """Write two hours of two engines, partly rolled up; each adapter is called in some of the seconds."""
     path = tmp_path / "a.db"
     connection = schema.connect(path)
     for name in ("checkout", "billing"):

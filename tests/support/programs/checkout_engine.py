@@ -1,6 +1,6 @@
-"""An application to watch: `python checkout_engine.py FILE`. Its prefect is down, its agno answers.
+"""A recorded application: `python checkout_engine.py FILE`. Its adapter prefect is down; its adapter agno answers.
 
-Prints `recording` when the recording has begun, and ends when its standard input does.
+Prints `recording` once the recording has started. Exits at the end of its standard input.
 """
 
 from __future__ import annotations

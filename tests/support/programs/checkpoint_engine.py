@@ -1,4 +1,4 @@
-"""An application that runs a workflow of many nodes, and notes each call of one in a file before it answers."""
+"""An application that runs a workflow of many nodes. Each node writes its call to a file before it returns."""
 
 from __future__ import annotations
 

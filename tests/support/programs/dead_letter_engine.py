@@ -1,6 +1,6 @@
-"""An application in a process of its own that retries dead letters, and writes down each call it makes.
+"""An application that retries dead letters in its own process, and writes each adapter call to a file.
 
-python letters_process.py RECORDING CALLS SECONDS_A_CALL LEASE
+python dead_letter_engine.py RECORDING CALLS SECONDS_A_CALL LEASE
 """
 
 from __future__ import annotations

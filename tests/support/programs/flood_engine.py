@@ -1,4 +1,4 @@
-"""An engine that floods: `python flood_engine.py FILE EVENTS_PER_SECOND SECONDS`.
+"""An engine that emits many events: `python flood_engine.py FILE EVENTS_PER_SECOND SECONDS`.
 
 It prints `recording` when its adapters are on disk, begins at the first line of its input, prints how many events came
 of it when the last one is on disk, and ends with its input. The last task is called `the-last`.
@@ -19,7 +19,7 @@ TICK = 0.01
 
 
 def event(number: int, task: str) -> Event:
-    """The next event: a route, or a failure now and then."""
+    """Return the next event: a failure for every tenth number, a route otherwise."""
     at, name = wall_clock(), f"adapter-{number % ADAPTERS:03}"
     if number % 10 == 9:
         attempt = Attempt(adapter=name, outcome="failure", number=1, error_type="ConnectError", error="refused")
@@ -37,8 +37,8 @@ async def main(path: str, per_second: int, seconds: float) -> None:
         await recorder.flushed()
         print("recording", flush=True)
         await loop.run_in_executor(None, sys.stdin.readline)
-        begun, done = loop.time(), 0
-        while (passed := loop.time() - begun) < seconds:
+        started, done = loop.time(), 0
+        while (passed := loop.time() - started) < seconds:
             for _ in range(int(passed * per_second) - done):
                 engine.emit(event(done, f"task-{done}"))
                 done += 1

@@ -1,4 +1,4 @@
-"""An application whose one adapter is down until a file says otherwise: its tasks become dead letters.
+"""An application whose only adapter fails until a file exists, so that its tasks become dead letters.
 
 python letters_engine.py RECORDING MENDED
 """

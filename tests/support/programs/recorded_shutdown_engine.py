@@ -1,4 +1,4 @@
-"""A recorded application with signal handling that runs a workflow of five nodes, and notes when each begins and ends.
+"""A recorded application with signal handling and a workflow of five nodes that write when they begin and end.
 
 Arguments: the recording, the file of notes, a file that the third node waits for, the grace time in seconds. An
 interrupted run is resumed.

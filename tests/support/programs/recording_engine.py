@@ -1,4 +1,4 @@
-"""An application in a process of its own: records tasks, and prints the number of each once it is on disk."""
+"""An application that records tasks in its own process, and prints the number of every 50th once it is on disk."""
 
 from __future__ import annotations
 

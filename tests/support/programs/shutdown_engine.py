@@ -1,4 +1,4 @@
-"""An application in a process of its own, guarded: says what it does, a line each.
+"""An application in its own process with `shutdown_on_signals`. It prints a line for each thing that it does.
 
 Arguments: how it behaves, and a file for the recovery instructions.
 """

@@ -1,6 +1,6 @@
-"""An application that uses all of the engine: a configuration, a remote service, plain code, a stream, a workflow.
+"""An application that uses every part: a configuration, a remote service, plain functions, a stream, a workflow.
 
-Arguments: the configuration, a file of notes. The first time it is killed while it works; later it tells what is left.
+Arguments: the configuration, a file of notes. The first run works until it is killed; a later one prints its state.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ async def main(config: str, notes: Path) -> None:
         if first:
             await work(engine, workflow, notes)
         else:
-            await tell(engine)
+            await report(engine)
 
 
 async def work(engine: Engine, workflow: Workflow, notes: Path) -> None:
@@ -65,9 +65,9 @@ async def work(engine: Engine, workflow: Workflow, notes: Path) -> None:
         note(notes, "summed")
 
 
-async def tell(engine: Engine) -> None:
+async def report(engine: Engine) -> None:
     assert engine.dead_letters is not None
-    told: dict[str, Any] = {
+    reported: dict[str, Any] = {
         "statistics": engine.get_adapter_statistics(),
         "remote": engine.breaker("remote").state,
         "retry_after": engine.breaker("remote").snapshot().retry_after,
@@ -79,12 +79,12 @@ async def tell(engine: Engine) -> None:
     try:
         result = await engine.resume(RUN)
     except UnknownRun:
-        told["run"] = "unknown"
+        reported["run"] = "unknown"
     else:
-        told["run"], told["output"] = result.state, result.output
+        reported["run"], reported["output"] = result.state, result.output
     while engine.get_adapter_health("sums")["check"]["status"] == "unknown":
         await asyncio.sleep(0.01)
-    print(json.dumps(told), flush=True)
+    print(json.dumps(reported), flush=True)
 
 
 if __name__ == "__main__":

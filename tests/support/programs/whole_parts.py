@@ -1,4 +1,4 @@
-"""The adapters of the whole application; its configuration names them."""
+"""The adapters that the configuration of the whole application refers to."""
 
 from __future__ import annotations
 

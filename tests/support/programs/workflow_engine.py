@@ -1,4 +1,4 @@
-"""An application with a workflow whose second node is down until a file says otherwise.
+"""An application with a workflow whose second node fails until a file exists.
 
 python workflow_engine.py RECORDING MENDED [RUN]
 
