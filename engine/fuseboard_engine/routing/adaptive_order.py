@@ -1,4 +1,4 @@
-"""Keeps the adaptive orders of an engine: listens to what became of attempts, and ranks chains from it when asked."""
+"""The adaptive orders of an engine: learns from the outcomes of attempts, and ranks chains on demand."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from fuseboard_engine.events import (
     StateChanged,
 )
 from fuseboard_engine.routing.policy import RoutingPolicy
-from fuseboard_engine.routing.ranking import AdapterScore, Evidence, RankedChain, explain, rank, share_of
+from fuseboard_engine.routing.ranking import AdapterScore, Evidence, RankedChain, explain, exploration_share, rank
 
-AT_ONCE = 100  # a chain longer than this is not ranked anew at every change of a breaker, and less often
+AT_ONCE = 100  # a longer chain is ranked less often, and not again at every breaker change
 STALE = (StateChanged, HealthChecked, AdapterAdded, AdapterRemoved)
 
 
@@ -26,9 +26,9 @@ class AdaptiveOrders:
     """The adaptive chains of an engine.
 
     Args:
-        registry: the adapters and the fixed chains, which are the start of each adaptive one and decide ties.
-        policy: how fast evidence fades, what a failure costs, how much is explored.
-        clock: seconds, never going back. rng: like `random.random`; it alone decides what is explored.
+        registry: the adapters and the fixed chains, which are the initial orders and break ties.
+        policy: how fast evidence fades, the cost of a failure, and the share of exploration.
+        clock: monotonic seconds. rng: like `random.random`; used only for exploration.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class AdaptiveOrders:
         self._orders: dict[str, RankedChain] = {}
 
     def order_for(self, task_type: str) -> tuple[tuple[str, ...], str]:
-        """Return the chain for a task type and why it is this one; the fixed one where none is adaptive."""
+        """Return the chain for a task type and the reason for it; the fixed chain if it is not adaptive."""
         order = self._orders.get(task_type)
         if order is None or self._clock() >= order.due:
             key = self._key(task_type)
@@ -56,7 +56,7 @@ class AdaptiveOrders:
         return order.choose(self._rng)
 
     def forget_orders(self) -> None:
-        """Have every order computed anew: a chain or the policy has changed."""
+        """Discard all computed orders, because a chain or the policy has changed."""
         self._orders.clear()
 
     def observe(self, event: Event) -> None:
@@ -78,7 +78,7 @@ class AdaptiveOrders:
                     del self._evidence[known]
 
     def figures(self, task_type: str, names: tuple[str, ...], now: float) -> list[AdapterScore]:
-        """Return what each adapter of a chain is ranked by at `now`. A name that nothing has is not admissible."""
+        """Return the score of each adapter of a chain at `now`. An unregistered name is not admissible."""
         half_life = self.policy.half_life
         result = []
         for name in names:
@@ -117,14 +117,14 @@ class AdaptiveOrders:
 
     def _ranked(self, key: str, base: tuple[str, ...], now: float) -> RankedChain:
         policy = self.policy
-        # A name given twice stands once: ranking would put the two side by side.
+        # Drop duplicates: ranking would put them side by side.
         names = tuple(dict.fromkeys(base))
         ranked = rank(self.figures(key, names, now), policy.failure_seconds, policy.load)
         pause = policy.refresh_seconds * max(1.0, len(names) / AT_ONCE)
         admissible = sum(f.admissible for f in ranked)
         order = tuple(f.name for f in ranked)
         return RankedChain(
-            order, explain(ranked, key), share_of(admissible, policy.exploration), admissible, now + pause
+            order, explain(ranked, key), exploration_share(admissible, policy.exploration), admissible, now + pause
         )
 
 
@@ -132,9 +132,9 @@ _NOTHING = Evidence()
 
 
 def might_admit(adapter: Adapter, now: float) -> bool:
-    """Say whether asking an adapter might be worth it: it is not known to be down and its breaker may admit a call.
+    """Return whether an adapter is not known to be down and its breaker may admit a call.
 
-    Only the order goes by this. Whoever is reached is asked, so none is passed over for ever.
+    Affects only the order. Every adapter that is reached is still tried, so none is skipped for ever.
     """
     if adapter.down is not None and now < adapter.down.until:
         return False

@@ -1,7 +1,7 @@
-"""What a task does when every adapter of its chain refuses: wait for one to come back, or ask one as a last resort.
+"""Handles tasks whose whole chain refuses: waits until an adapter recovers, or calls one as a last resort.
 
-Tasks that wait for the same adapters stand in one queue, and only its head asks. When the head is admitted the next
-one asks, so as many are let in as the breakers allow, and a returning adapter meets no herd.
+Tasks that wait for the same adapters share one queue, and only its head tries them. When the head is admitted the next
+one tries, so as many are admitted as the breakers allow, and a recovering adapter is not overrun.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from fuseboard_engine.routing.policy import RoutingPolicy
 from fuseboard_engine.routing.route import ActiveRoute
 from fuseboard_engine.runtime.formatting import format_duration
 
-SHORTEST_PAUSE = 0.001  # seconds between two rounds that nothing called for
+SHORTEST_PAUSE = 0.001  # minimum seconds between two rounds without a wake-up
 
 Ask = Callable[[str, ActiveRoute, RetryPolicy | None], Awaitable[bool]]
-"""Makes the attempts of one adapter; True when the route ends there."""
+"""Runs the attempts on one adapter; returns True when the route ends there."""
 
 
 class Recovery(NamedTuple):
-    """When an adapter that is out may be admitted: `wait` seconds from now, or `any_moment` when a probe decides."""
+    """When an unavailable adapter may be admitted: in `wait` seconds, or at `any_moment` if a probe decides."""
 
     adapter: Adapter
     wait: float
     any_moment: bool = False
 
 
-def return_of(adapter: Adapter, now: float) -> Recovery | None:
-    """Return when an adapter may be admitted again; None: not by itself."""
+def recovery_of(adapter: Adapter, now: float) -> Recovery | None:
+    """Return when an adapter may be admitted again; None if it does not recover by itself."""
     seen = adapter.breaker.snapshot()
     wait, any_moment = 0.0, False
     if seen.state == "forced_open":
@@ -51,20 +51,20 @@ def return_of(adapter: Adapter, now: float) -> Recovery | None:
     return Recovery(adapter, wait, any_moment)
 
 
-def returns(chain: tuple[Adapter, ...], now: float) -> list[Recovery]:
-    """Return who comes back, the first to return first."""
-    return sorted((r for adapter in chain if (r := return_of(adapter, now)) is not None), key=lambda r: r.wait)
+def recoveries(chain: tuple[Adapter, ...], now: float) -> list[Recovery]:
+    """Return the adapters' recoveries, earliest first."""
+    return sorted((r for adapter in chain if (r := recovery_of(adapter, now)) is not None), key=lambda r: r.wait)
 
 
 def was_refused(route: ActiveRoute) -> bool:
-    """Say whether no adapter of a route was called, and at least one refused; an engine that ends is another matter."""
+    """Return whether no adapter was called and at least one refused; False while the engine shuts down."""
     if route.only_handlers_of is not None or isinstance(route.exception, ShuttingDown):
         return False
     return bool(route.attempts) and all(attempt.outcome == "rejected" for attempt in route.attempts)
 
 
 class _Waiting:
-    """One waiting task: its loop, and what wakes it."""
+    """One waiting task: its event loop and its wake-up event."""
 
     __slots__ = ("loop", "woken")
 
@@ -73,11 +73,11 @@ class _Waiting:
         self.woken = asyncio.Event()
 
     def wake(self) -> None:
-        """Wake it, from whichever thread."""
+        """Wake the task; callable from any thread."""
         try:
             self.loop.call_soon_threadsafe(self.woken.set)
         except RuntimeError:
-            pass  # its loop is closed: nobody waits there
+            pass  # its loop is closed
 
 
 Queue = deque[_Waiting]
@@ -88,8 +88,8 @@ class AllUnavailableHandler:
 
     Args:
         registry: the adapters.
-        policy: `wait` or `last_resort`, and within which bounds.
-        clock: seconds, never going back.
+        policy: `wait` or `last_resort`, and the limits.
+        clock: monotonic seconds.
     """
 
     def __init__(self, registry: Registry, policy: RoutingPolicy, clock: Callable[[], float]) -> None:
@@ -98,10 +98,12 @@ class AllUnavailableHandler:
         self._clock = clock
         self._queues: dict[frozenset[str], Queue] = {}
         self._waiting = 0
-        self._asked: dict[str, float] = {}  # adapter -> when its last last resort began; inf: it is in flight
+        self._asked: dict[
+            str, float
+        ] = {}  # adapter -> when its last last-resort attempt began; inf while it is in flight
 
     async def handle(self, route: ActiveRoute, ask: Ask, retry: RetryPolicy | None) -> None:
-        """Go on with a route whose whole chain refused; any other stays as it is."""
+        """Continue a route whose whole chain refused; leave any other unchanged."""
         if not was_refused(route):
             return
         chain = tuple(adapter for name in dict.fromkeys(route.order) if (adapter := self._find(name)) is not None)
@@ -114,7 +116,7 @@ class AllUnavailableHandler:
         """Wake the heads of all queues that wait for the adapter of an event."""
         if isinstance(event, StateChanged | HealthChecked | ProbeChanged):
             if isinstance(event, ProbeChanged) and event.what == "admitted":
-                return  # nobody else gets in by that
+                return  # frees no capacity for another task
             for names, queue in list(self._queues.items()):
                 if event.adapter in names:
                     _wake_head(queue)
@@ -124,8 +126,8 @@ class AllUnavailableHandler:
     # ---------------------------------------------------------------- waiting
 
     async def _wait(self, route: ActiveRoute, chain: tuple[Adapter, ...], ask: Ask, retry: RetryPolicy | None) -> None:
-        begun = self._clock()
-        end = begun + self.policy.max_wait
+        started = self._clock()
+        end = started + self.policy.max_wait
         if route.until is not None:
             end = min(end, route.until)
         if self._waiting >= self.policy.max_waiting:
@@ -139,7 +141,7 @@ class AllUnavailableHandler:
         try:
             outcome = await self._wait_in(queue, me, route, chain, ask, retry, end)
             at_work = sum(attempt.wait + attempt.duration for attempt in route.attempts)
-            waited = format_duration(max(0.0, self._clock() - begun - at_work))
+            waited = format_duration(max(0.0, self._clock() - started - at_work))
             route.why += f"; every adapter was out, waited {waited}: {outcome}"
         finally:
             self._waiting -= 1
@@ -157,17 +159,17 @@ class AllUnavailableHandler:
         retry: RetryPolicy | None,
         end: float,
     ) -> str:
-        """Wait until this route has gone on, or may not wait any longer. Returns in words which."""
+        """Wait until this route was continued or may wait no longer. Return the outcome in words."""
         while True:
             left = wait = end - self._clock()
             if queue[0] is me:
-                if await self._round(queue, me, route, chain, ask, retry):
+                if await self._try_chain(queue, me, route, chain, ask, retry):
                     return f"{route.adapter} is back" if route.adapter else "asked again"
-                if me not in queue:  # what stands before a call took its time, and then refused
+                if me not in queue:  # the steps before a call took a while, then refused
                     queue.append(me)
                 now = self._clock()
                 left = end - now
-                back = returns(chain, now)
+                back = recoveries(chain, now)
                 if not back:
                     return "none comes back by itself"
                 if back[0].wait > left and not any(r.any_moment for r in back):
@@ -183,7 +185,7 @@ class AllUnavailableHandler:
                 pass
             me.woken.clear()
 
-    async def _round(
+    async def _try_chain(
         self,
         queue: Queue,
         me: _Waiting,
@@ -192,11 +194,11 @@ class AllUnavailableHandler:
         ask: Ask,
         retry: RetryPolicy | None,
     ) -> bool:
-        """Ask the whole chain once more. True when an adapter was called, whatever came of it."""
-        route.attempts.clear()  # of refusals only the last round is told: they are all the same
+        """Try the whole chain once more. Return whether an adapter was called, with whatever outcome."""
+        route.attempts.clear()  # keep only the last round's refusals: all rounds are alike
         route.reached, route.exception, route.error = 0, None, None
         for adapter in chain:
-            # A refusal comes at once. If this runs first, the call is under way: it is the next one's turn to ask.
+            # A refusal comes at once. If this callback runs first, the call is in flight, and the next task may try.
             handing_over = me.loop.call_soon(self._leave, queue, me)
             ended = await ask(adapter.name, route, retry)
             handing_over.cancel()
@@ -216,7 +218,7 @@ class AllUnavailableHandler:
         self, route: ActiveRoute, chain: tuple[Adapter, ...], ask: Ask, retry: RetryPolicy | None
     ) -> None:
         now = self._clock()
-        for back in returns(chain, now):
+        for back in recoveries(chain, now):
             adapter = back.adapter
             since = now - self._asked.get(adapter.name, float("-inf"))
             if since < self.policy.last_resort_every:

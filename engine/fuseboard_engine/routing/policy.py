@@ -1,4 +1,4 @@
-"""."""
+"""The routing policy: order of chains, behaviour when every adapter is unavailable, and ejection limits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ AllOutPolicy = Literal["fail", "wait", "last_resort"]
 
 
 class RoutingPolicy(Policy):
-    """How an engine chooses the order of a chain, and what it does when every adapter of it refuses.
+    """How an engine orders chains, and what it does when every adapter of a chain is unavailable.
 
     Raises:
         pydantic.ValidationError: a value is out of range, not finite, or contradicts another.

@@ -1,4 +1,4 @@
-"""The adaptive order of a chain: what was seen of each adapter, faded with time, and what follows from it.
+"""The ranking of an adaptive chain: discounted evidence about each adapter, and the order computed from it.
 
 An attempt on an adapter succeeds with probability p and costs c seconds. Asked one after the other until one
 succeeds, adapters cost least in all when they stand by rising c/p: the least-cost testing sequence of L. G. Mitten
@@ -8,10 +8,10 @@ succeeds, adapters cost least in all when they stand by rising c/p: the least-co
 
 so a better success rate or a lower latency never ranks lower. Outcomes are discounted exponentially by age, as
 Kocsis and Szepesvári did for bandits whose arms change ("Discounted UCB", 2006), but by time instead of by play: old
-evidence fades even while nobody calls, and learning never stops. Exploration is a floor: each adapter that might be
+evidence fades even without calls, and learning never stops. Exploration is a floor: each adapter that might be
 admitted keeps a small share of first places.
 
-Nothing here waits or reads a clock.
+Pure: neither waits nor reads a clock.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from fuseboard_engine.runtime.formatting import format_duration
 PRIOR = 1.0
 """Outcomes of each kind that every adapter is credited with: unknown is 0.5, and one outcome proves little."""
 
-EXPLORED = 0.2  # of all first places, at most
+MAX_EXPLORED = 0.2  # of all first places, at most
 
 SHOWN = 3  # adapters named in the explanation of an order
 
 
 class Evidence(msgspec.Struct):
-    """What was seen of one adapter, each outcome weighing half as much after every half-life."""
+    """Discounted outcomes of one adapter; the weight of each halves with every half-life."""
 
     good: float = 0.0
     bad: float = 0.0
@@ -39,7 +39,7 @@ class Evidence(msgspec.Struct):
     at: float = 0.0
 
     def add(self, success: bool, seconds: float, now: float, half_life: float) -> None:
-        """Take in one outcome. `seconds` is how long the attempt took, `now` the engine's clock."""
+        """Add one outcome. `seconds` is the attempt's duration, `now` the engine's clock."""
         self.fade(now, half_life)
         if success:
             self.good += 1
@@ -48,7 +48,7 @@ class Evidence(msgspec.Struct):
         self.seconds += seconds
 
     def fade(self, now: float, half_life: float) -> None:
-        """Bring all weights to `now`. A clock that stands still or steps back fades nothing."""
+        """Discount all weights to `now`. No effect if the clock stands still or steps back."""
         if now > self.at:
             factor = 0.5 ** ((now - self.at) / half_life)
             self.good *= factor
@@ -69,7 +69,7 @@ class Evidence(msgspec.Struct):
 
 
 class AdapterScore(msgspec.Struct, frozen=True, gc=False):
-    """What one adapter is ranked by. `admissible`: it might be admitted now, as a probe at least."""
+    """The figures one adapter is ranked by. `admissible`: it might be admitted now, if only as a probe."""
 
     name: str
     success_rate: float
@@ -91,18 +91,18 @@ class AdapterScore(msgspec.Struct, frozen=True, gc=False):
 def rank(figures: Sequence[AdapterScore], failure_seconds: float, load: float) -> tuple[AdapterScore, ...]:
     """Return the same adapters, cheapest first, those that cannot be admitted last.
 
-    Those that are equal keep the order they came in.
+    Equal adapters keep their order.
     """
     return tuple(sorted(figures, key=lambda f: (not f.admissible, f.cost(failure_seconds, load))))
 
 
-def share_of(admissible: int, share: float) -> float:
-    """Return the share of first places each of so many adapters gets: `share`, or what all of them may get at most."""
-    return min(share, EXPLORED / admissible) if admissible > 1 else 0.0
+def exploration_share(admissible: int, share: float) -> float:
+    """Return each adapter's share of first places: `share`, limited so that all get at most `MAX_EXPLORED`."""
+    return min(share, MAX_EXPLORED / admissible) if admissible > 1 else 0.0
 
 
-def explored(admissible: int, share: float, random: float) -> int | None:
-    """Return which of the admissible adapters is put first to learn about it; None: none this time.
+def explored_index(admissible: int, share: float, random: float) -> int | None:
+    """Return the index of the admissible adapter to try first for exploration; None for none this time.
 
     Each gets `share` of the first places. `random` is a number from [0, 1).
     """
@@ -112,7 +112,7 @@ def explored(admissible: int, share: float, random: float) -> int | None:
 
 
 def explain(ranked: Sequence[AdapterScore], task_type: str = "") -> str:
-    """Return in words why the order is this one."""
+    """Return the reason for the order, in words."""
     shown = [str(f) if f.admissible else f"{f.name} (out)" for f in ranked[:SHOWN]]
     more = len(ranked) - len(shown)
     text = " before ".join(shown) + (f" and {more} more" if more else "")
@@ -120,9 +120,9 @@ def explain(ranked: Sequence[AdapterScore], task_type: str = "") -> str:
 
 
 class RankedChain(msgspec.Struct):
-    """A computed order of one chain, good until `due` by the engine's clock.
+    """The computed order of one chain, valid until `due` by the engine's clock.
 
-    The first `admissible` of its names might be admitted; each is put first in `share` of all cases.
+    The first `admissible` of its names might be admitted; each comes first in `share` of all cases.
     """
 
     names: tuple[str, ...]
@@ -132,10 +132,10 @@ class RankedChain(msgspec.Struct):
     due: float
 
     def choose(self, random: Callable[[], float]) -> tuple[tuple[str, ...], str]:
-        """Return the order for one task, and why; now and then with an explored adapter in front."""
+        """Return the order for one task and the reason for it; sometimes an explored adapter comes first."""
         if not self.share:
             return self.names, self.why
-        index = explored(self.admissible, self.share, random())
+        index = explored_index(self.admissible, self.share, random())
         if index is None:
             return self.names, self.why
         name = self.names[index]

@@ -1,4 +1,4 @@
-"""A task, its route while it is under way, and what became of it."""
+"""Tasks, active routes and their results."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from fuseboard_engine.errors import FuseboardError, text_of
 from fuseboard_engine.events import Attempt, RouteFinished
 
 OF_THIS_CALL = "order of this call"
-"""Why a chain was what it was: the caller named it."""
+"""The reason given for a chain that the caller passed."""
 
 KEPT_BACK: ContextVar[object] = ContextVar("fuseboard_kept_back", default=None)
-"""The task of this context whose caller decides himself what becomes of it when nobody does it: no dead letter yet."""
+"""The task in this context for which the caller creates the dead letter itself; the router must not."""
 
 
 RETRYING: ContextVar[tuple[object, int] | None] = ContextVar("fuseboard_dead_letter", default=None)
-"""The task that is being retried in this context, and its letter: should it fail again, it makes no second letter."""
+"""The task being retried in this context, and its dead letter; another failure creates no second one."""
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """One piece of work to be routed.
 
-    `id` is made up when empty. `deadline` is how many seconds the whole route may take; None: no limit. `context`
+    `id` is generated when empty. `deadline` is the seconds the whole route may take; None for no limit. `context`
     holds ids (request, trace, user, session, correlation) that go into the route's event.
     """
 
@@ -47,13 +47,13 @@ def identify(task: Any) -> tuple[str, str]:
 
 
 class RouteResult(msgspec.Struct, kw_only=True):
-    """What became of a task, and the whole way there.
+    """The result of a task, with all attempts.
 
-    `success`: an adapter did it. `degraded`: a fallback answered in its place; that is never a success. `adapter` is
-    who answered. `attempts` are all attempts and rejections in order, `left` the adapters that were never reached.
-    `why` says why the chain was what it was. `error` and `exception` are the last failure; `retry_after` is how many
-    seconds until the first adapter that refused may admit a call again. `dead_letter` is the number under which the
-    task is kept, for someone to retry it.
+    `success`: an adapter completed it. `degraded`: a fallback answered instead; that is never a success. `adapter` is
+    the adapter that answered. `attempts` are all attempts and rejections in order, `left` the adapters never reached.
+    `why` explains the choice of the chain. `error` and `exception` are the last failure; `retry_after` is the
+    seconds until the first adapter that refused may admit a call again. `dead_letter` is the number of the task's dead
+    letter, if it has one.
     """
 
     task: str
@@ -78,17 +78,17 @@ class RouteResult(msgspec.Struct, kw_only=True):
 
     @property
     def total_attempts(self) -> int:
-        """How many calls were made, retries included; a rejection is none."""
+        """Number of calls made, retries included; rejections do not count."""
         return sum(attempt.outcome != "rejected" for attempt in self.attempts)
 
     @property
     def skipped(self) -> dict[str, str]:
-        """The adapters that were refused without a call, and why."""
+        """The reason for each adapter that was skipped without a call, by name."""
         return {a.adapter: a.why for a in self.attempts if a.outcome == "rejected"}
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds until the first adapter that refused may admit a call; None when none said."""
+        """Seconds until the first adapter that refused may admit a call; None if unknown."""
         last = {a.adapter: a.retry_after for a in self.attempts}
         return min((wait for wait in last.values() if wait is not None), default=None)
 
@@ -104,7 +104,7 @@ class RouteResult(msgspec.Struct, kw_only=True):
 
 
 class AllAdaptersFailed(FuseboardError):
-    """No adapter of the chain did the task. `result` is the whole route."""
+    """No adapter of the chain completed the task. `result` is the whole route."""
 
     def __init__(self, result: RouteResult) -> None:
         super().__init__(result.error or "no adapter could be tried")
@@ -112,7 +112,7 @@ class AllAdaptersFailed(FuseboardError):
 
 
 class StreamBroken(AllAdaptersFailed):
-    """A stream ended with an error after its consumer had `items` items of it."""
+    """A stream ended with an error after its consumer had received `items` items."""
 
     def __init__(self, result: RouteResult, items: int) -> None:
         super().__init__(result)
@@ -120,17 +120,18 @@ class StreamBroken(AllAdaptersFailed):
 
 
 class ActiveRoute(msgspec.Struct):
-    """A route while it is being taken: what the router notes down, until `result` says it all.
+    """The state of a running route, from which `end` builds the `RouteResult`.
 
-    `until` is the end of the deadline by the engine's clock. `reached` counts the adapters of `order` that were come
-    to. `only` names the attribution row that the next adapter must say it handles. `last_resort`: all are out, and one
-    is asked although it is known to be down.
-    `letter` is the dead letter that this retries, if it does. `context` holds its ids.
+    `until` is when the time limit ends, by the engine's clock. `reached` counts the adapters of `order` reached so far.
+    `only_handlers_of` names the attribution rule that the next adapter must declare to handle. `last_resort`: every
+    adapter is unavailable, and one is called although it is known to be down. `retried_letter` is the number of the
+    dead letter that this route retries. `expired`: the time limit passed before the next call. `context` holds
+    the ids.
 
-    In a fan-out each adapter has a route of its own, and what ends it early is said here: `cut`, once set, says why the
-    call no longer matters, so that it gets no verdict. `bound` is what `until` is called. Where `patience` is set, a
-    first attempt that `until` ended had all the time there is, and the timeout is held against the adapter.
-    `cut_at_end`: whatever `until` ends gets no verdict.
+    In a fan-out each adapter has a route of its own. `cancel_reason`, once set, says why its call no longer matters;
+    the call then gets no verdict. `limit_name` names the limit that `until` ends. `blame_timeout`: a first attempt that
+    `until` ended had the whole time limit, so the timeout counts against the adapter. `no_verdict_at_limit`: a call
+    that `until` ended gets no verdict.
     """
 
     task: Any
@@ -160,16 +161,16 @@ class ActiveRoute(msgspec.Struct):
 
     @property
     def failure(self) -> str:
-        """The last failure of a route that nobody answered, in words."""
+        """The last failure of an unanswered route, in words."""
         return self.error or f"no adapter of the chain is registered ({', '.join(self.order) or 'it is empty'})"
 
     def fail(self, error: Exception) -> None:
-        """Note the last failure."""
+        """Store the last failure."""
         self.exception = error
         self.error = text_of(error) or type(error).__name__
 
     def end(self, at: int, duration: float, emit: Callable[[RouteFinished], None]) -> RouteResult:
-        """Tell that the route has ended, and return its result. `at` is UTC microseconds, `duration` seconds."""
+        """Emit the route's final event, and return its result. `at` is UTC microseconds, `duration` seconds."""
         name, attempts, left = self.adapter, tuple(self.attempts), self.order[self.reached :]
         if name is None:
             return self._end_unanswered(at, duration, attempts, left, emit)
@@ -188,7 +189,7 @@ class ActiveRoute(msgspec.Struct):
                 context=self.context,
             )
         )
-        self.exception = None  # its traceback leads back to this route: no cycle is to wait for the collector
+        self.exception = None  # its traceback refers to this route; avoids a reference cycle
         return RouteResult(
             task=self.id,
             task_type=self.type,

@@ -1,6 +1,6 @@
-"""The router: takes a task along its chain until an adapter answers.
+"""The router: calls the adapters of a task's chain until one answers.
 
-It decides in which order adapters are asked; what is made of one adapter is told in `attempts`.
+It decides the order of the adapters; `AttemptRunner` runs the attempts on each.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from fuseboard_engine.runtime.clock import wall_clock
 
 
 class DeadLetterIntake(Protocol):
-    """What keeps the task of a route that failed; `fuseboard_engine.dead_letters.queue.DeadLetters` does."""
+    """Stores the tasks of failed routes; implemented by `fuseboard_engine.dead_letters.queue.DeadLetters`."""
 
     async def on_chain_exhausted(self, route: ActiveRoute) -> None:
         """Keep the task as a dead letter, if the policy says so, and note its number in the route."""
 
 
 class RoutingStatistics(TypedDict):
-    """What became of the tasks of an engine since it was made; those of fan-outs count too, retries of letters don't.
+    """Counts of an engine's tasks since its creation, fan-outs included, retries of dead letters excluded.
 
-    `failed_over` are those that another adapter did than was asked first. `success_rate`, `fallback_rate` and
+    `failed_over` counts tasks that another adapter than the first completed. `success_rate`, `fallback_rate` and
     `degraded_rate` are shares of all, 0..1; 0.0 before the first task.
     """
 
@@ -54,9 +54,9 @@ class TaskRouter:
 
     Args:
         registry: the adapters and their chains.
-        emit: told of every event; must not raise.
+        emit: receives every event; must not raise.
         table: the attribution table.
-        clock: seconds, never going back. wall: UTC microseconds, a label. rng: like `random.random`.
+        clock: monotonic seconds. wall: UTC microseconds, to label events. rng: like `random.random`.
     """
 
     def __init__(
@@ -77,15 +77,15 @@ class TaskRouter:
         self.attempts = AttemptRunner(registry, emit, self.table, clock, wall, rng)
         self._run_chain = self.attempts.run_chain
         self._streams = StreamRouter(self, self.attempts, clock)
-        # Ids made up for tasks that have none: short, and not those of the run before.
+        # Ids for tasks that have none: short, and different from those of the previous process.
         self._ids = itertools.count((wall() // 1_000_000 % 0xFFFF) << 16)
         self._tasks = self._failed_over = self._degraded = self._failed = 0
         self.fallbacks = Fallbacks(self.table.attribute, clock)
         """The degraded answers for exhausted chains, by task type."""
         self.all_out: AllUnavailableHandler | None = None
-        """What goes on with a task that every adapter refused; None: it fails."""
+        """Handles tasks that every adapter refused; None if they fail at once."""
         self.dead_letters: DeadLetterIntake | None = None
-        """What keeps a task that nothing could do; None: nothing does."""
+        """Stores tasks that no adapter completed; None if they are not stored."""
 
     async def execute_with_fallback(
         self,
@@ -96,10 +96,10 @@ class TaskRouter:
         retry: RetryPolicy | None = None,
         context: Mapping[str, str] | None = None,
     ) -> RouteResult:
-        """Give a task to the first adapter of its chain that does it.
+        """Route a task to the first adapter of its chain that completes it.
 
-        Each adapter is asked at most `max_attempts` times, with backoff; one that may not be called is skipped. The
-        result tells every attempt and rejection. An adapter is called with `task` as it was given here.
+        Each adapter is called at most `max_attempts` times, with backoff; one that may not be called is skipped. The
+        result lists every attempt and rejection. Adapters are called with `task` unchanged.
 
         Args:
             task: a `Task`, a mapping (its `task_type` chooses the chain), or any payload.
@@ -111,7 +111,7 @@ class TaskRouter:
                 default: the task's own.
 
         Returns:
-            The route. It raises for no failure of an adapter; `unwrap()` does.
+            The result. A failure of an adapter is not raised; `unwrap()` raises it.
 
         Raises:
             asyncio.CancelledError: the caller was cancelled; the call in flight was cancelled and has ended.
@@ -175,11 +175,11 @@ class TaskRouter:
         restartable: bool | None = None,
         context: Mapping[str, str] | None = None,
     ) -> RouteStream:
-        """Give a task to the first adapter of its chain that does it, and pass its items on as they come.
+        """Route a task to the first adapter of its chain that completes it, and yield its items as they arrive.
 
-        Nothing happens before the first item is asked for. Failover is as for `execute_with_fallback` until then;
-        afterwards the route ends with an error, unless the stream can start over. An adapter that is no stream gives
-        its result as the only item.
+        Nothing happens before the first item is requested. Failover is as for `execute_with_fallback` until then;
+        afterwards the route ends with an error, unless the stream can start over. An adapter that is not a stream
+        yields its result as the only item.
 
         Args:
             task: as for `execute_with_fallback`.
@@ -201,25 +201,25 @@ class TaskRouter:
         )
 
     async def on_chain_exhausted(self, route: ActiveRoute, may_answer: bool = True) -> None:
-        """Do what is left when no adapter did a task: a degraded answer, if there may be one; else a dead letter."""
+        """Give a degraded answer if `may_answer` and one is defined; otherwise store a dead letter."""
         if may_answer and self.fallbacks.by_type:
             await self.fallbacks.answer(route)
         if self.dead_letters is not None and not route.degraded:
             await self.dead_letters.on_chain_exhausted(route)
 
     def emit(self, event: type[Event], **fields: Any) -> None:
-        """Tell of an event that happened now."""
+        """Emit an event that happened now."""
         self._emit(event(at=self._wall(), **fields))
 
     def count_fan_out(self, route: ActiveRoute) -> None:
-        """Count a fan-out that has ended; the adapters of one stand side by side, so none failed over."""
+        """Count a finished fan-out. Its adapters run side by side, so it never counts as failed over."""
         self._tasks += 1
         if route.adapter is None:
             self._degraded += route.degraded
             self._failed += not route.degraded
 
     def statistics(self) -> RoutingStatistics:
-        """Return what became of the tasks so far."""
+        """Return the counts and rates of the tasks so far."""
         tasks, succeeded = self._tasks, self._tasks - self._degraded - self._failed
         return RoutingStatistics(
             tasks=tasks,
@@ -233,7 +233,7 @@ class TaskRouter:
         )
 
     def finish_route(self, route: ActiveRoute) -> RouteResult:
-        """Tell that a route ended, and return its result. One that retried a dead letter counts as no other task."""
+        """Emit the route's final event, and return its result. The retry of a dead letter is not counted again."""
         again = None if self.dead_letters is None else RETRYING.get()
         if again is not None and again[0] is route.task:
             route.retried_letter = again[1]

@@ -14,9 +14,9 @@ from fuseboard_engine.routing.ranking import (
     Evidence,
     RankedChain,
     explain,
-    explored,
+    exploration_share,
+    explored_index,
     rank,
-    share_of,
 )
 
 RATES = st.floats(0.01, 1.0)
@@ -128,7 +128,7 @@ def test_a_success_rate_is_always_within_0_and_1_and_finite(outcomes: list[tuple
 def test_every_admissible_adapter_keeps_its_share_of_first_places(count: int, share: float, seed: int) -> None:
     draw = random.Random(seed).random
     names = tuple("abcdefgh"[:count])
-    order = RankedChain(names, "adaptive", share_of(count, share), count, 0.0)
+    order = RankedChain(names, "adaptive", exploration_share(count, share), count, 0.0)
     runs = 4000
     first = Counter(order.choose(draw)[0][0] for _ in range(runs))
     floor = min(share, 0.2 / count)
@@ -145,7 +145,9 @@ def test_exploring_puts_one_admissible_adapter_in_front_and_keeps_all_others_in_
     ranked = rank(figures, 1.0, 0.1)
     names = tuple(f.name for f in ranked)
     admissible = sum(f.admissible for f in ranked)
-    chosen, why = RankedChain(names, "adaptive", share_of(admissible, share), admissible, 0.0).choose(lambda: draw)
+    chosen, why = RankedChain(names, "adaptive", exploration_share(admissible, share), admissible, 0.0).choose(
+        lambda: draw
+    )
     assert sorted(chosen) == sorted(names)
     if "explored" in why:
         assert chosen[0] in names[:admissible]
@@ -153,11 +155,11 @@ def test_exploring_puts_one_admissible_adapter_in_front_and_keeps_all_others_in_
 
 
 def test_nothing_is_explored_where_there_is_no_choice() -> None:
-    assert share_of(0, 0.1) == share_of(1, 0.1) == 0.0
-    assert explored(2, 0.0, 0.0) is None
-    assert explored(2, 0.1, 0.05) == 0
-    assert explored(2, 0.1, 0.15) == 1
-    assert explored(2, 0.1, 0.25) is None
+    assert exploration_share(0, 0.1) == exploration_share(1, 0.1) == 0.0
+    assert explored_index(2, 0.0, 0.0) is None
+    assert explored_index(2, 0.1, 0.05) == 0
+    assert explored_index(2, 0.1, 0.15) == 1
+    assert explored_index(2, 0.1, 0.25) is None
 
 
 def test_an_order_says_in_short_words_why() -> None:
