@@ -52,7 +52,7 @@ _WORDINGS = {
     ),
     "open_for": BatchWording(
         "Open {} for a while?",
-        "Their calls are refused for the wait of their policies; then they probe.",
+        "Their calls are refused as long as their policies set; then they probe.",
         "Its calls are refused for the wait of its policy; then it probes.",
         "Open {}",
         "{} opened.",

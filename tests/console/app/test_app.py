@@ -188,7 +188,7 @@ async def test_a_file_that_cannot_be_read_is_told_above_what_is_known() -> None:
         await until(show.sees("prefect"), pilot)
         show.feed.trouble = "checkout.db is missing. The console continues when it is back."
         show.when += 1
-        await until(show.sees("checkout.db is gone."), pilot)
+        await until(show.sees("checkout.db is missing."), pilot)
         assert "prefect" in show.screen()
 
 

@@ -83,4 +83,4 @@ async def test_in_a_replay_the_help_offers_nothing_that_asks_an_engine(tmp_path:
 def test_the_question_before_opening_many_says_for_how_long() -> None:
     keys = [AdapterKey(1, "a"), AdapterKey(1, "b")]
     assert "refused for 5 min" in batch_prompt("open_for", keys, "", 300.0).text
-    assert "as long as their policies wait" in batch_prompt("open_for", keys, "", None).text
+    assert "as long as their policies set" in batch_prompt("open_for", keys, "", None).text

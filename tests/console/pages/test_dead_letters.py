@@ -514,7 +514,7 @@ async def test_a_store_that_can_not_be_written_changes_nothing_and_says_so(still
             other.execute("BEGIN IMMEDIATE")
             await console.press("a")
             await console.press("j", "j")  # the screen answers meanwhile
-            await console.hears("Nothing was changed: checkout.db can't be used", "database is locked")
+            await console.hears("Nothing was changed: checkout.db cannot be used", "database is locked")
             other.execute("ROLLBACK")
         assert set(statuses(still).values()) == {"pending"}
 
