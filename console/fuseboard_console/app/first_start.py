@@ -24,9 +24,9 @@ def hints(actions: Sequence[Action], ascii_only: bool = False) -> tuple[str, ...
 
 
 def first_start(folder: Path) -> bool:
-    """Say whether the hints are due, and note in `folder` that they are no more.
+    """Return whether the hints are due, and note in `folder` that they were shown.
 
-    Where that can't be noted they are due again next time; it is no error.
+    If the note can't be written, the hints are due again next time; that is not an error.
     """
     mark = folder / SHOWN
     try:

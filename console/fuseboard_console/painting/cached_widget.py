@@ -12,7 +12,7 @@ from textual.widget import Widget
 
 
 class CachedWidget(Widget):
-    """Paints anew only when it was refreshed, or is asked for other lines.
+    """Repaints only when it was refreshed or other lines are requested.
 
     As a second base it leaves a class the style and the keys of its first.
     """

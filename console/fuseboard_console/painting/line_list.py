@@ -23,7 +23,7 @@ UNCUT = 5_000
 
 
 class _Sight(NamedTuple):
-    """What is in sight: cells and lines of room, the first line, how many there are. To ask for each anew is slow."""
+    """The visible part: width, height, first line and number of lines. Cached, because reading each again is slow."""
 
     cells: int
     height: int
@@ -138,7 +138,7 @@ class LineList(ScrollView, CachedWidget, can_focus=True, inherit_bindings=False)
         return strip_of(line, self.cells, self.palette, self._grounds[has_cursor(line)])
 
     def on_resize(self) -> None:
-        """Tell anew which lines are in sight; what was painted in another size is painted anew as it is."""
+        """Measure and announce the visible lines again; the widget is repainted because its size changed."""
         self.measure()
         if self.HEADINGS:
             self._tell_place(self._look())

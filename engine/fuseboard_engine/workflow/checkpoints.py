@@ -112,7 +112,7 @@ class MemoryCheckpoints:
         """Make the caller the owner of a saved run; see `Checkpoints`."""
         saved = await self.load(run)
         if saved.alive:
-            raise RunInUse(f"run {run!r} is under way")
+            raise RunInUse(f"run {run!r} is in progress")
         self._keep(msgspec.structs.replace(saved, state="running", alive=True, changed_at=at, error=""))
 
     async def save(self, run: str, *nodes: SavedNode) -> None:

@@ -62,9 +62,9 @@ class Runner:
         self._finished = tuple(name for name in self._steps if name in finished)
         self._nodes = {name: result_of(finished[name]) for name in self._finished}
         self._queue = ReadyQueue(self._graph, finished)
-        self._begun = self._engine.clock()
-        self._until = None if deadline is None else self._begun + deadline
-        self._interrupted = ""  # why no more nodes are begun
+        self._started = self._engine.clock()
+        self._until = None if deadline is None else self._started + deadline
+        self._interrupted = ""  # why no further node is started
 
     async def execute(self, *, resumed: bool = False) -> WorkflowResult:
         """Execute the run; see `Workflow.execute`."""
@@ -196,7 +196,7 @@ class Runner:
                     run=self._run,
                     workflow=self._workflow,
                     state="interrupted" if state == "running" else state,
-                    duration=self._engine.clock() - self._begun,
+                    duration=self._engine.clock() - self._started,
                     error=error,
                 )
             )
@@ -211,7 +211,7 @@ class Runner:
             state="interrupted" if self._interrupted else state_of([node.state for node in nodes.values()]),
             nodes=nodes,
             last=tuple(name for name in self._steps if name not in sources),
-            duration=self._engine.clock() - self._begun,
+            duration=self._engine.clock() - self._started,
             error="; ".join(filter(None, [self._interrupted, *failed])),
         )
 

@@ -183,7 +183,7 @@ class SqliteDeadLetters:
             with contextlib.suppress(RuntimeError):  # that loop is closed, so nothing waits there
                 loop.call_soon_threadsafe(_answer, answers)
 
-    async def begun(self) -> bool:
+    async def has_table(self) -> bool:
         """Return whether the recording has a table of dead letters. One of an older version has none."""
         return await self._worker.read(lambda c: True, False)
 

@@ -62,9 +62,9 @@ async def test_the_history_of_a_letter_does_not_search_events_before_its_creatio
 async def test_a_recording_says_whether_it_has_a_dead_letter_table(tmp_path: Path) -> None:
     await letters(tmp_path / "a.db")
     (tmp_path / "empty.db").touch()
-    for name, begun in (("a.db", True), ("empty.db", False)):
+    for name, has_table in (("a.db", True), ("empty.db", False)):
         async with SqliteDeadLetters.open(tmp_path / name) as store:
-            assert await store.begun() is begun
+            assert await store.has_table() is has_table
 
 
 async def test_the_board_says_when_dead_letters_need_to_be_read_again(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ async def listed(path: Path, statuses: tuple[Status, ...], now: int, most: int) 
     """
     async with SqliteDeadLetters.open(path) as store:
         letters = await _newest(store, LetterSelection(statuses=statuses), now, most)
-        return LetterPage(tuple(letters), await store.statistics(now), await store.begun())
+        return LetterPage(tuple(letters), await store.statistics(now), await store.has_table())
 
 
 async def some(path: Path, ids: Sequence[int], now: int) -> list[DeadLetter]:

@@ -39,7 +39,7 @@ def breaker_condition(row: AdapterRow, now: int) -> Condition:
     state = row.state
     if state == "closed":
         if row.health == "unhealthy":
-            return "down"  # its health check is bad: routes pass it over until one is good
+            return "down"  # its health check fails, so routes skip it until one passes
         return "counting" if row.failures else "closed"
     if state == "open":
         if row.until is None or row.until > now:

@@ -14,7 +14,7 @@ _MEANS: dict[Condition, str] = {
     "closed": "calls go through",
     "counting": "calls go through; 2 of the 5 failures that open it",
     "open": "calls are refused until the countdown ends",
-    "down": "its health check is bad: routes pass it over",
+    "down": "its health check fails, so routes skip it",
     "ready": "the wait is over; the next call is a probe",
     "probing": "probes decide whether it closes again",
     "held": "kept open by hand until someone resets it",
