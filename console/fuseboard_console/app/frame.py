@@ -13,7 +13,7 @@ from fuseboard_console.views.adapters.engine_presence import Connection, connect
 from fuseboard_console.views.frame.banner import banner
 from fuseboard_console.views.frame.footer import footer_line
 from fuseboard_console.views.frame.header import Counting, Heading, header_line
-from fuseboard_console.views.frame.scenario_caption import told_line
+from fuseboard_console.views.frame.scenario_caption import caption_line
 from fuseboard_console.views.frame.seek_bar import SeekBar, SeekView, seek_bar, time_at
 from fuseboard_console.widgets.filter_bar import FilterBar
 from fuseboard_console.widgets.footer import FooterBar
@@ -170,7 +170,7 @@ class FrameRenderer:
         caption: Line = ()
         if self.connection.state == "live":  # an engine that has ended plays no scenario
             room = console.size.width - KEYS - SEEK_KEYS * bool(first)
-            caption = told_line(console.feed.board, console.sessions.now(), room, console.glyphs)
+            caption = caption_line(console.feed.board, console.sessions.now(), room, console.glyphs)
         read_only = console.dispatcher.read_only
         key = (console.page.PAGE, first, read_only, console.size.width, caption)
         if key == self._footer_key:

@@ -54,7 +54,7 @@ async def _list(args: Namespace) -> int:
     from pathlib import Path
 
     from fuseboard_console.cli.output import print_out
-    from fuseboard_console.views.dead_letters.text import letters_json, letters_text
+    from fuseboard_console.views.dead_letters.text import dead_letters_json, dead_letters_text
     from fuseboard_engine.dead_letters.letter import ACTIVE
     from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
@@ -63,9 +63,9 @@ async def _list(args: Namespace) -> int:
         letters = await store.find(selection_of(args, ACTIVE), at, args.limit)
         figures = await store.statistics(at)
     if args.json:
-        print_out(json.dumps(letters_json(letters, figures, name), indent=2))
+        print_out(json.dumps(dead_letters_json(letters, figures, name), indent=2))
     else:
-        print_out(letters_text(letters, figures, name, at))
+        print_out(dead_letters_text(letters, figures, name, at))
     return exit_codes.OK
 
 
@@ -73,7 +73,7 @@ async def _show(args: Namespace) -> int:
     import json
 
     from fuseboard_console.cli.output import complain, print_out
-    from fuseboard_console.views.dead_letters.text import SCHEMA, letter_text
+    from fuseboard_console.views.dead_letters.text import SCHEMA, dead_letter_text
     from fuseboard_engine.dead_letters.letter import fields_of
     from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
@@ -86,7 +86,7 @@ async def _show(args: Namespace) -> int:
     if args.json:
         print_out(json.dumps({"schema": SCHEMA, "letter": fields_of(letter)}, indent=2))
     else:
-        print_out(letter_text(letter, at))
+        print_out(dead_letter_text(letter, at))
     return exit_codes.OK
 
 

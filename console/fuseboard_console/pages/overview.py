@@ -17,7 +17,7 @@ from fuseboard_console.tui.protocols import ConsoleHost, Frame
 from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.adapters.columns import BY_ID, columns_of
 from fuseboard_console.views.events.copy_text import adapter_copy
-from fuseboard_console.views.frame.empty_state import empty_picture
+from fuseboard_console.views.frame.empty_state import empty_state_lines
 from fuseboard_console.views.selection.filter import Term, parse, problem_of
 from fuseboard_console.views.selection.grouping import GROUPINGS, Grouping, marked_group
 from fuseboard_console.views.selection.layout import LAYOUTS, Plan, next_layout, plan
@@ -43,7 +43,7 @@ class Overview(Page):
         columns = preferences.columns.get("breakers")
         self.table.chosen = columns_of(columns) if columns else ()
         self.panes = LogPanes(host.palette, host.glyphs)
-        self.picture = EmptyState(host.palette, lambda cells, rows: empty_picture(file, cells, rows))
+        self.picture = EmptyState(host.palette, lambda cells, rows: empty_state_lines(file, cells, rows))
         self.sort = BY_STATE
         self.order = Order((), {})
         """Which adapters are shown, in which order, and how many stand how."""

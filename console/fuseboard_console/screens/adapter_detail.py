@@ -16,7 +16,7 @@ from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.background_work import run_in_background
 from fuseboard_console.tui.protocols import ConsoleHost
 from fuseboard_console.views.adapters.successors import Successors
-from fuseboard_console.views.detail.adapter_detail import Look, detail_lines, kept_by_board
+from fuseboard_console.views.detail.adapter_detail import Look, detail_lines, is_kept_by_board
 from fuseboard_console.views.detail.time_slices import FIRST, WINDOWS, Window
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.board import AdapterKey
@@ -89,14 +89,14 @@ class AdapterDetailScreen(DetailModal):
     def _zoom(self, place: int) -> None:
         self._window = max(0, min(place, len(WINDOWS) - 1))
         window = WINDOWS[self._window]
-        self._look = Look(window, reading=not kept_by_board(window))
+        self._look = Look(window, reading=not is_kept_by_board(window))
         self._read_at = 0.0
         self.refresh_lines()
 
     def refresh_lines(self) -> None:
         """Show what there is now; read a longer past when that is due, one reading at a time."""
         due = time.monotonic() - self._read_at >= READ_EVERY
-        if due and not self._reading and not kept_by_board(self._look.window):
+        if due and not self._reading and not is_kept_by_board(self._look.window):
             self._reading = True
             run_in_background(self, self._read)
         super().refresh_lines()

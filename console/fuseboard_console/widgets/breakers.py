@@ -16,14 +16,14 @@ from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.adapters.adapter_view import condition, name_width
-from fuseboard_console.views.adapters.chain_positions import ChainPlace
+from fuseboard_console.views.adapters.chain_positions import ChainPosition
 from fuseboard_console.views.adapters.change_highlight import ChangeHighlight
 from fuseboard_console.views.adapters.columns import MARGIN, Column, ColumnLayout, column_at, place, titles
 from fuseboard_console.views.adapters.row_cache import RowLines
 from fuseboard_console.views.adapters.successors import Successors
 from fuseboard_console.views.selection.grouping import GroupHead, head_line, members_of, nearest_adapter
 from fuseboard_console.views.selection.ordering import PROBLEMS, Order
-from fuseboard_console.views.selection.sorting import BY_STATE, falls
+from fuseboard_console.views.selection.sorting import BY_STATE, is_descending
 from fuseboard_storage.board.board import AdapterKey, Board
 
 _BLANK = Span(" ")
@@ -61,7 +61,7 @@ class BreakersTable(LineList):
         self._board = Board()
         self._roster = -1
         self._order = Order((), {})
-        self._places: dict[AdapterKey, tuple[ChainPlace, ...]] = {}
+        self._places: dict[AdapterKey, tuple[ChainPosition, ...]] = {}
         self._at = 0  # the cursor's line
         self._successors = Successors()
         self._missed: AdapterKey | None = None  # where the cursor was, until its engine's next run has it again
@@ -86,7 +86,7 @@ class BreakersTable(LineList):
         now: int,
         *,
         lost: bool,
-        places: dict[AdapterKey, tuple[ChainPlace, ...]] | None = None,
+        places: dict[AdapterKey, tuple[ChainPosition, ...]] | None = None,
     ) -> None:
         """Show a Board as of `now` (UTC microseconds).
 
@@ -186,7 +186,7 @@ class BreakersTable(LineList):
 
     def heading(self) -> Line:
         """Return the titles of the columns."""
-        titled = (self._columns, self.sort.column, self.glyphs.sort if falls(self.sort) else self.glyphs.turned)
+        titled = (self._columns, self.sort.column, self.glyphs.sort if is_descending(self.sort) else self.glyphs.turned)
         if titled != self._titled:
             self._titled, self._titles = titled, titles(*titled)
         return self._titles

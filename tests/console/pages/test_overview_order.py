@@ -6,7 +6,7 @@ import pytest
 
 from fuseboard_console.text.glyphs import UNICODE
 from fuseboard_console.text.line import text_of
-from fuseboard_console.views.adapters.chain_positions import chain_places, places_text
+from fuseboard_console.views.adapters.chain_positions import chain_positions, positions_text
 from fuseboard_console.views.adapters.columns import COLUMNS
 from fuseboard_console.views.selection.filter import parse, problem_of
 from fuseboard_console.views.selection.grouping import GroupHead, head_line
@@ -161,14 +161,14 @@ class TestFilter:
 
 class TestChainPlaces:
     def test_a_place_is_told_in_words(self) -> None:
-        places = chain_places({(1, ""): ("gpt", "agno", "mail"), (1, "rag"): ("agno", "gpt"), (2, ""): ("gpt",)})
-        assert places_text(places[AdapterKey(1, "mail")], 20) == "3 of 3"
-        assert places_text(places[AdapterKey(1, "gpt")], 20) == "1 of 3, 2 of 2 rag"
-        assert places_text(places[AdapterKey(1, "agno")], 20) == "1 of 2 rag, 2 of 3"
-        assert places_text(places[AdapterKey(2, "gpt")], 20) == "1 of 1"
-        assert places_text((), 20) == ""
-        assert places_text(places[AdapterKey(1, "agno")], 14) == "1 of 2 rag +1"
-        assert places_text(places[AdapterKey(1, "agno")], 10) == "1 of 2 +1"
+        places = chain_positions({(1, ""): ("gpt", "agno", "mail"), (1, "rag"): ("agno", "gpt"), (2, ""): ("gpt",)})
+        assert positions_text(places[AdapterKey(1, "mail")], 20) == "3 of 3"
+        assert positions_text(places[AdapterKey(1, "gpt")], 20) == "1 of 3, 2 of 2 rag"
+        assert positions_text(places[AdapterKey(1, "agno")], 20) == "1 of 2 rag, 2 of 3"
+        assert positions_text(places[AdapterKey(2, "gpt")], 20) == "1 of 1"
+        assert positions_text((), 20) == ""
+        assert positions_text(places[AdapterKey(1, "agno")], 14) == "1 of 2 rag +1"
+        assert positions_text(places[AdapterKey(1, "agno")], 10) == "1 of 2 +1"
 
 
 class TestWorkedOutAnew:

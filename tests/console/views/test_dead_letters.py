@@ -15,15 +15,21 @@ from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_console.text.json_lines import MAX_LINES, json_lines
 from fuseboard_console.text.line import line_width, text_of
 from fuseboard_console.text.list_columns import shown_columns, titles_line
-from fuseboard_console.views.dead_letters.prompts import ask_discard, ask_letters, done_text, refusal, refused_text
+from fuseboard_console.views.dead_letters.prompts import (
+    batch_dead_letter_prompt,
+    discard_prompt,
+    done_text,
+    refusal,
+    refused_text,
+)
 from fuseboard_console.views.dead_letters.table import (
     CHOICES,
-    choice_words,
     columns_of,
-    letter_line,
-    letter_lines,
-    nothing_there,
+    dead_letter_line,
+    dead_letter_lines,
+    empty_list_text,
     sign_of,
+    status_choice_word,
 )
 from fuseboard_console.views.events.dead_letter_labels import next_retry, status_at
 from fuseboard_engine.dead_letters.letter import STATUSES, DeadLetter
@@ -78,14 +84,14 @@ def test_every_status_has_a_sign_of_its_own() -> None:
 
 
 def test_f_begins_with_what_somebody_has_to_care_for_and_ends_with_all() -> None:
-    assert [choice_words(choice) for choice in CHOICES] == ["unfinished", *STATUSES, "all"]
-    assert all(nothing_there(choice, "f") for choice in CHOICES)
-    assert nothing_there(("archived",), "f") == "No dead letter is archived; f shows others."
+    assert [status_choice_word(choice) for choice in CHOICES] == ["unfinished", *STATUSES, "all"]
+    assert all(empty_list_text(choice, "f") for choice in CHOICES)
+    assert empty_list_text(("archived",), "f") == "No dead letter is archived; f shows others."
 
 
 def test_a_narrow_line_keeps_number_status_next_retry_and_error() -> None:
     columns = columns_of([letter()])
-    said = text_of(letter_line(letter(due_at=NOON), NOON, columns, 40, UNICODE))
+    said = text_of(dead_letter_line(letter(due_at=NOON), NOON, columns, 40, UNICODE))
     assert said.split() == ["12", "◔", "PENDING", "due", "Connection:", "re…"]
     titles = [[column.title for column in shown_columns(columns, cells)] for cells in (30, 60, 80, 120, 160)]
     assert titles[0] == ["id", "status", "next"]
@@ -97,7 +103,7 @@ def test_titles_and_rows_stand_in_the_same_columns() -> None:
     columns = columns_of([letter(), letter(id=1_234_567, task_type="a long type of task")])
     for cells in (44, 60, 80, 100, 130, 200):
         title = text_of(titles_line(columns, "error", cells))
-        row = text_of(letter_line(letter(due_at=NOON), NOON, columns, cells, UNICODE))
+        row = text_of(dead_letter_line(letter(due_at=NOON), NOON, columns, cells, UNICODE))
         assert title.index("next") == row.index("due ")
         assert title.index("error") == row.index("Connection")
 
@@ -120,7 +126,7 @@ def test_one_letter_is_told_with_its_context_its_payload_and_its_history() -> No
         Entry(1, 1, DeadLettered(at=NOON - 60 * SECOND, letter=12, task="t12", task_type="order", category="network")),
         Entry(2, 1, DeadLetterChanged(at=NOON, letters=(12,), before="pending", status="retrying", actor="bo@web-1")),
     ]
-    said = "\n".join(text_of(line) for line in letter_lines(told, history, NOON, 110, UNICODE))
+    said = "\n".join(text_of(line) for line in dead_letter_lines(told, history, NOON, 110, UNICODE))
     for text in ("RETRYING", "next retry now", "ConnectionError: refused", "network (attribution row connection)",
                  "1 of 3 failed; put off 2 times", "prefect → agno", "user: ana", "trace: 4bf9", "60 s ago",
                  "by bo@web-1: retry 2", "2.5 s for a retry", "its worker has it until", '"n": 1', "came",
@@ -130,7 +136,7 @@ def test_one_letter_is_told_with_its_context_its_payload_and_its_history() -> No
 
 def test_a_history_that_is_being_read_or_was_let_go_says_so() -> None:
     for history, text in ((None, "It is being read."), ([], "Its events are no longer kept.")):
-        assert text in "\n".join(text_of(line) for line in letter_lines(letter(), history, NOON, 80, UNICODE))
+        assert text in "\n".join(text_of(line) for line in dead_letter_lines(letter(), history, NOON, 80, UNICODE))
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -142,9 +148,9 @@ def test_hostile_texts_keep_list_and_detail_in_shape(text: str, glyphs: Glyphs) 
     )  # fmt: skip
     change = DeadLetterChanged(at=NOON, letters=(12,), before="x", status="pending", actor=text, detail=text)
     for cells in (1, 30, 80, 200):
-        line = letter_line(hostile, NOON, columns_of([hostile]), cells, glyphs)
+        line = dead_letter_line(hostile, NOON, columns_of([hostile]), cells, glyphs)
         assert line_width(line) <= cells
-        for line in letter_lines(hostile, [Entry(1, 1, change)], NOON, cells, glyphs):
+        for line in dead_letter_lines(hostile, [Entry(1, 1, change)], NOON, cells, glyphs):
             assert not set("\x1b\x9b\n\r\t\u202e") & set(text_of(line))
             assert line_width(line) <= max(cells, 60)
 
@@ -181,24 +187,24 @@ def test_no_payload_is_wider_than_its_cells(text: str, cells: int) -> None:
 def test_the_question_before_many_names_them_their_types_and_who_does_not_allow_it() -> None:
     meant = [letter(id) for id in range(30, 19, -1)]
     others = [letter(5, status="archived"), letter(6, status="retrying", lease_until=NOON + SECOND)]
-    asked = ask_letters("archive", meant, others, NOON)
+    asked = batch_dead_letter_prompt("archive", meant, others, NOON)
     assert (asked.title, asked.word, asked.yes) == ("Archive 11 dead letters?", "order", "Archive 11")
     assert "30, 29, 28, 27, 26, 25, 24, 23 and 3 more" in asked.text
     assert "Not 5: archived; 6: being retried (its lease runs until 14:00:01)." in asked.text
-    mixed = ask_letters("discard", [*meant, letter(1, task_type="")], [], NOON)
+    mixed = batch_dead_letter_prompt("discard", [*meant, letter(1, task_type="")], [], NOON)
     assert mixed.word == "12"
     assert "order 11, no type 1" in mixed.text
     kinds = [letter(n, task_type=f"type {n}") for n in range(9)]
-    assert "5 more types" in ask_letters("retry", kinds, [], NOON).text
+    assert "5 more types" in batch_dead_letter_prompt("retry", kinds, [], NOON).text
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_hostile_type_is_to_be_typed_nor_obeyed(text: str) -> None:
-    asked = ask_letters("discard", [letter(1, task_type=text), letter(2, task_type=text)], [], NOON)
+    asked = batch_dead_letter_prompt("discard", [letter(1, task_type=text), letter(2, task_type=text)], [], NOON)
     assert asked.word.isprintable()
     assert asked.word.isascii()
     assert "\x1b" not in asked.text
-    assert "\x1b" not in ask_discard(letter(task_type=text, task=text, error=text)).text
+    assert "\x1b" not in discard_prompt(letter(task_type=text, task=text, error=text)).text
 
 
 def test_what_can_not_be_done_is_said_with_the_reason() -> None:

@@ -10,7 +10,7 @@ from fuseboard_console.text.glyphs import UNICODE
 from fuseboard_console.text.line import line_width, text_of
 from fuseboard_console.tui.themes import THEMES, palette_of
 from fuseboard_console.views.adapters.adapter_view import AdapterView, stats_of, view_of
-from fuseboard_console.views.adapters.chain_positions import chain_places, places_text
+from fuseboard_console.views.adapters.chain_positions import chain_positions, positions_text
 from fuseboard_console.views.adapters.change_highlight import GLOW_SECONDS, ChangeHighlight
 from fuseboard_console.views.adapters.columns import COLUMNS, column_at, columns_of, place, row_line, slices_of, titles
 from fuseboard_console.views.selection.filter import parse
@@ -24,7 +24,7 @@ GPT = AdapterKey(1, "gpt")
 
 def view(board: Board, seconds: float = 10, slices: int = 0) -> AdapterView:
     row, now = board.adapters[GPT], at(seconds)
-    places = chain_places(board.chains).get(GPT, ())
+    places = chain_positions(board.chains).get(GPT, ())
     return view_of(row, board.instances.get(1), now, stats_of(row, now, slices), places)
 
 
@@ -50,7 +50,7 @@ class TestCells:
             PreferenceSet(at=at(1), order=("agno", "gpt")),
         ]
         found = view(fold(events, alive=10))
-        assert (places_text(found.places, 20), found.tags) == ("2 of 2", "eu, llm")
+        assert (positions_text(found.places, 20), found.tags) == ("2 of 2", "eu, llm")
 
 
 class TestColumns:

@@ -14,18 +14,18 @@ from fuseboard_console.text.line import line_width, text_of
 from fuseboard_console.views.adapters.adapter_view import condition, stats_of, view_of
 from fuseboard_console.views.adapters.cells import next_cell
 from fuseboard_console.views.adapters.columns import place, row_line, slices_of, titles
-from fuseboard_console.views.adapters.engine_presence import connection_of, says
+from fuseboard_console.views.adapters.engine_presence import connection_of, header_text
 from fuseboard_console.views.adapters.row_cache import RowLines
 from fuseboard_console.views.events.chains import route_line, type_width
 from fuseboard_console.views.events.copy_text import adapter_copy
 from fuseboard_console.views.events.failures import failure_lines
 from fuseboard_console.views.events.sentences import error_summary
 from fuseboard_console.views.frame.banner import banner
-from fuseboard_console.views.frame.empty_state import empty_picture
+from fuseboard_console.views.frame.empty_state import empty_state_lines
 from fuseboard_console.views.frame.footer import footer_line
 from fuseboard_console.views.frame.header import Heading, header_line, totals_of
 from fuseboard_console.views.frame.help import help_lines
-from fuseboard_console.views.frame.scenario_caption import SHOWN_SECONDS, told_line
+from fuseboard_console.views.frame.scenario_caption import SHOWN_SECONDS, caption_line
 from fuseboard_console.views.lists.status import status_text
 from fuseboard_console.views.selection.filter import parse
 from fuseboard_console.views.selection.layout import plan
@@ -84,9 +84,9 @@ STATES: list[tuple[str, list[Event], list[str]]] = [
 
 
 @pytest.mark.parametrize(("name", "events", "says"), STATES, ids=[name for name, _, _ in STATES])
-def test_each_state_is_a_glyph_and_words(name: str, events: list[Event], says: list[str]) -> None:
+def test_each_state_is_a_glyph_and_words(name: str, events: list[Event], header_text: list[str]) -> None:
     shown = row_text(fold([started(), added("gpt"), *events], alive=10), "gpt", 10)
-    for part in says:
+    for part in header_text:
         assert part in shown
 
 
@@ -181,17 +181,17 @@ def test_a_wide_table_uses_the_room() -> None:
 )
 def test_the_connection_tells_how_old_the_last_sign_of_life_is(when: float, alive: float, expected: str) -> None:
     connection = connection_of(fold([started()], alive=alive), at(when))
-    assert says(connection)[0] == expected
+    assert header_text(connection)[0] == expected
 
 
 def test_an_ended_engine_is_not_a_silent_one() -> None:
     connection = connection_of(fold([started(), stopped(65)]), at(300))
-    assert says(connection)[0] == "ended 14:01:05"
+    assert header_text(connection)[0] == "ended 14:01:05"
     assert "ended at 14:01:05" in text_of(banner(connection))
 
 
 def test_an_empty_file_waits_for_an_engine() -> None:
-    assert says(connection_of(Board(), at(0)))[0] == "waiting for an engine"
+    assert header_text(connection_of(Board(), at(0)))[0] == "waiting for an engine"
 
 
 def test_a_live_engine_needs_no_banner() -> None:
@@ -209,7 +209,7 @@ def test_an_engine_whose_process_is_gone_is_never_called_live() -> None:
     board = fold([started(), added("gpt")], alive=60)
     board.instances[1].gone = True
     connection = connection_of(board, at(61))
-    assert says(connection)[0] == "killed 1 s"
+    assert header_text(connection)[0] == "killed 1 s"
     assert connection.over
     assert "is gone, last sign of life 1.0 s ago" in not_taken_message(connection, "checkout.db")
 
@@ -366,7 +366,7 @@ def test_hostile_names_and_errors_keep_every_line_in_shape(text: str) -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (20, 5), (80, 22), (200, 48)])
 def test_the_empty_picture_fits(size: tuple[int, int]) -> None:
-    lines = empty_picture("checkout.db", *size)
+    lines = empty_state_lines("checkout.db", *size)
     assert any("add_adapter" in text_of(line) for line in lines)
 
 
@@ -444,17 +444,17 @@ def test_a_narrow_pane_leaves_the_redundant_end_of_an_errors_type_out() -> None:
 
 def test_a_step_of_a_scenario_is_told_for_a_while() -> None:
     board = fold([ScenarioStep(at=at(5), scenario="outage", text="Prefect goes down")])
-    assert text_of(told_line(board, at(6), 60, UNICODE)) == " ▸ Prefect goes down "
-    assert told_line(board, at(5 + SHOWN_SECONDS), 60, UNICODE) == ()
-    assert told_line(board, at(4), 60, UNICODE) == ()
-    assert told_line(board, at(6), 10, UNICODE) == ()
-    assert told_line(fold([]), at(6), 60, UNICODE) == ()
+    assert text_of(caption_line(board, at(6), 60, UNICODE)) == " ▸ Prefect goes down "
+    assert caption_line(board, at(5 + SHOWN_SECONDS), 60, UNICODE) == ()
+    assert caption_line(board, at(4), 60, UNICODE) == ()
+    assert caption_line(board, at(6), 10, UNICODE) == ()
+    assert caption_line(fold([]), at(6), 60, UNICODE) == ()
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_hostile_step_keeps_the_footer_in_shape(text: str) -> None:
     board = fold([ScenarioStep(at=at(5), scenario="outage", text=text * 9)])
-    line, places = footer_line(actions_for(True), 80, True, told_line(board, at(6), 56, UNICODE))
+    line, places = footer_line(actions_for(True), 80, True, caption_line(board, at(6), 56, UNICODE))
     assert line_width(line) == 80
     assert text_of(line).endswith("read-only ")
     assert {place.action for place in places} >= {"help", "quit"}

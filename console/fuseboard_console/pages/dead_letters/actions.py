@@ -19,8 +19,8 @@ from fuseboard_console.tui.protocols import ConsoleHost
 from fuseboard_console.views.dead_letters.prompts import (
     Verb,
     allows,
-    ask_discard,
-    ask_letters,
+    batch_dead_letter_prompt,
+    discard_prompt,
     done_text,
     refusal,
     refused_text,
@@ -71,12 +71,12 @@ class DeadLetterActions:
         elif elsewhere or len(letters) > 1:
             from fuseboard_console.screens.typed_confirm import TypedConfirmScreen
 
-            question = ask_letters(verb, meant, others, now)
+            question = batch_dead_letter_prompt(verb, meant, others, now)
             self._ask(TypedConfirmScreen(*question), self._doing(path, verb, meant, others))
         elif verb == "discard":
             from fuseboard_console.screens.confirm import ConfirmScreen
 
-            self._ask(ConfirmScreen(*ask_discard(meant[0])), self._doing(path, verb, meant, others))
+            self._ask(ConfirmScreen(*discard_prompt(meant[0])), self._doing(path, verb, meant, others))
         else:
             self._run(self._doing(path, verb, meant, others))
 

@@ -41,7 +41,7 @@ class DeadLetterLoader:
         self._detailed = detailed
         self.choice = 0
         """Which statuses are wanted, by the place in `CHOICES`."""
-        self.listed: repository.LetterPage | None = None
+        self.listed: repository.DeadLetterPage | None = None
         """What was read; None: nothing yet."""
         self.letters: dict[int, DeadLetter] = {}
         """The letters that are listed by their numbers, newest first."""

@@ -18,7 +18,13 @@ from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.background_work import run_in_background
 from fuseboard_console.tui.protocols import ConsoleHost, Frame
 from fuseboard_console.views.dead_letters.prompts import Verb, allows
-from fuseboard_console.views.dead_letters.table import CHOICES, choice_words, letter_line, letter_lines, nothing_there
+from fuseboard_console.views.dead_letters.table import (
+    CHOICES,
+    dead_letter_line,
+    dead_letter_lines,
+    empty_list_text,
+    status_choice_word,
+)
 from fuseboard_console.views.dead_letters.text import summary
 from fuseboard_console.views.events.dead_letter_labels import error_text, status_at
 from fuseboard_console.views.selection.list_filter import has
@@ -44,7 +50,7 @@ class DeadLetters(ListPage[int]):
         super().__init__(host)
         self.list.newest_first = self.list.follows = True
         self._loader = DeadLetterLoader(host, partial(run_in_background, self), self._was_read, self._detailed)
-        self._letter_actions = DeadLetterActions(
+        self._dead_letter_actions = DeadLetterActions(
             host, partial(run_in_background, self), self.unmark, self._loader.again
         )
 
@@ -78,7 +84,7 @@ class DeadLetters(ListPage[int]):
         listed, chosen = self._loader.listed, self._loader.chosen
         if listed is None:
             return self.title
-        only = f"only {choice_words(chosen)}" if chosen else "all"
+        only = f"only {status_choice_word(chosen)}" if chosen else "all"
         said = [self.title, only if self._loader.choice else "", summary(listed.figures)]
         if self._loader.there > len(self._loader.keys) >= MOST:
             said.append(f"the newest {len(self._loader.keys):,} of {self._loader.there:,}")
@@ -87,7 +93,7 @@ class DeadLetters(ListPage[int]):
     @property
     def trail(self) -> str:
         """Which of them are shown."""
-        return choice_words(self._loader.chosen) if self._loader.choice else ""
+        return status_choice_word(self._loader.chosen) if self._loader.choice else ""
 
     @property
     def nothing(self) -> str:
@@ -100,7 +106,7 @@ class DeadLetters(ListPage[int]):
             return "Dead letters are being read."
         if not self._loader.listed.begun:
             return "No engine that keeps dead letters has written to this file yet."
-        return nothing_there(self._loader.chosen, key_for(self.host.actions, "dead_letter_status"))
+        return empty_list_text(self._loader.chosen, key_for(self.host.actions, "dead_letter_status"))
 
     def heading(self, cells: int) -> Line:
         """Return the titles of the columns; or what has to be known of all that is shown."""
@@ -114,7 +120,11 @@ class DeadLetters(ListPage[int]):
     def line(self, key: int, cells: int) -> Line:
         """Return a letter."""
         letter = self._loader.letters.get(key)
-        return () if letter is None else letter_line(letter, self._now(), self._loader.columns, cells, self.host.glyphs)
+        return (
+            ()
+            if letter is None
+            else dead_letter_line(letter, self._now(), self._loader.columns, cells, self.host.glyphs)
+        )
 
     def fields(self, key: int) -> Mapping[str, str]:
         """Return what a filter may ask about."""
@@ -155,7 +165,7 @@ class DeadLetters(ListPage[int]):
         opened = self._loader.opened
         if opened is None:
             return []
-        lines = letter_lines(opened, self._loader.history, self._now(), cells, self.host.glyphs)
+        lines = dead_letter_lines(opened, self._loader.history, self._now(), cells, self.host.glyphs)
         if self._loader.gone:
             return [(Span("It is gone: purged, or evicted to make room. This is the last of it.", "bad"),), (), *lines]
         if self.host.frame.past:
@@ -200,7 +210,7 @@ class DeadLetters(ListPage[int]):
 
     def _do_to_opened(self, doing: Verb) -> None:
         if self._loader.opened is not None:
-            self._letter_actions.begin(doing, [self._loader.opened])
+            self._dead_letter_actions.begin(doing, [self._loader.opened])
 
     # ---------------------------------------------------------------- deeds
 
@@ -212,7 +222,7 @@ class DeadLetters(ListPage[int]):
         return [self._loader.letters[key] for key in marked or selected if key in self._loader.letters]
 
     def _begin(self, deed: Verb, meant: list[DeadLetter]) -> None:
-        self._letter_actions.begin(deed, meant, elsewhere=[letter.id for letter in meant] != [self.list.selected])
+        self._dead_letter_actions.begin(deed, meant, elsewhere=[letter.id for letter in meant] != [self.list.selected])
 
     def action_dead_letter_retry(self) -> None:
         """Have the letter's engine retry it now."""
@@ -225,7 +235,7 @@ class DeadLetters(ListPage[int]):
     def action_dead_letter_unarchive(self) -> None:
         """Put the archived letter back; where none is meant, what was archived last."""
         meant = self._meant
-        if any(letter.status == "archived" for letter in meant) or not self._letter_actions.put_back():
+        if any(letter.status == "archived" for letter in meant) or not self._dead_letter_actions.put_back():
             self._begin("unarchive", meant)
 
     def action_dead_letter_discard(self) -> None:

@@ -31,7 +31,7 @@ PEEK = 2_000
 """Characters of a payload that are kept of each letter of a list."""
 
 
-class LetterPage(NamedTuple):
+class DeadLetterPage(NamedTuple):
     """The newest letters of a recording, newest first, and the figures of all; `begun`: it has a place for any."""
 
     letters: tuple[DeadLetter, ...]
@@ -39,7 +39,7 @@ class LetterPage(NamedTuple):
     begun: bool
 
 
-async def listed(path: Path, statuses: tuple[Status, ...], now: int, most: int) -> LetterPage:
+async def listed(path: Path, statuses: tuple[Status, ...], now: int, most: int) -> DeadLetterPage:
     """Read the newest letters of these statuses (empty: of all), at most `most`; `now` is UTC microseconds.
 
     Raises:
@@ -47,7 +47,7 @@ async def listed(path: Path, statuses: tuple[Status, ...], now: int, most: int) 
     """
     async with SqliteDeadLetters.open(path) as store:
         letters = await _newest(store, LetterSelection(statuses=statuses), now, most)
-        return LetterPage(tuple(letters), await store.statistics(now), await store.has_table())
+        return DeadLetterPage(tuple(letters), await store.statistics(now), await store.has_table())
 
 
 async def some(path: Path, ids: Sequence[int], now: int) -> list[DeadLetter]:

@@ -1,4 +1,4 @@
-"""How each adapter stands, and in which order a person should look at them."""
+"""The state and statistics of each adapter, and which adapters need attention first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.glyphs import KILLED, LOOKS, Condition
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import width
-from fuseboard_console.views.adapters.chain_positions import ChainPlace
+from fuseboard_console.views.adapters.chain_positions import ChainPosition
 from fuseboard_storage.board.board import AdapterKey, AdapterRow, InstanceRow, Totals
 from fuseboard_storage.board.presence import killed, last_sign, presence
 from fuseboard_storage.board.rows import KEPT_SECONDS
@@ -21,7 +21,7 @@ SHARE_SECONDS = 60
 
 
 def condition(row: AdapterRow, instance: InstanceRow | None, now: int) -> Condition:
-    """Return how an adapter stands at `now` (UTC microseconds)."""
+    """Return an adapter's condition at `now` (UTC microseconds)."""
     if instance is not None:
         here = presence(instance, now)
         if here != "live":
@@ -30,12 +30,14 @@ def condition(row: AdapterRow, instance: InstanceRow | None, now: int) -> Condit
 
 
 def word_of(stands: Condition, instance: InstanceRow | None) -> str:
-    """Return the word for how an adapter of an engine stands; that of an engine known to be dead says so."""
+    """Return the word for the condition of an instance's adapter. An adapter of an instance known to be dead has a
+    word of its own.
+    """
     return KILLED if stands == "silent" and instance is not None and killed(instance) else LOOKS[stands].word
 
 
 def breaker_condition(row: AdapterRow, now: int) -> Condition:
-    """Return how an adapter's breaker stands, whether or not its engine still lives."""
+    """Return the condition of an adapter's breaker, whether or not its instance is alive."""
     state = row.state
     if state == "closed":
         if row.health == "unhealthy":
@@ -53,7 +55,7 @@ def breaker_condition(row: AdapterRow, now: int) -> Condition:
 
 
 class Stats(NamedTuple):
-    """What an adapter did lately."""
+    """Recent statistics of an adapter."""
 
     rate: float
     recent: Totals
@@ -61,7 +63,7 @@ class Stats(NamedTuple):
 
 
 def stats_of(row: AdapterRow, now: int, slices: int) -> Stats:
-    """Return an adapter's counters before `now`, and its calls over two minutes in so many slices."""
+    """Return an adapter's statistics before `now`, with its calls over two minutes in the given number of slices."""
     second = now - now % SECOND  # the running second is not over: it would make every rate flicker
     each = max(1, -(-120 // slices)) if slices else 1
     return Stats(
@@ -71,7 +73,7 @@ def stats_of(row: AdapterRow, now: int, slices: int) -> Stats:
     )
 
 
-says_of: Final = attrgetter(
+content_of: Final = attrgetter(
     "state", "since", "until", "wait", "openings", "failures", "threshold", "probes_in_flight", "probe_successes",
     "needed", "reason", "detail", "actor", "last_error", "last_failure", "in_flight", "budget", "tags",
     "health", "health_detail",
@@ -80,12 +82,12 @@ says_of: Final = attrgetter(
 
 
 def is_quiet(row: AdapterRow, now: int) -> bool:
-    """Return whether an adapter did nothing in all the time that its `Stats` are of."""
+    """Return whether an adapter made no call in the period that its `Stats` cover."""
     return not row.seconds or row.seconds[-1].at < now - (KEPT_SECONDS + 1) * SECOND
 
 
 class AdapterView(NamedTuple):
-    """One adapter as a row of the table: safe text, and numbers of one moment."""
+    """One adapter as a row of the table: safe text, and numbers at one moment."""
 
     key: AdapterKey
     name: str
@@ -110,18 +112,18 @@ class AdapterView(NamedTuple):
     stats: Stats
     in_flight: int | None
     budget: int | None
-    places: tuple[ChainPlace, ...]
+    places: tuple[ChainPosition, ...]
     tags: str
     health: str
 
 
 def view_of(
-    row: AdapterRow, instance: InstanceRow | None, now: int, stats: Stats, places: tuple[ChainPlace, ...] = ()
+    row: AdapterRow, instance: InstanceRow | None, now: int, stats: Stats, places: tuple[ChainPosition, ...] = ()
 ) -> AdapterView:
-    """Return an adapter as it stands at `now` (UTC microseconds); `places` are those in the chains."""
+    """Return an adapter's row at `now` (UTC microseconds). `places` are its positions in the chains."""
     stands = condition(row, instance, now)
     here = stands not in ("silent", "ended")
-    known = now if here or instance is None else last_sign(instance)  # nothing goes on where nobody is
+    known = now if here or instance is None else last_sign(instance)  # a lost instance does nothing more
     return AdapterView(
         key=row.key,
         name=safe_text(row.name, 300),
@@ -144,7 +146,7 @@ def view_of(
         last_error=safe_text(row.last_error, 300),
         last_failure=row.last_failure,
         stats=stats,
-        in_flight=row.in_flight if here else None,  # nobody tells what a lost engine is at
+        in_flight=row.in_flight if here else None,  # unknown for a lost instance
         budget=row.budget if here else None,
         places=places,
         tags=safe_text(", ".join(row.tags), 200),
@@ -153,5 +155,5 @@ def view_of(
 
 
 def name_width(name: str) -> int:
-    """Return how many cells an adapter's name takes when it is shown."""
+    """Return the width of an adapter's name on screen, in cells."""
     return len(name) if name.isascii() and name.isprintable() else width(safe_text(name, 300))

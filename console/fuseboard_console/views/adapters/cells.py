@@ -1,4 +1,4 @@
-"""The cells of the breakers table: what each column says of an adapter."""
+"""The cells of the breakers table: the content of each column for one adapter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fuseboard_console.text.glyphs import LOOKS, Glyphs
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.text.width import width
 from fuseboard_console.views.adapters.adapter_view import AdapterView
-from fuseboard_console.views.adapters.chain_positions import places_text
+from fuseboard_console.views.adapters.chain_positions import positions_text
 
 Cell = Callable[[AdapterView, int, int, Glyphs], Line]
 """Given a row, now (UTC microseconds), the cells there are and the glyphs: what to show."""
@@ -28,7 +28,7 @@ def name_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
 
 
 def state_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
-    """The word for how it stands, with what it counts."""
+    """The condition's word, with what it counts."""
     look = LOOKS[row.condition]
     if row.condition == "closed":
         return (Span(look.word, "ok-dim"),)
@@ -44,7 +44,7 @@ def state_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
 
 
 def next_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
-    """What happens next, and when: the countdown, the probe, or what an operator did."""
+    """What happens next and when: the countdown, the probe, or an operator's action."""
     stands = row.condition
     if stands == "open":
         if not row.wait:
@@ -80,7 +80,7 @@ def _ago(row: AdapterView, now: int) -> str:
 
 
 def _by(what: str, actor: str, ago: str, cells: int, style: str) -> Line:
-    """Return what was done by whom, and when; where there isn't room for both, one of them is left out whole."""
+    """Return who acted and when. Where both do not fit, one of them is left out as a whole."""
     by = f"{what} by {actor}".strip() if actor else what
     if width(by) > cells:
         by = what or "by hand"
@@ -90,13 +90,13 @@ def _by(what: str, actor: str, ago: str, cells: int, style: str) -> Line:
 
 
 def error_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
-    """The last error, as long as it matters."""
+    """The last error, while it is relevant."""
     troubled = row.condition in ("open", "ready", "probing", "held", "counting")
     return (Span(row.last_error, "muted"),) if troubled else ()
 
 
 def since_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
-    """How long it has stood so."""
+    """Time in the present condition."""
     return (Span(whole((now - row.since) / SECOND), "faint"),)
 
 
@@ -106,24 +106,24 @@ def rate_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
 
 
 def ok_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
-    """Success rate in percent; coloured when it is low."""
+    """Success rate in percent, coloured when it is low."""
     share = row.stats.recent.success_rate
     style = "faint" if share is None else "text" if share >= 0.99 else "warn" if share >= 0.9 else "bad-dim"
     return (Span(percent(share), style),)
 
 
 def p50_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
-    """Half of the calls took no longer."""
+    """Median latency."""
     return _latency(row.stats.recent.p50)
 
 
 def p95_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
-    """95 of 100 calls took no longer."""
+    """95th percentile of latency."""
     return _latency(row.stats.recent.p95)
 
 
 def p99_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
-    """99 of 100 calls took no longer."""
+    """99th percentile of latency."""
     return _latency(row.stats.recent.p99)
 
 
@@ -144,7 +144,7 @@ def spark_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
 
 
 def engine_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
-    """The engine it belongs to."""
+    """The instance that the adapter belongs to."""
     return (Span(row.engine, "faint"),)
 
 
@@ -155,14 +155,14 @@ def inflight_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Lin
 
 
 def budget_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
-    """How many retries its budget has left; none at all is a warning."""
+    """Retries left in the budget. Zero is shown as a warning."""
     left = row.budget
     return (Span("–" if left is None else number(left), "warn" if left == 0 else "faint"),)
 
 
 def chain_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
-    """Its places in the fallback chains."""
-    return (Span(places_text(row.places, cells), "muted"),)
+    """Positions in the fallback chains."""
+    return (Span(positions_text(row.places, cells), "muted"),)
 
 
 def tags_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:

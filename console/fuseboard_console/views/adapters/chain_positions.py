@@ -1,4 +1,4 @@
-"""Where an adapter stands in the fallback chains: `1 of 3`."""
+"""An adapter's positions in the fallback chains: `1 of 3`."""
 
 from __future__ import annotations
 
@@ -13,27 +13,29 @@ DEFAULT = "default"
 """What the chain of every task type without one of its own is called."""
 
 
-class ChainPlace(NamedTuple):
-    """A place in a chain, from 1, of so many; `task_type` is empty for the default chain. The first ones sort first."""
+class ChainPosition(NamedTuple):
+    """A position in a chain, from 1, and the chain's length. `task_type` is empty for the default chain. Lower
+    positions sort first.
+    """
 
     place: int
     of: int
     task_type: str
 
 
-def chain_places(chains: Mapping[tuple[int, str], tuple[str, ...]]) -> dict[AdapterKey, tuple[ChainPlace, ...]]:
-    """Return each adapter's places by a Board's chains, the foremost first."""
-    found: dict[AdapterKey, list[ChainPlace]] = {}
+def chain_positions(chains: Mapping[tuple[int, str], tuple[str, ...]]) -> dict[AdapterKey, tuple[ChainPosition, ...]]:
+    """Return each adapter's positions in the Board's chains, lowest first."""
+    found: dict[AdapterKey, list[ChainPosition]] = {}
     for (instance, task_type), order in chains.items():
         for place, adapter in enumerate(order, 1):
-            found.setdefault(AdapterKey(instance, adapter), []).append(ChainPlace(place, len(order), task_type))
+            found.setdefault(AdapterKey(instance, adapter), []).append(ChainPosition(place, len(order), task_type))
     return {key: tuple(sorted(places)) for key, places in found.items()}
 
 
-def places_text(places: tuple[ChainPlace, ...], cells: int) -> str:
-    """Return places in words: `1 of 3`, `1 of 3 rag, 2 of 2 invoice`; empty when it stands in no chain.
+def positions_text(places: tuple[ChainPosition, ...], cells: int) -> str:
+    """Return positions as text: `1 of 3`, `1 of 3 rag, 2 of 2 invoice`. Empty for an adapter in no chain.
 
-    Where that takes more than `cells`, only the first is told, and how many more there are: `1 of 3 +1`.
+    If the text takes more than `cells`, it shows only the first position and the number of the others: `1 of 3 +1`.
     """
     texts = [f"{place} of {of}" + (f" {safe_text(kind, 30)}" if kind else "") for place, of, kind in places]
     whole = ", ".join(texts)

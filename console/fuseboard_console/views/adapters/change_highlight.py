@@ -1,4 +1,6 @@
-"""Which cells glow: those that say something else than a moment ago. What time alone changes never does."""
+"""Highlights cells whose content changed a moment ago. A change that only the passing of time causes is not
+highlighted.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,10 @@ _NONE: frozenset[str] = frozenset()
 
 
 class ChangeHighlight:
-    """Compares the rows in sight with what they said when they were last compared.
+    """Compares visible rows with their content at the previous comparison.
 
-    A row that was not in sight then has said nothing, so that scrolling, sorting and the first frame let nothing glow.
+    A row that was not visible then has nothing to compare with. So scrolling, sorting and the first frame highlight
+    nothing.
     """
 
     def __init__(self) -> None:
@@ -28,14 +31,14 @@ class ChangeHighlight:
         self._glowing: dict[AdapterKey, frozenset[str]] = {}
 
     def forget(self) -> None:
-        """Forget what was said: the rows stand for another time, or nobody looked."""
+        """Discard the remembered content: the rows show another time, or were not visible."""
         self._said.clear()
         self._rows.clear()
         self._until.clear()
         self._glowing.clear()
 
     def take(self, rows: Iterable[AdapterView], columns: Iterable[Column], now: float) -> None:
-        """Take the rows in sight in; what changed glows from `now` (seconds of any clock)."""
+        """Compare the visible rows. Changed cells are highlighted from `now` (seconds of any clock)."""
         watched = [(column.id, column.watch) for column in columns if column.watch is not None]
         compared = self._rows if watched == self._watched else {}
         self._rows, self._watched = {}, watched
@@ -60,11 +63,13 @@ class ChangeHighlight:
         self._said = said
 
     def of(self, key: AdapterKey) -> frozenset[str]:
-        """Return the columns of an adapter that glow."""
+        """Return the highlighted columns of an adapter."""
         return self._glowing.get(key, _NONE)
 
     def fade(self, now: float) -> float | None:
-        """Let end what has glowed long enough; return the seconds until the next is due, None: nothing glows."""
+        """End the highlights whose time is over. Return the seconds until the next one ends, or None if there is
+        none.
+        """
         for key, columns in list(self._until.items()):
             left = {id: until for id, until in columns.items() if until > now}
             if left:

@@ -1,4 +1,4 @@
-"""The columns of the breakers table: what each shows, how wide it is, and which go first when room is short."""
+"""The columns of the breakers table: content, width, and which columns leave first when room is short."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from fuseboard_console.views.adapters.cells import Cell
 
 
 class ChangeProbe(NamedTuple):
-    """What makes a cell glow: `value` became another one.
+    """What highlights a cell: a change of `value`.
 
-    A number has to differ by `step`, and by `share` (0..1) of the larger one, so that what only trembles keeps quiet.
+    A number must change by `step`, and by `share` (0..1) of the larger value, so that small fluctuations are not
+    highlighted.
     """
 
     value: Callable[[AdapterView], object]
@@ -27,9 +28,10 @@ class ChangeProbe(NamedTuple):
 
 
 class Column(NamedTuple):
-    """A column. `least` cells it needs, `most` it can use; `rank`: the highest leaves first when room is short.
+    """A column. It needs `least` cells and can use `most`. The column with the highest `rank` leaves first when room is
+    short.
 
-    `watch`: what makes its cells glow; None: time alone changes it, so it never does.
+    `watch` says which changes highlight its cells. None means that only time changes it, so it is never highlighted.
     """
 
     id: str
@@ -43,7 +45,7 @@ class Column(NamedTuple):
 
 
 class ColumnLayout(NamedTuple):
-    """A column with the cells it was given."""
+    """A column and its width."""
 
     column: Column
     cells: int
@@ -94,10 +96,11 @@ MARGIN = 3  # the cursor's place and the mark's on the left, and air on the righ
 
 
 def columns_of(ids: Iterable[str]) -> tuple[Column, ...]:
-    """Return the columns of these ids, in their order; the adapter's name is always there, first if it is not named.
+    """Return the columns with these ids, in this order. The adapter's name is always included, first unless it is
+    named.
 
     Raises:
-        ValueError: there is no such column, or one is named twice; the text says which there are.
+        ValueError: A column is unknown or named twice. The text lists the known ones.
     """
     chosen: list[Column] = []
     for id in ids:
@@ -124,9 +127,10 @@ def place(
 ) -> tuple[ColumnLayout, ...]:
     """Return the columns for a table `cells` wide.
 
-    `longest_name` is the widest adapter name, `engines` how many engines there are (one needs no column), `lost`
-    whether states are struck out and need more room. `chosen`: the operator's own columns in that order, of which the
-    last leave first; empty: all, of which the least needed leave first, but those `without` anything to say.
+    `longest_name` is the width of the widest adapter name, `engines` the number of instances (one needs no column).
+    `lost` says whether states are struck out and need more room. `chosen` are the operator's columns in their order, of
+    which the last leave first. If it is empty, all columns are candidates, the least needed leave first, and those in
+    `without` have no content and leave.
     """
     idle = without if engines > 1 else without | {"engine"}
     columns = list(chosen) or [column for column in COLUMNS if column.id not in idle]
@@ -159,7 +163,7 @@ def place(
 
 
 def titles(columns: tuple[ColumnLayout, ...], sorted_by: str = "", mark: str = "") -> Line:
-    """Return the line of column titles, with a mark of one cell behind the one that is `sorted_by`."""
+    """Return the line of column titles, with a mark of one cell after the column in `sorted_by`."""
     spans: list[Span] = [Span("  ")]
     for column, cells in columns:
         title = "  " + column.title if column.id == "name" else column.title
@@ -172,7 +176,7 @@ def titles(columns: tuple[ColumnLayout, ...], sorted_by: str = "", mark: str = "
 
 
 def column_at(columns: tuple[ColumnLayout, ...], x: int) -> str:
-    """Return the id of the column that cell `x` of a line belongs to; empty: to none."""
+    """Return the id of the column at cell `x` of a line, or an empty string."""
     begins = MARGIN - 1
     for column, cells in columns:
         if begins <= x < begins + cells + GAP:
@@ -184,7 +188,7 @@ def column_at(columns: tuple[ColumnLayout, ...], x: int) -> str:
 def row_line(
     row: AdapterView, now: int, columns: tuple[ColumnLayout, ...], glyphs: Glyphs, glowing: frozenset[str] = frozenset()
 ) -> Line:
-    """Return one adapter as a line of the table, without the cursor. `glowing`: the columns that changed just now."""
+    """Return an adapter as a line of the table, without the cursor. `glowing` are the highlighted columns."""
     spans: list[Span] = [Span("  ")]
     for column, cells in columns:
         shown = column.cell(row, now, cells, glyphs)
@@ -196,10 +200,10 @@ def row_line(
 
 
 def ages(row: AdapterView) -> bool:
-    """Return whether a row says how long ago something was, the column `since` apart: that is another each second."""
+    """Return whether a row shows an age outside the column `since`. Such a row changes every second."""
     return row.condition == "held" or (row.condition == "closed" and row.reason == "reset")
 
 
 def slices_of(columns: tuple[ColumnLayout, ...]) -> int:
-    """Return how many bars the sparkline has room for."""
+    """Return how many bars fit the sparkline."""
     return next((placed.cells for placed in columns if placed.column.id == "spark"), 0)

@@ -1,4 +1,4 @@
-"""Whether anybody is writing to the recording: what the header says, and what the states below are worth."""
+"""Whether an engine writes to the recording: the text for the header, and whether the shown states are current."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from fuseboard_storage.board.presence import Presence, age_of, killed, presence
 
 
 class Connection(NamedTuple):
-    """How the engines of a recording stand, as a whole.
+    """The instances of a recording as a whole.
 
-    `state` is that of the best of them, `empty` when there never was one. `age` is seconds since the newest sign of
-    life, `since` its time (UTC microseconds). `silent` are the labels of engines that stopped without a word.
-    `gone`: the process of that engine is known to be no more.
+    `state` is the best state of any instance, `empty` if there never was one. `age` is the seconds since the newest
+    sign of life, `since` its time (UTC microseconds). `silent` are the labels of instances that stopped without saying
+    so. `gone`: that instance's process is known to have ended.
     """
 
     state: Literal["empty", "live", "silent", "ended"]
@@ -26,12 +26,12 @@ class Connection(NamedTuple):
 
     @property
     def over(self) -> bool:
-        """Whether it is known that nobody can take a command."""
+        """Whether no instance can take a command, for certain."""
         return self.gone or self.state == "ended"
 
 
 def connection_of(board: Board, now: int) -> Connection:
-    """Return how the engines of a Board stand at `now`."""
+    """Return the connection of a Board at `now`."""
     if not board.instances:
         return Connection("empty")
     by: dict[Presence, list[InstanceRow]] = {"live": [], "silent": [], "ended": []}
@@ -45,7 +45,7 @@ def connection_of(board: Board, now: int) -> Connection:
 
 
 def connection_to(board: Board, instance: int, now: int) -> Connection:
-    """Return how one engine of a Board stands at `now`; how they all do, if it is not there any more."""
+    """Return the connection of one instance at `now`, or of the whole Board if the instance is not in it."""
     row = board.instances.get(instance)
     if row is None:
         return connection_of(board, now)
@@ -54,7 +54,7 @@ def connection_to(board: Board, instance: int, now: int) -> Connection:
     return connection_of(alone, now)
 
 
-def says(connection: Connection) -> tuple[str, str]:
+def header_text(connection: Connection) -> tuple[str, str]:
     """Return what the header says about a connection, and in which style."""
     if connection.state == "empty":
         return "waiting for an engine", "info"

@@ -1,4 +1,4 @@
-"""The lines of the breakers table, kept until something that they say can have changed."""
+"""Cached lines of the breakers table. A line is rendered again only when its content may have changed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import NamedTuple
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.line import Line
-from fuseboard_console.views.adapters.adapter_view import AdapterView, Stats, is_quiet, says_of, stats_of, view_of
-from fuseboard_console.views.adapters.chain_positions import ChainPlace
+from fuseboard_console.views.adapters.adapter_view import AdapterView, Stats, content_of, is_quiet, stats_of, view_of
+from fuseboard_console.views.adapters.chain_positions import ChainPosition
 from fuseboard_console.views.adapters.columns import ColumnLayout, ages, row_line, slices_of
 from fuseboard_storage.board.board import AdapterKey, Board
 from fuseboard_storage.board.presence import Presence, killed, presence
@@ -19,7 +19,7 @@ KEPT = 1_000
 
 
 class _View(NamedTuple):
-    """A view, and what it was made of."""
+    """A view and what it was made from."""
 
     view: AdapterView
     says: tuple[object, ...]
@@ -30,7 +30,7 @@ class _View(NamedTuple):
 
 
 class _Line(NamedTuple):
-    """A line, and what it was made of."""
+    """A line and what it was made from."""
 
     line: Line
     view: AdapterView
@@ -39,16 +39,16 @@ class _Line(NamedTuple):
 
 
 class RowLines:
-    """Makes views and lines of adapters. Ask for those of the frame that was last begun."""
+    """Renders and caches views and lines of adapters for the current frame."""
 
     def __init__(self, glyphs: Glyphs) -> None:
         self._glyphs = glyphs
         self._board = Board()
         self._now = 0
-        self._places: Mapping[AdapterKey, tuple[ChainPlace, ...]] = {}
+        self._places: Mapping[AdapterKey, tuple[ChainPosition, ...]] = {}
         self._columns: tuple[ColumnLayout, ...] = ()
         self._slices = 0
-        self._since = False  # whether every row says since when it stands so
+        self._since = False  # whether every row shows the time in its condition
         self._presences: dict[int, tuple[Presence, bool]] = {}
         self._frame: dict[AdapterKey, AdapterView] = {}  # the views of this frame
         self._views: dict[AdapterKey, _View] = {}
@@ -59,9 +59,11 @@ class RowLines:
         board: Board,
         now: int,
         columns: tuple[ColumnLayout, ...],
-        places: Mapping[AdapterKey, tuple[ChainPlace, ...]],
+        places: Mapping[AdapterKey, tuple[ChainPosition, ...]],
     ) -> None:
-        """Begin a frame: a Board as of `now` (UTC microseconds), in these columns; `places` are those in the chains."""
+        """Start a frame: a Board at `now` (UTC microseconds) in these columns. `places` are the positions in the
+        chains.
+        """
         if board is not self._board or columns != self._columns or len(self._views) > KEPT:
             self._views.clear()
             self._lines.clear()
@@ -73,7 +75,7 @@ class RowLines:
         self._presences = {id: (presence(row, now), killed(row)) for id, row in board.instances.items()}
 
     def view(self, key: AdapterKey) -> AdapterView | None:
-        """Return an adapter as shown; None when it is gone."""
+        """Return an adapter's view, or None if the adapter is gone."""
         view = self._frame.get(key)
         if view is None and key in self._board.adapters:
             view = self._frame[key] = self._view(key)
@@ -82,7 +84,7 @@ class RowLines:
     def _view(self, key: AdapterKey) -> AdapterView:
         row = self._board.adapters[key]
         now, second = self._now, self._now // SECOND
-        says = (says_of(row), self._presences.get(key.instance), self._places.get(key, ()))
+        says = (content_of(row), self._presences.get(key.instance), self._places.get(key, ()))
         kept = self._views.get(key)
         quiet = is_quiet(row, now)
         if kept is None or not (kept.second == second or (quiet and kept.quiet)):
@@ -99,9 +101,9 @@ class RowLines:
         return view
 
     def line(self, key: AdapterKey, glowing: frozenset[str]) -> Line:
-        """Return an adapter's line, but for the cursor and the mark; `glowing` are its columns that changed just now.
+        """Return an adapter's line without cursor and mark. `glowing` are its highlighted columns.
 
-        It is empty when the adapter is gone.
+        The line is empty when the adapter is gone.
         """
         view = self.view(key)
         if view is None:

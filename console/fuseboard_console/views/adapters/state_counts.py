@@ -1,4 +1,4 @@
-"""How many adapters stand how, in a few signs: `2 ✖  1 ◐  9 ●`."""
+"""How many adapters are in each condition, as signs: `2 ✖  1 ◐  9 ●`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from fuseboard_console.text.line import Line, Span
 
 
 def counts_line(counts: Mapping[Condition, int], glyphs: Glyphs) -> Line:
-    """Return counts, what needs a person most first; conditions that share a sign are added up. Empty for none."""
+    """Return the counts, the most urgent condition first. Conditions that share a sign are added up. Empty if there
+    are none.
+    """
     found: dict[str, tuple[Condition, int]] = {}
     for stands in sorted(counts, key=lambda stands: LOOKS[stands].severity):
         _, before = found.get(glyphs.of(stands), (stands, 0))

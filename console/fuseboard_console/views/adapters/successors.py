@@ -1,4 +1,4 @@
-"""Which adapter is the same as one that is gone: that of its name, in a later run of the same engine."""
+"""Maps adapters of an ended instance to the same adapters in a later instance of the same engine."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from fuseboard_storage.board.board import AdapterKey, Board
 
 
 class Successors:
-    """Remembers what engines were called whose instances a Board lets go when they are started anew."""
+    """Remembers the names of instances that a Board removes when their engine starts again."""
 
     def __init__(self) -> None:
         self._names: dict[int, str] = {}
 
     def note(self, board: Board) -> None:
-        """Take in which engines there are."""
+        """Record which instances there are."""
         self._names |= {row.id: row.name for row in board.instances.values()}
 
     def of(self, board: Board, key: AdapterKey) -> AdapterKey | None:
-        """Return the adapter that took the place of one that is gone; None: none has, or not yet."""
+        """Return the adapter that replaced one that is gone, or None if there is none yet."""
         name = self._names.get(key.instance)
         runs = sorted((row.id for row in board.instances.values() if row.name == name), reverse=True)
         return next((heir for run in runs if (heir := AdapterKey(run, key.adapter)) in board.adapters), None)
 
     def followed(self, board: Board, keys: Iterable[AdapterKey]) -> tuple[set[AdapterKey], set[AdapterKey]]:
-        """Return adapters with their heirs in place of those that are gone; and those that have none yet."""
+        """Return the adapters with gone ones replaced by their successors, and those that have no successor yet."""
         there: set[AdapterKey] = set()
         missing: set[AdapterKey] = set()
         for key in keys:

@@ -1,4 +1,4 @@
-"""What is asked before something is done to dead letters, what came of it, and why it can't be."""
+"""Prompts before an action on dead letters, and messages about its outcome or refusal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KINDS = 4
 
 
 class Words(NamedTuple):
-    """How a verb is spoken of: what it does, by its consequence, and when it is done."""
+    """The wording of an action: as a verb, by its consequence, and as done."""
 
     does: str
     then: str
@@ -39,22 +39,24 @@ _WORDS: dict[Verb, Words] = {
 
 
 def allows(verb: Verb, status: Status) -> bool:
-    """Say whether a verb applies to letters of this status."""
+    """Return whether an action applies to dead letters of this status."""
     return status in (RETRYABLE if verb == "retry" else CHANGEABLE[verb])
 
 
-def ask_discard(letter: DeadLetter) -> Prompt:
-    """Return the question before one letter is discarded."""
+def discard_prompt(letter: DeadLetter) -> Prompt:
+    """Return the prompt before one dead letter is discarded."""
     what = f"{safe_text(letter.task_type, 40)} {safe_text(letter.task, 60)}".strip()
     error = cut(safe_text(error_text(letter), 200), 120)
     told = "\n".join(part for part in (what, error) if part)
     return Prompt(f"Discard dead letter {letter.id}?", f"{told}\n\n{_GIVEN_UP}", "Discard")
 
 
-def ask_letters(verb: Verb, letters: Sequence[DeadLetter], others: Sequence[DeadLetter], now: int) -> BatchPrompt:
-    """Return the question before something is done to several letters; `others` were meant too and don't allow it.
+def batch_dead_letter_prompt(
+    verb: Verb, letters: Sequence[DeadLetter], others: Sequence[DeadLetter], now: int
+) -> BatchPrompt:
+    """Return the prompt before an action on several dead letters. `others` were selected too and do not allow it.
 
-    Its word is their type, if they are all of one; else how many they are.
+    The word to type is their type if they share one, else their number.
     """
     words, count = _WORDS[verb], len(letters)
     ids = ", ".join(str(letter.id) for letter in letters[:_NAMED])
@@ -72,7 +74,7 @@ def ask_letters(verb: Verb, letters: Sequence[DeadLetter], others: Sequence[Dead
 
 
 def _kinds(letters: Sequence[DeadLetter]) -> str:
-    """Return of which types letters are: `order 8, report 2`."""
+    """Return the types of dead letters with counts: `order 8, report 2`."""
     counted = Counter(letter.task_type for letter in letters).most_common()
     told = [f"{safe_text(kind, 30) or 'no type'} {count:,}" for kind, count in counted[:_KINDS]]
     if len(counted) > _KINDS:
@@ -81,12 +83,12 @@ def _kinds(letters: Sequence[DeadLetter]) -> str:
 
 
 def refusal(letter: DeadLetter, now: int) -> Outcome:
-    """Return that something was not done to a letter, as it does not allow that at `now` (UTC microseconds)."""
+    """Return the message that an action did not apply to a dead letter at `now` (UTC microseconds)."""
     return Outcome(str(letter.id), False, _state(letter, now))
 
 
 def refused_text(verb: Verb, letters: Sequence[DeadLetter], now: int) -> str:
-    """Return that none of these letters, of which there is one at least, allows a verb."""
+    """Return the message that none of these dead letters (at least one) allows an action."""
     words = _WORDS[verb]
     if len(letters) > 1:
         reasons = reasons_text([refusal(letter, now) for letter in letters])
@@ -105,13 +107,13 @@ def _state(letter: DeadLetter, now: int) -> str:
 
 
 def done_text(verb: Verb, outcomes: Sequence[Outcome], undo: str = "", goes_on: int = 0) -> str:
-    """Return what came of a verb for all letters it was meant for, as a sentence of safe text.
+    """Return the outcome of an action on dead letters as a sentence of safe text.
 
     Args:
-        verb: what was done.
-        outcomes: what came of it for each, by its number.
-        undo: the key that takes it back; empty: none does.
-        goes_on: how many more are under way still.
+        verb: The action.
+        outcomes: The outcome for each dead letter, by id.
+        undo: The key that undoes it. Empty if none does.
+        goes_on: How many more are still in progress.
     """
     words, good, count = _WORDS[verb], [one for one in outcomes if one.done], len(outcomes) + goes_on
     back = f" {undo} puts {'it' if len(good) == 1 else 'them'} back." if undo and good else ""

@@ -1,4 +1,4 @@
-"""Dead letters as lines: the list, and one in full with all that was done to it."""
+"""Dead letters as lines: the list, and one in full with its history."""
 
 from __future__ import annotations
 
@@ -46,18 +46,18 @@ def sign_of(status: Status, glyphs: Glyphs) -> str:
     }[status]
 
 
-def choice_words(choice: Sequence[Status]) -> str:
-    """Return in a word which statuses are shown."""
+def status_choice_word(choice: Sequence[Status]) -> str:
+    """Return a word for the statuses that are shown."""
     return "unfinished" if choice == ACTIVE else " ".join(choice) or "all"
 
 
-def nothing_there(choice: Sequence[Status], key: str) -> str:
-    """Return what the list says when it is empty; `key` shows others."""
+def empty_list_text(choice: Sequence[Status], key: str) -> str:
+    """Return the text of an empty list. `key` shows other statuses."""
     if choice == ACTIVE:
         return "No dead letter waits for anybody. What nothing could do stands here, kept for a retry."
     if not choice:
         return "There is no dead letter. What nothing could do stands here, kept for a retry."
-    return f"No dead letter is {choice_words(choice)}; {key} shows others."
+    return f"No dead letter is {status_choice_word(choice)}; {key} shows others."
 
 
 # -------------------------------------------------------------------- the list
@@ -66,7 +66,7 @@ Columns = tuple[ListColumn, ...]
 
 
 def columns_of(letters: Sequence[DeadLetter]) -> Columns:
-    """Return the columns for these letters, of which the newest come first."""
+    """Return the columns for these dead letters, newest first."""
     kinds = {letter.task_type for letter in letters}
     ids = width(str(letters[0].id)) if letters else 2
     return (
@@ -81,8 +81,8 @@ def columns_of(letters: Sequence[DeadLetter]) -> Columns:
     )
 
 
-def letter_line(letter: DeadLetter, now: int, columns: Columns, cells: int, glyphs: Glyphs) -> Line:
-    """Return a letter as it stands at `now` (UTC microseconds), in at most `cells`."""
+def dead_letter_line(letter: DeadLetter, now: int, columns: Columns, cells: int, glyphs: Glyphs) -> Line:
+    """Return a dead letter at `now` (UTC microseconds), in at most `cells`."""
     status, coming = status_at(letter, now), next_retry(letter, now)
     row = {
         "id": Span(str(letter.id)),
@@ -103,12 +103,12 @@ def letter_line(letter: DeadLetter, now: int, columns: Columns, cells: int, glyp
 # -------------------------------------------------------------------- one in full
 
 
-def letter_lines(
+def dead_letter_lines(
     letter: DeadLetter, history: Sequence[Entry] | None, now: int, cells: int, glyphs: Glyphs
 ) -> list[Line]:
-    """Return all that is known of a letter at `now` (UTC microseconds).
+    """Return a dead letter in full at `now` (UTC microseconds).
 
-    `history` are the events that concern it, in the order they happened; None: they are being read.
+    `history` are the events that concern it, in order, or None while they are being read.
     """
     status = status_at(letter, now)
     coming = next_retry(letter, now)

@@ -1,4 +1,4 @@
-"""Dead letters without a screen: a table, one in full, and JSON with a schema that stays."""
+"""Dead letters as plain text and as JSON with a stable schema."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ RIGHT = (0, 4, 5)
 WIDEST = 60  # cells of an error, or a task type, in the table
 
 
-def letters_json(letters: Sequence[DeadLetter], figures: DeadLetterStatistics, file: str) -> dict[str, Any]:
-    """Return letters and counts for a program; times are UTC microseconds."""
+def dead_letters_json(letters: Sequence[DeadLetter], figures: DeadLetterStatistics, file: str) -> dict[str, Any]:
+    """Return dead letters and counts as plain values. Times are UTC microseconds."""
     return {
         "schema": SCHEMA,
         "file": file,
@@ -36,8 +36,8 @@ def summary(figures: DeadLetterStatistics) -> str:
     return ", ".join(f"{count:,} {status}" for status, count in figures.by_status.items() if count)
 
 
-def letters_text(letters: Sequence[DeadLetter], figures: DeadLetterStatistics, file: str, now: int) -> str:
-    """Return the table for people; `now` is UTC microseconds."""
+def dead_letters_text(letters: Sequence[DeadLetter], figures: DeadLetterStatistics, file: str, now: int) -> str:
+    """Return dead letters as a table. `now` is UTC microseconds."""
     name = safe_text(file, 200)
     if not figures.size:
         return f"{name}: no dead letters."
@@ -69,8 +69,8 @@ def _cells(letter: DeadLetter, now: int) -> tuple[str, ...]:
     )
 
 
-def letter_text(letter: DeadLetter, now: int) -> str:
-    """Return one letter in full."""
+def dead_letter_text(letter: DeadLetter, now: int) -> str:
+    """Return one dead letter in full."""
     facts = [
         ("task", safe_text(letter.task, 200) or "–"),
         ("type", safe_text(letter.task_type, 200) or "–"),

@@ -1,4 +1,4 @@
-"""All that is known of one adapter, as lines: how it stands and why, its past in charts, what may be done."""
+"""The detail of one adapter as lines: state and reason, charts of its past, and available actions."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ _LOW = 34  # lines of a screen below which charts are low
 
 
 class Look(NamedTuple):
-    """How the detail is looked at: the window of time of its charts, the past in it, and the lines of the screen.
+    """How the detail is shown: the time window of its charts, the past in it, and the number of lines.
 
-    `past` None: the window is one that the Board itself keeps. `reading`: it is being read. `trouble`: why it is not.
+    `past` is None for a window that the Board itself keeps. `reading` is true while the past is being read. `trouble`
+    says why it cannot be read.
     """
 
     window: Window = WINDOWS[FIRST]
@@ -42,8 +43,8 @@ class Look(NamedTuple):
     trouble: str = ""
 
 
-def kept_by_board(window: Window) -> bool:
-    """Whether a Board holds so much of each adapter's past."""
+def is_kept_by_board(window: Window) -> bool:
+    """Return whether a Board keeps this much of each adapter's past."""
     return window.seconds <= KEPT_SECONDS
 
 
@@ -56,7 +57,7 @@ def detail_lines(
     glyphs: Glyphs,
     look: Look = Look(),  # noqa: B008 - a frozen value
 ) -> list[Line]:
-    """Return the lines about an adapter as of `now` (UTC microseconds), for `cells`; `actions` are those there are."""
+    """Return the lines about an adapter at `now` (UTC microseconds), `cells` wide. `actions` are the available ones."""
     row = board.adapters.get(key)
     if row is None:
         return [(Span("This adapter is gone.", "muted"),)]
@@ -90,7 +91,7 @@ def detail_lines(
 
 
 def _charts(row: AdapterRow, now: int, cells: int, glyphs: Glyphs, look: Look) -> list[Line]:
-    """Return state, calls, failures, rejections and latencies over the same axis of time."""
+    """Return state, calls, failures, rejections and latencies over one time axis."""
     room = max(8, min(160, cells - LABEL_CELLS - TOPS))
     seconds = look.window.seconds
     past = look.past
@@ -134,7 +135,7 @@ def _news(look: Look) -> Line:
 def _bars(
     label: str, values: Sequence[int], height: int, each: float, cells: int, style: str, glyphs: Glyphs
 ) -> list[Line]:
-    """Return bars of counts in slices of `each` seconds; the highest stands beside them per second."""
+    """Return bars of counts in slices of `each` seconds. The highest value per second is beside them."""
     top = max(values, default=0)
     tail = Span(f" {rate(top / each)}/s" if top else "", "faint")
     lines = bars(values, height, cells, style, glyphs)

@@ -1,4 +1,4 @@
-"""Charts of cells: bars over some lines, and the latencies of slices of time as columns in three shades."""
+"""Charts made of cells: bars over several lines, and latencies as columns in three shades."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _DAY = 86_400
 
 
 def bars(values: Sequence[float], height: int, cells: int, style: str, glyphs: Glyphs) -> list[Line]:
-    """Return bars scaled to the highest value, as `height` lines of `cells`, top first; what is nothing is quiet.
+    """Return bars scaled to the highest value, as `height` lines of `cells`, top first. Zero is dimmed.
 
-    Nothing is the lowest bar of the lowest line; anything at all is more.
+    Zero is the lowest bar of the lowest line. Any other value is higher.
     """
     top = max(values, default=0)
     steps = len(glyphs.sparks)
@@ -39,7 +39,7 @@ def _bar(level: int, lowest: bool, glyphs: Glyphs) -> str:
 
 
 def states_line(slices: Sequence[Slice], cells: int, glyphs: Glyphs) -> Line:
-    """Return how the breaker stood, a sign for each slice; a point where that is not known."""
+    """Return the breaker's state as one sign per slice, or a dot where it is unknown."""
     looks = [_look(one, glyphs) for one in slices]
     return _widened(looks, cells)
 
@@ -52,7 +52,7 @@ def _look(one: Slice, glyphs: Glyphs) -> tuple[str, str]:
 
 
 def latency_lines(slices: Sequence[Slice], height: int, cells: int, glyphs: Glyphs) -> tuple[list[Line], float]:
-    """Return the latencies as columns of `height` lines, top first, and the seconds that the top stands for."""
+    """Return latencies as columns of `height` lines, top first, and the seconds at the top."""
     top = max((one.p99 for one in slices if one.p99 is not None), default=0.0)
     lines: list[Line] = []
     for row in range(height):
@@ -70,7 +70,7 @@ def _shade(one: Slice, at: float, lowest: bool, glyphs: Glyphs) -> tuple[str, st
 
 
 def _widened(signs: Sequence[tuple[str, str]], cells: int) -> Line:
-    """Return signs with their styles as a line, each over as many cells as it takes to fill `cells` of them."""
+    """Return signs with their styles as a line that fills `cells`."""
     wide = [signs[place * len(signs) // cells] for place in range(cells)] if signs else []
     return tuple(
         Span("".join(sign for sign, _ in group), style) for style, group in groupby(wide, key=lambda sign: sign[1])
@@ -78,7 +78,7 @@ def _widened(signs: Sequence[tuple[str, str]], cells: int) -> Line:
 
 
 def axis(until: int, seconds: int, cells: int) -> str:
-    """Return the times under a chart of `cells`: its beginning, its middle where there is room, and its end."""
+    """Return the times under a chart of `cells`: the beginning, the middle where there is room, and the end."""
     since = until - seconds * SECOND
     first, last = _moment(since, seconds), _moment(until, seconds)
     middle = _moment((since + until) // 2, seconds)

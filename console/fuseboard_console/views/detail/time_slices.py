@@ -1,4 +1,4 @@
-"""One adapter's past, cut into slices of equal length: what it did in each, and how its breaker stood."""
+"""Cuts one adapter's past into slices of equal length, with calls and breaker state for each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WORST = {state: LOOKS[stands].severity for state, stands in STANDS.items()}
 
 
 class Window(NamedTuple):
-    """A length of time that the charts can show: seconds, and how it is called."""
+    """A time window of the charts: its seconds and its name."""
 
     seconds: int
     title: str
@@ -43,7 +43,7 @@ FIRST = 1
 
 
 class Slice(NamedTuple):
-    """What an adapter did in one slice; `state` is the worst its breaker was in, None: it is not known."""
+    """An adapter's calls in one slice. `state` is the worst state of its breaker, or None if it is unknown."""
 
     calls: int
     failures: int
@@ -55,10 +55,10 @@ class Slice(NamedTuple):
 
 
 def count_of(seconds: int, most: int, age: float) -> int:
-    """Return into how many slices, at most `most`, so many seconds are cut that lie `age` seconds back.
+    """Return into how many slices, at most `most`, a window of so many seconds is cut that lies `age` seconds back.
 
-    None is shorter than what its metrics are kept by: seconds for an hour, then tens for a day, minutes for two weeks,
-    hours (the retention of a recording by default).
+    No slice is shorter than the resolution of the metrics: seconds for an hour, then tens for a day, minutes for two
+    weeks, hours (the default retention of a recording).
     """
     kept = 1 if age < 3_600 else 10 if age < 86_400 else 60 if age < 1_209_600 else 3_600
     return max(1, min(most, seconds // kept))
@@ -68,11 +68,11 @@ def slices_of(past: AdapterPast, until: int, seconds: int, count: int, begun: in
     """Return the slices of the `seconds` before `until`, oldest first.
 
     Args:
-        past: what happened then; more does no harm.
+        past: The past in that window. More does no harm.
         until: UTC microseconds.
-        seconds: how long it is.
-        count: how many slices.
-        begun: when this run's adapter was added, closed; UTC microseconds.
+        seconds: Length of the window.
+        count: Number of slices.
+        begun: When this instance's adapter was added, with its breaker closed, in UTC microseconds.
     """
     whole = seconds * SECOND
     since = until - whole
@@ -100,7 +100,7 @@ def _slice(spans: Sequence[AdapterSecond], state: State | None) -> Slice:
 
 
 def _states(past: AdapterPast, edges: Sequence[int], begun: int) -> list[State | None]:
-    """Return the worst state between each two edges: an opening of a moment is seen too."""
+    """Return the worst state between each two edges, so that a short opening is visible too."""
     added: tuple[int, State] = (begun, "closed")
     changes = sorted((added, *past.changes), key=lambda change: change[0])  # equal times stay in their order
     found: list[State | None] = []

@@ -1,4 +1,4 @@
-"""The line above the breakers that says why they may not be believed."""
+"""The line above the breakers that says why the shown states may be out of date."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from fuseboard_console.views.adapters.engine_presence import Connection
 
 
 def banner(connection: Connection, trouble: str = "") -> Line:
-    """Return the line above the breakers that says why they may not be believed; empty when they may.
+    """Return the line that says why the shown states may be out of date, or an empty string.
 
-    `trouble` is why the file can't be followed just now; it comes before everything else. It is safe text.
+    `trouble` says why the file cannot be read now and comes first. It is safe text.
     """
     if trouble:
         return (Span(f" {trouble}", "banner-bad"),)

@@ -1,4 +1,4 @@
-"""What an empty recording shows: how to fill it."""
+"""The text for an empty recording: how to fill it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _CODE = (
 )
 
 
-def empty_picture(file: str, cells: int, rows: int) -> list[Line]:
-    """Return the picture of an empty recording, in the middle of `cells` by `rows`. `file` is safe text."""
+def empty_state_lines(file: str, cells: int, rows: int) -> list[Line]:
+    """Return the text for an empty recording, centred in `cells` by `rows`. `file` is safe text."""
     code = [tuple(Span(t.replace("{file}", file), s) for t, s in line) for line in _CODE]
     block: list[Line] = [
         (Span(f"{cut(file, max(8, cells - 24))} is empty.", "strong"),),

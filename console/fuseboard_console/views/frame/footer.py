@@ -1,4 +1,4 @@
-"""The one line at the bottom: the keys that work now."""
+"""The line at the bottom: the keys that work now."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fuseboard_console.text.width import width
 
 
 class FooterKey(NamedTuple):
-    """Where on the line an action stands, for the mouse."""
+    """The position of an action on the line, for the mouse."""
 
     action: str
     start: int
@@ -21,7 +21,7 @@ class FooterKey(NamedTuple):
 def footer_line(
     actions: Sequence[Action], cells: int, read_only: bool, notice: Line = ()
 ) -> tuple[Line, tuple[FooterKey, ...]]:
-    """Return the footer in exactly `cells`, and where each action stands. A `notice` stands on the right."""
+    """Return the footer in exactly `cells`, and the position of each action. A `notice` is on the right."""
     tail: Line = (*notice, Span("read-only ", "warn")) if read_only else notice
     tail_width = sum(width(span.text) for span in tail)
     spans: list[Span] = []

@@ -1,4 +1,4 @@
-"""The one line at the top: which file, who is alive, how many stand how, how much comes through."""
+"""The line at the top: the file, the instances, the counts by condition, and the traffic."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fuseboard_console.text.line import Line, Span, fit_line, line_width
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import cut, width
 from fuseboard_console.views.adapters.adapter_view import RATE_SECONDS
-from fuseboard_console.views.adapters.engine_presence import Connection, says
+from fuseboard_console.views.adapters.engine_presence import Connection, header_text
 from fuseboard_console.views.adapters.state_counts import counts_line
 from fuseboard_storage.board.board import AdapterRow, Board
 
@@ -21,9 +21,9 @@ BUDGET: Final = 0.003
 
 
 class HeaderTotals(NamedTuple):
-    """What all adapters did in the last ten seconds; in the first seconds: since the first of them was added.
+    """Totals of all adapters over the last ten seconds, or since the first adapter was added if that is later.
 
-    `rate` is calls per second, `answered` the share of tasks that an adapter answered; None: no task ended.
+    `rate` is calls per second. `answered` is the share of tasks that an adapter answered, or None if no task ended.
     """
 
     rate: float
@@ -31,28 +31,28 @@ class HeaderTotals(NamedTuple):
 
 
 def totals_of(board: Board, now: int) -> HeaderTotals:
-    """Return the totals of the last ten whole seconds before `now` (UTC microseconds)."""
+    """Return the totals of the last ten complete seconds before `now` (UTC microseconds)."""
     return Counting(budget=float("inf")).totals(board, now)
 
 
 class Counting:
-    """Counts anew each second, over very many adapters some at a time.
+    """Recounts the totals each second. Over very many adapters it counts some at a time.
 
     Args:
-        budget: seconds that may be spent at a time.
-        clock: seconds, never going back.
+        budget: Seconds that one call may take.
+        clock: Monotonic seconds.
     """
 
     def __init__(self, budget: float = BUDGET, clock: Callable[[], float] = time.perf_counter) -> None:
         self._budget = budget
         self._clock = clock
-        self._of: tuple[Board | None, int, int] = (None, 0, 0)  # the Board, its roster and the second begun with
+        self._of: tuple[Board | None, int, int] = (None, 0, 0)  # the Board, its roster and the second at the start
         self._rows: list[AdapterRow] = []  # those that are not counted yet
         self._sums = (0, 0)  # calls, and when the first adapter was added
         self._totals = HeaderTotals(0.0, None)
 
     def totals(self, board: Board, now: int) -> HeaderTotals:
-        """Return the totals of the last ten whole seconds before `now` (UTC microseconds), or those counted last."""
+        """Return the totals of the last ten complete seconds before `now` (UTC microseconds), or those counted last."""
         of = (board, board.roster_version, now // SECOND)
         if of[:2] != self._of[:2] or (of != self._of and not self._rows):
             self._of, self._rows, self._sums = of, list(board.adapters.values()), (0, of[2] * SECOND)
@@ -89,7 +89,7 @@ def _answered(board: Board | None, first: int, last: int) -> float | None:
 
 
 class Heading(NamedTuple):
-    """All that the header says."""
+    """Everything that the header shows."""
 
     file: str
     connection: Connection
@@ -103,7 +103,7 @@ class Heading(NamedTuple):
 
 
 def header_line(heading: Heading, cells: int, glyphs: Glyphs) -> Line:
-    """Return the header in exactly `cells`; what matters least leaves first."""
+    """Return the header in exactly `cells`. The least important parts leave first."""
     adapters = sum(heading.counts.values())
     state, state_style = _connection(heading, glyphs)
     put_aside = ("watch", "disabled") if cells < 100 else ()
@@ -147,5 +147,5 @@ def _width(parts: list[tuple[int, Line]]) -> int:
 def _connection(heading: Heading, glyphs: Glyphs) -> tuple[str, str]:
     if heading.behind is not None:
         return f" {glyphs.pause} PAUSED  {plural(heading.behind, 'event')} behind ", "banner-strong"
-    text, style = says(heading.connection)
+    text, style = header_text(heading.connection)
     return f"{glyphs.live} {text}", style

@@ -27,7 +27,7 @@ _KEYS = 13
 
 
 def help_lines(actions: Sequence[Action], glyphs: Glyphs) -> list[Line]:
-    """Return the help for the actions there are."""
+    """Return the help for the available actions."""
     lines: list[Line] = []
     for group, members in groupby(actions, key=lambda action: action.group):
         lines += [(Span(group, "strong"),)]

@@ -1,4 +1,4 @@
-"""What the scenario being played says just now, for those who watch it."""
+"""The current caption of the scenario that is playing."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ SHOWN_SECONDS = 8
 _LEAST = 16  # cells below which nothing of a step can be read
 
 
-def told_line(board: Board, now: int, cells: int, glyphs: Glyphs) -> Line:
-    """Return the newest step of the scenario in at most `cells`; empty when it was told a while ago.
-
-    `now` is UTC microseconds.
+def caption_line(board: Board, now: int, cells: int, glyphs: Glyphs) -> Line:
+    """Return the scenario's newest step in at most `cells`, or an empty line if it is too old. `now` is UTC
+    microseconds.
     """
     step = board.scenario
     if step is None or cells < _LEAST or not 0 <= now - step.at < SHOWN_SECONDS * SECOND:

@@ -1,4 +1,4 @@
-"""The bar that takes the header's place in a replay: where it stands, how fast it goes, what lies around it."""
+"""The bar in place of the header in a replay: position, speed, and the state changes around it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ AMPLE = 24
 
 
 class SeekView(NamedTuple):
-    """What the bar says. Times are UTC microseconds; `back` is seconds behind the present, None in an old recording.
+    """The content of the bar. Times are UTC microseconds. `back` is the seconds behind the present, or None in an old
+    recording.
 
-    `where` is the file, the page, and what of it, as safe texts.
+    `where` is the file, the page, and the part of it, as safe texts.
     """
 
     position: int
@@ -36,7 +37,7 @@ class SeekView(NamedTuple):
 
 
 class SeekBar(NamedTuple):
-    """The bar as a line, and the cells in which its track stands."""
+    """The bar as a line, and the cells of its track."""
 
     line: Line
     first: int
@@ -44,9 +45,9 @@ class SeekBar(NamedTuple):
 
 
 def seek_bar(view: SeekView, cells: int, glyphs: Glyphs, keys: tuple[str, str, str] = ("[ ]", "{ }", "L")) -> SeekBar:
-    """Return the bar in exactly `cells`; what matters least leaves first, the word REPLAY never.
+    """Return the bar in exactly `cells`. The least important parts leave first; the word REPLAY always stays.
 
-    `keys` are those for a step, for a change of state, and for going back to live.
+    `keys` are those for a step, for a state change, and for returning to live.
     """
     sign = glyphs.play if view.playing else glyphs.pause
     word = Span(f" {sign} REPLAY {glyphs.times}{view.speed:g} ", "replay")
@@ -78,14 +79,14 @@ def seek_bar(view: SeekView, cells: int, glyphs: Glyphs, keys: tuple[str, str, s
 
 
 def _where(view: SeekView, cells: int, glyphs: Glyphs) -> tuple[Span, Span]:
-    """Return the file's name, and the way to what is shown, as the live header has them."""
+    """Return the file's name and the path to the shown part, as the live header does."""
     file, *others = view.where or ("",)
     crumb = cut("".join(f" {glyphs.crumb} {part}" for part in others), cells)
     return Span(cut(f" {file}" if file else "", cells), "text"), Span(f"{crumb} " if crumb else "", "text")
 
 
 def time_at(view: SeekView, bar: SeekBar, column: int) -> int | None:
-    """Return the time that a column of the screen stands for; None where there is no track."""
+    """Return the time at a column of the screen, or None outside the track."""
     if not bar.first <= column < bar.first + bar.cells:
         return None
     share = (column - bar.first) / max(1, bar.cells - 1)
@@ -93,7 +94,7 @@ def time_at(view: SeekView, bar: SeekBar, column: int) -> int | None:
 
 
 def _track(view: SeekView, cells: int, glyphs: Glyphs) -> Line:
-    """Return the track: a tick for the worst change of each cell, and a mark where the replay stands."""
+    """Return the track: a tick for the worst change in each cell, and a mark at the replay's position."""
     span = max(1, view.end - view.start)
 
     def cell(at: int) -> int:

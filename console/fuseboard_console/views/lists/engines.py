@@ -1,4 +1,4 @@
-"""Engines as lines: every instance that writes to the recording, or wrote."""
+"""Instances as lines: every engine process that writes to the recording, or wrote."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ _LOOKS: dict[Presence, tuple[str, str]] = {
 
 
 def counts_of(board: Board, now: int) -> Counts:
-    """Return how the breakers of each instance stand at `now` (UTC microseconds), or stood when it was last heard."""
+    """Return the breaker conditions of each instance at `now` (UTC microseconds), or at its last sign of life."""
     found: dict[int, Counter[Condition]] = {}
     signs = {row.id: now if presence(row, now) == "live" else last_sign(row) for row in board.instances.values()}
     for row in board.rows():
-        known = signs.get(row.key.instance, now)  # nothing goes on where nobody is
+        known = signs.get(row.key.instance, now)  # a lost instance does nothing more
         found.setdefault(row.key.instance, Counter())[breaker_condition(row, known)] += 1
     return found
 
 
 def engine_order(instances: Iterable[InstanceRow], now: int) -> list[int]:
-    """Return the instances by their ids: the silent ones first, then the live, then those that ended, newest first."""
+    """Return the instances by id: silent ones first, then live ones, then ended ones, newest first."""
 
     def place(row: InstanceRow) -> int:
         return 2 if row.ended_at is not None else 1 if presence(row, now) == "live" else 0
@@ -48,18 +48,18 @@ def engine_order(instances: Iterable[InstanceRow], now: int) -> list[int]:
 
 
 def labels_width(instances: Iterable[InstanceRow]) -> int:
-    """Return the cells that the labels of these instances need."""
+    """Return the width of these instances' labels in cells."""
     return min(40, max((width(safe_text(row.label, 80)) for row in instances), default=0))
 
 
 def engines_heading(cells: int, labels: int) -> Line:
-    """Return the titles of the columns."""
+    """Return the column titles."""
     titles = f"  {fit('engine', labels)}  {fit('', _STANDS)}{fit('', _BEGAN)}adapters"
     return fit_line((Span(titles, "title"),), cells)
 
 
 def engine_line(row: InstanceRow, counts: Counts, now: int, cells: int, labels: int, glyphs: Glyphs) -> Line:
-    """Return one instance as it stands at `now`, its label in `labels` cells."""
+    """Return one instance at `now`, its label in `labels` cells."""
     here = presence(row, now)
     word, style = _look(row, here)
     sign = {"live": glyphs.live, "silent": glyphs.of("silent"), "ended": glyphs.of("ended")}[here]
@@ -78,7 +78,7 @@ def engine_line(row: InstanceRow, counts: Counts, now: int, cells: int, labels: 
 
 
 def _look(row: InstanceRow, here: Presence) -> tuple[str, str]:
-    """Return how an instance stands in a word, and its style: one whose process is gone was killed."""
+    """Return an instance's state as a word, and its style. An instance whose process is gone was killed."""
     return (KILLED, "bad") if killed(row) else _LOOKS[here]
 
 
@@ -99,12 +99,12 @@ def _reason(row: InstanceRow) -> str:
 
 
 def _adapters(counts: Mapping[Condition, int], glyphs: Glyphs) -> Line:
-    """Return how many adapters stand how."""
+    """Return the adapter counts by condition."""
     return (*counts_line(counts, glyphs), Span("  ")) if counts else (Span("none  ", "faint"),)
 
 
 def engine_lines(row: InstanceRow, board: Board, now: int, cells: int, glyphs: Glyphs) -> list[Line]:
-    """Return all that is known of an instance."""
+    """Return an instance in full."""
     here = presence(row, now)
     word, style = _look(row, here)
     said = [

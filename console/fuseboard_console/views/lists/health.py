@@ -1,4 +1,4 @@
-"""Health checks as lines: what each adapter's last one said, since when, and what else keeps it from working well."""
+"""Health checks as lines: each adapter's last result, since when, and what else impairs it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from fuseboard_storage.board.board import AdapterKey, AdapterRow, Board, Instanc
 NAMES = 30
 """Cells of an adapter's name at the most."""
 _HEALTH, _SINCE, _BREAKER = 12, 8, 14
-_WIDE = 70  # cells from which there is room for how the breaker stands
+_WIDE = 70  # cells from which there is room for the breaker state
 _SEVERITY = {"unhealthy": 1, "degraded": 2, "healthy": 4, "unknown": 5}
 _STYLES = {"unhealthy": "bad", "degraded": "warn", "healthy": "ok-dim"}
 
 
 def severity(row: AdapterRow) -> int:
-    """Return how much an adapter's health needs a person; the least number most."""
+    """Return the severity of an adapter's health. The lowest number is the most severe."""
     if row.health_alert:
         return 0
     found = _SEVERITY.get(row.health or "unknown", 5)
@@ -29,13 +29,13 @@ def severity(row: AdapterRow) -> int:
 
 
 def health_order(board: Board) -> list[AdapterKey]:
-    """Return all adapters, those whose health needs a person first, then by name."""
+    """Return all adapters, the most severe first, then by name."""
     rows = sorted(board.rows(), key=lambda row: (severity(row), row.name.casefold(), row.key))
     return [row.key for row in rows]
 
 
 def summary(board: Board) -> str:
-    """Return how many adapters are how well: `2 unhealthy, 1 degraded, 9 healthy, 3 not checked`."""
+    """Return the counts by health: `2 unhealthy, 1 degraded, 9 healthy, 3 not checked`."""
     counts: dict[str, int] = {}
     for row in board.rows():
         counts[row.health or "unknown"] = counts.get(row.health or "unknown", 0) + 1
@@ -44,12 +44,12 @@ def summary(board: Board) -> str:
 
 
 def names_width(keys: Iterable[AdapterKey]) -> int:
-    """Return the cells that the names of these adapters need."""
+    """Return the width of these adapters' names in cells."""
     return min(NAMES, max((width(safe_text(key.adapter, 60)) for key in keys), default=0))
 
 
 def health_heading(cells: int, names: int) -> Line:
-    """Return the titles of the columns."""
+    """Return the column titles."""
     titles = fit("  adapter", names + 2) + "  " + fit("health", _HEALTH) + fit("since", _SINCE)
     breaker = fit("breaker", _BREAKER) if cells >= _WIDE else ""
     return fit_line((Span(f"{titles}{breaker}what it said", "title"),), cells)
@@ -58,7 +58,7 @@ def health_heading(cells: int, names: int) -> Line:
 def health_line(
     row: AdapterRow, instance: InstanceRow | None, now: int, cells: int, names: int, glyphs: Glyphs
 ) -> Line:
-    """Return how well an adapter is at `now` (UTC microseconds), its name in `names` cells."""
+    """Return an adapter's health at `now` (UTC microseconds), its name in `names` cells."""
     word = row.health or "unknown"
     style = _STYLES.get(word, "faint")
     sign = {"unhealthy": glyphs.failed, "degraded": glyphs.degraded, "healthy": glyphs.answered}.get(word, glyphs.gap)

@@ -1,4 +1,4 @@
-"""Scenarios as lines: what each shows, how long it takes, and what is wrong with a file."""
+"""Scenarios as lines: title, duration, or what is wrong with the file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAME, LASTS, ADAPTERS = 22, 7, 10
 
 
 class Listed(NamedTuple):
-    """A scenario that can be picked, or why its file can't be."""
+    """A scenario to pick, or the error of its file."""
 
     path: Path
     scenario: Scenario | None
@@ -22,13 +22,13 @@ class Listed(NamedTuple):
 
 
 def heading(cells: int) -> Line:
-    """Return the titles of the columns."""
+    """Return the column titles."""
     text = f"{fit('scenario', NAME)}{fit('lasts', LASTS)}{fit('adapters', ADAPTERS)}what it shows"
     return fit_line((Span(text, "muted"),), cells)
 
 
 def scenario_line(listed: Listed, cells: int, playing: str) -> Line:
-    """Return a scenario's line; `playing` says how fast it plays now, empty when it doesn't."""
+    """Return a scenario's line. `playing` is its present speed, or empty if it is not playing."""
     scenario = listed.scenario
     if scenario is None:
         name = Span(fit(safe_text(listed.path.name, 60), NAME), "muted")

@@ -1,4 +1,4 @@
-"""The Board without a screen: a plain table, and JSON with a schema that stays."""
+"""The Board as a plain table and as JSON with a stable schema."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fuseboard_console.text.glyphs import LOOKS
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import cut, fit, width
 from fuseboard_console.views.adapters.adapter_view import AdapterView, condition, stats_of, view_of
-from fuseboard_console.views.adapters.engine_presence import connection_of, says
+from fuseboard_console.views.adapters.engine_presence import connection_of, header_text
 from fuseboard_console.views.selection.ordering import order_of
 from fuseboard_engine.events import BatchFinished
 from fuseboard_storage.board.board import AdapterRow, Board, InstanceRow
@@ -25,7 +25,7 @@ _COLOURS = {"bad": "1;31", "held": "1;35", "ready": "1;33", "warn": "33", "info"
 
 
 def troubled(board: Board, now: int) -> bool:
-    """Return whether a person is needed: no engine is alive, or a breaker refuses calls."""
+    """Return whether attention is needed: no engine is alive, or a breaker refuses calls."""
     if connection_of(board, now).state != "live":
         return True
     return any(
@@ -35,7 +35,7 @@ def troubled(board: Board, now: int) -> bool:
 
 
 def views_of(board: Board, now: int) -> list[AdapterView]:
-    """Return every adapter as of `now` (UTC microseconds), the most troubled first."""
+    """Return every adapter at `now` (UTC microseconds), the most severe first."""
     rows = [board.adapters[key] for key in order_of(board, now).keys]
     engines = [board.instances.get(row.key.instance) for row in rows]
     return [
@@ -45,9 +45,9 @@ def views_of(board: Board, now: int) -> list[AdapterView]:
 
 
 def _counted_until(row: AdapterRow, engine: InstanceRow | None, now: int) -> int:
-    """Return until when an adapter's calls are counted: of an engine that has ended, through its last second.
+    """Return until when an adapter's calls are counted. For an ended instance that is the end of its last second.
 
-    That second is over for good, and nothing is learnt from the calls of a time when nobody could make any.
+    That second is complete, and later time has no calls.
     """
     if engine is None or engine.ended_at is None:
         return now
@@ -56,7 +56,7 @@ def _counted_until(row: AdapterRow, engine: InstanceRow | None, now: int) -> int
 
 
 def status_text(board: Board, file: str, now: int, *, colour: bool) -> str:
-    """Return the table for people. `colour`: the output is a terminal; `NO_COLOR` still turns it off."""
+    """Return the status as a table. `colour`: the output is a terminal. `NO_COLOR` turns colour off."""
     colour = colour and not os.environ.get("NO_COLOR")
     connection = connection_of(board, now)
     views = views_of(board, now)
@@ -65,7 +65,7 @@ def status_text(board: Board, file: str, now: int, *, colour: bool) -> str:
         f"{count:,} {word.lower()}{' with failures' if stands == 'counting' else ''}"
         for (stands, word), count in sorted(counts.items(), key=lambda one: (LOOKS[one[0][0]].severity, one[0][1]))
     )
-    head = f"{safe_text(file, 200)}: {says(connection)[0]}"
+    head = f"{safe_text(file, 200)}: {header_text(connection)[0]}"
     if not counts:
         return f"{head}\n{'No adapter yet.' if board.instances else 'No engine has written to it yet.'}"
     head = f"{head}; {plural(sum(counts.values()), 'adapter')}: {stand}"
@@ -119,7 +119,7 @@ def _cells(view: AdapterView, now: int) -> tuple[str, ...]:
 
 
 def status_json(board: Board, file: str, now: int) -> dict[str, Any]:
-    """Return the status as plain values; times are UTC microseconds, durations seconds, shares 0..1."""
+    """Return the status as plain values. Times are UTC microseconds, durations seconds, shares 0..1."""
     connection = connection_of(board, now)
     return {
         "schema": SCHEMA,

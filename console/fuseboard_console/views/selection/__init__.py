@@ -1,1 +1,1 @@
-"""Which lines are shown, and in what order."""
+"""Which rows are shown, and in which order."""

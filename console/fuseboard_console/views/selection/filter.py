@@ -1,4 +1,4 @@
-"""The live filter: from what was typed to which adapters are shown."""
+"""The live filter of the breakers table: parses the typed text and tests adapters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fuseboard_console.text.glyphs import KILLED, LOOKS, Condition
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.suggestions import did_you_mean
 from fuseboard_console.views.adapters.adapter_view import word_of
-from fuseboard_console.views.adapters.chain_positions import DEFAULT, ChainPlace
+from fuseboard_console.views.adapters.chain_positions import DEFAULT, ChainPosition
 from fuseboard_storage.board.board import AdapterRow, InstanceRow
 
 FIELDS = ("name", "state", "tag", "instance", "error", "chain")
@@ -22,9 +22,9 @@ WORD = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
 
 
 class Term(NamedTuple):
-    """One word of a filter. `negated`: what it fits is left out.
+    """One term of a filter. `negated` excludes what matches.
 
-    `unknown`: what stood before its colon and is no field.
+    `unknown` is the text before a colon that is not a field.
     """
 
     field: str
@@ -34,9 +34,9 @@ class Term(NamedTuple):
 
 
 class Word(NamedTuple):
-    """One word of a filter as it was typed: `!field:pattern`; what has no colon, or no known field, is all `pattern`.
+    """One word of a filter as typed: `!field:pattern`. Without a colon or a known field, all of it is `pattern`.
 
-    `unknown` is what stood before a colon and is no field.
+    `unknown` is the text before a colon that is not a field.
     """
 
     field: str
@@ -46,7 +46,7 @@ class Word(NamedTuple):
 
 
 def words_of(text: str, fields: Container[str]) -> Iterator[Word]:
-    """Yield the words of a filter, case folded; one still being typed (`state:`) asks for nothing and is left out."""
+    """Yield the words of a filter, case folded. A word still being typed (`state:`) has no effect and is left out."""
     for word in WORD.findall(text.casefold()):
         negated = word.startswith("!")
         word = word.removeprefix("!").replace('"', "")
@@ -59,20 +59,20 @@ def words_of(text: str, fields: Container[str]) -> Iterator[Word]:
 
 
 def parse(text: str) -> tuple[Term, ...]:
-    """Return the terms of a filter such as `state:open name:gpt* tag:eu !test`; all of them must hold.
+    """Return the terms of a filter such as `state:open name:gpt* tag:eu !test`. All terms must match.
 
-    A pattern with `*` or `?` must fit the whole; one without fits anywhere in a text, and at the beginning of a state.
-    Quotes keep words together (`error:"timed out"`). Case makes no difference. A term still being typed (`state:`)
-    asks for nothing.
+    A pattern with `*` or `?` must match the whole text. One without matches anywhere in a text, and at the beginning of
+    a state. Quotes keep words together (`error:"timed out"`). Case does not matter. A term still being typed (`state:`)
+    has no effect.
     """
     words = words_of(text, (*FIELDS, *_ALIASES))
     return tuple([Term(_ALIASES.get(w.field, w.field) or "name", w.pattern, w.negated, w.unknown) for w in words])
 
 
 def problem_of(terms: tuple[Term, ...], names: Callable[[], list[str]]) -> str:
-    """Return what is wrong with a filter, as a sentence of safe text; empty when nothing is.
+    """Return what is wrong with a filter, as safe text, or an empty string.
 
-    `names` gives the adapters' names: one that looks like a field (`eu:gpt`) is taken for what it is.
+    `names` yields the adapters' names, since a name may look like a field (`eu:gpt`).
     """
     for term in terms:
         if term.unknown:
@@ -88,12 +88,12 @@ def problem_of(terms: tuple[Term, ...], names: Callable[[], list[str]]) -> str:
     return ""
 
 
-Test = Callable[[AdapterRow, Condition, InstanceRow | None, tuple[ChainPlace, ...]], bool]
+Test = Callable[[AdapterRow, Condition, InstanceRow | None, tuple[ChainPosition, ...]], bool]
 """Given a row, how it stands now, its engine and its places in the chains: whether a term fits."""
 
 
 def test_of(term: Term) -> Test:
-    """Return what tests adapters for a term, whose negation is left to the caller."""
+    """Return a test of adapters for a term. The caller applies the negation."""
     like = matcher(term.pattern, start=term.field == "state")
     if term.field == "state":
         fitting = {stands for stands in get_args(Condition) if like(stands) or like(_word(stands))}
@@ -120,7 +120,7 @@ _STATES = {*_SAID, *get_args(Condition), "closed", "open", "half_open", "forced_
 
 
 def matcher(pattern: str, *, start: bool = False) -> Callable[[str], bool]:
-    """Return what says whether a case-folded text fits a pattern."""
+    """Return a function that tests whether a case-folded text matches a pattern."""
     if "*" in pattern or "?" in pattern:
         whole = re.compile(translate(pattern.replace("[", "[[]"))).match
         return lambda text: whole(text) is not None

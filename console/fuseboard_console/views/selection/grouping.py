@@ -1,4 +1,4 @@
-"""Adapters in groups, by their engine or by their first tag, each under a heading."""
+"""Groups adapters by instance or by first tag, each group under a heading."""
 
 from __future__ import annotations
 
@@ -22,24 +22,25 @@ UNTAGGED = "no tag"
 
 
 class GroupHead(NamedTuple):
-    """The heading of a group: its name, how many adapters of it are shown, and how many of them stand how."""
+    """The heading of a group: its name, the number of adapters shown, and the counts by condition."""
 
     name: str
     size: int
     counts: tuple[tuple[Condition, int], ...]
 
 
-def group_of(row: AdapterRow, instance: InstanceRow | None, grouping: Grouping) -> str:
-    """Return the name of an adapter's group: its engine's label, or the first of its tags. Empty: it has none."""
+def group_name(row: AdapterRow, instance: InstanceRow | None, grouping: Grouping) -> str:
+    """Return the name of an adapter's group: its instance's label or its first tag. Empty if it has none."""
     if grouping == "tag":
         return row.tags[0] if row.tags else ""
     return instance.label if instance is not None else ""
 
 
 def grouped(members: Iterable[tuple[str, AdapterKey, Condition]]) -> tuple[AdapterKey | GroupHead, ...]:
-    """Return adapters with a heading before each group, the groups by name, and within one in the order they came.
+    """Return adapters with a heading before each group. Groups are sorted by name, and adapters keep their order within
+    a group.
 
-    Those without a group stand last, so that a name is always where it was.
+    Adapters without a group come last.
     """
     groups: dict[str, list[tuple[AdapterKey, Condition]]] = {}
     for group, key, stands in members:
@@ -54,7 +55,7 @@ def grouped(members: Iterable[tuple[str, AdapterKey, Condition]]) -> tuple[Adapt
 
 
 def nearest_adapter(lines: Sequence[AdapterKey | GroupHead], index: int, step: int) -> int:
-    """Return the line nearest to `index` that is no heading, in the direction of `step` (1 or -1) if there is one."""
+    """Return the line nearest to `index` that is not a heading, preferably in the direction of `step` (1 or -1)."""
     index = max(0, min(index, len(lines) - 1))
     for way in (step, -step):
         at = index
@@ -76,7 +77,7 @@ def members_of(lines: Sequence[AdapterKey | GroupHead], head: int) -> list[Adapt
 
 
 def marked_group(lines: Sequence[AdapterKey | GroupHead], marked: Set[AdapterKey]) -> str:
-    """Return the name of the group of which all adapters are marked, and no other; empty: there is none such."""
+    """Return the name of the group whose adapters are all marked while no other adapter is, or an empty string."""
     if not marked:
         return ""
     for at, line in enumerate(lines):

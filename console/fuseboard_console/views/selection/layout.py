@@ -1,4 +1,4 @@
-"""How the overview is divided: from its size, its layout and what there is to show, to the panes and their heights."""
+"""Divides the overview into panes, from its size, its layout and its content."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 
 class Layout(NamedTuple):
-    """A way to divide the overview. `share`: percent of the height that a long table may take where panes follow."""
+    """A way to divide the overview. `share` is the percentage of the height that a long table may take above other
+    panes.
+    """
 
     about: str
     share: int
@@ -24,7 +26,7 @@ LAYOUTS: dict[str, Layout] = {
 
 
 class Plan(NamedTuple):
-    """Heights in lines, borders included. `beside`: chains and failures stand side by side."""
+    """Heights in lines, borders included. `beside`: chains and failures are side by side."""
 
     table: int
     chains: int
@@ -36,8 +38,8 @@ class Plan(NamedTuple):
 def plan(width: int, height: int, adapters: int, layout: str = "balanced", compact: bool = False) -> Plan:
     """Return how the `width` by `height` cells between header and footer are divided.
 
-    The table takes what its rows need, up to a share that leaves the panes below useful; on a small screen they
-    leave, failures first. `layout` is one of `LAYOUTS`; `compact`: no frames.
+    The table takes the lines its rows need, up to a share that leaves the panes below useful. On a small screen panes
+    leave, failures first. `layout` is one of `LAYOUTS`. `compact` means no frames.
     """
     chosen = LAYOUTS[layout]
     frames = not compact and has_frames(width, height)
@@ -49,13 +51,13 @@ def plan(width: int, height: int, adapters: int, layout: str = "balanced", compa
     if room < 6 + 2 * edge or width < 30 or not (chosen.chains or chosen.failures):
         return Plan(room, 0, 0, beside, frames)
     if not (chosen.chains and chosen.failures):
-        table = min(wanted, max(room * chosen.share // 100, min(room - small, _wanted_least(edge))))
+        table = min(wanted, max(room * chosen.share // 100, min(room - small, _minimum_lines(edge))))
         rest = room - table
         return Plan(table, rest if chosen.chains else 0, rest if chosen.failures else 0, beside, frames)
     if beside:
         table = min(wanted, max(room * chosen.share // 100, room - 14))
         return Plan(table, room - table, room - table, True, frames)
-    if room < _wanted_least(edge) + 2 * small:
+    if room < _minimum_lines(edge) + 2 * small:
         table = max(room - small, 0)
         return Plan(table, room - table, 0, False, frames)
     table = min(wanted, room - 2 * small)
@@ -64,16 +66,16 @@ def plan(width: int, height: int, adapters: int, layout: str = "balanced", compa
 
 
 def has_frames(width: int, height: int) -> bool:
-    """Say whether so many cells between header and footer leave room for frames."""
+    """Return whether the cells between header and footer leave room for frames."""
     return width >= 40 and height >= 12
 
 
 def next_layout(layout: str) -> str:
-    """Return the layout after this one; the first after the last."""
+    """Return the layout after this one, or the first after the last."""
     names = list(LAYOUTS)
     return names[(names.index(layout) + 1) % len(names)]
 
 
-def _wanted_least(edge: int) -> int:
-    """Return the lines a table needs to be of use beside two other panes."""
+def _minimum_lines(edge: int) -> int:
+    """Return the minimum of lines for a table beside two other panes."""
     return 5 + edge

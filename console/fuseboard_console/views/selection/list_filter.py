@@ -1,4 +1,4 @@
-"""The live filter of a page's list: words, some of which ask about a field."""
+"""The live filter of a page's list."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ Test = Callable[[Mapping[str, str]], bool]
 
 
 def list_filter(text: str, fields: tuple[str, ...]) -> Test | None:
-    """Return what tests rows by a filter such as `outcome:failed !test`; None where it asks for nothing.
+    """Return a test of rows for a filter such as `outcome:failed !test`, or None for a filter without effect.
 
-    All words must fit. One without a field, or with a colon that is no field's, may fit any text of the row; `!` leaves
-    out what fits. Quotes, `*` and `?` are those of the breakers' filter.
+    All words must match. A word without a field, or with an unknown one, may match any text of the row. `!` excludes
+    matches. Quotes, `*` and `?` work as in the filter of the breakers table.
     """
     tests = [_test(word.field, matcher(word.pattern), word.negated) for word in words_of(text, fields)]
     return (lambda row: all(test(row) for test in tests)) if tests else None
 
 
 def has(field: str, text: str) -> str:
-    """Return the filter that asks whether a field has a text in it, whatever that text is."""
+    """Return the filter that matches rows whose field contains a text, whatever characters the text has."""
     pattern = text.replace('"', "?")  # a filter has no other way to say it
     return f'{field}:"*{pattern}*"' if "?" in pattern or "*" in pattern else f'{field}:"{pattern}"'
 
 
 def unknown_field(text: str, fields: tuple[str, ...]) -> str:
-    """Return what is wrong with a filter that asks about a field there is not, as safe text; empty: it doesn't."""
+    """Return the error of a filter with an unknown field, as safe text, or an empty string."""
     for word in words_of(text, fields):
         if word.unknown:
             hint = did_you_mean(word.unknown, fields) or f" There are {', '.join(fields)}."

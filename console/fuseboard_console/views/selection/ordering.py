@@ -1,7 +1,7 @@
-"""Which adapters are shown, and in which order: worked out anew only when that can have changed.
+"""Which adapters are shown, and in which order. Recomputed only when the result can have changed.
 
-Ten thousand adapters are put in order in a few milliseconds. What is counted over the last seconds (rates, latencies)
-is taken anew for as many of them as there is time for, and for the others the next time.
+Sorting ten thousand adapters takes a few milliseconds. Figures of the last seconds (rates, latencies) are recounted for
+as many adapters as the time budget allows, and for the others at the next call.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.glyphs import LOOKS, Condition
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.adapter_view import breaker_condition
-from fuseboard_console.views.adapters.chain_positions import ChainPlace, chain_places
+from fuseboard_console.views.adapters.chain_positions import ChainPosition, chain_positions
 from fuseboard_console.views.selection.filter import Term, test_of
-from fuseboard_console.views.selection.grouping import GroupHead, Grouping, group_of, grouped
+from fuseboard_console.views.selection.grouping import GroupHead, Grouping, group_name, grouped
 from fuseboard_console.views.selection.sorting import BY_STATE, CHEAP, WINDOWED, Sort, Value
 from fuseboard_storage.board.board import AdapterKey, AdapterRow, Board, InstanceRow
 from fuseboard_storage.board.presence import presence
@@ -35,7 +35,7 @@ SHARE: Final = 20
 
 
 class Choice(NamedTuple):
-    """What the operator wants to see of the adapters, and how."""
+    """What the operator chose to see of the adapters, and how."""
 
     sort: Sort = BY_STATE
     terms: tuple[Term, ...] = ()
@@ -45,9 +45,9 @@ class Choice(NamedTuple):
 
 
 def chosen_title(choice: Choice, typed: str, shown: int, of: int, marked: int, unseen: str = "") -> str:
-    """Return the table's title: what was chosen, how many of all that shows, how many are marked.
+    """Return the table's title: what was chosen, how many adapters of all that shows, and how many are marked.
 
-    `unseen`: the column they are sorted by, where there is no room for it.
+    `unseen` is the sort column if it is not visible.
     """
     parts = ["Breakers"]
     if choice.terms:
@@ -66,7 +66,7 @@ def chosen_title(choice: Choice, typed: str, shown: int, of: int, marked: int, u
 
 
 class Order(NamedTuple):
-    """Which adapters are shown, in which order, and how many stand how."""
+    """Which adapters are shown, in which order, and how many are in each condition."""
 
     keys: tuple[AdapterKey, ...]
     """Those that are shown."""
@@ -77,20 +77,20 @@ class Order(NamedTuple):
 
 
 def order_of(board: Board, now: int, sort: Sort = BY_STATE, terms: tuple[Term, ...] = ()) -> Order:
-    """Return the adapters that fit the terms of a filter, sorted; by severity at first, then by name."""
+    """Return the adapters that match a filter's terms, sorted. By default by severity, then by name."""
     return Ordering(budget=float("inf")).order(board, now, Choice(sort, terms))
 
 
 class Ordering:
-    """Keeps adapters in order as their Board goes on.
+    """Keeps the order of adapters while their Board changes.
 
     Args:
-        budget: seconds that may be spent at a time on what is counted over the last seconds.
-        clock: seconds, never going back.
+        budget: Seconds that one call may spend on figures of the last seconds.
+        clock: Monotonic seconds.
     """
 
     def __init__(self, budget: float = BUDGET, clock: Callable[[], float] = time.perf_counter) -> None:
-        self.places: dict[AdapterKey, tuple[ChainPlace, ...]] = {}
+        self.places: dict[AdapterKey, tuple[ChainPosition, ...]] = {}
         """Where each adapter stands in the chains."""
         self._budget = budget
         self._clock = clock
@@ -108,7 +108,9 @@ class Ordering:
         self._began = self._ended = -1.0
 
     def order(self, board: Board, now: int, choice: Choice = Choice()) -> Order:  # noqa: B008 - a frozen value
-        """Return the order as of `now` (UTC microseconds); the one before when nothing can have changed it."""
+        """Return the order at `now` (UTC microseconds). The previous order is returned when nothing can have changed
+        it.
+        """
         chosen = (choice, board.roster_version, now // SECOND)
         mark = (*chosen, board.state_version)
         if board is self._board and not self._unsettled:
@@ -127,7 +129,7 @@ class Ordering:
     # ---------------------------------------------------------------- the roster
 
     def _take_roster(self, board: Board) -> None:
-        """Take the adapters in the order of their names, when they are not those of the last time."""
+        """Reload the adapters in the order of their names, if they changed."""
         if board is self._board and board.roster_version == self._roster:
             return
         kept = dict(zip(self._keys, self._values, strict=False)) if board is self._board else {}
@@ -138,7 +140,7 @@ class Ordering:
         self._values = [kept.get(key) for key in self._keys]
         self._unsettled = len(rows) if self._counted else 0
         self._next = 0
-        self.places = chain_places(board.chains)
+        self.places = chain_positions(board.chains)
         self._board, self._roster = board, board.roster_version
 
     # ---------------------------------------------------------------- the order
@@ -160,13 +162,14 @@ class Ordering:
         if not choice.group:
             return Order(ordered, counts, ordered)
         members = [
-            (group_of(self._rows[at], self._instances[at], choice.group), self._keys[at], stands[at]) for at in indexes
+            (group_name(self._rows[at], self._instances[at], choice.group), self._keys[at], stands[at])
+            for at in indexes
         ]
         lines = grouped(members)
         return Order(tuple([line for line in lines if isinstance(line, AdapterKey)]), counts, lines)
 
     def _stand(self, now: int) -> tuple[list[Condition], list[int]]:
-        """Return how each adapter stands, and how much it needs a person, the least number most."""
+        """Return each adapter's condition and severity. The lowest number is the most severe."""
         assert self._board is not None
         stands = [breaker_condition(row, now) for row in self._rows]
         severities = [_SEVERITY[condition] for condition in stands]
@@ -183,7 +186,7 @@ class Ordering:
         return stands, severities
 
     def _sorted(self, shown: list[int], severities: list[int], sort: Sort, now: int) -> list[int]:
-        """Return the adapters sorted by a column, which keeps the order of names among equals."""
+        """Return the adapters sorted by a column. Equal ones stay in the order of names."""
         column = sort.column
         windowed = WINDOWED.get(column)
         if windowed is None:
@@ -210,7 +213,7 @@ class Ordering:
         return found
 
     def _count(self, column: str, now: int) -> None:
-        """Count the last seconds of the adapters whose turn it is, as long as there is time."""
+        """Recount the last seconds for the next adapters, until the time budget is spent."""
         if column != self._counted:
             self._counted = column
             self._values = [None] * len(self._rows)

@@ -1,4 +1,4 @@
-"""By what adapters are compared, for every column of the table."""
+"""How adapters are compared, for each column of the table."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.views.adapters.adapter_view import RATE_SECONDS, SHARE_SECONDS
-from fuseboard_console.views.adapters.chain_positions import ChainPlace
+from fuseboard_console.views.adapters.chain_positions import ChainPosition
 from fuseboard_storage.board.board import AdapterRow, InstanceRow
 from fuseboard_storage.board.histogram import merge, percentile
 from fuseboard_storage.board.metrics import AdapterSecond
 
 
 class Sort(NamedTuple):
-    """By which column, and whether its usual direction is turned round."""
+    """The sort column, and whether its usual direction is reversed."""
 
     column: str = "state"
     turned: bool = False
@@ -24,7 +24,7 @@ HIGHEST_FIRST = frozenset({"state", "inflight", "rate", "p50", "p95", "p99", "re
 """The columns that begin with the highest, the newest or the worst, unless they are turned round."""
 
 
-def falls(sort: Sort) -> bool:
+def is_descending(sort: Sort) -> bool:
     """Whether an order goes from the highest down: what the mark at the column's title says."""
     return (sort.column in HIGHEST_FIRST) is not sort.turned
 
@@ -32,9 +32,9 @@ def falls(sort: Sort) -> bool:
 BY_STATE = Sort()
 """The most troubled first."""
 
-Value = float | str | tuple[str, ...] | tuple[ChainPlace, ...] | None
+Value = float | str | tuple[str, ...] | tuple[ChainPosition, ...] | None
 """What adapters are compared by; least first. None: nothing to compare, which stands last however it is turned."""
-Key = Callable[[AdapterRow, InstanceRow | None, tuple[ChainPlace, ...]], Value]
+Key = Callable[[AdapterRow, InstanceRow | None, tuple[ChainPosition, ...]], Value]
 """Given a row, its engine, and its places in the chains."""
 Windowed = Callable[[AdapterRow, int], Value]
 """Given a row and now (UTC microseconds): what is counted over the last seconds, and so costs something."""
@@ -53,7 +53,7 @@ CHEAP: dict[str, Key] = {
 
 
 def _spans(row: AdapterRow, now: int, seconds: int) -> Iterator[AdapterSecond]:
-    """Yield the seconds of an adapter that are over and no older than so many."""
+    """Yield an adapter's complete seconds that are no older than the given number."""
     last = now - now % SECOND
     first = last - seconds * SECOND
     for span in reversed(row.seconds):

@@ -1,7 +1,7 @@
-"""A run of a workflow as a graph: a node on each line, and to the left the lines that lead from node to node.
+"""A workflow run as a graph: one node per line, with the connecting lines on the left.
 
-It reads from top to bottom as time. A node stands in a lane; what it leads to goes on in its lane and in new ones, and
-where several lead to one node their lanes end in it. So branches that run side by side stand side by side.
+Time runs from top to bottom. A node is in a lane. Its successors continue in its lane and in new lanes, and where
+several nodes lead to one, their lanes end in it. So parallel branches are side by side.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _STYLES: dict[NodeState, str] = {
 
 
 class Row(NamedTuple):
-    """One line: the strokes of its cells (two a lane), and the node that stands in a lane of it; None: none does."""
+    """One line: the strokes of its cells (two per lane), and the lane of its node, or None."""
 
     strokes: tuple[int, ...]
     node: str | None = None
@@ -64,10 +64,10 @@ def node_sign(state: NodeState, glyphs: Glyphs) -> tuple[str, str]:
 
 
 def layers(names: Sequence[str], edges: Sequence[Edge]) -> dict[str, int]:
-    """Return the nodes in an order in which each comes after all that lead to it, with its depth.
+    """Return the nodes in an order in which each comes after its predecessors, with its depth.
 
-    Those of one depth stand as they were given. Edges of nodes that there are not say nothing. What stands in a circle,
-    which no sound workflow has, comes last.
+    Nodes of one depth keep their order. Edges of unknown nodes are ignored. Nodes in a cycle, which no valid workflow
+    has, come last.
     """
     waiting = dict.fromkeys(names, 0)
     after: dict[str, list[str]] = {name: [] for name in names}
@@ -91,7 +91,7 @@ def layers(names: Sequence[str], edges: Sequence[Edge]) -> dict[str, int]:
 
 
 class _Lanes:
-    """The lanes as they stand while nodes are placed: what each leads to."""
+    """The lanes while nodes are placed: the node that each leads to."""
 
     def __init__(self) -> None:
         self.ends: list[str | None] = []
@@ -115,7 +115,7 @@ class _Lanes:
         return lane
 
     def strokes(self) -> list[int]:
-        """Return the strokes of a line on which every lane goes on."""
+        """Return the strokes of a line on which every lane continues."""
         return [_THROUGH if not cell % 2 and self.ends[cell // 2] is not None else 0 for cell in range(self._cells)]
 
     @property
@@ -123,7 +123,7 @@ class _Lanes:
         return max(0, 2 * len(self.ends) - 1)
 
     def across(self, lane: int, others: Mapping[int, int], own: int) -> None:
-        """Add a line that binds a lane to others: `own` are its strokes, `others` those of each of them."""
+        """Add a line that connects a lane with others. `own` are its strokes, `others` those of each other lane."""
         cells = self.strokes()
         first, last = min(lane, *others), max(lane, *others)
         for cell in range(2 * first + 1, 2 * last):
@@ -137,7 +137,7 @@ class _Lanes:
 
 @lru_cache(maxsize=32)
 def layout(names: tuple[str, ...], edges: tuple[Edge, ...], most: int) -> tuple[Row, ...] | None:
-    """Return the lines of a graph, top to bottom; None: it takes more than `most` lanes."""
+    """Return the lines of a graph, top to bottom, or None if it needs more than `most` lanes."""
     order = list(layers(names, edges))
     place = {name: at for at, name in enumerate(order)}
     after: dict[str, list[str]] = {name: [] for name in order}
@@ -147,14 +147,14 @@ def layout(names: tuple[str, ...], edges: tuple[Edge, ...], most: int) -> tuple[
     lanes = _Lanes()
     for name in order:
         _place(lanes, name)
-        _lead_on(lanes, name, sorted(after[name], key=place.__getitem__))
+        _continue_lanes(lanes, name, sorted(after[name], key=place.__getitem__))
         if len(lanes.ends) > most:
             return None
     return tuple(lanes.rows)
 
 
 def _place(lanes: _Lanes, name: str) -> None:
-    """Put a node where the lanes that lead to it end, or in a free one."""
+    """Place a node where the lanes that lead to it end, or in a free lane."""
     mine = lanes.leading_to(name)
     if len(mine) > 1:
         for lane in mine[1:]:
@@ -168,8 +168,8 @@ def _place(lanes: _Lanes, name: str) -> None:
     lanes.rows.append(Row(tuple(cells), name, lane))
 
 
-def _lead_on(lanes: _Lanes, name: str, targets: Sequence[str]) -> None:
-    """Let the lane of a node that was placed go on to what follows, with new lanes where that is several."""
+def _continue_lanes(lanes: _Lanes, name: str, targets: Sequence[str]) -> None:
+    """Continue the lane of a placed node to its successors, with new lanes for all but one."""
     lane = lanes.rows[-1].lane
     lanes.ends[lane] = None
     others: dict[int, int] = {}
@@ -190,7 +190,7 @@ def _lead_on(lanes: _Lanes, name: str, targets: Sequence[str]) -> None:
 
 
 class Graph(NamedTuple):
-    """What there is to draw: the nodes of a run of `workflow` as they stand, and which leads to which."""
+    """What is drawn: the nodes of a run of `workflow` with their states, and the edges."""
 
     workflow: str
     nodes: Mapping[str, NodeRow]
@@ -198,9 +198,9 @@ class Graph(NamedTuple):
 
 
 def graph_lines(graph: Graph, now: int, cells: int, glyphs: Glyphs) -> list[Line]:
-    """Return the lines of a graph as it stands at `now` (UTC microseconds), none wider than `cells`.
+    """Return the lines of a graph at `now` (UTC microseconds), none wider than `cells`.
 
-    What is too wide to be drawn becomes a list in which a node stands the further in the later it comes.
+    A graph that is too wide becomes a list, indented by depth.
     """
     nodes = graph.nodes
     names = tuple(nodes)

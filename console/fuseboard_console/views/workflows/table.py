@@ -1,4 +1,4 @@
-"""Runs of workflows as lines: the list, and one in full with its graph."""
+"""Workflow runs as lines: the list, and one in full with its graph."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _STYLES = {
 
 
 class Run(NamedTuple):
-    """One run, whether the Board or only the table of saved runs knows it. Times are UTC microseconds.
+    """One run, from the Board or from the table of saved runs. Times are UTC microseconds.
 
-    `state`: `running`, `done`, `degraded`, `failed`, `interrupted`; `killed`, when its process ended without a word.
-    `instance`: the engine that was at it last; None: that is not known.
+    `state` is `running`, `done`, `degraded`, `failed`, `interrupted`, or `killed` if its process ended without saying
+    so. `instance` is the instance that executed it last, or None if unknown.
     """
 
     run: str
@@ -54,17 +54,17 @@ class Run(NamedTuple):
 
     @property
     def resumable(self) -> bool:
-        """Whether there is something left to do and nobody is at it."""
+        """Whether unfinished nodes are left and no instance executes the run."""
         return self.state not in (*FINISHED, "running")
 
     @property
     def title(self) -> str:
-        """What its workflow is called, as safe text."""
+        """The workflow's name, as safe text."""
         return safe_text(self.name or self.workflow, 80)
 
 
 def run_of_row(row: WorkflowRow, over: bool) -> Run:
-    """Return a run of the Board; `over`: its engine is known to be no more."""
+    """Return a run of the Board. `over`: its instance is known to have ended."""
     state = "killed" if row.state == "running" and over else row.state
     return Run(
         row.run, row.workflow, row.name, state, row.started_at, row.changed_at, row.nodes, row.edges, row.resumed,
@@ -73,7 +73,7 @@ def run_of_row(row: WorkflowRow, over: bool) -> Run:
 
 
 def run_of_saved(saved: SavedRun) -> Run:
-    """Return a run that only the table knows."""
+    """Return a run that only the table has."""
     nodes = {name: NodeRow() for name in saved.steps}
     for name, node in saved.nodes.items():
         nodes[name] = NodeRow(node.state, node.at, node.answered, node.attempts, node.duration, node.error)
@@ -85,7 +85,7 @@ def run_of_saved(saved: SavedRun) -> Run:
 
 
 def _sources(definition: str) -> list[str]:
-    """Return the nodes that lead to one, from what its results rest on; nothing where that can't be read."""
+    """Return a node's predecessors from what its results depend on, or nothing if that is unreadable."""
     try:
         return [str(edge[0]) for edge in json.loads(definition)["from"]]
     except (ValueError, TypeError, KeyError, IndexError):
@@ -109,7 +109,7 @@ def run_sign(state: str, glyphs: Glyphs) -> tuple[str, str]:
 
 
 def runs_columns(runs: Sequence[str]) -> tuple[ListColumn, ...]:
-    """Return the columns for runs of these ids."""
+    """Return the columns for runs with these ids."""
     ids = min(22, max(8, max((width(safe_text(run, 80)) for run in runs), default=8)))
     return (
         ListColumn("run", ids),
@@ -123,7 +123,7 @@ def runs_columns(runs: Sequence[str]) -> tuple[ListColumn, ...]:
 
 
 def run_line(run: Run, now: int, columns: Sequence[ListColumn], cells: int, glyphs: Glyphs) -> Line:
-    """Return a run as it stands at `now` (UTC microseconds), in at most `cells`."""
+    """Return a run at `now` (UTC microseconds), in at most `cells`."""
     sign, style = run_sign(run.state, glyphs)
     row = {
         "run": Span(safe_text(run.run, 80), "strong" if run.state == "running" else "text"),
@@ -157,7 +157,7 @@ def _took(run: Run, now: int) -> float:
 
 
 def _problem(run: Run) -> str:
-    """Return the run's error, or that of the first node that failed."""
+    """Return the run's error, or that of the first failed node."""
     if run.error:
         return safe_text(run.error, 400)
     failed = ((name, node) for name, node in run.nodes.items() if node.state == "failed")
@@ -168,7 +168,7 @@ def _problem(run: Run) -> str:
 
 
 def run_lines(run: Run, engine: str, now: int, cells: int, glyphs: Glyphs) -> list[Line]:
-    """Return all that is known of a run at `now` (UTC microseconds); `engine` is what was at it, as safe text."""
+    """Return a run in full at `now` (UTC microseconds). `engine` names its instance, as safe text."""
     sign, style = run_sign(run.state, glyphs)
     resumable = "  it can be resumed" if run.resumable else ""
     head = (

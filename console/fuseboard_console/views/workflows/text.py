@@ -1,4 +1,4 @@
-"""Runs of workflows without a screen: how each node stands, what can be resumed, and JSON with a schema that stays."""
+"""Workflow runs as plain text and as JSON with a stable schema."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ GLYPHS = {"done": "✓", "degraded": "~", "failed": "✗", "skipped": "-", "pend
 
 
 def state_of(run: SavedRun) -> str:
-    """Return how a run stands, in a word: `killed` is one whose process ended without a word."""
+    """Return a run's state as a word. `killed` means that its process ended without saying so."""
     return "killed" if run.state == "running" and not run.alive else run.state
 
 
 def workflows_json(runs: Sequence[SavedRun], file: str, saved: int, waiting: int) -> dict[str, Any]:
-    """Return runs for a program; times are UTC microseconds. `saved` and `waiting` as for `workflows_text`."""
+    """Return runs as plain values. Times are UTC microseconds. `saved` and `waiting` are as in `workflows_text`."""
     runs_json = [_run_json(run) for run in runs]
     return {"schema": SCHEMA, "file": file, "saved": saved, "resumable": waiting, "runs": runs_json}
 
@@ -62,15 +62,15 @@ def _node_json(run: SavedRun, name: str) -> dict[str, Any]:
 def workflows_text(
     runs: Sequence[SavedRun], file: str, now: int, saved: int, waiting: int, *, unfinished: bool = False
 ) -> str:
-    """Return runs for people.
+    """Return runs as text.
 
     Args:
-        runs: those to list, the newest of all.
-        file: the recording's name.
+        runs: The newest runs.
+        file: The recording's name.
         now: UTC microseconds.
-        saved: how many the recording has, listed or not.
-        waiting: how many of those can be resumed.
-        unfinished: only those that can be resumed were wanted.
+        saved: How many runs the recording has, listed or not.
+        waiting: How many of those can be resumed.
+        unfinished: Whether only resumable runs were requested.
     """
     name = safe_text(file, 200)
     if not runs:
