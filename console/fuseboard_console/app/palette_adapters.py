@@ -72,7 +72,7 @@ class AdapterCommands(Provider):
 
     def _help(self, key: AdapterKey) -> str:
         stands = word_of(self._stands(key), self._host.frame.board.instances.get(key.instance))
-        return f"Adapter, {stands}. Show all that is known of it."
+        return f"Adapter, {stands}. Show its details."
 
     def _open(self, key: AdapterKey) -> partial[None]:
         return partial(show_detail, self._host, key)

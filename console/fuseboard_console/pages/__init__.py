@@ -1,1 +1,1 @@
-"""The console's pages, a module each: what stands between header and footer."""
+"""The console's pages, one module each: the part of the screen between header and footer."""

@@ -35,7 +35,7 @@ EVERY = 1.0
 
 
 class Audit(ListPage[Key]):
-    """What was asked, newest first."""
+    """Operators' commands, newest first."""
 
     PAGE = "audit"
     EMPTY = "Nobody has asked anything of an engine yet."
@@ -53,7 +53,7 @@ class Audit(ListPage[Key]):
         self._opened: AuditEntry | None = None
 
     async def refresh_data(self, frame: Frame) -> None:
-        """Read from the mailbox what the Board has forgotten, or doesn't know yet."""
+        """Read commands from the mailbox that the Board does not have."""
         recording, now = self.host.feed.recording, time.monotonic()
         if recording is not None and now - self._looked >= EVERY:
             self._looked = now
@@ -64,7 +64,7 @@ class Audit(ListPage[Key]):
                     self.host.show()
 
     def rows(self, frame: Frame) -> Sequence[Key]:
-        """Return what was asked until the time that is shown."""
+        """Return the commands up to the shown time."""
         board = frame.board
         self._successors.note(board)
         made = (board, len(board.actions), board.actions[0] if board.actions else None, self._commands, frame.past)
@@ -78,16 +78,16 @@ class Audit(ListPage[Key]):
         return list(self._asked)
 
     def heading(self, cells: int) -> Line:
-        """Return the titles of the columns."""
+        """Return the column titles."""
         return audit_heading(self._columns, cells)
 
     def line(self, key: Key, cells: int) -> Line:
-        """Return what was asked."""
+        """Return a command's line."""
         asked = self._asked.get(key)
         return () if asked is None else audit_line(asked, self._columns, cells, self.host.glyphs)
 
     def fields(self, key: Key) -> Mapping[str, str]:
-        """Return what a filter may ask about."""
+        """Return the row's texts that a filter can match, by field."""
         asked = self._asked[key]
         return {
             "who": asked.actor,
@@ -98,17 +98,17 @@ class Audit(ListPage[Key]):
         }
 
     def about(self, key: Key, cells: int) -> list[Line]:
-        """Return all that is known of what was asked; it stays when it is forgotten."""
+        """Return a command in full. It stays available after the Board drops it."""
         self._opened = self._asked.get(key, self._opened)
         return audit_lines(self._opened, cells) if self._opened else []
 
     def title_of(self, key: Key) -> str:
-        """Return what was asked, in words."""
+        """Return a command as text."""
         self._opened = self._asked[key]
         return f"{verb_text(self._opened.verb)} {safe_text(self._opened.adapter, 60)}".strip().capitalize()
 
     def links(self, key: Key) -> Sequence[Link]:
-        """Lead to the adapter, if there is one and it is certain which."""
+        """Link to the adapter, if exactly one matches."""
         adapter = self._adapter_of(self._asked[key])
         return [] if adapter is None else [Link("a", "adapter", partial(show_detail, self.host, adapter))]
 

@@ -26,7 +26,7 @@ from fuseboard_storage.board.presence import presence
 
 
 class Engines(ListPage[int]):
-    """The silent first, then the live, then those that ended; the keys are the numbers of the instances."""
+    """Silent instances first, then live ones, then ended ones. The keys are instance ids."""
 
     PAGE = "engines"
     EMPTY = "No engine has written to this recording yet."
@@ -42,7 +42,7 @@ class Engines(ListPage[int]):
         self._read: tuple[object, ...] = ()
 
     async def refresh_data(self, frame: Frame) -> None:
-        """Read from the recording which engines wrote to it before."""
+        """Read earlier instances from the recording."""
         recording, roster = self.host.feed.recording, frame.board.roster_version
         if recording is not None and (recording, roster) != self._read:
             self._read = (recording, roster)
@@ -54,7 +54,7 @@ class Engines(ListPage[int]):
                 self.host.show()
 
     def rows(self, frame: Frame) -> Sequence[int]:
-        """Return the instances of the Board, and the older ones that had ended by the time that is shown."""
+        """Return the Board's instances, and older ones that had ended by the shown time."""
         made = (frame.board, frame.board.roster_version, frame.now // SECOND, len(self._older))
         if made != self._made:
             self._made = made
@@ -65,11 +65,11 @@ class Engines(ListPage[int]):
         return engine_order(self._rows.values(), frame.now)
 
     def heading(self, cells: int) -> Line:
-        """Return the titles of the columns."""
+        """Return the column titles."""
         return engines_heading(cells, min(self._labels, cells // 3))
 
     def line(self, key: int, cells: int) -> Line:
-        """Return an instance."""
+        """Return an instance's line."""
         row = self._rows.get(key)
         if row is None:
             return ()
@@ -78,7 +78,7 @@ class Engines(ListPage[int]):
         )
 
     def fields(self, key: int) -> Mapping[str, str]:
-        """Return what a filter may ask about."""
+        """Return the row's texts that a filter can match, by field."""
         row = self._rows[key]
         return {
             "name": row.name,
@@ -89,7 +89,7 @@ class Engines(ListPage[int]):
         }
 
     def about(self, key: int, cells: int) -> list[Line]:
-        """Return all that is known of an instance."""
+        """Return an instance in full."""
         frame = self.host.frame
         row = frame.board.instances.get(key) or self._rows.get(key)
         return [] if row is None else engine_lines(row, frame.board, frame.now, cells, self.host.glyphs)
@@ -99,7 +99,7 @@ class Engines(ListPage[int]):
         return safe_text(self._rows[key].label, 80)
 
     def links(self, key: int) -> Sequence[Link]:
-        """Lead to its adapters."""
+        """Link to its adapters."""
         label = self._rows[key].label.replace('"', "?")
 
         def to_adapters() -> None:

@@ -41,32 +41,32 @@ class Failures(ListPage[Key]):
         return list(self._failures)
 
     def heading(self, cells: int) -> Line:
-        """Return what stands above the failures."""
+        """Return the column titles."""
         return (Span("newest first; those that say the same in a row stand on one line", "muted"),)
 
     def line(self, key: Key, cells: int) -> Line:
-        """Return a failure."""
+        """Return a failure's line."""
         row = self._failures.get(key)
         return () if row is None else failure_line(row, cells, min(self._names, cells // 3), self.host.glyphs)
 
     def fields(self, key: Key) -> Mapping[str, str]:
-        """Return what a filter may ask about."""
+        """Return the row's texts that a filter can match, by field."""
         row = self._failures[key]
         error = f"{row.attempt.error_type} {row.attempt.error}"
         return {"adapter": row.key.adapter, "error": error, "type": row.task_type, "task": row.task}
 
     def about(self, key: Key, cells: int) -> list[Line]:
-        """Return a failure in full; it stays when the Board has forgotten it."""
+        """Return a failure in full. It stays available after the Board drops it."""
         self._opened = self._failures.get(key, self._opened)
         return failure_detail(self._opened, self.host.frame.now, cells) if self._opened else []
 
     def title_of(self, key: Key) -> str:
-        """Return whose failure it is."""
+        """Return the name of its adapter."""
         self._opened = self._failures[key]
         return f"Failure of {safe_text(key[0].adapter, 60)}"
 
     def links(self, key: Key) -> Sequence[Link]:
-        """Lead to the adapter, and to the routes of the task."""
+        """Link to the adapter, and to the routes of the task."""
         task = self._failures[key].task
 
         def to_route() -> None:

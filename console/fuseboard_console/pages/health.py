@@ -15,7 +15,7 @@ from fuseboard_storage.board.board import AdapterKey
 
 
 class Health(ListPage[AdapterKey]):
-    """All adapters, those whose health needs a person first."""
+    """All adapters, the least healthy first."""
 
     PAGE = "health"
     EMPTY = "There is no adapter yet."
@@ -31,7 +31,7 @@ class Health(ListPage[AdapterKey]):
         self._summary = ""
 
     def rows(self, frame: Frame) -> Sequence[AdapterKey]:
-        """Return all adapters; they are put in order once a second, and when one comes, goes, or stands otherwise."""
+        """Return all adapters. They are sorted once a second, and when the set or a condition changes."""
         board = frame.board
         now = (board, board.roster_version, board.state_version, frame.now // SECOND)
         if now != self._sorted:
@@ -44,15 +44,15 @@ class Health(ListPage[AdapterKey]):
 
     @property
     def caption(self) -> str:
-        """How many adapters are how well."""
+        """The counts by health."""
         return f"{self.title}  {self._summary}".rstrip()
 
     def heading(self, cells: int) -> Line:
-        """Return the titles of the columns."""
+        """Return the column titles."""
         return health_heading(cells, min(self._names, cells // 3))
 
     def line(self, key: AdapterKey, cells: int) -> Line:
-        """Return how well an adapter is."""
+        """Return the health of an adapter."""
         frame = self.host.frame
         row = frame.board.adapters.get(key)
         if row is None:
@@ -61,7 +61,7 @@ class Health(ListPage[AdapterKey]):
         return health_line(row, instance, frame.now, cells, min(self._names, cells // 3), self.host.glyphs)
 
     def fields(self, key: AdapterKey) -> Mapping[str, str]:
-        """Return what a filter may ask about."""
+        """Return the row's texts that a filter can match, by field."""
         row = self.host.frame.board.adapters.get(key)
         if row is None:
             return dict.fromkeys(self.FIELDS, "")
@@ -69,7 +69,7 @@ class Health(ListPage[AdapterKey]):
         return {"name": row.name, "health": row.health or "unknown", "tag": " ".join(row.tags), "detail": detail}
 
     def action_open(self) -> None:
-        """Show all that is known of the adapter under the cursor."""
+        """Open the detail of the adapter under the cursor."""
         if self.target is not None:
             show_detail(self.host, self.target)
 

@@ -23,7 +23,7 @@ K = TypeVar("K", bound=Hashable)
 
 
 class ListPage(Page, Generic[K]):
-    """A list with a cursor, a filter and a detail. A subclass says what the rows are."""
+    """A list with a cursor, a filter and a detail. A subclass defines the rows."""
 
     EMPTY: ClassVar[str] = ""
     """What it says while there is nothing to list: how it fills."""
@@ -52,36 +52,36 @@ class ListPage(Page, Generic[K]):
 
     @abstractmethod
     def heading(self, cells: int) -> Line:
-        """Return the titles of the columns."""
+        """Return the column titles."""
 
     @abstractmethod
     def fields(self, key: K) -> Mapping[str, str]:
-        """Return the texts of a row by field, for the filter; those without a field of their own under ``."""
+        """Return a row's texts by field, for the filter. Texts without a field are under the empty string."""
 
     @abstractmethod
     def about(self, key: K, cells: int) -> list[Line]:
-        """Return all that is known of a row."""
+        """Return a row in full."""
 
     @abstractmethod
     def title_of(self, key: K) -> str:
-        """Return what a row is called, as safe text."""
+        """Return a row's title, as safe text."""
 
     @property
     def caption(self) -> str:
-        """What stands in its frame, as safe text."""
+        """The title of the list's frame, as safe text."""
         return self.title
 
     @property
     def nothing(self) -> str:
-        """What it says while there is nothing to list, as safe text."""
+        """The text of an empty list, as safe text."""
         return self.EMPTY
 
     def links(self, key: K) -> Sequence[Link]:
-        """Return where keys lead from a row's detail."""
+        """Return the links of a row's detail."""
         return ()
 
     def detail_actions(self, key: K) -> Sequence[DetailAction]:
-        """Return what can be done to a row in its detail."""
+        """Return the actions that a row's detail offers."""
         return ()
 
     # ---------------------------------------------------------------- the page
@@ -96,7 +96,7 @@ class ListPage(Page, Generic[K]):
         return (self.list,)
 
     def show(self, frame: Frame) -> None:
-        """Show the rows that the filter fits."""
+        """Show the rows that match the filter."""
         keys = self._choose(self.rows(frame))
         test = self._test
         title = self.caption
@@ -109,7 +109,9 @@ class ListPage(Page, Generic[K]):
         self.list.show(keys, self.line, self.heading)
 
     def _choose(self, keys: Sequence[K]) -> Sequence[K]:
-        """Return the rows that the filter fits; of very many it is asked only when they or it are others."""
+        """Return the rows that match the filter. For very many rows the result is cached until they or the filter
+        change.
+        """
         self._of = len(keys)
         test = self._test
         if test is None:
@@ -121,39 +123,39 @@ class ListPage(Page, Generic[K]):
         return self._fitting
 
     def tick(self, frame: Frame) -> None:
-        """Show what time alone changed: nothing but ages, which `show` does each second."""
+        """Do nothing: only ages change with time, and `show` updates them each second."""
 
     @property
     def matched(self) -> tuple[int, int]:
-        """How many rows the filter fits, and of how many."""
+        """How many rows match the filter, and of how many."""
         return len(self.list.keys), self._of
 
     @property
     def filter_problem(self) -> str:
-        """What is wrong with the filter, where it fits nothing."""
+        """What is wrong with a filter that matches nothing."""
         return unknown_field(self.filter_text, self.FIELDS) if self._of and not self.list.keys else ""
 
     def filter_by(self, text: str) -> None:
-        """Show only the rows that the filter fits."""
+        """Show only the rows that match the filter."""
         super().filter_by(text)
         self._test = list_filter(text, self.FIELDS)
         self.host.show()
 
     def action_unfilter(self) -> None:
-        """Take the marks away; show all rows again when there are none."""
+        """Remove all marks, or the filter if there are none."""
         if self.list.marked:
             self.unmark()
         else:
             self.filter_by("")
 
     def unmark(self) -> None:
-        """Take all marks away."""
+        """Remove all marks."""
         if self.list.marked:
             self.list.marked.clear()
             self.host.show()
 
     def action_mark(self) -> None:
-        """Mark the row under the cursor, or take its mark away, and go to the next."""
+        """Mark or unmark the row under the cursor, and move to the next."""
         self.list.toggle_mark()
         self.host.show()
 
@@ -168,7 +170,7 @@ class ListPage(Page, Generic[K]):
         self.action_open()
 
     def action_open(self) -> None:
-        """Show all that is known of the row under the cursor."""
+        """Open the detail of the row under the cursor."""
         key = self.list.selected
         if key is not None:
             title, make = self.title_of(key), lambda cells: self.about(key, cells)

@@ -30,12 +30,12 @@ from fuseboard_storage.board.board import AdapterKey, Board
 
 
 class Overview(Page):
-    """All breakers at a glance; which of them, and in which order, is the operator's choice."""
+    """All breakers. The operator chooses which adapters are shown, and in which order."""
 
     PAGE = "overview"
 
     def __init__(self, host: ConsoleHost, file: str, preferences: Preferences = DEFAULT) -> None:
-        """Make the page of the recording called `file`, which is safe text, as the operator prefers it."""
+        """Create the page for the recording `file` (safe text), with the operator's preferences."""
         super().__init__(host)
         self.layout_name = preferences.layout
         """How it is divided: one of `LAYOUTS`."""
@@ -69,14 +69,14 @@ class Overview(Page):
         return self.table, self.panes.chains, self.panes.failures
 
     def apply_palette(self, palette: Palette) -> None:
-        """Take another theme's palette."""
+        """Repaint in the palette of another theme."""
         super().apply_palette(palette)
         self.picture.repaint(palette)
 
     # ---------------------------------------------------------------- showing
 
     def choose(self, frame: Frame) -> None:
-        """Sort and filter anew, and say what is left out."""
+        """Sort and filter again, and show what is left out."""
         board = frame.board
         choice = Choice(self.sort, self._terms, self.group, self.faults)
         self.order = self._ordering.order(board, frame.now, choice)
@@ -96,7 +96,7 @@ class Overview(Page):
         return "No adapter fits this filter." if self._terms else "No breaker needs you."
 
     def show(self, frame: Frame) -> None:
-        """Show the Board; `choose` was called for this frame."""
+        """Show the Board. `choose` was called for this frame."""
         self._lay_out(frame)
         self.tick(frame)
         self.panes.show(frame.board)
@@ -104,16 +104,16 @@ class Overview(Page):
             self.picture.show()
 
     def tick(self, frame: Frame) -> None:
-        """Show what time alone changed: the table."""
+        """Update the table's countdowns."""
         lost = "silent" in self.order.counts or "ended" in self.order.counts
         self.table.show(frame.board, self.order, frame.now, lost=lost, places=self._ordering.places)
 
     def flush_deferred(self) -> None:
-        """Paint the routes and failures that have waited."""
+        """Paint the deferred routes and failures."""
         self.panes.flush_deferred()
 
     def on_resize(self) -> None:
-        """Divide the new size."""
+        """Lay the panes out for the new size."""
         self._plan = None
         self.host.show()
 
@@ -142,7 +142,7 @@ class Overview(Page):
 
     @property
     def counting(self) -> bool:
-        """Whether a countdown is in sight."""
+        """Whether a countdown is visible."""
         return self.table.counting
 
     @property
@@ -152,18 +152,18 @@ class Overview(Page):
 
     @property
     def targets(self) -> tuple[AdapterKey, ...]:
-        """The marked adapters, those in sight first, as they stand."""
+        """The marked adapters, visible ones first, in the order of the table."""
         marked = self.table.marked
         shown = [key for key in self.order.keys if key in marked] if marked else []
         return (*shown, *sorted(marked.difference(shown)))
 
     @property
     def targets_name(self) -> str:
-        """The name of the group that is marked, and nothing else."""
+        """The name of the group that is marked, if nothing else is."""
         return marked_group(self.order.lines, self.table.marked)
 
     def unmark(self) -> None:
-        """Take all marks away."""
+        """Remove all marks."""
         there = bool(self.table.marked)
         self.table.unmark()
         if there:
@@ -181,13 +181,13 @@ class Overview(Page):
         return len(self.order.keys), len(self.host.frame.board.adapters)
 
     def filter_by(self, text: str) -> None:
-        """Show only the adapters that the filter fits."""
+        """Show only the adapters that match the filter."""
         super().filter_by(text)
         self._terms = parse(text)
         self.host.show()
 
     def action_unfilter(self) -> None:
-        """Take the marks away; show all adapters again when there are none."""
+        """Remove all marks, or the filter if there are none."""
         if self.table.marked:
             self.unmark()
         elif self.filter_text or self.faults:
@@ -195,17 +195,17 @@ class Overview(Page):
             self.filter_by("")
 
     def action_faults(self) -> None:
-        """Show only what needs a person or counts failures, or all again."""
+        """Show only adapters that need attention or count failures, or all again."""
         self.faults = not self.faults
         self.host.show()
 
     def action_group(self) -> None:
-        """Put adapters together by the next thing they have in common."""
+        """Group adapters by the next criterion."""
         self.group = GROUPINGS[(GROUPINGS.index(self.group) + 1) % len(GROUPINGS)]
         self.host.show()
 
     def action_mark(self) -> None:
-        """Mark the selected adapter, or take its mark away."""
+        """Mark or unmark the selected adapter."""
         self.table.toggle_mark()
         self.host.show()
 
@@ -222,49 +222,49 @@ class Overview(Page):
         self.host.show()
 
     def sort_by(self, column: str) -> None:
-        """Sort by a column, whether or not there is room for it."""
+        """Sort by a column, visible or not."""
         self.sort = BY_STATE._replace(column=column)
         self.host.show()
 
     def action_turn(self) -> None:
-        """Turn the order round."""
+        """Reverse the order."""
         self.sort = self.sort._replace(turned=not self.sort.turned)
         self.host.show()
 
     @on(BreakersTable.TitleClicked)
     def _sort_by_title(self, event: BreakersTable.TitleClicked) -> None:
-        """Sort by the column that was clicked; turn the order round when it is sorted by it already."""
+        """Sort by the clicked column, or reverse the order if it is the sort column."""
         turned = event.column == self.sort.column and not self.sort.turned
         self.sort = BY_STATE._replace(column=event.column, turned=turned)
         self.host.show()
 
     def action_next_problem(self) -> None:
-        """Put the cursor on the next adapter that needs a person."""
+        """Move the cursor to the next adapter that needs attention."""
         if not self.table.next_problem(self.host.frame.now):
             self.host.show_notice("No breaker needs you.")
 
     def action_layout(self) -> None:
-        """Divide it in the next way."""
+        """Switch to the next layout."""
         self.layout_name = next_layout(self.layout_name)
         self.host.show_notice(f"Layout {self.layout_name}: {LAYOUTS[self.layout_name].about}.")
         self.host.show()
 
     def copied(self, frame: Frame) -> str:
-        """What is known of the marked adapters, or of the one under the cursor; of another pane what is on top."""
+        """The marked adapters or the one under the cursor in full; for another pane, its top item."""
         if self.screen.focused in (self.panes.chains, self.panes.failures):
             return super().copied(frame)
         keys = self.targets or ((self.target,) if self.target else ())
         return "\n".join(adapter_copy(frame.board, key, frame.now) for key in keys)
 
     def on_click(self, event: Click) -> None:
-        """Go on with a double click on a line, as with Enter."""
+        """Handle a double click on a line like Enter."""
         place = event.get_content_offset(self.table) if event.widget is self.table else None
         on_title = place is not None and place.y < self.table.HEADINGS
         if event.chain == 2 and not on_title:
             self.action_detail()
 
     def action_detail(self) -> None:
-        """Show all that is known of the selected adapter; from another pane, go to the page that has all of it."""
+        """Open the selected adapter's detail. From another pane, go to its page."""
         panes: dict[object, str] = {self.panes.chains: "routes", self.panes.failures: "failures"}
         if self.screen.focused in panes:
             self.host.go_to(panes[self.screen.focused])

@@ -15,9 +15,9 @@ from fuseboard_storage.board.board import AdapterKey
 
 
 class Page(CachedContainer, can_focus=False):
-    """One page. A subclass says what it shows; the keys of its actions work while it is in sight.
+    """One page. A subclass defines what it shows. The keys of its actions work while it is visible.
 
-    Its actions are those of `ACTIONS` that name it in `pages`; each is a method `action_<id>` here.
+    Its actions are those of `ACTIONS` that name it in `pages`. Each is a method `action_<id>`.
     """
 
     PAGE: ClassVar[str] = ""
@@ -41,50 +41,50 @@ class Page(CachedContainer, can_focus=False):
 
     @property
     def lists(self) -> Iterable[LineList]:
-        """Its lists; the first takes the keys when the page comes."""
+        """Its lists. The first gets the focus when the page opens."""
         raise NotImplementedError
 
     def show(self, frame: Frame) -> None:
-        """Show a frame; called when something changed, and each second."""
+        """Show a frame. Called when something changed, and each second."""
         raise NotImplementedError
 
     def tick(self, frame: Frame) -> None:
-        """Show what time alone changed; called ten times a second while `counting`."""
+        """Update what changes with time. Called ten times a second while `counting`."""
         self.show(frame)
 
     async def refresh_data(self, frame: Frame) -> None:
-        """Read from the recording what the Board doesn't have; called when the page comes and as events come in."""
+        """Read what the Board does not have. Called when the page opens and as events arrive."""
 
     def flush_deferred(self) -> None:
-        """Paint what was deferred; called at each poll of the recording."""
+        """Paint what was deferred. Called at each poll of the recording."""
 
     def filter_by(self, text: str) -> None:
-        """Show only what a filter fits."""
+        """Show only what matches a filter."""
         self.filter_text = text
 
     @property
     def matched(self) -> tuple[int, int]:
-        """How many lines the filter fits, and of how many."""
+        """How many lines match the filter, and of how many."""
         return 0, 0
 
     @property
     def counting(self) -> bool:
-        """Whether a countdown is in sight."""
+        """Whether a countdown is visible."""
         return False
 
     @property
     def target(self) -> AdapterKey | None:
-        """The adapter that an action means; None: none is selected."""
+        """The adapter that an action applies to, or None."""
         return None
 
     @property
     def targets(self) -> tuple[AdapterKey, ...]:
-        """The adapters that are marked, which an action means instead; empty: none is."""
+        """The marked adapters, to which an action applies instead. Empty if there are none."""
         return ()
 
     @property
     def targets_name(self) -> str:
-        """What those are called together, such as their tag; empty: nothing."""
+        """A common name of the targets, such as their tag, or an empty string."""
         return ""
 
     def unmark(self) -> None:
@@ -92,23 +92,23 @@ class Page(CachedContainer, can_focus=False):
 
     @property
     def filter_problem(self) -> str:
-        """What is wrong with the filter, as a sentence of safe text; empty when nothing is."""
+        """What is wrong with the filter, as safe text, or an empty string."""
         return ""
 
     def copied(self, frame: Frame) -> str:
-        """What is copied: what the cursor is on, whole, as safe text; empty when there is nothing."""
+        """The item under the cursor in full, as safe text, for the clipboard. Empty if there is none."""
         focused = self.screen.focused
         return focused.copied() if isinstance(focused, LineList) else ""
 
     @property
     def trail(self) -> str:
-        """What the breadcrumb says after the page's title; safe text."""
+        """The breadcrumb after the page's title, as safe text."""
         return ""
 
     # ---------------------------------------------------------------- for the console
 
     def apply_frames(self, *, frames: bool) -> None:
-        """Frame its lists, or remove their frames."""
+        """Add or remove the frames of its lists."""
         for pane in self.lists:
             pane.add_class("pane")
         self.set_class(not frames, "bare")

@@ -20,10 +20,10 @@ OUTCOMES = ("", "failover", "degraded", "failed", "dead")
 
 
 class Routes(ListPage[int]):
-    """The latest routes, newest first; the keys are the numbers of their events."""
+    """The latest routes, newest first. The keys are event numbers."""
 
     PAGE = "routes"
-    EMPTY = "No task has been routed yet. Each one stands here as soon as it is done."
+    EMPTY = "No task has been routed yet. Each task is listed here when it is done."
     FIELDS = ("outcome", "type", "adapter", "task", "error")
 
     def __init__(self, host: ConsoleHost) -> None:
@@ -35,7 +35,7 @@ class Routes(ListPage[int]):
         self._outcome = ""
 
     def rows(self, frame: Frame) -> Sequence[int]:
-        """Return the numbers of the routes that the Board keeps."""
+        """Return the event numbers of the routes that the Board keeps."""
         board, routes = frame.board, frame.board.routes
         made = (board, routes[0].seq if routes else 0, len(routes))
         if made != self._made:
@@ -52,17 +52,17 @@ class Routes(ListPage[int]):
         return route
 
     def heading(self, cells: int) -> Line:
-        """Return what stands above the routes."""
+        """Return the column titles."""
         key = key_for(self.host.actions, "outcome")
         only = f"only {self._outcome}; {key} shows others" if self._outcome else f"newest first; {key} shows only some"
         return (Span(only, "muted"),)
 
     def line(self, key: int, cells: int) -> Line:
-        """Return a route as it went, left to right."""
+        """Return a route, attempts from left to right."""
         return route_line(self._route(key), cells, self._types, self.host.glyphs) if key in self._entries else ()
 
     def fields(self, key: int) -> Mapping[str, str]:
-        """Return what a filter may ask about."""
+        """Return the row's texts that a filter can match, by field."""
         route = self._route(key)
         return {
             "outcome": outcome_of(route),
@@ -73,7 +73,7 @@ class Routes(ListPage[int]):
         }
 
     def about(self, key: int, cells: int) -> list[Line]:
-        """Return a route in full; it stays when the Board has forgotten it."""
+        """Return a route in full. It stays available after the Board drops it."""
         return route_lines(self._shown, cells, self.host.glyphs)
 
     def title_of(self, key: int) -> str:
@@ -82,7 +82,7 @@ class Routes(ListPage[int]):
         return f"Route of {short_id(self._shown.task, 30)}"
 
     def links(self, key: int) -> Sequence[Link]:
-        """Lead to the adapters that were tried, in their order."""
+        """Link to the adapters that were tried, in order."""
         instance = self._entries[key].instance
         names = list(dict.fromkeys(attempt.adapter for attempt in self._route(key).attempts))
 
@@ -98,6 +98,6 @@ class Routes(ListPage[int]):
         return [to(adapter) for adapter in names[:5]]
 
     def action_outcome(self) -> None:
-        """Show only the routes that ended in the next way."""
+        """Show only routes with the next outcome."""
         self._outcome = OUTCOMES[(OUTCOMES.index(self._outcome) + 1) % len(OUTCOMES)]
         self.host.show()

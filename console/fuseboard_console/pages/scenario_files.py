@@ -14,7 +14,7 @@ _SAYS_SCENARIO = re.compile(rb"^scenario\s*:", re.MULTILINE)
 
 
 def folders_here() -> tuple[Path, ...]:
-    """Return where scenarios are looked for: the folder the console was started in, and `scenarios` in it."""
+    """Return the folders searched for scenarios: the working directory, and `scenarios` in it."""
     try:
         here = Path.cwd()
     except OSError:  # it was removed
@@ -23,9 +23,9 @@ def folders_here() -> tuple[Path, ...]:
 
 
 def found(shipped: Iterable[Path], folders: Iterable[Path]) -> list[Listed]:
-    """Return the scenarios that come with Fuseboard, then those in YAML files of some folders; it takes its time.
+    """Return the scenarios that come with Fuseboard, then those in YAML files of some folders. Blocks while it reads.
 
-    A YAML file that says nothing of a scenario is passed over; one that does and is wrong is listed with its mistake.
+    A YAML file that is not a scenario is skipped. An invalid scenario is listed with its error.
     """
     ours = list(shipped)
     theirs = [path for folder in folders for path in sorted((*folder.glob("*.yaml"), *folder.glob("*.yml")))]

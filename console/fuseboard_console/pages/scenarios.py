@@ -24,7 +24,7 @@ from fuseboard_storage.errors import RecordingError
 
 
 class Scenarios(Page):
-    """Scenarios that come with Fuseboard, and those in the folder the console was started in."""
+    """The scenarios that come with Fuseboard, and those in the working directory."""
 
     PAGE = "scenarios"
 
@@ -46,7 +46,7 @@ class Scenarios(Page):
         return (self._list,)
 
     def show(self, frame: Frame) -> None:
-        """Show the scenarios there are; the files are read when the page first comes."""
+        """Show the scenarios. The files are read when the page first opens."""
         if not self._read_once:
             self._read_once = True
             run_in_background(self, self._read)
@@ -68,7 +68,7 @@ class Scenarios(Page):
         await self.action_play()
 
     async def action_play(self) -> None:
-        """Play the scenario under the cursor, and look at it."""
+        """Play the scenario under the cursor and show its recording."""
         path = self._list.selected
         if path is None:
             return
@@ -89,7 +89,7 @@ class Scenarios(Page):
         self.host.show_notice(f"{slower} and {faster} change the pace; {live} ends it and goes back.")
 
     def action_stop_playing(self) -> None:
-        """End the scenario that plays."""
+        """Stop the scenario that is playing."""
         if self.host.playing is None:
             self.host.show_notice("No scenario plays.")
             return

@@ -32,10 +32,10 @@ EVERY = 2.0
 
 
 class Workflows(ListPage[str]):
-    """The runs, newest first, by their ids: those of the Board, and below them those that only the table knows."""
+    """The runs, newest first, by id: those of the Board, then those that only the table has."""
 
     PAGE = "workflows"
-    EMPTY = "No workflow has run. Each run stands here from its beginning on, and until it is done can be resumed."
+    EMPTY = "No workflow has run. Each run is listed here from its start. An unfinished run can be resumed."
     FIELDS = ("run", "workflow", "state", "node", "error")
 
     def __init__(self, host: ConsoleHost) -> None:
@@ -56,7 +56,7 @@ class Workflows(ListPage[str]):
     # ---------------------------------------------------------------- reading
 
     async def refresh_data(self, frame: Frame) -> None:
-        """Read the runs that the Board doesn't have, when they may be others."""
+        """Read the runs that the Board does not have, when they may have changed."""
         self._read_if_due(frame)
 
     def _read_if_due(self, frame: Frame) -> None:
@@ -93,7 +93,7 @@ class Workflows(ListPage[str]):
     # ---------------------------------------------------------------- the list
 
     def rows(self, frame: Frame) -> Sequence[str]:
-        """Return the ids of the runs there were by the time that is shown."""
+        """Return the ids of the runs up to the shown time."""
         self._read_if_due(frame)
         board = frame.board.workflows
         older = [key for key, run in self._saved.items() if key not in board and _had_ended(run, frame)]
@@ -113,31 +113,31 @@ class Workflows(ListPage[str]):
 
     @property
     def caption(self) -> str:
-        """Which are shown, how many are under way, and how many can be resumed."""
+        """The shown runs, how many are running, and how many can be resumed."""
         only = "only those that can be resumed" if self._resumable else ""
         return "  ".join(part for part in (self.title, only, self._counted) if part)
 
     @property
     def trail(self) -> str:
-        """Which of them are shown."""
+        """The shown runs."""
         return "resumable" if self._resumable else ""
 
     @property
     def nothing(self) -> str:
         """Why the list is empty."""
-        return "No run waits to be resumed." if self._resumable else self.EMPTY
+        return "No run can be resumed." if self._resumable else self.EMPTY
 
     def heading(self, cells: int) -> Line:
-        """Return the titles of the columns."""
+        """Return the column titles."""
         return titles_line(self._columns, "error", cells)
 
     def line(self, key: str, cells: int) -> Line:
-        """Return a run."""
+        """Return a run's line."""
         run = self._run(key)
         return () if run is None else run_line(run, self.host.frame.now, self._columns, cells, self.host.glyphs)
 
     def fields(self, key: str) -> Mapping[str, str]:
-        """Return what a filter may ask about."""
+        """Return the row's texts that a filter can match, by field."""
         run = self._run(key)
         if run is None:
             return dict.fromkeys(self.FIELDS, "")
@@ -162,7 +162,7 @@ class Workflows(ListPage[str]):
         return f"Run {safe_text(key, 60)}"
 
     def about(self, key: str, cells: int) -> list[Line]:
-        """Return all that is known of a run; it stays when it is forgotten."""
+        """Return a run in full. It stays available after the Board drops it."""
         self._opened = self._run(key) or self._opened
         if self._opened is None:
             return []
@@ -172,7 +172,7 @@ class Workflows(ListPage[str]):
         return run_lines(self._opened, safe_text(engine, 120), frame.now, cells, self.host.glyphs)
 
     def links(self, key: str) -> Sequence[Link]:
-        """Lead to the routes of its nodes, and to their adapters: those that failed first, then those that answered."""
+        """Link to the routes of its nodes and to their adapters: first those that failed, then those that answered."""
         run, board = self._run(key), self.host.frame.board
 
         def to_routes() -> None:
@@ -190,14 +190,14 @@ class Workflows(ListPage[str]):
         ]
 
     def _failed_in(self, run: Run) -> list[str]:
-        """Return the adapters that were tried for the nodes that failed, as far as the Board has their routes."""
+        """Return the adapters that were tried for failed nodes, as far as the Board has their routes."""
         failed = {f"{run.run}:{name}" for name, node in run.nodes.items() if node.state == "failed"}
         routes = (entry.event for entry in self.host.frame.board.routes)
         tried = [route.attempts for route in routes if isinstance(route, RouteFinished) and route.task in failed]
         return [attempt.adapter for attempts in tried for attempt in attempts]
 
     def detail_actions(self, key: str) -> Sequence[DetailAction]:
-        """Return what can be done to a run in its detail."""
+        """Return the actions on a run that its detail offers."""
         return [
             DetailAction(action, partial(self._resume, key))
             for action in self.host.actions
@@ -207,12 +207,14 @@ class Workflows(ListPage[str]):
     # ---------------------------------------------------------------- resuming
 
     def action_run_resume(self) -> None:
-        """Have an engine go on with the run under the cursor."""
+        """Have an engine resume the run under the cursor."""
         if self.list.selected is not None:
             self._resume(self.list.selected)
 
     def _resume(self, key: str) -> None:
-        """Ask the engine that was at a run, or whichever runs; say at once when there is nothing to ask or nobody."""
+        """Send the resume command to the run's engine, or to any. Report at once if there is nothing to resume or no
+        engine.
+        """
         run, board = self._run(key), self.host.frame.board
         if run is None or self.host.refuse_if_read_only():
             return
@@ -235,5 +237,5 @@ class Workflows(ListPage[str]):
 
 
 def _had_ended(run: Run, frame: Frame) -> bool:
-    """Whether a run that the Board doesn't know belongs to the time that is shown."""
+    """Return whether a run that the Board does not have belongs to the shown time."""
     return not frame.past or run.changed_at <= frame.now

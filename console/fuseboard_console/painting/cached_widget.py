@@ -14,13 +14,13 @@ from textual.widget import Widget
 class CachedWidget(Widget):
     """Repaints only when it was refreshed or other lines are requested.
 
-    As a second base it leaves a class the style and the keys of its first.
+    As a second base it leaves the style and the keys of the first base unchanged.
     """
 
     _kept: tuple[Region, Size, list[Strip]] | None = None
 
     def refresh(self, *regions: Region, **how: Any) -> Self:
-        """Forget what was painted; Textual calls this too, for another theme, size, or place of what is scrolled."""
+        """Discard the cache. Textual calls this too, for another theme, size, or scroll position."""
         self._kept = None
         return super().refresh(*regions, **how)
 
@@ -32,13 +32,13 @@ class CachedWidget(Widget):
         return self._kept[2]
 
     def paint_lines(self, crop: Region) -> list[Strip]:
-        """Make the lines within `crop`."""
+        """Paint the lines within `crop`."""
         return super().render_lines(crop)
 
 
 class CachedContainer(Container, CachedWidget):
-    """What pages and panes lie in."""
+    """The container of pages and panes."""
 
 
 class CachedScreen(Screen[None], CachedWidget):
-    """The screen that everything lies on."""
+    """The screen that contains everything."""

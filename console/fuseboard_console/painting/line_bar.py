@@ -11,7 +11,7 @@ from fuseboard_console.tui.themes import Palette
 
 
 class LineBar(CachedWidget):
-    """Shows one line, and repaints the part that changed."""
+    """Shows one line, and repaints only the part that changed."""
 
     DEFAULT_CSS = "LineBar { height: 1; }"
 
@@ -21,14 +21,14 @@ class LineBar(CachedWidget):
         self.line: Line = ()
 
     def show(self, line: Line) -> None:
-        """Show a line in place of the one before."""
+        """Replace the line."""
         region = changed_region(self.line or None, line, 0, max(1, self.size.width))
         self.line = line
         if region is not None:
             self.refresh(region)
 
     def repaint(self, palette: Palette) -> None:
-        """Take another theme's palette."""
+        """Repaint in the palette of another theme."""
         self.palette = palette
         self.refresh()
 

@@ -1,4 +1,4 @@
-"""A scrolling list of lines that paints only what is in sight, and of that only what changed."""
+"""A scrolling list that paints only visible lines, and of those only changed ones."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class _Sight(NamedTuple):
 
 
 class LineList(ScrollView, CachedWidget, can_focus=True, inherit_bindings=False):
-    """Base of the panes. A subclass says how many lines there are, and makes any one of them when asked."""
+    """Base of the panes. A subclass returns the number of lines, and any line on request."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of(MOVES)]
     HEADINGS = 0
@@ -48,13 +48,13 @@ class LineList(ScrollView, CachedWidget, can_focus=True, inherit_bindings=False)
 
     @property
     def cells(self) -> int:
-        """The cells a line has: the width without a scrollbar."""
+        """The width of a line, without the scrollbar."""
         return self.scrollable_content_region.width if self._sight is None else self._sight.cells
 
     # ---------------------------------------------------------------- for subclasses
 
     def count(self) -> int:
-        """Return how many lines there are, headings apart."""
+        """Return the number of lines, without headings."""
         raise NotImplementedError
 
     def line_at(self, index: int) -> Line:
@@ -66,19 +66,19 @@ class LineList(ScrollView, CachedWidget, can_focus=True, inherit_bindings=False)
         return ()
 
     def copied(self) -> str:
-        """What is copied when it has the keys: all of its lines. Where a cursor or the top line is meant, that."""
+        """The text for the clipboard: all lines. Subclasses with a cursor return the item under it."""
         return lines_copy([self.line_at(index) for index in range(self.count())])
 
     # ---------------------------------------------------------------- painting
 
     def repaint(self, palette: Palette) -> None:
-        """Take another theme's palette."""
+        """Repaint in the palette of another theme."""
         self.palette = palette
         self._painted.clear()
         self.refresh()
 
     def refresh_changed(self) -> None:
-        """Compare what is in sight with what was painted and repaint the difference."""
+        """Compare the visible lines with what was painted, and repaint the difference."""
         self.measure()
         self._sight = sight = self._look()
         if self.HEADINGS:
@@ -103,9 +103,9 @@ class LineList(ScrollView, CachedWidget, can_focus=True, inherit_bindings=False)
         return _Sight(self.scrollable_content_region.width, self.size.height, self.scroll_offset.y, self.count())
 
     def measure(self) -> None:
-        """Tell the scrollbar how many lines there are.
+        """Update the scrollbar for the number of lines.
 
-        Assigning `virtual_size` would lay the whole screen out and repaint it, for each line that comes.
+        Assigning `virtual_size` would lay out and repaint the whole screen for each new line.
         """
         size = Size(self.cells, self.count() + self.HEADINGS)
         if size != self.virtual_size:
@@ -120,7 +120,7 @@ class LineList(ScrollView, CachedWidget, can_focus=True, inherit_bindings=False)
         return self.line_at(index) if 0 <= index < sight.lines else ()
 
     def paint_lines(self, crop: Region) -> list[Strip]:
-        """Make the lines within `crop`."""
+        """Paint the lines within `crop`."""
         if self.size != self._painted_in:
             self._painted.clear()
             self._painted_in = self.size
@@ -132,7 +132,7 @@ class LineList(ScrollView, CachedWidget, can_focus=True, inherit_bindings=False)
         return strips
 
     def render_line(self, y: int) -> Strip:
-        """Return line `y` of what is in sight; one that begins with the cursor stands on another ground."""
+        """Return visible line `y`. The line under the cursor has another background."""
         line = self._line_of(y)
         self._painted[y] = line
         return strip_of(line, self.cells, self.palette, self._grounds[has_cursor(line)])
@@ -145,21 +145,21 @@ class LineList(ScrollView, CachedWidget, can_focus=True, inherit_bindings=False)
 
     @property
     def page(self) -> int:
-        """Lines that can be seen at once."""
+        """The number of visible lines."""
         return max(1, self.size.height - self.HEADINGS)
 
     # ---------------------------------------------------------------- moving
 
     def move(self, lines: int) -> None:
-        """Go down by so many lines (up when negative)."""
+        """Scroll by a number of lines, up if it is negative."""
         self.scroll_to(y=self.scroll_offset.y + lines, animate=False)
 
     def action_cursor_down(self) -> None:
-        """Go to the next line."""
+        """Move to the next line."""
         self.move(1)
 
     def action_cursor_up(self) -> None:
-        """Go to the previous line."""
+        """Move to the previous line."""
         self.move(-1)
 
     def action_page_down(self) -> None:

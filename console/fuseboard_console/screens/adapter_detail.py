@@ -28,18 +28,18 @@ READ_EVERY = 2.0
 
 
 def show_detail(host: ConsoleHost, key: AdapterKey) -> None:
-    """Open an adapter's detail over whatever page is in sight."""
+    """Open an adapter's detail over the current page."""
     host.push_screen(AdapterDetailScreen(host, key))
 
 
 class AdapterDetailScreen(DetailModal):
-    """Shows one adapter until Escape; the keys of its actions work here too, and mean this adapter."""
+    """Shows one adapter until Escape. The keys of its actions apply to this adapter."""
 
     PAGE = "detail"
     BINDINGS: ClassVar[list[BindingType]] = []
 
     def __init__(self, host: ConsoleHost, adapter: AdapterKey) -> None:
-        """Show `adapter`, of which `host` knows all."""
+        """Show `adapter` of the console `host`."""
         own = [
             action
             for action in on_page(host.actions, self.PAGE)
@@ -61,7 +61,7 @@ class AdapterDetailScreen(DetailModal):
 
     @property
     def adapter(self) -> AdapterKey:
-        """What its actions mean: after a restart of its engine, the same adapter of the next run."""
+        """The adapter that actions apply to. After a restart of its engine, the same adapter of the next instance."""
         board = self._source.frame.board
         self._successors.note(board)
         if self._adapter not in board.adapters:
@@ -79,11 +79,11 @@ class AdapterDetailScreen(DetailModal):
     # ---------------------------------------------------------------- the window of time
 
     def action_zoom_in(self) -> None:
-        """Show a shorter time."""
+        """Show a shorter time window."""
         self._zoom(self._window - 1)
 
     def action_zoom_out(self) -> None:
-        """Show a longer time."""
+        """Show a longer time window."""
         self._zoom(self._window + 1)
 
     def _zoom(self, place: int) -> None:
@@ -94,7 +94,7 @@ class AdapterDetailScreen(DetailModal):
         self.refresh_lines()
 
     def refresh_lines(self) -> None:
-        """Show what there is now; read a longer past when that is due, one reading at a time."""
+        """Show the current lines. Read a longer past when that is due, one reading at a time."""
         due = time.monotonic() - self._read_at >= READ_EVERY
         if due and not self._reading and not is_kept_by_board(self._look.window):
             self._reading = True
@@ -116,7 +116,7 @@ class AdapterDetailScreen(DetailModal):
         self.refresh_lines()  # where another is wanted by now, that is read next
 
     async def _looked(self, recording: Recording | None, adapter: AdapterKey, window: Window, now: int) -> Look:
-        """Return the look at a window of time that ends `now` (UTC microseconds), with the past in it."""
+        """Return the look at a time window that ends at `now` (UTC microseconds), with the past in it."""
         since = now - window.seconds * SECOND
         look = Look(window, age=max(0.0, (wall_clock() - since) / SECOND))
         if recording is None:

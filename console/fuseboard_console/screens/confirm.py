@@ -26,14 +26,14 @@ class ConfirmScreen(ModalScreen[bool]):
     ]
 
     def __init__(self, title: str, text: str, yes: str) -> None:
-        """Ask `title`, explain with `text` (safe text, both); `yes` names the deed on the button."""
+        """Ask `title`, explain with `text` (both safe text). `yes` is the label of the button that confirms."""
         super().__init__()
         self._title = title
         self._text = text
         self._yes = yes
 
     def compose(self) -> ComposeResult:
-        """Lay the question out."""
+        """Yield the prompt's widgets."""
         with Vertical(id="question"):
             yield Static(self._title, id="question-title", markup=False)
             yield Static(self._text, id="question-text", markup=False)
@@ -43,7 +43,7 @@ class ConfirmScreen(ModalScreen[bool]):
                 yield Button(self._yes, id="yes", variant="error", flat=True)
 
     def on_mount(self) -> None:
-        """Put Cancel in focus: Enter alone changes nothing."""
+        """Focus Cancel: Enter alone changes nothing."""
         self.query_one("#cancel", Button).focus()
 
     @on(Button.Pressed)

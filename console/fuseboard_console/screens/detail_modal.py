@@ -42,7 +42,7 @@ class DetailModal(ModalScreen[None]):
     def __init__(
         self, title: str, palette: Palette, make: Callable[[int], list[Line]], keys: Sequence[Action] = ()
     ) -> None:
-        """Show what `make` says for a width under a `title` of safe text; `keys` stand at the foot and in the help."""
+        """Show what `make` returns for a width, under a `title` of safe text. `keys` are in the footer and the help."""
         super().__init__()
         self.crumb = title
         """Its part of the breadcrumb, while it is open."""
@@ -53,11 +53,11 @@ class DetailModal(ModalScreen[None]):
 
     @property
     def host(self) -> ConsoleHost:
-        """The console it stands over."""
+        """The console below it."""
         return cast("ConsoleHost", self.app)
 
     def compose(self) -> ComposeResult:
-        """Lay it out."""
+        """Yield its widgets."""
         self.pane.border_title = Content(self.crumb)
         yield self.pane
         yield self._footer
@@ -76,7 +76,7 @@ class DetailModal(ModalScreen[None]):
         self.host.show()
 
     def on_resize(self) -> None:
-        """Fill the new width."""
+        """Lay out for the new width."""
         self._show_keys()
 
     def apply_palette(self, palette: Palette) -> None:
@@ -100,7 +100,7 @@ class DetailModal(ModalScreen[None]):
 
     @on(FooterBar.Clicked)
     async def _run_clicked(self, event: FooterBar.Clicked) -> None:
-        """Do the action that was clicked."""
+        """Run the clicked action."""
         event.stop()
         action = next(action for action in self._actions if action.id == event.action)
         mine = hasattr(self, "action_" + action.call.partition("(")[0])

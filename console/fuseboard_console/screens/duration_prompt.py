@@ -1,4 +1,4 @@
-"""The question for how long a breaker is opened."""
+"""The prompt for how long a breaker is opened."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ MOST = 7 * 86_400.0
 
 
 class DurationPrompt(NamedTuple):
-    """An answer: so many seconds, None: as long as its policy waits."""
+    """The answer: a number of seconds, or None for the wait of the breaker's policy."""
 
     seconds: float | None
 
 
 class DurationPromptScreen(TypedPromptScreen[DurationPrompt]):
-    """Asks for how long, and returns it."""
+    """Asks for a duration and returns it."""
 
     def __init__(self, title: str, text: str, yes: str) -> None:
-        """Ask `title`, explain with `text`; `yes` names the deed on the button. All are safe texts."""
+        """Ask `title`, explain with `text`. `yes` is the label of the button that confirms. All are safe texts."""
         prompt = f"For how long? 30s, 5m, 1h; or {OWN} for its policy's own wait:"
         super().__init__(title, text, prompt, yes, "enter does it once a time is typed   esc cancel")
 
     def problem(self, typed: str) -> str:
-        """Return what is wrong with a length of time."""
+        """Return what is wrong with a duration."""
         if typed.casefold() == OWN:
             return ""
         try:
@@ -40,5 +40,5 @@ class DurationPromptScreen(TypedPromptScreen[DurationPrompt]):
         return "" if seconds <= MOST else "At most 7d; who wants longer holds it open."
 
     def answer(self, typed: str) -> DurationPrompt:
-        """Return for how long."""
+        """Return the duration."""
         return DurationPrompt(None if typed.casefold() == OWN else parse_duration(typed))

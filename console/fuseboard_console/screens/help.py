@@ -18,7 +18,7 @@ from fuseboard_console.widgets.text_pane import TextPane
 
 
 class HelpScreen(ModalScreen[None]):
-    """Shows the help; Escape, q and ? leave it."""
+    """Shows the help. Escape, q and ? close it."""
 
     CSS_PATH = Path(__file__).with_name("help.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark,enter", "dismiss", "Close")]
@@ -30,12 +30,12 @@ class HelpScreen(ModalScreen[None]):
         self._height = len(lines) + 2
 
     def compose(self) -> ComposeResult:
-        """Lay the help out."""
+        """Yield its widgets."""
         self._text.border_title = "Help"
         self._text.border_subtitle = "esc closes"
         yield self._text
 
     def on_mount(self) -> None:
-        """Let the keys scroll it."""
+        """Focus the text, so that keys scroll it."""
         self._text.styles.height = min(self._height, max(3, self.size.height))
         self._text.focus()

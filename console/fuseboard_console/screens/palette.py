@@ -1,4 +1,4 @@
-"""The palette of commands, and of themes."""
+"""The palettes of commands and themes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from textual.command import CommandList, CommandPalette
 
 
 class Palette(CommandPalette):
-    """Textual's own, which turns pages also in a terminal that has no room for one."""
+    """Textual's palette, with page keys that also work in a terminal too small for its list."""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Leave the list alone while it has no room: it has no lines to go by then."""
+        """Disable list actions while the list has no room."""
         if action == "command_list" and not self.query_one(CommandList).scrollable_content_region:
             return False
         return super().check_action(action, parameters)

@@ -12,7 +12,7 @@ from fuseboard_console.tui.themes import Palette
 
 
 class Link(NamedTuple):
-    """A key that closes the detail and goes elsewhere."""
+    """A key that closes the detail and goes to another page."""
 
     key: str
     label: str
@@ -20,7 +20,7 @@ class Link(NamedTuple):
 
 
 class DetailAction(NamedTuple):
-    """An action of the page that works in the detail too, on the row that is shown. The detail stays open."""
+    """An action of the page that also works in the detail, on the shown row. The detail stays open."""
 
     action: Action
     do: Callable[[], object]
@@ -39,7 +39,7 @@ class TextDetailScreen(DetailModal):
         links: Sequence[Link] = (),
         actions: Sequence[DetailAction] = (),
     ) -> None:
-        """Show what `make` says for a width under a `title` of safe text."""
+        """Show what `make` returns for a width, under a `title` of safe text."""
         self._row_actions = {one.action.id: one for one in actions}
         self._offered: list[str] = []  # what the foot names
         done = [one.action._replace(footer=True, run=f"do('{one.action.id}')") for one in actions]

@@ -8,21 +8,23 @@ _KEYS = "enter does it once the word is right   esc cancel"
 
 
 class TypedConfirmScreen(TypedPromptScreen[bool]):
-    """Asks, and returns True when the word was typed and meant."""
+    """Asks, and returns True when the word was typed."""
 
     def __init__(self, title: str, text: str, word: str, yes: str) -> None:
-        """Ask `title`, explain with `text`; `word` is to be typed, `yes` names the deed on the button. All are safe."""
+        """Ask `title`, explain with `text`. `word` must be typed, `yes` is the label of the button that confirms.
+        All are safe.
+        """
         super().__init__(title, text, f"Type {word} to go on:", yes, _KEYS)
         self._word = word
 
     def problem(self, typed: str) -> str:
-        """Return how to go on, until the word is right."""
+        """Return how to continue, until the word is right."""
         return "" if typed.casefold() == self._word.casefold() else _KEYS
 
     def refusal(self, typed: str) -> str:
-        """Return that another word is asked for."""
+        """Return that another word is required."""
         return f"That is not the word: type {self._word}, or esc to cancel"
 
     def answer(self, typed: str) -> bool:
-        """Return that it is meant."""
+        """Return True."""
         return True

@@ -15,7 +15,7 @@ from textual.widgets import Button, Input, Static
 
 
 class TypedPromptScreen(ModalScreen[ScreenResultType]):
-    """Asks, and returns what `answer` makes of what was typed; None: it was cancelled."""
+    """Asks, and returns the `answer` for the typed text, or None when cancelled."""
 
     CSS_PATH = Path(__file__).with_name("confirm.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -24,9 +24,9 @@ class TypedPromptScreen(ModalScreen[ScreenResultType]):
     ]
 
     def __init__(self, title: str, text: str, prompt: str, yes: str, keys: str) -> None:
-        """Ask `title`, explain with `text`, and say with `prompt` what is to be typed.
+        """Ask `title`, explain with `text`, and describe the input with `prompt`.
 
-        `yes` names the deed on the button, `keys` says what the keys do. All are safe texts.
+        `yes` is the label of the button that confirms, `keys` describes the keys. All are safe texts.
         """
         super().__init__()
         self._title = title
@@ -36,19 +36,19 @@ class TypedPromptScreen(ModalScreen[ScreenResultType]):
         self._keys = keys
 
     def problem(self, typed: str) -> str:
-        """Return what is wrong with what was typed, as safe text; empty when it is an answer."""
+        """Return what is wrong with the typed text, as safe text, or an empty string."""
         raise NotImplementedError
 
     def refusal(self, typed: str) -> str:
-        """Return why Enter does nothing, as safe text: what is wrong with what was typed."""
+        """Return why Enter has no effect, as safe text."""
         return self.problem(typed)
 
     def answer(self, typed: str) -> ScreenResultType:
-        """Return what was typed as an answer."""
+        """Return the typed text as an answer."""
         raise NotImplementedError
 
     def compose(self) -> ComposeResult:
-        """Lay the question out."""
+        """Yield the prompt's widgets."""
         with Vertical(id="question"):
             yield Static(self._title, id="question-title", markup=False)
             yield Static(self._text, id="question-text", markup=False)
@@ -60,7 +60,7 @@ class TypedPromptScreen(ModalScreen[ScreenResultType]):
                 yield Button(self._yes, id="yes", variant="error", flat=True, disabled=True)
 
     def on_mount(self) -> None:
-        """Let it be typed."""
+        """Focus the input."""
         self.query_one(Input).focus()
 
     @property
@@ -69,14 +69,14 @@ class TypedPromptScreen(ModalScreen[ScreenResultType]):
 
     @on(Input.Changed)
     def _check(self) -> None:
-        """Open the way once it is an answer; else say what is wrong."""
+        """Enable the button once the text is valid, else show what is wrong."""
         problem = self.problem(self._typed)
         self.query_one("#yes", Button).disabled = bool(problem)
         self.query_one("#question-keys", Static).update(Content(problem if problem and self._typed else self._keys))
 
     @on(Input.Submitted)
     def _submit(self) -> None:
-        """Do it, if it is an answer."""
+        """Return the answer if it is valid."""
         self._give()
 
     @on(Button.Pressed)
@@ -94,5 +94,5 @@ class TypedPromptScreen(ModalScreen[ScreenResultType]):
             self.dismiss(self.answer(self._typed))
 
     def action_cancel(self) -> None:
-        """Do nothing."""
+        """Close without an answer."""
         self.dismiss(None)

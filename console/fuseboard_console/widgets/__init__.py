@@ -1,1 +1,1 @@
-"""Widgets that paint the lines of pure views, and only those that changed."""
+"""Widgets that paint the lines of views, and repaint only lines that changed."""

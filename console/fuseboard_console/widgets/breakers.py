@@ -1,4 +1,4 @@
-"""The breakers table. It is virtual: ten thousand rows cost what is in sight."""
+"""The breakers table. It is virtual: its cost depends on the visible rows, not on all."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _BLANK = Span(" ")
 
 
 class BreakersTable(LineList):
-    """One line per adapter, the most troubled first. The cursor stays on its adapter when the order changes."""
+    """One line per adapter, the most severe first. The cursor stays on its adapter when the order changes."""
 
     HEADINGS = 1
 
@@ -42,7 +42,7 @@ class BreakersTable(LineList):
             self.column = column
 
     def __init__(self, palette: Palette, glyphs: Glyphs, *, glow: bool = True) -> None:
-        """Make an empty table. `glow`: cells that changed are marked for a moment."""
+        """Create an empty table. `glow` enables the highlight of changed cells."""
         super().__init__(palette, id="breakers")
         self.glyphs = glyphs
         self.glows = glow
@@ -88,9 +88,9 @@ class BreakersTable(LineList):
         lost: bool,
         places: dict[AdapterKey, tuple[ChainPosition, ...]] | None = None,
     ) -> None:
-        """Show a Board as of `now` (UTC microseconds).
+        """Show a Board at `now` (UTC microseconds).
 
-        `lost`: some states are only the last known. `places` are those of the adapters in the chains.
+        `lost`: some states are only the last known ones. `places` are the adapters' positions in the chains.
         """
         self._now = now
         self._places = places or {}
@@ -142,7 +142,7 @@ class BreakersTable(LineList):
             self.scroll_to(y=max(0, self._at - on_screen), animate=False)
 
     def _follow_engine(self) -> None:
-        """Put the cursor on the same adapter of its engine's next run, as soon as that has it."""
+        """Move the cursor to the same adapter of its engine's next instance, once that exists."""
         if self.selected is not None and self.selected not in self._board.adapters:
             self._missed = self._missed or self.selected
         heir = self._successors.of(self._board, self._missed) if self._missed is not None else None
@@ -156,7 +156,7 @@ class BreakersTable(LineList):
     # ---------------------------------------------------------------- glow
 
     def _compare(self) -> None:
-        """Let what changed glow; a timer runs only while something does."""
+        """Highlight changed cells. A timer runs only while a highlight lasts."""
         now = (self._board.seq, self._now // SECOND, self.scroll_offset.y, self.page)
         if not self.glows or now == self._compared:
             return
@@ -175,17 +175,17 @@ class BreakersTable(LineList):
         self.refresh_changed()
 
     def on_hide(self) -> None:
-        """Forget what was said: when the page comes back, nothing changed while somebody looked."""
+        """Discard remembered content, so that nothing is highlighted when the page opens again."""
         self._glow.forget()
 
     # ---------------------------------------------------------------- lines
 
     def count(self) -> int:
-        """Return how many lines there are, headings of groups among them."""
+        """Return the number of lines, group headings included."""
         return len(self._order.lines) or bool(self.empty)
 
     def heading(self) -> Line:
-        """Return the titles of the columns."""
+        """Return the column titles."""
         titled = (self._columns, self.sort.column, self.glyphs.sort if is_descending(self.sort) else self.glyphs.turned)
         if titled != self._titled:
             self._titled, self._titles = titled, titles(*titled)
@@ -193,11 +193,11 @@ class BreakersTable(LineList):
 
     @property
     def column_ids(self) -> tuple[str, ...]:
-        """The columns there is room for, left to right."""
+        """The visible columns, left to right."""
         return tuple(placed.column.id for placed in self._columns)
 
     def line_at(self, index: int) -> Line:
-        """Return the line of the adapter, or of the heading, at a place of the order."""
+        """Return the line of the adapter or heading at an index of the order."""
         if not self._order.lines:
             return (Span(f"  {self.empty}", "muted"),)
         key = self._order.lines[index]
@@ -211,20 +211,20 @@ class BreakersTable(LineList):
         return (cursor, mark, *line)
 
     def render_line(self, y: int) -> Strip:
-        """Return line `y` of what is in sight."""
+        """Return visible line `y`."""
         if self._placed_in != self.cells:
-            self._place()  # laid out anew since it was shown: the first frame in a size is whole already
+            self._place()  # the layout changed since `show`: the first frame in a size is complete
         return super().render_line(y)
 
     # ---------------------------------------------------------------- the cursor
 
     def move(self, lines: int) -> None:
-        """Move the cursor by so many lines and keep it in sight."""
+        """Move the cursor by a number of lines and keep it visible."""
         if self._order.keys:
             self.select(self._at + lines, -1 if lines < 0 else 1)
 
     def next_problem(self, now: int) -> bool:
-        """Put the cursor on the next adapter that needs a person, from the top again at the end; False: none does."""
+        """Move the cursor to the next adapter that needs attention, wrapping around. Return False if there is none."""
         lines, at = self._order.lines, self._at
         for index in (*range(at + 1, len(lines)), *range(min(at + 1, len(lines)))):
             line = lines[index]
@@ -235,7 +235,7 @@ class BreakersTable(LineList):
         return False
 
     def select(self, index: int, step: int = 1) -> None:
-        """Put the cursor on the adapter at a line of the order, or on the next one in the direction of `step`."""
+        """Move the cursor to the adapter at an index, or to the next one in the direction of `step`."""
         self._at = nearest_adapter(self._order.lines, index, step)
         self._missed = None
         line = self._order.lines[self._at]
@@ -253,13 +253,13 @@ class BreakersTable(LineList):
             self.scroll_to(y=at - self.page + 1, animate=False)
 
     def on_resize(self) -> None:
-        """Keep the cursor in sight in another size."""
+        """Keep the cursor visible after a resize."""
         super().on_resize()
         if self._order.keys and not self._at < self.scroll_offset.y:
             self._bring_in_sight()
 
     def on_click(self, event: Click) -> None:
-        """Select the adapter that was clicked; a title sorts, and a group's heading marks its adapters."""
+        """Select the clicked adapter. A title sorts, and a group's heading marks its adapters."""
         place = event.get_content_offset(self)
         if place is None:
             return
@@ -278,23 +278,23 @@ class BreakersTable(LineList):
     # ---------------------------------------------------------------- marks
 
     def toggle_mark(self) -> None:
-        """Mark the adapter under the cursor, or take its mark away, and go to the next."""
+        """Mark or unmark the adapter under the cursor, and move to the next."""
         if self.selected is not None:
             self.marked ^= {self.selected}
             self.move(1)
 
     def mark_all(self) -> None:
-        """Mark every adapter that is shown, or take their marks away when all have one."""
+        """Mark every adapter that is shown, or unmark them if all are marked."""
         self.mark(self._order.keys)
 
     def mark(self, keys: Iterable[AdapterKey]) -> None:
-        """Mark these adapters, or take their marks away when all of them have one."""
+        """Mark these adapters, or unmark them if all are marked."""
         wanted = set(keys)
         self.marked = self.marked - wanted if wanted <= self.marked else self.marked | wanted
         self.refresh_changed()
 
     def unmark(self) -> None:
-        """Take all marks away."""
+        """Remove all marks."""
         self.marked.clear()
         self._unmarked.clear()
         self.refresh_changed()

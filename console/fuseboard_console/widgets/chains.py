@@ -13,7 +13,7 @@ from fuseboard_storage.board.board import Board, Entry
 
 
 class ChainsPane(LineList):
-    """Routes, newest first. Scrolled down, it stays where it is when new ones come."""
+    """Routes, newest first. Scrolled down, it keeps its position when new ones arrive."""
 
     def __init__(self, palette: Palette, glyphs: Glyphs) -> None:
         super().__init__(palette, id="chains")
@@ -37,11 +37,11 @@ class ChainsPane(LineList):
         self.refresh_changed()
 
     def count(self) -> int:
-        """Return how many routes there are; a word about there being none is a line too."""
+        """Return the number of lines. The text of an empty list is a line too."""
         return max(1, len(self._routes))
 
     def copied(self) -> str:
-        """What is copied: the route on top, with all its attempts."""
+        """The route at the top, with all its attempts, for the clipboard."""
         event = self._routes[min(self.scroll_offset.y, len(self._routes) - 1)].event if self._routes else None
         return route_copy(event) if isinstance(event, RouteFinished) else ""
 

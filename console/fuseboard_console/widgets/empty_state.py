@@ -1,4 +1,4 @@
-"""The picture shown in place of the panes when there is no data."""
+"""The text shown in place of the panes when there is no data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fuseboard_console.tui.themes import Palette
 
 
 class EmptyState(LineList, can_focus=False):
-    """Lines made for the size there is."""
+    """Lines laid out for the current size."""
 
     def __init__(self, palette: Palette, make: Callable[[int, int], list[Line]]) -> None:
         super().__init__(palette, id="picture")
@@ -18,12 +18,12 @@ class EmptyState(LineList, can_focus=False):
         self._lines: list[Line] = []
 
     def show(self) -> None:
-        """Make the lines anew for the size there is."""
+        """Lay the lines out for the current size."""
         self._lines = self._make(self.cells, self.size.height)
         self.refresh_changed()
 
     def count(self) -> int:
-        """Return how many lines there are."""
+        """Return the number of lines."""
         return min(len(self._lines), self.size.height)
 
     def line_at(self, index: int) -> Line:
@@ -31,6 +31,6 @@ class EmptyState(LineList, can_focus=False):
         return self._lines[index]
 
     def on_resize(self) -> None:
-        """Make the picture for the new size."""
+        """Lay the lines out for the new size."""
         super().on_resize()
         self.show()

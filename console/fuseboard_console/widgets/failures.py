@@ -29,7 +29,7 @@ class FailuresPane(LineList):
             self.refresh_changed()
 
     def on_resize(self) -> None:
-        """Align the lines for another width; the Board may never change again."""
+        """Align the lines for the new width."""
         super().on_resize()
         if self._take():
             self.refresh_changed()
@@ -45,11 +45,11 @@ class FailuresPane(LineList):
         return True
 
     def count(self) -> int:
-        """Return how many lines there are; a word about there being none is a line too."""
+        """Return the number of lines. The text of an empty list is a line too."""
         return max(1, len(self._failures))
 
     def copied(self) -> str:
-        """What is copied: the failure on top, its error whole."""
+        """The failure at the top, with its whole error, for the clipboard."""
         failures = self._failures
         return failure_copy(failures[min(self.scroll_offset.y, len(failures) - 1)]) if failures else ""
 

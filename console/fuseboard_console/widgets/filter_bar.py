@@ -1,4 +1,4 @@
-"""The line in which the filter is typed; it replaces the footer meanwhile."""
+"""The line in which the filter is typed. It replaces the footer meanwhile."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ LONGEST = 200
 
 
 class FilterBar(LineBar, can_focus=True):
-    """Takes keys while it has the focus: text, Backspace, Ctrl-U; Enter keeps the filter, Esc clears it."""
+    """Handles keys while it has the focus: text, Backspace, Ctrl-U. Enter keeps the filter, Esc clears it."""
 
     class Typed(Message):
-        """The filter is another now."""
+        """The filter text changed."""
 
         def __init__(self, text: str) -> None:
             super().__init__()
             self.text = text
 
     class Left(Message):
-        """The typing is over."""
+        """Typing ended."""
 
     def __init__(self, palette: Palette) -> None:
         super().__init__(palette, id="filter")
@@ -33,7 +33,7 @@ class FilterBar(LineBar, can_focus=True):
         """What was typed."""
 
     def say(self, matches: int, of: int, problem: str = "") -> None:
-        """Show what was typed, how many lines it fits, and what is wrong with it (safe text)."""
+        """Show the text, how many lines match, and what is wrong with it (safe text)."""
         count = f"{matches:,} of {of:,}"
         hint = "" if self.size.width < 70 else "  enter keeps, esc clears"
         if problem:  # what was typed is known; why nothing fits is not
@@ -51,12 +51,12 @@ class FilterBar(LineBar, can_focus=True):
         )
 
     def take(self, text: str) -> None:
-        """Put another text in place of what was typed."""
+        """Replace the text."""
         self.text = text[:LONGEST]
         self.post_message(self.Typed(self.text))
 
     def on_key(self, event: Key) -> None:
-        """Type; keys reach nothing else."""
+        """Edit the text. No key reaches another widget."""
         event.stop()
         event.prevent_default()
         if event.key in ("enter", "tab", "down", "up"):
@@ -72,6 +72,6 @@ class FilterBar(LineBar, can_focus=True):
             self.take(self.text + event.character)
 
     def on_paste(self, event: Paste) -> None:
-        """Take what is pasted, on one line."""
+        """Insert pasted text as one line."""
         event.stop()
         self.take(self.text + " ".join(event.text.split()))

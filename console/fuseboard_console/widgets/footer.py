@@ -1,4 +1,4 @@
-"""The footer: the keys that work, and a click does what the key does."""
+"""The footer: the keys that work. A click on a key runs its action."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fuseboard_console.views.frame.footer import FooterKey
 
 
 class FooterBar(LineBar):
-    """Shows the keys and tells of clicks on them."""
+    """Shows the keys and posts clicks on them."""
 
     class Clicked(Message):
         """The action of this id was clicked."""
@@ -26,12 +26,12 @@ class FooterBar(LineBar):
         self._places: tuple[FooterKey, ...] = ()
 
     def show_keys(self, shown: tuple[Line, tuple[FooterKey, ...]]) -> None:
-        """Show a footer line and remember where its actions stand."""
+        """Show a footer line and remember the position of each action."""
         line, self._places = shown
         self.show(line)
 
     def on_click(self, event: Click) -> None:
-        """Tell which action was clicked."""
+        """Post which action was clicked."""
         for place in self._places:
             if place.start <= event.x < place.end:
                 self.post_message(self.Clicked(place.action))

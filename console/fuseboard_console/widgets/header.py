@@ -10,10 +10,10 @@ from fuseboard_console.tui.themes import Palette
 
 
 class HeaderBar(LineBar):
-    """Shows the header and tells of clicks on it."""
+    """Shows the header and posts clicks on it."""
 
     class Clicked(Message):
-        """It was clicked at the column `x`."""
+        """A click at column `x`."""
 
         def __init__(self, x: int) -> None:
             super().__init__()
@@ -23,5 +23,5 @@ class HeaderBar(LineBar):
         super().__init__(palette, id="header")
 
     def on_click(self, event: Click) -> None:
-        """Tell where."""
+        """Post the column of the click."""
         self.post_message(self.Clicked(event.x))

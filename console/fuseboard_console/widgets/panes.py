@@ -15,11 +15,11 @@ from fuseboard_console.widgets.failures import FailuresPane
 from fuseboard_storage.board.board import Board
 
 EVERY = 0.25
-"""Seconds at least between two frames: all lines move at once, and nobody reads faster."""
+"""Minimum seconds between two frames: all lines move at once, faster than anyone can read."""
 
 
 class LogPanes(CachedContainer):
-    """Holds the two panes and lets them repaint only so often."""
+    """Holds the two panes and limits how often they are repainted."""
 
     def __init__(self, palette: Palette, glyphs: Glyphs) -> None:
         super().__init__(id="panes")
@@ -37,7 +37,7 @@ class LogPanes(CachedContainer):
         yield self.failures
 
     def divide(self, plan: Plan) -> None:
-        """Take the heights of a plan, and be painted at once next time."""
+        """Apply a plan's heights, and repaint at once next time."""
         self.chains.display = plan.chains > 0
         self.failures.display = plan.failures > 0
         self.set_class(not plan.beside, "stacked")
@@ -46,13 +46,13 @@ class LogPanes(CachedContainer):
         self._painted_at = 0.0
 
     def show(self, board: Board) -> None:
-        """Show a Board's routes and failures, now or when `flush_deferred` is next called in time."""
+        """Show a Board's routes and failures now, or at a later `flush_deferred`."""
         self._board = board
         self._due = True
         self.flush_deferred()
 
     def flush_deferred(self) -> None:
-        """Paint what has waited, if it has waited long enough."""
+        """Paint deferred changes, if they have waited long enough."""
         now = monotonic()
         if self._due and now - self._painted_at >= EVERY:
             self._due = False

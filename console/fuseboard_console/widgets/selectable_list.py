@@ -23,15 +23,16 @@ K = TypeVar("K", bound=Hashable)
 
 
 class SelectableList(LineList, Generic[K]):
-    """Rows known by a key, each made into a line when it is in sight.
+    """Rows identified by a key, each rendered when it becomes visible.
 
-    The cursor follows its row; when that is gone, it stays at its place. Rows can be marked for what is done to many.
+    The cursor follows its row. When the row is gone, the cursor keeps its index. Rows can be marked for actions on
+    several.
     """
 
     HEADINGS = 1
 
     class Chosen(Message):
-        """A row was clicked twice."""
+        """A row was double-clicked."""
 
         def __init__(self, choices: SelectableList[Any]) -> None:
             super().__init__()
@@ -39,11 +40,11 @@ class SelectableList(LineList, Generic[K]):
 
         @property
         def control(self) -> SelectableList[Any]:
-            """The list it comes from."""
+            """The list that posted the message."""
             return self.choices
 
     def __init__(self, palette: Palette, glyphs: Glyphs, *, id: str, title: str = "", empty: str = "") -> None:
-        """Make an empty list; `empty` is what it says while there is nothing in it."""
+        """Create an empty list. `empty` is its text while it has no rows."""
         super().__init__(palette, id=id)
         self.border_title = Content(title)
         self.glyphs = glyphs
@@ -68,7 +69,7 @@ class SelectableList(LineList, Generic[K]):
     def show(
         self, keys: Sequence[K], line: Callable[[K, int], Line], heading: Callable[[int], Line] | None = None
     ) -> None:
-        """Show rows. `line` makes the line of one for so many cells, `heading` that of the titles."""
+        """Show rows. `line` renders one row for a width, `heading` the titles."""
         self._line = line
         if heading is not None:
             self._heading = heading
@@ -97,11 +98,11 @@ class SelectableList(LineList, Generic[K]):
     # ---------------------------------------------------------------- lines
 
     def count(self) -> int:
-        """Return how many lines there are; a word about there being none is a line too."""
+        """Return the number of lines. The text of an empty list is a line too."""
         return max(1, len(self.keys))
 
     def heading(self) -> Line:
-        """Return the titles."""
+        """Return the column titles."""
         return (Span(" " * MARGIN), *self._heading(self.cells - MARGIN))
 
     def line_at(self, index: int) -> Line:
@@ -114,23 +115,23 @@ class SelectableList(LineList, Generic[K]):
         return (cursor, mark, *self._line(key, self.cells - MARGIN))
 
     def copied(self) -> str:
-        """What is copied: the row under the cursor, uncut."""
+        """The row under the cursor, uncut, for the clipboard."""
         return lines_copy([self._line(self.selected, UNCUT)]) if self.selected is not None else ""
 
     # ---------------------------------------------------------------- the cursor
 
     @property
     def index(self) -> int:
-        """The place of the cursor."""
+        """The index of the cursor."""
         return self._places.get(self.selected, 0) if self.selected is not None else 0
 
     def move(self, lines: int) -> None:
-        """Move the cursor by so many rows and keep it in sight."""
+        """Move the cursor by a number of rows and keep it visible."""
         if self.keys:
             self.select(self.index + lines)
 
     def select(self, index: int) -> None:
-        """Put the cursor on the row at a place."""
+        """Move the cursor to a row by index."""
         index = max(0, min(index, len(self.keys) - 1))
         self.selected, self._missed = self.keys[index], None
         self._bring_in_sight()
@@ -144,19 +145,19 @@ class SelectableList(LineList, Generic[K]):
             self.scroll_to(y=index - self.page + 1, animate=False)
 
     def on_resize(self) -> None:
-        """Keep the cursor in sight in another size."""
+        """Keep the cursor visible after a resize."""
         below = self.index >= self.scroll_offset.y
         super().on_resize()
         if below:
             self._bring_in_sight()
 
     def choose(self) -> None:
-        """Tell that the row under the cursor was chosen."""
+        """Post that the row under the cursor was chosen."""
         if self.selected is not None:
             self.post_message(self.Chosen(self))
 
     def toggle_mark(self) -> None:
-        """Mark the row under the cursor, or take its mark away, and go to the next."""
+        """Mark or unmark the row under the cursor, and move to the next."""
         if self.selected is None:
             return
         self.marked ^= {self.selected}
@@ -169,7 +170,7 @@ class SelectableList(LineList, Generic[K]):
         self.refresh_changed()
 
     def on_click(self, event: Click) -> None:
-        """Select the row that was clicked; choose it when it was clicked twice."""
+        """Select the clicked row. A double click chooses it."""
         place = event.get_content_offset(self)
         if place is None or place.y < self.HEADINGS:
             return

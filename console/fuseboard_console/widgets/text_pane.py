@@ -15,7 +15,7 @@ from fuseboard_console.views.events.copy_text import lines_copy
 
 
 class TextPane(LineList):
-    """Shows what `make` says for the cells there are."""
+    """Shows the lines that `make` returns for the current width."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(",".join(action.keys), "app.copy", action.label, id="copy") for action in ACTIONS if action.id == "copy"
@@ -27,21 +27,21 @@ class TextPane(LineList):
         self._lines: list[Line] = []
 
     def show(self) -> None:
-        """Make the lines anew."""
+        """Rebuild the lines."""
         self._lines = self._make(self.cells)
         self.refresh_changed()
 
     def on_resize(self) -> None:
-        """Make them for the new width."""
+        """Rebuild the lines for the new width."""
         super().on_resize()
         self.show()
 
     def copied(self) -> str:
-        """What is copied: all of it, uncut."""
+        """All of the text, uncut, for the clipboard."""
         return lines_copy(self._make(UNCUT))
 
     def count(self) -> int:
-        """Return how many lines there are."""
+        """Return the number of lines."""
         return len(self._lines)
 
     def line_at(self, index: int) -> Line:

@@ -19,7 +19,7 @@ log = logging.getLogger("fuseboard.attribution")
 
 
 class CallerError(FuseboardError):
-    """Raised by an adapter to say: the task itself is wrong. Nobody else is asked and nothing is held against it."""
+    """Raised by an adapter when the task itself is wrong. No other adapter is called; nothing is counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class Rule:
     only_handlers: bool = False
 
     def matches(self, error: BaseException, status: int | None, code: object) -> bool:
-        """Say whether this row applies to an error that carries this HTTP status and code (None: it has none)."""
+        """Return whether this row applies to an error that carries this HTTP status and code (None: it has none)."""
         if (self.errors or self.named or self.statuses or self.when) and not self._is_about(error, status):
             return False
         if not self.says:
@@ -90,7 +90,7 @@ _bare_types: dict[type[BaseException], bool] = {}
 
 
 def _is_bare(error: BaseException) -> bool:
-    """Say whether an error carries none of the fields read here, as most do: one look instead of ten."""
+    """Return whether an error carries none of the fields read here, as most do: one look instead of ten."""
     if error.__dict__:
         return False
     kind = type(error)
@@ -124,7 +124,7 @@ def status_of(error: BaseException) -> int | None:
 def retry_after_of(error: BaseException, now: datetime | None = None) -> float | None:
     """Return the seconds an error asks to wait: its `retry_after`, or a Retry-After header (RFC 9110, 10.2.3).
 
-    None when it carries neither, or nothing that can be read as a wait. A date in the past is no wait: 0.0.
+    None when it carries neither, or nothing that can be read as a wait. A date in the past gives 0.0.
     """
     if _is_bare(error):
         return None
@@ -206,7 +206,7 @@ DEFAULT_TABLE: tuple[Rule, ...] = (
     ),
     Rule(
         name="adapter_missing",
-        reason="the adapter's own target is gone; asking again brings nothing",
+        reason="the adapter's own target is gone; a retry cannot succeed",
         statuses=(404, 410),
         says=("model", "deployment", "engine", "function"),
         retry=False,

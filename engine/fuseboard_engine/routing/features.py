@@ -100,7 +100,7 @@ class RoutingFeatures:
         self._switch_learning()
 
     def is_adaptive(self, task_type: str) -> bool:
-        """Say whether the chain of a task type is adaptive."""
+        """Return whether the chain of a task type is adaptive."""
         return self.policy.adaptive or task_type in self._adaptive.chains
 
     def _switch_learning(self) -> None:

@@ -216,7 +216,7 @@ def test_a_recorded_scenario_stops_cleanly_on_sigterm(tmp_path: Path) -> None:
     command = [*FUSEBOARD, "scenario", "play", "primary-outage", "--record", "played.db", "--again"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        assert "All three adapters are well" in process.stdout.readline()
+        assert "All three adapters are healthy" in process.stdout.readline()
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=PATIENCE) == 0
     assert "ended" in fuseboard("status", "played.db", folder=tmp_path).stdout

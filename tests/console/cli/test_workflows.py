@@ -124,7 +124,7 @@ async def test_a_run_is_resumed_by_the_engine_that_has_it(failed: Path) -> None:
         )
         out, _ = await process.communicate()
     assert (process.returncode, out.decode()) == (0, "Run n1 is done.\n")
-    assert workflows(failed, "--open").stdout == "a.db: no run waits to be resumed.\n"
+    assert workflows(failed, "--open").stdout == "a.db: no run can be resumed.\n"
 
 
 APPLICATION = """

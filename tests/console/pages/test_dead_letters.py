@@ -485,7 +485,7 @@ async def test_a_file_of_an_older_version_or_without_letters_says_so(tmp_path: P
         connection.execute("DELETE FROM dead_letters")
     async with watching(file) as console:
         await console.press("4")
-        await console.sees("No dead letter waits for anybody.")
+        await console.sees("No dead letters.")
     with sqlite3.connect(file) as connection:
         connection.execute("DROP TABLE dead_letters")
         connection.execute("PRAGMA user_version = 1")
@@ -530,7 +530,7 @@ async def test_letters_that_can_not_be_read_are_those_known_before_and_that_is_s
 
         monkeypatch.setattr(repository, "listed", spoilt)
         await console.press("f", "f")
-        await console.sees("They can't be read anew: disk I/O error", "PENDING")
+        await console.sees("They cannot be read again: disk I/O error", "PENDING")
         monkeypatch.undo()
         await console.sees("No dead letter is retrying")
 

@@ -113,6 +113,6 @@ async def test_an_engine_that_was_killed_says_so_also_when_it_was_started_anew(t
 
             def seen() -> bool:
                 screen = "\n".join(strip.text for strip in app.screen._compositor.render_strips())
-                return "KILLED" in screen and "ended without a word" in screen and "ENDED" in screen
+                return "KILLED" in screen and "ended without saying so" in screen and "ENDED" in screen
 
             await until(seen, pilot)

@@ -126,7 +126,7 @@ async def test_nothing_to_show_is_said() -> None:
         await console.press("5")
         await console.sees("No workflow has run.")
         await console.press("r", "enter", "f")
-        await console.sees("No run waits to be resumed.")
+        await console.sees("No run can be resumed.")
 
 
 # -------------------------------------------------------------------- one of them

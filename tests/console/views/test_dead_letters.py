@@ -135,7 +135,7 @@ def test_one_letter_is_told_with_its_context_its_payload_and_its_history() -> No
 
 
 def test_a_history_that_is_being_read_or_was_let_go_says_so() -> None:
-    for history, text in ((None, "It is being read."), ([], "Its events are no longer kept.")):
+    for history, text in ((None, "Reading…"), ([], "Its events are no longer kept.")):
         assert text in "\n".join(text_of(line) for line in dead_letter_lines(letter(), history, NOON, 80, UNICODE))
 
 
@@ -224,5 +224,5 @@ def test_what_came_of_it_is_one_sentence_with_the_way_back() -> None:
     bad = Outcome("3", False, "no such adapter.")
     assert done_text("retry", [*good, bad]) == "9 of 10 retried; 3: no such adapter."
     assert done_text("retry", [bad]) == "0 of 1 retried; 3: no such adapter."
-    assert done_text("retry", good[:2], goes_on=3) == "2 of 5 retried; 3 still under way."
+    assert done_text("retry", good[:2], goes_on=3) == "2 of 5 retried; 3 still in progress."
     assert done_text("archive", [refusal(letter(status="discarded"), NOON)], "u") == "0 of 1 archived; 12: discarded."

@@ -31,13 +31,13 @@ from fuseboard_engine.runtime.clock import wall_clock
 
 
 class DeadLetterActions:
-    """Does what was asked to some dead letters.
+    """Executes the operator's actions on dead letters.
 
     Args:
-        host: the console.
-        run: lets something go on beside the screen.
-        meant: called when what was asked of many is meant: their marks have served.
-        changed: called when letters were changed.
+        host: The console.
+        run: Runs work in the background.
+        meant: Called when an action on several is confirmed, so that their marks are removed.
+        changed: Called when dead letters were changed.
     """
 
     def __init__(
@@ -54,9 +54,9 @@ class DeadLetterActions:
         self._archived: tuple[Path, tuple[int, ...]] | None = None  # what was archived last, for the way back
 
     def begin(self, verb: Verb, letters: Sequence[DeadLetter], elsewhere: bool = False) -> None:
-        """Ask whether it is meant, where that is needed, and do it to the letters that allow it.
+        """Ask for confirmation where that is needed, then apply the action to the dead letters that allow it.
 
-        `elsewhere`: the cursor is not on the one letter that is meant, so that is asked about too.
+        `elsewhere`: the cursor is not on the only one selected, so confirmation is needed too.
         """
         path = self._path()
         if path is None or not letters:
@@ -66,8 +66,8 @@ class DeadLetterActions:
         others = [letter for letter in letters if not allows(verb, status_at(letter, now))]
         if not meant:
             self._host.show_notice(refused_text(verb, others, now), "warning")
-        elif verb == "retry" and (nobody := self._nobody(path, meant)):
-            self._host.show_notice(nobody, "error")
+        elif verb == "retry" and (reason := self._no_engine_reason(path, meant)):
+            self._host.show_notice(reason, "error")
         elif elsewhere or len(letters) > 1:
             from fuseboard_console.screens.typed_confirm import TypedConfirmScreen
 
@@ -80,8 +80,8 @@ class DeadLetterActions:
         else:
             self._run(self._doing(path, verb, meant, others))
 
-    def _nobody(self, path: Path, letters: Sequence[DeadLetter]) -> str:
-        """Return why nobody can retry any of these letters; empty: somebody can."""
+    def _no_engine_reason(self, path: Path, letters: Sequence[DeadLetter]) -> str:
+        """Return why no engine can retry any of these dead letters, or an empty string."""
         takers = [self._taker(path, engine) for engine in {letter.engine for letter in letters}]
         if any(found.instance is not None for found in takers):
             return ""
@@ -92,7 +92,7 @@ class DeadLetterActions:
         return find_target(self._host.feed.board, {engine}, wall_clock(), safe_text(path.name, 200))
 
     def put_back(self) -> bool:
-        """Put back what was archived last from here; False: nothing was."""
+        """Unarchive what was archived last on this page. Return False if there is nothing."""
         if self._archived is None or self._host.feed.recording is None:
             return False
         path, ids = self._archived
@@ -103,7 +103,7 @@ class DeadLetterActions:
         return True
 
     def _path(self) -> Path | None:
-        """Return the recording that is changed; None: nothing can be, which is told."""
+        """Return the recording to change, or None after a notice that it is gone."""
         if self._host.refuse_if_read_only():
             return None
         if self._host.feed.recording is None:
@@ -147,13 +147,13 @@ class DeadLetterActions:
     # ---------------------------------------------------------------- by the engine
 
     async def _retry(self, path: Path, letter: DeadLetter) -> None:
-        """Have one letter retried; the dispatcher tells what came of it."""
+        """Send one dead letter's retry. The dispatcher reports the outcome."""
         instance = self._taker(path, letter.engine).instance
         if instance is not None:
             await self._host.dispatcher.send("dlq_retry", "", instance, {"ids": [letter.id]})
 
     async def _retry_many(self, path: Path, letters: Sequence[DeadLetter], refused: Sequence[Outcome]) -> None:
-        """Have each engine retry its own letters, and tell what came of all in one sentence."""
+        """Have each engine retry its own dead letters, and report all outcomes in one sentence."""
         outcomes, asked = list(refused), []
         for engine in sorted({letter.engine for letter in letters}):
             own = [letter for letter in letters if letter.engine == engine]
@@ -170,7 +170,7 @@ class DeadLetterActions:
         self._changed()
 
     async def _retried(self, path: Path, letters: Sequence[DeadLetter], instance: int) -> tuple[list[Outcome], int]:
-        """Have an engine retry letters; return what came of each, and how many it is still at."""
+        """Have an engine retry dead letters. Return the outcome of each, and how many are still in progress."""
         try:
             status = await self._host.dispatcher.send_and_wait(
                 "dlq_retry", instance, {"ids": [letter.id for letter in letters]}
@@ -187,7 +187,7 @@ class DeadLetterActions:
             if untouched and status.status == "done":
                 under_way += 1
                 continue
-            why = "nobody took it in time" if status.status == "expired" else status.detail
+            why = "no engine took it in time" if status.status == "expired" else status.detail
             if not untouched:
                 why = now.detail if now is not None else "it is gone"
             outcomes.append(Outcome(str(letter.id), now is not None and now.status == "succeeded", why))

@@ -19,17 +19,17 @@ from fuseboard_storage.board.board import Entry
 MOST = 5_000
 """Letters that are listed; the older ones are counted."""
 EVERY = 1.0
-"""Seconds at least between two readings that nobody asked for."""
+"""Minimum seconds between two automatic readings."""
 
 
 class DeadLetterLoader:
-    """Reads letters beside the screen when they may be others.
+    """Reads dead letters in the background when they may have changed.
 
     Args:
-        host: the console.
-        run: lets something go on beside the screen.
-        read: called when something was read.
-        detailed: says whether the letter that was opened last is still in sight.
+        host: The console.
+        run: Runs work in the background.
+        read: Called after each reading.
+        detailed: Returns whether the last opened dead letter is still visible.
     """
 
     def __init__(
@@ -64,23 +64,23 @@ class DeadLetterLoader:
 
     @property
     def chosen(self) -> tuple[Status, ...]:
-        """The statuses that are wanted; empty: all."""
+        """The statuses to list. Empty means all."""
         return CHOICES[self.choice]
 
     @property
     def fresh(self) -> bool:
-        """Whether what is listed is what is wanted."""
+        """Whether the list matches the chosen statuses."""
         return self.listed is not None and self._listed_of[1] == self.choice
 
     @property
     def there(self) -> int:
-        """How many letters there are of the wanted statuses, listed or not."""
+        """How many dead letters have the chosen statuses, listed or not."""
         return sum(self.listed.figures.by_status[one] for one in self.chosen or STATUSES) if self.listed else 0
 
     # ---------------------------------------------------------------- the list
 
     def refresh(self, frame: Frame, *, again: bool = False) -> None:
-        """Begin to read if others may be there (`again`: in any case), or are wanted: at once when someone chose."""
+        """Start to read if the dead letters may have changed (`again`: in any case) or the choice did."""
         recording = self._host.feed.recording
         if recording is None:
             return
@@ -101,7 +101,7 @@ class DeadLetterLoader:
             self._run(partial(self._read, recording.path, self.choice))
 
     def again(self) -> None:
-        """Read as soon as possible, for something was changed."""
+        """Read as soon as possible, because something was changed."""
         self._wanted = ()
         self.refresh(self._host.frame)
 
@@ -126,7 +126,7 @@ class DeadLetterLoader:
     # ---------------------------------------------------------------- one of them
 
     def open(self, id: int) -> None:
-        """Begin to read all of a letter that is listed; what the list knows of it is there at once."""
+        """Start to read a listed dead letter in full. The list's version is available at once."""
         self.opened, self.history, self.gone = self.letters[id], None, False
         recording = self._host.feed.recording
         if recording is not None:
@@ -140,7 +140,7 @@ class DeadLetterLoader:
         self._read_it()
 
     async def _read_opened(self, path: Path, id: int) -> None:
-        """Read a letter whole, and what was recorded of it."""
+        """Read a dead letter in full, and its history."""
         found = await repository.whole(path, id, wall_clock())
         history = await repository.history(path, found) if found is not None else self.history
         if self.opened is not None and self.opened.id == id:

@@ -41,7 +41,7 @@ DOING: dict[str, Verb] = {
 
 
 class DeadLetters(ListPage[int]):
-    """The letters of the recording, newest first, by their numbers. The file has them only as they are now."""
+    """The recording's dead letters, newest first, by id. The file has only their present versions."""
 
     PAGE = "dead_letters"
     FIELDS = ("status", "type", "category", "adapter", "error", "task", "engine", "id")
@@ -55,7 +55,7 @@ class DeadLetters(ListPage[int]):
         )
 
     async def refresh_data(self, frame: Frame) -> None:
-        """Read the letters anew when they may be others."""
+        """Read the dead letters again when they may have changed."""
         self._loader.refresh(frame, again=frame.past)
 
     def _detailed(self) -> bool:
@@ -69,18 +69,18 @@ class DeadLetters(ListPage[int]):
     # ---------------------------------------------------------------- the list
 
     def rows(self, frame: Frame) -> Sequence[int]:
-        """Return the numbers of the letters that were read."""
+        """Return the ids of the dead letters that were read."""
         self._loader.refresh(frame)
         return self._loader.keys
 
     def _now(self) -> int:
-        """Return the time by which letters are told: of the past there are none."""
+        """Return the present time: dead letters have no past versions."""
         frame = self.host.frame
         return self._loader.read_at if frame.past else frame.now
 
     @property
     def caption(self) -> str:
-        """Which are shown, how many there are of each status, and how many more."""
+        """The shown statuses, the count of each status, and how many more there are."""
         listed, chosen = self._loader.listed, self._loader.chosen
         if listed is None:
             return self.title
@@ -92,7 +92,7 @@ class DeadLetters(ListPage[int]):
 
     @property
     def trail(self) -> str:
-        """Which of them are shown."""
+        """The shown statuses."""
         return status_choice_word(self._loader.chosen) if self._loader.choice else ""
 
     @property
@@ -104,21 +104,21 @@ class DeadLetters(ListPage[int]):
             return self._loader.trouble
         if self._loader.listed is None or not self._loader.fresh:
             return "Dead letters are being read."
-        if not self._loader.listed.begun:
+        if not self._loader.listed.has_table:
             return "No engine that keeps dead letters has written to this file yet."
         return empty_list_text(self._loader.chosen, key_for(self.host.actions, "dead_letter_status"))
 
     def heading(self, cells: int) -> Line:
-        """Return the titles of the columns; or what has to be known of all that is shown."""
+        """Return the column titles, or a warning about the whole list."""
         if self._loader.trouble and self._loader.keys:
-            return fit_line((Span(f"They can't be read anew: {self._loader.trouble}", "bad"),), cells)
+            return fit_line((Span(f"They cannot be read again: {self._loader.trouble}", "bad"),), cells)
         if self.host.frame.past and self._loader.listed is not None:
             told = f"as they are now, at {clock(self._loader.read_at)}: the past of dead letters is not kept"
             return fit_line((Span(told, "warn"),), cells)
         return titles_line(self._loader.columns, "error", cells)
 
     def line(self, key: int, cells: int) -> Line:
-        """Return a letter."""
+        """Return a dead letter's line."""
         letter = self._loader.letters.get(key)
         return (
             ()
@@ -127,7 +127,7 @@ class DeadLetters(ListPage[int]):
         )
 
     def fields(self, key: int) -> Mapping[str, str]:
-        """Return what a filter may ask about."""
+        """Return the row's texts that a filter can match, by field."""
         letter = self._loader.letters[key]
         return {
             "status": status_at(letter, self._now()),
@@ -142,7 +142,7 @@ class DeadLetters(ListPage[int]):
         }
 
     def action_dead_letter_status(self) -> None:
-        """Show only the letters of the next status."""
+        """Show only dead letters of the next status."""
         self._loader.choice = (self._loader.choice + 1) % len(CHOICES)
         self.list.marked.clear()
         self.host.show()
@@ -150,18 +150,18 @@ class DeadLetters(ListPage[int]):
     # ---------------------------------------------------------------- one of them
 
     def action_open(self) -> None:
-        """Show all that is known of the letter under the cursor."""
+        """Open the dead letter under the cursor."""
         key = self.list.selected
         if key is not None and key in self._loader.letters:
             self._loader.open(key)
             super().action_open()
 
     def title_of(self, key: int) -> str:
-        """Return its number."""
+        """Return its id."""
         return f"Dead letter {key}"
 
     def about(self, key: int, cells: int) -> list[Line]:
-        """Return all that is known of the opened letter; it stays when it leaves the list."""
+        """Return the opened dead letter in full. It stays available after it leaves the list."""
         opened = self._loader.opened
         if opened is None:
             return []
@@ -174,7 +174,7 @@ class DeadLetters(ListPage[int]):
         return lines
 
     def links(self, key: int) -> Sequence[Link]:
-        """Lead to the routes of its task, and to the adapters of its chain."""
+        """Link to the routes of its task and the adapters of its chain."""
         letter = self._loader.letters[key]
         board = self.host.frame.board
         task = letter.task
@@ -195,7 +195,7 @@ class DeadLetters(ListPage[int]):
         ]
 
     def detail_actions(self, key: int) -> Sequence[DetailAction]:
-        """Return what can be done to a letter in its detail."""
+        """Return the actions on a dead letter that its detail offers."""
         return [
             DetailAction(
                 action, partial(self._do_to_opened, DOING[action.id]), partial(self._applies, DOING[action.id])
@@ -216,7 +216,7 @@ class DeadLetters(ListPage[int]):
 
     @property
     def _meant(self) -> list[DeadLetter]:
-        """The marked letters, else the one under the cursor."""
+        """The marked dead letters, or the one under the cursor."""
         marked = [key for key in self.list.keys if key in self.list.marked]
         selected = [] if self.list.selected is None else [self.list.selected]
         return [self._loader.letters[key] for key in marked or selected if key in self._loader.letters]
@@ -225,19 +225,19 @@ class DeadLetters(ListPage[int]):
         self._dead_letter_actions.begin(deed, meant, elsewhere=[letter.id for letter in meant] != [self.list.selected])
 
     def action_dead_letter_retry(self) -> None:
-        """Have the letter's engine retry it now."""
+        """Have its engine retry the dead letter now."""
         self._begin("retry", self._meant)
 
     def action_dead_letter_archive(self) -> None:
-        """Take the letter out of the list, to be kept."""
+        """Archive the dead letter: it leaves the list and is kept."""
         self._begin("archive", self._meant)
 
     def action_dead_letter_unarchive(self) -> None:
-        """Put the archived letter back; where none is meant, what was archived last."""
+        """Unarchive the dead letter, or what was archived last if none is selected."""
         meant = self._meant
         if any(letter.status == "archived" for letter in meant) or not self._dead_letter_actions.put_back():
             self._begin("unarchive", meant)
 
     def action_dead_letter_discard(self) -> None:
-        """Ask, then give the letter up."""
+        """Ask, then discard the dead letter."""
         self._begin("discard", self._meant)

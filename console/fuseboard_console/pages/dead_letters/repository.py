@@ -32,11 +32,14 @@ PEEK = 2_000
 
 
 class DeadLetterPage(NamedTuple):
-    """The newest letters of a recording, newest first, and the figures of all; `begun`: it has a place for any."""
+    """The newest dead letters of a recording, newest first, and the statistics of all.
+
+    `has_table`: the file can hold dead letters.
+    """
 
     letters: tuple[DeadLetter, ...]
     figures: DeadLetterStatistics
-    begun: bool
+    has_table: bool
 
 
 async def listed(path: Path, statuses: tuple[Status, ...], now: int, most: int) -> DeadLetterPage:

@@ -125,5 +125,5 @@ def done_text(verb: Verb, outcomes: Sequence[Outcome], undo: str = "", goes_on: 
     if len(good) < len(outcomes):
         told.append(reasons_text(outcomes))
     if goes_on:
-        told.append(f"{goes_on:,} still under way")
+        told.append(f"{goes_on:,} still in progress")
     return cut(f"{'; '.join(told)}.{back}", 400)

@@ -54,9 +54,9 @@ def status_choice_word(choice: Sequence[Status]) -> str:
 def empty_list_text(choice: Sequence[Status], key: str) -> str:
     """Return the text of an empty list. `key` shows other statuses."""
     if choice == ACTIVE:
-        return "No dead letter waits for anybody. What nothing could do stands here, kept for a retry."
+        return "No dead letters. Tasks that no adapter and no fallback could do are kept here for a retry."
     if not choice:
-        return "There is no dead letter. What nothing could do stands here, kept for a retry."
+        return "No dead letters. Tasks that no adapter and no fallback could do are kept here for a retry."
     return f"No dead letter is {status_choice_word(choice)}; {key} shows others."
 
 
@@ -156,7 +156,7 @@ def _change(letter: DeadLetter, now: int) -> str:
 
 def _history(letter: DeadLetter, history: Sequence[Entry] | None, cells: int) -> list[Line]:
     if history is None:
-        return [(Span("It is being read.", "faint"),)]
+        return [(Span("Reading…", "faint"),)]
     lines: list[Line] = []
     for entry in history:
         event = entry.event

@@ -98,10 +98,10 @@ def _charts(row: AdapterRow, now: int, cells: int, glyphs: Glyphs, look: Look) -
     if past is None:
         full = len(row.changes) == KEPT_CHANGES  # what was before these is not kept
         past = AdapterPast(tuple(row.seconds), tuple(row.changes))
-        begun = row.changes[0][0] if full else row.added_at
+        added_at = row.changes[0][0] if full else row.added_at
     else:
-        begun = row.added_at
-    slices = slices_of(past, now, seconds, count_of(seconds, room, look.age), begun)
+        added_at = row.added_at
+    slices = slices_of(past, now, seconds, count_of(seconds, room, look.age), added_at)
     each = seconds / len(slices)
     low = look.rows < _LOW
     latencies, top = latency_lines(slices, 3 if low else 5, room, glyphs)

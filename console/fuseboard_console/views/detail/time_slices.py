@@ -64,7 +64,7 @@ def count_of(seconds: int, most: int, age: float) -> int:
     return max(1, min(most, seconds // kept))
 
 
-def slices_of(past: AdapterPast, until: int, seconds: int, count: int, begun: int) -> list[Slice]:
+def slices_of(past: AdapterPast, until: int, seconds: int, count: int, added_at: int) -> list[Slice]:
     """Return the slices of the `seconds` before `until`, oldest first.
 
     Args:
@@ -72,7 +72,7 @@ def slices_of(past: AdapterPast, until: int, seconds: int, count: int, begun: in
         until: UTC microseconds.
         seconds: Length of the window.
         count: Number of slices.
-        begun: When this instance's adapter was added, with its breaker closed, in UTC microseconds.
+        added_at: When this instance's adapter was added, with its breaker closed, in UTC microseconds.
     """
     whole = seconds * SECOND
     since = until - whole
@@ -82,7 +82,7 @@ def slices_of(past: AdapterPast, until: int, seconds: int, count: int, begun: in
         if 0 <= place < count:
             spans[place].append(span)
     edges = [since + whole * place // count for place in range(count + 1)]
-    states = _states(past, edges, begun)
+    states = _states(past, edges, added_at)
     return [_slice(spans[place], states[place]) for place in range(count)]
 
 
@@ -99,9 +99,9 @@ def _slice(spans: Sequence[AdapterSecond], state: State | None) -> Slice:
     )
 
 
-def _states(past: AdapterPast, edges: Sequence[int], begun: int) -> list[State | None]:
+def _states(past: AdapterPast, edges: Sequence[int], added_at: int) -> list[State | None]:
     """Return the worst state between each two edges, so that a short opening is visible too."""
-    added: tuple[int, State] = (begun, "closed")
+    added: tuple[int, State] = (added_at, "closed")
     changes = sorted((added, *past.changes), key=lambda change: change[0])  # equal times stay in their order
     found: list[State | None] = []
     stands: State | None = None

@@ -34,7 +34,7 @@ def banner(connection: Connection, trouble: str = "") -> Line:
         silent = connection.silent
         gone = cut(silent[0], 30) if len(silent) == 1 else plural(len(silent), "engine")
         return (
-            Span(f" No word from {gone}.", "banner-bad"),
+            Span(f" No sign of life from {gone}.", "banner-bad"),
             Span(" Its states are the last known.", "banner"),
         )
     return ()

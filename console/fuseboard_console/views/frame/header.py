@@ -64,11 +64,11 @@ class Counting:
     def _count(self) -> None:
         last = self._of[2] * SECOND
         first = last - RATE_SECONDS * SECOND
-        calls, begun = self._sums
+        calls, since = self._sums
         rows, end = self._rows, self._clock() + self._budget
         while rows:
             row = rows.pop()
-            begun = min(begun, row.added_at)
+            since = min(since, row.added_at)
             for second in reversed(row.seconds):
                 if second.at < first:
                     break
@@ -76,9 +76,9 @@ class Counting:
                     calls += second.calls
             if len(rows) % 100 == 0 and self._clock() > end:
                 break
-        self._sums = calls, begun
+        self._sums = calls, since
         if not rows:
-            seconds = max(1.0, (last - max(first, begun)) / SECOND)  # the window fills in the first seconds
+            seconds = max(1.0, (last - max(first, since)) / SECOND)  # the window fills in the first seconds
             self._totals = HeaderTotals(calls / seconds, _answered(self._of[0], first, last))
 
 

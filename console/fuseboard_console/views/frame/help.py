@@ -20,8 +20,8 @@ _MEANS: dict[Condition, str] = {
     "held": "kept open by hand until someone resets it",
     "disabled": "every call goes through, nothing is counted",
     "watch": "counts as if it could open, and never does",
-    "silent": "its engine has stopped writing without a word",
-    "ended": "its engine has ended in good order",
+    "silent": "its engine has stopped writing without saying so",
+    "ended": "its engine has ended normally",
 }
 _KEYS = 13
 
@@ -47,7 +47,7 @@ def help_lines(actions: Sequence[Action], glyphs: Glyphs) -> list[Line]:
         (glyphs.failed, "bad", "an attempt that failed"),
         (glyphs.skipped, "bad-dim", "not called: its breaker is open, it is full, or known to be down"),
         (glyphs.answered, "ok", "answered"),
-        (glyphs.degraded, "warn", "nobody answered; a fallback did"),
+        (glyphs.degraded, "warn", "no adapter answered; a fallback did"),
         (glyphs.dead, "bad", "kept as a dead letter"),
     ):
         lines.append((Span(f"  {sign} ", style), Span(means, "muted")))

@@ -94,7 +94,7 @@ def _since(row: InstanceRow, here: Presence, now: int) -> str:
 
 
 def _reason(row: InstanceRow) -> str:
-    reason = "its process is gone" if row.gone else "ended without a word" if row.reason == LOST else row.reason
+    reason = "its process is gone" if row.gone else "ended without saying so" if row.reason == LOST else row.reason
     return f"  {safe_text(reason, 120)}" if reason and reason != "closed" else ""
 
 
@@ -115,7 +115,7 @@ def engine_lines(row: InstanceRow, board: Board, now: int, cells: int, glyphs: G
         ("started", f"{stamp(row.started_at)}, {span((now - row.started_at) / SECOND)} ago"),
         ("ran", span(((now if here == "live" else last_sign(row)) - row.started_at) / SECOND)),
         ("last sign", f"{stamp(last_sign(row))}, {whole(age_of(row, now))} ago"),
-        ("ended", _reason(row).strip() or ("in good order" if here == "ended" else "")),
+        ("ended", _reason(row).strip() or ("normally" if here == "ended" else "")),
     ]
     lines: list[Line] = [(Span(word, style),)]
     lines += [line for label, text in said for line in labelled(label, text, cells)]

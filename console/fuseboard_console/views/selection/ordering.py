@@ -31,7 +31,7 @@ BUDGET: Final = 0.005
 LEAST: Final = 300
 """Adapters for which it is counted at a time, however long it takes."""
 SHARE: Final = 20
-"""An order is not worked out anew before so many times what the last one took, unless something was chosen."""
+"""An order is not recomputed before this multiple of its last duration has passed, unless the choice changed."""
 
 
 class Choice(NamedTuple):

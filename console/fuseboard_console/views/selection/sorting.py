@@ -93,4 +93,4 @@ WINDOWED: dict[str, Windowed] = {
     "rejected": lambda row, now: -sum(span.rejections for span in _spans(row, now, SHARE_SECONDS)),
     "spark": lambda row, now: -sum(span.calls for span in row.seconds),
 }
-"""The columns whose values are counted anew from the last seconds."""
+"""The columns whose values are recounted from the last seconds."""

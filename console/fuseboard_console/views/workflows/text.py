@@ -74,7 +74,7 @@ def workflows_text(
     """
     name = safe_text(file, 200)
     if not runs:
-        return f"{name}: {'no run waits to be resumed' if unfinished else 'no run of a workflow is saved in it'}."
+        return f"{name}: {'no run can be resumed' if unfinished else 'it contains no workflow run'}."
     newest = f"the newest {len(runs):,} of "
     head = (
         f"{name}: {newest if not unfinished and len(runs) < saved else ''}{plural(saved, 'run')}, {waiting:,} to resume"
