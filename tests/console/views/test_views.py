@@ -83,10 +83,10 @@ STATES: list[tuple[str, list[Event], list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "events", "says"), STATES, ids=[name for name, _, _ in STATES])
-def test_each_state_is_a_glyph_and_words(name: str, events: list[Event], header_text: list[str]) -> None:
+@pytest.mark.parametrize(("name", "events", "parts"), STATES, ids=[name for name, _, _ in STATES])
+def test_each_state_is_a_glyph_and_words(name: str, events: list[Event], parts: list[str]) -> None:
     shown = row_text(fold([started(), added("gpt"), *events], alive=10), "gpt", 10)
-    for part in header_text:
+    for part in parts:
         assert part in shown
 
 
