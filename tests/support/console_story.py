@@ -270,3 +270,21 @@ async def until(condition: Callable[[], bool], pilot: object, within: float = PA
     while not condition():
         assert asyncio.get_running_loop().time() < deadline, f"the condition did not hold within {within:g} s"
         await pilot.pause(0.01)  # type: ignore[attr-defined]
+
+
+async def settle(pilot: Pilot[Any], polls: int = 3) -> None:
+    """Return once the console has polled its recording so many more times, and has handled all messages until then."""
+    sessions, rounds = pilot.app.sessions, 0  # type: ignore[attr-defined]
+    close_popped = sessions.close_popped
+
+    async def counted() -> None:
+        nonlocal rounds
+        rounds += 1
+        await close_popped()
+
+    sessions.close_popped = counted
+    try:
+        await until(lambda: rounds > polls, pilot)
+    finally:
+        sessions.close_popped = close_popped
+    await pilot.pause()

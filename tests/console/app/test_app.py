@@ -21,6 +21,7 @@ from support.console_story import (
     opened,
     resize,
     route,
+    settle,
     started,
     stopped,
     until,
@@ -144,11 +145,11 @@ async def test_nothing_is_painted_while_nothing_changes() -> None:
         painted: list[object] = []
         real = show.app.overview.table.refresh
         show.app.overview.table.refresh = lambda *a, **k: painted.append(a) or real(*a, **k)  # type: ignore[method-assign]
-        looks = 0
-        while looks < 20:  # until the first paint, and what it has put off, is over
+        while True:  # until the first paint, and what it has deferred, is over
             painted.clear()
-            await pilot.pause(0.02)
-            looks = 0 if painted else looks + 1
+            await settle(pilot, 20)
+            if not painted:
+                break
         for _ in range(5):
             show.app.show()
         assert painted == []

@@ -6,7 +6,7 @@ import pytest
 
 from fuseboard_console.app.app import ConsoleApp
 from fuseboard_console.text.glyphs import ASCII
-from support.console_story import STORY_ENDS, ListFeed, ListMailbox, at
+from support.console_story import STORY_ENDS, ListFeed, ListMailbox, at, settle
 from support.recorded_history import lived
 
 
@@ -25,8 +25,8 @@ async def test_every_sign_is_ascii(pressed: str) -> None:
         poll=0.01,
     )
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
-        await pilot.pause(0.2)
+        await settle(pilot)
         await pilot.press(*pressed.split())
-        await pilot.pause(0.3)
+        await settle(pilot)
         shown = "\n".join(strip.text for strip in app.screen._compositor.render_strips())
         assert shown.isascii(), {sign for sign in shown if not sign.isascii()}

@@ -18,7 +18,7 @@ from fuseboard_engine.events import (
     ScenarioStep,
 )
 from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
-from support.console_story import STORY_ENDS, ListFeed, ListMailbox, added, at, opened, started, story
+from support.console_story import STORY_ENDS, ListFeed, ListMailbox, added, at, opened, settle, started, story
 from support.recorded_history import lived
 from support.replays import recorded
 
@@ -52,7 +52,7 @@ def console(
 
 
 async def settled(pilot: Pilot[None]) -> None:
-    await pilot.pause(0.2)
+    await settle(pilot)
     await pilot.wait_for_scheduled_animations()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sqlite3
 import time
@@ -19,7 +18,7 @@ from fuseboard_engine.dead_letters.letter import DeadLetter, LetterSelection
 from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 from support.console_show import Show
-from support.console_story import started
+from support.console_story import settle, started
 from support.console_watching import Watching, replaying, watching
 from support.dead_letter_files import add, put, start_engine
 from support.hostile_texts import HOSTILE
@@ -438,7 +437,7 @@ async def test_a_console_that_only_reads_has_none_of_the_keys(still: Path) -> No
         await console.sees("Dead letter 4", "read-only")
         assert "archive" not in console.screen()
         await console.press("a", "D", "r")
-        await console.pilot.pause(0.1)
+        await settle(console.pilot)
         assert "Discard dead letter" not in console.screen()
     assert set(statuses(still).values()) == {"pending"}
 
@@ -570,8 +569,8 @@ async def test_hostile_texts_are_shown_and_not_obeyed(tmp_path: Path, glyphs: Gl
 async def test_every_size_is_filled(live: Path, size: tuple[int, int]) -> None:
     async with watching(live, size=size) as console:
         await console.press("4")
-        await asyncio.sleep(0.2)
+        await settle(console.pilot)
         for keys in (("enter",), ("pagedown",), ("escape", "D"), ("escape", "X", "a"), ("escape", "f", "f")):
             await console.press(*keys)
-            await console.pilot.pause(0.05)
+            await settle(console.pilot, 1)
             assert len(console.screen().split("\n")) == size[1]

@@ -15,7 +15,7 @@ from fuseboard_console.views.events.failure_detail import failure_detail
 from fuseboard_console.views.events.routes import outcome_of, route_lines
 from fuseboard_console.views.selection.list_filter import list_filter
 from support.console_show import Show
-from support.console_story import added, answered, at, attempt, failed, fold, route, started, story, until
+from support.console_story import added, answered, at, attempt, failed, fold, route, settle, started, story, until
 from support.console_watching import watching
 from support.hostile_texts import HOSTILE
 from support.replays import recorded
@@ -192,9 +192,9 @@ async def test_every_size_is_filled(size: tuple[int, int], page: str) -> None:
     show = Show(story())
     async with show.app.run_test(size=size, notifications=True) as pilot:
         await pilot.press(page)
-        await pilot.pause(0.2)
+        await settle(pilot)
         await pilot.press("enter" if page != "7" else "down")
-        await pilot.pause(0.1)
+        await settle(pilot)
         lines = show.screen().splitlines()
         assert len(lines) == size[1]
 

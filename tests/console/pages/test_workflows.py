@@ -15,7 +15,7 @@ import pytest
 from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_engine.events import Event, NodeChanged, WorkflowFinished, WorkflowStarted
 from support.console_show import Show
-from support.console_story import at, started, stopped
+from support.console_story import at, settle, started, stopped
 from support.console_watching import Watching, replaying, watching
 from support.hostile_texts import HOSTILE
 from support.paths import PROGRAMS
@@ -333,5 +333,5 @@ async def test_every_size_is_filled(size: tuple[int, int]) -> None:
         console = Watching(show.app, pilot)
         for keys in (("5",), ("enter",), ("G",), ("escape", "f"), ("enter",)):
             await console.press(*keys)
-            await pilot.pause(0.05)
+            await settle(pilot, 1)
             assert len(console.screen().splitlines()) == size[1]

@@ -12,7 +12,7 @@ import pytest
 
 from fuseboard_console.app.app import ConsoleApp
 from fuseboard_console.preferences.model import DEFAULT, Preferences
-from support.console_story import STORY_ENDS, ListFeed, ListMailbox, at, changed, opened, story, until
+from support.console_story import STORY_ENDS, ListFeed, ListMailbox, at, changed, opened, settle, story, until
 
 SIZE = (120, 40)
 
@@ -240,7 +240,7 @@ async def test_what_opens_while_the_view_stands_still_does_not_ring() -> None:
         await pilot.press("space")
         await until(lambda: own.app.sessions.paused, pilot)
         own.happens(STORY_ENDS + 5, opened("gpt", STORY_ENDS + 5))
-        await pilot.pause(0.1)
+        await settle(pilot)
         await pilot.press("space")
         await until(lambda: own.feed.taken == len(own.feed.events), pilot)
         own.happens(STORY_ENDS + 9, changed("vision", "open", STORY_ENDS + 9, until=at(200), wait=9.0))
@@ -281,5 +281,5 @@ async def test_later_starts_show_none() -> None:
     own = Own()
     async with own.app.run_test(size=SIZE, notifications=True) as pilot:
         await until(own.sees("prefect"), pilot)
-        await pilot.pause(0.1)
+        await settle(pilot)
         assert own.lacks("hints")()

@@ -22,7 +22,7 @@ from fuseboard_storage.recording.history import BreakerChange
 from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.recording.tail import Tail
 from fuseboard_storage.tables.keyframes import dump
-from support.console_story import NOON, SECOND, at, resize, story, until
+from support.console_story import NOON, SECOND, at, resize, settle, story, until
 from support.console_watching import replaying
 from support.replays import Watch, recorded, screen, shown
 
@@ -144,7 +144,7 @@ async def test_nothing_can_be_asked_of_an_engine_in_the_past(told: Path) -> None
         await until(lambda: "prefect" in screen(show), pilot)
         for key in ("r", "R", "o"):
             await pilot.press(key)
-            await pilot.pause(0.1)
+            await settle(pilot)
             assert len(show.screen_stack) == 1
         assert "r reset" not in screen(show)
         assert "read-only" in screen(show)
