@@ -42,11 +42,10 @@ class Page(CachedContainer, can_focus=False):
     @property
     def lists(self) -> Iterable[LineList]:
         """Its lists. The first gets the focus when the page opens."""
-        raise NotImplementedError
+        return ()
 
     def show(self, frame: Frame) -> None:
         """Show a frame. Called when something changed, and each second."""
-        raise NotImplementedError
 
     def tick(self, frame: Frame) -> None:
         """Update what changes with time. Called ten times a second while `counting`."""

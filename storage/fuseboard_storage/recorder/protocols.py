@@ -28,8 +28,13 @@ class Recordable(Protocol):
     """An engine that can be recorded. `fuseboard_engine.Engine` implements it."""
 
     name: str
-    checkpoints: Checkpoints | None
-    """Where its workflow runs are stored. None: the recorder may set it."""
+
+    @property
+    def checkpoints(self) -> Checkpoints | None:
+        """Where its workflow runs are stored. None: the recorder may set it."""
+
+    @checkpoints.setter
+    def checkpoints(self, checkpoints: Checkpoints | None) -> None: ...
 
     @property
     def dead_letters(self) -> DeadLetterKeeper | None:
