@@ -13,6 +13,7 @@ from support.console_story import (
     at,
     story,
 )
+from support.screen import screen_text
 
 
 class Show:
@@ -40,9 +41,7 @@ class Show:
 
     def screen(self) -> str:
         """Return the text of the screen."""
-        app = self.app
-        strips = app.screen._compositor.render_strips()
-        return "\n".join(strip.text.rstrip() for strip in strips)
+        return screen_text(self.app)
 
     def line_of(self, text: str) -> int:
         return next((y for y, line in enumerate(self.screen().splitlines()) if text in line), -1)

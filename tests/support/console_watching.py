@@ -14,6 +14,7 @@ from fuseboard_console.sources.replay import Replay
 from fuseboard_console.text.glyphs import UNICODE, Glyphs
 from fuseboard_storage.recording.tail import Tail
 from support.console_story import until
+from support.screen import screen_text
 from support.waiting import PATIENCE
 
 
@@ -26,7 +27,7 @@ class Watching:
 
     def screen(self) -> str:
         """Return the text of the screen."""
-        return "\n".join(strip.text.rstrip() for strip in self.app.screen._compositor.render_strips())
+        return screen_text(self.app)
 
     def lines(self, *texts: str) -> list[str]:
         """Return the lines of the screen that contain all of the texts."""

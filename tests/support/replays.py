@@ -15,6 +15,7 @@ from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import events as rows
 from fuseboard_storage.tables import instances
 from support.console_story import NOON, SECOND
+from support.screen import screen_text
 
 
 def recorded(path: Path, events: list[Event]) -> Path:
@@ -47,4 +48,4 @@ async def shown(path: Path) -> AsyncIterator[tuple[ConsoleApp, Pilot[None]]]:
 
 
 def screen(app: ConsoleApp) -> str:
-    return "\n".join(strip.text.rstrip() for strip in app.screen._compositor.render_strips())
+    return screen_text(app)

@@ -8,6 +8,7 @@ from fuseboard_console.app.app import ConsoleApp
 from fuseboard_console.text.glyphs import ASCII
 from support.console_story import STORY_ENDS, ListFeed, ListMailbox, at, settle
 from support.recorded_history import lived
+from support.screen import screen_strips
 
 
 @pytest.mark.parametrize(
@@ -28,5 +29,5 @@ async def test_every_sign_is_ascii(pressed: str) -> None:
         await settle(pilot)
         await pilot.press(*pressed.split())
         await settle(pilot)
-        shown = "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+        shown = "\n".join(strip.text for strip in screen_strips(app))
         assert shown.isascii(), {sign for sign in shown if not sign.isascii()}

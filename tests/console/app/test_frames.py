@@ -13,6 +13,7 @@ from fuseboard_console.tui.themes import THEMES
 from fuseboard_console.widgets.panes import EVERY
 from fuseboard_engine.events import Event
 from support.console_story import STORY_ENDS, ListFeed, ListMailbox, at, opened, resize, story, until
+from support.screen import screen_strips
 
 Cells = list[list[tuple[str, Style | None]]]
 
@@ -24,7 +25,7 @@ def console(*more: Event, theme: str = THEMES[0].name) -> ConsoleApp:
 
 def cells(app: ConsoleApp) -> Cells:
     """Every cell of the screen, with its style."""
-    strips = app.screen._compositor.render_strips()
+    strips = screen_strips(app)
     return [[(character, style) for text, style, _ in strip for character in text] for strip in strips]
 
 

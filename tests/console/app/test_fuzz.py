@@ -34,6 +34,7 @@ from fuseboard_storage.tables import events as rows
 from support.console_story import NOON, SECOND, ListFeed, ListMailbox, added, at, resize, started
 from support.hostile_recording import be_hostile
 from support.hostile_texts import HOSTILE
+from support.screen import screen_strips, screen_text
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
@@ -184,7 +185,7 @@ def world(feed: str, file: Path, adapters: int, **how: Any) -> Any:
 
 
 def screen(app: ConsoleApp) -> str:
-    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+    return screen_text(app)
 
 
 async def play(world: World, script: Sequence[Step]) -> None:
@@ -201,7 +202,7 @@ async def play(world: World, script: Sequence[Step]) -> None:
             else:
                 world.wait(what)
             await pilot.pause()
-            strips = app.screen._compositor.render_strips()
+            strips = screen_strips(app)
             assert all("\x1b" not in strip.text and "\n" not in strip.text for strip in strips)
             assert {strip.cell_length for strip in strips} <= {app.screen._compositor.size.width}
         await find_home(world, pilot)

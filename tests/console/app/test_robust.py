@@ -26,6 +26,7 @@ from support.console_watching import watching
 from support.hostile_recording import be_hostile
 from support.paths import PROGRAMS
 from support.process_tree import children_of, wait_until_gone
+from support.screen import screen_strips
 from support.terminal import Terminal
 from support.waiting import PATIENCE
 
@@ -401,7 +402,7 @@ async def test_hostile_texts_leave_every_page_and_every_detail_in_shape(hostile:
             await console.press(page)
             for key in ("enter", "escape", "end", "enter", "escape"):
                 await console.press(key)
-                assert_in_shape(console.app.screen._compositor.render_strips(), size[0])
+                assert_in_shape(screen_strips(console.app), size[0])
 
 
 def test_a_terminal_obeys_no_hostile_text(hostile: Path) -> None:

@@ -19,6 +19,7 @@ from support.console_show import Show
 from support.console_story import at, story, until
 from support.console_watching import watching
 from support.hostile_texts import HOSTILE
+from support.screen import screen_text
 
 
 def done(command: int, verb: str, adapter: str, when: float, *, ok: bool = True, detail: str = "") -> CommandDone:
@@ -86,7 +87,7 @@ async def test_what_waits_and_what_nobody_took_is_seen_in_a_recording(tmp_path: 
             await pilot.press("8")
 
             def seen() -> bool:
-                screen = "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+                screen = screen_text(app)
                 return all(text in screen for text in ("waiting for its engine", "no engine took it", "ben@web-2"))
 
             await until(seen, pilot)

@@ -19,6 +19,7 @@ from fuseboard_storage.board.board import Board
 from support.console_show import Show
 from support.console_story import added, at, entries, fold, started, stopped, until
 from support.hostile_texts import HOSTILE
+from support.screen import screen_text
 
 
 def three() -> Board:
@@ -73,7 +74,7 @@ async def test_engines_of_earlier_runs_are_read_from_the_recording(tmp_path: Pat
             await pilot.press("9")
 
             def seen() -> bool:
-                screen = "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+                screen = screen_text(app)
                 return screen.count("ENDED") == 3
 
             await until(seen, pilot)
@@ -112,7 +113,7 @@ async def test_an_engine_that_was_killed_says_so_also_when_it_was_started_anew(t
             await pilot.press("9")
 
             def seen() -> bool:
-                screen = "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+                screen = screen_text(app)
                 return "KILLED" in screen and "ended without saying so" in screen and "ENDED" in screen
 
             await until(seen, pilot)

@@ -13,6 +13,7 @@ import pytest
 from fuseboard_console.app.app import ConsoleApp
 from fuseboard_console.preferences.model import DEFAULT, Preferences
 from support.console_story import STORY_ENDS, ListFeed, ListMailbox, at, changed, opened, settle, story, until
+from support.screen import screen_text
 
 SIZE = (120, 40)
 
@@ -41,7 +42,7 @@ class Own:
         self.rings += 1
 
     def screen(self) -> str:
-        return "\n".join(strip.text.rstrip() for strip in self.app.screen._compositor.render_strips())
+        return screen_text(self.app)
 
     def sees(self, *texts: str) -> Callable[[], bool]:
         return lambda: all(text in self.screen() for text in texts)

@@ -23,7 +23,7 @@ from fuseboard_console.views.events.sentences import error_summary
 from fuseboard_console.views.frame.banner import banner
 from fuseboard_console.views.frame.empty_state import empty_state_lines
 from fuseboard_console.views.frame.footer import footer_line
-from fuseboard_console.views.frame.header import Heading, header_line, totals_of
+from fuseboard_console.views.frame.header import Counting, HeaderTotals, Heading, header_line
 from fuseboard_console.views.frame.help import help_lines
 from fuseboard_console.views.frame.scenario_caption import SHOWN_SECONDS, caption_line
 from fuseboard_console.views.lists.status import status_text
@@ -48,6 +48,11 @@ from support.console_story import (
     story,
 )
 from support.hostile_texts import HOSTILE
+
+
+def totals_of(board: Board, now: int) -> HeaderTotals:
+    """Count the totals of a Board at once."""
+    return Counting(budget=float("inf")).totals(board, now)
 
 
 def row_text(board: Board, adapter: str, seconds: float, cells: int = 120) -> str:

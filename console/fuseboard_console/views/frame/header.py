@@ -30,11 +30,6 @@ class HeaderTotals(NamedTuple):
     answered: float | None
 
 
-def totals_of(board: Board, now: int) -> HeaderTotals:
-    """Return the totals of the last ten complete seconds before `now` (UTC microseconds)."""
-    return Counting(budget=float("inf")).totals(board, now)
-
-
 class Counting:
     """Recounts the totals each second. Over very many adapters it counts some at a time.
 
