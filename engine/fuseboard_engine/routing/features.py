@@ -1,4 +1,4 @@
-"""What a routing policy switches on in an engine. What is off is not there, so a route pays nothing for it."""
+"""The optional routing features of an engine. A feature that is off is not subscribed and costs a route nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fuseboard_engine.routing.policy import RoutingPolicy
 
 
 class Router(Protocol):
-    """What routing needs of a router."""
+    """The attribute of a router that the features set."""
 
     all_out: AllUnavailableHandler | None
 
@@ -52,21 +52,21 @@ class RoutingFeatures:
         self._clock = clock
         self._wall = wall
         self._adaptive = AdaptiveOrders(registry, policy, clock, rng)
-        self._learning: Callable[[], None] | None = None
-        self._waking: Callable[[], None] | None = None
-        self._capping: Callable[[], None] | None = None
-        self._caps: EjectionLimits | None = None
+        self._unsubscribe_adaptive: Callable[[], None] | None = None
+        self._unsubscribe_all_out: Callable[[], None] | None = None
+        self._unsubscribe_members: Callable[[], None] | None = None
+        self._ejection_limits: EjectionLimits | None = None
         self.update_policy(policy)
 
     def update_policy(self, policy: RoutingPolicy) -> None:
-        """Go on with another policy. What was learnt stays."""
+        """Replace the policy. Observed latencies and outcomes are kept."""
         before, self.policy = self.policy, policy
         self._adaptive.policy = policy
         self._adaptive.forget_orders()
-        self._switch_learning()
-        self._switch_all_out()
-        if self._caps is None or _shares(before) != _shares(policy):
-            self._set_caps(_shares(policy))
+        self._update_adaptive()
+        self._update_all_out()
+        if self._ejection_limits is None or _shares(before) != _shares(policy):
+            self._set_ejection_limits(_shares(policy))
 
     def use(self, policy: RoutingPolicy) -> None:
         """Deprecated name of `update_policy`."""
@@ -97,55 +97,55 @@ class RoutingFeatures:
         else:
             self._adaptive.chains.discard(task_type)
         self._adaptive.forget_orders()
-        self._switch_learning()
+        self._update_adaptive()
 
     def is_adaptive(self, task_type: str) -> bool:
         """Return whether the chain of a task type is adaptive."""
         return self.policy.adaptive or task_type in self._adaptive.chains
 
-    def _switch_learning(self) -> None:
+    def _update_adaptive(self) -> None:
         wanted = self.policy.adaptive or bool(self._adaptive.chains)
         registry = self._registry
-        if wanted and self._learning is None:
-            self._learning = self._subscribe(self._adaptive.observe)
+        if wanted and self._unsubscribe_adaptive is None:
+            self._unsubscribe_adaptive = self._subscribe(self._adaptive.observe)
             registry.order_for = self._adaptive.order_for
-        elif not wanted and self._learning is not None:
-            self._learning()
-            self._learning = None
+        elif not wanted and self._unsubscribe_adaptive is not None:
+            self._unsubscribe_adaptive()
+            self._unsubscribe_adaptive = None
             registry.order_for = registry.fixed_order
 
-    def _switch_all_out(self) -> None:
+    def _update_all_out(self) -> None:
         router = self._router
         if self.policy.all_out == "fail":
-            if self._waking is not None:
-                self._waking()
-            self._waking = router.all_out = None
+            if self._unsubscribe_all_out is not None:
+                self._unsubscribe_all_out()
+            self._unsubscribe_all_out = router.all_out = None
         elif router.all_out is None:
             router.all_out = AllUnavailableHandler(self._registry, self.policy, self._clock)
-            self._waking = self._subscribe(router.all_out.observe)
+            self._unsubscribe_all_out = self._subscribe(router.all_out.observe)
         else:
             router.all_out.policy = self.policy
 
-    def _set_caps(self, shares: dict[str, float]) -> None:
-        if self._capping is not None:
-            self._capping()
-        self._caps = EjectionLimits(shares) if shares else None
-        self._capping = self._subscribe(self._count_members) if shares else None
+    def _set_ejection_limits(self, shares: dict[str, float]) -> None:
+        if self._unsubscribe_members is not None:
+            self._unsubscribe_members()
+        self._ejection_limits = EjectionLimits(shares) if shares else None
+        self._unsubscribe_members = self._subscribe(self._follow_members) if shares else None
         for adapter in self._registry:
-            self._cap(adapter)
+            self._limit(adapter)
 
-    def _count_members(self, event: Event) -> None:
+    def _follow_members(self, event: Event) -> None:
         if type(event) is AdapterAdded:
             adapter = self._registry.find(event.adapter)
             if adapter is not None:
-                self._cap(adapter)
-        elif type(event) is AdapterRemoved and self._caps is not None:
-            self._caps.remove(event.adapter)
+                self._limit(adapter)
+        elif type(event) is AdapterRemoved and self._ejection_limits is not None:
+            self._ejection_limits.remove(event.adapter)
 
-    def _cap(self, adapter: Adapter) -> None:
-        adapter.breaker.ejection_limits = self._caps
-        if self._caps is not None:
-            self._caps.add(adapter.name, adapter.tags, adapter.breaker.state)
+    def _limit(self, adapter: Adapter) -> None:
+        adapter.breaker.ejection_limits = self._ejection_limits
+        if self._ejection_limits is not None:
+            self._ejection_limits.add(adapter.name, adapter.tags, adapter.breaker.state)
 
 
 def _shares(policy: RoutingPolicy) -> dict[str, float]:
