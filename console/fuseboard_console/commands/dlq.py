@@ -60,12 +60,12 @@ async def _list(args: Namespace) -> int:
 
     at, name = now(), Path(args.file).name
     async with SqliteDeadLetters.open(args.file) as store:
-        letters = await store.find(selection_of(args, ACTIVE), at, args.limit)
+        dead_letters = await store.find(selection_of(args, ACTIVE), at, args.limit)
         figures = await store.statistics(at)
     if args.json:
-        print_out(json.dumps(dead_letters_json(letters, figures, name), indent=2))
+        print_out(json.dumps(dead_letters_json(dead_letters, figures, name), indent=2))
     else:
-        print_out(dead_letters_text(letters, figures, name, at))
+        print_out(dead_letters_text(dead_letters, figures, name, at))
     return exit_codes.OK
 
 
@@ -79,14 +79,14 @@ async def _show(args: Namespace) -> int:
 
     at = now()
     async with SqliteDeadLetters.open(args.file) as store:
-        letter = await store.get(args.id, at)
-    if letter is None:
+        dead_letter = await store.get(args.id, at)
+    if dead_letter is None:
         complain(_unknown_text(args.file, [args.id]))
         return exit_codes.BAD_INPUT
     if args.json:
-        print_out(json.dumps({"schema": SCHEMA, "letter": fields_of(letter)}, indent=2))
+        print_out(json.dumps({"schema": SCHEMA, "letter": fields_of(dead_letter)}, indent=2))
     else:
-        print_out(dead_letter_text(letter, at))
+        print_out(dead_letter_text(dead_letter, at))
     return exit_codes.OK
 
 
@@ -96,8 +96,8 @@ def _unknown_text(file: str, ids: list[int]) -> str:
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_console.views.dead_letters.text import numbers
 
-    letters = f"dead letter {ids[0]}" if len(ids) == 1 else f"dead letters {numbers(ids)}"
-    return f"{safe_text(Path(file).name, 200)} has no {letters}. `fuseboard dlq FILE list --status all` lists all."
+    dead_letters = f"dead letter {ids[0]}" if len(ids) == 1 else f"dead letters {numbers(ids)}"
+    return f"{safe_text(Path(file).name, 200)} has no {dead_letters}. `fuseboard dlq FILE list --status all` lists all."
 
 
 async def _act(args: Namespace) -> int:
@@ -109,15 +109,16 @@ async def _act(args: Namespace) -> int:
         complain(f"Give IDs, filters, or --all. `fuseboard dlq FILE {args.action} --help` explains them.")
         return exit_codes.BAD_INPUT
     found = await _find(args)
-    missing = sorted(set(args.ids) - {letter.id for letter in found})
+    missing = sorted(set(args.ids) - {dead_letter.id for dead_letter in found})
     if missing:
         complain(_mismatch_text(missing) if is_filtered(args) else _unknown_text(args.file, missing))
         return exit_codes.BAD_INPUT
     allowed = _statuses_allowing(args.action)
-    chosen = [letter for letter in found if letter.status in allowed]
-    refused = [letter for letter in found if letter.status not in allowed] if named else []
-    for letter in refused:
-        complain(f"Dead letter {letter.id} is {letter.status}{_lease_text(letter)}: it can't be {_done(args.action)}.")
+    chosen = [dead_letter for dead_letter in found if dead_letter.status in allowed]
+    refused = [dead_letter for dead_letter in found if dead_letter.status not in allowed] if named else []
+    for dead_letter in refused:
+        state = f"{dead_letter.status}{_lease_text(dead_letter)}"
+        complain(f"Dead letter {dead_letter.id} is {state}: it can't be {_done(args.action)}.")
     if not refused:
         return await _carry_out(args, chosen)
     if chosen:
@@ -136,7 +137,7 @@ async def _find(args: Namespace) -> list[DeadLetter]:
     purges_by_filter = args.action == "purge" and not args.ids and not args.all
     selection = selection_of(args, FINISHED if purges_by_filter else ())
     async with SqliteDeadLetters.open(args.file) as store:
-        return [letter async for page in pages(store, selection, now()) for letter in page]
+        return [dead_letter async for page in pages(store, selection, now()) for dead_letter in page]
 
 
 def _statuses_allowing(action: Literal["retry", "purge", "archive", "unarchive", "discard"]) -> tuple[Status, ...]:
@@ -157,27 +158,27 @@ def _done(action: str) -> str:
     return "retried" if action == "retry" else DONE[action]
 
 
-async def _carry_out(args: Namespace, letters: list[DeadLetter]) -> int:
+async def _carry_out(args: Namespace, dead_letters: list[DeadLetter]) -> int:
     """Carry out the action on these dead letters, all of which allow it; return the exit code."""
     from fuseboard_console.cli.output import print_out
     from fuseboard_console.text.formatting import plural
     from fuseboard_console.views.dead_letters.text import numbers
 
-    ids = sorted(letter.id for letter in letters)
+    ids = sorted(dead_letter.id for dead_letter in dead_letters)
     if not ids:
         print_out(f"No dead letter matches: nothing was {_done(args.action)}.")
         return exit_codes.OK
     if args.dry_run:
         print_out(f"{plural(len(ids), 'dead letter')} would be {_done(args.action)}: {numbers(ids)}.")
         return exit_codes.OK
-    return await (_retry(args, letters) if args.action == "retry" else _change(args, ids))
+    return await (_retry(args, dead_letters) if args.action == "retry" else _change(args, ids))
 
 
-def _lease_text(letter: DeadLetter) -> str:
-    """Return when the lease of the worker that retries a letter ends; empty when no worker has it."""
+def _lease_text(dead_letter: DeadLetter) -> str:
+    """Return when the lease of the worker that retries a dead letter ends; empty when no worker has it."""
     from fuseboard_console.text.formatting import clock
 
-    return "" if letter.lease_until is None else f" (its lease runs until {clock(letter.lease_until)})"
+    return "" if dead_letter.lease_until is None else f" (its lease runs until {clock(dead_letter.lease_until)})"
 
 
 def _mismatch_text(ids: list[int]) -> str:
@@ -212,22 +213,22 @@ def _unchanged_text(count: int) -> str:
     return "1 dead letter stays as it is" if count == 1 else f"{count:,} dead letters stay as they are"
 
 
-async def _retry(args: Namespace, letters: list[DeadLetter]) -> int:
-    """Ask each engine to retry its own letters, and print the outcomes."""
+async def _retry(args: Namespace, dead_letters: list[DeadLetter]) -> int:
+    """Ask each engine to retry its own dead letters, and print the outcomes."""
     from fuseboard_console.cli.command_results import board_now
     from fuseboard_storage.recording.recording import Recording
 
     done = True
     async with Recording.open(args.file) as recording:
         board = await board_now(recording)
-        for engine in sorted({letter.engine for letter in letters}):
-            ids = sorted(letter.id for letter in letters if letter.engine == engine)
+        for engine in sorted({dead_letter.engine for dead_letter in dead_letters}):
+            ids = sorted(dead_letter.id for dead_letter in dead_letters if dead_letter.engine == engine)
             done = await _retry_by(recording, board, args, engine, ids) and done
     return exit_codes.OK if done else exit_codes.NOT_DONE
 
 
 async def _retry_by(recording: Recording, board: Board, args: Namespace, engine: str, ids: list[int]) -> bool:
-    """Ask one engine to retry letters and print the outcome; return whether it was done."""
+    """Ask one engine to retry dead letters and print the outcome; return whether it was done."""
     from fuseboard_console.cli.command_results import report_outcome
     from fuseboard_console.cli.output import complain
     from fuseboard_console.operator.command_target import find_target

@@ -38,7 +38,7 @@ class Audit(ListPage[Key]):
     """Operators' commands, newest first."""
 
     PAGE = "audit"
-    EMPTY = "Nobody has asked anything of an engine yet."
+    EMPTY = "No operator has sent a command yet."
     FIELDS = ("who", "what", "adapter", "outcome", "detail")
 
     def __init__(self, host: ConsoleHost) -> None:

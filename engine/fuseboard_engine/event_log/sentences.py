@@ -295,7 +295,7 @@ def route_steps(event: RouteFinished, style: TextStyle) -> list[str]:
 
 def retry_text(letter: int) -> str:
     """Return the mark of a route that retried a dead letter."""
-    return f"retry of letter {letter}"
+    return f"retry of dead letter {letter}"
 
 
 def _level_of_route(event: RouteFinished) -> int:

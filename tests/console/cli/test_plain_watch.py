@@ -104,7 +104,7 @@ def test_a_tasks_id_is_printed_in_full() -> None:
     assert f"ai_task #{task}: a ok" in event_line(Entry(1, 1, route(1, attempt("a", "success"), task=task)))
     assert f"(ai_task #{task}, attempt 1" in event_line(Entry(1, 1, replace(failed("a", 1), task=task)))
     refused = route(1, attempt("a", "failure"), success=False, task=task, error="refused", letter=12)
-    assert f"#{task} (retry of letter 12): a failed" in (EventNarrator(at(0)).narrate(refused) or "")
+    assert f"#{task} (retry of dead letter 12): a failed" in (EventNarrator(at(0)).narrate(refused) or "")
 
 
 def test_tasks_that_fail_in_the_same_way_are_told_once_until_a_breaker_changes() -> None:

@@ -101,7 +101,7 @@ async def test_what_is_asked_elsewhere_comes_and_expires_while_nothing_happens(t
         pass
     async with watching(path) as console, Recording.open(path) as recording:
         await console.press("8")
-        await console.sees("Nobody has asked anything")
+        await console.sees("No operator has sent a command")
         await recording.ask("disable", "prefect", actor="ben@web-2", expires_in=3)
         await console.sees("ben@web-2", "waiting for its engine")
         await console.sees("no engine took it")

@@ -279,7 +279,7 @@ async def test_discarding_asks_with_cancel_in_focus(still: Path) -> None:
     async with watching(still) as console:
         await at_letters(console)
         await console.press("j", "D")
-        await console.sees("Discard dead letter 3?", "order t2", "ConnectionError: refused", "Nobody retries")
+        await console.sees("Discard dead letter 3?", "order t2", "ConnectionError: refused", "never retried")
         assert isinstance(console.app.focused, Button)
         assert console.app.focused.id == "cancel"
         await console.press("enter")
@@ -447,7 +447,7 @@ async def test_in_a_replay_the_letters_are_those_of_now_which_is_said(live: Path
         await console.press("4")
         await console.sees("as they are now, at ", "the past of dead letters is not kept", "PENDING", "read-only")
         await console.press("enter")
-        await console.sees("This is the letter as it is now")
+        await console.sees("This is the dead letter as it is now")
 
 
 async def test_back_in_time_nothing_is_done_to_a_letter(live: Path) -> None:

@@ -215,7 +215,7 @@ def test_hostile_texts_keep_a_routes_detail_in_shape(text: str, glyphs: Glyphs) 
 def test_a_route_that_retried_a_dead_letter_says_which() -> None:
     event = route(1, attempt("a", "success"), adapter="a", letter=12)
     assert "retry of" in (said := "\n".join(text_of(line) for line in route_lines(event, 80, UNICODE)))
-    assert "letter 12" in said
+    assert "dead letter 12" in said
 
 
 def test_a_timeline_shows_what_was_waited_for_and_what_was_not_called() -> None:

@@ -69,7 +69,7 @@ def test_a_route_says_how_it_ended(fields: dict[str, object], told: str) -> None
 
 
 def test_a_retry_of_a_dead_letter_is_copied_as_one() -> None:
-    assert "ai_task 8f20 (retry of letter 12): answered by a" in route_copy(route(1, adapter="a", letter=12))
+    assert "ai_task 8f20 (retry of dead letter 12): answered by a" in route_copy(route(1, adapter="a", letter=12))
 
 
 def test_lines_are_copied_without_the_blanks_that_align_them() -> None:

@@ -258,12 +258,12 @@ def test_a_route_reads_left_to_right_as_time(event: object, expected: str) -> No
 
 def test_a_retry_of_a_dead_letter_says_so_where_there_is_room() -> None:
     retried = route(131, attempt("prefect", "failure", 0.03), attempt("agno", "success", 0.042), letter=12)
-    assert "  retry of letter 12  prefect ✗ 30 ms → agno ✓ 42 ms" in text_of(route_line(retried, 90, 8, UNICODE))
+    assert "  retry of dead letter 12  prefect ✗ 30 ms → agno ✓ 42 ms" in text_of(route_line(retried, 90, 8, UNICODE))
     assert "retry" not in text_of(route_line(retried, 80, 8, UNICODE))
     short = route(131, attempt("agno", "success", 0.042), letter=12)
-    assert "retry of letter 12  agno ✓" in text_of(route_line(short, 80, 8, UNICODE))
+    assert "retry of dead letter 12  agno ✓" in text_of(route_line(short, 80, 8, UNICODE))
     refused = route(131, attempt("prefect", "failure"), success=False, letter=12, error="connection refused " * 8)
-    assert "retry of letter 12  prefect ✗" in text_of(route_line(refused, 100, 8, UNICODE))
+    assert "retry of dead letter 12  prefect ✗" in text_of(route_line(refused, 100, 8, UNICODE))
 
 
 def test_a_task_whose_caller_gave_up_was_cancelled() -> None:

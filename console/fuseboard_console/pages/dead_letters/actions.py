@@ -53,22 +53,22 @@ class DeadLetterActions:
         self._changed = changed
         self._archived: tuple[Path, tuple[int, ...]] | None = None  # what was archived last, for the way back
 
-    def begin(self, verb: Verb, letters: Sequence[DeadLetter], elsewhere: bool = False) -> None:
+    def begin(self, verb: Verb, dead_letters: Sequence[DeadLetter], elsewhere: bool = False) -> None:
         """Ask for confirmation where that is needed, then apply the action to the dead letters that allow it.
 
         `elsewhere`: the cursor is not on the only one selected, so confirmation is needed too.
         """
         path = self._path()
-        if path is None or not letters:
+        if path is None or not dead_letters:
             return
         now = wall_clock()
-        meant = [letter for letter in letters if allows(verb, status_at(letter, now))]
-        others = [letter for letter in letters if not allows(verb, status_at(letter, now))]
+        meant = [dead_letter for dead_letter in dead_letters if allows(verb, status_at(dead_letter, now))]
+        others = [dead_letter for dead_letter in dead_letters if not allows(verb, status_at(dead_letter, now))]
         if not meant:
             self._host.show_notice(refused_text(verb, others, now), "warning")
         elif verb == "retry" and (reason := self._no_engine_reason(path, meant)):
             self._host.show_notice(reason, "error")
-        elif elsewhere or len(letters) > 1:
+        elif elsewhere or len(dead_letters) > 1:
             from fuseboard_console.screens.typed_confirm import TypedConfirmScreen
 
             question = batch_dead_letter_prompt(verb, meant, others, now)
@@ -80,18 +80,20 @@ class DeadLetterActions:
         else:
             self._run(self._doing(path, verb, meant, others))
 
-    def _no_engine_reason(self, path: Path, letters: Sequence[DeadLetter]) -> str:
+    def _no_engine_reason(self, path: Path, dead_letters: Sequence[DeadLetter]) -> str:
         """Return why no engine can retry any of these dead letters, or an empty string."""
-        takers = [self._taker(path, engine) for engine in {letter.engine for letter in letters}]
-        if any(found.instance is not None for found in takers):
+        targets = [self._target(path, engine) for engine in {dead_letter.engine for dead_letter in dead_letters}]
+        if any(found.instance is not None for found in targets):
             return ""
-        stay = "They stay as they are." if len(letters) > 1 else f"Dead letter {letters[0].id} stays as it is."
-        return f"{takers[0].why} {stay}"
+        stay = (
+            "They stay as they are." if len(dead_letters) > 1 else f"Dead letter {dead_letters[0].id} stays as it is."
+        )
+        return f"{targets[0].why} {stay}"
 
-    def _taker(self, path: Path, engine: str) -> CommandTarget:
+    def _target(self, path: Path, engine: str) -> CommandTarget:
         return find_target(self._host.feed.board, {engine}, wall_clock(), safe_text(path.name, 200))
 
-    def put_back(self) -> bool:
+    def unarchive_last(self) -> bool:
         """Unarchive what was archived last on this page. Return False if there is nothing."""
         if self._archived is None or self._host.feed.recording is None:
             return False
@@ -120,14 +122,14 @@ class DeadLetterActions:
         self._host.push_screen(screen, answered)
 
     def _doing(self, path: Path, verb: Verb, meant: Sequence[DeadLetter], others: Sequence[DeadLetter]) -> Work:
-        refused = [refusal(letter, wall_clock()) for letter in others]
+        refused = [refusal(dead_letter, wall_clock()) for dead_letter in others]
         if verb != "retry":
-            return partial(self._change, path, verb, [letter.id for letter in meant], refused)
+            return partial(self._change, path, verb, [dead_letter.id for dead_letter in meant], refused)
         if len(meant) == 1 and not refused:
             return partial(self._retry, path, meant[0])
         return partial(self._retry_many, path, meant, refused)
 
-    # ---------------------------------------------------------------- by the store
+    # ---------------------------------------------------------------- changes by the store
 
     async def _change(self, path: Path, change: Change, ids: Sequence[int], refused: Sequence[Outcome]) -> None:
         try:
@@ -141,58 +143,62 @@ class DeadLetterActions:
             self._archived = None
         outcomes = [Outcome(str(id), id in done, "it was changed meanwhile") for id in ids]
         undo = key_for(self._host.actions, "dead_letter_unarchive") if change == "archive" else ""
-        self._tell(change, [*outcomes, *refused], undo)
+        self._report(change, [*outcomes, *refused], undo)
         self._changed()
 
-    # ---------------------------------------------------------------- by the engine
+    # ---------------------------------------------------------------- retries by the engine
 
-    async def _retry(self, path: Path, letter: DeadLetter) -> None:
+    async def _retry(self, path: Path, dead_letter: DeadLetter) -> None:
         """Send one dead letter's retry. The dispatcher reports the outcome."""
-        instance = self._taker(path, letter.engine).instance
+        instance = self._target(path, dead_letter.engine).instance
         if instance is not None:
-            await self._host.dispatcher.send("dlq_retry", "", instance, {"ids": [letter.id]})
+            await self._host.dispatcher.send("dlq_retry", "", instance, {"ids": [dead_letter.id]})
 
-    async def _retry_many(self, path: Path, letters: Sequence[DeadLetter], refused: Sequence[Outcome]) -> None:
+    async def _retry_many(self, path: Path, dead_letters: Sequence[DeadLetter], refused: Sequence[Outcome]) -> None:
         """Have each engine retry its own dead letters, and report all outcomes in one sentence."""
         outcomes, asked = list(refused), []
-        for engine in sorted({letter.engine for letter in letters}):
-            own = [letter for letter in letters if letter.engine == engine]
-            instance = self._taker(path, engine).instance
+        for engine in sorted({dead_letter.engine for dead_letter in dead_letters}):
+            own = [dead_letter for dead_letter in dead_letters if dead_letter.engine == engine]
+            instance = self._target(path, engine).instance
             if instance is not None:
                 asked.append(self._retried(path, own, instance))
             else:
-                outcomes += [Outcome(str(letter.id), False, f"no engine called {engine} runs") for letter in own]
-        under_way = 0
+                outcomes += [
+                    Outcome(str(dead_letter.id), False, f"no engine called {engine} runs") for dead_letter in own
+                ]
+        in_progress = 0
         for part, left in await asyncio.gather(*asked):
             outcomes += part
-            under_way += left
-        self._tell("retry", outcomes, goes_on=under_way)
+            in_progress += left
+        self._report("retry", outcomes, goes_on=in_progress)
         self._changed()
 
-    async def _retried(self, path: Path, letters: Sequence[DeadLetter], instance: int) -> tuple[list[Outcome], int]:
+    async def _retried(
+        self, path: Path, dead_letters: Sequence[DeadLetter], instance: int
+    ) -> tuple[list[Outcome], int]:
         """Have an engine retry dead letters. Return the outcome of each, and how many are still in progress."""
         try:
             status = await self._host.dispatcher.send_and_wait(
-                "dlq_retry", instance, {"ids": [letter.id for letter in letters]}
+                "dlq_retry", instance, {"ids": [dead_letter.id for dead_letter in dead_letters]}
             )
-            found = await repository.some(path, [letter.id for letter in letters], wall_clock())
+            found = await repository.some(path, [dead_letter.id for dead_letter in dead_letters], wall_clock())
         except repository.TROUBLE as error:
-            return [Outcome(str(letter.id), False, str(error)) for letter in letters], 0
-        after = {letter.id: letter for letter in found}
+            return [Outcome(str(dead_letter.id), False, str(error)) for dead_letter in dead_letters], 0
+        after = {dead_letter.id: dead_letter for dead_letter in found}
         outcomes: list[Outcome] = []
-        under_way = 0
-        for letter in letters:
-            now = after.get(letter.id)
-            untouched = now is not None and (now.status == "retrying" or now.changed_at == letter.changed_at)
+        in_progress = 0
+        for dead_letter in dead_letters:
+            now = after.get(dead_letter.id)
+            untouched = now is not None and (now.status == "retrying" or now.changed_at == dead_letter.changed_at)
             if untouched and status.status == "done":
-                under_way += 1
+                in_progress += 1
                 continue
             why = "no engine took it in time" if status.status == "expired" else status.detail
             if not untouched:
                 why = now.detail if now is not None else "it is gone"
-            outcomes.append(Outcome(str(letter.id), now is not None and now.status == "succeeded", why))
-        return outcomes, under_way
+            outcomes.append(Outcome(str(dead_letter.id), now is not None and now.status == "succeeded", why))
+        return outcomes, in_progress
 
-    def _tell(self, verb: Verb, outcomes: Sequence[Outcome], undo: str = "", goes_on: int = 0) -> None:
+    def _report(self, verb: Verb, outcomes: Sequence[Outcome], undo: str = "", goes_on: int = 0) -> None:
         well = all(outcome.done for outcome in outcomes)
         self._host.show_notice(done_text(verb, outcomes, undo, goes_on), "information" if well else "warning")

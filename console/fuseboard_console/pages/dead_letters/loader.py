@@ -43,7 +43,7 @@ class DeadLetterLoader:
         """Which statuses are wanted, by the place in `CHOICES`."""
         self.listed: repository.DeadLetterPage | None = None
         """What was read; None: nothing yet."""
-        self.letters: dict[int, DeadLetter] = {}
+        self.dead_letters: dict[int, DeadLetter] = {}
         """The letters that are listed by their numbers, newest first."""
         self.keys: tuple[int, ...] = ()
         self.columns = columns_of(())
@@ -52,7 +52,7 @@ class DeadLetterLoader:
         self.read_at = 0
         """When that was, UTC microseconds."""
         self.opened: DeadLetter | None = None
-        """The letter whose detail was opened last."""
+        """The dead letter whose detail was opened last."""
         self.history: list[Entry] | None = None
         """The events that concern it; None: they are being read."""
         self.gone = False
@@ -85,7 +85,7 @@ class DeadLetterLoader:
         if recording is None:
             return
         if recording.path != self._listed_of[0]:
-            self.listed, self.letters, self.keys = None, {}, ()  # those of another place
+            self.listed, self.dead_letters, self.keys = None, {}, ()  # those of another place
         wanted = (
             recording,
             self.chosen,
@@ -115,9 +115,9 @@ class DeadLetterLoader:
             self.trouble = safe_text(str(error), 300)
         else:
             self.listed, self.read_at, self.trouble = listed, now, ""
-            self.letters = {letter.id: letter for letter in listed.letters}
-            self.keys = tuple(self.letters)
-            self.columns = columns_of(listed.letters)
+            self.dead_letters = {dead_letter.id: dead_letter for dead_letter in listed.dead_letters}
+            self.keys = tuple(self.dead_letters)
+            self.columns = columns_of(listed.dead_letters)
             self._listed_of = path, choice
         finally:
             self._reading = False
@@ -127,7 +127,7 @@ class DeadLetterLoader:
 
     def open(self, id: int) -> None:
         """Start to read a listed dead letter in full. The list's version is available at once."""
-        self.opened, self.history, self.gone = self.letters[id], None, False
+        self.opened, self.history, self.gone = self.dead_letters[id], None, False
         recording = self._host.feed.recording
         if recording is not None:
             self._run(partial(self._open, recording.path, id))

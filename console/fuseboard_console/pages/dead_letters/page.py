@@ -119,26 +119,26 @@ class DeadLetters(ListPage[int]):
 
     def line(self, key: int, cells: int) -> Line:
         """Return a dead letter's line."""
-        letter = self._loader.letters.get(key)
+        dead_letter = self._loader.dead_letters.get(key)
         return (
             ()
-            if letter is None
-            else dead_letter_line(letter, self._now(), self._loader.columns, cells, self.host.glyphs)
+            if dead_letter is None
+            else dead_letter_line(dead_letter, self._now(), self._loader.columns, cells, self.host.glyphs)
         )
 
     def fields(self, key: int) -> Mapping[str, str]:
         """Return the row's texts that a filter can match, by field."""
-        letter = self._loader.letters[key]
+        dead_letter = self._loader.dead_letters[key]
         return {
-            "status": status_at(letter, self._now()),
-            "type": letter.task_type,
-            "category": letter.category,
-            "adapter": " ".join((letter.adapter, *letter.order)),
-            "error": error_text(letter),
-            "task": letter.task,
-            "engine": letter.engine,
-            "id": str(letter.id),
-            "": f"{letter.payload} {' '.join((letter.context or {}).values())}",
+            "status": status_at(dead_letter, self._now()),
+            "type": dead_letter.task_type,
+            "category": dead_letter.category,
+            "adapter": " ".join((dead_letter.adapter, *dead_letter.order)),
+            "error": error_text(dead_letter),
+            "task": dead_letter.task,
+            "engine": dead_letter.engine,
+            "id": str(dead_letter.id),
+            "": f"{dead_letter.payload} {' '.join((dead_letter.context or {}).values())}",
         }
 
     def action_dead_letter_status(self) -> None:
@@ -152,7 +152,7 @@ class DeadLetters(ListPage[int]):
     def action_open(self) -> None:
         """Open the dead letter under the cursor."""
         key = self.list.selected
-        if key is not None and key in self._loader.letters:
+        if key is not None and key in self._loader.dead_letters:
             self._loader.open(key)
             super().action_open()
 
@@ -169,21 +169,21 @@ class DeadLetters(ListPage[int]):
         if self._loader.gone:
             return [(Span("It is gone: purged, or evicted to make room. This is the last of it.", "bad"),), (), *lines]
         if self.host.frame.past:
-            told = "This is the letter as it is now: the past of dead letters is not kept."
-            return [(Span(told, "warn"),), (), *lines]
+            note = "This is the dead letter as it is now: the past of dead letters is not kept."
+            return [(Span(note, "warn"),), (), *lines]
         return lines
 
     def links(self, key: int) -> Sequence[Link]:
         """Link to the routes of its task and the adapters of its chain."""
-        letter = self._loader.letters[key]
+        dead_letter = self._loader.dead_letters[key]
         board = self.host.frame.board
-        task = letter.task
+        task = dead_letter.task
 
         def to_routes() -> None:
             self.host.go_to("routes").filter_by(has("task", task))
 
-        instances = [row.id for row in board.instances.values() if row.name == letter.engine]
-        names = dict.fromkeys((*letter.order, letter.adapter))
+        instances = [row.id for row in board.instances.values() if row.name == dead_letter.engine]
+        names = dict.fromkeys((*dead_letter.order, dead_letter.adapter))
         found = [AdapterKey(max(instances), name) for name in names if instances]
         there = [adapter for adapter in found if adapter in board.adapters][:5]
         return [
@@ -212,17 +212,19 @@ class DeadLetters(ListPage[int]):
         if self._loader.opened is not None:
             self._dead_letter_actions.begin(doing, [self._loader.opened])
 
-    # ---------------------------------------------------------------- deeds
+    # ---------------------------------------------------------------- actions
 
     @property
     def _meant(self) -> list[DeadLetter]:
         """The marked dead letters, or the one under the cursor."""
         marked = [key for key in self.list.keys if key in self.list.marked]
         selected = [] if self.list.selected is None else [self.list.selected]
-        return [self._loader.letters[key] for key in marked or selected if key in self._loader.letters]
+        return [self._loader.dead_letters[key] for key in marked or selected if key in self._loader.dead_letters]
 
-    def _begin(self, deed: Verb, meant: list[DeadLetter]) -> None:
-        self._dead_letter_actions.begin(deed, meant, elsewhere=[letter.id for letter in meant] != [self.list.selected])
+    def _begin(self, verb: Verb, meant: list[DeadLetter]) -> None:
+        self._dead_letter_actions.begin(
+            verb, meant, elsewhere=[dead_letter.id for dead_letter in meant] != [self.list.selected]
+        )
 
     def action_dead_letter_retry(self) -> None:
         """Have its engine retry the dead letter now."""
@@ -235,7 +237,8 @@ class DeadLetters(ListPage[int]):
     def action_dead_letter_unarchive(self) -> None:
         """Unarchive the dead letter, or what was archived last if none is selected."""
         meant = self._meant
-        if any(letter.status == "archived" for letter in meant) or not self._dead_letter_actions.put_back():
+        archived = any(dead_letter.status == "archived" for dead_letter in meant)
+        if archived or not self._dead_letter_actions.unarchive_last():
             self._begin("unarchive", meant)
 
     def action_dead_letter_discard(self) -> None:

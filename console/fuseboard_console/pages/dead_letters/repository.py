@@ -28,7 +28,7 @@ from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 TROUBLE = (*feed.FEED_ERRORS, StoreUnavailable)
 """What can be wrong with the file, all of which may be over the next time."""
 PEEK = 2_000
-"""Characters of a payload that are kept of each letter of a list."""
+"""Characters of a payload that are kept of each dead letter of a list."""
 
 
 class DeadLetterPage(NamedTuple):
@@ -37,53 +37,53 @@ class DeadLetterPage(NamedTuple):
     `has_table`: the file can hold dead letters.
     """
 
-    letters: tuple[DeadLetter, ...]
+    dead_letters: tuple[DeadLetter, ...]
     figures: DeadLetterStatistics
     has_table: bool
 
 
 async def listed(path: Path, statuses: tuple[Status, ...], now: int, most: int) -> DeadLetterPage:
-    """Read the newest letters of these statuses (empty: of all), at most `most`; `now` is UTC microseconds.
+    """Read the newest dead letters of these statuses (empty: of all), at most `most`; `now` is UTC microseconds.
 
     Raises:
         RecordingError, StoreUnavailable, OSError: The file is gone, or can't be read now.
     """
     async with SqliteDeadLetters.open(path) as store:
-        letters = await _newest(store, LetterSelection(statuses=statuses), now, most)
-        return DeadLetterPage(tuple(letters), await store.statistics(now), await store.has_table())
+        dead_letters = await _newest(store, LetterSelection(statuses=statuses), now, most)
+        return DeadLetterPage(tuple(dead_letters), await store.statistics(now), await store.has_table())
 
 
 async def some(path: Path, ids: Sequence[int], now: int) -> list[DeadLetter]:
-    """Read these letters; those that are gone are missing. Raises as `listed` does."""
+    """Read these dead letters; those that are gone are missing. Raises as `listed` does."""
     async with SqliteDeadLetters.open(path) as store:
         return await _newest(store, LetterSelection(ids=tuple(ids)), now, len(ids))
 
 
 async def _newest(store: SqliteDeadLetters, selection: LetterSelection, now: int, most: int) -> list[DeadLetter]:
-    """Read letters in parts, each with as much of its payload as a list needs: any may have a megabyte of it."""
-    return [_short(letter) async for page in pages(store, selection, now, most) for letter in page]
+    """Read dead letters in parts, each with as much of its payload as a list needs: any may have a megabyte of it."""
+    return [_short(dead_letter) async for page in pages(store, selection, now, most) for dead_letter in page]
 
 
-def _short(letter: DeadLetter) -> DeadLetter:
-    if len(letter.payload) <= PEEK:
-        return letter
-    return msgspec.structs.replace(letter, payload=letter.payload[:PEEK])
+def _short(dead_letter: DeadLetter) -> DeadLetter:
+    if len(dead_letter.payload) <= PEEK:
+        return dead_letter
+    return msgspec.structs.replace(dead_letter, payload=dead_letter.payload[:PEEK])
 
 
 async def whole(path: Path, id: int, now: int) -> DeadLetter | None:
-    """Read one letter with all of its payload; None: it is gone. Raises as `listed` does."""
+    """Read one dead letter with all of its payload; None: it is gone. Raises as `listed` does."""
     async with SqliteDeadLetters.open(path) as store:
         return await store.get(id, now)
 
 
-async def history(path: Path, letter: DeadLetter) -> list[Entry]:
-    """Read the events that concern a letter, in the order they happened. Raises as `listed` does."""
+async def history(path: Path, dead_letter: DeadLetter) -> list[Entry]:
+    """Read the events that concern a dead letter, in the order they happened. Raises as `listed` does."""
     async with Recording.open(path) as recording:
-        return await recording.letter_changes(letter.id, letter.created_at)
+        return await recording.letter_changes(dead_letter.id, dead_letter.created_at)
 
 
 async def changed(path: Path, change: Change, ids: Sequence[int], now: int, actor: str) -> set[int]:
-    """Change these letters as far as they allow it, and return the numbers of those that were.
+    """Change these dead letters as far as they allow it, and return the numbers of those that were.
 
     Raises:
         RecordingError, StoreUnavailable, OSError: The file is gone, or can't be written now; nothing was changed.

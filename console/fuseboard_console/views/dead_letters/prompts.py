@@ -15,9 +15,9 @@ from fuseboard_console.views.events.dead_letter_labels import error_text, status
 from fuseboard_engine.dead_letters.letter import CHANGEABLE, RETRYABLE, DeadLetter, Status
 
 Verb = Literal["retry", "archive", "unarchive", "discard"]
-"""What can be done to dead letters here."""
+"""The actions on dead letters."""
 
-_GIVEN_UP = "Nobody retries what is discarded. That can't be taken back."
+_GIVEN_UP = "A discarded dead letter is never retried. This cannot be undone."
 _NAMED = 8
 _KINDS = 4
 
@@ -43,66 +43,66 @@ def allows(verb: Verb, status: Status) -> bool:
     return status in (RETRYABLE if verb == "retry" else CHANGEABLE[verb])
 
 
-def discard_prompt(letter: DeadLetter) -> Prompt:
+def discard_prompt(dead_letter: DeadLetter) -> Prompt:
     """Return the prompt before one dead letter is discarded."""
-    what = f"{safe_text(letter.task_type, 40)} {safe_text(letter.task, 60)}".strip()
-    error = cut(safe_text(error_text(letter), 200), 120)
-    told = "\n".join(part for part in (what, error) if part)
-    return Prompt(f"Discard dead letter {letter.id}?", f"{told}\n\n{_GIVEN_UP}", "Discard")
+    what = f"{safe_text(dead_letter.task_type, 40)} {safe_text(dead_letter.task, 60)}".strip()
+    error = cut(safe_text(error_text(dead_letter), 200), 120)
+    description = "\n".join(part for part in (what, error) if part)
+    return Prompt(f"Discard dead letter {dead_letter.id}?", f"{description}\n\n{_GIVEN_UP}", "Discard")
 
 
 def batch_dead_letter_prompt(
-    verb: Verb, letters: Sequence[DeadLetter], others: Sequence[DeadLetter], now: int
+    verb: Verb, dead_letters: Sequence[DeadLetter], others: Sequence[DeadLetter], now: int
 ) -> BatchPrompt:
     """Return the prompt before an action on several dead letters. `others` were selected too and do not allow it.
 
     The word to type is their type if they share one, else their number.
     """
-    words, count = _WORDS[verb], len(letters)
-    ids = ", ".join(str(letter.id) for letter in letters[:_NAMED])
+    words, count = _WORDS[verb], len(dead_letters)
+    ids = ", ".join(str(dead_letter.id) for dead_letter in dead_letters[:_NAMED])
     more = f" and {count - _NAMED:,} more" if count > _NAMED else ""
-    told = [f"{ids}{more}", _kinds(letters)]
+    paragraphs = [f"{ids}{more}", _kinds(dead_letters)]
     if others:
-        told.append(f"Not {reasons_text([refusal(letter, now) for letter in others])}.")
-    kinds = {letter.task_type for letter in letters}
+        paragraphs.append(f"Not {reasons_text([refusal(dead_letter, now) for dead_letter in others])}.")
+    kinds = {dead_letter.task_type for dead_letter in dead_letters}
     return BatchPrompt(
         f"{words.does} {plural(count, 'dead letter')}?",
-        "\n".join(told) + f"\n\n{words.then}",
+        "\n".join(paragraphs) + f"\n\n{words.then}",
         word_to_type(kinds.pop() if len(kinds) == 1 else "", count),
         f"{words.does} {count:,}",
     )
 
 
-def _kinds(letters: Sequence[DeadLetter]) -> str:
+def _kinds(dead_letters: Sequence[DeadLetter]) -> str:
     """Return the types of dead letters with counts: `order 8, report 2`."""
-    counted = Counter(letter.task_type for letter in letters).most_common()
-    told = [f"{safe_text(kind, 30) or 'no type'} {count:,}" for kind, count in counted[:_KINDS]]
+    counted = Counter(dead_letter.task_type for dead_letter in dead_letters).most_common()
+    texts = [f"{safe_text(kind, 30) or 'no type'} {count:,}" for kind, count in counted[:_KINDS]]
     if len(counted) > _KINDS:
-        told.append(f"{len(counted) - _KINDS} more types")
-    return ", ".join(told)
+        texts.append(f"{len(counted) - _KINDS} more types")
+    return ", ".join(texts)
 
 
-def refusal(letter: DeadLetter, now: int) -> Outcome:
+def refusal(dead_letter: DeadLetter, now: int) -> Outcome:
     """Return the message that an action did not apply to a dead letter at `now` (UTC microseconds)."""
-    return Outcome(str(letter.id), False, _state(letter, now))
+    return Outcome(str(dead_letter.id), False, _state(dead_letter, now))
 
 
-def refused_text(verb: Verb, letters: Sequence[DeadLetter], now: int) -> str:
+def refused_text(verb: Verb, dead_letters: Sequence[DeadLetter], now: int) -> str:
     """Return the message that none of these dead letters (at least one) allows an action."""
     words = _WORDS[verb]
-    if len(letters) > 1:
-        reasons = reasons_text([refusal(letter, now) for letter in letters])
+    if len(dead_letters) > 1:
+        reasons = reasons_text([refusal(dead_letter, now) for dead_letter in dead_letters])
         return f"None of them can be {words.done}; {reasons}."
-    letter = letters[0]
-    hint = "; unarchive it first" if verb == "retry" and letter.status == "archived" else ""
-    return f"Dead letter {letter.id} is {_state(letter, now)}: it can't be {words.done}{hint}."
+    dead_letter = dead_letters[0]
+    hint = "; unarchive it first" if verb == "retry" and dead_letter.status == "archived" else ""
+    return f"Dead letter {dead_letter.id} is {_state(dead_letter, now)}: it can't be {words.done}{hint}."
 
 
-def _state(letter: DeadLetter, now: int) -> str:
-    status = status_at(letter, now)
+def _state(dead_letter: DeadLetter, now: int) -> str:
+    status = status_at(dead_letter, now)
     if status != "retrying":
         return status
-    until = f" (its lease runs until {clock(letter.lease_until)})" if letter.lease_until is not None else ""
+    until = f" (its lease runs until {clock(dead_letter.lease_until)})" if dead_letter.lease_until is not None else ""
     return f"being retried{until}"
 
 
@@ -121,9 +121,9 @@ def done_text(verb: Verb, outcomes: Sequence[Outcome], undo: str = "", goes_on: 
         return f"Dead letter {good[0].name} {words.done}.{back}"
     if len(good) == count:
         return f"{plural(count, 'dead letter')} {words.done}.{back}"
-    told = [f"{len(good):,} of {count:,} {words.done}"]
+    parts = [f"{len(good):,} of {count:,} {words.done}"]
     if len(good) < len(outcomes):
-        told.append(reasons_text(outcomes))
+        parts.append(reasons_text(outcomes))
     if goes_on:
-        told.append(f"{goes_on:,} still in progress")
-    return cut(f"{'; '.join(told)}.{back}", 400)
+        parts.append(f"{goes_on:,} still in progress")
+    return cut(f"{'; '.join(parts)}.{back}", 400)

@@ -65,10 +65,10 @@ def empty_list_text(choice: Sequence[Status], key: str) -> str:
 Columns = tuple[ListColumn, ...]
 
 
-def columns_of(letters: Sequence[DeadLetter]) -> Columns:
+def columns_of(dead_letters: Sequence[DeadLetter]) -> Columns:
     """Return the columns for these dead letters, newest first."""
-    kinds = {letter.task_type for letter in letters}
-    ids = width(str(letters[0].id)) if letters else 2
+    kinds = {dead_letter.task_type for dead_letter in dead_letters}
+    ids = width(str(dead_letters[0].id)) if dead_letters else 2
     return (
         ListColumn("id", max(2, ids), right=True),
         ListColumn("status", 11),
@@ -81,22 +81,22 @@ def columns_of(letters: Sequence[DeadLetter]) -> Columns:
     )
 
 
-def dead_letter_line(letter: DeadLetter, now: int, columns: Columns, cells: int, glyphs: Glyphs) -> Line:
+def dead_letter_line(dead_letter: DeadLetter, now: int, columns: Columns, cells: int, glyphs: Glyphs) -> Line:
     """Return a dead letter at `now` (UTC microseconds), in at most `cells`."""
-    status, coming = status_at(letter, now), next_retry(letter, now)
+    status, coming = status_at(dead_letter, now), next_retry(dead_letter, now)
     row = {
-        "id": Span(str(letter.id)),
+        "id": Span(str(dead_letter.id)),
         "status": Span(f"{sign_of(status, glyphs)} {status.upper()}", STYLES[status]),
-        "type": Span(safe_text(letter.task_type, 40) or "–"),
-        "category": Span(letter.category, "muted"),
-        "retries": Span(f"{letter.retries}/{letter.max_retries}", "muted"),
-        "age": Span(span((now - letter.created_at) / SECOND), "muted"),
+        "type": Span(safe_text(dead_letter.task_type, 40) or "–"),
+        "category": Span(dead_letter.category, "muted"),
+        "retries": Span(f"{dead_letter.retries}/{dead_letter.max_retries}", "muted"),
+        "age": Span(span((now - dead_letter.created_at) / SECOND), "muted"),
         "next": Span(coming, "strong" if coming in ("due", "now") else "text"),
-        "adapter": Span(safe_text(letter.adapter, 40), "muted"),
+        "adapter": Span(safe_text(dead_letter.adapter, 40), "muted"),
     }
-    error = safe_text(error_text(letter), 400)
-    if cells < NARROW and len(letter.error_type) > 5 and letter.error:
-        error = safe_text(f"{letter.error_type.removesuffix('Error')}: {letter.error}", 400)
+    error = safe_text(error_text(dead_letter), 400)
+    if cells < NARROW and len(dead_letter.error_type) > 5 and dead_letter.error:
+        error = safe_text(f"{dead_letter.error_type.removesuffix('Error')}: {dead_letter.error}", 400)
     return columns_line(columns, row, (Span(error, "muted"),), cells)
 
 
@@ -104,57 +104,61 @@ def dead_letter_line(letter: DeadLetter, now: int, columns: Columns, cells: int,
 
 
 def dead_letter_lines(
-    letter: DeadLetter, history: Sequence[Entry] | None, now: int, cells: int, glyphs: Glyphs
+    dead_letter: DeadLetter, history: Sequence[Entry] | None, now: int, cells: int, glyphs: Glyphs
 ) -> list[Line]:
     """Return a dead letter in full at `now` (UTC microseconds).
 
     `history` are the events that concern it, in order, or None while they are being read.
     """
-    status = status_at(letter, now)
-    coming = next_retry(letter, now)
+    status = status_at(dead_letter, now)
+    coming = next_retry(dead_letter, now)
     head: list[Span] = [Span(f"{sign_of(status, glyphs)} {status.upper()}", STYLES[status])]
     if coming:
         head.append(Span(f"  next retry {coming}"))
-    lines: list[Line] = [tuple(head), *_facts(letter, now, cells, glyphs)]
-    lines += [(), (Span("Payload", "strong"),), *json_lines(letter.payload, cells)]
-    lines += [(), (Span("History", "strong"),), *_history(letter, history, cells)]
+    lines: list[Line] = [tuple(head), *_facts(dead_letter, now, cells, glyphs)]
+    lines += [(), (Span("Payload", "strong"),), *json_lines(dead_letter.payload, cells)]
+    lines += [(), (Span("History", "strong"),), *_history(dead_letter, history, cells)]
     return lines
 
 
-def _facts(letter: DeadLetter, now: int, cells: int, glyphs: Glyphs) -> list[Line]:
-    chain = f" {glyphs.arrow} ".join(safe_text(name, 80) for name in letter.order)
-    rule = f" (attribution row {safe_text(letter.rule, 80)})" if letter.rule else ""
-    put_off = f"; put off {plural(letter.deferrals, 'time')}, as every adapter refused it" if letter.deferrals else ""
+def _facts(dead_letter: DeadLetter, now: int, cells: int, glyphs: Glyphs) -> list[Line]:
+    chain = f" {glyphs.arrow} ".join(safe_text(name, 80) for name in dead_letter.order)
+    rule = f" (attribution row {safe_text(dead_letter.rule, 80)})" if dead_letter.rule else ""
+    put_off = (
+        f"; put off {plural(dead_letter.deferrals, 'time')}, as every adapter refused it"
+        if dead_letter.deferrals
+        else ""
+    )
     said: list[tuple[str, str]] = [
-        ("error", safe_text(error_text(letter), FULL_TEXT) or "–"),
-        ("category", f"{letter.category}{rule}"),
-        ("retries", f"{letter.retries} of {letter.max_retries} failed{put_off}"),
-        ("task", f"{safe_text(letter.task, 200)}  {safe_text(letter.task_type, 200)}".strip()),
-        ("failed at", _failed_at(letter)),
+        ("error", safe_text(error_text(dead_letter), FULL_TEXT) or "–"),
+        ("category", f"{dead_letter.category}{rule}"),
+        ("retries", f"{dead_letter.retries} of {dead_letter.max_retries} failed{put_off}"),
+        ("task", f"{safe_text(dead_letter.task, 200)}  {safe_text(dead_letter.task_type, 200)}".strip()),
+        ("failed at", _failed_at(dead_letter)),
         ("chain", chain or "that of its type"),
-        ("engine", safe_text(letter.engine, 200)),
-        ("came", f"{stamp(letter.created_at)}, {whole((now - letter.created_at) / SECOND)} ago"),
+        ("engine", safe_text(dead_letter.engine, 200)),
+        ("came", f"{stamp(dead_letter.created_at)}, {whole((now - dead_letter.created_at) / SECOND)} ago"),
     ]
-    if letter.changed_at > letter.created_at:
-        said.append(("last change", _change(letter, now)))
-    if letter.deadline is not None:
-        said.append(("deadline", f"{letter.deadline:g} s for a retry"))
-    if letter.lease_until is not None and status_at(letter, now) == "retrying":
-        said.append(("lease", f"its worker has it until {stamp(letter.lease_until)}, and prolongs that"))
+    if dead_letter.changed_at > dead_letter.created_at:
+        said.append(("last change", _change(dead_letter, now)))
+    if dead_letter.deadline is not None:
+        said.append(("deadline", f"{dead_letter.deadline:g} s for a retry"))
+    if dead_letter.lease_until is not None and status_at(dead_letter, now) == "retrying":
+        said.append(("lease", f"its worker has it until {stamp(dead_letter.lease_until)}, and prolongs that"))
     lines = [line for label, text in said for line in labelled(label, text, cells)]
-    for place, (name, value) in enumerate((letter.context or {}).items()):
+    for place, (name, value) in enumerate((dead_letter.context or {}).items()):
         text = f"{safe_text(name, 200)}: {safe_text(value, FULL_TEXT)}"
         lines += labelled("" if place else "context", text, cells)
     return lines
 
 
-def _change(letter: DeadLetter, now: int) -> str:
-    ago = f"{whole((now - letter.changed_at) / SECOND)} ago"
-    by = f" by {safe_text(letter.actor, 80)}" if letter.actor else ""
-    return f"{ago}{by}{': ' if letter.detail else ''}{safe_text(letter.detail, FULL_TEXT)}"
+def _change(dead_letter: DeadLetter, now: int) -> str:
+    ago = f"{whole((now - dead_letter.changed_at) / SECOND)} ago"
+    by = f" by {safe_text(dead_letter.actor, 80)}" if dead_letter.actor else ""
+    return f"{ago}{by}{': ' if dead_letter.detail else ''}{safe_text(dead_letter.detail, FULL_TEXT)}"
 
 
-def _history(letter: DeadLetter, history: Sequence[Entry] | None, cells: int) -> list[Line]:
+def _history(dead_letter: DeadLetter, history: Sequence[Entry] | None, cells: int) -> list[Line]:
     if history is None:
         return [(Span("Reading…", "faint"),)]
     lines: list[Line] = []
@@ -180,7 +184,8 @@ def _told(at: int, word: str, style: str, detail: str, cells: int) -> list[Line]
     return [first, *((Span(" " * (len(when) + 12)), Span(part)) for part in parts[1:])]
 
 
-def _failed_at(letter: DeadLetter) -> str:
-    if not letter.attempts:
+def _failed_at(dead_letter: DeadLetter) -> str:
+    if not dead_letter.attempts:
         return "no adapter was called: all refused"
-    return f"{safe_text(letter.adapter, 200) or 'the end of its chain'}, after {plural(letter.attempts, 'attempt')}"
+    where = safe_text(dead_letter.adapter, 200) or "the end of its chain"
+    return f"{where}, after {plural(dead_letter.attempts, 'attempt')}"

@@ -19,7 +19,7 @@ RIGHT = (0, 4, 5)
 WIDEST = 60  # cells of an error, or a task type, in the table
 
 
-def dead_letters_json(letters: Sequence[DeadLetter], figures: DeadLetterStatistics, file: str) -> dict[str, Any]:
+def dead_letters_json(dead_letters: Sequence[DeadLetter], figures: DeadLetterStatistics, file: str) -> dict[str, Any]:
     """Return dead letters and counts as plain values. Times are UTC microseconds."""
     return {
         "schema": SCHEMA,
@@ -27,7 +27,7 @@ def dead_letters_json(letters: Sequence[DeadLetter], figures: DeadLetterStatisti
         "counts": figures.by_status,
         "categories": figures.by_category,
         "totals": figures.totals,
-        "letters": [fields_of(letter) for letter in letters],
+        "letters": [fields_of(dead_letter) for dead_letter in dead_letters],
     }
 
 
@@ -36,15 +36,15 @@ def summary(figures: DeadLetterStatistics) -> str:
     return ", ".join(f"{count:,} {status}" for status, count in figures.by_status.items() if count)
 
 
-def dead_letters_text(letters: Sequence[DeadLetter], figures: DeadLetterStatistics, file: str, now: int) -> str:
+def dead_letters_text(dead_letters: Sequence[DeadLetter], figures: DeadLetterStatistics, file: str, now: int) -> str:
     """Return dead letters as a table. `now` is UTC microseconds."""
     name = safe_text(file, 200)
     if not figures.size:
         return f"{name}: no dead letters."
     head = f"{name}: {plural(figures.size, 'dead letter')}: {summary(figures)}"
-    if not letters:
+    if not dead_letters:
         return f"{head}\n\nNone of them matches."
-    rows = [_cells(letter, now) for letter in letters]
+    rows = [_cells(dead_letter, now) for dead_letter in dead_letters]
     widths = [max(width(title), *(width(row[place]) for row in rows)) for place, title in enumerate(TITLES)]
     lines = [
         "  ".join(
@@ -52,53 +52,60 @@ def dead_letters_text(letters: Sequence[DeadLetter], figures: DeadLetterStatisti
         ).rstrip()
         for cells in (TITLES, *rows)
     ]
-    more = figures.size > len(letters)
+    more = figures.size > len(dead_letters)
     return "\n".join([head, "", *lines, *(["", "`--status`, `--text` and `--limit` show others."] if more else [])])
 
 
-def _cells(letter: DeadLetter, now: int) -> tuple[str, ...]:
+def _cells(dead_letter: DeadLetter, now: int) -> tuple[str, ...]:
     return (
-        str(letter.id),
-        letter.status,
-        cut(safe_text(letter.task_type, 80), 24) or "–",
-        letter.category,
-        f"{letter.retries}/{letter.max_retries}",
-        span((now - letter.created_at) / SECOND),
-        next_retry(letter, now) or "–",
-        cut(safe_text(error_text(letter), 200), WIDEST),
+        str(dead_letter.id),
+        dead_letter.status,
+        cut(safe_text(dead_letter.task_type, 80), 24) or "–",
+        dead_letter.category,
+        f"{dead_letter.retries}/{dead_letter.max_retries}",
+        span((now - dead_letter.created_at) / SECOND),
+        next_retry(dead_letter, now) or "–",
+        cut(safe_text(error_text(dead_letter), 200), WIDEST),
     )
 
 
-def dead_letter_text(letter: DeadLetter, now: int) -> str:
+def dead_letter_text(dead_letter: DeadLetter, now: int) -> str:
     """Return one dead letter in full."""
     facts = [
-        ("task", safe_text(letter.task, 200) or "–"),
-        ("type", safe_text(letter.task_type, 200) or "–"),
-        ("engine", safe_text(letter.engine, 200)),
-        ("category", letter.category + (f" (attribution row {safe_text(letter.rule, 80)})" if letter.rule else "")),
-        ("error", safe_text(error_text(letter)) or "–"),
-        ("adapter", safe_text(letter.adapter, 200) or "–"),
-        ("attempts", f"{letter.attempts} before it was given up"),
-        ("chain", " → ".join(safe_text(name, 80) for name in letter.order) or "that of its type"),
-        ("retries", f"{letter.retries} of {letter.max_retries} failed" + _deferrals(letter)),
-        ("next retry", next_retry(letter, now) or "–"),
-        ("age", span((now - letter.created_at) / SECOND)),
-        ("last change", _change(letter, now)),
-        ("context", ", ".join(f"{safe_text(k, 80)}={safe_text(v, 200)}" for k, v in (letter.context or {}).items())),
-        ("payload", safe_text(letter.payload)),
+        ("task", safe_text(dead_letter.task, 200) or "–"),
+        ("type", safe_text(dead_letter.task_type, 200) or "–"),
+        ("engine", safe_text(dead_letter.engine, 200)),
+        (
+            "category",
+            dead_letter.category
+            + (f" (attribution row {safe_text(dead_letter.rule, 80)})" if dead_letter.rule else ""),
+        ),
+        ("error", safe_text(error_text(dead_letter)) or "–"),
+        ("adapter", safe_text(dead_letter.adapter, 200) or "–"),
+        ("attempts", f"{dead_letter.attempts} before it was given up"),
+        ("chain", " → ".join(safe_text(name, 80) for name in dead_letter.order) or "that of its type"),
+        ("retries", f"{dead_letter.retries} of {dead_letter.max_retries} failed" + _deferrals(dead_letter)),
+        ("next retry", next_retry(dead_letter, now) or "–"),
+        ("age", span((now - dead_letter.created_at) / SECOND)),
+        ("last change", _change(dead_letter, now)),
+        (
+            "context",
+            ", ".join(f"{safe_text(k, 80)}={safe_text(v, 200)}" for k, v in (dead_letter.context or {}).items()),
+        ),
+        ("payload", safe_text(dead_letter.payload)),
     ]
     lines = [f"  {name:<12} {value}".rstrip() for name, value in facts if value]
-    return "\n".join([f"dead letter {letter.id}: {letter.status}", *lines])
+    return "\n".join([f"dead letter {dead_letter.id}: {dead_letter.status}", *lines])
 
 
-def _deferrals(letter: DeadLetter) -> str:
-    return f"; put off {letter.deferrals}× because every adapter refused it" if letter.deferrals else ""
+def _deferrals(dead_letter: DeadLetter) -> str:
+    return f"; put off {dead_letter.deferrals}× because every adapter refused it" if dead_letter.deferrals else ""
 
 
-def _change(letter: DeadLetter, now: int) -> str:
-    ago = f"{span((now - letter.changed_at) / SECOND)} ago"
-    by = f" by {safe_text(letter.actor, 80)}" if letter.actor else ""
-    return f"{ago}{by}{': ' if letter.detail else ''}{safe_text(letter.detail, 300)}"
+def _change(dead_letter: DeadLetter, now: int) -> str:
+    ago = f"{span((now - dead_letter.changed_at) / SECOND)} ago"
+    by = f" by {safe_text(dead_letter.actor, 80)}" if dead_letter.actor else ""
+    return f"{ago}{by}{': ' if dead_letter.detail else ''}{safe_text(dead_letter.detail, 300)}"
 
 
 def numbers(ids: Sequence[int]) -> str:

@@ -22,7 +22,7 @@ def route_line(route: RouteFinished, cells: int, type_cells: int, glyphs: Glyphs
     """Return one route: `14:02:10 ai_task #8f20  prefect ✗✗✗ 310 ms → agno ✓ 51 ms`, in at most `cells`.
 
     `type_cells` is the width of the task types, so that the lines of a pane are aligned. A dead letter's retry is
-    marked if there is room: `retry of letter 12  prefect ✗ 30 ms → agno ✓ 42 ms`.
+    marked if there is room: `retry of dead letter 12  prefect ✗ 30 ms → agno ✓ 42 ms`.
     """
     head: list[Span] = [Span(clock(route.at), "faint"), Span(" ")]
     if cells >= 50:

@@ -38,7 +38,7 @@ def route_lines(route: RouteFinished, cells: int, glyphs: Glyphs) -> list[Line]:
         *labelled("from", f"{clock(began)} to {clock(route.at)}", cells),
     ]
     if route.letter is not None:
-        lines += labelled("retry of", f"letter {route.letter}", cells)
+        lines += labelled("retry of", f"dead letter {route.letter}", cells)
     if route.strategy:
         lines += labelled("strategy", safe_text(route.strategy, FULL_TEXT), cells)
     if route.adapter:
