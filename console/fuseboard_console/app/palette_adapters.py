@@ -15,14 +15,14 @@ from fuseboard_console.screens.adapter_detail import show_detail
 from fuseboard_console.text.glyphs import Condition
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.protocols import ConsoleHost
-from fuseboard_console.views.adapters.adapter_view import condition, word_of
+from fuseboard_console.views.adapters.adapter_view import condition_of, condition_word
 from fuseboard_console.views.selection.ordering import PROBLEMS
 from fuseboard_storage.board.board import AdapterKey
 
 MOST = 100
-"""Adapters that are looked at closely for one word; which of them fits best is not cheap to say."""
+"""The most adapters that are scored for one query, since scoring is not cheap."""
 DISCOVERED = 8
-"""Adapters that need a person, which stand there before anything is typed; and those that an action is offered for."""
+"""The number of adapters in need of attention that are listed before anything is typed, and of adapters per action."""
 
 
 class AdapterCommands(Provider):
@@ -33,8 +33,8 @@ class AdapterCommands(Provider):
         return cast(ConsoleHost, self.app)
 
     async def discover(self) -> Hits:
-        """Yield the adapters that need a person."""
-        troubled = (key for key in self._host.frame.board.adapters if self._stands(key) in PROBLEMS)
+        """Yield the adapters that need attention."""
+        troubled = (key for key in self._host.frame.board.adapters if self._condition(key) in PROBLEMS)
         for key, _ in zip(troubled, range(DISCOVERED), strict=False):
             name = self._name(key)
             yield Hit(1.0, Content(name), self._open(key), name, self._help(key))  # before all else
@@ -66,13 +66,13 @@ class AdapterCommands(Provider):
         engine = board.instances.get(key.instance) if len(board.instances) > 1 else None
         return safe_text(key.adapter, 60) + (f"  {safe_text(engine.label, 60)}" if engine is not None else "")
 
-    def _stands(self, key: AdapterKey) -> Condition:
+    def _condition(self, key: AdapterKey) -> Condition:
         frame = self._host.frame
-        return condition(frame.board.adapters[key], frame.board.instances.get(key.instance), frame.now)
+        return condition_of(frame.board.adapters[key], frame.board.instances.get(key.instance), frame.now)
 
     def _help(self, key: AdapterKey) -> str:
-        stands = word_of(self._stands(key), self._host.frame.board.instances.get(key.instance))
-        return f"Adapter, {stands}. Show its details."
+        word = condition_word(self._condition(key), self._host.frame.board.instances.get(key.instance))
+        return f"Adapter, {word}. Show its details."
 
     def _open(self, key: AdapterKey) -> partial[None]:
         return partial(show_detail, self._host, key)

@@ -116,8 +116,8 @@ class Audit(ListPage[Key]):
         board = self.host.frame.board
         if asked.instance is not None:
             meant = AdapterKey(asked.instance, asked.adapter)
-            heir = meant if meant in board.adapters else self._successors.of(board, meant)
-            if heir is not None or asked.instance in board.instances:
-                return heir
+            successor = meant if meant in board.adapters else self._successors.of(board, meant)
+            if successor is not None or asked.instance in board.instances:
+                return successor
         found = board.find(asked.adapter)
         return found[0].key if len(found) == 1 else None

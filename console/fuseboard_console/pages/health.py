@@ -24,7 +24,7 @@ class Health(ListPage[AdapterKey]):
     def __init__(self, host: ConsoleHost) -> None:
         super().__init__(host)
         self._successors = Successors()
-        self.list.heir = lambda key: self._successors.of(host.frame.board, key)
+        self.list.successor = lambda key: self._successors.of(host.frame.board, key)
         self._keys: list[AdapterKey] = []
         self._names = 0
         self._sorted: tuple[object, ...] = ()

@@ -228,14 +228,14 @@ class Overview(Page):
 
     def action_turn(self) -> None:
         """Reverse the order."""
-        self.sort = self.sort._replace(turned=not self.sort.turned)
+        self.sort = self.sort._replace(reverse=not self.sort.reverse)
         self.host.show()
 
     @on(BreakersTable.TitleClicked)
     def _sort_by_title(self, event: BreakersTable.TitleClicked) -> None:
         """Sort by the clicked column, or reverse the order if it is the sort column."""
-        turned = event.column == self.sort.column and not self.sort.turned
-        self.sort = BY_STATE._replace(column=event.column, turned=turned)
+        reverse = event.column == self.sort.column and not self.sort.reverse
+        self.sort = BY_STATE._replace(column=event.column, reverse=reverse)
         self.host.show()
 
     def action_next_problem(self) -> None:

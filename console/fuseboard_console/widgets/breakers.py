@@ -15,7 +15,7 @@ from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.tui.themes import Palette
-from fuseboard_console.views.adapters.adapter_view import condition, name_width
+from fuseboard_console.views.adapters.adapter_view import condition_of, name_width
 from fuseboard_console.views.adapters.chain_positions import ChainPosition
 from fuseboard_console.views.adapters.change_highlight import ChangeHighlight
 from fuseboard_console.views.adapters.columns import MARGIN, Column, ColumnLayout, column_at, place, titles
@@ -145,9 +145,9 @@ class BreakersTable(LineList):
         """Move the cursor to the same adapter of its engine's next instance, once that exists."""
         if self.selected is not None and self.selected not in self._board.adapters:
             self._missed = self._missed or self.selected
-        heir = self._successors.of(self._board, self._missed) if self._missed is not None else None
-        if heir is not None:
-            self.selected, self._missed = heir, None
+        successor = self._successors.of(self._board, self._missed) if self._missed is not None else None
+        if successor is not None:
+            self.selected, self._missed = successor, None
 
     def _in_sight(self) -> list[AdapterKey]:
         first = self.scroll_offset.y
@@ -229,7 +229,7 @@ class BreakersTable(LineList):
         for index in (*range(at + 1, len(lines)), *range(min(at + 1, len(lines)))):
             line = lines[index]
             row = self._board.adapters.get(line) if isinstance(line, AdapterKey) else None
-            if row and condition(row, self._board.instances.get(row.key.instance), now) in PROBLEMS:
+            if row and condition_of(row, self._board.instances.get(row.key.instance), now) in PROBLEMS:
                 self.select(index)
                 return True
         return False

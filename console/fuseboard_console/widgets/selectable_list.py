@@ -59,9 +59,9 @@ class SelectableList(LineList, Generic[K]):
         """The row under the cursor; None when there is none."""
         self.marked: set[K] = set()
         """The rows that were marked."""
-        self.heir: Callable[[K], K | None] = lambda key: None
+        self.successor: Callable[[K], K | None] = lambda key: None
         """Given a row that is gone: the one that took its place; None: none has, or not yet."""
-        self._missed: K | None = None  # where the cursor was, until its heir comes
+        self._missed: K | None = None  # where the cursor was, until its successor appears
         self._places: dict[K, int] = {}
         self._line: Callable[[K, int], Line] = lambda key, cells: ()
         self._heading: Callable[[int], Line] = lambda cells: ()
@@ -85,9 +85,9 @@ class SelectableList(LineList, Generic[K]):
         self.marked &= self._places.keys()
         if self.selected is not None and self.selected not in self._places:
             self._missed = self._missed or self.selected
-        heir = self.heir(self._missed) if self._missed is not None else None
-        if heir is not None and heir in self._places:
-            self.selected, self._missed = heir, None
+        successor = self.successor(self._missed) if self._missed is not None else None
+        if successor is not None and successor in self._places:
+            self.selected, self._missed = successor, None
         if self.selected is None or self.selected not in self._places or (self.follows and not place):
             self.selected = keys[min(place, len(keys) - 1)] if keys else None
             self.measure()

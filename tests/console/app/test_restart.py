@@ -84,11 +84,11 @@ def test_an_heir_is_looked_for_in_later_runs_of_the_same_engine_only() -> None:
     told = [*entries([started(0, "shop"), added("a")], 1, 1), *entries([started(0, "other"), added("a")], 3, 2)]
     for entry in told:
         board.apply(entry)
-    heirs = Successors()
-    heirs.note(board)
-    assert heirs.of(board, AdapterKey(1, "gone")) is None
-    assert heirs.followed(board, {AdapterKey(1, "a")}) == ({AdapterKey(1, "a")}, set())
+    successors = Successors()
+    successors.note(board)
+    assert successors.of(board, AdapterKey(1, "gone")) is None
+    assert successors.followed(board, {AdapterKey(1, "a")}) == ({AdapterKey(1, "a")}, set())
     for entry in entries([started(9, "shop"), added("a"), added("z")], 9, 3):
         board.apply(entry)
-    assert heirs.of(board, AdapterKey(1, "a")) == AdapterKey(3, "a")
-    assert heirs.of(board, AdapterKey(7, "a")) is None
+    assert successors.of(board, AdapterKey(1, "a")) == AdapterKey(3, "a")
+    assert successors.of(board, AdapterKey(7, "a")) is None

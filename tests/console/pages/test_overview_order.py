@@ -48,18 +48,18 @@ class TestSorting:
     @pytest.mark.parametrize("column", [column.id for column in COLUMNS])
     def test_turned_round_the_order_of_values_is_the_other_one_and_what_has_none_stays_last(self, column: str) -> None:
         there = order_of(BOARD, at(STORY_ENDS), Sort(column)).keys
-        back = order_of(BOARD, at(STORY_ENDS), Sort(column, turned=True)).keys
+        back = order_of(BOARD, at(STORY_ENDS), Sort(column, reverse=True)).keys
         assert sorted(there) == sorted(back) == sorted(BOARD.adapters)
 
     def test_adapters_without_a_latency_stand_last_in_both_directions(self) -> None:
         board = fold([started(), *map(added, "abcd"), answered("b", 9, 0.1), answered("c", 9, 0.3)], alive=10)
         assert names(order_of(board, at(10.5), Sort("p95"))) == ["c", "b", "a", "d"]
-        assert names(order_of(board, at(10.5), Sort("p95", turned=True))) == ["b", "c", "a", "d"]
+        assert names(order_of(board, at(10.5), Sort("p95", reverse=True))) == ["b", "c", "a", "d"]
 
     def test_among_equals_names_decide_in_both_directions(self) -> None:
         board = fold([started(), *map(added, "cab")], alive=1)
         assert names(order_of(board, at(1), Sort("rate"))) == ["a", "b", "c"]
-        assert names(order_of(board, at(1), Sort("rate", turned=True))) == ["a", "b", "c"]
+        assert names(order_of(board, at(1), Sort("rate", reverse=True))) == ["a", "b", "c"]
 
     def test_the_busiest_the_least_saved_up_and_the_first_of_a_chain_come_first(self) -> None:
         gauged = GaugesSampled(at=at(1), gauges={"a": (1, 10), "b": (4, 2), "c": (0, 7)})

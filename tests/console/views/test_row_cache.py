@@ -10,7 +10,7 @@ from fuseboard_console.painting.strips import strip_of
 from fuseboard_console.text.glyphs import UNICODE
 from fuseboard_console.text.line import Line, Span, fit_line
 from fuseboard_console.tui.themes import THEMES, palette_of
-from fuseboard_console.views.adapters.adapter_view import stats_of, view_of
+from fuseboard_console.views.adapters.adapter_view import make_view, stats_of
 from fuseboard_console.views.adapters.columns import ColumnLayout, columns_of, place, row_line, slices_of
 from fuseboard_console.views.adapters.row_cache import RowLines
 from fuseboard_engine.events import Event, GaugesSampled, ProbeChanged
@@ -50,7 +50,7 @@ frames = st.tuples(st.lists(events, max_size=3), moments, st.sampled_from((WIDE,
 
 def fresh(board: Board, key: AdapterKey, now: int, columns: tuple[ColumnLayout, ...]) -> Line:
     row = board.adapters[key]
-    view = view_of(row, board.instances[key.instance], now, stats_of(row, now, slices_of(columns)))
+    view = make_view(row, board.instances[key.instance], now, stats_of(row, now, slices_of(columns)))
     return row_line(view, now, columns, UNICODE)[1:]
 
 

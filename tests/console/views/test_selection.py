@@ -9,7 +9,7 @@ from fuseboard_console.operator.bulk_prompts import Outcome, batch_prompt, batch
 from fuseboard_console.text.glyphs import UNICODE
 from fuseboard_console.text.line import line_width, text_of
 from fuseboard_console.tui.themes import THEMES, palette_of
-from fuseboard_console.views.adapters.adapter_view import AdapterView, stats_of, view_of
+from fuseboard_console.views.adapters.adapter_view import AdapterView, make_view, stats_of
 from fuseboard_console.views.adapters.chain_positions import chain_positions, positions_text
 from fuseboard_console.views.adapters.change_highlight import GLOW_SECONDS, ChangeHighlight
 from fuseboard_console.views.adapters.columns import COLUMNS, column_at, columns_of, place, row_line, slices_of, titles
@@ -25,7 +25,7 @@ GPT = AdapterKey(1, "gpt")
 def view(board: Board, seconds: float = 10, slices: int = 0) -> AdapterView:
     row, now = board.adapters[GPT], at(seconds)
     places = chain_positions(board.chains).get(GPT, ())
-    return view_of(row, board.instances.get(1), now, stats_of(row, now, slices), places)
+    return make_view(row, board.instances.get(1), now, stats_of(row, now, slices), places)
 
 
 class TestCells:

@@ -11,7 +11,7 @@ from fuseboard_console.text.bars import countdown_bar, sparkline
 from fuseboard_console.text.formatting import latency, number, ordinal, percent, rate, span
 from fuseboard_console.text.glyphs import ASCII, LOOKS, UNICODE
 from fuseboard_console.text.line import line_width, text_of
-from fuseboard_console.views.adapters.adapter_view import condition, stats_of, view_of
+from fuseboard_console.views.adapters.adapter_view import condition_of, make_view, stats_of
 from fuseboard_console.views.adapters.cells import next_cell
 from fuseboard_console.views.adapters.columns import place, row_line, slices_of, titles
 from fuseboard_console.views.adapters.engine_presence import connection_of, header_text
@@ -60,7 +60,7 @@ def row_text(board: Board, adapter: str, seconds: float, cells: int = 120) -> st
     row = board.find(adapter)[0]
     columns = place(cells, 12, 1, False)
     instance = board.instances.get(row.key.instance)
-    view = view_of(row, instance, now, stats_of(row, now, slices_of(columns)))
+    view = make_view(row, instance, now, stats_of(row, now, slices_of(columns)))
     return text_of(row_line(view, now, columns, UNICODE))
 
 
@@ -130,7 +130,7 @@ def test_who_reset_a_breaker_and_when_are_said_whole_or_not_at_all(cells: int, s
     events = [opened("gpt", 5), changed("gpt", "closed", 7, before="open", reason="reset", actor="scenario:one")]
     board = fold([started(), added("gpt"), *events], alive=10)
     row = board.adapters[AdapterKey(1, "gpt")]
-    view = view_of(row, board.instances[1], at(10), stats_of(row, at(10), 0))
+    view = make_view(row, board.instances[1], at(10), stats_of(row, at(10), 0))
     assert text_of(next_cell(view, at(10), cells, UNICODE)) == said
 
 
@@ -166,7 +166,7 @@ def test_every_row_has_the_width_of_its_titles_and_fits(cells: int) -> None:
     heading = line_width(titles(columns))
     assert heading <= cells or len(columns) == 2
     for row in board.rows():
-        view = view_of(row, board.instances[1], at(STORY_ENDS), stats_of(row, at(STORY_ENDS), slices_of(columns)))
+        view = make_view(row, board.instances[1], at(STORY_ENDS), stats_of(row, at(STORY_ENDS), slices_of(columns)))
         assert line_width(row_line(view, at(STORY_ENDS), columns, UNICODE)) == heading
 
 
@@ -357,7 +357,7 @@ def test_hostile_names_and_errors_keep_every_line_in_shape(text: str) -> None:
     now = at(8)
     columns = place(118, 300, 1, False)
     row = next(board.rows())
-    view = view_of(row, board.instances[1], now, stats_of(row, now, 12))
+    view = make_view(row, board.instances[1], now, stats_of(row, now, 12))
     entry = board.routes[0]
     lines = [
         row_line(view, now, columns, UNICODE),
@@ -415,8 +415,8 @@ def test_a_sparkline_shows_nothing_as_nothing_and_anything_as_more() -> None:
 def test_condition_changes_exactly_when_the_wait_is_over() -> None:
     board = fold([started(), added("gpt"), opened("gpt", 8, wait=2)], alive=10)
     row = board.find("gpt")[0]
-    assert condition(row, board.instances[1], at(10) - 1) == "open"
-    assert condition(row, board.instances[1], at(10)) == "ready"
+    assert condition_of(row, board.instances[1], at(10) - 1) == "open"
+    assert condition_of(row, board.instances[1], at(10)) == "ready"
 
 
 def test_calls_of_the_running_second_do_not_make_rates_flicker() -> None:

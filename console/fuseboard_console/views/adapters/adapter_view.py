@@ -20,20 +20,20 @@ SHARE_SECONDS = 60
 """Over how many seconds the success rate and the latencies are taken."""
 
 
-def condition(row: AdapterRow, instance: InstanceRow | None, now: int) -> Condition:
+def condition_of(row: AdapterRow, instance: InstanceRow | None, now: int) -> Condition:
     """Return an adapter's condition at `now` (UTC microseconds)."""
     if instance is not None:
-        here = presence(instance, now)
-        if here != "live":
-            return "silent" if here == "silent" else "ended"
+        state = presence(instance, now)
+        if state != "live":
+            return "silent" if state == "silent" else "ended"
     return breaker_condition(row, now)
 
 
-def word_of(stands: Condition, instance: InstanceRow | None) -> str:
+def condition_word(condition: Condition, instance: InstanceRow | None) -> str:
     """Return the word for the condition of an instance's adapter. An adapter of an instance known to be dead has a
     word of its own.
     """
-    return KILLED if stands == "silent" and instance is not None and killed(instance) else LOOKS[stands].word
+    return KILLED if condition == "silent" and instance is not None and killed(instance) else LOOKS[condition].word
 
 
 def breaker_condition(row: AdapterRow, now: int) -> Condition:
@@ -117,19 +117,19 @@ class AdapterView(NamedTuple):
     health: str
 
 
-def view_of(
+def make_view(
     row: AdapterRow, instance: InstanceRow | None, now: int, stats: Stats, places: tuple[ChainPosition, ...] = ()
 ) -> AdapterView:
     """Return an adapter's row at `now` (UTC microseconds). `places` are its positions in the chains."""
-    stands = condition(row, instance, now)
-    here = stands not in ("silent", "ended")
-    known = now if here or instance is None else last_sign(instance)  # a lost instance does nothing more
+    condition = condition_of(row, instance, now)
+    present = condition not in ("silent", "ended")
+    known = now if present or instance is None else last_sign(instance)  # a lost instance does nothing more
     return AdapterView(
         key=row.key,
         name=safe_text(row.name, 300),
         engine=safe_text(instance.label, 80) if instance else "",
-        condition=stands,
-        word=word_of(stands, instance),
+        condition=condition,
+        word=condition_word(condition, instance),
         was=breaker_condition(row, known),
         failures=row.failures,
         threshold=row.threshold,
@@ -146,8 +146,8 @@ def view_of(
         last_error=safe_text(row.last_error, 300),
         last_failure=row.last_failure,
         stats=stats,
-        in_flight=row.in_flight if here else None,  # unknown for a lost instance
-        budget=row.budget if here else None,
+        in_flight=row.in_flight if present else None,  # unknown for a lost instance
+        budget=row.budget if present else None,
         places=places,
         tags=safe_text(", ".join(row.tags), 200),
         health=safe_text(row.health_detail, 200),

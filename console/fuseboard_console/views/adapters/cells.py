@@ -45,8 +45,8 @@ def state_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
 
 def next_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
     """What happens next and when: the countdown, the probe, or an operator's action."""
-    stands = row.condition
-    if stands == "open":
+    condition = row.condition
+    if condition == "open":
         if not row.wait:
             return (Span("until someone resets it", "muted"),)
         times = f" {ordinal(row.openings):>4}" if row.openings > 1 else "     "
@@ -56,21 +56,21 @@ def next_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
             return (Span(tail.strip(), "bad"), Span(times.rstrip(), "muted"))
         bar = countdown_bar(row.left, row.wait, min(room, 40), glyphs, "bad")
         return (*bar, Span(tail, "strong"), Span(times, "muted"))
-    if stands == "down":
+    if condition == "down":
         return (Span(f"passed over: {row.health}" if row.health else "passed over", "muted"),)
-    if stands == "ready":
+    if condition == "ready":
         return (Span("the next call probes", "ready"),)
-    if stands == "probing":
+    if condition == "probing":
         if row.probes_in_flight:
             return (Span(f"{plural(row.probes_in_flight, 'probe')} in flight", "warn"),)
         return (Span("waits for a call", "muted"),)
-    if stands == "held":
+    if condition == "held":
         return _by("", row.actor or "hand", _ago(row, now), cells, "muted")
-    if stands == "disabled":
+    if condition == "disabled":
         return (Span("lets every call through", "muted"),)
-    if stands == "watch":
+    if condition == "watch":
         return (Span("counts, never opens", "muted"),)
-    if stands == "closed" and row.reason == "reset" and (now - row.since) / SECOND < _RECENT:
+    if condition == "closed" and row.reason == "reset" and (now - row.since) / SECOND < _RECENT:
         return _by("reset", row.actor, _ago(row, now), cells, "info")
     return ()
 

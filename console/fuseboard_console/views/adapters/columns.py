@@ -53,8 +53,8 @@ class ColumnLayout(NamedTuple):
 
 def _state(row: AdapterView) -> tuple[object, ...]:
     # That an open breaker's wait is over is time's doing.
-    stands = "open" if row.condition == "ready" else row.condition
-    return (stands, row.failures if row.condition == "counting" else 0, row.probe_successes)
+    condition = "open" if row.condition == "ready" else row.condition
+    return (condition, row.failures if row.condition == "counting" else 0, row.probe_successes)
 
 
 def _percent(row: AdapterView) -> float | None:

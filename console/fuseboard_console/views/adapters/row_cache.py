@@ -8,7 +8,7 @@ from typing import NamedTuple
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.line import Line
-from fuseboard_console.views.adapters.adapter_view import AdapterView, Stats, content_of, is_quiet, stats_of, view_of
+from fuseboard_console.views.adapters.adapter_view import AdapterView, Stats, content_of, is_quiet, make_view, stats_of
 from fuseboard_console.views.adapters.chain_positions import ChainPosition
 from fuseboard_console.views.adapters.columns import ColumnLayout, ages, row_line, slices_of
 from fuseboard_storage.board.board import AdapterKey, Board
@@ -94,7 +94,7 @@ class RowLines:
             timed = row.state == "open" and row.until is not None
             if kept.says == says and (kept.now == now or not timed):
                 return kept.view
-        view = view_of(row, self._board.instances.get(key.instance), now, stats, says[2])
+        view = make_view(row, self._board.instances.get(key.instance), now, stats, says[2])
         if kept is not None and kept.view == view:
             view = kept.view
         self._views[key] = _View(view, says, stats, quiet, second, now)

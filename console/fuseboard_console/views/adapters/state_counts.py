@@ -13,12 +13,13 @@ def counts_line(counts: Mapping[Condition, int], glyphs: Glyphs) -> Line:
     are none.
     """
     found: dict[str, tuple[Condition, int]] = {}
-    for stands in sorted(counts, key=lambda stands: LOOKS[stands].severity):
-        _, before = found.get(glyphs.of(stands), (stands, 0))
-        found[glyphs.of(stands)] = (stands, before + counts[stands])  # of those that share it, the calmest looks calm
+    for condition in sorted(counts, key=lambda condition: LOOKS[condition].severity):
+        _, before = found.get(glyphs.of(condition), (condition, 0))
+        # Of the conditions that share a sign, the calmest gives the style.
+        found[glyphs.of(condition)] = (condition, before + counts[condition])
     spans: list[Span] = []
-    for glyph, (stands, count) in found.items():
+    for glyph, (condition, count) in found.items():
         if count:
-            style = "ok-dim" if stands == "closed" else LOOKS[stands].style
+            style = "ok-dim" if condition == "closed" else LOOKS[condition].style
             spans += [Span(f"{count:,} {glyph}", style), Span("  ")]
     return tuple(spans[:-1])

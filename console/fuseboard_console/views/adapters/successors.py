@@ -21,13 +21,13 @@ class Successors:
         """Return the adapter that replaced one that is gone, or None if there is none yet."""
         name = self._names.get(key.instance)
         runs = sorted((row.id for row in board.instances.values() if row.name == name), reverse=True)
-        return next((heir for run in runs if (heir := AdapterKey(run, key.adapter)) in board.adapters), None)
+        return next((successor for run in runs if (successor := AdapterKey(run, key.adapter)) in board.adapters), None)
 
     def followed(self, board: Board, keys: Iterable[AdapterKey]) -> tuple[set[AdapterKey], set[AdapterKey]]:
         """Return the adapters with gone ones replaced by their successors, and those that have no successor yet."""
-        there: set[AdapterKey] = set()
+        present: set[AdapterKey] = set()
         missing: set[AdapterKey] = set()
         for key in keys:
-            heir = key if key in board.adapters else self.of(board, key)
-            (missing if heir is None else there).add(key if heir is None else heir)
-        return there, missing
+            successor = key if key in board.adapters else self.of(board, key)
+            (missing if successor is None else present).add(key if successor is None else successor)
+        return present, missing

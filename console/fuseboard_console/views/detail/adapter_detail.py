@@ -12,7 +12,7 @@ from fuseboard_console.text.glyphs import LOOKS, Glyphs
 from fuseboard_console.text.label_lines import LABEL_CELLS, label_line
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.text.safe_text import safe_text
-from fuseboard_console.views.adapters.adapter_view import AdapterView, stats_of, view_of
+from fuseboard_console.views.adapters.adapter_view import AdapterView, make_view, stats_of
 from fuseboard_console.views.adapters.cells import next_cell
 from fuseboard_console.views.detail.charts import SHADES, axis, bars, latency_lines, states_line
 from fuseboard_console.views.detail.time_slices import FIRST, WINDOWS, Slice, Window, count_of, slices_of
@@ -23,7 +23,7 @@ from fuseboard_storage.board.rows import KEPT_CHANGES, KEPT_SECONDS
 from fuseboard_storage.recording.history import AdapterPast
 
 TOPS = 9
-"""Cells on the right, for what the top of a chart stands for."""
+"""Cells on the right, for the value at the top of a chart."""
 _FAILURES = 8
 _LOW = 34  # lines of a screen below which charts are low
 
@@ -62,11 +62,11 @@ def detail_lines(
     if row is None:
         return [(Span("This adapter is gone.", "muted"),)]
     instance = board.instances.get(key.instance)
-    view = view_of(row, instance, now, stats_of(row, now, 0))
-    stands = LOOKS[view.condition]
+    view = make_view(row, instance, now, stats_of(row, now, 0))
+    appearance = LOOKS[view.condition]
     lines: list[Line] = [
         (
-            Span(f"{glyphs.of(view.condition)} {view.word}", stands.style),
+            Span(f"{glyphs.of(view.condition)} {view.word}", appearance.style),
             Span(f" for {whole((now - row.since) / SECOND)}  ", "muted"),
             *next_cell(view, now, max(12, cells - 34), glyphs),
         ),

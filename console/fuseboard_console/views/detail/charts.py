@@ -9,7 +9,7 @@ from fuseboard_console.text.formatting import SECOND, clock, stamp
 from fuseboard_console.text.glyphs import LOOKS, Glyphs
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.text.width import fit, width
-from fuseboard_console.views.detail.time_slices import STANDS, Slice
+from fuseboard_console.views.detail.time_slices import CONDITIONS, Slice
 
 SHADES = ("spark", "muted", "faint")
 """The styles of the 50th, the 95th and the 99th percentile."""
@@ -47,8 +47,8 @@ def states_line(slices: Sequence[Slice], cells: int, glyphs: Glyphs) -> Line:
 def _look(one: Slice, glyphs: Glyphs) -> tuple[str, str]:
     if one.state is None:
         return glyphs.gap, "faint"
-    stands = STANDS[one.state]
-    return glyphs.of(stands), "ok-dim" if stands == "closed" else LOOKS[stands].style
+    condition = CONDITIONS[one.state]
+    return glyphs.of(condition), "ok-dim" if condition == "closed" else LOOKS[condition].style
 
 
 def latency_lines(slices: Sequence[Slice], height: int, cells: int, glyphs: Glyphs) -> tuple[list[Line], float]:

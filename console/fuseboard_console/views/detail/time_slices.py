@@ -13,12 +13,12 @@ from fuseboard_storage.board.histogram import merge, percentile
 from fuseboard_storage.board.metrics import AdapterSecond
 from fuseboard_storage.recording.history import AdapterPast
 
-STANDS: dict[State, Condition] = {
+CONDITIONS: dict[State, Condition] = {
     "closed": "closed", "open": "open", "half_open": "probing",
     "forced_open": "held", "disabled": "disabled", "metrics_only": "watch",
 }  # fmt: skip
-"""How a state of a breaker is shown where no clock says more."""
-_WORST = {state: LOOKS[stands].severity for state, stands in STANDS.items()}
+"""The condition that a breaker state is shown as when its timing is unknown."""
+_WORST = {state: LOOKS[condition].severity for state, condition in CONDITIONS.items()}
 
 
 class Window(NamedTuple):
@@ -39,7 +39,7 @@ WINDOWS = (
 )
 """Shortest first."""
 FIRST = 1
-"""The place of the one that is shown at first: what a Board keeps."""
+"""The index of the first window shown: it covers what a Board keeps."""
 
 
 class Slice(NamedTuple):
@@ -104,14 +104,14 @@ def _states(past: AdapterPast, edges: Sequence[int], added_at: int) -> list[Stat
     added: tuple[int, State] = (added_at, "closed")
     changes = sorted((added, *past.changes), key=lambda change: change[0])  # equal times stay in their order
     found: list[State | None] = []
-    stands: State | None = None
+    current: State | None = None
     at = 0
     for start, end in pairwise(edges):
         last = end == edges[-1]  # what happened at this very moment belongs to it
-        seen: list[State] = [stands] if stands is not None else []
+        seen: list[State] = [current] if current is not None else []
         while at < len(changes) and changes[at][0] < end + last:
-            stands = changes[at][1]
-            seen = [*seen, stands] if changes[at][0] > start else [stands]
+            current = changes[at][1]
+            seen = [*seen, current] if changes[at][0] > start else [current]
             at += 1
         worst: list[State] = sorted(seen, key=_WORST.__getitem__)[:1]
         found.append(worst[0] if worst else None)

@@ -7,7 +7,7 @@ import re
 from fuseboard_console.text.formatting import latency, stamp
 from fuseboard_console.text.line import Line, text_of
 from fuseboard_console.text.safe_text import safe_text
-from fuseboard_console.views.adapters.adapter_view import condition, word_of
+from fuseboard_console.views.adapters.adapter_view import condition_of, condition_word
 from fuseboard_console.views.events.sentences import error_summary
 from fuseboard_engine.event_log.sentences import retry_text
 from fuseboard_engine.events import Attempt, RouteFinished
@@ -23,7 +23,7 @@ def adapter_copy(board: Board, key: AdapterKey, now: int) -> str:
     if row is None:
         return _full(key.adapter)
     instance = board.instances.get(key.instance)
-    state = word_of(condition(row, instance, now), instance)
+    state = condition_word(condition_of(row, instance, now), instance)
     lines = [f"{_full(row.name)}: {state} since {stamp(row.since)}"]
     if row.detail:
         lines.append(_full(row.detail))

@@ -10,7 +10,7 @@ from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.glyphs import LOOKS, Condition, Glyphs
 from fuseboard_console.text.line import Line, Span, cut_line, fit_line, line_width
 from fuseboard_console.text.width import cut
-from fuseboard_console.views.detail.time_slices import STANDS
+from fuseboard_console.views.detail.time_slices import CONDITIONS
 from fuseboard_storage.recording.history import BreakerChange
 
 LEAST = 12
@@ -100,15 +100,15 @@ def _track(view: SeekView, cells: int, glyphs: Glyphs) -> Line:
     def cell(at: int) -> int:
         return min(cells - 1, max(0, (at - view.start) * (cells - 1) // span))
 
-    here = cell(view.position)
+    position = cell(view.position)
     ticks: dict[int, Condition] = {}
     for change in view.changes:
-        look, place = STANDS[change.state], cell(change.at)
+        look, place = CONDITIONS[change.state], cell(change.at)
         if place not in ticks or LOOKS[look].severity < LOOKS[ticks[place]].severity:
             ticks[place] = look
     spans: list[Span] = []
     for place in range(cells):
-        if place == here:
+        if place == position:
             spans.append(Span(glyphs.here, "replay"))
         elif place in ticks:
             spans.append(Span(glyphs.of(ticks[place]), LOOKS[ticks[place]].style))

@@ -18,9 +18,9 @@ from fuseboard_storage.board.board import Board, InstanceRow
 from fuseboard_storage.board.presence import Presence, age_of, killed, last_sign, presence
 
 Counts = Mapping[int, Mapping[Condition, int]]
-"""By instance: how many of its adapters stand how."""
+"""The number of adapters in each condition, by instance."""
 
-_STANDS, _BEGAN = 9, 22
+_STATE, _BEGAN = 9, 22
 _LOOKS: dict[Presence, tuple[str, str]] = {
     "live": ("LIVE", "ok"),
     "silent": ("SILENT", "bad"),
@@ -54,22 +54,22 @@ def labels_width(instances: Iterable[InstanceRow]) -> int:
 
 def engines_heading(cells: int, labels: int) -> Line:
     """Return the column titles."""
-    titles = f"  {fit('engine', labels)}  {fit('', _STANDS)}{fit('', _BEGAN)}adapters"
+    titles = f"  {fit('engine', labels)}  {fit('', _STATE)}{fit('', _BEGAN)}adapters"
     return fit_line((Span(titles, "title"),), cells)
 
 
 def engine_line(row: InstanceRow, counts: Counts, now: int, cells: int, labels: int, glyphs: Glyphs) -> Line:
     """Return one instance at `now`, its label in `labels` cells."""
-    here = presence(row, now)
-    word, style = _look(row, here)
-    sign = {"live": glyphs.live, "silent": glyphs.of("silent"), "ended": glyphs.of("ended")}[here]
+    state = presence(row, now)
+    word, style = _look(row, state)
+    sign = {"live": glyphs.live, "silent": glyphs.of("silent"), "ended": glyphs.of("ended")}[state]
     return cut_line(
         (
             Span(f"{sign} ", style),
-            Span(fit(safe_text(row.label, 80), labels), "strong" if here == "live" else "muted"),
+            Span(fit(safe_text(row.label, 80), labels), "strong" if state == "live" else "muted"),
             Span("  "),
-            Span(fit(word, _STANDS), style),
-            Span(fit(_since(row, here, now), _BEGAN), "muted"),
+            Span(fit(word, _STATE), style),
+            Span(fit(_since(row, state, now), _BEGAN), "muted"),
             *_adapters(counts.get(row.id, {}), glyphs),
             Span(_reason(row), "muted"),
         ),
@@ -77,18 +77,18 @@ def engine_line(row: InstanceRow, counts: Counts, now: int, cells: int, labels: 
     )
 
 
-def _look(row: InstanceRow, here: Presence) -> tuple[str, str]:
+def _look(row: InstanceRow, state: Presence) -> tuple[str, str]:
     """Return an instance's state as a word, and its style. An instance whose process is gone was killed."""
-    return (KILLED, "bad") if killed(row) else _LOOKS[here]
+    return (KILLED, "bad") if killed(row) else _LOOKS[state]
 
 
-def _since(row: InstanceRow, here: Presence, now: int) -> str:
-    if here == "live":
+def _since(row: InstanceRow, state: Presence, now: int) -> str:
+    if state == "live":
         return f"up {span((now - row.started_at) / SECOND)}"
     ago = whole(age_of(row, now))
     return (
         f"for {ago}"
-        if here == "silent" and row.ended_at is None and not row.gone
+        if state == "silent" and row.ended_at is None and not row.gone
         else f"{ago} ago, ran {span((last_sign(row) - row.started_at) / SECOND)}"
     )
 
@@ -105,20 +105,20 @@ def _adapters(counts: Mapping[Condition, int], glyphs: Glyphs) -> Line:
 
 def engine_lines(row: InstanceRow, board: Board, now: int, cells: int, glyphs: Glyphs) -> list[Line]:
     """Return an instance in full."""
-    here = presence(row, now)
-    word, style = _look(row, here)
-    said = [
+    state = presence(row, now)
+    word, style = _look(row, state)
+    facts = [
         ("name", safe_text(row.name, 200)),
         ("host", safe_text(row.host, 200)),
         ("process", str(row.pid)),
         ("instance", f"{row.id} of this recording"),
         ("started", f"{stamp(row.started_at)}, {span((now - row.started_at) / SECOND)} ago"),
-        ("ran", span(((now if here == "live" else last_sign(row)) - row.started_at) / SECOND)),
+        ("ran", span(((now if state == "live" else last_sign(row)) - row.started_at) / SECOND)),
         ("last sign", f"{stamp(last_sign(row))}, {whole(age_of(row, now))} ago"),
-        ("ended", _reason(row).strip() or ("normally" if here == "ended" else "")),
+        ("ended", _reason(row).strip() or ("normally" if state == "ended" else "")),
     ]
     lines: list[Line] = [(Span(word, style),)]
-    lines += [line for label, text in said for line in labelled(label, text, cells)]
+    lines += [line for label, text in facts for line in labelled(label, text, cells)]
     lines += [(), (Span("adapters    ", "muted"), *_adapters(counts_of(board, now).get(row.id, {}), glyphs))]
     for (instance, task_type), order in board.chains.items():
         if instance == row.id:
@@ -126,6 +126,6 @@ def engine_lines(row: InstanceRow, board: Board, now: int, cells: int, glyphs: G
             lines += labelled("chain", f"{safe_text(task_type, 40) or 'every other type'}: {chain}", cells)
     runs = Counter(run.state for run in board.workflows.values() if run.instance == row.id)
     if runs:
-        told = ", ".join(f"{count:,} {state}" for state, count in sorted(runs.items()))
-        lines += labelled("runs", f"{plural(sum(runs.values()), 'run')} of workflows: {told}", cells)
+        states = ", ".join(f"{count:,} {state}" for state, count in sorted(runs.items()))
+        lines += labelled("runs", f"{plural(sum(runs.values()), 'run')} of workflows: {states}", cells)
     return lines

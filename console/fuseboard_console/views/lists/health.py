@@ -9,7 +9,7 @@ from fuseboard_console.text.glyphs import LOOKS, Glyphs
 from fuseboard_console.text.line import Line, Span, cut_line, fit_line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import fit, width
-from fuseboard_console.views.adapters.adapter_view import condition
+from fuseboard_console.views.adapters.adapter_view import condition_of
 from fuseboard_storage.board.board import AdapterKey, AdapterRow, Board, InstanceRow
 
 NAMES = 30
@@ -63,9 +63,9 @@ def health_line(
     style = _STYLES.get(word, "faint")
     sign = {"unhealthy": glyphs.failed, "degraded": glyphs.degraded, "healthy": glyphs.answered}.get(word, glyphs.gap)
     since = whole((now - row.health_at) / SECOND) if row.health_at is not None else ""
-    stands = condition(row, instance, now)
-    look = LOOKS[stands]
-    breaker = f"{glyphs.of(stands)} {look.word}"
+    condition = condition_of(row, instance, now)
+    look = LOOKS[condition]
+    breaker = f"{glyphs.of(condition)} {look.word}"
     return cut_line(
         (
             Span(f"{sign} ", style),
@@ -73,7 +73,7 @@ def health_line(
             Span("  "),
             Span(fit("not checked" if word == "unknown" else word, _HEALTH), style),
             Span(fit(since, _SINCE), "muted"),
-            Span(fit(breaker, _BREAKER) if cells >= _WIDE else "", "ok-dim" if stands == "closed" else look.style),
+            Span(fit(breaker, _BREAKER) if cells >= _WIDE else "", "ok-dim" if condition == "closed" else look.style),
             *_troubles(row),
         ),
         cells,

@@ -10,7 +10,7 @@ from fuseboard_console.text.formatting import SECOND, latency, ordinal, percent,
 from fuseboard_console.text.glyphs import LOOKS
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import cut, fit, width
-from fuseboard_console.views.adapters.adapter_view import AdapterView, condition, stats_of, view_of
+from fuseboard_console.views.adapters.adapter_view import AdapterView, condition_of, make_view, stats_of
 from fuseboard_console.views.adapters.engine_presence import connection_of, header_text
 from fuseboard_console.views.selection.ordering import order_of
 from fuseboard_engine.events import BatchFinished
@@ -29,7 +29,7 @@ def troubled(board: Board, now: int) -> bool:
     if connection_of(board, now).state != "live":
         return True
     return any(
-        condition(row, board.instances.get(row.key.instance), now) in ("open", "held", "ready", "silent")
+        condition_of(row, board.instances.get(row.key.instance), now) in ("open", "held", "ready", "silent")
         for row in board.rows()
     )
 
@@ -39,7 +39,7 @@ def views_of(board: Board, now: int) -> list[AdapterView]:
     rows = [board.adapters[key] for key in order_of(board, now).keys]
     engines = [board.instances.get(row.key.instance) for row in rows]
     return [
-        view_of(row, engine, now, stats_of(row, _counted_until(row, engine, now), 0))
+        make_view(row, engine, now, stats_of(row, _counted_until(row, engine, now), 0))
         for row, engine in zip(rows, engines, strict=True)
     ]
 
@@ -61,14 +61,14 @@ def status_text(board: Board, file: str, now: int, *, colour: bool) -> str:
     connection = connection_of(board, now)
     views = views_of(board, now)
     counts = Counter((view.condition, view.word) for view in views)
-    stand = ", ".join(
-        f"{count:,} {word.lower()}{' with failures' if stands == 'counting' else ''}"
-        for (stands, word), count in sorted(counts.items(), key=lambda one: (LOOKS[one[0][0]].severity, one[0][1]))
+    states = ", ".join(
+        f"{count:,} {word.lower()}{' with failures' if condition == 'counting' else ''}"
+        for (condition, word), count in sorted(counts.items(), key=lambda one: (LOOKS[one[0][0]].severity, one[0][1]))
     )
     head = f"{safe_text(file, 200)}: {header_text(connection)[0]}"
     if not counts:
         return f"{head}\n{'No adapter yet.' if board.instances else 'No engine has written to it yet.'}"
-    head = f"{head}; {plural(sum(counts.values()), 'adapter')}: {stand}"
+    head = f"{head}; {plural(sum(counts.values()), 'adapter')}: {states}"
     engines = len(board.instances) > 1
     titles = ("ADAPTER", "STATE", "CALLS/S", "OK %", "P50", "P95", "NEXT PROBE", "LAST ERROR")
     rows = [(_cells(view, now), LOOKS[view.condition].style, view.engine) for view in views]

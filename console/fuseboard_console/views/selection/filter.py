@@ -10,15 +10,15 @@ from typing import NamedTuple, get_args
 from fuseboard_console.text.glyphs import KILLED, LOOKS, Condition
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.suggestions import did_you_mean
-from fuseboard_console.views.adapters.adapter_view import word_of
+from fuseboard_console.views.adapters.adapter_view import condition_word
 from fuseboard_console.views.adapters.chain_positions import DEFAULT, ChainPosition
 from fuseboard_storage.board.board import AdapterRow, InstanceRow
 
 FIELDS = ("name", "state", "tag", "instance", "error", "chain")
-"""What a term may ask about, before its colon; without one it asks about the name."""
+"""The fields that a term may name before its colon. A term without a field tests the name."""
 _ALIASES = {"engine": "instance"}
 WORD = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
-"""One word of a filter; quotes keep several together."""
+"""One word of a filter; quotes keep several words together."""
 
 
 class Term(NamedTuple):
@@ -76,47 +76,60 @@ def problem_of(terms: tuple[Term, ...], names: Callable[[], list[str]]) -> str:
     """
     for term in terms:
         if term.unknown:
-            fits_name = matcher(term.pattern)
-            if not any(fits_name(name.casefold()) for name in names()):
+            matches_name = matcher(term.pattern)
+            if not any(matches_name(name.casefold()) for name in names()):
                 field = safe_text(term.unknown, 30)
                 hint = did_you_mean(term.unknown, FIELDS) or f" There are {', '.join(FIELDS)}."
                 return f"There is no field {field}.{hint}"
         if term.field == "state":
-            fits_state = matcher(term.pattern, start=True)
-            if not any(fits_state(word) for word in _STATES):
-                return f"There is no state {safe_text(term.pattern, 30)}.{did_you_mean(term.pattern, _SAID)}"
+            matches_state = matcher(term.pattern, start=True)
+            if not any(matches_state(word) for word in _STATES):
+                return f"There is no state {safe_text(term.pattern, 30)}.{did_you_mean(term.pattern, _CONDITION_WORDS)}"
     return ""
 
 
 Test = Callable[[AdapterRow, Condition, InstanceRow | None, tuple[ChainPosition, ...]], bool]
-"""Given a row, how it stands now, its engine and its places in the chains: whether a term fits."""
+"""Returns whether a term matches an adapter, given its row, condition, instance and positions in the chains."""
 
 
 def test_of(term: Term) -> Test:
     """Return a test of adapters for a term. The caller applies the negation."""
-    like = matcher(term.pattern, start=term.field == "state")
+    matches = matcher(term.pattern, start=term.field == "state")
     if term.field == "state":
-        fitting = {stands for stands in get_args(Condition) if like(stands) or like(_word(stands))}
-        return lambda row, stands, instance, places: (
-            stands in fitting or like(row.state) or (stands == "silent" and like(word_of(stands, instance).casefold()))
+        conditions = {condition for condition in get_args(Condition) if matches(condition) or matches(_word(condition))}
+        return lambda row, condition, instance, places: (
+            condition in conditions
+            or matches(row.state)
+            or (condition == "silent" and matches(condition_word(condition, instance).casefold()))
         )
     if term.field == "tag":
-        return lambda row, stands, instance, places: any(like(tag.casefold()) for tag in row.tags)
+        return lambda row, condition, instance, places: any(matches(tag.casefold()) for tag in row.tags)
     if term.field == "error":
-        return lambda row, stands, instance, places: like(row.last_error.casefold())
+        return lambda row, condition, instance, places: matches(row.last_error.casefold())
     if term.field == "chain":
-        return lambda row, stands, instance, places: any(like((p.task_type or DEFAULT).casefold()) for p in places)
+        return lambda row, condition, instance, places: any(
+            matches((p.task_type or DEFAULT).casefold()) for p in places
+        )
     if term.field == "instance":
-        return lambda row, stands, instance, places: instance is not None and like(instance.label.casefold())
-    return lambda row, stands, instance, places: like(row.key.adapter.casefold())
+        return lambda row, condition, instance, places: instance is not None and matches(instance.label.casefold())
+    return lambda row, condition, instance, places: matches(row.key.adapter.casefold())
 
 
 def _word(condition: Condition) -> str:
     return LOOKS[condition].word.casefold().replace(" ", "_")
 
 
-_SAID = sorted({KILLED.casefold(), *(_word(condition) for condition in get_args(Condition))})
-_STATES = {*_SAID, *get_args(Condition), "closed", "open", "half_open", "forced_open", "disabled", "metrics_only"}
+_CONDITION_WORDS = sorted({KILLED.casefold(), *(_word(condition) for condition in get_args(Condition))})
+_STATES = {
+    *_CONDITION_WORDS,
+    *get_args(Condition),
+    "closed",
+    "open",
+    "half_open",
+    "forced_open",
+    "disabled",
+    "metrics_only",
+}
 
 
 def matcher(pattern: str, *, start: bool = False) -> Callable[[str], bool]:

@@ -43,11 +43,11 @@ def grouped(members: Iterable[tuple[str, AdapterKey, Condition]]) -> tuple[Adapt
     Adapters without a group come last.
     """
     groups: dict[str, list[tuple[AdapterKey, Condition]]] = {}
-    for group, key, stands in members:
-        groups.setdefault(group, []).append((key, stands))
+    for group, key, condition in members:
+        groups.setdefault(group, []).append((key, condition))
     lines: list[AdapterKey | GroupHead] = []
     for group in sorted(groups, key=lambda name: (not name, name.casefold(), name)):
-        found = Counter(stands for _, stands in groups[group])
+        found = Counter(condition for _, condition in groups[group])
         counts = tuple(sorted(found.items(), key=lambda count: LOOKS[count[0]].severity))
         lines.append(GroupHead(group or UNTAGGED, len(groups[group]), counts))
         lines.extend(key for key, _ in groups[group])

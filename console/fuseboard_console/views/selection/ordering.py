@@ -23,25 +23,25 @@ from fuseboard_storage.board.board import AdapterKey, AdapterRow, Board, Instanc
 from fuseboard_storage.board.presence import presence
 
 PROBLEMS: Final = frozenset({"open", "held", "down", "ready", "probing", "silent"})
-"""How an adapter stands that needs a person."""
+"""The conditions that need an operator."""
 FAULTS: Final = PROBLEMS | {"counting"}
-"""The same, or it counts failures."""
+"""Those, and adapters that count failures."""
 BUDGET: Final = 0.005
-"""Seconds that may be spent at a time on what is counted over the last seconds."""
+"""Seconds that one call may spend on figures of the last seconds."""
 LEAST: Final = 300
-"""Adapters for which it is counted at a time, however long it takes."""
+"""Adapters that one call counts at least, however long it takes."""
 SHARE: Final = 20
 """An order is not recomputed before this multiple of its last duration has passed, unless the choice changed."""
 
 
 class Choice(NamedTuple):
-    """What the operator chose to see of the adapters, and how."""
+    """The operator's choice: sort order, filter, grouping, and whether only faults are shown."""
 
     sort: Sort = BY_STATE
     terms: tuple[Term, ...] = ()
     group: Grouping = ""
     faults: bool = False
-    """Only those that need a person or count failures."""
+    """Show only adapters that need an operator or count failures."""
 
 
 def chosen_title(choice: Choice, typed: str, shown: int, of: int, marked: int, unseen: str = "") -> str:
@@ -69,9 +69,9 @@ class Order(NamedTuple):
     """Which adapters are shown, in which order, and how many are in each condition."""
 
     keys: tuple[AdapterKey, ...]
-    """Those that are shown."""
+    """The adapters that are shown."""
     counts: dict[Condition, int]
-    """All of them, shown or not."""
+    """The number of adapters in each condition, shown or not."""
     lines: tuple[AdapterKey | GroupHead, ...] = ()
     """The same as `keys`, with a heading before each group."""
 
@@ -91,7 +91,7 @@ class Ordering:
 
     def __init__(self, budget: float = BUDGET, clock: Callable[[], float] = time.perf_counter) -> None:
         self.places: dict[AdapterKey, tuple[ChainPosition, ...]] = {}
-        """Where each adapter stands in the chains."""
+        """The positions of each adapter in the chains."""
         self._budget = budget
         self._clock = clock
         self._board: Board | None = None
@@ -105,7 +105,7 @@ class Ordering:
         self._unsettled = 0
         self._mark: tuple[Any, ...] = ()
         self._order = Order((), {})
-        self._began = self._ended = -1.0
+        self._started = self._ended = -1.0
 
     def order(self, board: Board, now: int, choice: Choice = Choice()) -> Order:  # noqa: B008 - a frozen value
         """Return the order at `now` (UTC microseconds). The previous order is returned when nothing can have changed
@@ -116,19 +116,19 @@ class Ordering:
         if board is self._board and not self._unsettled:
             if mark == self._mark:
                 return self._order
-            took = self._ended - self._began
-            if chosen == self._mark[:3] and self._clock() < self._ended + SHARE * took:
+            duration = self._ended - self._started
+            if chosen == self._mark[:3] and self._clock() < self._ended + SHARE * duration:
                 return self._order
-        self._began = self._clock()
-        self._take_roster(board)
-        self._order = self._work_out(now, choice)
+        self._started = self._clock()
+        self._load_roster(board)
+        self._order = self._compute(now, choice)
         self._mark = mark
         self._ended = self._clock()
         return self._order
 
     # ---------------------------------------------------------------- the roster
 
-    def _take_roster(self, board: Board) -> None:
+    def _load_roster(self, board: Board) -> None:
         """Reload the adapters in the order of their names, if they changed."""
         if board is self._board and board.roster_version == self._roster:
             return
@@ -145,45 +145,47 @@ class Ordering:
 
     # ---------------------------------------------------------------- the order
 
-    def _work_out(self, now: int, choice: Choice) -> Order:
-        stands, severities = self._stand(now)
-        counts: dict[Condition, int] = dict(Counter(stands))
+    def _compute(self, now: int, choice: Choice) -> Order:
+        conditions, severities = self._conditions(now)
+        counts: dict[Condition, int] = dict(Counter(conditions))
         shown: Iterable[int] = range(len(self._rows))
         if choice.faults:
-            shown = [at for at in shown if stands[at] in FAULTS]
+            shown = [at for at in shown if conditions[at] in FAULTS]
         for term in choice.terms:
-            fits, wanted = test_of(term), not term.negated
+            matches, wanted = test_of(term), not term.negated
             rows, instances, keys, places = self._rows, self._instances, self._keys, self.places
             shown = [
-                at for at in shown if fits(rows[at], stands[at], instances[at], places.get(keys[at], ())) is wanted
+                at
+                for at in shown
+                if matches(rows[at], conditions[at], instances[at], places.get(keys[at], ())) is wanted
             ]
         indexes = self._sorted(list(shown), severities, choice.sort, now)
         ordered = tuple([self._keys[at] for at in indexes])
         if not choice.group:
             return Order(ordered, counts, ordered)
         members = [
-            (group_name(self._rows[at], self._instances[at], choice.group), self._keys[at], stands[at])
+            (group_name(self._rows[at], self._instances[at], choice.group), self._keys[at], conditions[at])
             for at in indexes
         ]
         lines = grouped(members)
         return Order(tuple([line for line in lines if isinstance(line, AdapterKey)]), counts, lines)
 
-    def _stand(self, now: int) -> tuple[list[Condition], list[int]]:
+    def _conditions(self, now: int) -> tuple[list[Condition], list[int]]:
         """Return each adapter's condition and severity. The lowest number is the most severe."""
         assert self._board is not None
-        stands = [breaker_condition(row, now) for row in self._rows]
-        severities = [_SEVERITY[condition] for condition in stands]
+        conditions = [breaker_condition(row, now) for row in self._rows]
+        severities = [_SEVERITY[condition] for condition in conditions]
         lost: dict[int, Condition] = {}
         for instance in self._board.instances.values():
-            here = presence(instance, now)
-            if here != "live":
-                lost[instance.id] = "silent" if here == "silent" else "ended"
+            state = presence(instance, now)
+            if state != "live":
+                lost[instance.id] = "silent" if state == "silent" else "ended"
         if lost:
             for at, key in enumerate(self._keys):
-                if key.instance in lost:  # among the lost, what was in trouble still comes first
-                    stands[at] = lost[key.instance]
+                if key.instance in lost:  # among lost adapters, those in trouble still come first
+                    conditions[at] = lost[key.instance]
                     severities[at] += 20
-        return stands, severities
+        return conditions, severities
 
     def _sorted(self, shown: list[int], severities: list[int], sort: Sort, now: int) -> list[int]:
         """Return the adapters sorted by a column. Equal ones stay in the order of names."""
@@ -194,7 +196,7 @@ class Ordering:
             self._unsettled = 0
         values: list[Any]
         if column == "name":
-            return shown[::-1] if sort.turned else shown
+            return shown[::-1] if sort.reverse else shown
         if windowed is not None:
             self._count(column, now)
             values = list(self._values)
@@ -207,7 +209,7 @@ class Ordering:
         else:
             values = severities
         found = [at for at in shown if values[at] is not None]
-        found.sort(key=values.__getitem__, reverse=sort.turned)
+        found.sort(key=values.__getitem__, reverse=sort.reverse)
         if len(found) < len(shown):
             found += [at for at in shown if values[at] is None]
         return found

@@ -17,23 +17,23 @@ class Sort(NamedTuple):
     """The sort column, and whether its usual direction is reversed."""
 
     column: str = "state"
-    turned: bool = False
+    reverse: bool = False
 
 
 HIGHEST_FIRST = frozenset({"state", "inflight", "rate", "p50", "p95", "p99", "rejected", "spark", "since", "error"})
-"""The columns that begin with the highest, the newest or the worst, unless they are turned round."""
+"""The columns that begin with the highest, the newest or the worst, unless the order is reversed."""
 
 
 def is_descending(sort: Sort) -> bool:
     """Whether an order goes from the highest down: what the mark at the column's title says."""
-    return (sort.column in HIGHEST_FIRST) is not sort.turned
+    return (sort.column in HIGHEST_FIRST) is not sort.reverse
 
 
 BY_STATE = Sort()
 """The most troubled first."""
 
 Value = float | str | tuple[str, ...] | tuple[ChainPosition, ...] | None
-"""What adapters are compared by; least first. None: nothing to compare, which stands last however it is turned."""
+"""What adapters are compared by; least first. None: nothing to compare, which is last in either direction."""
 Key = Callable[[AdapterRow, InstanceRow | None, tuple[ChainPosition, ...]], Value]
 """Given a row, its engine, and its places in the chains."""
 Windowed = Callable[[AdapterRow, int], Value]
