@@ -43,7 +43,6 @@ from fuseboard_console.widgets.footer import FooterBar
 from fuseboard_console.widgets.header import HeaderBar
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.board import AdapterKey
-from fuseboard_storage.errors import RecordingError
 
 if TYPE_CHECKING:
     from textual.command import Provider
@@ -124,7 +123,7 @@ class ConsoleApp(App[None]):
         self.actions = with_keys(actions_for(mailbox is None), preferences.keys)
         name = safe_text(file, 200)
         first = Session(feed, name, mailbox, replay=replay, failure_reason=failure_reason)
-        self.sessions = SessionStack(first, now, self.show_notice, self.key)
+        self.sessions = SessionStack(first, now, self.show_notice, self.key, self._session_changed)
         for own in THEMES:
             self.register_theme(own)
         self.theme = theme
@@ -337,10 +336,8 @@ class ConsoleApp(App[None]):
     def action_page_menu(self) -> None:
         """Choose among all pages."""
         from fuseboard_console.app.palette_actions import PageCommands
-        from fuseboard_console.screens.palette import Palette as CommandPalette
 
-        placeholder = self._search_placeholder("a page")
-        self.push_screen(CommandPalette(providers=[PageCommands], placeholder=placeholder))
+        self.customisation.open_palette("a page", [PageCommands])
 
     def go_to(self, page: str) -> Page:
         """Go to a page by its id and return it. Screens on top are closed."""
@@ -395,12 +392,10 @@ class ConsoleApp(App[None]):
     def push_session(self, session: Session) -> None:
         """Show another session; `pop_session` comes back."""
         self.sessions.push(session)
-        self._session_changed()
 
     def pop_session(self) -> None:
         """Return to the session below; do nothing at the bottom."""
-        if self.sessions.pop():
-            self._session_changed()
+        self.sessions.pop()
 
     def pop_all_sessions(self) -> None:
         """Return to the session that the console was opened on, and end what was started since."""
@@ -477,23 +472,10 @@ class ConsoleApp(App[None]):
 
     async def _seek(self, move: Callable[[Replay], Awaitable[object]]) -> None:
         """Move the replay in view; from a live session, open a replay of it first."""
-        replay = self.sessions.replay or await self._rewind()
+        replay = await self.sessions.open_replay()
         if replay is not None:
             await move(replay)
             self.show()
-
-    async def _rewind(self) -> Replay | None:
-        try:
-            replay = await self.sessions.rewind()
-        except (RecordingError, OSError) as error:
-            self.show_notice(safe_text(f"The past cannot be shown now: {error}", 400), "error")
-            return None
-        if replay is None:
-            self.show_notice("There is no file to go back in.", "warning")
-            return None
-        self._session_changed()
-        self.show_notice(f"This is the past: engines take no commands here. {self.key('live')} goes back to live.")
-        return replay
 
     def action_faster(self) -> None:
         """Double the speed of the replay or the scenario."""
@@ -585,21 +567,11 @@ class ConsoleApp(App[None]):
         return commands_of(self, actions, self.available_actions)
 
     def action_command_palette(self) -> None:
-        """Open the palette, with a placeholder that the glyphs can show."""
-        from fuseboard_console.screens.palette import Palette as CommandPalette
-
-        if not isinstance(self.screen, CommandPalette):
-            placeholder = self._search_placeholder("an action or an adapter")
-            self.push_screen(CommandPalette(id="--command-palette", placeholder=placeholder))
+        """Open the palette of actions and adapters."""
+        self.customisation.open_palette("an action or an adapter")
 
     def search_themes(self) -> None:
         """Open a palette of all themes."""
         from textual.theme import ThemeProvider
 
-        from fuseboard_console.screens.palette import Palette as CommandPalette
-
-        placeholder = self._search_placeholder("a theme")
-        self.push_screen(CommandPalette(providers=[ThemeProvider], placeholder=placeholder))
-
-    def _search_placeholder(self, subject: str) -> str:
-        return f"Search for {subject}{'...' if self.glyphs is ASCII else '…'}"
+        self.customisation.open_palette("a theme", [ThemeProvider])

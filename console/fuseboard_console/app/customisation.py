@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from fuseboard_console.tui.background_work import run_in_background
 from fuseboard_console.tui.themes import THEMES, Palette, palette_of
 
 if TYPE_CHECKING:
+    from textual.command import Provider
+
     from fuseboard_console.app.app import ConsoleApp
     from fuseboard_console.preferences.model import Preferences
 
@@ -61,6 +64,20 @@ class Customisation:
         names = [theme.name for theme in THEMES]
         at = names.index(self._app.theme) if self._app.theme in names else -1
         return names[(at + 1) % len(names)]
+
+    def open_palette(self, subject: str, providers: Sequence[type[Provider]] | None = None) -> None:
+        """Open a palette over `providers`, by default the app's own, with a placeholder that the glyphs can show.
+
+        The palette of the app's own does nothing while it is already open.
+        """
+        from fuseboard_console.screens.palette import Palette as CommandPalette
+
+        app = self._app
+        if providers is None and isinstance(app.screen, CommandPalette):
+            return
+        placeholder = f"Search for {subject}{'...' if app.glyphs is ASCII else '…'}"
+        id = "--command-palette" if providers is None else None
+        app.push_screen(CommandPalette(providers=providers, placeholder=placeholder, id=id))
 
     def apply_page_frames(self) -> None:
         """Frame the lists of the page in view, unless the view is compact or small."""

@@ -10,8 +10,10 @@ from fuseboard_console.operator.dispatcher import CommandDispatcher, Notify
 from fuseboard_console.sources.feed import FEED_ERRORS
 from fuseboard_console.sources.session import Session, Speeds
 from fuseboard_console.text.formatting import SECOND
+from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.engine_presence import Connection, connection_to
 from fuseboard_console.views.frame.seek_bar import SeekView
+from fuseboard_storage.errors import RecordingError
 
 if TYPE_CHECKING:
     from fuseboard_console.sources.replay import Replay
@@ -25,14 +27,21 @@ class SessionStack:
         clock: returns the present, in UTC microseconds.
         show_notice: shows the outcome of a command to the operator.
         key: returns the operator's key for an action, for the sentence that says how to undo it.
+        changed: called when another session comes into view.
     """
 
     def __init__(
-        self, first: Session, clock: Callable[[], int], show_notice: Notify, key: Callable[[str], str]
+        self,
+        first: Session,
+        clock: Callable[[], int],
+        show_notice: Notify,
+        key: Callable[[str], str],
+        changed: Callable[[], None],
     ) -> None:
         self._clock = clock
         self._show_notice = show_notice
         self._key = key
+        self._changed = changed
         self._sessions = [first]
         self._dispatchers = [self._dispatcher_for(first)]
         self._popped: list[Session] = []
@@ -119,18 +128,16 @@ class SessionStack:
         self._sessions.append(session)
         self._dispatchers.append(self._dispatcher_for(session))
         self._resume()
+        self._changed()
 
-    def pop(self) -> bool:
-        """Remove the topmost session and return True; do nothing and return False at the bottom.
-
-        `close_popped` closes the session.
-        """
+    def pop(self) -> None:
+        """Remove the topmost session, which `close_popped` closes; do nothing at the bottom."""
         if self.at_bottom:
-            return False
+            return
         self._popped.append(self._sessions.pop())
         self._dispatchers.pop().close()
         self._resume()
-        return True
+        self._changed()
 
     def toggle_pause(self) -> None:
         """Pause the view of a live session at the present, or resume it."""
@@ -141,7 +148,26 @@ class SessionStack:
         self._paused_at = None
         self.behind = 0
 
-    async def rewind(self) -> Replay | None:
+    async def open_replay(self) -> Replay | None:
+        """Return the replay in view; from a live session, push a replay of it and return that.
+
+        Returns None after a notice when the session cannot be replayed.
+        """
+        if self.replay is not None:
+            return self.replay
+        try:
+            replay = await self._rewind()
+        except (RecordingError, OSError) as error:
+            self._show_notice(safe_text(f"The past cannot be shown now: {error}", 400), "error")
+            return None
+        if replay is None:
+            self._show_notice("There is no file to go back in.", "warning")
+            return None
+        live = self._key("live")
+        self._show_notice(f"This is the past: engines take no commands here. {live} goes back to live.")
+        return replay
+
+    async def _rewind(self) -> Replay | None:
         """Push a replay of the recording in view, paused at the time that is shown, and return the replay.
 
         Returns None when the session has no file.
