@@ -1,4 +1,4 @@
-"""A question before an action on many, confirmed by typing a word."""
+"""The prompt before an action on many, confirmed by typing a word."""
 
 from __future__ import annotations
 
@@ -14,17 +14,13 @@ class TypedConfirmScreen(TypedPromptScreen[bool]):
         """Ask `title`, explain with `text`. `word` must be typed, `yes` is the label of the button that confirms.
         All are safe.
         """
-        super().__init__(title, text, f"Type {word} to go on:", yes, _KEYS)
-        self._word = word
-
-    def problem(self, typed: str) -> str:
-        """Return how to continue, until the word is right."""
-        return "" if typed.casefold() == self._word.casefold() else _KEYS
-
-    def refusal(self, typed: str) -> str:
-        """Return that another word is required."""
-        return f"That is not the word: type {self._word}, or esc to cancel"
-
-    def answer(self, typed: str) -> bool:
-        """Return True."""
-        return True
+        super().__init__(
+            title,
+            text,
+            f"Type {word} to go on:",
+            yes,
+            _KEYS,
+            problem=lambda typed: "" if typed.casefold() == word.casefold() else _KEYS,
+            answer=lambda typed: True,
+            refusal=lambda typed: f"That is not the word: type {word}, or esc to cancel",
+        )

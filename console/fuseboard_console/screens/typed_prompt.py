@@ -1,7 +1,8 @@
-"""A question that is answered by typing, so that no single key can confirm it."""
+"""A prompt that is answered by typing, so that no single key can confirm it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,7 +16,20 @@ from textual.widgets import Button, Input, Static
 
 
 class TypedPromptScreen(ModalScreen[ScreenResultType]):
-    """Asks, and returns the `answer` for the typed text, or None when cancelled."""
+    """Asks, and returns the answer for the typed text, or None when cancelled.
+
+    Args:
+        title: The question.
+        text: The explanation.
+        prompt: Describes the input.
+        yes: The label of the button that confirms.
+        keys: Describes the keys.
+        problem: Returns what is wrong with the typed text, as safe text, or an empty string.
+        answer: Returns the answer for a typed text without a problem.
+        refusal: Returns why Enter has no effect, as safe text. By default that is the problem.
+
+    All texts are safe.
+    """
 
     CSS_PATH = Path(__file__).with_name("confirm.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -23,29 +37,27 @@ class TypedPromptScreen(ModalScreen[ScreenResultType]):
         Binding("ctrl+c", "cancel", "Cancel", show=False, priority=True),
     ]
 
-    def __init__(self, title: str, text: str, prompt: str, yes: str, keys: str) -> None:
-        """Ask `title`, explain with `text`, and describe the input with `prompt`.
-
-        `yes` is the label of the button that confirms, `keys` describes the keys. All are safe texts.
-        """
+    def __init__(
+        self,
+        title: str,
+        text: str,
+        prompt: str,
+        yes: str,
+        keys: str,
+        *,
+        problem: Callable[[str], str],
+        answer: Callable[[str], ScreenResultType],
+        refusal: Callable[[str], str] | None = None,
+    ) -> None:
         super().__init__()
         self._title = title
         self._text = text
         self._prompt = prompt
         self._yes = yes
         self._keys = keys
-
-    def problem(self, typed: str) -> str:
-        """Return what is wrong with the typed text, as safe text, or an empty string."""
-        raise NotImplementedError
-
-    def refusal(self, typed: str) -> str:
-        """Return why Enter has no effect, as safe text."""
-        return self.problem(typed)
-
-    def answer(self, typed: str) -> ScreenResultType:
-        """Return the typed text as an answer."""
-        raise NotImplementedError
+        self._problem = problem
+        self._answer = answer
+        self._refusal = refusal or problem
 
     def compose(self) -> ComposeResult:
         """Yield the prompt's widgets."""
@@ -70,28 +82,28 @@ class TypedPromptScreen(ModalScreen[ScreenResultType]):
     @on(Input.Changed)
     def _check(self) -> None:
         """Enable the button once the text is valid, else show what is wrong."""
-        problem = self.problem(self._typed)
+        problem = self._problem(self._typed)
         self.query_one("#yes", Button).disabled = bool(problem)
         self.query_one("#question-keys", Static).update(Content(problem if problem and self._typed else self._keys))
 
     @on(Input.Submitted)
     def _submit(self) -> None:
-        """Return the answer if it is valid."""
-        self._give()
+        """Return the answer if the typed text is valid."""
+        self._answer_typed()
 
     @on(Button.Pressed)
     def _press(self, event: Button.Pressed) -> None:
         """Answer with the button."""
         if event.button.id == "yes":
-            self._give()
+            self._answer_typed()
         else:
             self.action_cancel()
 
-    def _give(self) -> None:
-        if self.problem(self._typed):
-            self.query_one("#question-keys", Static).update(Content(self.refusal(self._typed)))
+    def _answer_typed(self) -> None:
+        if self._problem(self._typed):
+            self.query_one("#question-keys", Static).update(Content(self._refusal(self._typed)))
         else:
-            self.dismiss(self.answer(self._typed))
+            self.dismiss(self._answer(self._typed))
 
     def action_cancel(self) -> None:
         """Close without an answer."""

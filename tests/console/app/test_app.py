@@ -462,7 +462,7 @@ async def test_a_breaker_is_opened_for_a_time_that_is_typed() -> None:
         await pilot.press("enter", *"5 min", "enter")
         await until(show.sees("Write a time such as 30s, 5m, 12h, or own."), pilot)
         await pilot.press("ctrl+u", *"8d", "enter")
-        await until(show.sees("At most 7d; who wants longer holds it open."), pilot)
+        await until(show.sees("At most 7d. To keep it open for longer"), pilot)
         assert show.mailbox.asked == []
         await pilot.press("ctrl+u", *"5m", "enter")
         await until(lambda: show.mailbox.asked == [("open_for", "eu-search", 1)], pilot)
