@@ -25,24 +25,31 @@ if TYPE_CHECKING:
     from fuseboard_engine.config.watcher import reload_config, watch_config
     from fuseboard_engine.dead_letters.letter import (
         DeadLetter,
+        DeadLetterError,
+        LetterBusy,
         LetterRefused,
         LetterSelection,
         QueueFull,
         StoreUnavailable,
+        UnknownLetter,
     )
     from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
+    from fuseboard_engine.documents.loader import DocumentError
     from fuseboard_engine.engine import Engine
     from fuseboard_engine.errors import (
         AdapterDown,
         AttemptTimeout,
+        BulkheadFull,
         CircuitOpen,
         DeadlineExceeded,
         FuseboardError,
         MissingExtra,
         NoThreadFree,
+        Rejected,
         SoftFailure,
         Unhealthy,
         UnknownAdapter,
+        UnpicklableError,
     )
     from fuseboard_engine.health.policy import HealthPolicy
     from fuseboard_engine.parallel.batch import BatchResult
@@ -64,6 +71,7 @@ if TYPE_CHECKING:
     from fuseboard_engine.workflow.errors import (
         CheckpointsUnavailable,
         ResumeRefused,
+        RunInUse,
         UnknownRun,
         WorkflowError,
     )
@@ -71,6 +79,14 @@ if TYPE_CHECKING:
     from fuseboard_engine.workflow.workflow import Workflow
 
 _HOME = {
+    "BulkheadFull": "errors",
+    "Rejected": "errors",
+    "UnpicklableError": "errors",
+    "DeadLetterError": "dead_letters.letter",
+    "UnknownLetter": "dead_letters.letter",
+    "LetterBusy": "dead_letters.letter",
+    "RunInUse": "workflow.errors",
+    "DocumentError": "documents.loader",
     "AdapterDown": "errors",
     "HealthPolicy": "health.policy",
     "RoutingPolicy": "routing.policy",
@@ -148,14 +164,17 @@ __all__ = [
     "BatchResult",
     "BreakerPolicy",
     "BreakerSnapshot",
+    "BulkheadFull",
     "CallerError",
     "Checkpoints",
     "CheckpointsUnavailable",
     "CircuitBreaker",
     "CircuitOpen",
     "DeadLetter",
+    "DeadLetterError",
     "DeadLetterPolicy",
     "DeadlineExceeded",
+    "DocumentError",
     "EmergencyExit",
     "Engine",
     "ExecutionPolicy",
@@ -164,6 +183,7 @@ __all__ = [
     "HttpAdapter",
     "InterruptedRun",
     "InvalidFallbackAnswer",
+    "LetterBusy",
     "LetterRefused",
     "LetterSelection",
     "MemoryCheckpoints",
@@ -175,6 +195,7 @@ __all__ = [
     "ProcessFailed",
     "QueueFull",
     "Registry",
+    "Rejected",
     "RestartMarker",
     "ResumeRefused",
     "RetryPolicy",
@@ -182,6 +203,7 @@ __all__ = [
     "RouteStream",
     "RoutingPolicy",
     "Rule",
+    "RunInUse",
     "Settings",
     "ShutdownReport",
     "ShuttingDown",
@@ -193,7 +215,9 @@ __all__ = [
     "TaskRouter",
     "Unhealthy",
     "UnknownAdapter",
+    "UnknownLetter",
     "UnknownRun",
+    "UnpicklableError",
     "Workflow",
     "WorkflowError",
     "WorkflowFailed",

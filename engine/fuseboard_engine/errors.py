@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 
 def text_of(error: BaseException) -> str:
@@ -14,8 +15,19 @@ def text_of(error: BaseException) -> str:
         return "(its text could not be read)"
 
 
+def rebuild_error(kind: type[BaseException], args: tuple[Any, ...]) -> BaseException:
+    """Return an error of a class with these `args`, without its own `__init__`. Pickles refer to this function."""
+    error = kind.__new__(kind, *args)
+    built_in = next(base for base in kind.__mro__ if base.__module__ == "builtins")
+    built_in.__init__(error, *args)  # type: ignore[misc]
+    return error
+
+
 class FuseboardError(Exception):
-    """Base of all errors of the engine."""
+    """Base of all errors of the engine. Each can be copied and pickled, whatever its `__init__` takes."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return rebuild_error, (type(self), self.args), self.__dict__.copy()
 
 
 class Rejected(FuseboardError):
@@ -120,6 +132,20 @@ class UnknownAdapter(FuseboardError, KeyError):
     def __str__(self) -> str:
         known = ", ".join(self.known) or "none are registered yet"
         return f"no adapter is called {self.name!r}; known adapters: {known}"
+
+
+class UnpicklableError(FuseboardError):
+    """Stands in a pickled result for an error that cannot be pickled. The text names its type and quotes it."""
+
+
+def picklable(error: BaseException) -> BaseException:
+    """Return the error if it survives pickling, else an `UnpicklableError` that describes it."""
+    try:
+        if type(pickle.loads(pickle.dumps(error))) is type(error):
+            return error
+    except Exception:  # whatever its `__reduce__`, its `__init__` or one of its attributes raises
+        pass
+    return UnpicklableError(describe(error))
 
 
 def describe(error: BaseException) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from fuseboard_engine.events import Attempt, Outcome
-from fuseboard_engine.routing.route import RouteResult
+from fuseboard_engine.routing.route import RouteResult, reduce_result
 
 
 class AdapterResult(msgspec.Struct, kw_only=True):
@@ -28,6 +28,9 @@ class AdapterResult(msgspec.Struct, kw_only=True):
     waited: float = 0.0
     attempts: tuple[Attempt, ...] = ()
     context: dict[str, str] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduce_result(self)
 
 
 class ParallelResult(RouteResult, kw_only=True):

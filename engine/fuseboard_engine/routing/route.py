@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
-from fuseboard_engine.errors import FuseboardError, text_of
+from fuseboard_engine.errors import FuseboardError, picklable, text_of
 from fuseboard_engine.events import Attempt, RouteFinished
 
 OF_THIS_CALL = "order of this call"
@@ -44,6 +44,22 @@ def identify(task: Any) -> tuple[str, str]:
     if isinstance(task, Task):
         return task.id, task.type
     return "", ""
+
+
+R = TypeVar("R", bound=msgspec.Struct)
+
+
+def rebuild_result(kind: type[R], fields: dict[str, Any]) -> R:
+    """Return a result from its fields. Pickles refer to this function."""
+    return kind(**fields)
+
+
+def reduce_result(result: msgspec.Struct) -> tuple[Any, ...]:
+    """Return a result as `__reduce__` does; an error in it that cannot be pickled is described instead."""
+    fields = {name: getattr(result, name) for name in result.__struct_fields__}
+    if fields["exception"] is not None:
+        fields["exception"] = picklable(fields["exception"])
+    return rebuild_result, (type(result), fields)
 
 
 class RouteResult(msgspec.Struct, kw_only=True):
@@ -91,6 +107,9 @@ class RouteResult(msgspec.Struct, kw_only=True):
         """Seconds until the first adapter that refused may admit a call; None if unknown."""
         last = {a.adapter: a.retry_after for a in self.attempts}
         return min((wait for wait in last.values() if wait is not None), default=None)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduce_result(self)
 
     def unwrap(self) -> Any:
         """Return the result.

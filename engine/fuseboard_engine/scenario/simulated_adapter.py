@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field
 
+from fuseboard_engine.errors import rebuild_error
 from fuseboard_engine.policy_base import SomeSeconds
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ class ServiceError(Exception):
         super().__init__(f"{status} {text}")
         self.status_code = status
         self.retry_after = retry_after
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return rebuild_error, (type(self), self.args), self.__dict__.copy()
 
 
 class SimulatedAdapter:

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Final, Literal, Self
 
-from fuseboard_engine.errors import describe
+from fuseboard_engine.errors import describe, rebuild_error
 from fuseboard_engine.event_log.redact import redact
 from fuseboard_engine.routing.gates import InFlightTasks
 from fuseboard_engine.shutdown.sequence import Flushable, Save, ShutdownReport, Stoppable, configured
@@ -34,6 +34,9 @@ class EmergencyExit(SystemExit):
     def __init__(self, code: int, report: ShutdownReport) -> None:
         super().__init__(code)
         self.report = report
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return rebuild_error, (type(self), self.args), self.__dict__.copy()
 
 
 def memory_in_use() -> int:
