@@ -61,3 +61,11 @@ def test_an_unknown_benchmark_is_named_in_the_error() -> None:
 def test_memory_is_watched_over_a_long_run() -> None:
     done = run("benchmarks/soak.py", "--adapters", "20", "--tasks", "2000")
     assert "after the warm-up, memory grew to" in done.stdout, done.stderr
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the campaigns need Linux")
+@pytest.mark.parametrize("name", ["kills", "writers", "flips", "clock_jumps"])
+def test_a_short_campaign_loses_nothing_doubles_nothing_and_hangs_nowhere(name: str) -> None:
+    done = run("benchmarks/campaign.py", "--quick", name)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f'{name}: {{"tried": ' in done.stdout
