@@ -213,6 +213,9 @@ class ShutdownSection(Section):
         default=0, ge=0, le=255, description="exit code of the process; null: it continues after the block"
     )
     signals: tuple[Signal, ...] = Field(default=("SIGTERM", "SIGINT"), description="signals that end the application")
+    on_exit: bool | None = Field(
+        default=None, description="a normal end of the block is a shutdown too; null: inside a server only"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -23,7 +23,7 @@ from fuseboard_engine.events import Attempt, AttemptFailed, Event
 from fuseboard_engine.retry.attribution import Table
 from fuseboard_engine.retry.decision import no_retry_reason, retry_delay
 from fuseboard_engine.retry.policy import RetryPolicy
-from fuseboard_engine.routing.gates import admit
+from fuseboard_engine.routing.gates import OpenStreams, admit
 from fuseboard_engine.routing.route import ActiveRoute
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class AttemptRunner:
         rng: a function like `random.random`, for the jitter of retries.
     """
 
-    __slots__ = ("_clock", "_emit", "_find", "_rng", "_table", "_wall", "gate", "running")
+    __slots__ = ("_clock", "_emit", "_find", "_rng", "_table", "_wall", "gate", "running", "streams")
 
     def __init__(
         self,
@@ -91,6 +91,8 @@ class AttemptRunner:
         """Called before every attempt, while the engine shuts down or its protection is off."""
         self.running: InFlightTasks | None = None
         """The tasks with a call in flight; None while they are not tracked."""
+        self.streams = OpenStreams()
+        """The streams in progress."""
 
     def try_adapter(self, name: str, route: ActiveRoute, retry: RetryPolicy | None) -> Coroutine[Any, Any, bool]:
         """Run the attempts on one adapter, as `run_chain` does."""

@@ -7,8 +7,8 @@ switched off.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any, Protocol
 
 from fuseboard_engine.adapters.registry import Adapter
 from fuseboard_engine.adapters.timeouts import within
@@ -97,7 +97,7 @@ def reject(adapter: Adapter, route: ActiveRoute, why: str, retry_after: float | 
 
 
 class InFlightTasks:
-    """The tasks with a call in flight, so that a shutdown can wait for them and cancel those that hang."""
+    """The tasks with a call in flight, so that a shutdown can cancel those that hang."""
 
     __slots__ = ("tasks",)
 
@@ -116,19 +116,61 @@ class InFlightTasks:
         """Record that the call has ended."""
         self.tasks.discard(task)
 
-    def cancel(self) -> int:
-        """Cancel every task with a call in flight, in the thread of its loop. Return how many."""
-        hanging = [task for task in list(self.tasks) if not task.done()]
+    def cancel(self, but: Collection[asyncio.Task[Any]] = ()) -> int:
+        """Cancel every task with a call in flight, in the thread of its loop. Return how many.
+
+        Args:
+            but: tasks that are not cancelled.
+        """
+        hanging = [task for task in list(self.tasks) if not task.done() and task not in but]
         for task in hanging:
             task.get_loop().call_soon_threadsafe(task.cancel)
         return len(hanging)
 
 
+class OpenStream(Protocol):
+    """What `OpenStreams` needs of a stream; `StreamAttempt` offers it."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that it is read in."""
+
+    @property
+    def reader(self) -> asyncio.Task[Any] | None:
+        """The task that read an item last."""
+
+    def stop(self) -> None:
+        """Raise `ShuttingDown` from the read in progress, or from the next one. Called in its loop."""
+
+
+class OpenStreams:
+    """The streams in progress, so that a shutdown can end them and tell their consumers."""
+
+    __slots__ = ("streams",)
+
+    def __init__(self) -> None:
+        self.streams: set[OpenStream] = set()
+
+    def stop(self) -> set[asyncio.Task[Any]]:
+        """End every stream. Return the tasks that read them."""
+        streams = list(self.streams)
+        for stream in streams:
+            if not stream.loop.is_closed():
+                stream.loop.call_soon_threadsafe(stream.stop)
+        return {stream.reader for stream in streams if stream.reader is not None}
+
+    def cancel(self) -> None:
+        """Cancel the tasks that read the streams, for those that were stopped and are not read any more."""
+        for reader in {stream.reader for stream in list(self.streams)}:
+            if reader is not None and not reader.done():
+                reader.get_loop().call_soon_threadsafe(reader.cancel)
+
+
 class ShuttingDown(Rejected):
-    """The engine is shutting down and accepts no new work; no adapter was called."""
+    """The engine is shutting down: it accepts no new work, and no adapter was called; or it ended a stream."""
 
     def __str__(self) -> str:
-        return "shutting down: no new work is taken"
+        return str(self.args[0]) if self.args else "shutting down: no new work is taken"
 
 
 class BypassGate:

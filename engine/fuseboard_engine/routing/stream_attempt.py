@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -15,7 +16,7 @@ from fuseboard_engine.errors import AttemptTimeout, SoftFailure, describe
 from fuseboard_engine.events import Attempt, Outcome
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.routing.attempt_runner import FailedCall, deadline_error
-from fuseboard_engine.routing.gates import InFlightTasks
+from fuseboard_engine.routing.gates import OpenStreams, ShuttingDown
 from fuseboard_engine.routing.route import ActiveRoute
 from fuseboard_engine.runtime.formatting import plural
 
@@ -33,23 +34,26 @@ class StreamAttempt:
         number: which attempt on this adapter, from 1.
         wait: seconds waited before it.
         clock: monotonic seconds.
-        running: tracks the attempt while it is in flight; None if nothing does.
+        streams: tracks the attempt while it is in flight; None if a call in flight in the same task does.
     """
 
     __slots__ = (
         "_busy",
-        "_caller",
         "_clock",
-        "_running",
+        "_reading",
+        "_streams",
         "adapter",
         "began",
         "first_item",
         "items",
         "iterator",
+        "loop",
         "number",
         "permit",
         "policy",
+        "reader",
         "route",
+        "stopped",
         "wait",
     )
 
@@ -62,7 +66,7 @@ class StreamAttempt:
         number: int,
         wait: float,
         clock: Callable[[], float],
-        running: InFlightTasks | None,
+        streams: OpenStreams | None,
     ) -> None:
         self.adapter = adapter
         self.route = route
@@ -76,8 +80,15 @@ class StreamAttempt:
         self.first_item: float | None = None
         self.items = 0
         self._busy = 0.0
-        self._running = running
-        self._caller = None if running is None else running.enter()
+        self.loop = asyncio.get_running_loop()
+        self.reader: asyncio.Task[Any] | None = None
+        """The task that read an item last."""
+        self.stopped = False
+        """Whether a shutdown ended the stream."""
+        self._reading = False
+        self._streams = streams
+        if streams is not None:
+            streams.streams.add(self)
 
     async def next(self) -> Any:
         """Return the next item.
@@ -87,8 +98,36 @@ class StreamAttempt:
             AttemptTimeout: the item did not arrive in time.
             DeadlineExceeded: the task's deadline passed.
             SoftFailure: the first item reports a failure.
+            ShuttingDown: a shutdown ended the stream.
             Exception: what the adapter raised.
         """
+        self._raise_if_stopped()
+        self.reader = reader = asyncio.current_task()
+        assert reader is not None
+        cancelled = reader.cancelling()
+        self._reading = True
+        try:
+            return await self._next()
+        except asyncio.CancelledError:
+            if not self.stopped or reader.uncancel() > cancelled:
+                raise
+            self._raise_if_stopped()
+            raise
+        finally:
+            self._reading = False
+
+    def stop(self) -> None:
+        """Raise `ShuttingDown` from the read in progress, or from the next one. Called in its loop."""
+        if not self.stopped:
+            self.stopped = True
+            if self._reading and self.reader is not None:
+                self.reader.cancel()
+
+    def _raise_if_stopped(self) -> None:
+        if self.stopped:
+            raise ShuttingDown(f"shutting down: the stream was ended after {plural(self.items, 'item')}") from None
+
+    async def _next(self) -> Any:
         policy, name, until = self.policy, self.adapter.name, self.route.until
         limit = policy.item_timeout if self.items else policy.first_item_timeout
         if limit is None:
@@ -149,10 +188,10 @@ class StreamAttempt:
         self.route.adapter = self.adapter.name
         self.route.why += f"; {why}"
 
-    def record_cancelled(self) -> None:
-        """Record that the consumer was cancelled while it waited for an item."""
+    def record_cancelled(self, why: str = "") -> None:
+        """Record that the consumer was cancelled while it waited for an item, or that a shutdown ended the stream."""
         self.permit.release()
-        self._record("cancelled", self._clock() - self.began)
+        self._record("cancelled", self._clock() - self.began, why)
 
     def _record(self, outcome: Outcome, duration: float, why: str = "") -> None:
         self.leave()
@@ -180,8 +219,8 @@ class StreamAttempt:
     def leave(self) -> None:
         """Count the attempt as no longer in flight."""
         self.adapter.in_flight -= 1
-        if self._caller is not None and self._running is not None:
-            self._running.leave(self._caller)
+        if self._streams is not None:
+            self._streams.streams.discard(self)
 
     async def close(self) -> None:
         """Close the adapter's stream and wait until it has ended. An error while closing is only logged."""

@@ -19,7 +19,7 @@ from fuseboard_engine.errors import describe
 from fuseboard_engine.events import AttemptFailed, StreamRestarted
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.routing.attempt_runner import AttemptRunner
-from fuseboard_engine.routing.gates import admit
+from fuseboard_engine.routing.gates import ShuttingDown, admit
 from fuseboard_engine.routing.route import ActiveRoute, AllAdaptersFailed, RouteResult, StreamBroken
 from fuseboard_engine.routing.stream_attempt import StreamAttempt
 
@@ -122,6 +122,10 @@ class _Attempts:
         """Report that the current attempt raised."""
         attempt = self._last
         assert attempt is not None
+        if attempt.stopped and isinstance(error, ShuttingDown):
+            attempt.record_cancelled(str(error))
+            self._route.fail(error)
+            return
         attempt.leave()
         stop = ""
         if attempt.items and not self._restartable:
@@ -156,8 +160,10 @@ class _Attempts:
         if permit is None:
             self._over = route.expired
             return None
-        policy, running = self._retry or adapter.retry, self._attempts.running
-        return StreamAttempt(adapter, route, policy, permit, made + 1, wait, self._clock, running)
+        policy, attempts = self._retry or adapter.retry, self._attempts
+        inner = attempts.running is not None and asyncio.current_task() in attempts.running.tasks
+        streams = None if inner else attempts.streams
+        return StreamAttempt(adapter, route, policy, permit, made + 1, wait, self._clock, streams)
 
     async def _recovered(self) -> StreamAttempt | None:
         """When every adapter refused, return an attempt on the first that recovers, if the policy waits for one."""

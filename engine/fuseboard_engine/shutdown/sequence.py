@@ -10,13 +10,13 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import msgspec
 
 from fuseboard_engine.event_log.redact import redact
 from fuseboard_engine.events import Attempt, Event, ShutdownChanged
-from fuseboard_engine.routing.gates import ShuttingDown
+from fuseboard_engine.routing.gates import Gate, ShuttingDown
 from fuseboard_engine.workflow.active_runs import ActiveRuns, InterruptedRun
 
 if TYPE_CHECKING:
@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     from fuseboard_engine.routing.route import ActiveRoute
     from fuseboard_engine.routing.router import TaskRouter
 
+T = TypeVar("T")
+
 log = logging.getLogger("fuseboard.engine")
 
 POLL: Final = 0.02  # seconds between two checks of what is still in flight
 REJECTION_DELAY: Final = 0.01  # seconds a rejection takes
+CANCEL_WAIT: Final = 1.0  # seconds that cancelled calls and ended streams may take to end
 LAST_STEPS: Final = 5.0  # seconds that cancelled calls, a save, a hook and the recorder may each take
 
 Save = Callable[[], Awaitable[object] | object]
@@ -45,11 +48,22 @@ class Flushable(Protocol):
         """Wait until every event emitted so far is on disk."""
 
 
+class Runner(Protocol):
+    """Runs coroutines for threads; `fuseboard_engine.sync.SyncEngine` does."""
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the engine's loop and return its result."""
+
+
 class Stoppable(Protocol):
     """What an engine must offer to be shut down; `fuseboard_engine.Engine` does."""
 
     settings: Settings | None
     """The configuration in effect. None: the engine was configured in code."""
+
+    @property
+    def sync(self) -> Runner:
+        """The engine for code without `await`."""
 
     @property
     def name(self) -> str:
@@ -115,8 +129,10 @@ class ShutdownReport(msgspec.Struct, frozen=True, kw_only=True):
 class ShutdownGate:
     """A gate that rejects work that arrived after the shutdown began, and all work once the grace time is over."""
 
-    def __init__(self, since: float) -> None:
+    def __init__(self, since: float, before: Gate | None = None) -> None:
         self._since = since
+        self.before = before
+        """The gate that it replaced."""
         self.closed = False
 
     async def __call__(self, adapter: Adapter, route: ActiveRoute) -> bool | None:
@@ -151,7 +167,8 @@ async def shut_down(
     saves = section.saves() if save is None else [save] if callable(save) else list(save)
     attempts = engine.router.attempts
     clock, began = engine.clock, engine.clock()
-    gate = ShutdownGate(began)
+    before = attempts.gate.before if isinstance(attempts.gate, ShutdownGate) else attempts.gate
+    gate = ShutdownGate(began, before)
     attempts.gate = gate
     in_flight = _in_flight(engine)
     count, problems = sum(in_flight.values()), []
@@ -159,9 +176,15 @@ async def shut_down(
     hanging = await _wait_for_calls(engine, began + grace)
     gate.closed = True
     cancelled = 0
-    if hanging and attempts.running is not None:
-        cancelled = attempts.running.cancel()
-        left = await _wait_for_calls(engine, clock() + min(LAST_STEPS, 1.0))
+    if hanging:
+        readers = attempts.streams.stop()
+        cancelled = len(readers)
+        if attempts.running is not None:
+            cancelled += attempts.running.cancel(but=readers)
+        left = await _wait_for_calls(engine, clock() + CANCEL_WAIT)
+        if left and attempts.running is not None:
+            attempts.streams.cancel()
+            left = await _wait_for_calls(engine, clock() + CANCEL_WAIT)
         problems += [f"{name} still has {calls} calls that do not end" for name, calls in left.items()]
     await _wait_for_runs(engine, problems)
     saved = await _save_all(saves, problems)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import stat
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from fuseboard_engine import AllAdaptersFailed, RetryPolicy
+from fuseboard_engine import AllAdaptersFailed, Engine, RetryPolicy, StreamBroken
 from fuseboard_engine.events import RouteFinished, ShutdownChanged
 from fuseboard_engine.routing.gates import ShuttingDown
 from fuseboard_engine.routing.policy import RoutingPolicy
 from fuseboard_engine.shutdown.on_signals import EmergencyExit, shutdown_on_signals
 from fuseboard_engine.shutdown.sequence import ShutdownReport
 from support.engine_world import HOUR, World, now, virtual
+from support.stream_world import ScriptedStream
 
 ONCE = RetryPolicy(max_attempts=1, attempt_timeout=None)
 
@@ -356,3 +359,248 @@ async def test_a_cancellation_from_outside_is_propagated() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+# ------------------------------------------------------------------ streams
+
+
+@virtual
+@pytest.mark.parametrize("guarded", [True, False])
+async def test_a_stream_in_progress_is_told_that_the_shutdown_ended_it(guarded: bool) -> None:
+    world = World(retry=RetryPolicy(max_attempts=3, attempt_timeout=None))
+    script = ScriptedStream([1, 2, HOUR, 3])
+    world.add_adapter("a", script)
+    world.add_adapter("b", ScriptedStream([4]))
+    read: list[Any] = []
+
+    async def consume() -> None:
+        async with world.stream_with_fallback("task", ["a", "b"]) as items:
+            async for item in items:
+                read.append(item)
+
+    async with shutdown_on_signals(world, exit_code=None, signals=()) if guarded else world:
+        reading = asyncio.create_task(consume())
+        await asyncio.sleep(1)
+        report = await world.shutdown(grace=5)
+        with pytest.raises(StreamBroken, match="shutting down: the stream was ended after 2 items") as broken:
+            await reading
+    assert isinstance(broken.value.__cause__, ShuttingDown)
+    assert (read, script.closed, reading.cancelling()) == ([1, 2], 1, 0)
+    assert (report.cancelled, report.problems) == (1, ())
+    assert 6 <= now() <= 7
+    (finished,) = [event for event in world.emitted if isinstance(event, RouteFinished)]
+    assert [(attempt.adapter, attempt.outcome) for attempt in finished.attempts] == [("a", "cancelled")]
+    assert world.breaker("a").snapshot().state == "closed"
+
+
+@virtual
+async def test_a_stream_that_is_not_being_read_is_told_at_its_next_item() -> None:
+    world = World(retry=ONCE)
+    world.add_adapter("a", ScriptedStream([1, 2, 3]))
+    stream = world.stream_with_fallback("task")
+    assert await anext(stream) == 1
+    report = await world.shutdown(grace=1)
+    assert report.problems == ("a still has 1 calls that do not end",)
+    with pytest.raises(StreamBroken, match="after 1 item"):
+        await anext(stream)
+    assert world.registry["a"].in_flight == 0
+
+
+@virtual
+async def test_a_consumer_that_does_not_read_on_is_cancelled_a_second_later() -> None:
+    world = World(retry=ONCE)
+    world.add_adapter("a", ScriptedStream([1, 2]))
+
+    async def consume() -> None:
+        async with world.stream_with_fallback("task") as items:
+            async for _ in items:
+                await asyncio.sleep(HOUR)
+
+    async with shutdown_on_signals(world, exit_code=None, signals=()):
+        reading = asyncio.create_task(consume())
+        await asyncio.sleep(1)
+        report = await world.shutdown(grace=1)
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+    assert report.problems == () and now() < 5
+
+
+@virtual
+async def test_a_stream_that_ends_within_the_grace_time_is_whole() -> None:
+    world = World(retry=ONCE)
+    world.add_adapter("a", ScriptedStream([1, 2.0, 2]))
+
+    async def consume() -> list[Any]:
+        return [item async for item in world.stream_with_fallback("task")]
+
+    reading = asyncio.create_task(consume())
+    await asyncio.sleep(1)
+    report = await world.shutdown(grace=5)
+    assert (await reading, report.cancelled) == ([1, 2], 0)
+
+
+# ------------------------------------------------------------------ who ends the process
+
+
+def engine_of_one() -> Engine:
+    engine = Engine(retry=ONCE)
+
+    @engine.adapter("a")
+    async def answer(task: Any) -> str:
+        return "yes"
+
+    return engine
+
+
+class Host:
+    """Handles SIGTERM, as a server does: it leaves the block."""
+
+    def __init__(self) -> None:
+        self.stop = asyncio.Event()
+        self.before = signal.signal(signal.SIGTERM, lambda *_: self.stop.set())
+
+    def end(self) -> None:
+        signal.signal(signal.SIGTERM, self.before)
+
+
+async def hosted(engine: Engine, requests: Any, **options: Any) -> Any:
+    """Run a block in a host; `requests` runs between SIGTERM and the end of the block."""
+    host = Host()
+    try:
+        async with shutdown_on_signals(engine, signals=(signal.SIGTERM,), **options) as block:
+            if requests is None:
+                return block
+            signal.raise_signal(signal.SIGTERM)
+            await host.stop.wait()
+            await requests()
+    finally:
+        host.end()
+    return block
+
+
+async def test_a_handler_that_was_there_is_called_and_requests_in_progress_may_call_the_engine() -> None:
+    engine = engine_of_one()
+
+    async def request() -> None:
+        assert (await engine.execute_with_fallback({"id": "t"})).success
+
+    block = await hosted(engine, request, exit_code=5)
+    assert (block.reason, block.report.problems) == ("SIGTERM received", ())
+    assert (await engine.execute_with_fallback({"id": "after"})).success, "the process continues"
+
+
+async def test_requests_in_progress_have_no_longer_than_the_grace_time() -> None:
+    engine = engine_of_one()
+
+    async def request() -> None:
+        while (await engine.execute_with_fallback({"id": "t"})).success:
+            await asyncio.sleep(0.01)
+
+    assert (await hosted(engine, request, grace=0.1)).report is not None
+
+
+async def test_in_a_host_leaving_the_block_is_a_shutdown() -> None:
+    saved: list[int] = []
+    block = await hosted(engine_of_one(), None, save=lambda: saved.append(1))
+    assert (block.reason, saved) == ("the application ended", [1])
+
+
+async def test_in_a_host_another_cause_asks_the_host_to_end_and_does_not_cancel_the_block() -> None:
+    engine, host = engine_of_one(), Host()
+    try:
+        async with shutdown_on_signals(engine, memory_limit=1, memory=lambda: 2, grace=5, signals=()) as block:
+            await host.stop.wait()
+    finally:
+        host.end()
+    assert block.reason.startswith("memory: ") and block.report is not None
+
+
+async def test_an_error_in_a_host_is_raised_after_the_shutdown() -> None:
+    host, saved = Host(), list[int]()
+    try:
+        with pytest.raises(ZeroDivisionError):
+            async with shutdown_on_signals(engine_of_one(), save=lambda: saved.append(1)):
+                raise ZeroDivisionError
+    finally:
+        host.end()
+    assert saved == [1]
+
+
+async def test_nested_blocks_all_shut_down_and_the_outer_one_exits() -> None:
+    inner, outer, order = engine_of_one(), engine_of_one(), list[str]()
+    with pytest.raises(EmergencyExit) as caught:
+        async with (
+            shutdown_on_signals(outer, signals=(signal.SIGUSR1,), save=lambda: order.append("outer")),
+            shutdown_on_signals(inner, signals=(signal.SIGUSR1,), save=lambda: order.append("inner")),
+        ):
+            signal.raise_signal(signal.SIGUSR1)
+            await asyncio.sleep(HOUR)
+    assert sorted(order) == ["inner", "outer"]
+    assert caught.value.report.reason == "SIGUSR1 received"
+    assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
+
+
+async def test_an_ignored_signal_stays_ignored() -> None:
+    before = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    try:
+        async with shutdown_on_signals(engine_of_one(), signals=(signal.SIGUSR1,)) as block:
+            signal.raise_signal(signal.SIGUSR1)
+            await asyncio.sleep(0)
+        assert block.reason == ""
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+async def test_a_handler_installed_later_is_left_alone() -> None:
+    def later(*_: Any) -> None:
+        """Installed inside the block."""
+
+    before = signal.getsignal(signal.SIGUSR1)
+    try:
+        async with shutdown_on_signals(engine_of_one(), signals=(signal.SIGUSR1,)):
+            signal.signal(signal.SIGUSR1, later)
+        assert signal.getsignal(signal.SIGUSR1) is later
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_in_another_thread_the_block_ends_and_the_thread_continues() -> None:
+    after: list[str] = []
+
+    async def body() -> None:
+        async with shutdown_on_signals(engine_of_one(), time_limit=0.05, margin=0) as block:
+            await asyncio.sleep(HOUR)
+        after.append(block.reason)
+
+    thread = threading.Thread(target=lambda: asyncio.run(body()))
+    thread.start()
+    thread.join(60)
+    assert after == ["the time limit of 0.05 s is 0 s away"]
+
+
+def test_without_await_in_another_thread_new_work_is_rejected_and_the_thread_continues() -> None:
+    engine, after = engine_of_one(), list[str]()
+
+    def body() -> None:
+        with shutdown_on_signals(engine, time_limit=0.05, margin=0) as block:
+            while (result := engine.sync.execute_with_fallback({"id": "t"})).success:
+                pass
+            after.append(str(result.error))
+        after.append(block.reason)
+
+    thread = threading.Thread(target=body)
+    thread.start()
+    thread.join(60)
+    engine.sync.stop()
+    assert after == ["shutting down: no new work is taken", "the time limit of 0.05 s is 0 s away"]
+
+
+@virtual
+async def test_another_block_uses_the_engine_again() -> None:
+    world = World()
+    world.script("a", "yes", "yes")
+    async with shutdown_on_signals(world, time_limit=1, margin=0, exit_code=None, signals=()):
+        await asyncio.sleep(HOUR)
+    assert not (await world.execute_with_fallback({"id": "t"})).success
+    async with shutdown_on_signals(world, exit_code=None, signals=()):
+        assert (await world.execute_with_fallback({"id": "t"})).success
