@@ -6,12 +6,12 @@ result. They travel in a context variable, so tasks that an adapter starts have 
 
 from __future__ import annotations
 
-import itertools
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
+
+from fuseboard_engine.runtime.ids import new_id
 
 IDS = ("request", "trace", "user", "session", "correlation")
 """The ids that operators know; others may be set in addition."""
@@ -20,8 +20,6 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 CURRENT: ContextVar[dict[str, str] | None] = ContextVar("fuseboard_context", default=None)
 """The ids of the current call; None outside of any call. Read it with `current()`."""
-
-_numbers = itertools.count((time.time_ns() & 0xFFFF_FFFF_FFFF) << 8)
 
 
 def current() -> Mapping[str, str]:
@@ -40,7 +38,7 @@ def complete(given: Mapping[str, str], outer: Mapping[str, str] | None = None) -
         if value is not None:
             ids[str(name).removesuffix("_id")] = str(value)
     if not ids.get("request"):
-        ids["request"] = f"{next(_numbers):x}"
+        ids["request"] = new_id()
     return ids
 
 

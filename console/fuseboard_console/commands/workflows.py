@@ -31,7 +31,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON; schema: fuseboard.workflows/1")
     parser.add_argument("--open", action="store_true", help="only runs that can be resumed")
     parser.add_argument("--limit", type=limit, default=20, metavar="N", help="at most N runs (default: 20)")
-    parser.add_argument("--resume", metavar="RUN", help="ask the engine to continue this run")
+    parser.add_argument(
+        "--resume", metavar="RUN", help="ask the engine to continue this run; the beginning or end of its id is enough"
+    )
     parser.add_argument(
         "--wait",
         type=seconds,
@@ -88,11 +90,17 @@ async def _resume(recording: Recording, args: Namespace) -> int:
     from fuseboard_console.text.safe_text import safe_text
 
     file = safe_text(Path(args.file).name, 200)
-    if not await recording.workflow_runs(1, run=args.resume, results=False):
+    meant = await recording.run_ids(args.resume)
+    if not meant:
         complain(f"{file} has no run {safe_text(args.resume, 80)}. `fuseboard workflows FILE` lists them.")
         return exit_codes.BAD_INPUT
+    if len(meant) > 1:
+        some = ", ".join(safe_text(id, 80) for id in meant[:2])
+        complain(f"Several runs begin or end with {safe_text(args.resume, 80)}, such as {some}. Type more of the id.")
+        return exit_codes.BAD_INPUT
+    (run,) = meant
     board = await board_now(recording)
-    before = board.workflows.get(args.resume)
+    before = board.workflows.get(run)
     names = {row.name for row in await recording.instances() if before is not None and row.id == before.instance}
     found = find_target(board, names, wall_clock(), file)
     if found.instance is None:
@@ -102,7 +110,7 @@ async def _resume(recording: Recording, args: Namespace) -> int:
         "resume",
         instance=found.instance,
         actor=actor(),
-        args={"run": args.resume},
+        args={"run": run},
         expires_in=WAIT if args.wait is None else args.wait,
     )
     done = await report_outcome(recording, board, command, found.instance, file)

@@ -58,13 +58,15 @@ class TextStyle(NamedTuple):
 
     Args:
         name: Makes a short name safe, and cuts it.
-        text: Makes an error, a detail or an id safe; ids stay whole so that they can be searched for.
+        text: Makes an error, a detail or an id safe.
         arrow: Stands between the steps of a route or a change.
+        short: Shortens the id of a task. The log keeps it whole, so that it can be searched for.
     """
 
     name: Callable[[str], str]
     text: Callable[[str], str]
     arrow: str = "->"
+    short: Callable[[str], str] = str
 
     def suffix(self, text: str, separator: str = ": ") -> str:
         """Return `text` after `separator`; empty if `text` is empty."""
@@ -76,7 +78,8 @@ class TextStyle(NamedTuple):
 
     def task(self, task: str, task_type: str) -> str:
         """Return a task as `8f20 (ai_task)`; without a type only its id."""
-        return f"{self.text(task)} ({self.name(task_type)})" if task_type else self.text(task)
+        id = self.text(self.short(task))
+        return f"{id} ({self.name(task_type)})" if task_type else id
 
     def listed(self, names: Iterable[str]) -> str:
         """Return names separated by commas; after 20 only how many more there are."""
@@ -283,7 +286,7 @@ def _attempt_failed(event: AttemptFailed, style: TextStyle) -> str:
 
 
 def _task_tag(event: AttemptFailed | RouteFinished, style: TextStyle) -> str:
-    return f"{style.name(event.task_type) or 'task'} #{style.text(event.task)}"
+    return f"{style.name(event.task_type) or 'task'} #{style.text(style.short(event.task))}"
 
 
 def route_steps(event: RouteFinished, style: TextStyle) -> list[str]:

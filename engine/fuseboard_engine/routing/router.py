@@ -5,7 +5,6 @@ It decides the order of the adapters; `AttemptRunner` runs the attempts on each.
 
 from __future__ import annotations
 
-import itertools
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -23,6 +22,7 @@ from fuseboard_engine.routing.fallback import Fallbacks
 from fuseboard_engine.routing.route import OF_THIS_CALL, RETRYING, ActiveRoute, RouteResult, Task, identify
 from fuseboard_engine.routing.stream_router import RouteStream, StreamRouter
 from fuseboard_engine.runtime.clock import wall_clock
+from fuseboard_engine.runtime.ids import new_id
 
 
 class DeadLetterIntake(Protocol):
@@ -77,8 +77,6 @@ class TaskRouter:
         self.attempts = AttemptRunner(registry, emit, self.table, clock, wall, rng)
         self._run_chain = self.attempts.run_chain
         self._streams = StreamRouter(self, self.attempts, clock)
-        # Ids for tasks that have none: short, and different from those of the previous process.
-        self._ids = itertools.count((wall() // 1_000_000 % 0xFFFF) << 16)
         self._tasks = self._failed_over = self._degraded = self._failed = 0
         self.fallbacks = Fallbacks(self.table.attribute, clock)
         """The degraded answers for exhausted chains, by task type."""
@@ -155,7 +153,7 @@ class TaskRouter:
         started = self._clock()
         return ActiveRoute(
             task,
-            task_id or hex(next(self._ids))[2:],
+            task_id or new_id(),
             task_type,
             order,
             why,

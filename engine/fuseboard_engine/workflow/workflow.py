@@ -334,7 +334,7 @@ class Workflow:
                     has = ", ".join(start) or "nothing"
                     raise WorkflowError(f"{one} needs the input {', '.join(missing)}; the workflow was given {has}")
         return SavedRun(
-            run=run or f"{self.id}-{secrets.token_hex(4)}",
+            run=run or f"{self.id}-{secrets.token_hex(8)}",
             workflow=self.id,
             name=self.name,
             definition=graph.definition(),

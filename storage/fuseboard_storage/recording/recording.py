@@ -270,6 +270,12 @@ class Recording:
             self._rows_if_any, limit, run=run, unfinished=unfinished, without=without, results=results
         )
 
+    async def run_ids(self, text: str, limit: int = 3) -> list[str]:
+        """Return the saved run with the id `text`; without one, the ids that begin or end with it, newest first."""
+        from fuseboard_storage.recording.saved_runs import matching_ids
+
+        return await matching_ids(self._rows_if_any, text, limit)
+
     async def count_workflow_runs(self) -> tuple[int, int]:
         """Return the number of saved workflow runs, and how many of them can be resumed."""
         from fuseboard_storage.recording.saved_runs import count_runs

@@ -35,6 +35,17 @@ async def saved_runs(
     return [saved for saved in runs if saved.resumable or not unfinished]
 
 
+async def matching_ids(query: Query, text: str, limit: int) -> list[str]:
+    """Return the ids of the saved runs that a typed id may mean; see `Recording.run_ids`."""
+    if not text or not await query("SELECT 1 FROM sqlite_master WHERE name = 'workflow_runs'", ()):
+        return []
+    sql = """SELECT id FROM workflow_runs
+        WHERE substr(id, 1, length(?1)) = ?1 OR substr(id, -length(?1)) = ?1
+        ORDER BY id = ?1 DESC, changed_at DESC LIMIT ?2"""
+    found = [row[0] for row in await query(sql, (text, limit))]
+    return found[:1] if text in found else found
+
+
 async def count_runs(query: Query) -> tuple[int, int]:
     """Return the number of runs and of those that can be resumed; see `Recording.count_workflow_runs`."""
     if not await query("SELECT 1 FROM sqlite_master WHERE name = 'workflow_nodes'", ()):

@@ -167,6 +167,20 @@ def test_a_workflow_that_was_registered_before_any_loop_ran_is_resumed(failed: P
     assert application.returncode == 0
 
 
+def test_the_beginning_or_end_of_an_id_names_a_run_if_no_other_has_it(failed: Path) -> None:
+    connection = sqlite3.connect(failed)
+    columns = "workflow, name, steps, definition, input, started_at, state, changed_at, error, owner"
+    for id in ("nightly-0a1b", "nightly-0a2c", "n1x"):
+        connection.execute(f"INSERT INTO workflow_runs SELECT ?, {columns} FROM workflow_runs WHERE id = 'n1'", (id,))
+    connection.commit()
+    connection.close()
+    several = workflows(failed, "--resume", "nightly-0a")
+    assert several.returncode == 2
+    assert several.stderr.startswith("Several runs begin or end with nightly-0a, such as nightly-0a")
+    for text in ("2c", "nightly-0a2", "n1"):  # known, so only a living engine is missing
+        assert workflows(failed, "--resume", text).stderr.startswith("No engine can take this command")
+
+
 def test_an_unknown_run_and_an_engine_that_has_ended_are_reported(failed: Path) -> None:
     shown = workflows(failed, "--resume", "nope")
     assert (shown.returncode, shown.stderr) == (

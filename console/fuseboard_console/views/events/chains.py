@@ -12,6 +12,7 @@ from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import ELLIPSIS, fit, width
 from fuseboard_engine.event_log.sentences import retry_text
 from fuseboard_engine.events import Attempt, RouteFinished
+from fuseboard_engine.runtime import ids
 from fuseboard_storage.board.board import Entry
 
 _RETRY_FIRST_CELLS = 90
@@ -47,7 +48,7 @@ def _id_cells(cells: int) -> int:
 
 def short_id(task: str, cells: int) -> str:
     """Return a task's id as safe text in at most `cells`. A longer one keeps its end, which tells neighbours apart."""
-    text = safe_text(task)
+    text = safe_text(ids.short_id(task))
     if width(text) < cells:
         return f"#{text}"
     end = text[-(cells - 2) :]

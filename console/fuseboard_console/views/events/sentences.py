@@ -6,8 +6,11 @@ from fuseboard_console.text.safe_text import safe_text
 from fuseboard_engine.event_log import sentences
 from fuseboard_engine.event_log.sentences import TextStyle
 from fuseboard_engine.events import Attempt, Event, RouteFinished
+from fuseboard_engine.runtime.ids import short_id
 
-SCREEN_STYLE = TextStyle(name=lambda text: safe_text(text, 60), text=lambda text: safe_text(text, 400), arrow="→")
+SCREEN_STYLE = TextStyle(
+    name=lambda text: safe_text(text, 60), text=lambda text: safe_text(text, 400), arrow="→", short=short_id
+)
 
 
 def event_sentence(event: Event) -> str:
