@@ -42,6 +42,7 @@ from fuseboard_engine.routing.policy import RoutingPolicy
 from fuseboard_engine.routing.route import RouteResult
 from fuseboard_engine.routing.router import RoutingStatistics, TaskRouter
 from fuseboard_engine.routing.stream_router import RouteStream
+from fuseboard_engine.runtime.arguments import as_words
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_engine.runtime.event_bus import EventBus, Listener
 from fuseboard_engine.shutdown.sequence import Flushable, Save, ShutdownReport, shut_down
@@ -182,15 +183,16 @@ class Engine:
                 with a `call` method and perhaps `initialize`, `health` and `close` (see `AdapterObject`).
             breaker: its own breaker policy; default: the engine's.
             retry: its own retry policy; default: the engine's.
-            tags: words an operator can filter by.
-            handles: attribution rows (`context_window`, `content_policy`) whose tasks it can take over.
+            tags: words an operator can filter by; one or several.
+            handles: attribution rows (`context_window`, `content_policy`) whose tasks it can take over; one name or
+                several.
             failed: reads a result and returns the text of its failure, or None. Default: `success` is False.
             health: called to check whether the adapter works, by what it returns or raises; default: the object's own
                 `health`, if it has one.
             health_policy: how often it is checked; default: the engine's.
 
         Raises:
-            ValueError: the name is empty or taken.
+            ValueError: the name is empty or taken, or no attribution row has a name in `handles`.
             TypeError: `call` cannot be an adapter.
         """
         policies = self.default_policies(name)
@@ -206,8 +208,8 @@ class Engine:
                 rng=self._rng,
             ),
             retry or policies[1],
-            tags=tuple(tags),
-            handles=frozenset(handles),
+            tags=as_words(tags),
+            handles=self.router.table.check_names(as_words(handles), f"handles of adapter {name!r}"),
             failed=failed,
         )
         if health is not None:
@@ -368,8 +370,9 @@ class Engine:
 
         Raises:
             InvalidFallbackAnswer: a template claims success or approval.
-            ValueError: `timeout` is not a positive number of seconds.
+            ValueError: `timeout` is not a positive number of seconds, or no attribution row has a name in `even_for`.
         """
+        self.router.table.check_names(as_words(even_for), f"even_for of {task_type or 'all types'}")
         in_thread = self.resources.in_thread(name or task_type)
         self.router.fallbacks.set(task_type, answer, in_thread, even_for=even_for, timeout=timeout, name=name)
 
@@ -403,6 +406,7 @@ class Engine:
             The route. A failure of an adapter does not raise; `unwrap()` does.
 
         Raises:
+            TypeError, ValueError: the deadline is not a number of seconds. Nothing was called.
             asyncio.CancelledError: the caller was cancelled; the call in flight was cancelled and has ended.
         """
         return await self.router.execute_with_fallback(

@@ -202,14 +202,14 @@ class Registry:
 
         Args:
             task_type: the empty type is the default for all others.
-            order: names of adapters, or one name. None removes the chain.
+            order: names of adapters, or one name; a repeated name counts once. None removes the chain.
             restartable: whether the chain's streams can start over after items were delivered.
             registered: refuse names that are not registered. A configuration may name adapters that are added later.
 
         Raises:
             UnknownAdapter: a name is not registered.
         """
-        names = (order,) if isinstance(order, str) else tuple(order or ())
+        names = (order,) if isinstance(order, str) else tuple(dict.fromkeys(order or ()))
         if registered:
             for name in names:
                 self[name]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fuseboard_engine.adapters.from_spec import adapter_from
@@ -12,6 +12,7 @@ from fuseboard_engine.adapters.shared_resources import SharedResources
 from fuseboard_engine.events import ConfigReloaded, Event
 from fuseboard_engine.health.checker import HealthChecks
 from fuseboard_engine.parallel.executor import ParallelExecutor
+from fuseboard_engine.retry.attribution import unknown_rule
 from fuseboard_engine.routing.features import RoutingFeatures
 from fuseboard_engine.routing.gates import BypassGate
 from fuseboard_engine.routing.router import TaskRouter
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from fuseboard_engine.config.settings import AdapterSection, Settings
     from fuseboard_engine.dead_letters.queue import DeadLetters
     from fuseboard_engine.documents.loader import Document
+    from fuseboard_engine.documents.toml_locations import Location
     from fuseboard_engine.retry.policy import RetryPolicy
 
 
@@ -113,6 +115,11 @@ def apply_settings(
     engine: Configurable, settings: Settings, *, source: str = "", document: Document | None = None
 ) -> ConfigReloaded:
     """Apply other settings to a running engine and return what has changed; see `Engine.apply`."""
+    unknown = list(_unknown_rules(engine, settings))
+    if unknown:
+        places = {} if document is None else document.places
+        lines = [f"{places[where]}: {text}" if where in places else text for where, text in unknown]
+        return refuse(engine, source, "\n".join(lines))
     try:
         targets, found = new_targets(engine, settings), resolve_references(settings)
     except Exception as error:
@@ -124,6 +131,7 @@ def apply_settings(
     policies: dict[str, dict[str, Any]] = {}
     defaults = {adapter.name: engine.default_policies(adapter.name) for adapter in engine.registry}
     before, engine.settings = engine.settings, settings
+    changes += _apply_table(engine, before, settings, found)
     changes += _apply_health(engine, before, settings)
     for adapter in list(engine.registry):
         if before is not None and adapter.name in before.adapters and adapter.name not in settings.adapters:
@@ -141,7 +149,6 @@ def apply_settings(
         }
         engine.add_adapter(name, target, tags=part.tags, handles=part.handles, **options)
         changes.append(f"{name}: added")
-    changes += _apply_table(engine, before, settings, found)
     changes += _apply_preferences(engine, before, settings)
     changes += _apply_degraded(engine, before, settings, found)
     changes += _apply_switches(engine, before, settings)
@@ -154,6 +161,20 @@ def apply_settings(
     )
     engine.emit(event)
     return event
+
+
+def _unknown_rules(engine: Configurable, settings: Settings) -> Iterator[tuple[Location, str]]:
+    """Return the location and the error of each name of an attribution row that does not exist."""
+    old = 0 if engine.settings is None else len(engine.settings.attribution)
+    known = [row.name for row in settings.attribution] + [rule.name for rule in engine.router.table.rules[old:]]
+    named: list[tuple[Location, Iterable[str]]] = [
+        (("adapters", name, "handles"), part.handles) for name, part in settings.adapters.items()
+    ]
+    named += [(("degradation", kind, "even_for"), part.even_for) for kind, part in settings.degradation.items()]
+    for where, names in named:
+        for place, name in enumerate(names):
+            if name not in known:
+                yield (*where, place), f"{'.'.join(map(str, where))}: {unknown_rule(name, known)}"
 
 
 def refuse(engine: Configurable, source: str, problem: str) -> ConfigReloaded:

@@ -6,6 +6,7 @@ monotonic clock survives a restart.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -130,6 +131,42 @@ class LetterSelection(msgspec.Struct, frozen=True, kw_only=True):
     text: str = ""
     before: int | None = None
     engine: str = ""
+
+
+Letters = LetterSelection | int | Iterable[int]
+"""What selects letters: a selection, one id, or several ids."""
+
+NO_LETTER = LetterSelection(ids=(0,))
+"""Selects nothing: no letter has the id 0."""
+
+
+def as_selection(letters: Letters) -> LetterSelection:
+    """Return what selects letters as a selection; no ids select no letter.
+
+    Raises:
+        TypeError: it is not a selection, an id, or ids.
+        ValueError: there is no such status or category.
+    """
+    if isinstance(letters, LetterSelection):
+        return _checked(letters)
+    ids: Any = letters if isinstance(letters, Iterable) and not isinstance(letters, str | bytes) else (letters,)
+    chosen = tuple(ids)
+    for id in chosen:
+        if isinstance(id, bool) or not isinstance(id, int):
+            raise TypeError(f"dead letters are selected by ids or a LetterSelection, not by {id!r:.100}")
+    return LetterSelection(ids=chosen) if chosen else NO_LETTER
+
+
+def _checked(selection: LetterSelection) -> LetterSelection:
+    given: Any = selection.statuses
+    statuses = (given,) if isinstance(given, str) else tuple(given)
+    for status in statuses:
+        if status not in STATUSES:
+            raise ValueError(f"no dead letter has the status {status!r}; there are {', '.join(STATUSES)}")
+    if selection.category and selection.category not in CATEGORIES:
+        raise ValueError(f"there is no category {selection.category!r}; there are {', '.join(CATEGORIES)}")
+    ids: Any = selection.ids
+    return msgspec.structs.replace(selection, statuses=statuses, ids=(ids,) if isinstance(ids, int) else tuple(ids))
 
 
 class Capacity(msgspec.Struct, frozen=True):

@@ -25,6 +25,7 @@ from fuseboard_engine.dead_letters.letter import (
     LetterBusy,
     LetterChain,
     LetterRefused,
+    Letters,
     LetterSelection,
     NewLetter,
     RetryResult,
@@ -32,6 +33,7 @@ from fuseboard_engine.dead_letters.letter import (
     StoreUnavailable,
     UnknownLetter,
     add_counts,
+    as_selection,
     statistics,
 )
 from fuseboard_engine.dead_letters.memory_store import MemoryDeadLetters
@@ -41,8 +43,11 @@ from fuseboard_engine.dead_letters.worker import Worker, current_task_cancelled
 from fuseboard_engine.events import DeadLetterChanged, DeadLettered, DeadLetterRefused, Event
 from fuseboard_engine.retry.attribution import Table
 from fuseboard_engine.routing.route import KEPT_BACK, RETRYING, ActiveRoute, RouteResult, identify
+from fuseboard_engine.runtime.arguments import as_words, checked_seconds
 
 log = logging.getLogger("fuseboard.dead_letters")
+
+_ALL = LetterSelection()
 
 
 class DeadLetters:
@@ -137,6 +142,8 @@ class DeadLetters:
             LetterRefused: the payload is not valid JSON, the queue is full (`QueueFull`), or dead letters are disabled.
             StoreUnavailable: the store cannot be written, and the policy says `fail_closed`. Nothing is kept.
         """
+        if deadline is not None:
+            deadline = checked_seconds(deadline, "deadline")
         known = intake.error_fields(error, category, self.policy, self._table)
         letter = self._build(
             lambda: intake.new_letter(
@@ -146,7 +153,7 @@ class DeadLetters:
                 self._wall(),
                 adapter=adapter,
                 attempts=attempts,
-                order=tuple(order),
+                order=as_words(order),
                 deadline=deadline,
                 **known,
             ),
@@ -222,9 +229,12 @@ class DeadLetters:
         """Return a letter, or None."""
         return await self.store_of(id).get(id, self._wall())
 
-    async def find(self, selection: LetterSelection | None = None, limit: int = 100) -> list[DeadLetter]:
-        """Return the newest selected letters, newest first; those held in memory come first."""
-        wanted, now = selection or LetterSelection(), self._wall()
+    async def find(self, selection: Letters | None = None, limit: int = 100) -> list[DeadLetter]:
+        """Return the newest selected letters, newest first; those held in memory come first.
+
+        `selection`, here and below, is a `LetterSelection`, the id of a letter, or several ids; None: all letters.
+        """
+        wanted, now = as_selection(_ALL if selection is None else selection), self._wall()
         found = await self.memory_store.find(wanted, now, limit)
         return found + await self.store.find(wanted, now, limit - len(found)) if len(found) < limit else found
 
@@ -281,14 +291,14 @@ class DeadLetters:
         raise LetterBusy(f"dead letter {id} is {letter.status}{hint}")
 
     async def retry_many(
-        self, selection: LetterSelection | None = None, *, actor: str = "", done: list[RetryResult] | None = None
+        self, selection: Letters | None = None, *, actor: str = "", done: list[RetryResult] | None = None
     ) -> list[RetryResult]:
         """Retry every selected letter of this engine that is pending or exhausted, oldest first, one at a time.
 
         Letters that another worker claims are skipped; of letters whose chain is unavailable only the first tries it.
         `done`, if given, is filled during the run.
         """
-        wanted = msgspec.structs.replace(selection or LetterSelection(), engine=self.engine)
+        wanted = msgspec.structs.replace(as_selection(_ALL if selection is None else selection), engine=self.engine)
         if not wanted.statuses:
             wanted = msgspec.structs.replace(wanted, statuses=RETRYABLE)
         ids = [letter.id for letter in await self.memory_store.find(wanted, self._wall(), self.policy.capacity)]
@@ -302,28 +312,28 @@ class DeadLetters:
                 continue
         return outcomes
 
-    async def archive(self, selection: LetterSelection, *, actor: str = "") -> int:
+    async def archive(self, selection: Letters, *, actor: str = "") -> int:
         """Archive letters: remove them from the active list but keep them. Return how many."""
         return await self._change("archive", selection, actor)
 
-    async def unarchive(self, selection: LetterSelection, *, actor: str = "") -> int:
+    async def unarchive(self, selection: Letters, *, actor: str = "") -> int:
         """Restore archived letters to their earlier status. Return how many."""
         return await self._change("unarchive", selection, actor)
 
-    async def discard(self, selection: LetterSelection, *, actor: str = "") -> int:
+    async def discard(self, selection: Letters, *, actor: str = "") -> int:
         """Discard letters: they are not retried, and a purge deletes them. Return how many."""
         return await self._change("discard", selection, actor)
 
-    async def purge(self, selection: LetterSelection | None = None, *, actor: str = "") -> int:
+    async def purge(self, selection: Letters | None = None, *, actor: str = "") -> int:
         """Delete letters of any status, except those being retried. Return how many."""
-        wanted, now = selection or LetterSelection(), self._wall()
+        wanted, now = as_selection(_ALL if selection is None else selection), self._wall()
         groups = await self.memory_store.purge(wanted, now, actor) + await self.store.purge(wanted, now, actor)
         return self._emit_changes(groups, "purged", actor, "purged by hand")
 
-    async def _change(self, change: Change, selection: LetterSelection, actor: str) -> int:
-        now = self._wall()
-        groups = await self.memory_store.change(change, selection, now, actor)
-        groups += await self.store.change(change, selection, now, actor)
+    async def _change(self, change: Change, selection: Letters, actor: str) -> int:
+        wanted, now = as_selection(selection), self._wall()
+        groups = await self.memory_store.change(change, wanted, now, actor)
+        groups += await self.store.change(change, wanted, now, actor)
         self._worker.wake()
         return self._emit_changes(groups, "", actor, f"{DONE[change]} by hand")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import math
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -14,8 +14,9 @@ from fuseboard_engine.errors import describe
 from fuseboard_engine.events import BatchFinished, Event
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.routing.gates import ShuttingDown
-from fuseboard_engine.routing.route import KEPT_BACK, ActiveRoute, RouteResult
+from fuseboard_engine.routing.route import KEPT_BACK, ActiveRoute, RouteResult, Task
 from fuseboard_engine.routing.router import DeadLetterIntake
+from fuseboard_engine.runtime.arguments import as_words, checked_seconds
 
 Again = Literal["failed", "all"]
 Rollback = Callable[["BatchResult"], Awaitable[None] | None]
@@ -131,8 +132,13 @@ class BatchExecutor:
             raise ValueError(f"min_success_rate must be a share from 0 to 1, not {min_success_rate!r}")
         if max_concurrent < 1 or retries < 0:
             raise ValueError("max_concurrent must be at least 1, and retries at least 0")
+        if isinstance(tasks, str | bytes | Mapping | Task):
+            raise TypeError(f"tasks must be several tasks, not one {type(tasks).__name__}: put it into a list")
         all_tasks = list(tasks)
-        order = None if preference_order is None else tuple(preference_order)
+        order = None if preference_order is None else as_words(preference_order)
+        for limit in (deadline, *(task.deadline for task in all_tasks if isinstance(task, Task))):
+            if limit is not None:
+                checked_seconds(limit, "deadline")
 
         async def route(task: Any) -> RouteResult:
             KEPT_BACK.set(task)  # it may be tried again; dead letters are made at the end

@@ -19,6 +19,7 @@ from fuseboard_engine.parallel.result import AdapterResult, ParallelResult
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.routing.route import ActiveRoute
 from fuseboard_engine.routing.router import TaskRouter
+from fuseboard_engine.runtime.arguments import checked_positive
 
 STRATEGIES: tuple[str, ...] = get_args(ExecutionStrategy)
 
@@ -274,7 +275,6 @@ class ParallelExecutor:
 def _check(strategy: str, timeout: float, hedge_delay: float | str) -> None:
     if strategy not in STRATEGIES:
         raise ValueError(f"unknown strategy {strategy!r}; choose one of {', '.join(STRATEGIES)}")
-    if not 0 < timeout < math.inf:
-        raise ValueError(f"timeout must be a positive number of seconds, not {timeout!r}")
+    checked_positive(timeout, "timeout")
     if hedge_delay != "p95" and (isinstance(hedge_delay, str) or not 0 <= hedge_delay < math.inf):
         raise ValueError(f"hedge_delay must be a number of seconds from 0, or 'p95', not {hedge_delay!r}")

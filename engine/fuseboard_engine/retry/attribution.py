@@ -7,9 +7,10 @@ front of `DEFAULT_TABLE`. The table is the engine's only opinion about errors: b
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -230,6 +231,13 @@ DEFAULT_TABLE: tuple[Rule, ...] = (
 )
 
 
+def unknown_rule(name: str, known: Iterable[str]) -> str:
+    """Return the error for a name that is the name of no rule."""
+    names = list(known)
+    near = get_close_matches(name, names, 1)
+    return f"no attribution row is called {name!r}; {f'did you mean {near[0]}?' if near else ', '.join(names)}"
+
+
 class Table:
     """Attribution rules in the order they are tried.
 
@@ -248,6 +256,15 @@ class Table:
         remember = all(rule.when is None for rule in rules)
         self._by_type: dict[type[BaseException], Rule] | None = {} if remember else None
         self._readings: dict[type[BaseException], tuple[Rule, None]] = {}  # of errors that carry nothing at all
+
+    def check_names(self, names: Iterable[str], where: str) -> frozenset[str]:
+        """Return names of rules as a set; raise ValueError, which says `where`, if one is the name of no rule."""
+        wanted = frozenset(names)
+        if wanted:
+            known = list(dict.fromkeys(rule.name for rule in self.rules))
+            for name in sorted(wanted.difference(known)):
+                raise ValueError(f"{where}: {unknown_rule(name, known)}")
+        return wanted
 
     def attribute(self, error: BaseException) -> Rule:
         """Return the rule that applies to an error: the first that matches, else the last of all."""

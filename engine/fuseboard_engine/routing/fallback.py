@@ -12,6 +12,7 @@ from fuseboard_engine.adapters.timeouts import within
 from fuseboard_engine.errors import DeadlineExceeded, FuseboardError, describe
 from fuseboard_engine.retry.attribution import Rule
 from fuseboard_engine.routing.route import ActiveRoute, Task
+from fuseboard_engine.runtime.arguments import as_words, checked_positive
 
 log = logging.getLogger("fuseboard.engine")
 
@@ -126,9 +127,8 @@ class Fallbacks:
         if answer is None:
             self.by_type.pop(task_type, None)
             return
-        if not 0 < timeout < float("inf"):
-            raise ValueError(f"timeout must be a positive number of seconds, not {timeout!r}")
-        rows = frozenset((even_for,) if isinstance(even_for, str) else even_for)
+        timeout = checked_positive(timeout, "timeout")
+        rows = frozenset(as_words(even_for))
         if callable(answer):
             call = as_async(answer, in_thread)
             name = name or getattr(answer, "__name__", None) or type(answer).__name__

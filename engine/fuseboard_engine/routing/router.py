@@ -21,6 +21,7 @@ from fuseboard_engine.routing.attempt_runner import AttemptRunner
 from fuseboard_engine.routing.fallback import Fallbacks
 from fuseboard_engine.routing.route import OF_THIS_CALL, RETRYING, ActiveRoute, RouteResult, Task, identify
 from fuseboard_engine.routing.stream_router import RouteStream, StreamRouter
+from fuseboard_engine.runtime.arguments import checked_seconds
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_engine.runtime.ids import new_id
 
@@ -112,6 +113,7 @@ class TaskRouter:
             The result. A failure of an adapter is not raised; `unwrap()` raises it.
 
         Raises:
+            TypeError, ValueError: the deadline is not a number of seconds. Nothing was called.
             asyncio.CancelledError: the caller was cancelled; the call in flight was cancelled and has ended.
         """
         route = self.start_route(task, preference_order, deadline, context)
@@ -140,7 +142,7 @@ class TaskRouter:
         """Return the route of a task that starts now; the arguments are those of `execute_with_fallback`."""
         task_id, task_type = identify(task)
         if preference_order is not None:
-            order = (preference_order,) if isinstance(preference_order, str) else tuple(preference_order)
+            order = (preference_order,) if isinstance(preference_order, str) else tuple(dict.fromkeys(preference_order))
             why = OF_THIS_CALL
         else:
             order, why = self.registry.order_for(task_type)
@@ -158,7 +160,7 @@ class TaskRouter:
             order,
             why,
             started,
-            None if deadline is None else started + deadline,
+            None if deadline is None else started + checked_seconds(deadline, "deadline"),
             [],
             outer if context is None else complete(context, outer),
         )
@@ -192,6 +194,8 @@ class TaskRouter:
             The items, for `async for`, best inside `async with`. Reading it raises `AllAdaptersFailed` when no adapter
             could do the task, and `StreamBroken` when items had been delivered.
         """
+        if deadline is not None:
+            deadline = checked_seconds(deadline, "deadline")
         if restartable is None:
             restartable = preference_order is None and self.registry.can_restart(identify(task)[1])
         return self._streams.route(

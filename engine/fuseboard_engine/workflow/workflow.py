@@ -10,6 +10,7 @@ from typing import Any
 
 from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.retry.policy import RetryPolicy, Strategy
+from fuseboard_engine.runtime.arguments import as_words, checked_seconds
 from fuseboard_engine.workflow.binding import Binding, WorkflowHost
 from fuseboard_engine.workflow.checkpoints import OVER, Checkpoints, SavedRun
 from fuseboard_engine.workflow.errors import ResumeRefused, WorkflowError
@@ -124,8 +125,8 @@ class Workflow:
             adapter=does if isinstance(does, str) else "",
             task_type=task_type,
             params=json.loads(to_json(dict(params), f"parameter {name}")),
-            inputs=None if inputs is None else tuple(inputs),
-            outputs=None if outputs is None else tuple(outputs),
+            inputs=None if inputs is None else as_words(inputs),
+            outputs=None if outputs is None else as_words(outputs),
         )
 
     def connect(self, source: str, target: str, fields: Mapping[str, str] | None = None) -> None:
@@ -279,6 +280,7 @@ class Workflow:
 
         Raises:
             WorkflowError: an input is missing or not JSON, or there is no engine.
+            TypeError, ValueError: the deadline is not a number of seconds.
             UnknownRun, ResumeRefused: there is no such run, it is in use, or the workflow has changed since.
             CheckpointsUnavailable: a node could not be saved; the run can be resumed from the last saved state.
             asyncio.CancelledError: the caller was cancelled; finished nodes are saved.
@@ -291,6 +293,8 @@ class Workflow:
         assert binding is not None
         if max_concurrent < 1:
             raise WorkflowError("max_concurrent has to be at least 1")
+        if deadline is not None:
+            deadline = checked_seconds(deadline, "deadline")
         engine = binding.engine
         engine.loop = asyncio.get_running_loop()
         store = checkpoints or engine.checkpoints

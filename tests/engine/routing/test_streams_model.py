@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuseboard_engine import AllAdaptersFailed, RetryPolicy, StreamBroken
@@ -66,6 +66,7 @@ scripts = st.builds(
 chains = st.dictionaries(st.sampled_from("abc"), st.lists(scripts, min_size=1, max_size=3), min_size=1)
 
 
+@settings(deadline=None)
 @given(chains, st.integers(1, 3), st.booleans(), st.none() | st.integers(1, 6))
 def test_a_reader_sees_what_the_model_says_and_nothing_is_left_behind(
     chain: dict[str, list[Script]], attempts: int, restartable: bool, stop_after: int | None
