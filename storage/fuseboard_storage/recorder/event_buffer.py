@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from typing import NamedTuple
 
 from fuseboard_engine.events import Event
@@ -16,6 +17,19 @@ class Barrier(NamedTuple):
     """A mark among the events. `reached` gets its result once everything before the mark is committed."""
 
     reached: Future[None]
+
+    def settle(self, error: Exception | None = None) -> None:
+        """Give `reached` its result, or an error. Does nothing if its waiter has given up."""
+        settle(self.reached, error)
+
+
+def settle(future: Future[None], error: Exception | None = None) -> None:
+    """Give a future its result, or an error. Does nothing if it is done already or was cancelled by its waiter."""
+    with contextlib.suppress(InvalidStateError):  # another thread may cancel or settle it at any time
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)
 
 
 Item = Event | Barrier

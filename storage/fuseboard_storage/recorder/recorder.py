@@ -116,7 +116,8 @@ class Recorder:
         """Record the engine's end, wait until everything is on disk, and close the file. A second call does nothing."""
         if not self._closed:
             self._engine.halt_background()
-        if thread := self._begin_stop(reason):
+        thread = self._begin_stop(reason)
+        if thread is not None and thread is not threading.current_thread():
             thread.join()
         if self._dead_letters is not None:
             self._dead_letters.close_blocking()
@@ -131,8 +132,13 @@ class Recorder:
         if self._thread is not None:
             raise RuntimeError("This recorder was already started; create a new one.")
         self._unsubscribe = self._engine.subscribe(self._buffer.add)
-        self._thread = threading.Thread(target=self._writer.run, name="fuseboard-recorder", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._writer.run, name="fuseboard-recorder", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no more threads
+            self._unsubscribe()
+            raise
+        self._thread = thread
         _running.add(self)
         return self._writer.opened
 
@@ -208,6 +214,7 @@ class Recorder:
         barrier = Barrier(Future())
         self._buffer.add(barrier)
         self._buffer.wake()
+        self._writer.fail_barriers()  # the thread may have ended in the meantime
         return barrier.reached
 
     # ------------------------------------------------------------------ context manager

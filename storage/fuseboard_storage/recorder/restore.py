@@ -76,7 +76,7 @@ def restore_now(engine: Any, path: str | os.PathLike[str]) -> Restored:
         if kind != "recording":
             return Restored(why_fresh=f"{os.fspath(path)} is {kind}")
         board = _board(Path(path))
-        last = _last_run(board, engine.name)
+        last = _last_run(board, events.escape_surrogates(engine.name))
         if last is None:
             return Restored(why_fresh=f"no engine called {engine.name} was recorded in {os.fspath(path)}")
         return _apply(engine, board, last)

@@ -10,11 +10,12 @@ import sqlite3
 from pathlib import Path
 
 from fuseboard_engine.dead_letters.letter import ACTIVE
-from fuseboard_engine.events import EngineStarted
+from fuseboard_engine.events import EngineStarted, Event
 from fuseboard_storage.recorder.protocols import Recordable
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
 from fuseboard_storage.tables import events, instances
+from fuseboard_storage.tables.events import escape_surrogates
 from fuseboard_storage.tables.keyframes import KeyframeMaker
 
 log = logging.getLogger("fuseboard.recorder")
@@ -30,7 +31,7 @@ class WriterSession:
         self.connection: LockingConnection | None = None
         self.keyframes: KeyframeMaker | None = None
         self.instance: int | None = None
-        self.host = socket.gethostname()
+        self.host = escape_surrogates(socket.gethostname())
         self._engine = engine
         self._path = path
         self._registered_at = 0
@@ -73,7 +74,7 @@ class WriterSession:
             if not instances.is_registered(connection, self.instance, self._registered_at):
                 self.instance = self._register(connection)
             self._identity = identity
-            self.keyframes = KeyframeMaker(connection)
+            self.keyframes = _keyframe_maker(connection)
         except BaseException:
             connection.close()
             raise
@@ -81,15 +82,34 @@ class WriterSession:
 
     def _register(self, connection: LockingConnection) -> int:
         engine = self._engine
-        state = engine.describe()
+        state = self._describe()
         now = state[0].at if state else engine.wall()  # the events of the state must not be older than the start
         with transaction(connection):
             self.record_dead(connection, now)
-            instance = instances.register(connection, engine.name, self.host, now)
+            instance = instances.register(connection, escape_surrogates(engine.name), self.host, now)
             started = EngineStarted(at=now, name=engine.name, host=self.host, pid=os.getpid())
             events.insert(connection, instance, [started, *state])
         self._registered_at = now
         return instance
+
+    def _describe(self) -> list[Event]:
+        """Return the engine's state as events; none if it cannot be described, because its events can be recorded."""
+        try:
+            return self._engine.describe()
+        except Exception:
+            log.exception("The state of %s could not be described; its events are recorded.", self._engine.name)
+            return []
+
+
+def _keyframe_maker(connection: sqlite3.Connection) -> KeyframeMaker | None:
+    """Return a maker of keyframes, or None if those that are stored cannot be read. Events need no keyframes."""
+    try:
+        return KeyframeMaker(connection)
+    except sqlite3.Error:
+        raise
+    except Exception:
+        log.exception("The stored keyframes cannot be read; events are recorded without new ones.")
+        return None
 
 
 def _active_letters(connection: sqlite3.Connection) -> int:

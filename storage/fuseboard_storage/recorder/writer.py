@@ -10,6 +10,8 @@ import contextlib
 import logging
 import sqlite3
 import time
+import traceback
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +19,7 @@ from typing import Any, Final
 from fuseboard_engine.events import CommandDone, EventsDropped
 from fuseboard_storage.board.metrics import Spans, count, merge_spans
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.recorder.event_buffer import Barrier, Batch, EventBuffer, events_of
+from fuseboard_storage.recorder.event_buffer import Barrier, Batch, EventBuffer, events_of, settle
 from fuseboard_storage.recorder.gauge_sampler import GaugeSampler
 from fuseboard_storage.recorder.protocols import Recordable
 from fuseboard_storage.recorder.retention import Retention, apply_retention
@@ -39,6 +41,10 @@ DEAD_CHECK: Final = 10.0  # between two checks for dead engines
 RETENTION: Final = 60.0  # between two applications of the retention policy
 RETRY: Final = 0.25  # after a failure to write
 CATCH_UP: Final = 0.5  # at most for keyframes at the end
+REPEAT: Final = 60.0  # between two log lines about the same error of the file
+
+LOGGED_ERRORS: Final = 100  # different unexpected errors that are logged
+TRANSIENT: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL)  # errors that a connection survives
 
 
 class Writer:
@@ -61,6 +67,12 @@ class Writer:
         self._failing_since: float | None = None
         self._next_try = 0.0
         self._logged_drops = 0
+        self._logged_errors: set[str] = set()
+        self._logged_failures: dict[str, float] = {}
+        self._failure_logged = False
+        self._maintenance_pause = RETRY
+        self._maintenance_at = 0.0
+        self._ended = False
         self._gauges = GaugeSampler(engine, time.monotonic())
         self._due = dict.fromkeys(("commands", "heartbeat", "dead_check", "retention"), 0.0)
 
@@ -72,20 +84,52 @@ class Writer:
     # ------------------------------------------------------------------ the thread
 
     def run(self) -> None:
-        """Write until `stop` was called and everything is written, or the timeout of `stop` has passed."""
+        """Write until `stop` was called and everything is written, or the timeout of `stop` has passed.
+
+        Never raises. Settles `opened` and every barrier, whatever happens.
+        """
+        try:
+            if self._open():
+                while not self._finished():
+                    self._survive(self._cycle)
+                self._survive(self._finish)
+        finally:
+            self._ended = True
+            settle(self.opened)
+            self.fail_barriers()
+
+    def fail_barriers(self) -> None:
+        """Fail the barriers that nobody will reach any more: of a thread that has ended. Otherwise do nothing."""
+        if self._ended:
+            self._fail(self._buffer.take(2**31))
+
+    def _open(self) -> bool:
+        """Open the file, now or later. Return False if it can never be opened."""
         try:
             self._try(self._session.ensure_open)
         except RecordingError as error:
-            self.opened.set_exception(error)
-            return
-        self.opened.set_result(None)
-        while not self._finished():
-            try:
-                self._cycle()
-            except Exception:
-                log.exception("The recorder of %s met an unexpected error; it continues.", self._path)
-                self._buffer.wait_to_batch(RETRY)
-        self._finish()
+            settle(self.opened, error)
+            return False
+        except BaseException as error:
+            self._note_unexpected(error)
+        settle(self.opened)
+        return True
+
+    def _survive(self, work: Callable[[], None]) -> None:
+        """Run a part of the thread. Whatever it raises is logged once, and the thread continues."""
+        try:
+            work()
+        except BaseException as error:
+            self._note_unexpected(error)
+            self._buffer.wait_to_batch(RETRY)
+
+    def _note_unexpected(self, error: BaseException, what: str = "met an unexpected error; it continues") -> None:
+        """Log an error that is not one of the file, with its trace, unless the same one was logged before."""
+        trace = traceback.extract_tb(error.__traceback__)
+        known = f"{type(error).__name__} {trace[-1].filename}:{trace[-1].lineno}" if trace else type(error).__name__
+        if known not in self._logged_errors and len(self._logged_errors) < LOGGED_ERRORS:
+            self._logged_errors.add(known)
+            log.error("The recorder of %s %s.", self._path, what, exc_info=error)
 
     def stop(self, timeout: float) -> None:
         """End the thread once everything is written, at the latest in `timeout` seconds."""
@@ -143,19 +187,24 @@ class Writer:
     def _finish(self) -> None:
         """Record the end, close the file, and fail the barriers that are left."""
         left = self._buffer.take(2**31)
-        lost = len(events_of(left.items))
-        if lost:
-            log.error("%s could not be written; its last %d events are lost.", self._path, lost)
-        connection, instance = self._session.connection, self._session.instance
-        if connection is not None and instance is not None:
-            self._catch_up()
-            with contextlib.suppress(sqlite3.Error), transaction(connection):
-                instances.mark_ended(connection, instance, self._engine.wall(), self._buffer.dropped)
-        self._session.close()
+        try:
+            lost = len(events_of(left.items))
+            if lost:
+                log.error("%s could not be written; its last %d events are lost.", self._path, lost)
+            connection, instance = self._session.connection, self._session.instance
+            if connection is not None and instance is not None:
+                self._catch_up()
+                with contextlib.suppress(sqlite3.Error), transaction(connection):
+                    instances.mark_ended(connection, instance, self._engine.wall(), self._buffer.dropped)
+            self._session.close()
+        finally:
+            self._fail(left)
+
+    def _fail(self, left: Batch) -> None:
+        todo = "Free space on the disk, or check which process locks the file."
         for item in left.items:
             if isinstance(item, Barrier):
-                todo = "Free space on the disk, or check which process locks the file."
-                item.reached.set_exception(RecordingError(f"{self._path} could not be written.", todo))
+                item.settle(RecordingError(f"{self._path} could not be written.", todo))
 
     def _catch_up(self) -> None:
         """Store the missing keyframes, so that the recording opens fast from then on."""
@@ -170,20 +219,23 @@ class Writer:
         self._next_try = now + RETRY
         if self._failing_since is None:
             self._failing_since = now
-            log.warning(
-                "%s cannot be written: %s. Calls continue; up to %d events wait in memory, and writing is retried.",
-                self._path,
-                error,
-                self._buffer.size,
-            )
-        code = getattr(error, "sqlite_errorcode", None)
-        if code not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL):
+            self._failure_logged = now >= self._logged_failures.get(str(error), 0.0)
+            if self._failure_logged:
+                self._logged_failures = {str(error): now + REPEAT}
+                log.warning(
+                    "%s cannot be written: %s. Calls continue; up to %d events wait in memory, and writing is retried.",
+                    self._path,
+                    error,
+                    self._buffer.size,
+                )
+        if getattr(error, "sqlite_errorcode", None) not in TRANSIENT:
             self._session.close()
 
     def _note_recovery(self) -> None:
         seconds = time.monotonic() - (self._failing_since or 0.0)
         self._failing_since = None
-        log.warning("%s can be written again, after %.1f s.", self._path, seconds)
+        if self._failure_logged:
+            log.warning("%s can be written again, after %.1f s.", self._path, seconds)
 
     def _log_drops(self) -> None:
         dropped = self._buffer.dropped
@@ -200,9 +252,9 @@ class Writer:
             return True
         try:
             done = self._try(self._commit, batch, heartbeat, now)
-        except Exception:
+        except Exception as error:
             # Not an error of the file: some event cannot be stored. The others can.
-            log.exception("An event could not be stored in %s.", self._path)
+            self._note_unexpected(error, "cannot store an event; it is counted as dropped")
             self._commit_one_by_one(batch)
             return True
         if not done:
@@ -213,8 +265,8 @@ class Writer:
 
     def _resolve_barriers(self, batch: Batch) -> None:
         for item in batch.items:
-            if isinstance(item, Barrier) and item.reached.set_running_or_notify_cancel():
-                item.reached.set_result(None)
+            if isinstance(item, Barrier):
+                item.settle()
 
     def _commit(self, batch: Batch, heartbeat: bool, now: float) -> None:
         connection, instance = self._session.connection, self._session.instance
@@ -271,7 +323,7 @@ class Writer:
         for command in claimed:
             try:
                 self._engine.execute_command(command)
-            except Exception as error:
+            except BaseException as error:
                 log.exception("The engine failed to execute command %d (%s).", command.id, command.verb)
                 self._buffer.add(
                     CommandDone(
@@ -289,14 +341,27 @@ class Writer:
     def _maintain(self, now: float) -> bool:
         """Do one slice of the maintenance. Return whether there is more to do."""
         keyframes, connection = self._session.keyframes, self._session.connection
-        if not self._maintains or keyframes is None or connection is None:
+        if not self._maintains or keyframes is None or connection is None or now < self._maintenance_at:
             return False
-        if self._behind >= SLICE:
-            if self._try(keyframes.step):
+        try:
+            if self._behind >= SLICE:
+                keyframes.step()
                 self._behind -= SLICE
-        elif now >= self._due["retention"] and self._try(self._apply_retention, connection):
-            self._due["retention"] = now + (0.0 if self._retention_left else RETENTION)
+            elif now >= self._due["retention"]:
+                self._apply_retention(connection)
+                self._due["retention"] = now + (0.0 if self._retention_left else RETENTION)
+        except Exception as error:
+            self._postpone_maintenance(now, error)
+            return False
+        self._maintenance_pause = RETRY
         return self._behind >= SLICE or self._retention_left
+
+    def _postpone_maintenance(self, now: float, error: Exception) -> None:
+        """Try again later, less and less often. Events are written meanwhile: they need no maintenance."""
+        self._maintenance_at = now + self._maintenance_pause
+        self._maintenance_pause = min(RETENTION, 2 * self._maintenance_pause)
+        if not isinstance(error, sqlite3.Error) or error.sqlite_errorcode not in TRANSIENT:
+            self._note_unexpected(error, "cannot maintain the file at the moment; events are recorded nevertheless")
 
     def _apply_retention(self, connection: sqlite3.Connection) -> None:
         self._retention_left = apply_retention(connection, self._retention, self._engine.wall())

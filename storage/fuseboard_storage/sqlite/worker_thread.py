@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import weakref
 from collections.abc import Callable
 from queue import SimpleQueue
 
 Job = Callable[[], None]
-"""A job must not raise or block."""
+"""A job must not block. What it raises is logged."""
+
+log = logging.getLogger("fuseboard.recorder")
 
 
 class WorkerThread:
@@ -53,7 +56,10 @@ class WorkerThread:
 
 def _work(jobs: SimpleQueue[Job | None]) -> None:
     while (job := jobs.get()) is not None:
-        job()
+        try:
+            job()
+        except BaseException:  # the jobs that follow have waiters too
+            log.exception("A job of the thread %s failed; the thread continues.", threading.current_thread().name)
         del job  # release what it refers to before the next job arrives
 
 

@@ -139,7 +139,7 @@ class FileCheckpoints:
         )
         try:
             with transaction(connection):
-                connection.execute(sql, values)
+                connection.execute(sql, tuple(_escaped(value) for value in values))
         except sqlite3.IntegrityError:
             raise ResumeRefused(f"run {run.run!r} already exists; resume it, or choose another id") from None
 

@@ -153,7 +153,7 @@ def chains_due(connection: sqlite3.Connection, engine: str, now: int) -> list[Le
     """Return the distinct chains of the letters that are due."""
     found = connection.execute(
         "SELECT DISTINCT route, task_type FROM dead_letters WHERE status = 'pending' AND engine = ? AND due_at <= ?",
-        (engine, now),
+        (escape_surrogates(engine), now),
     )
     return [LetterChain(tuple(msgspec.json.decode(order)), task_type) for order, task_type in found]
 
@@ -162,7 +162,7 @@ def claim_due(
     connection: sqlite3.Connection, engine: str, claim: str, now: int, until: int, but: Collection[LetterChain]
 ) -> DeadLetter | None:
     """Claim the letter that has been due longest and uses none of the chains `but`; None if none is due."""
-    values = (claim, until, now, engine, now)
+    values = (claim, until, now, escape_surrogates(engine), now)
     if but:
         row = connection.execute(CLAIM_DUE_EXCLUDING, (*values, _chains(but))).fetchone()
     else:
@@ -175,6 +175,7 @@ def next_due(connection: sqlite3.Connection, engine: str, but: Collection[Letter
 
     None: no letter waits and none is being retried.
     """
+    engine = escape_surrogates(engine)
     row = connection.execute(
         f"""SELECT min(at) FROM (
             SELECT min(due_at) AS at FROM dead_letters
@@ -194,7 +195,7 @@ def _chains(but: Collection[LetterChain]) -> str:
 
 def claim(connection: sqlite3.Connection, id: int, engine: str, claim: str, now: int, until: int) -> DeadLetter | None:
     """Claim a letter by its id, in one statement. Return None if it cannot be claimed."""
-    row = connection.execute(CLAIM, (claim, until, now, id, engine)).fetchone()
+    row = connection.execute(CLAIM, (claim, until, now, id, escape_surrogates(engine))).fetchone()
     return None if row is None else letter_of(row)
 
 

@@ -61,7 +61,10 @@ def record_dead(connection: sqlite3.Connection, host: str, now: int) -> list[tup
         The instance id of each and the event to record, dated at its last heartbeat.
     """
     found = []
-    rows = connection.execute("SELECT id, host, pid, heartbeat_at FROM instances WHERE ended_at IS NULL").fetchall()
+    rows = connection.execute(
+        """SELECT id, host, pid, heartbeat_at FROM instances WHERE ended_at IS NULL
+        AND typeof(pid) = 'integer' AND typeof(heartbeat_at) = 'integer'"""  # a damaged file may contain anything
+    ).fetchall()
     for instance, its_host, pid, heartbeat_at in rows:
         silent = now - heartbeat_at
         gone = its_host == host and (silent > _OWN_PID_AFTER if pid == os.getpid() else not _alive(pid))
