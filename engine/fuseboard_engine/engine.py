@@ -238,7 +238,7 @@ class Engine:
 
         Raises:
             ValueError: the spec is not an adapter, or the name is empty or taken.
-            MissingExtra: the spec is a URL and httpx is not installed.
+            MissingExtra: the spec is a URL, and neither httpx2 nor httpx is installed.
         """
         return self.add_adapter(name, adapter_from(spec, shared=self.resources.shared), **options)
 
@@ -252,12 +252,13 @@ class Engine:
         params: Mapping[str, str] | None = None,
         health_url: str | None = None,
         max_bytes: int | None = None,
+        max_connections: int | None = None,
         context_headers: Mapping[str, str] | None = None,
         **options: Any,
     ) -> Adapter:
         """Register an HTTP endpoint. The task is sent as JSON, and the answer is read as JSON.
 
-        All HTTP adapters of an engine share its connections.
+        Each adapter has connections of its own, and keeps no cookies.
 
         Args:
             name: unique in this engine.
@@ -267,14 +268,15 @@ class Engine:
             params: the query, sent with each request.
             health_url: requested by health checks; a relative one starts from `url`.
             max_bytes: a longer answer is a failure; default: ten million.
+            max_connections: calls in flight at a time; others wait. Default: 100.
             context_headers: the header of each context id that is sent with a task; default: `x-request-id` and so on.
             options: those of `add_adapter`.
 
         Raises:
             ValueError: the URL is invalid, or the name is empty or taken.
-            MissingExtra: httpx is not installed.
+            MissingExtra: neither httpx2 nor httpx is installed.
         """
-        from fuseboard_engine.adapters.http import MAX_BYTES, HttpAdapter
+        from fuseboard_engine.adapters.http import MAX_BYTES, MAX_CONNECTIONS, HttpAdapter
 
         endpoint = HttpAdapter(
             url,
@@ -283,6 +285,7 @@ class Engine:
             params=params,
             health_url=health_url,
             max_bytes=max_bytes or MAX_BYTES,
+            max_connections=MAX_CONNECTIONS if max_connections is None else max_connections,
             context_headers=context_headers,
             clients=self.resources.clients,
         )

@@ -88,6 +88,10 @@ class NoThreadFree(Rejected):
     """A plain function could not be called: all threads are busy, or stuck in abandoned calls."""
 
 
+class NoConnectionFree(Rejected):
+    """An HTTP endpoint was not called: all connections that its adapter may open were in use until the timeout."""
+
+
 class Unhealthy(FuseboardError):
     """An adapter's own health check reports that it does not work now."""
 

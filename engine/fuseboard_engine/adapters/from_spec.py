@@ -123,12 +123,12 @@ def adapter_from(
             command as a list, `["python", "worker.py"]`; or a mapping with one of the keys `call`, `url`, `command` and
             the options of that kind: for `call` those of the class, for `url` those of `HttpAdapter`, for `command`
             those of `ProcessAdapter`.
-        clients: the HTTP connections to share; default: its own.
+        clients: makes and closes the HTTP connections; default: its own.
         shared: returns what the adapters of a kind share; default: nothing is shared.
 
     Raises:
         ValueError: the spec is not an adapter, or what it names cannot be found; the text says what and where.
-        MissingExtra: it is a URL and httpx is not installed.
+        MissingExtra: it is a URL, and neither httpx2 nor httpx is installed.
     """
     name, value, options = _read(spec)
     resource: Any = clients if name == "url" else None

@@ -59,7 +59,7 @@ class SharedResources:
 
     @property
     def clients(self) -> HttpClients:
-        """The HTTP connections. Raises MissingExtra when httpx is not installed."""
+        """The HTTP connections. Raises MissingExtra when neither httpx2 nor httpx is installed."""
         return cast("HttpClients", self.shared("url"))
 
     def shared(self, kind: str) -> Shared | None:

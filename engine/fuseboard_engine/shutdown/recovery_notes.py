@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from fuseboard_engine.adapters.http import http_library
+from fuseboard_engine.errors import MissingExtra
 from fuseboard_engine.event_log.redact import redact
 
 if TYPE_CHECKING:
@@ -97,7 +99,7 @@ async def call_hook(hook: Any, report: ShutdownReport) -> None:
         report: the report of the shutdown.
 
     Raises:
-        RuntimeError: httpx is missing, the service did not accept it, or the command failed.
+        RuntimeError: httpx2 is missing, the service did not accept it, or the command failed.
     """
     if isinstance(hook, str):
         await _post(hook, msgspec.json.encode(report))
@@ -111,10 +113,10 @@ async def call_hook(hook: Any, report: ShutdownReport) -> None:
 
 async def _post(url: str, body: bytes) -> None:
     try:
-        import httpx
-    except ImportError as error:
-        raise RuntimeError("a webhook needs httpx: pip install httpx") from error
-    async with httpx.AsyncClient(timeout=HOOK_SECONDS) as client:
+        library = http_library()
+    except MissingExtra as error:
+        raise RuntimeError("a webhook needs httpx2: pip install 'fuseboard[http]'") from error
+    async with library.AsyncClient(timeout=HOOK_SECONDS) as client:
         response = await client.post(url, content=body, headers={"content-type": "application/json"})
     if not response.is_success:
         raise RuntimeError(f"the webhook answered {response.status_code}")

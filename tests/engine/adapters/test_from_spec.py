@@ -66,7 +66,7 @@ async def test_every_kind_of_adapter_can_be_specified(spec: Any, result: Any) ->
         assert adapter.tags == ("eu",)
 
 
-async def test_a_url_becomes_an_endpoint_that_shares_the_engines_connections() -> None:
+async def test_a_url_becomes_an_endpoint_that_has_connections_of_its_own() -> None:
     with serving() as service:
         async with Engine() as engine:
             engine.add_adapter_from("a", service.url)
@@ -74,7 +74,7 @@ async def test_a_url_becomes_an_endpoint_that_shares_the_engines_connections() -
             for name in "ab":
                 assert (await engine.execute_with_fallback("it", [name])).result == {"fine": True}
         assert [asked["method"] for asked in service.asked] == ["POST", "PUT"]
-        assert service.connections == 1
+        assert service.connections == 2
 
 
 def test_adapter_from_returns_what_add_adapter_takes() -> None:
