@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, Protocol
 
 from fuseboard_engine.adapters.callables import as_async
+from fuseboard_engine.adapters.lifecycle import AdapterObject, is_adapter_object
 from fuseboard_engine.adapters.registry import Registry
 from fuseboard_engine.adapters.shared_resources import SharedResources
 from fuseboard_engine.adapters.timeouts import AsyncCall
@@ -18,8 +19,10 @@ from fuseboard_engine.routing.route import RouteResult
 from fuseboard_engine.workflow.active_runs import ActiveRuns
 from fuseboard_engine.workflow.checkpoints import Checkpoints
 from fuseboard_engine.workflow.errors import WorkflowError
+from fuseboard_engine.workflow.failed_runs import ONCE, LetterQueue, resume_adapter
 from fuseboard_engine.workflow.graph import Graph, Node
 from fuseboard_engine.workflow.json_values import look_up
+from fuseboard_engine.workflow.node_object import NodeObject
 
 
 class WorkflowHost(Protocol):
@@ -48,6 +51,10 @@ class WorkflowHost(Protocol):
         """Saves runs, unless a call names another."""
 
     @property
+    def dead_letters(self) -> LetterQueue | None:
+        """The dead letters; None: the engine keeps none."""
+
+    @property
     def clock(self) -> Callable[[], float]:
         """Monotonic seconds."""
 
@@ -61,7 +68,7 @@ class WorkflowHost(Protocol):
     def add_adapter(
         self,
         name: str,
-        call: Callable[[Any], Any],
+        call: Callable[[Any], Any] | AdapterObject,
         *,
         breaker: BreakerPolicy | None = None,
         retry: RetryPolicy | None = None,
@@ -132,12 +139,14 @@ class Binding:
         graph: Graph,
         retries: Mapping[str, RetryPolicy],
         breakers: Mapping[str, BreakerPolicy],
+        resume: Callable[[Any], Any] | None = None,
     ) -> None:
         self.engine = engine
         self.graph = graph
         self.own: dict[str, str] = {}
         """The name of the adapter of each node that has its own."""
         self._workflow = workflow
+        self._resume = ""
         self._retries = retries
         self._breakers = breakers
         for node in graph.nodes.values():
@@ -147,6 +156,8 @@ class Binding:
         try:
             for node in graph.nodes.values():
                 self._bind(node, node.name in fallback_nodes)
+            if resume is not None:
+                self._add_resume(resume)
         except BaseException:
             self.release()
             raise
@@ -156,7 +167,9 @@ class Binding:
         configured = name in self._retries or name in self._breakers
         own = f"{self._workflow}.{name}"
         if node.call is not None:
-            call: AsyncCall = as_async(node.call, engine.resources.in_thread(own))
+            is_object = is_adapter_object(node.call)
+            function = node.call.call if is_object else node.call
+            call: AsyncCall = as_async(function, engine.resources.in_thread(own))
             retry, breaker = self._retries.get(name), self._breakers.get(name)
             handles: frozenset[str] = frozenset()
         elif node.adapter in engine.registry:
@@ -168,12 +181,22 @@ class Binding:
             breaker = self._breakers.get(name, shared.breaker.policy)
         else:
             return
-        wrapped = _with_params(call, node.params, passes_ids=node.call is None)
+        wrapped: Any = _with_params(call, node.params, passes_ids=node.call is None)
+        if node.call is not None and is_object:
+            wrapped = NodeObject(node.call, wrapped)
         engine.add_adapter(
             own, wrapped, breaker=breaker, retry=retry, tags=("workflow", self._workflow), handles=handles
         )
         self.own[name] = own
         engine.registry.exclude_from_default_chain(own)  # it can run this node, and no other task
+
+    def _add_resume(self, resume: Callable[[Any], Any]) -> None:
+        """Add the adapter that resumes failed runs, for the retries of dead letters."""
+        name = resume_adapter(self._workflow)
+        tags = ("workflow", self._workflow)
+        self.engine.add_adapter(name, resume, breaker=BreakerPolicy(failure_threshold=None), retry=ONCE, tags=tags)
+        self._resume = name
+        self.engine.registry.exclude_from_default_chain(name)
 
     def _check_type(self, node: Node) -> None:
         engine, wanted = self.engine, node.adapter or node.task_type
@@ -217,10 +240,11 @@ class Binding:
 
     def release(self) -> None:
         """Remove the adapters that were added to the engine."""
-        for name in self.own.values():
+        for name in (*self.own.values(), self._resume):
             if name in self.engine.registry:
                 self.engine.remove_adapter(name)
         self.own.clear()
+        self._resume = ""
 
 
 def _with_params(call: AsyncCall, params: Mapping[str, Any], passes_ids: bool) -> Callable[[Any], Awaitable[Any]]:

@@ -15,7 +15,10 @@ OVER: tuple[RunState, ...] = ("done", "degraded")
 
 
 class SavedNode(msgspec.Struct, frozen=True, kw_only=True):
-    """The saved result of a node. `result` is JSON text; `answered` is the adapter; `at` is UTC microseconds."""
+    """The saved result of a node. `result` is JSON text; `answered` is the adapter; `at` is UTC microseconds.
+
+    `chain` names the adapters that were called, each once.
+    """
 
     node: str
     state: SavedState
@@ -25,6 +28,7 @@ class SavedNode(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 0
     duration: float = 0.0
     error: str = ""
+    chain: tuple[str, ...] = ()
 
     @property
     def finished(self) -> bool:
@@ -95,6 +99,12 @@ class Checkpoints(Protocol):
         `failed` includes the runs that failed.
         """
 
+    async def failures(self, workflow: str, limit: int) -> list[tuple[str, SavedNode]]:
+        """Return run and node of the failed nodes of a workflow, newest first, at most `limit`.
+
+        Failures of runs that were resumed and finished since are not among them.
+        """
+
 
 class MemoryCheckpoints:
     """Checkpoints in memory: for tests, and to resume failed runs of an engine that is not recorded."""
@@ -136,6 +146,12 @@ class MemoryCheckpoints:
         """Return the unfinished runs; see `Checkpoints`."""
         found = [run for run in self.runs.values() if run.resumable and (failed or run.state != "failed")]
         return [(run.run, run.workflow) for run in sorted(found, key=lambda run: run.started_at)]
+
+    async def failures(self, workflow: str, limit: int) -> list[tuple[str, SavedNode]]:
+        """Return the failed nodes of a workflow; see `Checkpoints`."""
+        runs = [run for run in self.runs.values() if run.workflow == workflow]
+        failed = [(run.run, node) for run in runs for node in run.nodes.values() if node.state == "failed"]
+        return sorted(failed, key=lambda pair: pair[1].at, reverse=True)[:limit]
 
     def _keep(self, run: SavedRun) -> None:
         self.runs[run.run] = run

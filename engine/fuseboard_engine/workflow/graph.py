@@ -16,12 +16,13 @@ from fuseboard_engine.workflow.json_values import WHOLE
 class Node:
     """One step of a workflow.
 
-    It is executed by `call` (a function of its inputs), by `adapter` (one of the engine's), or, without both, by the
-    chain of `task_type`. `inputs` and `outputs` name its declared fields; None: any field.
+    It is executed by `call` (a function of its inputs, or an object with a `call` method), by `adapter` (one of the
+    engine's), or, without both, by the chain of `task_type`. `inputs` and `outputs` name its declared fields; None: any
+    field.
     """
 
     name: str
-    call: Callable[[Any], Any] | None = None
+    call: Any = None
     adapter: str = ""
     task_type: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)

@@ -25,7 +25,11 @@ def describe_state(state: str) -> str:
 
 
 class NodeResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of a node. `route` is its route; None when the node was done in an earlier part of the run."""
+    """The result of a node. `route` is its route; None when the node was done in an earlier part of the run.
+
+    `chain` names the adapters that were called for it, each once, and `attempts` counts the calls, in whichever part of
+    the run it was done.
+    """
 
     node: str
     state: NodeState
@@ -35,6 +39,7 @@ class NodeResult(msgspec.Struct, frozen=True, kw_only=True):
     duration: float = 0.0
     error: str = ""
     route: RouteResult | None = None
+    chain: tuple[str, ...] = ()
 
 
 class WorkflowResult(msgspec.Struct, kw_only=True):
@@ -42,7 +47,8 @@ class WorkflowResult(msgspec.Struct, kw_only=True):
 
     `state` is `done` when every node was done, `degraded` when a fallback answered for one, `interrupted` when the
     engine shut down meanwhile (unfinished nodes are `pending`, and a resume runs them), else `failed`. `last` names the
-    nodes that no other depends on. `duration` is the seconds of this part of the run only.
+    nodes that no other depends on. `duration` is the seconds of this part of the run only. `dead_letter` is the number
+    of the dead letter that the failed run became, if the workflow keeps those.
     """
 
     run: str
@@ -52,6 +58,7 @@ class WorkflowResult(msgspec.Struct, kw_only=True):
     last: tuple[str, ...] = ()
     duration: float = 0.0
     error: str = ""
+    dead_letter: int | None = None
 
     @property
     def success(self) -> bool:
@@ -88,9 +95,8 @@ class WorkflowResult(msgspec.Struct, kw_only=True):
 
     @property
     def fallback_chain(self) -> list[str]:
-        """The adapters that were called in this part of the run, each once."""
-        routes = [node.route for node in self.nodes.values() if node.route is not None]
-        return list(dict.fromkeys(name for route in routes for name in route.fallback_chain))
+        """The adapters that were called for the nodes, each once, earlier parts of the run included."""
+        return list(dict.fromkeys(name for node in self.nodes.values() for name in node.chain))
 
     @property
     def total_attempts(self) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Coroutine, Mapping
+import logging
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,12 +17,14 @@ from fuseboard_engine.routing.route import KEPT_BACK
 from fuseboard_engine.workflow.active_runs import InterruptedRun
 from fuseboard_engine.workflow.binding import Binding, inputs_of, task_for
 from fuseboard_engine.workflow.checkpoints import Checkpoints, RunState, SavedNode, SavedState
-from fuseboard_engine.workflow.errors import WorkflowError
+from fuseboard_engine.workflow.errors import CheckpointsUnavailable, WorkflowError
 from fuseboard_engine.workflow.json_values import to_json
 from fuseboard_engine.workflow.ready_queue import ReadyQueue
 from fuseboard_engine.workflow.result import NodeResult, WorkflowResult
 
 T = TypeVar("T")
+
+log = logging.getLogger("fuseboard.workflow")
 
 
 class Runner:
@@ -150,6 +154,7 @@ class Runner:
             duration=route.duration,
             error="" if route.success else route.error or "",
             route=route,
+            chain=tuple(route.fallback_chain),
         )
         if ended.state == "failed":
             return ended
@@ -246,6 +251,7 @@ def saved_of(result: NodeResult, at: int) -> SavedNode:
         attempts=result.attempts,
         duration=result.duration,
         error=result.error,
+        chain=result.chain,
     )
 
 
@@ -259,6 +265,7 @@ def result_of(saved: SavedNode) -> NodeResult:
         attempts=saved.attempts,
         duration=saved.duration,
         error=saved.error,
+        chain=saved.chain,
     )
 
 
@@ -275,4 +282,31 @@ async def wait_until_done(work: Coroutine[Any, Any, T]) -> T:
                 continue
         if not task.cancelled():
             task.exception()
+        raise
+
+
+async def begin_run(store: Checkpoints, run: str, wall: Callable[[], int], beginning: Coroutine[Any, Any, T]) -> T:
+    """Await the beginning of a run, which makes this process its owner.
+
+    If the caller is cancelled meanwhile, the run is ended as interrupted. Otherwise it would count as in progress
+    as long as this process lives, and could not be resumed.
+
+    Args:
+        store: saves the run.
+        run: its id.
+        wall: UTC microseconds.
+        beginning: returns once this process owns the run.
+    """
+    task = asyncio.ensure_future(beginning)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({task})
+        if not task.cancelled() and task.exception() is None:
+            try:
+                await wait_until_done(store.end(run, "interrupted", wall()))
+            except CheckpointsUnavailable as error:
+                log.warning("run %s was cancelled while it began, and its end could not be saved: %s", run, error)
         raise

@@ -8,12 +8,14 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from fuseboard_engine.adapters.lifecycle import AdapterObject, is_adapter_object
 from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.retry.policy import RetryPolicy, Strategy
 from fuseboard_engine.runtime.arguments import as_words, checked_seconds
 from fuseboard_engine.workflow.binding import Binding, WorkflowHost
 from fuseboard_engine.workflow.checkpoints import OVER, Checkpoints, SavedRun
 from fuseboard_engine.workflow.errors import ResumeRefused, WorkflowError
+from fuseboard_engine.workflow.failed_runs import keep_failed_run, resumes_run
 from fuseboard_engine.workflow.graph import (
     Edge,
     Graph,
@@ -26,8 +28,9 @@ from fuseboard_engine.workflow.graph import (
 )
 from fuseboard_engine.workflow.json_values import to_json
 from fuseboard_engine.workflow.metrics import NodeFailure, ResilienceMetrics, RunCounts
+from fuseboard_engine.workflow.node_object import make_object
 from fuseboard_engine.workflow.result import NodeResult, WorkflowResult
-from fuseboard_engine.workflow.runner import Runner, result_of
+from fuseboard_engine.workflow.runner import Runner, begin_run, result_of
 
 
 class Workflow:
@@ -37,14 +40,19 @@ class Workflow:
         workflow_id: identifies the workflow; a run can only be resumed by the workflow of the same id.
         name: the display name; default: the id.
         engine: the engine that executes it; or pass the complete workflow to `engine.add_workflow`.
+        dead_letters: make a dead letter of each failed run; its retry, by schedule or by hand, resumes the run. The
+            engine must keep dead letters and save runs.
     """
 
-    def __init__(self, workflow_id: str, name: str = "", *, engine: WorkflowHost | None = None) -> None:
+    def __init__(
+        self, workflow_id: str, name: str = "", *, engine: WorkflowHost | None = None, dead_letters: bool = False
+    ) -> None:
         if not workflow_id:
             raise WorkflowError("a workflow needs an id")
         self.id = workflow_id
         self.name = name or workflow_id
         self._engine = engine
+        self._keeps_failed_runs = dead_letters
         self._nodes: dict[str, Node] = {}
         self._edges: list[Edge] = []
         self._fallbacks: dict[str, tuple[str, ...]] = {}
@@ -79,7 +87,7 @@ class Workflow:
     def add_node(
         self,
         name: str,
-        does: str | Callable[[Any], Any] | None = None,
+        does: str | Callable[[Any], Any] | AdapterObject | type | None = None,
         *,
         task_type: str = "",
         inputs: Iterable[str] | None = None,
@@ -90,7 +98,9 @@ class Workflow:
 
         Args:
             name: unique in this workflow.
-            does: a function of the node's inputs, plain or async; the name of an adapter; or a task type.
+            does: a function of the node's inputs, plain or async; an object with a `call` method, or a class of such
+                objects, of which one is made with the parameters that its signature takes; the name of an adapter; or a
+                task type.
             task_type: the type of its task; without `does`, the chain of this type executes it.
             inputs: the fields it needs; edges to other fields are refused, and so is a field that no edge provides.
             outputs: the fields of its result; edges from other fields are refused.
@@ -98,14 +108,15 @@ class Workflow:
                 input of the same name has precedence.
 
         Raises:
-            WorkflowError: the name is taken or empty, nothing executes the node, or a parameter is not JSON.
+            WorkflowError: the name is taken or empty, nothing executes the node, its object cannot be made, or a
+                parameter is not JSON.
         """
         self._add(name, does, task_type, inputs, outputs, params)
 
     def _add(
         self,
         name: str,
-        does: str | Callable[[Any], Any] | None,
+        does: str | Callable[[Any], Any] | AdapterObject | type | None,
         task_type: str,
         inputs: Iterable[str] | None,
         outputs: Iterable[str] | None,
@@ -117,11 +128,15 @@ class Workflow:
             raise WorkflowError(f"add_node: {taken}")
         if does is None and not task_type:
             raise WorkflowError(f"add_node({name!r}): say what executes it: a function, an adapter, or a task type")
-        if does is not None and not isinstance(does, str) and not callable(does):
+        if isinstance(does, type):
+            does, params = make_object(name, does, params)
+        is_object = is_adapter_object(does)
+        if does is not None and not isinstance(does, str) and not callable(does) and not is_object:
             raise WorkflowError(f"add_node({name!r}): {type(does).__name__} is not a function, adapter or task type")
+        call: Any = does if is_object or callable(does) else None
         self._nodes[name] = Node(
             name,
-            call=does if callable(does) else None,
+            call=call,
             adapter=does if isinstance(does, str) else "",
             task_type=task_type,
             params=json.loads(to_json(dict(params), f"parameter {name}")),
@@ -236,7 +251,10 @@ class Workflow:
         self._require_unbound("bind")
         graph = self.graph()
         check_inputs(graph)
-        self._binding = Binding(engine, self.id, graph, self._retries, self._breakers)
+        resume = resumes_run(lambda run: self.execute(resume=run)) if self._keeps_failed_runs else None
+        if resume is not None and engine.dead_letters is None:
+            raise WorkflowError(f"failed runs of {self.id!r} become dead letters, and this engine keeps none")
+        self._binding = Binding(engine, self.id, graph, self._retries, self._breakers, resume)
         self._engine = engine
 
     def release(self) -> None:
@@ -298,6 +316,11 @@ class Workflow:
         engine = binding.engine
         engine.loop = asyncio.get_running_loop()
         store = checkpoints or engine.checkpoints
+        if self._keeps_failed_runs and (store is None or store is not engine.checkpoints):
+            raise WorkflowError(
+                f"failed runs of {self.id!r} become dead letters, whose retry resumes them: record the engine, or set "
+                "engine.checkpoints"
+            )
         if resume:
             if store is None:
                 raise ResumeRefused("this engine keeps no runs; record it, or set engine.checkpoints")
@@ -305,12 +328,12 @@ class Workflow:
             self._check_resume(saved)
             if saved.state in OVER:
                 return self._as_saved(saved)
-            await store.take(resume, engine.wall())
-            saved = await store.load(resume)  # its state now that no other process changes it
+            # Its state is read again now that no other process changes it.
+            saved = await begin_run(store, resume, engine.wall, _taken(store, resume, engine.wall()))
         else:
             saved = self._new_run(dict(input_data or {}), run, engine.wall(), binding.graph)
             if store is not None:
-                await store.begin(saved)
+                await begin_run(store, saved.run, engine.wall, store.begin(saved))
         runner = Runner(
             binding,
             self.id,
@@ -324,6 +347,8 @@ class Workflow:
         )
         result = await runner.execute(resumed=bool(resume))
         self._figures.count(result, engine.wall())
+        if self._keeps_failed_runs and engine.dead_letters is not None:
+            result.dead_letter = await keep_failed_run(engine.dead_letters, result)
         return result
 
     def _new_run(self, start: dict[str, Any], run: str, at: int, graph: Graph) -> SavedRun:
@@ -374,8 +399,35 @@ class Workflow:
         """Return the nodes that failed, newest first, at most the last thousand. Their runs can be resumed."""
         return list(self._figures.failures)[::-1]
 
+    async def get_saved_failures(self, limit: int = 1000) -> list[NodeFailure]:
+        """Return the failed nodes of saved runs, newest first, those of earlier processes included.
+
+        A run that was resumed and finished since has none. Without checkpoints they are those of `get_failures`.
+
+        Args:
+            limit: how many at most.
+
+        Raises:
+            CheckpointsUnavailable: the saved runs could not be read.
+        """
+        store = None if self._engine is None else self._engine.checkpoints
+        if store is None:
+            return self.get_failures()[:limit]
+        failed = await store.failures(self.id, limit)
+        return [NodeFailure(node.at, run, node.node, node.attempts, node.error) for run, node in failed]
+
     def clear_failures(self) -> int:
         """Clear the failed nodes and return how many there were. Saved runs are unchanged."""
         count = len(self._figures.failures)
         self._figures.failures.clear()
         return count
+
+
+async def _taken(store: Checkpoints, run: str, at: int) -> SavedRun:
+    """Make this process the owner of a saved run, and return the run."""
+    await store.take(run, at)
+    try:
+        return await store.load(run)
+    except BaseException:
+        await store.end(run, "interrupted", at)
+        raise

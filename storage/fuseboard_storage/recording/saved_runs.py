@@ -9,7 +9,13 @@ from typing import Any
 import msgspec
 
 from fuseboard_engine.workflow.checkpoints import SavedRun
-from fuseboard_storage.stores.checkpoints import NODE_COLUMNS, RUN_COLUMNS, owning_process, run_of
+from fuseboard_storage.stores.checkpoints import (
+    NODE_COLUMNS,
+    NODE_COLUMNS_BEFORE_CHAIN,
+    RUN_COLUMNS,
+    owning_process,
+    run_of,
+)
 from fuseboard_storage.tables.events import Query
 
 
@@ -20,6 +26,8 @@ async def saved_runs(
     if not await query("SELECT 1 FROM sqlite_master WHERE name = 'workflow_nodes'", ()):
         return []  # written by an older version and not migrated since
     columns, node_columns = RUN_COLUMNS, NODE_COLUMNS
+    if not await query("SELECT 1 FROM pragma_table_info('workflow_nodes') WHERE name = 'chain'", ()):
+        node_columns = NODE_COLUMNS_BEFORE_CHAIN
     if not results:
         columns, node_columns = columns.replace(" input,", " 'null',"), node_columns.replace(" result,", " 'null',")
     sql = f"""SELECT {columns} FROM workflow_runs

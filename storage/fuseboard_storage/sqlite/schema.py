@@ -150,6 +150,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ("CREATE INDEX events_changed_of ON events(adapter) WHERE kind = 'state_changed'",),
     # How each engine ended is shown long after the Board has removed it.
     ("CREATE INDEX events_stopped ON events(instance) WHERE kind = 'engine_stopped'",),
+    ("ALTER TABLE workflow_nodes ADD COLUMN chain TEXT NOT NULL DEFAULT '[]'",),
 )
 """The statements of each migration. Its position, counted from 1, is the version it leads to."""
 

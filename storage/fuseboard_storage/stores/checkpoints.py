@@ -7,7 +7,7 @@ import contextlib
 import os
 import socket
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -27,7 +27,9 @@ T = TypeVar("T")
 BUSY: Final = 5.0  # seconds to wait for another writer's transaction
 
 RUN_COLUMNS: Final = "id, workflow, name, steps, definition, input, started_at, state, changed_at, error, owner"
-NODE_COLUMNS: Final = "node, state, at, result, answered, attempts, duration, error"
+NODE_COLUMNS: Final = "node, state, at, result, answered, attempts, duration, error, chain"
+NODE_COLUMNS_BEFORE_CHAIN: Final = NODE_COLUMNS.replace(", chain", ", '[]'")
+"""The same for a file that an older version wrote and that was not migrated since."""
 
 _steps = msgspec.json.Decoder(tuple[str, ...]).decode
 _definition = msgspec.json.Decoder(dict[str, str]).decode
@@ -83,6 +85,10 @@ class FileCheckpoints:
     async def left(self, *, failed: bool = False) -> list[tuple[str, str]]:
         """Return the unfinished runs that no process is executing; see `Checkpoints`."""
         return await self._do(self._left, failed)
+
+    async def failures(self, workflow: str, limit: int) -> list[tuple[str, SavedNode]]:
+        """Return the failed nodes of a workflow, newest first; see `Checkpoints`."""
+        return await self._do(self._failures, workflow, limit)
 
     def close(self) -> None:
         """Close the file and end the thread once pending work is saved. A later call opens them again."""
@@ -163,7 +169,7 @@ class FileCheckpoints:
         with transaction(connection):
             self._touch(connection, run, "changed_at = ?", (nodes[-1].at,))
             connection.executemany(
-                f"INSERT OR REPLACE INTO workflow_nodes(run, {NODE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT OR REPLACE INTO workflow_nodes(run, {NODE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [(run, *_row_of(node)) for node in nodes],
             )
 
@@ -191,6 +197,15 @@ class FileCheckpoints:
             if owning_process(state, owner, self._host, (str(self.path), run)) is None
         ]
 
+    def _failures(self, workflow: str, limit: int) -> list[tuple[str, SavedNode]]:
+        columns = ", ".join(f"workflow_nodes.{column}" for column in NODE_COLUMNS.split(", "))
+        rows = self._open().execute(
+            f"SELECT run, {columns} FROM workflow_nodes JOIN workflow_runs ON run = id "
+            "WHERE workflow = ? AND workflow_nodes.state = 'failed' ORDER BY at DESC LIMIT ?",
+            (workflow, limit),
+        )
+        return [(run, node_of(values)) for run, *values in rows.fetchall()]
+
     def _load(self, run: str) -> SavedRun:
         connection = self._open()
         row = connection.execute(f"SELECT {RUN_COLUMNS} FROM workflow_runs WHERE id = ?", (run,)).fetchone()
@@ -216,7 +231,7 @@ def run_of(
         key: Its file and id, if this process may be executing it. None: a run owned by this process is alive.
     """
     id, workflow, name, steps, definition, input, started_at, state, changed_at, error, owner = row
-    saved = [SavedNode(**dict(zip(_NODE_FIELDS, values, strict=True))) for values in nodes]
+    saved = [node_of(values) for values in nodes]
     return SavedRun(
         run=id,
         workflow=workflow,
@@ -233,7 +248,13 @@ def run_of(
     )
 
 
-_NODE_FIELDS: Final = tuple(NODE_COLUMNS.split(", "))
+_NODE_FIELDS: Final = tuple(NODE_COLUMNS.split(", "))[:-1]
+
+
+def node_of(row: Sequence[Any]) -> SavedNode:
+    """Return the node in a row of `NODE_COLUMNS`."""
+    *values, chain = row
+    return SavedNode(**dict(zip(_NODE_FIELDS, values, strict=True)), chain=_steps(chain))
 
 
 def owning_process(state: str, owner: str, host: str, key: tuple[str, str] | None) -> ProcessIdentity | None:
@@ -253,7 +274,8 @@ def owning_process(state: str, owner: str, host: str, key: tuple[str, str] | Non
 
 
 def _row_of(node: SavedNode) -> tuple[Any, ...]:
-    return tuple(_escaped(value) for value in (getattr(node, name) for name in _NODE_FIELDS))
+    values = [_escaped(getattr(node, name)) for name in _NODE_FIELDS]
+    return (*values, _escaped(_json(node.chain).decode(errors="replace")))
 
 
 def _escaped(value: Any) -> Any:

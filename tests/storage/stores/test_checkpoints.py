@@ -19,6 +19,7 @@ import pytest
 from fuseboard_engine import CheckpointsUnavailable, Engine, ResumeRefused, UnknownRun, Workflow, WorkflowResult
 from fuseboard_storage.recorder.recorder import record
 from fuseboard_storage.recording.recording import Recording
+from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.process_identity import ProcessIdentity, is_alive, this_process
 from fuseboard_storage.stores.checkpoints import FileCheckpoints
 from fuseboard_storage.tables.commands import CommandStatus
@@ -43,6 +44,9 @@ class Steps:
         workflow.connect("fetch", "clean", {"n": "n"})
         workflow.connect("clean", "store", {"n": "n"})
         return workflow
+
+    def workflow_at(self, engine: Engine) -> Workflow:
+        return engine.add_workflow(self.workflow())
 
     def node(self, name: str) -> Any:
         async def work(inputs: dict[str, Any]) -> dict[str, Any]:
@@ -382,3 +386,63 @@ async def test_an_impossible_resume_is_answered_with_the_reason(tmp_path: Path) 
     assert (status.status, status.detail) == ("failed", "there is no saved run 'nope'")
     status = await asked(tmp_path / "b.db", engine, "")
     assert status.detail == "resume needs the id of a run"
+
+
+def test_chains_and_failures_of_nodes_survive_the_process(tmp_path: Path) -> None:
+    async def play() -> None:
+        steps, path = Steps(), tmp_path / "app.db"
+        steps.broken = {"store"}
+        await steps.workflow_at(engine_at(path)).execute({"n": 1}, run="r")
+        later = steps.workflow_at(engine_at(path))
+        (failure,) = await later.get_saved_failures()
+        assert (failure.run, failure.node, failure.attempts, failure.error) == ("r", "store", 1, "store is down")
+
+        steps.broken = set()
+        result = await later.execute(resume="r")
+        assert result.fallback_chain == ["pipeline.fetch", "pipeline.clean", "pipeline.store"]
+        assert await later.get_saved_failures() == []
+
+    asyncio.run(play())
+
+
+def test_a_run_that_is_cancelled_while_it_begins_can_be_resumed_by_the_same_process(tmp_path: Path) -> None:
+    async def play() -> None:
+        path = tmp_path / "app.db"
+        workflow = Steps().workflow_at(engine_at(path))
+        for after in range(6):
+            run = asyncio.create_task(workflow.execute({"n": 1}, run=f"r{after}"))
+            for _ in range(after):
+                await asyncio.sleep(0)
+            run.cancel()
+            await asyncio.wait({run})
+        async with Recording.open(path) as recording:
+            runs = await recording.workflow_runs()
+        for saved in runs:
+            assert saved.state == "interrupted" and not saved.alive
+            assert (await workflow.execute(resume=saved.run)).success
+
+    asyncio.run(play())
+
+
+def test_runs_of_a_file_that_was_not_migrated_are_still_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "app.db"
+    before = next(n for n, statements in enumerate(schema.MIGRATIONS) if "ADD COLUMN chain" in statements[0])
+
+    async def play() -> None:
+        async with Recording.open(path) as recording:
+            (saved,) = await recording.workflow_runs()
+        assert (saved.nodes["a"].attempts, saved.nodes["a"].chain) == (3, ())
+        result = await engine_at(path).checkpoints.load("r")  # type: ignore[union-attr]
+        assert result.nodes["a"].chain == ()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:before])
+        patch.setattr(schema, "VERSION", before)
+        connection = schema.connect(path)
+    connection.execute(
+        "INSERT INTO workflow_runs VALUES ('r', 'w', 'w', '[\"a\"]', '{}', 'null', 1, 'failed', 1, '', '')"
+    )
+    connection.execute("INSERT INTO workflow_nodes VALUES ('r', 'a', 'failed', 1, 'null', '', 3, 0.0, 'no')")
+    connection.commit()
+    connection.close()
+    asyncio.run(play())
