@@ -8,7 +8,7 @@ import weakref
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from http.cookiejar import DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 from fuseboard_engine.adapters.json_codec import decode, from_json, to_json
@@ -25,6 +25,7 @@ CONTEXT_HEADERS = {name: f"x-{name}-id" for name in IDS}
 """The default header of each context id."""
 _SAFE = "!#$&'()*+,/:;=?@[]^`{|}~ "  # sent unquoted, like letters, digits and -._
 SHOWN_BYTES = 500  # of an error response's body, for the error's text
+ERROR_BYTES = 50_000  # of an error response's body that are read, for its code and message
 
 
 def http_library() -> Any:
@@ -242,7 +243,7 @@ class HttpAdapter:
         client = self._clients.of(self, self._max_connections).client
         async with client.stream(method, url, headers=headers, content=content) as response:
             body = bytearray()
-            limit = self._max_bytes if response.is_success else SHOWN_BYTES
+            limit = self._max_bytes if response.is_success else ERROR_BYTES
             async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > limit:
@@ -257,12 +258,20 @@ class HttpAdapter:
 
 
 def _status_error(response: httpx2.Response, body: bytearray) -> Exception:
-    """Return the error for an unsuccessful status. Its text has neither the query nor the password of the URL."""
+    """Return the error for an unsuccessful status. Its text has neither the query nor the password of the URL.
+
+    Its `body` is the response's JSON, from which attribution reads the service's own code and message; None if the
+    response is not JSON.
+    """
     url = response.request.url
     text = decode(body[:SHOWN_BYTES], response.charset_encoding).strip()
     summary = (
         f"HTTP {response.status_code} {response.reason_phrase} from {url.scheme}://{url.netloc.decode()}{url.path}"
     )
     message = f"{summary}: {text}" if text else summary
-    error: Exception = http_library().HTTPStatusError(message, request=response.request, response=response)
-    return error
+    error = http_library().HTTPStatusError(message, request=response.request, response=response)
+    try:
+        error.body = from_json(body, response.charset_encoding)
+    except ValueError:
+        error.body = None
+    return cast(Exception, error)

@@ -110,7 +110,8 @@ class RuleSection(Section):
     errors: tuple[NamedException, ...] = Field(default=(), description="exception types, by dotted name")
     named: tuple[str, ...] = Field(default=(), description="names of exception types whose library may be missing")
     statuses: tuple[Statuses, ...] = Field(default=(), description="HTTP statuses, or ranges such as 520-530")
-    says: tuple[str, ...] = Field(default=(), description="phrases to search for in the service's response")
+    codes: tuple[str | int, ...] = Field(default=(), description="the service's own codes, or names such as EMFILE")
+    says: tuple[str, ...] = Field(default=(), description="phrases to search for in the service's message")
     when: Reference | None = Field(
         default=None, description="a function that takes the error and returns whether the row applies"
     )
@@ -122,8 +123,8 @@ class RuleSection(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if not (self.errors or self.named or self.statuses or self.says or self.when):
-            raise ValueError("set what it applies to: errors, named, statuses, says or when")
+        if not (self.errors or self.named or self.statuses or self.codes or self.says or self.when):
+            raise ValueError("set what it applies to: errors, named, statuses, codes, says or when")
         return self
 
     def rule(self, found: Mapping[str, Any]) -> Rule:

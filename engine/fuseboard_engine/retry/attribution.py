@@ -6,229 +6,21 @@ front of `DEFAULT_TABLE`. The table is the engine's only opinion about errors: b
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from email.utils import parsedate_to_datetime
 from typing import Any
 
-from fuseboard_engine.errors import AttemptTimeout, DeadlineExceeded, FuseboardError, Rejected, SoftFailure, text_of
+from fuseboard_engine.retry.default_table import DEFAULT_TABLE
+from fuseboard_engine.retry.foreign_errors import codes_of, is_bare, retry_after_of, status_of
+from fuseboard_engine.retry.rule import CallerError, Rule
 
-log = logging.getLogger("fuseboard.attribution")
+__all__ = ["DEFAULT_TABLE", "CallerError", "Rule", "Table", "retry_after_of", "soft_failure_of", "status_of"]
 
+_MOST_REMEMBERED = 1000
+_MOST_MEMBERS = 100
 
-class CallerError(FuseboardError):
-    """Raised by an adapter when the task itself is wrong. No other adapter is called; nothing is counted."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """One row of the table.
-
-    It applies to an error that is of one of `errors`, has a type of one of the names `named`, carries one of
-    `statuses`, or for which `when` says so; and, where `says` is given, whose text or code contains one of those
-    phrases.
-
-    Attributes:
-        name: stands in each attempt's event.
-        reason: why, in a sentence an operator can read.
-        errors: exception types.
-        named: names of exception types, or of their bases, for libraries that need not be installed.
-        statuses: HTTP statuses or ranges of them.
-        says: phrases in lower case, looked for only in what a service answered.
-        when: any other test of the error; if it raises, that is logged and the row is passed over.
-        counts: whether the failure counts against the adapter's breaker.
-        retry: whether the same adapter may be asked again.
-        failover: whether the next adapter of the chain is asked.
-        opens: the breaker opens at once, unless this is the only adapter of the chain.
-        only_handlers: failover goes only to adapters that list `name` in what they handle.
-    """
-
-    name: str
-    reason: str
-    errors: tuple[type[BaseException], ...] = ()
-    named: tuple[str, ...] = ()
-    statuses: tuple[int | range, ...] = ()
-    says: tuple[str, ...] = ()
-    when: Callable[[BaseException], bool] | None = None
-    counts: bool = True
-    retry: bool = True
-    failover: bool = True
-    opens: bool = False
-    only_handlers: bool = False
-
-    def matches(self, error: BaseException, status: int | None, code: object) -> bool:
-        """Return whether this row applies to an error that carries this HTTP status and code (None: it has none)."""
-        if (self.errors or self.named or self.statuses or self.when) and not self._is_about(error, status):
-            return False
-        if not self.says:
-            return True
-        if status is None and code is None:
-            return False  # any other error may contain the words by chance
-        text = f"{text_of(error)} {code}".lower()
-        return any(phrase in text for phrase in self.says)
-
-    def _is_about(self, error: BaseException, status: int | None) -> bool:
-        if isinstance(error, self.errors):
-            return True
-        if self.named and any(base.__name__ in self.named for base in type(error).__mro__):
-            return True
-        if status is not None and any(status in w if isinstance(w, range) else status == w for w in self.statuses):
-            return True
-        try:
-            return self.when is not None and self.when(error)
-        except Exception:
-            log.exception("the test of attribution row %r raised; the row is passed over", self.name)
-            return False
-
-
-_FIELDS = ("status_code", "status", "code", "response", "retry_after", "headers", "__getattr__")
-
-
-_bare_types: dict[type[BaseException], bool] = {}
-
-
-def _is_bare(error: BaseException) -> bool:
-    """Return whether an error carries none of the fields read here, as most do: one look instead of ten."""
-    if error.__dict__:
-        return False
-    kind = type(error)
-    bare = _bare_types.get(kind)
-    if bare is None:
-        bare = not any(hasattr(kind, field) for field in _FIELDS)
-        if len(_bare_types) < 1000:
-            _bare_types[kind] = bare
-    return bare
-
-
-def _read(holder: object, field: str) -> Any:
-    """Return a field of a foreign object; None when it has none, or its property raises."""
-    try:
-        return getattr(holder, field, None)
-    except Exception:
-        return None
-
-
-def status_of(error: BaseException) -> int | None:
-    """Return the HTTP status an error carries, whichever client library raised it; None when it has none."""
-    response = _read(error, "response")
-    for holder in (error,) if response is None else (error, response):
-        for field in ("status_code", "status"):
-            status = _read(holder, field)
-            if isinstance(status, int) and not isinstance(status, bool):
-                return status
-    return None
-
-
-def retry_after_of(error: BaseException, now: datetime | None = None) -> float | None:
-    """Return the seconds an error asks to wait: its `retry_after`, or a Retry-After header (RFC 9110, 10.2.3).
-
-    None when it carries neither, or nothing that can be read as a wait. A date in the past gives 0.0.
-    """
-    if _is_bare(error):
-        return None
-    value = _read(error, "retry_after")
-    if value is None:
-        # On the error itself (aiohttp, urllib) or on the response it carries (httpx, requests, openai).
-        headers = _read(error, "headers") or _read(_read(error, "response"), "headers")
-        get = _read(headers, "get")
-        if get is not None:
-            value = get("retry-after") or get("Retry-After")
-    if value is None:
-        return None
-    try:
-        seconds = float(value)
-    except (TypeError, ValueError):
-        try:
-            moment = parsedate_to_datetime(str(value))
-        except (ValueError, OverflowError):
-            return None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        seconds = (moment - (now or datetime.now(UTC))).total_seconds()
-    return max(0.0, seconds) if seconds < float("inf") else None
-
-
-_CALLER = "the task itself is wrong; any adapter would refuse it"
-
-DEFAULT_TABLE: tuple[Rule, ...] = (
-    Rule(
-        name="rejected",
-        reason="the engine itself refused, so the adapter is not to blame",
-        errors=(Rejected,),
-        counts=False,
-        retry=False,
-    ),
-    Rule(
-        name="deadline",
-        reason="the caller's own deadline passed",
-        errors=(DeadlineExceeded,),
-        counts=False,
-        retry=False,
-        failover=False,
-    ),
-    Rule(
-        name="timeout",
-        reason="the adapter gave no answer in time",
-        errors=(AttemptTimeout, TimeoutError),
-        named=("TimeoutException", "APITimeoutError"),
-    ),
-    Rule(name="soft_failure", reason="the adapter answered that it failed", errors=(SoftFailure,)),
-    Rule(name="caller", reason=_CALLER, errors=(CallerError,), counts=False, retry=False, failover=False),
-    Rule(
-        name="rate_limited",
-        reason="the adapter asked for fewer calls; others can take them meanwhile",
-        statuses=(429,),
-        opens=True,
-    ),
-    Rule(
-        name="credentials",
-        reason="the adapter's own credentials were refused",
-        statuses=(401, 403),
-        retry=False,
-    ),
-    Rule(
-        name="context_window",
-        reason="the task is too long for this adapter; only one that handles more can help",
-        says=("context_length_exceeded", "context window", "maximum context length"),
-        counts=False,
-        retry=False,
-        only_handlers=True,
-    ),
-    Rule(
-        name="content_policy",
-        reason="the adapter's content policy refused the task; only one with another policy can help",
-        says=("content_policy", "content policy", "content_filter"),
-        counts=False,
-        retry=False,
-        only_handlers=True,
-    ),
-    Rule(
-        name="adapter_missing",
-        reason="the adapter's own target is gone; a retry cannot succeed",
-        statuses=(404, 410),
-        says=("model", "deployment", "engine", "function"),
-        retry=False,
-    ),
-    Rule(
-        name="caller",
-        reason=_CALLER,
-        statuses=(400, 404, 405, 406, 409, 410, 411, 413, 414, 415, 416, 422),
-        counts=False,
-        retry=False,
-        failover=False,
-    ),
-    Rule(name="server", reason="the service failed", statuses=(408, 425, range(500, 600))),
-    Rule(
-        name="connection",
-        reason="the service could not be reached",
-        errors=(OSError,),
-        named=("TransportError", "ClientConnectionError", "APIConnectionError"),
-    ),
-    Rule(name="error", reason="the adapter raised", errors=(Exception,)),
-)
+_Key = tuple[type[BaseException], int | None, tuple[str, ...]]
 
 
 def unknown_rule(name: str, known: Iterable[str]) -> str:
@@ -241,11 +33,11 @@ def unknown_rule(name: str, known: Iterable[str]) -> str:
 class Table:
     """Attribution rules in the order they are tried.
 
-    What an error of a type means is remembered, as long as it carries neither status nor code and no rule looks at
-    more than its type.
+    Which rows can apply to a type of error with a status and codes is remembered; only texts and tests of users are
+    looked at again.
     """
 
-    __slots__ = ("_by_type", "_readings", "rules")
+    __slots__ = ("_candidates", "_readings", "rules")
 
     def __init__(self, rules: tuple[Rule, ...] = DEFAULT_TABLE) -> None:
         self.set_rules(rules)
@@ -253,9 +45,9 @@ class Table:
     def set_rules(self, rules: tuple[Rule, ...]) -> None:
         """Go by these rules from now on."""
         self.rules = rules
-        remember = all(rule.when is None for rule in rules)
-        self._by_type: dict[type[BaseException], Rule] | None = {} if remember else None
-        self._readings: dict[type[BaseException], tuple[Rule, None]] = {}  # of errors that carry nothing at all
+        self._candidates: dict[_Key, tuple[Rule, ...]] = {}
+        # Of errors that carry nothing, by type; of system errors, by type and errno.
+        self._readings: dict[type[BaseException] | tuple[type[BaseException], int | None], tuple[Rule, None]] = {}
 
     def check_names(self, names: Iterable[str], where: str) -> frozenset[str]:
         """Return names of rules as a set; raise ValueError, which says `where`, if one is the name of no rule."""
@@ -271,28 +63,95 @@ class Table:
         return self.read(error)[0]
 
     def read(self, error: BaseException) -> tuple[Rule, float | None]:
-        """Return the rule that applies to an error, and the seconds it asks to wait (None: it does not)."""
-        if not error.__dict__:
-            reading = self._readings.get(type(error))
-            if reading is not None:
-                return reading
-        if not _is_bare(error):
-            return self._rule(error, status_of(error), _read(error, "code")), retry_after_of(error)
-        reading = self._rule(error, None, None), None
-        if self._by_type is not None and len(self._readings) < 1000:
-            self._readings[type(error)] = reading
+        """Return the rule that applies to an error, and the seconds it asks to wait (None: it does not).
+
+        A group of errors is judged by what all its members say, unless a row names the group itself.
+        """
+        bare = not error.__dict__ and error.__cause__ is None
+        if bare and (reading := self._readings.get(type(error))) is not None:
+            return reading
+        if not bare or not is_bare(error):
+            rule = self._rule(error, status_of(error), codes_of(error))
+            if isinstance(error, BaseExceptionGroup) and (rule is self.rules[-1] or Exception in rule.errors):
+                return self._read_group(error, rule)
+            return rule, retry_after_of(error)
+        if not isinstance(error, OSError) or isinstance(error, ConnectionError | TimeoutError):
+            return self._remember(type(error), error, ())
+        reading = self._readings.get((type(error), error.errno))
+        return self._remember((type(error), error.errno), error, codes_of(error)) if reading is None else reading
+
+    def _remember(
+        self,
+        key: type[BaseException] | tuple[type[BaseException], int | None],
+        error: BaseException,
+        codes: tuple[str, ...],
+    ) -> tuple[Rule, None]:
+        """Return the rule for an error that carries nothing but these codes, and remember it for others of its key."""
+        reading = self._rule(error, None, codes), None
+        certain = all(self._is_certain(row, error, None, codes) for row in self._rows(error, None, codes))
+        if certain and len(self._readings) < _MOST_REMEMBERED:
+            self._readings[key] = reading
         return reading
 
-    def _rule(self, error: BaseException, status: int | None, code: object) -> Rule:
-        remembered = self._by_type if status is None and code is None else None
-        if remembered is not None:
-            rule = remembered.get(type(error))
-            if rule is not None:
+    def _rule(self, error: BaseException, status: int | None, codes: tuple[str, ...]) -> Rule:
+        rows = self._rows(error, status, codes)
+        for rule in rows:
+            if self._is_certain(rule, error, status, codes) or rule.matches(error, status, codes):
                 return rule
-        found = next((rule for rule in self.rules if rule.matches(error, status, code)), self.rules[-1])
-        if remembered is not None and len(remembered) < 1000:
-            remembered[type(error)] = found
-        return found
+        return self.rules[-1]
+
+    def _rows(self, error: BaseException, status: int | None, codes: tuple[str, ...]) -> tuple[Rule, ...]:
+        """Return the rows that may apply to an error, up to the first that surely does."""
+        key = type(error), status, codes
+        rows = self._candidates.get(key)
+        if rows is None:
+            rows = tuple(self._find_rows(error, status, codes))
+            if len(self._candidates) < _MOST_REMEMBERED:
+                self._candidates[key] = rows
+        return rows
+
+    def _find_rows(self, error: BaseException, status: int | None, codes: tuple[str, ...]) -> Iterator[Rule]:
+        for rule in self.rules:
+            if rule.says and not rule.reads_text(status, codes):
+                continue
+            if rule.when is not None or rule.is_about(type(error), status, codes):
+                yield rule
+                if self._is_certain(rule, error, status, codes):
+                    return
+
+    @staticmethod
+    def _is_certain(rule: Rule, error: BaseException, status: int | None, codes: tuple[str, ...]) -> bool:
+        return not rule.says and (rule.when is None or rule.is_about(type(error), status, codes))
+
+    def _read_group(self, group: BaseExceptionGroup[BaseException], otherwise: Rule) -> tuple[Rule, float | None]:
+        """Return what the members of a group say together.
+
+        If all say the same, that row applies. Otherwise the group counts if one of them counts, and is retried and
+        failed over only if all of them may be.
+        """
+        readings = [self.read(member) for member in _members(group)]
+        wait = max((wait for _, wait in readings if wait is not None), default=None)
+        rules = {rule.name: rule for rule, _ in readings}
+        if len(rules) == 1:
+            return readings[0][0], wait
+        counts = any(rule.counts for rule, _ in readings)
+        retry = all(rule.retry for rule, _ in readings)
+        failover = all(rule.failover for rule, _ in readings)
+        reason = f"its parts failed differently: {', '.join(sorted(rules))}"
+        return dataclasses.replace(otherwise, reason=reason, counts=counts, retry=retry, failover=failover), wait
+
+
+def _members(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    """Return the errors in a group and in the groups within it, at most a hundred."""
+    found: list[BaseException] = []
+    waiting: list[BaseException] = [group]
+    while waiting and len(found) < _MOST_MEMBERS:
+        error = waiting.pop(0)
+        if isinstance(error, BaseExceptionGroup):
+            waiting.extend(error.exceptions)
+        else:
+            found.append(error)
+    return found
 
 
 _SAY_NOTHING = frozenset({str, bytes, int, float, bool, list, tuple, type(None)})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import Message
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
@@ -111,15 +112,30 @@ def test_each_error_meets_its_row(error: Exception, row: str) -> None:
         ("content_policy", False, False, True),
         ("deadline", False, False, False),
         ("rejected", False, False, True),
+        ("quota", True, False, True),
+        ("local", False, True, True),
+        ("locked", False, True, True),
     ],
 )
 def test_each_row_says_what_the_design_says(row: str, counts: bool, retry: bool, failover: bool) -> None:
     for rule in (rule for rule in DEFAULT_TABLE if rule.name == row):
         assert (rule.counts, rule.retry, rule.failover) == (counts, retry, failover)
         assert rule.reason
-        assert rule.opens is (row == "rate_limited")
+        assert rule.opens is (row in ("rate_limited", "quota"))
         assert rule.only_handlers is (row in ("context_window", "content_policy"))
     assert row in {rule.name for rule in DEFAULT_TABLE}
+
+
+def test_the_page_lists_the_rows_as_they_are() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "embedding.md").read_text()
+    lines = page.partition("## Failure attribution")[2].partition("\n## ")[0].splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `")]
+    listed = {
+        name.strip("`"): (cell[2] != "no", cell[3] != "no", cell[4] != "no")
+        for cell in cells
+        for name in cell[0].split(", ")
+    }
+    assert listed == {rule.name: (rule.counts, rule.retry, rule.failover) for rule in DEFAULT_TABLE}
 
 
 @dataclass
