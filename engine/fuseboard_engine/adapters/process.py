@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import array
 import asyncio
 import contextlib
+import fcntl
 import os
 import re
 import signal
+import termios
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
@@ -18,6 +21,9 @@ from fuseboard_engine.errors import FuseboardError
 MAX_BYTES = 10_000_000
 SHOWN_BYTES = 2_000  # of the end of stderr, for the error's text
 CHUNK = 65_536
+DRAIN_POLL = 0.001
+DRAIN_SECONDS = 1.0
+"""Seconds that reading what a program wrote may take after its exit, while a descendant holds its pipes."""
 
 
 class ProcessFailed(FuseboardError):
@@ -71,8 +77,8 @@ class ProcessAdapter:
         """
         given = to_json(task)
         try:
-            process = await asyncio.create_subprocess_exec(
-                *self._command,
+            process, exited = await start_process(
+                self._command,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
@@ -83,6 +89,7 @@ class ProcessAdapter:
         except OSError as error:
             raise ProcessFailed(f"{self._name} cannot be started: {error.strerror or error}") from error
         read = False
+        closing = asyncio.create_task(close_pipes_after_exit(process, exited))
         try:
             # stderr comes first: it is needed even if the others fail.
             async with asyncio.TaskGroup() as group:
@@ -94,6 +101,7 @@ class ProcessAdapter:
         except* ProcessFailed as failures:
             raise failures.exceptions[0] from None
         finally:
+            closing.cancel()
             await _terminate(process, read)
         if code:
             raise ProcessFailed(_failure_text(self._name, code, stderr_tail.result()), code)
@@ -110,6 +118,59 @@ class ProcessAdapter:
             if len(output) > self._max_bytes:
                 raise ProcessFailed(f"{self._name} wrote more than {self._max_bytes} bytes; it was killed")
         return output
+
+
+class _Protocol(asyncio.subprocess.SubprocessStreamProtocol):
+    """Tells when the program has exited; asyncio itself waits until its pipes are closed."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(limit=CHUNK, loop=loop)
+        self.exited = asyncio.Event()
+
+    def process_exited(self) -> None:
+        self.exited.set()
+        super().process_exited()
+
+
+async def start_process(command: Sequence[str], **options: Any) -> tuple[asyncio.subprocess.Process, asyncio.Event]:
+    """Start a program. Return it and an event that is set when it has exited, even if a descendant holds its pipes.
+
+    Args:
+        command: the program and its arguments.
+        options: those of `loop.subprocess_exec`.
+    """
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.subprocess_exec(lambda: _Protocol(loop), *command, **options)
+    return asyncio.subprocess.Process(transport, protocol, loop), protocol.exited
+
+
+async def close_pipes_after_exit(process: asyncio.subprocess.Process, exited: asyncio.Event) -> None:
+    """Close the pipes once the program has exited and all that it wrote was read.
+
+    A descendant that it left behind may hold them for as long as it likes.
+    """
+    await exited.wait()
+    loop = asyncio.get_running_loop()
+    end = loop.time() + DRAIN_SECONDS
+    transport = process._transport  # type: ignore[attr-defined]
+    pipes = [pipe for fd in (1, 2) if (pipe := transport.get_pipe_transport(fd)) is not None]
+    while any(_has_unread(pipe) for pipe in pipes) and loop.time() < end:  # noqa: ASYNC110 - the kernel has no event for it
+        await asyncio.sleep(DRAIN_POLL)
+    stdin = transport.get_pipe_transport(0)
+    if stdin is not None and stdin.get_write_buffer_size():
+        stdin.abort()  # what the program did not read
+    for pipe in pipes:
+        pipe.close()  # its reader keeps what it holds, and then sees the end
+
+
+def _has_unread(pipe: asyncio.ReadTransport) -> bool:
+    """Return whether the kernel holds data for a pipe, or a pause keeps its reader from asking."""
+    file = pipe.get_extra_info("pipe")
+    if pipe.is_closing() or file is None or file.closed:
+        return False
+    count = array.array("i", [0])
+    fcntl.ioctl(file, termios.FIONREAD, count)
+    return count[0] > 0
 
 
 def _context_variables() -> dict[str, str]:
@@ -129,6 +190,8 @@ async def _read_tail(stderr: asyncio.StreamReader | None) -> bytes:
 
 async def _write(stdin: asyncio.StreamWriter | None, given: bytes) -> None:
     assert stdin is not None
+    if stdin.is_closing():
+        return  # the program has exited already
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the program need not read its task
         stdin.write(given)
         await stdin.drain()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fuseboard_engine.adapters.http import http_library
+from fuseboard_engine.adapters.process import close_pipes_after_exit, start_process
 from fuseboard_engine.errors import MissingExtra
 from fuseboard_engine.event_log.redact import redact
 
@@ -123,17 +124,19 @@ async def _post(url: str, body: bytes) -> None:
 
 
 async def _run(command: list[str], body: bytes) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *command,
+    process, exited = await start_process(
+        command,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,  # a Ctrl-C that ends the application must not end it
     )
+    closing = asyncio.create_task(close_pipes_after_exit(process, exited))
     try:
         async with asyncio.timeout(HOOK_SECONDS):
             _, errors = await process.communicate(body)
     finally:
+        closing.cancel()
         if process.returncode is None:
             process.kill()
             await process.wait()

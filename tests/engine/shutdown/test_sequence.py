@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import stat
 import sys
@@ -267,6 +268,13 @@ async def test_a_hook_can_be_a_callable() -> None:
     world = World()
     await world.shutdown("x", hook=reports.append)
     assert reports[0].reason == "x"
+
+
+async def test_a_hook_that_leaves_a_helper_behind_is_done(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    report = await Engine().shutdown(hook=["sh", "-c", f"sleep 600 & echo $! > {pid}"])
+    os.kill(int(pid.read_text()), signal.SIGKILL)
+    assert report.problems == ()
 
 
 # ------------------------------------------------------------------ what ends a guarded block
