@@ -1,4 +1,4 @@
-"""Clock times on screen are local: the tests stand still in UTC. Nobody's own preferences are read or changed."""
+"""Fixtures for console tests: UTC as the time zone, and preferences apart from those of the user."""
 
 from __future__ import annotations
 

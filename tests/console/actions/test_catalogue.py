@@ -56,7 +56,7 @@ def test_a_name_with_a_colon_is_found_by_it() -> None:
 
 @pytest.mark.parametrize("column", [column.id for column in COLUMNS])
 @pytest.mark.parametrize("reverse", [False, True])
-def test_every_column_sorts_and_loses_nobody(column: str, reverse: bool) -> None:
+def test_every_column_sorts_and_loses_no_adapter(column: str, reverse: bool) -> None:
     order = order_of(BOARD, at(STORY_ENDS), Sort(column, reverse))
     assert sorted(order.keys) == sorted(BOARD.adapters)
 

@@ -49,7 +49,7 @@ async def test_r_resets_the_selected_adapter_and_tells_when_the_engine_has_done_
         await until(show.sees("prefect was reset."), pilot)
 
 
-async def test_a_command_that_nobody_takes_is_reported_with_the_reason() -> None:
+async def test_a_command_that_no_engine_takes_is_reported_with_the_reason() -> None:
     show = Show()
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(show.sees("prefect"), pilot)
@@ -59,7 +59,7 @@ async def test_a_command_that_nobody_takes_is_reported_with_the_reason() -> None
         await until(show.sees("No engine took this command", "silent"), pilot)
 
 
-async def test_a_refusal_is_told_in_the_engines_words() -> None:
+async def test_a_refusal_is_reported_in_the_engines_words() -> None:
     show = Show()
     show.mailbox.status = "failed"
     show.mailbox.detail = "There is no adapter eu-search."
@@ -86,7 +86,7 @@ async def test_resetting_all_asks_with_cancel_in_focus() -> None:
         await until(lambda: show.mailbox.asked == [("reset_all", "", 1)], pilot)
 
 
-async def test_resetting_all_with_nothing_open_says_so() -> None:
+async def test_resetting_all_with_no_open_breaker_shows_a_notice() -> None:
     show = Show([started(), added("gpt")], when=1)
     async with show.app.run_test(size=(80, 24), notifications=True) as pilot:
         await until(show.sees("gpt"), pilot)
@@ -183,7 +183,7 @@ async def test_an_engine_that_ended_in_order_is_not_an_alarm() -> None:
         await until(show.sees("The engine ended at 14:00:09", "ENDED was CLOSED", "ended 14:00:09"), pilot)
 
 
-async def test_a_file_that_cannot_be_read_is_told_above_what_is_known() -> None:
+async def test_an_unreadable_file_is_reported_above_the_known_state() -> None:
     show = Show()
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(show.sees("prefect"), pilot)
@@ -255,7 +255,7 @@ async def test_hostile_text_is_shown_as_text() -> None:
 
 
 @pytest.mark.parametrize("key", ["r", "R", "o"])
-async def test_with_an_ended_engine_a_key_says_at_once_that_nobody_can_take_it(key: str) -> None:
+async def test_a_command_for_an_ended_engine_is_refused_at_once(key: str) -> None:
     show = Show([started(), added("gpt"), opened("gpt", 8), stopped(9)], when=10)
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(show.sees("ended at"), pilot)
@@ -274,7 +274,7 @@ async def test_a_question_names_its_keys_and_takes_y() -> None:
         await until(lambda: show.mailbox.asked == [("reset_all", "", 1)], pilot)
 
 
-async def test_nobody_plays_the_scenario_of_an_engine_that_has_ended() -> None:
+async def test_the_scenario_of_an_ended_engine_is_not_shown() -> None:
     step = ScenarioStep(at=at(9), scenario="outage", text="Prefect goes down")
     show = Show([started(), added("prefect"), step, stopped(10)], when=10)
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
@@ -301,7 +301,7 @@ async def test_a_terminal_resized_to_nothing_and_back_is_whole_again() -> None:
         await until(show.sees("fuseboard", "? help"), pilot)
 
 
-async def test_the_newest_step_of_a_scenario_is_told_and_goes_away() -> None:
+async def test_the_newest_step_of_a_scenario_is_shown_and_disappears() -> None:
     step = ScenarioStep(at=at(9), scenario="outage", text="Prefect goes down and refuses calls")
     show = Show([started(), added("prefect"), step], when=10)
     async with show.app.run_test(size=(80, 24), notifications=True) as pilot:
@@ -344,7 +344,7 @@ async def test_a_filter_is_typed_counts_its_matches_and_esc_clears_it() -> None:
         await until(lambda: len(names(show)) == 12 and "r reset" in show.screen(), pilot)
 
 
-async def test_what_is_typed_quickly_after_the_slash_is_text_and_no_command() -> None:
+async def test_text_typed_quickly_after_the_slash_runs_no_command() -> None:
     show = Show()
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(show.sees("prefect"), pilot)

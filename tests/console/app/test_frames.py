@@ -1,4 +1,4 @@
-"""What one frame paints: all that is another than before, whatever was kept of the frames before it."""
+"""A frame repaints everything that changed, whatever was cached from earlier frames."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def test_the_pane_with_the_keys_is_framed_otherwise_and_only_that() -> Non
         await until(lambda: cells(app) == wanted, pilot)
 
 
-async def test_what_is_painted_after_a_change_is_what_the_board_says() -> None:
+async def test_the_screen_equals_the_board_after_a_change() -> None:
     change = opened("gpt", STORY_ENDS, wait=30.0)
     wanted = await whole(console(change))
     app = console()
@@ -96,7 +96,7 @@ class Box(CachedWidget):
         return []
 
 
-def test_the_same_lines_of_a_widget_that_has_another_size_are_painted_anew() -> None:
+def test_equal_lines_are_repainted_when_the_widget_changes_size() -> None:
     box, crop = Box(), Region(0, 0, 10, 5)
     for outer in (Size(10, 5), Size(10, 5), Size(10, 6), Size(10, 6), Size(10, 5)):
         box.outer = outer

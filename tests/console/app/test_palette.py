@@ -1,4 +1,4 @@
-"""The palette: what is typed to do something to an adapter, and where there is hardly room for it."""
+"""The palette: actions on adapters by typing, and terminals with little room."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def test_pages_are_turned_where_there_is_no_room_for_one(opens: str, size:
         assert show.app.is_running
 
 
-async def test_what_is_done_to_an_adapter_is_found_by_the_action_and_a_part_of_its_name() -> None:
+async def test_an_adapters_actions_are_found_by_action_and_part_of_its_name() -> None:
     show = Show()
     async with show.app.run_test(size=(100, 30), notifications=True) as pilot:
         await until(show.sees("prefect"), pilot)
@@ -37,7 +37,7 @@ async def test_what_is_done_to_an_adapter_is_found_by_the_action_and_a_part_of_i
         assert show.mailbox.asked == [("reset", "prefect", 1)]
 
 
-async def test_what_is_dangerous_asks_first_from_the_palette_too() -> None:
+async def test_dangerous_actions_ask_first_from_the_palette_too() -> None:
     show = Show([started(), added("agno"), added("gpt")], when=10)
     async with show.app.run_test(size=(100, 30)) as pilot:
         await until(show.sees("gpt"), pilot)

@@ -1,4 +1,4 @@
-"""An engine is started anew: cursor, marks and an open detail stay with their adapters."""
+"""After an engine restarts, cursor, marks and an open detail stay with their adapters."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def test_on_the_page_of_health_too() -> None:
         await until(lambda: show.app.page.target == AdapterKey(2, "b"), pilot)
 
 
-def test_an_heir_is_looked_for_in_later_runs_of_the_same_engine_only() -> None:
+def test_a_successor_comes_only_from_a_later_instance_of_the_same_engine() -> None:
     board = Board()
     told = [*entries([started(0, "shop"), added("a")], 1, 1), *entries([started(0, "other"), added("a")], 3, 2)]
     for entry in told:

@@ -165,7 +165,7 @@ def test_stopped_by_sigstop_it_resumes_completely_and_restores_the_terminal(ende
         terminal.wait_for("two-42")
 
 
-def test_without_a_shell_to_return_to_the_suspend_key_says_so(ended: Path) -> None:
+def test_the_suspend_key_is_refused_without_a_shell(ended: Path) -> None:
     with watched(ended) as terminal:
         terminal.press("\x1a")
         terminal.wait_for("The console cannot be suspended")

@@ -1,4 +1,4 @@
-"""A key, the foot, the help and the palette mean what works where one is, and nothing else."""
+"""Keys, footer, help and palette offer exactly the actions that work on the current page."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def test_what_does_not_wait_is_not_made_to_probe() -> None:
         assert show.mailbox.asked == []
 
 
-async def test_a_console_that_only_reads_says_so_when_a_key_would_change_something() -> None:
+async def test_a_read_only_console_explains_why_a_key_has_no_effect() -> None:
     show = Show(read_only=True)
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(show.sees("prefect"), pilot)

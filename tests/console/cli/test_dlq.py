@@ -101,7 +101,7 @@ def test_one_letter_is_shown_in_full(ended: Path) -> None:
     assert json.loads(dlq(ended, "show", 1, "--json").stdout)["letter"]["task"] == "t0"
 
 
-def test_an_unknown_letter_is_reported_and_nothing_changes(ended: Path) -> None:
+def test_an_unknown_dead_letter_is_reported_and_nothing_changes(ended: Path) -> None:
     for action in ("show", "retry", "archive", "unarchive", "discard", "purge"):
         shown = dlq(ended, action, 99)
         assert shown.returncode == exit_codes.BAD_INPUT, action

@@ -107,7 +107,7 @@ def test_a_tasks_id_is_printed_in_full() -> None:
     assert f"#{task} (retry of dead letter 12): a failed" in (EventNarrator(at(0)).narrate(refused) or "")
 
 
-def test_tasks_that_fail_in_the_same_way_are_told_once_until_a_breaker_changes() -> None:
+def test_equal_failures_are_reported_once_until_a_breaker_changes() -> None:
     def unanswered(when: float, wait: str) -> Event:
         skipped = attempt("a", "rejected"), attempt("b", "rejected")
         return route(when, *skipped, success=False, error=f"the next call is admitted in {wait}")
@@ -138,7 +138,7 @@ def test_durations_and_short_delays_are_printed_in_milliseconds() -> None:
     assert "; retry at once)" in line(retried)
 
 
-def test_a_recording_without_events_says_so(ended: Path, tmp_path: Path) -> None:
+def test_a_recording_without_events_is_reported_as_empty(ended: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty.db"
     empty.touch()
     assert fuseboard("events", empty).stdout == "No event was recorded.\n"

@@ -1,4 +1,4 @@
-"""The desk: commands on their way to a recording's mailbox, and what is told of them."""
+"""The command dispatcher: sends commands to a recording's mailbox and reports their outcomes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def rotate(path: Path) -> None:
         file.unlink()
 
 
-async def test_a_thousand_commands_are_asked_at_once_and_told_of_in_one_sentence(tmp_path: Path) -> None:
+async def test_a_thousand_commands_are_sent_at_once_and_reported_in_one_sentence(tmp_path: Path) -> None:
     names = [f"a{number:03}" for number in range(1000)]
     async with running(tmp_path / "a.db", "checkout", *names) as engine, Recording.open(tmp_path / "a.db") as recording:
         desk, told = at_desk(recording)
@@ -60,7 +60,7 @@ async def test_a_thousand_commands_are_asked_at_once_and_told_of_in_one_sentence
         assert {adapter.breaker.state for adapter in engine.registry} == {"forced_open"}
 
 
-async def test_what_cannot_be_written_is_told_of_every_adapter_that_was_meant(tmp_path: Path) -> None:
+async def test_a_failed_write_is_reported_for_every_selected_adapter(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     async with running(path, "checkout", "gpt", "agno"), Recording.open(path) as recording:
         desk, told = at_desk(recording)
@@ -71,7 +71,7 @@ async def test_what_cannot_be_written_is_told_of_every_adapter_that_was_meant(tm
     ]
 
 
-async def test_who_waits_for_an_outcome_is_told_when_its_place_is_left() -> None:
+async def test_a_waiter_is_notified_when_its_session_is_left() -> None:
     desk, told = at_desk(ListMailbox())
     waiting = asyncio.ensure_future(desk.send_and_wait("dlq_retry", 1, {"ids": [1]}))
     await asyncio.sleep(0)
@@ -84,7 +84,7 @@ async def test_who_waits_for_an_outcome_is_told_when_its_place_is_left() -> None
     assert told == []
 
 
-async def test_a_command_that_stands_in_a_file_that_was_replaced_is_not_looked_for_in_the_new_one(
+async def test_a_command_in_a_replaced_file_is_not_searched_in_the_new_file(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "a.db"

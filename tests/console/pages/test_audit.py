@@ -72,7 +72,7 @@ async def test_the_filter_asks_who_and_what_came_of_it() -> None:
         await until(show.sees("1 of 2", "reset agno"), pilot)
 
 
-async def test_what_waits_and_what_nobody_took_is_seen_in_a_recording(tmp_path: Path) -> None:
+async def test_waiting_and_expired_commands_are_shown_from_a_recording(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     engine = Engine("checkout")
     engine.add_adapter("prefect", lambda task: task)
@@ -93,7 +93,7 @@ async def test_what_waits_and_what_nobody_took_is_seen_in_a_recording(tmp_path: 
             await until(seen, pilot)
 
 
-async def test_what_is_asked_elsewhere_comes_and_expires_while_nothing_happens(tmp_path: Path) -> None:
+async def test_commands_from_elsewhere_appear_and_expire_without_events(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     engine = Engine("checkout")
     engine.add_adapter("prefect", lambda task: task)

@@ -134,7 +134,7 @@ async def test_a_field_that_there_is_not_is_said_where_it_is_typed(still: Path) 
         await console.sees("There is no field categry.", "category", "0 of 4")
 
 
-async def test_what_comes_and_changes_is_seen_without_a_key(live: Path) -> None:
+async def test_new_and_changed_dead_letters_appear_without_a_key(live: Path) -> None:
     async with watching(live) as console:
         await at_letters(console)
         await console.sees("3 pending")
@@ -162,7 +162,7 @@ async def test_of_very_many_the_newest_are_listed_and_the_others_counted(tmp_pat
 # -------------------------------------------------------------------- one of them
 
 
-async def test_one_letter_is_told_in_full_with_who_did_what(live: Path) -> None:
+async def test_one_dead_letter_is_shown_in_full_with_its_operators(live: Path) -> None:
     async with SqliteDeadLetters.open(live, reading=False) as store:
         now = time.time_ns() // 1000
         await store.change("archive", LetterSelection(ids=(2,)), now, "bo@web-1")
@@ -258,7 +258,7 @@ async def test_a_whole_letter_is_copied(still: Path, monkeypatch: pytest.MonkeyP
 # -------------------------------------------------------------------- what is done to one
 
 
-async def test_what_is_archived_leaves_the_list_and_u_puts_it_back(still: Path) -> None:
+async def test_an_archived_dead_letter_leaves_the_list_and_u_restores_it(still: Path) -> None:
     async with watching(still) as console:
         await at_letters(console)
         await console.press("j", "a")
@@ -293,7 +293,7 @@ async def test_discarding_asks_with_cancel_in_focus(still: Path) -> None:
         assert statuses(still)[3] == "discarded"
 
 
-async def test_no_notice_stands_over_the_answers_to_a_question(still: Path) -> None:
+async def test_no_notice_covers_the_answers_of_a_prompt(still: Path) -> None:
     async with watching(still, size=(80, 24)) as console:
         await at_letters(console)
         await console.press("a")
@@ -342,7 +342,7 @@ async def test_an_engine_that_never_wrote_is_named(live: Path) -> None:
 # -------------------------------------------------------------------- what is done to many
 
 
-async def test_marked_letters_are_acted_on_together_after_their_type_was_typed(still: Path) -> None:
+async def test_an_action_applies_to_marked_dead_letters_after_their_type_is_typed(still: Path) -> None:
     async with watching(still) as console:
         await at_letters(console)
         await console.press("j", "x", "x", "x")
@@ -371,7 +371,7 @@ async def test_one_marked_letter_that_the_cursor_is_not_on_is_named_before_anyth
         await console.sees("3 pending, 1 archived")
 
 
-async def test_the_foot_of_a_letter_names_what_can_be_done_to_it_just_now(still: Path) -> None:
+async def test_the_footer_of_a_dead_letter_names_the_actions_available_now(still: Path) -> None:
     async with watching(still) as console:
         await at_letters(console)
         await console.press("enter")
@@ -382,7 +382,7 @@ async def test_the_foot_of_a_letter_names_what_can_be_done_to_it_just_now(still:
         assert "a archive" not in console.screen()
 
 
-async def test_of_several_types_their_number_is_typed_and_who_does_not_allow_it_is_named(still: Path) -> None:
+async def test_for_several_types_the_number_is_typed_and_refusing_ones_are_named(still: Path) -> None:
     async with watching(still) as console:
         await at_letters(console)
         await console.press("a")
@@ -442,7 +442,7 @@ async def test_a_console_that_only_reads_has_none_of_the_keys(still: Path) -> No
     assert set(statuses(still).values()) == {"pending"}
 
 
-async def test_in_a_replay_the_letters_are_those_of_now_which_is_said(live: Path) -> None:
+async def test_a_replay_shows_the_present_dead_letters_and_says_so(live: Path) -> None:
     async with replaying(live) as console:
         await console.press("4")
         await console.sees("as they are now, at ", "the past of dead letters is not kept", "PENDING", "read-only")
@@ -477,7 +477,7 @@ async def test_while_the_view_is_held_still_the_letters_say_of_when_they_are(sti
         await console.sees("PAUSED", "as they are now, at ")
 
 
-async def test_a_file_of_an_older_version_or_without_letters_says_so(tmp_path: Path) -> None:
+async def test_a_file_of_an_older_version_or_without_dead_letters_is_explained(tmp_path: Path) -> None:
     start_engine(tmp_path).communicate("", timeout=PATIENCE)
     file = tmp_path / "checkout.db"
     with sqlite3.connect(file) as connection:
@@ -506,7 +506,7 @@ async def test_a_file_that_is_lost_or_spoilt_is_survived(still: Path) -> None:
         await console.sees("3 pending, 1 archived")
 
 
-async def test_a_store_that_can_not_be_written_changes_nothing_and_says_so(still: Path) -> None:
+async def test_an_unwritable_store_changes_nothing_and_is_reported(still: Path) -> None:
     async with watching(still, size=(140, 30)) as console:
         await at_letters(console)
         with sqlite3.connect(still, isolation_level=None) as other:

@@ -46,7 +46,7 @@ def test_an_opening_of_a_moment_is_seen_however_long_a_slice_is() -> None:
     assert [one.state for one in cut(board, 60, 60, 4)] == ["closed", "closed", "open", "closed"]
 
 
-def test_what_was_before_the_adapter_is_not_known() -> None:
+def test_the_time_before_the_adapter_was_added_is_unknown() -> None:
     board = fold([started(), added("gpt", 45)])
     assert [one.state for one in cut(board, 60, 60, 4)] == [None, None, None, "closed"]
 
@@ -248,7 +248,7 @@ async def test_a_file_that_is_replaced_while_a_past_is_read_is_survived(
         await console.sees("last hour  2 calls")
 
 
-def test_the_story_is_told_in_charts() -> None:
+def test_the_charts_show_the_recorded_story() -> None:
     board = fold(story(), alive=STORY_ENDS)
     row = board.adapters[AdapterKey(1, "prefect")]
     slices = slices_of(AdapterPast(tuple(row.seconds), tuple(row.changes)), at(STORY_ENDS), 120, 60, row.added_at)

@@ -93,7 +93,7 @@ def test_hostile_texts_keep_lines_in_shape(text: str) -> None:
                 assert text_of(told).isprintable()
 
 
-async def test_an_engine_that_was_killed_says_so_also_when_it_was_started_anew(tmp_path: Path) -> None:
+async def test_a_killed_engine_is_shown_as_killed_also_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     async with record(Engine("checkout"), path):
         pass

@@ -52,7 +52,7 @@ async def test_keys_act_on_the_adapter_under_the_cursor_and_enter_shows_it() -> 
         await until(show.sees("policy", "states", "agno"), pilot)
 
 
-async def test_the_filter_asks_about_health_and_what_was_said() -> None:
+async def test_the_filter_matches_health_and_its_detail() -> None:
     show = Show(checks())
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await pilot.press("6", "slash", *"!health:unknown behind", "enter")
@@ -92,7 +92,7 @@ def order(console: Watching) -> list[str]:
     return [name for line in console.screen().splitlines() for name in ("agno", "gpt") if f" {name} " in line]
 
 
-def test_a_trip_that_was_held_and_hung_threads_are_told() -> None:
+def test_a_suppressed_trip_and_hung_threads_are_shown() -> None:
     board = fold(
         [
             started(),

@@ -1,4 +1,4 @@
-"""The overview at the keyboard: groups, faults only, marks, what is done to many, and what glows."""
+"""The overview at the keyboard: groups, faults only, marks, actions on many, and highlighting."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def test_faults_only_is_a_key_and_escape_shows_all_again() -> None:
         await until(show.sees("vision"), pilot)
 
 
-async def test_when_nothing_is_wrong_faults_only_says_so() -> None:
+async def test_faults_only_without_faults_shows_a_note() -> None:
     show = Show([started(), added("gpt")], when=10)
     async with show.app.run_test(size=SIZE) as pilot:
         await until(show.sees("gpt"), pilot)
@@ -66,7 +66,7 @@ async def test_groups_have_headings_that_the_cursor_passes_over() -> None:
         await until(lambda: "by tag" not in show.screen(), pilot)
 
 
-async def test_marks_are_told_of_and_escape_takes_them_away() -> None:
+async def test_marks_are_counted_and_escape_removes_them() -> None:
     show = Show()
     async with show.app.run_test(size=SIZE) as pilot:
         await until(show.sees("prefect"), pilot)
@@ -86,7 +86,7 @@ async def test_a_mark_stays_while_a_filter_hides_its_adapter() -> None:
         await until(show.sees("1 of 12", "2 marked"), pilot)
 
 
-async def test_what_is_done_to_many_asks_for_a_word_first() -> None:
+async def test_an_action_on_many_asks_for_a_word_first() -> None:
     show = Show()
     async with show.app.run_test(size=SIZE, notifications=True) as pilot:
         await until(show.sees("eu-search", "prefect"), pilot)
@@ -173,7 +173,7 @@ async def test_one_mark_under_the_cursor_is_acted_on_as_without_a_mark() -> None
         assert show.mailbox.asked == [("reset", "a1", 1)]
 
 
-async def test_what_was_refused_is_said_with_its_reason() -> None:
+async def test_refusals_are_reported_with_their_reasons() -> None:
     show = Show(tagged("a1", "b1"), when=10)
     async with show.app.run_test(size=SIZE, notifications=True) as pilot:
         await until(show.sees("a1"), pilot)
@@ -183,7 +183,7 @@ async def test_what_was_refused_is_said_with_its_reason() -> None:
         await until(show.sees("0 of 2 done; a1, b1:"), pilot)
 
 
-async def test_the_filter_bar_says_what_can_fit_nothing() -> None:
+async def test_the_filter_bar_reports_terms_that_cannot_match() -> None:
     show = Show()
     async with show.app.run_test(size=SIZE) as pilot:
         await until(show.sees("prefect"), pilot)
@@ -213,7 +213,7 @@ async def test_the_cursor_stays_on_its_adapter_when_the_order_changes() -> None:
         await until(lambda: show.line_of("a40") > 0, pilot)
 
 
-async def test_the_operators_own_columns_rule_their_order() -> None:
+async def test_the_operators_columns_define_the_order() -> None:
     show = Show()
     async with show.app.run_test(size=SIZE) as pilot:
         await until(show.sees("prefect"), pilot)
@@ -245,7 +245,7 @@ def glowing(show: Show, adapter: str) -> frozenset[str]:
     return show.app.overview.table._glow.of(AdapterKey(1, adapter))
 
 
-async def test_what_changed_glows_and_then_no_more() -> None:
+async def test_changed_cells_are_highlighted_for_a_moment() -> None:
     show = Show([started(), added("gpt"), added("agno")], when=10)
     async with show.app.run_test(size=SIZE) as pilot:
         await until(show.sees("● gpt"), pilot)
@@ -279,7 +279,7 @@ async def test_with_glow_switched_off_nothing_glows() -> None:
         assert show.app.overview.table._fading is None
 
 
-async def test_what_changed_while_another_page_was_in_sight_does_not_glow() -> None:
+async def test_changes_made_while_another_page_is_shown_are_not_highlighted() -> None:
     show = Show([started(), added("gpt")], when=10)
     async with show.app.run_test(size=SIZE) as pilot:
         await until(show.sees("● gpt"), pilot)

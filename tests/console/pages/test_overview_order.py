@@ -1,4 +1,4 @@
-"""Which adapters the overview shows, in which order, under which headings, and when that is worked out anew."""
+"""The adapters that the overview shows, their order and headings, and when these are recomputed."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class TestGroups:
         alive=2,
     )
 
-    def test_adapters_stand_under_their_first_tag_and_those_without_one_last(self) -> None:
+    def test_adapters_are_grouped_by_first_tag_and_untagged_ones_come_last(self) -> None:
         order = Ordering().order(self.BOARD, at(2), Choice(Sort("name"), group="tag"))
         shown = [line.name if isinstance(line, GroupHead) else line.adapter for line in order.lines]
         assert shown == ["eu", "gpt", "y", "US", "x", "no tag", "agno"]
@@ -160,7 +160,7 @@ class TestFilter:
 
 
 class TestChainPlaces:
-    def test_a_place_is_told_in_words(self) -> None:
+    def test_a_chain_position_is_described_in_words(self) -> None:
         places = chain_positions({(1, ""): ("gpt", "agno", "mail"), (1, "rag"): ("agno", "gpt"), (2, ""): ("gpt",)})
         assert positions_text(places[AdapterKey(1, "mail")], 20) == "3 of 3"
         assert positions_text(places[AdapterKey(1, "gpt")], 20) == "1 of 3, 2 of 2 rag"
@@ -172,7 +172,7 @@ class TestChainPlaces:
 
 
 class TestWorkedOutAnew:
-    def test_nothing_is_worked_out_while_nothing_that_matters_changed(self) -> None:
+    def test_the_order_is_not_recomputed_without_a_relevant_change(self) -> None:
         board, ordering = fold([started(), *map(added, "ab")], alive=1), Ordering()
         before = ordering.order(board, at(1))
         apply(board, answered("b", 1.1))

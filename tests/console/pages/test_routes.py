@@ -140,7 +140,7 @@ async def test_a_failure_leads_to_the_route_of_its_task_whatever_that_is_called(
         await until(show.sees("› Routes", "1 of 2", "prefect ✗"), pilot)
 
 
-def test_what_is_copied_of_a_failure_and_of_its_route_is_whole() -> None:
+def test_a_copied_failure_and_its_route_are_complete() -> None:
     long = " ".join(f"word-{number}" for number in range(400))
     name = "an-adapter-with-a-name-that-no-column-has-room-for"
     told = attempt(name, "failure", error=long, error_type="ConnectError", why=long)
@@ -153,7 +153,7 @@ def test_what_is_copied_of_a_failure_and_of_its_route_is_whole() -> None:
     assert all(name in text for text in copied)
 
 
-async def test_a_failure_is_told_in_full_and_leads_to_its_adapter_and_route() -> None:
+async def test_a_failure_is_shown_in_full_and_links_to_its_adapter_and_route() -> None:
     long = "the upstream said: " + "no " * 200 + "END"
     show = Show(
         [
@@ -218,7 +218,7 @@ def test_a_route_that_retried_a_dead_letter_says_which() -> None:
     assert "dead letter 12" in said
 
 
-def test_a_timeline_shows_what_was_waited_for_and_what_was_not_called() -> None:
+def test_a_timeline_shows_waits_and_adapters_that_were_not_called() -> None:
     event = route(
         1,
         attempt("prefect", "failure", 0.1, error_type="ConnectError", error="refused"),

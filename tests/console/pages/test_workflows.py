@@ -147,7 +147,7 @@ async def test_a_run_is_a_graph_that_moves_as_its_nodes_do() -> None:
         await console.sees("✗ FAILED", "it can be resumed")
 
 
-async def test_branches_are_drawn_and_errors_are_told_whole(live: Path) -> None:
+async def test_branches_are_drawn_and_errors_are_shown_in_full(live: Path) -> None:
     async with watching(live, size=(80, 30)) as console:
         await console.press("5", "enter")
         await console.sees("✓    fetch", "├─╮", "✗ │  clean     FAILED", "│ ✓  count", "├─╯", "–    store     SKIPPED")
@@ -197,7 +197,7 @@ async def test_a_resume_from_the_detail_is_seen_on_the_graph(live: Path) -> None
         await console.hears("Run n1 is done.")
 
 
-async def test_what_fails_again_is_told_in_the_engines_words(live: Path) -> None:
+async def test_a_repeated_failure_is_reported_in_the_engines_words(live: Path) -> None:
     async with watching(live) as console:
         await console.press("5", "r")
         await console.hears("Run n1 failed: clean: the upstream refused")
@@ -210,7 +210,7 @@ async def test_an_engine_that_has_ended_is_not_even_asked(ended: Path) -> None:
     assert asked(ended) == []
 
 
-async def test_a_run_whose_process_was_killed_says_so_and_goes_on_in_the_next(tmp_path: Path) -> None:
+async def test_a_run_of_a_killed_process_is_shown_as_killed_and_resumes_in_the_next(tmp_path: Path) -> None:
     (tmp_path / "mended").touch()
     (tmp_path / "hold").touch()
     program = [sys.executable, str(ENGINE), str(tmp_path / "app.db"), str(tmp_path / "mended"), "n1"]

@@ -28,12 +28,12 @@ class Watched:
         return self.alerts.opened(self.board, at(when))
 
 
-def test_what_is_open_at_the_first_look_is_no_news() -> None:
+def test_a_breaker_open_at_the_start_causes_no_alert() -> None:
     watched = Watched(opened("prefect", 1))
     assert watched.look(2) == ()
 
 
-def test_a_breaker_that_opens_is_told_once() -> None:
+def test_a_breaker_that_opens_causes_one_alert() -> None:
     watched = Watched()
     assert watched.look(1) == ()
     assert watched.look(2, opened("prefect", 2)) == ("prefect",)
@@ -49,7 +49,7 @@ def test_within_two_seconds_of_an_alert_there_is_no_other() -> None:
     assert watched.look(4) == ("agno", "gpt")
 
 
-def test_what_has_closed_again_before_it_could_be_told_is_not() -> None:
+def test_a_breaker_that_closed_again_before_the_alert_causes_none() -> None:
     watched = Watched()
     watched.look(1)
     watched.look(2, opened("prefect", 2))
@@ -57,7 +57,7 @@ def test_what_has_closed_again_before_it_could_be_told_is_not() -> None:
     assert watched.look(4, changed("agno", "closed", 3.5, before="open", reason="reset")) == ()
 
 
-def test_a_probe_that_fails_is_no_news_but_opening_after_recovery_is() -> None:
+def test_a_failed_probe_causes_no_alert_but_opening_after_recovery_does() -> None:
     watched = Watched(opened("prefect", 0))
     watched.look(1)
     assert watched.look(11, changed("prefect", "half_open", 11, before="open", reason="probe_due")) == ()
@@ -66,7 +66,7 @@ def test_a_probe_that_fails_is_no_news_but_opening_after_recovery_is() -> None:
     assert watched.look(40, opened("prefect", 40)) == ("prefect",)
 
 
-def test_what_opened_while_nobody_looked_on_is_no_news() -> None:
+def test_a_breaker_that_opened_out_of_view_causes_no_alert() -> None:
     watched = Watched()
     watched.look(1)
     watched.alerts.forget()
@@ -74,14 +74,14 @@ def test_what_opened_while_nobody_looked_on_is_no_news() -> None:
     assert watched.look(12, opened("agno", 12)) == ("agno",)
 
 
-def test_another_file_begins_anew() -> None:
+def test_another_file_resets_the_alerts() -> None:
     watched = Watched()
     watched.look(1)
     watched.board = fold([started(), opened("prefect", 1)])
     assert watched.look(9) == ()
 
 
-def test_an_empty_board_has_no_news() -> None:
+def test_an_empty_board_causes_no_alert() -> None:
     assert Alerts().opened(Board(), at(0)) == ()
 
 

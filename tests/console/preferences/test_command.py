@@ -29,7 +29,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "fuseboard" / "console.toml"
 
 
-def test_the_path_is_told_whether_or_not_there_is_a_file(file: Path, tmp_path: Path) -> None:
+def test_the_path_is_printed_whether_or_not_the_file_exists(file: Path, tmp_path: Path) -> None:
     assert preferences("--path", home=tmp_path) == (0, f"{file}\n", "")
 
 

@@ -224,7 +224,7 @@ async def test_marked_adapters_are_copied_together(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("bell", "rings", "tells"), [("none", 0, False), ("bell", 1, False), ("notify", 0, True), ("both", 1, True)]
 )
-async def test_a_breaker_that_opens_rings_or_is_told_as_wanted(bell: str, rings: int, tells: bool) -> None:
+async def test_a_breaker_that_opens_rings_or_is_notified_as_configured(bell: str, rings: int, tells: bool) -> None:
     own = Own(replace(DEFAULT, bell=bell))  # type: ignore[arg-type]
     async with own.app.run_test(size=SIZE, notifications=True) as pilot:
         await until(own.sees("prefect"), pilot)
@@ -234,7 +234,7 @@ async def test_a_breaker_that_opens_rings_or_is_told_as_wanted(bell: str, rings:
     assert own.rings == rings
 
 
-async def test_what_opens_while_the_view_stands_still_does_not_ring() -> None:
+async def test_a_breaker_that_opens_while_the_view_is_paused_does_not_ring() -> None:
     own = Own(replace(DEFAULT, bell="both"))
     async with own.app.run_test(size=SIZE, notifications=True) as pilot:
         await until(own.sees("prefect"), pilot)

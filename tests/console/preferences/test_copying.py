@@ -1,4 +1,4 @@
-"""What is copied, and how it gets to the operator."""
+"""The copied text, and how it reaches the operator's clipboard."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_route_is_copied_with_what_came_of_each_attempt() -> None:
         ({"success": False, "error": "all out"}, "no answer: all out"),
     ],
 )
-def test_a_route_says_how_it_ended(fields: dict[str, object], told: str) -> None:
+def test_a_copied_route_contains_its_outcome(fields: dict[str, object], told: str) -> None:
     assert route_copy(route(1, **fields)).endswith(told)  # type: ignore[arg-type]
 
 
@@ -96,7 +96,7 @@ def test_the_way_depends_on_the_terminal(environment: dict[str, str], way: str) 
     assert copy_method("x", environment) == way
 
 
-def test_what_is_too_long_for_a_terminal_goes_to_a_file() -> None:
+def test_text_too_long_for_a_terminal_is_written_to_a_file() -> None:
     assert copy_method("x" * MAX_BYTES, XTERM) == "terminal"
     assert copy_method("é" * MAX_BYTES, XTERM) == "file"
     assert len(escape_code("x" * MAX_BYTES)) <= 100_000 + len("\x1b]52;c;\x07")
@@ -135,7 +135,7 @@ async def test_a_link_in_the_files_place_is_not_followed(tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="there is no tmux here")
-async def test_tmux_takes_what_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_tmux_receives_copied_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     socket = str(tmp_path / "tmux")
     monkeypatch.delenv("TMUX", raising=False)
     subprocess.run(["tmux", "-S", socket, "-f", "/dev/null", "new-session", "-d", "sleep", "60"], check=True)
@@ -155,7 +155,7 @@ async def test_without_a_tmux_that_takes_it_a_file_has_it(tmp_path: Path, monkey
     assert copied == Copied(True, tmp_path / "copied.txt")
 
 
-async def test_a_tmux_that_hangs_holds_up_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hanging_tmux_does_not_block_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tmux, go_on = tmp_path / "tmux", tmp_path / "go-on"
     tmux.write_text(f"#!/bin/sh\nwhile [ ! -e {go_on} ]; do sleep 0.02; done\ncat >> {tmp_path}/taken\n")
     tmux.chmod(0o700)
@@ -175,5 +175,5 @@ async def test_a_tmux_that_hangs_holds_up_no_key(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize(("text", "told"), [("a", "Copied 1 line."), ("a\nb\nc", "Copied 3 lines.")])
-def test_it_is_said_how_much_was_copied(text: str, told: str) -> None:
+def test_the_notice_states_how_much_was_copied(text: str, told: str) -> None:
     assert copied_text(text, Copied(True)) == told

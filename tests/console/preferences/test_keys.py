@@ -1,4 +1,4 @@
-"""Keys by action: how they are written, and what comes of them."""
+"""Keys by action: their syntax and their effect."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_key_may_be_written_as_people_write_it(text: str, key: str) -> None:
         ("\x1b", "unknown key"),
     ],
 )
-def test_what_is_no_key_is_refused_with_a_reason(text: str, told: str) -> None:
+def test_an_invalid_key_is_refused_with_a_reason(text: str, told: str) -> None:
     with pytest.raises(ValueError, match=r"unknown key|unknown modifier|terminals send|is reserved") as caught:
         parse_key(text)
     assert told in str(caught.value)

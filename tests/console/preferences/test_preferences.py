@@ -1,4 +1,4 @@
-"""The file of preferences: what it may say, and what is said about mistakes."""
+"""The preferences file: its settings and its error messages."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def in_force() -> str:
 # ---------------------------------------------------------------- what it may say
 
 
-def test_what_is_not_said_is_as_by_default() -> None:
+def test_missing_settings_have_their_defaults() -> None:
     assert said('theme = "light"') == Preferences(theme="light")
 
 
@@ -139,18 +139,18 @@ def test_a_theme_is_taken_by_the_name_that_the_screen_lists_it_by(theme: Theme) 
         ("compact = 1", "console.toml:1: compact: write true or false"),
     ],
 )
-def test_a_mistake_is_told_with_its_line_and_what_was_meant(text: str, told: str) -> None:
+def test_an_error_is_reported_with_its_line_and_a_suggestion(text: str, told: str) -> None:
     (sentence,) = mistakes(text)
     assert told in sentence
     assert sentence.startswith("console.toml")
 
 
-def test_all_mistakes_are_told_at_once() -> None:
+def test_all_errors_are_reported_together() -> None:
     found = mistakes('theme = "drak"\nlayout = "x"\n[columns]\nbreakers = ["nam", "name"]\n[keys]\nrest = "x"\n')
     assert [line.split(": ")[1] for line in found] == ["theme", "layout", "columns.breakers", "keys.rest"]
 
 
-def test_all_are_told_beside_values_of_another_kind() -> None:
+def test_all_errors_are_reported_beside_values_of_a_wrong_type() -> None:
     found = mistakes(
         'theme = 5\nlayout = "wiide"\ncompact = "maybe"\n[columns]\nbreakers = ["nam"]\nbraekers = ["name"]\n'
         '[keys]\nquit = 5\nrest = "r"\nsort = "no-such-key"\nhelp = "ctrl+k"\nreset = "ctrl+k"\n'
@@ -227,7 +227,7 @@ def test_options_win_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert options("--no-preferences") == Preferences()
 
 
-def test_a_file_with_mistakes_is_told_with_the_way_round_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_with_errors_is_reported_with_a_workaround(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "console.toml"
     file.write_text('theme = "drak"\n')
     monkeypatch.setenv("FUSEBOARD_CONSOLE", str(file))

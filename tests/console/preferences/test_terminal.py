@@ -74,7 +74,7 @@ def test_without_the_mouse_the_terminal_keeps_it(recording: Path, tmp_path: Path
         assert not terminal.modes & {1000, 1002, 1003, 1006}
 
 
-def test_what_is_copied_reaches_the_terminal(recording: Path, tmp_path: Path) -> None:
+def test_copied_text_reaches_the_terminal(recording: Path, tmp_path: Path) -> None:
     with Terminal(*FUSEBOARD, "watch", str(recording), VTE_VERSION="", TERM_PROGRAM="") as terminal:
         terminal.wait_for("prefect")
         terminal.press("y")

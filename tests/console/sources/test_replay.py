@@ -1,4 +1,4 @@
-"""A replay of real recordings: it stands, plays, steps and seeks; the screen says so."""
+"""Replays of real recordings: pausing, playing, stepping and seeking, and their display."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return recorded(tmp_path_factory.mktemp("replay") / "checkout.db", sorted(story(), key=lambda event: event.at))
 
 
-async def test_it_opens_at_the_beginning_and_stands_still(told: Path) -> None:
+async def test_it_opens_paused_at_the_beginning(told: Path) -> None:
     async with Replay.open(told) as replay:
         assert (replay.position, replay.playing, replay.speed) == (NOON, False, 1.0)
         assert replay.end == max(event.at for event in story())
@@ -41,7 +41,7 @@ async def test_it_opens_at_the_beginning_and_stands_still(told: Path) -> None:
 
 
 @pytest.mark.parametrize("speed", SPEEDS)
-async def test_it_plays_as_fast_as_its_speed_says(told: Path, speed: float) -> None:
+async def test_it_plays_at_its_speed(told: Path, speed: float) -> None:
     watch = Watch()
     async with Replay.open(told, monotonic=watch) as replay:
         replay.set_speed(speed)
@@ -61,7 +61,7 @@ async def test_it_stops_at_the_end(told: Path) -> None:
         assert await replay.behind() == 0
 
 
-async def test_time_that_passes_while_it_stands_is_not_caught_up(told: Path) -> None:
+async def test_time_that_passes_while_paused_is_not_caught_up(told: Path) -> None:
     watch = Watch()
     async with Replay.open(told, monotonic=watch) as replay:
         watch.seconds += 60
@@ -75,7 +75,7 @@ async def test_time_that_passes_while_it_stands_is_not_caught_up(told: Path) -> 
 @settings(max_examples=40, deadline=None)
 @given(moves=st.lists(st.sampled_from(["seek 3", "seek 66", "seek 129.1", "skip -10", "skip 10", "step 1", "step -1",
                                        "change 1", "change -1", "start", "end"]), max_size=12))  # fmt: skip
-def test_wherever_it_went_its_board_is_the_one_of_that_place(told: Path, moves: list[str]) -> None:
+def test_the_board_matches_the_position_after_any_move(told: Path, moves: list[str]) -> None:
     async def go() -> None:
         async with Replay.open(told) as replay, Recording.open(told) as recording:
             for move in moves:
@@ -102,7 +102,7 @@ def test_wherever_it_went_its_board_is_the_one_of_that_place(told: Path, moves: 
     asyncio.run(go())
 
 
-async def test_changes_of_state_are_gone_through_one_by_one_and_back(told: Path) -> None:
+async def test_state_changes_are_stepped_through_forwards_and_backwards(told: Path) -> None:
     async with Replay.open(told) as replay:
         there = []
         while await replay.to_change(1):
@@ -139,7 +139,7 @@ async def test_the_bar_cannot_be_mistaken_for_live_and_keys_travel(told: Path) -
         await until(lambda: "14:00:00.0" in screen(show), pilot)
 
 
-async def test_nothing_can_be_asked_of_an_engine_in_the_past(told: Path) -> None:
+async def test_no_command_can_be_sent_in_a_replay(told: Path) -> None:
     async with shown(told) as (show, pilot):
         await until(lambda: "prefect" in screen(show), pilot)
         for key in ("r", "R", "o"):
@@ -182,7 +182,7 @@ def test_a_time_of_day_is_the_last_one_before_the_end(text: str, means: str) -> 
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "25:00", "03:12:99", "-5"])
-def test_what_is_no_time_is_refused_with_an_example(text: str) -> None:
+def test_an_invalid_time_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ArgumentTypeError, match="03:12"):
         moment(text)
 
@@ -216,7 +216,7 @@ def test_the_bar_fits_every_width(cells: int, glyphs: object, back: float | None
     assert time_at(view, bar, bar.first + bar.cells) is None
 
 
-async def test_the_bar_says_where_one_is_as_the_live_header_does(told: Path) -> None:
+async def test_the_seek_bar_shows_the_page_as_the_live_header_does(told: Path) -> None:
     async with replaying(told, size=(120, 30)) as console:
         await console.sees("REPLAY", "checkout.db › Overview")
         await console.press("2")

@@ -160,7 +160,7 @@ async def test_what_came_before_the_events_that_are_left_is_known_from_its_keyfr
         assert await is_right(early)
 
 
-async def test_a_file_that_cannot_be_read_moves_nothing_and_is_told_until_it_is_well(tmp_path: Path) -> None:
+async def test_an_unreadable_file_moves_nothing_and_is_reported_until_it_recovers(tmp_path: Path) -> None:
     path = recorded(tmp_path / "a.db", story())
     whole = path.read_bytes()
     watch = Watch()

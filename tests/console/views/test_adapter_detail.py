@@ -48,7 +48,7 @@ def detail(board: Board, adapter: str, seconds: float = STORY_ENDS, cells: int =
         ),
     ],
 )  # fmt: skip
-def test_a_policy_is_told_in_words(policy: BreakerPolicy, words: str) -> None:
+def test_a_policy_is_described_in_words(policy: BreakerPolicy, words: str) -> None:
     assert policy_text(policy.model_dump()) == words
 
 
@@ -68,7 +68,7 @@ def test_the_strip_shows_how_it_stood_from_left_to_right() -> None:
     assert strip.split()[1] == "●" * 30 + "✖" * 20 + "●" * 10
 
 
-def test_an_adapter_that_is_gone_says_so() -> None:
+def test_a_removed_adapter_is_reported_as_gone() -> None:
     assert detail(fold([started()]), "gpt") == "This adapter is gone."
 
 

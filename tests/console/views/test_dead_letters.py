@@ -108,7 +108,7 @@ def test_titles_and_rows_stand_in_the_same_columns() -> None:
         assert title.index("error") == row.index("Connection")
 
 
-def test_one_letter_is_told_with_its_context_its_payload_and_its_history() -> None:
+def test_one_dead_letter_is_shown_with_its_context_payload_and_history() -> None:
     told = letter(
         status="retrying",
         retries=1,
@@ -134,7 +134,7 @@ def test_one_letter_is_told_with_its_context_its_payload_and_its_history() -> No
         assert text in said
 
 
-def test_a_history_that_is_being_read_or_was_let_go_says_so() -> None:
+def test_a_history_that_is_being_read_or_was_not_kept_is_reported() -> None:
     for history, text in ((None, "Reading…"), ([], "Its events are no longer kept.")):
         assert text in "\n".join(text_of(line) for line in dead_letter_lines(letter(), history, NOON, 80, UNICODE))
 
@@ -164,7 +164,7 @@ def test_a_payload_is_indented_and_folded() -> None:
     assert lines[6:8] == ['  "note": "one two three', '  four"']
 
 
-def test_what_is_no_json_is_shown_as_it_is() -> None:
+def test_a_payload_that_is_not_json_is_shown_unchanged() -> None:
     assert [text_of(line) for line in json_lines("not [json\nat all", 40)] == ["not [json", "at all"]
     assert json_lines("[" * 100_000, 40)
 
@@ -184,7 +184,7 @@ def test_no_payload_is_wider_than_its_cells(text: str, cells: int) -> None:
 # -------------------------------------------------------------------- sentences
 
 
-def test_the_question_before_many_names_them_their_types_and_who_does_not_allow_it() -> None:
+def test_the_prompt_for_several_names_ids_types_and_those_that_do_not_allow_it() -> None:
     meant = [letter(id) for id in range(30, 19, -1)]
     others = [letter(5, status="archived"), letter(6, status="retrying", lease_until=NOON + SECOND)]
     asked = batch_dead_letter_prompt("archive", meant, others, NOON)
@@ -207,7 +207,7 @@ def test_no_hostile_type_is_to_be_typed_nor_obeyed(text: str) -> None:
     assert "\x1b" not in discard_prompt(letter(task_type=text, task=text, error=text)).text
 
 
-def test_what_can_not_be_done_is_said_with_the_reason() -> None:
+def test_an_action_that_is_not_allowed_is_refused_with_the_reason() -> None:
     assert refused_text("archive", [letter(status="archived")], NOON) == (
         "Dead letter 12 is archived: it can't be archived."
     )

@@ -1,4 +1,4 @@
-"""What is kept from frame to frame shows the same as what is made anew."""
+"""Cached rows show the same as newly rendered rows."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def told(board: Board, rows: RowLines, now: int, columns: tuple[ColumnLayout, ..
 
 @settings(deadline=None)
 @given(st.lists(frames, min_size=1, max_size=12, unique_by=lambda frame: int(frame[1])))
-def test_a_kept_line_says_what_a_line_made_anew_says(
+def test_a_cached_line_equals_a_newly_rendered_line(
     script: list[tuple[list[Event], float, tuple[ColumnLayout, ...], float]],
 ) -> None:
     board, rows = Board(), RowLines(UNICODE)

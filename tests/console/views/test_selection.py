@@ -1,4 +1,4 @@
-"""The cells and columns of the overview, what makes them glow, and what is asked before something is done to many."""
+"""The cells and columns of the overview, the highlighting of changes, and the prompts before actions on many."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ class TestCells:
         columns = place(60, 3, 1, False, columns_of(["inflight", "budget"]))
         assert text_of(row_line(view(board), at(10), columns, UNICODE)).split() == ["●", "gpt", "12", "0"]
 
-    def test_an_engine_that_never_told_leaves_a_dash(self) -> None:
+    def test_an_unreported_value_is_shown_as_a_dash(self) -> None:
         assert view(fold([started(), added("gpt")], alive=10)).budget is None
 
-    def test_of_a_silent_engine_nobody_knows_what_is_in_flight(self) -> None:
+    def test_calls_in_flight_of_a_silent_engine_are_unknown(self) -> None:
         board = fold([started(), added("gpt"), self.GAUGED], alive=1)
         assert (view(board, 60).in_flight, view(board, 60).budget) == (None, None)
 
-    def test_the_place_in_the_chain_and_the_tags_are_told(self) -> None:
+    def test_the_chain_position_and_the_tags_are_shown(self) -> None:
         events = [
             started(),
             AdapterAdded(at=at(0), adapter="gpt", policy={}, tags=("eu", "llm")),
@@ -54,26 +54,26 @@ class TestCells:
 
 
 class TestColumns:
-    def test_the_operators_columns_stand_in_their_order_and_the_last_leave_first(self) -> None:
+    def test_the_operators_columns_keep_their_order_and_the_last_are_dropped_first(self) -> None:
         chosen = columns_of(["p99", "state", "error"])
         ids = [placed.column.id for placed in place(120, 8, 1, False, chosen)]
         assert ids == ["name", "p99", "state", "error"]
         assert [placed.column.id for placed in place(40, 8, 1, False, chosen)] == ["name", "p99", "state"]
 
-    def test_a_name_that_is_no_column_is_refused_with_what_was_meant(self) -> None:
+    def test_an_unknown_column_is_refused_with_a_suggestion(self) -> None:
         with pytest.raises(ValueError, match=r"There is no column 'stat'\. Did you mean state\?"):
             columns_of(["stat"])
         with pytest.raises(ValueError, match="twice"):
             columns_of(["p95", "p95"])
 
-    def test_every_cell_of_a_line_belongs_to_the_column_whose_title_stands_there(self) -> None:
+    def test_every_cell_of_a_line_belongs_to_the_column_with_the_title_above_it(self) -> None:
         columns = place(120, 8, 1, False)
         line = text_of(titles(columns))
         for column, _ in columns:
             assert column_at(columns, line.index(column.title)) == column.id
         assert column_at(columns, 0) == column_at(columns, 300) == ""
 
-    def test_columns_with_nothing_to_say_leave_their_room_to_others(self) -> None:
+    def test_columns_without_content_leave_their_space_to_others(self) -> None:
         ids = {placed.column.id for placed in place(300, 8, 1, False, without=frozenset({"tags", "chain"}))}
         assert not ids & {"tags", "chain", "engine"}
         assert {placed.column.id for placed in place(300, 8, 2, False)} == {column.id for column in COLUMNS}
@@ -102,7 +102,7 @@ class TestGlow:
         assert glow.of(GPT) == frozenset()
         assert glow.fade(0.0) is None
 
-    def test_what_is_said_anew_glows(self) -> None:
+    def test_changed_content_is_highlighted(self) -> None:
         assert {"state", "error"} <= self.changes([], [failed("gpt", 9.9)])
         assert "state" in self.changes([], [opened("gpt", 9.9)])
         half = changed("gpt", "half_open", 9, before="open", needed=3)
@@ -125,7 +125,7 @@ class TestGlow:
         assert glow.of(GPT) == {"inflight"}
 
     @pytest.mark.parametrize("seconds", [11, 15, 19, 25])
-    def test_what_time_alone_changes_does_not(self, seconds: float) -> None:
+    def test_a_change_by_time_alone_is_not_highlighted(self, seconds: float) -> None:
         assert self.changes([opened("gpt", 9, wait=9.0)], [], seconds) <= {"rate", "rejected"}
 
     def test_a_glow_ends(self) -> None:
@@ -137,7 +137,7 @@ class TestGlow:
         assert glow.fade(101.0 + GLOW_SECONDS) is None
         assert glow.of(GPT) == frozenset()
 
-    def test_what_was_forgotten_does_not_glow(self) -> None:
+    def test_forgotten_content_is_not_highlighted(self) -> None:
         glow = ChangeHighlight()
         glow.take([view(fold([started(), added("gpt")], alive=10))], COLUMNS, 0.0)
         glow.forget()
@@ -164,7 +164,7 @@ class TestBulk:
         assert (asked.word, asked.yes) == ("prefect", "Hold 10 open")
 
     @pytest.mark.parametrize("name", ["ламба", "x" * 41, " gpt", "a\x1b[0m", ""])
-    def test_what_nobody_can_type_is_not_asked_for(self, name: str) -> None:
+    def test_a_word_that_cannot_be_typed_is_not_requested(self, name: str) -> None:
         assert batch_prompt("reset", (AdapterKey(1, name), *self.KEYS[1:])).word == "10"
 
     def test_of_a_group_its_name_is_asked_for(self) -> None:
@@ -185,14 +185,14 @@ class TestBulk:
             "9 of 10 done; gpt: there is no such adapter."
         )
 
-    def test_the_same_reason_is_told_once_and_many_are_cut_short(self) -> None:
+    def test_equal_reasons_are_given_once_and_long_lists_are_cut(self) -> None:
         bad = [Outcome(f"a{number}", False, "no engine took it in time") for number in range(5)]
         assert batch_text("reset", bad) == "0 of 5 done; a0, a1, a2 and 2 more: no engine took it in time."
         apart = [Outcome(f"a{number}", False, f"reason {number}") for number in range(5)]
         assert batch_text("reset", apart).endswith("a2: reason 2; 2 more reasons in the audit.")
 
 
-def test_the_title_says_what_was_chosen() -> None:
+def test_the_title_shows_the_choice() -> None:
     assert chosen_title(Choice(), "", 12, 12, 0) == "Breakers"
     choice = Choice(terms=parse("state:open"), group="tag", faults=True)
     assert chosen_title(choice, "state:open", 2, 12, 3) == (

@@ -1,4 +1,4 @@
-"""What the lines say: each view, given a Board and a time."""
+"""The lines of each view, given a Board and a time."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_an_adapter_of_a_silent_engine_says_what_it_was() -> None:
     assert "SILENT was OPEN" in row_text(board, "gpt", 23)  # its wait goes on nowhere
 
 
-def test_an_adapter_of_an_engine_that_was_killed_says_so_in_every_view() -> None:
+def test_every_view_shows_that_an_adapters_engine_was_killed() -> None:
     board = fold([started(), added("gpt"), opened("gpt", 8)], alive=9)
     rows = RowLines(UNICODE)
     columns = place(120, 10, 1, True)
@@ -134,7 +134,7 @@ def test_who_reset_a_breaker_and_when_are_said_whole_or_not_at_all(cells: int, s
     assert text_of(next_cell(view, at(10), cells, UNICODE)) == said
 
 
-def test_an_adapter_that_its_health_check_finds_down_says_so_and_needs_a_person() -> None:
+def test_an_adapter_with_a_failed_health_check_is_shown_as_down_and_needs_attention() -> None:
     bad = HealthChecked(at=at(2), adapter="gpt", status="unhealthy", detail="no scheduler answers")
     board = fold([started(), added("gpt"), added("agno"), bad], alive=9)
     assert "▽ gpt" in row_text(board, "gpt", 9)
@@ -256,7 +256,7 @@ def test_a_route_reads_left_to_right_as_time(event: object, expected: str) -> No
     assert shown.endswith(expected)
 
 
-def test_a_retry_of_a_dead_letter_says_so_where_there_is_room() -> None:
+def test_a_retry_of_a_dead_letter_is_marked_where_there_is_room() -> None:
     retried = route(131, attempt("prefect", "failure", 0.03), attempt("agno", "success", 0.042), letter=12)
     assert "  retry of dead letter 12  prefect ✗ 30 ms → agno ✓ 42 ms" in text_of(route_line(retried, 90, 8, UNICODE))
     assert "retry" not in text_of(route_line(retried, 80, 8, UNICODE))
@@ -273,7 +273,7 @@ def test_a_task_whose_caller_gave_up_was_cancelled() -> None:
     assert text_of(route_line(gave_up, 100, 7, UNICODE)).endswith("→ cancelled")
 
 
-def test_the_text_of_a_timeout_that_the_adapter_raised_is_told() -> None:
+def test_the_text_of_a_timeout_raised_by_the_adapter_is_shown() -> None:
     told = failed("agno", 40, "upstream timed out", rule="timeout", error_type="TimeoutError", duration=0.01)
     assert error_summary(told.attempt) == "TimeoutError: upstream timed out"
 
@@ -432,7 +432,7 @@ def test_in_the_first_seconds_rates_are_those_of_the_time_there_was() -> None:
     assert totals_of(board, at(3.5)).rate == 9.0
 
 
-def test_away_from_the_present_the_footer_says_first_what_is_done_to_time() -> None:
+def test_the_footer_begins_with_time_keys_while_the_past_is_shown() -> None:
     line, _ = footer_line(promoted(actions_for(False), {"pause": "hold", "live": "live"}), 80, False)
     assert text_of(line).startswith(" space hold  L live  ")
     assert text_of(line).count("space") == 1
@@ -447,7 +447,7 @@ def test_a_narrow_pane_leaves_the_redundant_end_of_an_errors_type_out() -> None:
     assert "ConnectionRefusedError: connection" in wide[1]
 
 
-def test_a_step_of_a_scenario_is_told_for_a_while() -> None:
+def test_a_step_of_a_scenario_is_shown_for_a_while() -> None:
     board = fold([ScenarioStep(at=at(5), scenario="outage", text="Prefect goes down")])
     assert text_of(caption_line(board, at(6), 60, UNICODE)) == " ▸ Prefect goes down "
     assert caption_line(board, at(5 + SHOWN_SECONDS), 60, UNICODE) == ()

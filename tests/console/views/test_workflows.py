@@ -38,7 +38,7 @@ def drawn(names: str, edges: str, cells: int = 80, glyphs: Glyphs = UNICODE) -> 
     return [text_of(line).split("  DONE")[0].rstrip() for line in graph_lines(graph, NOON, cells, glyphs)]
 
 
-def test_what_runs_side_by_side_stands_side_by_side() -> None:
+def test_parallel_nodes_are_drawn_side_by_side() -> None:
     assert drawn("abcd", "ab ac bd cd") == [
         "✓    a",
         "├─╮",
@@ -49,7 +49,7 @@ def test_what_runs_side_by_side_stands_side_by_side() -> None:
     ]
 
 
-def test_one_after_the_other_stands_in_one_lane_with_a_line_between() -> None:
+def test_sequential_nodes_are_drawn_in_one_lane_with_a_line_between() -> None:
     assert drawn("abc", "ab bc") == ["✓  a", "│", "✓  b", "│", "✓  c"]
 
 
@@ -172,14 +172,14 @@ def run(state: str = "failed", **fields: Any) -> Run:
     return Run("n1", "nightly", "Nightly build", state, started_at=NOON - 72 * SECOND, **{**values, **fields})
 
 
-def test_a_run_is_told_with_its_bar_its_times_and_its_error() -> None:
+def test_a_run_is_shown_with_its_bar_its_times_and_its_error() -> None:
     said = text_of(run_line(run(resumed=2), NOON, runs_columns(["n1"]), 120, UNICODE))
     assert said.split("  ")[0].strip() == "n1"
     for text in ("Nightly build", "✗ FAILED", "1/3", "12 s", "60 s", "×2", "store: down"):
         assert text in said
 
 
-def test_what_can_be_resumed_is_what_nobody_is_at_and_is_not_over() -> None:
+def test_only_an_unfinished_run_that_no_engine_executes_can_be_resumed() -> None:
     expected = {"running": False, "done": False, "degraded": False, "failed": True, "interrupted": True, "killed": True}
     assert {state: run(state).resumable for state in expected} == expected
     assert len({run_sign(state, UNICODE)[0] for state in expected}) == len(expected)

@@ -70,7 +70,7 @@ async def test_every_kind_of_async_callable_is_awaited_before_the_verdict(
 
 
 @pytest.mark.parametrize("kind", ["a coroutine function", "a bound method", "an object with an async call"])
-def test_what_was_a_coroutine_function_looks_like_one(breaker: CircuitBreaker, kind: str) -> None:
+def test_a_guarded_coroutine_function_still_looks_like_one(breaker: CircuitBreaker, kind: str) -> None:
     assert inspect.iscoroutinefunction(guard(breaker)(ASYNC_KINDS[kind]))
 
 
@@ -105,7 +105,7 @@ def test_a_returned_value_can_be_a_failure_and_still_reaches_the_caller(breaker:
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-async def test_a_predicate_that_raises_is_told_and_blames_no_adapter(
+async def test_a_predicate_that_raises_is_reported_and_counts_against_no_adapter(
     breaker: CircuitBreaker, asynchronous: bool
 ) -> None:
     def predicate(value: object) -> bool:

@@ -135,7 +135,7 @@ def test_a_probe_that_never_reports_is_replaced_when_its_lease_is_over(
     assert breaker.state == "closed"
 
 
-def test_a_probe_slower_than_its_lease_still_decides_while_nobody_took_its_place(
+def test_a_probe_slower_than_its_lease_still_decides_if_no_other_replaced_it(
     breaker: CircuitBreaker, clock: FakeClock
 ) -> None:
     trip(breaker)

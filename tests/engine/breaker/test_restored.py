@@ -1,4 +1,4 @@
-"""A breaker that takes up where an earlier run left off, and one whose policy is exchanged while it works."""
+"""A breaker restored from an earlier process, and one whose policy is replaced while it works."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_half_open_breaker_is_restored_open_and_ready_to_probe(three: CircuitB
 
 
 @pytest.mark.parametrize("state", ["forced_open", "disabled", "metrics_only"])
-def test_what_was_set_by_hand_stays_set(three: CircuitBreaker, state: str) -> None:
+def test_a_manual_state_is_kept(three: CircuitBreaker, state: str) -> None:
     three.restore(state)  # type: ignore[arg-type]
     assert three.state == state
 
@@ -126,7 +126,7 @@ def test_a_probe_in_flight_reports_to_the_new_policy(three: CircuitBreaker, cloc
     assert three.state == "closed"
 
 
-def test_another_kind_of_window_begins_anew_and_says_so(three: CircuitBreaker) -> None:
+def test_another_kind_of_window_starts_empty_and_reports_it(three: CircuitBreaker) -> None:
     fail(three, 2)
     under_way = three.admit()
     assert three.update_policy(BreakerPolicy(failure_threshold=3, window_size=10)) is True
@@ -147,7 +147,7 @@ def test_slow_calls_are_measured_from_when_they_began_after_a_change(three: Circ
 
 
 @pytest.mark.parametrize("state", ["force_open", "disable", "metrics_only"])
-def test_what_an_operator_set_is_not_changed_by_a_policy(three: CircuitBreaker, state: str) -> None:
+def test_a_manual_state_is_not_changed_by_a_policy(three: CircuitBreaker, state: str) -> None:
     getattr(three, state)()
     before = three.state
     three.update_policy(BreakerPolicy(failure_threshold=1, window_size=5))

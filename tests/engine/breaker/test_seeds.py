@@ -90,7 +90,7 @@ def test_the_breaker_behaves_as_the_case_says(case: dict[str, Any]) -> None:
             play.step(word, value)
 
 
-def test_cb18_a_reset_is_told_as_a_reset_and_forgets_growth_and_probes() -> None:
+def test_cb18_a_reset_is_reported_as_a_reset_and_clears_backoff_and_probes() -> None:
     clock, events = FakeClock(), list[Event]()
     policy = BreakerPolicy(failure_threshold=1, recovery_timeout=10, backoff_multiplier=2, jitter=0)
     breaker = CircuitBreaker("a", policy, clock=clock, on_event=events.append)

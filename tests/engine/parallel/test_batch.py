@@ -83,7 +83,7 @@ async def test_too_few_without_a_rollback_try_only_what_failed_again() -> None:
 
 
 @virtual
-async def test_a_rollback_undoes_what_was_done_so_all_is_tried_again() -> None:
+async def test_after_a_rollback_every_part_is_tried_again() -> None:
     files = Files(a=1, b=1)
     undone: list[Any] = []
 
@@ -98,7 +98,7 @@ async def test_a_rollback_undoes_what_was_done_so_all_is_tried_again() -> None:
 
 
 @virtual
-async def test_what_is_tried_again_can_be_chosen() -> None:
+async def test_the_parts_to_try_again_can_be_chosen() -> None:
     files = Files(a=1, b=1)
     await world_with(files).execute_batch(parts("a", "b", "c"), rollback=lambda result: None, again="failed")
     assert files.calls == ["a", "b", "c", "a", "b"]
@@ -120,7 +120,7 @@ async def test_rounds_end_and_the_last_one_that_was_too_poor_is_rolled_back_too(
 
 
 @virtual
-async def test_a_rollback_that_fails_ends_the_batch_as_nobody_knows_what_was_undone() -> None:
+async def test_a_failed_rollback_ends_the_batch_as_the_undone_parts_are_unknown() -> None:
     files = Files(a=1, b=1)
 
     def rollback(result: BatchResult) -> None:
@@ -132,7 +132,7 @@ async def test_a_rollback_that_fails_ends_the_batch_as_nobody_knows_what_was_und
 
 
 @virtual
-async def test_no_more_than_so_many_are_under_way() -> None:
+async def test_no_more_than_the_limit_run_at_once() -> None:
     files = Files()
     result = await world_with(files).execute_batch(parts(*"abcdefgh"), max_concurrent=3)
     assert files.most_in_flight == 3

@@ -50,7 +50,7 @@ async def test_the_limit_holds_for_all_fan_outs_of_an_engine_together() -> None:
 
 
 @virtual
-async def test_waiting_counts_towards_the_timeout_and_is_held_against_nobody() -> None:
+async def test_waiting_counts_towards_the_timeout_but_against_no_adapter() -> None:
     engine, timed = fan({"a": (9.0,), "b": (9.0,), "c": (1.0,)}, execution=two_at_a_time(timeout=3))
     result = await engine.execute_parallel("task")
     assert now() == 3

@@ -29,7 +29,7 @@ async def test_answers_are_combined_in_the_order_of_the_adapters(how: combiners.
 
 
 @virtual
-async def test_only_answers_are_combined_and_none_where_nobody_answered() -> None:
+async def test_only_answers_are_combined_and_without_answers_there_is_no_result() -> None:
     engine, timed = fan({"a": (1.0, "a"), "b": (1.0, ConnectionError("down"))})
     asked: list[Mapping[str, Any]] = []
     await engine.execute_parallel("task", combine=asked.append)
@@ -39,7 +39,7 @@ async def test_only_answers_are_combined_and_none_where_nobody_answered() -> Non
 
 
 @virtual
-async def test_a_combine_that_raises_is_told_and_the_answers_are_kept() -> None:
+async def test_a_combine_that_raises_is_reported_and_the_answers_are_kept() -> None:
     engine, _ = fan({"a": (1.0, "x"), "b": (1.0, "y")})
     result = await engine.execute_parallel("task", combine=combiners.majority)
     assert not result.success

@@ -1,4 +1,4 @@
-"""Which answers a fan-out waits for, what it cuts short, and what it holds against whom."""
+"""The answers that a fan-out waits for, what it cancels, and which failures it counts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def test_all_waits_for_everyone_and_keeps_the_order_given() -> None:
 
 
 @virtual
-async def test_one_failure_cancels_nobody_and_is_told_at_once() -> None:
+async def test_one_failure_cancels_no_branch_and_is_reported_at_once() -> None:
     engine, timed = fan({"a": (2.0,), "b": (1.0, DOWN)})
     result = await engine.execute_parallel("task")
     assert result.success and not result.complete
@@ -55,7 +55,7 @@ async def test_by_default_each_adapter_is_asked_once_and_a_retry_policy_changes_
 
 
 @virtual
-async def test_when_nobody_answers_the_result_is_that_of_an_exhausted_chain() -> None:
+async def test_when_no_adapter_answers_the_result_is_that_of_an_exhausted_chain() -> None:
     engine, _ = fan({"a": (1.0, DOWN), "b": (1.0, DOWN)})
     engine.set_degraded("", {"answer": "later"})
     result = await engine.execute_parallel("task")
@@ -75,7 +75,7 @@ async def test_a_timeout_that_a_late_starter_had_not_all_of_is_no_verdict() -> N
 
 
 @virtual
-async def test_a_deadline_of_the_task_that_comes_first_is_held_against_nobody() -> None:
+async def test_an_earlier_deadline_of_the_task_counts_against_no_adapter() -> None:
     engine, _ = fan({"a": (9.0,)})
     result = await engine.execute_parallel(Task(deadline=1), timeout=5)
     assert now() == 1
@@ -151,7 +151,7 @@ async def test_who_had_no_turn_before_the_first_answer_is_left() -> None:
 
 
 @virtual
-async def test_best_effort_brings_what_there_is_at_the_end_and_blames_nobody_for_the_rest() -> None:
+async def test_best_effort_returns_the_answers_so_far_and_counts_the_rest_against_no_adapter() -> None:
     engine, timed = fan({"a": (1.0, "a"), "b": (9.0,), "c": (0.5, DOWN)})
     result = await engine.execute_parallel("task", strategy="best_effort", timeout=2)
     assert now() == 2
@@ -204,7 +204,7 @@ async def test_when_the_first_fails_the_next_is_asked_at_once() -> None:
 
 
 @virtual
-async def test_nobody_else_is_asked_when_the_task_itself_is_wrong() -> None:
+async def test_no_other_adapter_is_called_when_the_task_is_invalid() -> None:
     engine, timed = fan({"a": (1.0, CallerError("wrong")), "b": (1.0,)})
     result = await engine.execute_parallel("task", strategy="hedged", hedge_delay=30)
     assert timed["b"].calls == []
@@ -259,7 +259,7 @@ async def test_the_time_is_over_for_all_hedges_at_once() -> None:
 
 @pytest.mark.parametrize("strategy", ["all", "first_success", "best_effort", "hedged"])
 @virtual
-async def test_a_caller_who_gives_up_takes_everything_along_and_the_end_is_told(strategy: Any) -> None:
+async def test_a_cancelled_caller_cancels_all_branches_and_the_end_is_reported(strategy: Any) -> None:
     engine, timed = fan({"a": (99.0,), "b": (99.0,)})
     running = asyncio.create_task(engine.execute_parallel("task", strategy=strategy, hedge_delay=1, timeout=1000))
     await asyncio.sleep(5)
@@ -296,7 +296,7 @@ async def test_a_caller_who_gives_up_twice_still_waits_for_the_end() -> None:
 
 
 @virtual
-async def test_an_adapter_that_cancels_itself_cancels_nobody_else() -> None:
+async def test_an_adapter_that_cancels_itself_cancels_no_other() -> None:
     engine, _ = fan({"a": (1.0, asyncio.CancelledError()), "b": (2.0, "b")})
     result = await engine.execute_parallel("task")
     assert result.result == {"b": "b"}
@@ -324,7 +324,7 @@ async def test_the_event_tells_the_strategy_who_answered_and_every_attempt() -> 
     ],
 )
 @virtual
-async def test_what_cannot_be_is_refused(wrong: dict[str, Any], says: str) -> None:
+async def test_impossible_settings_are_refused(wrong: dict[str, Any], says: str) -> None:
     engine, timed = fan({"a": (1.0,)})
     with pytest.raises(ValueError, match=says):
         await engine.execute_parallel("task", **wrong)

@@ -1,4 +1,4 @@
-"""The attribution table: whom an error blames, row by row, whichever library raised it."""
+"""The attribution table: what each error counts against, row by row, whichever library raised it."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ async def test_the_router_does_what_the_row_says(case: Case) -> None:
 
 
 @virtual
-async def test_what_nobody_is_to_blame_for_is_no_failure_in_the_statistics() -> None:
+async def test_an_error_without_blame_is_not_a_failure_in_the_statistics() -> None:
     engine = World()
     engine.script("a", "fine", HttpError(400))
     await engine.execute_with_fallback("good task")
@@ -216,7 +216,7 @@ class QuotaSpent(Exception):
 
 
 @virtual
-async def test_a_row_in_front_of_the_table_applies_first_and_stands_in_the_event() -> None:
+async def test_a_row_in_front_of_the_table_applies_first_and_is_in_the_event() -> None:
     own = Rule(name="quota", reason="the month's quota is spent", errors=(QuotaSpent,), counts=False, retry=False)
     engine = World(table=(own, *DEFAULT_TABLE))
     engine.script("a", QuotaSpent("0 left"))
@@ -283,7 +283,7 @@ def test_a_status_is_read_wherever_a_library_puts_it() -> None:
 
 
 @pytest.mark.parametrize("status", [True, "503", None, 5.03])
-def test_what_is_no_number_is_no_status(status: object) -> None:
+def test_a_value_that_is_not_a_number_is_not_a_status(status: object) -> None:
     error = ValueError()
     error.status = status  # type: ignore[attr-defined]
     assert status_of(error) is None

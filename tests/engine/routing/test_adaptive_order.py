@@ -94,7 +94,7 @@ async def test_a_task_type_learns_for_itself() -> None:
 
 
 @virtual
-async def test_what_is_open_or_known_to_be_down_goes_last_but_stays_in_the_chain() -> None:
+async def test_adapters_open_or_known_to_be_down_go_last_but_stay_in_the_chain() -> None:
     services = {name: Service(1.0, 0.1) for name in "abc"}
     engine = world(EXACT, services)
     engine.set_preference(["a", "b", "c"], adaptive=True)
@@ -140,7 +140,7 @@ async def test_a_recovered_adapter_wins_its_place_back_however_long_it_was_bad()
 
 
 @virtual
-async def test_old_evidence_fades_even_when_nobody_calls() -> None:
+async def test_old_evidence_fades_even_without_calls() -> None:
     services = {"a": Service(0.0, 0.1), "b": Service(1.0, 0.1)}
     engine = world(EXACT, services)
     engine.set_preference(["a", "b"], adaptive=True)
@@ -219,7 +219,7 @@ async def test_R01_a_router_asks_the_breaker_so_what_heals_is_probed_even_from_t
 
 
 @virtual
-async def test_a_chain_that_learns_says_so_to_whoever_listens() -> None:
+async def test_an_adaptive_chain_emits_events_about_what_it_learns() -> None:
     engine = World()
     engine.script("a", "done")
     engine.set_preference("a", adaptive=True)
@@ -228,7 +228,7 @@ async def test_a_chain_that_learns_says_so_to_whoever_listens() -> None:
 
 
 @virtual
-async def test_a_name_that_nothing_has_is_passed_over_and_one_that_is_given_twice_stands_once() -> None:
+async def test_an_unknown_name_is_skipped_and_a_repeated_one_counts_once() -> None:
     engine = world(EXACT, {"a": Service(1.0, 0.1), "gone": Service(1.0, 0.01)})
     engine.set_preference(["gone", "a", "a"], adaptive=True)
     engine.remove_adapter("gone")

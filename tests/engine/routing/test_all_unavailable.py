@@ -50,7 +50,7 @@ async def test_by_default_it_fails_at_once_with_the_earliest_way_back() -> None:
 
 
 @virtual
-async def test_waiting_goes_on_with_the_first_that_returns_and_says_so() -> None:
+async def test_waiting_continues_with_the_first_that_returns_and_reports_it() -> None:
     engine = world("wait")
     await both_out(engine, ("a",), ("b",))
     route = await engine.execute_with_fallback("task")
@@ -60,7 +60,7 @@ async def test_waiting_goes_on_with_the_first_that_returns_and_says_so() -> None
 
 
 @virtual
-async def test_waiting_ends_before_the_deadline_when_nobody_can_return_in_time() -> None:
+async def test_waiting_ends_before_the_deadline_if_no_adapter_can_return_in_time() -> None:
     engine = world("wait")
     await both_out(engine, ("a",), ("b",))
     route = await engine.execute_with_fallback("task", deadline=3)
@@ -78,7 +78,7 @@ async def test_waiting_is_bounded_by_max_wait() -> None:
 
 
 @virtual
-async def test_nobody_waits_for_what_never_returns_by_itself() -> None:
+async def test_there_is_no_wait_for_an_adapter_that_never_returns_by_itself() -> None:
     engine = world("wait")
     engine.script("a", "a")
     engine.breaker("a").force_open()
@@ -262,7 +262,7 @@ def trips(engine: World) -> list[str]:
 
 
 @virtual
-async def test_a_trip_that_would_put_too_large_a_share_out_is_not_made_and_told_once() -> None:
+async def test_a_trip_beyond_the_ejection_limit_is_suppressed_and_reported_once() -> None:
     engine = world("fail", max_out_share=0.5)
     for name in "abcd":
         engine.script(name, DOWN)
@@ -287,7 +287,7 @@ async def test_a_held_trip_is_made_at_the_next_failure_once_another_has_returned
 
 
 @virtual
-async def test_what_is_opened_by_hand_counts_but_is_never_refused() -> None:
+async def test_an_opening_by_hand_counts_but_is_never_refused() -> None:
     engine = world("fail", max_out_share=0.5)
     engine.script("a", DOWN)
     engine.script("b", DOWN)

@@ -1,4 +1,4 @@
-"""What answers when every adapter is out, and how everybody can tell."""
+"""Fallback answers when every adapter is unavailable, and how they are marked."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def finished(world: World) -> RouteFinished:
 
 
 @virtual
-async def test_a_template_answers_when_the_chain_is_exhausted_and_nobody_takes_it_for_a_success() -> None:
+async def test_a_template_answers_when_the_chain_is_exhausted_and_is_not_a_success() -> None:
     world = dead_world()
     world.set_degraded("plan", {"milestones": ["Analyse {goal}", "{steps}"], "confidence": 0.5})
     result = await world.execute_with_fallback({"task_type": "plan", "goal": "search", "steps": [1, 2]})

@@ -39,7 +39,7 @@ def test_an_order_is_a_permutation_of_the_chain(figures: list[AdapterScore], fai
 
 
 @given(MANY)
-def test_what_cannot_be_admitted_comes_last(figures: list[AdapterScore]) -> None:
+def test_adapters_that_cannot_be_admitted_come_last(figures: list[AdapterScore]) -> None:
     admissible = [f.admissible for f in rank(figures, 1.0, 0.1)]
     assert admissible == sorted(admissible, reverse=True)
 

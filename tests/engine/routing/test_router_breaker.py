@@ -31,7 +31,7 @@ async def test_an_open_adapter_is_skipped_without_any_delay_and_the_route_says_w
 
 
 @virtual
-async def test_what_is_kept_of_a_refusal_stays_true_and_the_time_that_is_left_stands_beside_it() -> None:
+async def test_a_kept_refusal_stays_true_and_states_the_time_left() -> None:
     engine = World(breaker=TRIPS_AT_ONCE)
     engine.script("a", DOWN)
     await engine.execute_with_fallback("first")

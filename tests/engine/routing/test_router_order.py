@@ -73,7 +73,7 @@ class AdapterType(str, Enum):  # noqa: UP042 - in an f-string it is AdapterType.
 
 
 @virtual
-async def test_a_chain_may_be_written_with_an_enumeration_and_is_told_by_its_names() -> None:
+async def test_a_chain_may_be_an_enumeration_and_is_reported_by_its_names() -> None:
     engine = World(retry=ONCE)
     engine.script("prefect", DOWN)
     engine.script("agno", "from agno")
@@ -84,7 +84,7 @@ async def test_a_chain_may_be_written_with_an_enumeration_and_is_told_by_its_nam
 
 
 @virtual
-async def test_an_unregistered_name_is_passed_over_and_not_in_the_chain_but_told() -> None:
+async def test_an_unregistered_name_is_skipped_and_reported() -> None:
     engine = World(retry=ONCE)
     engine.script("a", "from a")
     route = await engine.execute_with_fallback("task", ["ghost", "a", "phantom"])

@@ -127,7 +127,7 @@ async def test_without_an_attempt_timeout_a_call_may_take_for_ever() -> None:
 
 
 @virtual
-async def test_the_deadline_cuts_an_attempt_short_blames_nobody_and_stops_the_route() -> None:
+async def test_the_deadline_cuts_an_attempt_short_counts_against_no_adapter_and_stops_the_route() -> None:
     engine = World(breaker=BreakerPolicy(failure_threshold=1))
     a = engine.script("a", FOREVER)
     b = engine.script("b", "from b")
@@ -166,7 +166,7 @@ async def test_a_retry_that_would_come_after_the_deadline_is_not_waited_for() ->
 
 
 @virtual
-async def test_adapters_the_deadline_left_no_time_for_are_told_as_left() -> None:
+async def test_adapters_the_deadline_left_no_time_for_are_reported_as_left() -> None:
     engine = World()
 
     loop: Any = asyncio.get_running_loop()
@@ -195,7 +195,7 @@ async def test_a_task_may_bring_its_deadline_and_the_calls_own_beats_it() -> Non
 
 
 @virtual
-async def test_a_deadline_that_has_passed_calls_nobody() -> None:
+async def test_a_deadline_that_has_passed_calls_no_adapter() -> None:
     engine = World()
     a = engine.script("a", "from a")
     route = await engine.execute_with_fallback("task", deadline=0)

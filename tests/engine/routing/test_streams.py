@@ -160,7 +160,7 @@ async def test_before_the_first_item_a_failed_stream_is_retried_and_failed_over_
 
 
 @virtual
-async def test_after_the_first_item_the_route_ends_with_the_error_and_nobody_else_is_asked() -> None:
+async def test_after_the_first_item_the_route_ends_with_the_error_without_failover() -> None:
     b = ScriptedStream([1])
     engine = world(a=ScriptedStream([1, 2, DOWN]), b=b, retry=RetryPolicy(max_attempts=3))
     seen = []
@@ -176,7 +176,7 @@ async def test_after_the_first_item_the_route_ends_with_the_error_and_nobody_els
 
 
 @virtual
-async def test_when_all_fail_before_their_first_item_the_reader_is_told_by_the_usual_error() -> None:
+async def test_when_all_fail_before_their_first_item_the_reader_gets_the_usual_error() -> None:
     engine = world(a=ScriptedStream([DOWN]), b=ScriptedStream([DOWN]))
     with pytest.raises(AllAdaptersFailed) as failed:
         await read(engine.stream_with_fallback("task"))
@@ -185,7 +185,7 @@ async def test_when_all_fail_before_their_first_item_the_reader_is_told_by_the_u
 
 
 @virtual
-async def test_an_open_breaker_is_skipped_and_a_wrong_task_is_nobodys_fault() -> None:
+async def test_an_open_breaker_is_skipped_and_an_invalid_task_counts_against_no_adapter() -> None:
     engine = world(a=ScriptedStream([1]), b=ScriptedStream([CallerError("no such thing")]), c=ScriptedStream([1]))
     engine.breaker("a").force_open()
     with pytest.raises(AllAdaptersFailed) as failed:
@@ -372,7 +372,7 @@ async def test_a_reader_who_takes_his_time_makes_no_stream_time_out_or_slow() ->
 
 
 @virtual
-async def test_the_tasks_deadline_ends_a_stream_and_blames_nobody() -> None:
+async def test_the_tasks_deadline_ends_a_stream_and_counts_against_no_adapter() -> None:
     engine = world(a=ScriptedStream([1, 5.0, 2]), b=ScriptedStream([1]), breaker=BreakerPolicy(failure_threshold=1))
     with pytest.raises(StreamBroken) as broken:
         await read(engine.stream_with_fallback("task", deadline=3))
@@ -454,7 +454,7 @@ async def test_a_stream_that_is_closed_early_still_has_the_ids_of_its_task() -> 
 
 
 @virtual
-async def test_an_engine_that_shuts_down_begins_no_stream_and_lets_those_under_way_end() -> None:
+async def test_during_shutdown_no_stream_starts_and_running_ones_may_end() -> None:
     engine = world(a=ScriptedStream([1, 2.0, 2]))
     under_way = engine.stream_with_fallback("task")
     assert await anext(under_way) == 1
