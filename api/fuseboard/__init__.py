@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fuseboard_engine import (
         DEFAULT_TABLE,
+        AdapterCancelled,
         AdapterDown,
         AdapterObject,
         AdapterResult,
@@ -119,6 +120,7 @@ _STORAGE = frozenset(
 
 __all__ = [
     "DEFAULT_TABLE",
+    "AdapterCancelled",
     "AdapterDown",
     "AdapterObject",
     "AdapterResult",

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from fuseboard_engine.documents.loader import DocumentError
     from fuseboard_engine.engine import Engine
     from fuseboard_engine.errors import (
+        AdapterCancelled,
         AdapterDown,
         AttemptTimeout,
         BulkheadFull,
@@ -88,6 +89,7 @@ _HOME = {
     "LetterBusy": "dead_letters.letter",
     "RunInUse": "workflow.errors",
     "DocumentError": "documents.loader",
+    "AdapterCancelled": "errors",
     "AdapterDown": "errors",
     "HealthPolicy": "health.policy",
     "RoutingPolicy": "routing.policy",
@@ -158,6 +160,7 @@ _HOME = {
 
 __all__ = [
     "DEFAULT_TABLE",
+    "AdapterCancelled",
     "AdapterDown",
     "AdapterObject",
     "AdapterResult",

@@ -132,7 +132,9 @@ class Engine:
             wall=wall,
             rng=rng,
         )
-        self.health = HealthChecks(emit, bus.subscribe, health, clock=clock, wall=wall, rng=rng)
+        self.health = HealthChecks(
+            emit, bus.subscribe, health, clock=clock, wall=wall, rng=rng, overdue=self.registry.overdue
+        )
         self.dead_letters: DeadLetters | None = None
         if dead_letters is not None:
             self.dead_letters = self.router.dead_letters = self._keep_dead_letters(dead_letters)
@@ -410,7 +412,8 @@ class Engine:
 
         Raises:
             TypeError, ValueError: the deadline is not a number of seconds. Nothing was called.
-            asyncio.CancelledError: the caller was cancelled; the call in flight was cancelled and has ended.
+            asyncio.CancelledError: the caller was cancelled;
+                the call in flight was cancelled and has ended, or its limit passed.
         """
         return await self.router.execute_with_fallback(
             task, preference_order, deadline=deadline, retry=retry, context=context
@@ -487,7 +490,8 @@ class Engine:
 
         Raises:
             ValueError: an argument is out of range.
-            asyncio.CancelledError: the caller was cancelled; every call in flight was cancelled and has ended.
+            asyncio.CancelledError: the caller was cancelled;
+                every call in flight was cancelled and has ended, or its limit passed.
         """
         return await self.parallel.execute_parallel(
             task,

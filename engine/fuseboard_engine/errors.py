@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 
 def text_of(error: BaseException) -> str:
@@ -105,7 +105,7 @@ class AdapterDown(Rejected):
 
 
 class AttemptTimeout(FuseboardError, TimeoutError):
-    """An attempt exceeded its timeout and was cancelled."""
+    """An attempt exceeded its timeout and was cancelled. It may still be ending in the background."""
 
     def __init__(self, adapter: str, seconds: float, what: str = "gave no answer") -> None:
         super().__init__(adapter, seconds)
@@ -115,6 +115,23 @@ class AttemptTimeout(FuseboardError, TimeoutError):
 
     def __str__(self) -> str:
         return f"timeout: {self.adapter} {self.what} within {self.seconds:.3g} s"
+
+
+class AdapterCancelled(FuseboardError):
+    """A call was cancelled from within (by its library, or a task or scope of its own), and not by its caller."""
+
+    def __init__(self, adapter: str, detail: str = "") -> None:
+        super().__init__(adapter, detail)
+        self.adapter = adapter
+        self.detail = detail
+
+    @classmethod
+    def by(cls, error: BaseException, adapter: str) -> Self:
+        """Return the error for a call of an adapter that raised `error`, a `CancelledError`."""
+        return cls(adapter, text_of(error))
+
+    def __str__(self) -> str:
+        return f"{self.adapter} cancelled its own work" + (f": {self.detail}" if self.detail else "")
 
 
 class DeadlineExceeded(FuseboardError, TimeoutError):

@@ -9,6 +9,7 @@ from typing import assert_type
 
 from fuseboard import (
     DEFAULT_TABLE,
+    AdapterCancelled,
     AdapterDown,
     AdapterObject,
     AdapterResult,
@@ -134,6 +135,7 @@ def in_threads(engine: Engine) -> None:
 
 PUBLIC = (
     DEFAULT_TABLE,
+    AdapterCancelled,
     AdapterDown,
     AdapterObject,
     AdapterResult,

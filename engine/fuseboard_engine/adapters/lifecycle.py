@@ -9,8 +9,9 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from fuseboard_engine.adapters.timeouts import AsyncCall, within
-from fuseboard_engine.errors import AttemptTimeout
+from fuseboard_engine.adapters.timeouts import PASSES, AsyncCall, within
+from fuseboard_engine.errors import AdapterCancelled, AttemptTimeout
+from fuseboard_engine.runtime.overdue_calls import OverdueCalls
 
 Step = Callable[[], Awaitable[Any]]
 
@@ -79,6 +80,7 @@ class Lifecycle:
         "_waiting",
         "adapter",
         "on_late_initialise",
+        "overdue",
         "ready",
     )
 
@@ -88,6 +90,8 @@ class Lifecycle:
         """Whether it can be called without initialisation."""
         self.on_late_initialise: Callable[[], None] | None = None
         """Called when it was initialised after its adapter had been removed from the engine."""
+        self.overdue: OverdueCalls | None = None
+        """Watches an abandoned initialisation that does not end."""
         self._initialize = initialize
         self._close = close
         self._lock = threading.Lock()
@@ -109,9 +113,12 @@ class Lifecycle:
                 outcome = self._outcome or self._start()
                 self._waiting += 1
             try:
-                await within(_wait, outcome, self.adapter, limit)
-            except AttemptTimeout as error:
-                raise AttemptTimeout(self.adapter, error.seconds, "was not initialised") from error
+                async with asyncio.timeout(limit) as timer:
+                    await _wait(outcome)
+            except TimeoutError as error:
+                if limit is None or not timer.expired():
+                    raise  # the error of its `initialize`
+                raise AttemptTimeout(self.adapter, limit, "was not initialised") from error
             except _Abandoned:
                 pass  # all earlier callers stopped waiting: start again
             finally:
@@ -137,8 +144,8 @@ class Lifecycle:
             self.ready = True
             if self.on_late_initialise is not None:
                 self.on_late_initialise()
-        except asyncio.CancelledError:
-            error = _Abandoned() if self._abandoned else RuntimeError("its initialisation was cancelled")
+        except asyncio.CancelledError as cancelled:
+            error = _Abandoned() if self._abandoned else AdapterCancelled.by(cancelled, self.adapter)
             raise
         except BaseException as raised:
             error = raised
@@ -153,7 +160,7 @@ class Lifecycle:
             del error
 
     async def _abandon(self) -> None:
-        """Cancel the initialisation, which no caller waits for any more, and wait for its end."""
+        """Cancel the initialisation, which no caller waits for any more. The next caller waits for its end."""
         task, loop = self._task, self._loop
         if task is None or loop is None or self._abandoned:
             return
@@ -163,12 +170,19 @@ class Lifecycle:
                 loop.call_soon_threadsafe(task.cancel)
             return
         task.cancel()
-        await asyncio.wait([task])
+        for _ in range(PASSES):
+            await asyncio.sleep(0)
+            if task.done():
+                return
+        if self.overdue is not None:
+            self.overdue.watch(self.adapter, _until_ended(task))
 
     async def close(self) -> None:
         """Close the object if it was used; raises what its `close` raises. It may be initialised again later."""
-        if self._task is not None:
+        if (task := self._task) is not None:
             await self._abandon()
+            if task.get_loop() is asyncio.get_running_loop():
+                await asyncio.wait([task])
         if not self.ready or self._close is None:
             return
         self.ready = self._initialize is None
@@ -192,16 +206,21 @@ def _mark_retrieved(waiting: asyncio.Future[None]) -> None:
         waiting.exception()
 
 
+async def _until_ended(task: asyncio.Task[None]) -> None:
+    await asyncio.wait([task])
+
+
 async def _await(step: Step) -> Any:
     return await step()
 
 
 async def first_call(
-    lifecycle: Lifecycle, call: AsyncCall, task: Any, adapter: str, limit: float | None, share: float
-) -> Any:
+    lifecycle: Lifecycle, call: AsyncCall, task: Any, adapter: str, limit: float | None, share: float,
+    overdue: OverdueCalls,
+) -> Any:  # fmt: skip
     """Initialise an object within `share` (0..1) of the limit in seconds, then call it within the rest."""
     if limit is None:
         await lifecycle.initialize(None)
-        return await within(call, task, adapter, None)
+        return await within(call, task, adapter, None, overdue)
     await lifecycle.initialize(limit * share)
-    return await within(call, task, adapter, limit * (1 - share))
+    return await within(call, task, adapter, limit * (1 - share), overdue)

@@ -14,6 +14,7 @@ from fuseboard_engine.errors import UnknownAdapter
 from fuseboard_engine.retry.attribution import soft_failure_of
 from fuseboard_engine.retry.budget import RetryBudget
 from fuseboard_engine.retry.policy import RetryPolicy
+from fuseboard_engine.runtime.overdue_calls import OverdueCalls
 
 
 class DownMark(msgspec.Struct, frozen=True, gc=False):
@@ -169,6 +170,8 @@ class Registry:
         """Task types whose chains have streams that can start over; the empty type is the default."""
         self.find = self._adapters.get
         """Return the adapter of a name, or None."""
+        self.overdue = OverdueCalls()
+        """The adapters' calls that go on after their time limit."""
         self._registered: tuple[str, ...] | None = None
         self._excluded: set[str] = set()
         self.order_for: Callable[[str], tuple[tuple[str, ...], str]] = self.fixed_order
@@ -184,6 +187,8 @@ class Registry:
             raise ValueError("an adapter needs a name")
         if adapter.name in self._adapters:
             raise ValueError(f"an adapter called {adapter.name!r} is registered already; remove it first")
+        if adapter.lifecycle is not None:
+            adapter.lifecycle.overdue = self.overdue
         self._adapters[adapter.name] = adapter
         self._registered = None
 

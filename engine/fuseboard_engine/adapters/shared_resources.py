@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, cast
 from fuseboard_engine.adapters.callables import RunInThread
 from fuseboard_engine.adapters.from_spec import KINDS, Shared
 from fuseboard_engine.adapters.thread_pool import MAX_THREADS, ThreadPool
+from fuseboard_engine.adapters.timeouts import within
 from fuseboard_engine.errors import CircuitOpen, describe, text_of
 from fuseboard_engine.events import Attempt, AttemptFailed, Event, ThreadsStuck
+from fuseboard_engine.runtime.overdue_calls import OverdueCalls
 
 if TYPE_CHECKING:
     from fuseboard_engine.adapters.http import HttpClients
@@ -93,7 +95,7 @@ class SharedResources:
     async def _close_removed(self) -> None:
         while self._removed:
             for adapter in [adapter for adapter in self._removed if not adapter.in_flight]:
-                await close(adapter)
+                await close(adapter, self._registry.overdue)
                 self._removed.remove(adapter)
             if self._removed:
                 await asyncio.sleep(POLL_SECONDS)
@@ -112,7 +114,8 @@ class SharedResources:
             closing.cancel()
             await asyncio.gather(closing, return_exceptions=True)
         removed, self._removed = self._removed, []
-        await asyncio.gather(*(close(adapter) for adapter in (*self._registry, *removed)))
+        await self._registry.overdue.close()
+        await asyncio.gather(*(close(adapter, self._registry.overdue) for adapter in (*self._registry, *removed)))
         for shared in self._shared.values():
             await shared.close()
         self.threads.close()
@@ -156,12 +159,12 @@ class SharedResources:
         self._emit(ThreadsStuck(at=at, adapter=adapter, stuck=stuck, total=total, limit=limit))
 
 
-async def close(adapter: Adapter, timeout: float = CLOSE_SECONDS) -> None:
+async def close(adapter: Adapter, overdue: OverdueCalls, timeout: float = CLOSE_SECONDS) -> None:
     """Close one adapter, if it has a `close`, within `timeout` seconds. Never raises; failures are logged."""
-    if adapter.lifecycle is None:
+    lifecycle = adapter.lifecycle
+    if lifecycle is None:
         return
     try:
-        async with asyncio.timeout(timeout):
-            await adapter.lifecycle.close()
+        await within(lambda _: lifecycle.close(), None, adapter.name, timeout, overdue)
     except Exception as error:
         log.warning("adapter %s could not be closed: %s", adapter.name, describe(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
@@ -11,9 +12,12 @@ from typing import Any, ParamSpec, TypeVar, cast
 from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
 from fuseboard_engine.breaker.permit import Permit
 from fuseboard_engine.errors import describe
+from fuseboard_engine.runtime.cancellation import is_own_cancellation
 
 P = ParamSpec("P")
 R = TypeVar("R")
+ASYNC_JUDGE = "failed must be a plain function: an async one would make every result a failure"
+
 Kinds = tuple[type[BaseException], ...]
 
 
@@ -28,8 +32,9 @@ def guard(
 
     Functions, generators, their async kinds, and any callable that behaves like one of them (a partial, a bound
     method, an object with an async `__call__`, a lambda that returns a coroutine) keep their kind. The function's own
-    errors and results reach the caller unchanged. A generator is one call from its first item to its end; a consumer
-    that stops early, or throws an error into it, does not count as a failure of the adapter.
+    errors and results reach the caller unchanged; a `CancelledError` of its own is a failure. A generator is one call
+    from its first item to its end; a consumer that stops early, or throws an error into it, does not count as a failure
+    of the adapter.
 
     Args:
         breaker: admits the calls and records their outcomes.
@@ -40,8 +45,11 @@ def guard(
             reaches the caller and says nothing about the adapter.
 
     Raises:
+        TypeError: `failed` is async; its answer would have to be awaited.
         CircuitOpen: by the guarded function, when the breaker refuses the call.
     """
+    if failed is not None and _has_kind(inspect.iscoroutinefunction, failed):
+        raise TypeError(ASYNC_JUDGE)
     recorder = _OutcomeRecorder(record, ignore, failed)
     default = record is None and not ignore and failed is None
 
@@ -67,6 +75,11 @@ def _has_kind(test: Callable[[object], bool], function: object) -> bool:
     return test(function) or test(type(function).__call__)
 
 
+def _discard(awaitable: object) -> None:
+    if inspect.iscoroutine(awaitable):
+        awaitable.close()
+
+
 class _OutcomeRecorder:
     """Reports an error or a returned value to a permit, by the rules given to `guard`."""
 
@@ -80,7 +93,7 @@ class _OutcomeRecorder:
     def record_error(self, permit: Permit, error: BaseException) -> None:
         if isinstance(error, self.ignore):
             permit.ignored()
-        elif not isinstance(error, Exception):
+        elif not isinstance(error, Exception) and not is_own_cancellation(error):
             permit.release()
         elif self.record is None or isinstance(error, self.record):
             permit.failure(error=describe(error))
@@ -89,7 +102,10 @@ class _OutcomeRecorder:
 
     def record_value(self, permit: Permit, value: object) -> None:
         try:
-            failed = self.failed is not None and self.failed(value)
+            failed: object = self.failed is not None and self.failed(value)
+            if failed and inspect.isawaitable(failed):
+                _discard(failed)
+                raise TypeError(ASYNC_JUDGE)
         except BaseException:
             permit.ignored()
             raise
@@ -110,8 +126,9 @@ def _default_async(breaker: CircuitBreaker, function: Callable[..., Awaitable[R]
                 return await function(*args, **kwargs)
         try:
             result = await function(*args, **kwargs)
-        except Exception as error:
-            Permit(breaker, window.generation, 0.0).failure(error=describe(error))
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, Exception) or is_own_cancellation(error):
+                Permit(breaker, window.generation, 0.0).failure(error=describe(error))
             raise
         if fast.window is window and not fast.failures:
             window.tick()
@@ -156,8 +173,9 @@ def _sync(
             return _call(breaker, recorder, breaker.admit(), function, args, kwargs)
         try:
             result = function(*args, **kwargs)
-        except Exception as error:
-            Permit(breaker, window.generation, 0.0).failure(error=describe(error))
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, Exception) or is_own_cancellation(error):
+                Permit(breaker, window.generation, 0.0).failure(error=describe(error))
             raise
         kind = type(result)
         if kind is not plain_type:  # looking for `__await__` each time would double the cost

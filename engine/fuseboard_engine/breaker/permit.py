@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from fuseboard_engine.errors import describe
+from fuseboard_engine.runtime.cancellation import is_own_cancellation
 
 if TYPE_CHECKING:
     from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
@@ -17,7 +18,8 @@ class Permit(msgspec.Struct, eq=False):
     """A permit for one call. Report the outcome of the call once; later reports change nothing.
 
     As a context manager it reports by itself: an `Exception` is a failure, a normal exit a success, and a cancellation
-    or any other `BaseException` returns the permit without a verdict.
+    of the current task or any other `BaseException` returns the permit without a verdict. A `CancelledError` although
+    the task was not cancelled comes from the called library, and is a failure.
     """
 
     breaker: CircuitBreaker
@@ -87,7 +89,7 @@ class Permit(msgspec.Struct, eq=False):
     ) -> None:
         if error is None:
             self.success()
-        elif isinstance(error, Exception):
+        elif isinstance(error, Exception) or is_own_cancellation(error):
             self.failure(error=describe(error))
         else:
-            self.release()  # cancelled (CancelledError is not an Exception), interrupted, or closed early
+            self.release()  # cancelled, interrupted, or closed early

@@ -340,7 +340,7 @@ def _apply_switches(engine: Configurable, before: Settings | None, settings: Set
     if settings.fault_tolerance.enabled != was_on:
         attempts = engine.router.attempts
         if attempts.gate is None or isinstance(attempts.gate, BypassGate):  # otherwise the engine is shutting down
-            bypass = BypassGate(engine.clock, lambda: attempts.running)
+            bypass = BypassGate(engine.clock, lambda: attempts.running, engine.registry.overdue)
             attempts.gate = None if settings.fault_tolerance.enabled else bypass
         changes.append(f"fault tolerance: {'on' if settings.fault_tolerance.enabled else 'off'}")
     if engine.parallel.policy != settings.execution:

@@ -28,6 +28,7 @@ from fuseboard_engine.health.status import (
     verdict_of_error,
 )
 from fuseboard_engine.runtime.event_bus import Listener
+from fuseboard_engine.runtime.overdue_calls import OverdueCalls
 
 STALE_ENTRIES = 100  # entries of removed adapters that the schedule may hold
 GRACE = 1.0  # seconds that a mark outlives the next check, so that a slow check does not expire it
@@ -63,6 +64,7 @@ class HealthChecks:
         subscribe: subscribes a listener to every event; returns a function that ends the subscription.
         policy: for adapters without their own; None: only adapters with an explicit health check are checked.
         clock: seconds, monotonic. wall: UTC microseconds, a label. rng: like `random.random`; spreads the first checks.
+        overdue: watches the checks that go on after their timeout.
     """
 
     def __init__(
@@ -74,7 +76,9 @@ class HealthChecks:
         clock: Callable[[], float],
         wall: Callable[[], int],
         rng: Callable[[], float],
+        overdue: OverdueCalls,
     ) -> None:
+        self._overdue = overdue
         self.policy: HealthPolicy | None = None
         self.history: History | None = None
         """The last calls of each adapter; None: they are not kept."""
@@ -271,14 +275,11 @@ class HealthChecks:
         before = adapter.breaker.snapshot()
         started = self._clock()
         try:
-            verdict = verdict_of(await within(_without_task(adapter), None, adapter.name, policy.timeout))
+            verdict = verdict_of(
+                await within(_without_task(adapter), None, adapter.name, policy.timeout, self._overdue)
+            )
         except Exception as error:
             verdict = verdict_of_error(error)
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            verdict = verdict_of_error(error)  # raised by the check itself
         if self._watched.get(adapter.name) is not watched:
             return  # removed or replaced during the check
         self._apply(watched, verdict, self._clock() - started)

@@ -105,7 +105,8 @@ class ParallelExecutor:
 
         Raises:
             ValueError: an argument is out of range.
-            asyncio.CancelledError: the caller was cancelled; every running call was cancelled and has ended.
+            asyncio.CancelledError: the caller was cancelled;
+                every running call was cancelled and has ended, or its limit passed.
         """
         policy, clock = self._policy, self._clock
         chosen = policy.strategy if strategy is None else strategy
@@ -200,7 +201,7 @@ class ParallelExecutor:
             error = None
             if not success:
                 cut = last is not None and last.outcome == "cancelled"
-                error = f"cancelled: {own.cancel_reason or 'by the adapter itself'}" if cut else own.error
+                error = ": ".join(filter(None, ["cancelled", own.cancel_reason])) if cut else own.error
             results[name] = AdapterResult(
                 adapter=name,
                 success=success,

@@ -16,9 +16,9 @@ import msgspec
 
 from fuseboard_engine.adapters.lifecycle import first_call
 from fuseboard_engine.adapters.registry import Adapter, Registry
-from fuseboard_engine.adapters.timeouts import awaited, resumed
+from fuseboard_engine.adapters.timeouts import as_coroutine, bounded
 from fuseboard_engine.breaker.permit import Permit
-from fuseboard_engine.errors import AttemptTimeout, DeadlineExceeded, SoftFailure, text_of
+from fuseboard_engine.errors import AdapterCancelled, AttemptTimeout, DeadlineExceeded, SoftFailure, text_of
 from fuseboard_engine.events import Attempt, AttemptFailed, Event
 from fuseboard_engine.retry.attribution import Table
 from fuseboard_engine.retry.decision import no_retry_reason, retry_delay
@@ -70,7 +70,7 @@ class AttemptRunner:
         rng: a function like `random.random`, for the jitter of retries.
     """
 
-    __slots__ = ("_clock", "_emit", "_find", "_rng", "_table", "_wall", "gate", "running", "streams")
+    __slots__ = ("_clock", "_emit", "_find", "_overdue", "_rng", "_table", "_wall", "gate", "running", "streams")
 
     def __init__(
         self,
@@ -82,6 +82,7 @@ class AttemptRunner:
         rng: Callable[[], float],
     ) -> None:
         self._find = registry.find
+        self._overdue = registry.overdue
         self._emit = emit
         self._table = table
         self._clock = clock
@@ -132,18 +133,19 @@ class AttemptRunner:
                     if lifecycle is None or lifecycle.ready:
                         # As `within` does it, inline: its coroutine would cost another 3 %.
                         result = adapter.call(route.task)
-                        if type(result) is CoroutineType:
-                            try:
-                                waiting_for = result.send(None)
-                            except StopIteration as stop:
-                                result = stop.value
-                            else:
-                                result = await awaited(resumed(result, waiting_for), adapter.name, limit)
+                        if type(result) is not CoroutineType:
+                            result = as_coroutine(result)
+                        try:
+                            waiting_for = result.send(None)
+                        except StopIteration as stop:
+                            result = stop.value
+                        except asyncio.CancelledError as own:
+                            raise AdapterCancelled.by(own, adapter.name) from own
                         else:
-                            result = await awaited(result, adapter.name, limit)
+                            result = await bounded(result, waiting_for, adapter.name, limit, self._overdue)
                     else:
-                        share = policy.initialize_share
-                        result = await first_call(lifecycle, adapter.call, route.task, adapter.name, limit, share)
+                        share, late = policy.initialize_share, self._overdue
+                        result = await first_call(lifecycle, adapter.call, route.task, adapter.name, limit, share, late)
                     soft = adapter.failed(result)
                     if soft is not None:
                         raise SoftFailure(soft)

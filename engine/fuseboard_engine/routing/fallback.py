@@ -13,6 +13,7 @@ from fuseboard_engine.errors import DeadlineExceeded, FuseboardError, describe
 from fuseboard_engine.retry.attribution import Rule
 from fuseboard_engine.routing.route import ActiveRoute, Task
 from fuseboard_engine.runtime.arguments import as_words, checked_positive
+from fuseboard_engine.runtime.overdue_calls import OverdueCalls
 
 log = logging.getLogger("fuseboard.engine")
 
@@ -101,9 +102,13 @@ class Fallbacks:
     Args:
         attribute: returns the attribution row of an error.
         clock: monotonic seconds.
+        overdue: watches the callables that go on after their timeout.
     """
 
-    def __init__(self, attribute: Callable[[BaseException], Rule], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, attribute: Callable[[BaseException], Rule], clock: Callable[[], float], overdue: OverdueCalls
+    ) -> None:
+        self._overdue = overdue
         self.by_type: dict[str, Fallback] = {}
         self._attribute = attribute
         self._clock = clock
@@ -163,7 +168,7 @@ class Fallbacks:
         if route.until is not None and not isinstance(route.exception, DeadlineExceeded):
             limit = max(0.0, min(limit, route.until - self._clock()))
         try:
-            route.result = marked(await within(found.answer, route, found.name, limit))
+            route.result = marked(await within(found.answer, route, found.name, limit, self._overdue))
         except Exception as error:
             log.warning("the fallback %s failed for task %s: %s", found.name, route.id, describe(error))
             failed = f"the fallback {found.name} failed: {describe(error)}"

@@ -16,6 +16,7 @@ from fuseboard_engine.breaker.permit import Permit
 from fuseboard_engine.errors import AdapterDown, CircuitOpen, DeadlineExceeded, Rejected, SoftFailure, text_of
 from fuseboard_engine.events import Attempt
 from fuseboard_engine.routing.route import ActiveRoute
+from fuseboard_engine.runtime.overdue_calls import OverdueCalls
 
 Gate = Callable[[Adapter, ActiveRoute], Awaitable[bool | None]]
 """Called before an attempt. None: proceed. Otherwise the gate has handled this adapter; True ends the route."""
@@ -179,10 +180,14 @@ class BypassGate:
     Args:
         clock: monotonic seconds.
         running: returns the tracker of calls in flight, or None.
+        overdue: watches the calls that go on after the deadline.
     """
 
-    def __init__(self, clock: Callable[[], float], running: Callable[[], InFlightTasks | None]) -> None:
+    def __init__(
+        self, clock: Callable[[], float], running: Callable[[], InFlightTasks | None], overdue: OverdueCalls
+    ) -> None:
         self._clock = clock
+        self._overdue = overdue
         self._running = running
 
     async def __call__(self, adapter: Adapter, route: ActiveRoute) -> bool:
@@ -195,9 +200,9 @@ class BypassGate:
         try:
             limit = None if route.until is None else max(0.0, route.until - began)
             if adapter.lifecycle is not None and not adapter.lifecycle.ready:
-                await within(adapter.lifecycle.initialize, None, name, limit)
+                await adapter.lifecycle.initialize(limit)
                 limit = None if route.until is None else max(0.0, route.until - self._clock())
-            result = await within(adapter.call, route.task, name, limit)
+            result = await within(adapter.call, route.task, name, limit, self._overdue)
             soft = adapter.failed(result)
             if soft is not None:
                 raise SoftFailure(soft)

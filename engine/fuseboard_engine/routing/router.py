@@ -79,7 +79,7 @@ class TaskRouter:
         self._run_chain = self.attempts.run_chain
         self._streams = StreamRouter(self, self.attempts, clock)
         self._tasks = self._failed_over = self._degraded = self._failed = 0
-        self.fallbacks = Fallbacks(self.table.attribute, clock)
+        self.fallbacks = Fallbacks(self.table.attribute, clock, registry.overdue)
         """The degraded answers for exhausted chains, by task type."""
         self.all_out: AllUnavailableHandler | None = None
         """Handles tasks that every adapter refused; None if they fail at once."""
@@ -114,7 +114,8 @@ class TaskRouter:
 
         Raises:
             TypeError, ValueError: the deadline is not a number of seconds. Nothing was called.
-            asyncio.CancelledError: the caller was cancelled; the call in flight was cancelled and has ended.
+            asyncio.CancelledError: the caller was cancelled;
+                the call in flight was cancelled and has ended, or its limit passed.
         """
         route = self.start_route(task, preference_order, deadline, context)
         token = None if route.context is None else CURRENT.set(route.context)

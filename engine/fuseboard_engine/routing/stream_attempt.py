@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from fuseboard_engine.adapters.lifecycle import first_call
@@ -19,6 +19,7 @@ from fuseboard_engine.routing.attempt_runner import FailedCall, deadline_error
 from fuseboard_engine.routing.gates import OpenStreams, ShuttingDown
 from fuseboard_engine.routing.route import ActiveRoute
 from fuseboard_engine.runtime.formatting import plural
+from fuseboard_engine.runtime.overdue_calls import OverdueCalls
 
 log = logging.getLogger("fuseboard.streams")
 
@@ -35,13 +36,18 @@ class StreamAttempt:
         wait: seconds waited before it.
         clock: monotonic seconds.
         streams: tracks the attempt while it is in flight; None if a call in flight in the same task does.
+        overdue: watches the steps and the closing that go on after their limit.
     """
 
     __slots__ = (
         "_busy",
         "_clock",
+        "_closing",
+        "_overdue",
         "_reading",
+        "_stepping",
         "_streams",
+        "_time_is_over",
         "adapter",
         "began",
         "first_item",
@@ -67,6 +73,7 @@ class StreamAttempt:
         wait: float,
         clock: Callable[[], float],
         streams: OpenStreams | None,
+        overdue: OverdueCalls,
     ) -> None:
         self.adapter = adapter
         self.route = route
@@ -80,6 +87,10 @@ class StreamAttempt:
         self.first_item: float | None = None
         self.items = 0
         self._busy = 0.0
+        self._stepping = False
+        self._time_is_over = False
+        self._closing: asyncio.Future[None] | None = None
+        self._overdue = overdue
         self.loop = asyncio.get_running_loop()
         self.reader: asyncio.Task[Any] | None = None
         """The task that read an item last."""
@@ -128,24 +139,21 @@ class StreamAttempt:
             raise ShuttingDown(f"shutting down: the stream was ended after {plural(self.items, 'item')}") from None
 
     async def _next(self) -> Any:
-        policy, name, until = self.policy, self.adapter.name, self.route.until
-        limit = policy.item_timeout if self.items else policy.first_item_timeout
-        if limit is None:
-            limit = policy.attempt_timeout
-        began = self._clock()
-        remaining = None if until is None else until - began
-        if remaining is not None:
-            if remaining <= 0:
-                raise deadline_error(self.route, name)
-            limit = remaining if limit is None else min(limit, remaining)
+        policy, name, began = self.policy, self.adapter.name, self._clock()
+        limit, remaining = self._limits(began)
+        if remaining is not None and remaining <= 0:
+            raise deadline_error(self.route, name)
         lifecycle, context = self.adapter.lifecycle, self.route.context
         token = None if context is None else CURRENT.set(context)
         try:
             if self.items or lifecycle is None or lifecycle.ready:
-                item = await within(self._step, None, name, limit)
+                item = await within(self._step, None, name, limit, self._overdue)
             else:
-                item = await first_call(lifecycle, self._step, None, name, limit, policy.initialize_share)
+                item = await first_call(
+                    lifecycle, self._step, None, name, limit, policy.initialize_share, self._overdue
+                )
         except AttemptTimeout as timeout:
+            self._time_is_over = True
             if limit is not None and limit == remaining:
                 raise deadline_error(self.route, name) from timeout
             raise
@@ -163,9 +171,26 @@ class StreamAttempt:
 
     async def _step(self, _: Any) -> Any:
         # A coroutine rather than the awaitable of `anext`: an item that is ready at once then needs no timer.
-        if self.iterator is None:
-            self.iterator = aiter(self.adapter.stream(self.route.task))
-        return await anext(self.iterator)
+        self._stepping = True
+        try:
+            if self.iterator is None:
+                self.iterator = aiter(self.adapter.stream(self.route.task))
+            return await anext(self.iterator)
+        finally:
+            self._stepping = False
+            if self._closing is not None and not self._closing.done():
+                self._closing.set_result(None)
+
+    def _limits(self, now: float) -> tuple[float | None, float | None]:
+        """Return the seconds that the next step may take, and those until the deadline; None: no limit."""
+        policy, until = self.policy, self.route.until
+        limit = policy.item_timeout if self.items else policy.first_item_timeout
+        if limit is None:
+            limit = policy.attempt_timeout
+        remaining = None if until is None else until - now
+        if remaining is not None:
+            limit = remaining if limit is None else min(limit, remaining)
+        return limit, remaining
 
     def record_success(self) -> None:
         """Record that the stream ended normally."""
@@ -223,16 +248,32 @@ class StreamAttempt:
             self._streams.streams.discard(self)
 
     async def close(self) -> None:
-        """Close the adapter's stream and wait until it has ended. An error while closing is only logged."""
+        """Close the adapter's stream and wait until it has ended, at most as long as for an item.
+
+        A step that has exceeded its limit and still runs ends in the background, and the stream is closed then. An
+        error while closing is only logged.
+        """
         close = getattr(self.iterator, "aclose", None)
         if close is None:
             return
-        context = self.route.context
+        name, context = self.adapter.name, self.route.context
         token = None if context is None else CURRENT.set(context)
         try:
-            await close()
+            if self._stepping:
+                self._overdue.watch(name, self._close_later(close))
+                return
+            limit = 0.0 if self._time_is_over else self._limits(self._clock())[0]
+            await within(lambda _: close(), None, name, limit, self._overdue)
+        except AttemptTimeout:
+            pass  # it is watched until it has ended
         except Exception as error:
-            log.warning("the stream of %s could not be closed: %s", self.adapter.name, describe(error))
+            log.warning("the stream of %s could not be closed: %s", name, describe(error))
         finally:
             if token is not None:
                 CURRENT.reset(token)
+
+    async def _close_later(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Close the stream once its current step has ended."""
+        self._closing = asyncio.get_running_loop().create_future()
+        await self._closing
+        await close()

@@ -163,7 +163,8 @@ class _Attempts:
         policy, attempts = self._retry or adapter.retry, self._attempts
         inner = attempts.running is not None and asyncio.current_task() in attempts.running.tasks
         streams = None if inner else attempts.streams
-        return StreamAttempt(adapter, route, policy, permit, made + 1, wait, self._clock, streams)
+        overdue = self._router.registry.overdue
+        return StreamAttempt(adapter, route, policy, permit, made + 1, wait, self._clock, streams, overdue)
 
     async def _recovered(self) -> StreamAttempt | None:
         """When every adapter refused, return an attempt on the first that recovers, if the policy waits for one."""

@@ -300,7 +300,7 @@ async def test_an_adapter_that_cancels_itself_cancels_no_other() -> None:
     engine, _ = fan({"a": (1.0, asyncio.CancelledError()), "b": (2.0, "b")})
     result = await engine.execute_parallel("task")
     assert result.result == {"b": "b"}
-    assert result.results["a"].error == "cancelled: by the adapter itself"
+    assert result.results["a"].error == "a cancelled its own work"
 
 
 @virtual

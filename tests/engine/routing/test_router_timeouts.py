@@ -32,7 +32,7 @@ async def test_a_hung_primary_is_cancelled_awaited_and_failed_over_from() -> Non
 
 
 @virtual
-async def test_the_next_adapter_is_not_asked_before_the_hung_one_has_cleaned_up() -> None:
+async def test_the_next_adapter_is_asked_at_the_limit_while_the_hung_one_cleans_up() -> None:
     engine = World(retry=ONE_SECOND)
     steps: list[str] = []
 
@@ -49,7 +49,36 @@ async def test_the_next_adapter_is_not_asked_before_the_hung_one_has_cleaned_up(
     engine.add_adapter("hung", hung)
     engine.add_adapter("next", next_one)
     await engine.execute_with_fallback("task")
-    assert steps == ["cleaned up", "next one asked"]
+    assert (now(), len(engine.registry.overdue)) == (1, 1)
+    await asyncio.sleep(3)
+    assert steps == ["next one asked", "cleaned up"]
+    assert len(engine.registry.overdue) == 0
+
+
+@virtual
+async def test_clean_up_that_waits_for_no_time_ends_before_the_next_adapter_is_asked() -> None:
+    engine = World(retry=ONE_SECOND)
+    steps: list[str] = []
+
+    async def part() -> None:
+        try:
+            await asyncio.sleep(FOREVER)
+        finally:
+            steps.append("part ended")
+
+    async def hung(task: Any) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(part())
+            group.create_task(part())
+
+    async def next_one(task: Any) -> None:
+        steps.append("next one asked")
+
+    engine.add_adapter("hung", hung)
+    engine.add_adapter("next", next_one)
+    await engine.execute_with_fallback("task")
+    assert steps == ["part ended", "part ended", "next one asked"]
+    assert now() == 1
 
 
 @virtual

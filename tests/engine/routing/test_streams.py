@@ -471,6 +471,6 @@ async def test_during_shutdown_no_stream_starts_and_running_ones_may_end() -> No
 async def test_with_protection_off_the_items_still_come() -> None:
     engine = world(a=ScriptedStream([1, 2]))
     engine.script("b", [1, 2])
-    engine.router.attempts.gate = BypassGate(engine.clock, lambda: None)
+    engine.router.attempts.gate = BypassGate(engine.clock, lambda: None, engine.registry.overdue)
     assert await read(engine.stream_with_fallback("task", ["a"])) == [1, 2]
     assert await read(engine.stream_with_fallback("task", ["b"])) == [[1, 2]]

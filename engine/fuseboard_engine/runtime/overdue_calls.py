@@ -1,0 +1,133 @@
+"""Calls that go on after their time limit: clean-up that takes long, or a cancellation that was swallowed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import types
+from collections import Counter
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, Final
+
+from fuseboard_engine.errors import describe
+from fuseboard_engine.runtime.formatting import plural
+
+log = logging.getLogger("fuseboard.adapters")
+
+REPORT_AFTER: Final = 1.0
+"""Seconds after its limit from which an overdue call is reported; most clean-up takes less."""
+
+Report = Callable[[str, int, int], None]
+
+
+class OverdueCalls:
+    """The overdue calls of one engine: continued in the background, counted, and reported until they end.
+
+    Args:
+        report: called with `(adapter, its overdue calls, all overdue calls)` when these numbers change; only for calls
+            that are overdue for longer than `REPORT_AFTER`.
+    """
+
+    def __init__(self, report: Report | None = None) -> None:
+        self._report = report
+        self._tasks: dict[asyncio.Task[None], str] = {}
+        self._reported: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def of(self, adapter: str) -> int:
+        """Return how many calls of an adapter are overdue."""
+        return sum(name == adapter for name in self._tasks.values())
+
+    def proceed(self, adapter: str, coroutine: Coroutine[Any, Any, Any], waiting_for: Any) -> asyncio.Task[None]:
+        """Continue, in a task of its own, a suspended coroutine that waits for `waiting_for`."""
+        if getattr(waiting_for, "_asyncio_future_blocking", None) is False:
+            waiting_for._asyncio_future_blocking = True  # nothing awaits it any more, so a task may again
+        return self.watch(adapter, _rest(coroutine, waiting_for))
+
+    def watch(self, adapter: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[None]:
+        """Run the rest of an overdue call, or of its clean-up, in a task of its own. Its outcome is only logged."""
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(self._finish(adapter, work), name=f"fuseboard: overdue call of {adapter}")
+        self._tasks[task] = adapter
+        task.add_done_callback(self._forget)
+        return task
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        del self._tasks[task]
+        if not task.cancelled():
+            task.exception()  # a non-`Exception`; the loop has handled it
+
+    async def _finish(self, adapter: str, work: Coroutine[Any, Any, Any]) -> None:
+        loop = asyncio.get_running_loop()
+        timer, reported, began = None, False, loop.time()
+
+        def report() -> None:
+            nonlocal reported
+            reported = True
+            self._count(adapter, +1)
+            log.warning(
+                "a call of %s does not end after its time limit: %s now", adapter,
+                plural(self._reported[adapter], "overdue call"),
+            )  # fmt: skip
+
+        timer = loop.call_later(REPORT_AFTER, report)
+        outcome = "its result is discarded"
+        try:
+            await work
+        except asyncio.CancelledError:
+            outcome = "it was cancelled"
+        except Exception as error:
+            outcome = describe(error)
+        finally:
+            timer.cancel()
+            if reported:
+                self._count(adapter, -1)
+                log.info("an overdue call of %s ended after %.3g s: %s", adapter, loop.time() - began, outcome)
+
+    def _count(self, adapter: str, change: int) -> None:
+        self._reported[adapter] += change
+        now = self._reported[adapter]
+        if not now:
+            del self._reported[adapter]
+        if self._report is not None:
+            self._report(adapter, now, self._reported.total())
+
+    async def close(self, seconds: float = 1.0) -> None:
+        """Wait at most `seconds` for the calls of this loop, cancel the others, and wait for those as long again."""
+        for cancel in (False, True):
+            here = asyncio.get_running_loop()
+            tasks = {task for task in self._tasks if task.get_loop() is here}
+            if not tasks:
+                return
+            if cancel:
+                for task in tasks:
+                    task.cancel()
+            await asyncio.wait(tasks, timeout=seconds)
+        if left := Counter(name for task, name in self._tasks.items() if task.get_loop() is here):
+            names = ", ".join(f"{name} ({count})" for name, count in left.items())
+            log.warning("overdue calls do not end although they were cancelled: %s", names)
+
+
+async def _rest(coroutine: Coroutine[Any, Any, Any], waiting_for: Any) -> Any:
+    return await resumed(coroutine, waiting_for)
+
+
+@types.coroutine
+def resumed(coroutine: Coroutine[Any, Any, Any], waiting_for: Any) -> Generator[Any, Any, Any]:
+    """Continue a coroutine whose last step yielded `waiting_for`."""
+    try:
+        while True:
+            try:
+                sent = yield waiting_for
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                waiting_for = coroutine.throw(error)
+            else:
+                waiting_for = coroutine.send(sent)
+    except StopIteration as stop:
+        return stop.value
+    finally:
+        coroutine.close()
