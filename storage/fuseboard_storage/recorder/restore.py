@@ -18,6 +18,7 @@ from fuseboard_storage.board.board import Board
 from fuseboard_storage.board.rows import AdapterRow, InstanceRow
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import schema
+from fuseboard_storage.sqlite.damaged_rows import readable_text
 from fuseboard_storage.tables import events, keyframes
 
 log = logging.getLogger("fuseboard.recorder")
@@ -92,6 +93,7 @@ def _board(path: Path) -> Board:
     """Return the current Board."""
     uri = f"{path.absolute().as_uri()}?mode=ro"
     connection = sqlite3.connect(uri, uri=True, timeout=2.0, isolation_level=None)
+    connection.text_factory = readable_text
     try:
         board = keyframes.board_of(connection.execute(keyframes.SELECT_BY_SEQ, (keyframes.NEWEST,)).fetchone())
         sql = f"{events.SELECT} WHERE seq > ? ORDER BY seq LIMIT {_SLICE}"

@@ -11,6 +11,7 @@ from typing import Final
 import aiosqlite
 
 from fuseboard_storage.errors import RecordingError
+from fuseboard_storage.sqlite.damaged_rows import readable_text
 
 BUSY_TIMEOUT: Final = 2.0
 """Seconds to wait for another connection's transaction."""
@@ -32,6 +33,7 @@ async def connected(path: Path, mode: str) -> AsyncIterator[aiosqlite.Connection
         with translate_sqlite_errors(path, "written" if mode == "mode=rw" else "read"):
             opening = aiosqlite.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT)
             connection = await stack.enter_async_context(opening)
+            connection.text_factory = readable_text
         yield connection
 
 
@@ -44,12 +46,12 @@ def translate_sqlite_errors(path: Path, done: str = "read") -> Iterator[None]:
         raise RecordingError(f"{path.name} cannot be {done}: {error}.", _todo(error)) from None
     except sqlite3.ProgrammingError:
         raise _closed(path) from None
+    except UnicodeDecodeError:  # raised for SQLite's own message, which quotes a damaged schema
+        raise _damaged(path, "malformed database schema") from None
     except sqlite3.DatabaseError as error:
         # A new file may have received the inode of a deleted recording, and so have passed for a recording.
         foreign = ", or not a recording" if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB else ""
-        raise RecordingError(
-            f"{path.name} is damaged{foreign}: {error}.", "Take a copy, and try `sqlite3 FILE .recover` on it."
-        ) from None
+        raise _damaged(path, str(error), foreign) from None
 
 
 @contextlib.contextmanager
@@ -60,6 +62,12 @@ def translate_query_errors(path: Path) -> Iterator[None]:
             yield
         except ValueError:  # raised by aiosqlite when its connection is closed
             raise _closed(path) from None
+
+
+def _damaged(path: Path, what: str, foreign: str = "") -> RecordingError:
+    return RecordingError(
+        f"{path.name} is damaged{foreign}: {what}.", "Take a copy, and try `sqlite3 FILE .recover` on it."
+    )
 
 
 def _closed(path: Path) -> RecordingError:

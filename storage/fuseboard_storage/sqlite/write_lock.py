@@ -15,6 +15,8 @@ import weakref
 from collections.abc import Iterator
 from typing import Any, Final
 
+from fuseboard_storage.sqlite.damaged_rows import readable_text
+
 LOCK_TIMEOUT: Final = 0.01  # seconds to wait for the lock: longer than a commit takes, shorter than a disk may take
 
 _locks: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
@@ -31,6 +33,7 @@ class LockingConnection(sqlite3.Connection):
 
     def __init__(self, database: str, **options: Any) -> None:
         super().__init__(database, **options)
+        self.text_factory = readable_text
         with _locks_guard:
             self.write_lock = _locks.setdefault(os.path.realpath(database), threading.Lock())
 

@@ -18,6 +18,7 @@ from fuseboard_engine.workflow.checkpoints import RunState, SavedNode, SavedRun
 from fuseboard_engine.workflow.errors import CheckpointsUnavailable, ResumeRefused, RunInUse, UnknownRun
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import schema
+from fuseboard_storage.sqlite.damaged_rows import UNREADABLE, decoded, struct_of
 from fuseboard_storage.sqlite.process_identity import ProcessIdentity, is_alive, this_process
 from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
 from fuseboard_storage.tables.events import escape_surrogates
@@ -107,7 +108,7 @@ class FileCheckpoints:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="fuseboard-checkpoints")
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
-        except (sqlite3.Error, OSError, RecordingError) as error:
+        except (sqlite3.Error, OSError, UnicodeDecodeError, RecordingError) as error:
             raise CheckpointsUnavailable(f"{self.path} could not save the workflow's state: {error}") from error
 
     def _open(self) -> LockingConnection:
@@ -232,20 +233,22 @@ def run_of(
     """
     id, workflow, name, steps, definition, input, started_at, state, changed_at, error, owner = row
     saved = [node_of(values) for values in nodes]
-    return SavedRun(
-        run=id,
-        workflow=workflow,
-        name=name,
-        steps=_steps(steps),
-        definition=_definition(definition),
-        input=input,
-        started_at=started_at,
-        state=state,
-        changed_at=changed_at,
-        error=error,
-        nodes={node.node: node for node in saved},
-        alive=owning_process(state, owner, host, key) is not None,
-    )
+    fields = {
+        "run": id,
+        "workflow": workflow,
+        "name": name,
+        "steps": decoded(_steps, steps, default=()),
+        "definition": decoded(_definition, definition, default={}),
+        "input": input,
+        "started_at": started_at,
+        "state": state,
+        "changed_at": changed_at,
+        "error": error,
+        "nodes": {node.node: node for node in saved},
+        "alive": owning_process(state, owner, host, key) is not None,
+    }
+    run, damaged = struct_of(SavedRun, fields)
+    return msgspec.structs.replace(run, error=UNREADABLE + ", ".join(damaged)) if damaged else run
 
 
 _NODE_FIELDS: Final = tuple(NODE_COLUMNS.split(", "))[:-1]
@@ -254,7 +257,8 @@ _NODE_FIELDS: Final = tuple(NODE_COLUMNS.split(", "))[:-1]
 def node_of(row: Sequence[Any]) -> SavedNode:
     """Return the node in a row of `NODE_COLUMNS`."""
     *values, chain = row
-    return SavedNode(**dict(zip(_NODE_FIELDS, values, strict=True)), chain=_steps(chain))
+    fields = dict(zip(_NODE_FIELDS, values, strict=True))
+    return struct_of(SavedNode, {**fields, "chain": decoded(_steps, chain, default=())})[0]
 
 
 def owning_process(state: str, owner: str, host: str, key: tuple[str, str] | None) -> ProcessIdentity | None:

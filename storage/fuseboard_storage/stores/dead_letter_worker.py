@@ -125,7 +125,7 @@ class DeadLetterWorker:
     def _translating_errors(self, job: Callable[[], T]) -> T:
         try:
             return job()
-        except (sqlite3.Error, OSError, RecordingError) as error:
+        except (sqlite3.Error, OSError, UnicodeDecodeError, RecordingError) as error:
             self._recover(error)
             raise StoreUnavailable(f"{self.path.name} cannot be used for dead letters: {error}") from error
         except BaseException:

@@ -28,6 +28,7 @@ from fuseboard_engine.dead_letters.letter import (
 )
 from fuseboard_engine.dead_letters.memory_store import LEASE_EXPIRED as LEASE_EXPIRED
 from fuseboard_engine.dead_letters.memory_store import full, group_changes
+from fuseboard_storage.sqlite.damaged_rows import UNREADABLE, decoded, struct_of
 from fuseboard_storage.tables.events import escape_surrogates
 
 NEW: Final = NewLetter.__struct_fields__
@@ -46,10 +47,11 @@ STATUS: Final = """CASE WHEN status = 'retrying' AND lease_until <= :now THEN 'p
 def letter_of(row: tuple[Any, ...]) -> DeadLetter:
     """Return the letter in a row of `_COLUMNS`."""
     fields = dict(zip(FIELDS, row, strict=True))
-    fields["order"] = tuple(msgspec.json.decode(fields["order"]))
-    if fields["context"] is not None:
-        fields["context"] = msgspec.json.decode(fields["context"])
-    return DeadLetter(**fields)
+    for name in _ENCODED:
+        if fields[name] is not None:
+            fields[name] = decoded(msgspec.json.decode, fields[name], default=fields[name])
+    letter, damaged = struct_of(DeadLetter, fields)
+    return msgspec.structs.replace(letter, detail=UNREADABLE + ", ".join(damaged)) if damaged else letter
 
 
 def _column_value(letter: NewLetter, name: str) -> Any:

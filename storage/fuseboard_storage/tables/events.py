@@ -11,6 +11,7 @@ import msgspec
 
 from fuseboard_engine.events import AnyEvent, Event
 from fuseboard_storage.board.board import Entry
+from fuseboard_storage.sqlite.damaged_rows import whole_number
 
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
 _decode = msgspec.json.Decoder(AnyEvent).decode
@@ -118,19 +119,20 @@ def _storable(value: Any) -> Any:
     return _storable(repr(value))
 
 
-SELECT: Final = "SELECT seq, instance, at, body FROM events"
-"""The columns for `entry_of`; append a WHERE clause."""
+SELECT: Final = "SELECT seq, instance, at, CAST(body AS BLOB) FROM events"
+"""The columns for `entry_of`; append a WHERE clause. Bytes are decoded here, so that SQLite need not check them."""
 
 
 def entry_of(cursor: object, row: tuple[Any, ...]) -> Entry:
     """Return the entry in a row of `SELECT`. Usable as a `row_factory`.
 
-    An event that this version cannot decode, because a newer one wrote it, becomes a bare `Event` with its time.
+    An event that cannot be decoded, because a newer version wrote it or it is damaged, becomes a bare `Event` with its
+    time.
     """
     try:
         return Entry(row[0], row[1], _decode(row[3]))
-    except (msgspec.DecodeError, UnicodeError):
-        return Entry(row[0], row[1], Event(at=row[2]))
+    except (msgspec.DecodeError, TypeError, UnicodeError):
+        return Entry(row[0], whole_number(row[1]), Event(at=whole_number(row[2])))
 
 
 def readable(entries: Iterable[Entry]) -> list[Entry]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from fuseboard_storage.board.metrics import SECOND, AdapterSecond, Spans
+from fuseboard_storage.sqlite.damaged_rows import decoded, whole_number
 from fuseboard_storage.tables.events import Query, escape_surrogates
 
 RESOLUTIONS: Final = (1, 10, 60, 3600)
@@ -37,10 +38,10 @@ _decode = msgspec.json.Decoder(dict[int, int]).decode
 
 def span_of(row: tuple[Any, ...]) -> AdapterSecond:
     """Return the span in a row of `COLUMNS`."""
-    span = AdapterSecond(row[0], row[1])
-    span.calls, span.successes, span.failures, span.timeouts, span.rejections = row[2:7]
-    span.latency = _decode(row[7])
-    span.first_item = _decode(row[8])
+    span = AdapterSecond(whole_number(row[0]), str(row[1]))
+    span.calls, span.successes, span.failures, span.timeouts, span.rejections = map(whole_number, row[2:7])
+    span.latency = decoded(_decode, row[7], default={})
+    span.first_item = decoded(_decode, row[8], default={})
     return span
 
 
