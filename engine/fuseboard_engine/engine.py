@@ -391,6 +391,10 @@ class Engine:
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
         context: Mapping[str, str] | None = None,
+        max_retries: int | None = None,
+        retry_delay_base: float | None = None,
+        max_adapters: int | None = None,
+        max_attempts: int | None = None,
     ) -> RouteResult:
         """Give a task to the first adapter of its chain that completes it.
 
@@ -406,17 +410,29 @@ class Engine:
             retry: replaces each adapter's own retry policy for this task.
             context: ids (request, trace, user, session, correlation) that adapters, events and the result carry;
                 default: the task's own.
+            max_retries: attempts on each adapter, the first included; default: as its retry policy says.
+            retry_delay_base: seconds before the first retry on each adapter; default: likewise.
+            max_adapters: how many adapters are called at most; default: as the routing policy says.
+            max_attempts: how many calls are made at most, retries included; default: likewise.
 
         Returns:
             The route. A failure of an adapter does not raise; `unwrap()` does.
 
         Raises:
-            TypeError, ValueError: the deadline is not a number of seconds. Nothing was called.
+            TypeError, ValueError: an argument is out of range. Nothing was called.
             asyncio.CancelledError: the caller was cancelled;
                 the call in flight was cancelled and has ended, or its limit passed.
         """
         return await self.router.execute_with_fallback(
-            task, preference_order, deadline=deadline, retry=retry, context=context
+            task,
+            preference_order,
+            deadline=deadline,
+            retry=retry,
+            context=context,
+            max_retries=max_retries,
+            retry_delay_base=retry_delay_base,
+            max_adapters=max_adapters,
+            max_attempts=max_attempts,
         )
 
     def stream_with_fallback(

@@ -41,7 +41,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults
     `number` counts this adapter's calls within the route from 1 (0: not called). `rule` names the attribution row that
     applied. `why` is the reason of a rejection, or the decision after a failure. `failures` is its breaker's count
     towards the threshold after this attempt. A stream is one attempt: `duration` is its whole time, `first_item` the
-    seconds until its first item, `items` the number of items.
+    seconds until its first item, `items` the number of items. `limit` is how many attempts the retry policy of the call
+    allowed; 0: as many as the adapter's own.
     """
 
     adapter: str
@@ -57,6 +58,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults
     retry_after: float | None = None
     first_item: float | None = None
     items: int = 0
+    limit: int = 0
 
 
 class EngineStarted(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="engine_started"):

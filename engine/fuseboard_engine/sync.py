@@ -48,6 +48,10 @@ class AsyncEngine(Protocol):
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
         context: Mapping[str, str] | None = None,
+        max_retries: int | None = None,
+        retry_delay_base: float | None = None,
+        max_adapters: int | None = None,
+        max_attempts: int | None = None,
     ) -> Coroutine[Any, Any, RouteResult]:
         """Route a task."""
 
@@ -234,6 +238,10 @@ class SyncEngine:
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
         context: Mapping[str, str] | None = None,
+        max_retries: int | None = None,
+        retry_delay_base: float | None = None,
+        max_adapters: int | None = None,
+        max_attempts: int | None = None,
     ) -> RouteResult:
         """Call `Engine.execute_with_fallback` and wait for its result.
 
@@ -242,7 +250,19 @@ class SyncEngine:
         """
         self._refuse_in_loop()
         call = self._engine.execute_with_fallback
-        return self.run(call(task, preference_order, deadline=deadline, retry=retry, context=context))
+        return self.run(
+            call(
+                task,
+                preference_order,
+                deadline=deadline,
+                retry=retry,
+                context=context,
+                max_retries=max_retries,
+                retry_delay_base=retry_delay_base,
+                max_adapters=max_adapters,
+                max_attempts=max_attempts,
+            )
+        )
 
     def stream_with_fallback(self, task: Any, *args: Any, **options: Any) -> SyncStream:
         """Call `Engine.stream_with_fallback`, with the same arguments; read the items with a plain `for`."""

@@ -14,7 +14,7 @@ from fuseboard_engine.event_log import log_lines
 from fuseboard_engine.event_log.log_lines import LogLine, short_name
 from fuseboard_engine.event_log.redact import redact
 from fuseboard_engine.event_log.sentences import DEBUG, WORDINGS, TextStyle
-from fuseboard_engine.events import AttemptFailed, Event, RouteFinished, StateChanged
+from fuseboard_engine.events import Attempt, AttemptFailed, Event, RouteFinished, StateChanged
 
 LOG_STYLE: Final = TextStyle(name=short_name, text=redact)
 
@@ -53,16 +53,20 @@ class EventLog:
 
     def _line(self, event: Event) -> LogLine:
         if isinstance(event, AttemptFailed):
-            return log_lines.attempt_failed(event, self._limit(event.attempt.adapter, event.attempt.number))
+            return log_lines.attempt_failed(event, self._limit(event.attempt))
         if isinstance(event, RouteFinished):
-            return log_lines.route_finished(event, self._limit(event.adapter, 0))
+            answer = log_lines.answering_attempt(event)
+            return log_lines.route_finished(event, 0 if answer is None else self._limit(answer))
         if isinstance(event, StateChanged):
             return log_lines.state_changed(event)
         return LogLine("%s", (WORDINGS[type(event)].write(event, LOG_STYLE),), {})
 
-    def _limit(self, adapter: str, number: int) -> int:
-        known = self._registry.find(adapter)
-        return number if known is None else max(known.retry.max_attempts, number)
+    def _limit(self, attempt: Attempt) -> int:
+        """Return how many attempts the policy of the call allowed."""
+        if attempt.limit:
+            return attempt.limit
+        known = self._registry.find(attempt.adapter)
+        return attempt.number if known is None else max(known.retry.max_attempts, attempt.number)
 
 
 def _fields(event: Event) -> dict[str, Any]:

@@ -62,8 +62,17 @@ def route_finished(event: RouteFinished, limit: int) -> LogLine:
     if not event.success:
         arguments = (short_name(event.task), " -> ".join(chain) or "no adapter could be called", redact(event.error))
         return LogLine("Task %s failed on every adapter (%s): %s", arguments, fields)
-    number = called[-1].number if called else 0
+    answer = answering_attempt(event)
+    number = 0 if answer is None else answer.number
     return LogLine("Task succeeded on %s (attempt %d/%d)", (event.adapter, number, max(number, limit)), fields)
+
+
+def answering_attempt(event: RouteFinished) -> Attempt | None:
+    """Return the attempt that completed the task of a route; None if none did."""
+    for attempt in reversed(event.attempts):
+        if attempt.outcome == "success" and attempt.adapter == event.adapter:
+            return attempt
+    return None
 
 
 _STATES = {"open": "OPENED", "half_open": "HALF-OPEN", "forced_open": "HELD OPEN", "metrics_only": "SET TO WATCH ONLY"}

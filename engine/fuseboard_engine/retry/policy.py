@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
+import msgspec
 from pydantic import Field, model_validator
 
-from fuseboard_engine.policy_base import ENORMOUS, Count, Policy, Seconds, SomeSeconds, exponential_backoff
+from fuseboard_engine.policy_base import (
+    ENORMOUS,
+    LONGEST_WAIT,
+    Count,
+    Policy,
+    Seconds,
+    SomeSeconds,
+    exponential_backoff,
+)
+from fuseboard_engine.runtime.arguments import checked_count, checked_seconds
 
 Strategy = Literal["immediate", "linear", "exponential", "fibonacci"]
 Jitter = Literal["none", "proportional", "full", "equal"]
@@ -83,6 +93,51 @@ class RetryPolicy(Policy):
         if self.jitter_kind == "equal":
             return delay / 2 + delay / 2 * random
         return delay * (1 + self.jitter * random)
+
+
+class RetryOverrides(msgspec.Struct, frozen=True):
+    """What one call changes in the retry policy of each adapter; None: nothing.
+
+    Args:
+        max_attempts: calls per adapter, the first included.
+        base_delay: seconds before the first retry.
+
+    Raises:
+        TypeError, ValueError: a value is out of range.
+    """
+
+    max_attempts: int | None = None
+    base_delay: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_attempts is not None:
+            checked_count(self.max_attempts, "max_retries")
+        if self.base_delay is not None and not 0 <= checked_seconds(self.base_delay, "retry_delay_base") < LONGEST_WAIT:
+            raise ValueError(f"retry_delay_base must be a number of seconds from 0, not {self.base_delay!r}")
+
+    def applied_to(self, policy: RetryPolicy) -> RetryPolicy:
+        """Return a policy with these changes."""
+        fields = {"max_attempts": self.max_attempts, "base_delay": self.base_delay}
+        return policy.model_copy(update={name: value for name, value in fields.items() if value is not None})
+
+
+Retry = RetryPolicy | RetryOverrides | None
+"""What a call says about retries: a policy for every adapter, changes of each adapter's own, or nothing."""
+
+
+def policy_for(own: RetryPolicy, retry: Retry) -> RetryPolicy:
+    """Return the policy that applies to an adapter whose own policy is `own`."""
+    if retry is None:
+        return own
+    return retry.applied_to(own) if isinstance(retry, RetryOverrides) else retry
+
+
+def retry_of_call(retry: RetryPolicy | None, max_retries: int | None, retry_delay_base: float | None) -> Retry:
+    """Return what a call says about retries, from its arguments; see `TaskRouter.execute_with_fallback`."""
+    if max_retries is None and retry_delay_base is None:
+        return retry
+    changes = RetryOverrides(max_retries, retry_delay_base)
+    return changes if retry is None else changes.applied_to(retry)
 
 
 def _fibonacci(nth: int, enough: float) -> float:

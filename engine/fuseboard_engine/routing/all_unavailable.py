@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from fuseboard_engine.adapters.registry import Adapter, Registry
 from fuseboard_engine.events import AdapterRemoved, Event, HealthChecked, ProbeChanged, StateChanged
-from fuseboard_engine.retry.policy import RetryPolicy
+from fuseboard_engine.retry.policy import Retry, policy_for
 from fuseboard_engine.routing.gates import ShuttingDown
 from fuseboard_engine.routing.policy import RoutingPolicy
 from fuseboard_engine.routing.route import ActiveRoute
@@ -21,7 +21,7 @@ from fuseboard_engine.runtime.formatting import format_duration
 
 SHORTEST_PAUSE = 0.001  # minimum seconds between two rounds without a wake-up
 
-Ask = Callable[[str, ActiveRoute, RetryPolicy | None], Awaitable[bool]]
+Ask = Callable[[str, ActiveRoute, Retry], Awaitable[bool]]
 """Runs the attempts on one adapter; returns True when the route ends there."""
 
 
@@ -102,7 +102,7 @@ class AllUnavailableHandler:
             str, float
         ] = {}  # adapter -> when its last last-resort attempt began; inf while it is in flight
 
-    async def handle(self, route: ActiveRoute, ask: Ask, retry: RetryPolicy | None) -> None:
+    async def handle(self, route: ActiveRoute, ask: Ask, retry: Retry) -> None:
         """Continue a route whose whole chain refused; leave any other unchanged."""
         if not was_refused(route):
             return
@@ -125,7 +125,7 @@ class AllUnavailableHandler:
 
     # ---------------------------------------------------------------- waiting
 
-    async def _wait(self, route: ActiveRoute, chain: tuple[Adapter, ...], ask: Ask, retry: RetryPolicy | None) -> None:
+    async def _wait(self, route: ActiveRoute, chain: tuple[Adapter, ...], ask: Ask, retry: Retry) -> None:
         started = self._clock()
         end = started + self.policy.max_wait
         if route.until is not None:
@@ -156,7 +156,7 @@ class AllUnavailableHandler:
         route: ActiveRoute,
         chain: tuple[Adapter, ...],
         ask: Ask,
-        retry: RetryPolicy | None,
+        retry: Retry,
         end: float,
     ) -> str:
         """Wait until this route was continued or may wait no longer. Return the outcome in words."""
@@ -192,7 +192,7 @@ class AllUnavailableHandler:
         route: ActiveRoute,
         chain: tuple[Adapter, ...],
         ask: Ask,
-        retry: RetryPolicy | None,
+        retry: Retry,
     ) -> bool:
         """Try the whole chain once more. Return whether an adapter was called, with whatever outcome."""
         route.attempts.clear()  # keep only the last round's refusals: all rounds are alike
@@ -214,9 +214,7 @@ class AllUnavailableHandler:
 
     # ---------------------------------------------------------------- last resort
 
-    async def _last_resort(
-        self, route: ActiveRoute, chain: tuple[Adapter, ...], ask: Ask, retry: RetryPolicy | None
-    ) -> None:
+    async def _last_resort(self, route: ActiveRoute, chain: tuple[Adapter, ...], ask: Ask, retry: Retry) -> None:
         now = self._clock()
         for back in recoveries(chain, now):
             adapter = back.adapter
@@ -231,7 +229,7 @@ class AllUnavailableHandler:
             route.last_resort = True
             self._asked[adapter.name] = float("inf")
             try:
-                once = (retry or adapter.retry).model_copy(update={"max_attempts": 1})
+                once = policy_for(adapter.retry, retry).model_copy(update={"max_attempts": 1})
                 await ask(adapter.name, route, once)
             finally:
                 route.last_resort = False

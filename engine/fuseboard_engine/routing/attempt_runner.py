@@ -22,7 +22,7 @@ from fuseboard_engine.errors import AdapterCancelled, AttemptTimeout, DeadlineEx
 from fuseboard_engine.events import Attempt, AttemptFailed, Event
 from fuseboard_engine.retry.attribution import Table
 from fuseboard_engine.retry.decision import no_retry_reason, retry_delay
-from fuseboard_engine.retry.policy import RetryPolicy
+from fuseboard_engine.retry.policy import Retry, RetryPolicy, policy_for
 from fuseboard_engine.routing.gates import OpenStreams, admit
 from fuseboard_engine.routing.route import ActiveRoute
 
@@ -95,11 +95,11 @@ class AttemptRunner:
         self.streams = OpenStreams()
         """The streams in progress."""
 
-    def try_adapter(self, name: str, route: ActiveRoute, retry: RetryPolicy | None) -> Coroutine[Any, Any, bool]:
+    def try_adapter(self, name: str, route: ActiveRoute, retry: Retry) -> Coroutine[Any, Any, bool]:
         """Run the attempts on one adapter, as `run_chain` does."""
         return self.run_chain((name,), route, retry)
 
-    async def run_chain(self, names: Iterable[str], route: ActiveRoute, retry: RetryPolicy | None) -> bool:
+    async def run_chain(self, names: Iterable[str], route: ActiveRoute, retry: Retry) -> bool:
         """Try adapters in order until the route ends. Return whether it ended, with whatever outcome.
 
         Each adapter gets as many attempts as `retry` allows (None for its own policy), with backoff. An adapter that
@@ -113,7 +113,7 @@ class AttemptRunner:
             if adapter is None:
                 route.why += f"; {wanted} is not registered"
                 continue
-            policy, number, wait = retry or adapter.retry, 0, 0.0
+            policy, number, wait = adapter.retry if retry is None else policy_for(adapter.retry, retry), 0, 0.0
             while True:
                 if self.gate is not None and (ended := await self.gate(adapter, route)) is not None:
                     if ended:
@@ -166,9 +166,10 @@ class AttemptRunner:
                     adapter.seconds += duration
                     if adapter.latency is not None:
                         adapter.latency.add(duration)
-                    route.attempts.append(
-                        Attempt(adapter=adapter.name, outcome="success", number=number, wait=wait, duration=duration)
-                    )
+                    done = Attempt(adapter=adapter.name, outcome="success", number=number, wait=wait, duration=duration)
+                    if retry is not None:
+                        done = msgspec.structs.replace(done, limit=policy.max_attempts)
+                    route.attempts.append(done)
                     route.adapter, route.result = adapter.name, result
                     return True
                 finally:
@@ -241,7 +242,14 @@ class AttemptRunner:
             else:
                 call.permit.failure("error", call.duration, None, text)
         delay: float | None = None
-        if stop or (rule.opens and self._has_others(route.order, adapter.name, route.reached)):
+        others = self._has_others(route.order, adapter.name, route.reached)
+        if route.limits is not None:
+            stop = stop or route.limits.no_attempt_reason(route.attempts)
+            if others and (no_adapter := route.limits.no_adapter_reason(route.attempts, adapter.name)):
+                others = False
+                if route.reached < len(route.order) and no_adapter not in route.why:
+                    route.why += f"; {no_adapter}"
+        if stop or (rule.opens and others):
             why = stop or rule.reason
         elif not (why := no_retry_reason(rule, error, call.policy, call.number)):
             now = self._clock()
@@ -259,7 +267,7 @@ class AttemptRunner:
         if delay is not None:
             then = "retry"
         else:
-            if rule.failover and not stop and self._has_others(route.order, adapter.name, route.reached):
+            if rule.failover and not stop and others:
                 then = "failover"
             if rule.counts:
                 adapter.failures += 1
@@ -277,6 +285,7 @@ class AttemptRunner:
             retry_after=retry_after,
             first_item=call.first_item,
             items=call.items,
+            limit=call.policy.max_attempts,
         )
         route.attempts.append(attempt)
         event = AttemptFailed(

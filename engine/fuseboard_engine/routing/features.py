@@ -11,13 +11,14 @@ from fuseboard_engine.breaker.ejection_limit import EjectionLimits
 from fuseboard_engine.events import AdapterAdded, AdapterRemoved, Event, PreferenceSet
 from fuseboard_engine.routing.adaptive_order import AdaptiveOrders
 from fuseboard_engine.routing.all_unavailable import AllUnavailableHandler
-from fuseboard_engine.routing.policy import RoutingPolicy
+from fuseboard_engine.routing.policy import RouteLimits, RoutingPolicy
 
 
 class Router(Protocol):
-    """The attribute of a router that the features set."""
+    """The attributes of a router that the features set."""
 
     all_out: AllUnavailableHandler | None
+    limits: RouteLimits | None
 
 
 class RoutingFeatures:
@@ -65,6 +66,8 @@ class RoutingFeatures:
         self._adaptive.forget_orders()
         self._update_adaptive()
         self._update_all_out()
+        limits = RouteLimits(policy.max_adapters, policy.max_attempts)
+        self._router.limits = None if limits == RouteLimits() else limits
         if self._ejection_limits is None or _shares(before) != _shares(policy):
             self._set_ejection_limits(_shares(policy))
 

@@ -10,6 +10,7 @@ import msgspec
 
 from fuseboard_engine.errors import FuseboardError, picklable, text_of
 from fuseboard_engine.events import Attempt, RouteFinished
+from fuseboard_engine.routing.policy import RouteLimits
 
 OF_THIS_CALL = "order of this call"
 """The reason given for a chain that the caller passed."""
@@ -150,7 +151,7 @@ class ActiveRoute(msgspec.Struct):
     In a fan-out each adapter has a route of its own. `cancel_reason`, once set, says why its call no longer matters;
     the call then gets no verdict. `limit_name` names the limit that `until` ends. `blame_timeout`: a first attempt that
     `until` ended had the whole time limit, so the timeout counts against the adapter. `no_verdict_at_limit`: a call
-    that `until` ended gets no verdict.
+    that `until` ended gets no verdict. `limits` bounds how many adapters and calls the task may cost; None: no limit.
     """
 
     task: Any
@@ -177,6 +178,7 @@ class ActiveRoute(msgspec.Struct):
     limit_name: str = "deadline"
     blame_timeout: bool = False
     no_verdict_at_limit: bool = False
+    limits: RouteLimits | None = None
 
     @property
     def failure(self) -> str:

@@ -15,10 +15,11 @@ from fuseboard_engine.context import CURRENT, complete
 from fuseboard_engine.errors import describe
 from fuseboard_engine.events import Event
 from fuseboard_engine.retry.attribution import DEFAULT_TABLE, Rule, Table
-from fuseboard_engine.retry.policy import RetryPolicy
+from fuseboard_engine.retry.policy import Retry, RetryPolicy, retry_of_call
 from fuseboard_engine.routing.all_unavailable import AllUnavailableHandler
 from fuseboard_engine.routing.attempt_runner import AttemptRunner
 from fuseboard_engine.routing.fallback import Fallbacks
+from fuseboard_engine.routing.policy import RouteLimits, limits_of
 from fuseboard_engine.routing.route import OF_THIS_CALL, RETRYING, ActiveRoute, RouteResult, Task, identify
 from fuseboard_engine.routing.stream_router import RouteStream, StreamRouter
 from fuseboard_engine.runtime.arguments import checked_seconds
@@ -81,6 +82,8 @@ class TaskRouter:
         self._tasks = self._failed_over = self._degraded = self._failed = 0
         self.fallbacks = Fallbacks(self.table.attribute, clock, registry.overdue)
         """The degraded answers for exhausted chains, by task type."""
+        self.limits: RouteLimits | None = None
+        """How many adapters and calls a task may cost, unless its call says otherwise; None: no limit."""
         self.all_out: AllUnavailableHandler | None = None
         """Handles tasks that every adapter refused; None if they fail at once."""
         self.dead_letters: DeadLetterIntake | None = None
@@ -94,6 +97,10 @@ class TaskRouter:
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
         context: Mapping[str, str] | None = None,
+        max_retries: int | None = None,
+        retry_delay_base: float | None = None,
+        max_adapters: int | None = None,
+        max_attempts: int | None = None,
     ) -> RouteResult:
         """Route a task to the first adapter of its chain that completes it.
 
@@ -108,20 +115,33 @@ class TaskRouter:
             retry: replaces each adapter's own retry policy for this task.
             context: ids (request, trace, user, session, correlation) that adapters, events and the result carry;
                 default: the task's own.
+            max_retries: attempts on each adapter, the first included; default: as its retry policy says.
+            retry_delay_base: seconds before the first retry on each adapter; default: likewise.
+            max_adapters: how many adapters are called at most; default: as the routing policy says.
+            max_attempts: how many calls are made at most, retries included; default: likewise.
 
         Returns:
             The result. A failure of an adapter is not raised; `unwrap()` raises it.
 
         Raises:
-            TypeError, ValueError: the deadline is not a number of seconds. Nothing was called.
+            TypeError, ValueError: an argument is out of range. Nothing was called.
             asyncio.CancelledError: the caller was cancelled;
                 the call in flight was cancelled and has ended, or its limit passed.
         """
         route = self.start_route(task, preference_order, deadline, context)
+        asked: Retry = retry
+        if (
+            max_retries is not None
+            or retry_delay_base is not None
+            or max_adapters is not None
+            or max_attempts is not None
+        ):
+            asked = retry_of_call(retry, max_retries, retry_delay_base)
+            route.limits = limits_of(max_adapters, max_attempts, self.limits)
         token = None if route.context is None else CURRENT.set(route.context)
         try:
-            if not await self._run_chain(route.order, route, retry) and self.all_out is not None:
-                await self.all_out.handle(route, self.attempts.try_adapter, retry)
+            if not await self._run_chain(route.order, route, asked) and self.all_out is not None:
+                await self.all_out.handle(route, self.attempts.try_adapter, asked)
             if route.adapter is None:
                 await self.on_chain_exhausted(route)
         except BaseException as error:
@@ -154,7 +174,7 @@ class TaskRouter:
                 context = task.context
         outer = CURRENT.get()
         started = self._clock()
-        return ActiveRoute(
+        route = ActiveRoute(
             task,
             task_id or new_id(),
             task_type,
@@ -165,6 +185,9 @@ class TaskRouter:
             [],
             outer if context is None else complete(context, outer),
         )
+        if self.limits is not None:
+            route.limits = self.limits
+        return route
 
     def stream_with_fallback(
         self,

@@ -230,6 +230,7 @@ class StreamAttempt:
                 why=why,
                 first_item=self.first_item,
                 items=self.items,
+                limit=self.policy.max_attempts,
             )
         )
 

@@ -17,7 +17,7 @@ from fuseboard_engine.adapters.callables import yields_many
 from fuseboard_engine.adapters.registry import Adapter
 from fuseboard_engine.errors import describe
 from fuseboard_engine.events import AttemptFailed, StreamRestarted
-from fuseboard_engine.retry.policy import RetryPolicy
+from fuseboard_engine.retry.policy import Retry, policy_for
 from fuseboard_engine.routing.attempt_runner import AttemptRunner
 from fuseboard_engine.routing.gates import ShuttingDown, admit
 from fuseboard_engine.routing.route import ActiveRoute, AllAdaptersFailed, RouteResult, StreamBroken
@@ -85,7 +85,7 @@ class _Attempts:
 
     def __init__(
         self, router: TaskRouter, attempts: AttemptRunner, clock: Callable[[], float], route: ActiveRoute,
-        retry: RetryPolicy | None, restartable: bool,
+        retry: Retry, restartable: bool,
     ) -> None:  # fmt: skip
         self._router = router
         self._attempts = attempts
@@ -160,7 +160,7 @@ class _Attempts:
         if permit is None:
             self._over = route.expired
             return None
-        policy, attempts = self._retry or adapter.retry, self._attempts
+        policy, attempts = policy_for(adapter.retry, self._retry), self._attempts
         inner = attempts.running is not None and asyncio.current_task() in attempts.running.tasks
         streams = None if inner else attempts.streams
         overdue = self._router.registry.overdue
@@ -174,7 +174,7 @@ class _Attempts:
         self._recovery_tried = True
         started: list[StreamAttempt] = []
 
-        async def start(name: str, route: ActiveRoute, policy: RetryPolicy | None) -> bool:
+        async def start(name: str, route: ActiveRoute, policy: Retry) -> bool:
             route.reached += 1
             adapter = self._router.registry.find(name)
             attempt = None if adapter is None else self._admitted(adapter)
@@ -200,13 +200,13 @@ class StreamRouter:
         self._attempts = attempts
         self._clock = clock
 
-    def route(self, start: Callable[[], ActiveRoute], retry: RetryPolicy | None, restartable: bool) -> RouteStream:
+    def route(self, start: Callable[[], ActiveRoute], retry: Retry, restartable: bool) -> RouteStream:
         """Return the stream of a task. `start` returns its route and is called when the first item is read."""
         ended: list[RouteResult] = []
         return RouteStream(self._items(start, retry, restartable, ended), ended)
 
     async def _items(
-        self, start: Callable[[], ActiveRoute], retry: RetryPolicy | None, restartable: bool, ended: list[RouteResult]
+        self, start: Callable[[], ActiveRoute], retry: Retry, restartable: bool, ended: list[RouteResult]
     ) -> AsyncGenerator[Any, None]:
         router, route = self._router, start()
         attempts = _Attempts(router, self._attempts, self._clock, route, retry, restartable)

@@ -39,3 +39,12 @@ def checked_positive(value: object, name: str) -> float:
 def as_words(value: str | Iterable[str]) -> tuple[str, ...]:
     """Return words as a tuple; a single string is one word."""
     return (value,) if isinstance(value, str) else tuple(value)
+
+
+def checked_count(value: object, name: str) -> int:
+    """Return a whole number from 1; raise TypeError or ValueError for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be a number, not {value!r:.100}")
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, not {value}")
+    return value
