@@ -188,7 +188,10 @@ class _Call(Generic[T]):
 
     def _settle(self, task: asyncio.Task[T]) -> None:
         if task.cancelled():
-            self._outcome.set_exception(RuntimeError("the engine's loop was closed while this call was running"))
+            asked = "the engine shut down, or its loop was closed while this call was running"
+            self._outcome.set_exception(
+                RuntimeError(asked if task.cancelling() else "this call cancelled its own work")
+            )
         elif (error := task.exception()) is not None:
             self._outcome.set_exception(error)
         else:

@@ -39,15 +39,28 @@ from fuseboard_engine.dead_letters.letter import (
 from fuseboard_engine.dead_letters.memory_store import MemoryDeadLetters
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.dead_letters.store import DeadLetterStore, pages
-from fuseboard_engine.dead_letters.worker import Worker, current_task_cancelled
+from fuseboard_engine.dead_letters.worker import Worker
+from fuseboard_engine.errors import describe
 from fuseboard_engine.events import DeadLetterChanged, DeadLettered, DeadLetterRefused, Event
 from fuseboard_engine.retry.attribution import Table
 from fuseboard_engine.routing.route import KEPT_BACK, RETRYING, ActiveRoute, RouteResult, identify
 from fuseboard_engine.runtime.arguments import as_words, checked_seconds
+from fuseboard_engine.runtime.cancellation import cancel_requests
+from fuseboard_engine.runtime.formatting import plural
 
 log = logging.getLogger("fuseboard.dead_letters")
 
 _ALL = LetterSelection()
+
+SHORTEST_WAIT = 0.02
+"""Seconds that a route waits for its dead letter at least, even if its deadline has passed."""
+STOP_SECONDS = 5.0
+"""Seconds that stopping waits for the letters that are being stored."""
+
+
+def _mark_retrieved(stored: asyncio.Future[int]) -> None:
+    if not stored.cancelled():
+        stored.exception()  # it was reported when it happened
 
 
 class DeadLetters:
@@ -93,10 +106,11 @@ class DeadLetters:
 
     # ---------------------------------------------------------------- adding
 
-    async def on_chain_exhausted(self, route: ActiveRoute) -> None:
+    async def on_chain_exhausted(self, route: ActiveRoute, seconds: float | None = None) -> None:
         """Make the task of an exhausted route a dead letter, if the policy says so; the route records its id.
 
-        Never raises for a refusal; an event and the route's `why` report it. Returns once the letter is durable.
+        Never raises for a refusal; an event and the route's `why` report it. Returns once the letter is durable, or
+        after `seconds` (None: no limit); it is then stored in the background, and its event tells its id.
         """
         if route.task is not None and KEPT_BACK.get() is route.task:
             return
@@ -109,9 +123,21 @@ class DeadLetters:
             return
         make = partial(intake.letter_of_route, route, category, self.policy, self.engine, self._wall())
         try:
-            route.dead_letter = await self._submit(self._build(make, route.id, route.type))
+            stored = self._submit(self._build(make, route.id, route.type))
+            if seconds is not None:
+                await asyncio.wait({stored}, timeout=max(seconds, SHORTEST_WAIT))
+                if not stored.done():
+                    stored.add_done_callback(_mark_retrieved)
+                    route.why += "; its dead letter is still being stored"
+                    return
+            route.dead_letter = await stored
         except DeadLetterError as error:
             route.why += f"; no dead letter: {error}"
+
+    @property
+    def being_stored(self) -> int:
+        """Number of letters that are being stored."""
+        return len(self._adding)
 
     async def enqueue(
         self,
@@ -184,7 +210,10 @@ class DeadLetters:
         self, store: DeadLetterStore, letter: NewLetter, stored: asyncio.Future[int], adding: asyncio.Future[Kept]
     ) -> None:
         self._adding.discard(adding)
-        error = asyncio.CancelledError() if adding.cancelled() else adding.exception()
+        error = StoreUnavailable("storing was cancelled") if adding.cancelled() else adding.exception()
+        if isinstance(error, Exception) and not isinstance(error, DeadLetterError):
+            unexpected, error = error, StoreUnavailable(describe(error))
+            error.__cause__ = unexpected
         if isinstance(error, StoreUnavailable) and store is not self.memory_store and not self.policy.fail_closed:
             log.warning("Dead letters cannot be written (%s); task %s waits in memory.", error, letter.task)
             self._add(self.memory_store, letter, stored)
@@ -275,11 +304,11 @@ class DeadLetters:
         return await self._retry(id, actor, set())
 
     async def _retry(self, id: int, actor: str, refused: set[LetterChain]) -> RetryResult:
-        store = self.store_of(id)
+        store, before = self.store_of(id), cancel_requests()
         claimed = await self._worker.claim(store, id)
         if claimed is not None:
             retried = await self._worker.retry_by_hand(store, claimed, actor or "application", refused)
-            if current_task_cancelled():
+            if cancel_requests() > before:
                 raise asyncio.CancelledError
             return retried
         letter = await store.get(id, self._wall())
@@ -371,7 +400,12 @@ class DeadLetters:
         for task in self._operator_retries:
             task.cancel()
         while self._operator_retries or self._adding:
-            await asyncio.gather(*self._operator_retries, *self._adding, return_exceptions=True)
+            await asyncio.gather(*self._operator_retries, return_exceptions=True)
+            if self._adding:
+                await asyncio.wait(set(self._adding), timeout=STOP_SECONDS)
+            if not self._operator_retries and self._adding:
+                log.error("%s could not be stored within %g s", plural(len(self._adding), "dead letter"), STOP_SECONDS)
+                return
 
     def start_operator_retry(
         self,

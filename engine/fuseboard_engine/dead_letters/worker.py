@@ -22,7 +22,7 @@ from fuseboard_engine.dead_letters.letter import (
     StoreUnavailable,
 )
 from fuseboard_engine.dead_letters.store import DeadLetterStore
-from fuseboard_engine.errors import text_of
+from fuseboard_engine.errors import describe, text_of
 from fuseboard_engine.events import DeadLetterChanged, DeadLettersCounted, Event
 from fuseboard_engine.routing.route import RouteResult
 
@@ -116,9 +116,13 @@ class Worker:
                 if policy.automatic_retry:
                     due = await store.next_due(queue.engine, self._wall(), self._unavailable)
                 store_failed = False
-            except DeadLetterError as error:
+            except (Exception, asyncio.CancelledError) as error:
+                if isinstance(error, asyncio.CancelledError) and current_task_cancelled():
+                    raise
                 if not store_failed:
-                    log.warning("Dead letters cannot be read (%s); retrying.", error)
+                    known = isinstance(error, DeadLetterError)
+                    text = str(error) if known else describe(error)
+                    log.warning("Dead letters cannot be read (%s); retrying.", text, exc_info=None if known else error)
                 store_failed = True
             if due is None and not (store.shared or self._unavailable or queue.memory_store.waiting() or store_failed):
                 return
@@ -181,15 +185,14 @@ class Worker:
             try:
                 result = await run
                 settled = self._evaluate(letter, result, actor)
-            except asyncio.CancelledError:
+            except asyncio.CancelledError as error:
                 if lease.done():
                     return RetryResult(id=letter.id, outcome="lost", detail=LOST)
                 result, settled = None, schedule.released(letter)
+                if not run.cancelling() and not current_task_cancelled():  # by the work itself: a failure like others
+                    settled = self._failed(letter, error, actor)
             except Exception as error:
-                result = None
-                settled = schedule.failed(
-                    letter, queue.policy, self._wall(), type(error).__name__, text_of(error), actor
-                )
+                result, settled = None, self._failed(letter, error, actor)
             return await wait_until_done(loop.create_task(self._settle(store, letter, settled, result)))
         finally:
             # `stop` waits for this and may cancel this task at any await, so it precedes the last await.
@@ -197,6 +200,10 @@ class Worker:
             ended.set_result(None)
             lease.cancel()
             await asyncio.wait({lease})
+
+    def _failed(self, letter: DeadLetter, error: BaseException, actor: str) -> RetryOutcome:
+        kind, text = type(error).__name__, text_of(error)
+        return schedule.failed(letter, self._queue.policy, self._wall(), kind, text, actor)
 
     def _evaluate(self, letter: DeadLetter, result: RouteResult, actor: str) -> RetryOutcome:
         policy, now = self._queue.policy, self._wall()

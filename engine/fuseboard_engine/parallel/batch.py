@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
 
-from fuseboard_engine.errors import describe
+from fuseboard_engine.errors import AdapterCancelled, describe
 from fuseboard_engine.events import BatchFinished, Event
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.routing.gates import ShuttingDown
-from fuseboard_engine.routing.route import KEPT_BACK, ActiveRoute, RouteResult, Task
+from fuseboard_engine.routing.route import KEPT_BACK, ActiveRoute, RouteResult, Task, identify
 from fuseboard_engine.routing.router import DeadLetterIntake
 from fuseboard_engine.runtime.arguments import as_words, checked_seconds
+from fuseboard_engine.runtime.cancellation import cancel_requests, is_own_cancellation
+
+log = logging.getLogger("fuseboard.engine")
 
 Again = Literal["failed", "all"]
 Rollback = Callable[["BatchResult"], Awaitable[None] | None]
@@ -180,11 +184,14 @@ async def _roll_back(rollback: Rollback, result: BatchResult) -> bool:
     After a failed rollback it is unknown what was undone, so trying again might do work twice.
     """
     result.rolled_back += 1
+    before = cancel_requests()
     try:
         outcome = rollback(result)
         if inspect.isawaitable(outcome):
             await outcome
-    except Exception as error:
+    except (Exception, asyncio.CancelledError) as error:
+        if isinstance(error, asyncio.CancelledError) and not is_own_cancellation(error, before):
+            raise
         result.error = f"the rollback failed: {describe(error)}"
         return False
     return True
@@ -206,15 +213,68 @@ async def _run_round(
     """Route tasks, at most `max_concurrent` at a time, and return each result by the task's number."""
     tasks = iter(numbered)
     done: dict[int, RouteResult] = {}
+    given_up = False
 
     async def work() -> None:
         for number, task in tasks:  # all workers share one iterator
-            done[number] = await route(task)
+            done[number] = await _route_part(task, route, lambda: given_up)
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(min(max_concurrent, len(numbered))):
-            group.create_task(work())
+    workers = {asyncio.create_task(work()) for _ in range(min(max_concurrent, len(numbered)))}
+    try:
+        if workers:
+            await asyncio.wait(workers)
+    except BaseException:
+        given_up = True
+        for worker in workers:
+            worker.cancel()
+        await _wait_for_all(workers)
+        raise
+    for worker in workers:
+        if not worker.cancelled():
+            worker.result()
+    for number, task in numbered:
+        if number not in done:
+            done[number] = _failed_part(task, ShuttingDown("shutting down: its worker was cancelled"))
     return done
+
+
+async def _wait_for_all(workers: set[asyncio.Task[None]]) -> None:
+    """Wait for the end of all workers; further cancellations of the caller are ignored."""
+    while left := {worker for worker in workers if not worker.done()}:
+        try:
+            await asyncio.wait(left)
+        except asyncio.CancelledError:
+            continue
+
+
+async def _route_part(
+    task: Any, route: Callable[[Any], Awaitable[RouteResult]], given_up: Callable[[], bool]
+) -> RouteResult:
+    """Route one task; whatever is raised becomes its result, unless the batch itself is given up.
+
+    A shutdown cancels the task of the call in flight, which here is a worker: it continues with the next part.
+    """
+    worker = asyncio.current_task()
+    assert worker is not None
+    before = worker.cancelling()
+    try:
+        return await route(task)
+    except asyncio.CancelledError as error:
+        if given_up():
+            raise
+        if worker.cancelling() <= before:
+            return _failed_part(task, AdapterCancelled.by(error, "the route"))
+        while worker.cancelling() > before:
+            worker.uncancel()
+        return _failed_part(task, ShuttingDown("shutting down: the call in flight was cancelled"))
+    except Exception as error:
+        log.exception("a task of a batch could not be routed")
+        return _failed_part(task, error)
+
+
+def _failed_part(task: Any, error: Exception) -> RouteResult:
+    id, task_type = identify(task)
+    return RouteResult(task=id, task_type=task_type, success=False, error=describe(error), exception=error)
 
 
 async def _keep(

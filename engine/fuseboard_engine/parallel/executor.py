@@ -146,7 +146,7 @@ class ParallelExecutor:
                 only_one = chosen in ("first_success", "hedged")
                 self._combine(route, results, fan_out, combine, only_one)
             else:
-                await self._router.on_chain_exhausted(route)
+                await self._router.on_chain_exhausted(route, until=end)
         except BaseException as error:
             route.error = "the caller gave up" if not isinstance(error, Exception) else describe(error)
             self._finish(route, chosen, fan_out, self._results(route, order, branches))

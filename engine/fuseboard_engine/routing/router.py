@@ -30,8 +30,11 @@ from fuseboard_engine.runtime.ids import new_id
 class DeadLetterIntake(Protocol):
     """Stores the tasks of failed routes; implemented by `fuseboard_engine.dead_letters.queue.DeadLetters`."""
 
-    async def on_chain_exhausted(self, route: ActiveRoute) -> None:
-        """Keep the task as a dead letter, if the policy says so, and note its number in the route."""
+    async def on_chain_exhausted(self, route: ActiveRoute, seconds: float | None = None) -> None:
+        """Keep the task as a dead letter, if the policy says so, and note its number in the route.
+
+        Wait at most `seconds` (None: no limit) until it is durable.
+        """
 
 
 class RoutingStatistics(TypedDict):
@@ -226,12 +229,17 @@ class TaskRouter:
             lambda: self.start_route(task, preference_order, deadline, context), retry, restartable
         )
 
-    async def on_chain_exhausted(self, route: ActiveRoute, may_answer: bool = True) -> None:
-        """Give a degraded answer if `may_answer` and one is defined; otherwise store a dead letter."""
+    async def on_chain_exhausted(self, route: ActiveRoute, may_answer: bool = True, until: float | None = None) -> None:
+        """Give a degraded answer if `may_answer` and one is defined; otherwise store a dead letter.
+
+        `until` is when the caller wants an answer, by the engine's clock; default: when the route's deadline passes.
+        """
         if may_answer and self.fallbacks.by_type:
             await self.fallbacks.answer(route)
         if self.dead_letters is not None and not route.degraded:
-            await self.dead_letters.on_chain_exhausted(route)
+            until = route.until if until is None else until
+            seconds = None if until is None else max(0.0, until - self._clock())
+            await self.dead_letters.on_chain_exhausted(route, seconds)
 
     def emit(self, event: type[Event], **fields: Any) -> None:
         """Emit an event that happened now."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 from fuseboard_engine.errors import FuseboardError, describe
+from fuseboard_engine.runtime.cancellation import is_own_cancellation
 
 T = TypeVar("T")
 
@@ -47,7 +48,12 @@ async def answer_within(
             reported = True
             await asyncio.wait({running})
         ok, detail = outcome(running.result())
-    except asyncio.CancelledError:
+    except asyncio.CancelledError as error:
+        if running.done() and is_own_cancellation(error):
+            log.error("an operator's command cancelled its own work")
+            if not reported:
+                report(False, "its own work was cancelled")
+            return
         running.cancel()
         await asyncio.wait({running})
         if not reported:

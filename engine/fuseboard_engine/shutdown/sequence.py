@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import msgspec
 
+from fuseboard_engine.adapters.timeouts import within
+from fuseboard_engine.errors import AttemptTimeout
 from fuseboard_engine.event_log.redact import redact
 from fuseboard_engine.events import Attempt, Event, ShutdownChanged
 from fuseboard_engine.routing.gates import Gate, ShuttingDown
+from fuseboard_engine.runtime.overdue_calls import OverdueCalls
 from fuseboard_engine.workflow.active_runs import ActiveRuns, InterruptedRun
 
 if TYPE_CHECKING:
@@ -187,7 +190,7 @@ async def shut_down(
             left = await _wait_for_calls(engine, clock() + CANCEL_WAIT)
         problems += [f"{name} still has {calls} calls that do not end" for name, calls in left.items()]
     await _wait_for_runs(engine, problems)
-    saved = await _save_all(saves, problems)
+    saved = await _save_all(saves, problems, engine.registry.overdue)
     report = ShutdownReport(
         engine=engine.name,
         reason=reason,
@@ -207,7 +210,7 @@ async def shut_down(
         except OSError as error:
             problems.append(f"the recovery instructions could not be written: {error.strerror or error}")
     if hook is not None:
-        await _try("the hook", call_hook(hook, report), problems)
+        await _try("the hook", call_hook(hook, report), problems, engine.registry.overdue)
     engine.emit(
         ShutdownChanged(
             at=engine.wall(),
@@ -220,7 +223,7 @@ async def shut_down(
         )
     )
     if recorder is not None:
-        await _try("flushing the recorder", recorder.flushed(), problems)
+        await _try("flushing the recorder", recorder.flushed(), problems, engine.registry.overdue)
     return msgspec.structs.replace(report, problems=tuple(problems))
 
 
@@ -259,10 +262,10 @@ async def _wait_for_runs(engine: Stoppable, problems: list[str]) -> None:
         await asyncio.sleep(POLL)
 
 
-async def _save_all(saves: list[Save], problems: list[str]) -> list[str]:
+async def _save_all(saves: list[Save], problems: list[str], overdue: OverdueCalls) -> list[str]:
     saved = []
     for save in saves:
-        result = await _try(f"saving with {getattr(save, '__qualname__', save)!s}", _call(save), problems)
+        result = await _try(f"saving with {getattr(save, '__qualname__', save)!s}", _call(save), problems, overdue)
         if isinstance(result, str) and result:
             saved.append(redact(result))
     return saved
@@ -273,12 +276,14 @@ async def _call(save: Save) -> object:
     return await result if isinstance(result, Awaitable) else result
 
 
-async def _try(step: str, work: Awaitable[Any], problems: list[str]) -> Any:
-    """Do one of the last steps and return its result. Add an error to `problems`; the next step is done regardless."""
+async def _try(step: str, work: Awaitable[Any], problems: list[str], overdue: OverdueCalls) -> Any:
+    """Do one of the last steps and return its result. Add an error to `problems`; the next step is done regardless.
+
+    A step that does not end within its time, although it is cancelled, goes on in the background.
+    """
     try:
-        async with asyncio.timeout(LAST_STEPS):
-            return await work
-    except TimeoutError:
+        return await within(lambda _: work, None, step, LAST_STEPS, overdue)
+    except AttemptTimeout:
         problems.append(f"{step} took longer than {LAST_STEPS:g} s and was abandoned")
     except Exception as error:
         problems.append(f"{step} failed: {type(error).__name__}: {redact(str(error))}")
