@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
     from fuseboard_engine.dead_letters.queue import DeadLetters
     from fuseboard_engine.documents.loader import Document
+    from fuseboard_engine.event_log.listener import EventLog
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -138,6 +139,7 @@ class Engine:
         self.dead_letters: DeadLetters | None = None
         if dead_letters is not None:
             self.dead_letters = self.router.dead_letters = self._keep_dead_letters(dead_letters)
+        self._logs: list[EventLog] = []
         self.sync = SyncEngine(self)
         """The engine for threads and code without `await`."""
         self._workflows = WorkflowService(self)
@@ -720,11 +722,25 @@ class Engine:
     def log_events(self, *, debug: bool = False) -> Callable[[], None]:
         """Log, through `logging`, each event an operator should read. Return a function that stops it.
 
-        `debug` adds a line for every attempt and rejection, with timings, where the level DEBUG is enabled.
+        When the engine starts, each chain is logged with the states of its breakers. `debug` adds a line for every
+        attempt and rejection, with timings, where the level DEBUG is enabled.
         """
         from fuseboard_engine.event_log.listener import EventLog
 
-        return self.subscribe(EventLog(self.registry, debug=debug))
+        log = EventLog(self.registry, debug=debug)
+        unsubscribe = self.subscribe(log)
+        self._logs.append(log)
+        self.router.on_start = self._logs[0].log_route_start
+        if self.loop is not None:
+            log.log_chains()
+
+        def stop() -> None:
+            unsubscribe()
+            if log in self._logs:
+                self._logs.remove(log)
+                self.router.on_start = self._logs[0].log_route_start if self._logs else None
+
+        return stop
 
     # ---------------------------------------------------------------- figures and health
 
@@ -851,7 +867,11 @@ class Engine:
             Whether this started the checks; False: they were running.
         """
         self.loop = asyncio.get_running_loop()
-        return self.health.start()
+        begun = self.health.start()
+        if begun:
+            for log in self._logs:
+                log.log_chains()
+        return begun
 
     async def stop_background(self) -> None:
         """Stop health checks, retries of dead letters, and the runs that operators resumed. None is lost."""

@@ -13,13 +13,15 @@ from fuseboard_engine.adapters.registry import Registry
 from fuseboard_engine.event_log import log_lines
 from fuseboard_engine.event_log.log_lines import LogLine, short_name
 from fuseboard_engine.event_log.redact import redact
-from fuseboard_engine.event_log.sentences import DEBUG, WORDINGS, TextStyle
+from fuseboard_engine.event_log.sentences import DEBUG, INFO, WORDINGS, TextStyle
 from fuseboard_engine.events import Attempt, AttemptFailed, Event, RouteFinished, StateChanged
+from fuseboard_engine.routing.route import ActiveRoute
 
 LOG_STYLE: Final = TextStyle(name=short_name, text=redact)
 
 _LOGGERS: Final = {kind: logging.getLogger(f"fuseboard.{one.logger}") for kind, one in WORDINGS.items() if one.logger}
 _BREAKER: Final = logging.getLogger("fuseboard.breaker")
+_ROUTER: Final = logging.getLogger("fuseboard.router")
 
 
 class EventLog:
@@ -46,10 +48,26 @@ class EventLog:
         if logger.isEnabledFor(level):
             line = self._line(event)
             _write(logger, level, line._replace(fields={**_fields(event), **line.fields}))
-        if type(event) is AttemptFailed and _BREAKER.isEnabledFor(DEBUG):
+        if type(event) is AttemptFailed and _BREAKER.isEnabledFor(INFO):
             monitoring = log_lines.monitoring(event)
             if monitoring is not None:
-                _write(_BREAKER, DEBUG, monitoring)
+                _write(_BREAKER, INFO, monitoring)
+
+    def log_route_start(self, route: ActiveRoute) -> None:
+        """Log that a task is given to a chain of more than one adapter."""
+        if len(route.order) > 1 and _ROUTER.isEnabledFor(INFO):
+            _write(_ROUTER, INFO, log_lines.route_started(route.id, route.type, route.order))
+
+    def log_chains(self) -> None:
+        """Log each chain with the states of its breakers."""
+        if not _ROUTER.isEnabledFor(INFO):
+            return
+        registry = self._registry
+        types = dict.fromkeys(("", *registry.orders)) if len(registry) else {}
+        for task_type in types:
+            order = registry.fixed_order(task_type)[0]
+            breakers = [(name, None if (known := registry.find(name)) is None else known.breaker) for name in order]
+            _write(_ROUTER, INFO, log_lines.chain_status(task_type, breakers))
 
     def _line(self, event: Event) -> LogLine:
         if isinstance(event, AttemptFailed):

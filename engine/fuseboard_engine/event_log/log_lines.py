@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
 from fuseboard_engine.event_log.redact import redact
 from fuseboard_engine.events import Attempt, AttemptFailed, RouteFinished, StateChanged
 
@@ -57,7 +59,7 @@ def route_finished(event: RouteFinished, limit: int) -> LogLine:
         "fuseboard_context": event.context or {},
     }
     if event.degraded:
-        message = "Task %s was answered in degraded mode: %s"
+        message = "Using degraded mode for task %s: %s"
         return LogLine(message, (short_name(event.task), redact(event.error or event.why)), fields)
     if not event.success:
         arguments = (short_name(event.task), " -> ".join(chain) or "no adapter could be called", redact(event.error))
@@ -65,6 +67,36 @@ def route_finished(event: RouteFinished, limit: int) -> LogLine:
     answer = answering_attempt(event)
     number = 0 if answer is None else answer.number
     return LogLine("Task succeeded on %s (attempt %d/%d)", (event.adapter, number, max(number, limit)), fields)
+
+
+def route_started(task: str, task_type: str, order: tuple[str, ...]) -> LogLine:
+    """Return the line of a task that is given to a chain of several adapters."""
+    what = short_name(task_type) or f"task {short_name(task)}"
+    fields = {
+        "fuseboard_task": short_name(task),
+        "fuseboard_task_type": short_name(task_type),
+        "fuseboard_chain": list(order),
+    }
+    return LogLine("[FAILOVER] Attempting %s with %d fallback models", (what, len(order)), fields)
+
+
+def chain_status(task_type: str, breakers: Sequence[tuple[str, CircuitBreaker | None]]) -> LogLine:
+    """Return the line of a chain with the state of each breaker; None: no adapter of this name is registered."""
+    states = [
+        f"{place}. {short_name(name)} [{'NOT REGISTERED' if breaker is None else breaker_state(breaker)}]"
+        for place, (name, breaker) in enumerate(breakers, 1)
+    ]
+    fields = {"fuseboard_task_type": short_name(task_type), "fuseboard_chain": [name for name, _ in breakers]}
+    whole = ", ".join(states) or "it is empty"
+    return LogLine("Failover status of %s: %s", (short_name(task_type) or "the default chain", whole), fields)
+
+
+def breaker_state(breaker: CircuitBreaker) -> str:
+    """Return a breaker's state in capitals; `MONITORING (2/5)` for a closed one that has counted failures."""
+    state, failures, threshold = breaker.state, breaker.failures, breaker.threshold
+    if state == "closed" and threshold is not None and failures:
+        return f"MONITORING ({failures}/{threshold})"
+    return state.replace("_", "-").upper()
 
 
 def answering_attempt(event: RouteFinished) -> Attempt | None:

@@ -373,7 +373,7 @@ def _batch_finished(event: BatchFinished, style: TextStyle) -> str:
     if not event.accepted:
         verdict = f"Batch {style.name(event.batch)} was not accepted ({share}, {100 * event.needed:.0f}% needed)"
     elif event.succeeded < event.parts:
-        verdict = f"Accepting partial results of batch {style.name(event.batch)} ({share})"
+        verdict = f"Accepting partial results ({share}) of batch {style.name(event.batch)}"
     else:
         verdict = f"Batch {style.name(event.batch)} succeeded"
     counts = [f"{event.succeeded} of {event.parts}"]

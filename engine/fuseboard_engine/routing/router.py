@@ -87,6 +87,8 @@ class TaskRouter:
         """The degraded answers for exhausted chains, by task type."""
         self.limits: RouteLimits | None = None
         """How many adapters and calls a task may cost, unless its call says otherwise; None: no limit."""
+        self.on_start: Callable[[ActiveRoute], None] | None = None
+        """Called when a chain starts, for the log; must not raise. None while nothing is logged."""
         self.all_out: AllUnavailableHandler | None = None
         """Handles tasks that every adapter refused; None if they fail at once."""
         self.dead_letters: DeadLetterIntake | None = None
@@ -141,6 +143,8 @@ class TaskRouter:
         ):
             asked = retry_of_call(retry, max_retries, retry_delay_base)
             route.limits = limits_of(max_adapters, max_attempts, self.limits)
+        if self.on_start is not None:
+            self.on_start(route)
         token = None if route.context is None else CURRENT.set(route.context)
         try:
             if not await self._run_chain(route.order, route, asked) and self.all_out is not None:
@@ -225,9 +229,14 @@ class TaskRouter:
             deadline = checked_seconds(deadline, "deadline")
         if restartable is None:
             restartable = preference_order is None and self.registry.can_restart(identify(task)[1])
-        return self._streams.route(
-            lambda: self.start_route(task, preference_order, deadline, context), retry, restartable
-        )
+
+        def start() -> ActiveRoute:
+            route = self.start_route(task, preference_order, deadline, context)
+            if self.on_start is not None:
+                self.on_start(route)
+            return route
+
+        return self._streams.route(start, retry, restartable)
 
     async def on_chain_exhausted(self, route: ActiveRoute, may_answer: bool = True, until: float | None = None) -> None:
         """Give a degraded answer if `may_answer` and one is defined; otherwise store a dead letter.

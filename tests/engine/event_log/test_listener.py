@@ -48,15 +48,19 @@ def test_a_failover_is_logged_in_the_seeds_wording(caplog: pytest.LogCaptureFixt
     with caplog.at_level(logging.INFO, "fuseboard"):
         story()
     assert lines(caplog) == [
+        "INFO fuseboard.router: [FAILOVER] Attempting ai with 2 fallback models",
         "WARNING fuseboard.router: Attempt 1/3 failed on prefect: Connection timeout",
+        "INFO fuseboard.breaker: Circuit breaker MONITORING (1/5) for adapter: prefect",
         "WARNING fuseboard.router: Attempt 2/3 failed on prefect: Connection timeout",
+        "INFO fuseboard.breaker: Circuit breaker MONITORING (2/5) for adapter: prefect",
         "WARNING fuseboard.router: Attempt 3/3 failed on prefect: Connection timeout",
+        "INFO fuseboard.breaker: Circuit breaker MONITORING (3/5) for adapter: prefect",
         "INFO fuseboard.router: Task succeeded on agno (attempt 1/3)",
     ]
     fields = vars(caplog.records[-1])
     assert fields["fuseboard_chain"] == ["prefect", "agno"]
     assert (fields["fuseboard_task"], fields["fuseboard_attempts"]) == ("t1", 4)
-    failed = vars(caplog.records[0])
+    failed = vars(caplog.records[1])
     assert (failed["fuseboard_rule"], failed["fuseboard_then"], failed["fuseboard_delay"]) == (
         "connection",
         "retry",
@@ -104,11 +108,11 @@ def test_partial_results_are_logged_with_the_success_rate(caplog: pytest.LogCapt
 
     with caplog.at_level(logging.INFO, "fuseboard.engine"):
         story()
-    accepted = "WARNING fuseboard.engine: Accepting partial results of batch night (67% success): 2 of 3, 1 failed"
+    accepted = "WARNING fuseboard.engine: Accepting partial results (67% success) of batch night: 2 of 3, 1 failed"
     assert lines(caplog)[-1].startswith(accepted)
 
 
-def test_debug_logs_how_close_a_breaker_is_to_opening(caplog: pytest.LogCaptureFixture) -> None:
+def test_how_close_a_breaker_is_to_opening_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     @virtual
     async def story() -> None:
         world = World(retry=RetryPolicy(max_attempts=2, strategy="immediate"))
@@ -116,10 +120,10 @@ def test_debug_logs_how_close_a_breaker_is_to_opening(caplog: pytest.LogCaptureF
         world.script("coder", ConnectionError("refused"))
         await world.execute_with_fallback({"id": "t"})
 
-    with caplog.at_level(logging.DEBUG, "fuseboard.breaker"):
+    with caplog.at_level(logging.INFO, "fuseboard.breaker"):
         story()
     reported = [line for line in lines(caplog) if "MONITORING" in line]
-    assert reported[-1] == "DEBUG fuseboard.breaker: Circuit breaker MONITORING (2/5) for adapter: coder"
+    assert reported[-1] == "INFO fuseboard.breaker: Circuit breaker MONITORING (2/5) for adapter: coder"
 
 
 @pytest.mark.parametrize(
@@ -355,3 +359,65 @@ def test_foreign_text_can_neither_forge_a_line_nor_control_the_terminal() -> Non
 
 def test_a_huge_text_is_cut_quickly() -> None:
     assert len(redact("password" * 1_000_000)) < 3_000
+
+
+def test_a_chain_of_several_adapters_is_logged_when_it_starts(caplog: pytest.LogCaptureFixture) -> None:
+    @virtual
+    async def story() -> None:
+        world = World(retry=RetryPolicy(max_attempts=1))
+        stop = world.log_events()
+        for name in ("codellama-7b", "codellama-13b", "gpt"):
+            world.script(name, "done")
+        world.set_preference(["codellama-7b", "codellama-13b", "gpt"], "coder")
+        await world.execute_with_fallback(Task(type="coder"))
+        await world.execute_with_fallback(Task(type="coder"), "gpt")
+        async for _ in world.stream_with_fallback(Task(id="t7"), ["gpt", "codellama-7b"]):
+            pass
+        stop()
+        await world.execute_with_fallback(Task(type="coder"))
+
+    with caplog.at_level(logging.INFO, "fuseboard.router"):
+        story()
+    assert [line for line in lines(caplog) if "FAILOVER" in line] == [
+        "INFO fuseboard.router: [FAILOVER] Attempting coder with 3 fallback models",
+        "INFO fuseboard.router: [FAILOVER] Attempting task t7 with 2 fallback models",
+    ]
+
+
+def test_a_degraded_answer_is_logged_as_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    @virtual
+    async def story() -> None:
+        world = World(retry=RetryPolicy(max_attempts=1))
+        world.log_events()
+        world.script("coder", ConnectionError("refused"))
+        world.set_degraded("", "by hand")
+        await world.execute_with_fallback(Task(id="t1"))
+
+    with caplog.at_level(logging.INFO, "fuseboard.router"):
+        story()
+    assert lines(caplog)[-1] == "WARNING fuseboard.router: Using degraded mode for task t1: refused"
+
+
+def test_each_chain_is_logged_with_the_states_of_its_breakers_when_the_engine_starts(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    @virtual
+    async def story() -> None:
+        world = World(retry=RetryPolicy(max_attempts=1), breaker=BreakerPolicy(failure_threshold=5))
+        world.log_events()
+        for name in ("gpt", "llama", "held"):
+            world.script(name, ConnectionError("refused"))
+        world.set_preference(["llama", "gpt"], "coder")
+        await world.execute_with_fallback("x", ["gpt"])
+        await world.execute_with_fallback("x", ["gpt"])
+        world.breaker("held").force_open()
+        async with world:
+            world.begin_background()
+
+    with caplog.at_level(logging.INFO, "fuseboard.router"):
+        story()
+    assert [line for line in lines(caplog) if "Failover status" in line] == [
+        "INFO fuseboard.router: Failover status of the default chain: "
+        "1. gpt [MONITORING (2/5)], 2. llama [CLOSED], 3. held [FORCED-OPEN]",
+        "INFO fuseboard.router: Failover status of coder: 1. llama [CLOSED], 2. gpt [MONITORING (2/5)]",
+    ]
