@@ -62,11 +62,17 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults
 
 
 class EngineStarted(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="engine_started"):
-    """The recording of an engine started."""
+    """The recording of an engine started.
+
+    `replaces` is the ended instance of the same name whose place it takes; 0: none. `restored` says that the engine
+    has continued from that instance's state and figures.
+    """
 
     name: str
     host: str
     pid: int
+    replaces: int = 0
+    restored: bool = False
 
 
 LOST: Final = "lost"

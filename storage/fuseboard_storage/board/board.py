@@ -52,6 +52,8 @@ KEPT_FAILURES: Final = 200
 KEPT_ACTIONS: Final = 200
 KEPT_BATCHES: Final = 100
 KEPT_TASK_SECONDS: Final = 15
+KEPT_LEFT: Final = 64
+KEPT_LEFT_ROWS: Final = 10_000
 GROUPED_FAILURES: Final = 20
 """How many of the newest failure groups a new failure may join."""
 REMOVED: Final = ("evicted", "purged", "moved")
@@ -92,6 +94,8 @@ class Board:
         """Incremented whenever a dead letter is added, removed or changes its status. Not stored in keyframes."""
         self.instances: dict[int, InstanceRow] = {}
         self.adapters: dict[AdapterKey, AdapterRow] = {}
+        self.left: dict[int, dict[str, AdapterRow]] = {}
+        """The adapters of ended instances that are no longer shown and that no process took, oldest first."""
         self.chains: dict[tuple[int, str], tuple[str, ...]] = {}
         self.routes: deque[Entry] = deque(maxlen=KEPT_ROUTES)
         """Finished routes, newest first. Each entry's event is a `RouteFinished`."""
@@ -138,18 +142,32 @@ class Board:
     @fold(EngineStarted)
     def _engine_started(self, entry: Entry, event: EngineStarted) -> None:
         self.roster_version += 1
-        self.instances[entry.instance] = InstanceRow(entry.instance, event.name, event.host, event.pid, event.at)
-        # A restart replaces the ended instances of the same engine; an instance that still runs elsewhere stays.
+        # A start replaces the ended instances of the same engine; a sibling that still runs stays.
         for old in [i for i in self.instances.values() if i.name == event.name and i.ended_at is not None]:
-            self._forget(old.id)
+            self._retire(old)
+        row = InstanceRow(entry.instance, event.name, event.host, event.pid, event.at)
+        self.instances[entry.instance] = row
+        if event.restored:
+            row.continues = event.replaces
+        else:
+            self.left.pop(event.replaces, None)
 
-    def _forget(self, instance: int) -> None:
+    def _retire(self, old: InstanceRow) -> None:
+        """Remove an ended instance from view, but keep its adapters until another process takes their state."""
         self.roster_version += 1
-        del self.instances[instance]
-        for key in [key for key in self.adapters if key.instance == instance]:
-            del self.adapters[key]
-        for chain in [chain for chain in self.chains if chain[0] == instance]:
+        del self.instances[old.id]
+        rows = {key.adapter: row for key, row in self.adapters.items() if key.instance == old.id}
+        for row in rows.values():
+            del self.adapters[row.key]
+            row.seconds.clear()
+            row.changes.clear()
+        for chain in [chain for chain in self.chains if chain[0] == old.id]:
             del self.chains[chain]
+        self.left[old.id] = rows
+        while len(self.left) > 1 and (
+            len(self.left) > KEPT_LEFT or sum(len(rows) for rows in self.left.values()) > KEPT_LEFT_ROWS
+        ):
+            del self.left[next(iter(self.left))]
 
     @fold(EngineStopped)
     def _engine_stopped(self, entry: Entry, event: EngineStopped) -> None:
@@ -159,9 +177,9 @@ class Board:
             self.state_version += 1
             row.ended_at = event.at
             row.reason = event.reason
-            successors = [i for i in self.instances.values() if i.name == row.name and i.ended_at is None]
-            if successors:  # it was found dead only after the engine had been restarted
-                self._forget(row.id)
+            # It may be found dead only after the engine was restarted. A sibling that ran beside it replaces nothing.
+            if any(i.name == row.name and i.id != row.id and i.started_at >= event.at for i in self.instances.values()):
+                self._retire(row)
 
     def row(self, instance: int, adapter: str, at: int) -> AdapterRow:
         """Return the row of an adapter; create it when the adapter is first mentioned, at `at`."""
@@ -180,7 +198,11 @@ class Board:
             self.roster_version += 1
         row.tags = event.tags
         row.threshold = event.policy.get("failure_threshold")
-        if event.figures is not None:
+        engine = self.instances.get(entry.instance)
+        earlier = None if engine is None else self.left.get(engine.continues, {}).pop(event.adapter, None)
+        if earlier is not None:
+            row.restore_counts(earlier.figures())
+        elif event.figures is not None:
             row.restore_counts(event.figures)
 
     @fold(AdapterRemoved)
@@ -387,6 +409,12 @@ class Board:
     def rows(self) -> Iterator[AdapterRow]:
         """Return the adapters in the order they were added."""
         return iter(self.adapters.values())
+
+    def rows_of(self, instance: int) -> list[AdapterRow]:
+        """Return the adapters of an instance, also of an ended one that is no longer shown."""
+        if instance in self.left:
+            return list(self.left[instance].values())
+        return [row for row in self.adapters.values() if row.key.instance == instance]
 
     def find(self, adapter: str) -> list[AdapterRow]:
         """Return the rows of an adapter name, one per instance that has it."""

@@ -39,7 +39,7 @@ class AdapterKey(NamedTuple):
 class InstanceRow:
     """One engine process that writes, or wrote, to the recording. Times are UTC microseconds."""
 
-    __slots__ = ("ended_at", "gone", "heartbeat_at", "host", "id", "name", "pid", "reason", "started_at")
+    __slots__ = ("continues", "ended_at", "gone", "heartbeat_at", "host", "id", "name", "pid", "reason", "started_at")
 
     def __init__(self, id: int, name: str, host: str, pid: int, started_at: int) -> None:
         self.id = id
@@ -50,6 +50,8 @@ class InstanceRow:
         self.heartbeat_at = started_at
         self.ended_at: int | None = None
         self.reason = ""
+        self.continues = 0
+        """The ended instance whose figures it continues; 0: none."""
         self.gone = False
         """Whether a reader on the same host found that its process has ended. Not recorded."""
 

@@ -9,21 +9,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from fuseboard_storage.board.board import Board
-from fuseboard_storage.board.rows import AdapterRow, InstanceRow
+from fuseboard_storage.board.rows import AdapterRow
 from fuseboard_storage.errors import RecordingError
+from fuseboard_storage.recorder import origins
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.damaged_rows import readable_text
-from fuseboard_storage.tables import events, keyframes
+from fuseboard_storage.sqlite.write_lock import transaction
+from fuseboard_storage.tables import events, instances, keyframes
+from fuseboard_storage.tables.instances import InstanceRef
 
 log = logging.getLogger("fuseboard.recorder")
 
 _SLICE: Final = 2_000  # events folded at a time
+_BUSY: Final = 2.0  # seconds to wait for another writer
 
 
 class Restorable(Protocol):
@@ -56,8 +62,10 @@ async def restore(engine: Restorable, path: str | os.PathLike[str]) -> Restored:
     """Restore breakers and statistics from the last run of an engine with this name in a recording.
 
     Call it after the adapters are added and before the engine is recorded again; `record(engine, path, restore=True)`
-    does so. An open breaker stays open for the rest of its wait by the wall clock, but never longer than the wait it
-    had. A breaker that was half-open probes at once. A state set by an operator stays set.
+    does so. Of several processes with one name, each takes the newest instance that ended or died and that no other
+    process took, and never one that runs. An open breaker stays open for the rest of its wait by the wall clock, but
+    never longer than the wait it had. A breaker that was half-open probes at once. A state set by an operator stays
+    set.
 
     Args:
         engine: The engine. Its adapters are matched by name; other adapters of the recording are ignored.
@@ -76,11 +84,14 @@ def restore_now(engine: Any, path: str | os.PathLike[str]) -> Restored:
         kind = schema.inspect(path)
         if kind != "recording":
             return Restored(why_fresh=f"{os.fspath(path)} is {kind}")
+        origin, taken = _take(engine, Path(path))
+        if origin is not None:
+            return Restored(why_fresh=f"{engine.name} has been recorded to {os.fspath(path)} and still has its state")
         board = _board(Path(path))
-        last = _last_run(board, events.escape_surrogates(engine.name))
-        if last is None:
-            return Restored(why_fresh=f"no engine called {engine.name} was recorded in {os.fspath(path)}")
-        return _apply(engine, board, last)
+        if taken is None:
+            return Restored(why_fresh=_why_none(board, engine.name, path))
+        origins.set_origin(engine, taken)
+        return _apply(engine, board.rows_of(taken.id))
     except (RecordingError, sqlite3.Error, OSError) as error:
         why = str(error)
     except Exception as error:  # a damaged file may contain anything
@@ -105,13 +116,30 @@ def _board(path: Path) -> Board:
         connection.close()
 
 
-def _last_run(board: Board, name: str) -> InstanceRow | None:
-    runs = [row for row in board.instances.values() if row.name == name]
-    return max(runs, key=lambda row: row.id, default=None)
+def _take(engine: Restorable, path: Path) -> tuple[InstanceRef | None, InstanceRef | None]:
+    """Return the instance whose state the engine has already, or the one it takes now; None: neither."""
+    host = events.escape_surrogates(socket.gethostname())
+    connection = schema.connect(path, busy_timeout=_BUSY)
+    try:
+        with transaction(connection):
+            origin = origins.origin_of(engine)
+            if origin is not None and instances.exists(connection, origin):
+                return origin, None
+            for dead, event in instances.record_dead(connection, host, engine.wall()):
+                events.insert(connection, dead, [event])
+            return None, instances.take(connection, events.escape_surrogates(engine.name), host)
+    finally:
+        connection.close()
 
 
-def _apply(engine: Restorable, board: Board, last: InstanceRow) -> Restored:
-    rows = {row.name: row for row in board.rows() if row.key.instance == last.id}
+def _why_none(board: Board, name: str, path: str | os.PathLike[str]) -> str:
+    if any(row.name == events.escape_surrogates(name) for row in board.instances.values()):
+        return f"each engine called {name} in {os.fspath(path)} is running, or another process took its state"
+    return f"no engine called {name} was recorded in {os.fspath(path)}"
+
+
+def _apply(engine: Restorable, last: Iterable[AdapterRow]) -> Restored:
+    rows = {row.name: row for row in last}
     found, breakers = [], {}
     for adapter in engine.registry:
         row = rows.get(adapter.name)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fuseboard_engine.dead_letters.letter import ACTIVE
 from fuseboard_engine.events import EngineStarted, Event
+from fuseboard_storage.recorder import origins
 from fuseboard_storage.recorder.protocols import Recordable
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
@@ -86,10 +87,24 @@ class WriterSession:
         now = state[0].at if state else engine.wall()  # the events of the state must not be older than the start
         with transaction(connection):
             self.record_dead(connection, now)
-            instance = instances.register(connection, escape_surrogates(engine.name), self.host, now)
-            started = EngineStarted(at=now, name=engine.name, host=self.host, pid=os.getpid())
+            name = escape_surrogates(engine.name)
+            origin = origins.origin_of(engine)
+            restored = origin is not None and instances.exists(connection, origin)
+            replaced = origin if restored else instances.take(connection, name, self.host)
+            instance = instances.register(connection, name, self.host, now)
+            if replaced is not None:
+                instances.replace(connection, replaced.id, instance)
+            started = EngineStarted(
+                at=now,
+                name=engine.name,
+                host=self.host,
+                pid=os.getpid(),
+                replaces=0 if replaced is None else replaced.id,
+                restored=restored,
+            )
             events.insert(connection, instance, [started, *state])
         self._registered_at = now
+        origins.set_origin(engine, instances.InstanceRef(instance, now))
         return instance
 
     def _describe(self) -> list[Event]:

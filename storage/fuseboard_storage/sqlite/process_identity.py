@@ -27,6 +27,19 @@ def this_process(host: str) -> str:
     return f"{host}@{os.getpid()}:{_start_ticks(os.getpid())}"
 
 
+def pid_space() -> str:
+    """Return the space in which this process's pid is unique: the boot and the pid namespace; empty if unknown.
+
+    Containers may share a host name without sharing their processes. The pid of a process of another space says
+    nothing here.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}:{Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return ""
+
+
 def is_alive(process: ProcessIdentity) -> bool:
     """Return whether a process of this host still runs and is not another one with the same pid."""
     try:

@@ -151,6 +151,16 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     # How each engine ended is shown long after the Board has removed it.
     ("CREATE INDEX events_stopped ON events(instance) WHERE kind = 'engine_stopped'",),
     ("ALTER TABLE workflow_nodes ADD COLUMN chain TEXT NOT NULL DEFAULT '[]'",),
+    # One name, several processes: which process an instance is, which one takes its state, and which instance did.
+    # Of the instances that ended before, only the last of each name may be taken: the others were, or are too old.
+    (
+        "ALTER TABLE instances ADD COLUMN process TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE instances ADD COLUMN pid_space TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE instances ADD COLUMN taken_by TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE instances ADD COLUMN continued_by INTEGER",
+        """UPDATE instances SET continued_by = 0
+            WHERE ended_at IS NOT NULL AND id NOT IN (SELECT max(id) FROM instances GROUP BY name)""",
+    ),
 )
 """The statements of each migration. Its position, counted from 1, is the version it leads to."""
 

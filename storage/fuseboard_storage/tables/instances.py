@@ -6,11 +6,11 @@ import os
 import socket
 import sqlite3
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fuseboard_engine.events import LOST, EngineStopped
 from fuseboard_storage.board.presence import SILENT_AFTER
-from fuseboard_storage.sqlite.process_identity import ProcessIdentity, is_alive
+from fuseboard_storage.sqlite.process_identity import ProcessIdentity, is_alive, pid_space, this_process
 
 if TYPE_CHECKING:
     from fuseboard_storage.board.rows import InstanceRow
@@ -18,14 +18,25 @@ if TYPE_CHECKING:
 # Microseconds since the last heartbeat after which
 _OVERDUE_AFTER: Final = 1_500_000  # the next heartbeat is overdue
 _DEAD_AFTER: Final = 60_000_000  # an engine on another host counts as dead
-_OWN_PID_AFTER: Final = 5_000_000  # an engine with our own pid counts as dead: a restarted container reuses pids
+_UNSEEN_AFTER: Final = 5_000_000  # an engine of this host counts as dead whose process cannot be checked from here
+
+_COLUMNS: Final = "name, host, pid, started_at, heartbeat_at, process, pid_space"
+_NOT_TAKEN: Final = """SELECT id, started_at, taken_by FROM instances
+WHERE name = ? AND ended_at IS NOT NULL AND continued_by IS NULL ORDER BY ended_at DESC, id DESC"""
+
+
+class InstanceRef(NamedTuple):
+    """An instance, told from one with the same id in another file by its start (UTC microseconds)."""
+
+    id: int
+    started_at: int
 
 
 def register(connection: sqlite3.Connection, name: str, host: str, now: int) -> int:
     """Register an engine of this process and return its instance id."""
     cursor = connection.execute(
-        "INSERT INTO instances(name, host, pid, started_at, heartbeat_at) VALUES (?, ?, ?, ?, ?)",
-        (name, host, os.getpid(), now, now),
+        f"INSERT INTO instances({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (name, host, os.getpid(), now, now, this_process(host), pid_space()),
     )
     return int(cursor.lastrowid or 0)
 
@@ -34,6 +45,31 @@ def is_registered(connection: sqlite3.Connection, instance: int | None, started_
     """Return whether this file has this instance of this process. A new file that replaced the old one does not."""
     sql = "SELECT 1 FROM instances WHERE id = ? AND started_at = ? AND pid = ?"
     return connection.execute(sql, (instance, started_at, os.getpid())).fetchone() is not None
+
+
+def take(connection: sqlite3.Connection, name: str, host: str) -> InstanceRef | None:
+    """Take the newest ended instance of a name that was not taken yet, within the transaction that is open.
+
+    No other process can take it while this one lives. Call `replace` once this process is registered.
+    """
+    for id, started_at, taken_by in connection.execute(_NOT_TAKEN, (name,)).fetchall():
+        taker = ProcessIdentity.parse(taken_by)
+        if taker is not None and taker.host == host and is_alive(taker):
+            continue
+        connection.execute("UPDATE instances SET taken_by = ? WHERE id = ?", (this_process(host), id))
+        return InstanceRef(id, started_at)
+    return None
+
+
+def exists(connection: sqlite3.Connection, instance: InstanceRef) -> bool:
+    """Return whether an instance is in this file."""
+    sql = "SELECT 1 FROM instances WHERE id = ? AND started_at = ?"
+    return connection.execute(sql, instance).fetchone() is not None
+
+
+def replace(connection: sqlite3.Connection, replaced: int, by: int) -> None:
+    """Record that an instance took the place of an ended one, which can no longer be taken."""
+    connection.execute("UPDATE instances SET continued_by = ? WHERE id = ?", (by, replaced))
 
 
 def heartbeat(connection: sqlite3.Connection, instance: int, now: int, dropped: int) -> None:
@@ -55,33 +91,34 @@ def mark_ended(connection: sqlite3.Connection, instance: int, now: int, dropped:
 def record_dead(connection: sqlite3.Connection, host: str, now: int) -> list[tuple[int, EngineStopped]]:
     """Mark engines as ended that died without recording their end.
 
-    An engine on this host is dead when its process is, one on another host after a minute without a heartbeat.
+    An engine on this host is dead when its process is. Without a heartbeat, one whose process cannot be checked from
+    here (it is of another container) is dead after five seconds, one on another host after a minute.
 
     Returns:
         The instance id of each and the event to record, dated at its last heartbeat.
     """
     found = []
     rows = connection.execute(
-        """SELECT id, host, pid, heartbeat_at FROM instances WHERE ended_at IS NULL
+        """SELECT id, host, pid, heartbeat_at, process, pid_space FROM instances WHERE ended_at IS NULL
         AND typeof(pid) = 'integer' AND typeof(heartbeat_at) = 'integer'"""  # a damaged file may contain anything
     ).fetchall()
-    for instance, its_host, pid, heartbeat_at in rows:
+    for instance, its_host, pid, heartbeat_at, process, space in rows:
         silent = now - heartbeat_at
-        gone = its_host == host and (silent > _OWN_PID_AFTER if pid == os.getpid() else not _alive(pid))
+        gone = its_host == host and _is_gone(pid, process, space, silent)
         if gone or silent > _DEAD_AFTER:
             connection.execute("UPDATE instances SET ended_at = ? WHERE id = ?", (heartbeat_at, instance))
             found.append((instance, EngineStopped(at=heartbeat_at, reason=LOST)))
     return found
 
 
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
+def _is_gone(pid: int, process: str, space: str, silent: int) -> bool:
+    """Return whether an engine of this host has ended, after `silent` microseconds without a heartbeat."""
+    found = ProcessIdentity.parse(process)
+    if pid == os.getpid() and (found is None or is_alive(found)):
+        return silent > _UNSEEN_AFTER  # another engine of this process; without an identity, perhaps of an earlier one
+    if found is None:  # recorded by an older version
+        return not is_alive(ProcessIdentity("", pid, ""))
+    return silent > _UNSEEN_AFTER if space != pid_space() else not is_alive(found)
 
 
 def mark_dead(engines: Iterable[InstanceRow], now: int) -> bool:

@@ -28,7 +28,7 @@ from fuseboard_storage.board.rows import (
 from fuseboard_storage.board.workflow_runs import WorkflowRow
 from fuseboard_storage.tables import events
 
-FORMAT: Final = 11
+FORMAT: Final = 12
 """Incremented whenever the Board changes what it keeps or how it folds. Keyframes of other formats are ignored."""
 
 EVERY: Final = 5_000
@@ -40,7 +40,7 @@ SLICE: Final = 250
 _BYTES_PER_EVENT: Final = 64  # so that the keyframes of a large Board never outgrow its events
 
 _PLAIN_ROW: Final = tuple(s for s in AdapterRow.__slots__ if s not in ("key", "tags", "seconds", "changes"))
-_INSTANCE: Final = ("id", "name", "host", "pid", "started_at", "heartbeat_at", "ended_at", "reason")
+_INSTANCE: Final = ("id", "name", "host", "pid", "started_at", "heartbeat_at", "ended_at", "reason", "continues")
 _COUNTERS: Final = ("seq", "at", "dropped", "tasks", "tasks_ok", "tasks_degraded", "tasks_failed_over")
 _SPAN: Final = ("calls", "successes", "failures", "timeouts", "rejections")
 
@@ -85,6 +85,7 @@ class _Board(msgspec.Struct, frozen=True):
     workflows: list[WorkflowRow] = []
     batches: list[BatchFinished] = []
     task_seconds: list[TaskSecond] = []
+    left: list[tuple[int, list[_Adapter]]] = []
 
 
 _encode = msgspec.json.Encoder().encode
@@ -114,6 +115,7 @@ def dump(board: Board) -> bytes:
         workflows=list(board.workflows.values()),
         batches=list(board.batches),
         task_seconds=list(board.task_seconds),
+        left=[(instance, [_freeze_adapter(row) for row in rows.values()]) for instance, rows in board.left.items()],
     )
     return zlib.compress(_encode(frozen), 1)
 
@@ -159,6 +161,8 @@ def load(data: bytes) -> Board:
     board.workflows = {row.run: row for row in frozen.workflows}
     board.batches.extend(frozen.batches)
     board.task_seconds.extend(frozen.task_seconds)
+    for instance, adapters in frozen.left:
+        board.left[instance] = {row.name: row for row in map(_thaw_adapter, adapters)}
     return board
 
 

@@ -90,6 +90,7 @@ async def test_an_engine_with_an_odd_name_is_recorded_and_restored(name: str, tm
             engine.emit(answered("1", adapter="ad\udce9"))
             await recorder.flushed()
     assert await tasks(tmp_path / "a.db") == ["1"]
+    engine = FakeEngine(name)
     engine.registry = ()  # type: ignore[attr-defined]
     assert restore_now(engine, tmp_path / "a.db").why_fresh == ""
     store = SqliteDeadLetters(tmp_path / "a.db")
