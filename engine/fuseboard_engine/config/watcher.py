@@ -55,8 +55,7 @@ async def watch_config(
         yield
     finally:
         watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
+        await asyncio.wait({watching})
 
 
 async def _watch(

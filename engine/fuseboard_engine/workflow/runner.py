@@ -11,9 +11,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from fuseboard_engine.errors import AdapterCancelled
 from fuseboard_engine.events import NodeChanged, NodeState, WorkflowFinished, WorkflowStarted
 from fuseboard_engine.routing.gates import ShuttingDown
 from fuseboard_engine.routing.route import KEPT_BACK
+from fuseboard_engine.runtime.cancellation import cancel_requests, is_own_cancellation
 from fuseboard_engine.workflow.active_runs import InterruptedRun
 from fuseboard_engine.workflow.binding import Binding, inputs_of, task_for
 from fuseboard_engine.workflow.checkpoints import Checkpoints, RunState, SavedNode, SavedState
@@ -138,12 +140,18 @@ class Runner:
             return NodeResult(node=name, state="failed", error=str(error))
         task = task_for(node, f"{self._run}:{name}", binding.task_type(node), inputs)
         KEPT_BACK.set(task)  # a resume of the run repeats the task; a dead letter would repeat it twice
-        route = await self._engine.execute_with_fallback(
-            task,
-            binding.order(name),
-            deadline=None if self._until is None else self._until - self._engine.clock(),
-            retry=binding.retry(name),
-        )
+        before = cancel_requests()
+        try:
+            route = await self._engine.execute_with_fallback(
+                task,
+                binding.order(name),
+                deadline=None if self._until is None else self._until - self._engine.clock(),
+                retry=binding.retry(name),
+            )
+        except asyncio.CancelledError as error:
+            if not is_own_cancellation(error, before):
+                raise
+            return NodeResult(node=name, state="failed", error=str(AdapterCancelled.by(error, name)))
         if isinstance(route.exception, ShuttingDown):  # even with a fallback's answer: a resume runs the node
             return NodeResult(node=name, state="pending", error=str(route.exception), route=route)
         ended = NodeResult(
@@ -271,10 +279,12 @@ def result_of(saved: SavedNode) -> NodeResult:
 
 async def wait_until_done(work: Coroutine[Any, Any, T]) -> T:
     """Await work that is completed even if the caller is cancelled meanwhile; the cancellation is raised afterwards."""
-    task = asyncio.ensure_future(work)
+    task, before = asyncio.ensure_future(work), cancel_requests()
     try:
         return await asyncio.shield(task)
-    except asyncio.CancelledError:
+    except asyncio.CancelledError as error:
+        if is_own_cancellation(error, before):
+            raise CheckpointsUnavailable("the store cancelled its own work") from error
         while not task.done():
             try:
                 await asyncio.wait({task})
@@ -297,10 +307,12 @@ async def begin_run(store: Checkpoints, run: str, wall: Callable[[], int], begin
         wall: UTC microseconds.
         beginning: returns once this process owns the run.
     """
-    task = asyncio.ensure_future(beginning)
+    task, before = asyncio.ensure_future(beginning), cancel_requests()
     try:
         return await asyncio.shield(task)
-    except asyncio.CancelledError:
+    except asyncio.CancelledError as cancelled:
+        if is_own_cancellation(cancelled, before):
+            raise CheckpointsUnavailable("the store cancelled its own work") from cancelled
         while not task.done():
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait({task})
