@@ -16,9 +16,18 @@ from fuseboard_engine.events import (
     StateChanged,
 )
 from fuseboard_engine.routing.policy import RoutingPolicy
-from fuseboard_engine.routing.ranking import AdapterScore, Evidence, RankedChain, explain, exploration_share, rank
+from fuseboard_engine.routing.ranking import (
+    AdapterScore,
+    Evidence,
+    RankedChain,
+    explain,
+    exploration_share,
+    least_loaded,
+    rank,
+)
 
 AT_ONCE = 100  # a longer chain is ranked less often, and not again at every breaker change
+SPREAD = 16  # adapters of a chain that a burst is spread over
 STALE = (StateChanged, HealthChecked, AdapterAdded, AdapterRemoved)
 
 
@@ -53,7 +62,22 @@ class AdaptiveOrders:
             now, order = self._clock(), self._orders.get(key)
             if order is None or now >= order.due:
                 order = self._orders[key] = self._ranked(key, self._registry.fixed_order(key)[0], now)
-        return order.choose(self._rng)
+        names, why = order.choose(self._rng)
+        if why is order.why and order.admissible > 1:  # not explored
+            first = self._registry.find(names[0])
+            if first is not None and first.in_flight > order.calls:
+                return self._spread(order)
+        return names, why
+
+    def _spread(self, order: RankedChain) -> tuple[tuple[str, ...], str]:
+        """Return a computed order for one task, by the calls that are in flight now."""
+        names = order.names[: len(order.idle_costs)]
+        adapters = [self._registry.find(name) for name in names]
+        calls = [0 if adapter is None else adapter.in_flight for adapter in adapters]
+        index = least_loaded(order.idle_costs, calls, self.policy.load)
+        if index == 0:
+            return order.names, order.why
+        return order.beginning_with(index), f"{order.why}; {names[index]} first, as {names[0]} is busier"
 
     def forget_orders(self) -> None:
         """Discard all computed orders, because a chain or the policy has changed."""
@@ -122,9 +146,14 @@ class AdaptiveOrders:
         ranked = rank(self.figures(key, names, now), policy.failure_seconds, policy.load)
         pause = policy.refresh_seconds * max(1.0, len(names) / AT_ONCE)
         admissible = sum(f.admissible for f in ranked)
-        order = tuple(f.name for f in ranked)
         return RankedChain(
-            order, explain(ranked, key), exploration_share(admissible, policy.exploration), admissible, now + pause
+            tuple(f.name for f in ranked),
+            explain(ranked, key),
+            exploration_share(admissible, policy.exploration),
+            admissible,
+            now + pause,
+            tuple(f.idle_cost(policy.failure_seconds) for f in ranked[: min(admissible, SPREAD)]),
+            ranked[0].in_flight if ranked else 0,
         )
 
 

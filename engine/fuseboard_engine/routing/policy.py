@@ -31,7 +31,7 @@ class RoutingPolicy(Policy):
         default=1.0, description="what a failed attempt costs beyond its own time, in seconds"
     )
     load: float = Field(
-        default=0.1, ge=0, le=100, allow_inf_nan=False, description="latency added per call in flight, as a share of it"
+        default=0.1, ge=0, le=100, allow_inf_nan=False, description="cost added per call in flight, as a share of it"
     )
     refresh_seconds: Seconds = Field(default=0.05, description="an order is computed at most this often")
     all_out: AllOutPolicy = Field(default="fail", description="what to do when every adapter of the chain refuses")

@@ -4,18 +4,20 @@ An attempt on an adapter succeeds with probability p and costs c seconds. Asked 
 succeeds, adapters cost least in all when they stand by rising c/p: the least-cost testing sequence of L. G. Mitten
 ("An Analytic Solution to the Least Cost Testing Sequence Problem", 1960). Here
 
-    c = latency * (1 + load * in_flight) + (1 - p) * failure_seconds
+    c = (latency + (1 - p) * failure_seconds) * (1 + load * in_flight)
 
-so a better success rate or a lower latency never ranks lower. Outcomes are discounted exponentially by age, as
-Kocsis and Szepesvári did for bandits whose arms change ("Discounted UCB", 2006), but by time instead of by play: old
-evidence fades even without calls, and learning never stops. Exploration is a floor: each adapter that might be
-admitted keeps a small share of first places.
+so a better success rate, a lower latency or fewer calls in flight never rank lower. The calls in flight are those of
+the moment at which a task starts, so that a burst spreads over adapters that cost about the same. Outcomes are
+discounted exponentially by age, as Kocsis and Szepesvári did for bandits whose arms change ("Discounted UCB", 2006),
+but by time instead of by play: old evidence fades even without calls, and learning never stops. Exploration is a
+floor: each adapter that might be admitted keeps a small share of first places.
 
 Pure: neither waits nor reads a clock.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -79,8 +81,11 @@ class AdapterScore(msgspec.Struct, frozen=True, gc=False):
 
     def cost(self, failure_seconds: float, load: float) -> float:
         """Return the expected seconds per success, c/p."""
-        busy = self.latency * (1 + load * self.in_flight)
-        return (busy + (1 - self.success_rate) * failure_seconds) / self.success_rate
+        return self.idle_cost(failure_seconds) * (1 + load * self.in_flight)
+
+    def idle_cost(self, failure_seconds: float) -> float:
+        """Return what it would cost without calls in flight."""
+        return (self.latency + (1 - self.success_rate) * failure_seconds) / self.success_rate
 
     def __str__(self) -> str:
         if self.latency == 0 and self.success_rate == 0.5:
@@ -93,7 +98,16 @@ def rank(figures: Sequence[AdapterScore], failure_seconds: float, load: float) -
 
     Equal adapters keep their order.
     """
-    return tuple(sorted(figures, key=lambda f: (not f.admissible, f.cost(failure_seconds, load))))
+    return tuple(sorted(figures, key=lambda f: (not f.admissible, f.cost(failure_seconds, load), f.in_flight)))
+
+
+def least_loaded(idle_costs: Sequence[float], in_flight: Sequence[int], load: float) -> int:
+    """Return the index of the adapter that costs least with its calls in flight; the first of equals."""
+    best, least = 0, (math.inf, 0)
+    for index, (cost, calls) in enumerate(zip(idle_costs, in_flight, strict=True)):
+        if (found := (cost * (1 + load * calls), calls)) < least:
+            best, least = index, found
+    return best
 
 
 def exploration_share(admissible: int, share: float) -> float:
@@ -122,7 +136,8 @@ def explain(ranked: Sequence[AdapterScore], task_type: str = "") -> str:
 class RankedChain(msgspec.Struct):
     """The computed order of one chain, valid until `due` by the engine's clock.
 
-    The first `admissible` of its names might be admitted; each comes first in `share` of all cases.
+    The first `admissible` of its names might be admitted; each comes first in `share` of all cases. `idle_costs` are
+    the costs of those without calls in flight, `calls` is how many calls the first had in flight when it was ranked.
     """
 
     names: tuple[str, ...]
@@ -130,6 +145,8 @@ class RankedChain(msgspec.Struct):
     share: float
     admissible: int
     due: float
+    idle_costs: tuple[float, ...] = ()
+    calls: int = 0
 
     def choose(self, random: Callable[[], float]) -> tuple[tuple[str, ...], str]:
         """Return the order for one task and the reason for it; sometimes an explored adapter comes first."""
@@ -141,5 +158,8 @@ class RankedChain(msgspec.Struct):
         name = self.names[index]
         if index == 0:
             return self.names, f"{self.why}; explored {name}"
-        rest = (*self.names[:index], *self.names[index + 1 :])
-        return (name, *rest), f"{self.why}; explored {name}"
+        return self.beginning_with(index), f"{self.why}; explored {name}"
+
+    def beginning_with(self, index: int) -> tuple[str, ...]:
+        """Return the names with that one first."""
+        return (self.names[index], *self.names[:index], *self.names[index + 1 :])

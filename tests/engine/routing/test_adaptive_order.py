@@ -7,10 +7,12 @@ import random
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from fuseboard_engine import BreakerPolicy, Engine, RetryPolicy
 from fuseboard_engine.events import PreferenceSet
 from fuseboard_engine.routing.policy import RoutingPolicy
-from support.engine_world import HOUR, NEVER_TRIPS, World, now, virtual
+from support.engine_world import HOUR, NEVER_TRIPS, Script, World, now, virtual
 
 DOWN = ConnectionError("down")
 ONCE = RetryPolicy(max_attempts=1)
@@ -234,3 +236,68 @@ async def test_an_unknown_name_is_skipped_and_a_repeated_one_counts_once() -> No
     engine.remove_adapter("gone")
     route = await engine.execute_with_fallback("task")
     assert (route.adapter, route.left) == ("a", ("gone",))
+
+
+def equal_adapters(world: World, seconds: float) -> list[Script]:
+    """Add three adapters that each take about as long, in an adaptive chain."""
+    scripts = [world.script(name, seconds) for name in "abc"]
+    world.set_preference(["a", "b", "c"], adaptive=True)
+    return scripts
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.05, 3.0])
+@pytest.mark.parametrize("warm", [0, 1, 30])
+@virtual
+async def test_a_burst_spreads_over_equals(seconds: float, warm: int) -> None:
+    world = World(dice=0.999)
+    scripts = equal_adapters(world, seconds)
+    for name in "abc" * warm:
+        await world.execute_with_fallback("x", [name])
+
+    await asyncio.gather(*(world.execute_with_fallback("x") for _ in range(60)))
+
+    counts = [len(script.calls) - warm for script in scripts]
+    assert sum(counts) == 60 and max(counts) <= 30, counts
+
+
+@virtual
+async def test_a_burst_spreads_over_adapters_that_are_nearly_equal() -> None:
+    world = World(dice=0.999)
+    scripts = [world.script(name, seconds) for name, seconds in (("a", 0.20), ("b", 0.22), ("c", 0.25))]
+    world.set_preference(["a", "b", "c"], adaptive=True)
+    for name, times in (("a", 12), ("b", 9), ("c", 8)):
+        for _ in range(times):
+            await world.execute_with_fallback("x", [name])
+    before = [len(script.calls) for script in scripts]
+
+    routes = await asyncio.gather(*(world.execute_with_fallback("x") for _ in range(60)))
+
+    counts = [len(script.calls) - earlier for script, earlier in zip(scripts, before, strict=True)]
+    assert max(counts) <= 30 and counts[0] >= counts[2] > 5, counts
+    assert any(route.why.endswith("; b first, as a is busier") for route in routes)
+
+
+@virtual
+async def test_a_burst_stays_on_the_adapter_that_is_far_better() -> None:
+    world = World(dice=0.999)
+    good = world.script("good", 0.01)
+    world.script("bad", ConnectionError("down"), breaker=NEVER_TRIPS, retry=RetryPolicy(max_attempts=1))
+    world.set_preference(["bad", "good"], adaptive=True)
+    for name in ("good", "bad") * 20:
+        await world.execute_with_fallback("x", [name])
+    await asyncio.sleep(0.1)
+
+    await asyncio.gather(*(world.execute_with_fallback("x") for _ in range(60)))
+
+    assert len(good.calls) == 80
+
+
+@virtual
+async def test_tasks_one_after_the_other_are_not_spread() -> None:
+    world = World(dice=0.999)
+    scripts = equal_adapters(world, 0.001)
+
+    for _ in range(10):
+        await world.execute_with_fallback("x")
+
+    assert [len(script.calls) for script in scripts][1:] == [0, 0]
