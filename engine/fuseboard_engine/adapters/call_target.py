@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fuseboard_engine.adapters.callables import RunInThread, StreamCall, as_async, as_stream
+from fuseboard_engine.adapters.callables import StreamCall, Threads, as_async, as_stream
 from fuseboard_engine.adapters.lifecycle import Lifecycle, is_adapter_object, unhealthy_reason
 from fuseboard_engine.adapters.timeouts import AsyncCall
 from fuseboard_engine.errors import Unhealthy
@@ -30,7 +30,7 @@ class Target:
     health: Callable[[], Awaitable[Any]] | None = None
 
 
-def make_target(name: str, given: Any, run: RunInThread) -> Target:
+def make_target(name: str, given: Any, run: Threads) -> Target:
     """Return the target for a registered adapter: a callable of any kind, or an `AdapterObject`.
 
     Args:

@@ -5,12 +5,33 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 from fuseboard_engine.adapters.timeouts import AsyncCall
 
 RunInThread = Callable[..., Awaitable[Any]]
 """Calls `function(*args)` in a thread: `run(function, *args)`."""
+
+
+class OwnThread(Protocol):
+    """A thread for the steps of one stream."""
+
+    def run(self, function: Callable[..., Any], *args: Any) -> Awaitable[Any]:
+        """Call `function(*args)` in the thread."""
+
+    def close(self, function: Callable[[], Any] | None = None) -> Awaitable[None]:
+        """Call `function` in the thread, if there is one, and end the thread."""
+
+
+class Threads(Protocol):
+    """Where plain functions run."""
+
+    def __call__(self, function: Callable[..., Any], *args: Any) -> Awaitable[Any]:
+        """Call `function(*args)` in any thread."""
+
+    def own_thread(self) -> OwnThread:
+        """Return a thread for the steps of one stream."""
+
 
 StreamCall = Callable[[Any], AsyncIterator[Any]]
 """Takes the task and yields its items, one by one."""
@@ -59,16 +80,16 @@ async def _list(stream: AsyncGenerator[Any, Any]) -> list[Any]:
         await stream.aclose()
 
 
-def as_stream(function: Callable[[Any], Any], call: AsyncCall, run: RunInThread) -> StreamCall:
+def as_stream(function: Callable[[Any], Any], call: AsyncCall, run: Threads) -> StreamCall:
     """Return `function` as a callable that yields items.
 
-    An async generator function is returned unchanged; the steps of a plain generator run in threads. The result of any
-    other callable is streamed if it is an async iterable, and is the only item otherwise.
+    An async generator function is returned unchanged; the steps of a plain generator run in one thread. The result of
+    any other callable is streamed if it is an async iterable, and is the only item otherwise.
 
     Args:
         function: the original callable.
         call: the same callable, as `as_async` returned it.
-        run: calls a function in a thread.
+        run: calls a function in a thread, or gives a stream one of its own.
     """
     if matches(function, inspect.isasyncgenfunction):
         return function
@@ -84,19 +105,15 @@ def yields_many(stream: StreamCall) -> bool:
     return not (isinstance(stream, functools.partial) and stream.func is _items)
 
 
-async def _steps(function: Callable[[Any], Any], run: RunInThread, task: Any) -> AsyncGenerator[Any, None]:
-    generator = function(task)
-    ended = False
+async def _steps(function: Callable[[Any], Any], threads: Threads, task: Any) -> AsyncGenerator[Any, None]:
+    generator, thread = function(task), threads.own_thread()
+    close: Callable[[], Any] | None = generator.close
     try:
-        while (item := await run(next, generator, _END)) is not _END:
+        while (item := await thread.run(next, generator, _END)) is not _END:
             yield item
-        ended = True
+        close = None
     finally:
-        if not ended:
-            try:
-                await run(generator.close)
-            except ValueError:
-                pass  # its thread still hangs in an abandoned step, so it cannot be closed
+        await thread.close(close)
 
 
 async def _items(call: AsyncCall, task: Any) -> AsyncGenerator[Any, None]:

@@ -66,7 +66,7 @@ class Lifecycle:
     """Initialises an object once for any number of callers, and closes it.
 
     The initialisation continues while at least one caller waits for it. Callers may be in several event loops; it runs,
-    and is closed, in the loop of the first one.
+    and is closed, in the loop of the first one. Once that loop is closed, the next call initialises the object again.
     """
 
     __slots__ = (
@@ -76,18 +76,17 @@ class Lifecycle:
         "_lock",
         "_loop",
         "_outcome",
+        "_ready",
         "_task",
         "_waiting",
         "adapter",
         "on_late_initialise",
         "overdue",
-        "ready",
     )
 
     def __init__(self, adapter: str, initialize: Step | None, close: Step | None) -> None:
         self.adapter = adapter
-        self.ready = initialize is None
-        """Whether it can be called without initialisation."""
+        self._ready = initialize is None
         self.on_late_initialise: Callable[[], None] | None = None
         """Called when it was initialised after its adapter had been removed from the engine."""
         self.overdue: OverdueCalls | None = None
@@ -101,6 +100,11 @@ class Lifecycle:
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
+    @property
+    def ready(self) -> bool:
+        """Whether it can be called without initialisation. What was initialised in a loop that is closed cannot."""
+        return self._ready and (self._loop is None or not self._loop.is_closed())
+
     async def initialize(self, limit: float | None) -> None:
         """Return when the object is initialised; wait at most `limit` seconds (None: no limit).
 
@@ -110,7 +114,8 @@ class Lifecycle:
         """
         while not self.ready:
             with self._lock:
-                outcome = self._outcome or self._start()
+                lost = self._loop is not None and self._loop.is_closed()  # with an initialisation in progress
+                outcome = self._start() if self._outcome is None or lost else self._outcome
                 self._waiting += 1
             try:
                 async with asyncio.timeout(limit) as timer:
@@ -131,7 +136,7 @@ class Lifecycle:
     def _start(self) -> concurrent.futures.Future[None]:
         outcome: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._outcome = outcome
-        self._abandoned = False
+        self._ready = self._abandoned = False
         self._loop = asyncio.get_running_loop()
         self._task = self._loop.create_task(self._run(outcome), name=f"fuseboard: initialise {self.adapter}")
         return outcome
@@ -141,7 +146,7 @@ class Lifecycle:
         error: BaseException | None = None
         try:
             await self._initialize()
-            self.ready = True
+            self._ready = True
             if self.on_late_initialise is not None:
                 self.on_late_initialise()
         except asyncio.CancelledError as cancelled:
@@ -183,9 +188,9 @@ class Lifecycle:
             await self._abandon()
             if task.get_loop() is asyncio.get_running_loop():
                 await asyncio.wait([task])
-        if not self.ready or self._close is None:
+        if not self._ready or self._close is None:
             return
-        self.ready = self._initialize is None
+        self._ready = self._initialize is None
         loop, self._loop = self._loop, None
         if loop is None or loop is asyncio.get_running_loop() or not loop.is_running():
             await self._close()
@@ -214,13 +219,18 @@ async def _await(step: Step) -> Any:
     return await step()
 
 
+async def initialised(lifecycle: Lifecycle, limit: float | None, share: float) -> float | None:
+    """Initialise an object within `share` (0..1) of the limit in seconds; return the rest of the limit."""
+    if limit is None:
+        await lifecycle.initialize(None)
+        return None
+    await lifecycle.initialize(limit * share)
+    return limit * (1 - share)
+
+
 async def first_call(
     lifecycle: Lifecycle, call: AsyncCall, task: Any, adapter: str, limit: float | None, share: float,
     overdue: OverdueCalls,
 ) -> Any:  # fmt: skip
     """Initialise an object within `share` (0..1) of the limit in seconds, then call it within the rest."""
-    if limit is None:
-        await lifecycle.initialize(None)
-        return await within(call, task, adapter, None, overdue)
-    await lifecycle.initialize(limit * share)
-    return await within(call, task, adapter, limit * (1 - share), overdue)
+    return await within(call, task, adapter, await initialised(lifecycle, limit, share), overdue)

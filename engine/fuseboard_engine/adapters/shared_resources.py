@@ -8,9 +8,8 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from fuseboard_engine.adapters.callables import RunInThread
 from fuseboard_engine.adapters.from_spec import KINDS, Shared
-from fuseboard_engine.adapters.thread_pool import MAX_THREADS, ThreadPool
+from fuseboard_engine.adapters.thread_pool import MAX_THREADS, AdapterThreads, ThreadPool
 from fuseboard_engine.adapters.timeouts import within
 from fuseboard_engine.errors import CircuitOpen, describe, text_of
 from fuseboard_engine.events import Attempt, AttemptFailed, Event, ThreadsStuck
@@ -71,9 +70,9 @@ class SharedResources:
             self._shared[kind] = share()
         return self._shared.get(kind)
 
-    def in_thread(self, adapter: str) -> RunInThread:
-        """Return a function that runs a plain function of this adapter in a thread."""
-        return functools.partial(self.threads.run, adapter)
+    def in_thread(self, adapter: str) -> AdapterThreads:
+        """Return what runs the plain functions of this adapter in threads."""
+        return AdapterThreads(self.threads, adapter)
 
     def remove(self, adapter: Adapter) -> None:
         """Close an adapter that was removed from the engine, once its calls have ended.

@@ -11,9 +11,11 @@ import contextvars
 import inspect
 import logging
 import os
+import queue
 import threading
+import weakref
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fuseboard_engine.errors import NoThreadFree
@@ -23,6 +25,8 @@ log = logging.getLogger("fuseboard.threads")
 
 MAX_THREADS = 32
 IDLE_SECONDS = 10.0
+STREAMS_PER_THREAD = 8
+"""Streams of plain generators that may be open for each thread of the pool; each has a thread of its own."""
 
 Report = Callable[[str, int, int], None]
 
@@ -30,13 +34,21 @@ Report = Callable[[str, int, int], None]
 class _Job:
     """One call in the pool."""
 
-    __slots__ = ("abandoned", "adapter", "args", "context", "function", "future", "loop", "started")
+    __slots__ = ("abandoned", "adapter", "args", "context", "function", "future", "loop", "own_thread", "started")
 
-    def __init__(self, adapter: str, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    def __init__(
+        self,
+        adapter: str,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        context: contextvars.Context | None = None,
+    ) -> None:
         self.adapter = adapter
         self.function = function
         self.args = args
-        self.context = contextvars.copy_context()
+        self.context = contextvars.copy_context() if context is None else context
+        self.own_thread = context is not None
+        """Whether it runs in the thread of a stream, which is not one of the pool."""
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[Any] = self.loop.create_future()
         self.started = False
@@ -69,6 +81,7 @@ class ThreadPool:
         self._stuck: Counter[str] = Counter()
         self._closed = False
         self._started = 0
+        self._of_streams = 0
 
     @property
     def stuck(self) -> dict[str, int]:
@@ -91,7 +104,11 @@ class ThreadPool:
         """
         job = _Job(adapter, function, args)
         self._enqueue(job)
-        loop = job.loop
+        return await self._result(job)
+
+    async def _result(self, job: _Job) -> Any:
+        """Wait for a call and return its result; abandon it if the caller is cancelled."""
+        loop, adapter = job.loop, job.adapter
         if isinstance(loop, VirtualTimeLoop):
             loop.in_threads += 1
         try:
@@ -105,6 +122,24 @@ class ThreadPool:
         finally:
             if isinstance(loop, VirtualTimeLoop):
                 loop.in_threads -= 1
+
+    def start_stream_thread(self, jobs: queue.SimpleQueue[_Job | None]) -> None:
+        """Start a thread that makes the calls of one stream.
+
+        Raises:
+            NoThreadFree: the maximum number of threads is stuck, or streams have eight times that number.
+        """
+        if self._pid != os.getpid():
+            self._reset()
+        limit = STREAMS_PER_THREAD * self.max_threads
+        with self._work:
+            self._refuse_if_stuck()
+            if self._of_streams >= limit:
+                raise NoThreadFree(f"{limit} streams of plain generators are open, each in a thread of its own")
+            self._of_streams += 1
+            self._started += 1
+            name = f"fuseboard-{self.name}-stream_{self._started}"
+        threading.Thread(target=self._run_stream, args=(jobs,), name=name, daemon=True).start()
 
     def close(self) -> None:
         """Let idle threads end, and busy ones when they are done. Does not wait for stuck threads.
@@ -121,16 +156,20 @@ class ThreadPool:
         if self._pid != os.getpid():
             self._reset()  # a forked child has no threads of its parent
         with self._work:
+            self._refuse_if_stuck()
             stuck = self._stuck.total()
-            if stuck >= self.max_threads:
-                names = ", ".join(f"{name} ({count})" for name, count in self._stuck.most_common(5))
-                raise NoThreadFree(f"{stuck} threads are stuck in abandoned calls: {names}; no more are started")
             self._closed = False
             self._jobs.append(job)
             if self._idle >= len(self._jobs):
                 self._work.notify()
             elif self._alive - stuck < self.max_threads:
                 self._start()
+
+    def _refuse_if_stuck(self) -> None:
+        stuck = self._stuck.total()
+        if stuck >= self.max_threads:
+            names = ", ".join(f"{name} ({count})" for name, count in self._stuck.most_common(5))
+            raise NoThreadFree(f"{stuck} threads are stuck in abandoned calls: {names}; no more are started")
 
     def _start(self) -> None:
         self._alive += 1
@@ -145,11 +184,12 @@ class ThreadPool:
                 job.abandoned = True
                 if job in self._jobs:
                     self._jobs.remove(job)
-                return False
+                return job.own_thread
             if job.abandoned or job.function is _nothing:
                 return True
             job.abandoned = True
             self._stuck[job.adapter] += 1
+            self._alive += job.own_thread
             of_adapter, total = self._stuck[job.adapter], self._stuck.total()
             if self._jobs and not self._idle:
                 self._start()  # replaces the stuck one
@@ -166,17 +206,32 @@ class ThreadPool:
 
     def _run_jobs(self) -> None:
         while (job := self._next_job()) is not None:
-            result: Any = None
-            error: BaseException | None = None
-            try:
-                result = job.context.run(job.function, *job.args)
-            except StopIteration as stop:  # a future cannot hold a StopIteration
-                error = RuntimeError("the adapter raised StopIteration")
-                error.__cause__ = stop
-            except BaseException as raised:
-                error = raised
-            self._finish(job, result, error)
-            del job, result, error
+            self._call(job)
+            del job
+
+    def _call(self, job: _Job) -> None:
+        result: Any = None
+        error: BaseException | None = None
+        try:
+            result = job.context.run(job.function, *job.args)
+        except StopIteration as stop:  # a future cannot hold a StopIteration
+            error = RuntimeError("the adapter raised StopIteration")
+            error.__cause__ = stop
+        except BaseException as raised:
+            error = raised
+        self._finish(job, result, error)
+        del error
+
+    def _run_stream(self, jobs: queue.SimpleQueue[_Job | None]) -> None:
+        """Make the calls of one stream in this thread, until there is a None."""
+        while (job := jobs.get()) is not None:
+            with self._work:
+                job.started = not job.abandoned
+            if job.started:
+                self._call(job)
+            del job
+        with self._work:
+            self._of_streams -= 1
 
     def _next_job(self) -> _Job | None:
         with self._work:
@@ -197,6 +252,7 @@ class ThreadPool:
             job.function = _nothing
             if late:
                 self._stuck[job.adapter] -= 1
+                self._alive -= job.own_thread
                 of_adapter, total = self._stuck[job.adapter], self._stuck.total()
                 if not of_adapter:
                     del self._stuck[job.adapter]
@@ -214,6 +270,81 @@ class ThreadPool:
     def _report_stuck(self, adapter: str, of_adapter: int, total: int) -> None:
         if self._report is not None:
             self._report(adapter, of_adapter, total)
+
+
+class AdapterThreads:
+    """The pool as one adapter uses it.
+
+    Args:
+        pool: the pool.
+        adapter: the adapter's name.
+    """
+
+    __slots__ = ("_adapter", "_pool")
+
+    def __init__(self, pool: ThreadPool, adapter: str) -> None:
+        self._pool = pool
+        self._adapter = adapter
+
+    def __call__(self, function: Callable[..., Any], *args: Any) -> Awaitable[Any]:
+        """Call `function(*args)` in a thread of the pool."""
+        return self._pool.run(self._adapter, function, *args)
+
+    def own_thread(self) -> StreamThread:
+        """Return a thread for the steps of one stream."""
+        return StreamThread(self._pool, self._adapter)
+
+
+class StreamThread:
+    """A thread of its own for the steps of one stream, which all have one context.
+
+    It is started with the first step. It does not count as one of the pool's, so that slow consumers do not keep
+    functions from running, but an abandoned step counts as stuck.
+
+    Args:
+        pool: the pool that counts it.
+        adapter: the adapter's name.
+    """
+
+    def __init__(self, pool: ThreadPool, adapter: str) -> None:
+        self._pool = pool
+        self._adapter = adapter
+        self._context = contextvars.copy_context()
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._last: _Job | None = None
+        self._end: weakref.finalize[[_Job | None], StreamThread] | None = None
+
+    async def run(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call a function in the thread and return its result.
+
+        Raises:
+            NoThreadFree: the maximum number of threads is stuck or used by streams; nothing was called.
+        """
+        if self._end is None:
+            self._pool.start_stream_thread(self._jobs)
+            self._end = weakref.finalize(self, self._jobs.put, None)
+            self._end.atexit = False
+        job = self._last = _Job(self._adapter, function, args, self._context)
+        self._jobs.put(job)
+        return await self._pool._result(job)
+
+    async def close(self, function: Callable[[], Any] | None = None) -> None:
+        """Call a function in the thread and end it.
+
+        While the thread hangs in an abandoned step, the function is called after that, and nothing waits for it.
+        """
+        if self._end is None:
+            if function is not None:
+                function()  # no step was made, so there is nothing to clean up in a thread
+            return
+        try:
+            if function is not None:
+                if self._last is not None and self._last.abandoned:
+                    self._jobs.put(_Job(self._adapter, function, (), self._context))
+                else:
+                    await self.run(function)
+        finally:
+            self._end()
 
 
 def _deliver(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:

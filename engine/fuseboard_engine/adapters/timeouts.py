@@ -6,6 +6,7 @@ import asyncio
 import functools
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextvars import Context
 from typing import Any, Final
 
 from fuseboard_engine.errors import AdapterCancelled, AttemptTimeout, Rejected
@@ -40,6 +41,51 @@ async def within(call: AsyncCall, task: Any, adapter: str, limit: float | None, 
     except asyncio.CancelledError as error:  # the caller can be cancelled only while the call waits
         raise AdapterCancelled.by(error, adapter) from error
     return await bounded(coroutine, waiting_for, adapter, limit, overdue)
+
+
+async def within_context(
+    context: Context, coroutine: Coroutine[Any, Any, Any], adapter: str, limit: float | None, overdue: OverdueCalls
+) -> Any:
+    """Do as `within` for a coroutine whose every step runs in a context of its own, whatever task awaits it."""
+    try:
+        waiting_for = context.run(coroutine.send, None)
+    except StopIteration as stop:
+        return stop.value
+    except asyncio.CancelledError as error:
+        raise AdapterCancelled.by(error, adapter) from error
+    return await bounded(InContext(context, coroutine), waiting_for, adapter, limit, overdue)
+
+
+async def in_context(context: Context, call: Callable[[], Awaitable[Any]]) -> Any:
+    """Call and await something whose every step runs in a context of its own."""
+    coroutine = as_coroutine(context.run(call))
+    try:
+        waiting_for = context.run(coroutine.send, None)
+    except StopIteration as stop:
+        return stop.value
+    return await resumed(InContext(context, coroutine), waiting_for)
+
+
+class InContext(Coroutine[Any, Any, Any]):
+    """A coroutine in progress whose every further step runs in a context of its own."""
+
+    __slots__ = ("_context", "_coroutine")
+
+    def __init__(self, context: Context, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self._context = context
+        self._coroutine = coroutine
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        raise TypeError("it has begun; it is continued by `bounded` or `resumed`")
+
+    def send(self, value: Any, /) -> Any:
+        return self._context.run(self._coroutine.send, value)
+
+    def throw(self, *error: Any) -> Any:
+        return self._context.run(self._coroutine.throw, *error)
+
+    def close(self) -> None:
+        self._context.run(self._coroutine.close)
 
 
 async def as_coroutine(awaitable: Awaitable[Any]) -> Any:

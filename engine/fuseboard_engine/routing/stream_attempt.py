@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import Context, copy_context
+from types import AsyncGeneratorType
 from typing import Any
 
-from fuseboard_engine.adapters.lifecycle import first_call
+from fuseboard_engine.adapters.lifecycle import initialised
 from fuseboard_engine.adapters.registry import Adapter
-from fuseboard_engine.adapters.timeouts import within
+from fuseboard_engine.adapters.timeouts import in_context, within, within_context
 from fuseboard_engine.breaker.permit import Permit
 from fuseboard_engine.context import CURRENT
 from fuseboard_engine.errors import AttemptTimeout, SoftFailure, describe
@@ -41,8 +43,10 @@ class StreamAttempt:
 
     __slots__ = (
         "_busy",
+        "_cancelled",
         "_clock",
         "_closing",
+        "_context",
         "_overdue",
         "_reading",
         "_stepping",
@@ -97,6 +101,8 @@ class StreamAttempt:
         self.stopped = False
         """Whether a shutdown ended the stream."""
         self._reading = False
+        self._cancelled = 0  # requests to cancel the reader before it was stopped
+        self._context: Context | None = None  # of every step, from the first item to the end
         self._streams = streams
         if streams is not None:
             streams.streams.add(self)
@@ -112,52 +118,34 @@ class StreamAttempt:
             ShuttingDown: a shutdown ended the stream.
             Exception: what the adapter raised.
         """
-        self._raise_if_stopped()
-        self.reader = reader = asyncio.current_task()
-        assert reader is not None
-        cancelled = reader.cancelling()
-        self._reading = True
-        try:
-            return await self._next()
-        except asyncio.CancelledError:
-            if not self.stopped or reader.uncancel() > cancelled:
-                raise
-            self._raise_if_stopped()
-            raise
-        finally:
-            self._reading = False
-
-    def stop(self) -> None:
-        """Raise `ShuttingDown` from the read in progress, or from the next one. Called in its loop."""
-        if not self.stopped:
-            self.stopped = True
-            if self._reading and self.reader is not None:
-                self.reader.cancel()
-
-    def _raise_if_stopped(self) -> None:
         if self.stopped:
-            raise ShuttingDown(f"shutting down: the stream was ended after {plural(self.items, 'item')}") from None
-
-    async def _next(self) -> Any:
+            self._raise_if_stopped()
         policy, name, began = self.policy, self.adapter.name, self._clock()
         limit, remaining = self._limits(began)
         if remaining is not None and remaining <= 0:
             raise deadline_error(self.route, name)
-        lifecycle, context = self.adapter.lifecycle, self.route.context
-        token = None if context is None else CURRENT.set(context)
+        ids = self.route.context if self._context is None else None
+        token = None if ids is None else CURRENT.set(ids)
+        self.reader = asyncio.current_task()
+        self._reading = True
         try:
-            if self.items or lifecycle is None or lifecycle.ready:
-                item = await within(self._step, None, name, limit, self._overdue)
-            else:
-                item = await first_call(
-                    lifecycle, self._step, None, name, limit, policy.initialize_share, self._overdue
-                )
+            context, rest = self._context, limit
+            if context is None:
+                lifecycle = self.adapter.lifecycle
+                if lifecycle is not None and not lifecycle.ready:
+                    rest = await initialised(lifecycle, limit, policy.initialize_share)
+                context = self._context = copy_context()
+            item = await within_context(context, self._step(), name, rest, self._overdue)
         except AttemptTimeout as timeout:
             self._time_is_over = True
             if limit is not None and limit == remaining:
                 raise deadline_error(self.route, name) from timeout
             raise
+        except asyncio.CancelledError:
+            self._raise_if_stopped(cancelled=True)
+            raise
         finally:
+            self._reading = False
             self._busy += self._clock() - began
             if token is not None:
                 CURRENT.reset(token)
@@ -169,7 +157,7 @@ class StreamAttempt:
         self.items += 1
         return item
 
-    async def _step(self, _: Any) -> Any:
+    async def _step(self) -> Any:
         # A coroutine rather than the awaitable of `anext`: an item that is ready at once then needs no timer.
         self._stepping = True
         try:
@@ -180,6 +168,21 @@ class StreamAttempt:
             self._stepping = False
             if self._closing is not None and not self._closing.done():
                 self._closing.set_result(None)
+
+    def stop(self) -> None:
+        """Raise `ShuttingDown` from the read in progress, or from the next one. Called in its loop."""
+        if not self.stopped:
+            self.stopped = True
+            if self._reading and self.reader is not None:
+                self._cancelled = self.reader.cancelling()
+                self.reader.cancel()
+
+    def _raise_if_stopped(self, *, cancelled: bool = False) -> None:
+        """Raise that a shutdown ended the stream, unless the reader was cancelled for another cause too."""
+        if not self.stopped:
+            return
+        if not cancelled or (self.reader is not None and self.reader.uncancel() <= self._cancelled):
+            raise ShuttingDown(f"shutting down: the stream was ended after {plural(self.items, 'item')}") from None
 
     def _limits(self, now: float) -> tuple[float | None, float | None]:
         """Return the seconds that the next step may take, and those until the deadline; None: no limit."""
@@ -254,27 +257,25 @@ class StreamAttempt:
         A step that has exceeded its limit and still runs ends in the background, and the stream is closed then. An
         error while closing is only logged.
         """
-        close = getattr(self.iterator, "aclose", None)
+        iterator, context, name = self.iterator, self._context, self.adapter.name
+        if context is None or (type(iterator) is AsyncGeneratorType and iterator.ag_frame is None):
+            return  # nothing was read, or it has ended
+        close = getattr(iterator, "aclose", None)
         if close is None:
             return
-        name, context = self.adapter.name, self.route.context
-        token = None if context is None else CURRENT.set(context)
         try:
             if self._stepping:
-                self._overdue.watch(name, self._close_later(close))
+                self._overdue.watch(name, self._close_later(context, close))
                 return
             limit = 0.0 if self._time_is_over else self._limits(self._clock())[0]
-            await within(lambda _: close(), None, name, limit, self._overdue)
+            await within(lambda _: in_context(context, close), None, name, limit, self._overdue)
         except AttemptTimeout:
             pass  # it is watched until it has ended
         except Exception as error:
             log.warning("the stream of %s could not be closed: %s", name, describe(error))
-        finally:
-            if token is not None:
-                CURRENT.reset(token)
 
-    async def _close_later(self, close: Callable[[], Awaitable[None]]) -> None:
+    async def _close_later(self, context: Context, close: Callable[[], Awaitable[None]]) -> None:
         """Close the stream once its current step has ended."""
         self._closing = asyncio.get_running_loop().create_future()
         await self._closing
-        await close()
+        await in_context(context, close)

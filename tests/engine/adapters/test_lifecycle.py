@@ -423,3 +423,50 @@ async def test_an_adapter_that_cannot_be_initialised_is_unhealthy() -> None:
     assert health is not None
     with pytest.raises(ConnectionError):
         await health()
+
+
+def test_an_object_is_initialised_again_when_its_loop_was_closed() -> None:
+    class Pool:
+        """Belongs to the loop in which it was initialised, as connections do."""
+
+        def __init__(self) -> None:
+            self.loops: list[Any] = []
+
+        async def initialize(self) -> None:
+            self.loops.append(asyncio.get_running_loop())
+
+        async def call(self, task: Any) -> bool:
+            return self.loops[-1] is asyncio.get_running_loop()
+
+    engine, pool = Engine(), Pool()
+    engine.add_adapter("pool", pool)
+
+    async def twice() -> list[Any]:
+        return [(await engine.execute_with_fallback("it")).result for _ in range(2)]
+
+    assert [asyncio.run(twice()) for _ in range(3)] == [[True, True]] * 3
+    assert len(pool.loops) == 3
+
+
+def test_an_initialisation_that_its_loop_took_with_it_is_begun_again() -> None:
+    class Slow:
+        def __init__(self) -> None:
+            self.begun = 0
+
+        async def initialize(self) -> None:
+            self.begun += 1
+            if self.begun == 1:
+                await asyncio.Event().wait()
+
+        async def call(self, task: Any) -> str:
+            return "done"
+
+    engine = Engine(retry=RetryPolicy(max_attempts=1, attempt_timeout=30))
+    engine.add_adapter("slow", Slow())
+    loop = asyncio.new_event_loop()
+    call = loop.create_task(engine.execute_with_fallback("it"))
+    loop.run_until_complete(asyncio.sleep(0.01))
+    loop._ready.clear()  # type: ignore[attr-defined]
+    loop.close()  # without cancelling its tasks, as a loop of another library may end
+    assert asyncio.run(engine.execute_with_fallback("again")).result == "done"
+    call.cancelling()

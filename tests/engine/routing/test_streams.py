@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -474,3 +476,180 @@ async def test_with_protection_off_the_items_still_come() -> None:
     engine.router.attempts.gate = BypassGate(engine.clock, lambda: None, engine.registry.overdue)
     assert await read(engine.stream_with_fallback("task", ["a"])) == [1, 2]
     assert await read(engine.stream_with_fallback("task", ["b"])) == [[1, 2]]
+
+
+# ------------------------------------------------------------------ context and thread
+
+SPAN: contextvars.ContextVar[str] = contextvars.ContextVar("span", default="none")
+
+
+async def traced(task: Any) -> AsyncIterator[str]:
+    token = SPAN.set("mine")
+    try:
+        yield SPAN.get()
+        await asyncio.sleep(0)
+        yield SPAN.get()
+    finally:
+        SPAN.reset(token)  # raises in any other context
+
+
+def traced_plainly(task: Any) -> Iterator[str]:
+    token = SPAN.set("mine")
+    try:
+        yield SPAN.get()
+        yield SPAN.get()
+    finally:
+        SPAN.reset(token)
+
+
+class TracedObject:
+    """An async iterator that is not a generator."""
+
+    def __init__(self) -> None:
+        self.items = 0
+
+    async def call(self, task: Any) -> str:
+        return "all"
+
+    def stream(self, task: Any) -> TracedObject:
+        return self
+
+    def __aiter__(self) -> TracedObject:
+        return self
+
+    async def __anext__(self) -> str:
+        if not self.items:
+            self.token = SPAN.set("mine")
+        self.items += 1
+        if self.items > 2:
+            SPAN.reset(self.token)
+            raise StopAsyncIteration
+        return SPAN.get()
+
+
+def traced_engine() -> Engine:
+    engine = Engine(retry=RetryPolicy(max_attempts=1, attempt_timeout=30))
+    engine.add_adapter("async", traced)
+    engine.add_adapter("plain", traced_plainly)
+    engine.add_adapter("object", TracedObject())
+    return engine
+
+
+TRACED = pytest.mark.parametrize("name", ["async", "plain", "object"])
+
+
+@TRACED
+async def test_a_stream_keeps_one_context_whatever_tasks_read_it(name: str) -> None:
+    engine = traced_engine()
+    async with engine.stream_with_fallback("task", [name], context={"user": "ann"}) as stream:
+        items = [await asyncio.create_task(stream.__anext__()) for _ in range(2)]  # type: ignore[arg-type]
+        assert SPAN.get() == "none", "the variable of the adapter stays its own"
+        with pytest.raises(StopAsyncIteration):
+            await asyncio.create_task(stream.__anext__())  # type: ignore[arg-type]
+    assert items == ["mine", "mine"]
+
+
+@TRACED
+def test_a_stream_keeps_one_context_without_await(name: str) -> None:
+    engine = traced_engine()
+    with engine.sync.stream_with_fallback("task", [name]) as stream:
+        assert list(stream) == ["mine", "mine"]
+    engine.sync.close()
+
+
+@pytest.mark.parametrize("name", ["async", "plain"])
+async def test_a_stream_that_is_left_early_is_closed_in_its_context(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = traced_engine()
+    stream = engine.stream_with_fallback("task", [name])
+    assert await asyncio.create_task(stream.__anext__()) == "mine"  # type: ignore[arg-type]
+    await asyncio.create_task(stream.aclose())
+    assert not caplog.records
+
+
+async def test_each_attempt_of_a_stream_has_a_context_of_its_own() -> None:
+    seen: list[str] = []
+
+    async def fails(task: Any) -> AsyncIterator[str]:
+        seen.append(SPAN.get())
+        SPAN.set("first")
+        raise ConnectionError
+        yield ""
+
+    engine = traced_engine()
+    engine.add_adapter("fails", fails)
+    SPAN.set("caller")
+    retry = RetryPolicy(max_attempts=2, strategy="immediate", attempt_timeout=30)
+    async with engine.stream_with_fallback("task", ["fails", "async"], retry=retry) as stream:
+        assert [item async for item in stream] == ["mine", "mine"]
+    assert seen == ["caller", "caller"]
+
+
+async def test_a_plain_generator_keeps_one_thread_and_others_have_theirs() -> None:
+    threads: dict[str, set[int]] = {}
+
+    def local(task: str) -> Iterator[int]:
+        mine = threads.setdefault(task, set())
+        try:
+            for number in range(5):
+                mine.add(threading.get_ident())
+                yield number
+        finally:
+            mine.add(threading.get_ident())
+
+    engine = Engine(threads=1, retry=RetryPolicy(max_attempts=1, attempt_timeout=30))
+    engine.add_adapter("local", local)
+    engine.add_adapter("function", lambda task: task)
+    async with engine.stream_with_fallback("a") as first, engine.stream_with_fallback("b") as second:
+        for _ in range(3):
+            await anext(first)
+            await anext(second)
+        call = await engine.execute_with_fallback("it", ["function"])
+        assert call.success, "open streams keep no function from running"
+    assert [len(found) for found in threads.values()] == [1, 1]
+    assert threads["a"].isdisjoint(threads["b"])
+
+
+async def test_more_open_streams_of_plain_generators_than_allowed_are_rejected_and_threads_end() -> None:
+    engine = Engine(threads=1, retry=RetryPolicy(max_attempts=1, attempt_timeout=30))
+    engine.add_adapter("a", lambda task: None)
+
+    def endless(task: str) -> Iterator[int]:
+        while True:
+            yield 1
+
+    engine.add_adapter("endless", endless)
+    streams = [engine.stream_with_fallback("task", ["endless"]) for _ in range(9)]
+    for stream in streams[:8]:
+        assert await anext(stream) == 1
+    with pytest.raises(AllAdaptersFailed, match="8 streams of plain generators are open"):
+        await anext(streams[8])
+    assert engine.breaker("endless").snapshot().failures == 0
+    for stream in streams:
+        await stream.aclose()
+    async with asyncio.timeout(60):
+        while any("-stream_" in thread.name for thread in threading.enumerate()):
+            await asyncio.sleep(0.01)
+
+
+async def test_a_plain_generator_that_hangs_is_closed_when_its_step_ends() -> None:
+    release, closed = threading.Event(), threading.Event()
+
+    def hangs(task: str) -> Iterator[int]:
+        try:
+            release.wait(60)
+            yield 1
+        finally:
+            closed.set()
+
+    engine = Engine(threads=2, retry=RetryPolicy(max_attempts=1, attempt_timeout=0.05))
+    engine.add_adapter("hangs", hangs)
+    with pytest.raises(AllAdaptersFailed):
+        await anext(engine.stream_with_fallback("task"))
+    assert engine.resources.threads.stuck == {"hangs": 1}
+    release.set()
+    assert await asyncio.to_thread(closed.wait, 60)
+    async with asyncio.timeout(60):
+        while engine.resources.threads.stuck:
+            await asyncio.sleep(0.01)
