@@ -422,8 +422,7 @@ class Engine:
 
         Raises:
             TypeError, ValueError: an argument is out of range. Nothing was called.
-            asyncio.CancelledError: the caller was cancelled;
-                the call in flight was cancelled and has ended, or its limit passed.
+            asyncio.CancelledError: the caller was cancelled, and the call in flight has ended or passed its limit.
         """
         return await self.router.execute_with_fallback(
             task,
@@ -508,8 +507,7 @@ class Engine:
 
         Raises:
             ValueError: an argument is out of range.
-            asyncio.CancelledError: the caller was cancelled;
-                every call in flight was cancelled and has ended, or its limit passed.
+            asyncio.CancelledError: the caller was cancelled, and every call in flight has ended or passed its limit.
         """
         return await self.parallel.execute_parallel(
             task,

@@ -105,8 +105,7 @@ class ParallelExecutor:
 
         Raises:
             ValueError: an argument is out of range.
-            asyncio.CancelledError: the caller was cancelled;
-                every running call was cancelled and has ended, or its limit passed.
+            asyncio.CancelledError: the caller was cancelled, and every running call has ended or passed its limit.
         """
         policy, clock = self._policy, self._clock
         chosen = policy.strategy if strategy is None else strategy

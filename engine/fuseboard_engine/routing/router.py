@@ -130,8 +130,7 @@ class TaskRouter:
 
         Raises:
             TypeError, ValueError: an argument is out of range. Nothing was called.
-            asyncio.CancelledError: the caller was cancelled;
-                the call in flight was cancelled and has ended, or its limit passed.
+            asyncio.CancelledError: the caller was cancelled, and the call in flight has ended or passed its limit.
         """
         route = self.start_route(task, preference_order, deadline, context)
         asked: Retry = retry
