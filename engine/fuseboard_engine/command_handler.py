@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from fuseboard_engine.adapters.registry import Registry
 from fuseboard_engine.commands import Command
-from fuseboard_engine.errors import UnknownAdapter, describe
+from fuseboard_engine.error_text.redaction import log_exception
+from fuseboard_engine.errors import UnknownAdapter, describe, text_of
 from fuseboard_engine.events import REFUSING_STATES, CommandDone, Event
 
 log = logging.getLogger("fuseboard.engine")
@@ -72,9 +73,9 @@ class CommandHandler:
         try:
             detail = handler(command, report)
         except (UnknownAdapter, ValueError) as error:
-            return report(False, str(error))
+            return report(False, text_of(error))
         except Exception as error:
-            log.exception("command %s failed", command.verb)
+            log_exception(log, "command %s failed", command.verb)
             return report(False, describe(error))
         return None if detail is None else report(True, detail)
 

@@ -6,13 +6,27 @@ import pickle
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
 
+from fuseboard_engine.error_text.provider_messages import without_body
+from fuseboard_engine.error_text.redaction import safe_error_text
+
+UNREADABLE = "(its text could not be read)"
+
 
 def text_of(error: BaseException) -> str:
-    """Return an error's text; a substitute if `str()` of the error raises."""
+    """Return an error's text as an event may hold it; a substitute if `str()` of the error raises.
+
+    Secrets are hidden, the body of an HTTP response is cut to the provider's own message, and the text to 8,000 bytes.
+    """
+    text = raw_text_of(error)
+    return safe_error_text(without_body(text, error) if "{" in text or "<" in text else text)
+
+
+def raw_text_of(error: BaseException) -> str:
+    """Return an error's text as it is, which may hold secrets; a substitute if `str()` of the error raises."""
     try:
         return error.why if isinstance(error, CircuitOpen) else str(error)
     except Exception:
-        return "(its text could not be read)"
+        return UNREADABLE
 
 
 def rebuild_error(kind: type[BaseException], args: tuple[Any, ...]) -> BaseException:
@@ -170,8 +184,18 @@ def picklable(error: BaseException) -> BaseException:
 
 
 def describe(error: BaseException) -> str:
-    """Return an error's type and text in one line, without the exception object."""
+    """Return an error's type and its text as an event may hold it, without the exception object."""
     name, text = type(error).__name__, text_of(error)
+    return f"{name}: {text}" if text else name
+
+
+def describe_raw(error: BaseException) -> str:
+    """Return an error's type and its text as it is: for a breaker, which hides secrets when it shows the text."""
+    name = type(error).__name__
+    try:  # as `raw_text_of`, without the cost of a call
+        text = error.why if isinstance(error, CircuitOpen) else str(error)
+    except Exception:
+        text = UNREADABLE
     return f"{name}: {text}" if text else name
 
 

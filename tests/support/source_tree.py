@@ -21,6 +21,7 @@ FOLDERS = {
 
 FLOORS: dict[str, tuple[str, ...]] = {
     "fuseboard_engine": (
+        "error_text",
         "events",
         "errors",
         "commands",

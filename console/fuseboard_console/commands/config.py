@@ -146,7 +146,7 @@ def _as_json(settings: Settings) -> dict[str, Any]:
 
 def _redacted(value: Any, name: str = "") -> Any:
     """Return a value with its secrets hidden: those within texts, and texts under names such as `api_key`."""
-    from fuseboard_engine.event_log.redact import redact
+    from fuseboard_engine.error_text.redaction import redact
 
     if isinstance(value, dict):
         return {key: _redacted(item, str(key)) for key, item in value.items()}

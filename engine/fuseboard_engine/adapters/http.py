@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from fuseboard_engine.adapters.json_codec import decode, from_json, to_json
 from fuseboard_engine.context import IDS, current
+from fuseboard_engine.error_text.provider_messages import message_of
 from fuseboard_engine.errors import MissingExtra, NoConnectionFree
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ MAX_IDLE = 20  # connections that are kept open
 CONTEXT_HEADERS = {name: f"x-{name}-id" for name in IDS}
 """The default header of each context id."""
 _SAFE = "!#$&'()*+,/:;=?@[]^`{|}~ "  # sent unquoted, like letters, digits and -._
-SHOWN_BYTES = 500  # of an error response's body, for the error's text
 ERROR_BYTES = 50_000  # of an error response's body that are read, for its code and message
 
 
@@ -186,8 +186,8 @@ class HttpAdapter:
         """Send the task and return the response.
 
         Raises:
-            httpx2.HTTPStatusError: the status is not a success; the message has the status and the start of the
-                response.
+            httpx2.HTTPStatusError: the status is not a success; the text has the status and the provider's own
+                message.
             httpx2.TransportError: there was no response.
             CallerError: the task cannot be sent as JSON.
             ValueError: the response is too long, or is not valid JSON although its content type is JSON.
@@ -258,13 +258,14 @@ class HttpAdapter:
 
 
 def _status_error(response: httpx2.Response, body: bytearray) -> Exception:
-    """Return the error for an unsuccessful status. Its text has neither the query nor the password of the URL.
+    """Return the error for an unsuccessful status. Its text has the provider's own message, not the
+    rest of the body, and neither the query nor the password of the URL.
 
     Its `body` is the response's JSON, from which attribution reads the service's own code and message; None if the
     response is not JSON.
     """
     url = response.request.url
-    text = decode(body[:SHOWN_BYTES], response.charset_encoding).strip()
+    text = message_of(decode(body, response.charset_encoding))
     summary = (
         f"HTTP {response.status_code} {response.reason_phrase} from {url.scheme}://{url.netloc.decode()}{url.path}"
     )

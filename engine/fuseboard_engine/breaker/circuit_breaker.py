@@ -33,6 +33,7 @@ from fuseboard_engine.breaker.trip_rules import (
     minimum_calls,
     probes_per_round,
 )
+from fuseboard_engine.error_text.redaction import safe_error_text
 from fuseboard_engine.errors import CircuitOpen
 from fuseboard_engine.events import Event, LateResult, Outcome, ProbeChanged, State, StateChanged, TripSuppressed
 from fuseboard_engine.policy_base import LONGEST_WAIT
@@ -253,7 +254,7 @@ class CircuitBreaker:
         """Count an outcome, then open or close if a rule is met."""
         fast, probing = self.fast_path, self._probes is not None
         if failed:
-            fast.last_error = error or kind
+            fast.last_error = safe_error_text(error or kind) if probing else error or kind
             fast.last_error_at = now
             fast.failures += 1
         else:
@@ -302,7 +303,9 @@ class CircuitBreaker:
     # ---------------------------------------------------------------- transitions
 
     def _enter(self, state: State, reason: str, detail: str, actor: str = "", wait: float | None = None) -> None:
-        self.fast_path.window = None  # first of all: nothing is counted without the lock from here on
+        fast = self.fast_path
+        fast.window = None  # first of all: nothing is counted without the lock from here on
+        fast.last_error = safe_error_text(fast.last_error)  # refusals repeat it
         before, failures = self._state, self.failures
         self._state = state
         self._suppression_reported = False
@@ -541,7 +544,7 @@ class CircuitBreaker:
                 failures=self.failures,
                 successes=self._successes,
                 probes_in_flight=len(self._probes or ()),
-                last_error=fast.last_error,
+                last_error=safe_error_text(fast.last_error),
                 last_error_at=None if error_at is None else self.wall() - round((now - error_at) * 1e6),
                 recoveries=self._recoveries,
                 relapses=self._relapses,

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
+from fuseboard_engine.error_text.redaction import log_exception
 from fuseboard_engine.events import Event
 
 log = logging.getLogger("fuseboard.breaker")
@@ -50,6 +51,6 @@ class EventOutbox:
                     try:
                         self._listener(event)
                     except Exception:
-                        log.exception("a listener of %s raised on %s", self._name, type(event).__name__)
+                        log_exception(log, "a listener of %s raised on %s", self._name, type(event).__name__)
             finally:
                 self._delivering = False

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from fuseboard_engine.adapters.from_spec import adapter_from
 from fuseboard_engine.adapters.registry import Adapter, Registry
 from fuseboard_engine.adapters.shared_resources import SharedResources
+from fuseboard_engine.error_text.redaction import safe_error_text
 from fuseboard_engine.events import ConfigReloaded, Event
 from fuseboard_engine.health.checker import HealthChecks
 from fuseboard_engine.parallel.executor import ParallelExecutor
@@ -179,7 +180,7 @@ def _unknown_rules(engine: Configurable, settings: Settings) -> Iterator[tuple[L
 
 def refuse(engine: Configurable, source: str, problem: str) -> ConfigReloaded:
     """Emit that a configuration was refused. The previous one stays in effect."""
-    event = ConfigReloaded(at=engine.wall(), ok=False, source=source, problem=problem)
+    event = ConfigReloaded(at=engine.wall(), ok=False, source=source, problem=safe_error_text(problem))
     engine.emit(event)
     return event
 

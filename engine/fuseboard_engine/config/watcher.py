@@ -12,6 +12,7 @@ from pathlib import Path
 from fuseboard_engine.config.loader import load_document, validate_settings
 from fuseboard_engine.config.reload import Configurable, refuse
 from fuseboard_engine.documents.loader import DocumentError
+from fuseboard_engine.error_text.redaction import log_exception
 from fuseboard_engine.events import ConfigReloaded
 
 log = logging.getLogger("fuseboard.engine")
@@ -72,7 +73,7 @@ async def _watch(
         try:
             reload_config(engine, path, environment=environment)
         except Exception:
-            log.exception("%s could not be applied; it is tried again when it changes", path)
+            log_exception(log, "%s could not be applied; it is tried again when it changes", path)
 
 
 def _fingerprint(path: Path) -> tuple[int, int, int] | None:

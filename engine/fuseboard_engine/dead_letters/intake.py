@@ -9,6 +9,7 @@ from fuseboard_engine.dead_letters import schedule
 from fuseboard_engine.dead_letters.json_payload import form_of, json_text
 from fuseboard_engine.dead_letters.letter import Category, LetterRefused, NewLetter
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
+from fuseboard_engine.error_text.redaction import safe_error_text
 from fuseboard_engine.errors import DeadlineExceeded, text_of
 from fuseboard_engine.events import Attempt
 from fuseboard_engine.retry.attribution import Table
@@ -71,7 +72,7 @@ def error_fields(
 ) -> dict[str, Any]:
     """Return the fields of a letter that describe its error; the category defaults to the attribution table's."""
     if isinstance(error, str):
-        return {"rule": "", "error_type": "", "error": error, "category": category or "transient"}
+        return {"rule": "", "error_type": "", "error": safe_error_text(error), "category": category or "transient"}
     row = table.attribute(error).name
     found = category or schedule.category_of(policy, row, schedule.rule_of(table.rules, row))
     return {"rule": row, "error_type": type(error).__name__, "error": text_of(error), "category": found}

@@ -40,7 +40,7 @@ from fuseboard_engine.dead_letters.memory_store import MemoryDeadLetters
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.dead_letters.store import DeadLetterStore, pages
 from fuseboard_engine.dead_letters.worker import Worker
-from fuseboard_engine.errors import describe
+from fuseboard_engine.errors import describe, text_of
 from fuseboard_engine.events import DeadLetterChanged, DeadLettered, DeadLetterRefused, Event
 from fuseboard_engine.retry.attribution import Table
 from fuseboard_engine.routing.route import KEPT_BACK, RETRYING, ActiveRoute, RouteResult, identify
@@ -132,7 +132,7 @@ class DeadLetters:
                     return
             route.dead_letter = await stored
         except DeadLetterError as error:
-            route.why += f"; no dead letter: {error}"
+            route.why += f"; no dead letter: {text_of(error)}"
 
     @property
     def being_stored(self) -> int:
@@ -249,8 +249,8 @@ class DeadLetters:
         )
 
     def _emit_refused(self, task: str, task_type: str, error: DeadLetterError) -> None:
-        log.error("Task %s could not become a dead letter: %s", task, error)
-        self._emit(DeadLetterRefused(at=self._wall(), task=task, task_type=task_type, reason=str(error)))
+        log.error("Task %s could not become a dead letter: %s", task, text_of(error))
+        self._emit(DeadLetterRefused(at=self._wall(), task=task, task_type=task_type, reason=text_of(error)))
 
     # ---------------------------------------------------------------- inspection
 

@@ -1,1 +1,1 @@
-"""A sentence for each event, log lines through `logging`, and removal of secrets from text."""
+"""A sentence for each event and log lines through `logging`."""

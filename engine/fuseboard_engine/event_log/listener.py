@@ -1,7 +1,7 @@
 """Logs an engine's events through standard `logging`, under the loggers `fuseboard.*`.
 
 Figures are structured fields (`extra`) whose names begin with `fuseboard_`. Payloads are never logged: no event
-carries one. Secrets are removed from foreign text first (see `fuseboard_engine.event_log.redact`).
+carries one. Secrets are removed from foreign text first (see `fuseboard_engine.error_text.redaction`).
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import logging
 from typing import Any, Final
 
 from fuseboard_engine.adapters.registry import Registry
+from fuseboard_engine.error_text.redaction import redact
 from fuseboard_engine.event_log import log_lines
 from fuseboard_engine.event_log.log_lines import LogLine, short_name
-from fuseboard_engine.event_log.redact import redact
 from fuseboard_engine.event_log.sentences import DEBUG, INFO, WORDINGS, TextStyle
 from fuseboard_engine.events import Attempt, AttemptFailed, Event, RouteFinished, StateChanged
 from fuseboard_engine.routing.route import ActiveRoute

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
-from fuseboard_engine.event_log.redact import redact
+from fuseboard_engine.error_text.redaction import redact
 from fuseboard_engine.events import Attempt, AttemptFailed, RouteFinished, StateChanged
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from fuseboard_engine.adapters.lifecycle import unhealthy_reason
+from fuseboard_engine.error_text.redaction import safe_error_text
 from fuseboard_engine.errors import text_of
 
 Health = Literal["healthy", "degraded", "unhealthy", "unknown"]
@@ -63,6 +64,11 @@ def verdict_of(answer: Any) -> Verdict:
     `detail`, `message` or `error` explains it. A result whose `healthy`, `ok` or `success` is False is unhealthy. Any
     other result is healthy, because the adapter answered.
     """
+    verdict = _judge(answer)
+    return Verdict(verdict.status, safe_error_text(verdict.detail)) if verdict.detail else verdict
+
+
+def _judge(answer: Any) -> Verdict:
     reason = unhealthy_reason(answer)
     if reason is not None:
         return Verdict("unhealthy", reason)

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from fuseboard_engine.errors import text_of
+from fuseboard_engine.errors import raw_text_of
 
 _STATUS_FIELDS = ("status_code", "status", "http_status")
 _CODE_FIELDS = ("code", "type", "status", "reason", "error_code")
@@ -37,6 +37,7 @@ GRPC_STATUSES = {
 EXHAUSTED = ("EMFILE", "ENFILE", "ENOMEM", "ENOBUFS", "ENOSPC", "EDQUOT", "EADDRNOTAVAIL")
 """Names of `errno` values which say that this process or its host has run out of something."""
 
+MAX_TEXT = 64_000  # characters of a text in which a message is sought
 _CODE = re.compile(r"-?[A-Za-z0-9][\w.\-]{1,63}")
 _MOST_BODY = 100_000  # bytes of a body that are parsed
 _MOST_CAUSES = 8
@@ -244,7 +245,7 @@ def message_of(error: BaseException) -> str:
     text = next((said for body in _bodies(error) if (said := _message_in(body))), "")
     if not text:
         own = _called(_read(error, "message")) or _called(_read(error, "details"))
-        text = own if isinstance(own, str) else text_of(error)
+        text = own if isinstance(own, str) else raw_text_of(error)[:MAX_TEXT]
         start = text.find("{")
         if start >= 0:
             body = _as_mapping(text[start : text.rfind("}") + 1]) or {}

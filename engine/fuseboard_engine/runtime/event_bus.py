@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+from fuseboard_engine.error_text.redaction import log_exception
 from fuseboard_engine.errors import describe
 from fuseboard_engine.events import AttemptFailed, Event, ListenerFailed
 
@@ -57,14 +58,14 @@ class EventBus:
 
     def _listener_failed(self, listener: Listener, event: Event, error: Exception) -> None:
         name = getattr(listener, "__qualname__", None) or repr(listener)
-        log.exception("listener %s raised on %s", name, type(event).__name__)
+        log_exception(log, "listener %s raised on %s", name, type(event).__name__)
         failed = ListenerFailed(at=self._wall(), listener=name, error=describe(error))
         for other in self._listeners:
             if other is not listener:
                 try:
                     other(failed)
                 except Exception:
-                    log.exception("a listener raised on ListenerFailed")
+                    log_exception(log, "a listener raised on ListenerFailed")
 
     def get_recent_failures(self, limit: int = 10) -> list[AttemptFailed]:
         """Return the last failed attempts, newest first, at most `limit` of the 200 that are kept."""

@@ -7,7 +7,8 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
-from fuseboard_engine.errors import FuseboardError, describe
+from fuseboard_engine.error_text.redaction import log_exception
+from fuseboard_engine.errors import FuseboardError, describe, text_of
 from fuseboard_engine.runtime.cancellation import is_own_cancellation
 
 T = TypeVar("T")
@@ -60,9 +61,9 @@ async def answer_within(
             report(False, stopped())
         raise
     except FuseboardError as error:
-        ok, detail = False, str(error)
+        ok, detail = False, text_of(error)
     except Exception as error:
-        log.exception("an operator's command failed")
+        log_exception(log, "an operator's command failed")
         ok, detail = False, describe(error)
     if not reported:
         report(ok, detail)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from fuseboard_engine.error_text.redaction import redact
 from fuseboard_engine.errors import describe, rebuild_error
-from fuseboard_engine.event_log.redact import redact
 from fuseboard_engine.routing.gates import Gate, InFlightTasks
 from fuseboard_engine.shutdown.sequence import ShutdownGate, ShutdownReport, Stoppable
 from fuseboard_engine.shutdown.signal_chain import SignalChain

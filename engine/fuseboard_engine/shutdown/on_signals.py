@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from fuseboard_engine.error_text.redaction import redact
 from fuseboard_engine.errors import describe
-from fuseboard_engine.event_log.redact import redact
 from fuseboard_engine.shutdown.block import MEMORY_INTERVAL, Block, BlockOptions, EmergencyExit, memory_in_use
 from fuseboard_engine.shutdown.sequence import Flushable, Save, Stoppable, configured
 from fuseboard_engine.shutdown.thread_block import ThreadBlock

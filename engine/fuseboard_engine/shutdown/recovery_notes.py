@@ -17,8 +17,8 @@ import msgspec
 
 from fuseboard_engine.adapters.http import http_library
 from fuseboard_engine.adapters.process import close_pipes_after_exit, start_process
+from fuseboard_engine.error_text.redaction import redact
 from fuseboard_engine.errors import MissingExtra
-from fuseboard_engine.event_log.redact import redact
 
 if TYPE_CHECKING:
     from fuseboard_engine.adapters.registry import Registry

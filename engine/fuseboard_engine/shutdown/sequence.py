@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 import msgspec
 
 from fuseboard_engine.adapters.timeouts import within
+from fuseboard_engine.error_text.redaction import redact
 from fuseboard_engine.errors import AttemptTimeout
-from fuseboard_engine.event_log.redact import redact
 from fuseboard_engine.events import Attempt, Event, ShutdownChanged
 from fuseboard_engine.routing.gates import Gate, ShuttingDown
 from fuseboard_engine.runtime.overdue_calls import OverdueCalls

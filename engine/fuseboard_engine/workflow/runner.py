@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from fuseboard_engine.errors import AdapterCancelled
+from fuseboard_engine.errors import AdapterCancelled, text_of
 from fuseboard_engine.events import NodeChanged, NodeState, WorkflowFinished, WorkflowStarted
 from fuseboard_engine.routing.gates import ShuttingDown
 from fuseboard_engine.routing.route import KEPT_BACK
@@ -90,7 +90,7 @@ class Runner:
         try:
             await self._run_nodes()
         except BaseException as error:
-            text = "" if isinstance(error, asyncio.CancelledError) else str(error) or type(error).__name__
+            text = "" if isinstance(error, asyncio.CancelledError) else text_of(error) or type(error).__name__
             await self._end("interrupted", text)
             raise
         result = self._result()
@@ -137,7 +137,7 @@ class Runner:
             results = {other: result.result for other, result in self._nodes.items()}
             inputs = inputs_of(self._graph, name, self._start, results)
         except WorkflowError as error:
-            return NodeResult(node=name, state="failed", error=str(error))
+            return NodeResult(node=name, state="failed", error=text_of(error))
         task = task_for(node, f"{self._run}:{name}", binding.task_type(node), inputs)
         KEPT_BACK.set(task)  # a resume of the run repeats the task; a dead letter would repeat it twice
         before = cancel_requests()
@@ -170,7 +170,7 @@ class Runner:
             # The next nodes get what a resume would read: tuples become lists.
             kept = json.loads(to_json(route.result, f"the result of {name}"))
         except WorkflowError as error:
-            return msgspec.structs.replace(ended, state="failed", error=str(error))
+            return msgspec.structs.replace(ended, state="failed", error=text_of(error))
         return msgspec.structs.replace(ended, result=kept)
 
     async def _save(self, *results: NodeResult) -> None:

@@ -10,6 +10,7 @@ import sqlite3
 from pathlib import Path
 
 from fuseboard_engine.dead_letters.letter import ACTIVE
+from fuseboard_engine.error_text.redaction import log_exception
 from fuseboard_engine.events import EngineStarted, Event
 from fuseboard_storage.recorder import origins
 from fuseboard_storage.recorder.protocols import Recordable
@@ -112,7 +113,7 @@ class WriterSession:
         try:
             return self._engine.describe()
         except Exception:
-            log.exception("The state of %s could not be described; its events are recorded.", self._engine.name)
+            log_exception(log, "The state of %s could not be described; its events are recorded.", self._engine.name)
             return []
 
 
@@ -123,7 +124,7 @@ def _keyframe_maker(connection: sqlite3.Connection) -> KeyframeMaker | None:
     except sqlite3.Error:
         raise
     except Exception:
-        log.exception("The stored keyframes cannot be read; events are recorded without new ones.")
+        log_exception(log, "The stored keyframes cannot be read; events are recorded without new ones.")
         return None
 
 

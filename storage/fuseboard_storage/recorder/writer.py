@@ -16,6 +16,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final
 
+from fuseboard_engine.error_text.redaction import log_exception
 from fuseboard_engine.events import CommandDone, EventsDropped
 from fuseboard_storage.board.metrics import Spans, count, merge_spans
 from fuseboard_storage.errors import RecordingError
@@ -324,7 +325,7 @@ class Writer:
             try:
                 self._engine.execute_command(command)
             except BaseException as error:
-                log.exception("The engine failed to execute command %d (%s).", command.id, command.verb)
+                log_exception(log, "The engine failed to execute command %d (%s).", command.id, command.verb)
                 self._buffer.add(
                     CommandDone(
                         at=self._engine.wall(),

@@ -8,6 +8,8 @@ import weakref
 from collections.abc import Callable
 from queue import SimpleQueue
 
+from fuseboard_engine.error_text.redaction import log_exception
+
 Job = Callable[[], None]
 """A job must not block. What it raises is logged."""
 
@@ -59,7 +61,7 @@ def _work(jobs: SimpleQueue[Job | None]) -> None:
         try:
             job()
         except BaseException:  # the jobs that follow have waiters too
-            log.exception("A job of the thread %s failed; the thread continues.", threading.current_thread().name)
+            log_exception(log, "A job of the thread %s failed; the thread continues.", threading.current_thread().name)
         del job  # release what it refers to before the next job arrives
 
 

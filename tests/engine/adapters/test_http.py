@@ -14,6 +14,7 @@ import pytest
 from fuseboard_engine import BreakerPolicy, Engine, NoConnectionFree, RetryPolicy
 from fuseboard_engine.adapters import http
 from fuseboard_engine.adapters.http import HttpAdapter, is_json
+from fuseboard_engine.error_text.provider_messages import message_of
 from support.http_service import Service, serving
 from support.waiting import PATIENCE
 
@@ -136,7 +137,7 @@ async def test_a_status_is_attributed_by_the_table(
     assert route.attempts[0].rule == rule
     assert route.error is not None
     assert f"HTTP {status} " in route.error
-    assert route.error.endswith(f"/path: {body}" if body else "/path")
+    assert route.error.endswith(f"/path: {message_of(body)}" if body else "/path")
     assert "secret" not in route.error
 
 

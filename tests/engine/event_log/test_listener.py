@@ -8,8 +8,8 @@ import typing
 import pytest
 
 from fuseboard_engine import BreakerPolicy, Registry, RetryPolicy, Task
+from fuseboard_engine.error_text.redaction import redact
 from fuseboard_engine.event_log.listener import EventLog
-from fuseboard_engine.event_log.redact import redact
 from fuseboard_engine.event_log.sentences import WORDINGS
 from fuseboard_engine.events import (
     AnyEvent,
