@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
 from fuseboard_engine.breaker.permit import Permit
-from fuseboard_engine.errors import describe
+from fuseboard_engine.errors import describe_raw
 from fuseboard_engine.runtime.cancellation import is_own_cancellation
 
 P = ParamSpec("P")
@@ -96,7 +96,7 @@ class _OutcomeRecorder:
         elif not isinstance(error, Exception) and not is_own_cancellation(error):
             permit.release()
         elif self.record is None or isinstance(error, self.record):
-            permit.failure(error=describe(error))
+            permit.failure(error=describe_raw(error))
         else:
             permit.success()
 
@@ -128,7 +128,7 @@ def _default_async(breaker: CircuitBreaker, function: Callable[..., Awaitable[R]
             result = await function(*args, **kwargs)
         except (Exception, asyncio.CancelledError) as error:
             if isinstance(error, Exception) or is_own_cancellation(error):
-                Permit(breaker, window.generation, 0.0).failure(error=describe(error))
+                Permit(breaker, window.generation, 0.0).failure(error=describe_raw(error))
             raise
         if fast.window is window and not fast.failures:
             window.tick()
@@ -175,7 +175,7 @@ def _sync(
             result = function(*args, **kwargs)
         except (Exception, asyncio.CancelledError) as error:
             if isinstance(error, Exception) or is_own_cancellation(error):
-                Permit(breaker, window.generation, 0.0).failure(error=describe(error))
+                Permit(breaker, window.generation, 0.0).failure(error=describe_raw(error))
             raise
         kind = type(result)
         if kind is not plain_type:  # looking for `__await__` each time would double the cost

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from fuseboard_engine.errors import describe
+from fuseboard_engine.errors import describe_raw
 from fuseboard_engine.runtime.cancellation import is_own_cancellation
 
 if TYPE_CHECKING:
@@ -90,6 +90,6 @@ class Permit(msgspec.Struct, eq=False):
         if error is None:
             self.success()
         elif isinstance(error, Exception) or is_own_cancellation(error):
-            self.failure(error=describe(error))
+            self.failure(error=describe_raw(error))
         else:
             self.release()  # cancelled, interrupted, or closed early

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from fuseboard_engine.error_text.redaction import log_exception
 from fuseboard_engine.errors import AdapterCancelled, describe
 from fuseboard_engine.events import BatchFinished, Event
 from fuseboard_engine.retry.policy import RetryPolicy
@@ -268,7 +269,7 @@ async def _route_part(
             worker.uncancel()
         return _failed_part(task, ShuttingDown("shutting down: the call in flight was cancelled"))
     except Exception as error:
-        log.exception("a task of a batch could not be routed")
+        log_exception(log, "a task of a batch could not be routed")
         return _failed_part(task, error)
 
 
