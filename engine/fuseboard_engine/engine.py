@@ -558,7 +558,7 @@ class Engine:
             ValueError: a number is out of range.
         """
         batch = BatchExecutor(self.execute_with_fallback, self.dead_letters, self._publish, self.clock, self.wall)
-        return await batch.execute(
+        result = await batch.execute(
             tasks,
             min_success_rate=min_success_rate,
             rollback=rollback,
@@ -570,6 +570,8 @@ class Engine:
             deadline=deadline,
             retry=retry,
         )
+        self.router.count_batch(partial=result.accepted and len(result.succeeded) < len(result.parts))
+        return result
 
     # ---------------------------------------------------------------- workflows
 
@@ -747,8 +749,8 @@ class Engine:
         return {adapter.name: adapter.statistics() for adapter in self.registry}
 
     def get_routing_statistics(self) -> RoutingStatistics:
-        """Return how many tasks succeeded, failed over, were degraded or failed, and their shares."""
-        return self.router.statistics()
+        """Return the counts and shares of tasks and batches by outcome, and how often breakers opened."""
+        return self.router.statistics(self._bus.breaker_opens)
 
     def get_recent_failures(self, limit: int = 10) -> list[AttemptFailed]:
         """Return the last failed attempts, newest first, at most `limit` of the 200 that are kept."""

@@ -172,6 +172,20 @@ class HealthAlert(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True
     detail: str = ""
 
 
+class FailureRateAlert(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="failure_rate_alert"):
+    """The failure rate of an adapter reached a threshold (`high`), or fell below it again.
+
+    `rate` is the share, 0..1, of the `calls` of the last `seconds` that failed.
+    """
+
+    adapter: str
+    high: bool
+    rate: float
+    threshold: float
+    calls: int
+    seconds: float
+
+
 class ProbeChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="probe_changed"):
     """A probe of a half-open breaker was admitted, or ended.
 
@@ -457,6 +471,7 @@ AnyEvent = (
     | TripSuppressed
     | HealthChecked
     | HealthAlert
+    | FailureRateAlert
     | ProbeChanged
     | GaugesSampled
     | LateResult

@@ -73,6 +73,10 @@ async def test_routing_statistics_count_outcomes_and_failovers() -> None:
         "success_rate": 0.0,
         "fallback_rate": 0.0,
         "degraded_rate": 0.0,
+        "batches": 0,
+        "partial_batches": 0,
+        "partial_rate": None,
+        "breaker_opens": 0,
     }
     await engine.execute_with_fallback("a answers")
     await engine.execute_with_fallback("b answers", ["a", "b"])
@@ -89,6 +93,10 @@ async def test_routing_statistics_count_outcomes_and_failovers() -> None:
         "success_rate": 0.6,
         "fallback_rate": 0.2,
         "degraded_rate": 0.2,
+        "batches": 0,
+        "partial_batches": 0,
+        "partial_rate": None,
+        "breaker_opens": 0,
     }
 
 

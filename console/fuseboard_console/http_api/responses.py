@@ -104,6 +104,22 @@ def metrics(board: Board) -> str:
         for outcome, count in (*outcomes, ("rejected", row.rejections)):
             lines.append(f'fuseboard_calls_total{{{labels},outcome="{outcome}"}} {count}')
         states.append(f"fuseboard_breaker_open{{{labels}}} {int(row.state not in _PASSING)}")
+    opens = [
+        "# TYPE fuseboard_breaker_opens_total counter",
+        "# HELP fuseboard_breaker_opens_total How often a breaker opened.",
+        *(
+            f'fuseboard_breaker_opens_total{{adapter="{_label(row.name)}",instance="{row.key.instance}"}} {row.opens}'
+            for row in board.rows()
+        ),
+    ]
+    batches = [
+        "# TYPE fuseboard_batches_total counter",
+        "# HELP fuseboard_batches_total Batches that ended.",
+        f"fuseboard_batches_total {board.batches_ended}",
+        "# TYPE fuseboard_partial_batches_total counter",
+        "# HELP fuseboard_partial_batches_total Batches that were accepted although not every part succeeded.",
+        f"fuseboard_partial_batches_total {board.batches_partial}",
+    ]
     failed = board.tasks - board.tasks_ok - board.tasks_degraded
     tasks = [
         "# TYPE fuseboard_tasks_total counter",
@@ -118,7 +134,7 @@ def metrics(board: Board) -> str:
         "# HELP fuseboard_failovers_total Tasks completed by another adapter than the first one tried.",
         f"fuseboard_failovers_total {board.tasks_failed_over}",
     ]
-    return "\n".join([*lines, *states, *tasks, *failovers, ""])
+    return "\n".join([*lines, *states, *opens, *tasks, *failovers, *batches, ""])
 
 
 def _label(text: str) -> str:

@@ -25,7 +25,7 @@ from pydantic_core import CoreSchema
 
 from fuseboard_engine.documents.validation_errors import did_you_mean
 from fuseboard_engine.health.policy import HealthPolicy
-from fuseboard_engine.policy_base import Count, Seconds, SomeSeconds
+from fuseboard_engine.policy_base import Count, Rate, Seconds, SomeSeconds
 from fuseboard_engine.retry.attribution import Rule
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.runtime.references import check_reference, dotted_name, resolve_attribute, resolve_exception
@@ -143,6 +143,11 @@ class HealthSection(Section):
     check_interval: SomeSeconds = Field(default=30.0, description="seconds from the end of one check to the next")
     timeout: SomeSeconds = Field(default=5.0, description="seconds a check may take; a longer one fails")
     alert_after: Count = Field(default=3, description="failed checks in a row that raise an alert")
+    failure_rate_alert: Rate | None = Field(
+        default=None, description="share of failed calls that raises an alert; null: none is raised"
+    )
+    failure_rate_window: SomeSeconds = Field(default=60.0, description="seconds over which that share is taken")
+    failure_rate_calls: Count = Field(default=20, description="calls in that window below which no alert is raised")
     history_size: int = Field(default=100, ge=1, le=10_000, description="calls kept per adapter")
     transition_size: int = Field(default=50, ge=1, le=10_000, description="changes of state kept per adapter")
     retention: SomeSeconds = Field(default=86_400.0, description="seconds after which both are dropped")
@@ -163,6 +168,9 @@ class HealthSection(Section):
             interval=self.check_interval,
             timeout=min(self.timeout, self.check_interval),
             alert_after=self.alert_after,
+            failure_rate_alert=self.failure_rate_alert,
+            failure_rate_window=self.failure_rate_window,
+            failure_rate_calls=self.failure_rate_calls,
             history_size=self.history_size,
             transition_size=self.transition_size,
             retention=self.retention,

@@ -28,6 +28,7 @@ from fuseboard_engine.events import (
     EngineStopped,
     Event,
     EventsDropped,
+    FailureRateAlert,
     GaugesSampled,
     HealthAlert,
     HealthChecked,
@@ -211,6 +212,17 @@ def _health_checked(event: HealthChecked, style: TextStyle) -> str:
     change = f"{style.name(event.status)} (was {style.name(event.before)})"
     took = f"; checked in {latency(event.duration)}" if event.duration else ""
     return f"Health of adapter {style.name(event.adapter)}: {change}{style.suffix(event.detail)}{took}"
+
+
+def _level_of_rate(event: FailureRateAlert) -> int:
+    return WARNING if event.high else INFO
+
+
+@sentence(FailureRateAlert, "health", _level_of_rate, "adapter high rate threshold calls seconds")
+def _failure_rate_alert(event: FailureRateAlert, style: TextStyle) -> str:
+    calls = f"{100 * event.rate:.0f}% of {plural(event.calls, 'call')} in {pause(event.seconds)}"
+    alert = "Failure rate alert for" if event.high else "Failure rate is below the threshold again for"
+    return f"{alert} adapter {style.name(event.adapter)}: {calls} failed, the threshold is {100 * event.threshold:.0f}%"
 
 
 @sentence(HealthAlert, "health", WARNING, "adapter failures")

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from fuseboard_engine.adapters.registry import Adapter, DownMark
 from fuseboard_engine.adapters.timeouts import within
 from fuseboard_engine.events import Event, HealthAlert, HealthChecked
+from fuseboard_engine.health.failure_rate import FailureRates
 from fuseboard_engine.health.history import History
 from fuseboard_engine.health.policy import HealthPolicy
 from fuseboard_engine.health.status import (
@@ -85,6 +86,8 @@ class HealthChecks:
         self._emit = emit
         self._subscribe = subscribe
         self._end_history: Callable[[], None] | None = None
+        self._rates: FailureRates | None = None
+        self._end_rates: Callable[[], None] | None = None
         self._pending: dict[str, _PendingCheck] = {}
         self._by_name: Mapping[str, HealthPolicy | None] = {}
         self._clock = clock
@@ -138,8 +141,22 @@ class HealthChecks:
             self._end_history = self._subscribe(self.history.observe)
         else:
             self.history.update_policy(policy)
+        self._update_rates(policy)
         for name in list(self._pending):
             self._update_watched(name)
+
+    def _update_rates(self, policy: HealthPolicy | None) -> None:
+        if policy is None or policy.failure_rate_alert is None:
+            if self._end_rates is not None:
+                self._end_rates()
+            self._rates = self._end_rates = None
+        elif self._rates is None or self._rates.policy.failure_rate_window != policy.failure_rate_window:
+            if self._end_rates is not None:
+                self._end_rates()
+            self._rates = FailureRates(policy, self._emit, self._clock, self._wall)
+            self._end_rates = self._subscribe(self._rates.observe)
+        else:
+            self._rates.policy = policy
 
     def _update_watched(self, name: str) -> None:
         """Start, stop or change the checks of an adapter according to the policy that now applies to it."""

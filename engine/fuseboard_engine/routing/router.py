@@ -41,7 +41,9 @@ class RoutingStatistics(TypedDict):
     """Counts of an engine's tasks since its creation, fan-outs included, retries of dead letters excluded.
 
     `failed_over` counts tasks that another adapter than the first completed. `success_rate`, `fallback_rate` and
-    `degraded_rate` are shares of all, 0..1; 0.0 before the first task.
+    `degraded_rate` are shares of all, 0..1; 0.0 before the first task. `partial_batches` counts the batches that were
+    accepted although not every part succeeded, and `partial_rate` is their share of `batches`, None before the first.
+    `breaker_opens` counts how often a breaker opened, by itself or by hand.
     """
 
     tasks: int
@@ -52,6 +54,10 @@ class RoutingStatistics(TypedDict):
     success_rate: float
     fallback_rate: float
     degraded_rate: float
+    batches: int
+    partial_batches: int
+    partial_rate: float | None
+    breaker_opens: int
 
 
 class TaskRouter:
@@ -83,6 +89,7 @@ class TaskRouter:
         self._run_chain = self.attempts.run_chain
         self._streams = StreamRouter(self, self.attempts, clock)
         self._tasks = self._failed_over = self._degraded = self._failed = 0
+        self._batches = self._partial_batches = 0
         self.fallbacks = Fallbacks(self.table.attribute, clock, registry.overdue)
         """The degraded answers for exhausted chains, by task type."""
         self.limits: RouteLimits | None = None
@@ -260,8 +267,13 @@ class TaskRouter:
             self._degraded += route.degraded
             self._failed += not route.degraded
 
-    def statistics(self) -> RoutingStatistics:
-        """Return the counts and rates of the tasks so far."""
+    def count_batch(self, *, partial: bool) -> None:
+        """Count a finished batch; `partial`: it was accepted although not every part succeeded."""
+        self._batches += 1
+        self._partial_batches += partial
+
+    def statistics(self, breaker_opens: int = 0) -> RoutingStatistics:
+        """Return the counts and rates of the tasks so far; `breaker_opens` is counted elsewhere."""
         tasks, succeeded = self._tasks, self._tasks - self._degraded - self._failed
         return RoutingStatistics(
             tasks=tasks,
@@ -272,6 +284,10 @@ class TaskRouter:
             success_rate=succeeded / tasks if tasks else 0.0,
             fallback_rate=self._failed_over / tasks if tasks else 0.0,
             degraded_rate=self._degraded / tasks if tasks else 0.0,
+            batches=self._batches,
+            partial_batches=self._partial_batches,
+            partial_rate=self._partial_batches / self._batches if self._batches else None,
+            breaker_opens=breaker_opens,
         )
 
     def finish_route(self, route: ActiveRoute) -> RouteResult:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from fuseboard_engine.error_text.redaction import log_exception
 from fuseboard_engine.errors import describe
-from fuseboard_engine.events import AttemptFailed, Event, ListenerFailed
+from fuseboard_engine.events import AttemptFailed, Event, ListenerFailed, StateChanged
 
 log = logging.getLogger("fuseboard.engine")
 
@@ -29,6 +29,8 @@ class EventBus:
         self._wall = wall
         self._listeners: tuple[Listener, ...] = ()
         self._lock = threading.Lock()
+        self.breaker_opens = 0
+        """How often a breaker opened, by itself or by hand."""
         self._failures: deque[AttemptFailed] = deque(maxlen=MAX_FAILURES)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
@@ -50,6 +52,8 @@ class EventBus:
         """Deliver an event to all listeners. Never raises."""
         if type(event) is AttemptFailed:
             self._failures.append(event)
+        elif type(event) is StateChanged and event.after == "open" != event.before and event.reason != "restored":
+            self.breaker_opens += 1
         for listener in self._listeners:
             try:
                 listener(event)

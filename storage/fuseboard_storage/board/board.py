@@ -114,6 +114,9 @@ class Board:
         self.tasks = 0
         self.task_seconds: deque[TaskSecond] = deque(maxlen=KEPT_TASK_SECONDS)
         """The latest seconds in which tasks ended, oldest first."""
+        self.batches_ended = 0
+        self.batches_partial = 0
+        """Batches that were accepted although not every part succeeded."""
         self.tasks_ok = 0
         self.tasks_degraded = 0
         self.tasks_failed_over = 0
@@ -232,6 +235,7 @@ class Board:
     def _state_changed(self, entry: Entry, event: StateChanged) -> None:
         self.state_version += 1
         row = self.row(entry.instance, event.adapter, event.at)
+        row.opens += event.after == "open" != event.before and event.reason != "restored"
         row.state = event.after
         row.held = ""
         row.since = event.at
@@ -383,6 +387,8 @@ class Board:
     @fold(BatchFinished)
     def _batch_finished(self, entry: Entry, event: BatchFinished) -> None:
         self.batches.appendleft(event)
+        self.batches_ended += 1
+        self.batches_partial += event.accepted and event.succeeded < event.parts
 
     @fold(WorkflowStarted)
     def _workflow_started(self, entry: Entry, event: WorkflowStarted) -> None:

@@ -106,6 +106,7 @@ class AdapterRow:
         "last_failure",
         "needed",
         "openings",
+        "opens",
         "policy",
         "probe_successes",
         "probes_in_flight",
@@ -135,6 +136,7 @@ class AdapterRow:
         self.actor = ""
         self.generation = 0
         self.openings = 0
+        self.opens = 0  # how often its breaker opened, by itself or by hand
         self.wait: float | None = None
         self.until: int | None = None
         self.failures = 0
@@ -187,6 +189,7 @@ class AdapterRow:
         self.timeouts = int(figures.get("timeouts", 0))
         self.rejections = int(figures.get("rejections", 0))
         self.busy = figures.get("seconds", 0.0)
+        self.opens = int(figures.get("opens", 0))
 
     def figures(self) -> dict[str, float]:
         """Return the counters, from which an adapter of a later run can continue."""
@@ -198,6 +201,7 @@ class AdapterRow:
             "timeouts": self.timeouts,
             "rejections": self.rejections,
             "seconds": self.busy,
+            "opens": self.opens,
         }
 
     def totals(self, now: int, seconds: int) -> Totals:

@@ -28,7 +28,7 @@ from fuseboard_storage.board.rows import (
 from fuseboard_storage.board.workflow_runs import WorkflowRow
 from fuseboard_storage.tables import events
 
-FORMAT: Final = 12
+FORMAT: Final = 13
 """Incremented whenever the Board changes what it keeps or how it folds. Keyframes of other formats are ignored."""
 
 EVERY: Final = 5_000
@@ -41,7 +41,10 @@ _BYTES_PER_EVENT: Final = 64  # so that the keyframes of a large Board never out
 
 _PLAIN_ROW: Final = tuple(s for s in AdapterRow.__slots__ if s not in ("key", "tags", "seconds", "changes"))
 _INSTANCE: Final = ("id", "name", "host", "pid", "started_at", "heartbeat_at", "ended_at", "reason", "continues")
-_COUNTERS: Final = ("seq", "at", "dropped", "tasks", "tasks_ok", "tasks_degraded", "tasks_failed_over")
+_COUNTERS: Final = (
+    "seq", "at", "dropped", "tasks", "tasks_ok", "tasks_degraded", "tasks_failed_over", "batches_ended",
+    "batches_partial",
+)  # fmt: skip
 _SPAN: Final = ("calls", "successes", "failures", "timeouts", "rejections")
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from fuseboard_console.views.lists.status import status_json
+from fuseboard_console.http_api.responses import metrics
+from fuseboard_console.views.lists.status import status_json, status_text
 from fuseboard_engine.events import (
     AdapterAdded,
     Attempt,
@@ -19,12 +20,15 @@ from fuseboard_engine.events import (
     NodeChanged,
     RouteFinished,
     ShutdownChanged,
+    State,
+    StateChanged,
     ThreadsStuck,
     TripSuppressed,
     WorkflowFinished,
     WorkflowStarted,
 )
-from fuseboard_storage.board.board import Board, Entry
+from fuseboard_storage.board.board import AdapterKey, Board, Entry
+from fuseboard_storage.tables import keyframes
 
 NOON = 1_800_000_000_000_000
 
@@ -118,3 +122,32 @@ def test_the_reason_of_a_shutdown_is_included() -> None:
     status = shown(*BEGUN, ShutdownChanged(at=NOON + 1, what="began", reason="SIGTERM received"))
     (engine,) = status["engines"]  # type: ignore[misc]
     assert engine["reason"] == "shutting down: SIGTERM received"
+
+
+def test_openings_and_batches_accepted_in_part_are_counted() -> None:
+    def opened(at: int, before: State, reason: str = "failures") -> Event:
+        return StateChanged(at=at, adapter="agno", before=before, after="open", reason=reason)
+
+    batch = {"batch": "night", "parts": 3, "failed": 1, "needed": 0.5}
+    events = (
+        *BEGUN,
+        opened(NOON + 1, "closed"),
+        opened(NOON + 2, "half_open", "probe_failed"),
+        opened(NOON + 3, "open", "restored"),
+        BatchFinished(at=NOON + 4, succeeded=2, **batch),  # type: ignore[arg-type]
+        BatchFinished(at=NOON + 5, succeeded=0, accepted=False, **batch),  # type: ignore[arg-type]
+    )
+    status = shown(*events)
+    board = Board()
+    for seq, event in enumerate(events, 1):
+        board.apply(Entry(seq, 1, event))
+
+    assert status["breaker_opens"] == status["adapters"][0]["opens"] == 2  # type: ignore[index]
+    assert status["batch_totals"] == {"ended": 2, "accepted_in_part": 1}
+    assert keyframes.load(keyframes.dump(board)).adapters[AdapterKey(1, "agno")].opens == 2
+    assert "; breakers opened 2 times; 1 of 2 batches accepted in part" in status_text(
+        board, "a.db", NOON, colour=False
+    )
+    text = metrics(board)
+    assert 'fuseboard_breaker_opens_total{adapter="agno",instance="1"} 2\n' in text
+    assert "fuseboard_batches_total 2\n" in text and "fuseboard_partial_batches_total 1\n" in text

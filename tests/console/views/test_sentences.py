@@ -46,6 +46,10 @@ SENTENCES: list[tuple[e.Event, str]] = [
         "Health of adapter eu: unhealthy (was unknown): refused; checked in 12 ms",
     ),
     (
+        e.FailureRateAlert(**A, adapter="eu", high=True, rate=0.6, threshold=0.5, calls=40, seconds=60.0),
+        "Failure rate alert for adapter eu: 60% of 40 calls in 60 s failed, the threshold is 50%",
+    ),
+    (
         e.HealthAlert(**A, adapter="eu", failures=3, detail="refused"),
         "Health alert for adapter eu: 3 bad checks in a row: refused",
     ),

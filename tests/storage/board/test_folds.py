@@ -7,6 +7,7 @@ from fuseboard_engine.events import (
     AttemptFailed,
     DeadLetterRefused,
     Event,
+    FailureRateAlert,
     LateResult,
     ListenerFailed,
     ProbeChanged,
@@ -15,7 +16,7 @@ from fuseboard_engine.events import (
 )
 from fuseboard_storage.board.board import FOLDS
 
-NOT_FOLDED = {DeadLetterRefused, LateResult, ListenerFailed, StreamRestarted}
+NOT_FOLDED = {DeadLetterRefused, FailureRateAlert, LateResult, ListenerFailed, StreamRestarted}
 
 
 def test_every_event_type_is_folded_or_changes_nothing() -> None:

@@ -69,6 +69,10 @@ def status_text(board: Board, file: str, now: int, *, colour: bool) -> str:
     if not counts:
         return f"{head}\n{'No adapter yet.' if board.instances else 'No engine has written to it yet.'}"
     head = f"{head}; {plural(sum(counts.values()), 'adapter')}: {states}"
+    if opens := sum(row.opens for row in board.adapters.values()):
+        head += f"; breakers opened {plural(opens, 'time')}"
+    if board.batches_ended:
+        head += f"; {board.batches_partial} of {plural(board.batches_ended, 'batch', 'batches')} accepted in part"
     engines = len(board.instances) > 1
     titles = ("ADAPTER", "STATE", "CALLS/S", "OK %", "P50", "P95", "NEXT PROBE", "LAST ERROR")
     rows = [(_cells(view, now), LOOKS[view.condition].style, view.engine) for view in views]
@@ -146,6 +150,8 @@ def status_json(board: Board, file: str, now: int) -> dict[str, Any]:
             for instance in board.instances.values()
         ],
         "tasks": {"routed": board.tasks, "answered": board.tasks_ok, "degraded": board.tasks_degraded},
+        "batch_totals": {"ended": board.batches_ended, "accepted_in_part": board.batches_partial},
+        "breaker_opens": sum(row.opens for row in board.adapters.values()),
         "events_dropped": board.dropped,
         "adapters": [_adapter(board, view) for view in views_of(board, now)],
         "dead_letters": {status: count for status, count in board.dead_letters.items() if count},
@@ -199,6 +205,7 @@ def _adapter(board: Board, view: AdapterView) -> dict[str, Any]:
         "failures": row.failures,
         "failure_threshold": row.threshold,
         "openings": row.openings,
+        "opens": row.opens,
         "retry_after": round(view.left, 3) if row.state == "open" and row.until is not None else None,
         "until": row.until,
         "probes_in_flight": row.probes_in_flight,
