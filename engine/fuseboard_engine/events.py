@@ -114,10 +114,10 @@ class PreferenceSet(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
 class StateChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="state_changed"):
     """A breaker changed its state.
 
-    `reason` is a short constant: `failures`, `failure_rate`, `slow_call_rate`, `rate_limited`, `probe_failed`,
-    `probe_due`, `probes_succeeded`, `reset`, `by_hand`, `restored`. `detail` describes it. `wait` is how many seconds
-    an open breaker stays open and `until` when that ends; both None without a wait. `needed` is the number of good
-    probes that close a half-open breaker. `actor` is empty for the engine's own decisions.
+    `reason` is a short constant: `failures`, `failure_rate`, `slow_call_rate`, `rate_limited`, `quota`, `credentials`,
+    `probe_failed`, `probe_due`, `probes_succeeded`, `reset`, `by_hand`, `restored`. `detail` describes it. `wait` is
+    how many seconds an open breaker stays open and `until` when that ends; both None without a wait. `needed` is the
+    number of good probes that close a half-open breaker. `actor` is empty for the engine's own decisions.
     """
 
     adapter: str

@@ -93,6 +93,8 @@ def _ask(adapter: ModelAdapter, route: ModelRoute, now: float) -> tuple[str, flo
         if outcome == "hang":
             now += adapter.timeout
         adapter.failed(now)
+        if outcome == "credentials":
+            adapter.opened_until, adapter.half_open, adapter.row = now + adapter.recovery, False, 0
         route.steps.append((adapter.name, "failure"))
         wait = adapter.delay * 2 ** (attempt - 1)
         reopens_in_time = adapter.opened_until is None or now + wait >= adapter.opened_until

@@ -20,7 +20,7 @@ from typing import Literal
 from fuseboard_engine.breaker.ejection_limit import EjectionLimits
 from fuseboard_engine.breaker.event_outbox import EventOutbox
 from fuseboard_engine.breaker.fast_path import FastPath
-from fuseboard_engine.breaker.permit import Permit
+from fuseboard_engine.breaker.permit import OPENING, Permit
 from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.breaker.sliding_window import AtomicCounter, CountWindow, StateWindow, TimeWindow, Window
 from fuseboard_engine.breaker.slow_calls import CallsInFlight
@@ -215,6 +215,7 @@ class CircuitBreaker:
         kind: str = "error",
         retry_after: float | None = None,
         error: str = "",
+        at_least: float | None = None,
     ) -> None:
         """Record the outcome of a permit's call. Internal: applications call the permit's methods.
 
@@ -222,11 +223,14 @@ class CircuitBreaker:
             permit: the call; only its first outcome counts.
             outcome: what came of it.
             duration: seconds it took; None to measure from when it was admitted.
-            kind: what happened; `rate_limited` opens the breaker.
+            kind: what happened; those in `OPENING` open the breaker.
             retry_after: seconds the adapter asked to wait; opens the breaker for that long.
             error: type and text of the failure.
+            at_least: seconds a trip rule that this outcome meets opens the breaker at least.
         """
         now = self.clock()
+        if retry_after is not None and not 0 <= retry_after <= LONGEST_WAIT:
+            retry_after = None  # the adapter sent a value that makes no sense
         with self._lock:
             if not permit.live:
                 return
@@ -245,12 +249,21 @@ class CircuitBreaker:
                         self._emit_probe("released")
                 elif self._state != "disabled":
                     slow = (now - permit.started if duration is None else duration) > self._slow_after
-                    self._record(now, outcome == "failure", slow, kind, retry_after, error)
+                    self._record(now, outcome == "failure", slow, kind, retry_after, error, at_least)
         outbox = self._outbox
         if outbox is not None and outbox.pending:
             outbox.deliver()
 
-    def _record(self, now: float, failed: bool, slow: bool, kind: str, retry_after: float | None, error: str) -> None:
+    def _record(
+        self,
+        now: float,
+        failed: bool,
+        slow: bool,
+        kind: str,
+        retry_after: float | None,
+        error: str,
+        at_least: float | None,
+    ) -> None:
         """Count an outcome, then open or close if a rule is met."""
         fast, probing = self.fast_path, self._probes is not None
         if failed:
@@ -266,16 +279,15 @@ class CircuitBreaker:
             self._emit_probe("failure" if failed else "success")
         if self._state == "metrics_only":
             return
-        if retry_after is not None and not 0 <= retry_after <= LONGEST_WAIT:
-            retry_after = None  # the adapter sent a value that makes no sense
-        if failed and (kind == "rate_limited" or retry_after is not None):
-            self._open(now, "rate_limited", "it asked for fewer calls", wait=retry_after)
+        if failed and (kind in OPENING or retry_after is not None):
+            reason = kind if kind in OPENING else "rate_limited"
+            self._open(now, reason, OPENING[reason], wait=retry_after)
         elif probing:
-            self._check_probes(now)
+            self._check_probes(now, at_least)
         elif failed or not self._consecutive_only:
-            self._check_trip_rules(now)
+            self._check_trip_rules(now, at_least)
 
-    def _check_trip_rules(self, now: float) -> None:
+    def _check_trip_rules(self, now: float, at_least: float | None = None) -> None:
         """Open if a trip rule is met. A success can meet one too: it may complete the minimum of a rate."""
         window, in_flight, policy = self._window, self._calls_in_flight, self.policy
         window.expire(now)
@@ -285,10 +297,10 @@ class CircuitBreaker:
         for rule in self._rules:
             detail = rule.evaluate(policy, counts)
             if detail:
-                self._open(now, rule.reason, detail)
+                self._open(now, rule.reason, detail, at_least=at_least)
                 return
 
-    def _check_probes(self, now: float) -> None:
+    def _check_probes(self, now: float, at_least: float | None = None) -> None:
         """Close or reopen as soon as the verdict of this round of probes is certain."""
         verdict = judge_probes(self.policy, self._window, self._successes)
         if verdict is None:
@@ -298,7 +310,7 @@ class CircuitBreaker:
             self._recoveries += 1
             self._enter("closed", "probes_succeeded", verdict.detail)
         else:
-            self._open(now, "probe_failed", verdict.detail)
+            self._open(now, "probe_failed", verdict.detail, at_least=at_least)
 
     # ---------------------------------------------------------------- transitions
 
@@ -338,17 +350,28 @@ class CircuitBreaker:
             needed=self.policy.success_threshold or probes_per_round(self.policy),
         )
 
-    def _open(self, now: float, reason: str, detail: str, *, wait: float | None = None, actor: str = "") -> None:
+    def _open(
+        self,
+        now: float,
+        reason: str,
+        detail: str,
+        *,
+        wait: float | None = None,
+        at_least: float | None = None,
+        actor: str = "",
+    ) -> None:
         by_hand = bool(actor) or reason == "by_hand"
         if self._state == "closed" and not by_hand and self._is_suppressed(reason, detail):
             return
         self._leave_closed(now)
         self._relapses += self._state == "half_open" and not by_hand
-        self._may_probe_early = not by_hand and reason != "rate_limited"
+        self._may_probe_early = not by_hand and reason not in OPENING
         if not (by_hand and wait is not None):
             self._openings += 1
         if wait is None:
             wait = self.policy.wait(self._openings) * (1 + self.policy.jitter * self._rng())
+            if at_least is not None and wait < at_least <= LONGEST_WAIT:
+                wait, self._may_probe_early = at_least, False
         self._open_until = now + wait
         self._last_wait = wait
         self._enter("open", reason, detail, actor, wait)

@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
 
 
+OPENING = {
+    "rate_limited": "it asked for fewer calls",
+    "quota": "its quota or credit is spent",
+    "credentials": "its credentials were refused",
+}
+"""The kinds of failure that open a breaker at once, and why."""
+
+
 class Permit(msgspec.Struct, eq=False):
     """A permit for one call. Report the outcome of the call once; later reports change nothing.
 
@@ -46,18 +54,20 @@ class Permit(msgspec.Struct, eq=False):
         duration: float | None = None,
         retry_after: float | None = None,
         error: str = "",
+        at_least: float | None = None,
     ) -> None:
         """Report that the call failed through the adapter's fault.
 
         Args:
-            kind: what happened. `rate_limited` opens the breaker at once, for `retry_after` seconds or the policy's
-                own wait.
+            kind: what happened. `rate_limited`, `quota` and `credentials` open the breaker at once, for `retry_after`
+                seconds or the policy's own wait.
             duration: seconds the call took; default: the time since `admit`.
             retry_after: seconds the adapter asked to wait; any kind that carries it opens the breaker at once.
             error: type and text of the failure, kept as the last error.
+            at_least: seconds the breaker stays open at least if this failure opens it by a trip rule.
         """
         breaker = self.breaker
-        if self.live and retry_after is None and kind != "rate_limited":
+        if self.live and retry_after is None and kind not in OPENING:
             self.live = False
             at = breaker.clock()
             fast = breaker.fast_path
@@ -71,7 +81,7 @@ class Permit(msgspec.Struct, eq=False):
                 fast.last_error_at = at
                 return
             self.live = True
-        breaker.settle(self, "failure", duration, kind, retry_after, error)
+        breaker.settle(self, "failure", duration, kind, retry_after, error, at_least)
 
     def ignored(self) -> None:
         """Report an error that says nothing about the adapter."""

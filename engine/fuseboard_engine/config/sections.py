@@ -118,7 +118,9 @@ class RuleSection(Section):
     counts: bool = Field(default=True, description="whether it counts against the adapter's breaker")
     retry: bool = Field(default=True, description="whether the same adapter may be tried again")
     failover: bool = Field(default=True, description="whether the next adapter is tried")
-    opens: bool = Field(default=False, description="the breaker opens at once, unless there is no other adapter")
+    opens: bool = Field(
+        default=False, description="the breaker opens at once, unless it is retried and the last that takes calls"
+    )
     only_handlers: bool = Field(default=False, description="failover only to adapters whose `handles` lists this row")
 
     @model_validator(mode="after")

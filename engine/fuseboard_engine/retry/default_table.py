@@ -211,6 +211,7 @@ DEFAULT_TABLE: tuple[Rule, ...] = (
             "google.RefreshError",
         ),
         retry=False,
+        opens=True,
     ),
     Rule(
         name="context_window",

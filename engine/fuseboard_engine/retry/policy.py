@@ -61,6 +61,10 @@ class RetryPolicy(Policy):
     )
     budget_minimum: int = Field(default=10, ge=0, description="retries always allowed in each ten seconds")
 
+    max_retry_after: Seconds = Field(
+        default=300.0, description="longest wait in seconds that an adapter may ask for; longer ones are cut to it"
+    )
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if "max_delay" in self.model_fields_set and self.max_delay < self.base_delay:

@@ -43,7 +43,8 @@ class Rule:
         counts: whether the failure counts against the adapter's breaker.
         retry: whether the same adapter may be asked again.
         failover: whether the next adapter of the chain is asked.
-        opens: the breaker opens at once, unless no other adapter of the chain takes calls.
+        opens: the breaker opens at once; if the row allows a retry, only while another adapter of the chain takes
+            calls.
         only_handlers: failover goes only to adapters that list `name` in what they handle.
 
     Raises:

@@ -17,7 +17,7 @@ import msgspec
 from fuseboard_engine.adapters.lifecycle import first_call
 from fuseboard_engine.adapters.registry import Adapter, Registry
 from fuseboard_engine.adapters.timeouts import as_coroutine, bounded
-from fuseboard_engine.breaker.permit import Permit
+from fuseboard_engine.breaker.permit import OPENING, Permit
 from fuseboard_engine.errors import AdapterCancelled, AttemptTimeout, DeadlineExceeded, SoftFailure, text_of
 from fuseboard_engine.events import Attempt, AttemptFailed, Event
 from fuseboard_engine.retry.attribution import Table
@@ -29,6 +29,7 @@ from fuseboard_engine.routing.route import ActiveRoute
 if TYPE_CHECKING:
     from fuseboard_engine.routing.gates import Gate, InFlightTasks
 
+ACCEPTING = frozenset({"closed", "disabled", "metrics_only"})  # states in which a breaker admits every call
 TIMER_TOLERANCE = 0.001  # seconds that a timer may fire early
 
 
@@ -178,13 +179,18 @@ class AttemptRunner:
                         self.running.leave(caller)
                 call = FailedCall(adapter, route, policy, permit, number, wait, duration)
                 if route.until is None:
-                    step: AttemptFailed | None = self.after_failure(call, error)
+                    step: AttemptFailed | None = self.after_failure(call, error, may_return=names is route.order)
                 else:
-                    step = self._after_limited_call(call, error, route.until, began)
+                    step = self._after_limited_call(call, error, route.until, began, names is route.order)
                 del error  # its traceback leads to this frame: without the cycle it is freed at once
                 if step is None or step.then == "stop":
                     return True
                 if step.then == "failover":
+                    if route.return_to is not None:
+                        rest = (route.return_to, *route.order[route.reached :])
+                        route.return_to = None
+                        route.reached -= 1  # it was reached before
+                        return await self.run_chain(rest, route, retry)
                     break
                 wait = step.delay
                 if wait > 0:
@@ -192,7 +198,7 @@ class AttemptRunner:
         return False
 
     def _after_limited_call(
-        self, call: FailedCall, error: Exception, until: float, began: float
+        self, call: FailedCall, error: Exception, until: float, began: float, may_return: bool
     ) -> AttemptFailed | None:
         """Handle a failed call of a route that ends at `until`. None: the call was cut short and gets no verdict."""
         route = call.route
@@ -209,15 +215,18 @@ class AttemptRunner:
                 cut = deadline_error(route, call.adapter.name)
                 cut.__cause__ = error
                 return self.after_failure(call, cut)
-        return self.after_failure(call, error)
+        return self.after_failure(call, error, may_return=may_return)
 
-    def after_failure(self, call: FailedCall, error: Exception, stop: str = "") -> AttemptFailed:
+    def after_failure(
+        self, call: FailedCall, error: Exception, stop: str = "", *, may_return: bool = False
+    ) -> AttemptFailed:
         """Report a failed call to the breaker, decide what follows, and emit the event.
 
         Args:
             call: the call.
             error: what it raised.
             stop: why the route must end here; empty if it need not.
+            may_return: whether the route may go back to an adapter of its order that refused and takes calls now.
 
         Returns:
             The event; its `then` and `delay` say what follows.
@@ -228,19 +237,27 @@ class AttemptRunner:
         route.exception, route.error = error, message or kind
         if rule.only_handlers:
             route.only_handlers_of = rule.name
+        told = ""
+        if retry_after is not None and retry_after > call.policy.max_retry_after:
+            told = f"; it asked for {retry_after:.3g} s, and max_retry_after is {call.policy.max_retry_after:.3g} s"
+            retry_after = call.policy.max_retry_after
+        may_return = may_return and rule.retry and retry_after is not None
+        asks_to_wait = rule.opens or (rule.counts and retry_after is not None)
         if not rule.counts:
             call.permit.ignored()
         else:
             text = f"{kind}: {message}" if message else kind
-            if rule.opens and self._has_others(route.order, adapter.name):
-                call.permit.failure("rate_limited", call.duration, retry_after, text)
+            if asks_to_wait and (not rule.retry or self._has_replacement(route.order, adapter.name)):
+                call.permit.failure(
+                    rule.name if rule.name in OPENING else "rate_limited", call.duration, retry_after, text
+                )
             elif rule.name == "timeout":
                 adapter.timeouts += 1
                 # An attempt that the engine timed out would have taken longer still: slow by any limit.
                 duration = math.inf if isinstance(error, AttemptTimeout) else call.duration
                 call.permit.failure("timeout", duration, None, text)
             else:
-                call.permit.failure("error", call.duration, None, text)
+                call.permit.failure("error", call.duration, None, text, retry_after)
         delay: float | None = None
         others = self._has_others(route.order, adapter.name, route.reached)
         if route.limits is not None:
@@ -249,25 +266,31 @@ class AttemptRunner:
                 others = False
                 if route.reached < len(route.order) and no_adapter not in route.why:
                     route.why += f"; {no_adapter}"
-        if stop or (rule.opens and others):
-            why = stop or rule.reason
+        if stop:
+            why = stop
+        elif rule.opens and self._can_fail_over(route, adapter.name, may_return):
+            why = rule.reason
         elif not (why := no_retry_reason(rule, error, call.policy, call.number)):
             now = self._clock()
-            delay, why = retry_delay(
-                call.policy,
-                call.number,
-                remaining=None if route.until is None else route.until - now,
-                retry_after=retry_after,
-                open_for=breaker.snapshot().retry_after if breaker.state == "open" else None,
-                budget=adapter.budget,
-                now=now,
-                random=self._rng,
-            )
+            if self._is_left_alone(call, retry_after) and self._can_fail_over(route, adapter.name, may_return):
+                why = f"it asked to wait {retry_after:.3g} s, and another adapter takes calls"
+            else:
+                delay, why = retry_delay(
+                    call.policy,
+                    call.number,
+                    remaining=None if route.until is None else route.until - now,
+                    retry_after=retry_after,
+                    open_for=breaker.snapshot().retry_after if breaker.state == "open" else None,
+                    budget=adapter.budget,
+                    now=now,
+                    random=self._rng,
+                )
+        why += told
         then: Literal["retry", "failover", "stop"] = "stop"
         if delay is not None:
             then = "retry"
         else:
-            if rule.failover and not stop and others:
+            if rule.failover and not stop and (others or route.return_to is not None):
                 then = "failover"
             if rule.counts:
                 adapter.failures += 1
@@ -300,6 +323,44 @@ class AttemptRunner:
         )
         self._emit(event)
         return event
+
+    @staticmethod
+    def _is_left_alone(call: FailedCall, retry_after: float | None) -> bool:
+        """Return whether a retry would wait as long as the adapter asked for."""
+        if retry_after is None or retry_after <= 0:
+            return False
+        return call.route.until is not None or retry_after <= call.policy.max_delay
+
+    def _has_replacement(self, order: tuple[str, ...], name: str) -> bool:
+        """Return whether another adapter of a chain takes calls without limit; a half-open one cannot take its load."""
+        now = self._clock()
+        for other in order:
+            if other != name and (adapter := self._find(other)) is not None:
+                down = adapter.down
+                if adapter.breaker.state in ACCEPTING and (down is None or down.until <= now):
+                    return True
+        return False
+
+    def _can_fail_over(self, route: ActiveRoute, name: str, may_return: bool) -> bool:
+        """Return whether another adapter of the route may be called now, after this one or, if it refused, before it.
+
+        One that comes before is stored in the route as the one to return to.
+        """
+        order, now, required = route.order, self._clock(), route.only_handlers_of
+        if route.limits is not None and route.limits.no_adapter_reason(route.attempts, name):
+            return False
+        called = {attempt.adapter for attempt in route.attempts if attempt.outcome != "rejected"} if may_return else ()
+        for place in (*range(route.reached, len(order)), *range(route.reached if may_return else 0)):
+            other = order[place]
+            adapter = None if other == name or other in called else self._find(other)
+            if adapter is None or (required is not None and required not in adapter.handles):
+                continue
+            down = adapter.down
+            if adapter.breaker.retry_after() == 0.0 and (down is None or down.until <= now):
+                if place < route.reached:
+                    route.return_to = other
+                return True
+        return False
 
     def _has_others(self, order: tuple[str, ...], name: str, start: int = 0) -> bool:
         """Return whether a chain holds, from position `start` on, another registered adapter than the named one."""

@@ -152,6 +152,7 @@ class ActiveRoute(msgspec.Struct):
     the call then gets no verdict. `limit_name` names the limit that `until` ends. `blame_timeout`: a first attempt that
     `until` ended had the whole time limit, so the timeout counts against the adapter. `no_verdict_at_limit`: a call
     that `until` ended gets no verdict. `limits` bounds how many adapters and calls the task may cost; None: no limit.
+    `return_to` is an adapter, earlier in the order, that refused and takes calls now: the route goes back to it.
     """
 
     task: Any
@@ -179,6 +180,7 @@ class ActiveRoute(msgspec.Struct):
     blame_timeout: bool = False
     no_verdict_at_limit: bool = False
     limits: RouteLimits | None = None
+    return_to: str | None = None
 
     @property
     def failure(self) -> str:

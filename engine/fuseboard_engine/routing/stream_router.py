@@ -105,11 +105,13 @@ class _Attempts:
         """Start the next attempt, after its delay if it is a retry. None: there is none."""
         attempt = None if self._last is None else await self._retried(self._last)
         while attempt is None and not self._over:
-            name = next(self._chain, None)
+            name, self._route.return_to = self._route.return_to, None
             if name is None:
-                attempt = await self._recovered()
-                break
-            self._route.reached += 1
+                name = next(self._chain, None)
+                if name is None:
+                    attempt = await self._recovered()
+                    break
+                self._route.reached += 1
             adapter = self._router.registry.find(name)
             if adapter is None:
                 self._route.why += f"; {name} is not registered"
@@ -130,7 +132,7 @@ class _Attempts:
         stop = ""
         if attempt.items and not self._restartable:
             stop = f"{attempt.items} items were delivered, and this stream cannot start over"
-        self._failure = self._attempts.after_failure(attempt.as_failed_call(), error, stop)
+        self._failure = self._attempts.after_failure(attempt.as_failed_call(), error, stop, may_return=True)
 
     async def _retried(self, last: StreamAttempt) -> StreamAttempt | None:
         """Return the retry of the last attempt, if its failure calls for one."""

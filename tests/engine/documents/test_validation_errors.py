@@ -140,7 +140,7 @@ def test_a_wrong_value_hides_no_other_mistake_in_its_section(tmp_path: Path) -> 
         "f.toml:4: adapters.us.breaker: set window_size or window_seconds, not both",
         "f.toml:4: adapters.us.breaker: slow_call_rate and slow_call_seconds need each other; set both or neither",
         "f.toml:5: adapters.us.breaker.failure_threshold: write a whole number, such as 5",
-        "f.toml:9: attribution.0: set what it applies to: errors, named, statuses, says or when",
+        "f.toml:9: attribution.0: set what it applies to: errors, named, statuses, codes, says or when",
         "f.toml:10: attribution.0.name: must not be empty",
     ]
 

@@ -121,7 +121,7 @@ def test_each_row_says_what_the_design_says(row: str, counts: bool, retry: bool,
     for rule in (rule for rule in DEFAULT_TABLE if rule.name == row):
         assert (rule.counts, rule.retry, rule.failover) == (counts, retry, failover)
         assert rule.reason
-        assert rule.opens is (row in ("rate_limited", "quota"))
+        assert rule.opens is (row in ("rate_limited", "quota", "credentials"))
         assert rule.only_handlers is (row in ("context_window", "content_policy"))
     assert row in {rule.name for rule in DEFAULT_TABLE}
 
