@@ -269,16 +269,16 @@ def sample(file: str, count: int, seed: int) -> list[Mutant]:
     return taken
 
 
-def tests_near(file: str) -> list[str]:
-    """Return the test files of a module: first those that import it, then those of its room."""
+def tests_near(tree: Path, file: str) -> list[str]:
+    """Return the test files of a module in a tree: first those that import it, then those of its room."""
     package, _, *rest = file.split("/")
     module = file.split("/", 1)[1].removesuffix(".py").replace("/", ".")
     parent, _, name = module.rpartition(".")
     room = f"tests/{package}/{'/'.join(rest[:-1])}"
     ranked = []
-    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+    for path in sorted((tree / "tests").rglob("test_*.py")):
         text = path.read_text(encoding="utf-8")
-        test = path.relative_to(ROOT).as_posix()
+        test = path.relative_to(tree).as_posix()
         imports = f"{module} import" in text or f"from {parent} import {name}" in text
         slow = any(word in text for word in ("run_test(", "subprocess", "Terminal("))
         if imports or (test.startswith(room) and len(rest) > 1):
@@ -365,7 +365,7 @@ def attempt(tree: Path, mutant: Mutant) -> str:
     whole = target.read_bytes()
     try:
         target.write_bytes(whole[: mutant.begin] + mutant.text.encode() + whole[mutant.end :])
-        return notices(tree, tests_near(mutant.file))
+        return notices(tree, tests_near(tree, mutant.file))
     finally:
         target.write_bytes(whole)
 
