@@ -44,7 +44,7 @@ def recovery_of(adapter: Adapter, now: float) -> Recovery | None:
             return None
         wait = seen.retry_after
     elif seen.state == "half_open":
-        wait, any_moment = seen.retry_after or 0.0, True
+        any_moment = True  # a probe in flight decides
     down = adapter.down
     if down is not None and now < down.until:
         wait, any_moment = max(wait, down.until - now), True  # a good check may come before
@@ -164,6 +164,8 @@ class AllUnavailableHandler:
             left = wait = end - self._clock()
             if queue[0] is me:
                 if await self._try_chain(queue, me, route, chain, ask, retry):
+                    if route.expired:
+                        return "in vain"
                     return f"{route.adapter} is back" if route.adapter else "asked again"
                 if me not in queue:  # the steps before a call took a while, then refused
                     queue.append(me)
