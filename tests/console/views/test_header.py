@@ -1,0 +1,152 @@
+"""The line at the top: what it shows at which width, and how its totals are counted."""
+
+from __future__ import annotations
+
+import pytest
+
+from fuseboard_console.text.glyphs import UNICODE, Condition
+from fuseboard_console.text.line import Line, line_width, text_of
+from fuseboard_console.views.adapters.engine_presence import Connection
+from fuseboard_console.views.frame.header import Counting, HeaderTotals, Heading, header_line
+from fuseboard_engine.events import AdapterRemoved, Event
+from fuseboard_storage.board.board import Board
+from support.console_story import added, answered, at, attempt, entries, fold, route, started
+
+LIVE = Connection("live", 0.4)
+COUNTS: dict[Condition, int] = {"open": 2, "watch": 3, "disabled": 4, "closed": 9}
+HEADING = Heading("checkout.db", LIVE, COUNTS, HeaderTotals(12.0, 0.95), at(5))
+
+
+def shown(cells: int, **changes: object) -> str:
+    return text_of(header_line(HEADING._replace(**changes), cells, UNICODE))  # type: ignore[arg-type]
+
+
+def style_of(line: Line, part: str) -> str:
+    return next(span.style for span in line if part in span.text)
+
+
+class TestHeader:
+    def test_a_wide_header_shows_everything_and_ends_at_the_right_edge(self) -> None:
+        line = shown(160)
+        assert line.startswith(" fuseboard  checkout.db   ")
+        assert line.endswith(
+            "   ● live 0.4 s   18 adapters   2 ✖  3 ◌  4 ○  9 ●   12.0/s   95.0 % answered   14:00:05 "
+        )
+
+    def test_the_parts_leave_in_the_order_of_their_importance(self) -> None:
+        parts = {"adapters": "adapters", "rate": "/s", "share": "answered", "clock": "14:00:05", "counts": "2 ✖"}
+        gone: list[str] = []
+        for cells in range(160, 20, -1):
+            gone += [name for name, text in parts.items() if text not in shown(cells) and name not in gone]
+            assert "live 0.4 s" in shown(cells) or cells < 40
+        assert gone == ["adapters", "rate", "share", "clock", "counts"]
+
+    def test_a_part_leaves_only_when_there_is_no_room_for_it(self) -> None:
+        left, right = shown(200).split("      ", 1)
+        needed = len(left) + 3 + len(f"   {right.strip()} ")
+        assert "18 adapters" in shown(needed)
+        assert "18 adapters" not in shown(needed - 1)
+
+    @pytest.mark.parametrize("cells", [99, 100])
+    def test_on_a_narrow_screen_breakers_put_aside_are_not_counted(self, cells: int) -> None:
+        assert ("3 ◌  4 ○" in shown(cells)) is (cells >= 100)
+
+    def test_on_a_narrow_screen_the_products_name_leaves_before_any_part(self) -> None:
+        assert shown(99).startswith(" checkout.db  ")
+        assert "12.0/s" in shown(99)
+        assert shown(99, counts={}).startswith(" fuseboard  checkout.db")
+
+    @pytest.mark.parametrize(
+        ("share", "style"), [(1.0, "text"), (0.99, "text"), (0.98, "warn"), (0.9, "warn"), (0.89, "bad"), (0.0, "bad")]
+    )
+    def test_the_share_of_answered_tasks_has_the_colour_of_its_trouble(self, share: float, style: str) -> None:
+        heading = HEADING._replace(totals=HeaderTotals(12.0, share))
+        assert style_of(header_line(heading, 160, UNICODE), "answered") == style
+
+    def test_without_ended_tasks_no_share_is_shown(self) -> None:
+        assert "answered" not in shown(160, totals=HeaderTotals(12.0, None))
+
+    @pytest.mark.parametrize("state", ["silent", "ended", "empty"])
+    def test_the_traffic_of_an_engine_that_is_not_live_is_not_shown(self, state: str) -> None:
+        line = shown(160, connection=Connection(state))  # type: ignore[arg-type]
+        assert "/s" not in line
+        assert "answered" not in line
+        assert "18 adapters" in line
+
+    def test_without_adapters_there_is_neither_a_count_nor_a_rate(self) -> None:
+        line = shown(160, counts={}, totals=HeaderTotals(0.0, None))
+        assert "adapter" not in line
+        assert "/s" not in line
+        assert line.endswith("● live 0.4 s   14:00:05 ")
+
+    @pytest.mark.parametrize(("behind", "text"), [(0, "0 events behind"), (1, "1 event behind")])
+    def test_a_paused_header_says_how_far_it_is_behind(self, behind: int, text: str) -> None:
+        line = shown(160, behind=behind)
+        assert f"⏸ PAUSED  {text}" in line
+        assert "live" not in line
+
+    def test_the_page_follows_the_file_and_takes_at_most_a_third(self) -> None:
+        assert " fuseboard  checkout.db › Routes › 8f20  " in shown(180, where=("Routes", "8f20"))
+        line = shown(60, where=("a" * 50,))
+        assert line_width(header_line(HEADING._replace(where=("a" * 50,)), 60, UNICODE)) == 60
+        assert line.count("a") - line.replace("a" * 5, "").count("a") <= 20
+
+    def test_a_long_file_name_is_cut_but_never_away(self) -> None:
+        for cells in (30, 40, 80, 120):
+            line = shown(cells, file="x" * 150)
+            assert "xxx…" in line
+            assert "live 0.4 s" in line or cells < 40
+
+
+def counted(board: Board, seconds: float) -> HeaderTotals:
+    return Counting(budget=float("inf")).totals(board, at(seconds))
+
+
+class TestTotals:
+    def test_calls_of_the_last_ten_complete_seconds_are_counted(self) -> None:
+        events: list[Event] = [started(), added("a"), *(answered("a", second) for second in range(5, 31))]
+        board = fold(events)
+        assert counted(board, 20.5).rate == 1.0
+        once = fold([started(), added("a"), answered("a", 10)])
+        assert [counted(once, second).rate for second in (10.9, 11, 20.9, 21)] == [0.0, 0.1, 0.1, 0.0]
+
+    def test_the_share_is_that_of_the_same_seconds(self) -> None:
+        refused = route(10, attempt("a", "rejected", 0.0), success=False)
+        board = fold([started(), added("a"), refused, *(answered("a", second) for second in (11, 21, 22))])
+        assert [counted(board, second).answered for second in (11, 12, 20, 21, 22)] == [0.0, 0.5, 0.5, 1.0, 1.0]
+
+    def test_the_rate_is_over_the_time_since_the_first_adapter_was_added(self) -> None:
+        board = fold([started(), added("a", 6), added("b", 8), *(answered("a", 6 + n / 2) for n in range(8))])
+        assert counted(board, 10.5).rate == 2.0
+        fresh = fold([started(), added("a", 9.9), answered("a", 9.95)])
+        assert counted(fresh, 10).rate == 1.0  # over at least one second
+
+    def test_totals_are_recounted_each_second_and_at_once_when_adapters_change(self) -> None:
+        board = fold([started(), added("a"), added("b"), answered("a", 5), answered("b", 5)])
+        counting = Counting(budget=float("inf"))
+        assert counting.totals(board, at(10.1)).rate == 0.2
+        for entry in entries([answered("a", 9)], board.seq + 1):
+            board.apply(entry)
+        assert counting.totals(board, at(10.9)).rate == 0.2
+        assert counting.totals(board, at(11.0)).rate == pytest.approx(0.3)
+        for entry in entries([AdapterRemoved(at=at(11), adapter="b")], board.seq + 1):
+            board.apply(entry)
+        assert counting.totals(board, at(11.1)).rate == 0.2
+        assert counting.totals(fold([started(), added("c")]), at(11.1)).rate == 0.0
+
+    def test_while_there_is_no_time_some_adapters_are_counted_at_a_time(self) -> None:
+        names = [f"a{number}" for number in range(250)]
+        board = fold([started(), *map(added, names), *(answered(name, 5) for name in names)])
+        seconds = iter(range(1000))
+        counting = Counting(budget=0.5, clock=lambda: float(next(seconds)))
+        rates = [counting.totals(board, at(10.1 + n / 10)).rate for n in range(4)]
+        assert rates == [0.0, 0.0, 25.0, 25.0]  # counted at 200, 100 and 0 adapters left
+
+    def test_a_count_goes_on_in_the_next_second_with_the_seconds_it_began_with(self) -> None:
+        names = [f"a{number}" for number in range(250)]
+        board = fold([started(), *map(added, names), *(answered(name, 10) for name in names)])
+        seconds = iter(range(1000))
+        counting = Counting(budget=0.5, clock=lambda: float(next(seconds)))
+        rates = [counting.totals(board, at(20 + n)).rate for n in range(4)]
+        assert rates[2] == 25.0  # the window from 10 to 20, although it is 22 by now
+        assert counting.totals(board, at(25)).rate == 25.0
