@@ -158,6 +158,7 @@ class Recorder:
             from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
             self._dead_letters = SqliteDeadLetters(self.path)
+            self._writer.on_leave(self._dead_letters.check_file)
             self._engine.dead_letters.attach_store(self._dead_letters)
 
     def _attach_checkpoints(self) -> None:
@@ -166,6 +167,7 @@ class Recorder:
             from fuseboard_storage.stores.checkpoints import FileCheckpoints
 
             self._checkpoints = self._engine.checkpoints = FileCheckpoints(self.path)
+            self._writer.on_leave(self._checkpoints.check_file)
 
     def _detach(self) -> None:
         if self._checkpoints is not None:

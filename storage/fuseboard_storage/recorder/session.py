@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 from fuseboard_engine.dead_letters.letter import ACTIVE
@@ -14,7 +15,9 @@ from fuseboard_engine.error_text.redaction import log_exception
 from fuseboard_engine.events import EngineStarted, Event
 from fuseboard_storage.recorder import origins
 from fuseboard_storage.recorder.protocols import Recordable
-from fuseboard_storage.sqlite import schema
+from fuseboard_storage.sqlite import file_identity, schema
+from fuseboard_storage.sqlite.file_identity import RecordingReplaced
+from fuseboard_storage.sqlite.integrity import find_damage, is_damage
 from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
 from fuseboard_storage.tables import events, instances
 from fuseboard_storage.tables.events import escape_surrogates
@@ -37,7 +40,8 @@ class WriterSession:
         self._engine = engine
         self._path = path
         self._registered_at = 0
-        self._identity: tuple[int, int] | None = None
+        self.on_leave: list[Callable[[], None]] = []
+        """Called when the file was left, so that the stores leave it too."""
 
     def ensure_open(self) -> None:
         """Open the file at the path if it is not open yet or was replaced, and register the engine in a new file.
@@ -46,15 +50,48 @@ class WriterSession:
             RecordingError: The file is not a recording.
             sqlite3.Error, OSError: The file cannot be opened at the moment.
         """
-        if self.connection is not None and schema.identity_of(self._path) != self._identity:
+        if self.connection is not None:
+            try:
+                self.connection.check()
+            except RecordingReplaced as error:
+                self.leave(error)
+        if self.connection is None:
+            try:
+                self._open()
+            except RecordingReplaced:
+                self._open()
+
+    def leave(self, error: RecordingReplaced) -> None:
+        """Leave a file that is no longer at the path. `ensure_open` opens the one that is, or creates one."""
+        if self.connection is None:
+            return
+        if self.connection.is_in_place():
+            log.warning("%s %s; it is opened again.", self._path, error.why)
+        else:
             left = _active_letters(self.connection)
             note = f" {left} active dead letters stay in the old one." if left else ""
-            log.warning("%s was moved or deleted; a new recording starts there.%s", self._path, note)
-            # On closing a file that was moved, SQLite does not move the contents of its WAL into it.
-            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            self.close()
-        if self.connection is None:
-            self._open()
+            log.warning("%s %s; a new recording starts there, unless there is one.%s", self._path, error.why, note)
+        self.connection.leave(error.why)
+        self.connection = self.keyframes = None
+        self._notify()
+
+    def move_aside(self, error: BaseException) -> None:
+        """Move a damaged file aside, and close it. `ensure_open` creates another.
+
+        Raises:
+            OSError: It cannot be moved.
+        """
+        connection = self.connection
+        if connection is not None:
+            try:
+                schema.move_damaged_aside(self._path, connection.file, str(error))
+            finally:
+                self.close()
+                self._notify()
+
+    def _notify(self) -> None:
+        for notify in self.on_leave:
+            notify()
 
     def close(self) -> None:
         """Close the file."""
@@ -70,17 +107,28 @@ class WriterSession:
             events.insert(connection, dead, [event])
 
     def _open(self) -> None:
-        connection = schema.connect(self._path)
+        self.connection = connection = self._connect()
         try:
-            identity = schema.identity_of(self._path)
             if not instances.is_registered(connection, self.instance, self._registered_at):
+                if damage := find_damage(connection):
+                    raise _damaged(damage)
                 self.instance = self._register(connection)
-            self._identity = identity
             self.keyframes = _keyframe_maker(connection)
-        except BaseException:
-            connection.close()
+        except BaseException as error:
+            if is_damage(error):
+                self.move_aside(error)
+                raise RecordingReplaced("was damaged") from None
+            self.close()
             raise
-        self.connection = connection
+
+    def _connect(self) -> LockingConnection:
+        try:
+            return schema.connect(self._path)
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            schema.move_damaged_aside(self._path, file_identity.identify(self._path), str(error))
+            return schema.connect(self._path)
 
     def _register(self, connection: LockingConnection) -> int:
         engine = self._engine
@@ -126,6 +174,12 @@ def _keyframe_maker(connection: sqlite3.Connection) -> KeyframeMaker | None:
     except Exception:
         log_exception(log, "The stored keyframes cannot be read; events are recorded without new ones.")
         return None
+
+
+def _damaged(what: str) -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError(what)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
 
 
 def _active_letters(connection: sqlite3.Connection) -> int:

@@ -13,6 +13,7 @@ import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +26,8 @@ from fuseboard_storage.recorder.gauge_sampler import GaugeSampler
 from fuseboard_storage.recorder.protocols import Recordable
 from fuseboard_storage.recorder.retention import Retention, apply_retention
 from fuseboard_storage.recorder.session import WriterSession
+from fuseboard_storage.sqlite.file_identity import RecordingReplaced
+from fuseboard_storage.sqlite.integrity import is_damage
 from fuseboard_storage.sqlite.write_lock import transaction
 from fuseboard_storage.tables import commands, events, instances, metrics
 from fuseboard_storage.tables.keyframes import SLICE
@@ -81,6 +84,10 @@ class Writer:
     def instance(self) -> int | None:
         """The engine's instance id; None until the file could be opened."""
         return self._session.instance
+
+    def on_leave(self, notify: Callable[[], None]) -> None:
+        """Call `notify`, in the thread, when the file is no longer at its path and was left."""
+        self._session.on_leave.append(notify)
 
     # ------------------------------------------------------------------ the thread
 
@@ -176,8 +183,14 @@ class Writer:
                 raise
             self._note_failure(error)
             return False
+        except RecordingReplaced as error:
+            self._session.leave(error)
+            return False
         except (sqlite3.Error, OSError) as error:
             self._note_failure(error)
+            if is_damage(error):
+                self._survive(partial(self._session.move_aside, error))
+                self._next_try = 0.0
             return False
         if self._failing_since is not None and work != self._session.ensure_open:
             self._note_recovery()
@@ -352,6 +365,8 @@ class Writer:
                 self._apply_retention(connection)
                 self._due["retention"] = now + (0.0 if self._retention_left else RETENTION)
         except Exception as error:
+            if is_damage(error):
+                self._session.move_aside(error)
             self._postpone_maintenance(now, error)
             return False
         self._maintenance_pause = RETRY

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.write_lock import LockingConnection
 
@@ -51,7 +52,7 @@ class InlineCommitter:
             self._quick_at = float("-inf")
             return
         if self._connection is None and now - self._quick_at < RECENT:
-            with contextlib.suppress(sqlite3.Error, OSError):
+            with contextlib.suppress(sqlite3.Error, OSError, RecordingError):
                 connection = schema.connect(path, busy_timeout=0)
                 connection.execute("PRAGMA wal_autocheckpoint = 0")  # moving the WAL into the file waits for the disk
                 self._connection = connection
@@ -68,9 +69,11 @@ class InlineCommitter:
         try:
             if self._connection is not connection:  # closed by the worker thread since the check above
                 return None
+            connection.check(thorough=False)
             connection.execute("BEGIN IMMEDIATE")
             done = work(connection)
             connection.execute("COMMIT")
+            connection.check(thorough=False)
         except Exception:  # the worker thread, which tries next, meets the same error and reports it
             self._quick_at = float("-inf")
             return None
@@ -92,3 +95,11 @@ class InlineCommitter:
         if connection is not None:
             with connection.write_lock, contextlib.suppress(sqlite3.Error):
                 connection.close()
+
+    def leave(self, why: str) -> None:
+        """Close a connection to a file that is no longer at its path."""
+        connection, self._connection = self._connection, None
+        self._quick_at = float("-inf")
+        if connection is not None:
+            with connection.write_lock:
+                connection.leave(why)

@@ -7,17 +7,22 @@ migration applied. Both are in the file's first hundred bytes, so a foreign file
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sqlite3
 import stat
-import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 from fuseboard_storage.errors import RecordingError
+from fuseboard_storage.sqlite import file_identity, moves
+from fuseboard_storage.sqlite.file_identity import APPLICATION_ID, FileId, Left, RecordingReplaced
+from fuseboard_storage.sqlite.integrity import find_damage
 from fuseboard_storage.sqlite.write_lock import LockingConnection
 
-APPLICATION_ID = 0x46555345  # "FUSE"
+log = logging.getLogger("fuseboard.recorder")
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -166,6 +171,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 
 VERSION = len(MIGRATIONS)
 
+REUNION = 2.0
+"""Seconds to wait for the other connections to a file whose WAL has vanished, before the file is moved aside."""
+
+SETTLED = 0.2
+"""Seconds since the last change after which a file that was overwritten is not being written any more."""
+
 FileKind = Literal["missing", "empty", "recording"]
 
 
@@ -180,28 +191,14 @@ def inspect(path: str | os.PathLike[str]) -> FileKind:
     """
     name = os.fspath(path)
     try:
-        found = Path(name).stat()
-        if not stat.S_ISREG(found.st_mode):
+        if not stat.S_ISREG(Path(name).stat().st_mode):
             raise RecordingError(f"{name} is not a file.", "Name a recording, such as checkout.db.")
-        with _recognised_lock:
-            if (found.st_dev, found.st_ino) in _recognised:
-                return "recording" if found.st_size else "empty"
-            with Path(name).open("rb") as file:
-                head = file.read(100)
-            kind = _kind_of(name, head)
-            _recognised.add((found.st_dev, found.st_ino))
-            return kind
+        return _kind_of(name, file_identity.read_head(name))
     except FileNotFoundError:
         return "missing"
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise RecordingError(f"{name} cannot be read: {reason}.", "Check the path and its permissions.") from None
-
-
-# POSIX releases all locks of a process on a file as soon as the process closes any handle of it. SQLite may have the
-# file open here, so the head of a recognised file is never read again.
-_recognised: set[tuple[int, int]] = set()
-_recognised_lock = threading.Lock()
 
 
 def _kind_of(name: str, head: bytes) -> FileKind:
@@ -218,12 +215,11 @@ def _kind_of(name: str, head: bytes) -> FileKind:
 
 
 def identity_of(path: Path) -> tuple[int, int] | None:
-    """Return the device and inode of the file at a path, which differ when it is replaced; None if there is no file."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
+    """Return the device and inode of the file at a path, which differ when it is replaced.
+
+    None: there is no file, or the path cannot be looked at.
+    """
+    return file_identity.identify(path)
 
 
 def check_version(name: str, version: int) -> None:
@@ -250,13 +246,143 @@ def connect(path: str | os.PathLike[str], *, busy_timeout: float = 1.0) -> Locki
         sqlite3.Error, OSError: The file cannot be opened at the moment, for example because the disk is full.
     """
     name = os.fspath(path)
-    if inspect(name) == "missing":
-        _create(name)
-    connection = LockingConnection(name, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
+    for last in (False, False, False, True):
+        try:
+            return _connect_once(name, busy_timeout)
+        except RecordingReplaced:  # in this very moment
+            if last:
+                raise
+    raise AssertionError("not reached")
+
+
+def _connect_once(name: str, busy_timeout: float) -> LockingConnection:
+    real = os.path.realpath(name)
+    if name not in file_identity.left and inspect(name) == "recording":
+        return _opened(name, busy_timeout)
+    with _creating(name, real):
+        left = file_identity.left.get(name)
+        moves.remove_remains(name, real, left)
+        if left is not None:
+            _remove_overwritten(name, real, left)
+        if inspect(name) == "missing":
+            _create(name, real)
+        elif inspect(name) == "empty":
+            with contextlib.suppress(OSError):  # it may belong to another user
+                Path(name).chmod(0o600)
+        if left is not None:
+            _reunite(name, real, left)
+        connection = _opened(name, busy_timeout)
+    file_identity.forget_left(name)
+    return connection
+
+
+@contextlib.contextmanager
+def _creating(name: str, real: str) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(moves.folder_lock(real))
+        except (FileNotFoundError, NotADirectoryError):
+            raise _no_folder(name) from None
+        except PermissionError:
+            pass  # the folder cannot be listed; the file may be opened nevertheless
+        yield
+
+
+def _remove_overwritten(name: str, real: str, left: Left) -> None:
+    """Move a recording aside that was truncated or overwritten while it was open; only its WAL, if it is foreign now.
+
+    Raises:
+        OSError: Another program is writing it.
+    """
+    if file_identity.identify(name) != left.identity.main:
+        return
+    found, foreign = Path(name).stat(), False
     try:
+        ruined = inspect(name) != "recording"
+    except RecordingError:
+        ruined, foreign = True, file_identity.read_head(name).startswith(file_identity.MAGIC)
+    if not ruined and found.st_size >= left.size:
+        return
+    if 0 <= time.time() - found.st_mtime < SETTLED:
+        raise OSError(f"{name} is being written by another program")
+    if foreign:
+        moves.put_remains_aside(real)
+    elif ruined or _damage_of(name):
+        _move_aside(name, real, f"it {left.why}")
+
+
+def _damage_of(name: str) -> str:
+    connection = _connection(name, 0.1)
+    try:
+        return find_damage(connection)
+    finally:
+        connection.close()
+
+
+def move_damaged_aside(path: str | os.PathLike[str], file: FileId | None, why: str) -> None:
+    """Move a damaged recording aside, unless another file is at the path by now.
+
+    Raises:
+        OSError: It cannot be moved.
+    """
+    name = os.fspath(path)
+    real = os.path.realpath(name)
+    with moves.folder_lock(real):
+        if file is not None and file_identity.identify(name) == file:
+            _move_aside(name, real, why)
+
+
+def _move_aside(name: str, real: str, why: str) -> None:
+    target = moves.rename_aside(real)
+    log.error(
+        "%s is damaged: %s. It was moved to %s, and a new recording starts. "
+        "`fuseboard db salvage` copies what can be read.",
+        name,
+        why,
+        target,
+    )
+
+
+def _reunite(name: str, real: str, left: Left) -> None:
+    """Bring a file whose WAL has vanished into a state in which it may have another one: nobody else has it open.
+
+    Raises:
+        sqlite3.OperationalError: Another connection has it open.
+    """
+    found = file_identity.files_at(name, real)
+    if found is None or found.main != left.identity.main or found == left.identity:
+        return
+    if found.wal not in (None, left.identity.wal) and found.shm not in (None, left.identity.shm):
+        return  # another process has already done it
+    connection = _connection(name, 0.0)
+    try:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA journal_mode = DELETE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() - left.at < REUNION:
+            raise
+        target = moves.rename_aside(real)
+        log.error("Other programs keep %s open, which %s. It is now %s; a new one starts.", name, left.why, target)
+        _create(name, real)
+    finally:
+        connection.close()
+
+
+def _connection(name: str, busy_timeout: float) -> LockingConnection:
+    """Connect to an existing file. SQLite would create one with a mode of its own."""
+    uri = f"{Path(name).absolute().as_uri()}?mode=rw"
+    return LockingConnection(uri, name, uri=True, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
+
+
+def _opened(name: str, busy_timeout: float) -> LockingConnection:
+    connection = _connection(name, busy_timeout)
+    try:
+        _kind_of(name, connection.head())
         migrate(connection, name)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA journal_size_limit = 67108864")
+        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()  # opens the WAL
+        connection.pin()
     except BaseException as error:
         connection.close()
         if isinstance(error, sqlite3.OperationalError) and "readonly" in str(error):
@@ -265,26 +391,27 @@ def connect(path: str | os.PathLike[str], *, busy_timeout: float = 1.0) -> Locki
     return connection
 
 
-def _create(name: str) -> None:
+def _create(name: str, real: str) -> None:
     """Create an empty file of mode 0600, before SQLite creates one that others may read."""
     try:
-        handle = os.open(name, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_CLOEXEC", 0), 0o600)
+        handle = os.open(real, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_CLOEXEC", 0), 0o600)
     except FileExistsError:
         return  # another engine has created it
     except (FileNotFoundError, NotADirectoryError):
-        raise RecordingError(
-            f"{name} cannot be created: its folder does not exist.", "Create the folder first, or name another."
-        ) from None
+        raise _no_folder(name) from None
     except PermissionError:
         raise RecordingError(
             f"{name} cannot be created: permission denied.", "Name a file in a folder you may write to."
         ) from None
     with contextlib.suppress(OSError):
         os.fchmod(handle, 0o600)
-    created = os.fstat(handle)
     os.close(handle)
-    with _recognised_lock:
-        _recognised.add((created.st_dev, created.st_ino))
+
+
+def _no_folder(name: str) -> RecordingError:
+    return RecordingError(
+        f"{name} cannot be created: its folder does not exist.", "Create the folder first, or name another."
+    )
 
 
 def migrate(connection: sqlite3.Connection, name: str = "the file") -> None:

@@ -11,13 +11,19 @@ import contextlib
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
+from fuseboard_storage.sqlite import file_identity, moves
 from fuseboard_storage.sqlite.damaged_rows import readable_text
+from fuseboard_storage.sqlite.file_identity import FileId, Identity, Left, RecordingReplaced
 
 LOCK_TIMEOUT: Final = 0.01  # seconds to wait for the lock: longer than a commit takes, shorter than a disk may take
+
+LEAVE_TIMEOUT: Final = 200  # milliseconds to wait for other connections to a file that is no longer at its path
 
 _locks: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
 _locks_guard = threading.Lock()
@@ -26,24 +32,131 @@ _locks_guard = threading.Lock()
 class LockingConnection(sqlite3.Connection):
     """A connection that shares `write_lock` with this process's other connections to the same file.
 
+    It knows the files it has open, and `check` tells when those at the path are no longer the same.
+
     Args:
         database: The file, or whatever else SQLite accepts.
+        path: The file, if `database` is a URI.
         options: As for `sqlite3.Connection`.
     """
 
-    def __init__(self, database: str, **options: Any) -> None:
-        super().__init__(database, **options)
+    def __init__(self, database: str, path: str | None = None, **options: Any) -> None:
+        self.path = path or database
+        self.real = os.path.realpath(self.path)
+        self.identity: Identity | None = None
+        self._size = 0
+        self._beside: list[FileId | None] = []
+        self._file = file_identity.hold(self.path)
+        try:
+            super().__init__(database, **options)
+        except BaseException:
+            self._release()
+            raise
         self.text_factory = readable_text
+        if self._file is not None and file_identity.identify(self.path) != self._file:
+            self.close()
+            raise RecordingReplaced("was replaced while it was being opened")
         with _locks_guard:
-            self.write_lock = _locks.setdefault(os.path.realpath(database), threading.Lock())
+            self.write_lock = _locks.setdefault(self.real, threading.Lock())
+
+    def pin(self) -> None:
+        """Remember the files that are open. Call it once the WAL is open, after the first query.
+
+        Raises:
+            RecordingReplaced: The file was replaced while it was being opened.
+        """
+        found = file_identity.files_at(self.path, self.real)
+        if found is None or found.main != self._file:
+            raise RecordingReplaced("was replaced while it was being opened")
+        # The first query has opened these two, or they are replaced by now, which `check` notices.
+        self._beside = [file_identity.hold(f"{self.real}{suffix}") for suffix in ("-wal", "-shm")]
+        self.identity = Identity(found.main, *self._beside)
+        self.check()
+
+    @property
+    def file(self) -> FileId | None:
+        """The file that is open."""
+        return self._file
+
+    def is_in_place(self) -> bool:
+        """Return whether the file is at its path, whatever became of its WAL and its contents."""
+        return self._file is not None and file_identity.identify(self.path) == self._file
+
+    def head(self) -> bytes:
+        """Return the first bytes of the file."""
+        return b"" if self._file is None else file_identity.head_of(self._file)
+
+    def check(self, *, thorough: bool = True) -> None:
+        """Raise `RecordingReplaced` unless the files at the path are those that are open."""
+        if self.identity is not None:
+            self._size = file_identity.check_unchanged(
+                self.path, self.real, self.identity, self._size, thorough=thorough
+            )
+
+    def leave(self, why: str) -> None:
+        """Close a connection to files that are no longer at the path, and save what is in their WAL.
+
+        On closing a file that was moved, SQLite does not move the contents of its WAL into it.
+        """
+        if self.identity is not None:
+            file_identity.remember_left(self.path, Left(self.identity, self._size, why, time.monotonic()))
+        if self.identity is not None and self._is_overwritten(self.identity):
+            # On closing it, SQLite would move the WAL into what is now another file.
+            _abandoned.append(self)
+            return
+        try:
+            if self.identity is not None and self._owns_wal(self.identity):
+                with contextlib.suppress(sqlite3.Error):
+                    if self.in_transaction:
+                        self.execute("ROLLBACK")
+                    self.execute(f"PRAGMA busy_timeout = {LEAVE_TIMEOUT}")
+                    self.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                    moves.delete_emptied_remains(self.real, self.identity.wal)
+        finally:
+            with contextlib.suppress(sqlite3.Error):
+                self.close()
+
+    def _owns_wal(self, known: Identity) -> bool:
+        """Return whether the contents of the WAL may be moved into the file: nobody can have opened it with another."""
+        at_path = file_identity.files_at(self.path, self.real)
+        if at_path is None or at_path.main != known.main:
+            return True
+        return at_path.wal in (None, known.wal) and at_path.shm in (None, known.shm)
+
+    def _is_overwritten(self, known: Identity) -> bool:
+        """Return whether the file is at the path, but with other contents."""
+        with contextlib.suppress(OSError):
+            if file_identity.identify(self.path) == known.main:
+                return Path(self.path).stat().st_size < self._size or not file_identity.has_head(known.main)
+        return False
+
+    def close(self) -> None:
+        """Close the connection. A second call does nothing."""
+        super().close()
+        self._release()
+
+    def _release(self) -> None:
+        files, self._file, self._beside = [self._file, *self._beside], None, []
+        for file in files:
+            file_identity.release(file)
+
+
+_abandoned: list[LockingConnection] = []
+"""Connections that are never closed."""
 
 
 @contextlib.contextmanager
 def transaction(connection: LockingConnection) -> Iterator[None]:
-    """Run the body in a transaction: commit all of it, or roll it back."""
+    """Run the body in a transaction: commit all of it, or roll it back.
+
+    Raises:
+        RecordingReplaced: The file is no longer at its path. What was committed has to be committed again, to the file
+            that is there.
+    """
     # On timeout, proceed: the holder may be checkpointing, and SQLite still serialises writers.
     acquired = connection.write_lock.acquire(timeout=LOCK_TIMEOUT)
     try:
+        connection.check()
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -53,6 +166,7 @@ def transaction(connection: LockingConnection) -> Iterator[None]:
                 with contextlib.suppress(sqlite3.Error):
                     connection.execute("ROLLBACK")
             raise
+        connection.check(thorough=False)
     finally:
         if acquired:
             connection.write_lock.release()

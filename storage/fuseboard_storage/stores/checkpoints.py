@@ -7,7 +7,8 @@ import contextlib
 import os
 import socket
 import sqlite3
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -17,8 +18,10 @@ import msgspec
 from fuseboard_engine.workflow.checkpoints import RunState, SavedNode, SavedRun
 from fuseboard_engine.workflow.errors import CheckpointsUnavailable, ResumeRefused, RunInUse, UnknownRun
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.sqlite import schema
+from fuseboard_storage.sqlite import file_identity, schema
 from fuseboard_storage.sqlite.damaged_rows import UNREADABLE, decoded, struct_of
+from fuseboard_storage.sqlite.file_identity import RecordingReplaced
+from fuseboard_storage.sqlite.integrity import is_damage
 from fuseboard_storage.sqlite.process_identity import ProcessIdentity, is_alive, this_process
 from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
 from fuseboard_storage.tables.events import escape_surrogates
@@ -53,7 +56,8 @@ class FileCheckpoints:
         self.path = Path(path).absolute()
         self._host = socket.gethostname()
         self._connection: LockingConnection | None = None
-        self._identity: tuple[int, int] | None = None
+        self._runs: dict[str, SavedRun] = {}
+        """The active runs of this object as saved, to save them again in a new file if theirs is gone."""
         self._pid = 0
         self._thread: ThreadPoolExecutor | None = None
 
@@ -78,6 +82,7 @@ class FileCheckpoints:
             await self._do(self._end, run, state, at, error)
         finally:
             _active_runs.discard((str(self.path), run))
+            self._runs.pop(run, None)
 
     async def load(self, run: str) -> SavedRun:
         """Return a saved run; see `Checkpoints`."""
@@ -104,23 +109,79 @@ class FileCheckpoints:
         if self._thread is None or self._pid != os.getpid():
             # A forked child does not have its parent's thread and must not use the parent's connection.
             _parents.append(self._connection)
-            self._connection, self._pid = None, os.getpid()
+            self._connection, self._pid, self._runs = None, os.getpid(), {}
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="fuseboard-checkpoints")
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._in_the_file, work, *args)
         except (sqlite3.Error, OSError, UnicodeDecodeError, RecordingError) as error:
             raise CheckpointsUnavailable(f"{self.path} could not save the workflow's state: {error}") from error
 
+    def _in_the_file(self, work: Callable[..., T], *args: Any) -> T:
+        """Run a job, and again if the file was no longer at its path when it was done."""
+        end = time.monotonic() + BUSY
+        while True:
+            try:
+                return work(*args)
+            except RecordingReplaced as error:
+                self._leave(error)
+                if time.monotonic() >= end:
+                    raise
+            except sqlite3.OperationalError as error:
+                # Another connection of this process may still have a file open that is no longer at its path.
+                waiting = error.sqlite_errorcode == sqlite3.SQLITE_BUSY and str(self.path) in file_identity.left
+                if not waiting or time.monotonic() >= end:
+                    raise
+                time.sleep(0.02)
+            except sqlite3.DatabaseError as error:
+                if self._connection is None or not is_damage(error):
+                    raise
+                schema.move_damaged_aside(self.path, self._connection.file, str(error))
+                self._close()
+
+    def check_file(self) -> None:
+        """Go over to the file that is at the path now, if it is another one. Returns at once."""
+
+        def check() -> None:
+            if self._connection is not None:
+                with contextlib.suppress(sqlite3.Error, OSError, RecordingError):
+                    self._in_the_file(self._open)
+
+        thread = self._thread
+        if thread is not None and self._pid == os.getpid():
+            with contextlib.suppress(RuntimeError):  # closed in the meantime
+                thread.submit(check)
+
     def _open(self) -> LockingConnection:
-        identity = schema.identity_of(self.path)
-        if self._connection is not None and identity == self._identity and identity is not None:
+        if self._connection is not None:
+            self._connection.check()
             return self._connection
-        self._close()
         connection = schema.connect(self.path, busy_timeout=BUSY)
-        connection.execute("PRAGMA synchronous = FULL")
-        self._identity = schema.identity_of(self.path)
+        try:
+            connection.execute("PRAGMA synchronous = FULL")
+            self._save_again(connection)
+        except BaseException:
+            connection.close()
+            raise
         self._connection = connection
         return connection
+
+    def _save_again(self, connection: LockingConnection) -> None:
+        """Save the active runs in a file that does not have them."""
+        lost = [
+            run
+            for run in self._runs.values()
+            if not connection.execute("SELECT 1 FROM workflow_runs WHERE id = ?", (run.run,)).fetchone()
+        ]
+        if lost:
+            with transaction(connection):
+                for run in lost:
+                    self._insert(connection, run)
+                    self._insert_nodes(connection, run.run, run.nodes.values())
+
+    def _leave(self, error: RecordingReplaced) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.leave(error.why)
 
     def _close(self) -> None:
         if self._connection is not None:
@@ -130,6 +191,14 @@ class FileCheckpoints:
 
     def _begin(self, run: SavedRun) -> None:
         connection = self._open()
+        try:
+            with transaction(connection):
+                self._insert(connection, run)
+        except sqlite3.IntegrityError:
+            raise ResumeRefused(f"run {run.run!r} already exists; resume it, or choose another id") from None
+        self._runs[run.run] = run
+
+    def _insert(self, connection: LockingConnection, run: SavedRun) -> None:
         sql = f"INSERT INTO workflow_runs({RUN_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         values = (
             run.run,
@@ -144,11 +213,13 @@ class FileCheckpoints:
             "",
             this_process(self._host),
         )
-        try:
-            with transaction(connection):
-                connection.execute(sql, tuple(_escaped(value) for value in values))
-        except sqlite3.IntegrityError:
-            raise ResumeRefused(f"run {run.run!r} already exists; resume it, or choose another id") from None
+        connection.execute(sql, tuple(_escaped(value) for value in values))
+
+    def _insert_nodes(self, connection: LockingConnection, run: str, nodes: Iterable[SavedNode]) -> None:
+        connection.executemany(
+            f"INSERT OR REPLACE INTO workflow_nodes(run, {NODE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [(run, *_row_of(node)) for node in nodes],
+        )
 
     def _take(self, run: str, at: int) -> None:
         connection, key = self._open(), (str(self.path), run)
@@ -164,15 +235,17 @@ class FileCheckpoints:
                 (this_process(self._host), at, run),
             )
             _active_runs.add(key)
+        self._runs[run] = self._load(run)
 
     def _save(self, run: str, nodes: tuple[SavedNode, ...]) -> None:
         connection = self._open()
         with transaction(connection):
             self._touch(connection, run, "changed_at = ?", (nodes[-1].at,))
-            connection.executemany(
-                f"INSERT OR REPLACE INTO workflow_nodes(run, {NODE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [(run, *_row_of(node)) for node in nodes],
-            )
+            self._insert_nodes(connection, run, nodes)
+        known = self._runs.get(run)
+        if known is not None:
+            saved = {**known.nodes, **{node.node: node for node in nodes}}
+            self._runs[run] = msgspec.structs.replace(known, nodes=saved)
 
     def _end(self, run: str, state: RunState, at: int, error: str) -> None:
         connection = self._open()

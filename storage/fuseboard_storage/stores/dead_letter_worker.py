@@ -14,8 +14,10 @@ from typing import Final, TypeVar
 from fuseboard_engine.dead_letters.letter import StoreUnavailable
 from fuseboard_engine.events import DeadLetterChanged
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.sqlite import schema
+from fuseboard_storage.sqlite import file_identity, schema
+from fuseboard_storage.sqlite.file_identity import RecordingReplaced
 from fuseboard_storage.sqlite.inline_commit import InlineCommitter
+from fuseboard_storage.sqlite.integrity import is_damage
 from fuseboard_storage.sqlite.worker_thread import WorkerThread
 from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
 from fuseboard_storage.tables import dead_letters as letters
@@ -40,7 +42,6 @@ class DeadLetterWorker:
         self._reading = reading
         self._busy_timeout = busy_timeout
         self._connection: LockingConnection | None = None
-        self._identity: tuple[int, int] | None = None
         self._thread = WorkerThread("fuseboard-dead-letters")
         self._inline = InlineCommitter()
 
@@ -62,8 +63,6 @@ class DeadLetterWorker:
 
     def write_inline(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
         """Run `work` in a transaction in the caller's thread, if it need not wait. Return None if nothing was done."""
-        if schema.identity_of(self.path) != self._identity:
-            return None
         return self._inline.commit(work)
 
     async def write(self, work: Callable[[sqlite3.Connection], T], now: int | None) -> T:
@@ -92,6 +91,17 @@ class DeadLetterWorker:
             return done
 
         return self._translating_errors(job)
+
+    def check_file(self) -> None:
+        """Go over to the file that is at the path now, if it is another one. Returns at once."""
+
+        def job() -> None:
+            if self._connection is not None:
+                with contextlib.suppress(StoreUnavailable):
+                    self._translating_errors(self._connect)
+
+        with contextlib.suppress(StoreUnavailable):
+            self.submit(job)
 
     async def read(self, work: Callable[[sqlite3.Connection], T], default: T) -> T:
         """Run a query. Return `default` if the file has no table of dead letters yet."""
@@ -124,13 +134,43 @@ class DeadLetterWorker:
 
     def _translating_errors(self, job: Callable[[], T]) -> T:
         try:
-            return job()
+            return self._in_the_file_at_the_path(job)
         except (sqlite3.Error, OSError, UnicodeDecodeError, RecordingError) as error:
             self._recover(error)
             raise StoreUnavailable(f"{self.path.name} cannot be used for dead letters: {error}") from error
         except BaseException:
             self._disconnect()
             raise
+
+    def _in_the_file_at_the_path(self, job: Callable[[], T]) -> T:
+        """Run a job, and again if the file was no longer at its path when it was done."""
+        end = time.monotonic() + max(self._busy_timeout, schema.REUNION + 0.5)
+        while True:
+            try:
+                return job()
+            except RecordingReplaced as error:
+                self._leave(error)
+                if time.monotonic() >= end:
+                    raise
+            except sqlite3.OperationalError as error:
+                # Another connection of this process may still have a file open that is no longer at its path.
+                waiting = error.sqlite_errorcode == sqlite3.SQLITE_BUSY and str(self.path) in file_identity.left
+                if not waiting or time.monotonic() >= end:
+                    raise
+                self._disconnect()
+                time.sleep(0.02)
+            except sqlite3.DatabaseError as error:
+                connection = self._connection
+                if self._reading or connection is None or not is_damage(error):
+                    raise
+                schema.move_damaged_aside(self.path, connection.file, str(error))
+                self._disconnect()
+
+    def _leave(self, error: RecordingReplaced) -> None:
+        self._inline.leave(error.why)
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.leave(error.why)
 
     def _recover(self, error: Exception) -> None:
         """Roll back. Close the file, so that it is opened again, unless it was only locked or the disk full."""
@@ -144,12 +184,15 @@ class DeadLetterWorker:
 
     def _connect(self) -> LockingConnection:
         """Return a connection to the file that is at the path now."""
-        if self._connection is not None and (self._reading or schema.identity_of(self.path) == self._identity):
+        if self._connection is not None:
+            if not self._reading:
+                self._connection.check()
             return self._connection
         self._disconnect()
         if self._reading:
             connection = LockingConnection(
                 f"{self.path.as_uri()}?mode=ro",
+                str(self.path),
                 uri=True,
                 timeout=self._busy_timeout,
                 isolation_level=None,
@@ -159,7 +202,6 @@ class DeadLetterWorker:
             connection = schema.connect(self.path, busy_timeout=self._busy_timeout)
         connection.create_function("fold", 1, _casefold, deterministic=True)
         self._connection = connection
-        self._identity = schema.identity_of(self.path)
         return connection
 
     def _disconnect(self) -> None:

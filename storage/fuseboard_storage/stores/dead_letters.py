@@ -250,6 +250,10 @@ class SqliteDeadLetters:
         """Return when the next letter is due or the next lease expires; see `DeadLetterStore`."""
         return await self._worker.read(lambda c: letters.next_due(c, engine, excluding), None)
 
+    def check_file(self) -> None:
+        """Go over to the file that is at the path now, if it is another one. Returns at once."""
+        self._worker.check_file()
+
     async def close(self) -> None:
         """Finish what was started, then close the connection. A second call does nothing."""
         await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, self.close_blocking))

@@ -1,0 +1,52 @@
+"""Finds out whether a recording is damaged, within a limited time."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from typing import Final
+
+CHECK_SECONDS: Final = 0.25
+"""Seconds for the check of a recording when an engine opens it. A large one is checked in part."""
+
+DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+TABLES: Final = ("instances", "events", "metrics", "commands", "keyframes", "dead_letters", "workflow_runs")
+
+_STEPS: Final = 10_000  # of SQLite's virtual machine between two looks at the clock
+_STRUCTURE: Final = ("Tree ", "On tree page", "Page ", "Freelist", "Main freelist", "row ", "wrong #")
+_HARMLESS: Final = "never used"
+
+
+def is_damage(error: BaseException) -> bool:
+    """Return whether SQLite says with an error that the file is damaged."""
+    return isinstance(error, sqlite3.DatabaseError) and getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED
+
+
+def find_damage(connection: sqlite3.Connection, seconds: float | None = CHECK_SECONDS) -> str:
+    """Return what is wrong with the structure of a recording; empty if it is sound as far as it was checked.
+
+    A row whose contents are wrong is not damage of the structure: it costs that row only.
+
+    Args:
+        connection: A connection to the recording.
+        seconds: For how long to check; None: until the end.
+    """
+    end = None if seconds is None else time.monotonic() + seconds
+    try:
+        found = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if missing := [name for name in TABLES if name not in found]:
+            return f"it has no table {missing[0]}"
+        if end is not None:
+            connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+        for row in connection.execute("PRAGMA quick_check(100)"):
+            for line in str(row[0]).splitlines():
+                if line.startswith(_STRUCTURE) and _HARMLESS not in line:
+                    return line
+    except sqlite3.DatabaseError as error:
+        if is_damage(error):
+            return str(error)
+        if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_INTERRUPT:
+            raise
+    finally:
+        connection.set_progress_handler(None, 0)
+    return ""
