@@ -183,9 +183,8 @@ def release(file: FileId | None) -> None:
 
 def head_of(file: FileId) -> bytes:
     """Return the first bytes of a file that is held; empty if it is not held."""
-    with _guard:
-        handle = _handles.get(file)
-        return b"" if handle is None else _read(handle.number)
+    handle = _handles.get(file)  # the caller's connection keeps it open
+    return b"" if handle is None else _read(handle.number)
 
 
 def has_head(file: FileId) -> bool:
@@ -202,7 +201,7 @@ def check_unchanged(path: str, real: str, known: Identity, size: int, *, thoroug
         real: The path without links.
         known: The files.
         size: The size that the database had earlier. It never shrinks by itself.
-        thorough: Whether to look at its head and at the index of the WAL too.
+        thorough: Whether to look at the index of the WAL too.
 
     Raises:
         RecordingReplaced: They are other files, are missing, or cannot be looked at.
@@ -221,11 +220,10 @@ def check_unchanged(path: str, real: str, known: Identity, size: int, *, thoroug
         raise RecordingReplaced(f"cannot be looked at ({error.strerror or error})") from None
     if known.wal is not None:
         _check_beside(f"{real}-wal", known.wal)
-    if thorough:
-        if known.shm is not None:
-            _check_beside(f"{real}-shm", known.shm)
-        if not has_head(known.main):
-            raise RecordingReplaced("was overwritten")
+    if thorough and known.shm is not None:
+        _check_beside(f"{real}-shm", known.shm)
+    if not has_head(known.main):
+        raise RecordingReplaced("was overwritten")
     return found.st_size
 
 
@@ -245,9 +243,18 @@ def _open(path: str | os.PathLike[str]) -> int:
     return os.open(path, flags)
 
 
-def _read(number: int) -> bytes:
-    os.lseek(number, 0, os.SEEK_SET)
-    return os.read(number, HEAD)
+if hasattr(os, "pread"):
+
+    def _read(number: int) -> bytes:
+        return os.pread(number, HEAD, 0)
+
+else:  # Windows
+    _reading = threading.Lock()
+
+    def _read(number: int) -> bytes:
+        with _reading:
+            os.lseek(number, 0, os.SEEK_SET)
+            return os.read(number, HEAD)
 
 
 def _after_fork() -> None:

@@ -69,7 +69,8 @@ class InlineCommitter:
         try:
             if self._connection is not connection:  # closed by the worker thread since the check above
                 return None
-            connection.check(thorough=False)
+            if not connection.is_in_place():
+                return None
             connection.execute("BEGIN IMMEDIATE")
             done = work(connection)
             connection.execute("COMMIT")
