@@ -90,6 +90,15 @@ async def test_a_down_adapter_is_skipped_without_delay_and_without_a_counted_fai
 
 
 @virtual
+async def test_an_adapter_that_is_down_without_an_explanation_is_skipped_with_a_reason() -> None:
+    engine = World()
+    engine.script("a", "from a", health=Check("down"))
+    await engine.check_health()
+    route = await engine.execute_with_fallback("task")
+    assert route.skipped == {"a": "known down: its health check failed"}
+
+
+@virtual
 async def test_retries_end_when_a_check_finds_the_adapter_down() -> None:
     engine = World(retry=RetryPolicy(max_attempts=5, base_delay=10, max_delay=10))
     script = engine.script("a", DOWN, health=Check(False))
@@ -200,6 +209,17 @@ async def test_a_passing_check_overrides_neither_an_operator_nor_a_retry_after()
 
 
 @virtual
+async def test_a_failed_check_does_not_end_an_open_breakers_wait() -> None:
+    engine = World(breaker=BreakerPolicy(failure_threshold=1, recovery_timeout=HOUR), retry=ONCE)
+    engine.script("a", DOWN, health=Check(False, "degraded"))
+    await engine.execute_with_fallback("opens it")
+    await engine.check_health("a")
+    assert engine.breaker("a").state == "open"
+    await engine.check_health("a")  # a degraded adapter answers
+    assert engine.breaker("a").state == "half_open"
+
+
+@virtual
 async def test_a_check_that_hangs_fails_and_is_cancelled() -> None:
     engine = World()
     check = Check(HOUR)
@@ -221,6 +241,100 @@ async def test_health_is_reported_once_and_then_only_when_it_changes() -> None:
         ("a", "degraded", "unhealthy"),
         ("a", "unhealthy", "healthy"),
     ]
+
+
+@virtual
+async def test_an_event_tells_when_a_check_found_what_and_how_long_it_took() -> None:
+    engine = World()
+    engine.script("a", "done", health=Check(2.5, False))
+    await engine.check_health()
+    await engine.check_health()
+    events = [e for e in engine.emitted if isinstance(e, HealthChecked)]
+    assert [(e.status, e.before, e.detail, e.duration) for e in events] == [
+        ("healthy", "unknown", "", 2.5),
+        ("unhealthy", "healthy", "it reports that it is not healthy", 0.0),
+    ]
+    state = engine.health.state_of("a")
+    assert (state.at, state.since) == (events[1].at, events[1].at)
+
+
+@virtual
+async def test_a_policy_by_name_is_preferred_to_the_adapters_own_and_none_ends_its_checks() -> None:
+    engine = World()
+    check = Check(False)
+    engine.script("a", "done", health=check, health_policy=HealthPolicy(critical=False))
+    await engine.check_health()
+    assert engine.get_health_status()["overall"] == "degraded"
+    engine.health.update_policy(None, {"a": HealthPolicy()})
+    assert engine.get_health_status()["overall"] == "unhealthy"  # the state stays
+    assert not (await engine.execute_with_fallback("task")).success
+    engine.health.update_policy(None, {"a": None})
+    assert engine.get_health_status()["overall"] == "unknown"
+    assert (await engine.execute_with_fallback("task")).success  # nothing would clear the mark later
+    assert await engine.check_health() == {}
+    engine.health.update_policy(None)
+    assert set(await engine.check_health()) == {"a"}
+    assert len(check.asked) == 2
+
+
+@virtual
+async def test_the_history_ends_with_the_policy_and_starts_empty_with_another() -> None:
+    engine = World(health=HealthPolicy(), retry=ONCE)
+    engine.script("a", "done")
+    await engine.execute_with_fallback("task")
+    engine.health.update_policy(HealthPolicy(history_size=5))
+    assert len(engine.get_adapter_health("a")["calls"]) == 1
+    engine.health.update_policy(None)
+    await engine.execute_with_fallback("task")
+    assert engine.get_adapter_health("a")["calls"] == []
+    engine.health.update_policy(HealthPolicy())
+    await engine.execute_with_fallback("task")
+    assert len(engine.get_adapter_health("a")["calls"]) == 1
+
+
+@virtual
+async def test_checks_of_named_adapters_leave_the_others_alone() -> None:
+    engine = World()
+    checks = {name: Check(None) for name in "abc"}
+    for name, check in checks.items():
+        engine.script(name, "done", health=check)
+    engine.script("unchecked", "done")
+    assert list(await engine.check_health("a", "c", "unchecked")) == ["a", "c"]
+    assert [len(check.asked) for check in checks.values()] == [1, 0, 1]
+
+
+@virtual
+async def test_checks_at_once_are_limited_as_those_at_their_interval() -> None:
+    engine = World(health=HealthPolicy(concurrency=2))
+    for n in range(6):
+        engine.script(f"a{n}", "done", health=Check(1.0))
+    await engine.check_health()
+    assert now() == 3
+
+
+@virtual
+async def test_an_adapter_removed_during_its_check_gets_no_verdict() -> None:
+    engine = World()
+    engine.script("a", "done", health=Check(1.0))
+    checking = asyncio.create_task(engine.check_health("a"))
+    await asyncio.sleep(0.5)
+    engine.remove_adapter("a")
+    await checking
+    assert health_story(engine) == []
+
+
+@virtual
+async def test_an_adapter_replaced_at_run_time_is_checked_by_its_own_check_only() -> None:
+    engine = World()
+    async with engine:
+        old, new = Check(None), Check(False)
+        engine.script("a", "done", health=old, health_policy=EVERY_10_S)
+        await asyncio.sleep(5)
+        engine.remove_adapter("a")
+        engine.script("a", "done", health=new, health_policy=EVERY_10_S)
+        await asyncio.sleep(15)
+    assert (old.asked, new.asked) == ([0], [5, 15])
+    assert health_story(engine)[-1] == ("a", "unknown", "unhealthy")
 
 
 @virtual
