@@ -72,13 +72,19 @@ class Watching:
 
 @asynccontextmanager
 async def watching(
-    path: Path, *, read_only: bool = False, size: tuple[int, int] = (100, 30), glyphs: Glyphs = UNICODE
+    path: Path,
+    *,
+    read_only: bool = False,
+    size: tuple[int, int] = (100, 30),
+    glyphs: Glyphs = UNICODE,
+    reveal: bool = False,
 ) -> AsyncIterator[Watching]:
     """Run the console on a live recording."""
     async with Tail.open(path) as tail:
         live = LiveRecording(tail)
         await live.advance()
-        app = ConsoleApp(live, file=path.name, mailbox=None if read_only else live, glyphs=glyphs, poll=0.02)
+        mailbox = None if read_only else live
+        app = ConsoleApp(live, file=path.name, mailbox=mailbox, glyphs=glyphs, poll=0.02, reveal=reveal)
         async with app.run_test(size=size, notifications=True) as pilot:
             yield Watching(app, pilot)
 

@@ -99,6 +99,7 @@ class ConsoleApp(App[None]):
         failure_reason: Callable[[], str] | None = None,
         preferences: Preferences = DEFAULT,
         greets: bool = False,
+        reveal: bool = False,
     ) -> None:
         """Create the app.
 
@@ -108,6 +109,7 @@ class ConsoleApp(App[None]):
             mailbox: where commands go; None makes the console read-only.
             replay: the feed itself when it can seek.
             glyphs: the signs to draw with; the caller has resolved those of `preferences`.
+            reveal: show payloads of dead letters with the secrets in them.
             theme: the id of the theme; the caller has resolved that of `preferences`.
             now: returns the present, in UTC microseconds.
             poll: seconds between two polls of the feed.
@@ -118,6 +120,7 @@ class ConsoleApp(App[None]):
         """
         super().__init__()
         self.glyphs = glyphs
+        self.reveal = reveal
         self._poll = poll
         self._greets = greets
         self.actions = with_keys(actions_for(mailbox is None), preferences.keys)

@@ -33,12 +33,17 @@ LEAVING = (signal.SIGTERM, signal.SIGHUP)
 
 
 async def watch(
-    file: str, *, read_only: bool, preferences: Preferences = DEFAULT, failure_reason: Callable[[], str] | None = None
+    file: str,
+    *,
+    read_only: bool,
+    preferences: Preferences = DEFAULT,
+    failure_reason: Callable[[], str] | None = None,
+    reveal: bool = False,
 ) -> int:
     """Open the console on a recording and return the exit code when it is left, by a key or by a signal.
 
-    `preferences` are the operator's. `failure_reason` is polled for trouble that the recording does not show: see
-    `ConsoleApp`.
+    `preferences` are the operator's. `reveal` shows payloads of dead letters with their
+    secrets. `failure_reason` is polled for trouble that the recording does not show: see `ConsoleApp`.
 
     Raises:
         RecordingError: The file is missing, no recording, or of a newer version.
@@ -46,7 +51,8 @@ async def watch(
     async with Tail.open(file) as tail:
         live = LiveRecording(tail)
         await live.advance()
-        return await _show(live, file, preferences, mailbox=None if read_only else live, failure_reason=failure_reason)
+        mailbox = None if read_only else live
+        return await _show(live, file, preferences, mailbox=mailbox, failure_reason=failure_reason, reveal=reveal)
 
 
 async def watch_replay(
@@ -76,6 +82,7 @@ async def _show(
     mailbox: Mailbox | None = None,
     replay: Replay | None = None,
     failure_reason: Callable[[], str] | None = None,
+    reveal: bool = False,
 ) -> int:
     os.environ.setdefault("TEXTUAL_FPS", FRAMES)  # Textual looks at it when it is imported
     from fuseboard_console.app.app import ConsoleApp  # after the file is known to be one: refusing is quick
@@ -90,6 +97,7 @@ async def _show(
         failure_reason=failure_reason,
         preferences=preferences,
         greets=first_start(state_folder()),
+        reveal=reveal,
     )
     if preferences.clock == "utc":
         os.environ["TZ"] = "UTC0"

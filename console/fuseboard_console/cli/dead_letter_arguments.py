@@ -29,6 +29,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     show = actions.add_parser("show", help="show everything about one dead letter")
     show.add_argument("id", metavar="ID", type=count, help="its ID, from the list")
     show.add_argument("--json", action="store_true", help="print JSON; schema: fuseboard.dead_letters/1")
+    for one in (listing, show):
+        one.add_argument(
+            "--reveal",
+            action="store_true",
+            help="show payloads as they are; keys, tokens and passwords in them are hidden otherwise",
+        )
     for name, words in (
         ("retry", "ask the engine to retry pending and exhausted dead letters now"),
         ("archive", "take dead letters off the list, but keep them"),

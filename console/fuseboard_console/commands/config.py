@@ -139,23 +139,11 @@ def _presets() -> str:
 
 def _as_json(settings: Settings) -> dict[str, Any]:
     """Return the settings as JSON values, without secrets."""
+    from fuseboard_engine.error_text.redaction import hide_secrets_in
+
     values: dict[str, Any] = settings.model_dump(mode="json")
-    redacted: dict[str, Any] = _redacted(values)
-    return redacted
-
-
-def _redacted(value: Any, name: str = "") -> Any:
-    """Return a value with its secrets hidden: those within texts, and texts under names such as `api_key`."""
-    from fuseboard_engine.error_text.redaction import redact
-
-    if isinstance(value, dict):
-        return {key: _redacted(item, str(key)) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_redacted(item, name) for item in value]
-    if isinstance(value, str):
-        redacted = redact(value)
-        return "[hidden]" if redact(f"{name}={value}") != f"{name}={redacted}" else redacted
-    return value
+    hidden: dict[str, Any] = hide_secrets_in(values)
+    return hidden
 
 
 def _as_lines(settings: Settings, document: Document) -> str:

@@ -20,6 +20,7 @@ Every change is recorded with who made it."""
 EXAMPLES = """  fuseboard dlq checkout.db list                        unfinished dead letters, newest first
   fuseboard dlq checkout.db list --status all --json    all of them as JSON
   fuseboard dlq checkout.db show 12                     everything about one
+  fuseboard dlq checkout.db show 12 --reveal            the same, with the keys and passwords in its payload
   fuseboard dlq checkout.db retry 12 14                 retry these two now
   fuseboard dlq checkout.db retry --category network    retry all that failed because of the network
   fuseboard dlq checkout.db archive --type report       keep these, but take them off the list
@@ -54,6 +55,7 @@ async def _list(args: Namespace) -> int:
     from pathlib import Path
 
     from fuseboard_console.cli.output import print_out
+    from fuseboard_console.views.dead_letters.masking import masked
     from fuseboard_console.views.dead_letters.text import dead_letters_json, dead_letters_text
     from fuseboard_engine.dead_letters.letter import ACTIVE
     from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
@@ -62,6 +64,8 @@ async def _list(args: Namespace) -> int:
     async with SqliteDeadLetters.open(args.file) as store:
         dead_letters = await store.find(selection_of(args, ACTIVE), at, args.limit)
         figures = await store.statistics(at)
+    if not args.reveal:
+        dead_letters = [masked(dead_letter) for dead_letter in dead_letters]
     if args.json:
         print_out(json.dumps(dead_letters_json(dead_letters, figures, name), indent=2))
     else:
@@ -73,6 +77,7 @@ async def _show(args: Namespace) -> int:
     import json
 
     from fuseboard_console.cli.output import complain, print_out
+    from fuseboard_console.views.dead_letters.masking import masked
     from fuseboard_console.views.dead_letters.text import SCHEMA, dead_letter_text
     from fuseboard_engine.dead_letters.letter import fields_of
     from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
@@ -83,6 +88,8 @@ async def _show(args: Namespace) -> int:
     if dead_letter is None:
         complain(_unknown_text(args.file, [args.id]))
         return exit_codes.BAD_INPUT
+    if not args.reveal:
+        dead_letter = masked(dead_letter)
     if args.json:
         print_out(json.dumps({"schema": SCHEMA, "letter": fields_of(dead_letter)}, indent=2))
     else:

@@ -11,8 +11,8 @@ from fuseboard_console.cli.arguments import port
 
 SUMMARY = "serve health, counters and resets over HTTP, on this host"
 DESCRIPTION = """Serve a recording over HTTP on the loopback interface: liveness, readiness, every adapter, the newest
-failures, counters for Prometheus, and resets. Reading needs no token. A reset needs one: the environment variable
-FUSEBOARD_TOKEN, or else a token that is generated and printed at the start.
+failures, counters for Prometheus, and resets. Reading needs no token; error texts and
+resets need one: the environment variable FUSEBOARD_TOKEN, or else a token that is generated and printed at the start.
 Needs `pip install 'fuseboard[serve]'`."""
 EXAMPLES = """  fuseboard serve checkout.db
   fuseboard serve checkout.db --port 0
@@ -62,7 +62,7 @@ def run(args: Namespace) -> int:
     with listener:
         complain(f"Serving {Path(args.file).name} on http://127.0.0.1:{listener.getsockname()[1]}/health/system")
         if "FUSEBOARD_TOKEN" not in os.environ:
-            complain(f"The token for resets is {token}")
+            complain(f"The token for resets and error texts is {token}")
         config = uvicorn.Config(
             make_app(Path(args.file).absolute(), token), log_level="warning", access_log=False, server_header=False
         )

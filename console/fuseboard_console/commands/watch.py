@@ -24,6 +24,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="the recording, such as checkout.db")
     parser.add_argument("--read-only", action="store_true", help="disable everything that changes an engine")
     parser.add_argument(
+        "--reveal", action="store_true", help="show payloads of dead letters with the keys and passwords in them"
+    )
+    parser.add_argument(
         "--plain", action="store_true", help="print plain lines instead of opening a screen, until Ctrl-C"
     )
     add_preferences(parser)
@@ -50,7 +53,7 @@ def run(args: Namespace) -> int:
 
     try:
         preferences = preferences_of(args)
-        return asyncio.run(watch(args.file, read_only=args.read_only, preferences=preferences))
+        return asyncio.run(watch(args.file, read_only=args.read_only, preferences=preferences, reveal=args.reveal))
     except FuseboardError as error:
         complain(str(error))
         return exit_codes.BAD_INPUT

@@ -1,7 +1,8 @@
 """The HTTP API of `fuseboard serve`: an ASGI application over one recording.
 
-Any process on this host may read. Requests that change something need the token, and go through the recording's mailbox
-like any other operator command. Requests with another Host header are refused, to prevent DNS rebinding by a web page.
+Any process on this host may read figures and states. Error texts need the token, because they are foreign and may quote
+a task. Requests that change something need it too, and go through the recording's mailbox like any other operator
+command. Requests with another Host header are refused, to prevent DNS rebinding by a web page.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from fuseboard_storage.recording.tail import Tail
 
 HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 ACTOR = "http"
+MAX_NAME = 200
+"""Characters of an unknown name that are compared and repeated."""
 COMMAND_EXPIRY = 5.0  # seconds that an engine may take to accept a command
 
 
@@ -113,8 +116,8 @@ class _Service:
             raise HTTPException(503, "no engine has written to this recording yet")
         rows = board.find(name)
         if not rows:
-            hint = did_you_mean(name, sorted({row.name for row in board.rows()}))
-            raise HTTPException(404, f"there is no adapter {name!r}.{hint}")
+            hint = did_you_mean(name[:MAX_NAME], sorted({row.name for row in board.rows()}))
+            raise HTTPException(404, f"there is no adapter {name[:MAX_NAME]!r}.{hint}")
         return board, rows
 
     async def live(self, request: Request) -> Response:
@@ -128,33 +131,36 @@ class _Service:
 
     async def system(self, request: Request) -> Response:
         """Answer with readiness, engines, tasks and breakers by state."""
-        return JSONResponse(responses.system(await self._board(), self._file.name, self._now()))
+        return self._json(request, responses.system(await self._board(), self._file.name, self._now()))
 
     async def adapters(self, request: Request) -> Response:
         """Answer with every adapter."""
-        return JSONResponse({"adapters": responses.adapters(await self._board(), self._file.name, self._now())})
+        answer = {"adapters": responses.adapters(await self._board(), self._file.name, self._now())}
+        return self._json(request, answer)
 
     async def adapter(self, request: Request) -> Response:
         """Answer with one adapter, once for each engine that has it."""
         board, rows = await self._rows(request)
         every = responses.adapters(board, self._file.name, self._now())
-        return JSONResponse({"adapters": [adapter for adapter in every if adapter["adapter"] == rows[0].name]})
+        found = [adapter for adapter in every if adapter["adapter"] == rows[0].name]
+        return self._json(request, {"adapters": found})
 
     async def history(self, request: Request) -> Response:
         """Answer with the last calls and transitions of one adapter; with `?full=1`, all that are kept."""
         board, rows = await self._rows(request)
-        return JSONResponse(responses.history(board, rows, full=request.query_params.get("full") in ("1", "true")))
+        full = request.query_params.get("full") in ("1", "true")
+        return self._json(request, responses.history(board, rows, full=full))
 
     async def failures(self, request: Request) -> Response:
         """Answer with the latest failures, newest first, at most `?limit=` of them."""
         text = request.query_params.get("limit", "20")
-        if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1000:
-            raise HTTPException(400, "limit must be a number from 1 to 1000")
+        if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= 1000):
+            raise HTTPException(422, "limit must be a number from 1 to 1000")
         await self._board()
         recording = self._opened_tail().recording
         entries = [] if recording is None else await recording.failures(int(text), None)
         found = [responses.failure(entry.event) for entry in entries if isinstance(entry.event, AttemptFailed)]
-        return JSONResponse({"failures": found})
+        return self._json(request, {"failures": found})
 
     async def metrics(self, request: Request) -> Response:
         """Answer with counters for Prometheus."""
@@ -172,10 +178,19 @@ class _Service:
         board = await self._board()
         return await self._ask("reset_all", "", sorted(i.id for i in board.instances.values() if i.ended_at is None))
 
+    def _json(self, request: Request, answer: Any, status: int = 200) -> Response:
+        """Answer with JSON, without error texts unless the request has the token."""
+        if not self._is_authorised(request):
+            answer = responses.without_error_texts(answer)
+        return JSONResponse(answer, status)
+
+    def _is_authorised(self, request: Request) -> bool:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        return scheme.lower() == "bearer" and secrets.compare_digest(token.strip().encode(), self._token)
+
     def _authorise(self, request: Request) -> None:
         """Raise HTTPException 401 unless the request has the token."""
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not secrets.compare_digest(token.strip().encode(), self._token):
+        if not self._is_authorised(request):
             detail = "this request needs the token: send it as `Authorization: Bearer TOKEN`"
             raise HTTPException(401, detail, headers={"WWW-Authenticate": "Bearer"})
 

@@ -11,6 +11,7 @@ from fuseboard_storage.board.board import AdapterRow, Board
 
 READY_SHARE = 0.5  # ready while more than this share of the adapters is healthy
 CALLS = 50  # the last calls that a short history shows
+MAX_TYPE = 200  # characters of an error's type
 TRANSITIONS = 20  # the last transitions that a short history shows
 _PASSING = ("closed", "disabled", "metrics_only")
 
@@ -85,6 +86,24 @@ def failure(event: AttemptFailed) -> dict[str, Any]:
         "error": attempt.error,
         "then": event.then,
     }
+
+
+_ERROR_TEXTS = ("error", "detail", "problem", "why")
+"""The fields that hold foreign text."""
+
+
+def without_error_texts(value: Any) -> Any:
+    """Return an answer without the texts of errors: None takes their place. The type of a last error stays."""
+    if isinstance(value, list):
+        return [without_error_texts(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    shown = {name: None if name in _ERROR_TEXTS else without_error_texts(item) for name, item in value.items()}
+    for name in ("last_error", *(("reason",) if "pid" in shown else ())):  # an engine may end with an uncaught error
+        text = shown.get(name)
+        if isinstance(text, str):
+            shown[name] = text.partition(": ")[0][:MAX_TYPE]
+    return shown
 
 
 def metrics(board: Board) -> str:

@@ -47,6 +47,7 @@ class ConsoleHost(Protocol):
     """What a page needs from the app."""
 
     glyphs: Glyphs
+    reveal: bool
     actions: tuple[Action, ...]
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import traceback
-from typing import Final
+from typing import Any, Final
 
 HIDDEN: Final = "[hidden]"
 MAX_BYTES: Final = 8_000
@@ -148,6 +148,21 @@ def redact(text: str) -> str:
     else:
         text = hide_secrets(text)
     return escape_controls(text)
+
+
+def hide_secrets_in(value: Any, name: str = "") -> Any:
+    """Return a value of JSON types with its secrets hidden: those in texts, and values named `api_key` and the like."""
+    if name and _is_secret_name(name) and value is not None:
+        return HIDDEN
+    if isinstance(value, dict):
+        return {hide_secrets(str(key)): hide_secrets_in(item, str(key)) for key, item in value.items()}
+    if isinstance(value, list):
+        return [hide_secrets_in(item) for item in value]
+    return hide_secrets(value) if isinstance(value, str) else value
+
+
+def _is_secret_name(name: str) -> bool:
+    return len(name) < MAX_LENGTH and hide_secrets(f"{name}=x") != f"{name}=x"
 
 
 def log_exception(logger: logging.Logger, message: str, *arguments: object) -> None:

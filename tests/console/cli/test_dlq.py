@@ -92,6 +92,22 @@ def test_the_json_has_every_status_and_the_payload_as_a_value(ended: Path) -> No
     assert shown["letters"][0]["payload"] == {"n": 1}
 
 
+def test_secrets_in_payloads_are_shown_only_on_request(tmp_path: Path) -> None:
+    key = "Zq7RtY88pLmN3vKx"
+    payload = {"n": 1, "api_key": key, "headers": {"Authorization": f"Bearer {key}"}, "text": [f"use sk-{key}"]}
+    file = put(tmp_path / "shop.db", {"payload": json.dumps(payload), "context": {"token": key, "user": "Ana"}})
+    for arguments in (("list",), ("list", "--json"), ("show", "1"), ("show", "1", "--json")):
+        said = dlq(file, *arguments)
+        assert said.returncode == 0 and key not in said.stdout, arguments
+    masked = json.loads(dlq(file, "show", "1", "--json").stdout)["letter"]
+    assert masked["payload"] == {
+        "n": 1, "api_key": "[hidden]", "headers": {"Authorization": "[hidden]"}, "text": ["use [hidden]"],
+    }  # fmt: skip
+    assert masked["context"] == {"token": "[hidden]", "user": "Ana"}
+    assert json.loads(dlq(file, "show", "1", "--json", "--reveal").stdout)["letter"]["payload"] == payload
+    assert key in dlq(file, "show", "1", "--reveal").stdout
+
+
 def test_one_letter_is_shown_in_full(ended: Path) -> None:
     shown = dlq(ended, "show", 1)
     assert shown.returncode == exit_codes.OK

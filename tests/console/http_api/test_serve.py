@@ -111,7 +111,7 @@ async def test_HL02_the_history_of_an_adapter_holds_calls_and_transitions_and_th
         assert len(short["calls"]) == 50
         assert short["warning"] is None
         assert full["warning"] == "this is all that is kept: 61 calls, 0 transitions"
-        opened = (await client.get("/health/adapters/prefect/history")).json()
+        opened = (await client.get("/health/adapters/prefect/history", headers=WITH_TOKEN)).json()
         assert [change["state"] for change in opened["transitions"]] == ["open"]
         assert opened["calls"][0]["error"] == "nobody listens"
         assert (await client.get("/health/adapters/nobody/history")).status_code == 404
@@ -164,9 +164,35 @@ async def test_an_adapter_with_a_slash_in_its_name_can_be_requested(tmp_path: Pa
 async def test_failures_are_limited_and_newest_first(tmp_path: Path) -> None:
     file = tmp_path / "shop.db"
     async with engine_at(file), api(file) as client:
-        (failure,) = (await client.get("/failures?limit=3")).json()["failures"]
+        (failure,) = (await client.get("/failures?limit=3", headers=WITH_TOKEN)).json()["failures"]
         assert (failure["adapter"], failure["error"]) == ("prefect", "nobody listens")
-        assert (await client.get("/failures?limit=many")).status_code == 400
+        for limit in ("many", "0", "1001", "-1", "1.5", "", "٣", "9" * 5000, "0" * 5000 + "1"):
+            answer = await client.get("/failures", params={"limit": limit})
+            assert (answer.status_code, answer.json()) == (422, {"error": "limit must be a number from 1 to 1000"})
+
+
+async def test_error_texts_need_the_token(tmp_path: Path) -> None:
+    file = tmp_path / "shop.db"
+    paths = ("/failures", "/health/adapters", "/health/adapters/prefect/history", "/health/system", "/metrics")
+    async with engine_at(file), api(file) as client:
+        for path in paths:
+            assert "nobody listens" not in (await client.get(path)).text, path
+            wrong = await client.get(path, headers={"Authorization": "Bearer wrong"})
+            assert wrong.status_code == 200 and "nobody listens" not in wrong.text, path
+        for path in paths[:3]:
+            assert "nobody listens" in (await client.get(path, headers=WITH_TOKEN)).text, path
+        (failure,) = (await client.get("/failures")).json()["failures"]
+        assert (failure["error_type"], failure["error"]) == ("ConnectionRefusedError", None)
+        adapters = (await client.get("/health/adapters/prefect")).json()["adapters"]
+        assert adapters[0]["last_error"] == "ConnectionRefusedError"
+
+
+async def test_a_huge_name_is_refused_in_short(tmp_path: Path) -> None:
+    file = tmp_path / "shop.db"
+    async with engine_at(file), api(file) as client:
+        answer = await client.get(f"/health/adapters/{'prefec' * 2000}")
+        assert answer.status_code == 404
+        assert len(answer.text) < 1000
 
 
 async def test_counters_can_be_scraped(tmp_path: Path) -> None:

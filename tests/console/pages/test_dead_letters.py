@@ -127,6 +127,16 @@ async def test_a_filter_without_a_field_looks_into_the_payload_too(still: Path) 
         await console.sees("1 of 5")
 
 
+@pytest.mark.parametrize("reveal", [False, True])
+async def test_secrets_in_a_payload_are_hidden_unless_asked_for(still: Path, reveal: bool) -> None:
+    await add(still, {"payload": json.dumps({"api_key": "Zq7RtY88pLmN3vKx"})})
+    async with watching(still, size=(120, 40), reveal=reveal) as console:
+        await at_letters(console)
+        await console.press("enter")
+        await console.sees("Payload", "Zq7RtY88pLmN3vKx" if reveal else "[hidden]")
+        assert ("Zq7RtY88pLmN3vKx" in console.screen()) is reveal
+
+
 async def test_a_field_that_there_is_not_is_said_where_it_is_typed(still: Path) -> None:
     async with watching(still) as console:
         await at_letters(console)

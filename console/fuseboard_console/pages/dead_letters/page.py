@@ -17,6 +17,7 @@ from fuseboard_console.text.list_columns import titles_line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.background_work import run_in_background
 from fuseboard_console.tui.protocols import ConsoleHost, Frame
+from fuseboard_console.views.dead_letters.masking import masked
 from fuseboard_console.views.dead_letters.prompts import Verb, allows
 from fuseboard_console.views.dead_letters.table import (
     CHOICES,
@@ -165,7 +166,8 @@ class DeadLetters(ListPage[int]):
         opened = self._loader.opened
         if opened is None:
             return []
-        lines = dead_letter_lines(opened, self._loader.history, self._now(), cells, self.host.glyphs)
+        shown = opened if self.host.reveal else masked(opened)
+        lines = dead_letter_lines(shown, self._loader.history, self._now(), cells, self.host.glyphs)
         if self._loader.gone:
             return [(Span("It is gone: purged, or evicted to make room. This is the last of it.", "bad"),), (), *lines]
         if self.host.frame.past:
