@@ -175,7 +175,7 @@ class Engine:
         retry: RetryPolicy | None = None,
         tags: Iterable[str] = (),
         handles: Iterable[str] = (),
-        failed: Callable[[Any], str | None] = soft_failure_of,
+        failed: Callable[[Any], str | bool | None] = soft_failure_of,
         health: Callable[[], Any] | None = None,
         health_policy: HealthPolicy | None = None,
     ) -> Adapter:
@@ -190,14 +190,15 @@ class Engine:
             tags: words an operator can filter by; one or several.
             handles: attribution rows (`context_window`, `content_policy`) whose tasks it can take over; one name or
                 several.
-            failed: reads a result and returns the text of its failure, or None. Default: `success` is False.
+            failed: reads a result and returns the text of its failure (or True), or None. It must not be async.
+                Default: `success` is False.
             health: called to check whether the adapter works, by what it returns or raises; default: the object's own
                 `health`, if it has one.
             health_policy: how often it is checked; default: the engine's.
 
         Raises:
             ValueError: the name is empty or taken, or no attribution row has a name in `handles`.
-            TypeError: `call` cannot be an adapter.
+            TypeError: `call` cannot be an adapter, or `failed` is async.
         """
         policies = self.default_policies(name)
         adapter = Adapter(

@@ -131,6 +131,20 @@ class AttemptTimeout(FuseboardError, TimeoutError):
         return f"timeout: {self.adapter} {self.what} within {self.seconds:.3g} s"
 
 
+class LateTimeout(AttemptTimeout):
+    """A timeout that this process noticed too late, because its event loop was busy. The adapter is not to blame.
+
+    `late` is how many seconds the loop was late.
+    """
+
+    def __init__(self, adapter: str, seconds: float, late: float) -> None:
+        super().__init__(adapter, seconds)
+        self.late = late
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}, but this process's event loop was {self.late:.3g} s late"
+
+
 class AdapterCancelled(FuseboardError):
     """A call was cancelled from within (by its library, or a task or scope of its own), and not by its caller."""
 

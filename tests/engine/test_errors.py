@@ -29,6 +29,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "AllAdaptersFailed": (FAILED,),
     "AttemptTimeout": ("gpt", 2.5, "was not initialised"),
     "CircuitOpen": ("gpt", 4.0, "open", "ConnectionError: refused"),
+    "LateTimeout": ("gpt", 2.5, 0.7),
     "EmergencyExit": (3, ShutdownReport(engine="e", reason="SIGTERM", at=1)),
     "ProcessFailed": ("exit code 3", 3),
     "RecordingError": ("a.db is not a recording.", "Choose another file."),

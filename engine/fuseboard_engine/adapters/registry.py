@@ -10,11 +10,18 @@ import msgspec
 from fuseboard_engine.adapters.call_target import Target
 from fuseboard_engine.adapters.recent_latency import RecentLatency
 from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
-from fuseboard_engine.errors import UnknownAdapter
+from fuseboard_engine.errors import SoftFailure, UnknownAdapter
 from fuseboard_engine.retry.attribution import soft_failure_of
 from fuseboard_engine.retry.budget import RetryBudget
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.runtime.overdue_calls import OverdueCalls
+from fuseboard_engine.runtime.plain_functions import ASYNC_JUDGE, is_async, refuse_awaitable
+
+
+def soft_failure(answer: Any) -> SoftFailure:
+    """Return the error for what an adapter's `failed` says of a result. Raises TypeError if it is an awaitable."""
+    refuse_awaitable(answer, ASYNC_JUDGE)
+    return SoftFailure("its result was judged a failure" if answer is True else answer)
 
 
 class DownMark(msgspec.Struct, frozen=True, gc=False):
@@ -62,8 +69,8 @@ RESTORED = ("successes", "failures", "calls", "retries", "timeouts", "rejections
 class Adapter:
     """One named target: how to call it, and its state.
 
-    `failed` reads a result and returns the text of its failure, or None. `handles` names the attribution rows (such as
-    `context_window`) whose tasks it can take over from other adapters.
+    `failed` reads a result and returns the text of its failure, or None; True and False will do. `handles` names the
+    attribution rows (such as `context_window`) whose tasks it can take over from other adapters.
     """
 
     __slots__ = (
@@ -101,8 +108,10 @@ class Adapter:
         *,
         tags: tuple[str, ...] = (),
         handles: frozenset[str] = frozenset(),
-        failed: Callable[[Any], str | None] = soft_failure_of,
+        failed: Callable[[Any], str | bool | None] = soft_failure_of,
     ) -> None:
+        if is_async(failed):
+            raise TypeError(ASYNC_JUDGE)
         self.name = name
         self.call = target.call
         self.stream = target.stream

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
 from typing import Any, Final
 
-from fuseboard_engine.errors import AdapterCancelled, AttemptTimeout, Rejected
+from fuseboard_engine.errors import AdapterCancelled, AttemptTimeout, LateTimeout, Rejected
 from fuseboard_engine.runtime.overdue_calls import OverdueCalls, resumed
 
 AsyncCall = Callable[[Any], Awaitable[Any]]
@@ -20,6 +20,9 @@ PASSES: Final = 10
 Enough for what waits for nothing but other tasks' ends, such as a cancelled `TaskGroup`.
 """
 
+BUSY_LOOP: Final = 0.1
+"""Seconds by which a timer must be late to show that the event loop was held up, and with it the answer."""
+
 
 async def within(call: AsyncCall, task: Any, adapter: str, limit: float | None, overdue: OverdueCalls) -> Any:
     """Call the adapter and wait at most `limit` seconds (None: no limit).
@@ -28,6 +31,7 @@ async def within(call: AsyncCall, task: Any, adapter: str, limit: float | None, 
 
     Raises:
         AttemptTimeout: the limit passed. The call was cancelled; if it has not ended, `overdue` watches it.
+        LateTimeout: the same, but the event loop was busy when the limit passed.
         AdapterCancelled: the call was cancelled, but not by its caller.
         Rejected: the limit passed before the call started; raised when the cancellation's cause is this error.
         asyncio.CancelledError: the caller was cancelled.
@@ -99,21 +103,24 @@ class _Limit:
     Attributes:
         task: the caller's task.
         passed: whether the limit has passed.
+        late: seconds by which the event loop noticed it late.
         unfinished: whether the call has not ended all the same.
         waiting_for: what an unfinished call waits for.
     """
 
-    __slots__ = ("_before", "_timer", "passed", "task", "unfinished", "waiting_for")
+    __slots__ = ("_before", "_timer", "late", "passed", "task", "unfinished", "waiting_for")
 
     def __init__(self, task: asyncio.Task[Any], seconds: float) -> None:
         self.task = task
         self._before = task.cancelling()
         self._timer = task.get_loop().call_later(seconds, self._expire)
         self.passed = self.unfinished = False
+        self.late = 0.0
         self.waiting_for: Any = None
 
     def _expire(self) -> None:
         self.passed = True
+        self.late = self.task.get_loop().time() - self._timer.when()
         self.task.cancel()
 
     def has_passed(self) -> bool:
@@ -168,6 +175,8 @@ def bounded(
         refusal = cause and (cause.__cause__ or getattr(cause.__context__, "__cause__", None))
         if isinstance(refusal, Rejected):
             raise refusal from None
+        if timer.late >= BUSY_LOOP:
+            raise LateTimeout(adapter, limit, timer.late) from cause
         raise AttemptTimeout(adapter, limit) from cause
     finally:
         del cause  # its traceback leads to this frame

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from fuseboard_engine.error_text.redaction import log_exception
 from fuseboard_engine.events import Event
+from fuseboard_engine.runtime.plain_functions import ASYNC_LISTENER, is_async
 
 log = logging.getLogger("fuseboard.breaker")
 
@@ -19,11 +20,16 @@ class EventOutbox:
         name: the adapter's name, for the log.
         lock: the breaker's lock.
         listener: called with each event. If it raises, the error is logged.
+
+    Raises:
+        TypeError: `listener` is async.
     """
 
     __slots__ = ("_delivering", "_listener", "_lock", "_name", "pending")
 
     def __init__(self, name: str, lock: threading.Lock, listener: Callable[[Event], None]) -> None:
+        if is_async(listener):
+            raise TypeError(ASYNC_LISTENER)
         self._name = name
         self._lock = lock
         self._listener = listener

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from fuseboard_engine.errors import AttemptTimeout, DeadlineExceeded, Rejected, SoftFailure
+from fuseboard_engine.errors import AttemptTimeout, DeadlineExceeded, LateTimeout, Rejected, SoftFailure
 from fuseboard_engine.retry.foreign_errors import EXHAUSTED
 from fuseboard_engine.retry.rule import CallerError, Rule
 
@@ -38,6 +38,12 @@ DEFAULT_TABLE: tuple[Rule, ...] = (
         counts=False,
         retry=False,
         failover=False,
+    ),
+    Rule(
+        name="local",
+        reason="this process's event loop was busy when the limit passed; the service is not to blame",
+        errors=(LateTimeout,),
+        counts=False,
     ),
     Rule(name="timeout", reason=_TIMEOUT, errors=(AttemptTimeout,)),
     Rule(

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from fuseboard_engine.adapters.lifecycle import first_call
-from fuseboard_engine.adapters.registry import Adapter, Registry
+from fuseboard_engine.adapters.registry import Adapter, Registry, soft_failure
 from fuseboard_engine.adapters.timeouts import as_coroutine, bounded
 from fuseboard_engine.breaker.permit import OPENING, Permit
-from fuseboard_engine.errors import AdapterCancelled, AttemptTimeout, DeadlineExceeded, SoftFailure, text_of
+from fuseboard_engine.errors import AdapterCancelled, AttemptTimeout, DeadlineExceeded, text_of
 from fuseboard_engine.events import Attempt, AttemptFailed, Event
 from fuseboard_engine.retry.attribution import Table
 from fuseboard_engine.retry.decision import no_retry_reason, retry_delay
@@ -148,8 +148,8 @@ class AttemptRunner:
                         share, late = policy.initialize_share, self._overdue
                         result = await first_call(lifecycle, adapter.call, route.task, adapter.name, limit, share, late)
                     soft = adapter.failed(result)
-                    if soft is not None:
-                        raise SoftFailure(soft)
+                    if soft is not None and soft is not False:
+                        raise soft_failure(soft)
                     if route.cancel_reason:  # the adapter swallowed the cancellation; discard its result
                         raise asyncio.CancelledError(route.cancel_reason)
                 except BaseException as raised:

@@ -10,10 +10,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Protocol
 
-from fuseboard_engine.adapters.registry import Adapter
+from fuseboard_engine.adapters.registry import Adapter, soft_failure
 from fuseboard_engine.adapters.timeouts import within
 from fuseboard_engine.breaker.permit import Permit
-from fuseboard_engine.errors import AdapterDown, CircuitOpen, DeadlineExceeded, Rejected, SoftFailure, text_of
+from fuseboard_engine.errors import AdapterDown, CircuitOpen, DeadlineExceeded, Rejected, text_of
 from fuseboard_engine.events import Attempt
 from fuseboard_engine.routing.route import ActiveRoute
 from fuseboard_engine.runtime.overdue_calls import OverdueCalls
@@ -204,8 +204,8 @@ class BypassGate:
                 limit = None if route.until is None else max(0.0, route.until - self._clock())
             result = await within(adapter.call, route.task, name, limit, self._overdue)
             soft = adapter.failed(result)
-            if soft is not None:
-                raise SoftFailure(soft)
+            if soft is not None and soft is not False:
+                raise soft_failure(soft)
         except Exception as error:
             self._record(adapter, route, began, error)
             return route.until is not None and self._clock() >= route.until

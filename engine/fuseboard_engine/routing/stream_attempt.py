@@ -10,11 +10,11 @@ from types import AsyncGeneratorType
 from typing import Any
 
 from fuseboard_engine.adapters.lifecycle import initialised
-from fuseboard_engine.adapters.registry import Adapter
+from fuseboard_engine.adapters.registry import Adapter, soft_failure
 from fuseboard_engine.adapters.timeouts import in_context, within, within_context
 from fuseboard_engine.breaker.permit import Permit
 from fuseboard_engine.context import CURRENT
-from fuseboard_engine.errors import AttemptTimeout, SoftFailure, describe
+from fuseboard_engine.errors import AttemptTimeout, describe
 from fuseboard_engine.events import Attempt, Outcome
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.routing.attempt_runner import FailedCall, deadline_error
@@ -151,8 +151,8 @@ class StreamAttempt:
                 CURRENT.reset(token)
         if not self.items:
             soft = self.adapter.failed(item)
-            if soft is not None:
-                raise SoftFailure(soft)
+            if soft is not None and soft is not False:
+                raise soft_failure(soft)
             self.first_item = self._clock() - self.began
         self.items += 1
         return item

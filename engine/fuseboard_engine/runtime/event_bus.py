@@ -10,6 +10,7 @@ from collections.abc import Callable
 from fuseboard_engine.error_text.redaction import log_exception
 from fuseboard_engine.errors import describe
 from fuseboard_engine.events import AttemptFailed, Event, ListenerFailed, StateChanged
+from fuseboard_engine.runtime.plain_functions import ASYNC_LISTENER, is_async, refuse_awaitable
 
 log = logging.getLogger("fuseboard.engine")
 
@@ -38,7 +39,12 @@ class EventBus:
 
         The listener is called in the thread that emitted the event, so it must be quick. If it raises, the error is
         logged, the other listeners receive a `ListenerFailed`, and the call that emitted the event continues.
+
+        Raises:
+            TypeError: `listener` is async; nothing would await it.
         """
+        if is_async(listener):
+            raise TypeError(ASYNC_LISTENER)
         with self._lock:
             self._listeners = (*self._listeners, listener)
 
@@ -56,7 +62,9 @@ class EventBus:
             self.breaker_opens += 1
         for listener in self._listeners:
             try:
-                listener(event)
+                answer: object = listener(event)
+                if answer is not None:
+                    refuse_awaitable(answer, ASYNC_LISTENER)
             except Exception as error:
                 self._listener_failed(listener, event, error)
 
