@@ -98,7 +98,7 @@ async def test_a_node_that_hangs_is_cancelled_and_its_run_interrupted() -> None:
 async def test_the_degraded_answer_is_not_used_for_nodes_of_an_interrupted_run() -> None:
     world, nodes = World(retry=ONCE), Nodes(2.0)
     world.checkpoints = MemoryCheckpoints()
-    world.set_degraded("", {"by": "a template"}, even_for=("engine",))
+    world.set_degraded("", {"by": "a template"}, even_for=("rejected",))
     run = asyncio.create_task(world.add_workflow(nodes.workflow()).execute(run="r1"))
     await nodes.slow_started.wait()
     await world.shutdown(grace=10)

@@ -36,7 +36,7 @@ def test_old_finished_runs_are_deleted_but_never_while_they_can_be_resumed(
         file.execute(
             "INSERT INTO workflow_runs VALUES (?, 'w', 'w', '[]', '{}', '{}', 0, ?, ?, '', '')", (run, state, at)
         )
-        file.execute("INSERT INTO workflow_nodes VALUES (?, 'a', 'done', 0, '1', '', 1, 0.0, '')", (run,))
+        file.execute("INSERT INTO workflow_nodes VALUES (?, 'a', 'done', 0, '1', '', 1, 0.0, '', '[]')", (run,))
     while apply_retention(file, Retention(), now):
         pass
     for table, column in (("workflow_runs", "id"), ("workflow_nodes", "run")):
