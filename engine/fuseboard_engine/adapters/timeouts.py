@@ -196,8 +196,8 @@ def _unlimited(
 def _judge(error: Exception | asyncio.CancelledError, adapter: str, caller_cancelled: bool) -> None:
     """Raise another error if a call passes off its own cancellation as its caller's, or its caller's as a failure.
 
-    `caller_cancelled` alone does not prove the latter: a `TaskGroup` of Python 3.11 may forget to take back the
-    cancellation with which it interrupted the call.
+    `caller_cancelled` alone does not prove the latter: before Python 3.13 a `TaskGroup` may not take back the
+    cancellation with which it interrupted the call, and raises an exception group in the place of it.
     """
     if isinstance(error, asyncio.CancelledError):
         if not caller_cancelled:
@@ -207,7 +207,9 @@ def _judge(error: Exception | asyncio.CancelledError, adapter: str, caller_cance
 
 
 def _replaces_cancellation(error: BaseException) -> bool:
-    """Return whether an error was raised while a cancellation was being handled."""
+    """Return whether an error was raised while a cancellation was being handled, and not by a `TaskGroup`."""
+    if isinstance(error, BaseExceptionGroup):
+        return False
     context = error.__context__
     for _ in range(10):
         if context is None or isinstance(context, asyncio.CancelledError):

@@ -260,3 +260,30 @@ def test_an_async_judge_of_results_is_refused() -> None:
     with pytest.raises(TypeError, match="plain function"):
         guard(breaker, failed=hidden)(len)("abc")
     assert breaker.failures == 0
+
+
+class Limited(Exception):
+    status_code = 429
+
+
+@pytest.mark.parametrize("error", [ConnectionError("down"), Limited("slow down")])
+@pytest.mark.parametrize("limit", [None, 30.0])
+@virtual
+async def test_an_error_of_a_task_group_in_an_adapter_is_a_failed_attempt(
+    error: Exception, limit: float | None
+) -> None:
+    """The group cancels its own task before it raises; before Python 3.13 that looks like a cancelled caller."""
+
+    async def part() -> None:
+        raise error
+
+    async def grouped(task: Any) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(part())
+
+    engine = World(retry=RetryPolicy(max_attempts=1, attempt_timeout=limit))
+    engine.add_adapter("a", grouped)
+    engine.add_adapter("b", lambda task: "b")
+    route = await engine.execute_with_fallback("task")
+    assert (route.adapter, route.attempts[0].outcome) == ("b", "failure")
+    assert route.attempts[0].rule == ("rate_limited" if isinstance(error, Limited) else "connection")
