@@ -45,6 +45,7 @@ from fuseboard_engine.routing.stream_router import RouteStream
 from fuseboard_engine.runtime.arguments import as_words
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_engine.runtime.event_bus import EventBus, Listener
+from fuseboard_engine.runtime.forks import ForkHook
 from fuseboard_engine.shutdown.sequence import Flushable, Save, ShutdownReport, shut_down
 from fuseboard_engine.state_events import StateEvents, adapter_added
 from fuseboard_engine.sync import SyncEngine
@@ -148,6 +149,8 @@ class Engine:
         self._commands = CommandHandler(self.registry, emit, wall)
         self._commands.register("dlq_retry", self._retry_dead_letters)
         self._commands.register("resume", self._resume_run)
+        parts = (self.registry, self.router, self.resources, self.parallel.slots, self.health, self._workflows)
+        self._fork_hook = ForkHook(bus, self.sync, *parts, self.dead_letters)
 
     def _keep_dead_letters(self, policy: DeadLetterPolicy) -> DeadLetters:
         from fuseboard_engine.dead_letters.availability import Availability

@@ -117,6 +117,7 @@ async def _cancel_all() -> None:
 
 
 _running: weakref.WeakSet[LoopThread] = weakref.WeakSet()
+_of_parents: list[LoopThread | None] = []
 
 
 @atexit.register
@@ -305,6 +306,11 @@ class SyncEngine:
         except BaseException:
             call.cancel()
             raise
+
+    def after_fork(self) -> None:
+        """Begin without a private loop in a forked child."""
+        _of_parents.append(self._own)  # collecting it would close a selector that the parent uses
+        self._lock, self._own = threading.Lock(), None
 
     def close(self) -> None:
         """Close the engine and end the private loop. A later call starts another one."""

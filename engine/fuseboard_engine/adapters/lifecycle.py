@@ -105,6 +105,13 @@ class Lifecycle:
         """Whether it can be called without initialisation. What was initialised in a loop that is closed cannot."""
         return self._ready and (self._loop is None or not self._loop.is_closed())
 
+    def after_fork(self) -> None:
+        """Forget, in a forked child, what was initialised in a loop of the parent."""
+        self._lock = threading.Lock()
+        self._waiting, self._abandoned = 0, False
+        self._ready = self._initialize is None
+        self._outcome = self._task = self._loop = None
+
     async def initialize(self, limit: float | None) -> None:
         """Return when the object is initialised; wait at most `limit` seconds (None: no limit).
 

@@ -145,6 +145,16 @@ class Adapter:
         for name, value in self.restored.items():
             setattr(self, name, getattr(self, name) + value)
 
+    def after_fork(self) -> None:
+        """Begin without calls in a forked child, whose parent counts its own; the state of the breaker stays."""
+        self.successes = self.failures = self.calls = self.retries = self.timeouts = self.rejections = 0
+        self.in_flight, self.seconds, self.restored = 0, 0.0, None
+        self.breaker.after_fork()
+        if self.breaker.ejection_limits is not None:
+            self.breaker.ejection_limits.after_fork()
+        if self.lifecycle is not None:
+            self.lifecycle.after_fork()
+
     def statistics(self) -> Statistics:
         """Return its current statistics."""
         total, breaker = self.successes + self.failures, self.breaker
@@ -260,6 +270,11 @@ class Registry:
     def all(self) -> list[Adapter]:
         """Return the current adapters. Unlike iteration, this is safe from any thread."""
         return list(self._adapters.values())
+
+    def after_fork(self) -> None:
+        """Begin without calls in a forked child."""
+        for adapter in self.all():
+            adapter.after_fork()
 
     def gauges(self, now: float) -> dict[str, tuple[int, int]]:
         """Return each adapter's calls in flight and the retries its budget has left at `now`. For any thread."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("fuseboard.adapters")
 
+_of_parents: list[object] = []  # collecting them in a child would close connections that its parent uses
+
 CLOSE_SECONDS = 10.0  # limit for an adapter's `close`
 POLL_SECONDS = 0.1  # between checks whether the calls of a removed adapter have ended
 
@@ -69,6 +71,14 @@ class SharedResources:
         if share is not None and kind not in self._shared:
             self._shared[kind] = share()
         return self._shared.get(kind)
+
+    def after_fork(self) -> None:
+        """Begin without loop, threads and connections in a forked child. Those of the parent are left alone."""
+        _of_parents.extend((self.loop, self._shared, self._closing))
+        self.loop, self._closing = None, None
+        for kind in self._shared:
+            self._shared[kind] = KINDS[kind].share()  # type: ignore[misc]
+        self.threads.after_fork()
 
     def in_thread(self, adapter: str) -> AdapterThreads:
         """Return what runs the plain functions of this adapter in threads."""

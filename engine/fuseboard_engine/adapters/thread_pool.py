@@ -83,6 +83,10 @@ class ThreadPool:
         self._started = 0
         self._of_streams = 0
 
+    def after_fork(self) -> None:
+        """Begin without threads in a forked child."""
+        self._reset()
+
     @property
     def stuck(self) -> dict[str, int]:
         """Threads stuck in abandoned calls, by adapter."""

@@ -539,6 +539,12 @@ class CircuitBreaker:
                 self._enter(state, "restored", "as the last run left it")
         self._deliver_events()
 
+    def after_fork(self) -> None:
+        """Replace the lock in a forked child: a thread of the parent may have held it."""
+        self._lock = threading.Lock()
+        if self._outbox is not None:
+            self._outbox.after_fork(self._lock)
+
     # ---------------------------------------------------------------- inspection
 
     def snapshot(self) -> BreakerSnapshot:

@@ -45,6 +45,10 @@ class EjectionLimits:
         self._size = dict.fromkeys(self._shares, 0)
         self._out: dict[str, set[str]] = {group: set() for group in self._shares}
 
+    def after_fork(self) -> None:
+        """Replace the lock in a forked child: a thread of the parent may have held it."""
+        self._lock = threading.Lock()
+
     def add(self, name: str, tags: Iterable[str], state: State) -> None:
         """Add an adapter with the current state of its breaker. Adding it again replaces it."""
         self.remove(name)

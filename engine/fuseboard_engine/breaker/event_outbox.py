@@ -37,6 +37,10 @@ class EventOutbox:
         self.pending: list[Event] | None = None
         """Events that were added and not yet delivered."""
 
+    def after_fork(self, lock: threading.Lock) -> None:
+        """Take the new lock of the breaker in a forked child. The parent delivers the events that are pending."""
+        self._lock, self._delivering, self.pending = lock, False, None
+
     def add(self, event: Event) -> None:
         """Queue an event. The caller holds the lock and calls `deliver` after releasing it."""
         if self.pending is None:

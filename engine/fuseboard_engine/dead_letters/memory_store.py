@@ -21,6 +21,7 @@ from fuseboard_engine.dead_letters.letter import (
     DeadLetter,
     DeadLetterStatistics,
     LetterChain,
+    LetterRefused,
     LetterSelection,
     NewLetter,
     QueueFull,
@@ -245,6 +246,15 @@ class MemoryDeadLetters:
                 del self._letters[id]
             self._totals[total] += len(group.ids)
         return groups
+
+
+class ClosedDeadLetters(MemoryDeadLetters):
+    """Takes the place of a store that was closed. Refuses letters: in memory, they would end with the process."""
+
+    async def add(self, letter: NewLetter, room: Capacity) -> tuple[int, tuple[StatusChange, ...]]:
+        """Refuse a letter. Raises LetterRefused."""
+        self._totals["refused"] += 1
+        raise LetterRefused("the recording that keeps dead letters is closed")
 
 
 LEASE_EXPIRED = "its worker stopped responding; it is pending again"

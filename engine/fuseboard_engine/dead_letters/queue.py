@@ -36,7 +36,7 @@ from fuseboard_engine.dead_letters.letter import (
     as_selection,
     statistics,
 )
-from fuseboard_engine.dead_letters.memory_store import MemoryDeadLetters
+from fuseboard_engine.dead_letters.memory_store import ClosedDeadLetters, MemoryDeadLetters
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.dead_letters.store import DeadLetterStore, pages
 from fuseboard_engine.dead_letters.worker import Worker
@@ -103,6 +103,15 @@ class DeadLetters:
         self._adding: set[asyncio.Future[Kept]] = set()
         self._operator_retries: set[asyncio.Task[None]] = set()
         self._worker = Worker(self, emit, wall)
+
+    def after_fork(self) -> None:
+        """Begin without letters in memory in a forked child: the parent keeps and retries them."""
+        self.loop = None
+        self._adding, self._operator_retries = set(), set()
+        self.memory_store = MemoryDeadLetters(step=-1)
+        if type(self.store) is MemoryDeadLetters:
+            self.store = MemoryDeadLetters()
+        self._worker = Worker(self, self._emit, self._wall)
 
     # ---------------------------------------------------------------- adding
 
@@ -215,6 +224,9 @@ class DeadLetters:
             unexpected, error = error, StoreUnavailable(describe(error))
             error.__cause__ = unexpected
         if isinstance(error, StoreUnavailable) and store is not self.memory_store and not self.policy.fail_closed:
+            if store is not self.store:  # it was closed meanwhile, or another one took its place
+                self._add(self.store, letter, stored)
+                return
             log.warning("Dead letters cannot be written (%s); task %s waits in memory.", error, letter.task)
             self._add(self.memory_store, letter, stored)
             return
@@ -390,9 +402,9 @@ class DeadLetters:
         self._worker.begin()
 
     def detach_store(self, store: DeadLetterStore) -> None:
-        """Stop using that store, which is about to be closed."""
+        """Stop using that store, which is about to be closed. Until another one is attached, letters are refused."""
         if self.store is store:
-            self.store = MemoryDeadLetters()
+            self.store = ClosedDeadLetters()
 
     async def stop(self) -> None:
         """Stop all retries: running ones are interrupted and do not count. A new letter starts them again."""

@@ -218,6 +218,11 @@ class HealthChecks:
             self._schedule(watched, self._spread(watched))
         return True
 
+    def after_fork(self) -> None:
+        """Check nothing in a forked child until `start`: the checks run in a loop of the parent."""
+        self._loop = self._wake_up = self._scheduler = None
+        self._due, self._running = [], set()
+
     async def stop(self) -> None:
         """Cancel all checks, including running ones, and remove every mark: nothing would remove it later."""
         self._loop = None

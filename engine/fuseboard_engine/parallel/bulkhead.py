@@ -37,6 +37,10 @@ class Bulkhead:
         self._taken = 0
         self._waiting: deque[_Waiter] = deque()
 
+    def after_fork(self) -> None:
+        """Free all slots in a forked child: the parent has the calls that hold them."""
+        self._lock, self._taken, self._waiting = threading.Lock(), 0, deque()
+
     @property
     def taken(self) -> int:
         """Slots in use."""

@@ -272,6 +272,11 @@ class TaskRouter:
         self._batches += 1
         self._partial_batches += partial
 
+    def after_fork(self) -> None:
+        """Begin without tasks in a forked child, whose parent counts its own."""
+        self._tasks = self._failed_over = self._degraded = self._failed = 0
+        self._batches = self._partial_batches = 0
+
     def statistics(self, breaker_opens: int = 0) -> RoutingStatistics:
         """Return the counts and rates of the tasks so far; `breaker_opens` is counted elsewhere."""
         tasks, succeeded = self._tasks, self._tasks - self._degraded - self._failed

@@ -79,6 +79,10 @@ class EventBus:
                 except Exception:
                     log_exception(log, "a listener raised on ListenerFailed")
 
+    def after_fork(self) -> None:
+        """Replace the lock in a forked child: a thread of the parent may have held it."""
+        self._lock = threading.Lock()
+
     def get_recent_failures(self, limit: int = 10) -> list[AttemptFailed]:
         """Return the last failed attempts, newest first, at most `limit` of the 200 that are kept."""
         newest = list(self._failures)[::-1]

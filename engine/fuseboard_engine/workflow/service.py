@@ -37,6 +37,11 @@ class WorkflowService:
         """The loop that workflows and operators' resumes run in. None before the first."""
         self._host = host
 
+    def after_fork(self) -> None:
+        """Begin without runs in a forked child: the parent executes them."""
+        self.runs = ActiveRuns()
+        self.loop = None
+
     def add(self, workflow: Workflow) -> Workflow:
         """Register a workflow; see `Engine.add_workflow`."""
         if workflow.id in self.workflows:

@@ -134,12 +134,6 @@ class EventBuffer:
             self.dropped += lost
             self._unreported += reported + lost
 
-    def clear(self) -> None:
-        """Remove everything without counting it: in a forked child, where the parent keeps recording."""
-        self._lock = threading.Lock()  # another thread of the parent may have held the original
-        self._head.clear()
-        self._queue.clear()
-
     def _make_room(self) -> None:
         """Drop the oldest sheddable events, some at a time. Drop other events only when none of those are left."""
         with self._lock:

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import contextlib
+import logging
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -21,16 +22,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
-from fuseboard_engine.events import EngineStopped
+from fuseboard_engine.events import EngineStopped, Event
 from fuseboard_storage.errors import RecordingError
+from fuseboard_storage.recorder import origins
 from fuseboard_storage.recorder.event_buffer import Barrier, EventBuffer
 from fuseboard_storage.recorder.protocols import Recordable
 from fuseboard_storage.recorder.retention import Retention
 from fuseboard_storage.recorder.writer import Writer
+from fuseboard_storage.sqlite.fork_gate import forked_cleanly
 
 if TYPE_CHECKING:
     from fuseboard_storage.stores.checkpoints import FileCheckpoints
     from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
+
+log = logging.getLogger("fuseboard.recorder")
 
 BUFFER_SIZE: Final = 100_000
 """The number of events that may wait in memory while the file cannot be written."""
@@ -63,8 +68,11 @@ class Recorder:
         self._engine = engine
         self._close_timeout = close_timeout
         self._restore = restore
+        self._retention = retention or Retention()
+        self._forked = False
+        """Whether this process is a child of the one that started it. Its own recording begins with its first event."""
         self._buffer = EventBuffer(buffer_size)
-        self._writer = Writer(engine, self.path, self._buffer, retention or Retention())
+        self._writer = Writer(engine, self.path, self._buffer, self._retention)
         self._thread: threading.Thread | None = None
         self._unsubscribe: Callable[[], None] = _nothing
         self._closed = False
@@ -140,14 +148,17 @@ class Recorder:
             raise
         self._thread = thread
         _running.add(self)
+        _close_at_the_end_of_children()
         return self._writer.opened
 
     def _begin_stop(self, reason: str) -> threading.Thread | None:
         with self._lock:
-            if self._closed or self._thread is None:
+            if self._closed or (self._thread is None and not self._forked):
                 return None
             self._closed = True
         self._detach()
+        if self._thread is None:  # a child that did nothing has nothing to record
+            return None
         self._buffer.add(EngineStopped(at=self._engine.wall(), reason=reason))
         self._writer.stop(self._close_timeout)
         return self._thread
@@ -180,12 +191,46 @@ class Recorder:
         self._unsubscribe()
         _running.discard(self)
 
-    def _abandon(self) -> None:
-        """Stop recording in a forked child: the recording and the connection belong to the parent."""
-        _parents.extend((self._writer, self._dead_letters))
-        self._buffer.clear()
+    # ------------------------------------------------------------------ forks
+
+    def _after_fork(self) -> None:
+        """Prepare to record a forked child as an instance of its own. Connections and buffer belong to the parent."""
+        _of_parents.extend((self._writer, self._buffer, self._thread, self._dead_letters))
         self._lock = threading.Lock()
-        with contextlib.suppress(Exception):
+        self._unsubscribe()
+        self._forked, self._thread = True, None
+        self._buffer = EventBuffer(self._buffer.size)
+        self._writer = Writer(self._engine, self.path, self._buffer, self._retention)
+        origins.forget_origin(self._engine)
+        if not forked_cleanly():
+            log.error("The process %d is not recorded: its parent used %s when it forked.", os.getpid(), self.path)
+            self._detach()
+            self._dead_letters = None
+            return
+        self._unsubscribe = self._engine.subscribe(self._add_in_child)
+        if self._dead_letters is not None:
+            self._attach_dead_letters()
+        if self._checkpoints is not None:
+            self._checkpoints.after_fork()
+
+    def _add_in_child(self, event: Event) -> None:
+        """Record an event of a forked child. The first one starts the recording: most children never use the engine."""
+        self._buffer.add(event)
+        if self._thread is None and not self._closed:
+            self._begin_in_child()
+
+    def _begin_in_child(self) -> None:
+        with self._lock:
+            if self._thread is None and not self._closed:
+                thread = threading.Thread(target=self._writer.run, name="fuseboard-recorder", daemon=True)
+                thread.start()
+                self._thread = thread
+                self._writer.opened.add_done_callback(self._opened_in_child)
+                _close_at_the_end_of_children()
+
+    def _opened_in_child(self, opened: Future[None]) -> None:
+        if not opened.cancelled() and (error := opened.exception()) is not None:
+            log.error("The process %d, a child of a recorded one, is not recorded: %s", os.getpid(), error)
             self._detach()
 
     # ------------------------------------------------------------------ the barrier
@@ -211,6 +256,8 @@ class Recorder:
         self._barrier().result(timeout)
 
     def _barrier(self) -> Future[None]:
+        if self._forked and self._thread is None and not self._closed:
+            self._begin_in_child()
         if self._closed or self._thread is None:
             raise RecordingError(f"The recorder of {self.path} is not running.", "Call flush before closing it.")
         barrier = Barrier(Future())
@@ -290,7 +337,8 @@ def _nothing() -> None:
 
 
 _running: weakref.WeakSet[Recorder] = weakref.WeakSet()
-_parents: list[object] = []  # prevents a child's garbage collection from closing the parent's connections
+_of_parents: list[object] = []  # prevents a child's garbage collection from closing the parent's connections
+_child: int | None = None  # the pid of the child of `multiprocessing` whose end closes its recorders
 
 
 @atexit.register
@@ -300,9 +348,19 @@ def _close_all() -> None:
         recorder.close("exit")
 
 
+def _close_at_the_end_of_children() -> None:
+    """Close the recorders when a child of `multiprocessing` ends, which does not run what `atexit` has registered."""
+    global _child
+    for name in ("multiprocessing.util", "billiard.util"):
+        library = sys.modules.get(name)
+        if library is not None and _child != os.getpid():
+            library.Finalize(None, _close_all, exitpriority=100)
+    _child = os.getpid()
+
+
 def _after_fork() -> None:
     for recorder in list(_running):
-        recorder._abandon()
+        recorder._after_fork()
 
 
 if hasattr(os, "register_at_fork"):

@@ -17,6 +17,7 @@ from fuseboard_storage.recorder import origins
 from fuseboard_storage.recorder.protocols import Recordable
 from fuseboard_storage.sqlite import file_identity, schema
 from fuseboard_storage.sqlite.file_identity import RecordingReplaced
+from fuseboard_storage.sqlite.fork_gate import ForkGate
 from fuseboard_storage.sqlite.integrity import find_damage, is_damage
 from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
 from fuseboard_storage.tables import events, instances
@@ -33,6 +34,8 @@ class WriterSession:
     """
 
     def __init__(self, engine: Recordable, path: Path) -> None:
+        self.gate = ForkGate(self.close)
+        """Work on the file is done inside; a fork closes the file."""
         self.connection: LockingConnection | None = None
         self.keyframes: KeyframeMaker | None = None
         self.instance: int | None = None

@@ -114,7 +114,8 @@ class Writer:
     def _open(self) -> bool:
         """Open the file, now or later. Return False if it can never be opened."""
         try:
-            self._try(self._session.ensure_open)
+            with self._session.gate:
+                self._try(self._session.ensure_open)
         except RecordingError as error:
             settle(self.opened, error)
             return False
@@ -157,22 +158,28 @@ class Writer:
             self._buffer.wait_to_batch(min(RETRY, self._next_try - now))
             return
         self._log_drops()
-        if not self._try(self._session.ensure_open):
+        with self._session.gate:
+            done = self._work(now)
+            waiting = len(self._buffer)
+            more = done and waiting < CALM and self._maintain(now)
+        if not done:
             return
-        if self._failing_since is None and self._give_up_at is None:
-            for event in self._gauges.sample(now, self._session.instance):
-                self._buffer.add(event)
-        if not self._write(now) or not self._try(self._run_commands, now):
-            return
-        if self._give_up_at is not None:
-            return
-        waiting = len(self._buffer)
-        more = waiting < CALM and self._maintain(now)
         if waiting or more:
             # The pause leaves the application's own threads half of the time.
             self._buffer.wait_to_batch(PAUSE if waiting < BATCH else 0.0)
         else:
             self._buffer.wait(max(0.0, self._due["commands"] - time.monotonic()))
+
+    def _work(self, now: float) -> bool:
+        """Write and execute commands. Return False if the cycle is over: the file failed, or the thread ends."""
+        if not self._try(self._session.ensure_open):
+            return False
+        if self._failing_since is None and self._give_up_at is None:
+            for event in self._gauges.sample(now, self._session.instance):
+                self._buffer.add(event)
+        if not self._write(now) or not self._try(self._run_commands, now):
+            return False
+        return self._give_up_at is None
 
     def _try(self, work: Any, *args: Any) -> bool:
         """Run `work` on the file. On an error of the file, record it for a retry and return False."""
@@ -200,7 +207,13 @@ class Writer:
 
     def _finish(self) -> None:
         """Record the end, close the file, and fail the barriers that are left."""
+        with self._session.gate:
+            self._end()
+
+    def _end(self) -> None:
         left = self._buffer.take(2**31)
+        if self._session.connection is None and self._failing_since is None:
+            self._try(self._session.ensure_open)  # a fork has closed it
         try:
             lost = len(events_of(left.items))
             if lost:

@@ -21,6 +21,7 @@ from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import file_identity, schema
 from fuseboard_storage.sqlite.damaged_rows import UNREADABLE, decoded, struct_of
 from fuseboard_storage.sqlite.file_identity import RecordingReplaced
+from fuseboard_storage.sqlite.fork_gate import ForkGate
 from fuseboard_storage.sqlite.integrity import is_damage
 from fuseboard_storage.sqlite.process_identity import ProcessIdentity, is_alive, this_process
 from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
@@ -60,6 +61,7 @@ class FileCheckpoints:
         """The active runs of this object as saved, to save them again in a new file if theirs is gone."""
         self._pid = 0
         self._thread: ThreadPoolExecutor | None = None
+        self._gate = ForkGate(self._close)
 
     # ------------------------------------------------------------------ the Checkpoints protocol
 
@@ -103,13 +105,17 @@ class FileCheckpoints:
             thread.submit(self._close)
             thread.shutdown(wait=False)
 
+    def after_fork(self) -> None:
+        """Begin without runs in a forked child: the parent executes them."""
+        _active_runs.clear()
+
     # ------------------------------------------------------------------ in the thread
 
     async def _do(self, work: Callable[..., T], *args: Any) -> T:
         if self._thread is None or self._pid != os.getpid():
             # A forked child does not have its parent's thread and must not use the parent's connection.
             _parents.append(self._connection)
-            self._connection, self._pid, self._runs = None, os.getpid(), {}
+            self._connection, self._pid, self._runs, self._gate = None, os.getpid(), {}, ForkGate(self._close)
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="fuseboard-checkpoints")
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._in_the_file, work, *args)
@@ -121,7 +127,8 @@ class FileCheckpoints:
         end = time.monotonic() + BUSY
         while True:
             try:
-                return work(*args)
+                with self._gate:
+                    return work(*args)
             except RecordingReplaced as error:
                 self._leave(error)
                 if time.monotonic() >= end:

@@ -16,6 +16,7 @@ from fuseboard_engine.events import DeadLetterChanged
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import file_identity, schema
 from fuseboard_storage.sqlite.file_identity import RecordingReplaced
+from fuseboard_storage.sqlite.fork_gate import ForkGate
 from fuseboard_storage.sqlite.inline_commit import InlineCommitter
 from fuseboard_storage.sqlite.integrity import is_damage
 from fuseboard_storage.sqlite.worker_thread import WorkerThread
@@ -44,6 +45,7 @@ class DeadLetterWorker:
         self._connection: LockingConnection | None = None
         self._thread = WorkerThread("fuseboard-dead-letters")
         self._inline = InlineCommitter()
+        self._gate = ForkGate(self._disconnect)
 
     def close(self) -> None:
         """Finish the submitted jobs, then close the connection. A second call does nothing."""
@@ -147,7 +149,8 @@ class DeadLetterWorker:
         end = time.monotonic() + max(self._busy_timeout, schema.REUNION + 0.5)
         while True:
             try:
-                return job()
+                with self._gate:
+                    return job()
             except RecordingReplaced as error:
                 self._leave(error)
                 if time.monotonic() >= end:

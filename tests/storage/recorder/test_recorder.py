@@ -178,7 +178,7 @@ async def test_flushing_a_closed_recorder_is_an_error(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="fork beside threads warns")
-async def test_a_forked_child_does_not_write_to_its_parents_recording(tmp_path: Path) -> None:
+async def test_a_forked_child_records_as_an_instance_of_its_own(tmp_path: Path) -> None:
     engine = FakeEngine()
     async with record(engine, tmp_path / "a.db") as recorder:
         engine.emit(answered("before"))
@@ -190,8 +190,10 @@ async def test_a_forked_child_does_not_write_to_its_parents_recording(tmp_path: 
             os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
         engine.emit(answered("after"))
-    tasks = [e.task for e in await events(tmp_path / "a.db") if isinstance(e, RouteFinished)]
-    assert tasks == ["before", "after"]
+    async with Recording.open(tmp_path / "a.db") as recording:
+        found = await recording.entries()
+    tasks = [(entry.instance, entry.event.task) for entry in found if isinstance(entry.event, RouteFinished)]
+    assert tasks == [(1, "before"), (2, "in the child"), (1, "after")]
 
 
 async def test_lone_surrogates_are_recorded_as_escapes_wherever_they_occur(tmp_path: Path) -> None:
