@@ -137,9 +137,9 @@ class Board:
             method(self, entry, event)
 
     def heartbeat(self, instance: int, at: int) -> None:
-        """Record that an instance was alive at `at` (UTC microseconds)."""
+        """Record the last heartbeat of an instance (UTC microseconds). It may be earlier than the one before."""
         row = self.instances.get(instance)
-        if row is not None and at > row.heartbeat_at:
+        if row is not None:
             row.heartbeat_at = at
 
     @fold(EngineStarted)

@@ -12,7 +12,10 @@ Presence = Literal["live", "silent", "ended"]
 """`live`: gives signs of life. `silent`: stopped without recording its end. `ended`: ended in an orderly way."""
 
 SILENT_AFTER: Final = 3_000_000
-"""Microseconds without a heartbeat after which an engine counts as silent."""
+"""Microseconds that a heartbeat may be away from now, in either direction, before its engine counts as silent.
+
+After the clock was set back, an engine that lives writes heartbeats of the new time; those of a dead one stay ahead.
+"""
 
 
 def presence(instance: InstanceRow, now: int) -> Presence:
@@ -21,7 +24,7 @@ def presence(instance: InstanceRow, now: int) -> Presence:
         return "silent" if instance.reason == LOST else "ended"
     if instance.gone:
         return "silent"
-    return "live" if now - instance.heartbeat_at <= SILENT_AFTER else "silent"
+    return "live" if abs(now - instance.heartbeat_at) <= SILENT_AFTER else "silent"
 
 
 def killed(instance: InstanceRow) -> bool:

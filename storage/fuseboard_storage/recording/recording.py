@@ -59,8 +59,10 @@ class Recording:
             raise RecordingError(
                 f"{os.fspath(path)} does not exist.", "Start an engine that records to it, or check the path."
             )
-        # SQLite needs to create files beside the recording, which a read-only folder does not allow.
-        mode = "mode=ro" if os.access(where.parent, os.W_OK) else "mode=ro&immutable=1"
+        # SQLite creates files beside the recording, which a read-only folder does not allow; it can use those of a
+        # running engine.
+        usable = os.access(where.parent, os.W_OK) or where.with_name(f"{where.name}-shm").exists()
+        mode = "mode=ro" if usable else "mode=ro&immutable=1"
         identity = schema.identity_of(where)
         async with connected(where, mode) as connection:
             recording = cls(where, connection, identity)

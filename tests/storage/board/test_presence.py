@@ -2,7 +2,8 @@
 
 import pytest
 
-from fuseboard_engine.events import LOST
+from fuseboard_engine.events import LOST, EngineStarted
+from fuseboard_storage.board.board import Board, Entry
 from fuseboard_storage.board.presence import SILENT_AFTER, Presence, age_of, killed, last_sign, presence
 from fuseboard_storage.board.rows import InstanceRow
 
@@ -32,7 +33,19 @@ def test_presence_follows_from_heartbeat_end_and_process(row: InstanceRow, after
 
 def test_a_heartbeat_from_the_future_is_live() -> None:
     assert presence(engine(), START - 1) == "live"
+    assert presence(engine(), START - SILENT_AFTER) == "live"
     assert age_of(engine(), START - 1) == 0.0
+
+
+def test_a_heartbeat_far_ahead_is_left_from_before_the_clock_was_set_back() -> None:
+    assert presence(engine(), START - SILENT_AFTER - 1) == "silent"
+
+
+def test_an_engine_that_lives_on_after_the_clock_was_set_back_is_live() -> None:
+    board = Board()
+    board.apply(Entry(1, 1, EngineStarted(at=START, name="checkout", host="web-1", pid=7)))
+    board.heartbeat(1, START - 3_600_000_000)
+    assert presence(board.instances[1], START - 3_600_000_000) == "live"
 
 
 def test_the_end_event_counts_as_a_sign_of_life() -> None:

@@ -1,0 +1,58 @@
+"""A recording in a folder that cannot be written is read, also while its engine runs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fuseboard_storage.recorder.recorder import record
+from support.fake_engine import FakeEngine, answered
+
+READ = """
+import asyncio, sys
+from fuseboard_storage import Recording
+
+async def main():
+    async with Recording.open(sys.argv[1]) as recording:
+        print(len(await recording.entries()), [row.name for row in (await recording.board()).rows()])
+
+asyncio.run(main())
+"""
+
+
+def read_only(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command that sees a folder as a read-only mount."""
+    script = f'mount --bind "{folder}" "{folder}" && mount -o remount,ro,bind "{folder}" && exec "$@"'
+    return subprocess.run(
+        ["unshare", "-m", "bash", "-c", script, "x", *command], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    if sys.platform != "linux" or os.geteuid() != 0 or not shutil.which("unshare"):
+        pytest.skip("mounting needs root and unshare")
+    if read_only(tmp_path, "true").returncode:
+        pytest.skip("no right to mount here")
+    return tmp_path
+
+
+@pytest.mark.parametrize("running", [True, False])
+async def test_what_was_recorded_is_read_on_a_read_only_mount(folder: Path, running: bool) -> None:
+    engine, path = FakeEngine(), folder / "a.db"
+    command = (sys.executable, "-c", READ, str(path))
+    async with record(engine, path) as recorder:
+        engine.emit(answered())
+        await recorder.flushed()
+        if running:
+            done = await asyncio.to_thread(read_only, folder, *command)
+    if not running:
+        done = read_only(folder, *command)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split(" ", 1)[1].strip() == "['prefect', 'agno']"
