@@ -203,6 +203,9 @@ class RecordingSection(Section):
     close_timeout: Seconds = Field(
         default=5.0, description="seconds that closing may take when the file cannot be written"
     )
+    open_timeout: Seconds = Field(
+        default=5.0, description="seconds that opening may take; a file that is not open by then is opened later"
+    )
     retention: RetentionSection = Field(default_factory=RetentionSection, description="what is kept for how long")
 
 

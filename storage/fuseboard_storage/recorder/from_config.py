@@ -37,6 +37,7 @@ async def record_configured(engine: Engine) -> AsyncIterator[Recorder | None]:
         buffer_size=part.buffer_size,
         retention=retention,
         close_timeout=part.close_timeout,
+        open_timeout=part.open_timeout,
         restore=part.restore,
     )
     async with recorder:

@@ -15,12 +15,13 @@ import logging
 import os
 import sys
 import threading
+import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from fuseboard_engine.events import EngineStopped, Event
 from fuseboard_storage.errors import RecordingError
@@ -31,11 +32,16 @@ from fuseboard_storage.recorder.retention import Retention
 from fuseboard_storage.recorder.writer import Writer
 from fuseboard_storage.sqlite.fork_gate import forked_cleanly
 
+log = logging.getLogger("fuseboard.recorder")
+
+LAST_WORDS: Final = 0.9
+"""The share of the time for closing after which the thread writes no more events and records what is lost."""
+SHORTEST: Final = 0.1
+"""Seconds that each part of closing may take in any case."""
+
 if TYPE_CHECKING:
     from fuseboard_storage.stores.checkpoints import FileCheckpoints
     from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
-
-log = logging.getLogger("fuseboard.recorder")
 
 BUFFER_SIZE: Final = 100_000
 """The number of events that may wait in memory while the file cannot be written."""
@@ -50,7 +56,10 @@ class Recorder:
         buffer_size: The number of events that may wait in memory while the file cannot be written. When the buffer is
             full, the oldest sheddable events are dropped; their number is logged and recorded.
         retention: How long to keep what.
-        close_timeout: Seconds for which `close` keeps trying when the file cannot be written.
+        close_timeout: Seconds that closing takes at most when the file cannot be written. What is lost then is counted
+            in the log, and in the file if it can be written at the end.
+        open_timeout: Seconds that opening takes at most. A file that is not open by then is opened later; the events
+            wait.
         restore: Restore breakers and statistics from the last run of this engine; see `restore`.
     """
 
@@ -63,10 +72,12 @@ class Recorder:
         retention: Retention | None = None,
         close_timeout: float = 5.0,
         restore: bool = False,
+        open_timeout: float = 5.0,
     ) -> None:
         self.path = Path(path).absolute()
         self._engine = engine
         self._close_timeout = close_timeout
+        self._open_timeout = open_timeout
         self._restore = restore
         self._retention = retention or Retention()
         self._forked = False
@@ -110,10 +121,13 @@ class Recorder:
             RecordingError: The file is not a recording and cannot become one. A locked file or a full disk does not
                 raise: the events wait.
         """
+        end = time.monotonic() + self._open_timeout
         self._restore_engine()
         opened = self._start_thread()
         try:
-            opened.result()
+            opened.result(_left(end))
+        except TimeoutError:
+            self._note_late_opening()
         except RecordingError:
             self._detach()
             raise
@@ -124,17 +138,34 @@ class Recorder:
         """Record the engine's end, wait until everything is on disk, and close the file. A second call does nothing."""
         if not self._closed:
             self._engine.halt_background()
+        end = time.monotonic() + self._close_timeout
         thread = self._begin_stop(reason)
         if thread is not None and thread is not threading.current_thread():
-            thread.join()
+            self._join(thread, end)
         if self._dead_letters is not None:
-            self._dead_letters.close_blocking()
+            self._dead_letters.close_blocking(_left(end))
+
+    def _join(self, thread: threading.Thread, end: float) -> None:
+        """Wait for the writer thread; let it go on alone if it is stuck."""
+        thread.join(_left(end) + SHORTEST)
+        if thread.is_alive():
+            waiting = len(self._buffer)
+            log.error(
+                "%s could not be closed in %.1f s. %d events are lost unless the disk answers before the process ends.",
+                self.path,
+                self._close_timeout,
+                waiting,
+            )
 
     def _restore_engine(self) -> None:
         if self._restore and self._thread is None:
-            from fuseboard_storage.recorder.restore import restore_now
+            from fuseboard_storage.recorder.restore import restore_within
 
-            restore_now(self._engine, self.path)
+            restore_within(self._open_timeout, self._engine, self.path)
+
+    def _note_late_opening(self) -> None:
+        self._writer.opening_timed_out = True
+        log.warning("%s is not open after %.1f s. Calls go on; events wait in memory.", self.path, self._open_timeout)
 
     def _start_thread(self) -> Future[None]:
         if self._thread is not None:
@@ -151,7 +182,7 @@ class Recorder:
         _close_at_the_end_of_children()
         return self._writer.opened
 
-    def _begin_stop(self, reason: str) -> threading.Thread | None:
+    def _begin_stop(self, reason: str, seconds: float | None = None) -> threading.Thread | None:
         with self._lock:
             if self._closed or (self._thread is None and not self._forked):
                 return None
@@ -160,7 +191,8 @@ class Recorder:
         if self._thread is None:  # a child that did nothing has nothing to record
             return None
         self._buffer.add(EngineStopped(at=self._engine.wall(), reason=reason))
-        self._writer.stop(self._close_timeout)
+        # The thread gives up a little earlier than `close`, so that it can record what is lost.
+        self._writer.stop(LAST_WORDS * (self._close_timeout if seconds is None else seconds))
         return self._thread
 
     def _attach_dead_letters(self) -> None:
@@ -278,11 +310,17 @@ class Recorder:
         self.close(_reason(type_))
 
     async def __aenter__(self) -> Self:
+        end = time.monotonic() + self._open_timeout
         if self._restore:
             await asyncio.get_running_loop().run_in_executor(None, self._restore_engine)
-        opened = self._start_thread()
+        opened = asyncio.wrap_future(self._start_thread())
         try:
-            await asyncio.wrap_future(opened)
+            await asyncio.wait({opened}, timeout=_left(end))
+            if opened.done():
+                opened.result()
+            else:
+                opened.add_done_callback(_retrieve)
+                self._note_late_opening()
         except asyncio.CancelledError:
             self._begin_stop("cancelled")
             raise
@@ -297,16 +335,24 @@ class Recorder:
     async def __aexit__(
         self, type_: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        end = time.monotonic() + self._close_timeout
+        await _at_most(self._close_timeout / 2, self._stop_engine())
+        thread = self._begin_stop(_reason(type_), _left(end))
+        loop = asyncio.get_running_loop()
+        parts: list[Awaitable[None]] = []
+        if thread is not None:
+            parts.append(loop.run_in_executor(None, self._join, thread, end))
+        if self._dead_letters is not None:
+            parts.append(self._dead_letters.close(_left(end)))
+        await asyncio.shield(asyncio.gather(*parts))
+
+    async def _stop_engine(self) -> None:
+        """Stop what the engine does by itself and what would need the file."""
         if self._started_background:
             await self._engine.stop_background()
         letters = self._engine.dead_letters
         if letters is not None and self._dead_letters is not None:
             await letters.stop()
-        thread = self._begin_stop(_reason(type_))
-        if self._dead_letters is not None:
-            await self._dead_letters.close()
-        if thread is not None:
-            await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, thread.join))
 
 
 def record(
@@ -317,6 +363,7 @@ def record(
     retention: Retention | None = None,
     close_timeout: float = 5.0,
     restore: bool = False,
+    open_timeout: float = 5.0,
 ) -> Recorder:
     """Return a recorder of `engine` for `async with` or `with`; see `Recorder` for the arguments.
 
@@ -324,12 +371,39 @@ def record(
         A recorder that is not started yet. The `with` statement starts it, and closes it however its body ends.
     """
     return Recorder(
-        engine, path, buffer_size=buffer_size, retention=retention, close_timeout=close_timeout, restore=restore
+        engine,
+        path,
+        buffer_size=buffer_size,
+        retention=retention,
+        close_timeout=close_timeout,
+        restore=restore,
+        open_timeout=open_timeout,
     )
 
 
 def _reason(type_: type[BaseException] | None) -> str:
     return "closed" if type_ is None else f"ended by {type_.__name__}"
+
+
+def _left(end: float) -> float:
+    """Return the seconds until `end`, at least the shortest time in which a file that can be written is closed."""
+    return max(SHORTEST, end - time.monotonic())
+
+
+async def _at_most(seconds: float, work: Coroutine[Any, Any, None]) -> None:
+    """Wait for `work`; cancel it after some seconds."""
+    task = asyncio.ensure_future(work)
+    await asyncio.wait({task}, timeout=seconds)
+    if task.done():
+        task.result()
+    else:
+        task.cancel()
+
+
+def _retrieve(opened: asyncio.Future[None]) -> None:
+    """Look at the outcome of an opening that nobody waits for, for asyncio's sake. The thread logs it."""
+    if not opened.cancelled():
+        opened.exception()
 
 
 def _nothing() -> None:

@@ -7,11 +7,13 @@ still starts, without the old state, and the reason is logged.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
 import sqlite3
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -78,8 +80,44 @@ async def restore(engine: Restorable, path: str | os.PathLike[str]) -> Restored:
     return await asyncio.get_running_loop().run_in_executor(None, restore_now, engine, path)
 
 
-def restore_now(engine: Any, path: str | os.PathLike[str]) -> Restored:
-    """Restore as `restore` does, but blocking. For threads."""
+def restore_within(seconds: float, engine: Any, path: str | os.PathLike[str]) -> Restored:
+    """Restore as `restore` does, but blocking, and only if the file can be read within some seconds."""
+    found: list[Restored] = []
+    lock, late = threading.Lock(), threading.Event()
+
+    def may_apply() -> bool:
+        return not late.is_set()
+
+    def work() -> None:
+        found.append(restore_now(engine, path, lock, may_apply))
+
+    thread = threading.Thread(target=work, name="fuseboard-restore", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    with lock:  # held while the state is being applied
+        late.set()
+    if found:
+        return found[0]
+    why = f"{os.fspath(path)} could not be read within {seconds:.1f} s"
+    if thread.is_alive():
+        log.warning("The state could not be restored: %s. The engine starts fresh.", why)
+    return Restored(why_fresh=why)
+
+
+def restore_now(
+    engine: Any,
+    path: str | os.PathLike[str],
+    lock: contextlib.AbstractContextManager[object] | None = None,
+    may_apply: Callable[[], bool] = lambda: True,
+) -> Restored:
+    """Restore as `restore` does, but blocking. For threads.
+
+    Args:
+        engine: As for `restore`.
+        path: As for `restore`.
+        lock: Held while the state is applied.
+        may_apply: Whether the state may still be applied.
+    """
     try:
         kind = schema.inspect(path)
         if kind != "recording":
@@ -90,8 +128,11 @@ def restore_now(engine: Any, path: str | os.PathLike[str]) -> Restored:
         board = _board(Path(path))
         if taken is None:
             return Restored(why_fresh=_why_none(board, engine.name, path))
-        origins.set_origin(engine, taken)
-        return _apply(engine, board.rows_of(taken.id))
+        with lock or contextlib.nullcontext():
+            if not may_apply():
+                return Restored(why_fresh="it took too long to read the state")
+            origins.set_origin(engine, taken)
+            return _apply(engine, board.rows_of(taken.id))
     except (RecordingError, sqlite3.Error, OSError) as error:
         why = str(error)
     except Exception as error:  # a damaged file may contain anything

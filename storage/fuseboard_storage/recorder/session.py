@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,6 +44,8 @@ class WriterSession:
         self._engine = engine
         self._path = path
         self._registered_at = 0
+        self.hurry = threading.Event()
+        """Set when the recorder closes: waiting for another writer has to end soon."""
         self.on_leave: list[Callable[[], None]] = []
         """Called when the file was left, so that the stores leave it too."""
 
@@ -125,13 +128,16 @@ class WriterSession:
             raise
 
     def _connect(self) -> LockingConnection:
+        seconds = 0.05 if self.hurry.is_set() else 1.0
         try:
-            return schema.connect(self._path)
+            connection = schema.connect(self._path, busy_timeout=seconds)
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
             schema.move_damaged_aside(self._path, file_identity.identify(self._path), str(error))
-            return schema.connect(self._path)
+            connection = schema.connect(self._path, busy_timeout=seconds)
+        connection.hurry = self.hurry
+        return connection
 
     def _register(self, connection: LockingConnection) -> int:
         engine = self._engine

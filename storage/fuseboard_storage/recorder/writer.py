@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fuseboard_engine.error_text.redaction import log_exception
-from fuseboard_engine.events import CommandDone, EventsDropped
+from fuseboard_engine.events import CommandDone, EngineStopped, Event, EventsDropped
 from fuseboard_storage.board.metrics import Spans, count, merge_spans
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recorder.event_buffer import Barrier, Batch, EventBuffer, events_of, settle
@@ -57,6 +57,8 @@ class Writer:
     def __init__(self, engine: Recordable, path: Path, buffer: EventBuffer, retention: Retention) -> None:
         self.opened: Future[None] = Future()
         """Done once the file is open or its opening will be retried. Fails if the file can never be opened."""
+        self.opening_timed_out = False
+        """Whether nobody waits for `opened` any more."""
         self.written = 0
         """Events committed since the recording began."""
         self._engine = engine
@@ -117,6 +119,8 @@ class Writer:
             with self._session.gate:
                 self._try(self._session.ensure_open)
         except RecordingError as error:
+            if self.opened.cancelled() or self.opening_timed_out:
+                log.error("%s is not recorded: %s", self._engine.name, error)
             settle(self.opened, error)
             return False
         except BaseException as error:
@@ -142,6 +146,7 @@ class Writer:
 
     def stop(self, timeout: float) -> None:
         """End the thread once everything is written, at the latest in `timeout` seconds."""
+        self._session.hurry.set()
         self._give_up_at = time.monotonic() + timeout
         self._buffer.wake()
 
@@ -155,7 +160,8 @@ class Writer:
     def _cycle(self) -> None:
         now = time.monotonic()
         if self._failing_since is not None and now < self._next_try:
-            self._buffer.wait_to_batch(min(RETRY, self._next_try - now))
+            until = self._next_try if self._give_up_at is None else min(self._next_try, self._give_up_at)
+            self._buffer.wait_to_batch(min(RETRY, max(0.0, until - now)))
             return
         self._log_drops()
         with self._session.gate:
@@ -215,17 +221,35 @@ class Writer:
         if self._session.connection is None and self._failing_since is None:
             self._try(self._session.ensure_open)  # a fork has closed it
         try:
-            lost = len(events_of(left.items))
-            if lost:
-                log.error("%s could not be written; its last %d events are lost.", self._path, lost)
-            connection, instance = self._session.connection, self._session.instance
-            if connection is not None and instance is not None:
-                self._catch_up()
-                with contextlib.suppress(sqlite3.Error), transaction(connection):
-                    instances.mark_ended(connection, instance, self._engine.wall(), self._buffer.dropped)
+            self._record_end(left)
             self._session.close()
         finally:
             self._fail(left)
+
+    def _record_end(self, left: Batch) -> None:
+        """Record the engine's end, and how many events are lost because the file could not be written in time."""
+        lost = events_of(left.items)
+        ends = [event for event in lost if type(event) is EngineStopped]
+        total = left.dropped + len(lost) - len(ends)
+        if lost:
+            log.error("%s could not be written; its last %d events are lost.", self._path, len(lost))
+        connection, instance = self._session.connection, self._session.instance
+        if connection is None or instance is None:
+            return
+        self._catch_up()
+        wall = self._engine.wall()
+        spans: Spans = {}
+        merge_spans(spans, left.spans)
+        for event in lost:
+            count(spans, event)
+        recorded: list[Event] = [*ends]
+        if total:
+            recorded.insert(0, EventsDropped(at=wall, count=total, reason="the file could not be written in time"))
+        connection.execute("PRAGMA busy_timeout = 20")
+        with contextlib.suppress(sqlite3.Error, OSError), transaction(connection):
+            events.insert(connection, instance, recorded)
+            metrics.add(connection, instance, spans)
+            instances.mark_ended(connection, instance, wall, self._buffer.dropped + len(lost) - len(ends))
 
     def _fail(self, left: Batch) -> None:
         todo = "Free space on the disk, or check which process locks the file."
@@ -235,7 +259,7 @@ class Writer:
 
     def _catch_up(self) -> None:
         """Store the missing keyframes, so that the recording opens fast from then on."""
-        end = time.monotonic() + CATCH_UP
+        end = min(time.monotonic() + CATCH_UP, self._give_up_at or 0.0)
         keyframes = self._session.keyframes
         with contextlib.suppress(sqlite3.Error):
             while self._maintains and keyframes is not None and keyframes.behind() >= SLICE and time.monotonic() < end:

@@ -11,7 +11,9 @@ from typing import Final
 import aiosqlite
 
 from fuseboard_storage.errors import RecordingError
+from fuseboard_storage.sqlite import file_identity
 from fuseboard_storage.sqlite.damaged_rows import readable_text
+from fuseboard_storage.sqlite.file_identity import FileId
 
 BUSY_TIMEOUT: Final = 2.0
 """Seconds to wait for another connection's transaction."""
@@ -31,10 +33,18 @@ async def connected(path: Path, mode: str) -> AsyncIterator[aiosqlite.Connection
     uri = f"{path.as_uri()}?{mode}"
     async with contextlib.AsyncExitStack() as stack:
         with translate_sqlite_errors(path, "written" if mode == "mode=rw" else "read"):
+            stack.callback(file_identity.release, _held(path))
             opening = aiosqlite.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT)
             connection = await stack.enter_async_context(opening)
             connection.text_factory = readable_text
         yield connection
+
+
+def _held(path: Path) -> FileId | None:
+    try:
+        return file_identity.hold(path)
+    except OSError:
+        return None  # SQLite says what is wrong
 
 
 @contextlib.contextmanager

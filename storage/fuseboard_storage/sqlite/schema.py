@@ -171,6 +171,9 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 
 VERSION = len(MIGRATIONS)
 
+PATIENCE_STEP = 0.05
+"""Seconds for which SQLite itself waits for another writer. In between, a connection can be told to hurry."""
+
 REUNION = 2.0
 """Seconds to wait for the other connections to a file whose WAL has vanished, before the file is moved aside."""
 
@@ -383,6 +386,9 @@ def _opened(name: str, busy_timeout: float) -> LockingConnection:
         connection.execute("PRAGMA journal_size_limit = 67108864")
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()  # opens the WAL
         connection.pin()
+        if busy_timeout > PATIENCE_STEP:
+            connection.execute(f"PRAGMA busy_timeout = {PATIENCE_STEP * 1000:.0f}")
+            connection.patience = busy_timeout - PATIENCE_STEP
     except BaseException as error:
         connection.close()
         if isinstance(error, sqlite3.OperationalError) and "readonly" in str(error):

@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from queue import SimpleQueue
+from typing import Final
 
 from fuseboard_engine.error_text.redaction import log_exception
 
@@ -14,6 +15,9 @@ Job = Callable[[], None]
 """A job must not block. What it raises is logged."""
 
 log = logging.getLogger("fuseboard.recorder")
+
+AT_EXIT: Final = 5.0
+"""Seconds that the interpreter's exit waits for a thread, which may wait for a disk."""
 
 
 class WorkerThread:
@@ -29,8 +33,13 @@ class WorkerThread:
         self._name = name
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._lock = threading.Lock()
-        self._end: weakref.finalize[[SimpleQueue[Job | None], threading.Thread], WorkerThread] | None = None
+        self._end: weakref.finalize[..., WorkerThread] | None = None
         self._closed = False
+
+    @property
+    def started(self) -> bool:
+        """Whether a job was submitted."""
+        return self._end is not None
 
     def submit(self, job: Job) -> None:
         """Queue a job.
@@ -48,12 +57,20 @@ class WorkerThread:
                 self._end = weakref.finalize(self, _finish, self._jobs, thread)
             self._jobs.put(job)
 
-    def shut_down(self) -> None:
-        """Run the jobs that are queued, then end the thread. A second call does nothing."""
+    def shut_down(self, timeout: float = AT_EXIT) -> bool:
+        """Run the jobs that are queued, then end the thread. A second call does nothing.
+
+        Returns:
+            Whether the thread ended within `timeout` seconds. Otherwise it ends later, or with the process.
+        """
         with self._lock:
             self._closed = True
-        if self._end is not None:
-            self._end()
+        ends = None if self._end is None else self._end.detach()
+        if ends is None:
+            return True
+        _, _, (jobs, thread), _ = ends
+        _finish(jobs, thread, timeout)
+        return not thread.is_alive()
 
 
 def _work(jobs: SimpleQueue[Job | None]) -> None:
@@ -65,7 +82,7 @@ def _work(jobs: SimpleQueue[Job | None]) -> None:
         del job  # release what it refers to before the next job arrives
 
 
-def _finish(jobs: SimpleQueue[Job | None], thread: threading.Thread) -> None:
+def _finish(jobs: SimpleQueue[Job | None], thread: threading.Thread, timeout: float = AT_EXIT) -> None:
     jobs.put(None)
     if thread is not threading.current_thread():
-        thread.join()
+        thread.join(timeout)

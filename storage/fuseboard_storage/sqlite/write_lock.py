@@ -44,6 +44,10 @@ class LockingConnection(sqlite3.Connection):
         self.path = path or database
         self.real = os.path.realpath(self.path)
         self.identity: Identity | None = None
+        self.patience = 0.0
+        """Seconds for which `transaction` waits for another writer, on top of the busy timeout."""
+        self.hurry = threading.Event()
+        """Set when the connection should wait no longer than its busy timeout."""
         self._size = 0
         self._beside: list[FileId | None] = []
         self._file = file_identity.hold(self.path)
@@ -157,7 +161,7 @@ def transaction(connection: LockingConnection) -> Iterator[None]:
     acquired = connection.write_lock.acquire(timeout=LOCK_TIMEOUT)
     try:
         connection.check()
-        connection.execute("BEGIN IMMEDIATE")
+        _begin(connection)
         try:
             yield
             connection.execute("COMMIT")
@@ -170,6 +174,19 @@ def transaction(connection: LockingConnection) -> Iterator[None]:
     finally:
         if acquired:
             connection.write_lock.release()
+
+
+def _begin(connection: LockingConnection) -> None:
+    """Begin to write. Wait for another writer as long as the connection may, but only shortly if it is to hurry."""
+    end = time.monotonic() + connection.patience
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() >= end or connection.hurry.is_set():
+                raise
 
 
 def _after_fork() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -46,11 +47,20 @@ class DeadLetterWorker:
         self._thread = WorkerThread("fuseboard-dead-letters")
         self._inline = InlineCommitter()
         self._gate = ForkGate(self._disconnect)
+        self.hurry = threading.Event()
+        """Set when the store closes: waiting for another writer has to end soon."""
 
-    def close(self) -> None:
-        """Finish the submitted jobs, then close the connection. A second call does nothing."""
-        self._thread.shut_down()
-        self._disconnect()
+    def close(self, timeout: float) -> bool:
+        """Finish the submitted jobs, then close the connection. A second call does nothing.
+
+        Returns:
+            Whether that was done within `timeout` seconds. The thread goes on otherwise, until it is done.
+        """
+        self.hurry.set()
+        if self._thread.started:
+            with contextlib.suppress(RuntimeError):  # a second call
+                self._thread.submit(self._disconnect)
+        return self._thread.shut_down(timeout)
 
     def submit(self, job: Callable[[], None]) -> None:
         """Queue a job for the thread. It must not raise or block.
@@ -158,7 +168,7 @@ class DeadLetterWorker:
             except sqlite3.OperationalError as error:
                 # Another connection of this process may still have a file open that is no longer at its path.
                 waiting = error.sqlite_errorcode == sqlite3.SQLITE_BUSY and str(self.path) in file_identity.left
-                if not waiting or time.monotonic() >= end:
+                if not waiting or time.monotonic() >= end or self.hurry.is_set():
                     raise
                 self._disconnect()
                 time.sleep(0.02)
@@ -202,7 +212,9 @@ class DeadLetterWorker:
                 check_same_thread=False,
             )
         else:
-            connection = schema.connect(self.path, busy_timeout=self._busy_timeout)
+            seconds = min(0.05, self._busy_timeout) if self.hurry.is_set() else self._busy_timeout
+            connection = schema.connect(self.path, busy_timeout=seconds)
+            connection.hurry = self.hurry
         connection.create_function("fold", 1, _casefold, deterministic=True)
         self._connection = connection
         return connection

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Collection, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from fuseboard_engine.dead_letters.letter import (
     DONE,
@@ -37,6 +38,11 @@ from fuseboard_storage.sqlite import schema
 from fuseboard_storage.stores.dead_letter_worker import NO_INSTANCE, DeadLetterWorker
 from fuseboard_storage.tables import dead_letters as letters
 from fuseboard_storage.tables import events
+
+log = logging.getLogger("fuseboard.recorder")
+
+CLOSE_TIMEOUT: Final = 5.0
+"""Seconds that closing takes at most."""
 
 AddOutcome = letters.AddResult | StoreUnavailable
 
@@ -254,13 +260,21 @@ class SqliteDeadLetters:
         """Go over to the file that is at the path now, if it is another one. Returns at once."""
         self._worker.check_file()
 
-    async def close(self) -> None:
-        """Finish what was started, then close the connection. A second call does nothing."""
-        await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, self.close_blocking))
+    async def close(self, timeout: float = CLOSE_TIMEOUT) -> None:
+        """Finish what was started, then close the connection. A second call does nothing.
 
-    def close_blocking(self) -> None:
+        After `timeout` seconds, letters that could not be stored yet are refused, and the rest goes on in a thread.
+        """
+        await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, self.close_blocking, timeout))
+
+    def close_blocking(self, timeout: float = CLOSE_TIMEOUT) -> None:
         """Close as `close` does, but blocking. For threads."""
-        self._worker.close()
+        if not self._worker.close(timeout):
+            refused = self._next_batch()
+            name = self._worker.path
+            log.error("%s could not be closed in %.1f s; %d dead letters wait for it.", name, timeout, len(refused))
+            error = StoreUnavailable(f"{name.name} could not be written before it was closed")
+            self._answer_all(refused, [_copy_of(error) for _ in refused])
 
     # ------------------------------------------------------------------ the audit
 
