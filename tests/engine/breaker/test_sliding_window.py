@@ -88,3 +88,37 @@ def test_reading_a_counter_does_not_count(steps: list[bool]) -> None:
         else:
             assert counter.read() == ticks
     assert counter.read() == ticks
+
+
+def test_calls_at_few_distinct_times_expire_exactly() -> None:
+    window = TimeWindow(128)
+    for moment in range(100):
+        window.record(moment + 0.5, True, True)
+        window.record(moment + 0.5, False, True)
+    window.expire(128.5)  # the first two are as old as the window
+    assert held(window) == (198, 99, 198)
+    window.expire(150.4)
+    assert held(window) == (156, 78, 156)
+
+
+def test_memory_is_bounded_while_times_come_and_go_and_few_distinct_times_are_exact_again() -> None:
+    window = TimeWindow(128)
+    for number in range(5000):
+        window.record(number / 10, False, False)
+        assert len(window._slots) <= 400
+    window.expire(1000)
+    assert held(window) == (0, 0, 0)
+    window.record(1000, True, False)
+    window.record(1000.5, False, True)
+    window.expire(1128)
+    assert held(window) == (1, 0, 1)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_a_full_ring_replaces_the_oldest_and_its_kinds(size: int) -> None:
+    window = CountWindow(size)
+    for failed, slow in ((True, True), (True, False), (False, True)):
+        window.record(0, failed, slow)
+    for _ in range(size):
+        window.record(0, False, False)
+    assert held(window) == (size, 0, 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from fuseboard_engine import BreakerPolicy
@@ -15,6 +17,7 @@ from fuseboard_engine.breaker.trip_rules import (
     describe_rules,
     judge_probes,
     minimum_calls,
+    probes_per_round,
 )
 
 RULES = {rule.field: rule for rule in TRIP_RULES}
@@ -98,3 +101,83 @@ def test_without_a_success_threshold_the_rates_decide_a_round() -> None:
 
 def test_a_new_rule_does_not_take_the_fast_path_by_default() -> None:
     assert TripRule("x", "x", lambda policy, counts: "", lambda fields: "").consecutive_only is False
+
+
+@pytest.mark.parametrize(
+    ("fields", "phrases"),
+    [
+        ({"failure_threshold": 1}, ["after 1 failure in a row"]),
+        ({"failure_threshold": 3, "window_size": 20}, ["after 3 failures within 20 calls"]),
+        ({"failure_threshold": 3, "window_seconds": 7.5}, ["after 3 failures within 7.5 s"]),
+        ({"failure_rate": 0.5}, ["when 50.0 % fail"]),
+        (
+            {"failure_rate": 0.5, "minimum_calls": 10, "window_seconds": 60.0},
+            ["when 50.0 % of 10 calls or more fail within 60 s"],
+        ),
+        (
+            {"slow_call_rate": 0.25, "slow_call_seconds": 2.0, "window_size": 1},
+            ["when 25.0 % take longer than 2 s within 1 call"],
+        ),
+        ({"slow_call_rate": 0.25}, ["when 25.0 % take longer than 0 s"]),
+        ({"failure_threshold": 3, "failure_rate": 1.0}, ["after 3 failures in a row", "when 100 % fail"]),
+        ({"failure_threshold": None}, []),
+        ({}, []),
+    ],
+)
+def test_a_recorded_policy_is_described_in_words(fields: dict[str, Any], phrases: list[str]) -> None:
+    assert describe_rules(fields) == phrases
+
+
+def test_a_count_window_asks_for_no_more_calls_than_it_holds() -> None:
+    assert minimum_calls(BreakerPolicy(minimum_calls=10, window_size=5, failure_threshold=None)) == 5
+    assert minimum_calls(BreakerPolicy(minimum_calls=10, window_size=50)) == 10
+    assert minimum_calls(BreakerPolicy(minimum_calls=10, window_seconds=5)) == 10
+
+
+def test_failures_in_a_window_are_not_described_as_in_a_row() -> None:
+    policy = BreakerPolicy(failure_threshold=3, window_size=10)
+    assert evaluate("failure_threshold", policy, outcomes(0), failures=4) == "4 failures"
+
+
+@pytest.mark.parametrize(("slow", "overdue", "detail"), [(1, 0, ""), (2, 0, "2 of 4"), (1, 2, "3 of 6"), (0, 1, "")])
+def test_a_slow_call_rate_is_met_exactly_at_its_limit(slow: int, overdue: int, detail: str) -> None:
+    policy = BreakerPolicy(slow_call_rate=0.5, slow_call_seconds=2, minimum_calls=4)
+    found = evaluate("slow_call_rate", policy, outcomes(4, 0, slow), overdue=overdue)
+    assert found == (f"{detail} calls were slower than 2.0 s" if detail else "")
+
+
+@pytest.mark.parametrize("field", ["failure_rate", "slow_call_rate"])
+def test_a_rate_is_judged_from_its_minimum_of_calls_on(field: str) -> None:
+    policy = BreakerPolicy(failure_rate=0.1, slow_call_rate=0.1, slow_call_seconds=2, minimum_calls=4)
+    assert evaluate(field, policy, outcomes(0, 3, 3)) == ""
+    assert evaluate(field, policy, outcomes(0, 4, 4)) != ""
+
+
+RATES = BreakerPolicy(
+    failure_rate=0.5, slow_call_rate=0.5, slow_call_seconds=2, success_threshold=None, half_open_calls=4
+)
+
+
+@pytest.mark.parametrize(
+    ("good", "failed", "slow", "verdict"),
+    [
+        (0, 1, 0, None),
+        (0, 2, 0, ProbeVerdict(False, "2 of 4 probes failed")),
+        (2, 0, 2, ProbeVerdict(False, "2 of 4 probes were slow")),
+        (2, 0, 0, None),  # two more could still fail
+        (3, 0, 0, ProbeVerdict(True, "3 good probes")),
+        (3, 1, 0, ProbeVerdict(True, "4 good probes")),
+        (2, 1, 1, None),
+        (3, 1, 1, ProbeVerdict(True, "4 good probes")),
+    ],
+)
+def test_rates_decide_a_round_of_probes_as_soon_as_it_is_certain(
+    good: int, failed: int, slow: int, verdict: ProbeVerdict | None
+) -> None:
+    assert judge_probes(RATES, outcomes(good, failed, slow), good) == verdict
+
+
+def test_a_round_has_as_many_probes_as_the_policy_says_or_needs_or_one() -> None:
+    assert probes_per_round(BreakerPolicy(half_open_calls=5, success_threshold=2)) == 5
+    assert probes_per_round(BreakerPolicy(success_threshold=2)) == 2
+    assert probes_per_round(RATES) == 4
