@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
 from fuseboard_engine.adapters.registry import Registry
 from fuseboard_engine.commands import Command
-from fuseboard_engine.error_text.redaction import log_exception
+from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.errors import UnknownAdapter, describe, text_of
 from fuseboard_engine.events import REFUSING_STATES, CommandDone, Event
 
-log = logging.getLogger("fuseboard.engine")
+log = get_logger("fuseboard.engine")
 
 Report = Callable[[bool, str], object]
 """Publishes the outcome of a command: whether it succeeded, and a text for the operator."""
@@ -75,7 +74,7 @@ class CommandHandler:
         except (UnknownAdapter, ValueError) as error:
             return report(False, text_of(error))
         except Exception as error:
-            log_exception(log, "command %s failed", command.verb)
+            log.exception("command %s failed", command.verb)
             return report(False, describe(error))
         return None if detail is None else report(True, detail)
 

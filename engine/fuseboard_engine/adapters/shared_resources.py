@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from fuseboard_engine.adapters.from_spec import KINDS, Shared
 from fuseboard_engine.adapters.thread_pool import MAX_THREADS, AdapterThreads, ThreadPool
 from fuseboard_engine.adapters.timeouts import within
+from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.errors import CircuitOpen, describe, text_of
 from fuseboard_engine.events import Attempt, AttemptFailed, Event, ThreadsStuck
 from fuseboard_engine.runtime.overdue_calls import OverdueCalls
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fuseboard_engine.adapters.registry import Adapter, Registry
     from fuseboard_engine.retry.attribution import Rule
 
-log = logging.getLogger("fuseboard.adapters")
+log = get_logger("fuseboard.adapters")
 
 _of_parents: list[object] = []  # collecting them in a child would close connections that its parent uses
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-import logging
 import os
 import queue
 import threading
@@ -18,10 +17,11 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.errors import NoThreadFree
 from fuseboard_engine.virtual_time import VirtualTimeLoop
 
-log = logging.getLogger("fuseboard.threads")
+log = get_logger("fuseboard.threads")
 
 MAX_THREADS = 32
 IDLE_SECONDS = 10.0

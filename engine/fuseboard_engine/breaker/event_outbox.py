@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 
-from fuseboard_engine.error_text.redaction import log_exception
+from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.events import Event
 from fuseboard_engine.runtime.plain_functions import ASYNC_LISTENER, is_async
 
-log = logging.getLogger("fuseboard.breaker")
+log = get_logger("fuseboard.breaker")
 
 
 class EventOutbox:
@@ -61,6 +60,6 @@ class EventOutbox:
                     try:
                         self._listener(event)
                     except Exception:
-                        log_exception(log, "a listener of %s raised on %s", self._name, type(event).__name__)
+                        log.exception("a listener of %s raised on %s", self._name, type(event).__name__)
             finally:
                 self._delivering = False

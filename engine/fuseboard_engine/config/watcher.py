@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -12,10 +11,10 @@ from pathlib import Path
 from fuseboard_engine.config.loader import load_document, validate_settings
 from fuseboard_engine.config.reload import Configurable, refuse
 from fuseboard_engine.documents.loader import DocumentError
-from fuseboard_engine.error_text.redaction import log_exception
+from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.events import ConfigReloaded
 
-log = logging.getLogger("fuseboard.engine")
+log = get_logger("fuseboard.engine")
 
 
 def reload_config(
@@ -73,7 +72,7 @@ async def _watch(
         try:
             reload_config(engine, path, environment=environment)
         except Exception:
-            log_exception(log, "%s could not be applied; it is tried again when it changes", path)
+            log.exception("%s could not be applied; it is tried again when it changes", path)
 
 
 def _fingerprint(path: Path) -> tuple[int, int, int] | None:

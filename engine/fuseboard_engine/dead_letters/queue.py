@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
@@ -40,6 +39,7 @@ from fuseboard_engine.dead_letters.memory_store import ClosedDeadLetters, Memory
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.dead_letters.store import DeadLetterStore, pages
 from fuseboard_engine.dead_letters.worker import Worker
+from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.errors import describe, text_of
 from fuseboard_engine.events import DeadLetterChanged, DeadLettered, DeadLetterRefused, Event
 from fuseboard_engine.retry.attribution import Table
@@ -48,7 +48,7 @@ from fuseboard_engine.runtime.arguments import as_words, checked_seconds
 from fuseboard_engine.runtime.cancellation import cancel_requests
 from fuseboard_engine.runtime.formatting import plural
 
-log = logging.getLogger("fuseboard.dead_letters")
+log = get_logger("fuseboard.dead_letters")
 
 _ALL = LetterSelection()
 

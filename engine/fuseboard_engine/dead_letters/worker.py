@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 import uuid
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from fuseboard_engine.dead_letters.letter import (
     StoreUnavailable,
 )
 from fuseboard_engine.dead_letters.store import DeadLetterStore
+from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.errors import describe, text_of
 from fuseboard_engine.events import DeadLetterChanged, DeadLettersCounted, Event
 from fuseboard_engine.routing.route import RouteResult
@@ -35,7 +35,7 @@ PAUSES: Final = (0.1, 0.4, 1.0)
 """Seconds between attempts to store an outcome; without it the task would be done twice."""
 MIN_WAIT: Final = 0.001  # seconds between checks of an unavailable chain
 
-log = logging.getLogger("fuseboard.dead_letters")
+log = get_logger("fuseboard.dead_letters")
 
 
 class Worker:

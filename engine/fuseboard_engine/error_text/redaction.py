@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import re
-import traceback
 from typing import Any, Final
 
 HIDDEN: Final = "[hidden]"
@@ -13,9 +11,6 @@ MAX_BYTES: Final = 8_000
 
 MAX_LENGTH: Final = 2_000
 """The longest text that a log line keeps, in characters."""
-
-TRACEBACK_FRAMES: Final = 20
-"""The innermost frames of a traceback that are logged."""
 
 _MARGIN = 1_000  # characters kept behind a limit while secrets are sought: one that is cut in two is still recognised
 
@@ -163,15 +158,6 @@ def hide_secrets_in(value: Any, name: str = "") -> Any:
 
 def _is_secret_name(name: str) -> bool:
     return len(name) < MAX_LENGTH and hide_secrets(f"{name}=x") != f"{name}=x"
-
-
-def log_exception(logger: logging.Logger, message: str, *arguments: object) -> None:
-    """Log an error message with the traceback of the exception being handled, without secrets.
-
-    `logger.exception` would print the text of the exception as it is.
-    """
-    trace = traceback.format_exc(limit=-TRACEBACK_FRAMES).rstrip()
-    logger.error(f"{message}\n%s", *arguments, cut(hide_secrets(trace[-2 * MAX_BYTES :])))
 
 
 def escape_controls(text: str) -> str:

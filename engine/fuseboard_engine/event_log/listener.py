@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from fuseboard_engine.adapters.registry import Registry
 from fuseboard_engine.error_text.redaction import redact
+from fuseboard_engine.error_text.safe_logging import get_logger, safe_fields
 from fuseboard_engine.event_log import log_lines
 from fuseboard_engine.event_log.log_lines import LogLine, short_name
 from fuseboard_engine.event_log.sentences import DEBUG, INFO, WORDINGS, TextStyle
@@ -19,9 +20,9 @@ from fuseboard_engine.routing.route import ActiveRoute
 
 LOG_STYLE: Final = TextStyle(name=short_name, text=redact)
 
-_LOGGERS: Final = {kind: logging.getLogger(f"fuseboard.{one.logger}") for kind, one in WORDINGS.items() if one.logger}
-_BREAKER: Final = logging.getLogger("fuseboard.breaker")
-_ROUTER: Final = logging.getLogger("fuseboard.router")
+_LOGGERS: Final = {kind: get_logger(f"fuseboard.{one.logger}") for kind, one in WORDINGS.items() if one.logger}
+_BREAKER: Final = get_logger("fuseboard.breaker")
+_ROUTER: Final = get_logger("fuseboard.router")
 
 
 class EventLog:
@@ -100,4 +101,4 @@ def _field(value: Any) -> Any:
 
 
 def _write(logger: logging.Logger, level: int, line: LogLine) -> None:
-    logger.log(level, line.message, *line.arguments, extra=line.fields)
+    logger.log(level, line.message, *line.arguments, extra=safe_fields(line.fields))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
 
-from fuseboard_engine.error_text.redaction import log_exception
+from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.errors import AdapterCancelled, describe
 from fuseboard_engine.events import BatchFinished, Event
 from fuseboard_engine.retry.policy import RetryPolicy
@@ -21,7 +20,7 @@ from fuseboard_engine.routing.router import DeadLetterIntake
 from fuseboard_engine.runtime.arguments import as_words, checked_seconds
 from fuseboard_engine.runtime.cancellation import cancel_requests, is_own_cancellation
 
-log = logging.getLogger("fuseboard.engine")
+log = get_logger("fuseboard.engine")
 
 Again = Literal["failed", "all"]
 Rollback = Callable[["BatchResult"], Awaitable[None] | None]
@@ -269,7 +268,7 @@ async def _route_part(
             worker.uncancel()
         return _failed_part(task, ShuttingDown("shutting down: the call in flight was cancelled"))
     except Exception as error:
-        log_exception(log, "a task of a batch could not be routed")
+        log.exception("a task of a batch could not be routed")
         return _failed_part(task, error)
 
 

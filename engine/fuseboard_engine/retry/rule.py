@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
 
-from fuseboard_engine.error_text.redaction import log_exception
+from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.errors import FuseboardError
 from fuseboard_engine.retry.foreign_errors import message_of
 
-log = logging.getLogger("fuseboard.attribution")
+log = get_logger("fuseboard.attribution")
 
 
 class CallerError(FuseboardError):
@@ -100,7 +99,7 @@ class Rule:
         try:
             return self.when is not None and bool(self.when(error))
         except Exception:
-            log_exception(log, "the test of attribution row %r raised; the row is passed over", self.name)
+            log.exception("the test of attribution row %r raised; the row is passed over", self.name)
             return False
 
     def matches(self, error: BaseException, status: int | None, codes: tuple[str, ...] = ()) -> bool:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from fuseboard_engine.adapters.callables import RunInThread, as_async
 from fuseboard_engine.adapters.timeouts import within
+from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.errors import DeadlineExceeded, FuseboardError, describe
 from fuseboard_engine.retry.attribution import Rule
 from fuseboard_engine.routing.route import ActiveRoute, Task
 from fuseboard_engine.runtime.arguments import as_words, checked_positive
 from fuseboard_engine.runtime.overdue_calls import OverdueCalls
 
-log = logging.getLogger("fuseboard.engine")
+log = get_logger("fuseboard.engine")
 
 PLACEHOLDER: Final = re.compile(r"\{([A-Za-z_]\w*(?:\.\w+)*)\}")
 CLAIMS: Final = ("success", "approved")

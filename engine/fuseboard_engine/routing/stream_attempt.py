@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import Context, copy_context
 from types import AsyncGeneratorType
@@ -14,6 +13,7 @@ from fuseboard_engine.adapters.registry import Adapter, soft_failure
 from fuseboard_engine.adapters.timeouts import in_context, within, within_context
 from fuseboard_engine.breaker.permit import Permit
 from fuseboard_engine.context import CURRENT
+from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.errors import AttemptTimeout, describe
 from fuseboard_engine.events import Attempt, Outcome
 from fuseboard_engine.retry.policy import RetryPolicy
@@ -23,7 +23,7 @@ from fuseboard_engine.routing.route import ActiveRoute
 from fuseboard_engine.runtime.formatting import plural
 from fuseboard_engine.runtime.overdue_calls import OverdueCalls
 
-log = logging.getLogger("fuseboard.streams")
+log = get_logger("fuseboard.streams")
 
 
 class StreamAttempt:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable
 
-from fuseboard_engine.error_text.redaction import log_exception
+from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.errors import describe
 from fuseboard_engine.events import AttemptFailed, Event, ListenerFailed, StateChanged
 from fuseboard_engine.runtime.plain_functions import ASYNC_LISTENER, is_async, refuse_awaitable
 
-log = logging.getLogger("fuseboard.engine")
+log = get_logger("fuseboard.engine")
 
 MAX_FAILURES = 200
 
@@ -70,14 +69,14 @@ class EventBus:
 
     def _listener_failed(self, listener: Listener, event: Event, error: Exception) -> None:
         name = getattr(listener, "__qualname__", None) or repr(listener)
-        log_exception(log, "listener %s raised on %s", name, type(event).__name__)
+        log.exception("listener %s raised on %s", name, type(event).__name__)
         failed = ListenerFailed(at=self._wall(), listener=name, error=describe(error))
         for other in self._listeners:
             if other is not listener:
                 try:
                     other(failed)
                 except Exception:
-                    log_exception(log, "a listener raised on ListenerFailed")
+                    log.exception("a listener raised on ListenerFailed")
 
     def after_fork(self) -> None:
         """Replace the lock in a forked child: a thread of the parent may have held it."""

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
-from fuseboard_engine.error_text.redaction import log_exception
+from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.errors import FuseboardError, describe, text_of
 from fuseboard_engine.runtime.cancellation import is_own_cancellation
 
 T = TypeVar("T")
 
-log = logging.getLogger("fuseboard.engine")
+log = get_logger("fuseboard.engine")
 
 ANSWER_WITHIN: Final = 8.0
 """Seconds. A mailbox waits ten for the outcome of a command that an engine has taken."""
@@ -63,7 +62,7 @@ async def answer_within(
     except FuseboardError as error:
         ok, detail = False, text_of(error)
     except Exception as error:
-        log_exception(log, "an operator's command failed")
+        log.exception("an operator's command failed")
         ok, detail = False, describe(error)
     if not reported:
         report(ok, detail)

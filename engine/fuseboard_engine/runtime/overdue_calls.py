@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import types
 from collections import Counter
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Final
 
+from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.errors import describe
 from fuseboard_engine.runtime.formatting import plural
 
-log = logging.getLogger("fuseboard.adapters")
+log = get_logger("fuseboard.adapters")
 
 REPORT_AFTER: Final = 1.0
 """Seconds after its limit from which an overdue call is reported; most clean-up takes less."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import signal
 import sys
@@ -15,12 +14,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from fuseboard_engine.error_text.redaction import redact
+from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.errors import describe, rebuild_error
 from fuseboard_engine.routing.gates import Gate, InFlightTasks
 from fuseboard_engine.shutdown.sequence import ShutdownGate, ShutdownReport, Stoppable
 from fuseboard_engine.shutdown.signal_chain import SignalChain
 
-log = logging.getLogger("fuseboard.engine")
+log = get_logger("fuseboard.engine")
 
 MEMORY_INTERVAL: Final = 1.0  # seconds between two checks of the memory
 

@@ -7,7 +7,6 @@ the process receives a signal to end, on an uncaught exception, or when time or 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
@@ -16,6 +15,7 @@ import msgspec
 
 from fuseboard_engine.adapters.timeouts import within
 from fuseboard_engine.error_text.redaction import redact
+from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.errors import AttemptTimeout
 from fuseboard_engine.events import Attempt, Event, ShutdownChanged
 from fuseboard_engine.routing.gates import Gate, ShuttingDown
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-log = logging.getLogger("fuseboard.engine")
+log = get_logger("fuseboard.engine")
 
 POLL: Final = 0.02  # seconds between two checks of what is still in flight
 REJECTION_DELAY: Final = 0.01  # seconds a rejection takes

@@ -9,7 +9,6 @@ import time
 from types import TracebackType
 from typing import Any, Final, Self
 
-from fuseboard_engine.error_text.redaction import log_exception
 from fuseboard_engine.shutdown.block import MEMORY_INTERVAL, Block, BlockOptions, log
 from fuseboard_engine.shutdown.sequence import Stoppable
 
@@ -91,7 +90,7 @@ class ThreadBlock(Block):
         try:
             self.report = self._shut_down(reason)
         except Exception:
-            log_exception(log, "The shutdown failed")
+            log.exception("The shutdown failed")
         self._complete = True
         self._leaving.wait(BODY_SECONDS)
         numbers = self._chain.installed

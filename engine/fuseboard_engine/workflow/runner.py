@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 import msgspec
 
+from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.errors import AdapterCancelled, text_of
 from fuseboard_engine.events import NodeChanged, NodeState, WorkflowFinished, WorkflowStarted
 from fuseboard_engine.routing.gates import ShuttingDown
@@ -26,7 +26,7 @@ from fuseboard_engine.workflow.result import NodeResult, WorkflowResult
 
 T = TypeVar("T")
 
-log = logging.getLogger("fuseboard.workflow")
+log = get_logger("fuseboard.workflow")
 
 
 class Runner:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
 from fuseboard_engine.commands import Command
+from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.errors import FuseboardError
 from fuseboard_engine.workflow.active_runs import ActiveRuns
 from fuseboard_engine.workflow.binding import WorkflowHost
@@ -18,7 +18,7 @@ from fuseboard_engine.workflow.operator_resume import resume_and_report, run_of
 from fuseboard_engine.workflow.result import WorkflowResult
 from fuseboard_engine.workflow.workflow import Workflow
 
-log = logging.getLogger("fuseboard.workflow")
+log = get_logger("fuseboard.workflow")
 
 
 class WorkflowService:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import logging
 import os
 import sys
 import threading
@@ -23,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.events import EngineStopped, Event
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recorder import origins
@@ -32,7 +32,7 @@ from fuseboard_storage.recorder.retention import Retention
 from fuseboard_storage.recorder.writer import Writer
 from fuseboard_storage.sqlite.fork_gate import forked_cleanly
 
-log = logging.getLogger("fuseboard.recorder")
+log = get_logger("fuseboard.recorder")
 
 LAST_WORDS: Final = 0.9
 """The share of the time for closing after which the thread writes no more events and records what is lost."""

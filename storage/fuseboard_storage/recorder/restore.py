@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import socket
 import sqlite3
@@ -18,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_storage.board.board import Board
 from fuseboard_storage.board.rows import AdapterRow
 from fuseboard_storage.errors import RecordingError
@@ -28,7 +28,7 @@ from fuseboard_storage.sqlite.write_lock import transaction
 from fuseboard_storage.tables import events, instances, keyframes
 from fuseboard_storage.tables.instances import InstanceRef
 
-log = logging.getLogger("fuseboard.recorder")
+log = get_logger("fuseboard.recorder")
 
 _SLICE: Final = 2_000  # events folded at a time
 _BUSY: Final = 2.0  # seconds to wait for another writer

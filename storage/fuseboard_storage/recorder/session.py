@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import socket
 import sqlite3
@@ -12,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fuseboard_engine.dead_letters.letter import ACTIVE
-from fuseboard_engine.error_text.redaction import log_exception
+from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.events import EngineStarted, Event
 from fuseboard_storage.recorder import origins
 from fuseboard_storage.recorder.protocols import Recordable
@@ -25,7 +24,7 @@ from fuseboard_storage.tables import events, instances
 from fuseboard_storage.tables.events import escape_surrogates
 from fuseboard_storage.tables.keyframes import KeyframeMaker
 
-log = logging.getLogger("fuseboard.recorder")
+log = get_logger("fuseboard.recorder")
 
 
 class WriterSession:
@@ -170,7 +169,7 @@ class WriterSession:
         try:
             return self._engine.describe()
         except Exception:
-            log_exception(log, "The state of %s could not be described; its events are recorded.", self._engine.name)
+            log.exception("The state of %s could not be described; its events are recorded.", self._engine.name)
             return []
 
 
@@ -181,7 +180,7 @@ def _keyframe_maker(connection: sqlite3.Connection) -> KeyframeMaker | None:
     except sqlite3.Error:
         raise
     except Exception:
-        log_exception(log, "The stored keyframes cannot be read; events are recorded without new ones.")
+        log.exception("The stored keyframes cannot be read; events are recorded without new ones.")
         return None
 
 

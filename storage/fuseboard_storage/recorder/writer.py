@@ -7,7 +7,6 @@ maintains keyframes and retention. If the file cannot be written, events stay in
 from __future__ import annotations
 
 import contextlib
-import logging
 import sqlite3
 import time
 import traceback
@@ -17,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from fuseboard_engine.error_text.redaction import log_exception
+from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.events import CommandDone, EngineStopped, Event, EventsDropped
 from fuseboard_storage.board.metrics import Spans, count, merge_spans
 from fuseboard_storage.errors import RecordingError
@@ -32,7 +31,7 @@ from fuseboard_storage.sqlite.write_lock import transaction
 from fuseboard_storage.tables import commands, events, instances, metrics
 from fuseboard_storage.tables.keyframes import SLICE
 
-log = logging.getLogger("fuseboard.recorder")
+log = get_logger("fuseboard.recorder")
 
 BATCH: Final = 5_000  # the maximum number of events in one transaction
 CALM: Final = 500  # with fewer events waiting than this, there is time for maintenance
@@ -375,7 +374,7 @@ class Writer:
             try:
                 self._engine.execute_command(command)
             except BaseException as error:
-                log_exception(log, "The engine failed to execute command %d (%s).", command.id, command.verb)
+                log.exception("The engine failed to execute command %d (%s).", command.id, command.verb)
                 self._buffer.add(
                     CommandDone(
                         at=self._engine.wall(),

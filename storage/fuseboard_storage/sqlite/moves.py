@@ -7,7 +7,6 @@ folder.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import sys
 import time
@@ -15,9 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_storage.sqlite.file_identity import FileId, Left, files_at, identify
 
-log = logging.getLogger("fuseboard.recorder")
+log = get_logger("fuseboard.recorder")
 
 if sys.platform != "win32":
     import fcntl

@@ -7,7 +7,6 @@ migration applied. Both are in the file's first hundred bytes, so a foreign file
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import sqlite3
 import stat
@@ -16,13 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import file_identity, moves
 from fuseboard_storage.sqlite.file_identity import APPLICATION_ID, FileId, Left, RecordingReplaced
 from fuseboard_storage.sqlite.integrity import find_damage
 from fuseboard_storage.sqlite.write_lock import LockingConnection
 
-log = logging.getLogger("fuseboard.recorder")
+log = get_logger("fuseboard.recorder")
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (

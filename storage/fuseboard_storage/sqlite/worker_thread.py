@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import weakref
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Final
 
-from fuseboard_engine.error_text.redaction import log_exception
+from fuseboard_engine.error_text.safe_logging import get_logger
 
 Job = Callable[[], None]
 """A job must not block. What it raises is logged."""
 
-log = logging.getLogger("fuseboard.recorder")
+log = get_logger("fuseboard.recorder")
 
 AT_EXIT: Final = 5.0
 """Seconds that the interpreter's exit waits for a thread, which may wait for a disk."""
@@ -78,7 +77,7 @@ def _work(jobs: SimpleQueue[Job | None]) -> None:
         try:
             job()
         except BaseException:  # the jobs that follow have waiters too
-            log_exception(log, "A job of the thread %s failed; the thread continues.", threading.current_thread().name)
+            log.exception("A job of the thread %s failed; the thread continues.", threading.current_thread().name)
         del job  # release what it refers to before the next job arrives
 
 

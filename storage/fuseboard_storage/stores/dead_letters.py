@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import sqlite3
 import threading
@@ -32,6 +31,7 @@ from fuseboard_engine.dead_letters.letter import (
     StoreUnavailable,
     statistics,
 )
+from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.events import CommandDone, DeadLetterChanged, Event
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import schema
@@ -39,7 +39,7 @@ from fuseboard_storage.stores.dead_letter_worker import NO_INSTANCE, DeadLetterW
 from fuseboard_storage.tables import dead_letters as letters
 from fuseboard_storage.tables import events
 
-log = logging.getLogger("fuseboard.recorder")
+log = get_logger("fuseboard.recorder")
 
 CLOSE_TIMEOUT: Final = 5.0
 """Seconds that closing takes at most."""
