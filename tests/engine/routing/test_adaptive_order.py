@@ -301,3 +301,42 @@ async def test_tasks_one_after_the_other_are_not_spread() -> None:
         await world.execute_with_fallback("x")
 
     assert [len(script.calls) for script in scripts][1:] == [0, 0]
+
+
+@virtual
+async def test_an_order_is_computed_at_most_once_a_refresh_and_at_once_after_a_change_of_state() -> None:
+    policy = RoutingPolicy(exploration=0, refresh_seconds=10, adaptive=True)
+    engine = world(policy, {"a": Service(0.0, 0.1), "b": Service(1.0, 0.1)})
+    chains = [(await engine.execute_with_fallback(n)).fallback_chain for n in range(3)]
+    assert chains == [["a", "b"]] * 3  # learned, but the order is still the one of the start
+    await asyncio.sleep(10)
+    assert (await engine.execute_with_fallback("later")).fallback_chain == ["b"]
+    engine.breaker("b").force_open()
+    assert (await engine.execute_with_fallback("b is out")).fallback_chain == ["a"]
+    engine.breaker("b").reset()
+    assert (await engine.execute_with_fallback("b is back")).fallback_chain == ["b"]
+
+
+@virtual
+async def test_what_was_learned_about_a_removed_adapter_is_forgotten() -> None:
+    services = {"a": Service(0.0, 0.1), "b": Service(1.0, 0.1)}
+    engine = world(EXACT.model_copy(update={"adaptive": True}), services)
+    for n in range(5):
+        await engine.execute_with_fallback(n)
+    assert (await engine.execute_with_fallback("known bad")).fallback_chain == ["b"]
+    engine.remove_adapter("a")
+    engine.add_adapter("a", Service(1.0, 0.1))
+    route = await engine.execute_with_fallback("task")
+    assert "a (untried)" in route.why
+
+
+@virtual
+async def test_another_policy_is_followed_from_the_next_task_on() -> None:
+    engine = world(EXACT.model_copy(update={"adaptive": True, "failure_seconds": 0}), {})
+    engine.add_adapter("slow", Service(1.0, 1.0))
+    engine.add_adapter("flaky", Service(0.0, 0.01))
+    for n in range(20):
+        await engine.execute_with_fallback(n, preference_order=["flaky", "slow"])
+    assert (await engine.execute_with_fallback("failures cost nothing")).fallback_chain[0] == "flaky"
+    engine.routing.update_policy(EXACT.model_copy(update={"adaptive": True, "failure_seconds": 60}))
+    assert (await engine.execute_with_fallback("failures cost a minute")).fallback_chain == ["slow"]

@@ -16,6 +16,7 @@ from fuseboard_engine.routing.ranking import (
     explain,
     exploration_share,
     explored_index,
+    least_loaded,
     rank,
 )
 
@@ -176,3 +177,65 @@ def test_an_order_says_in_short_words_why() -> None:
     assert explain([AdapterScore("agno", 0.98, 0.042), AdapterScore("new", 0.5, 0.0)]).endswith(
         "at 42 ms before new (untried)"
     )
+
+
+def test_evidence_is_not_faded_while_the_clock_stands_still_or_steps_back() -> None:
+    evidence = Evidence(at=100.0)
+    for moment in (100.0, 90.0):
+        evidence.add(True, 2.0, moment, 10.0)
+    assert (evidence.good, evidence.at, evidence.latency) == (2, 100.0, 2.0)
+    evidence.add(False, 8.0, 110.0, 10.0)
+    assert (evidence.good, evidence.bad, evidence.at) == (1, 1, 110.0)
+    assert evidence.latency == (2.0 + 8.0) / 2
+    assert evidence.success_rate == 0.5
+
+
+@pytest.mark.parametrize(
+    ("rate", "latency", "text"),
+    [(0.5, 0.0, "a (untried)"), (0.5, 0.1, "a 0.50 at 100 ms"), (0.6, 0.0, "a 0.60 at 0 ms")],
+)
+def test_only_an_adapter_without_evidence_is_untried(rate: float, latency: float, text: str) -> None:
+    assert str(AdapterScore("a", rate, latency)) == text
+
+
+def test_the_cost_of_an_adapter_grows_with_its_calls_in_flight() -> None:
+    score = AdapterScore("a", 0.5, 2.0, in_flight=3)
+    assert score.idle_cost(1.0) == (2.0 + 0.5) / 0.5
+    assert score.cost(1.0, 0.1) == pytest.approx(5 * 1.3)
+    assert score.cost(0.0, 0.0) == 4
+
+
+@pytest.mark.parametrize(
+    ("costs", "calls", "load", "index"),
+    [
+        ([1.0, 2.0], [0, 0], 0.1, 0),
+        ([1.0, 1.0], [0, 0], 0.1, 0),
+        ([1.0, 1.5], [9, 0], 0.1, 1),
+        ([1.0, 1.5], [4, 0], 0.1, 0),
+        ([0.0, 0.0], [2, 1], 0.1, 1),  # among equal costs, the one with fewer calls
+        ([3.0, 2.0, 1.0], [0, 0, 0], 0.1, 2),
+    ],
+)
+def test_a_burst_goes_to_the_adapter_that_costs_least_now(
+    costs: list[float], calls: list[int], load: float, index: int
+) -> None:
+    assert least_loaded(costs, calls, load) == index
+
+
+@pytest.mark.parametrize(
+    ("admissible", "share", "expected"),
+    [(1, 0.1, 0.0), (2, 0.02, 0.02), (2, 0.5, 0.1), (4, 0.5, 0.05), (10, 0.02, 0.02)],
+)
+def test_explored_adapters_get_their_share_but_never_more_than_a_fifth_in_all(
+    admissible: int, share: float, expected: float
+) -> None:
+    assert exploration_share(admissible, share) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("random", "names", "explored"),
+    [(0.05, "abc", "; explored a"), (0.15, "bac", "; explored b"), (0.25, "abc", ""), (0.2, "abc", "")],
+)
+def test_an_explored_adapter_comes_first_and_is_named(random: float, names: str, explored: str) -> None:
+    chain = RankedChain(tuple("abc"), "adaptive", share=0.1, admissible=2, due=0.0)
+    assert chain.choose(lambda: random) == (tuple(names), "adaptive" + explored)
