@@ -60,6 +60,8 @@ RANKED: dict[str, list[Event]] = {
 }
 VALUED_LAST = {"inflight", "rate", "spark", "rejected", "since", "state"}
 """The columns where `b` has a value too; in the others it has none and is last in both directions."""
+DESCENDING = ("state", "inflight", "rate", "p50", "p95", "p99", "rejected", "spark", "since", "error")
+ASCENDING = ("name", "ok", "budget", "chain", "next", "engine", "tags")
 
 
 @pytest.mark.parametrize("column", RANKED)
@@ -72,7 +74,12 @@ def test_each_column_sorts_by_its_value_and_reversed_the_other_way(column: str) 
 
 @pytest.mark.parametrize(
     ("column", "reverse", "descending"),
-    [("rate", False, True), ("rate", True, False), ("name", False, False), ("name", True, True)],
+    [
+        *((column, False, True) for column in DESCENDING),
+        *((column, False, False) for column in ASCENDING),
+        ("rate", True, False),
+        ("name", True, True),
+    ],
 )
 def test_the_direction_of_an_order_is_that_of_its_column_unless_reversed(
     column: str, reverse: bool, descending: bool
@@ -96,6 +103,8 @@ def test_a_column_looks_back_so_many_complete_seconds(column: str, seconds: int)
 def test_the_rate_of_a_new_adapter_is_over_the_time_since_it_was_added() -> None:
     board = fold([started(), added("a"), added("b", 98), *(answered("a", 95) for _ in range(4)), answered("b", 98)])
     assert names(order_of(board, at(100), Sort("rate"))) == ["b", "a"]  # one in 2 s against four in 10 s
+    apply(board, *(answered("a", 96) for _ in range(10)))
+    assert names(order_of(board, at(100), Sort("rate"))) == ["a", "b"]  # one in 2 s against 14 in 10 s
 
 
 class TestLostEngines:
@@ -118,6 +127,12 @@ class TestLostEngines:
             ("trouble", 1), ("calm", 1), ("trouble", 2), ("trouble", 3), ("calm", 2), ("calm", 3),
         ]  # fmt: skip
         assert order.counts == {"open": 1, "closed": 1, "silent": 2, "ended": 2}
+
+    def test_the_column_of_engines_sorts_by_their_labels(self) -> None:
+        order = order_of(self.board(), at(100), Sort("engine"))
+        assert [key.instance for key in order.keys] == [1, 1, 2, 2, 3, 3]
+        back = order_of(self.board(), at(100), Sort("engine", reverse=True))
+        assert [key.instance for key in back.keys] == [3, 3, 2, 2, 1, 1]
 
     def test_faults_only_shows_a_silent_engines_adapters_but_not_an_ended_ones(self) -> None:
         order = Ordering().order(self.board(), at(100), Choice(faults=True))

@@ -7,7 +7,7 @@ import pytest
 from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
 from fuseboard_engine.breaker.ejection_limit import EjectionLimits
 from fuseboard_engine.breaker.policy import BreakerPolicy
-from fuseboard_engine.events import Event, LateResult, StateChanged, TripSuppressed
+from fuseboard_engine.events import Event, LateResult, ProbeChanged, StateChanged, TripSuppressed
 from support.fake_clock import FakeClock
 
 THRICE = BreakerPolicy(failure_threshold=3, recovery_timeout=10, jitter=0, success_threshold=2)
@@ -123,3 +123,41 @@ def test_a_suppressed_opening_is_told_again_only_after_a_success(clock: FakeCloc
     for _ in range(3):
         breaker.admit().failure()
     assert len(events) == 2
+
+
+def test_a_change_of_state_tells_why_by_whom_and_until_when(clock: FakeClock) -> None:
+    breaker, events = watched(clock)
+    for _ in range(3):
+        breaker.admit().failure()
+    breaker.reset(actor="ana")
+    breaker.open_for(30, actor="ana")
+    changes = [event for event in events if isinstance(event, StateChanged)]
+    assert [(e.before, e.after, e.reason, e.actor) for e in changes] == [
+        ("closed", "open", "failures", ""),
+        ("open", "closed", "reset", "ana"),
+        ("closed", "open", "by_hand", "ana"),
+    ]
+    assert changes[0].detail == "3 failures in a row"
+    assert (changes[1].wait, changes[1].until) == (None, None)
+    assert (changes[2].wait, changes[2].until) == (30, changes[2].at + 30_000_000)
+
+
+def test_probes_in_flight_are_counted_while_half_open(clock: FakeClock) -> None:
+    breaker, events = watched(clock, THRICE.model_copy(update={"half_open_concurrency": 2}))
+    for _ in range(3):
+        breaker.admit().failure()
+    assert breaker.snapshot().probes_in_flight == 0
+    clock.advance(10)
+    first, second = breaker.admit(), breaker.admit()
+    assert breaker.snapshot().probes_in_flight == 2
+    first.success()
+    assert (breaker.snapshot().probes_in_flight, breaker.snapshot().successes) == (1, 1)
+    second.release()
+    assert breaker.snapshot().probes_in_flight == 0
+    probes = [event for event in events if isinstance(event, ProbeChanged)]
+    assert [(e.what, e.in_flight, e.successes, e.needed) for e in probes] == [
+        ("admitted", 1, 0, 2),
+        ("admitted", 2, 0, 2),
+        ("success", 1, 1, 2),
+        ("released", 0, 1, 2),
+    ]
