@@ -122,3 +122,15 @@ def test_a_full_ring_replaces_the_oldest_and_its_kinds(size: int) -> None:
     for _ in range(size):
         window.record(0, False, False)
     assert held(window) == (size, 0, 0)
+
+
+def test_few_times_are_exact_while_many_that_have_expired_are_still_stored() -> None:
+    window = TimeWindow(128)
+    for moment in range(100):
+        window.record(moment, False, False)
+    window.expire(128 + 89.5)
+    assert window.calls == 10
+    window.record(217.6, True, False)
+    window.record(218.1, True, False)
+    window.expire(128 + 217.6)
+    assert held(window) == (1, 1, 0)

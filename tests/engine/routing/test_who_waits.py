@@ -9,7 +9,7 @@ import pytest
 
 from fuseboard_engine import BreakerPolicy, RetryPolicy
 from fuseboard_engine.adapters.registry import DownMark
-from fuseboard_engine.events import ProbeChanged
+from fuseboard_engine.events import ProbeChanged, StateChanged
 from fuseboard_engine.health.policy import HealthPolicy
 from fuseboard_engine.routing.all_unavailable import recoveries, recovery_of
 from fuseboard_engine.routing.policy import RoutingPolicy
@@ -116,6 +116,19 @@ async def test_only_tasks_that_wait_now_count_towards_the_limit() -> None:
     engine.breaker("a").admit().failure("refused")
     assert (await engine.execute_with_fallback(3)).success
     assert script.tasks == [1, 3]
+
+
+@pytest.mark.parametrize("all_out", ["wait", "last_resort"])
+@virtual
+async def test_a_route_that_called_an_adapter_is_over(all_out: str) -> None:
+    engine = world(all_out)
+    script = engine.script("a", DOWN)
+    engine.script("b", "b")
+    engine.breaker("b").force_open()
+    route = await engine.execute_with_fallback("task")
+    assert (route.error, len(script.calls), now()) == ("down", 1, 0)
+    assert route.why == "order of registration"
+    assert [(a.adapter, a.outcome) for a in route.attempts] == [("a", "failure"), ("b", "rejected")]
 
 
 @pytest.mark.parametrize(
@@ -257,6 +270,18 @@ async def test_a_breaker_held_by_hand_is_passed_over_for_the_next_last_resort() 
     out(engine, "b", 60, "b")
     route = await engine.execute_with_fallback("task")
     assert (route.adapter, held.calls) == ("b", [])
+
+
+@virtual
+async def test_a_last_resort_is_the_reason_that_a_breaker_admits_early() -> None:
+    engine = world("last_resort")
+    out(engine, "a", 60, "a")
+    await engine.execute_with_fallback("task")
+    changes = [event for event in engine.emitted if isinstance(event, StateChanged)]
+    assert [(e.after, e.reason) for e in changes] == [
+        ("open", "failures"), ("half_open", "probe_due"), ("closed", "probes_succeeded"),
+    ]  # fmt: skip
+    assert changes[1].detail == "every adapter of a chain is out: a last resort"
 
 
 @virtual
