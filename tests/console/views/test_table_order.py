@@ -101,10 +101,10 @@ def test_a_column_looks_back_so_many_complete_seconds(column: str, seconds: int)
 
 
 def test_the_rate_of_a_new_adapter_is_over_the_time_since_it_was_added() -> None:
-    board = fold([started(), added("a"), added("b", 98), *(answered("a", 95) for _ in range(4)), answered("b", 98)])
-    assert names(order_of(board, at(100), Sort("rate"))) == ["b", "a"]  # one in 2 s against four in 10 s
-    apply(board, *(answered("a", 96) for _ in range(10)))
-    assert names(order_of(board, at(100), Sort("rate"))) == ["a", "b"]  # one in 2 s against 14 in 10 s
+    board = fold([started(), added("a"), added("b", 98), *(answered(n, 98) for n in "aabb")])
+    assert names(order_of(board, at(100), Sort("rate"))) == ["b", "a"]  # two in 2 s against two in 10 s
+    apply(board, *(answered("a", 98) for _ in range(12)))
+    assert names(order_of(board, at(100), Sort("rate"))) == ["a", "b"]  # two in 2 s against 14 in 10 s
 
 
 class TestLostEngines:

@@ -340,3 +340,20 @@ async def test_another_policy_is_followed_from_the_next_task_on() -> None:
     assert (await engine.execute_with_fallback("failures cost nothing")).fallback_chain[0] == "flaky"
     engine.routing.update_policy(EXACT.model_copy(update={"adaptive": True, "failure_seconds": 60}))
     assert (await engine.execute_with_fallback("failures cost a minute")).fallback_chain == ["slow"]
+
+
+@virtual
+async def test_between_two_computations_a_burst_is_spread_over_adapters_that_cost_about_the_same() -> None:
+    policy = RoutingPolicy(exploration=0, refresh_seconds=HOUR, load=1.0, adaptive=True)
+    engine = world(policy, {"a": Service(1.0, 1.0), "b": Service(1.0, 1.0)})
+    routes = await asyncio.gather(*(engine.execute_with_fallback(n) for n in range(6)))
+    assert [route.adapter for route in routes] == ["a", "b"] * 3
+    assert routes[0].why == "adaptive: a (untried) before b (untried)"
+    assert routes[1].why.endswith("; b first, as a is busier")
+
+
+@virtual
+async def test_an_adapter_that_is_alone_takes_a_burst() -> None:
+    engine = world(RoutingPolicy(exploration=0, adaptive=True), {"a": Service(1.0, 1.0)})
+    routes = await asyncio.gather(*(engine.execute_with_fallback(n) for n in range(4)))
+    assert {route.why for route in routes} == {"adaptive: a (untried)"}

@@ -1,0 +1,72 @@
+"""The result of a task as a value: what it says of its attempts, and the error that `unwrap` raises."""
+
+from __future__ import annotations
+
+import pytest
+
+from fuseboard_engine import AllAdaptersFailed, RouteResult, StreamBroken
+from fuseboard_engine.events import Attempt, Outcome
+from fuseboard_engine.routing.route import Task, identify
+
+
+def attempt(adapter: str, outcome: Outcome, retry_after: float | None = None, why: str = "") -> Attempt:
+    return Attempt(adapter=adapter, outcome=outcome, number=1, duration=0.1, retry_after=retry_after, why=why)
+
+
+def result(*attempts: Attempt, success: bool = False, **fields: object) -> RouteResult:
+    return RouteResult(task="t", task_type="", success=success, attempts=attempts, **fields)  # type: ignore[arg-type]
+
+
+def test_attempts_and_rejections_are_told_apart() -> None:
+    route = result(
+        attempt("a", "failure"),
+        attempt("a", "failure"),
+        attempt("b", "rejected", why="open"),
+        attempt("c", "ignored"),
+        attempt("a", "success"),
+    )
+    assert (route.fallback_chain, route.total_attempts, route.skipped) == (["a", "c"], 4, {"b": "open"})
+
+
+def test_retry_after_is_the_shortest_wait_that_any_adapter_said_last() -> None:
+    waits = (
+        attempt("a", "failure", 1),
+        attempt("a", "rejected", 9),
+        attempt("b", "rejected", 5),
+        attempt("c", "failure"),
+    )
+    assert result(*waits).retry_after == 5
+    assert result(attempt("a", "failure", 3), attempt("a", "failure")).retry_after is None
+    assert result().retry_after is None
+
+
+def test_unwrap_returns_an_answer_even_that_of_a_fallback_and_raises_otherwise() -> None:
+    assert result(success=True, result=1).unwrap() == 1
+    assert result(degraded=True, result=2).unwrap() == 2
+    cause = ConnectionError("down")
+    failed = result(error="down", exception=cause)
+    with pytest.raises(AllAdaptersFailed, match=r"^down$") as caught:
+        failed.unwrap()
+    assert caught.value.result is failed
+    assert caught.value.__cause__ is cause
+
+
+def test_a_route_without_an_error_says_that_no_adapter_could_be_tried() -> None:
+    assert str(AllAdaptersFailed(result())) == "no adapter could be tried"
+    broken = StreamBroken(result(error="down"), 3)
+    assert (str(broken), broken.items) == ("down", 3)
+    assert (result().why, result().left, result().duration) == ("", (), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("task", "identity"),
+    [
+        ({"task_id": 7, "id": 8, "task_type": "chat", "type": "other"}, ("7", "chat")),
+        ({"id": "x", "type": "chat"}, ("x", "chat")),
+        ({"payload": 1}, ("", "")),
+        (Task(id="x", type="chat"), ("x", "chat")),
+        ("text", ("", "")),
+    ],
+)
+def test_a_task_has_the_id_and_type_that_it_says(task: object, identity: tuple[str, str]) -> None:
+    assert identify(task) == identity
