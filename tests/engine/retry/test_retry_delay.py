@@ -152,8 +152,10 @@ def test_an_impossible_change_is_refused(wrong: dict[str, Any]) -> None:
         RetryOverrides(**wrong)
 
 
-@pytest.mark.parametrize("allowed", [{"jitter": 0}, {"jitter": 1}, {"budget_ratio": 0}, {"budget_minimum": 0}])
-def test_the_ends_of_a_range_belong_to_it(allowed: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "allowed", [{"initialize_share": 0.9}, {"jitter": 0}, {"jitter": 1}, {"budget_ratio": 0}, {"budget_minimum": 0}]
+)
+def test_values_up_to_the_ends_of_a_range_are_allowed(allowed: dict[str, Any]) -> None:
     RetryPolicy(**allowed)
 
 

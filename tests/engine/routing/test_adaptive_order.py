@@ -312,7 +312,9 @@ async def test_an_order_is_computed_at_most_once_a_refresh_and_at_once_after_a_c
     await asyncio.sleep(10)
     assert (await engine.execute_with_fallback("later")).fallback_chain == ["b"]
     engine.breaker("b").force_open()
-    assert (await engine.execute_with_fallback("b is out")).fallback_chain == ["a"]
+    route = await engine.execute_with_fallback("b is out")
+    assert (route.fallback_chain, route.skipped, route.left) == (["a"], {"b": route.skipped["b"]}, ())
+    assert route.attempts[0].adapter == "a"  # the new order has b last
     engine.breaker("b").reset()
     assert (await engine.execute_with_fallback("b is back")).fallback_chain == ["b"]
 
