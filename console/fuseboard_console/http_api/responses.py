@@ -8,6 +8,7 @@ from fuseboard_console.views.adapters.engine_presence import connection_of
 from fuseboard_console.views.lists.status import status_json
 from fuseboard_engine.events import AttemptFailed, RouteFinished
 from fuseboard_storage.board.board import AdapterRow, Board
+from fuseboard_storage.board.presence import presence
 
 READY_SHARE = 0.5  # ready while more than this share of the adapters is healthy
 CALLS = 50  # the last calls that a short history shows
@@ -19,7 +20,10 @@ _PASSING = ("closed", "disabled", "metrics_only")
 def readiness(board: Board, now: int) -> tuple[bool, dict[str, Any]]:
     """Return whether the application is ready, with the figures behind it. An unused adapter counts as healthy."""
     connection = connection_of(board, now).state
-    states = [row.state for row in board.rows()]
+    gone = {instance.id for instance in board.instances.values() if presence(instance, now) != "live"}
+    if len(gone) == len(board.instances):
+        gone = set()  # none is live, so the last states count
+    states = [row.state for row in board.rows() if row.key.instance not in gone]
     healthy = sum(state in _PASSING for state in states)
     ratio = healthy / len(states) if states else 0.0
     ready = connection == "live" and ratio > READY_SHARE
@@ -116,21 +120,23 @@ def metrics(board: Board) -> str:
         "# TYPE fuseboard_breaker_open gauge",
         "# HELP fuseboard_breaker_open 1 while the breaker refuses calls.",
     ]
-    for row in board.rows():
-        labels = f'adapter="{_label(row.name)}",instance="{row.key.instance}"'
-        other = row.calls - row.successes - row.failed
-        outcomes = (("success", row.successes), ("failure", row.failed), ("no_verdict", other))
-        for outcome, count in (*outcomes, ("rejected", row.rejections)):
-            lines.append(f'fuseboard_calls_total{{{labels},outcome="{outcome}"}} {count}')
-        states.append(f"fuseboard_breaker_open{{{labels}}} {int(row.state not in _PASSING)}")
     opens = [
         "# TYPE fuseboard_breaker_opens_total counter",
         "# HELP fuseboard_breaker_opens_total How often a breaker opened.",
-        *(
-            f'fuseboard_breaker_opens_total{{adapter="{_label(row.name)}",instance="{row.key.instance}"}} {row.opens}'
-            for row in board.rows()
-        ),
     ]
+    for engine, totals in board.totals.items():
+        for name, total in totals.adapters.items():
+            labels = f'engine="{_label(engine)}",adapter="{_label(name)}"'
+            other = total.calls - total.successes - total.failed
+            outcomes = (("success", total.successes), ("failure", total.failed), ("no_verdict", other))
+            for outcome, count in (*outcomes, ("rejected", total.rejections)):
+                lines.append(f'fuseboard_calls_total{{{labels},outcome="{outcome}"}} {count}')
+            opens.append(f"fuseboard_breaker_opens_total{{{labels}}} {total.opens}")
+    for row in board.rows():
+        instance = board.instances.get(row.key.instance)
+        engine = "" if instance is None else instance.name
+        labels = f'engine="{_label(engine)}",adapter="{_label(row.name)}",instance="{row.key.instance}"'
+        states.append(f"fuseboard_breaker_open{{{labels}}} {int(row.state not in _PASSING)}")
     batches = [
         "# TYPE fuseboard_batches_total counter",
         "# HELP fuseboard_batches_total Batches that ended.",

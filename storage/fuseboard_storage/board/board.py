@@ -45,6 +45,7 @@ from fuseboard_engine.events import (
 )
 from fuseboard_storage.board import workflow_runs
 from fuseboard_storage.board.metrics import SECOND, AdapterSecond, attempts_of
+from fuseboard_storage.board.name_totals import EngineTotals
 from fuseboard_storage.board.rows import AdapterKey, AdapterRow, Entry, FailureRow, InstanceRow, TaskSecond, Totals
 
 KEPT_ROUTES: Final = 500
@@ -94,6 +95,8 @@ class Board:
         """Incremented whenever a dead letter is added, removed or changes its status. Not stored in keyframes."""
         self.instances: dict[int, InstanceRow] = {}
         self.adapters: dict[AdapterKey, AdapterRow] = {}
+        self.totals: dict[str, EngineTotals] = {}
+        """The counts of all processes of each name, of ended ones too."""
         self.left: dict[int, dict[str, AdapterRow]] = {}
         """The adapters of ended instances that are no longer shown and that no process took, oldest first."""
         self.chains: dict[tuple[int, str], tuple[str, ...]] = {}
@@ -150,6 +153,10 @@ class Board:
             self._retire(old)
         row = InstanceRow(entry.instance, event.name, event.host, event.pid, event.at)
         self.instances[entry.instance] = row
+        totals = self.totals_of(row.id)
+        totals.started += 1
+        for known in [known for known in self.adapters.values() if known.key.instance == row.id]:
+            known.total = totals.adapter(known.name)
         if event.restored:
             row.continues = event.replaces
         else:
@@ -191,7 +198,17 @@ class Board:
         if row is None:
             self.roster_version += 1
             row = self.adapters[key] = AdapterRow(key, at)
+            row.total = self.totals_of(instance).adapter(adapter)
         return row
+
+    def totals_of(self, instance: int) -> EngineTotals:
+        """Return the totals of the name of an instance; of an unknown instance under the empty name."""
+        engine = self.instances.get(instance)
+        name = "" if engine is None else engine.name
+        found = self.totals.get(name)
+        if found is None:
+            found = self.totals[name] = EngineTotals()
+        return found
 
     @fold(AdapterAdded)
     def _adapter_added(self, entry: Entry, event: AdapterAdded) -> None:
@@ -207,11 +224,19 @@ class Board:
             row.restore_counts(earlier.figures())
         elif event.figures is not None:
             row.restore_counts(event.figures)
+            if engine is None or not engine.continues:  # they are of another recording
+                row.total.add_figures(event.figures)
 
     @fold(AdapterRemoved)
     def _adapter_removed(self, entry: Entry, event: AdapterRemoved) -> None:
         self.roster_version += 1
         self.adapters.pop(AdapterKey(entry.instance, event.adapter), None)
+        engine = self.instances.get(entry.instance)
+        if engine is None or not engine.name or engine.name not in self.totals:
+            return
+        siblings = [i.id for i in self.instances.values() if i.name == engine.name]
+        if not any(AdapterKey(sibling, event.adapter) in self.adapters for sibling in siblings):
+            self.totals[engine.name].adapters.pop(event.adapter, None)  # no process has it any more
 
     @fold(ConfigReloaded)
     def _config_reloaded(self, entry: Entry, event: ConfigReloaded) -> None:
@@ -235,7 +260,9 @@ class Board:
     def _state_changed(self, entry: Entry, event: StateChanged) -> None:
         self.state_version += 1
         row = self.row(entry.instance, event.adapter, event.at)
-        row.opens += event.after == "open" != event.before and event.reason != "restored"
+        opened = event.after == "open" != event.before and event.reason != "restored"
+        row.opens += opened
+        row.total.opens += opened
         row.state = event.after
         row.held = ""
         row.since = event.at
@@ -310,18 +337,19 @@ class Board:
     def _route_finished(self, entry: Entry, event: RouteFinished) -> None:
         self.routes.appendleft(entry)
         if event.letter is None:  # the task of a dead letter was counted when it became one
-            self._count_task(event)
+            self._count_task(entry, event)
         for attempt in attempts_of(event):
             self._count_attempt(entry, attempt, event.at)
 
-    def _count_task(self, event: RouteFinished) -> None:
+    def _count_task(self, entry: Entry, event: RouteFinished) -> None:
+        failed_over = not event.strategy and bool(event.attempts) and event.attempts[0].adapter != event.adapter
+        self.totals_of(entry.instance).count_task(event, failed_over)
         self.tasks += 1
         if event.degraded:
             self.tasks_degraded += 1
         elif event.success:
             self.tasks_ok += 1
-            if not event.strategy and event.attempts and event.attempts[0].adapter != event.adapter:
-                self.tasks_failed_over += 1
+            self.tasks_failed_over += failed_over
         if not (event.attempts and event.attempts[-1].outcome == "cancelled"):  # cancelled by its caller
             self._count_task_second(event.at, event.success and not event.degraded)
 
@@ -340,6 +368,7 @@ class Board:
         if not row.seconds or row.seconds[-1].at < second:
             row.seconds.append(AdapterSecond(second, attempt.adapter))
         row.seconds[-1].add(attempt)
+        row.total.add(attempt)
         if attempt.outcome == "rejected":
             row.rejections += 1
             return row

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from fuseboard_engine.events import Attempt, AttemptFailed, Event, State
 from fuseboard_storage.board.histogram import merge, percentile
 from fuseboard_storage.board.metrics import SECOND, AdapterSecond
+from fuseboard_storage.board.name_totals import AdapterTotals
 
 KEPT_SECONDS = 120
 KEPT_CHANGES = 100
@@ -122,6 +123,7 @@ class AdapterRow:
         "tasks_failed",
         "threshold",
         "timeouts",
+        "total",
         "until",
         "wait",
     )
@@ -164,6 +166,7 @@ class AdapterRow:
         self.held = ""  # why a trip was suppressed; empty: none was since the last change of state
         self.last_error = ""
         self.last_failure: int | None = None
+        self.total = AdapterTotals()  # of all processes of this name
         self.seconds: deque[AdapterSecond] = deque(maxlen=KEPT_SECONDS)
         self.changes: deque[tuple[int, State]] = deque(maxlen=KEPT_CHANGES)
 

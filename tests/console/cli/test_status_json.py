@@ -29,6 +29,7 @@ from fuseboard_engine.events import (
 )
 from fuseboard_storage.board.board import AdapterKey, Board, Entry
 from fuseboard_storage.tables import keyframes
+from support.fake_engine import answered
 
 NOON = 1_800_000_000_000_000
 
@@ -124,6 +125,29 @@ def test_the_reason_of_a_shutdown_is_included() -> None:
     assert engine["reason"] == "shutting down: SIGTERM received"
 
 
+def test_totals_per_name_include_workers_that_have_ended() -> None:
+    board = Board()
+    events: list[tuple[int, Event]] = [
+        (1, EngineStarted(at=NOON, name="checkout", host="h", pid=1)),
+        (1, answered()),
+        (2, EngineStarted(at=NOON, name="checkout", host="h", pid=2)),
+        (2, answered()),
+        (1, EngineStopped(at=NOON, reason="closed")),
+        (3, EngineStarted(at=NOON + 1, name="checkout", host="h", pid=3)),
+        (3, answered()),
+    ]
+    for seq, (instance, event) in enumerate(events, 1):
+        board.apply(Entry(seq, instance, event))
+    (totals,) = status_json(board, "a.db", NOON + 1)["totals"]
+    assert (totals["engine"], totals["processes_started"], totals["processes_running"]) == ("checkout", 3, 2)
+    assert totals["tasks"]["answered"] == 3
+    assert [(one["adapter"], one["calls"]) for one in totals["adapters"]] == [("agno", 3)]
+    assert "checkout in total: 2 of 3 processes running; 3 tasks, 3 answered; 3 calls, 0 failed" in status_text(
+        board, "a.db", NOON + 1, colour=False
+    )
+    assert 'fuseboard_calls_total{engine="checkout",adapter="agno",outcome="success"} 3\n' in metrics(board)
+
+
 def test_openings_and_batches_accepted_in_part_are_counted() -> None:
     def opened(at: int, before: State, reason: str = "failures") -> Event:
         return StateChanged(at=at, adapter="agno", before=before, after="open", reason=reason)
@@ -149,5 +173,5 @@ def test_openings_and_batches_accepted_in_part_are_counted() -> None:
         board, "a.db", NOON, colour=False
     )
     text = metrics(board)
-    assert 'fuseboard_breaker_opens_total{adapter="agno",instance="1"} 2\n' in text
+    assert 'fuseboard_breaker_opens_total{engine="checkout",adapter="agno"} 2\n' in text
     assert "fuseboard_batches_total 2\n" in text and "fuseboard_partial_batches_total 1\n" in text

@@ -199,8 +199,8 @@ async def test_counters_can_be_scraped(tmp_path: Path) -> None:
     file = tmp_path / "shop.db"
     async with engine_at(file), api(file) as client:
         text = (await client.get("/metrics")).text
-        assert re.search(r'fuseboard_calls_total\{adapter="prefect",instance="\d+",outcome="failure"\} 1\n', text)
-        assert re.search(r'fuseboard_breaker_open\{adapter="prefect",instance="\d+"\} 1\n', text)
+        assert re.search(r'fuseboard_calls_total\{engine="\w+",adapter="prefect",outcome="failure"\} 1\n', text)
+        assert re.search(r'fuseboard_breaker_open\{engine="\w+",adapter="prefect",instance="\d+"\} 1\n', text)
         assert 'fuseboard_tasks_total{outcome="success"} 1\n' in text
         assert "fuseboard_failovers_total 1\n" in text
 

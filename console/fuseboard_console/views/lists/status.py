@@ -15,6 +15,7 @@ from fuseboard_console.views.adapters.engine_presence import connection_of, head
 from fuseboard_console.views.selection.ordering import order_of
 from fuseboard_engine.events import BatchFinished
 from fuseboard_storage.board.board import AdapterRow, Board, InstanceRow
+from fuseboard_storage.board.name_totals import EngineTotals
 from fuseboard_storage.board.presence import presence
 from fuseboard_storage.board.workflow_runs import WorkflowRow
 
@@ -69,7 +70,7 @@ def status_text(board: Board, file: str, now: int, *, colour: bool) -> str:
     if not counts:
         return f"{head}\n{'No adapter yet.' if board.instances else 'No engine has written to it yet.'}"
     head = f"{head}; {plural(sum(counts.values()), 'adapter')}: {states}"
-    if opens := sum(row.opens for row in board.adapters.values()):
+    if opens := _opens(board):
         head += f"; breakers opened {plural(opens, 'time')}"
     if board.batches_ended:
         head += f"; {board.batches_partial} of {plural(board.batches_ended, 'batch', 'batches')} accepted in part"
@@ -85,7 +86,33 @@ def status_text(board: Board, file: str, now: int, *, colour: bool) -> str:
             shown[1] = f"\x1b[{_COLOURS[style]}m{shown[1]}\x1b[0m"
         return ("  ".join(shown).rstrip() + (f"  {engine}" if engines and engine else "")).rstrip()
 
-    return "\n".join([head, "", line(titles), *(line(*row) for row in rows)])
+    return "\n".join([head, "", line(titles), *(line(*row) for row in rows), *_total_lines(board, now)])
+
+
+def _opens(board: Board) -> int:
+    """Return how often breakers opened, those of ended processes included."""
+    return sum(total.opens for totals in board.totals.values() for total in totals.adapters.values())
+
+
+def _running(board: Board, name: str, now: int) -> int:
+    """Return how many processes of a name are alive."""
+    return sum(row.name == name and presence(row, now) == "live" for row in board.instances.values())
+
+
+def _total_lines(board: Board, now: int) -> list[str]:
+    """Return the totals of each name that more than one process had, after an empty line."""
+    lines = [""]
+    for name, totals in board.totals.items():
+        if totals.started < 2:
+            continue
+        adapters = totals.adapters.values()
+        calls, failed = sum(total.calls for total in adapters), sum(total.failed for total in adapters)
+        processes = f"{_running(board, name, now):,} of {plural(totals.started, 'process', 'processes')} running"
+        lines.append(
+            f"{cut(name, 40)} in total: {processes}; {plural(totals.tasks, 'task')}, {totals.answered:,} answered; "
+            f"{plural(calls, 'call')}, {failed:,} failed"
+        )
+    return lines if len(lines) > 1 else []
 
 
 def _cells(view: AdapterView, now: int) -> tuple[str, ...]:
@@ -151,12 +178,40 @@ def status_json(board: Board, file: str, now: int) -> dict[str, Any]:
         ],
         "tasks": {"routed": board.tasks, "answered": board.tasks_ok, "degraded": board.tasks_degraded},
         "batch_totals": {"ended": board.batches_ended, "accepted_in_part": board.batches_partial},
-        "breaker_opens": sum(row.opens for row in board.adapters.values()),
+        "breaker_opens": _opens(board),
+        "totals": [_totals(board, name, totals, now) for name, totals in board.totals.items()],
         "events_dropped": board.dropped,
         "adapters": [_adapter(board, view) for view in views_of(board, now)],
         "dead_letters": {status: count for status, count in board.dead_letters.items() if count},
         "workflows": [_workflow(run) for run in reversed(board.workflows.values())],
         "batches": [_batch(batch) for batch in board.batches],
+    }
+
+
+def _totals(board: Board, name: str, totals: EngineTotals, now: int) -> dict[str, Any]:
+    return {
+        "engine": name,
+        "processes_started": totals.started,
+        "processes_running": _running(board, name, now),
+        "tasks": {
+            "routed": totals.tasks,
+            "answered": totals.answered,
+            "degraded": totals.degraded,
+            "failed_over": totals.failed_over,
+        },
+        "adapters": [
+            {
+                "adapter": adapter,
+                "calls": total.calls,
+                "successes": total.successes,
+                "failed": total.failed,
+                "timeouts": total.timeouts,
+                "retries": total.retries,
+                "rejections": total.rejections,
+                "breaker_opens": total.opens,
+            }
+            for adapter, total in totals.adapters.items()
+        ],
     }
 
 
