@@ -166,6 +166,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """UPDATE instances SET continued_by = 0
             WHERE ended_at IS NOT NULL AND id NOT IN (SELECT max(id) FROM instances GROUP BY name)""",
     ),
+    # How often in a row a process ended during a retry or a run: what ends it again and again is set aside.
+    (
+        "ALTER TABLE dead_letters ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE workflow_runs ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0",
+    ),
 )
 """The statements of each migration. Its position, counted from 1, is the version it leads to."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import sqlite3
@@ -29,6 +30,11 @@ from fuseboard_storage.tables.events import escape_surrogates
 
 T = TypeVar("T")
 
+log = logging.getLogger("fuseboard.recorder")
+
+MOST_DEATHS: Final = 3
+"""The number of processes in a row that ended while they executed a run, after which it is not resumed by itself."""
+POISONED: Final = "poisoned: its process ended three times in a row while it ran; only an operator resumes it"
 BUSY: Final = 5.0  # seconds to wait for another writer's transaction
 
 RUN_COLUMNS: Final = "id, workflow, name, steps, definition, input, started_at, state, changed_at, error, owner"
@@ -238,7 +244,8 @@ class FileCheckpoints:
             if owner is not None:
                 raise RunInUse(f"run {run!r} is running in process {owner.pid} on {owner.host}")
             connection.execute(
-                "UPDATE workflow_runs SET state = 'running', owner = ?, changed_at = ?, error = '' WHERE id = ?",
+                "UPDATE workflow_runs SET deaths = deaths + (state = 'running'), state = 'running', owner = ?, "
+                "changed_at = ?, error = '' WHERE id = ?",
                 (this_process(self._host), at, run),
             )
             _active_runs.add(key)
@@ -258,7 +265,7 @@ class FileCheckpoints:
         connection = self._open()
         with transaction(connection):
             values = (state, at, _escaped(error))
-            self._touch(connection, run, "state = ?, changed_at = ?, error = ?, owner = ''", values)
+            self._touch(connection, run, "state = ?, changed_at = ?, error = ?, owner = '', deaths = 0", values)
 
     def _touch(self, connection: sqlite3.Connection, run: str, what: str, values: tuple[Any, ...]) -> None:
         if not connection.execute(f"UPDATE workflow_runs SET {what} WHERE id = ?", (*values, run)).rowcount:
@@ -267,16 +274,29 @@ class FileCheckpoints:
             )
 
     def _left(self, failed: bool) -> list[tuple[str, str]]:
-        rows = self._open().execute(
-            "SELECT id, workflow, state, owner FROM workflow_runs "
-            "WHERE state IN ('running', 'interrupted') OR (state = 'failed' AND ?) ORDER BY started_at, id",
-            (failed,),
+        connection = self._open()
+        rows = connection.execute(
+            "SELECT id, workflow, state, owner, deaths FROM workflow_runs WHERE state IN ('running', 'interrupted') "
+            "OR (state = 'failed' AND ? AND error <> ?) ORDER BY started_at, id",
+            (failed, POISONED),
         )
-        return [
-            (run, workflow)
-            for run, workflow, state, owner in rows.fetchall()
-            if owning_process(state, owner, self._host, (str(self.path), run)) is None
-        ]
+        found = []
+        for run, workflow, state, owner, deaths in rows.fetchall():
+            if owning_process(state, owner, self._host, (str(self.path), run)) is not None:
+                continue
+            if state == "running" and deaths + 1 >= MOST_DEATHS:
+                self._set_aside(connection, run)
+            else:
+                found.append((run, workflow))
+        return found
+
+    def _set_aside(self, connection: LockingConnection, run: str) -> None:
+        """Let a run fail that ended its process again and again."""
+        with transaction(connection):
+            connection.execute(
+                "UPDATE workflow_runs SET state = 'failed', owner = '', error = ? WHERE id = ?", (POISONED, run)
+            )
+        log.warning("Run %s in %s is set aside: %s.", run, self.path.name, POISONED)
 
     def _failures(self, workflow: str, limit: int) -> list[tuple[str, SavedNode]]:
         columns = ", ".join(f"workflow_nodes.{column}" for column in NODE_COLUMNS.split(", "))

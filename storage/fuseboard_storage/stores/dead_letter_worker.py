@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import sqlite3
 import threading
 import time
@@ -12,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from fuseboard_engine.dead_letters.letter import StoreUnavailable
+from fuseboard_engine.dead_letters.letter import StatusChange, StoreUnavailable
 from fuseboard_engine.events import DeadLetterChanged
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import file_identity, schema
@@ -25,9 +26,22 @@ from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
 from fuseboard_storage.tables import dead_letters as letters
 from fuseboard_storage.tables import events
 
+log = logging.getLogger("fuseboard.recorder")
+
 T = TypeVar("T")
 NO_INSTANCE: Final = 0
 """The instance id of events about dead letters that no engine caused."""
+
+
+def _expiry(group: StatusChange, now: int) -> DeadLetterChanged:
+    """Return the event of letters whose lease expired at `now` (UTC microseconds)."""
+    return DeadLetterChanged(
+        at=now,
+        letters=group.ids,
+        before=group.before,
+        status=group.after,
+        detail=letters.LEASE_EXPIRED if group.after == "pending" else letters.POISONED,
+    )
 
 
 class DeadLetterWorker:
@@ -88,17 +102,14 @@ class DeadLetterWorker:
             began = time.monotonic()
             connection = self._connect()
             with transaction(connection):
-                released = [] if now is None else letters.release_expired(connection, now)
+                released = () if now is None else letters.release_expired(connection, now)
                 if released and now is not None:
-                    expired = DeadLetterChanged(
-                        at=now,
-                        letters=tuple(released),
-                        before="retrying",
-                        status="pending",
-                        detail=letters.LEASE_EXPIRED,
-                    )
-                    events.insert(connection, NO_INSTANCE, [expired])
+                    events.insert(connection, NO_INSTANCE, [_expiry(group, now) for group in released])
                 done = work(connection)
+            for group in released:
+                if group.after == "exhausted":
+                    ids = ", ".join(map(str, group.ids))
+                    log.warning("Dead letter %s in %s is set aside: %s.", ids, self.path.name, letters.POISONED)
             self._inline.note(began, self.path)
             return done
 

@@ -27,9 +27,13 @@ from fuseboard_engine.dead_letters.letter import (
     StatusChange,
 )
 from fuseboard_engine.dead_letters.memory_store import LEASE_EXPIRED as LEASE_EXPIRED
+from fuseboard_engine.dead_letters.memory_store import POISONED as POISONED
 from fuseboard_engine.dead_letters.memory_store import full, group_changes
 from fuseboard_storage.sqlite.damaged_rows import UNREADABLE, decoded, struct_of
 from fuseboard_storage.tables.events import escape_surrogates
+
+MOST_DEATHS: Final = 3
+"""The number of retries in a row whose process ended, after which a letter is set aside."""
 
 NEW: Final = NewLetter.__struct_fields__
 FIELDS: Final = DeadLetter.__struct_fields__
@@ -126,16 +130,17 @@ def _evict(connection: sqlite3.Connection, most: int) -> tuple[StatusChange, ...
     return group_changes(sorted(gone))
 
 
-def release_expired(connection: sqlite3.Connection, now: int) -> list[int]:
-    """Make letters with an expired lease pending again. Return their ids."""
-    return [
-        id
-        for (id,) in connection.execute(
-            """UPDATE dead_letters SET status = 'pending', was = NULL, claim = '', lease_until = NULL, changed_at = ?,
-            actor = '', detail = ? WHERE status = 'retrying' AND lease_until <= ? RETURNING id""",
-            (now, LEASE_EXPIRED, now),
-        ).fetchall()
-    ]
+def release_expired(connection: sqlite3.Connection, now: int) -> tuple[StatusChange, ...]:
+    """Make letters with an expired lease pending again, or set them aside as poisoned. Return the changes."""
+    released = connection.execute(
+        """UPDATE dead_letters SET was = NULL, claim = '', lease_until = NULL, changed_at = :now, actor = '',
+        deaths = deaths + 1,
+        status = CASE WHEN deaths + 1 < :most THEN 'pending' ELSE 'exhausted' END,
+        detail = CASE WHEN deaths + 1 < :most THEN :expired ELSE :poisoned END
+        WHERE status = 'retrying' AND lease_until <= :now RETURNING id, 'retrying', status""",
+        {"now": now, "most": MOST_DEATHS, "expired": LEASE_EXPIRED, "poisoned": POISONED},
+    ).fetchall()
+    return group_changes(sorted(released))
 
 
 _CLAIM_ROW: Final = f"""UPDATE dead_letters
@@ -212,7 +217,7 @@ def settle(connection: sqlite3.Connection, id: int, claim: str, outcome: RetryOu
     done = connection.execute(
         """UPDATE dead_letters SET status = ?, due_at = ?, retries = ?, deferrals = ?, max_retries = ?, detail = ?,
         actor = ?, error_type = coalesce(?, error_type), error = coalesce(?, error), changed_at = ?,
-        was = NULL, claim = '', lease_until = NULL WHERE id = ? AND claim = ? AND status = 'retrying'""",
+        was = NULL, claim = '', lease_until = NULL, deaths = 0 WHERE id = ? AND claim = ? AND status = 'retrying'""",
         (
             outcome.status,
             outcome.due_at,
