@@ -199,9 +199,10 @@ class Writer:
             self._session.leave(error)
             return False
         except (sqlite3.Error, OSError) as error:
-            self._note_failure(error)
             if is_damage(error):
                 self._survive(partial(self._session.move_aside, error))
+            self._note_failure(error)
+            if is_damage(error):
                 self._next_try = 0.0
             return False
         if self._failing_since is not None and work != self._session.ensure_open:

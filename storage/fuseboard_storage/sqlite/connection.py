@@ -76,7 +76,7 @@ def translate_query_errors(path: Path) -> Iterator[None]:
 
 def _damaged(path: Path, what: str, foreign: str = "") -> RecordingError:
     return RecordingError(
-        f"{path.name} is damaged{foreign}: {what}.", "Take a copy, and try `sqlite3 FILE .recover` on it."
+        f"{path.name} is damaged{foreign}: {what}.", "`fuseboard db salvage FILE NEW` copies what can be read."
     )
 
 
