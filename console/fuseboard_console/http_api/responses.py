@@ -124,7 +124,7 @@ def metrics(board: Board) -> str:
         "# TYPE fuseboard_breaker_opens_total counter",
         "# HELP fuseboard_breaker_opens_total How often a breaker opened.",
     ]
-    for engine, totals in board.totals.items():
+    for engine, totals in board.totals().items():
         for name, total in totals.adapters.items():
             labels = f'engine="{_label(engine)}",adapter="{_label(name)}"'
             other = total.calls - total.successes - total.failed

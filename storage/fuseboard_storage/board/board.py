@@ -95,8 +95,9 @@ class Board:
         """Incremented whenever a dead letter is added, removed or changes its status. Not stored in keyframes."""
         self.instances: dict[int, InstanceRow] = {}
         self.adapters: dict[AdapterKey, AdapterRow] = {}
-        self.totals: dict[str, EngineTotals] = {}
-        """The counts of all processes of each name, of ended ones too."""
+        self.base_totals: dict[str, EngineTotals] = {}
+        """The totals of each name, of its adapters only those that are no longer shown; see `totals`."""
+        self._base_of: dict[int, EngineTotals] = {}
         self.left: dict[int, dict[str, AdapterRow]] = {}
         """The adapters of ended instances that are no longer shown and that no process took, oldest first."""
         self.chains: dict[tuple[int, str], tuple[str, ...]] = {}
@@ -153,10 +154,8 @@ class Board:
             self._retire(old)
         row = InstanceRow(entry.instance, event.name, event.host, event.pid, event.at)
         self.instances[entry.instance] = row
-        totals = self.totals_of(row.id)
-        totals.started += 1
-        for known in [known for known in self.adapters.values() if known.key.instance == row.id]:
-            known.total = totals.adapter(known.name)
+        self._base_of.pop(row.id, None)
+        self._base_totals(row.id).started += 1
         if event.restored:
             row.continues = event.replaces
         else:
@@ -165,10 +164,13 @@ class Board:
     def _retire(self, old: InstanceRow) -> None:
         """Remove an ended instance from view, but keep its adapters until another process takes their state."""
         self.roster_version += 1
+        totals = self._base_totals(old.id)
         del self.instances[old.id]
+        self._base_of.pop(old.id, None)
         rows = {key.adapter: row for key, row in self.adapters.items() if key.instance == old.id}
         for row in rows.values():
             del self.adapters[row.key]
+            totals.adapter(row.name).add(row)
             row.seconds.clear()
             row.changes.clear()
         for chain in [chain for chain in self.chains if chain[0] == old.id]:
@@ -198,16 +200,19 @@ class Board:
         if row is None:
             self.roster_version += 1
             row = self.adapters[key] = AdapterRow(key, at)
-            row.total = self.totals_of(instance).adapter(adapter)
         return row
 
-    def totals_of(self, instance: int) -> EngineTotals:
-        """Return the totals of the name of an instance; of an unknown instance under the empty name."""
-        engine = self.instances.get(instance)
-        name = "" if engine is None else engine.name
-        found = self.totals.get(name)
+    def _base_totals(self, instance: int) -> EngineTotals:
+        """Return the base totals of the name of an instance; of an unknown instance those of the empty name."""
+        found = self._base_of.get(instance)
         if found is None:
-            found = self.totals[name] = EngineTotals()
+            engine = self.instances.get(instance)
+            name = "" if engine is None else engine.name
+            found = self.base_totals.get(name)
+            if found is None:
+                found = self.base_totals[name] = EngineTotals()
+            if engine is not None:
+                self._base_of[instance] = found
         return found
 
     @fold(AdapterAdded)
@@ -222,21 +227,25 @@ class Board:
         earlier = None if engine is None else self.left.get(engine.continues, {}).pop(event.adapter, None)
         if earlier is not None:
             row.restore_counts(earlier.figures())
+            row.inherited = earlier.figures()
         elif event.figures is not None:
             row.restore_counts(event.figures)
-            if engine is None or not engine.continues:  # they are of another recording
-                row.total.add_figures(event.figures)
+            # Figures of another recording are not inherited: no process of this one counts them.
+            row.inherited = event.figures if engine is not None and engine.continues else {}
 
     @fold(AdapterRemoved)
     def _adapter_removed(self, entry: Entry, event: AdapterRemoved) -> None:
         self.roster_version += 1
-        self.adapters.pop(AdapterKey(entry.instance, event.adapter), None)
+        row = self.adapters.pop(AdapterKey(entry.instance, event.adapter), None)
         engine = self.instances.get(entry.instance)
-        if engine is None or not engine.name or engine.name not in self.totals:
+        if engine is None:
             return
         siblings = [i.id for i in self.instances.values() if i.name == engine.name]
+        totals = self._base_totals(entry.instance)
         if not any(AdapterKey(sibling, event.adapter) in self.adapters for sibling in siblings):
-            self.totals[engine.name].adapters.pop(event.adapter, None)  # no process has it any more
+            totals.adapters.pop(event.adapter, None)  # no process has it any more
+        elif row is not None:
+            totals.adapter(event.adapter).add(row)
 
     @fold(ConfigReloaded)
     def _config_reloaded(self, entry: Entry, event: ConfigReloaded) -> None:
@@ -260,9 +269,7 @@ class Board:
     def _state_changed(self, entry: Entry, event: StateChanged) -> None:
         self.state_version += 1
         row = self.row(entry.instance, event.adapter, event.at)
-        opened = event.after == "open" != event.before and event.reason != "restored"
-        row.opens += opened
-        row.total.opens += opened
+        row.opens += event.after == "open" != event.before and event.reason != "restored"
         row.state = event.after
         row.held = ""
         row.since = event.at
@@ -342,14 +349,18 @@ class Board:
             self._count_attempt(entry, attempt, event.at)
 
     def _count_task(self, entry: Entry, event: RouteFinished) -> None:
-        failed_over = not event.strategy and bool(event.attempts) and event.attempts[0].adapter != event.adapter
-        self.totals_of(entry.instance).count_task(event, failed_over)
+        totals = self._base_of.get(entry.instance) or self._base_totals(entry.instance)
         self.tasks += 1
+        totals.tasks += 1
         if event.degraded:
             self.tasks_degraded += 1
+            totals.degraded += 1
         elif event.success:
             self.tasks_ok += 1
-            self.tasks_failed_over += failed_over
+            totals.answered += 1
+            if not event.strategy and event.attempts and event.attempts[0].adapter != event.adapter:
+                self.tasks_failed_over += 1
+                totals.failed_over += 1
         if not (event.attempts and event.attempts[-1].outcome == "cancelled"):  # cancelled by its caller
             self._count_task_second(event.at, event.success and not event.degraded)
 
@@ -368,7 +379,6 @@ class Board:
         if not row.seconds or row.seconds[-1].at < second:
             row.seconds.append(AdapterSecond(second, attempt.adapter))
         row.seconds[-1].add(attempt)
-        row.total.add(attempt)
         if attempt.outcome == "rejected":
             row.rejections += 1
             return row
@@ -444,6 +454,17 @@ class Board:
     def rows(self) -> Iterator[AdapterRow]:
         """Return the adapters in the order they were added."""
         return iter(self.adapters.values())
+
+    def totals(self) -> dict[str, EngineTotals]:
+        """Return the counts of all processes of each name, of ended ones too. Each call counts once."""
+        found = {name: base.copy() for name, base in self.base_totals.items()}
+        for row in self.adapters.values():
+            engine = self.instances.get(row.key.instance)
+            name = "" if engine is None else engine.name
+            if name not in found:
+                found[name] = EngineTotals()
+            found[name].adapter(row.name).add(row)
+        return found
 
     def rows_of(self, instance: int) -> list[AdapterRow]:
         """Return the adapters of an instance, also of an ended one that is no longer shown."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
-from fuseboard_engine.events import Attempt, RouteFinished
+if TYPE_CHECKING:
+    from fuseboard_storage.board.rows import AdapterRow
 
 
 class AdapterTotals(msgspec.Struct, gc=False):
@@ -23,34 +26,27 @@ class AdapterTotals(msgspec.Struct, gc=False):
     opens: int = 0
     busy: float = 0.0
 
-    def add(self, attempt: Attempt) -> None:
-        """Count one attempt."""
-        outcome = attempt.outcome
-        if outcome == "rejected":
-            self.rejections += 1
-            return
-        self.calls += 1
-        if attempt.number > 1:
-            self.retries += 1
-        if outcome == "success":
-            self.successes += 1
-            self.busy += attempt.duration
-        elif outcome == "failure":
-            self.failed += 1
-            if attempt.rule == "timeout":
-                self.timeouts += 1
-
-    def add_figures(self, figures: dict[str, float]) -> None:
-        """Count what an engine did before this recording; see `AdapterRow.figures`."""
-        calls, successes = int(figures.get("calls", 0)), int(figures.get("successes", 0))
-        self.calls += calls
-        self.successes += successes
-        self.failed += max(0, calls - successes)
-        self.timeouts += int(figures.get("timeouts", 0))
-        self.retries += int(figures.get("retries", 0))
-        self.rejections += int(figures.get("rejections", 0))
-        self.opens += int(figures.get("opens", 0))
-        self.busy += figures.get("seconds", 0.0)
+    def add(self, row: AdapterRow) -> None:
+        """Add what one process did: its counts without those that it continues from another one."""
+        self.calls += row.calls
+        self.successes += row.successes
+        self.failed += row.failed
+        self.timeouts += row.timeouts
+        self.retries += row.retries
+        self.rejections += row.rejections
+        self.opens += row.opens
+        self.busy += row.busy
+        if row.inherited:
+            before = type(row)(row.key, row.added_at)
+            before.restore_counts(row.inherited)
+            self.calls -= before.calls
+            self.successes -= before.successes
+            self.failed -= before.failed
+            self.timeouts -= before.timeouts
+            self.retries -= before.retries
+            self.rejections -= before.rejections
+            self.opens -= before.opens
+            self.busy -= before.busy
 
 
 class EngineTotals(msgspec.Struct):
@@ -70,11 +66,7 @@ class EngineTotals(msgspec.Struct):
             found = self.adapters[name] = AdapterTotals()
         return found
 
-    def count_task(self, event: RouteFinished, failed_over: bool) -> None:
-        """Count a finished task."""
-        self.tasks += 1
-        if event.degraded:
-            self.degraded += 1
-        elif event.success:
-            self.answered += 1
-            self.failed_over += failed_over
+    def copy(self) -> EngineTotals:
+        """Return a copy that can be added to."""
+        adapters = {name: msgspec.structs.replace(totals) for name, totals in self.adapters.items()}
+        return msgspec.structs.replace(self, adapters=adapters)

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from fuseboard_engine.events import Attempt, AttemptFailed, Event, State
 from fuseboard_storage.board.histogram import merge, percentile
 from fuseboard_storage.board.metrics import SECOND, AdapterSecond
-from fuseboard_storage.board.name_totals import AdapterTotals
 
 KEPT_SECONDS = 120
 KEPT_CHANGES = 100
@@ -102,6 +101,7 @@ class AdapterRow:
         "health_detail",
         "held",
         "in_flight",
+        "inherited",
         "key",
         "last_error",
         "last_failure",
@@ -123,7 +123,6 @@ class AdapterRow:
         "tasks_failed",
         "threshold",
         "timeouts",
-        "total",
         "until",
         "wait",
     )
@@ -166,7 +165,7 @@ class AdapterRow:
         self.held = ""  # why a trip was suppressed; empty: none was since the last change of state
         self.last_error = ""
         self.last_failure: int | None = None
-        self.total = AdapterTotals()  # of all processes of this name
+        self.inherited: dict[str, float] = {}  # the part of the counts that other processes of this name count too
         self.seconds: deque[AdapterSecond] = deque(maxlen=KEPT_SECONDS)
         self.changes: deque[tuple[int, State]] = deque(maxlen=KEPT_CHANGES)
 

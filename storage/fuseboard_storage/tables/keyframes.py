@@ -29,7 +29,7 @@ from fuseboard_storage.board.rows import (
 from fuseboard_storage.board.workflow_runs import WorkflowRow
 from fuseboard_storage.tables import events
 
-FORMAT: Final = 14
+FORMAT: Final = 15
 """Incremented whenever the Board changes what it keeps or how it folds. Keyframes of other formats are ignored."""
 
 EVERY: Final = 5_000
@@ -40,7 +40,7 @@ SLICE: Final = 250
 
 _BYTES_PER_EVENT: Final = 64  # so that the keyframes of a large Board never outgrow its events
 
-_PLAIN_ROW: Final = tuple(s for s in AdapterRow.__slots__ if s not in ("key", "tags", "seconds", "changes", "total"))
+_PLAIN_ROW: Final = tuple(s for s in AdapterRow.__slots__ if s not in ("key", "tags", "seconds", "changes"))
 _INSTANCE: Final = ("id", "name", "host", "pid", "started_at", "heartbeat_at", "ended_at", "reason", "continues")
 _COUNTERS: Final = (
     "seq", "at", "dropped", "tasks", "tasks_ok", "tasks_degraded", "tasks_failed_over", "batches_ended",
@@ -120,7 +120,7 @@ def dump(board: Board) -> bytes:
         workflows=list(board.workflows.values()),
         batches=list(board.batches),
         task_seconds=list(board.task_seconds),
-        totals=board.totals,
+        totals=board.base_totals,
         left=[(instance, [_freeze_adapter(row) for row in rows.values()]) for instance, rows in board.left.items()],
     )
     return zlib.compress(_encode(frozen), 1)
@@ -155,10 +155,9 @@ def load(data: bytes) -> Board:
         for name in _INSTANCE:
             setattr(row, name, stored[name])
         board.instances[row.id] = row
-    board.totals = frozen.totals
+    board.base_totals = frozen.totals
     for adapter in frozen.adapters:
         adapter_row = _thaw_adapter(adapter)
-        adapter_row.total = board.totals_of(adapter_row.key.instance).adapter(adapter_row.name)
         board.adapters[adapter_row.key] = adapter_row
     for instance, task_type, order in frozen.chains:
         board.chains[instance, task_type] = order

@@ -39,7 +39,7 @@ def test_a_process_that_ends_does_not_take_its_figures_with_it() -> None:
         (1, started(0)), (1, answered()), (1, answered()), (2, started(1)), (2, answered()),
         (1, stopped(2)), (3, started(3)), (3, failed(adapter="agno")), (3, opened("agno")),
     )  # fmt: skip
-    totals = board.totals["app"]
+    totals = board.totals()["app"]
     assert (totals.started, totals.tasks, totals.answered) == (3, 3, 3)
     agno = totals.adapters["agno"]
     assert (agno.calls, agno.successes, agno.failed, agno.opens) == (4, 3, 1, 1)
@@ -48,7 +48,7 @@ def test_a_process_that_ends_does_not_take_its_figures_with_it() -> None:
 
 def test_names_are_counted_apart() -> None:
     board = board_of((1, started(0)), (1, answered()), (2, started(1, "other")), (2, answered()), (2, answered()))
-    assert {name: totals.adapters["agno"].calls for name, totals in board.totals.items()} == {"app": 1, "other": 2}
+    assert {name: totals.adapters["agno"].calls for name, totals in board.totals().items()} == {"app": 1, "other": 2}
 
 
 def test_figures_that_are_restored_are_not_counted_again() -> None:
@@ -57,29 +57,29 @@ def test_figures_that_are_restored_are_not_counted_again() -> None:
         (1, started(0)), (1, added()), (1, answered()), (1, answered()), (1, stopped(2)),
         (2, started(3, replaces=1, restored=True)), (2, added(figures=figures)), (2, answered()),
     )  # fmt: skip
-    assert again.totals["app"].adapters["agno"].calls == 3
+    assert again.totals()["app"].adapters["agno"].calls == 3
     assert [row.calls for row in again.rows()] == [3]
 
 
 def test_figures_of_another_recording_are_counted_once() -> None:
     board = board_of((1, started(0)), (1, added(figures={"calls": 5.0, "successes": 4.0})), (1, answered()))
-    agno = board.totals["app"].adapters["agno"]
+    agno = board.totals()["app"].adapters["agno"]
     assert (agno.calls, agno.successes, agno.failed) == (6, 5, 1)
 
 
 def test_totals_of_an_adapter_go_when_no_process_has_it() -> None:
     removed = AdapterRemoved(at=NOON, adapter="agno")
     board = board_of((1, started(0)), (1, answered()), (2, started(1)), (2, answered()), (1, removed))
-    assert board.totals["app"].adapters["agno"].calls == 2
+    assert board.totals()["app"].adapters["agno"].calls == 2
     board.apply(Entry(99, 2, removed))
-    assert not board.totals["app"].adapters
+    assert not board.totals()["app"].adapters
 
 
 def test_totals_survive_a_keyframe_and_go_on() -> None:
     board = keyframes.load(keyframes.dump(board_of((1, started(0)), (1, answered()))))
     board.apply(Entry(99, 1, answered()))
-    assert board.totals["app"].adapters["agno"].calls == 2
-    assert board.totals["app"].tasks == 2
+    assert board.totals()["app"].adapters["agno"].calls == 2
+    assert board.totals()["app"].tasks == 2
 
 
 async def test_totals_equal_what_the_upstream_saw_across_siblings_and_restarts(tmp_path: Path) -> None:
@@ -108,8 +108,8 @@ async def test_totals_equal_what_the_upstream_saw_across_siblings_and_restarts(t
             await work(two, 7)
     async with Recording.open(path) as recording:
         board = await recording.board()
-    total = board.totals["app"].adapters["upstream"]
-    assert (total.calls, total.failed, board.totals["app"].tasks) == (seen, seen // 3, seen)
+    total = board.totals()["app"].adapters["upstream"]
+    assert (total.calls, total.failed, board.totals()["app"].tasks) == (seen, seen // 3, seen)
     last = [make(), make()]
     for engine in last:
         await restore(engine, path)

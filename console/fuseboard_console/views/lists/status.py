@@ -91,7 +91,7 @@ def status_text(board: Board, file: str, now: int, *, colour: bool) -> str:
 
 def _opens(board: Board) -> int:
     """Return how often breakers opened, those of ended processes included."""
-    return sum(total.opens for totals in board.totals.values() for total in totals.adapters.values())
+    return sum(total.opens for totals in board.totals().values() for total in totals.adapters.values())
 
 
 def _running(board: Board, name: str, now: int) -> int:
@@ -102,7 +102,7 @@ def _running(board: Board, name: str, now: int) -> int:
 def _total_lines(board: Board, now: int) -> list[str]:
     """Return the totals of each name that more than one process had, after an empty line."""
     lines = [""]
-    for name, totals in board.totals.items():
+    for name, totals in board.totals().items():
         if totals.started < 2:
             continue
         adapters = totals.adapters.values()
@@ -179,7 +179,7 @@ def status_json(board: Board, file: str, now: int) -> dict[str, Any]:
         "tasks": {"routed": board.tasks, "answered": board.tasks_ok, "degraded": board.tasks_degraded},
         "batch_totals": {"ended": board.batches_ended, "accepted_in_part": board.batches_partial},
         "breaker_opens": _opens(board),
-        "totals": [_totals(board, name, totals, now) for name, totals in board.totals.items()],
+        "totals": [_totals(board, name, totals, now) for name, totals in board.totals().items()],
         "events_dropped": board.dropped,
         "adapters": [_adapter(board, view) for view in views_of(board, now)],
         "dead_letters": {status: count for status, count in board.dead_letters.items() if count},
