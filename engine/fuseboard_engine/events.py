@@ -20,6 +20,9 @@ State = Literal["closed", "open", "half_open", "forced_open", "disabled", "metri
 REFUSING_STATES: Final[frozenset[State]] = frozenset(("open", "half_open", "forced_open"))
 """The states in which a breaker refuses calls (half-open: all but its probes)."""
 
+HELD_STATES: Final[frozenset[State]] = frozenset(("forced_open", "disabled", "metrics_only"))
+"""The states that only an operator or the application enters and leaves."""
+
 Outcome = Literal["success", "failure", "ignored", "cancelled", "rejected"]
 """How an attempt ended. `ignored`: an error that says nothing about the adapter. `rejected`: the adapter was not
 called.

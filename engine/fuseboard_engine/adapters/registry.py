@@ -11,6 +11,7 @@ from fuseboard_engine.adapters.call_target import Target
 from fuseboard_engine.adapters.recent_latency import RecentLatency
 from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
 from fuseboard_engine.errors import SoftFailure, UnknownAdapter
+from fuseboard_engine.events import State
 from fuseboard_engine.retry.attribution import soft_failure_of
 from fuseboard_engine.retry.budget import RetryBudget
 from fuseboard_engine.retry.policy import RetryPolicy
@@ -189,6 +190,8 @@ class Registry:
         """Task types whose chains have streams that can start over; the empty type is the default."""
         self.find = self._adapters.get
         """Return the adapter of a name, or None."""
+        self.held: dict[str, State] = {}
+        """The states in which operators held adapters that were removed by a configuration."""
         self.overdue = OverdueCalls()
         """The adapters' calls that go on after their time limit."""
         self._registered: tuple[str, ...] | None = None

@@ -10,7 +10,7 @@ from fuseboard_engine.adapters.from_spec import adapter_from
 from fuseboard_engine.adapters.registry import Adapter, Registry
 from fuseboard_engine.adapters.shared_resources import SharedResources
 from fuseboard_engine.error_text.redaction import safe_error_text
-from fuseboard_engine.events import ConfigReloaded, Event
+from fuseboard_engine.events import HELD_STATES, ConfigReloaded, Event
 from fuseboard_engine.health.checker import HealthChecks
 from fuseboard_engine.parallel.executor import ParallelExecutor
 from fuseboard_engine.retry.attribution import unknown_rule
@@ -136,6 +136,8 @@ def apply_settings(
     changes += _apply_health(engine, before, settings)
     for adapter in list(engine.registry):
         if before is not None and adapter.name in before.adapters and adapter.name not in settings.adapters:
+            if adapter.breaker.state in HELD_STATES:
+                engine.registry.held[adapter.name] = adapter.breaker.state
             engine.remove_adapter(adapter.name)
             changes.append(f"{adapter.name}: removed")
         elif adapter.name in targets:  # the name means another adapter now: its state does not apply any more
@@ -148,8 +150,11 @@ def apply_settings(
         options: dict[str, Any] = {
             field: found[getattr(part, field)] for field in ("failed", "health") if getattr(part, field)
         }
-        engine.add_adapter(name, target, tags=part.tags, handles=part.handles, **options)
+        added = engine.add_adapter(name, target, tags=part.tags, handles=part.handles, **options)
         changes.append(f"{name}: added")
+        if held := engine.registry.held.pop(name, None):
+            added.breaker.restore(held)
+            changes.append(f"{name}: {held}, as an operator left it when it was removed")
     changes += _apply_preferences(engine, before, settings)
     changes += _apply_degraded(engine, before, settings, found)
     changes += _apply_switches(engine, before, settings)

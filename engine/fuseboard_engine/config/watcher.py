@@ -7,6 +7,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import Final
 
 from fuseboard_engine.config.loader import load_document, validate_settings
 from fuseboard_engine.config.reload import Configurable, refuse
@@ -15,6 +16,9 @@ from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.events import ConfigReloaded
 
 log = get_logger("fuseboard.engine")
+
+SETTLING: Final = 0.5
+"""Seconds, at most, between the two checks that find a changed file the same."""
 
 
 def reload_config(
@@ -43,6 +47,9 @@ async def watch_config(
 ) -> AsyncIterator[None]:
     """Apply a configuration file whenever it changes, until the block ends.
 
+    A change is applied once two checks in a row find the same file, so that one that is being written is left alone.
+    A change since the engine read its settings is applied at once.
+
     Args:
         engine: the engine to keep up to date.
         path: the file. While it is invalid or missing nothing changes; for an invalid one, the event `ConfigReloaded`
@@ -61,18 +68,36 @@ async def watch_config(
 async def _watch(
     engine: Configurable, path: Path, interval: float | None, environment: Mapping[str, str] | None
 ) -> None:
-    applied = _fingerprint(path)
+    applied = seen = _fingerprint(path)
+    if applied is not None and _differs(engine, path, environment):
+        _apply(engine, path, environment)
     while True:
         configured = 1.0 if engine.settings is None else engine.settings.reload.interval
-        await asyncio.sleep(configured if interval is None else interval)
-        found = _fingerprint(path)
-        if found == applied or found is None:  # an editor may replace the file by another
+        pause = configured if interval is None else interval
+        await asyncio.sleep(pause if seen == applied else min(pause, SETTLING))
+        before, seen = seen, _fingerprint(path)
+        if seen is None or seen == applied:  # an editor may replace the file by another
             continue
-        applied = found
-        try:
-            reload_config(engine, path, environment=environment)
-        except Exception:
-            log.exception("%s could not be applied; it is tried again when it changes", path)
+        if seen == before:
+            applied = seen
+            _apply(engine, path, environment)
+
+
+def _apply(engine: Configurable, path: Path, environment: Mapping[str, str] | None) -> None:
+    try:
+        reload_config(engine, path, environment=environment)
+    except Exception:
+        log.exception("%s could not be applied; it is tried again when it changes", path)
+
+
+def _differs(engine: Configurable, path: Path, environment: Mapping[str, str] | None) -> bool:
+    """Return whether a file says something other than the settings that the engine has from a file."""
+    if engine.settings is None:
+        return False
+    try:
+        return validate_settings(load_document(path, environment=environment)) != engine.settings
+    except DocumentError:
+        return True
 
 
 def _fingerprint(path: Path) -> tuple[int, int, int] | None:

@@ -470,7 +470,7 @@ async def test_a_reload_changes_threads_dead_letters_and_the_polling_interval_to
         assert engine.dead_letters is not None
         assert engine.dead_letters.policy.capacity == 6
         path.write_text("threads: 5\nreload: {interval: 0.5}\n")
-        await asyncio.sleep(1)
+        await asyncio.sleep(2)
     changed = [event for event in events if isinstance(event, ConfigReloaded)]
     assert changed[0].changes == (
         "threads: 3 -> 4",

@@ -264,10 +264,10 @@ async def test_a_changed_file_is_applied_and_an_invalid_one_keeps_the_last_valid
         await asyncio.sleep(5)
         assert events == []
         change(file, "failure_threshold = 3", "failure_threshold = 8")
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(2)
         assert engine.breaker("down").policy.failure_threshold == 8
         change(file, "failure_threshold = 8", "failure_threshold = many")
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(2)
         assert [event.ok for event in events] == [True, False]
         assert engine.breaker("down").policy.failure_threshold == 8
         file.unlink()
