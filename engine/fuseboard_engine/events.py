@@ -9,6 +9,7 @@ Every `at` is UTC in integer microseconds, a label only: no decision depends on 
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
@@ -36,6 +37,22 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=T
     """Whether a recorder with a full buffer may drop the type. False: without the event, a Board is wrong for good."""
 
     at: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields, and `kind`, as a dictionary that `json.dumps` takes; a number that is not finite is None.
+
+        Fields that have their default are left out.
+        """
+        fields: dict[str, Any] = _finite(msgspec.to_builtins(self, str_keys=True))
+        return fields
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -193,7 +210,7 @@ class ProbeChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tru
     """A probe of a half-open breaker was admitted, or ended.
 
     `what`: `admitted`, `success`, `failure`, `released` (no verdict), `expired` (its lease expired and another caller
-    needed the place).
+    needed the place). `slow`: it took longer than `slow_call_seconds`, so that even a success is not a good probe.
     """
 
     sheddable: ClassVar[bool] = True
@@ -203,6 +220,7 @@ class ProbeChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tru
     in_flight: int = 0
     successes: int = 0
     needed: int = 0
+    slow: bool = False
 
 
 class GaugesSampled(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="adapters_gauged"):

@@ -70,9 +70,9 @@ async def test_routing_statistics_count_outcomes_and_failovers() -> None:
         "failed_over": 0,
         "degraded": 0,
         "failed": 0,
-        "success_rate": 0.0,
-        "fallback_rate": 0.0,
-        "degraded_rate": 0.0,
+        "success_rate": None,
+        "fallback_rate": None,
+        "degraded_rate": None,
         "batches": 0,
         "partial_batches": 0,
         "partial_rate": None,
@@ -105,7 +105,7 @@ async def test_an_adapter_that_was_never_used_has_zeroes() -> None:
     engine = World()
     engine.script("a", "done")
     seen = engine.get_adapter_statistics()["a"]
-    assert (seen["total_attempts"], seen["success_rate"], seen["average_seconds"]) == (0, 0.0, None)
+    assert (seen["total_attempts"], seen["success_rate"], seen["average_seconds"]) == (0, None, None)
 
 
 @virtual

@@ -218,11 +218,18 @@ class Model:
             grown *= policy.backoff_multiplier
         return min(grown, max(policy.max_recovery_timeout, policy.recovery_timeout))
 
+    def jittered_wait(self) -> float:
+        jitter, cap = self.policy.jitter, max(self.policy.max_recovery_timeout, self.policy.recovery_timeout)
+        spread = 1 + jitter * self.jitter
+        if self.own_wait() * (1 + jitter) <= cap:
+            return self.own_wait() * spread
+        return cap * spread / (1 + jitter)
+
     def open(self, seconds: float | None = None, *, counts: bool = True) -> None:
         self.leave_closed()
         if counts:
             self.openings += 1
-        self.last_wait = self.own_wait() * (1 + self.policy.jitter * self.jitter) if seconds is None else seconds
+        self.last_wait = self.jittered_wait() if seconds is None else seconds
         self.until = self.now + self.last_wait
         self.state = "open"
         self.generation += 1

@@ -42,7 +42,7 @@ class Statistics(TypedDict):
     """The statistics of an adapter since it was added.
 
     `successes`, `failures` and their sum `total_attempts` count tasks, regardless of retries; `calls` counts every
-    call. `success_rate` is 0..1, 0.0 before the first task. `average_seconds` covers successful calls. `recovery_rate`
+    call. `success_rate` is 0..1, None before the first task. `average_seconds` covers successful calls. `recovery_rate`
     is the share, 0..1, of its breaker's half-open periods that closed it; None before the first. `last_success_at` and
     `last_failure_at` are UTC microseconds; a reset clears the last failure.
     """
@@ -50,7 +50,7 @@ class Statistics(TypedDict):
     successes: int
     failures: int
     total_attempts: int
-    success_rate: float
+    success_rate: float | None
     calls: int
     retries: int
     timeouts: int
@@ -165,7 +165,7 @@ class Adapter:
             successes=self.successes,
             failures=self.failures,
             total_attempts=total,
-            success_rate=self.successes / total if total else 0.0,
+            success_rate=self.successes / total if total else None,
             calls=self.calls,
             retries=self.retries,
             timeouts=self.timeouts,

@@ -21,7 +21,7 @@ from fuseboard_engine.breaker.ejection_limit import EjectionLimits
 from fuseboard_engine.breaker.event_outbox import EventOutbox
 from fuseboard_engine.breaker.fast_path import FastPath
 from fuseboard_engine.breaker.permit import OPENING, Permit
-from fuseboard_engine.breaker.policy import BreakerPolicy
+from fuseboard_engine.breaker.policy import BreakerPolicy, default_policy
 from fuseboard_engine.breaker.sliding_window import AtomicCounter, CountWindow, StateWindow, TimeWindow, Window
 from fuseboard_engine.breaker.slow_calls import CallsInFlight
 from fuseboard_engine.breaker.snapshot import BreakerSnapshot
@@ -61,7 +61,7 @@ class CircuitBreaker:
     __slots__ = (
         "_calls_in_flight", "_closed_at", "_consecutive_only", "_generation", "_last_wait", "_lock",
         "_may_probe_early", "_minimum_calls", "_open_until", "_openings", "_outbox", "_probe_lease", "_probes",
-        "_recoveries", "_rejected", "_relapses", "_rng", "_rules", "_slow_after", "_state", "_successes",
+        "_recoveries", "_rejected", "_relapses", "_rng", "_rules", "_slow_after", "_state", "_streak", "_successes",
         "_suppression_reported", "_window", "_windowed", "clock", "ejection_limits", "fast_path", "name", "policy",
         "threshold", "wall",
     )  # fmt: skip
@@ -98,7 +98,7 @@ class CircuitBreaker:
         self._probes: list[Permit] | None = None  # half-open: the probes in flight
         self._may_probe_early = True  # open: whether the wait may be cut short
         self._suppression_reported = False  # TripSuppressed was emitted since the last success
-        self._apply_policy(policy or BreakerPolicy())
+        self._apply_policy(policy or default_policy())
         self._reset_counts()
 
     def _apply_policy(self, policy: BreakerPolicy) -> None:
@@ -127,6 +127,7 @@ class CircuitBreaker:
             self._window = CountWindow(policy.window_size or DEFAULT_RATE_WINDOW)
         fast.failures = 0
         self._successes = 0  # good probes of this round
+        self._streak = 0  # successes in a row; on the fast path, what the window's successes are to be corrected by
         self._rejected = AtomicCounter()
         self._probes = [] if self._state == "half_open" else None
         self._calls_in_flight: CallsInFlight | None = None  # only while closed and slow calls are limited
@@ -270,13 +271,18 @@ class CircuitBreaker:
             fast.last_error = safe_error_text(error or kind) if probing else error or kind
             fast.last_error_at = now
             fast.failures += 1
+            self._streak = 0
         else:
             self._suppression_reported = False
+            if fast.window is None:
+                self._streak += 1
+            elif fast.failures:
+                self._streak = -fast.window.successes()
             fast.failures = 0
         self._window.record(now, failed, slow)
         if probing:
             self._successes += not failed and not slow
-            self._emit_probe("failure" if failed else "success")
+            self._emit_probe("failure" if failed else "success", slow)
         if self._state == "metrics_only":
             return
         if failed and (kind in OPENING or retry_after is not None):
@@ -369,7 +375,7 @@ class CircuitBreaker:
         if not (by_hand and wait is not None):
             self._openings += 1
         if wait is None:
-            wait = self.policy.wait(self._openings) * (1 + self.policy.jitter * self._rng())
+            wait = self.policy.wait_with_jitter(self._openings, self._rng())
             if at_least is not None and wait < at_least <= LONGEST_WAIT:
                 wait, self._may_probe_early = at_least, False
         self._open_until = now + wait
@@ -577,7 +583,12 @@ class CircuitBreaker:
                 last_error_at=None if error_at is None else self.wall() - round((now - error_at) * 1e6),
                 recoveries=self._recoveries,
                 relapses=self._relapses,
+                consecutive_successes=self._successes_in_a_row(),
             )
+
+    def _successes_in_a_row(self) -> int:
+        window, failures = self.fast_path.window, self.fast_path.failures
+        return self._streak if window is None else 0 if failures else window.successes() + self._streak
 
     @property
     def failures(self) -> int:
@@ -602,10 +613,13 @@ class CircuitBreaker:
 
     # ---------------------------------------------------------------- events
 
-    def _emit_probe(self, what: Literal["admitted", "success", "failure", "released", "expired"]) -> None:
+    def _emit_probe(
+        self, what: Literal["admitted", "success", "failure", "released", "expired"], slow: bool = False
+    ) -> None:
         self._emit(
             ProbeChanged,
             what=what,
+            slow=slow,
             in_flight=len(self._probes or ()),
             successes=self._successes,
             needed=self.policy.success_threshold or probes_per_round(self.policy),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Self
 
@@ -33,9 +34,9 @@ class BreakerPolicy(Policy):
     backoff_multiplier: float = Field(
         default=1.5, ge=1, allow_inf_nan=False, description="growth at each opening in a row"
     )
-    max_recovery_timeout: Seconds = Field(default=60.0, description="cap of that growth, before jitter")
+    max_recovery_timeout: Seconds = Field(default=60.0, description="cap of a wait, jitter included")
     jitter: float = Field(
-        default=0.1, ge=0, le=1, allow_inf_nan=False, description="up to this share is added to a wait"
+        default=0.1, ge=0, le=1, allow_inf_nan=False, description="how far waits spread, as a share of the shortest"
     )
     success_threshold: Count | None = Field(default=3, description="good probes that close; None: the rates decide")
     half_open_calls: Count | None = Field(default=None, description="probes of one round; default: success_threshold")
@@ -77,3 +78,21 @@ class BreakerPolicy(Policy):
         """
         cap = max(self.max_recovery_timeout, self.recovery_timeout)
         return exponential_backoff(self.recovery_timeout, self.backoff_multiplier, max(openings, 1) - 1, cap)
+
+    def wait_with_jitter(self, openings: int, random: float) -> float:
+        """Return how long the n-th opening in a row lasts, in seconds; `random` is a number from [0, 1).
+
+        It lies between the wait without jitter and `jitter` more. Where that would exceed the cap, the cap is the
+        longest and the cap / (1 + jitter) the shortest, so that many clients at the cap still spread out.
+        """
+        wait, jitter = self.wait(openings), self.jitter
+        cap = max(self.max_recovery_timeout, self.recovery_timeout)
+        if wait * (1 + jitter) <= cap:
+            return wait * (1 + jitter * random)
+        return min(cap * (1 + jitter * random) / (1 + jitter), cap)
+
+
+@functools.cache
+def default_policy() -> BreakerPolicy:
+    """Return the policy of breakers that have none of their own; all share it."""
+    return BreakerPolicy()

@@ -7,6 +7,7 @@ breaker reads and writes its window under its own lock.
 from __future__ import annotations
 
 import itertools
+from array import array
 from typing import Protocol
 
 FAILED = 1
@@ -66,6 +67,10 @@ class StateWindow(AtomicCounter):
         """The number of calls counted."""
         return self.read() + self.failed
 
+    def successes(self) -> int:
+        """Return the number of calls counted that did not fail."""
+        return self.read()
+
     def record(self, now: float, failed: bool, slow: bool) -> None:
         """Add one outcome."""
         if failed:
@@ -108,21 +113,28 @@ class CountWindow:
         """Do nothing: outcomes do not expire by age."""
 
 
+_PART = 21  # bits of a count within a slot
+_MOST = (1 << _PART) - 1
+
+
 class TimeWindow:
     """The calls of the last `seconds`; a call expires when its age reaches them.
 
     Exact while it holds few distinct times. Beyond `_EXACT_SLOTS` of them, outcomes less than a 128th of the window
-    apart share a slot and expire together, so that memory is bounded for any number of calls.
+    apart share a slot and expire together, so that memory is bounded, at less than 4 kB, for any number of calls.
     """
 
-    __slots__ = ("_first", "_grain", "_seconds", "_slots", "calls", "failed", "slow")
+    __slots__ = ("_counts", "_first", "_grain", "_seconds", "_slots", "calls", "failed", "slow")
 
-    _EXACT_SLOTS = 128
+    _EXACT_SLOTS = 64
+    _PARTS = 128
+    _MOST_EXPIRED = 16  # slots that are kept although they have expired
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._grain = seconds / self._EXACT_SLOTS
-        self._slots: list[list[float]] = []  # [time, calls, failed, slow], oldest first
+        self._grain = seconds / self._PARTS
+        self._slots = array("d")  # when each slot began, oldest first
+        self._counts = array("Q")  # its calls, its failed and its slow ones, 21 bits each
         self._first = 0  # slots before this one have expired
         self.calls = 0
         self.failed = 0
@@ -131,29 +143,30 @@ class TimeWindow:
     def record(self, now: float, failed: bool, slow: bool) -> None:
         """Add one outcome at `now`."""
         self.expire(now)
-        slots = self._slots
-        grain = 0.0 if len(slots) - self._first < self._EXACT_SLOTS else self._grain
-        if len(slots) > self._first and now - slots[-1][0] <= grain:
-            last = slots[-1]
-            last[1] += 1
-            last[2] += failed
-            last[3] += slow
+        times, counts = self._slots, self._counts
+        held = len(times) - self._first
+        outcome = 1 + (failed << _PART) + (slow << 2 * _PART)
+        grain = 0.0 if held < self._EXACT_SLOTS else self._grain
+        if held and (now == times[-1] or now - times[-1] < grain) and counts[-1] & _MOST < _MOST:
+            counts[-1] += outcome
         else:
-            slots.append([now, 1, failed, slow])
+            times.append(now)
+            counts.append(outcome)
         self.calls += 1
         self.failed += failed
         self.slow += slow
 
     def expire(self, now: float) -> None:
         """Drop the outcomes that are `seconds` old or older at `now`."""
-        slots, first = self._slots, self._first
-        while first < len(slots) and now - slots[first][0] >= self._seconds:
-            _, calls, failed, slow = slots[first]
-            self.calls -= int(calls)
-            self.failed -= int(failed)
-            self.slow -= int(slow)
+        times, first = self._slots, self._first
+        held = len(times)
+        while first < held and now - times[first] >= self._seconds:
+            counts = self._counts[first]
+            self.calls -= counts & _MOST
+            self.failed -= counts >> _PART & _MOST
+            self.slow -= counts >> 2 * _PART
             first += 1
-        if first > self._EXACT_SLOTS or first == len(slots):
-            del slots[:first]
+        if first > self._MOST_EXPIRED or (first and first == held):
+            del times[:first], self._counts[:first]
             first = 0
         self._first = first

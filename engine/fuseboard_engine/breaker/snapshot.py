@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from fuseboard_engine.events import State
@@ -29,6 +31,7 @@ class BreakerSnapshot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         last_error_at: when it was recorded, in UTC microseconds.
         recoveries: how often its probes closed the breaker since it was created.
         relapses: how often its probes opened the breaker again.
+        consecutive_successes: successes in a row, up to now, in the current state.
     """
 
     state: State
@@ -48,3 +51,8 @@ class BreakerSnapshot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     last_error_at: int | None
     recoveries: int = 0
     relapses: int = 0
+    consecutive_successes: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as a dictionary that `json.dumps` takes."""
+        return msgspec.structs.asdict(self)

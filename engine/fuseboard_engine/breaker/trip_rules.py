@@ -163,7 +163,9 @@ def judge_probes(policy: BreakerPolicy, window: Window, successes: int) -> Probe
             return ProbeVerdict(True, plural(successes, "good probe"))
         bad = window.calls - successes
         if bad > probes - needed:
-            return ProbeVerdict(False, f"{bad} of at most {probes} probes failed")
+            only_slow = bad - window.failed  # a probe that failed may have been slow too
+            how = "failed" if not only_slow else "were slow" if only_slow == bad else "failed or were slow"
+            return ProbeVerdict(False, f"{bad} of at most {probes} probes {how}")
         return None
     rates = (
         (policy.failure_rate, window.failed, "failed"),

@@ -243,7 +243,8 @@ _PROBES = {
 @sentence(ProbeChanged, "breaker", DEBUG, "adapter probe=what successes needed")
 def _probe_changed(event: ProbeChanged, style: TextStyle) -> str:
     good = f" ({event.successes} of {event.needed} good)" if event.needed else ""
-    return f"Probe of adapter {style.name(event.adapter)} {_PROBES[event.what]}{good}"
+    slowly = " slowly" if event.slow else ""
+    return f"Probe of adapter {style.name(event.adapter)} {_PROBES[event.what]}{slowly}{good}"
 
 
 @sentence(GaugesSampled)  # figures, once a second

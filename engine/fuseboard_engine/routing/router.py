@@ -41,7 +41,7 @@ class RoutingStatistics(TypedDict):
     """Counts of an engine's tasks since its creation, fan-outs included, retries of dead letters excluded.
 
     `failed_over` counts tasks that another adapter than the first completed. `success_rate`, `fallback_rate` and
-    `degraded_rate` are shares of all, 0..1; 0.0 before the first task. `partial_batches` counts the batches that were
+    `degraded_rate` are shares of all, 0..1; None before the first task. `partial_batches` counts the batches that were
     accepted although not every part succeeded, and `partial_rate` is their share of `batches`, None before the first.
     `breaker_opens` counts how often a breaker opened, by itself or by hand.
     """
@@ -51,9 +51,9 @@ class RoutingStatistics(TypedDict):
     failed_over: int
     degraded: int
     failed: int
-    success_rate: float
-    fallback_rate: float
-    degraded_rate: float
+    success_rate: float | None
+    fallback_rate: float | None
+    degraded_rate: float | None
     batches: int
     partial_batches: int
     partial_rate: float | None
@@ -286,9 +286,9 @@ class TaskRouter:
             failed_over=self._failed_over,
             degraded=self._degraded,
             failed=self._failed,
-            success_rate=succeeded / tasks if tasks else 0.0,
-            fallback_rate=self._failed_over / tasks if tasks else 0.0,
-            degraded_rate=self._degraded / tasks if tasks else 0.0,
+            success_rate=succeeded / tasks if tasks else None,
+            fallback_rate=self._failed_over / tasks if tasks else None,
+            degraded_rate=self._degraded / tasks if tasks else None,
             batches=self._batches,
             partial_batches=self._partial_batches,
             partial_rate=self._partial_batches / self._batches if self._batches else None,
