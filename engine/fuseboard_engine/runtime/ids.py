@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 _MADE: Final = re.compile(r"[0-9a-f]{16}-[0-9a-f]{4,}", re.ASCII)
+_FIRST: Final = 0x1000  # so that the short form has four digits
 _SHORT_FROM: Final = 12  # the last four digits of the prefix tell a handful of processes apart
 
 _prefix = ""
@@ -21,7 +22,7 @@ def new_id() -> str:
     It consists of 16 random hexadecimal digits, which all ids of the process share and a forked child draws again, and
     the number of the id. The end of an id tells neighbours apart, so screens show the end.
     """
-    return f"{_prefix}-{_next():04x}"
+    return _prefix + hex(_next())[2:]
 
 
 def short_id(id: str) -> str:
@@ -32,8 +33,8 @@ def short_id(id: str) -> str:
 def _renew() -> None:
     """Draw another prefix: at start, and in a forked child, which would otherwise continue its parent's ids."""
     global _prefix, _next
-    _prefix = os.urandom(8).hex()
-    _next = itertools.count(1).__next__
+    _prefix = f"{os.urandom(8).hex()}-"
+    _next = itertools.count(_FIRST).__next__
 
 
 _renew()

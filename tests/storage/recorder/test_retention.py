@@ -34,7 +34,10 @@ def test_old_finished_runs_are_deleted_but_never_while_they_can_be_resumed(
     now = NOON + int(100 * DAY * SECOND)
     for run, state, at in (("old", "done", NOON), ("failed", "failed", NOON), ("new", "done", now)):
         file.execute(
-            "INSERT INTO workflow_runs VALUES (?, 'w', 'w', '[]', '{}', '{}', 0, ?, ?, '', '')", (run, state, at)
+            """INSERT INTO workflow_runs(
+                id, workflow, name, steps, definition, input, started_at, state, changed_at, error, owner
+            ) VALUES (?, 'w', 'w', '[]', '{}', '{}', 0, ?, ?, '', '')""",
+            (run, state, at),
         )
         file.execute("INSERT INTO workflow_nodes VALUES (?, 'a', 'done', 0, '1', '', 1, 0.0, '', '[]')", (run,))
     while apply_retention(file, Retention(), now):
