@@ -69,12 +69,13 @@ class InlineCommitter:
         try:
             if self._connection is not connection:  # closed by the worker thread since the check above
                 return None
-            if not connection.is_in_place():
-                return None
             connection.execute("BEGIN IMMEDIATE")
             done = work(connection)
-            connection.execute("COMMIT")
+            # A file that is moved later than this is one that was moved after the commit, unless that takes long.
             connection.check(thorough=False)
+            connection.execute("COMMIT")
+            if self._clock() - began >= QUICK:
+                connection.check(thorough=False)
         except Exception:  # the worker thread, which tries next, meets the same error and reports it
             self._quick_at = float("-inf")
             return None

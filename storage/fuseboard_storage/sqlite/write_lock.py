@@ -5,6 +5,8 @@ commit took a tenth of that. With a lock, the threads of one process follow each
 the writers of different processes.
 """
 
+# ruff: noqa: PTH116 - `Path.stat` takes twice as long, and each commit makes two calls
+
 from __future__ import annotations
 
 import contextlib
@@ -48,6 +50,9 @@ class LockingConnection(sqlite3.Connection):
         """Seconds for which `transaction` waits for another writer, on top of the busy timeout."""
         self.hurry = threading.Event()
         """Set when the connection should wait no longer than its busy timeout."""
+        self._wal = f"{self.real}-wal"
+        self._seen: tuple[int, int, int, int] | None = None
+        """Device, inode and time of the file, and the inode of its WAL, when they were checked last."""
         self._size = 0
         self._beside: list[FileId | None] = []
         self._file = file_identity.hold(self.path)
@@ -84,7 +89,12 @@ class LockingConnection(sqlite3.Connection):
 
     def is_in_place(self) -> bool:
         """Return whether the file is at its path, whatever became of its WAL and its contents."""
-        return self._file is not None and file_identity.identify(self.path) == self._file
+        file = self._file
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            return False
+        return file is not None and file.inode == found.st_ino and file.device == found.st_dev
 
     def head(self) -> bytes:
         """Return the first bytes of the file."""
@@ -92,10 +102,26 @@ class LockingConnection(sqlite3.Connection):
 
     def check(self, *, thorough: bool = True) -> None:
         """Raise `RecordingReplaced` unless the files at the path are those that are open."""
-        if self.identity is not None:
-            self._size = file_identity.check_unchanged(
-                self.path, self.real, self.identity, self._size, thorough=thorough
-            )
+        if self.identity is None or (not thorough and self._is_evidently_unchanged()):
+            return
+        modified = self._modified()
+        self._size = file_identity.check_unchanged(self.path, self.real, self.identity, self._size, thorough=thorough)
+        if self.identity.wal is not None:
+            self._seen = (*self.identity.main, modified, self.identity.wal.inode)
+
+    def _is_evidently_unchanged(self) -> bool:
+        """Return whether nothing has changed since the last check, not even the file's time. Costs two system calls."""
+        try:
+            main = os.stat(self.path)
+            return self._seen == (main.st_dev, main.st_ino, main.st_mtime_ns, os.stat(self._wal).st_ino)
+        except OSError:
+            return False
+
+    def _modified(self) -> int:
+        try:
+            return os.stat(self.path).st_mtime_ns
+        except OSError:
+            return 0
 
     def leave(self, why: str) -> None:
         """Close a connection to files that are no longer at the path, and save what is in their WAL.
