@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import os
@@ -10,7 +9,7 @@ import socket
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -25,6 +24,7 @@ from fuseboard_storage.sqlite.file_identity import RecordingReplaced
 from fuseboard_storage.sqlite.fork_gate import ForkGate
 from fuseboard_storage.sqlite.integrity import is_damage
 from fuseboard_storage.sqlite.process_identity import ProcessIdentity, is_alive, this_process
+from fuseboard_storage.sqlite.worker_thread import ThreadEnded, WorkerThread
 from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
 from fuseboard_storage.tables.events import escape_surrogates
 
@@ -66,7 +66,7 @@ class FileCheckpoints:
         self._runs: dict[str, SavedRun] = {}
         """The active runs of this object as saved, to save them again in a new file if theirs is gone."""
         self._pid = 0
-        self._thread: ThreadPoolExecutor | None = None
+        self._thread: WorkerThread | None = None
         self._gate = ForkGate(self._close)
 
     # ------------------------------------------------------------------ the Checkpoints protocol
@@ -109,7 +109,7 @@ class FileCheckpoints:
         thread, self._thread = self._thread, None
         if thread is not None and self._pid == os.getpid():
             thread.submit(self._close)
-            thread.shutdown(wait=False)
+            thread.end_later()
 
     def after_fork(self) -> None:
         """Begin without runs in a forked child: the parent executes them."""
@@ -122,10 +122,10 @@ class FileCheckpoints:
             # A forked child does not have its parent's thread and must not use the parent's connection.
             _parents.append(self._connection)
             self._connection, self._pid, self._runs, self._gate = None, os.getpid(), {}, ForkGate(self._close)
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="fuseboard-checkpoints")
+            self._thread = WorkerThread("fuseboard-checkpoints")
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, self._in_the_file, work, *args)
-        except (sqlite3.Error, OSError, UnicodeDecodeError, RecordingError) as error:
+            return await self._thread.run(partial(self._in_the_file, work, *args))
+        except (sqlite3.Error, OSError, UnicodeDecodeError, RecordingError, ThreadEnded) as error:
             raise CheckpointsUnavailable(f"{self.path} could not save the workflow's state: {error}") from error
 
     def _in_the_file(self, work: Callable[..., T], *args: Any) -> T:
@@ -161,7 +161,7 @@ class FileCheckpoints:
 
         thread = self._thread
         if thread is not None and self._pid == os.getpid():
-            with contextlib.suppress(RuntimeError):  # closed in the meantime
+            with contextlib.suppress(ThreadEnded):  # closed in the meantime
                 thread.submit(check)
 
     def _open(self) -> LockingConnection:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import sqlite3
@@ -21,7 +20,7 @@ from fuseboard_storage.sqlite.file_identity import RecordingReplaced
 from fuseboard_storage.sqlite.fork_gate import ForkGate
 from fuseboard_storage.sqlite.inline_commit import InlineCommitter
 from fuseboard_storage.sqlite.integrity import is_damage
-from fuseboard_storage.sqlite.worker_thread import WorkerThread
+from fuseboard_storage.sqlite.worker_thread import ThreadEnded, WorkerThread
 from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
 from fuseboard_storage.tables import dead_letters as letters
 from fuseboard_storage.tables import events
@@ -72,7 +71,7 @@ class DeadLetterWorker:
         """
         self.hurry.set()
         if self._thread.started:
-            with contextlib.suppress(RuntimeError):  # a second call
+            with contextlib.suppress(ThreadEnded):  # a second call
                 self._thread.submit(self._disconnect)
         return self._thread.shut_down(timeout)
 
@@ -84,7 +83,7 @@ class DeadLetterWorker:
         """
         try:
             self._thread.submit(job)
-        except RuntimeError as error:
+        except ThreadEnded as error:
             raise StoreUnavailable(f"the dead letter store of {self.path.name} is closed") from error
 
     def write_inline(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
@@ -138,22 +137,10 @@ class DeadLetterWorker:
         return await self._run(partial(self._translating_errors, job))
 
     async def _run(self, work: Callable[[], T]) -> T:
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[T] = loop.create_future()
-
-        def job() -> None:
-            if answer.done():  # the caller was cancelled
-                return
-            settle: Callable[[], None]
-            try:
-                settle = partial(answer.set_result, work())
-            except BaseException as error:
-                settle = partial(answer.set_exception, error)
-            with contextlib.suppress(RuntimeError):  # that loop is closed, so nothing waits there
-                loop.call_soon_threadsafe(_unless_done, answer, settle)
-
-        self.submit(job)
-        return await answer
+        try:
+            return await self._thread.run(work)
+        except ThreadEnded as error:
+            raise StoreUnavailable(f"the dead letter store of {self.path.name} is closed") from error
 
     def _translating_errors(self, job: Callable[[], T]) -> T:
         try:
@@ -236,11 +223,6 @@ class DeadLetterWorker:
         if connection is not None:
             with contextlib.suppress(sqlite3.Error):
                 connection.close()
-
-
-def _unless_done(answer: asyncio.Future[T], settle: Callable[[], None]) -> None:
-    if not answer.done():
-        settle()
 
 
 def _casefold(text: str) -> str:

@@ -178,8 +178,13 @@ class SqliteDeadLetters:
     def _add_batch(self, batch: list[PendingAdd]) -> Sequence[AddOutcome]:
         try:
             return self._worker.write_in_thread(lambda c: letters.add(c, [(one.letter, one.room) for one in batch]))
-        except BaseException as error:
+        except StoreUnavailable as error:
             return [_copy_of(error) for _ in batch]
+        except BaseException as error:
+            if len(batch) == 1:
+                return [_copy_of(error)]
+            # One letter cannot be stored. The others can.
+            return [outcome for one in batch for outcome in self._add_batch([one])]
 
     def _answer_all(self, batch: Sequence[PendingAdd], added: Sequence[AddOutcome]) -> None:
         by_loop: dict[asyncio.AbstractEventLoop, list[Answer]] = {}

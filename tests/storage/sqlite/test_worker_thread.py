@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from fuseboard_storage.sqlite.worker_thread import WorkerThread
+from fuseboard_storage.sqlite.worker_thread import ThreadEnded, WorkerThread
 from support.waiting import PATIENCE, until
 
 NAME = "jobs-of-a-test"
@@ -58,7 +58,7 @@ def test_the_thread_of_a_garbage_collected_worker_ends() -> None:
 
 FORGETFUL = """
 import time
-from fuseboard_storage.sqlite.worker_thread import WorkerThread
+from fuseboard_storage.sqlite.worker_thread import ThreadEnded, WorkerThread
 jobs = WorkerThread("jobs")
 jobs.submit(lambda: time.sleep(0.2))
 jobs.submit(lambda: print("done", flush=True))
@@ -70,3 +70,48 @@ def test_a_program_that_never_shuts_the_worker_exits_once_all_jobs_are_done() ->
         [sys.executable, "-c", FORGETFUL], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "done\n", "")
+
+
+def test_a_worker_that_ends_later_does_its_jobs_and_holds_nobody_up() -> None:
+    jobs, done, held = WorkerThread(NAME), list[int](), threading.Event()
+    jobs.submit(lambda: held.wait(10) and None)
+    jobs.submit(lambda: done.append(1))
+    jobs.end_later()
+    del jobs
+    gc.collect()
+    assert done == []
+    held.set()
+    until(lambda: not alive())
+    assert done == [1]
+
+
+def test_a_shut_down_that_takes_too_long_leaves_the_thread_to_itself() -> None:
+    jobs, held = WorkerThread(NAME), threading.Event()
+    jobs.submit(lambda: held.wait(10) and None)
+    assert not jobs.shut_down(0.01)
+    held.set()
+    until(lambda: not alive())
+
+
+STUCK = """
+import threading
+from fuseboard_storage.sqlite import worker_thread
+worker_thread.AT_EXIT = 0.1
+jobs = worker_thread.WorkerThread("jobs")
+jobs.submit(lambda: threading.Event().wait(600) and None)
+"""
+
+
+def test_a_thread_that_waits_for_a_disk_does_not_hold_up_the_exit_for_ever() -> None:
+    ran = subprocess.run([sys.executable, "-c", STUCK], capture_output=True, text=True, timeout=PATIENCE)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+async def test_an_answer_of_the_thread_is_awaited() -> None:
+    jobs = WorkerThread(NAME)
+    assert await jobs.run(lambda: 6 * 7) == 42
+    with pytest.raises(ZeroDivisionError):
+        await jobs.run(lambda: 1 // 0)
+    jobs.shut_down()
+    with pytest.raises(ThreadEnded):
+        await jobs.run(lambda: 1)
