@@ -124,6 +124,13 @@ class AttemptRunner:
                 if permit is None:
                     if route.expired:
                         return True
+                    if (
+                        number
+                        and names is route.order
+                        and self.can_fail_over(route, adapter.name, True)
+                        and route.return_to is not None
+                    ):  # while it waited, its breaker opened and another adapter returned
+                        return await self.run_chain(_rest_of(route), route, retry)
                     break
                 number += 1
                 caller = None if self.running is None else self.running.enter()
@@ -187,10 +194,7 @@ class AttemptRunner:
                     return True
                 if step.then == "failover":
                     if route.return_to is not None:
-                        rest = (route.return_to, *route.order[route.reached :])
-                        route.return_to = None
-                        route.reached -= 1  # it was reached before
-                        return await self.run_chain(rest, route, retry)
+                        return await self.run_chain(_rest_of(route), route, retry)
                     break
                 wait = step.delay
                 if wait > 0:
@@ -251,6 +255,9 @@ class AttemptRunner:
                 call.permit.failure(
                     rule.name if rule.name in OPENING else "rate_limited", call.duration, retry_after, text
                 )
+            elif rule.opens:
+                # It is the last that takes calls, and opening it would lose the calls that it does answer.
+                call.permit.ignored()
             elif rule.name == "timeout":
                 adapter.timeouts += 1
                 # An attempt that the engine timed out would have taken longer still: slow by any limit.
@@ -268,11 +275,11 @@ class AttemptRunner:
                     route.why += f"; {no_adapter}"
         if stop:
             why = stop
-        elif rule.opens and self._can_fail_over(route, adapter.name, may_return):
+        elif rule.opens and self.can_fail_over(route, adapter.name, may_return):
             why = rule.reason
         elif not (why := no_retry_reason(rule, error, call.policy, call.number)):
             now = self._clock()
-            if self._is_left_alone(call, retry_after) and self._can_fail_over(route, adapter.name, may_return):
+            if self._is_left_alone(call, retry_after) and self.can_fail_over(route, adapter.name, may_return):
                 why = f"it asked to wait {retry_after:.3g} s, and another adapter takes calls"
             else:
                 delay, why = retry_delay(
@@ -341,7 +348,7 @@ class AttemptRunner:
                     return True
         return False
 
-    def _can_fail_over(self, route: ActiveRoute, name: str, may_return: bool) -> bool:
+    def can_fail_over(self, route: ActiveRoute, name: str, may_return: bool) -> bool:
         """Return whether another adapter of the route may be called now, after this one or, if it refused, before it.
 
         One that comes before is stored in the route as the one to return to.
@@ -371,6 +378,15 @@ class AttemptRunner:
                 return True
             start += 1
         return False
+
+
+def _rest_of(route: ActiveRoute) -> tuple[str, ...]:
+    """Return the adapters that a route which goes back to an earlier one still has to try, that one first."""
+    assert route.return_to is not None
+    rest = (route.return_to, *route.order[route.reached :])
+    route.return_to = None
+    route.reached -= 1  # the earlier one was reached before
+    return rest
 
 
 def shorter(policy: RetryPolicy, remaining: float) -> float:

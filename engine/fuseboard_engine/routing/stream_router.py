@@ -144,7 +144,10 @@ class _Attempts:
             return None
         if failure.delay > 0:
             await asyncio.sleep(failure.delay)
-        return await self._start(last.adapter, last.number, failure.delay)
+        attempt = await self._start(last.adapter, last.number, failure.delay)
+        if attempt is None and not self._over:  # its adapter opened meanwhile; perhaps an earlier one takes calls again
+            self._attempts.can_fail_over(self._route, last.adapter.name, may_return=True)
+        return attempt
 
     async def _start(self, adapter: Adapter, made: int = 0, wait: float = 0.0) -> StreamAttempt | None:
         """Start an attempt on an adapter that made `made` before, if gate, deadline and breaker allow it."""

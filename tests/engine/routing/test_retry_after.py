@@ -98,6 +98,28 @@ async def test_after_going_back_the_rest_of_the_chain_is_still_tried() -> None:
     assert [attempt.adapter for attempt in route.attempts] == ["a", "b", "a", "c"]
 
 
+@virtual
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_route_whose_adapter_opens_while_it_waits_goes_back_too(stream: bool) -> None:
+    engine = World()
+    engine.script("a", "from a")
+    engine.breaker("a").open_for(1)
+    b = engine.script("b", HttpError(429, retry_after="2"), "unused")
+
+    async def open_b() -> None:
+        await asyncio.sleep(1.5)
+        engine.breaker("b").open_for(60)
+
+    opening = asyncio.create_task(open_b())
+    if stream:
+        assert [item async for item in engine.stream_with_fallback("task", ["a", "b"])] == ["from a"]
+    else:
+        route = await engine.execute_with_fallback("task", ["a", "b"])
+        assert (route.adapter, route.left) == ("a", ())
+    await opening
+    assert (b.calls, now()) == ([0.0], 2.0)
+
+
 def limited_after(seconds: float, wait: str) -> Any:
     async def call(task: Any) -> Any:
         await asyncio.sleep(seconds)
@@ -156,6 +178,16 @@ async def test_refused_credentials_and_spent_quotas_open_at_once_even_alone() ->
 
 
 @virtual
+async def test_rate_limits_never_open_the_last_adapter_that_takes_calls_however_many() -> None:
+    engine = World(retry=RetryPolicy(max_attempts=1))
+    a = engine.script("a", HttpError(429))
+    for _ in range(20):
+        assert not (await engine.execute_with_fallback("task")).success
+    assert (len(a.calls), engine.breaker("a").state, engine.breaker("a").failures) == (20, "closed", 0)
+    assert engine.get_adapter_statistics()["a"]["failures"] == 20
+
+
+@virtual
 async def test_a_half_open_adapter_does_not_count_as_one_that_takes_calls() -> None:
     engine = World(retry=RetryPolicy(max_attempts=1))
     engine.script("a", HttpError(429, retry_after="2"))
@@ -168,8 +200,9 @@ async def test_a_half_open_adapter_does_not_count_as_one_that_takes_calls() -> N
 
 
 @virtual
+@pytest.mark.parametrize("latency", [0.02, 0.1])
 @pytest.mark.parametrize("share", [0.02, 0.05, 0.1])
-async def test_a_storm_of_rate_limits_is_answered_with_default_policies(share: float) -> None:
+async def test_a_storm_of_rate_limits_is_answered_with_default_policies(share: float, latency: float) -> None:
     """Three equal upstreams; each answers 429 with Retry-After 2 to a share of its calls."""
     engine = World()
     for number in range(3):
@@ -177,8 +210,9 @@ async def test_a_storm_of_rate_limits_is_answered_with_default_policies(share: f
 
         async def call(task: Any, dice: random.Random = dice) -> str:
             if dice.random() < share:
+                await asyncio.sleep(latency / 10)
                 raise HttpError(429, retry_after="2")
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(latency)
             return "hi"
 
         engine.add_adapter(f"u{number}", call)
