@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import difflib
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from fuseboard_engine.adapters.from_spec import KINDS, adapter_from, kind_of_text
@@ -22,12 +22,13 @@ from fuseboard_engine.config.settings import (
     cross_section_errors,
     references_in,
 )
-from fuseboard_engine.documents.loader import Document, DocumentError, load
+from fuseboard_engine.documents.loader import Document, DocumentError, load, load_value
 from fuseboard_engine.documents.toml_locations import Location
 from fuseboard_engine.documents.validation_errors import (
     all_errors,
     error_messages,
     field_names_at,
+    join_messages,
     make_error,
     sort_by_line,
 )
@@ -35,6 +36,7 @@ from fuseboard_engine.runtime.references import resolve_attribute
 
 PREFIX = "FUSEBOARD__"
 VARIABLE = "environment variable "
+MAX_VALUE = 100_000  # characters of a variable
 POLICIES = ("breaker", "retry")
 INHERITED = (*POLICIES, "health_monitoring")
 """Sections of an adapter that inherit from the section of that name for all adapters."""
@@ -91,7 +93,7 @@ def validate_settings(document: Document) -> Settings:
         variables = [text for text in (unknown_variable_message(one, document) for one in found) if text]
         rest = [one for one in found if not unknown_variable_message(one, document) and not _is_cross_section(one)]
         rest += [make_error(where, text) for where, text in cross_section_errors(document.data)]
-        raise DocumentError("\n".join([*error_messages(rest, *document, Settings), *variables])) from error
+        raise DocumentError(join_messages([*error_messages(rest, *document, Settings), *variables])) from error
 
 
 def _is_cross_section(error: Any) -> bool:
@@ -285,7 +287,13 @@ def _key(target: Mapping[str, Any], part: str) -> str:
 
 
 def _value(variable: str, text: str) -> Any:
+    if not text.strip():
+        return text
+    if len(text) > MAX_VALUE:
+        raise DocumentError(f"environment variable {variable}: invalid value: it has {len(text):,} characters")
     try:
-        return yaml.safe_load(text) if text.strip() else text
-    except yaml.YAMLError as error:
-        raise DocumentError(f"environment variable {variable}: invalid value: {text!r}") from error
+        return load_value(text, "")
+    except DocumentError as error:
+        shown = f"{text!r:.80}"
+        reason = re.sub(r"^:\d*:? *", "", str(error)).removeprefix("invalid YAML: ")
+        raise DocumentError(f"environment variable {variable}: invalid value: {shown} ({reason})") from error

@@ -16,6 +16,8 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from fuseboard_engine.documents.messages import expected, message_for, write
 from fuseboard_engine.documents.toml_locations import Location
 
+MAX_MESSAGES = 200
+
 CrossFieldChecks = Callable[[Mapping[str, Any]], Iterable[tuple[Location, str]]]
 """Finds contradictions between fields, in plain data of any shape.
 
@@ -109,6 +111,13 @@ def error_messages(
         texts += [_message(error, where, model) for error in here if not expected(error)]
         sentences += [": ".join(part for part in (place, field, text) if part) for text in texts]
     return sort_by_line(sentences)
+
+
+def join_messages(messages: Iterable[str]) -> str:
+    """Return messages as lines, at most `MAX_MESSAGES` of them; the last line counts the others."""
+    lines = list(messages)
+    more = len(lines) - MAX_MESSAGES
+    return "\n".join([*lines[:MAX_MESSAGES], f"and {more:,} more"] if more > 0 else lines)
 
 
 def sort_by_line(sentences: Iterable[str]) -> list[str]:
