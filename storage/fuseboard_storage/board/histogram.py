@@ -8,17 +8,20 @@ histogram of Masson, Rim and Lee, "DDSketch" (VLDB 2019), section 2. A histogram
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from math import ceil, log
+from math import ceil, isfinite, log
 
 GROWTH = 1.1
 _LOG_GROWTH = log(GROWTH)
 _SMALLEST = 1e-6  # seconds; shorter durations count as one microsecond
+_LARGEST = 3.2e9  # seconds, a hundred years; longer durations, which only a damaged recording has, count as that
 
 
 def bucket_of(seconds: float) -> int:
     """Return the bucket of a duration in seconds; never negative."""
     if seconds <= _SMALLEST:
         return 0
+    if seconds > _LARGEST or not isfinite(seconds):
+        seconds = _LARGEST
     return ceil(log(seconds / _SMALLEST) / _LOG_GROWTH)
 
 
@@ -26,7 +29,10 @@ def value_of(bucket: int) -> float:
     """Return the duration in seconds that represents a bucket, equally far in ratio from both of its bounds."""
     if bucket <= 0:
         return _SMALLEST
-    return float(_SMALLEST * GROWTH**bucket * 2 / (1 + GROWTH))
+    return float(_SMALLEST * GROWTH ** min(bucket, _LAST) * 2 / (1 + GROWTH))
+
+
+_LAST = bucket_of(_LARGEST)
 
 
 def merge(histograms: Iterable[Mapping[int, int]]) -> dict[int, int]:

@@ -234,3 +234,14 @@ async def test_the_recorder_writes_keyframes_while_it_is_idle(tmp_path: Path) ->
 
         await until_async(made)
         connection.close()
+
+
+NOT_STORED = {
+    "roster_version", "state_version", "dead_letters_version",  # count from zero in each process
+    "base_totals", "_base_of",  # stored together as `totals`
+}  # fmt: skip
+
+
+def test_a_new_field_of_the_board_is_stored_or_is_listed_here() -> None:
+    stored = set(keyframe._Board.__struct_fields__) | set(keyframe._COUNTERS)
+    assert set(vars(Board())) - NOT_STORED == stored - {"counters", "totals"}
