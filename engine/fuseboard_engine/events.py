@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
 
@@ -29,6 +29,9 @@ Outcome = Literal["success", "failure", "ignored", "cancelled", "rejected"]
 called.
 """
 
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""An integer that a recording can hold. A row with a larger one is unreadable."""
+
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag_field="kind"):
     """Base of all events: the time at which it happened."""
@@ -36,7 +39,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=T
     sheddable: ClassVar[bool] = False
     """Whether a recorder with a full buffer may drop the type. False: without the event, a Board is wrong for good."""
 
-    at: int
+    at: Int64
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields, and `kind`, as a dictionary that `json.dumps` takes; a number that is not finite is None.
@@ -67,18 +70,18 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults
 
     adapter: str
     outcome: Outcome
-    number: int = 0
+    number: Int64 = 0
     wait: float = 0.0
     duration: float = 0.0
     rule: str = ""
     error_type: str = ""
     error: str = ""
     why: str = ""
-    failures: int = 0
+    failures: Int64 = 0
     retry_after: float | None = None
     first_item: float | None = None
-    items: int = 0
-    limit: int = 0
+    items: Int64 = 0
+    limit: Int64 = 0
 
 
 class EngineStarted(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="engine_started"):
@@ -90,8 +93,8 @@ class EngineStarted(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
 
     name: str
     host: str
-    pid: int
-    replaces: int = 0
+    pid: Int64
+    replaces: Int64 = 0
     restored: bool = False
 
 
@@ -146,13 +149,13 @@ class StateChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tru
     reason: str
     detail: str = ""
     actor: str = ""
-    generation: int = 0
-    openings: int = 0
+    generation: Int64 = 0
+    openings: Int64 = 0
     wait: float | None = None
-    until: int | None = None
-    failures: int = 0
-    threshold: int | None = None
-    needed: int = 0
+    until: Int64 | None = None
+    failures: Int64 = 0
+    threshold: Int64 | None = None
+    needed: Int64 = 0
 
 
 class TripSuppressed(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="trip_held"):
@@ -166,8 +169,8 @@ class TripSuppressed(Event, frozen=True, kw_only=True, gc=False, omit_defaults=T
     reason: str
     detail: str = ""
     group: str = ""
-    out: int = 0
-    size: int = 0
+    out: Int64 = 0
+    size: Int64 = 0
     share: float = 0.0
 
 
@@ -188,7 +191,7 @@ class HealthAlert(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True
     """`failures` health checks of an adapter failed in a row; emitted once per such row."""
 
     adapter: str
-    failures: int
+    failures: Int64
     detail: str = ""
 
 
@@ -202,7 +205,7 @@ class FailureRateAlert(Event, frozen=True, kw_only=True, gc=False, omit_defaults
     high: bool
     rate: float
     threshold: float
-    calls: int
+    calls: Int64
     seconds: float
 
 
@@ -217,9 +220,9 @@ class ProbeChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tru
 
     adapter: str
     what: Literal["admitted", "success", "failure", "released", "expired"]
-    in_flight: int = 0
-    successes: int = 0
-    needed: int = 0
+    in_flight: Int64 = 0
+    successes: Int64 = 0
+    needed: Int64 = 0
     slow: bool = False
 
 
@@ -229,7 +232,7 @@ class GaugesSampled(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
     Per adapter: the calls in flight, and the retries left in its budget.
     """
 
-    gauges: dict[str, tuple[int, int]]
+    gauges: dict[str, tuple[Int64, Int64]]
 
 
 class LateResult(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="late_result"):
@@ -239,8 +242,8 @@ class LateResult(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True,
 
     adapter: str
     outcome: Outcome
-    generation: int
-    current: int
+    generation: Int64
+    current: Int64
 
 
 class AttemptFailed(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="attempt_failed"):
@@ -256,7 +259,7 @@ class AttemptFailed(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
     attempt: Attempt
     then: Literal["retry", "failover", "stop"] = "stop"
     delay: float = 0.0
-    threshold: int | None = None
+    threshold: Int64 | None = None
     context: dict[str, str] | None = None
 
 
@@ -280,8 +283,8 @@ class RouteFinished(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
     left: tuple[str, ...] = ()
     why: str = ""
     error: str = ""
-    dead_letter: int | None = None
-    letter: int | None = None
+    dead_letter: Int64 | None = None
+    letter: Int64 | None = None
     context: dict[str, str] | None = None
     strategy: str = ""
     answered: tuple[str, ...] = ()
@@ -295,14 +298,14 @@ class BatchFinished(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
     """
 
     batch: str
-    parts: int
-    succeeded: int
-    degraded: int = 0
-    failed: int = 0
+    parts: Int64
+    succeeded: Int64
+    degraded: Int64 = 0
+    failed: Int64 = 0
     needed: float = 0.0
     accepted: bool = True
-    rounds: int = 1
-    rolled_back: int = 0
+    rounds: Int64 = 1
+    rolled_back: Int64 = 0
     duration: float = 0.0
     error: str = ""
 
@@ -334,7 +337,7 @@ class NodeChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True
     node: str
     state: NodeState
     answered: str = ""
-    attempts: int = 0
+    attempts: Int64 = 0
     duration: float = 0.0
     error: str = ""
 
@@ -355,13 +358,13 @@ class DeadLettered(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tru
     `letter` is its id (negative: in memory only), `due_at` its first automatic retry (UTC microseconds; None: none).
     """
 
-    letter: int
+    letter: Int64
     task: str
     task_type: str
     category: str
     error_type: str = ""
     error: str = ""
-    due_at: int | None = None
+    due_at: Int64 | None = None
     in_memory: bool = False
     detail: str = ""
 
@@ -380,18 +383,18 @@ class DeadLetterChanged(Event, frozen=True, kw_only=True, gc=False, omit_default
     `actor` is who requested it; empty: the engine itself.
     """
 
-    letters: tuple[int, ...]
+    letters: tuple[Int64, ...]
     before: str
     status: str
     actor: str = ""
     detail: str = ""
-    due_at: int | None = None
+    due_at: Int64 | None = None
 
 
 class DeadLettersCounted(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="dead_letters_counted"):
     """The number of dead letters by status in a recording, counted when an engine starts to use it."""
 
-    counts: dict[str, int]
+    counts: dict[str, Int64]
 
 
 class ThreadsStuck(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="threads_stuck"):
@@ -401,9 +404,9 @@ class ThreadsStuck(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tru
     """
 
     adapter: str
-    stuck: int
-    total: int
-    limit: int
+    stuck: Int64
+    total: Int64
+    limit: Int64
 
 
 class StreamRestarted(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="stream_restarted"):
@@ -412,20 +415,20 @@ class StreamRestarted(Event, frozen=True, kw_only=True, gc=False, omit_defaults=
     task: str
     task_type: str
     adapter: str
-    items: int
+    items: Int64
     error: str = ""
 
 
 class CommandDone(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="command_done"):
     """An operator's command was carried out or refused; `detail` describes the result."""
 
-    command: int
+    command: Int64
     verb: str
     actor: str
     ok: bool
     adapter: str = ""
     detail: str = ""
-    requested_at: int = 0
+    requested_at: Int64 = 0
 
 
 class ConfigReloaded(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="config_reloaded"):
@@ -452,8 +455,8 @@ class ShutdownChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=
 
     what: Literal["began", "finished"]
     reason: str
-    in_flight: int = 0
-    cancelled: int = 0
+    in_flight: Int64 = 0
+    cancelled: Int64 = 0
     grace: float = 0.0
     instructions: str = ""
 
@@ -470,7 +473,7 @@ class ListenerFailed(Event, frozen=True, kw_only=True, gc=False, omit_defaults=T
 class EventsDropped(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="events_dropped"):
     """The recorder's buffer was full and the oldest ordinary events were dropped; counters stayed exact."""
 
-    count: int
+    count: Int64
     reason: str = ""
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from fuseboard_engine.breaker.trip_rules import describe_rules
 from fuseboard_engine.runtime.formatting import plural
 
+MAX_FIGURE = 1e15
 _LISTED_WAITS = 3  # waits named one by one before the longest
 
 
@@ -16,8 +17,14 @@ def policy_text(policy: Mapping[str, Any]) -> str:
 
     Fields that are missing in `policy` are left out.
     """
+    policy = {name: value for name, value in policy.items() if _is_figure(value)}
     parts = [" or ".join(_trip_rules(policy)), _open_waits(policy), _closing_rule(policy)]
     return "; ".join(part for part in parts if part)
+
+
+def _is_figure(value: object) -> bool:
+    """Return whether a recorded value is a number that a policy can have. A damaged row may hold anything."""
+    return type(value) in (int, float) and 0 <= value < MAX_FIGURE  # type: ignore[operator]
 
 
 def _trip_rules(policy: Mapping[str, Any]) -> list[str]:

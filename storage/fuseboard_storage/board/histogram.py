@@ -8,20 +8,22 @@ histogram of Masson, Rim and Lee, "DDSketch" (VLDB 2019), section 2. A histogram
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from math import ceil, isfinite, log
+from math import ceil, log
 
 GROWTH = 1.1
 _LOG_GROWTH = log(GROWTH)
 _SMALLEST = 1e-6  # seconds; shorter durations count as one microsecond
-_LARGEST = 3.2e9  # seconds, a hundred years; longer durations, which only a damaged recording has, count as that
+_LARGEST = 1e15  # seconds
+MAX_BUCKET = 1_000
+"""A bucket beyond every duration; a larger one in a recording is taken for it."""
 
 
 def bucket_of(seconds: float) -> int:
     """Return the bucket of a duration in seconds; never negative."""
-    if seconds <= _SMALLEST:
+    if not seconds > _SMALLEST:
         return 0
-    if seconds > _LARGEST or not isfinite(seconds):
-        seconds = _LARGEST
+    if seconds > _LARGEST:
+        return MAX_BUCKET
     return ceil(log(seconds / _SMALLEST) / _LOG_GROWTH)
 
 
@@ -29,10 +31,7 @@ def value_of(bucket: int) -> float:
     """Return the duration in seconds that represents a bucket, equally far in ratio from both of its bounds."""
     if bucket <= 0:
         return _SMALLEST
-    return float(_SMALLEST * GROWTH ** min(bucket, _LAST) * 2 / (1 + GROWTH))
-
-
-_LAST = bucket_of(_LARGEST)
+    return float(_SMALLEST * GROWTH ** min(bucket, MAX_BUCKET) * 2 / (1 + GROWTH))
 
 
 def merge(histograms: Iterable[Mapping[int, int]]) -> dict[int, int]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from functools import cache
-from typing import Any, Final
+from types import NoneType
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from fuseboard_engine.events import Attempt, BatchFinished, CommandDone, RouteFinished, ScenarioStep
+from fuseboard_engine.events import Attempt, BatchFinished, CommandDone, Int64, RouteFinished, ScenarioStep, State
 from fuseboard_storage.board.board import Board
+from fuseboard_storage.board.histogram import MAX_BUCKET
 from fuseboard_storage.board.metrics import AdapterSecond
 from fuseboard_storage.board.name_totals import EngineTotals
 from fuseboard_storage.board.rows import (
@@ -38,6 +40,12 @@ EVERY: Final = 5_000
 SLICE: Final = 250
 """The number of events folded at a time: few enough not to delay the application's own threads."""
 
+MAX_BYTES: Final = 32_000_000
+"""The size of a Board that is unfolded, or stored. Without a keyframe, all events are folded."""
+
+MAX_STORED: Final = 16_000_000
+"""The size of a keyframe that is read at all, in bytes."""
+
 _BYTES_PER_EVENT: Final = 64  # so that the keyframes of a large Board never outgrow its events
 
 _PLAIN_ROW: Final = tuple(s for s in AdapterRow.__slots__ if s not in ("key", "tags", "seconds", "changes"))
@@ -49,47 +57,78 @@ _COUNTERS: Final = (
 _SPAN: Final = ("calls", "successes", "failures", "timeouts", "rejections")
 
 
+_TYPES: Final[dict[str, Any]] = {"wait": float | None, "state": State, "policy": dict[str, Any]}
+"""The types of an adapter's fields that its first values do not show. None there is an optional integer otherwise."""
+
+
+@cache
+def _fields_of_adapter() -> type[msgspec.Struct]:
+    """Return a struct with the plain fields of an adapter's row, which checks their types."""
+    row = AdapterRow(AdapterKey(0, ""), 0)
+    by_value = {int: Int64, NoneType: Int64 | None, dict: dict[str, float]}
+    fields = []
+    for name in _PLAIN_ROW:
+        kind = type(getattr(row, name))
+        fields.append((name, _TYPES.get(name) or by_value.get(kind, kind)))
+    return msgspec.defstruct("_Fields", fields, frozen=True)
+
+
+class _Instance(msgspec.Struct, frozen=True):
+    id: Int64
+    name: str
+    host: str
+    pid: Int64
+    started_at: Int64
+    heartbeat_at: Int64
+    ended_at: Int64 | None
+    reason: str
+    continues: Int64
+
+
 class _Failure(msgspec.Struct, array_like=True, frozen=True):
-    key: tuple[int, str]
-    first_at: int
-    at: int
-    count: int
+    key: tuple[Int64, str]
+    first_at: Int64
+    at: Int64
+    count: Int64
     task: str
     task_type: str
     attempt: Attempt
-    then: str
+    then: Literal["retry", "failover", "stop"]
     context: dict[str, str] | None = None
 
 
+_Bucket = Annotated[int, msgspec.Meta(ge=-MAX_BUCKET, le=MAX_BUCKET)]
+
+
 class _Span(msgspec.Struct, array_like=True, frozen=True):
-    at: int
-    counts: tuple[int, int, int, int, int]
-    latency: dict[int, int]
-    first_item: dict[int, int]
+    at: Int64
+    counts: tuple[Int64, Int64, Int64, Int64, Int64]
+    latency: dict[_Bucket, Int64]
+    first_item: dict[_Bucket, Int64]
 
 
 class _Adapter(msgspec.Struct, array_like=True, frozen=True):
-    key: tuple[int, str]
+    key: tuple[Int64, str]
     plain: dict[str, Any]
     tags: tuple[str, ...]
     seconds: list[_Span]
-    changes: list[tuple[int, Any]]
+    changes: list[tuple[Int64, State]]
 
 
 class _Board(msgspec.Struct, frozen=True):
-    counters: dict[str, int]
+    counters: dict[str, Int64]
     scenario: ScenarioStep | None
-    instances: list[dict[str, Any]]
+    instances: list[_Instance]
     adapters: list[_Adapter]
-    chains: list[tuple[int, str, tuple[str, ...]]]
-    routes: list[tuple[int, int, RouteFinished]]
+    chains: list[tuple[Int64, str, tuple[str, ...]]]
+    routes: list[tuple[Int64, Int64, RouteFinished]]
     failures: list[_Failure]
     actions: list[CommandDone]
-    dead_letters: dict[str, int] = {}
+    dead_letters: dict[str, Int64] = {}
     workflows: list[WorkflowRow] = []
     batches: list[BatchFinished] = []
     task_seconds: list[TaskSecond] = []
-    left: list[tuple[int, list[_Adapter]]] = []
+    left: list[tuple[Int64, list[_Adapter]]] = []
     totals: dict[str, EngineTotals] = {}
 
 
@@ -107,7 +146,7 @@ def dump(board: Board) -> bytes:
     frozen = _Board(
         counters={name: getattr(board, name) for name in _COUNTERS},
         scenario=board.scenario,
-        instances=[{name: getattr(row, name) for name in _INSTANCE} for row in board.instances.values()],
+        instances=[_Instance(*(getattr(row, name) for name in _INSTANCE)) for row in board.instances.values()],
         adapters=[_freeze_adapter(row) for row in board.adapters.values()],
         chains=[(instance, task_type, order) for (instance, task_type), order in board.chains.items()],
         routes=[(entry.seq, entry.instance, entry.event) for entry in board.routes],  # type: ignore[misc]
@@ -143,17 +182,17 @@ def load(data: bytes) -> Board:
     """Return the Board that `dump` encoded.
 
     Raises:
-        zlib.error, msgspec.DecodeError: The bytes are not an encoded Board.
+        zlib.error, msgspec.DecodeError, KeyError, ValueError: The bytes are not an encoded Board, or a huge one.
     """
-    frozen = _decoder().decode(zlib.decompress(data))
+    frozen = _decoder().decode(_unfolded(data))
     board = Board()
-    for name, value in frozen.counters.items():
-        setattr(board, name, value)
+    for name in _COUNTERS:
+        setattr(board, name, frozen.counters[name])
     board.scenario = frozen.scenario
     for stored in frozen.instances:
-        row = InstanceRow(*(stored[name] for name in ("id", "name", "host", "pid", "started_at")))
+        row = InstanceRow(stored.id, stored.name, stored.host, stored.pid, stored.started_at)
         for name in _INSTANCE:
-            setattr(row, name, stored[name])
+            setattr(row, name, getattr(stored, name))
         board.instances[row.id] = row
     board.base_totals = frozen.totals
     for adapter in frozen.adapters:
@@ -173,10 +212,20 @@ def load(data: bytes) -> Board:
     return board
 
 
+def _unfolded(data: bytes) -> bytes:
+    """Return compressed bytes unfolded, at most `MAX_BYTES` of them: a few bytes may unfold to more than the memory."""
+    unfolding = zlib.decompressobj()
+    found = unfolding.decompress(data, MAX_BYTES)
+    if unfolding.unconsumed_tail or not unfolding.eof:
+        raise ValueError(f"the keyframe has more than {MAX_BYTES:,} bytes, or its end is missing")
+    return found
+
+
 def _thaw_adapter(frozen: _Adapter) -> AdapterRow:
-    row = AdapterRow(AdapterKey(*frozen.key), frozen.plain["added_at"])
+    plain: Any = msgspec.convert(frozen.plain, _fields_of_adapter())
+    row = AdapterRow(AdapterKey(*frozen.key), plain.added_at)
     for name in _PLAIN_ROW:
-        setattr(row, name, frozen.plain[name])
+        setattr(row, name, getattr(plain, name))
     row.tags = frozen.tags
     for stored in frozen.seconds[-KEPT_SECONDS:]:
         span = AdapterSecond(stored.at, row.key.adapter)
@@ -198,7 +247,7 @@ def _thaw_failure(frozen: _Failure) -> FailureRow:
     row.task = frozen.task
     row.task_type = frozen.task_type
     row.attempt = frozen.attempt
-    row.then = frozen.then  # type: ignore[assignment]
+    row.then = frozen.then
     row.context = frozen.context
     return row
 
@@ -209,13 +258,14 @@ def board_of(row: tuple[bytes] | None) -> Board:
         return Board()
     try:
         return load(row[0])
-    except (zlib.error, msgspec.DecodeError, KeyError):
+    except (zlib.error, msgspec.MsgspecError, LookupError, TypeError, ValueError, RecursionError):
         return Board()
 
 
-SELECT_BY_SEQ: Final = f"""SELECT board FROM keyframes WHERE format = {FORMAT} AND seq <= ?
+_READABLE: Final = f"format = {FORMAT} AND typeof(board) = 'blob' AND length(board) <= {MAX_STORED}"
+SELECT_BY_SEQ: Final = f"""SELECT board FROM keyframes WHERE {_READABLE} AND seq <= ?
 ORDER BY seq DESC LIMIT 1"""
-SELECT_BY_TIME: Final = f"""SELECT board FROM keyframes WHERE format = {FORMAT} AND at <= ?
+SELECT_BY_TIME: Final = f"""SELECT board FROM keyframes WHERE {_READABLE} AND at <= ?
 ORDER BY at DESC, seq DESC LIMIT 1"""
 NEWEST: Final = 2**63 - 1
 """A number above that of every event."""
@@ -251,10 +301,11 @@ class KeyframeMaker:
             self._board.apply(entry)
         if self._board.seq - self._last >= self._due:
             data = dump(self._board)
-            self._connection.execute(
-                "INSERT OR IGNORE INTO keyframes(seq, at, format, board) VALUES (?, ?, ?, ?)",
-                (self._board.seq, self._board.at, FORMAT, data),
-            )
+            if len(data) <= MAX_STORED:
+                self._connection.execute(
+                    "INSERT OR IGNORE INTO keyframes(seq, at, format, board) VALUES (?, ?, ?, ?)",
+                    (self._board.seq, self._board.at, FORMAT, data),
+                )
             self._last = self._board.seq
             self._due = max(self._every, len(data) // _BYTES_PER_EVENT)
         return len(entries) == SLICE
