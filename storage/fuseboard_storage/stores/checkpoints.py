@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import socket
 import sqlite3
@@ -15,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.workflow.checkpoints import RunState, SavedNode, SavedRun
 from fuseboard_engine.workflow.errors import CheckpointsUnavailable, ResumeRefused, RunInUse, UnknownRun
 from fuseboard_storage.errors import RecordingError
@@ -30,7 +30,7 @@ from fuseboard_storage.tables.events import escape_surrogates
 
 T = TypeVar("T")
 
-log = logging.getLogger("fuseboard.recorder")
+log = get_logger("fuseboard.recorder")
 
 MOST_DEATHS: Final = 3
 """The number of processes in a row that ended while they executed a run, after which it is not resumed by itself."""

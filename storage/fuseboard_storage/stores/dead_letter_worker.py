@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import sqlite3
 import threading
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from fuseboard_engine.dead_letters.letter import StatusChange, StoreUnavailable
+from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.events import DeadLetterChanged
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import file_identity, schema
@@ -25,7 +25,7 @@ from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
 from fuseboard_storage.tables import dead_letters as letters
 from fuseboard_storage.tables import events
 
-log = logging.getLogger("fuseboard.recorder")
+log = get_logger("fuseboard.recorder")
 
 T = TypeVar("T")
 NO_INSTANCE: Final = 0

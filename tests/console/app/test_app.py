@@ -129,7 +129,7 @@ async def test_the_mouse_selects_a_row_and_presses_a_key_of_the_footer() -> None
 
 async def test_a_countdown_runs_to_ready() -> None:
     show = Show([started(), added("gpt"), opened("gpt", 8, wait=4)], when=10)
-    show.feed.alive = 20
+    show.feed.alive = 12
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(show.sees("2.0 s"), pilot)
         show.when = 10.6

@@ -169,7 +169,7 @@ def test_a_workflow_that_was_registered_before_any_loop_ran_is_resumed(failed: P
 
 def test_the_beginning_or_end_of_an_id_names_a_run_if_no_other_has_it(failed: Path) -> None:
     connection = sqlite3.connect(failed)
-    columns = "workflow, name, steps, definition, input, started_at, state, changed_at, error, owner"
+    columns = "workflow, name, steps, definition, input, started_at, state, changed_at, error, owner, deaths"
     for id in ("nightly-0a1b", "nightly-0a2c", "n1x"):
         connection.execute(f"INSERT INTO workflow_runs SELECT ?, {columns} FROM workflow_runs WHERE id = 'n1'", (id,))
     connection.commit()
