@@ -16,7 +16,7 @@ from typing import Any, Final
 from fuseboard_engine.error_text.redaction import redact
 from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.errors import describe, rebuild_error
-from fuseboard_engine.routing.gates import Gate, InFlightTasks
+from fuseboard_engine.routing.gates import InFlightTasks
 from fuseboard_engine.shutdown.sequence import ShutdownGate, ShutdownReport, Stoppable
 from fuseboard_engine.shutdown.signal_chain import SignalChain
 
@@ -99,7 +99,6 @@ class Block(ABC):
         self._received: int | None = None  # the signal that began the shutdown
         self._in_main_thread = True
         self._left = False
-        self._gate: Gate | None = None  # of the engine before a shutdown
         self._stack = contextlib.ExitStack()
 
     @abstractmethod
@@ -119,16 +118,14 @@ class Block(ABC):
     def _enter(self) -> None:
         attempts = self._engine.router.attempts
         attempts.running = attempts.running or InFlightTasks()
-        if isinstance(attempts.gate, ShutdownGate):
-            attempts.gate = attempts.gate.before  # an earlier block shut the engine down; this one uses it again
-        self._gate = attempts.gate
+        self._reopen()  # an earlier block may have shut the engine down
         self._in_main_thread = threading.current_thread() is threading.main_thread()
         self._chain.install()
         self._stack.callback(self._chain.restore)
         self._watch_threads()
 
     def _reopen(self) -> None:
-        """Admit work again: the process continues, and other code decides when it ends."""
+        """Admit work again after a shutdown: the process continues, and other code decides when it ends."""
         attempts = self._engine.router.attempts
         if isinstance(attempts.gate, ShutdownGate):
             attempts.gate = attempts.gate.before
