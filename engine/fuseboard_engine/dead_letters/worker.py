@@ -25,6 +25,7 @@ from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.errors import describe, text_of
 from fuseboard_engine.events import DeadLetterChanged, DeadLettersCounted, Event
 from fuseboard_engine.routing.route import RouteResult
+from fuseboard_engine.runtime.cancellation import cancel_requests
 
 if TYPE_CHECKING:
     from fuseboard_engine.dead_letters.queue import DeadLetters
@@ -104,20 +105,20 @@ class Worker:
                     until = now + round(policy.lease * 1e6)
                     claiming = store.claim_due(queue.engine, uuid.uuid4().hex, now, until, self._unavailable)
                     letter = await wait_until_done(asyncio.get_running_loop().create_task(claiming))
-                if current_task_cancelled():
+                if cancel_requests():
                     if letter is not None:
                         await store.settle(letter.id, letter.claim, schedule.released(letter), now)
                     return
                 if letter is not None:
                     await self.attempt(store, letter, "")
-                    if current_task_cancelled():
+                    if cancel_requests():
                         return
                     continue
                 if policy.automatic_retry:
                     due = await store.next_due(queue.engine, self._wall(), self._unavailable)
                 store_failed = False
             except (Exception, asyncio.CancelledError) as error:
-                if isinstance(error, asyncio.CancelledError) and current_task_cancelled():
+                if isinstance(error, asyncio.CancelledError) and cancel_requests():
                     raise
                 if not store_failed:
                     known = isinstance(error, DeadLetterError)
@@ -170,7 +171,7 @@ class Worker:
         """Retry a claimed letter, renew its lease meanwhile, and store the outcome.
 
         A cancellation interrupts the retry, which then does not count; the method still returns, so check
-        `current_task_cancelled` after it.
+        `cancel_requests` after it.
 
         Raises:
             StoreUnavailable: the outcome could not be stored; the lease expires, and the letter is pending again.
@@ -189,7 +190,7 @@ class Worker:
                 if lease.done():
                     return RetryResult(id=letter.id, outcome="lost", detail=LOST)
                 result, settled = None, schedule.released(letter)
-                if not run.cancelling() and not current_task_cancelled():  # by the work itself: a failure like others
+                if not run.cancelling() and not cancel_requests():  # by the work itself: a failure like others
                     settled = self._failed(letter, error, actor)
             except Exception as error:
                 result, settled = None, self._failed(letter, error, actor)
@@ -293,7 +294,7 @@ def as_new_letter(letter: DeadLetter) -> NewLetter:
 async def wait_until_done(task: asyncio.Task[T]) -> T:
     """Wait until a task has ended, even if the caller is cancelled meanwhile.
 
-    Check `current_task_cancelled` afterwards.
+    Check `cancel_requests` afterwards.
     """
     while not task.done():
         try:
@@ -301,9 +302,3 @@ async def wait_until_done(task: asyncio.Task[T]) -> T:
         except asyncio.CancelledError:
             continue
     return task.result()
-
-
-def current_task_cancelled() -> bool:
-    """Return whether a cancellation of the current task was requested."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
