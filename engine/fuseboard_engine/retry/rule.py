@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from inspect import iscoroutinefunction
 
 from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.errors import FuseboardError
 from fuseboard_engine.retry.foreign_errors import message_of
+from fuseboard_engine.runtime.plain_functions import is_async
 
 log = get_logger("fuseboard.attribution")
 
@@ -65,7 +65,7 @@ class Rule:
     only_handlers: bool = False
 
     def __post_init__(self) -> None:
-        if iscoroutinefunction(self.when) or iscoroutinefunction(getattr(self.when, "__call__", None)):  # noqa: B004
+        if is_async(self.when):
             raise TypeError(f"`when` of row {self.name!r} is async; it must return its answer without waiting")
 
     def is_about(self, kind: type[BaseException], status: int | None, codes: tuple[str, ...]) -> bool:
