@@ -28,25 +28,15 @@ class AdapterTotals(msgspec.Struct, gc=False):
 
     def add(self, row: AdapterRow) -> None:
         """Add what one process did: its counts without those that it continues from another one."""
-        self.calls += row.calls
-        self.successes += row.successes
-        self.failed += row.failed
-        self.timeouts += row.timeouts
-        self.retries += row.retries
-        self.rejections += row.rejections
-        self.opens += row.opens
-        self.busy += row.busy
+        self._count(row, 1)
         if row.inherited:
             before = type(row)(row.key, row.added_at)
             before.restore_counts(row.inherited)
-            self.calls -= before.calls
-            self.successes -= before.successes
-            self.failed -= before.failed
-            self.timeouts -= before.timeouts
-            self.retries -= before.retries
-            self.rejections -= before.rejections
-            self.opens -= before.opens
-            self.busy -= before.busy
+            self._count(before, -1)
+
+    def _count(self, row: AdapterRow, times: int) -> None:
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + times * getattr(row, name))
 
 
 class EngineTotals(msgspec.Struct):
