@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from fuseboard_console.text.formatting import SECOND, latency, ordinal, percent, plural, rate, span, whole
@@ -70,7 +71,8 @@ def status_text(board: Board, file: str, now: int, *, colour: bool) -> str:
     if not counts:
         return f"{head}\n{'No adapter yet.' if board.instances else 'No engine has written to it yet.'}"
     head = f"{head}; {plural(sum(counts.values()), 'adapter')}: {states}"
-    if opens := _opens(board):
+    totals = board.totals()
+    if opens := _opens(totals):
         head += f"; breakers opened {plural(opens, 'time')}"
     if board.batches_ended:
         head += f"; {board.batches_partial} of {plural(board.batches_ended, 'batch', 'batches')} accepted in part"
@@ -86,12 +88,12 @@ def status_text(board: Board, file: str, now: int, *, colour: bool) -> str:
             shown[1] = f"\x1b[{_COLOURS[style]}m{shown[1]}\x1b[0m"
         return ("  ".join(shown).rstrip() + (f"  {engine}" if engines and engine else "")).rstrip()
 
-    return "\n".join([head, "", line(titles), *(line(*row) for row in rows), *_total_lines(board, now)])
+    return "\n".join([head, "", line(titles), *(line(*row) for row in rows), *_total_lines(board, totals, now)])
 
 
-def _opens(board: Board) -> int:
+def _opens(totals: Mapping[str, EngineTotals]) -> int:
     """Return how often breakers opened, those of ended processes included."""
-    return sum(total.opens for totals in board.totals().values() for total in totals.adapters.values())
+    return sum(total.opens for engine in totals.values() for total in engine.adapters.values())
 
 
 def _running(board: Board, name: str, now: int) -> int:
@@ -99,10 +101,10 @@ def _running(board: Board, name: str, now: int) -> int:
     return sum(row.name == name and presence(row, now) == "live" for row in board.instances.values())
 
 
-def _total_lines(board: Board, now: int) -> list[str]:
+def _total_lines(board: Board, by_name: Mapping[str, EngineTotals], now: int) -> list[str]:
     """Return the totals of each name that more than one process had, after an empty line."""
     lines = [""]
-    for name, totals in board.totals().items():
+    for name, totals in by_name.items():
         if totals.started < 2:
             continue
         adapters = totals.adapters.values()
@@ -152,6 +154,7 @@ def _cells(view: AdapterView, now: int) -> tuple[str, ...]:
 def status_json(board: Board, file: str, now: int) -> dict[str, Any]:
     """Return the status as plain values. Times are UTC microseconds, durations seconds, shares 0..1."""
     connection = connection_of(board, now)
+    by_name = board.totals()
     return {
         "schema": SCHEMA,
         "file": file,
@@ -178,8 +181,8 @@ def status_json(board: Board, file: str, now: int) -> dict[str, Any]:
         ],
         "tasks": {"routed": board.tasks, "answered": board.tasks_ok, "degraded": board.tasks_degraded},
         "batch_totals": {"ended": board.batches_ended, "accepted_in_part": board.batches_partial},
-        "breaker_opens": _opens(board),
-        "totals": [_totals(board, name, totals, now) for name, totals in board.totals().items()],
+        "breaker_opens": _opens(by_name),
+        "totals": [_totals(board, name, totals, now) for name, totals in by_name.items()],
         "events_dropped": board.dropped,
         "adapters": [_adapter(board, view) for view in views_of(board, now)],
         "dead_letters": {status: count for status, count in board.dead_letters.items() if count},
