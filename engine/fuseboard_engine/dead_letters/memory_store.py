@@ -258,7 +258,6 @@ class ClosedDeadLetters(MemoryDeadLetters):
 
 
 LEASE_EXPIRED = "its worker stopped responding; it is pending again"
-POISONED = "poisoned: its worker stopped responding in three retries in a row; only an operator retries it"
 
 
 def full(room: Capacity) -> str:

@@ -176,6 +176,9 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 
 VERSION = len(MIGRATIONS)
 
+MOST_DEATHS = 3
+"""The number of processes in a row that ended during a retry or a run, after which only an operator starts it again."""
+
 PATIENCE_STEP = 0.05
 """Seconds for which SQLite itself waits for another writer. In between, a connection can be told to hurry."""
 

@@ -32,8 +32,6 @@ T = TypeVar("T")
 
 log = get_logger("fuseboard.recorder")
 
-MOST_DEATHS: Final = 3
-"""The number of processes in a row that ended while they executed a run, after which it is not resumed by itself."""
 POISONED: Final = "poisoned: its process ended three times in a row while it ran; only an operator resumes it"
 BUSY: Final = 5.0  # seconds to wait for another writer's transaction
 
@@ -284,7 +282,7 @@ class FileCheckpoints:
         for run, workflow, state, owner, deaths in rows.fetchall():
             if owning_process(state, owner, self._host, (str(self.path), run)) is not None:
                 continue
-            if state == "running" and deaths + 1 >= MOST_DEATHS:
+            if state == "running" and deaths + 1 >= schema.MOST_DEATHS:
                 self._set_aside(connection, run)
             else:
                 found.append((run, workflow))

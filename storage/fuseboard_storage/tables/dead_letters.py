@@ -27,13 +27,12 @@ from fuseboard_engine.dead_letters.letter import (
     StatusChange,
 )
 from fuseboard_engine.dead_letters.memory_store import LEASE_EXPIRED as LEASE_EXPIRED
-from fuseboard_engine.dead_letters.memory_store import POISONED as POISONED
 from fuseboard_engine.dead_letters.memory_store import full, group_changes
 from fuseboard_storage.sqlite.damaged_rows import UNREADABLE, decoded, struct_of
+from fuseboard_storage.sqlite.schema import MOST_DEATHS
 from fuseboard_storage.tables.events import escape_surrogates
 
-MOST_DEATHS: Final = 3
-"""The number of retries in a row whose process ended, after which a letter is set aside."""
+POISONED: Final = "poisoned: its worker stopped responding in three retries in a row; only an operator retries it"
 
 NEW: Final = NewLetter.__struct_fields__
 FIELDS: Final = DeadLetter.__struct_fields__
