@@ -287,7 +287,13 @@ def tests_near(tree: Path, file: str) -> list[str]:
 
 
 def notices(tree: Path, tests: list[str]) -> str:
-    """Run tests in a forked process; return which one failed, "timeout", or "" when all pass."""
+    """Run tests in a forked process; return which one failed, "timeout", or "" when all pass.
+
+    Raises:
+        SystemExit: there are no tests to run, so that nothing can notice a change.
+    """
+    if not tests:
+        raise SystemExit("no test file imports the module or is in the folder of its room")
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -302,14 +308,21 @@ def notices(tree: Path, tests: list[str]) -> str:
         import pytest
 
         plugin = FirstFailure()
-        pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=no", *tests], plugins=[plugin])
-        os.write(writing, plugin.test.encode()[:4000])
-        os._exit(0)
+        code = pytest.main(
+            ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=no", *tests], plugins=[plugin]
+        )
+        ran_none = code == pytest.ExitCode.NO_TESTS_COLLECTED
+        noticed = plugin.test or ("" if ran_none or code == pytest.ExitCode.OK else f"pytest ended with {code}")
+        os.write(writing, noticed.encode()[:4000])
+        os._exit(int(ran_none))
     os.close(writing)
     until = time.monotonic() + LIMIT
     try:
         while time.monotonic() < until:
-            if os.waitpid(child, os.WNOHANG)[0]:
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if ended:
+                if status:
+                    raise SystemExit(f"pytest collected no test of {' '.join(tests)}")
                 return os.read(reading, 4096).decode()
             time.sleep(0.02)
         with contextlib.suppress(ProcessLookupError):
