@@ -6,7 +6,6 @@ import contextlib
 import os
 import socket
 import sqlite3
-import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,14 +17,14 @@ from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.workflow.checkpoints import RunState, SavedNode, SavedRun
 from fuseboard_engine.workflow.errors import CheckpointsUnavailable, ResumeRefused, RunInUse, UnknownRun
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.sqlite import file_identity, schema
+from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.damaged_rows import UNREADABLE, decoded, struct_of
 from fuseboard_storage.sqlite.file_identity import RecordingReplaced
 from fuseboard_storage.sqlite.fork_gate import ForkGate
-from fuseboard_storage.sqlite.integrity import is_damage
 from fuseboard_storage.sqlite.process_identity import ProcessIdentity, is_alive, this_process
 from fuseboard_storage.sqlite.worker_thread import ThreadEnded, WorkerThread
 from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
+from fuseboard_storage.stores.current_file import run_in_current_file
 from fuseboard_storage.tables.events import escape_surrogates
 
 T = TypeVar("T")
@@ -127,27 +126,16 @@ class FileCheckpoints:
             raise CheckpointsUnavailable(f"{self.path} could not save the workflow's state: {error}") from error
 
     def _in_the_file(self, work: Callable[..., T], *args: Any) -> T:
-        """Run a job, and again if the file was no longer at its path when it was done."""
-        end = time.monotonic() + BUSY
-        while True:
-            try:
-                with self._gate:
-                    return work(*args)
-            except RecordingReplaced as error:
-                self._leave(error)
-                if time.monotonic() >= end:
-                    raise
-            except sqlite3.OperationalError as error:
-                # Another connection of this process may still have a file open that is no longer at its path.
-                waiting = error.sqlite_errorcode == sqlite3.SQLITE_BUSY and str(self.path) in file_identity.left
-                if not waiting or time.monotonic() >= end:
-                    raise
-                time.sleep(0.02)
-            except sqlite3.DatabaseError as error:
-                if self._connection is None or not is_damage(error):
-                    raise
-                schema.move_damaged_aside(self.path, self._connection.file, str(error))
-                self._close()
+        """Run a job in the file that is at the path; see `run_in_current_file`."""
+        return run_in_current_file(
+            partial(work, *args),
+            self.path,
+            self._gate,
+            BUSY,
+            connection=lambda: self._connection,
+            leave=self._leave,
+            disconnect=self._close,
+        )
 
     def check_file(self) -> None:
         """Go over to the file that is at the path now, if it is another one. Returns at once."""

@@ -15,13 +15,13 @@ from fuseboard_engine.dead_letters.letter import StatusChange, StoreUnavailable
 from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.events import DeadLetterChanged
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.sqlite import file_identity, schema
+from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.file_identity import RecordingReplaced
 from fuseboard_storage.sqlite.fork_gate import ForkGate
 from fuseboard_storage.sqlite.inline_commit import InlineCommitter
-from fuseboard_storage.sqlite.integrity import is_damage
 from fuseboard_storage.sqlite.worker_thread import ThreadEnded, WorkerThread
 from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
+from fuseboard_storage.stores.current_file import run_in_current_file
 from fuseboard_storage.tables import dead_letters as letters
 from fuseboard_storage.tables import events
 
@@ -144,7 +144,7 @@ class DeadLetterWorker:
 
     def _translating_errors(self, job: Callable[[], T]) -> T:
         try:
-            return self._in_the_file_at_the_path(job)
+            return self._in_the_file(job)
         except (sqlite3.Error, OSError, UnicodeDecodeError, RecordingError) as error:
             self._recover(error)
             raise StoreUnavailable(f"{self.path.name} cannot be used for dead letters: {error}") from error
@@ -152,30 +152,18 @@ class DeadLetterWorker:
             self._disconnect()
             raise
 
-    def _in_the_file_at_the_path(self, job: Callable[[], T]) -> T:
-        """Run a job, and again if the file was no longer at its path when it was done."""
-        end = time.monotonic() + max(self._busy_timeout, schema.REUNION + 0.5)
-        while True:
-            try:
-                with self._gate:
-                    return job()
-            except RecordingReplaced as error:
-                self._leave(error)
-                if time.monotonic() >= end:
-                    raise
-            except sqlite3.OperationalError as error:
-                # Another connection of this process may still have a file open that is no longer at its path.
-                waiting = error.sqlite_errorcode == sqlite3.SQLITE_BUSY and str(self.path) in file_identity.left
-                if not waiting or time.monotonic() >= end or self.hurry.is_set():
-                    raise
-                self._disconnect()
-                time.sleep(0.02)
-            except sqlite3.DatabaseError as error:
-                connection = self._connection
-                if self._reading or connection is None or not is_damage(error):
-                    raise
-                schema.move_damaged_aside(self.path, connection.file, str(error))
-                self._disconnect()
+    def _in_the_file(self, job: Callable[[], T]) -> T:
+        """Run a job in the file that is at the path; see `run_in_current_file`."""
+        return run_in_current_file(
+            job,
+            self.path,
+            self._gate,
+            max(self._busy_timeout, schema.REUNION + 0.5),
+            connection=lambda: None if self._reading else self._connection,
+            leave=self._leave,
+            disconnect=self._disconnect,
+            may_wait=lambda: not self.hurry.is_set(),
+        )
 
     def _leave(self, error: RecordingReplaced) -> None:
         self._inline.leave(error.why)
