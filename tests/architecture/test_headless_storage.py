@@ -25,7 +25,7 @@ MODULES = {
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_a_module_of_the_storage_brings_no_more_than_it_needs(module: str) -> None:
+def test_a_storage_module_imports_no_more_than_it_needs(module: str) -> None:
     assert not packages_loaded_by(module) & MODULES[module]
 
 

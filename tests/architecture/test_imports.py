@@ -47,7 +47,7 @@ HEADLESS = {
 
 
 @pytest.mark.parametrize("module", HEADLESS)
-def test_a_headless_import_brings_no_more_than_it_needs(module: str) -> None:
+def test_a_headless_import_loads_no_more_than_it_needs(module: str) -> None:
     assert not packages_loaded_by(module) & set(HEADLESS[module])
 
 

@@ -7,7 +7,7 @@ import sys
 import fuseboard_engine
 
 
-def test_every_public_name_can_be_imported_first_and_is_no_module() -> None:
+def test_every_public_name_can_be_imported_first_and_is_not_a_module() -> None:
     script = """
 import importlib, sys, types
 import fuseboard_engine

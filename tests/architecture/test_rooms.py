@@ -87,7 +87,7 @@ def test_every_room_has_its_sentence_on_the_architecture_page() -> None:
 
 
 @pytest.mark.parametrize("module", ALL, ids=lambda module: module.name)
-def test_a_policy_stands_in_the_policy_module_of_its_room(module: Module) -> None:
+def test_a_policy_is_in_the_policy_module_of_its_room(module: Module) -> None:
     if module.name in ("fuseboard_engine.policy_base", "fuseboard_engine.scenario.model"):
         return
     for node in ast.walk(module.tree):
@@ -113,7 +113,7 @@ NOT_PURE = {"fuseboard_engine.breaker.decorator"}
     ],
     ids=lambda module: module.name,
 )
-def test_a_pure_module_knows_no_loop_no_database_and_no_screen(module: Module) -> None:
+def test_a_pure_module_imports_no_loop_no_database_and_no_screen(module: Module) -> None:
     assert not {name.split(".")[0] for name, _ in module.imports()} & IMPURE
 
 

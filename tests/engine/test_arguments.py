@@ -88,7 +88,7 @@ async def test_an_infinite_deadline_is_no_limit() -> None:
 
 
 @virtual
-async def test_a_name_that_stands_twice_in_an_order_is_asked_once() -> None:
+async def test_an_adapter_named_twice_in_an_order_is_called_once() -> None:
     engine = World(retry=ONCE)
     for name in "ab":
         engine.script(name, DOWN)
@@ -124,7 +124,7 @@ async def test_a_batch_of_a_single_task_is_refused(tasks: Any) -> None:
 
 
 @virtual
-async def test_one_word_is_one_tag_and_one_row() -> None:
+async def test_a_single_string_is_one_tag_and_one_attribution_row() -> None:
     engine = World(retry=ONCE)
     engine.script("small", HttpError(400, "maximum context length exceeded"))
     engine.script("other", "from other")
@@ -137,7 +137,7 @@ async def test_one_word_is_one_tag_and_one_row() -> None:
 
 
 @virtual
-async def test_fields_of_a_node_may_be_one_word() -> None:
+async def test_the_fields_of_a_node_may_be_a_single_string() -> None:
     engine = World()
     workflow = Workflow("w", engine=engine)
     workflow.add_node("a", lambda fields: {"text": fields["prompt"]}, inputs="prompt", outputs="text")
@@ -204,7 +204,7 @@ async def test_no_ids_select_no_letter() -> None:
 
 @pytest.mark.parametrize("letters", ["1", True, [1, "2"], 1.0, None, LetterSelection(statuses=("gone",))])  # type: ignore[arg-type]
 @virtual
-async def test_anything_else_selects_no_letters_but_is_refused(letters: Any) -> None:
+async def test_any_other_selection_is_refused(letters: Any) -> None:
     _, queue = world(**BY_HAND)
     await queue.enqueue({"n": 1})
 

@@ -30,7 +30,7 @@ def adapters(engine: World, case: dict[str, Any], **scripts: tuple[Any, ...]) ->
 
 @pytest.mark.parametrize("case", [CASES["FB01"], CASES["FB02"], CASES["FB03"], CASES["FB04"]], ids=lambda c: c["title"])
 @virtual
-async def test_a_route_ends_as_the_case_expects(case: dict[str, Any]) -> None:
+async def test_a_route_ends_as_the_case_states(case: dict[str, Any]) -> None:
     scripts: dict[str, tuple[Any, ...]] = {
         "A ok": {"A": ("A",)},
         "A always fails": {"A": (DOWN,)},

@@ -126,7 +126,7 @@ def test_a_result_keeps_an_exception_that_can_be_pickled() -> None:
     assert pickle.loads(pickle.dumps(back)) is not back
 
 
-def test_a_process_pool_carries_the_error_and_lives_on() -> None:
+def test_a_process_pool_passes_the_error_and_stays_usable() -> None:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         with pytest.raises(fuseboard_engine.AllAdaptersFailed) as caught:
             pool.submit(fail).result(timeout=60)

@@ -46,7 +46,7 @@ def test_timers_fire_in_the_order_of_their_time() -> None:
     assert run(main()) == pytest.approx([0.001, 0.1, 5, 5, 3600])
 
 
-def test_timeouts_work() -> None:
+def test_asyncio_timeouts_fire_in_virtual_time() -> None:
     async def main() -> float:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(30):

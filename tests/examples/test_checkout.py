@@ -128,7 +128,7 @@ def test_a_recovered_server_is_found_by_a_probe_without_an_operator(world: World
     until(lambda: world.status()["acme-pay"]["state"] == "closed", "a probe to close it")
 
 
-def test_an_application_that_is_killed_leaves_a_recording_that_says_so(world: World) -> None:
+def test_a_killed_application_is_shown_as_killed_in_its_recording(world: World) -> None:
     until(lambda: world.status()["acme-pay"]["successes"] > 0, "payments")
     world.app.kill()
     world.app.wait()

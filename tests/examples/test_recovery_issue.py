@@ -63,7 +63,7 @@ def test_a_shutdown_opens_an_issue_with_the_instructions(tmp_path: Path, monkeyp
     assert "hunter2" not in issue["body"] and TOKEN not in issue["body"]
 
 
-def test_an_orderly_end_with_nothing_left_opens_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_orderly_end_without_leftovers_opens_no_issue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving() as tracker:
         for name, value in environment(tracker).items():
             monkeypatch.setenv(name, value)

@@ -35,7 +35,7 @@ def shown(text: str) -> list[str]:
         ("!state:closed !search !state:held !state:open", ["agno", "mail", "ocr"]),
     ],
 )
-def test_a_filter_shows_what_fits_all_of_its_terms(text: str, expected: list[str]) -> None:
+def test_a_filter_shows_adapters_that_match_all_its_terms(text: str, expected: list[str]) -> None:
     assert shown(text) == expected
 
 

@@ -59,7 +59,7 @@ async def test_a_command_that_no_engine_takes_is_reported_with_the_reason() -> N
         await until(show.sees("No engine took this command", "silent"), pilot)
 
 
-async def test_a_refusal_is_reported_in_the_engines_words() -> None:
+async def test_a_refusal_is_reported_with_the_engines_text() -> None:
     show = Show()
     show.mailbox.status = "failed"
     show.mailbox.detail = "There is no adapter eu-search."
@@ -164,7 +164,7 @@ async def test_an_empty_file_says_what_to_do_and_fills_by_itself() -> None:
         assert "is empty" not in show.screen()
 
 
-async def test_an_engine_that_goes_and_comes_back_is_seen_to() -> None:
+async def test_a_silent_engine_that_returns_is_shown_as_live() -> None:
     show = Show([started(), added("gpt"), opened("gpt", 8)], when=10)
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(show.sees("OPEN"), pilot)
@@ -217,7 +217,7 @@ async def test_help_names_the_keys_and_closes_with_escape() -> None:
         await until(lambda: "Pause the view" not in show.screen(), pilot)
 
 
-async def test_t_goes_through_all_themes() -> None:
+async def test_t_cycles_through_all_themes() -> None:
     show = Show()
     async with show.app.run_test(size=(80, 24), notifications=True) as pilot:
         seen = set()
@@ -227,7 +227,7 @@ async def test_t_goes_through_all_themes() -> None:
         assert seen == {theme.name for theme in THEMES}
 
 
-async def test_q_leaves() -> None:
+async def test_q_closes_the_console() -> None:
     show = Show()
     async with show.app.run_test(size=(80, 24), notifications=True) as pilot:
         await pilot.press("q")
@@ -283,7 +283,7 @@ async def test_the_scenario_of_an_ended_engine_is_not_shown() -> None:
 
 
 @pytest.mark.parametrize("read_only", [False, True])
-async def test_any_size_is_survived(read_only: bool) -> None:
+async def test_any_size_is_displayed(read_only: bool) -> None:
     show = Show(read_only=read_only)
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         for size in [(1, 1), (2, 2), (10, 3), (20, 6), (39, 13), (40, 14), (80, 24), (300, 80), (5, 60), (120, 40)]:
@@ -310,7 +310,7 @@ async def test_the_newest_step_of_a_scenario_is_shown_and_disappears() -> None:
         await until(lambda: "goes down" not in show.screen(), pilot)
 
 
-async def test_a_worry_that_the_recording_cannot_tell_is_said_once() -> None:
+async def test_a_failure_outside_the_recording_is_reported_once() -> None:
     asked: list[str] = []
 
     def failure_reason() -> str:
@@ -357,7 +357,7 @@ async def test_text_typed_quickly_after_the_slash_runs_no_command() -> None:
         assert show.app.overview.sort.column == "state"
 
 
-async def test_what_a_filter_hides_is_never_what_a_key_acts_on() -> None:
+async def test_a_key_never_acts_on_an_adapter_that_a_filter_hides() -> None:
     show = Show()
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(show.sees("prefect"), pilot)
@@ -405,7 +405,7 @@ async def test_s_sorts_by_each_column_in_turn_and_the_cursor_stays_on_its_adapte
         await until(show.sees("calls/s▾"), pilot)
 
 
-async def test_n_goes_from_problem_to_problem_and_round() -> None:
+async def test_n_moves_from_problem_to_problem_and_wraps() -> None:
     events = [started(), *(added(name) for name in "abcd"), opened("b", 5), changed("d", "forced_open", 6)]
     show = Show(events, when=10)
     async with show.app.run_test(size=(80, 24), notifications=True) as pilot:

@@ -16,7 +16,7 @@ from support.screen import screen_strips
     ["", "enter", "question_mark", "o", "O", "x x o", "ctrl+p", "ctrl+p r", "T", "2", "2 enter", "3 enter", "4", "5",
      "5 down enter", "6", "7", "8", "8 enter", "9", "9 enter", "slash a", "r", "space", "left"],
 )  # fmt: skip
-async def test_every_sign_is_ascii(pressed: str) -> None:
+async def test_every_ascii_glyph_is_ascii(pressed: str) -> None:
     app = ConsoleApp(
         ListFeed(alive=STORY_ENDS - 0.2, events=lived()),
         file="checkout.db",

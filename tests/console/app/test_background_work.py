@@ -9,7 +9,7 @@ from support.console_show import Show
 from support.console_story import started
 
 
-async def test_work_goes_on_while_keys_are_answered() -> None:
+async def test_background_work_continues_while_keys_are_handled() -> None:
     show, go_on, done = Show([started()]), asyncio.Event(), asyncio.Event()
 
     async def work() -> None:
@@ -25,7 +25,7 @@ async def test_work_goes_on_while_keys_are_answered() -> None:
         await done.wait()
 
 
-async def test_work_that_is_left_before_it_begins_is_never_made() -> None:
+async def test_work_cancelled_before_its_start_is_never_created() -> None:
     show, made = Show([started()]), []
 
     async def work() -> None: ...

@@ -51,7 +51,7 @@ async def test_another_theme_is_painted_over_all_of_the_old_one(theme: str) -> N
         await until(lambda: cells(app) == wanted, pilot)
 
 
-async def test_another_size_is_painted_whole_and_so_is_the_old_one_again() -> None:
+async def test_a_resized_widget_is_repainted_completely_each_time() -> None:
     wanted = {size: await whole(console(), size) for size in ((80, 24), (200, 50), (120, 40))}
     app = console()
     async with app.run_test(size=(120, 40), notifications=False) as pilot:
@@ -60,7 +60,7 @@ async def test_another_size_is_painted_whole_and_so_is_the_old_one_again() -> No
             await until(lambda screen=screen: cells(app) == screen, pilot)  # type: ignore[misc]
 
 
-async def test_the_pane_with_the_keys_is_framed_otherwise_and_only_that() -> None:
+async def test_only_the_focused_pane_has_the_focus_frame() -> None:
     wanted = await whole(console())
     app = console()
     async with app.run_test(size=(120, 40), notifications=False) as pilot:

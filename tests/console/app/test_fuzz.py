@@ -238,7 +238,7 @@ async def find_home(world: World, pilot: Pilot[None]) -> None:
     ascii_only=st.booleans(),
     theme=st.sampled_from([theme.name for theme in THEMES]),
 )
-def test_no_events_keys_and_sizes_bring_it_down(
+def test_random_events_keys_and_sizes_do_not_crash_the_console(
     recording: Path, script: list[Step], feed: str, adapters: int, ascii_only: bool, theme: str
 ) -> None:
     async def run() -> None:
@@ -267,7 +267,7 @@ WALK: list[Step] = [
 
 
 @pytest.mark.parametrize("feed", ["events", "a recording", "a replay"])
-def test_ten_thousand_adapters_are_no_other_than_a_few(recording: Path, feed: str) -> None:
+def test_ten_thousand_adapters_behave_like_a_few(recording: Path, feed: str) -> None:
     async def run() -> None:
         async with world(feed, recording, 10_000) as made:
             await play(made, WALK)

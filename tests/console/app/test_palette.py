@@ -13,7 +13,7 @@ from support.console_story import added, resize, started, until
 
 @pytest.mark.parametrize("size", [(0, 0), (1, 1), (80, 2), (3, 24)], ids=str)
 @pytest.mark.parametrize("opens", ["ctrl+p", "T"])
-async def test_pages_are_turned_where_there_is_no_room_for_one(opens: str, size: tuple[int, int]) -> None:
+async def test_the_palette_and_the_theme_list_work_at_any_size(opens: str, size: tuple[int, int]) -> None:
     show = Show()
     async with show.app.run_test(size=(80, 24)) as pilot:
         await pilot.press(opens)

@@ -52,7 +52,7 @@ async def test_a_cursor_that_was_moved_meanwhile_stays_where_it_was_put() -> Non
         assert show.app.overview.table.selected == chosen
 
 
-async def test_marks_and_an_open_detail_go_on_with_their_adapters() -> None:
+async def test_marks_and_an_open_detail_follow_their_adapters_to_the_next_run() -> None:
     show = Restarted()
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(show.sees("c"), pilot)
@@ -66,7 +66,7 @@ async def test_marks_and_an_open_detail_go_on_with_their_adapters() -> None:
         await until(lambda: show.mailbox.asked == [("reset", "b", 2)], pilot)
 
 
-async def test_on_the_page_of_health_too() -> None:
+async def test_the_cursor_follows_its_adapter_to_the_next_run_on_the_health_page() -> None:
     show = Restarted()
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await pilot.press("6", "j")

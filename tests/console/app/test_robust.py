@@ -200,7 +200,7 @@ def test_exported_columns_and_lines_do_not_fix_its_size(ended: Path) -> None:
 # -------------------------------------------------------------------- the engine and the file
 
 
-def test_an_engine_that_is_killed_is_shown_as_gone_and_back_after_a_restart(tmp_path: Path) -> None:
+def test_a_killed_engine_is_shown_as_gone_and_as_live_after_a_restart(tmp_path: Path) -> None:
     file = tmp_path / "checkout.db"
     with engine("checkout_engine.py", str(file)) as first, watched(file) as terminal:
         terminal.wait_for("● live")
@@ -405,7 +405,9 @@ def assert_in_shape(screen: list[Strip], width: int) -> None:
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("size", [(20, 6), (120, 40)], ids=str)
-async def test_hostile_texts_leave_every_page_and_every_detail_in_shape(hostile: Path, size: tuple[int, int]) -> None:
+async def test_hostile_texts_do_not_break_the_layout_of_any_page_or_detail(
+    hostile: Path, size: tuple[int, int]
+) -> None:
     async with watching(hostile, size=size) as console:
         for page in PAGES:
             await console.press(page)
@@ -414,7 +416,7 @@ async def test_hostile_texts_leave_every_page_and_every_detail_in_shape(hostile:
                 assert_in_shape(screen_strips(console.app), size[0])
 
 
-def test_a_terminal_obeys_no_hostile_text(hostile: Path) -> None:
+def test_hostile_text_does_not_control_the_terminal(hostile: Path) -> None:
     with watched(hostile, word="fuseboard") as terminal:
         for page in PAGES:
             for key in (page, "\r", "\x1b"):

@@ -76,7 +76,7 @@ def test_a_healthy_board_is_calm(snap_compare: Compare) -> None:
     assert snap_compare(console(events), terminal_size=(80, 24), run_before=settled)
 
 
-def test_a_scenario_tells_its_story_at_the_bottom(snap_compare: Compare) -> None:
+def test_a_scenario_shows_its_current_step_at_the_bottom(snap_compare: Compare) -> None:
     text = "Prefect is well again; its breaker does not know yet"
     events = [*story(), ScenarioStep(at=at(STORY_ENDS - 1), scenario="primary-outage", text=text)]
     assert snap_compare(console(events), terminal_size=(80, 24), run_before=settled)
@@ -124,7 +124,7 @@ def test_the_palette(snap_compare: Compare) -> None:
 
 
 @pytest.mark.parametrize(("theme", "size"), [("fuseboard-dark", (80, 24)), ("fuseboard-light", (120, 40))])
-def test_a_view_that_went_back(snap_compare: Compare, tmp_path: Path, theme: str, size: tuple[int, int]) -> None:
+def test_a_view_of_the_past(snap_compare: Compare, tmp_path: Path, theme: str, size: tuple[int, int]) -> None:
     app = console(story(), theme, file=recorded(tmp_path / "checkout.db", story()))
     assert snap_compare(app, terminal_size=size, run_before=keys("space", "left_curly_bracket", "left_curly_bracket"))
 

@@ -28,7 +28,7 @@ async def test_resetting_all_is_asked_only_where_adapters_are(page: str) -> None
         await until(show.sees("Reset 5 breakers?"), pilot)
 
 
-async def test_a_key_that_comes_right_after_a_page_was_left_is_none_of_that_page() -> None:
+async def test_a_key_pressed_after_leaving_a_page_does_not_act_on_that_page() -> None:
     show = Show()
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await pilot.press("2")
@@ -40,7 +40,7 @@ async def test_a_key_that_comes_right_after_a_page_was_left_is_none_of_that_page
         await until(show.sees("newest first"), pilot)
 
 
-async def test_what_does_not_wait_is_not_made_to_probe() -> None:
+async def test_an_adapter_that_waits_for_no_probe_gets_no_probe_command() -> None:
     show = Show()
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(show.sees("gpt"), pilot)

@@ -40,7 +40,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def test_without_arguments_it_prints_an_overview() -> None:
+def test_fuseboard_without_arguments_prints_an_overview() -> None:
     shown = fuseboard()
     assert shown.returncode == exit_codes.OK
     for text in ("fuseboard watch checkout.db", "status", "reset", "fuseboard demo"):
@@ -253,7 +253,7 @@ def test_a_command_without_standard_output_still_runs(ended: Path) -> None:
         (["scenario", "check", "primry-outage"], "Did you mean primary-outage?"),
     ],
 )
-def test_a_slip_is_answered_with_a_suggestion(words: list[str], said: str) -> None:
+def test_a_misspelt_option_is_answered_with_a_suggestion(words: list[str], said: str) -> None:
     shown = fuseboard(*words)
     assert shown.returncode == exit_codes.BAD_INPUT
     assert said in shown.stderr

@@ -25,7 +25,7 @@ def test_check_says_that_a_recording_is_sound(tmp_path: Path) -> None:
     assert json.loads(fuseboard("db", "check", tmp_path / "a.db", "--json").stdout) == {"sound": True, "complaints": []}
 
 
-def test_check_says_what_is_damaged(tmp_path: Path) -> None:
+def test_check_names_the_damaged_parts(tmp_path: Path) -> None:
     shown = fuseboard("db", "check", damaged(tmp_path / "a.db"))
     assert shown.returncode == exit_codes.NOT_DONE
     assert shown.stdout.startswith("a.db is damaged. SQLite has ")

@@ -171,7 +171,7 @@ def test_changes_are_in_the_audit_with_the_operator(ended: Path) -> None:
     assert asyncio.run(actions()) == [("dlq_discard", "2 dead letters discarded")]
 
 
-def test_the_engine_retries_named_filtered_or_all_letters_and_the_outcome_is_printed(live: Path) -> None:
+def test_the_engine_retries_selected_letters_and_the_outcome_is_printed(live: Path) -> None:
     failed = dlq(live, "retry", 1)
     assert failed.returncode == exit_codes.NOT_DONE
     assert failed.stderr == "Dead letter 1 failed again: retry 1 of 3 failed: refused.\n"

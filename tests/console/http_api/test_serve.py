@@ -69,7 +69,7 @@ async def test_HL01_an_application_is_ready_while_more_than_half_of_its_adapters
         await until_async(not_ready)
 
 
-async def test_HL01_without_an_engine_it_is_not_ready(tmp_path: Path) -> None:
+async def test_HL01_an_application_without_an_engine_is_not_ready(tmp_path: Path) -> None:
     file = tmp_path / "shop.db"
     file.touch()
     async with api(file) as client:
@@ -187,7 +187,7 @@ async def test_error_texts_need_the_token(tmp_path: Path) -> None:
         assert adapters[0]["last_error"] == "ConnectionRefusedError"
 
 
-async def test_a_huge_name_is_refused_in_short(tmp_path: Path) -> None:
+async def test_a_huge_name_is_refused_with_a_short_message(tmp_path: Path) -> None:
     file = tmp_path / "shop.db"
     async with engine_at(file), api(file) as client:
         answer = await client.get(f"/health/adapters/{'prefec' * 2000}")

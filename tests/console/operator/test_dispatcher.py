@@ -123,7 +123,7 @@ async def test_a_key_on_a_view_held_still_asks_nothing_of_the_engine_of_another_
             assert await other.commands(10) == []
 
 
-async def test_leaving_the_place_of_an_outcome_goes_on_as_ever() -> None:
+async def test_leaving_a_session_with_a_pending_outcome_succeeds() -> None:
     show = Show()
     async with show.app.run_test(size=(100, 30), notifications=True) as pilot:
         await until(show.sees("prefect"), pilot)

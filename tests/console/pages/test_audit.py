@@ -29,7 +29,7 @@ def done(command: int, verb: str, adapter: str, when: float, *, ok: bool = True,
     )  # fmt: skip
 
 
-def test_what_the_mailbox_knows_is_added_to_what_the_board_tells() -> None:
+def test_the_audit_joins_the_mailbox_and_the_board() -> None:
     told = done(4, "reset", "prefect", 10)
     waits = CommandStatus(5, "disable", "gpt", "ben@web-2", "pending", requested_at=at(11))
     known = CommandStatus(4, "reset", "prefect", "ana@web-1", "done", "", 1, at(9.75), at(10))
@@ -42,12 +42,12 @@ def test_what_the_mailbox_knows_is_added_to_what_the_board_tells() -> None:
     ]
 
 
-def test_what_went_through_no_mailbox_has_a_line_of_its_own() -> None:
+def test_a_change_made_without_the_mailbox_has_its_own_audit_line() -> None:
     purged = [done(0, "dlq_purge", "", when, detail="3 dead letters purged") for when in (5, 6)]
     assert len(audit_entries(purged)) == 2
 
 
-async def test_the_page_lists_opens_and_leads_to_the_adapter() -> None:
+async def test_the_page_lists_and_opens_entries_and_links_to_the_adapter() -> None:
     show = Show(
         [
             *story(),
@@ -65,7 +65,7 @@ async def test_the_page_lists_opens_and_leads_to_the_adapter() -> None:
         await until(show.sees("policy", "HELD OPEN"), pilot)
 
 
-async def test_the_filter_asks_who_and_what_came_of_it() -> None:
+async def test_the_filter_matches_actor_and_outcome() -> None:
     show = Show([*story(), done(1, "reset", "gpt", 20), done(2, "reset", "agno", 30, ok=False, detail="busy")])
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await pilot.press("8", "slash", *"outcome:failed who:ana*", "enter")
@@ -107,7 +107,7 @@ async def test_commands_from_elsewhere_appear_and_expire_without_events(tmp_path
         await console.sees("no engine took it")
 
 
-async def test_it_leads_to_the_adapter_of_the_engine_that_was_asked(tmp_path: Path) -> None:
+async def test_an_audit_entry_links_to_the_adapter_of_its_engine(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     for name in ("alpha", "beta"):
         engine = Engine(name)
@@ -127,7 +127,7 @@ async def test_it_leads_to_the_adapter_of_the_engine_that_was_asked(tmp_path: Pa
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_texts_keep_lines_in_shape(text: str) -> None:
+def test_hostile_texts_do_not_break_the_layout_of_lines(text: str) -> None:
     asked = AuditEntry((1, 0, text), at(1), at(2), text, text, text, "failed", text)
     for cells in (20, 80, 200):
         for glyphs in (UNICODE, ASCII):

@@ -69,7 +69,7 @@ def listed(console: Watching) -> str:
 # -------------------------------------------------------------------- the list
 
 
-async def test_the_newest_stand_first_with_how_they_stand_and_what_comes_next(still: Path) -> None:
+async def test_the_newest_letters_come_first_with_status_and_next_retry(still: Path) -> None:
     async with watching(still, size=(120, 30)) as console:
         await at_letters(console)
         await console.sees("Dead letters  4 pending")
@@ -79,7 +79,7 @@ async def test_the_newest_stand_first_with_how_they_stand_and_what_comes_next(st
         assert "ConnectionError: refused" in shown[1]
 
 
-async def test_f_goes_through_the_statuses(still: Path) -> None:
+async def test_f_cycles_through_the_statuses(still: Path) -> None:
     async with watching(still) as console:
         await at_letters(console)
         await console.press("a", "f")
@@ -107,7 +107,7 @@ async def test_f_goes_through_the_statuses(still: Path) -> None:
         ("status:retrying", ""),
     ],
 )
-async def test_a_filter_asks_about_the_fields(still: Path, typed: str, ids: str) -> None:
+async def test_a_filter_matches_the_fields(still: Path, typed: str, ids: str) -> None:
     async with watching(still) as console:
         await at_letters(console)
         await console.press("slash")
@@ -118,7 +118,7 @@ async def test_a_filter_asks_about_the_fields(still: Path, typed: str, ids: str)
             await console.sees("Nothing here fits the filter.")
 
 
-async def test_a_filter_without_a_field_looks_into_the_payload_too(still: Path) -> None:
+async def test_a_filter_without_a_field_also_searches_the_payload(still: Path) -> None:
     await add(still, {"payload": json.dumps({"order": "A-4711"}), "context": {"customer": "Ana"}})
     async with watching(still) as console:
         await at_letters(console)
@@ -137,7 +137,7 @@ async def test_secrets_in_a_payload_are_hidden_unless_asked_for(still: Path, rev
         assert ("Zq7RtY88pLmN3vKx" in console.screen()) is reveal
 
 
-async def test_a_field_that_there_is_not_is_said_where_it_is_typed(still: Path) -> None:
+async def test_an_unknown_field_is_reported_in_the_filter_bar(still: Path) -> None:
     async with watching(still) as console:
         await at_letters(console)
         await console.press("slash", *"categry:x")
@@ -154,7 +154,7 @@ async def test_new_and_changed_dead_letters_appear_without_a_key(live: Path) -> 
         assert listed(console) == "31"
 
 
-async def test_of_very_many_the_newest_are_listed_and_the_others_counted(tmp_path: Path) -> None:
+async def test_of_very_many_letters_the_newest_are_listed_and_the_others_counted(tmp_path: Path) -> None:
     file = tmp_path / "checkout.db"
     await add(file, {})
     with sqlite3.connect(file) as connection:
@@ -198,7 +198,7 @@ async def test_the_keys_of_a_detail_lead_to_its_routes_and_its_adapters(live: Pa
         await console.sees("prefect", "policy")
 
 
-async def test_the_keys_of_the_list_work_in_the_detail_and_mean_its_letter(live: Path) -> None:
+async def test_the_keys_of_the_list_act_on_the_letter_of_the_detail(live: Path) -> None:
     (live.parent / "mended").touch()
     async with watching(live, size=(120, 40)) as console:
         await at_letters(console)
@@ -218,7 +218,7 @@ async def test_the_keys_of_the_list_work_in_the_detail_and_mean_its_letter(live:
         assert statuses(live) == {1: "pending", 2: "succeeded", 3: "pending"}
 
 
-async def test_a_letter_that_is_purged_while_it_is_looked_at_stays_to_be_read(live: Path) -> None:
+async def test_a_letter_purged_while_its_detail_is_open_stays_shown(live: Path) -> None:
     async with watching(live, size=(120, 40)) as console:
         await at_letters(console)
         await console.press("enter")
@@ -314,7 +314,7 @@ async def test_no_notice_covers_the_answers_of_a_prompt(still: Path) -> None:
         await console.sees("Archive 3 dead letters?", "Cancel", "Archive 3", "Dead letter 4 archived.")
 
 
-async def test_the_letters_own_engine_retries_it_and_says_what_came_of_it(live: Path) -> None:
+async def test_the_engine_of_a_letter_retries_it_and_reports_the_outcome(live: Path) -> None:
     async with watching(live) as console:
         await at_letters(console)
         await console.press("r")
@@ -327,7 +327,7 @@ async def test_the_letters_own_engine_retries_it_and_says_what_came_of_it(live: 
         assert asked(live) == [("dlq_retry", '{"ids":[3]}')] * 2
 
 
-async def test_an_engine_that_has_ended_is_not_even_asked(tmp_path: Path) -> None:
+async def test_no_command_is_sent_to_an_ended_engine(tmp_path: Path) -> None:
     start_engine(tmp_path).communicate("", timeout=PATIENCE)
     async with watching(tmp_path / "checkout.db", size=(140, 30)) as console:
         await at_letters(console)
@@ -341,7 +341,7 @@ async def test_an_engine_that_has_ended_is_not_even_asked(tmp_path: Path) -> Non
     assert asked(tmp_path / "checkout.db") == []
 
 
-async def test_an_engine_that_never_wrote_is_named(live: Path) -> None:
+async def test_an_engine_that_never_recorded_is_named(live: Path) -> None:
     await add(live, {"engine": "billing"})
     async with watching(live, size=(140, 30)) as console:
         await at_letters(console)
@@ -409,7 +409,7 @@ async def test_for_several_types_the_number_is_typed_and_refusing_ones_are_named
     assert set(statuses(still).values()) == {"discarded"}
 
 
-async def test_what_came_of_a_retry_of_many_is_one_sentence(live: Path) -> None:
+async def test_the_outcomes_of_many_retries_are_one_sentence(live: Path) -> None:
     (live.parent / "mended").touch()
     await add(
         live, {"task": "x", "task_type": "odd", "order": ("nonesuch",)}, {"engine": "billing", "task_type": "odd"}
@@ -423,7 +423,7 @@ async def test_what_came_of_a_retry_of_many_is_one_sentence(live: Path) -> None:
         await console.sees("2 pending, 3 succeeded")
 
 
-async def test_marks_are_taken_away_by_escape_and_then_the_filter(still: Path) -> None:
+async def test_escape_removes_the_marks_and_then_the_filter(still: Path) -> None:
     async with watching(still) as console:
         await at_letters(console)
         await console.press("slash")
@@ -440,7 +440,7 @@ async def test_marks_are_taken_away_by_escape_and_then_the_filter(still: Path) -
 # -------------------------------------------------------------------- what can't be
 
 
-async def test_a_console_that_only_reads_has_none_of_the_keys(still: Path) -> None:
+async def test_a_read_only_console_has_no_keys_for_dead_letters(still: Path) -> None:
     async with watching(still, read_only=True) as console:
         await at_letters(console)
         await console.press("a", "D", "r", "u", "X", "a", "enter")
@@ -452,7 +452,7 @@ async def test_a_console_that_only_reads_has_none_of_the_keys(still: Path) -> No
     assert set(statuses(still).values()) == {"pending"}
 
 
-async def test_a_replay_shows_the_present_dead_letters_and_says_so(live: Path) -> None:
+async def test_a_replay_shows_the_present_dead_letters_with_a_note(live: Path) -> None:
     async with replaying(live) as console:
         await console.press("4")
         await console.sees("as they are now, at ", "the past of dead letters is not kept", "PENDING", "read-only")
@@ -460,7 +460,7 @@ async def test_a_replay_shows_the_present_dead_letters_and_says_so(live: Path) -
         await console.sees("This is the dead letter as it is now")
 
 
-async def test_back_in_time_nothing_is_done_to_a_letter(live: Path) -> None:
+async def test_no_action_changes_a_letter_while_the_past_is_shown(live: Path) -> None:
     async with watching(live) as console:
         await at_letters(console)
         await console.press("left_square_bracket")
@@ -472,7 +472,7 @@ async def test_back_in_time_nothing_is_done_to_a_letter(live: Path) -> None:
     assert set(statuses(live).values()) == {"pending"}
 
 
-async def test_back_in_time_the_cursor_stays_on_its_letter(live: Path) -> None:
+async def test_the_cursor_stays_on_its_letter_while_the_past_is_shown(live: Path) -> None:
     async with watching(live) as console:
         await at_letters(console)
         await console.press("j", "left_square_bracket")
@@ -480,7 +480,7 @@ async def test_back_in_time_the_cursor_stays_on_its_letter(live: Path) -> None:
         assert console.lines("▌  2 ")
 
 
-async def test_while_the_view_is_held_still_the_letters_say_of_when_they_are(still: Path) -> None:
+async def test_letters_in_a_paused_view_state_their_time(still: Path) -> None:
     async with watching(still) as console:
         await at_letters(console)
         await console.press("space")
@@ -503,7 +503,7 @@ async def test_a_file_of_an_older_version_or_without_dead_letters_is_explained(t
         await console.sees("No engine that keeps dead letters has written to this file yet.")
 
 
-async def test_a_file_that_is_lost_or_spoilt_is_survived(still: Path) -> None:
+async def test_the_page_continues_when_its_file_is_deleted_or_damaged(still: Path) -> None:
     async with watching(still) as console:
         await at_letters(console)
         still.rename(still.with_name("moved.db"))
@@ -528,7 +528,7 @@ async def test_an_unwritable_store_changes_nothing_and_is_reported(still: Path) 
         assert set(statuses(still).values()) == {"pending"}
 
 
-async def test_letters_that_can_not_be_read_are_those_known_before_and_that_is_said(
+async def test_unreadable_letters_are_replaced_by_the_last_known_ones_with_a_note(
     still: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with watching(still) as console:
@@ -558,7 +558,7 @@ async def test_without_a_file_there_is_nothing_to_read() -> None:
 
 
 @pytest.mark.parametrize("glyphs", [UNICODE, ASCII], ids=["unicode", "ascii"])
-async def test_hostile_texts_are_shown_and_not_obeyed(tmp_path: Path, glyphs: Glyphs) -> None:
+async def test_hostile_texts_are_shown_but_not_interpreted(tmp_path: Path, glyphs: Glyphs) -> None:
     file = tmp_path / "checkout.db"
     texts = [" ".join(HOSTILE[at : at + 7]) for at in range(0, len(HOSTILE), 7)]
     named = ("task", "task_type", "error", "error_type", "adapter", "engine", "rule")

@@ -41,7 +41,7 @@ def test_each_slice_counts_what_happened_in_it() -> None:
     assert slices[1].p50 is None
 
 
-def test_an_opening_of_a_moment_is_seen_however_long_a_slice_is() -> None:
+def test_a_brief_opening_is_shown_however_long_a_slice_is() -> None:
     board = fold([started(), added("gpt"), opened("gpt", 31), changed("gpt", "closed", 31.2, before="open")])
     assert [one.state for one in cut(board, 60, 60, 4)] == ["closed", "closed", "open", "closed"]
 
@@ -51,7 +51,7 @@ def test_the_time_before_the_adapter_was_added_is_unknown() -> None:
     assert [one.state for one in cut(board, 60, 60, 4)] == [None, None, None, "closed"]
 
 
-def test_no_slice_is_shorter_than_what_old_metrics_are_kept_by() -> None:
+def test_no_slice_is_shorter_than_the_resolution_of_old_metrics() -> None:
     assert count_of(120, 100, age=60) == 100
     assert count_of(3_600, 1_000, age=3_600) == 360  # tens of seconds
     assert count_of(604_800, 200, age=604_800) == 200
@@ -68,7 +68,7 @@ def test_no_slice_is_shorter_than_what_old_metrics_are_kept_by() -> None:
     glyphs=st.sampled_from([UNICODE, ASCII]),
     cells=st.integers(1, 90),
 )
-def test_nothing_is_lost_or_invented_and_every_chart_fills_its_cells(
+def test_charts_count_every_call_once_and_fill_their_cells(
     seconds: list[tuple[int, int, float]],
     states: list[tuple[int, State]],
     count: int,
@@ -115,7 +115,7 @@ async def test_plus_and_minus_change_the_window_and_a_longer_one_needs_a_file() 
         await until(show.sees("last 10 min", "there is no file to read more from"), pilot)
 
 
-async def test_the_breadcrumb_and_the_foot_say_where_one_is_and_what_works_there() -> None:
+async def test_the_breadcrumb_shows_the_location_and_the_footer_its_actions() -> None:
     show = Show()
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await pilot.press("enter")
@@ -126,7 +126,7 @@ async def test_the_breadcrumb_and_the_foot_say_where_one_is_and_what_works_there
         await until(lambda: "› eu-search" not in show.screen(), pilot)
 
 
-async def test_a_click_at_the_foot_does_what_the_key_does() -> None:
+async def test_a_click_in_the_footer_acts_like_its_key() -> None:
     show = Show()
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await pilot.press("enter")
@@ -151,7 +151,7 @@ async def recorded(path: Path) -> None:
             await recorder.flushed()
 
 
-async def test_a_longer_past_is_read_over_restarts(tmp_path: Path) -> None:
+async def test_a_longer_history_is_read_across_restarts(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     await recorded(path)
     now = time.time_ns() // 1_000 + 1
@@ -163,7 +163,7 @@ async def test_a_longer_past_is_read_over_restarts(tmp_path: Path) -> None:
     assert [state for _, state in late] == ["closed"]  # how it stood at the beginning
 
 
-async def test_the_console_shows_a_longer_past_of_a_recording(tmp_path: Path) -> None:
+async def test_the_console_shows_a_longer_history_of_a_recording(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     await recorded(path)
     async with watching(path, size=(120, 44)) as console:
@@ -192,9 +192,7 @@ class Slow:
         monkeypatch.setattr(Recording, "changes_of", changes_of)
 
 
-async def test_a_past_that_takes_long_to_read_is_read_once_and_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_history_that_is_slow_to_read_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.db"
     await recorded(path)
     monkeypatch.setattr("fuseboard_console.screens.adapter_detail.READ_EVERY", 0.0)
@@ -212,7 +210,7 @@ async def test_a_past_that_takes_long_to_read_is_read_once_and_waited_for(
         assert "reading ..." not in console.screen()
 
 
-async def test_another_window_says_that_it_is_being_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_new_window_shows_that_it_is_being_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.db"
     await recorded(path)
     slow = Slow(monkeypatch)
@@ -229,7 +227,7 @@ async def test_another_window_says_that_it_is_being_read(tmp_path: Path, monkeyp
         await console.sees("last 24 h  2 calls")
 
 
-async def test_a_file_that_is_replaced_while_a_past_is_read_is_survived(
+async def test_the_console_continues_when_a_file_is_replaced_during_a_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.db"
@@ -248,7 +246,7 @@ async def test_a_file_that_is_replaced_while_a_past_is_read_is_survived(
         await console.sees("last hour  2 calls")
 
 
-def test_the_charts_show_the_recorded_story() -> None:
+def test_the_charts_show_the_recorded_calls() -> None:
     board = fold(story(), alive=STORY_ENDS)
     row = board.adapters[AdapterKey(1, "prefect")]
     slices = slices_of(AdapterPast(tuple(row.seconds), tuple(row.changes)), at(STORY_ENDS), 120, 60, row.added_at)

@@ -36,7 +36,7 @@ def three() -> Board:
     return board
 
 
-def test_the_silent_come_first_and_each_says_since_when() -> None:
+def test_silent_engines_come_first_with_the_time_of_their_last_sign_of_life() -> None:
     board = three()
     order = engine_order(board.instances.values(), at(60))
     said = [
@@ -51,7 +51,7 @@ def test_the_silent_come_first_and_each_says_since_when() -> None:
     assert "40 s ago, ran 11 s" in said[2]
 
 
-async def test_the_page_opens_an_engine_and_leads_to_its_adapters() -> None:
+async def test_the_page_opens_an_engine_and_links_to_its_adapters() -> None:
     show = Show()
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await pilot.press("9")
@@ -81,7 +81,7 @@ async def test_engines_of_earlier_runs_are_read_from_the_recording(tmp_path: Pat
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_texts_keep_lines_in_shape(text: str) -> None:
+def test_hostile_texts_do_not_break_the_layout_of_lines(text: str) -> None:
     board = fold([EngineStarted(at=at(0), name=text, host=text, pid=1), added(text), stopped(3)])
     row = board.instances[1]
     row.reason = text
@@ -93,7 +93,7 @@ def test_hostile_texts_keep_lines_in_shape(text: str) -> None:
                 assert text_of(told).isprintable()
 
 
-async def test_a_killed_engine_is_shown_as_killed_also_after_a_restart(tmp_path: Path) -> None:
+async def test_a_killed_engine_is_still_shown_as_killed_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     async with record(Engine("checkout"), path):
         pass

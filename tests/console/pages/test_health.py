@@ -32,7 +32,7 @@ def checks() -> list[Event]:
     ]
 
 
-async def test_those_that_need_a_person_come_first_and_say_why() -> None:
+async def test_adapters_that_need_attention_come_first_with_the_reason() -> None:
     show = Show(checks())
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await pilot.press("6")
@@ -60,7 +60,7 @@ async def test_the_filter_matches_health_and_its_detail() -> None:
         assert "gpt" not in show.screen().split("› Health")[1]
 
 
-async def test_what_a_check_says_is_seen_at_each_step_of_a_replay_within_one_second(tmp_path: Path) -> None:
+async def test_a_replay_shows_each_result_of_a_check_within_one_second(tmp_path: Path) -> None:
     events = [
         started(),
         added("agno"),
@@ -113,7 +113,7 @@ def test_a_suppressed_trip_and_hung_threads_are_shown() -> None:
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_texts_keep_a_line_in_shape(text: str) -> None:
+def test_hostile_texts_do_not_break_the_layout_of_a_line(text: str) -> None:
     board = fold([started(), added(text), checked(text, "unhealthy", 1, text), opened(text, 2)], alive=STORY_ENDS)
     for cells in (20, 80, 200):
         for glyphs in (UNICODE, ASCII):

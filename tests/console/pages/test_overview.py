@@ -49,7 +49,7 @@ async def test_faults_only_without_faults_shows_a_note() -> None:
         await until(show.sees("gpt"), pilot)
 
 
-async def test_groups_have_headings_that_the_cursor_passes_over() -> None:
+async def test_the_cursor_skips_group_headings() -> None:
     show = Show([*tagged("a1", "a2", "b1"), opened("a2", 9)], when=10)
     async with show.app.run_test(size=SIZE) as pilot:
         await until(show.sees("a1"), pilot)
@@ -86,7 +86,7 @@ async def test_a_mark_stays_while_a_filter_hides_its_adapter() -> None:
         await until(show.sees("1 of 12", "2 marked"), pilot)
 
 
-async def test_an_action_on_many_asks_for_a_word_first() -> None:
+async def test_an_action_on_many_requests_a_typed_word_first() -> None:
     show = Show()
     async with show.app.run_test(size=SIZE, notifications=True) as pilot:
         await until(show.sees("eu-search", "prefect"), pilot)
@@ -117,7 +117,7 @@ async def test_many_are_opened_for_a_time_after_both_were_typed() -> None:
         assert show.mailbox.args == [{"seconds": 90.0}] * 2
 
 
-async def test_escape_does_nothing_to_anybody_and_keeps_the_marks() -> None:
+async def test_escape_cancels_the_action_and_keeps_the_marks() -> None:
     show = Show()
     async with show.app.run_test(size=SIZE) as pilot:
         await until(show.sees("prefect"), pilot)
@@ -129,7 +129,7 @@ async def test_escape_does_nothing_to_anybody_and_keeps_the_marks() -> None:
         assert len(show.app.overview.table.marked) == 2
 
 
-async def test_a_whole_group_is_meant_by_its_name() -> None:
+async def test_an_action_on_a_whole_group_names_the_group() -> None:
     show = Show(tagged("a1", "a2", "b1"), when=10)
     async with show.app.run_test(size=SIZE) as pilot:
         await until(show.sees("a1"), pilot)
@@ -258,7 +258,7 @@ async def test_changed_cells_are_highlighted_for_a_moment() -> None:
         assert show.app.overview.table._fading is None
 
 
-async def test_scrolling_sorting_and_filtering_let_nothing_glow() -> None:
+async def test_scrolling_sorting_and_filtering_highlight_nothing() -> None:
     show = Show()
     async with show.app.run_test(size=(120, 24)) as pilot:
         await until(show.sees("prefect"), pilot)
@@ -268,7 +268,7 @@ async def test_scrolling_sorting_and_filtering_let_nothing_glow() -> None:
         assert table._fading is None
 
 
-async def test_with_glow_switched_off_nothing_glows() -> None:
+async def test_nothing_is_highlighted_with_the_highlight_disabled() -> None:
     show = Show([started(), added("gpt")], when=10)
     async with show.app.run_test(size=SIZE) as pilot:
         await until(show.sees("● gpt"), pilot)

@@ -19,7 +19,7 @@ async def answer(task: Any) -> Any:
     return task
 
 
-async def test_every_marked_breaker_is_held_open_and_who_is_gone_is_named(tmp_path: Path) -> None:
+async def test_every_marked_breaker_is_forced_open_and_missing_ones_are_named(tmp_path: Path) -> None:
     engine = Engine("checkout")
     for name in ("agno", "gpt", "prefect"):
         engine.add_adapter(name, answer)

@@ -46,17 +46,17 @@ def apply(board: Board, *events: Event) -> None:
 
 class TestSorting:
     @pytest.mark.parametrize("column", [column.id for column in COLUMNS])
-    def test_turned_round_the_order_of_values_is_the_other_one_and_what_has_none_stays_last(self, column: str) -> None:
+    def test_a_reversed_order_reverses_values_and_keeps_missing_ones_last(self, column: str) -> None:
         there = order_of(BOARD, at(STORY_ENDS), Sort(column)).keys
         back = order_of(BOARD, at(STORY_ENDS), Sort(column, reverse=True)).keys
         assert sorted(there) == sorted(back) == sorted(BOARD.adapters)
 
-    def test_adapters_without_a_latency_stand_last_in_both_directions(self) -> None:
+    def test_adapters_without_a_latency_come_last_in_both_directions(self) -> None:
         board = fold([started(), *map(added, "abcd"), answered("b", 9, 0.1), answered("c", 9, 0.3)], alive=10)
         assert names(order_of(board, at(10.5), Sort("p95"))) == ["c", "b", "a", "d"]
         assert names(order_of(board, at(10.5), Sort("p95", reverse=True))) == ["b", "c", "a", "d"]
 
-    def test_among_equals_names_decide_in_both_directions(self) -> None:
+    def test_equal_values_are_sorted_by_name_in_both_directions(self) -> None:
         board = fold([started(), *map(added, "cab")], alive=1)
         assert names(order_of(board, at(1), Sort("rate"))) == ["a", "b", "c"]
         assert names(order_of(board, at(1), Sort("rate", reverse=True))) == ["a", "b", "c"]
@@ -92,7 +92,7 @@ class TestGroups:
         assert isinstance(head, GroupHead)
         assert text_of(head_line(head, 60, UNICODE)) == "eu  2   1 ✖  1 ●"
 
-    def test_the_adapters_of_each_engine_stand_together(self) -> None:
+    def test_the_adapters_of_each_engine_are_adjacent(self) -> None:
         board = fold([started(), added("gpt")])
         board.apply(Entry(3, 2, EngineStarted(at=at(0), name="billing", host="web-2", pid=7)))
         board.apply(Entry(4, 2, added("gpt")))
@@ -106,7 +106,7 @@ class TestGroups:
         assert order.lines == order.keys
 
 
-def test_faults_only_shows_what_needs_a_person_or_counts_failures() -> None:
+def test_faults_only_shows_adapters_that_need_attention_or_count_failures() -> None:
     order = Ordering().order(BOARD, at(STORY_ENDS), Choice(faults=True))
     assert set(names(order)) == {"eu-search", "prefect", "billing", "rerank", "agno", "llamaindex"}
     assert sum(order.counts.values()) == 12
@@ -128,7 +128,7 @@ class TestFilter:
             ("[gpt]", []),
         ],
     )
-    def test_each_field_asks_about_what_it_is_called(self, text: str, expected: list[str]) -> None:
+    def test_each_filter_field_matches_its_property(self, text: str, expected: list[str]) -> None:
         late = failed("rerank", 1, "timed out", error_type="Timeout")
         board = fold(
             [
@@ -152,10 +152,10 @@ class TestFilter:
             ("eu:gpt", ""),
         ],
     )
-    def test_a_filter_that_can_fit_nothing_says_why(self, text: str, says: str) -> None:
+    def test_a_filter_that_cannot_match_states_the_reason(self, text: str, says: str) -> None:
         assert problem_of(parse(text), lambda: ["gpt", "eu:gpt"]) == says
 
-    def test_hostile_text_in_a_filter_is_made_safe_where_it_is_said(self) -> None:
+    def test_hostile_text_in_the_problem_of_a_filter_is_made_safe(self) -> None:
         assert "\x1b" not in problem_of(parse("\x1b[31m:x state:\x1b]"), list)
 
 
@@ -186,18 +186,18 @@ class TestWorkedOutAnew:
         apply(board, changed("b", "closed", 1.3, before="open"), failed("a", 1.3))
         assert names(ordering.order(board, at(1.4))) == ["a", "b"]
 
-    def test_adapters_that_come_and_go_are_there_and_gone_at_once(self) -> None:
+    def test_added_and_removed_adapters_appear_and_disappear_at_once(self) -> None:
         board, ordering = fold([started(), *map(added, "ab")], alive=1), Ordering()
         ordering.order(board, at(1), Choice(Sort("rate")))
         apply(board, added("c", 1), AdapterRemoved(at=at(1), adapter="a"))
         assert names(ordering.order(board, at(1), Choice(Sort("rate")))) == ["b", "c"]
 
-    def test_another_board_is_another_order(self) -> None:
+    def test_a_new_board_has_a_new_order(self) -> None:
         ordering = Ordering()
         ordering.order(fold([started(), added("a")]), at(0))
         assert names(ordering.order(fold([started(), added("b")]), at(0))) == ["b"]
 
-    def test_while_there_is_no_time_the_values_of_a_column_are_counted_bit_by_bit(self) -> None:
+    def test_with_little_time_the_values_of_a_column_are_counted_in_portions(self) -> None:
         many = LEAST * 2
         events: list[Event] = [started()]
         events += [added(f"a{number:04}") for number in range(many)]

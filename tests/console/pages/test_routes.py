@@ -36,7 +36,7 @@ async def test_routes_are_listed_opened_and_lead_to_their_adapters() -> None:
         await until(show.sees("› Overview", "Breakers"), pilot)
 
 
-async def test_enter_in_a_pane_of_the_overview_leads_to_the_page_that_has_all_of_it() -> None:
+async def test_enter_in_a_pane_of_the_overview_opens_its_page() -> None:
     show = Show()
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(show.sees("Fallback chains"), pilot)
@@ -46,7 +46,7 @@ async def test_enter_in_a_pane_of_the_overview_leads_to_the_page_that_has_all_of
         await until(show.sees("› Failures"), pilot)
 
 
-async def test_a_double_click_goes_on_as_enter_does() -> None:
+async def test_a_double_click_acts_like_enter() -> None:
     show = Show()
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(show.sees("prefect"), pilot)
@@ -57,7 +57,7 @@ async def test_a_double_click_goes_on_as_enter_does() -> None:
         await until(show.sees("› Routes"), pilot)
 
 
-async def test_f_goes_through_the_outcomes() -> None:
+async def test_f_cycles_through_the_outcomes() -> None:
     show = Show(
         [
             started(),
@@ -110,7 +110,7 @@ async def test_a_cursor_on_the_newest_route_stays_on_the_newest() -> None:
         assert show.line_of("▌") == line == show.line_of("new-59")
 
 
-async def test_the_routes_are_those_of_the_file_that_is_there_now(tmp_path: Path) -> None:
+async def test_the_routes_are_those_of_the_current_file(tmp_path: Path) -> None:
     path = recorded(tmp_path / "a.db", [started(), added("gpt"), answered("gpt", 1, task="old")])
     async with watching(path) as console:
         await console.press("2")
@@ -201,7 +201,7 @@ async def test_every_size_is_filled(size: tuple[int, int], page: str) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize("glyphs", [UNICODE, ASCII], ids=["unicode", "ascii"])
-def test_hostile_texts_keep_a_routes_detail_in_shape(text: str, glyphs: Glyphs) -> None:
+def test_hostile_texts_do_not_break_the_layout_of_a_routes_detail(text: str, glyphs: Glyphs) -> None:
     told = attempt(text, "failure", error=text, error_type=text, why=text, rule=text)
     event = route(
         1, told, attempt(text, "rejected", why=text), success=False, error=text, why=text, task=text, type=text
@@ -212,7 +212,7 @@ def test_hostile_texts_keep_a_routes_detail_in_shape(text: str, glyphs: Glyphs) 
             assert line_width(line) <= max(cells, 70)
 
 
-def test_a_route_that_retried_a_dead_letter_says_which() -> None:
+def test_a_route_that_retried_a_dead_letter_names_the_letter() -> None:
     event = route(1, attempt("a", "success"), adapter="a", letter=12)
     assert "retry of" in (said := "\n".join(text_of(line) for line in route_lines(event, 80, UNICODE)))
     assert "dead letter 12" in said
@@ -234,7 +234,7 @@ def test_a_timeline_shows_waits_and_adapters_that_were_not_called() -> None:
         assert words in said
 
 
-def test_the_outcomes_have_words() -> None:
+def test_every_outcome_has_a_word() -> None:
     ok = route(1, attempt("a", "success"), adapter="a")
     assert outcome_of(ok) == "ok"
     assert outcome_of(route(1, attempt("a", "failure"), attempt("b", "success"), adapter="b")) == "failover"
@@ -243,7 +243,7 @@ def test_the_outcomes_have_words() -> None:
     assert outcome_of(route(1, attempt("a", "failure"), success=False)) == "failed"
 
 
-def test_a_filter_of_a_list_asks_about_fields_or_about_all() -> None:
+def test_a_filter_of_a_list_matches_one_field_or_all() -> None:
     row = {"outcome": "failed", "type": "chat", "": "timed out"}
     fields = ("outcome", "type")
     for fitting in ("outcome:failed", "type:ch*", "timed", '"timed out"', "!outcome:ok", "FAILED chat"):

@@ -75,7 +75,7 @@ async def test_a_scenario_of_the_folder_that_is_wrong_is_listed_with_its_mistake
         assert "checkout.db" in show.screen()
 
 
-async def test_there_is_nothing_to_end_while_nothing_plays() -> None:
+async def test_stopping_without_a_scenario_shows_a_notice() -> None:
     show = Show([started()])
     async with show.app.run_test(size=(80, 24), notifications=True) as pilot:
         await pilot.press("7")
@@ -84,7 +84,7 @@ async def test_there_is_nothing_to_end_while_nothing_plays() -> None:
         await until(show.sees("No scenario plays."), pilot)
 
 
-def test_files_that_are_no_scenarios_are_passed_over_and_no_long_one_is_read(tmp_path: Path) -> None:
+def test_other_files_are_skipped_and_a_long_file_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "a-scenario.yml").write_text(MINE)
     (tmp_path / "list.yaml").write_text("items:\n" + "  - scenario: of another kind\n" * 10_000)
     (tmp_path / "long.yaml").write_text(MINE + "# and so on\n" * 10_000)
@@ -97,7 +97,7 @@ def test_files_that_are_no_scenarios_are_passed_over_and_no_long_one_is_read(tmp
     ]
 
 
-def test_in_a_folder_that_was_removed_there_is_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_removed_folder_has_no_scenarios(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()

@@ -91,7 +91,7 @@ def night() -> list[Event]:
 # -------------------------------------------------------------------- the list
 
 
-async def test_the_newest_runs_stand_first_with_bar_times_and_error() -> None:
+async def test_the_newest_runs_come_first_with_bar_times_and_error() -> None:
     show = Show(night(), when=25)
     async with show.app.run_test(size=(120, 30), notifications=True) as pilot:
         console = Watching(show.app, pilot)
@@ -104,7 +104,7 @@ async def test_the_newest_runs_stand_first_with_bar_times_and_error() -> None:
         assert all(text in console.lines("n1")[0] for text in ("━━━━━━━━━ 2/2", "2.0 s", "22 s"))
 
 
-async def test_f_shows_only_what_can_be_resumed_and_a_filter_asks_about_fields() -> None:
+async def test_f_shows_only_resumable_runs_and_a_filter_matches_fields() -> None:
     show = Show(night(), when=25)
     async with show.app.run_test(size=(100, 30), notifications=True) as pilot:
         console = Watching(show.app, pilot)
@@ -119,7 +119,7 @@ async def test_f_shows_only_what_can_be_resumed_and_a_filter_asks_about_fields()
             await console.sees(f"{matches} of 3")
 
 
-async def test_nothing_to_show_is_said() -> None:
+async def test_an_empty_list_explains_itself() -> None:
     show = Show([started()])
     async with show.app.run_test(size=(80, 24), notifications=True) as pilot:
         console = Watching(show.app, pilot)
@@ -132,7 +132,7 @@ async def test_nothing_to_show_is_said() -> None:
 # -------------------------------------------------------------------- one of them
 
 
-async def test_a_run_is_a_graph_that_moves_as_its_nodes_do() -> None:
+async def test_the_graph_of_a_run_follows_the_states_of_its_nodes() -> None:
     show = Show(night(), when=25)
     async with show.app.run_test(size=(100, 30), notifications=True) as pilot:
         console = Watching(show.app, pilot)
@@ -169,7 +169,7 @@ async def test_the_keys_of_a_detail_lead_to_its_routes_and_to_its_adapters_the_f
 # -------------------------------------------------------------------- resuming
 
 
-async def test_an_engine_in_another_process_goes_on_where_the_run_was_left(live: Path) -> None:
+async def test_an_engine_in_another_process_resumes_the_run_where_it_stopped(live: Path) -> None:
     (live.parent / "mended").touch()
     async with watching(live) as console:
         await console.press("5")
@@ -197,13 +197,13 @@ async def test_a_resume_from_the_detail_is_seen_on_the_graph(live: Path) -> None
         await console.hears("Run n1 is done.")
 
 
-async def test_a_repeated_failure_is_reported_in_the_engines_words(live: Path) -> None:
+async def test_a_repeated_failure_is_reported_with_the_engines_text(live: Path) -> None:
     async with watching(live) as console:
         await console.press("5", "r")
         await console.hears("Run n1 failed: clean: the upstream refused")
 
 
-async def test_an_engine_that_has_ended_is_not_even_asked(ended: Path) -> None:
+async def test_no_command_is_sent_to_an_ended_engine(ended: Path) -> None:
     async with watching(ended) as console:
         await console.press("5", "r")
         await console.hears("No engine can take this command: the engine of app.db ended at ", "Run n1 stays as it is.")
@@ -260,7 +260,7 @@ async def test_a_run_that_the_board_has_forgotten_is_still_listed_and_can_be_res
         await console.sees("✓ DONE", "4/4")
 
 
-async def test_in_a_replay_only_what_had_happened_is_there_and_nothing_is_asked(live: Path) -> None:
+async def test_a_replay_shows_only_past_runs_and_sends_no_command(live: Path) -> None:
     with sqlite3.connect(live) as connection:
         while not connection.execute("SELECT 1 FROM events WHERE kind = 'workflow_finished'").fetchone():
             await asyncio.sleep(0.02)
@@ -276,7 +276,7 @@ async def test_in_a_replay_only_what_had_happened_is_there_and_nothing_is_asked(
         await console.sees("No workflow has run.")
 
 
-async def test_back_in_time_nothing_is_asked(live: Path) -> None:
+async def test_no_command_is_sent_while_the_past_is_shown(live: Path) -> None:
     async with watching(live) as console:
         await console.press("5")
         await console.sees("✗ FAILED")
@@ -285,7 +285,7 @@ async def test_back_in_time_nothing_is_asked(live: Path) -> None:
     assert asked(live) == []
 
 
-async def test_a_console_that_only_reads_has_no_key_to_resume(live: Path) -> None:
+async def test_a_read_only_console_has_no_key_to_resume(live: Path) -> None:
     async with watching(live, read_only=True) as console:
         await console.press("5", "r", "enter")
         await console.sees("Run n1", "read-only")
@@ -293,7 +293,7 @@ async def test_a_console_that_only_reads_has_no_key_to_resume(live: Path) -> Non
     assert asked(live) == []
 
 
-async def test_a_file_that_is_lost_is_survived(ended: Path) -> None:
+async def test_the_page_continues_without_its_file(ended: Path) -> None:
     async with watching(ended) as console:
         await console.press("5")
         await console.sees("✗ FAILED")
@@ -307,7 +307,7 @@ async def test_a_file_that_is_lost_is_survived(ended: Path) -> None:
 
 
 @pytest.mark.parametrize("glyphs", [UNICODE, ASCII], ids=["unicode", "ascii"])
-async def test_hostile_names_are_shown_and_not_obeyed(glyphs: Glyphs) -> None:
+async def test_hostile_names_are_shown_but_not_interpreted(glyphs: Glyphs) -> None:
     events: list[Event] = [started(0)]
     for text in HOSTILE:
         events.append(begun(f"{text}1", 1, text, "b", f"{text}c", workflow=text, name=text))

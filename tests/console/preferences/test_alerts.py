@@ -74,7 +74,7 @@ def test_a_breaker_that_opened_out_of_view_causes_no_alert() -> None:
     assert watched.look(12, opened("agno", 12)) == ("agno",)
 
 
-def test_another_file_resets_the_alerts() -> None:
+def test_switching_files_resets_the_alerts() -> None:
     watched = Watched()
     watched.look(1)
     watched.board = fold([started(), opened("prefect", 1)])
@@ -85,7 +85,7 @@ def test_an_empty_board_causes_no_alert() -> None:
     assert Alerts().opened(Board(), at(0)) == ()
 
 
-def test_an_alert_is_a_sentence_however_many_there_are() -> None:
+def test_any_number_of_alerts_is_one_sentence() -> None:
     assert alert_text(["a"]) == "a has opened."
     assert alert_text(["a", "b"]) == "a and b have opened."
     assert alert_text(["a", "b", "c"]) == "a, b and c have opened."
@@ -107,7 +107,7 @@ def test_the_hints_are_due_once(tmp_path: Path) -> None:
     assert (folder / SHOWN).stat().st_mode & 0o777 == 0o600
 
 
-def test_where_nothing_can_be_noted_they_are_due_each_time(tmp_path: Path) -> None:
+def test_the_hints_are_due_at_each_start_if_the_state_cannot_be_saved(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("no folder")
     assert first_start(tmp_path / "home" / "fuseboard")
     assert first_start(tmp_path / "home" / "fuseboard")

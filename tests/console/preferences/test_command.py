@@ -53,7 +53,7 @@ def test_a_new_file_has_no_mistakes_and_is_printed_as_it_is(file: Path, tmp_path
 
 
 @pytest.mark.parametrize("option", [[], ["--check"]])
-def test_mistakes_end_with_2(option: list[str], file: Path, tmp_path: Path) -> None:
+def test_mistakes_exit_with_2(option: list[str], file: Path, tmp_path: Path) -> None:
     file.write_text('[keys]\nrest = "x"\n')
     code, out, err = preferences(*option, home=tmp_path)
     assert (code, out) == (2, "")

@@ -74,7 +74,7 @@ async def test_the_operators_keys_work_and_the_footer_and_the_help_name_them() -
         await until(own.sees("Help", "ctrl+t"), pilot)
 
 
-async def test_keys_for_moving_may_change_places() -> None:
+async def test_navigation_keys_may_be_swapped() -> None:
     own = Own(replace(DEFAULT, keys={"cursor_down": ("k",), "cursor_up": ("j",)}))
     async with own.app.run_test(size=SIZE) as pilot:
         await until(own.sees("prefect"), pilot)
@@ -88,7 +88,7 @@ async def test_keys_for_moving_may_change_places() -> None:
         assert own.selected() == first
 
 
-async def test_the_filters_key_is_a_letter_like_any_other_within_the_filter() -> None:
+async def test_the_filter_key_is_an_ordinary_character_within_the_filter() -> None:
     own = Own(replace(DEFAULT, keys={"filter": ("w",), "theme": ("slash",)}))
     async with own.app.run_test(size=SIZE) as pilot:
         await until(own.sees("prefect"), pilot)
@@ -97,7 +97,7 @@ async def test_the_filters_key_is_a_letter_like_any_other_within_the_filter() ->
         assert own.app.theme == "fuseboard-dark"
 
 
-async def test_a_key_that_was_taken_away_does_nothing() -> None:
+async def test_an_unassigned_key_does_nothing() -> None:
     own = Own(replace(DEFAULT, keys={"theme": ()}))
     async with own.app.run_test(size=(200, 40)) as pilot:
         await until(own.sees("prefect", "help"), pilot)
@@ -121,7 +121,7 @@ async def test_all_themes_can_be_chosen_from_a_list_and_shown() -> None:
         await until(own.sees("nord"), pilot)
 
 
-async def test_the_columns_are_those_that_were_chosen() -> None:
+async def test_only_the_configured_columns_are_shown() -> None:
     own = Own(replace(DEFAULT, columns={"breakers": ("name", "since", "state")}))
     async with own.app.run_test(size=SIZE) as pilot:
         await until(own.sees("prefect"), pilot)
@@ -129,7 +129,7 @@ async def test_the_columns_are_those_that_were_chosen() -> None:
         assert titles.split("adapter")[1].split() == ["since", "state", "▾", "│"]
 
 
-async def test_v_goes_through_the_layouts() -> None:
+async def test_v_cycles_through_the_layouts() -> None:
     own = Own(replace(DEFAULT, layout="failures"))
     async with own.app.run_test(size=SIZE, notifications=True) as pilot:
         await until(own.sees("Recent failures"), pilot)
@@ -142,7 +142,7 @@ async def test_v_goes_through_the_layouts() -> None:
         await until(own.sees("Fallback chains", "Layout routes"), pilot)
 
 
-async def test_c_takes_the_frames_away_and_puts_them_back() -> None:
+async def test_c_toggles_the_frames() -> None:
     own = Own(replace(DEFAULT, compact=True))
     async with own.app.run_test(size=SIZE) as pilot:
         await until(own.sees("prefect"), pilot)
@@ -267,7 +267,7 @@ async def test_escape_and_another_page_remove_the_hints(key: str) -> None:
         assert own.lacks("Three hints")()
 
 
-async def test_escape_removes_a_notice_and_does_what_else_it_does() -> None:
+async def test_escape_removes_a_notice_and_keeps_its_other_effects() -> None:
     own = Own(greets=True)
     async with own.app.run_test(size=SIZE, notifications=True) as pilot:
         await until(own.sees("Three hints", "prefect"), pilot)
@@ -278,7 +278,7 @@ async def test_escape_removes_a_notice_and_does_what_else_it_does() -> None:
         await until(own.lacks("esc close"), pilot)
 
 
-async def test_later_starts_show_none() -> None:
+async def test_later_starts_show_no_hints() -> None:
     own = Own()
     async with own.app.run_test(size=SIZE, notifications=True) as pilot:
         await until(own.sees("prefect"), pilot)

@@ -32,7 +32,7 @@ def test_an_adapter_is_copied_with_its_state_its_reason_and_its_last_error() -> 
     ]
 
 
-def test_nothing_is_cut_and_nothing_is_obeyed() -> None:
+def test_copied_text_is_complete_and_free_of_control_characters() -> None:
     error = "x" * 5000 + "\x1b]0;title\x07"
     board = fold([started(), failed("prefect", 1, error), opened("prefect", 2)], alive=3)
     text = failure_copy(board.failures[0])
@@ -40,7 +40,7 @@ def test_nothing_is_cut_and_nothing_is_obeyed() -> None:
     assert "\x1b" not in text
 
 
-def test_a_route_is_copied_with_what_came_of_each_attempt() -> None:
+def test_a_route_is_copied_with_the_outcome_of_each_attempt() -> None:
     event = route(
         1,
         attempt("prefect", "failure", error_type="ConnectError", error="refused"),
@@ -92,7 +92,7 @@ def test_lines_are_copied_without_the_blanks_that_align_them() -> None:
         (XTERM | {"TERM_PROGRAM": "Apple_Terminal"}, "file"),
     ],
 )
-def test_the_way_depends_on_the_terminal(environment: dict[str, str], way: str) -> None:
+def test_the_copy_method_depends_on_the_terminal(environment: dict[str, str], way: str) -> None:
     assert copy_method("x", environment) == way
 
 
@@ -110,7 +110,7 @@ async def test_a_terminal_is_given_the_text_as_it_is(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_where_the_clipboard_is_out_of_reach_a_private_file_has_it(tmp_path: Path) -> None:
+async def test_without_a_clipboard_the_text_is_written_to_a_private_file(tmp_path: Path) -> None:
     copied = await copy("geheim", tmp_path / "new", lambda _: None, {"TERM": "linux"})
     assert copied == Copied(True, tmp_path / "new" / "copied.txt")
     assert copied.place is not None
@@ -119,14 +119,14 @@ async def test_where_the_clipboard_is_out_of_reach_a_private_file_has_it(tmp_pat
     assert copied_text("geheim", copied) == f"Copied 1 line to {copied.place}."
 
 
-async def test_where_it_is_in_doubt_both_are_done(tmp_path: Path) -> None:
+async def test_with_an_uncertain_clipboard_the_text_goes_to_the_terminal_and_a_file(tmp_path: Path) -> None:
     written: list[str] = []
     copied = await copy("x", tmp_path, written.append, {"TERM": "screen-256color"})
     assert copied.place == tmp_path / "copied.txt"
     assert len(written) == 1
 
 
-async def test_a_link_in_the_files_place_is_not_followed(tmp_path: Path) -> None:
+async def test_a_symbolic_link_at_the_files_path_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "copied.txt").symlink_to(tmp_path / "elsewhere")
     copied = await copy("x", tmp_path, lambda _: None, {"TERM": "linux"})
     assert not copied.done
@@ -149,7 +149,9 @@ async def test_tmux_receives_copied_text(tmp_path: Path, monkeypatch: pytest.Mon
         subprocess.run(["tmux", "-S", socket, "kill-server"], check=False)
 
 
-async def test_without_a_tmux_that_takes_it_a_file_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_a_tmux_that_accepts_the_text_a_file_receives_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     copied = await copy("x", tmp_path, lambda _: None, {"TMUX": "/nowhere,1,0"})
     assert copied == Copied(True, tmp_path / "copied.txt")

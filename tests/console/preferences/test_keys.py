@@ -31,7 +31,7 @@ from fuseboard_console.actions.model import Action, key_for
         ("é", "é"),
     ],
 )
-def test_a_key_may_be_written_as_people_write_it(text: str, key: str) -> None:
+def test_a_key_is_accepted_in_common_spellings(text: str, key: str) -> None:
     assert parse_key(text) == key
 
 
@@ -56,7 +56,7 @@ def test_an_invalid_key_is_refused_with_a_reason(text: str, told: str) -> None:
 
 
 @pytest.mark.parametrize("sign", "!\"#$%&'()*,-./:;<=>?@[\\]^_`{|}~+")
-def test_signs_are_named_as_the_screen_names_them(sign: str) -> None:
+def test_punctuation_keys_have_the_names_that_the_screen_shows(sign: str) -> None:
     assert parse_key(sign) == _character_to_key(sign)
     assert character_of(parse_key(sign)) == shown_key(parse_key(sign)) == sign
 
@@ -78,28 +78,28 @@ def test_an_action_without_a_key_leaves_the_footer() -> None:
     assert not sort.footer
 
 
-def test_nothing_clashes_before_anything_is_changed() -> None:
+def test_the_default_keys_do_not_conflict() -> None:
     assert key_conflicts(ACTIONS, {action.id: action.keys for action in ACTIONS}) == []
 
 
-def test_two_actions_may_change_keys_with_each_other() -> None:
+def test_two_actions_may_swap_keys() -> None:
     assert key_conflicts(ACTIONS, {"reset": ("s",), "sort": ("r",)}) == []
 
 
-def test_one_key_may_mean_two_things_on_two_pages() -> None:
+def test_one_key_may_have_different_actions_on_different_pages() -> None:
     actions = [Action("a", ("a",), "", "", pages=("one",)), Action("b", ("b",), "", "", pages=("two",))]
     assert key_conflicts(actions, {"a": ("b",)}) == []
     anywhere = [actions[0], Action("b", ("b",), "", "")]
     assert [action for action, _ in key_conflicts(anywhere, {"a": ("b",)})] == ["a"]
 
 
-def test_a_dangerous_action_never_loses_its_key_to_another_unseen() -> None:
+def test_a_dangerous_actions_key_is_never_reassigned_without_an_error() -> None:
     for action in ACTIONS:
         if action.dangerous:
             assert key_conflicts(ACTIONS, {"theme": action.keys})
 
 
-def test_a_sentence_that_names_a_key_names_the_operators() -> None:
+def test_a_sentence_names_the_configured_key() -> None:
     assert key_for(ACTIONS, "live") == "L"
     assert key_for(with_keys(ACTIONS, {"live": ("f5", "l")}), "live") == "f5"
     assert key_for(with_keys(ACTIONS, {"live": ()}), "live") == "ctrl+p “live”"

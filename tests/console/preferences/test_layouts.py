@@ -14,9 +14,7 @@ WIDE, NARROW = (120, 38), (80, 22)
 @given(
     st.integers(0, 300), st.integers(0, 120), st.integers(0, 10_000), st.sampled_from(sorted(LAYOUTS)), st.booleans()
 )
-def test_the_panes_never_take_more_than_there_is(
-    width: int, height: int, adapters: int, layout: str, compact: bool
-) -> None:
+def test_the_panes_never_exceed_the_screen(width: int, height: int, adapters: int, layout: str, compact: bool) -> None:
     parts = plan(width, height, adapters, layout, compact)
     below = max(parts.chains, parts.failures) if parts.beside else parts.chains + parts.failures
     assert min(parts.table, parts.chains, parts.failures) >= 0
@@ -48,7 +46,7 @@ def test_without_frames_more_lines_are_left_for_what_they_hold() -> None:
     assert plan(*NARROW, 12).frames
 
 
-def test_the_layouts_come_one_after_the_other() -> None:
+def test_the_layouts_follow_each_other_in_a_cycle() -> None:
     names = ["balanced"]
     for _ in LAYOUTS:
         names.append(next_layout(names[-1]))

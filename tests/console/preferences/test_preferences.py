@@ -57,11 +57,11 @@ def test_missing_settings_have_their_defaults() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# theme = 'light'\n  # nothing\n"])
-def test_a_file_that_says_nothing_is_all_default(text: str) -> None:
+def test_an_empty_file_gives_the_defaults(text: str) -> None:
     assert said(text) == Preferences()
 
 
-def test_everything_can_be_said() -> None:
+def test_every_preference_can_be_set() -> None:
     preferences = said(
         'theme = "nord"\nglyphs = "ascii"\nmouse = false\nlayout = "routes"\ncompact = true\nglow = false\n'
         'bell = "both"\nclock = "utc"\n[columns]\nbreakers = ["state", "name", "error"]\n'
@@ -85,7 +85,7 @@ def test_the_default_file_as_it_is_changes_nothing() -> None:
     assert said(default_file()) == Preferences()
 
 
-def test_the_default_file_with_all_in_force_says_what_the_defaults_are() -> None:
+def test_the_default_file_with_every_line_active_gives_the_defaults() -> None:
     preferences = said(in_force())
     assert preferences.keys == {action.id: action.keys for action in ACTIONS}
     assert preferences.columns == {"breakers": ()}
@@ -97,7 +97,7 @@ def test_the_default_file_names_every_layout_and_theme() -> None:
     assert all(name in default_file() for name in (*LAYOUTS, *theme_names()))
 
 
-def test_the_names_of_the_own_themes_are_those_that_are_drawn() -> None:
+def test_the_names_of_the_built_in_themes_match_the_palettes() -> None:
     assert [theme_id(name) for name in OWN] == [theme.name for theme in THEMES]
 
 
@@ -179,7 +179,7 @@ def test_the_environment_may_name_the_file() -> None:
     )
 
 
-def test_a_path_may_begin_at_home() -> None:
+def test_a_path_may_start_with_a_tilde() -> None:
     assert preferences_path({"FUSEBOARD_CONSOLE": "~/b.toml", "HOME": "/h"}) == Path("/h/b.toml")
 
 
@@ -190,7 +190,7 @@ def test_an_account_without_a_home_has_its_files_at_the_root(monkeypatch: pytest
     assert state_folder({}) == Path("/.local/state/fuseboard")
 
 
-def test_no_file_means_the_defaults(tmp_path: Path) -> None:
+def test_without_a_file_the_defaults_apply(tmp_path: Path) -> None:
     assert current_preferences({"XDG_CONFIG_HOME": str(tmp_path)}) == Preferences()
 
 
@@ -199,7 +199,7 @@ def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
         current_preferences({"FUSEBOARD_CONSOLE": str(tmp_path / "gone.toml")})
 
 
-def test_a_file_must_be_text_and_be_named_as_what_it_is(tmp_path: Path) -> None:
+def test_a_file_must_be_text_with_a_known_suffix(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_bytes(b"theme = '\xff'")
     with pytest.raises(DocumentError, match="not UTF-8"):
         read_preferences(tmp_path / "a.toml")
@@ -217,7 +217,7 @@ def options(*arguments: str) -> Preferences:
     return preferences_of(parser.parse_args(arguments))
 
 
-def test_options_win_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_override_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "console.toml"
     file.write_text('theme = "light"\nglyphs = "unicode"\nbell = "both"\n')
     monkeypatch.setenv("FUSEBOARD_CONSOLE", str(file))
@@ -235,7 +235,7 @@ def test_a_file_with_errors_is_reported_with_a_workaround(tmp_path: Path, monkey
         options()
 
 
-def test_a_theme_that_is_none_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_theme_is_answered_with_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         options("--theme", "gruvbux")
     assert "unknown theme 'gruvbux'. Did you mean gruvbox?" in capsys.readouterr().err
@@ -253,11 +253,11 @@ def test_a_theme_that_is_none_is_answered_with_the_nearest(capsys: pytest.Captur
         ({"TERM": "vt220"}, "ascii"),
     ],
 )
-def test_auto_takes_the_signs_that_terminal_and_locale_have(environment: dict[str, str], name: str) -> None:
+def test_auto_selects_the_glyphs_that_terminal_and_locale_support(environment: dict[str, str], name: str) -> None:
     assert glyphs_for("auto", environment).name == name
 
 
-def test_signs_that_were_chosen_are_taken_anywhere() -> None:
+def test_explicitly_selected_glyphs_are_used_on_any_terminal() -> None:
     assert glyphs_for("unicode", {"TERM": "linux"}).name == "unicode"
     assert glyphs_for("ascii", {}).name == "ascii"
 
@@ -268,7 +268,7 @@ def test_every_theme_has_a_palette(name: str) -> None:
     assert palette_of(theme, ascii_only=True)["bad"].bold
 
 
-def test_what_the_document_shows_is_all_that_can_be_said_and_has_no_mistakes() -> None:
+def test_the_documented_preferences_are_complete_and_valid() -> None:
     page = (ROOT / "docs" / "preferences.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
     preferences = said(example)
@@ -280,7 +280,7 @@ def test_what_the_document_shows_is_all_that_can_be_said_and_has_no_mistakes() -
     ]
 
 
-def test_every_time_of_day_is_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_time_of_day_is_in_local_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "UTC-9")
     time.tzset()
     noon = 1_763_733_600_000_000 - 2 * 3600 * 1_000_000  # 12:00 UTC

@@ -66,7 +66,7 @@ def test_the_hints_are_shown_at_the_first_start_and_never_again(recording: Path,
             assert terminal.ended() == 0
 
 
-def test_without_the_mouse_the_terminal_keeps_it(recording: Path, tmp_path: Path) -> None:
+def test_with_the_mouse_disabled_the_terminal_keeps_the_mouse(recording: Path, tmp_path: Path) -> None:
     file = preferences(tmp_path, "mouse = false\nclock = 'utc'\n")
     with Terminal(*FUSEBOARD, "watch", str(recording), FUSEBOARD_CONSOLE=file) as terminal:
         terminal.wait_for("prefect")
@@ -84,7 +84,7 @@ def test_copied_text_reaches_the_terminal(recording: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to this user")
-def test_a_home_that_is_closed_is_no_obstacle(recording: Path, tmp_path: Path) -> None:
+def test_an_unreadable_home_is_not_an_error(recording: Path, tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with Terminal(*FUSEBOARD, "watch", str(recording), XDG_STATE_HOME=str(tmp_path)) as terminal:
         terminal.wait_for("Three hints")

@@ -102,7 +102,7 @@ def places(value: Any, where: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=300)
 @given(st.data())
-def test_whatever_a_keyframe_holds_the_board_is_read_or_folded_anew(data: st.DataObject) -> None:
+def test_any_keyframe_is_read_or_replaced_by_folding_the_events(data: st.DataObject) -> None:
     content = copy.deepcopy(sample_keyframe())
     for _ in range(data.draw(st.integers(1, 3))):
         *path, last = data.draw(st.sampled_from(list(places(content))))
@@ -139,7 +139,7 @@ def test_a_policy_of_any_values_has_a_text(policy: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("column", ["at", "instance", "body"])
-def test_numbers_beyond_every_clock_cost_their_event_only(column: str) -> None:
+def test_a_number_beyond_the_range_of_the_clock_loses_only_its_event(column: str) -> None:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     schema.migrate(connection)
     rows.insert(connection, 1, [answered("a", at=NOON), answered("b", at=NOON)])

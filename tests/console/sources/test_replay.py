@@ -33,7 +33,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return recorded(tmp_path_factory.mktemp("replay") / "checkout.db", sorted(story(), key=lambda event: event.at))
 
 
-async def test_it_opens_paused_at_the_beginning(told: Path) -> None:
+async def test_a_replay_opens_paused_at_the_start(told: Path) -> None:
     async with Replay.open(told) as replay:
         assert (replay.position, replay.playing, replay.speed) == (NOON, False, 1.0)
         assert replay.end == max(event.at for event in story())
@@ -41,7 +41,7 @@ async def test_it_opens_paused_at_the_beginning(told: Path) -> None:
 
 
 @pytest.mark.parametrize("speed", SPEEDS)
-async def test_it_plays_at_its_speed(told: Path, speed: float) -> None:
+async def test_a_replay_plays_at_its_speed(told: Path, speed: float) -> None:
     watch = Watch()
     async with Replay.open(told, monotonic=watch) as replay:
         replay.set_speed(speed)
@@ -51,7 +51,7 @@ async def test_it_plays_at_its_speed(told: Path, speed: float) -> None:
         assert replay.position == at(1.5 * speed)
 
 
-async def test_it_stops_at_the_end(told: Path) -> None:
+async def test_a_replay_stops_at_the_end(told: Path) -> None:
     watch = Watch()
     async with Replay.open(told, monotonic=watch) as replay:
         replay.toggle()
@@ -122,7 +122,7 @@ async def test_an_engine_that_was_alive_then_is_shown_alive(told: Path) -> None:
         assert "silent" not in screen(show)
 
 
-async def test_the_bar_cannot_be_mistaken_for_live_and_keys_travel(told: Path) -> None:
+async def test_the_seek_bar_differs_from_live_and_its_keys_seek(told: Path) -> None:
     async with shown(told) as (show, pilot):
         await until(lambda: "REPLAY ×1" in screen(show) and "2025-11-21 14:00:00.0" in screen(show), pilot)
         await pilot.press("right")
@@ -229,7 +229,7 @@ async def test_the_seek_bar_shows_the_page_as_the_live_header_does(told: Path) -
         assert "checkout.db" not in console.screen().splitlines()[0]
 
 
-def test_a_tick_shows_the_worst_that_happened_in_its_cell() -> None:
+def test_a_tick_shows_the_most_severe_event_in_its_cell() -> None:
     changes = [
         BreakerChange(1, at(30), "closed"),
         BreakerChange(2, at(30.1), "open"),

@@ -79,7 +79,7 @@ MOVES: dict[str, Move] = {
 
 @pytest.mark.parametrize("move", MOVES)
 @pytest.mark.parametrize("under_way", [0, 1, 2, 3, 5, 8, 13])
-async def test_a_move_while_it_plays_ends_where_it_should_with_the_board_of_there(
+async def test_a_seek_during_play_ends_at_its_target_with_the_board_of_that_time(
     busy: Path, move: str, under_way: int
 ) -> None:
     watch = Watch()
@@ -105,7 +105,7 @@ async def test_a_move_while_it_plays_ends_where_it_should_with_the_board_of_ther
             assert replay.position == stands
 
 
-async def test_two_moves_at_once_are_made_one_after_the_other(busy: Path) -> None:
+async def test_concurrent_seeks_run_one_after_the_other(busy: Path) -> None:
     async with Replay.open(busy) as replay:
         await asyncio.gather(replay.seek(at(200)), replay.seek(at(100)), replay.step(1), replay.step(1))
         assert await is_right(replay)
@@ -114,7 +114,7 @@ async def test_two_moves_at_once_are_made_one_after_the_other(busy: Path) -> Non
         assert replay.board.seq == expected - 2
 
 
-async def test_a_move_need_not_wait_until_all_is_played(busy: Path) -> None:
+async def test_a_seek_does_not_wait_for_pending_events(busy: Path) -> None:
     watch = Watch()
     async with Replay.open(busy, monotonic=watch) as replay:
         replay.set_speed(64)
@@ -128,7 +128,7 @@ async def test_a_move_need_not_wait_until_all_is_played(busy: Path) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.5, 30, 119.5, 239])
-async def test_a_far_place_is_reached_with_the_board_that_folding_gives(busy: Path, seconds: float) -> None:
+async def test_a_distant_seek_gives_the_same_board_as_folding(busy: Path, seconds: float) -> None:
     async with Replay.open(busy, at=at(seconds)) as there, Replay.open(busy) as replay:
         assert there.end - there.start > 200 * SECOND
         await replay.seek(at(seconds))
@@ -142,7 +142,7 @@ async def test_a_far_place_is_reached_with_the_board_that_folding_gives(busy: Pa
         assert (seconds < 100) == (replay.board.seq < KEYFRAME_DISTANCE)
 
 
-async def test_what_came_before_the_events_that_are_left_is_known_from_its_keyframe(tmp_path: Path) -> None:
+async def test_the_board_before_the_oldest_kept_event_comes_from_its_keyframe(tmp_path: Path) -> None:
     events: list[Event] = [started(0), added("gpt"), *(answered("gpt", 1 + n / 100, task=f"{n}") for n in range(3_000))]
     path = recorded(tmp_path / "a.db", events)
     keyframes(path)
@@ -185,7 +185,7 @@ async def test_an_unreadable_file_moves_nothing_and_is_reported_until_it_recover
         assert await is_right(replay)
 
 
-async def test_the_console_goes_on_with_a_replay_whose_file_was_cut(tmp_path: Path) -> None:
+async def test_the_console_continues_a_replay_whose_file_was_truncated(tmp_path: Path) -> None:
     path = recorded(tmp_path / "a.db", story())
     async with replaying(path, at=at(60)) as console:
         await console.sees("REPLAY", "prefect")
@@ -197,7 +197,7 @@ async def test_the_console_goes_on_with_a_replay_whose_file_was_cut(tmp_path: Pa
         await console.sees("a.db is damaged", "prefect")
 
 
-async def test_a_view_held_still_of_a_file_that_is_gone_has_no_past_to_go_back_to(tmp_path: Path) -> None:
+async def test_a_paused_view_of_a_deleted_file_cannot_seek(tmp_path: Path) -> None:
     path = recorded(tmp_path / "a.db", story())
     async with watching(path) as console:
         await console.sees("prefect")
@@ -226,7 +226,7 @@ async def test_the_key_for_live_goes_back_from_a_detail_of_the_past_too(tmp_path
         await console.sees_no("esc close")
 
 
-async def test_marks_stay_in_the_time_they_were_set_in(tmp_path: Path) -> None:
+async def test_marks_belong_to_the_session_in_which_they_were_set(tmp_path: Path) -> None:
     path = recorded(tmp_path / "a.db", story())
     async with watching(path) as console:
         await console.sees("prefect")

@@ -31,7 +31,7 @@ from support.hostile_texts import HOSTILE
         ("a\ufe0f", "a\\ufe0f"),
     ],
 )
-def test_what_a_terminal_would_obey_is_written_out(given: str, shown: str) -> None:
+def test_control_characters_are_escaped(given: str, shown: str) -> None:
     assert safe_text(given) == shown
 
 

@@ -52,7 +52,7 @@ def test_a_policy_is_described_in_words(policy: BreakerPolicy, words: str) -> No
     assert policy_text(policy.model_dump()) == words
 
 
-def test_a_policy_that_was_not_recorded_says_nothing() -> None:
+def test_an_unrecorded_policy_has_no_text() -> None:
     assert policy_text({}) == ""
 
 
@@ -62,7 +62,7 @@ def test_the_detail_tells_state_reason_chain_failures_and_actions() -> None:
         assert text in shown
 
 
-def test_the_strip_shows_how_it_stood_from_left_to_right() -> None:
+def test_the_strip_shows_past_states_from_left_to_right() -> None:
     board = fold([started(), added("gpt"), opened("gpt", 60), changed("gpt", "closed", 100, before="open")], alive=120)
     strip = next(line for line in detail(board, "gpt", 120, cells=81).splitlines() if line.startswith("states"))
     assert strip.split()[1] == "●" * 30 + "✖" * 20 + "●" * 10
@@ -74,7 +74,7 @@ def test_a_removed_adapter_is_reported_as_gone() -> None:
 
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize("cells", [20, 78])
-def test_hostile_text_is_shown_not_obeyed(text: str, cells: int) -> None:
+def test_hostile_text_is_shown_but_not_interpreted(text: str, cells: int) -> None:
     odd = AdapterAdded(at=at(0), adapter=text, policy={"failure_threshold": 5})
     board = fold([started(), odd, failed(text, 5, text, error_type=text), opened(text, 6)], alive=7)
     assert all(line.isprintable() for line in detail(board, text, 7, cells).splitlines())

@@ -62,7 +62,7 @@ def letter(id: int = 12, **fields: Any) -> DeadLetter:
     )
 
 
-def test_what_comes_next_is_said_in_few_words() -> None:
+def test_the_next_retry_is_described_briefly() -> None:
     assert next_retry(letter(due_at=NOON + 4 * SECOND), NOON) == "in 4 s"
     assert next_retry(letter(due_at=NOON), NOON) == "due"
     assert next_retry(letter(due_at=None), NOON) == "by hand"
@@ -71,7 +71,7 @@ def test_what_comes_next_is_said_in_few_words() -> None:
     assert next_retry(letter(status="archived", due_at=NOON), NOON) == ""
 
 
-def test_a_letter_whose_worker_is_lost_waits_again_whether_or_not_anybody_wrote_that_down() -> None:
+def test_a_letter_whose_lease_expired_is_shown_as_pending_even_if_not_recorded() -> None:
     taken = letter(status="retrying", lease_until=NOON, due_at=NOON - 5)
     assert status_at(taken, NOON - 1) == "retrying"
     assert status_at(taken, NOON) == "pending"
@@ -83,7 +83,7 @@ def test_every_status_has_a_sign_of_its_own() -> None:
         assert len({sign_of(status, glyphs) for status in STATUSES}) == len(STATUSES)
 
 
-def test_f_begins_with_what_somebody_has_to_care_for_and_ends_with_all() -> None:
+def test_the_status_filter_starts_with_letters_that_need_attention_and_ends_with_all() -> None:
     assert [status_choice_word(choice) for choice in CHOICES] == ["unfinished", *STATUSES, "all"]
     assert all(empty_list_text(choice, "f") for choice in CHOICES)
     assert empty_list_text(("archived",), "f") == "No dead letter is archived; f shows others."
@@ -141,7 +141,7 @@ def test_a_history_that_is_being_read_or_was_not_kept_is_reported() -> None:
 
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize("glyphs", [UNICODE, ASCII], ids=["unicode", "ascii"])
-def test_hostile_texts_keep_list_and_detail_in_shape(text: str, glyphs: Glyphs) -> None:
+def test_hostile_texts_do_not_break_the_layout_of_list_and_detail(text: str, glyphs: Glyphs) -> None:
     hostile = letter(
         task=text, task_type=text, error=text, error_type=text, adapter=text, engine=text, order=(text, text),
         context={text: text}, rule=text, actor=text, detail=text, changed_at=NOON, payload=json.dumps({text: [text]}),
@@ -199,7 +199,7 @@ def test_the_prompt_for_several_names_ids_types_and_those_that_do_not_allow_it()
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_no_hostile_type_is_to_be_typed_nor_obeyed(text: str) -> None:
+def test_a_hostile_type_is_neither_requested_for_typing_nor_interpreted(text: str) -> None:
     asked = batch_dead_letter_prompt("discard", [letter(1, task_type=text), letter(2, task_type=text)], [], NOON)
     assert asked.word.isprintable()
     assert asked.word.isascii()
@@ -217,7 +217,7 @@ def test_an_action_that_is_not_allowed_is_refused_with_the_reason() -> None:
     )
 
 
-def test_what_came_of_it_is_one_sentence_with_the_way_back() -> None:
+def test_an_outcome_is_one_sentence_with_the_key_that_undoes_it() -> None:
     good = [Outcome(str(id), True) for id in range(9)]
     assert done_text("archive", good[:1], "u") == "Dead letter 0 archived. u puts it back."
     assert done_text("archive", good, "u") == "9 dead letters archived. u puts them back."

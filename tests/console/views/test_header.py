@@ -33,7 +33,7 @@ class TestHeader:
             "   ● live 0.4 s   18 adapters   2 ✖  3 ◌  4 ○  9 ●   12.0/s   95.0 % answered   14:00:05 "
         )
 
-    def test_the_parts_leave_in_the_order_of_their_importance(self) -> None:
+    def test_header_parts_are_dropped_in_order_of_importance(self) -> None:
         parts = {"adapters": "adapters", "rate": "/s", "share": "answered", "clock": "14:00:05", "counts": "2 ✖"}
         gone: list[str] = []
         for cells in range(160, 20, -1):
@@ -41,7 +41,7 @@ class TestHeader:
             assert "live 0.4 s" in shown(cells) or cells < 40
         assert gone == ["adapters", "rate", "share", "clock", "counts"]
 
-    def test_a_part_leaves_only_when_there_is_no_room_for_it(self) -> None:
+    def test_a_header_part_is_dropped_only_for_lack_of_room(self) -> None:
         left, right = shown(200).split("      ", 1)
         needed = len(left) + 3 + len(f"   {right.strip()} ")
         assert "18 adapters" in shown(needed)
@@ -51,7 +51,7 @@ class TestHeader:
     def test_on_a_narrow_screen_breakers_put_aside_are_not_counted(self, cells: int) -> None:
         assert ("3 ◌  4 ○" in shown(cells)) is (cells >= 100)
 
-    def test_on_a_narrow_screen_the_products_name_leaves_before_any_part(self) -> None:
+    def test_on_a_narrow_screen_the_products_name_is_dropped_first(self) -> None:
         assert shown(99).startswith(" checkout.db  ")
         assert "12.0/s" in shown(99)
         assert shown(99, counts={}).startswith(" fuseboard  checkout.db")
@@ -134,7 +134,7 @@ class TestTotals:
         assert counting.totals(board, at(11.1)).rate == 0.2
         assert counting.totals(fold([started(), added("c")]), at(11.1)).rate == 0.0
 
-    def test_while_there_is_no_time_some_adapters_are_counted_at_a_time(self) -> None:
+    def test_with_little_time_adapters_are_counted_in_portions(self) -> None:
         names = [f"a{number}" for number in range(250)]
         board = fold([started(), *map(added, names), *(answered(name, 5) for name in names)])
         seconds = iter(range(1000))
@@ -142,7 +142,7 @@ class TestTotals:
         rates = [counting.totals(board, at(10.1 + n / 10)).rate for n in range(4)]
         assert rates == [0.0, 0.0, 25.0, 25.0]  # counted at 200, 100 and 0 adapters left
 
-    def test_a_count_goes_on_in_the_next_second_with_the_seconds_it_began_with(self) -> None:
+    def test_a_count_continued_in_the_next_second_keeps_its_window(self) -> None:
         names = [f"a{number}" for number in range(250)]
         board = fold([started(), *map(added, names), *(answered(name, 10) for name in names)])
         seconds = iter(range(1000))

@@ -79,7 +79,7 @@ class TestColumns:
         assert {placed.column.id for placed in place(300, 8, 2, False)} == {column.id for column in COLUMNS}
 
     @pytest.mark.parametrize("cells", [30, 60, 78, 118, 198, 300])
-    def test_a_glowing_row_is_as_wide_as_any(self, cells: int) -> None:
+    def test_a_highlighted_row_has_the_usual_width(self, cells: int) -> None:
         columns = place(cells, 3, 1, False)
         row = view(fold([started(), added("gpt"), failed("gpt", 9)], alive=10), slices=slices_of(columns))
         ids = frozenset(column.id for column in COLUMNS)
@@ -96,7 +96,7 @@ class TestGlow:
         glow.take([view(fold([started(), added("gpt"), *before, *after], alive=seconds), seconds)], COLUMNS, 0.0)
         return glow.of(GPT)
 
-    def test_a_row_that_comes_into_sight_does_not_glow(self) -> None:
+    def test_a_row_scrolled_into_view_is_not_highlighted(self) -> None:
         glow = ChangeHighlight()
         glow.take([view(fold([started(), added("gpt"), opened("gpt", 9)], alive=10))], COLUMNS, 0.0)
         assert glow.of(GPT) == frozenset()
@@ -110,11 +110,11 @@ class TestGlow:
         assert "state" in self.changes([half], [probe])
         assert self.changes([], [GaugesSampled(at=at(9), gauges={"gpt": (3, 10)})]) == {"inflight", "budget"}
 
-    def test_what_only_trembles_keeps_quiet(self) -> None:
+    def test_a_small_fluctuation_is_not_highlighted(self) -> None:
         many = GaugesSampled(at=at(9), gauges={"gpt": (100, 50)})
         assert self.changes([many], [GaugesSampled(at=at(9), gauges={"gpt": (110, 49)})]) == frozenset()
 
-    def test_many_small_steps_are_a_large_one(self) -> None:
+    def test_small_changes_add_up_to_a_highlighted_one(self) -> None:
         glow = ChangeHighlight()
         for count in (100, 110, 120, 130):
             gauged = GaugesSampled(at=at(9), gauges={"gpt": (count, 10)})
@@ -128,7 +128,7 @@ class TestGlow:
     def test_a_change_by_time_alone_is_not_highlighted(self, seconds: float) -> None:
         assert self.changes([opened("gpt", 9, wait=9.0)], [], seconds) <= {"rate", "rejected"}
 
-    def test_a_glow_ends(self) -> None:
+    def test_a_highlight_ends(self) -> None:
         glow = ChangeHighlight()
         glow.take([view(fold([started(), added("gpt")], alive=10))], COLUMNS, 100.0)
         glow.take([view(fold([started(), added("gpt"), opened("gpt", 9)], alive=10))], COLUMNS, 101.0)
@@ -145,7 +145,7 @@ class TestGlow:
         assert glow.of(GPT) == frozenset()
 
     @pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
-    def test_every_theme_lays_it_under_the_colour_of_the_cell(self, theme: object) -> None:
+    def test_every_theme_paints_the_highlight_behind_the_colour_of_the_cell(self, theme: object) -> None:
         palette = palette_of(theme)  # type: ignore[arg-type]
         look = palette.look("warn+glow")
         assert look.color == palette["warn"].color
@@ -167,19 +167,19 @@ class TestBulk:
     def test_a_word_that_cannot_be_typed_is_not_requested(self, name: str) -> None:
         assert batch_prompt("reset", (AdapterKey(1, name), *self.KEYS[1:])).word == "10"
 
-    def test_of_a_group_its_name_is_asked_for(self) -> None:
+    def test_a_batch_of_a_whole_group_requests_the_groups_name(self) -> None:
         assert batch_prompt("disable", self.KEYS, "eu").word == "eu"
 
     @pytest.mark.parametrize(
         "verb", ["reset", "force_open", "open_for", "half_open", "disable", "metrics_only", "enable"]
     )
-    def test_every_verb_has_its_words(self, verb: str) -> None:
+    def test_every_verb_has_its_wording(self, verb: str) -> None:
         asked = batch_prompt(verb, self.KEYS)
         assert "10 breakers" in asked.title and asked.title.endswith("?")
         assert batch_text(verb, [Outcome("gpt", True)] * 10).startswith("10 breakers were ")
         assert batch_text(verb, [Outcome("gpt", True)] * 10, "r").endswith(" To undo, mark them again and press r.")
 
-    def test_what_came_of_all_is_one_sentence(self) -> None:
+    def test_the_outcomes_of_a_batch_are_one_sentence(self) -> None:
         good = [Outcome(f"a{number}", True) for number in range(9)]
         assert batch_text("reset", [*good, Outcome("gpt", False, "There is no such adapter.")]) == (
             "9 of 10 done; gpt: there is no such adapter."

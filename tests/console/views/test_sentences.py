@@ -175,7 +175,7 @@ def test_only_the_first_of_very_many_letters_are_listed() -> None:
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_texts_stay_on_their_line(text: str) -> None:
+def test_hostile_texts_stay_on_one_line(text: str) -> None:
     for event in (
         e.HealthChecked(**A, adapter=text, status=text, before=text, detail=text),
         e.CommandDone(**A, command=1, verb=text, actor=text, ok=False, adapter=text, detail=text),

@@ -166,7 +166,7 @@ def test_large_numbers_in_the_title_are_grouped_and_a_hostile_filter_is_safe() -
 
 
 class TestRecomputing:
-    def test_another_choice_or_second_is_an_order_at_once(self) -> None:
+    def test_a_new_choice_or_second_recomputes_the_order_at_once(self) -> None:
         ticks = iter(range(0, 10_000, 5))  # every computation takes long
         board, ordering = fold([started(), *map(added, "ab")], alive=1), Ordering(clock=lambda: float(next(ticks)))
         first = ordering.order(board, at(1))
@@ -209,7 +209,7 @@ class TestRecomputing:
         assert names(shown)[0] == f"a{LEAST * 2 - 1:04}"
         assert names(shown)[-1] == "new"
 
-    def test_at_least_so_many_are_counted_however_little_time_there_is(self) -> None:
+    def test_a_minimum_of_adapters_is_counted_however_little_time_there_is(self) -> None:
         board, ordering = self.many({LEAST - 1: 1.0, LEAST: 5.0}), Ordering(budget=-1.0)
         first = ordering.order(board, at(10.5), Choice(Sort("p50")))
         assert names(first)[0] == f"a{LEAST - 1:04}"

@@ -95,7 +95,7 @@ def test_each_state_is_a_glyph_and_words(name: str, events: list[Event], parts: 
         assert part in shown
 
 
-def test_an_adapter_of_a_silent_engine_says_what_it_was() -> None:
+def test_an_adapter_of_a_silent_engine_shows_its_last_state() -> None:
     board = fold([started(), added("gpt"), opened("gpt", 8)], alive=9)
     assert "? gpt" in row_text(board, "gpt", 23)
     assert "SILENT was OPEN" in row_text(board, "gpt", 23)  # its wait goes on nowhere
@@ -126,7 +126,7 @@ def test_every_view_shows_that_an_adapters_engine_was_killed() -> None:
         (15, "reset 3 s ago"),
     ],
 )
-def test_who_reset_a_breaker_and_when_are_said_whole_or_not_at_all(cells: int, said: str) -> None:
+def test_the_actor_and_time_of_a_reset_are_shown_whole_or_not_at_all(cells: int, said: str) -> None:
     events = [opened("gpt", 5), changed("gpt", "closed", 7, before="open", reason="reset", actor="scenario:one")]
     board = fold([started(), added("gpt"), *events], alive=10)
     row = board.adapters[AdapterKey(1, "gpt")]
@@ -145,14 +145,14 @@ def test_an_adapter_with_a_failed_health_check_is_shown_as_down_and_needs_attent
     assert "CLOSED" in row_text(well, "gpt", 9)
 
 
-def test_looks_differ_without_colour() -> None:
+def test_states_differ_without_colour() -> None:
     apart = [look for name, look in LOOKS.items() if name != "counting"]
     assert len({look.glyph for look in apart}) == len(apart)
     assert len({look.ascii for look in apart}) == len(apart)
     assert len({look.word for look in apart}) == len(apart)
 
 
-def test_the_most_troubled_come_first_then_by_name() -> None:
+def test_adapters_are_sorted_by_severity_then_by_name() -> None:
     board = fold(story(), alive=STORY_ENDS)
     names = [key.adapter for key in order_of(board, at(STORY_ENDS)).keys]
     assert names[:6] == ["eu-search", "prefect", "billing", "rerank", "agno", "llamaindex"]
@@ -184,7 +184,7 @@ def test_a_wide_table_uses_the_room() -> None:
     ("when", "alive", "expected"),
     [(131.0, 130.8, "live 0.2 s"), (145.0, 131.0, "silent 14 s"), (500.0, 131.0, "silent 6 min")],
 )
-def test_the_connection_tells_how_old_the_last_sign_of_life_is(when: float, alive: float, expected: str) -> None:
+def test_the_connection_shows_the_age_of_the_last_sign_of_life(when: float, alive: float, expected: str) -> None:
     connection = connection_of(fold([started()], alive=alive), at(when))
     assert header_text(connection)[0] == expected
 
@@ -349,7 +349,7 @@ def test_at_80_by_24_chains_and_failures_have_three_lines_each() -> None:
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_names_and_errors_keep_every_line_in_shape(text: str) -> None:
+def test_hostile_names_and_errors_do_not_break_the_layout_of_a_line(text: str) -> None:
     events: list[Event] = [started(), added(text), failed(text, 5, text, error_type=text, failures=1)]
     events.append(route(6, attempt(text, "failure"), success=False, why=text, task=text, type=text))
     events.append(opened(text, 7))
@@ -378,11 +378,11 @@ def test_the_empty_picture_fits(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize(
     ("value", "shown"), [(0.2, "0.2 s"), (9.94, "9.9 s"), (27.4, "27 s"), (99.6, "2 min"), (7200, "2 h"), (2e5, "2 d")]
 )
-def test_spans_of_time(value: float, shown: str) -> None:
+def test_durations_are_formatted_briefly(value: float, shown: str) -> None:
     assert span(value) == shown
 
 
-def test_numbers_in_few_cells() -> None:
+def test_large_numbers_are_shortened() -> None:
     assert [latency(x) for x in (None, 0.0004, 0.0042, 0.042, 0.9996, 2.04)] == [
         "–",
         "400 µs",
@@ -407,7 +407,7 @@ def test_a_countdown_fills_while_time_runs_out() -> None:
         assert line_width(countdown_bar(left, 10, 10, UNICODE, "bad")) == 10
 
 
-def test_a_sparkline_shows_nothing_as_nothing_and_anything_as_more() -> None:
+def test_a_sparkline_distinguishes_zero_from_any_traffic() -> None:
     assert sparkline([0, 1, 1000], UNICODE) == "▁▂█"
     assert sparkline([0, 0], UNICODE) == "▁▁"
 
@@ -438,7 +438,7 @@ def test_the_footer_begins_with_time_keys_while_the_past_is_shown() -> None:
     assert text_of(line).count("space") == 1
 
 
-def test_a_narrow_pane_leaves_the_redundant_end_of_an_errors_type_out() -> None:
+def test_a_narrow_pane_omits_the_redundant_end_of_an_error_type() -> None:
     board = fold([failed("gpt", 5, error_type="ConnectionRefusedError"), failed("agno", 6, error_type="Error")])
     narrow = [text_of(line) for line in failure_lines(tuple(board.failures), 50, UNICODE)]
     wide = [text_of(line) for line in failure_lines(tuple(board.failures), 80, UNICODE)]
@@ -457,7 +457,7 @@ def test_a_step_of_a_scenario_is_shown_for_a_while() -> None:
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_a_hostile_step_keeps_the_footer_in_shape(text: str) -> None:
+def test_a_hostile_step_does_not_break_the_layout_of_the_footer(text: str) -> None:
     board = fold([ScenarioStep(at=at(5), scenario="outage", text=text * 9)])
     line, places = footer_line(actions_for(True), 80, True, caption_line(board, at(6), 56, UNICODE))
     assert line_width(line) == 80

@@ -53,15 +53,15 @@ def test_sequential_nodes_are_drawn_in_one_lane_with_a_line_between() -> None:
     assert drawn("abc", "ab bc") == ["✓  a", "│", "✓  b", "│", "✓  c"]
 
 
-def test_what_has_nothing_to_do_with_each_other_has_no_line_between() -> None:
+def test_unrelated_nodes_are_not_connected() -> None:
     assert drawn("abc", "") == ["✓  a", "✓  b", "✓  c"]
 
 
-def test_a_way_past_others_has_a_lane_of_its_own() -> None:
+def test_an_edge_that_skips_nodes_has_its_own_lane() -> None:
     assert drawn("abc", "ab bc ac") == ["✓    a", "├─╮", "✓ │  b", "├─╯", "✓    c"]
 
 
-def test_a_lane_that_is_passed_by_goes_on_unbroken() -> None:
+def test_a_lane_crossed_by_an_edge_is_unbroken() -> None:
     assert drawn("abcde", "ad cd be") == [
         "✓      a",
         "│ ✓    b",
@@ -72,22 +72,22 @@ def test_a_lane_that_is_passed_by_goes_on_unbroken() -> None:
     ]
 
 
-def test_plain_signs_draw_the_same() -> None:
+def test_ascii_glyphs_draw_the_same_graph() -> None:
     assert drawn("abcd", "ab ac bd cd", glyphs=ASCII) == ["+    a", "+-+", "+ |  b", "| +  c", "+-+", "+    d"]
 
 
-def test_many_that_lead_to_the_same_share_lanes() -> None:
+def test_edges_to_the_same_node_share_lanes() -> None:
     sources, targets = "abcdefgh", "rstuvwxyz"
     lines = drawn(sources + targets, " ".join(s + t for s in sources for t in targets), 120)
     assert all(any(line.endswith(f" {name}") for line in lines) for name in sources + targets)
     assert max(map(len, lines)) < 2 * (len(sources) + len(targets)) + 4
 
 
-def test_what_has_no_room_for_its_lines_becomes_a_list_that_goes_in() -> None:
+def test_a_graph_too_wide_for_its_edges_becomes_an_indented_list() -> None:
     assert drawn("abcd", "ab ac bd cd", 24) == ["✓ a", "  ✓ b", "  ✓ c", "    ✓ d"]
 
 
-def test_a_node_tells_its_state_who_answered_its_attempts_and_its_error() -> None:
+def test_a_node_shows_its_state_adapter_attempts_and_error() -> None:
     nodes = {
         "fetch": NodeRow("done", NOON, "nightly.fetch", 1, 0.3),
         "eu": NodeRow("done", NOON, "nightly.eu_backup", 3, 1.2),
@@ -105,11 +105,11 @@ def test_a_node_tells_its_state_who_answered_its_attempts_and_its_error() -> Non
     assert "· " in by_name["merge"]
 
 
-def test_each_node_comes_after_all_that_lead_to_it() -> None:
+def test_each_node_comes_after_its_predecessors() -> None:
     assert layers("abcd", [("d", "c"), ("c", "a"), ("b", "a")]) == {"b": 0, "d": 0, "c": 1, "a": 2}
 
 
-def test_a_circle_and_edges_of_nodes_that_there_are_not_are_survived() -> None:
+def test_cycles_and_edges_of_unknown_nodes_are_drawn() -> None:
     assert layers("abc", [("a", "b"), ("b", "a"), ("c", "c"), ("c", "x")]) == {"c": 0, "a": 1, "b": 1}
     assert len(drawn("abc", "ab ba cc cx xc ac ac")) >= 3
 
@@ -193,7 +193,7 @@ def test_a_run_whose_engine_is_gone_was_killed() -> None:
     assert run_of_row(row, over=True).state == "done"
 
 
-def test_a_saved_run_gets_its_edges_from_what_its_results_rest_on() -> None:
+def test_a_saved_run_derives_its_edges_from_the_inputs_of_its_results() -> None:
     saved = SavedRun(
         run="n1",
         workflow="nightly",
@@ -223,7 +223,7 @@ def test_a_run_in_full_has_its_graph_and_whole_errors() -> None:
         assert text in said
 
 
-def test_the_error_of_a_run_is_left_to_its_node_where_it_is_that_of_one() -> None:
+def test_an_error_of_a_node_is_not_repeated_for_its_run() -> None:
     nodes = {"store": NodeRow("failed", NOON, "", 1, 0.1, "disk full")}
     for error, told in (("store: disk full", False), ("the engine stopped", True)):
         lines = run_lines(run(nodes=nodes, edges=(), error=error), "", NOON, 80, UNICODE)
@@ -231,7 +231,7 @@ def test_the_error_of_a_run_is_left_to_its_node_where_it_is_that_of_one() -> Non
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_texts_keep_a_run_in_shape(text: str) -> None:
+def test_hostile_texts_do_not_break_the_layout_of_a_run(text: str) -> None:
     node = NodeRow("failed", NOON, text, 1, 0.1, text)
     hostile = Run(text, text, text, "failed", NOON, NOON, {text: node}, ((text, text),), 3, text)
     for cells in (1, 30, 80, 200):

@@ -73,7 +73,7 @@ async def test_the_context_ids_of_a_call_are_sent_as_headers(service: Service) -
     assert [name for name in unreported if name.startswith("x-")] == ["x-trace-id"]
 
 
-async def test_which_ids_are_sent_and_under_which_header_is_configurable(service: Service) -> None:
+async def test_the_ids_sent_and_their_header_names_are_configurable(service: Service) -> None:
     async with engine_of(service.url, context_headers={"request": "x-amzn-requestid"}) as engine:
         await engine.execute_with_fallback({"q": 1}, context={"request": "r-1", "user": "ann"})
     headers = service.asked[0]["headers"]
@@ -282,7 +282,7 @@ async def test_a_byte_order_mark_and_the_declared_charset_are_respected(
 
 
 @pytest.mark.parametrize("charset", ["idna", "punycode", "rot13", "base64", "undefined", "unicode_escape"])
-async def test_a_charset_that_is_none_never_fails_a_call(service: Service, charset: str) -> None:
+async def test_an_unknown_charset_never_fails_a_call(service: Service, charset: str) -> None:
     service.answer(200, b"x\xff.y", content_type=f"text/plain; charset={charset}")
     async with engine_of(service.url) as engine:
         assert (await engine.execute_with_fallback("it")).success

@@ -448,7 +448,7 @@ def test_an_object_is_initialised_again_when_its_loop_was_closed() -> None:
     assert len(pool.loops) == 3
 
 
-def test_an_initialisation_that_its_loop_took_with_it_is_begun_again() -> None:
+def test_an_initialisation_whose_loop_was_closed_starts_again() -> None:
     class Slow:
         def __init__(self) -> None:
             self.begun = 0

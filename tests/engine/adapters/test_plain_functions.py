@@ -25,7 +25,7 @@ class AsyncCall:
 
 
 @pytest.mark.parametrize("failed", [judge, functools.partial(judge), AsyncCall()])
-def test_an_adapter_refuses_an_async_judge(failed: Any) -> None:
+def test_an_adapter_refuses_an_async_predicate(failed: Any) -> None:
     engine = Engine("test")
     with pytest.raises(TypeError, match="`failed` must be a plain function"):
         engine.add_adapter("a", lambda task: None, failed=failed)
@@ -41,7 +41,7 @@ def test_async_listeners_are_refused(listener: Any) -> None:
 
 
 @virtual
-async def test_a_judge_that_turns_out_to_be_async_fails_the_attempt_and_says_why() -> None:
+async def test_a_predicate_that_returns_an_awaitable_fails_the_attempt_with_the_reason() -> None:
     engine = World()
     engine.script("a", "fine", failed=lambda result: judge(result))
     route = await engine.execute_with_fallback("task")
@@ -53,7 +53,7 @@ async def test_a_judge_that_turns_out_to_be_async_fails_the_attempt_and_says_why
 
 @virtual
 @pytest.mark.parametrize(("answer", "success"), [(True, False), (False, True), (None, True), ("bad", False)])
-async def test_a_judge_may_answer_true_or_false(answer: Any, success: bool) -> None:
+async def test_a_predicate_may_return_a_boolean(answer: Any, success: bool) -> None:
     engine = World()
     engine.script("a", "fine", failed=lambda result: answer, breaker=BreakerPolicy(failure_threshold=None))
     route = await engine.execute_with_fallback("task")

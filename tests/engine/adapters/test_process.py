@@ -151,7 +151,7 @@ async def test_a_failure_by_a_signal_names_it(engine: Engine) -> None:
     assert "was killed by SIGSEGV and wrote nothing to stderr" in (route.error or "")
 
 
-async def test_a_program_that_cannot_be_started_is_a_failure_that_says_so(engine: Engine) -> None:
+async def test_a_program_that_cannot_be_started_is_a_failure_with_the_reason(engine: Engine) -> None:
     engine.add_process_adapter("none", ["no-such-program-anywhere"])
     route = await engine.execute_with_fallback("it")
     assert route.error == "no-such-program-anywhere cannot be started: No such file or directory"

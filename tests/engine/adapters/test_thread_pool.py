@@ -68,7 +68,7 @@ async def test_a_hung_thread_is_replaced() -> None:
     over.set()
 
 
-async def test_when_all_threads_hang_a_call_is_refused_at_once_and_counts_as_no_failure() -> None:
+async def test_a_call_is_refused_at_once_without_a_counted_failure_while_all_threads_hang() -> None:
     engine, _, over = engine_of(2)
 
     async def awaited(task: Any) -> str:

@@ -119,7 +119,7 @@ async def test_a_predicate_that_raises_is_reported_and_counts_against_no_adapter
     assert breaker.state == "closed"
 
 
-def test_an_error_that_is_ignored_is_no_verdict_and_wins_over_record(breaker: CircuitBreaker) -> None:
+def test_an_ignored_error_gives_no_verdict_and_ignore_overrides_record(breaker: CircuitBreaker) -> None:
     def call() -> None:
         raise Broken
 
@@ -130,7 +130,7 @@ def test_an_error_that_is_ignored_is_no_verdict_and_wins_over_record(breaker: Ci
     assert breaker.snapshot().calls == 0
 
 
-def test_errors_are_told_apart_by_isinstance_so_metaclasses_and_subclasses_work(breaker: CircuitBreaker) -> None:
+def test_errors_are_matched_by_isinstance_so_metaclasses_and_subclasses_work(breaker: CircuitBreaker) -> None:
     class Meta(type):
         pass
 

@@ -49,7 +49,7 @@ async def test_a_stream_is_one_call_and_counts_when_it_ends(breaker: CircuitBrea
     assert breaker.snapshot().calls == 1
 
 
-async def test_a_stream_asks_at_its_first_item_not_when_it_is_made(breaker: CircuitBreaker) -> None:
+async def test_a_stream_takes_its_permit_at_its_first_item(breaker: CircuitBreaker) -> None:
     breaker.open_for(60)
     stream = stream_of(breaker)(3)
     with pytest.raises(CircuitOpen):
@@ -64,7 +64,7 @@ async def test_a_stream_that_breaks_half_way_is_a_failure(breaker: CircuitBreake
     assert breaker.state == "open"
 
 
-async def test_a_reader_who_stops_early_is_no_failure_and_the_stream_is_closed(breaker: CircuitBreaker) -> None:
+async def test_a_consumer_that_stops_early_is_not_a_failure_and_the_stream_is_closed(breaker: CircuitBreaker) -> None:
     log: list[str] = []
     for _ in range(5):
         stream = stream_of(breaker, log)(5)
@@ -75,7 +75,7 @@ async def test_a_reader_who_stops_early_is_no_failure_and_the_stream_is_closed(b
     assert breaker.state == "closed"
 
 
-async def test_a_reader_who_stops_early_gives_a_probe_back(breaker: CircuitBreaker) -> None:
+async def test_a_consumer_that_stops_early_returns_its_probe_permit(breaker: CircuitBreaker) -> None:
     breaker.half_open()
     stream = stream_of(breaker)(5)
     await anext(stream)
@@ -87,7 +87,7 @@ async def test_a_reader_who_stops_early_gives_a_probe_back(breaker: CircuitBreak
     assert breaker.state == "closed"
 
 
-async def test_a_stream_cancelled_while_it_waits_is_no_verdict(breaker: CircuitBreaker) -> None:
+async def test_a_stream_cancelled_while_waiting_gives_no_verdict(breaker: CircuitBreaker) -> None:
     waiting = asyncio.Event()
 
     @guard(breaker)
@@ -108,7 +108,7 @@ async def test_a_stream_cancelled_while_it_waits_is_no_verdict(breaker: CircuitB
     assert breaker.snapshot().calls == 0
 
 
-async def test_what_a_reader_sends_or_throws_reaches_the_stream(breaker: CircuitBreaker) -> None:
+async def test_values_sent_and_errors_thrown_by_a_consumer_reach_the_stream(breaker: CircuitBreaker) -> None:
     @guard(breaker)
     async def echo() -> Any:
         got: Any = "ready"
@@ -127,7 +127,7 @@ async def test_what_a_reader_sends_or_throws_reaches_the_stream(breaker: Circuit
     assert (breaker.snapshot().calls, breaker.snapshot().failed) == (1, 0)
 
 
-async def test_an_error_the_reader_throws_in_is_not_the_adapters(breaker: CircuitBreaker) -> None:
+async def test_an_error_thrown_into_a_stream_is_not_attributed_to_the_adapter(breaker: CircuitBreaker) -> None:
     raised = Broken("the reader's own")
     for _ in range(5):
         stream = stream_of(breaker)(5)
@@ -162,7 +162,7 @@ async def test_every_callable_that_makes_a_stream_is_guarded_as_one(breaker: Cir
     assert breaker.snapshot().calls == 2
 
 
-def test_a_plain_generator_is_one_call_too(breaker: CircuitBreaker) -> None:
+def test_a_plain_generator_is_one_call(breaker: CircuitBreaker) -> None:
     @guard(breaker)
     def numbers(bad: bool) -> Iterator[int]:
         yield 1

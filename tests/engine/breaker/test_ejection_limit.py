@@ -26,11 +26,13 @@ def group(names: str, share: float = 0.5, tag: str = "") -> EjectionLimits:
         (1, 4, 0.5, True),
     ],
 )
-def test_one_more_may_be_out_while_the_share_is_not_exceeded(out: int, size: int, share: float, allowed: bool) -> None:
+def test_a_member_may_be_ejected_while_the_share_is_not_exceeded(
+    out: int, size: int, share: float, allowed: bool
+) -> None:
     assert may_eject(out, size, share) is allowed
 
 
-def test_a_member_that_leaves_makes_the_group_smaller() -> None:
+def test_a_removed_member_makes_the_group_smaller() -> None:
     limits = group("abcd")
     assert limits.try_eject("a") is None
     limits.remove("d")
@@ -40,7 +42,7 @@ def test_a_member_that_leaves_makes_the_group_smaller() -> None:
     assert (reached.out, reached.size) == (1, 3)
 
 
-def test_a_member_that_leaves_while_out_is_no_longer_out() -> None:
+def test_a_member_removed_while_ejected_is_no_longer_counted() -> None:
     limits = group("abcd")
     assert limits.try_eject("a") is None
     limits.remove("a")
@@ -52,7 +54,7 @@ def test_a_member_that_leaves_while_out_is_no_longer_out() -> None:
     assert (reached.out, reached.size) == (2, 4)
 
 
-def test_a_member_that_is_out_already_may_open_again() -> None:
+def test_an_ejected_member_may_open_again() -> None:
     limits = group("ab")
     assert limits.try_eject("a") is None
     assert limits.try_eject("a") is None

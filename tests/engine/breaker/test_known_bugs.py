@@ -72,7 +72,7 @@ def test_a_late_failure_does_not_prolong_the_wait(breaker: CircuitBreaker, clock
     breaker.admit()
 
 
-def test_a_late_failure_of_an_earlier_closed_period_counts_for_nothing_in_the_next(
+def test_a_late_failure_of_an_earlier_closed_period_is_not_counted_in_the_next(
     breaker: CircuitBreaker, clock: FakeClock
 ) -> None:
     late = breaker.admit()
@@ -161,7 +161,7 @@ def test_a_breaker_that_waits_for_nothing_still_gives_a_probe_some_time(clock: F
     assert refused(breaker).retry_after == 1
 
 
-def test_a_probe_let_through_by_hand_has_the_lease_of_the_first_wait(breaker: CircuitBreaker) -> None:
+def test_a_probe_admitted_by_an_operator_has_the_lease_of_the_first_wait(breaker: CircuitBreaker) -> None:
     breaker.half_open()
     breaker.admit()
     assert refused(breaker).retry_after == 10
@@ -175,7 +175,7 @@ def test_opening_by_hand_for_long_does_not_lengthen_the_lease(breaker: CircuitBr
 
 
 @pytest.mark.parametrize("state", ["closed", "open", "half_open", "forced_open", "disabled", "metrics_only"])
-def test_a_reset_leaves_nothing_behind(breaker: CircuitBreaker, clock: FakeClock, state: str) -> None:
+def test_a_reset_clears_all_counts(breaker: CircuitBreaker, clock: FakeClock, state: str) -> None:
     fresh = breaker.snapshot()
     for wait in (10, 20):
         trip(breaker)

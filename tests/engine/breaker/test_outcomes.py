@@ -59,7 +59,7 @@ def test_an_outcome_from_before_a_reset_changes_nothing_and_is_reported_as_late(
     assert [(event.outcome, event.generation, event.current) for event in late] == [(outcome, 0, 1)] * 3
 
 
-def test_a_change_of_state_tells_how_often_it_opened_and_what_opened_it(clock: FakeClock) -> None:
+def test_a_change_of_state_has_the_number_of_openings_and_their_cause(clock: FakeClock) -> None:
     breaker, events = watched(clock)
     for _ in range(3):
         breaker.admit().failure()
@@ -93,7 +93,7 @@ def test_the_slow_rate_is_the_share_of_slow_calls_once_there_are_enough(clock: F
     assert breaker.snapshot().failure_rate == pytest.approx(1 / 5)
 
 
-def test_a_suppressed_opening_tells_how_many_of_how_many_are_out(clock: FakeClock) -> None:
+def test_a_suppressed_opening_states_how_many_adapters_are_ejected(clock: FakeClock) -> None:
     limits = EjectionLimits({"": 0.34, "llm": 1.0})
     breakers = []
     events: list[Event] = []
@@ -111,7 +111,7 @@ def test_a_suppressed_opening_tells_how_many_of_how_many_are_out(clock: FakeCloc
     assert "1 of 4 adapters are out and at most 34% may be" in held.detail
 
 
-def test_a_suppressed_opening_is_told_again_only_after_a_success(clock: FakeClock) -> None:
+def test_a_suppressed_opening_is_reported_again_only_after_a_success(clock: FakeClock) -> None:
     limits = EjectionLimits({"": 0.0})
     breaker, events = watched(clock)
     breaker.ejection_limits = limits
@@ -125,7 +125,7 @@ def test_a_suppressed_opening_is_told_again_only_after_a_success(clock: FakeCloc
     assert len(events) == 2
 
 
-def test_a_change_of_state_tells_why_by_whom_and_until_when(clock: FakeClock) -> None:
+def test_a_change_of_state_has_its_reason_actor_and_end(clock: FakeClock) -> None:
     breaker, events = watched(clock)
     for _ in range(3):
         breaker.admit().failure()

@@ -36,7 +36,7 @@ def parameters(cases: list[dict[str, Any]]) -> list[Any]:
 
 
 @pytest.mark.parametrize("case", parameters(ORDINARY))
-def test_the_breaker_behaves_as_the_case_says(case: dict[str, Any]) -> None:
+def test_the_breaker_behaves_as_the_case_states(case: dict[str, Any]) -> None:
     assert Play(case).run() == []
 
 
@@ -57,7 +57,7 @@ def test_no_timer_changes_the_state_only_a_call_that_asks_or_reports_does(case: 
 
 
 @pytest.mark.parametrize("case", parameters(MISFEATURES))
-def test_a_misfeature_is_not_copied(case: dict[str, Any]) -> None:
+def test_the_breaker_does_not_copy_a_misfeature_of_another_library(case: dict[str, Any]) -> None:
     play = Play(case)
     for step in case["steps"][:-1]:
         play.one(step)
@@ -120,7 +120,7 @@ def test_a_probe_that_never_reports_is_given_up_after_its_lease() -> None:
         {"config": {"colour": "red"}},
     ],
 )
-def test_a_word_the_runner_does_not_know_is_an_error_not_a_pass(change: dict[str, Any]) -> None:
+def test_a_case_with_an_unknown_word_fails(change: dict[str, Any]) -> None:
     case = {"id": "x", "name": "x", "config": {"failure_threshold": 1}, "steps": [], **change}
     with pytest.raises(BadCase):
         Play(case).run()

@@ -24,7 +24,7 @@ def fail(breaker: CircuitBreaker, times: int) -> None:
 # ------------------------------------------------------------------ restore
 
 
-def test_CB24_an_open_breaker_is_restored_open_with_its_failures_and_waits_only_what_is_left(
+def test_CB24_an_open_breaker_is_restored_with_its_failures_and_remaining_wait(
     three: CircuitBreaker, clock: FakeClock
 ) -> None:
     three.restore("open", wait=4.0, openings=2, failures=5, last_error="ConnectionError: refused")
@@ -51,7 +51,7 @@ def test_a_manual_state_is_kept(three: CircuitBreaker, state: str) -> None:
     assert three.state == state
 
 
-def test_a_closed_breaker_goes_on_counting_failures_in_a_row(three: CircuitBreaker) -> None:
+def test_a_restored_closed_breaker_continues_counting_failures_in_a_row(three: CircuitBreaker) -> None:
     three.restore("closed", failures=2)
     assert three.state == "closed"
     fail(three, 1)
@@ -65,14 +65,14 @@ def test_a_success_clears_restored_failures(three: CircuitBreaker) -> None:
     assert three.state == "closed"
 
 
-def test_failures_of_a_window_are_too_old_to_go_by(clock: FakeClock) -> None:
+def test_failures_of_a_window_are_not_restored(clock: FakeClock) -> None:
     breaker = CircuitBreaker("a", BreakerPolicy(failure_threshold=3, window_seconds=60), clock=clock)
     breaker.restore("closed", failures=2)
     fail(breaker, 1)
     assert breaker.state == "closed"
 
 
-def test_the_event_says_restored(three: CircuitBreaker, events: list[Event]) -> None:
+def test_the_event_of_a_restored_breaker_names_the_cause(three: CircuitBreaker, events: list[Event]) -> None:
     three.restore("open", wait=4.0, openings=1, failures=3)
     (event,) = events
     assert isinstance(event, StateChanged)
@@ -80,7 +80,7 @@ def test_the_event_says_restored(three: CircuitBreaker, events: list[Event]) -> 
 
 
 @pytest.mark.parametrize("wrong", [{"wait": -1.0}, {"wait": float("nan")}, {"openings": -1}, {"failures": 1 << 40}])
-def test_numbers_that_make_no_sense_are_refused(three: CircuitBreaker, wrong: dict[str, float]) -> None:
+def test_invalid_restored_numbers_are_refused(three: CircuitBreaker, wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="cannot be restored"):
         three.restore("open", **wrong)  # type: ignore[arg-type]
     assert three.state == "closed"
@@ -89,7 +89,7 @@ def test_numbers_that_make_no_sense_are_refused(three: CircuitBreaker, wrong: di
 # ------------------------------------------------------------------ use
 
 
-def test_a_lower_threshold_goes_by_the_failures_so_far(three: CircuitBreaker) -> None:
+def test_a_lower_threshold_applies_to_the_failures_so_far(three: CircuitBreaker) -> None:
     three.update_policy(BreakerPolicy(failure_threshold=10))
     fail(three, 5)
     assert three.state == "closed"

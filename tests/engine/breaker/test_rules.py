@@ -23,12 +23,12 @@ def test_a_rate_that_is_met_exactly_trips_whatever_floating_point_makes_of_it() 
 
 
 @pytest.mark.parametrize("wait", [float("nan"), float("inf"), -5.0, 1e300])
-def test_a_retry_after_that_makes_no_sense_is_not_waited_for(breaker: CircuitBreaker, wait: float) -> None:
+def test_an_invalid_retry_after_is_ignored(breaker: CircuitBreaker, wait: float) -> None:
     breaker.admit().failure("rate_limited", retry_after=wait)
     assert breaker.snapshot().retry_after == 10
 
 
-def test_a_retry_after_opens_at_once_for_as_long_as_it_says(clock: FakeClock) -> None:
+def test_a_retry_after_opens_the_breaker_at_once_for_its_duration(clock: FakeClock) -> None:
     breaker = CircuitBreaker("a", BreakerPolicy(failure_threshold=5), clock=clock)
     breaker.admit().failure("rate_limited", retry_after=300)
     assert refused(breaker).retry_after == 300
@@ -54,7 +54,7 @@ def test_calls_still_in_flight_past_the_limit_count_as_slow(clock: FakeClock) ->
     assert breaker.state == "open"
 
 
-def test_a_call_that_hangs_does_not_thin_out_the_failure_rate(clock: FakeClock) -> None:
+def test_a_hanging_call_does_not_lower_the_failure_rate(clock: FakeClock) -> None:
     policy = BreakerPolicy(
         failure_threshold=None, failure_rate=1.0, minimum_calls=3, slow_call_seconds=1, slow_call_rate=1.0
     )
@@ -91,7 +91,7 @@ def test_settling_a_permit_twice_counts_once(breaker: CircuitBreaker) -> None:
     assert breaker.snapshot().calls == 1
 
 
-def test_an_open_breaker_says_open_until_somebody_asks(breaker: CircuitBreaker, clock: FakeClock) -> None:
+def test_an_open_breaker_stays_open_until_a_call_asks_for_a_permit(breaker: CircuitBreaker, clock: FakeClock) -> None:
     trip(breaker)
     clock.advance(1000)
     assert breaker.state == breaker.snapshot().state == "open"
@@ -111,7 +111,7 @@ def test_a_probe_that_succeeds_slowly_does_not_help_to_close(clock: FakeClock) -
 
 
 @pytest.mark.parametrize("held", ["force_open", "disable", "metrics_only"])
-def test_time_held_by_hand_is_no_healthy_period(breaker: CircuitBreaker, clock: FakeClock, held: str) -> None:
+def test_time_in_a_manual_state_is_not_a_healthy_period(breaker: CircuitBreaker, clock: FakeClock, held: str) -> None:
     trip(breaker)
     clock.advance(10)
     breaker.admit().success()
@@ -122,7 +122,9 @@ def test_time_held_by_hand_is_no_healthy_period(breaker: CircuitBreaker, clock: 
     assert breaker.snapshot().openings == 2
 
 
-def test_a_healthy_period_that_ends_by_hand_still_ends_the_growth(breaker: CircuitBreaker, clock: FakeClock) -> None:
+def test_a_healthy_period_ended_by_an_operator_still_resets_the_backoff(
+    breaker: CircuitBreaker, clock: FakeClock
+) -> None:
     trip(breaker)
     clock.advance(10)
     breaker.admit().success()

@@ -83,7 +83,7 @@ class Play:
 
 
 @pytest.mark.parametrize("case", BREAKER_CASES, ids=[case["id"] for case in BREAKER_CASES])
-def test_the_breaker_behaves_as_the_case_says(case: dict[str, Any]) -> None:
+def test_the_breaker_behaves_as_the_case_states(case: dict[str, Any]) -> None:
     play = Play(case["config"])
     for step in case["steps"]:
         for word, value in step.items():

@@ -60,7 +60,7 @@ def test_under_heavy_traffic_a_window_of_seconds_is_out_by_less_than_a_hundredth
     assert window.failed == pytest.approx(window.calls / 2, abs=1)
 
 
-def test_a_clock_read_a_little_earlier_by_another_thread_harms_nothing() -> None:
+def test_a_window_accepts_a_slightly_earlier_time_of_another_thread() -> None:
     window = TimeWindow(10)
     for moment in (5.0, 4.999, 5.0, 4.998):
         window.record(moment, True, True)

@@ -34,7 +34,7 @@ def evaluate(field: str, policy: BreakerPolicy, window: CountWindow, failures: i
     return RULES[field].evaluate(policy, Counts(window, failures, overdue, minimum_calls(policy)))
 
 
-def test_every_rule_is_a_field_of_the_policy_and_says_what_it_does() -> None:
+def test_every_trip_rule_is_a_policy_field_with_a_description() -> None:
     assert set(RULES) <= set(BreakerPolicy.model_fields)
     fields = {"failure_threshold": 3, "failure_rate": 0.5, "slow_call_rate": 0.5, "slow_call_seconds": 2.0}
     assert len(describe_rules(fields)) == len(TRIP_RULES)
@@ -177,7 +177,7 @@ def test_rates_decide_a_round_of_probes_as_soon_as_it_is_certain(
     assert judge_probes(RATES, outcomes(good, failed, slow), good) == verdict
 
 
-def test_a_round_has_as_many_probes_as_the_policy_says_or_needs_or_one() -> None:
+def test_a_round_has_the_probes_that_the_policy_sets_or_needs_or_one() -> None:
     assert probes_per_round(BreakerPolicy(half_open_calls=5, success_threshold=2)) == 5
     assert probes_per_round(BreakerPolicy(success_threshold=2)) == 2
     assert probes_per_round(RATES) == 4

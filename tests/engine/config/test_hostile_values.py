@@ -127,7 +127,7 @@ def test_a_byte_order_mark_is_read_over(name: str, tmp_path: Path) -> None:
     ],
     ids=range(6),
 )
-def test_a_file_without_end_is_refused_soon(name: str, text: str, tmp_path: Path) -> None:
+def test_an_endless_file_is_refused_quickly(name: str, text: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(text)
     began = time.perf_counter()
     with pytest.raises(DocumentError, match="too large"):
@@ -154,7 +154,7 @@ def test_of_very_many_mistakes_the_first_are_named_and_the_others_counted(tmp_pa
         ("? [a]\n: x\n", "a.yaml:1: a field name must be a string, not a list or fields"),
     ],
 )
-def test_what_is_said_of_a_yaml_value(text: str, said: str, tmp_path: Path) -> None:
+def test_a_mistake_quotes_a_yaml_value_briefly(text: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text(text)
     with pytest.raises(DocumentError) as refused:
@@ -169,7 +169,7 @@ def test_what_is_said_of_a_yaml_value(text: str, said: str, tmp_path: Path) -> N
         (f"[retry]\nmax_attempts = 0x{'f' * 5_000}\n", "a.toml:2: retry.max_attempts: the number is too large"),
     ],
 )
-def test_what_is_said_of_a_toml_value(text: str, said: str, tmp_path: Path) -> None:
+def test_a_mistake_quotes_a_toml_value_briefly(text: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / "a.toml"
     path.write_text(text)
     with pytest.raises(DocumentError) as refused:
@@ -177,7 +177,7 @@ def test_what_is_said_of_a_toml_value(text: str, said: str, tmp_path: Path) -> N
     assert str(refused.value).endswith(said)
 
 
-def test_a_path_that_is_no_file_is_a_mistake(tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_file_is_a_mistake(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "no.toml", Path("/dev/zero"), Path("a\0b.toml"), tmp_path / "\udcff.toml"):
         with pytest.raises(DocumentError) as refused:
             load_config(path, environment={})

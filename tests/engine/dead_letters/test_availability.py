@@ -192,7 +192,7 @@ async def test_a_probe_that_hangs_delays_letters_no_longer_than_its_lease() -> N
 
 
 @virtual
-async def test_retries_of_a_chain_without_adapters_fail_and_say_so() -> None:
+async def test_retries_of_a_chain_without_adapters_fail_with_the_reason() -> None:
     engine, queue = world()
     engine.script("a", DOWN)
     await engine.execute_with_fallback({})

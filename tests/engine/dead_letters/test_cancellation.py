@@ -33,7 +33,7 @@ def world(policy: DeadLetterPolicy) -> World:
 
 
 @virtual
-async def test_a_deadline_does_not_wait_for_the_letter_which_is_stored_all_the_same() -> None:
+async def test_a_deadline_does_not_wait_for_the_dead_letter_but_it_is_stored() -> None:
     engine = world(DeadLetterPolicy(automatic_retry=False))
     letters = engine.dead_letters
     assert letters is not None
@@ -56,7 +56,7 @@ async def test_without_a_deadline_the_caller_waits_for_the_letter() -> None:
 
 
 @virtual
-async def test_the_timeout_of_a_fan_out_does_not_wait_for_it_either() -> None:
+async def test_the_timeout_of_a_fan_out_does_not_wait_for_the_dead_letter() -> None:
     engine = world(DeadLetterPolicy(automatic_retry=False))
     assert engine.dead_letters is not None
     engine.dead_letters.store = SlowStore()

@@ -99,7 +99,7 @@ async def test_DQ10_manual_keeps_only_what_the_application_enqueues_and_disabled
 
 
 @virtual
-async def test_a_payload_that_is_not_json_is_refused_and_the_route_says_why() -> None:
+async def test_a_payload_that_is_not_json_is_refused_with_the_reason_on_the_route() -> None:
     engine, queue = world()
     engine.script("a", DOWN)
     result = await engine.execute_with_fallback({"when": {1, 2}})
@@ -152,7 +152,7 @@ async def test_DQ06_a_letter_that_fails_again_is_kept_and_counted() -> None:
 
 
 @virtual
-async def test_DQ05_the_delay_grows_until_the_letter_is_exhausted_and_stays_so() -> None:
+async def test_DQ05_the_delay_grows_until_the_letter_is_exhausted_for_good() -> None:
     engine, queue = world(max_retries=4)
     script = engine.script("a", DOWN)
     result = await engine.execute_with_fallback({})
@@ -245,7 +245,7 @@ async def test_DQ07_a_manual_retry_returns_its_outcome() -> None:
 
 
 @virtual
-async def test_DQ07_with_no_adapter_left_a_retry_fails_and_says_so() -> None:
+async def test_DQ07_with_no_adapter_left_a_retry_fails_with_the_reason() -> None:
     engine, queue = world(**BY_HAND)
     engine.script("a", DOWN)
     id = (await engine.execute_with_fallback({})).dead_letter
@@ -478,7 +478,7 @@ async def test_a_retry_command_with_a_slow_first_retry_is_answered_that_it_conti
 
 
 @virtual
-async def test_a_retry_command_whose_retry_fails_is_a_failure_that_says_why() -> None:
+async def test_a_retry_command_whose_retry_fails_states_the_reason() -> None:
     engine, _ = world(**BY_HAND)
     engine.script("a", DOWN)
     await engine.execute_with_fallback({})

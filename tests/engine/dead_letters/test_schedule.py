@@ -119,7 +119,7 @@ def test_DQ05_failed_retries_count_up_and_the_last_one_exhausts() -> None:
     assert seen == [("pending", 1, 1.0), ("pending", 2, 2.0), ("exhausted", 3, None)]
 
 
-def test_a_rejection_is_not_an_attempt_and_waits_as_long_as_the_breaker_says() -> None:
+def test_a_rejected_retry_is_not_an_attempt_and_waits_for_the_breaker() -> None:
     state = schedule.deferred(letter(retries=2), DeadLetterPolicy(), AT, 12.5, "")
     assert (state.status, state.retries, state.deferrals, state.due_at) == ("pending", 2, 1, AT + 12_500_000)
     assert schedule.deferred(letter(), DeadLetterPolicy(deferral=7), AT, None, "").due_at == AT + 7_000_000
@@ -136,7 +136,7 @@ def test_repeated_rejections_wait_longer_up_to_the_policys_deferral_with_jitter(
     assert waits(40, 1.0) == [44] * 7
 
 
-def test_the_first_retry_can_follow_the_schedule_too() -> None:
+def test_the_first_retry_can_follow_the_schedule() -> None:
     assert schedule.first_due(DeadLetterPolicy(), "transient", AT) == AT
     assert schedule.first_due(DeadLetterPolicy(first_retry="scheduled"), "transient", AT) == AT + 60_000_000
     assert schedule.first_due(DeadLetterPolicy(), "permission", AT) is None

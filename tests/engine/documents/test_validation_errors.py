@@ -79,7 +79,7 @@ def mistakes(text: str, name: str = "f.yaml") -> list[str]:
         ("inner: {xyz: 1, needed: 2}", "inner.xyz: there is no such field; known here: needed"),
     ],
 )
-def test_a_mistake_says_what_to_write_instead(said: str, reported: str) -> None:
+def test_a_mistake_states_the_correction(said: str, reported: str) -> None:
     assert mistakes(said) == [f"f.yaml:1: {reported}"]
 
 

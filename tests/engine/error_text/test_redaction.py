@@ -73,7 +73,7 @@ def test_a_secret_at_the_limit_is_hidden_too(text: str, before: int) -> None:
 
 
 @pytest.mark.parametrize("text", LEAKS)
-def test_hiding_twice_is_hiding_once(text: str) -> None:
+def test_hiding_secrets_is_idempotent(text: str) -> None:
     once = hide_secrets(f"x {text} y")
     assert hide_secrets(once) == once
 
@@ -211,7 +211,7 @@ BODIES = [
 
 
 @pytest.mark.parametrize(("body", "message"), BODIES, ids=range(len(BODIES)))
-def test_the_message_of_a_body(body: str, message: str) -> None:
+def test_an_error_body_has_its_message_extracted(body: str, message: str) -> None:
     assert message_of(body) == message
 
 

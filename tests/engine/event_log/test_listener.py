@@ -112,7 +112,7 @@ def test_partial_results_are_logged_with_the_success_rate(caplog: pytest.LogCapt
     assert lines(caplog)[-1].startswith(accepted)
 
 
-def test_how_close_a_breaker_is_to_opening_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_is_logged_with_the_breakers_count_and_threshold(caplog: pytest.LogCaptureFixture) -> None:
     @virtual
     async def story() -> None:
         world = World(retry=RetryPolicy(max_attempts=2, strategy="immediate"))

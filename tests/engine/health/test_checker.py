@@ -145,7 +145,7 @@ async def test_the_down_mark_expires_when_checks_have_stopped() -> None:
 
 
 @virtual
-async def test_when_all_adapters_are_down_the_route_states_retry_after() -> None:
+async def test_a_route_whose_adapters_are_all_down_states_retry_after() -> None:
     engine = World()
     engine.script("a", "from a", health=Check(False), health_policy=EVERY_10_S)
     await engine.check_health()
@@ -244,7 +244,7 @@ async def test_health_is_reported_once_and_then_only_when_it_changes() -> None:
 
 
 @virtual
-async def test_an_event_tells_when_a_check_found_what_and_how_long_it_took() -> None:
+async def test_the_event_of_a_check_has_its_time_result_and_duration() -> None:
     engine = World()
     engine.script("a", "done", health=Check(2.5, False))
     await engine.check_health()
@@ -293,7 +293,7 @@ async def test_the_history_ends_with_the_policy_and_starts_empty_with_another() 
 
 
 @virtual
-async def test_checks_of_named_adapters_leave_the_others_alone() -> None:
+async def test_checks_of_named_adapters_do_not_check_others() -> None:
     engine = World()
     checks = {name: Check(None) for name in "abc"}
     for name, check in checks.items():
@@ -304,7 +304,7 @@ async def test_checks_of_named_adapters_leave_the_others_alone() -> None:
 
 
 @virtual
-async def test_checks_at_once_are_limited_as_those_at_their_interval() -> None:
+async def test_requested_checks_have_the_same_concurrency_limit_as_scheduled_ones() -> None:
     engine = World(health=HealthPolicy(concurrency=2))
     for n in range(6):
         engine.script(f"a{n}", "done", health=Check(1.0))

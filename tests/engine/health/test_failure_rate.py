@@ -53,7 +53,7 @@ async def test_an_alert_is_raised_when_the_rate_crosses_the_threshold_and_once_w
 
 
 @virtual
-async def test_too_few_calls_raise_none() -> None:
+async def test_too_few_calls_raise_no_alert() -> None:
     world = watched(failure_rate_calls=20)
     world.add_adapter("a", adapter)
 

@@ -143,7 +143,7 @@ def test_calls_are_recorded_once_with_their_outcome_duration_task_and_error() ->
     ]
 
 
-def test_transitions_tell_what_changed_from_what_to_what_and_why() -> None:
+def test_a_transition_has_both_states_and_the_reason() -> None:
     history = History(HealthPolicy())
     history.observe(change(1))
     history.observe(
@@ -167,7 +167,7 @@ def test_a_limit_keeps_the_last(limit: int | None, kept: list[int]) -> None:
     assert [transition.at for transition in history.transitions("a", limit)] == kept
 
 
-def test_another_policy_drops_the_oldest_above_its_limits_and_holds_from_then_on() -> None:
+def test_a_new_history_policy_drops_the_oldest_above_its_limits() -> None:
     history = History(HealthPolicy(history_size=5, transition_size=5))
     for n in range(4):
         history.observe(route(n))

@@ -48,7 +48,7 @@ def parts(*names: str) -> list[dict[str, str]]:
 
 
 @virtual
-async def test_two_of_three_are_enough_and_each_part_says_what_became_of_it() -> None:
+async def test_two_of_three_parts_suffice_and_each_part_has_its_outcome() -> None:
     world = world_with(Files(b=9))
     result = await world.execute_batch(parts("a", "b", "c"))
     assert result.accepted
@@ -61,20 +61,20 @@ async def test_two_of_three_are_enough_and_each_part_says_what_became_of_it() ->
 
 
 @virtual
-async def test_exactly_the_rate_is_enough() -> None:
+async def test_a_batch_at_exactly_the_minimum_rate_is_accepted() -> None:
     files = Files(b=9)
     assert (await world_with(files).execute_batch(parts("a", "b"))).accepted
     assert files.calls == ["a", "b"]
 
 
 @virtual
-async def test_no_rounding_decides_whether_a_third_is_a_third() -> None:
+async def test_the_minimum_rate_is_compared_without_rounding() -> None:
     assert (await world_with(Files(b=9, c=9)).execute_batch(parts("a", "b", "c"), min_success_rate=1 / 3)).accepted
     assert (await world_with(Files(b=9)).execute_batch(parts(*"abcdefghij"), min_success_rate=0.9)).accepted
 
 
 @virtual
-async def test_too_few_without_a_rollback_try_only_what_failed_again() -> None:
+async def test_without_a_rollback_only_failed_parts_are_tried_again() -> None:
     files = Files(a=1, b=1)
     result = await world_with(files).execute_batch(parts("a", "b", "c"))
     assert files.calls == ["a", "b", "c", "a", "b"]
@@ -105,7 +105,7 @@ async def test_the_parts_to_try_again_can_be_chosen() -> None:
 
 
 @virtual
-async def test_rounds_end_and_the_last_one_that_was_too_poor_is_rolled_back_too() -> None:
+async def test_the_last_insufficient_round_is_rolled_back() -> None:
     files = Files(a=99, b=99)
     world = world_with(files)
     rolled: list[int] = []
@@ -141,7 +141,7 @@ async def test_no_more_than_the_limit_run_at_once() -> None:
 
 
 @virtual
-async def test_a_degraded_part_is_no_success() -> None:
+async def test_a_degraded_part_is_not_a_success() -> None:
     world = world_with(Files(a=99, b=99))
     world.set_degraded("", {"note": "by hand"})
     result = await world.execute_batch(parts("a", "b", "c"), retries=0)
@@ -150,7 +150,7 @@ async def test_a_degraded_part_is_no_success() -> None:
 
 
 @virtual
-async def test_only_what_failed_for_good_becomes_a_dead_letter_and_only_once() -> None:
+async def test_only_a_part_that_finally_failed_becomes_one_dead_letter() -> None:
     files = Files(a=1, b=99, c=1)
     world = World(retry=ONCE, breaker=NEVER_TRIPS, dead_letters=DeadLetterPolicy(automatic_retry=False))
     world.add_adapter("coder", files)

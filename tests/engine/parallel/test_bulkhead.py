@@ -62,7 +62,7 @@ async def test_waiting_counts_towards_the_timeout_but_against_no_adapter() -> No
 
 
 @virtual
-async def test_who_got_its_slot_late_is_not_blamed_for_the_timeout() -> None:
+async def test_an_adapter_that_got_its_slot_late_has_no_timeout_counted() -> None:
     engine, _ = fan({"a": (2.0,), "b": (2.0,), "c": (9.0,)}, execution=two_at_a_time(timeout=3))
     result = await engine.execute_parallel("task")
     assert result.results["c"].outcome == "ignored"
@@ -89,7 +89,7 @@ async def test_an_open_adapter_waits_for_no_slot() -> None:
 
 
 @virtual
-async def test_who_gives_up_waiting_takes_no_slot() -> None:
+async def test_a_caller_that_stops_waiting_takes_no_slot() -> None:
     engine, timed = fan({"a": (1.0, "a"), "b": (9.0,), "c": (1.0,)}, execution=two_at_a_time())
     result = await engine.execute_parallel("task", strategy="first_success")
     assert (timed["c"].calls, result.left) == ([], ("c",))
@@ -97,7 +97,7 @@ async def test_who_gives_up_waiting_takes_no_slot() -> None:
 
 
 @virtual
-async def test_another_policy_holds_from_now_on() -> None:
+async def test_a_new_limit_applies_from_its_change() -> None:
     engine, timed = fan({"a": (9.0,), "b": (9.0,), "c": (1.0,)}, execution=two_at_a_time())
     running = asyncio.create_task(engine.execute_parallel("task"))
     await asyncio.sleep(2)
@@ -161,6 +161,6 @@ def test_the_limit_holds_across_event_loops() -> None:
     "wrong",
     [{"strategy": "any"}, {"timeout": 0}, {"max_concurrent_adapters": 0}, {"max_queued": -1}, {"hedge_delay": "p99"}],
 )
-def test_a_policy_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
+def test_an_invalid_policy_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         ExecutionPolicy(**wrong)

@@ -53,7 +53,7 @@ async def test_a_combine_that_raises_is_reported_and_the_answers_are_kept() -> N
 
 
 @virtual
-async def test_an_async_combine_is_refused_with_what_to_do() -> None:
+async def test_an_async_combine_is_refused_with_an_alternative() -> None:
     engine, _ = fan({"a": (1.0, "x")})
 
     async def later(answers: Mapping[str, Any]) -> None: ...

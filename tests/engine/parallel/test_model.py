@@ -35,7 +35,7 @@ def fan_outs(draw: st.DrawFn) -> tuple[dict[str, Plan], float, float]:
 @settings(max_examples=150, deadline=None)
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @given(fan_out=fan_outs(), slots=st.sampled_from([1, 2, 10]))
-def test_a_fan_out_is_what_the_model_expects(
+def test_a_fan_out_agrees_with_the_model(
     strategy: Any, fan_out: tuple[dict[str, Plan], float, float], slots: int
 ) -> None:
     plans, timeout, hedge = fan_out
@@ -76,7 +76,7 @@ def test_a_fan_out_is_what_the_model_expects(
 @settings(max_examples=100, deadline=None)
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @given(fan_out=fan_outs(), slots=st.sampled_from([1, 2, 10]), after=st.integers(0, 40))
-def test_a_caller_may_give_up_at_any_moment(
+def test_a_caller_can_be_cancelled_at_any_time(
     strategy: Any, fan_out: tuple[dict[str, Plan], float, float], slots: int, after: int
 ) -> None:
     plans, timeout, hedge = fan_out

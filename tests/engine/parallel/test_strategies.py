@@ -19,7 +19,7 @@ DOWN = ConnectionError("down")
 
 
 @virtual
-async def test_all_waits_for_everyone_and_keeps_the_order_given() -> None:
+async def test_the_strategy_all_waits_for_every_adapter_and_keeps_the_given_order() -> None:
     engine, _ = fan({"a": (3.0, 1), "b": (1.0, 2), "c": (2.0, 3)})
     result = await engine.execute_parallel("task", ["a", "b", "c"])
     assert now() == 3
@@ -44,7 +44,7 @@ async def test_one_failure_cancels_no_branch_and_is_reported_at_once() -> None:
 
 
 @virtual
-async def test_by_default_each_adapter_is_asked_once_and_a_retry_policy_changes_that() -> None:
+async def test_by_default_each_adapter_is_called_once_unless_a_retry_policy_is_given() -> None:
     engine, timed = fan({"a": (1.0, DOWN)}, retry=RetryPolicy(max_attempts=5))
     await engine.execute_parallel("task")
     assert len(timed["a"].calls) == 1
@@ -55,7 +55,7 @@ async def test_by_default_each_adapter_is_asked_once_and_a_retry_policy_changes_
 
 
 @virtual
-async def test_when_no_adapter_answers_the_result_is_that_of_an_exhausted_chain() -> None:
+async def test_a_fan_out_without_an_answer_fails_like_an_exhausted_chain() -> None:
     engine, _ = fan({"a": (1.0, DOWN), "b": (1.0, DOWN)})
     engine.set_degraded("", {"answer": "later"})
     result = await engine.execute_parallel("task")
@@ -64,7 +64,7 @@ async def test_when_no_adapter_answers_the_result_is_that_of_an_exhausted_chain(
 
 
 @virtual
-async def test_a_timeout_that_a_late_starter_had_not_all_of_is_no_verdict() -> None:
+async def test_a_timeout_that_a_late_adapter_did_not_have_in_full_is_not_a_verdict() -> None:
     engine, timed = fan({"a": (9.0,)})
     result = await engine.execute_parallel("task", timeout=2, retry=RetryPolicy(max_attempts=3, attempt_timeout=1.5))
     assert now() == 2
@@ -102,7 +102,7 @@ async def test_first_success_returns_with_the_first_answer_after_the_losers_have
 
 
 @virtual
-async def test_a_cancelled_probe_goes_back_so_the_breaker_can_probe_again() -> None:
+async def test_a_cancelled_probe_returns_its_permit_so_that_the_breaker_can_probe_again() -> None:
     policy = BreakerPolicy(failure_threshold=1, recovery_timeout=1, jitter=0)
     engine, _ = fan({"a": (3.0,), "b": (0.5,)}, breaker=policy)
     engine.breaker("a").admit().failure()
@@ -114,7 +114,7 @@ async def test_a_cancelled_probe_goes_back_so_the_breaker_can_probe_again() -> N
 
 @pytest.mark.parametrize("answer", ["an answer all the same", ValueError("what was cancelled became this")])
 @virtual
-async def test_a_loser_gets_no_verdict_whatever_it_makes_of_its_cancellation(answer: Any) -> None:
+async def test_a_cancelled_loser_gets_no_verdict_however_it_ends(answer: Any) -> None:
     engine, _ = fan({"b": (1.0, "b")})
 
     async def stubborn(task: Any) -> Any:
@@ -135,7 +135,7 @@ async def test_a_loser_gets_no_verdict_whatever_it_makes_of_its_cancellation(ans
 
 
 @virtual
-async def test_who_had_no_turn_before_the_first_answer_is_left() -> None:
+async def test_adapters_not_called_before_the_first_answer_are_reported_as_left() -> None:
     engine, _ = fan({"b": (1.0,)})
 
     async def at_once(task: Any) -> str:
@@ -183,7 +183,7 @@ async def test_best_effort_returns_as_soon_as_all_are_done() -> None:
 
 
 @virtual
-async def test_a_hedge_is_asked_only_when_the_first_has_not_answered_in_time() -> None:
+async def test_a_hedge_starts_only_after_the_hedge_delay() -> None:
     engine, timed = fan({"a": (1.0, "a"), "b": (1.0, "b")})
     quick = await engine.execute_parallel("task", strategy="hedged", hedge_delay=2)
     assert (quick.adapter, timed["b"].calls, quick.left) == ("a", [], ("b",))
@@ -196,7 +196,7 @@ async def test_a_hedge_is_asked_only_when_the_first_has_not_answered_in_time() -
 
 
 @virtual
-async def test_when_the_first_fails_the_next_is_asked_at_once() -> None:
+async def test_the_next_hedge_starts_at_once_after_a_failure() -> None:
     engine, timed = fan({"a": (1.0, DOWN), "b": (1.0, "b"), "c": (1.0, "c")})
     result = await engine.execute_parallel("task", strategy="hedged", hedge_delay=30)
     assert (result.adapter, timed["b"].calls, result.left) == ("b", [1], ("c",))
@@ -212,7 +212,7 @@ async def test_no_other_adapter_is_called_when_the_task_is_invalid() -> None:
 
 
 @virtual
-async def test_hedges_spend_the_retry_budget_of_who_they_call() -> None:
+async def test_a_hedge_spends_the_retry_budget_of_its_adapter() -> None:
     policy = RetryPolicy(budget_minimum=2, budget_ratio=0)
     engine, timed = fan({"a": (0.5, "a"), "b": (9.0,)}, retry=policy)
     for _ in range(3):
@@ -223,7 +223,7 @@ async def test_hedges_spend_the_retry_budget_of_who_they_call() -> None:
 
 
 @virtual
-async def test_a_hedge_that_is_refused_passes_its_turn_on() -> None:
+async def test_a_rejected_hedge_is_replaced_by_the_next_adapter_at_once() -> None:
     engine, timed = fan({"a": (9.0,), "b": (1.0,), "c": (1.0, "c")})
     engine.breaker("b").force_open()
     result = await engine.execute_parallel("task", strategy="hedged", hedge_delay=2)
@@ -232,7 +232,7 @@ async def test_a_hedge_that_is_refused_passes_its_turn_on() -> None:
 
 
 @virtual
-async def test_without_a_fixed_delay_a_hedge_waits_for_the_95th_percentile_of_lately() -> None:
+async def test_without_a_fixed_delay_a_hedge_waits_for_the_recent_95th_percentile() -> None:
     engine, timed = fan({"a": (1.0, "a"), "b": (1.0, "b")})
     for seconds in [*range(1, 20), 25.0]:
         timed["a"].seconds = float(seconds)
@@ -245,7 +245,7 @@ async def test_without_a_fixed_delay_a_hedge_waits_for_the_95th_percentile_of_la
 
 
 @virtual
-async def test_the_time_is_over_for_all_hedges_at_once() -> None:
+async def test_the_timeout_ends_all_hedges_together() -> None:
     engine, timed = fan({"a": (99.0,), "b": (99.0,), "c": (99.0,)})
     result = await engine.execute_parallel("task", strategy="hedged", hedge_delay=3, timeout=5)
     assert now() == 5
@@ -274,7 +274,7 @@ async def test_a_cancelled_caller_cancels_all_branches_and_the_end_is_reported(s
 
 
 @virtual
-async def test_a_caller_who_gives_up_twice_still_waits_for_the_end() -> None:
+async def test_a_caller_cancelled_twice_still_waits_for_its_calls() -> None:
     engine = World(breaker=NEVER_TRIPS)
     ended: list[float] = []
 
@@ -304,7 +304,7 @@ async def test_an_adapter_that_cancels_itself_cancels_no_other() -> None:
 
 
 @virtual
-async def test_the_event_tells_the_strategy_who_answered_and_every_attempt() -> None:
+async def test_the_event_has_the_strategy_the_answering_adapter_and_every_attempt() -> None:
     engine, _ = fan({"a": (2.0,), "b": (1.0,), "c": (1.5, DOWN)})
     result = await engine.execute_parallel({"id": "t-1", "task_type": "ai"}, ["a", "b", "c"])
     (told,) = [event for event in engine.emitted if isinstance(event, RouteFinished)]
@@ -332,7 +332,7 @@ async def test_impossible_settings_are_refused(wrong: dict[str, Any], says: str)
 
 
 @virtual
-async def test_an_adapter_named_twice_is_asked_once_and_an_empty_fan_out_fails() -> None:
+async def test_an_adapter_named_twice_is_called_once_and_an_empty_fan_out_fails() -> None:
     engine, timed = fan({"a": (1.0,)})
     await engine.execute_parallel("task", ["a", "a"])
     assert len(timed["a"].calls) == 1

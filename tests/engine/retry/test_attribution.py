@@ -91,7 +91,7 @@ def named(name: str, *bases: type[BaseException]) -> Exception:
         (ExceptionGroup("several", [ValueError()]), "error"),
     ],
 )
-def test_each_error_meets_its_row(error: Exception, row: str) -> None:
+def test_each_error_is_attributed_by_its_row(error: Exception, row: str) -> None:
     assert TABLE.attribute(error).name == row
     assert TABLE.attribute(error).name == row  # and again, from memory
 
@@ -117,7 +117,7 @@ def test_each_error_meets_its_row(error: Exception, row: str) -> None:
         ("locked", False, True, True),
     ],
 )
-def test_each_row_says_what_the_design_says(row: str, counts: bool, retry: bool, failover: bool) -> None:
+def test_each_attribution_row_has_the_designed_values(row: str, counts: bool, retry: bool, failover: bool) -> None:
     for rule in (rule for rule in DEFAULT_TABLE if rule.name == row):
         assert (rule.counts, rule.retry, rule.failover) == (counts, retry, failover)
         assert rule.reason
@@ -162,7 +162,7 @@ class Case:
     ],
     ids=lambda case: f"{type(case.error).__name__} {case.error}",
 )
-async def test_the_router_does_what_the_row_says(case: Case) -> None:
+async def test_the_router_follows_the_attribution_row(case: Case) -> None:
     engine = World()
     a = engine.script("a", case.error)
     engine.script("b", "from b")
@@ -175,7 +175,7 @@ async def test_the_router_does_what_the_row_says(case: Case) -> None:
 
 
 @virtual
-async def test_an_error_without_blame_is_not_a_failure_in_the_statistics() -> None:
+async def test_an_error_that_no_adapter_caused_is_not_a_failure_in_the_statistics() -> None:
     engine = World()
     engine.script("a", "fine", HttpError(400))
     await engine.execute_with_fallback("good task")
@@ -198,7 +198,7 @@ async def test_a_task_too_long_goes_only_to_adapters_that_say_they_handle_it() -
 
 
 @virtual
-async def test_when_no_adapter_handles_it_the_caller_gets_the_adapters_own_error() -> None:
+async def test_the_caller_gets_the_adapters_error_if_no_adapter_handles_the_task() -> None:
     engine = World()
     refusal = HttpError(400, "blocked by content policy")
     engine.script("a", refusal)
@@ -346,7 +346,7 @@ def test_a_result_that_says_it_failed_is_a_soft_failure(result: object, text: st
     assert soft_failure_of(result) == text
 
 
-def test_fields_a_type_computes_or_an_instance_got_later_are_read_though_others_of_the_type_had_none() -> None:
+def test_computed_and_later_fields_are_read_although_other_instances_had_none() -> None:
     class Computed(Exception):
         @property
         def status(self) -> int:

@@ -21,20 +21,20 @@ def spend(budget: RetryBudget, at: float) -> int:
 
 
 @pytest.mark.parametrize("minimum", [0, 1, 10])
-def test_it_starts_with_the_minimum(minimum: int) -> None:
+def test_a_retry_budget_starts_with_the_minimum(minimum: int) -> None:
     assert budget(minimum=minimum).left_at(0) == minimum
     assert spend(budget(minimum=minimum), 0) == minimum
 
 
 @pytest.mark.parametrize(("seconds", "back"), [(0.0, 0), (0.9, 0), (1.0, 1), (3.5, 3), (10.0, 10), (1000.0, 10)])
-def test_the_minimum_comes_back_evenly_over_ten_seconds(seconds: float, back: int) -> None:
+def test_the_minimum_of_a_retry_budget_refills_evenly_over_ten_seconds(seconds: float, back: int) -> None:
     spent = budget()
     spend(spent, 100)
     assert spent.left_at(100 + seconds) == pytest.approx(min(seconds, 10))
     assert spend(spent, 100 + seconds) == back
 
 
-def test_looking_takes_nothing_and_does_not_move_the_refill() -> None:
+def test_reading_a_retry_budget_does_not_change_it() -> None:
     spent = budget()
     spend(spent, 0)
     for moment in range(1, 5):
@@ -51,7 +51,7 @@ def test_a_refill_continues_from_the_last_withdrawal() -> None:
     assert spent.left_at(2.0) == pytest.approx(1.0)
 
 
-def test_first_attempts_pay_in_their_share_exactly() -> None:
+def test_first_attempts_deposit_their_exact_share() -> None:
     earning = budget(ratio=0.1, minimum=0)
     earning.first_attempts = 9
     assert not earning.withdraw(0)
@@ -68,7 +68,7 @@ def test_at_most_the_share_of_a_thousand_calls_and_the_minimum_are_saved(ratio: 
     assert spend(earning, 0) == 10 + round(ratio * 1000)
 
 
-def test_what_was_paid_in_is_above_the_minimum_and_needs_no_refill() -> None:
+def test_deposits_of_a_retry_budget_add_to_its_minimum() -> None:
     earning = budget(ratio=1.0, minimum=10)
     earning.first_attempts = 5
     assert earning.withdraw(0)

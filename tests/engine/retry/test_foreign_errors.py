@@ -221,7 +221,7 @@ def test_each_status_has_its_row(status: int, name: str) -> None:
         (foreign("litellm.exceptions", "PaymentRequiredError"), "quota"),
     ],
 )
-def test_a_code_says_more_than_the_status(error: Exception, name: str) -> None:
+def test_an_error_code_overrides_the_status(error: Exception, name: str) -> None:
     assert row(error) == name
 
 
@@ -290,7 +290,7 @@ def test_errors_of_clients_are_known_by_their_names(error: Exception, name: str)
 @pytest.mark.parametrize(
     "number", ["EMFILE", "ENFILE", "ENOSPC", "EDQUOT", "ENOMEM", "ENOBUFS", "EADDRNOTAVAIL", "EROFS"]
 )
-def test_what_this_process_lacks_is_not_the_services_fault(number: str) -> None:
+def test_a_missing_local_resource_is_not_attributed_to_the_service(number: str) -> None:
     error = OSError(getattr(errno, number), "no more")
     assert row(error) == "local"
     assert codes_of(error) == (number.lower(),)
@@ -309,7 +309,7 @@ def test_what_this_process_lacks_is_not_the_services_fault(number: str) -> None:
         URLError(OSError(errno.EMFILE, "many")),
     ],
 )
-def test_it_is_found_among_the_causes_too(error: Exception) -> None:
+def test_a_missing_local_resource_is_found_among_the_causes(error: Exception) -> None:
     if type(error).__name__ == "ConnectionError":  # as requests: the wrapped error is the first argument
         error.args = (chained(foreign("urllib3", "MaxRetryError"), OSError(errno.EMFILE, "many")),)
     assert row(error) == "local"
@@ -328,7 +328,7 @@ def test_an_error_that_came_while_another_was_handled_is_not_its_consequence() -
 
 
 @virtual
-async def test_what_this_process_lacks_opens_no_breaker() -> None:
+async def test_a_missing_local_resource_opens_no_breaker() -> None:
     engine = World()
     engine.script("a", OSError(errno.EMFILE, "Too many open files"))
     engine.script("b", "from b")
@@ -351,7 +351,7 @@ async def test_what_this_process_lacks_opens_no_breaker() -> None:
         'order "model" does not exist',
     ],
 )
-def test_words_of_urls_and_quotations_blame_nobody(text: str) -> None:
+def test_words_in_urls_and_quotations_do_not_change_the_attribution(text: str) -> None:
     assert row(HttpError(404, text)) == "caller"
 
 
@@ -359,7 +359,7 @@ def test_words_of_urls_and_quotations_blame_nobody(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["context_length_exceeded", "blocked by content policy", "credit balance is too low", "no such model"]
 )
-def test_a_failure_of_the_server_stays_one_whatever_it_says(status: int, text: str) -> None:
+def test_a_server_error_keeps_its_attribution_whatever_its_text(status: int, text: str) -> None:
     assert row(HttpError(status, text)) == "server"
 
 
@@ -373,11 +373,11 @@ def test_a_failure_of_the_server_stays_one_whatever_it_says(status: int, text: s
         "what is a context window?",
     ],
 )
-def test_an_echoed_request_is_not_the_services_word(text: str) -> None:
+def test_words_of_an_echoed_request_do_not_change_the_attribution(text: str) -> None:
     assert row(HttpError(400, text)) == "caller"
 
 
-def test_the_message_is_that_of_the_body() -> None:
+def test_the_message_comes_from_the_body() -> None:
     assert message_of(openai(400, None, "Too LONG")) == "too long"
     assert message_of(mistral(400, "too large")) == "too large"
     assert message_of(google(400, "INVALID_ARGUMENT", "bad")) == "bad"
@@ -387,7 +387,7 @@ def test_the_message_is_that_of_the_body() -> None:
     assert message_of(carrying(body='{"detail": [{"msg": "field required"}]}')) == "field required"
 
 
-def test_a_row_of_ones_own_reads_codes_and_patterns() -> None:
+def test_a_custom_row_matches_codes_and_patterns() -> None:
     import re
 
     odd = Rule(name="odd", reason="odd", codes=(-32001, "Strange"))
@@ -428,7 +428,7 @@ def test_an_async_test_of_a_row_is_refused() -> None:
         ([OSError(errno.EMFILE, ""), HttpError(423)], "error", (False, True, True)),
     ],
 )
-def test_a_group_is_judged_by_what_all_its_members_say(
+def test_an_exception_group_is_attributed_by_all_its_members(
     members: list[Exception], name: str, flags: tuple[bool, bool, bool]
 ) -> None:
     rule = TABLE.attribute(ExceptionGroup("several", members))
@@ -464,7 +464,7 @@ def test_a_row_that_names_groups_comes_first() -> None:
         (object(), None),
     ],
 )
-def test_a_wait_may_be_written_in_many_ways(value: object, seconds: float | None) -> None:
+def test_a_wait_is_read_in_many_formats(value: object, seconds: float | None) -> None:
     assert retry_after_of(carrying(retry_after=value), NOON) == seconds
     assert retry_after_of(carrying(headers={"RETRY-AFTER": value}), NOON) == seconds
 
@@ -524,7 +524,7 @@ class RaisingMapping(dict[str, Any]):
     ],
     ids=lambda value: type(value).__name__,
 )  # fmt: skip
-def test_nothing_that_an_error_carries_can_harm(value: Any) -> None:
+def test_no_content_of_an_error_breaks_its_attribution(value: Any) -> None:
     error = Hostile(value)
     assert row(error) in {rule.name for rule in DEFAULT_TABLE}
     wait = retry_after_of(error)

@@ -58,7 +58,7 @@ async def test_the_better_adapter_comes_first_and_the_route_says_why() -> None:
 
 
 @virtual
-async def test_only_the_chains_that_were_set_so_are_adaptive() -> None:
+async def test_only_chains_set_to_adaptive_are_adaptive() -> None:
     engine = world(EXACT, {"a": Service(0.0, 0.1), "b": Service(1.0, 0.1)})
     engine.set_preference(["a", "b"], "fixed")
     engine.set_preference(["a", "b"], "learning", adaptive=True)
@@ -77,7 +77,7 @@ async def test_only_the_chains_that_were_set_so_are_adaptive() -> None:
 
 
 @virtual
-async def test_with_the_policy_every_chain_is_adaptive_even_that_of_registration() -> None:
+async def test_the_adaptive_policy_applies_to_every_chain_and_to_the_order_of_registration() -> None:
     engine = world(EXACT.model_copy(update={"adaptive": True}), {"a": Service(0.0, 0.1), "b": Service(1.0, 0.1)})
     for n in range(5):
         route = await engine.execute_with_fallback(n)
@@ -85,7 +85,7 @@ async def test_with_the_policy_every_chain_is_adaptive_even_that_of_registration
 
 
 @virtual
-async def test_a_task_type_learns_for_itself() -> None:
+async def test_each_task_type_has_its_own_evidence() -> None:
     engine = world(EXACT, {"a": Service(0.0, 0.1), "b": Service(1.0, 0.1)})
     engine.set_preference(["a", "b"], "x", adaptive=True)
     engine.set_preference(["a", "b"], "y", adaptive=True)
@@ -96,7 +96,7 @@ async def test_a_task_type_learns_for_itself() -> None:
 
 
 @virtual
-async def test_adapters_open_or_known_to_be_down_go_last_but_stay_in_the_chain() -> None:
+async def test_open_and_down_adapters_are_ranked_last_but_stay_in_the_chain() -> None:
     services = {name: Service(1.0, 0.1) for name in "abc"}
     engine = world(EXACT, services)
     engine.set_preference(["a", "b", "c"], adaptive=True)
@@ -109,7 +109,7 @@ async def test_adapters_open_or_known_to_be_down_go_last_but_stay_in_the_chain()
 
 
 @virtual
-async def test_an_adapter_busy_with_many_calls_gives_way() -> None:
+async def test_a_busy_adapter_is_ranked_lower() -> None:
     engine = world(EXACT.model_copy(update={"load": 1.0}), {"a": Service(1.0, 1.0), "b": Service(1.0, 1.2)})
     engine.set_preference(["a", "b"], adaptive=True)
     for n in range(10):
@@ -120,7 +120,7 @@ async def test_an_adapter_busy_with_many_calls_gives_way() -> None:
 
 
 @virtual
-async def test_a_recovered_adapter_wins_its_place_back_however_long_it_was_bad() -> None:
+async def test_a_recovered_adapter_regains_its_rank_whatever_the_length_of_its_outage() -> None:
     services = {"a": Service(1.0, 0.02), "b": Service(0.9, 0.3, seed=2)}
     engine = world(RoutingPolicy(half_life=60, exploration=0.05), services)
     engine.set_preference(["a", "b"], adaptive=True)
@@ -209,7 +209,7 @@ async def test_under_drift_an_adaptive_order_answers_sooner_with_fewer_calls_tha
 
 
 @virtual
-async def test_R01_a_router_asks_the_breaker_so_what_heals_is_probed_even_from_the_end_of_an_adaptive_chain() -> None:
+async def test_R01_a_recovered_adapter_is_probed_even_from_the_end_of_an_adaptive_chain() -> None:
     services = {"a": Service(1.0, 0.01), "b": Service(1.0, 0.02)}
     engine = world(RoutingPolicy(exploration=0.05), services, breaker=BreakerPolicy(success_threshold=1))
     engine.set_preference(["a", "b"], adaptive=True)
@@ -320,7 +320,7 @@ async def test_an_order_is_computed_at_most_once_a_refresh_and_at_once_after_a_c
 
 
 @virtual
-async def test_what_was_learned_about_a_removed_adapter_is_forgotten() -> None:
+async def test_an_adaptive_order_forgets_a_removed_adapter() -> None:
     services = {"a": Service(0.0, 0.1), "b": Service(1.0, 0.1)}
     engine = world(EXACT.model_copy(update={"adaptive": True}), services)
     for n in range(5):
@@ -333,7 +333,7 @@ async def test_what_was_learned_about_a_removed_adapter_is_forgotten() -> None:
 
 
 @virtual
-async def test_another_policy_is_followed_from_the_next_task_on() -> None:
+async def test_a_new_policy_applies_from_the_next_task() -> None:
     engine = world(EXACT.model_copy(update={"adaptive": True, "failure_seconds": 0}), {})
     engine.add_adapter("slow", Service(1.0, 1.0))
     engine.add_adapter("flaky", Service(0.0, 0.01))
@@ -355,7 +355,7 @@ async def test_between_two_computations_a_burst_is_spread_over_adapters_that_cos
 
 
 @virtual
-async def test_an_adapter_that_is_alone_takes_a_burst() -> None:
+async def test_the_only_adapter_takes_the_whole_burst() -> None:
     engine = world(RoutingPolicy(exploration=0, adaptive=True), {"a": Service(1.0, 1.0)})
     routes = await asyncio.gather(*(engine.execute_with_fallback(n) for n in range(4)))
     assert {route.why for route in routes} == {"adaptive: a (untried)"}

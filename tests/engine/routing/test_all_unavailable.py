@@ -78,7 +78,7 @@ async def test_waiting_is_bounded_by_max_wait() -> None:
 
 
 @virtual
-async def test_there_is_no_wait_for_an_adapter_that_never_returns_by_itself() -> None:
+async def test_a_route_does_not_wait_for_an_adapter_that_only_an_operator_can_restore() -> None:
     engine = world("wait")
     engine.script("a", "a")
     engine.breaker("a").force_open()
@@ -88,7 +88,7 @@ async def test_there_is_no_wait_for_an_adapter_that_never_returns_by_itself() ->
 
 
 @virtual
-async def test_a_reset_by_hand_lets_those_who_wait_go_on_at_once() -> None:
+async def test_a_manual_reset_lets_waiting_tasks_continue_at_once() -> None:
     engine = world("wait")
     await both_out(engine, ("a",), ("b",))
     waiting = asyncio.create_task(engine.execute_with_fallback("task"))
@@ -99,7 +99,7 @@ async def test_a_reset_by_hand_lets_those_who_wait_go_on_at_once() -> None:
 
 
 @virtual
-async def test_a_hundred_that_wait_are_no_herd_only_the_probe_is_called_until_it_closed_the_breaker() -> None:
+async def test_of_a_hundred_waiting_tasks_only_the_probe_calls_until_the_breaker_is_closed() -> None:
     engine = world("wait", breaker=ONE_PROBE.model_copy(update={"success_threshold": 3}))
     most = in_flight = 0
 
@@ -121,7 +121,7 @@ async def test_a_hundred_that_wait_are_no_herd_only_the_probe_is_called_until_it
 
 
 @virtual
-async def test_those_who_wait_ask_seldom_however_many_they_are() -> None:
+async def test_waiting_tasks_check_rarely_whatever_their_number() -> None:
     engine = world("wait")
     engine.script("a", 1.0)
     engine.breaker("a").open_for(4)
@@ -131,7 +131,7 @@ async def test_those_who_wait_ask_seldom_however_many_they_are() -> None:
 
 
 @virtual
-async def test_when_the_probe_fails_those_who_wait_go_on_waiting() -> None:
+async def test_waiting_tasks_keep_waiting_after_a_failed_probe() -> None:
     engine = world("wait")
     script = engine.script("a", DOWN, DOWN, "done")
     await engine.execute_with_fallback("opens it")
@@ -141,7 +141,7 @@ async def test_when_the_probe_fails_those_who_wait_go_on_waiting() -> None:
 
 
 @virtual
-async def test_one_who_stops_waiting_leaves_his_place_to_the_next() -> None:
+async def test_a_task_that_stops_waiting_frees_its_place_for_the_next() -> None:
     engine = world("wait")
     engine.script("a", 1.0)
     engine.breaker("a").open_for(4)
@@ -154,7 +154,7 @@ async def test_one_who_stops_waiting_leaves_his_place_to_the_next() -> None:
 
 
 @virtual
-async def test_only_so_many_may_wait() -> None:
+async def test_the_number_of_waiting_tasks_is_limited() -> None:
     engine = world("wait", max_waiting=2)
     engine.script("a", "done")
     engine.breaker("a").open_for(4)
@@ -226,7 +226,7 @@ async def test_a_last_resort_may_be_an_adapter_that_is_known_to_be_down() -> Non
 
 
 @virtual
-async def test_those_who_wait_go_on_when_a_health_check_is_good_again() -> None:
+async def test_waiting_tasks_continue_when_a_health_check_passes() -> None:
     answers = iter([False, True])
 
     async def health() -> bool:
@@ -276,7 +276,7 @@ async def test_a_trip_beyond_the_ejection_limit_is_suppressed_and_reported_once(
 
 
 @virtual
-async def test_a_held_trip_is_made_at_the_next_failure_once_another_has_returned() -> None:
+async def test_a_suppressed_trip_happens_at_the_next_failure_after_another_recovery() -> None:
     engine = world("fail", max_out_share=0.5)
     engine.script("a", DOWN)
     engine.script("b", DOWN)
@@ -309,7 +309,7 @@ async def test_a_cap_may_be_set_for_the_adapters_of_a_tag() -> None:
 
 
 @virtual
-async def test_an_adapter_that_is_taken_out_no_longer_counts() -> None:
+async def test_a_removed_adapter_does_not_count_towards_the_ejection_limit() -> None:
     engine = world("fail", max_out_share=0.5)
     for name in "abc":
         engine.script(name, DOWN)
@@ -321,7 +321,7 @@ async def test_an_adapter_that_is_taken_out_no_longer_counts() -> None:
 
 
 @virtual
-async def test_a_policy_may_be_exchanged_while_adapters_are_out() -> None:
+async def test_a_policy_can_be_replaced_while_adapters_are_ejected() -> None:
     engine = world("fail")
     engine.script("a", DOWN)
     engine.script("b", DOWN)
@@ -362,7 +362,7 @@ def test_breakers_that_trip_in_many_threads_at_once_never_exceed_the_cap(attempt
     st.lists(st.sets(st.sampled_from("xy")), min_size=1, max_size=8),
     st.lists(st.tuples(st.sampled_from(["trips", "returns", "by hand"]), st.integers(0, 7)), max_size=40),
 )
-def test_no_trip_ever_takes_a_group_above_its_share(
+def test_no_trip_exceeds_the_share_of_a_group(
     shares: dict[str, float], tags: list[set[str]], steps: list[tuple[str, int]]
 ) -> None:
     limits = EjectionLimits(shares)

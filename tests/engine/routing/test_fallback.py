@@ -114,7 +114,7 @@ async def test_an_error_of_the_caller_or_a_deadline_is_not_degraded_unless_asked
 
 
 @virtual
-async def test_open_breakers_and_unknown_adapters_degrade_too() -> None:
+async def test_a_chain_of_open_breakers_or_unknown_adapters_is_degraded() -> None:
     world = dead_world()
     world.set_degraded("", {"answer": "later"})
     world.breaker("gpt").force_open()
@@ -131,7 +131,7 @@ async def test_a_task_that_only_some_adapters_could_take_is_degraded_when_none_o
 
 
 @virtual
-async def test_the_fallback_of_the_type_goes_before_the_one_for_all_and_none_takes_it_away() -> None:
+async def test_a_types_fallback_overrides_the_general_one_and_none_removes_it() -> None:
     world = dead_world()
     world.set_degraded("", "for all")
     world.set_degraded("plan", "for plans: {error}")
@@ -142,7 +142,7 @@ async def test_the_fallback_of_the_type_goes_before_the_one_for_all_and_none_tak
 
 
 @virtual
-async def test_a_place_in_a_template_that_the_task_does_not_have_stays_for_all_to_see() -> None:
+async def test_a_placeholder_for_a_missing_field_stays_in_the_text() -> None:
     world = dead_world()
     world.set_degraded("", ["{user.name} wants {what}", '{"json": 1}', "{user}"])
     result = await world.execute_with_fallback(Task(payload={"user": {"name": "Ada"}}))

@@ -53,7 +53,9 @@ def own(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
 
 @pytest.mark.parametrize("limit", [None, 30])
 @virtual
-async def test_it_counts_and_the_next_adapter_is_asked(own: Any, limit: float | None) -> None:
+async def test_an_adapter_that_cancels_itself_counts_as_failed_and_is_failed_over_from(
+    own: Any, limit: float | None
+) -> None:
     engine = World(retry=RetryPolicy(max_attempts=1, attempt_timeout=limit))
     engine.add_adapter("a", own)
     engine.script("b", "from b")
@@ -67,7 +69,7 @@ async def test_it_counts_and_the_next_adapter_is_asked(own: Any, limit: float | 
 
 
 @virtual
-async def test_it_is_retried() -> None:
+async def test_an_adapter_that_cancels_itself_is_retried() -> None:
     engine = World(retry=RetryPolicy(max_attempts=3))
     calls: list[float] = []
 
@@ -82,7 +84,7 @@ async def test_it_is_retried() -> None:
 
 
 @virtual
-async def test_the_last_failure_is_the_routes_error() -> None:
+async def test_a_self_cancelled_last_adapter_is_the_error_of_the_route() -> None:
     engine = World(retry=ONCE)
     engine.add_adapter("a", at_once)
     route = await engine.execute_with_fallback("task")
@@ -92,7 +94,7 @@ async def test_the_last_failure_is_the_routes_error() -> None:
 
 
 @virtual
-async def test_also_in_the_clean_up_of_a_caller_that_was_cancelled() -> None:
+async def test_a_self_cancellation_in_a_cancelled_callers_clean_up_is_a_failure() -> None:
     engine = World(retry=ONCE)
     engine.add_adapter("a", awaits_a_cancelled_task)
     engine.script("b", "from b")
@@ -113,7 +115,7 @@ async def test_also_in_the_clean_up_of_a_caller_that_was_cancelled() -> None:
 
 
 @virtual
-async def test_inside_a_timeout_scope_of_the_caller() -> None:
+async def test_a_self_cancellation_inside_a_callers_timeout_scope_is_a_failure() -> None:
     engine = World(retry=ONCE)
     engine.add_adapter("a", awaits_a_cancelled_task)
     engine.script("b", "from b")
@@ -145,7 +147,7 @@ async def test_a_stream_fails_over_before_its_first_item(own: Any) -> None:
 
 
 @virtual
-async def test_a_stream_is_broken_after_it() -> None:
+async def test_a_stream_that_cancels_itself_after_its_first_item_is_broken() -> None:
     engine = World(retry=ONCE)
 
     async def stream(task: Any) -> AsyncIterator[int]:
@@ -161,7 +163,7 @@ async def test_a_stream_is_broken_after_it() -> None:
 
 
 @virtual
-async def test_a_stream_that_cancels_itself_when_it_is_closed_disturbs_nobody() -> None:
+async def test_a_stream_that_cancels_itself_on_closing_cancels_no_caller() -> None:
     engine = World(retry=ONCE)
 
     async def stream(task: Any) -> AsyncIterator[int]:
@@ -213,7 +215,7 @@ async def test_the_caller_of_the_sync_engine_gets_a_failed_route() -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"ignore": (KeyError,)}])
-async def test_guard_counts_it_and_passes_it_on(options: Any) -> None:
+async def test_guard_counts_a_self_cancellation_and_raises_it(options: Any) -> None:
     breaker = CircuitBreaker("a", BreakerPolicy(failure_threshold=2))
     guarded = guard(breaker, **options)(at_once)
     for _ in range(2):
@@ -222,7 +224,7 @@ async def test_guard_counts_it_and_passes_it_on(options: Any) -> None:
     assert breaker.state == "open"
 
 
-async def test_guard_counts_it_for_a_plain_function() -> None:
+async def test_guard_counts_a_self_cancellation_of_a_plain_function() -> None:
     breaker = CircuitBreaker("a", BreakerPolicy(failure_threshold=1))
     with pytest.raises(asyncio.CancelledError):
         guard(breaker)(in_a_thread)("task")
@@ -230,7 +232,7 @@ async def test_guard_counts_it_for_a_plain_function() -> None:
 
 
 @pytest.mark.parametrize("threshold", [1, 5])
-async def test_a_permit_counts_it_and_not_the_callers_cancellation(threshold: int) -> None:
+async def test_a_permit_counts_a_self_cancellation_but_not_the_callers(threshold: int) -> None:
     breaker = CircuitBreaker("a", BreakerPolicy(failure_threshold=threshold))
     guarded = guard(breaker)(asyncio.sleep)
 
@@ -249,7 +251,7 @@ async def test_a_permit_counts_it_and_not_the_callers_cancellation(threshold: in
     assert breaker.snapshot().last_error is not None
 
 
-def test_an_async_judge_of_results_is_refused() -> None:
+def test_an_async_result_predicate_is_refused() -> None:
     async def judge(value: Any) -> bool:
         return False
 

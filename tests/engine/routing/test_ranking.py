@@ -75,7 +75,7 @@ def test_a_reliable_adapter_beats_one_that_fails_fast() -> None:
     assert rank([fast, reliable], 1.0, 0.1)[0] is reliable
 
 
-def test_calls_in_flight_make_an_adapter_dearer() -> None:
+def test_calls_in_flight_raise_the_cost_of_an_adapter() -> None:
     busy, idle = AdapterScore("busy", 0.9, 0.10, in_flight=20), AdapterScore("idle", 0.9, 0.12)
     assert rank([busy, idle], 1.0, 0.1)[0] is idle
     assert rank([busy, idle], 1.0, 0.0)[0] is busy
@@ -155,7 +155,7 @@ def test_exploring_puts_one_admissible_adapter_in_front_and_keeps_all_others_in_
     assert [n for n in chosen if not names or n != chosen[0]] == [n for n in names if n != chosen[0]]
 
 
-def test_nothing_is_explored_where_there_is_no_choice() -> None:
+def test_a_chain_with_one_choice_is_not_explored() -> None:
     assert exploration_share(0, 0.1) == exploration_share(1, 0.1) == 0.0
     assert explored_index(2, 0.0, 0.0) is None
     assert explored_index(2, 0.1, 0.05) == 0

@@ -15,7 +15,7 @@ from support.engine_world import HttpError, World, now, virtual
 
 @virtual
 @pytest.mark.parametrize("status", [429, 500, 503])
-async def test_a_wait_that_is_asked_for_is_not_waited_out_while_another_adapter_takes_calls(status: int) -> None:
+async def test_a_retry_after_is_not_waited_for_while_another_adapter_accepts_calls(status: int) -> None:
     engine = World()
     a = engine.script("a", HttpError(status, retry_after="20"), "back")
     engine.script("b", "from b")
@@ -29,7 +29,7 @@ async def test_a_wait_that_is_asked_for_is_not_waited_out_while_another_adapter_
 
 
 @virtual
-async def test_a_stream_goes_on_at_once_too() -> None:
+async def test_a_stream_fails_over_at_once_after_a_retry_after() -> None:
     engine = World()
     engine.script("a", HttpError(503, retry_after="20"))
     engine.script("b", "from b")
@@ -38,7 +38,7 @@ async def test_a_stream_goes_on_at_once_too() -> None:
 
 
 @virtual
-async def test_where_nothing_else_takes_calls_it_is_waited_out() -> None:
+async def test_a_retry_after_is_waited_for_if_no_other_adapter_accepts_calls() -> None:
     engine = World()
     engine.script("a", "unused")
     engine.breaker("a").force_open()
@@ -69,7 +69,7 @@ async def test_a_route_goes_back_to_an_earlier_adapter_that_takes_calls_again() 
 
 
 @virtual
-async def test_a_stream_goes_back_too() -> None:
+async def test_a_stream_goes_back_to_an_earlier_adapter() -> None:
     engine = World()
     engine.script("a", "from a")
     engine.breaker("a").open_for(1)
@@ -100,7 +100,7 @@ async def test_after_going_back_the_rest_of_the_chain_is_still_tried() -> None:
 
 @virtual
 @pytest.mark.parametrize("stream", [False, True])
-async def test_a_route_whose_adapter_opens_while_it_waits_goes_back_too(stream: bool) -> None:
+async def test_a_route_whose_adapter_opens_during_its_wait_goes_back(stream: bool) -> None:
     engine = World()
     engine.script("a", "from a")
     engine.breaker("a").open_for(1)
@@ -129,7 +129,7 @@ def limited_after(seconds: float, wait: str) -> Any:
 
 
 @virtual
-async def test_a_wait_is_capped_and_the_attempt_says_so() -> None:
+async def test_a_capped_wait_is_noted_on_the_attempt() -> None:
     engine = World()
     engine.script("a", HttpError(429, retry_after="86400"))
     engine.script("b", "from b")
@@ -140,7 +140,7 @@ async def test_a_wait_is_capped_and_the_attempt_says_so() -> None:
 
 
 @virtual
-async def test_the_cap_is_the_policys() -> None:
+async def test_the_policy_sets_the_cap_of_a_wait() -> None:
     engine = World(retry=RetryPolicy(max_retry_after=5))
     a = engine.script("a", HttpError(429, retry_after="60"), "back")
     assert (await engine.execute_with_fallback("task")).success
@@ -202,7 +202,7 @@ async def test_a_half_open_adapter_does_not_count_as_one_that_takes_calls() -> N
 @virtual
 @pytest.mark.parametrize("latency", [0.02, 0.1])
 @pytest.mark.parametrize("share", [0.02, 0.05, 0.1])
-async def test_a_storm_of_rate_limits_is_answered_with_default_policies(share: float, latency: float) -> None:
+async def test_default_policies_answer_every_task_during_a_storm_of_rate_limits(share: float, latency: float) -> None:
     """Three equal upstreams; each answers 429 with Retry-After 2 to a share of its calls."""
     engine = World()
     for number in range(3):

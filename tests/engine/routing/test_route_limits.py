@@ -35,7 +35,7 @@ async def test_a_call_says_how_often_and_how_soon_each_adapter_is_asked_again() 
 
 
 @virtual
-async def test_the_rest_of_each_adapters_policy_stays() -> None:
+async def test_the_other_values_of_each_adapters_policy_stay() -> None:
     world = World(breaker=NEVER_TRIPS)
     world.script("slow", 60.0, retry=RetryPolicy(attempt_timeout=2.0))
 
@@ -45,7 +45,7 @@ async def test_the_rest_of_each_adapters_policy_stays() -> None:
 
 
 @virtual
-async def test_both_change_the_policy_of_the_call() -> None:
+async def test_retries_and_delay_of_a_call_change_the_calls_policy() -> None:
     world = broken("a")
 
     route = await world.execute_with_fallback(
@@ -83,7 +83,7 @@ async def test_a_wrong_delay_is_refused(delay: Any) -> None:
 
 
 @virtual
-async def test_at_most_so_many_adapters_are_called() -> None:
+async def test_the_number_of_called_adapters_is_limited() -> None:
     world = broken("a", "b", "c", retry=RetryPolicy(max_attempts=2, base_delay=0))
 
     route = await world.execute_with_fallback("x", max_adapters=2)
@@ -107,7 +107,7 @@ async def test_an_adapter_that_refuses_does_not_count() -> None:
 
 @pytest.mark.parametrize(("most", "chain"), [(1, ["a"]), (3, ["a"]), (4, ["a", "b"]), (7, ["a", "b", "c"])])
 @virtual
-async def test_at_most_so_many_calls_are_made(most: int, chain: list[str]) -> None:
+async def test_the_number_of_calls_is_limited(most: int, chain: list[str]) -> None:
     world = broken("a", "b", "c", retry=RetryPolicy(max_attempts=3, base_delay=0))
 
     route = await world.execute_with_fallback("x", max_attempts=most)
@@ -126,7 +126,7 @@ async def test_the_last_adapter_that_may_be_called_is_treated_as_the_only_one() 
 
 
 @virtual
-async def test_the_routing_policy_limits_every_task_and_a_call_may_say_otherwise() -> None:
+async def test_the_routing_policy_limits_every_task_unless_the_call_sets_its_own_limit() -> None:
     policy = RoutingPolicy(max_adapters=1, max_attempts=5)
     world = broken("a", "b", retry=RetryPolicy(max_attempts=3, base_delay=0), routing=policy)
 
@@ -137,7 +137,7 @@ async def test_the_routing_policy_limits_every_task_and_a_call_may_say_otherwise
 
 
 @virtual
-async def test_streams_keep_the_limits_too() -> None:
+async def test_the_limits_apply_to_streams() -> None:
     world = broken("a", "b", "c", retry=RetryPolicy(max_attempts=1), routing=RoutingPolicy(max_adapters=2))
 
     stream = world.stream_with_fallback("x")
@@ -168,7 +168,7 @@ def test_log_lines_count_the_attempts_of_the_calls_policy(caplog: pytest.LogCapt
     ]
 
 
-def test_code_without_await_passes_them_too() -> None:
+def test_the_limits_apply_to_the_sync_engine() -> None:
     from fuseboard_engine import Engine
 
     engine = Engine("t")

@@ -17,7 +17,7 @@ def result(*attempts: Attempt, success: bool = False, **fields: object) -> Route
     return RouteResult(task="t", task_type="", success=success, attempts=attempts, **fields)  # type: ignore[arg-type]
 
 
-def test_attempts_and_rejections_are_told_apart() -> None:
+def test_attempts_and_rejections_are_distinguished() -> None:
     route = result(
         attempt("a", "failure"),
         attempt("a", "failure"),
@@ -28,7 +28,7 @@ def test_attempts_and_rejections_are_told_apart() -> None:
     assert (route.fallback_chain, route.total_attempts, route.skipped) == (["a", "c"], 4, {"b": "open"})
 
 
-def test_retry_after_is_the_shortest_wait_that_any_adapter_said_last() -> None:
+def test_retry_after_is_the_shortest_of_the_last_waits_of_the_adapters() -> None:
     waits = (
         attempt("a", "failure", 1),
         attempt("a", "rejected", 9),
@@ -68,5 +68,5 @@ def test_a_route_without_an_error_says_that_no_adapter_could_be_tried() -> None:
         ("text", ("", "")),
     ],
 )
-def test_a_task_has_the_id_and_type_that_it_says(task: object, identity: tuple[str, str]) -> None:
+def test_a_task_is_identified_by_its_id_and_type(task: object, identity: tuple[str, str]) -> None:
     assert identify(task) == identity

@@ -31,7 +31,7 @@ async def test_an_open_adapter_is_skipped_without_any_delay_and_the_route_says_w
 
 
 @virtual
-async def test_a_kept_refusal_stays_true_and_states_the_time_left() -> None:
+async def test_a_cached_rejection_states_the_remaining_wait() -> None:
     engine = World(breaker=TRIPS_AT_ONCE)
     engine.script("a", DOWN)
     await engine.execute_with_fallback("first")
@@ -42,7 +42,7 @@ async def test_a_kept_refusal_stays_true_and_states_the_time_left() -> None:
 
 
 @virtual
-async def test_an_adapter_that_is_well_again_gets_its_probe_through_the_router_and_comes_back() -> None:
+async def test_a_recovered_adapter_is_probed_by_the_router_and_closes() -> None:
     engine = World(breaker=TRIPS_AT_ONCE)
     a = engine.script("a", DOWN, "well again")
     engine.script("b", "from b")
@@ -69,7 +69,7 @@ async def test_a_failed_probe_starts_a_new_wait_and_the_next_task_is_refused() -
 
 
 @virtual
-async def test_only_one_of_many_tasks_probes_and_the_others_go_on_without_waiting() -> None:
+async def test_one_of_many_tasks_probes_and_the_others_continue_without_waiting() -> None:
     engine = World(breaker=TRIPS_AT_ONCE)
     a = engine.script("a", DOWN, 1.0)
     engine.script("b", "from b")
@@ -82,7 +82,7 @@ async def test_only_one_of_many_tasks_probes_and_the_others_go_on_without_waitin
 
 
 @virtual
-async def test_when_every_breaker_is_open_the_route_fails_with_the_earliest_way_back() -> None:
+async def test_a_route_with_every_breaker_open_fails_with_the_earliest_recovery() -> None:
     engine = World()
     engine.script("a", DOWN)
     engine.script("b", DOWN)
@@ -141,7 +141,7 @@ async def test_a_429_without_retry_after_opens_for_the_recovery_timeout() -> Non
 
 
 @virtual
-async def test_a_429_of_the_only_adapter_does_not_shut_the_only_door_but_is_waited_out() -> None:
+async def test_a_429_of_the_only_adapter_is_waited_for_and_does_not_open_its_breaker() -> None:
     engine = World()
     a = engine.script("a", HttpError(429, retry_after="3"), "done")
     route = await engine.execute_with_fallback("task")
@@ -151,7 +151,7 @@ async def test_a_429_of_the_only_adapter_does_not_shut_the_only_door_but_is_wait
 
 
 @virtual
-async def test_unregistered_names_do_not_make_the_only_adapter_one_of_many() -> None:
+async def test_unregistered_names_do_not_count_as_other_adapters() -> None:
     engine = World()
     engine.script("a", HttpError(429, retry_after="3"), "done")
     route = await engine.execute_with_fallback("task", ["ghost", "a", "phantom"])
@@ -181,7 +181,7 @@ async def test_errors_that_are_the_callers_own_never_open_a_breaker() -> None:
 
 
 @virtual
-async def test_a_probe_that_ends_without_a_verdict_gives_its_place_back() -> None:
+async def test_a_probe_that_ends_without_a_verdict_returns_its_permit() -> None:
     engine = World(breaker=TRIPS_AT_ONCE)
     a = engine.script("a", DOWN, HttpError(400), "well again")
     await engine.execute_with_fallback("trip")

@@ -79,7 +79,7 @@ def agree(route: RouteResult, model: ModelRoute) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(chains(), st.lists(SECONDS, min_size=1, max_size=6))
-def test_routes_are_what_the_model_expects(chain: list[ModelAdapter], pauses: list[float]) -> None:
+def test_routes_agree_with_the_model(chain: list[ModelAdapter], pauses: list[float]) -> None:
     async def main() -> None:
         engine = build(chain)
         for pause in pauses:

@@ -14,7 +14,7 @@ DOWN = ConnectionError("down")
 
 
 @virtual
-async def test_without_any_preference_adapters_are_asked_in_order_of_registration() -> None:
+async def test_without_a_chain_adapters_are_called_in_order_of_registration() -> None:
     engine = World(retry=ONCE)
     engine.script("a", DOWN)
     engine.script("b", "from b")
@@ -25,7 +25,7 @@ async def test_without_any_preference_adapters_are_asked_in_order_of_registratio
 
 
 @virtual
-async def test_a_default_preference_holds_for_every_type_without_its_own() -> None:
+async def test_the_default_chain_applies_to_every_type_without_its_own() -> None:
     engine = World(retry=ONCE)
     engine.script("a", "from a")
     engine.script("b", "from b")
@@ -36,7 +36,7 @@ async def test_a_default_preference_holds_for_every_type_without_its_own() -> No
 
 
 @virtual
-async def test_a_task_types_own_preference_beats_the_default_one() -> None:
+async def test_the_chain_of_a_task_type_overrides_the_default_chain() -> None:
     engine = World(retry=ONCE)
     engine.script("a", "from a")
     engine.script("b", "from b")
@@ -48,7 +48,7 @@ async def test_a_task_types_own_preference_beats_the_default_one() -> None:
 
 
 @virtual
-async def test_the_order_of_a_call_beats_all_others() -> None:
+async def test_the_order_of_a_call_overrides_all_chains() -> None:
     engine = World(retry=ONCE)
     for name in "abc":
         engine.script(name, f"from {name}")
@@ -122,7 +122,7 @@ async def test_a_preference_for_an_unknown_adapter_is_refused_and_changes_nothin
 
 
 @virtual
-async def test_an_adapter_that_was_removed_is_no_longer_asked() -> None:
+async def test_a_removed_adapter_is_not_called() -> None:
     engine = World(retry=ONCE)
     gone = engine.script("a", "from a")
     engine.script("b", "from b")
@@ -168,7 +168,7 @@ async def test_a_task_keeps_its_own_id_and_one_without_gets_one_of_its_own() -> 
 
 
 @virtual
-async def test_a_failing_adapter_hands_over_to_each_next_one_until_one_answers() -> None:
+async def test_failover_continues_along_the_chain_until_an_adapter_answers() -> None:
     engine = World(retry=ONCE, breaker=NEVER_TRIPS)
     for name in "abc":
         engine.script(name, DOWN)

@@ -16,7 +16,7 @@ DOWN = ConnectionError("down")
 
 
 @virtual
-async def test_by_default_an_adapter_is_asked_three_times_after_a_tenth_and_two_tenths_of_a_second() -> None:
+async def test_by_default_an_adapter_has_three_attempts_after_a_tenth_and_two_tenths_of_a_second() -> None:
     engine = World()
     a = engine.script("a", DOWN)
     b = engine.script("b", "from b")
@@ -29,7 +29,7 @@ async def test_by_default_an_adapter_is_asked_three_times_after_a_tenth_and_two_
 
 
 @virtual
-async def test_a_flaky_adapter_that_recovers_within_its_attempts_keeps_the_task() -> None:
+async def test_a_flaky_adapter_that_recovers_within_its_attempts_answers_the_task() -> None:
     engine = World()
     engine.script("a", DOWN, DOWN, "at last")
     b = engine.script("b", "from b")
@@ -71,7 +71,7 @@ async def test_an_adapter_that_only_ever_fails_softly_is_failed_over_from() -> N
 
 
 @virtual
-async def test_a_reader_of_ones_own_says_what_a_soft_failure_is() -> None:
+async def test_a_custom_predicate_decides_what_a_soft_failure_is() -> None:
     engine = World(retry=RetryPolicy(max_attempts=1))
     engine.script("a", {"status": "KO"}, failed=lambda result: "it said KO" if result["status"] == "KO" else None)
     route = await engine.execute_with_fallback("task")
@@ -241,7 +241,7 @@ def test_the_budgets_minimum_comes_back_within_ten_seconds_and_not_more_of_it() 
     assert [budget.withdraw(1000.0) for _ in range(5)] == [True] * 4 + [False]
 
 
-def test_what_busy_times_save_up_is_bounded() -> None:
+def test_the_balance_of_a_retry_budget_is_bounded() -> None:
     budget = RetryBudget(RetryPolicy(budget_minimum=0, budget_ratio=1))
     budget.first_attempts += 1_000_000
     assert budget.left_at(0.0) == 1000
@@ -251,7 +251,7 @@ def test_what_busy_times_save_up_is_bounded() -> None:
 
 
 @virtual
-async def test_a_failure_that_opens_the_breaker_is_not_waited_after_in_vain() -> None:
+async def test_there_is_no_retry_delay_after_a_failure_that_opens_the_breaker() -> None:
     engine = World(breaker=BreakerPolicy(failure_threshold=2, recovery_timeout=30))
     a = engine.script("a", DOWN)
     b = engine.script("b", "from b")

@@ -32,7 +32,7 @@ async def test_a_hung_primary_is_cancelled_awaited_and_failed_over_from() -> Non
 
 
 @virtual
-async def test_the_next_adapter_is_asked_at_the_limit_while_the_hung_one_cleans_up() -> None:
+async def test_the_next_adapter_is_called_at_the_limit_while_the_hung_one_cleans_up() -> None:
     engine = World(retry=ONE_SECOND)
     steps: list[str] = []
 
@@ -56,7 +56,7 @@ async def test_the_next_adapter_is_asked_at_the_limit_while_the_hung_one_cleans_
 
 
 @virtual
-async def test_clean_up_that_waits_for_no_time_ends_before_the_next_adapter_is_asked() -> None:
+async def test_clean_up_without_a_wait_ends_before_the_next_adapter_is_called() -> None:
     engine = World(retry=ONE_SECOND)
     steps: list[str] = []
 
@@ -101,7 +101,7 @@ async def test_a_timeout_counts_as_slow_however_short_the_limit_was() -> None:
 
 
 @virtual
-async def test_a_call_that_turns_its_cancellation_into_an_error_of_its_own_has_timed_out_all_the_same() -> None:
+async def test_a_call_that_replaces_its_cancellation_by_an_error_still_times_out() -> None:
     engine = World(retry=ONE_SECOND)
 
     async def awkward(task: Any) -> None:
@@ -145,7 +145,7 @@ async def test_an_adapters_own_inner_timeout_works_inside_the_engines() -> None:
 
 
 @virtual
-async def test_without_an_attempt_timeout_a_call_may_take_for_ever() -> None:
+async def test_without_an_attempt_timeout_a_call_has_no_limit() -> None:
     engine = World(retry=RetryPolicy(attempt_timeout=None))
     engine.script("a", FOREVER)
     assert (await engine.execute_with_fallback("task")).success
@@ -195,7 +195,7 @@ async def test_a_retry_that_would_come_after_the_deadline_is_not_waited_for() ->
 
 
 @virtual
-async def test_adapters_the_deadline_left_no_time_for_are_reported_as_left() -> None:
+async def test_adapters_not_reached_before_the_deadline_are_reported_as_left() -> None:
     engine = World()
 
     loop: Any = asyncio.get_running_loop()
@@ -214,7 +214,7 @@ async def test_adapters_the_deadline_left_no_time_for_are_reported_as_left() -> 
 
 
 @virtual
-async def test_a_task_may_bring_its_deadline_and_the_calls_own_beats_it() -> None:
+async def test_the_deadline_of_a_call_overrides_that_of_its_task() -> None:
     engine = World()
     engine.script("a", FOREVER)
     await engine.execute_with_fallback(Task(deadline=2))
@@ -237,7 +237,7 @@ async def test_a_deadline_that_has_passed_calls_no_adapter() -> None:
 
 
 @virtual
-async def test_a_caller_who_gives_up_cancels_the_call_and_leaves_no_verdict() -> None:
+async def test_a_cancelled_caller_cancels_the_call_without_a_verdict() -> None:
     engine = World(breaker=BreakerPolicy(failure_threshold=1))
     a = engine.script("a", FOREVER)
     b = engine.script("b", "from b")
@@ -273,7 +273,7 @@ async def test_a_cancelled_probe_gives_its_permit_back() -> None:
 
 
 @virtual
-async def test_a_caller_may_give_up_during_a_backoff() -> None:
+async def test_a_caller_can_be_cancelled_during_a_backoff() -> None:
     engine = World(retry=RetryPolicy(base_delay=10))
     a = engine.script("a", ConnectionError("down"))
     with pytest.raises(TimeoutError):

@@ -59,7 +59,7 @@ async def test_a_stream_is_one_attempt_with_the_time_to_its_first_item_and_its_t
 
 
 @virtual
-async def test_nothing_happens_before_the_first_item_is_asked_for() -> None:
+async def test_a_stream_starts_when_its_first_item_is_requested() -> None:
     a = ScriptedStream([1])
     engine = world(a=a)
     stream = engine.stream_with_fallback("task")
@@ -69,7 +69,7 @@ async def test_nothing_happens_before_the_first_item_is_asked_for() -> None:
 
 
 @virtual
-async def test_it_is_in_flight_until_its_end() -> None:
+async def test_a_stream_is_in_flight_until_its_end() -> None:
     engine = world(a=ScriptedStream([1, 2]))
     async for _ in engine.stream_with_fallback("task"):
         assert engine.get_adapter_statistics()["a"]["in_flight"] == 1
@@ -78,7 +78,7 @@ async def test_it_is_in_flight_until_its_end() -> None:
 
 
 @virtual
-async def test_an_adapter_that_is_no_stream_gives_its_result_as_the_only_item() -> None:
+async def test_an_adapter_that_does_not_stream_gives_its_result_as_the_only_item() -> None:
     engine = World()
     engine.script("a", {"text": "all at once"})
     assert await read(engine.stream_with_fallback("task")) == [{"text": "all at once"}]
@@ -100,7 +100,7 @@ async def test_a_call_that_returns_a_stream_is_read_and_closed() -> None:
 
 
 @virtual
-async def test_asked_for_one_result_a_stream_answers_with_the_list_of_its_items() -> None:
+async def test_a_stream_called_for_one_result_returns_the_list_of_its_items() -> None:
     engine = world(a=ScriptedStream([1, DOWN]), b=ScriptedStream([1, 2, 3]))
     route = await engine.execute_with_fallback("task")
     assert (route.adapter, route.result) == ("b", [1, 2, 3])
@@ -127,7 +127,7 @@ async def test_a_plain_generator_is_a_stream_whose_steps_run_in_threads() -> Non
 
 
 @virtual
-async def test_a_first_item_that_says_it_failed_is_a_failure() -> None:
+async def test_a_first_item_that_is_a_soft_failure_is_a_failure() -> None:
     engine = world(a=ScriptedStream([{"success": False, "error": "overloaded"}]), b=ScriptedStream(["fine"]))
     stream = engine.stream_with_fallback("task")
     assert await read(stream) == ["fine"]
@@ -178,7 +178,7 @@ async def test_after_the_first_item_the_route_ends_with_the_error_without_failov
 
 
 @virtual
-async def test_when_all_fail_before_their_first_item_the_reader_gets_the_usual_error() -> None:
+async def test_a_stream_whose_adapters_all_fail_before_the_first_item_raises_all_adapters_failed() -> None:
     engine = world(a=ScriptedStream([DOWN]), b=ScriptedStream([DOWN]))
     with pytest.raises(AllAdaptersFailed) as failed:
         await read(engine.stream_with_fallback("task"))
@@ -209,7 +209,7 @@ async def test_a_degraded_answer_is_the_only_item_and_no_success() -> None:
 
 
 @virtual
-async def test_a_stream_that_may_start_over_tells_its_reader_that_what_came_is_void() -> None:
+async def test_a_restarted_stream_gives_its_consumer_a_restart_marker() -> None:
     engine = world(a=ScriptedStream([1, 2, DOWN]), b=ScriptedStream([1, 2, 3]))
     items = await read(engine.stream_with_fallback("task", restartable=True))
     assert items == [1, 2, RestartMarker("b", 2, "down"), 1, 2, 3]
@@ -218,7 +218,7 @@ async def test_a_stream_that_may_start_over_tells_its_reader_that_what_came_is_v
 
 
 @virtual
-async def test_the_chain_says_whether_its_streams_may_start_over() -> None:
+async def test_a_chain_can_allow_its_streams_to_restart() -> None:
     engine = world(a=ScriptedStream([1, DOWN]), b=ScriptedStream([1]), breaker=NEVER_TRIPS)
     engine.set_preference(["a", "b"], "chat", restartable=True)
     assert len(await read(engine.stream_with_fallback({"task_type": "chat"}))) == 3
@@ -232,14 +232,14 @@ async def test_the_chain_says_whether_its_streams_may_start_over() -> None:
 
 
 @virtual
-async def test_a_restart_may_be_a_retry_of_the_same_adapter() -> None:
+async def test_a_stream_can_restart_on_the_same_adapter() -> None:
     engine = world(a=ScriptedStream([1, DOWN], [DOWN], [1, 2]), retry=RetryPolicy(max_attempts=3))
     items = await read(engine.stream_with_fallback("task", restartable=True))
     assert items == [1, RestartMarker("a", 1, "down"), 1, 2]
 
 
 @virtual
-async def test_a_stream_that_could_not_start_over_in_the_end_is_broken() -> None:
+async def test_a_stream_whose_restarts_fail_is_broken() -> None:
     engine = world(a=ScriptedStream([1, 2, DOWN]), b=ScriptedStream([DOWN]))
     with pytest.raises(StreamBroken) as broken:
         await read(engine.stream_with_fallback("task", restartable=True))
@@ -250,7 +250,7 @@ async def test_a_stream_that_could_not_start_over_in_the_end_is_broken() -> None
 
 
 @virtual
-async def test_a_reader_who_stops_early_is_no_failure() -> None:
+async def test_a_consumer_that_stops_early_is_not_a_failure() -> None:
     a, b = ScriptedStream([1, 2, 3]), ScriptedStream([1])
     engine = world(a=a, b=b, breaker=BreakerPolicy(failure_threshold=1))
     async with engine.stream_with_fallback("task") as stream:
@@ -283,7 +283,7 @@ async def test_leaving_waits_until_the_adapters_stream_has_closed() -> None:
 
 
 @virtual
-async def test_a_reader_who_stops_early_gives_a_probe_back() -> None:
+async def test_a_consumer_that_stops_early_returns_its_probe_permit() -> None:
     engine = world(a=ScriptedStream([1, 2]))
     engine.breaker("a").half_open()
     async with engine.stream_with_fallback("task") as stream:
@@ -313,7 +313,7 @@ async def test_a_break_without_async_with_ends_the_stream_soon_after() -> None:
 
 
 @virtual
-async def test_an_error_of_the_readers_own_is_not_the_adapters() -> None:
+async def test_an_error_of_the_consumer_is_not_attributed_to_the_adapter() -> None:
     engine = world(a=ScriptedStream([1, 2]), breaker=BreakerPolicy(failure_threshold=1))
     with pytest.raises(LookupError):
         async with engine.stream_with_fallback("task") as stream:
@@ -323,7 +323,7 @@ async def test_an_error_of_the_readers_own_is_not_the_adapters() -> None:
 
 
 @virtual
-async def test_a_reader_cancelled_while_it_waits_leaves_no_verdict_and_gives_the_permit_back() -> None:
+async def test_a_consumer_cancelled_while_waiting_gives_no_verdict_and_returns_the_permit() -> None:
     a = ScriptedStream([1, 1e6, 2])
     engine = world(a=a, breaker=BreakerPolicy(failure_threshold=1), retry=RetryPolicy(attempt_timeout=None))
     engine.breaker("a").half_open()
@@ -365,7 +365,7 @@ async def test_without_limits_of_their_own_both_are_the_attempts_timeout() -> No
 
 
 @virtual
-async def test_a_reader_who_takes_his_time_makes_no_stream_time_out_or_slow() -> None:
+async def test_a_slow_consumer_makes_no_stream_time_out_or_count_as_slow() -> None:
     policy = BreakerPolicy(slow_call_rate=1, slow_call_seconds=5, minimum_calls=1, failure_threshold=None)
     engine = world(a=ScriptedStream([1.0, 1, 1.0, 2]), breaker=policy)
     async for _ in engine.stream_with_fallback("task"):
@@ -393,7 +393,7 @@ async def test_the_tasks_deadline_ends_a_stream_and_counts_against_no_adapter() 
 
 
 @virtual
-async def test_when_all_are_out_a_stream_waits_for_the_first_to_come_back_if_the_policy_says_so() -> None:
+async def test_with_all_adapters_unavailable_a_stream_can_wait_for_the_first_recovery() -> None:
     engine = World(retry=ONCE, routing=RoutingPolicy(all_out="wait", max_wait=60))
     engine.add_adapter("a", ScriptedStream([1, 2]))
     engine.breaker("a").open_for(5)
@@ -425,7 +425,7 @@ async def test_the_ids_of_a_task_reach_every_step_of_its_stream_and_its_event() 
 
 
 @virtual
-async def test_when_all_are_out_a_stream_has_a_last_resort_if_the_policy_says_so() -> None:
+async def test_with_all_adapters_unavailable_a_stream_can_call_a_last_resort() -> None:
     trips = BreakerPolicy(failure_threshold=1, recovery_timeout=60)
     engine = World(retry=ONCE, breaker=trips, routing=RoutingPolicy(all_out="last_resort"))
     engine.add_adapter("a", ScriptedStream([DOWN], [1, 2]))

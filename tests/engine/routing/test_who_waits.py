@@ -84,7 +84,7 @@ async def test_recoveries_are_sorted_by_time_and_leave_out_what_does_not_recover
 
 
 @virtual
-async def test_tasks_go_on_in_the_order_in_which_they_came() -> None:
+async def test_waiting_tasks_continue_in_their_order_of_arrival() -> None:
     engine = world("wait")
     script = out(engine, "a", 4, 1.0)
     routes = await asyncio.gather(*(engine.execute_with_fallback(n) for n in range(5)))
@@ -120,7 +120,7 @@ async def test_only_tasks_that_wait_now_count_towards_the_limit() -> None:
 
 @pytest.mark.parametrize("all_out", ["wait", "last_resort"])
 @virtual
-async def test_a_route_that_called_an_adapter_is_over(all_out: str) -> None:
+async def test_a_route_that_called_an_adapter_does_not_wait(all_out: str) -> None:
     engine = world(all_out)
     script = engine.script("a", DOWN)
     engine.script("b", "b")
@@ -198,7 +198,7 @@ async def test_the_whole_chain_is_tried_again_and_only_the_last_refusals_are_rep
 
 
 @virtual
-async def test_a_chain_that_an_operator_takes_out_while_tasks_wait_ends_their_wait() -> None:
+async def test_forcing_a_chain_open_ends_the_wait_of_its_tasks() -> None:
     engine = world("wait")
     out(engine, "a", 10, "a")
     running = [asyncio.create_task(engine.execute_with_fallback(n)) for n in range(3)]

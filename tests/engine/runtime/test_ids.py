@@ -81,7 +81,7 @@ async def test_a_task_keeps_an_id_of_its_own() -> None:
     assert (await engine.execute_with_fallback(Task(payload="x", id="mine"))).task == "mine"
 
 
-def test_request_ids_are_made_the_same_way() -> None:
+def test_request_ids_are_made_like_task_ids() -> None:
     assert re.fullmatch(MADE, context.complete({})["request"])
 
 

@@ -190,7 +190,7 @@ async def test_a_caller_is_cancelled_although_the_call_turns_it_into_an_error() 
 
 
 @virtual
-async def test_an_overdue_call_is_counted_and_told_of_until_it_ends(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_overdue_call_is_counted_and_reported_until_it_ends(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "fuseboard.adapters")
     engine = World(retry=ONE_SECOND)
     engine.add_adapter("a", cleans_up)

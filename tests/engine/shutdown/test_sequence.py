@@ -137,7 +137,7 @@ async def test_during_a_shutdown_no_task_waits_for_an_adapter_to_recover() -> No
 
 
 @virtual
-async def test_fan_outs_and_streams_are_refused_too() -> None:
+async def test_a_shutdown_refuses_fan_outs_and_streams() -> None:
     world = World()
     script = world.script("a", "yes")
     await world.shutdown()
@@ -486,7 +486,7 @@ async def hosted(engine: Engine, requests: Any, **options: Any) -> Any:
     return block
 
 
-async def test_a_handler_that_was_there_is_called_and_requests_in_progress_may_call_the_engine() -> None:
+async def test_an_earlier_handler_is_called_and_requests_in_progress_may_call_the_engine() -> None:
     engine = engine_of_one()
 
     async def request() -> None:

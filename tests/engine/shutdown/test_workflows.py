@@ -156,7 +156,7 @@ async def test_a_batch_reports_tasks_refused_by_the_shutdown_and_makes_no_dead_l
 
 
 @virtual
-async def test_a_batch_that_is_accepted_says_so_too() -> None:
+async def test_an_accepted_batch_reports_tasks_refused_by_the_shutdown() -> None:
     world = World(retry=ONCE)
     world.script("a", 1.0)
     batch = asyncio.create_task(world.execute_batch([{"id": "0"}, {"id": "1"}], max_concurrent=1))

@@ -84,7 +84,7 @@ async def test_a_run_that_is_cancelled_while_it_is_taken_over_is_ended(after: fl
 
 
 @virtual
-async def test_a_refused_beginning_ends_no_run() -> None:
+async def test_a_refused_start_ends_no_run() -> None:
     world = World(breaker=NEVER_TRIPS)
     store = world.checkpoints = SlowCheckpoints()
     workflow = pipeline(world, set())

@@ -77,13 +77,13 @@ def test_a_definition_differs_by_the_fields_of_an_edge_but_not_by_any_order() ->
     assert changes(first.definition(), other.definition()) == "a was changed"
 
 
-def test_changes_name_nodes_that_changed_came_or_went() -> None:
+def test_the_changes_of_a_definition_name_changed_added_and_removed_nodes() -> None:
     assert changes({"a": "1", "b": "1", "c": "1"}, {"a": "2", "c": "1", "d": "1"}) == (
         "a was changed, b was removed, d was added"
     )
 
 
-def test_a_path_leads_along_what_follows_or_there_is_none() -> None:
+def test_a_path_follows_the_edges_or_is_empty() -> None:
     follows = {"a": ["b", "c"], "b": ["d"], "c": ["d", "a"], "d": []}
     assert path_between("a", "a", follows.__getitem__) == ["a"]
     assert path_between("b", "d", follows.__getitem__) == ["b", "d"]

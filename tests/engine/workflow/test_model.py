@@ -120,7 +120,7 @@ class Application:
 
 @settings(max_examples=150, deadline=None)
 @given(plans())
-def test_a_run_ends_as_the_model_says_and_no_node_starts_before_its_dependencies(plan: Plan) -> None:
+def test_a_run_agrees_with_the_model_and_no_node_starts_before_its_dependencies(plan: Plan) -> None:
     async def scene() -> None:
         app = Application(plan)
         result = await app.workflow().execute(max_concurrent=plan.side_by_side)

@@ -336,7 +336,7 @@ async def test_progress_is_emitted_as_events() -> None:
 
 
 @virtual
-async def test_a_cancelled_run_leaves_no_task_behind_and_says_so() -> None:
+async def test_a_cancelled_run_leaves_no_task_and_reports_the_cancellation() -> None:
     world = World()
     workflow = Workflow("pipeline", engine=world)
     workflow.add_node("a", Work("a", 60))

@@ -43,7 +43,7 @@ def test_an_alert_lasts_until_a_check_passes() -> None:
     assert row(checked(1, "unhealthy"), alert, checked(4, "degraded")).health_alert == 0
 
 
-def test_a_held_trip_lasts_until_a_call_succeeds_or_the_breaker_changes() -> None:
+def test_a_suppressed_trip_lasts_until_a_success_or_a_change_of_state() -> None:
     held = TripSuppressed(at=1, adapter="a", reason="failures", detail="5 failures in a row; it stays closed")
     good = Attempt(adapter="a", outcome="success", number=1)
     route = RouteFinished(at=2, task="t", task_type="", success=True, adapter="a", attempts=(good,))

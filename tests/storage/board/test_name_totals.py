@@ -34,7 +34,7 @@ def stopped(second: int) -> EngineStopped:
     return EngineStopped(at=NOON + second * SECOND, reason="closed")
 
 
-def test_a_process_that_ends_does_not_take_its_figures_with_it() -> None:
+def test_totals_keep_the_figures_of_an_ended_process() -> None:
     board = board_of(
         (1, started(0)), (1, answered()), (1, answered()), (2, started(1)), (2, answered()),
         (1, stopped(2)), (3, started(3)), (3, failed(adapter="agno")), (3, opened("agno")),
@@ -75,7 +75,7 @@ def test_totals_of_an_adapter_go_when_no_process_has_it() -> None:
     assert not board.totals()["app"].adapters
 
 
-def test_totals_survive_a_keyframe_and_go_on() -> None:
+def test_totals_survive_a_keyframe_and_continue() -> None:
     board = keyframes.load(keyframes.dump(board_of((1, started(0)), (1, answered()))))
     board.apply(Entry(99, 1, answered()))
     assert board.totals()["app"].adapters["agno"].calls == 2

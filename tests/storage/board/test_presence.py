@@ -41,7 +41,7 @@ def test_a_heartbeat_far_ahead_is_left_from_before_the_clock_was_set_back() -> N
     assert presence(engine(), START - SILENT_AFTER - 1) == "silent"
 
 
-def test_an_engine_that_lives_on_after_the_clock_was_set_back_is_live() -> None:
+def test_a_running_engine_is_live_after_the_clock_was_set_back() -> None:
     board = Board()
     board.apply(Entry(1, 1, EngineStarted(at=START, name="checkout", host="web-1", pid=7)))
     board.heartbeat(1, START - 3_600_000_000)

@@ -109,7 +109,7 @@ def test_two_minutes_are_kept() -> None:
     assert one.totals(500 * SECOND - 1, 500).calls == KEPT_SECONDS == 120
 
 
-def test_an_instance_has_lived_since_its_start_until_it_says_otherwise() -> None:
+def test_an_instances_last_sign_of_life_is_its_start_until_a_later_event() -> None:
     instance = InstanceRow(3, "checkout", "web-1", 42, 7)
     assert instance.label == "checkout@web-1:42"
     assert (instance.heartbeat_at, instance.ended_at, instance.gone, instance.continues) == (7, None, False, 0)

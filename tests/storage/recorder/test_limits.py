@@ -134,7 +134,7 @@ async def test_closing_while_the_disk_does_not_answer_is_limited_and_the_log_cou
     assert span.calls == 11, "counters stay exact"
 
 
-async def test_what_is_lost_on_closing_is_counted_in_a_file_that_can_be_written_at_the_end(
+async def test_events_lost_on_closing_are_counted_in_a_file_that_is_writable_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "a.db"

@@ -116,7 +116,7 @@ os._exit(0)
 """
 
 
-async def test_what_a_process_took_is_free_again_if_it_died_before_it_recorded(tmp_path: Path) -> None:
+async def test_a_restored_state_is_available_again_if_its_process_died_before_recording(tmp_path: Path) -> None:
     path, app = tmp_path / "a.db", App()
     async with record(app, path):
         await app.work(4)
@@ -214,7 +214,7 @@ def test_a_restart_replaces_an_engine_that_is_found_dead_later() -> None:
     assert list(board.instances) == [2]
 
 
-def test_what_nobody_took_stays_available_but_is_not_shown() -> None:
+def test_a_state_that_no_process_restored_stays_available_but_hidden() -> None:
     board = board_of(
         (1, started(0)), (1, added()), (1, answered()), (2, started(1)), (2, added()),
         (1, stopped(2)), (2, stopped(3)), (3, started(4, replaces=2)),
@@ -228,6 +228,6 @@ def test_what_nobody_took_stays_available_but_is_not_shown() -> None:
     assert not board.left
 
 
-def test_what_is_kept_of_ended_instances_is_bounded() -> None:
+def test_the_kept_states_of_ended_instances_are_bounded() -> None:
     board = board_of(*[(n, event) for n in range(1, 101) for event in (started(n), added(), stopped(n))])
     assert list(board.left) == list(range(36, 100))

@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("running", [True, False])
-async def test_what_was_recorded_is_read_on_a_read_only_mount(folder: Path, running: bool) -> None:
+async def test_a_recording_on_a_read_only_mount_can_be_read(folder: Path, running: bool) -> None:
     engine, path = FakeEngine(), folder / "a.db"
     command = (sys.executable, "-c", READ, str(path))
     async with record(engine, path) as recorder:

@@ -146,7 +146,7 @@ async def test_an_engine_moves_a_damaged_recording_aside_and_begins_a_new_one(
     assert check(path) == []
 
 
-async def test_damage_that_an_engine_meets_while_it_records_is_moved_aside_too(
+async def test_a_recording_damaged_while_it_is_written_is_moved_aside(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     insert, met = events.insert, []

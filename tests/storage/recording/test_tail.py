@@ -29,7 +29,7 @@ async def test_an_empty_file_is_empty_until_an_engine_writes_to_it(tmp_path: Pat
             assert [row.name for row in tail.board.rows()] == ["prefect", "agno"]
 
 
-async def test_what_an_engine_emits_is_on_the_board_at_the_next_advance(tmp_path: Path) -> None:
+async def test_emitted_events_are_on_the_board_after_the_next_advance(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     engine = FakeEngine()
     async with record(engine, path) as recorder, Tail.open(path) as tail:

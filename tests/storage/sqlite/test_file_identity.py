@@ -86,7 +86,7 @@ def test_a_connection_notices_after_it_wrote(why: str, tmp_path: Path) -> None:
     connection.leave("test")
 
 
-def test_what_was_in_the_wal_of_a_moved_recording_is_saved_in_it(tmp_path: Path) -> None:
+def test_the_wal_of_a_moved_recording_is_saved_in_the_recording(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     one, two = schema.connect(path), schema.connect(path)
     add(one, "first")
@@ -117,7 +117,7 @@ def test_a_wal_that_a_killed_process_left_is_put_aside_for_a_new_recording(tmp_p
 
 
 @pytest.mark.parametrize("suffixes", [("-wal",), ("-shm",), ("-wal", "-shm")])
-def test_a_recording_that_lost_its_wal_goes_on_once_nobody_has_the_old_one(
+def test_a_recording_that_lost_its_wal_continues_once_no_process_has_the_old_one_open(
     suffixes: tuple[str, ...], tmp_path: Path
 ) -> None:
     path = tmp_path / "a.db"

@@ -72,7 +72,7 @@ def test_a_program_that_never_shuts_the_worker_exits_once_all_jobs_are_done() ->
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "done\n", "")
 
 
-def test_a_worker_that_ends_later_does_its_jobs_and_holds_nobody_up() -> None:
+def test_a_worker_that_ends_later_finishes_its_jobs_without_blocking_the_caller() -> None:
     jobs, done, held = WorkerThread(NAME), list[int](), threading.Event()
     jobs.submit(lambda: held.wait(10) and None)
     jobs.submit(lambda: done.append(1))

@@ -189,7 +189,7 @@ async def test_unknown_runs_and_unwritable_files_are_errors(tmp_path: Path) -> N
     assert steps.calls == []
 
 
-async def test_a_run_whose_file_was_deleted_goes_on_in_the_new_one_with_all_its_nodes(tmp_path: Path) -> None:
+async def test_a_run_whose_file_was_deleted_continues_in_a_new_file_with_all_nodes(tmp_path: Path) -> None:
     path, steps = tmp_path / "a.db", Steps()
     workflow = steps.workflow()
     plain = steps.node

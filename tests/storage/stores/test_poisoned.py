@@ -61,7 +61,7 @@ async def die(store: SqliteDeadLetters, at: int) -> bool:
     return await store.claim_due("app", "worker", at, at + 1) is not None
 
 
-async def test_a_letter_whose_lease_expired_three_times_in_a_row_is_exhausted_and_told_of(
+async def test_a_letter_whose_lease_expired_three_times_in_a_row_is_exhausted_and_reported(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     store, id = await due_letter(tmp_path / "a.db")
@@ -77,7 +77,7 @@ async def test_a_letter_whose_lease_expired_three_times_in_a_row_is_exhausted_an
     await store.close()
 
 
-async def test_a_retry_that_ended_begins_the_count_again(tmp_path: Path) -> None:
+async def test_a_finished_retry_resets_the_count_of_expired_leases(tmp_path: Path) -> None:
     store, id = await due_letter(tmp_path / "a.db")
     assert await die(store, NOON)
     assert await die(store, NOON + 10)

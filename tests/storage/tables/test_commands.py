@@ -52,7 +52,7 @@ async def test_a_command_is_marked_done_only_once_its_event_is_on_disk(tmp_path:
             assert id in {action.command for action in (await recording.board()).actions}
 
 
-async def test_a_refused_command_says_why(tmp_path: Path) -> None:
+async def test_a_refused_command_states_the_reason(tmp_path: Path) -> None:
     async with record(FakeEngine(), tmp_path / "a.db"), Recording.open(tmp_path / "a.db") as recording:
         status = await over(recording, await recording.ask("reset", "nonesuch", actor="ann"))
     assert (status.status, status.detail) == ("failed", "There is no adapter nonesuch.")
