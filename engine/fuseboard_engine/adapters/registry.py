@@ -10,6 +10,7 @@ import msgspec
 from fuseboard_engine.adapters.call_target import Target
 from fuseboard_engine.adapters.recent_latency import RecentLatency
 from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
+from fuseboard_engine.error_text.text_limits import MAX_NAME, name_within_limit
 from fuseboard_engine.errors import SoftFailure, UnknownAdapter
 from fuseboard_engine.events import State
 from fuseboard_engine.retry.attribution import soft_failure_of
@@ -256,10 +257,16 @@ class Registry:
         self._registered = None
 
     def __getitem__(self, name: str) -> Adapter:
-        adapter = self._adapters.get(name)
+        adapter = self._adapters.get(name) or self._of_cut_name(name)
         if adapter is None:
             raise UnknownAdapter(name, tuple(self._adapters))
         return adapter
+
+    def _of_cut_name(self, name: str) -> Adapter | None:
+        """Return the adapter whose name an event holds as `name`, because it is too long for events."""
+        if not isinstance(name, str) or len(name) != MAX_NAME:
+            return None
+        return next((adapter for key, adapter in self._adapters.items() if name_within_limit(key) == name), None)
 
     def __contains__(self, name: object) -> bool:
         return name in self._adapters

@@ -159,7 +159,7 @@ def _board(path: Path) -> Board:
 
 def _take(engine: Restorable, path: Path) -> tuple[InstanceRef | None, InstanceRef | None]:
     """Return the instance whose state the engine has already, or the one it takes now; None: neither."""
-    host = events.escape_surrogates(socket.gethostname())
+    host = events.stored_name(socket.gethostname())
     connection = schema.connect(path, busy_timeout=_BUSY)
     try:
         with transaction(connection):
@@ -168,13 +168,13 @@ def _take(engine: Restorable, path: Path) -> tuple[InstanceRef | None, InstanceR
                 return origin, None
             for dead, event in instances.record_dead(connection, host, engine.wall()):
                 events.insert(connection, dead, [event])
-            return None, instances.take(connection, events.escape_surrogates(engine.name), host)
+            return None, instances.take(connection, events.stored_name(engine.name), host)
     finally:
         connection.close()
 
 
 def _why_none(board: Board, name: str, path: str | os.PathLike[str]) -> str:
-    if any(row.name == events.escape_surrogates(name) for row in board.instances.values()):
+    if any(row.name == events.stored_name(name) for row in board.instances.values()):
         return f"each engine called {name} in {os.fspath(path)} is running, or another process took its state"
     return f"no engine called {name} was recorded in {os.fspath(path)}"
 
@@ -183,7 +183,7 @@ def _apply(engine: Restorable, last: Iterable[AdapterRow]) -> Restored:
     rows = {row.name: row for row in last}
     found, breakers = [], {}
     for adapter in engine.registry:
-        row = rows.get(adapter.name)
+        row = rows.get(events.stored_name(adapter.name))
         if row is None:
             continue
         try:

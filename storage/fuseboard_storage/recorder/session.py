@@ -21,7 +21,7 @@ from fuseboard_storage.sqlite.fork_gate import ForkGate
 from fuseboard_storage.sqlite.integrity import find_damage, is_damage
 from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
 from fuseboard_storage.tables import events, instances
-from fuseboard_storage.tables.events import escape_surrogates
+from fuseboard_storage.tables.events import stored_name
 from fuseboard_storage.tables.keyframes import KeyframeMaker
 
 log = get_logger("fuseboard.recorder")
@@ -39,7 +39,7 @@ class WriterSession:
         self.connection: LockingConnection | None = None
         self.keyframes: KeyframeMaker | None = None
         self.instance: int | None = None
-        self.host = escape_surrogates(socket.gethostname())
+        self.host = stored_name(socket.gethostname())
         self._engine = engine
         self._path = path
         self._registered_at = 0
@@ -144,7 +144,7 @@ class WriterSession:
         now = state[0].at if state else engine.wall()  # the events of the state must not be older than the start
         with transaction(connection):
             self.record_dead(connection, now)
-            name = escape_surrogates(engine.name)
+            name = stored_name(engine.name)
             origin = origins.origin_of(engine)
             restored = origin is not None and instances.exists(connection, origin)
             replaced = origin if restored else instances.take(connection, name, self.host)

@@ -8,11 +8,12 @@ from typing import Any
 
 import msgspec
 
+from fuseboard_engine.error_text.text_limits import value_within_limits
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.connection import connected, translate_sqlite_errors
 from fuseboard_storage.tables import commands
-from fuseboard_storage.tables.events import escape_surrogates
+from fuseboard_storage.tables.events import stored_name
 
 Target = tuple[int | None, str]
 """The instance that should take a command (None: the first that does) and the adapter it concerns (empty: all)."""
@@ -71,9 +72,9 @@ async def post_commands(
         RecordingError: The file is missing, was replaced, or cannot be written; no command was inserted.
     """
     check_not_replaced(path, identity)
-    body = msgspec.json.encode(args).decode()
+    body = msgspec.json.encode(value_within_limits(args)).decode()
     rows = [
-        (verb, escape_surrogates(adapter), body, escape_surrogates(actor), instance, now, expires_at)
+        (verb, stored_name(adapter), body, stored_name(actor), instance, now, expires_at)
         for instance, adapter in targets
     ]
     async with connected(path, "mode=rw") as connection:

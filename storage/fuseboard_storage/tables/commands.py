@@ -9,7 +9,7 @@ import msgspec
 
 from fuseboard_engine.commands import Command
 from fuseboard_engine.events import CommandDone
-from fuseboard_storage.tables.events import escape_surrogates
+from fuseboard_storage.tables.events import stored_text
 
 Status = Literal["pending", "taken", "done", "failed", "expired"]
 
@@ -129,5 +129,5 @@ def settle(connection: sqlite3.Connection, instance: int, event: CommandDone) ->
     connection.execute(
         """UPDATE commands SET status = ?, done_at = ?, detail = ?
         WHERE id = ? AND status = 'taken' AND taken_by = ?""",
-        ("done" if event.ok else "failed", event.at, escape_surrogates(event.detail), event.command, instance),
+        ("done" if event.ok else "failed", event.at, stored_text(event.detail), event.command, instance),
     )

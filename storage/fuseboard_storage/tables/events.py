@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from fuseboard_engine.error_text.text_limits import MAX_NAME, name_within_limit, text_within_limit, within_limits
 from fuseboard_engine.events import AnyEvent, Event
 from fuseboard_storage.board.board import Entry
 from fuseboard_storage.sqlite.damaged_rows import whole_number
@@ -67,17 +68,27 @@ def insert(connection: sqlite3.Connection, instance: int, events: Sequence[Event
             values: list[Any] = []
             extend = values.extend
             for event in events[start : start + size]:
-                try:
-                    body = _encode(event).decode()
-                except Exception:
-                    event = storable(event)
-                    body = _encode(event).decode()
+                event, body = _encoded(event)
                 kind, fields = row_shapes[type(event)]
                 extend(fields(event))
                 extend((kind, body))
             connection.execute(sql, values)
             start += size
         left %= size
+
+
+def _encoded(event: Event) -> tuple[Event, str]:
+    """Return an event as it can be stored, and its body: with storable values, and texts within their limits."""
+    try:
+        body = _encode(event).decode()
+    except Exception:
+        event = storable(event)
+        body = _encode(event).decode()
+    if len(body) > MAX_NAME:  # no text in a shorter body exceeds a limit
+        limited = within_limits(event)
+        if limited is not event:
+            return limited, _encode(limited).decode()
+    return event, body
 
 
 _statements: dict[tuple[int, int], str] = {}
@@ -101,6 +112,16 @@ def storable(event: Event) -> Event:
 def escape_surrogates(text: str) -> str:
     """Return a text with lone surrogates, which SQLite does not accept, escaped as `\\udcff`."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def stored_name(name: str) -> str:
+    """Return a name as events, metrics, commands and instances hold it: storable and within its limit."""
+    return name_within_limit(escape_surrogates(name))
+
+
+def stored_text(text: str) -> str:
+    """Return a text that is not a name as a recording holds it: storable and within its limit."""
+    return text_within_limit(escape_surrogates(text))
 
 
 def _storable(value: Any) -> Any:

@@ -10,7 +10,7 @@ import msgspec
 
 from fuseboard_storage.board.metrics import SECOND, AdapterSecond, Spans
 from fuseboard_storage.sqlite.damaged_rows import decoded, whole_number
-from fuseboard_storage.tables.events import Query, escape_surrogates
+from fuseboard_storage.tables.events import Query, stored_name
 
 RESOLUTIONS: Final = (1, 10, 60, 3600)
 """The seconds that a row may cover, finest first."""
@@ -67,7 +67,7 @@ def add(connection: sqlite3.Connection, instance: int, spans: Spans, resolution:
     """Add spans to an instance's rows, within the transaction that is open."""
     values = []
     for span in spans.values():
-        adapter = escape_surrogates(span.adapter)
+        adapter = stored_name(span.adapter)
         row = connection.execute(
             f"SELECT {COLUMNS} FROM metrics WHERE resolution = ? AND at = ? AND instance = ? AND adapter = ?",
             (resolution, span.at, instance, adapter),

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
+import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fuseboard_engine.error_text.redaction import MAX_BYTES
+from fuseboard_engine.error_text.text_limits import MAX_NAME, within_limits
 from fuseboard_engine.events import AdapterAdded, Event, ScenarioStep
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import events as rows
+from support.any_events import KINDS, LONG_TEXTS, event_with, events
 from support.fake_engine import NOON, answered, failed, opened
 
 
@@ -71,3 +77,27 @@ def test_any_text_and_number_survives_a_round_trip(adapter: str, error: str, sec
     rows.insert(connection, 1, [event, timed])
     assert read(connection) == [event, timed]
     connection.close()
+
+
+@given(st.lists(events(LONG_TEXTS), min_size=1, max_size=3))
+@settings(max_examples=60, deadline=None)
+def test_no_text_of_any_event_takes_more_than_its_limit_in_the_file(given: list[Event]) -> None:
+    with tempfile.TemporaryDirectory() as folder, closing(schema.connect(Path(folder) / "a.db")) as file:
+        rows.insert(file, 1, given)
+        stored = read(file)
+        columns = file.execute("SELECT max(length(adapter)), max(length(task)) FROM events").fetchone()
+    assert [type(event) for event in stored] == [type(event) for event in given]
+    assert all(length is None or length <= MAX_NAME for length in columns)
+    for event in stored:
+        assert within_limits(event) is event or within_limits(event) == event
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_text_of_a_megabyte_in_every_place_of_an_event_costs_eight_thousand_bytes_each(
+    file: sqlite3.Connection, kind: type[Event]
+) -> None:
+    rows.insert(file, 1, [event_with(kind, "\0" * 1_000_000)])
+    (size,) = file.execute("SELECT length(body) FROM events").fetchone()
+    places = msgspec.json.encode(event_with(kind, "x")).count(b'"x"')
+    assert size <= 1_000 + places * MAX_BYTES
+    assert type(read(file)[0]) is kind
