@@ -30,7 +30,7 @@ from fuseboard_engine.health.checker import HealthChecks
 from fuseboard_engine.health.policy import HealthPolicy
 from fuseboard_engine.health.report import AdapterHealth, HealthReport, HealthStatus
 from fuseboard_engine.health.status import HealthState
-from fuseboard_engine.parallel.batch import Again, BatchExecutor, BatchResult, Rollback
+from fuseboard_engine.parallel.batch import BatchExecutor, BatchResult, RetriedParts, Rollback
 from fuseboard_engine.parallel.combiners import Combine
 from fuseboard_engine.parallel.executor import ParallelExecutor
 from fuseboard_engine.parallel.policy import ExecutionPolicy, ExecutionStrategy
@@ -531,7 +531,7 @@ class Engine:
         min_success_rate: float = 0.5,
         rollback: Rollback | None = None,
         retries: int = 1,
-        again: Again | None = None,
+        again: RetriedParts | None = None,
         max_concurrent: int = 10,
         name: str = "batch",
         preference_order: Iterable[str] | None = None,

@@ -46,7 +46,7 @@ def _check(args: Namespace) -> int:
 
     from fuseboard_console.cli.output import print_out
     from fuseboard_console.text.safe_text import safe_text
-    from fuseboard_storage.recording.salvage import MOST_COMPLAINTS, check
+    from fuseboard_storage.recording.salvage import MAX_PROBLEMS, check
 
     found = check(args.file)
     if args.json:
@@ -54,7 +54,7 @@ def _check(args: Namespace) -> int:
     elif not found:
         print_out(f"{safe_text(Path(args.file).name, 200)} is sound.")
     else:
-        more = " or more" if len(found) >= MOST_COMPLAINTS else ""
+        more = " or more" if len(found) >= MAX_PROBLEMS else ""
         print_out(f"{safe_text(Path(args.file).name, 200)} is damaged. SQLite has {len(found)}{more} complaints:")
         for line in found:
             print_out(f"  {safe_text(line, 200)}")

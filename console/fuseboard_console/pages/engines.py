@@ -47,10 +47,10 @@ class Engines(ListPage[int]):
         if recording is not None and (recording, roster) != self._read:
             self._read = (recording, roster)
             with suppress(*FEED_ERRORS):  # the banner says what is wrong with the file
-                endings = await recording.endings()
+                end_reasons = await recording.end_reasons()
                 self._older = [row for row in await recording.instances() if row.ended_at is not None]
                 for row in self._older:
-                    row.reason = endings.get(row.id, "")
+                    row.reason = end_reasons.get(row.id, "")
                 self.host.show()
 
     def rows(self, frame: Frame) -> Sequence[int]:

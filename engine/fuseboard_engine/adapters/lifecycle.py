@@ -9,7 +9,7 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from fuseboard_engine.adapters.timeouts import PASSES, AsyncCall, within
+from fuseboard_engine.adapters.timeouts import LOOP_PASSES, AsyncCall, within
 from fuseboard_engine.errors import AdapterCancelled, AttemptTimeout
 from fuseboard_engine.runtime.overdue_calls import OverdueCalls
 
@@ -182,7 +182,7 @@ class Lifecycle:
                 loop.call_soon_threadsafe(task.cancel)
             return
         task.cancel()
-        for _ in range(PASSES):
+        for _ in range(LOOP_PASSES):
             await asyncio.sleep(0)
             if task.done():
                 return

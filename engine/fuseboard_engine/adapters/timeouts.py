@@ -14,7 +14,7 @@ from fuseboard_engine.runtime.overdue_calls import OverdueCalls, resumed
 
 AsyncCall = Callable[[Any], Awaitable[Any]]
 
-PASSES: Final = 10
+LOOP_PASSES: Final = 10
 """Passes of the event loop that a call may take to end once its limit has cancelled it; they take no time of their own.
 
 Enough for what waits for nothing but other tasks' ends, such as a cancelled `TaskGroup`.
@@ -227,7 +227,7 @@ def _until_limit(coroutine: Coroutine[Any, Any, Any], waiting_for: Any, timer: _
                 if waiting_for is None or (type(waiting_for) is asyncio.Future and not apart):
                     yield waiting_for
                 else:
-                    yield from _await_apart(waiting_for, timer, apart)
+                    yield from _await_detached(waiting_for, timer, apart)
                     if timer.has_passed():
                         break
             except GeneratorExit:
@@ -248,7 +248,7 @@ def _until_limit(coroutine: Coroutine[Any, Any, Any], waiting_for: Any, timer: _
     return None
 
 
-def _await_apart(waiting_for: Any, timer: _Limit, ending: bool) -> Generator[Any, None, None]:
+def _await_detached(waiting_for: Any, timer: _Limit, ending: bool) -> Generator[Any, None, None]:
     """Wait for a future of a call without depending on it: a cancelled task or `gather` may take long to end.
 
     Returns when it is done, or when the limit has passed and it was asked to end. `ending`: a cancellation was passed
@@ -280,7 +280,7 @@ def _wake(woken: asyncio.Future[None], _: object) -> None:
 
 def _few_passes(coroutine: Coroutine[Any, Any, Any], waiting_for: Any) -> Generator[None, None, Any]:
     """Give a cancelled call a few passes of the loop to end. Return what it then waits for; raises what ends it."""
-    for _ in range(PASSES):
+    for _ in range(LOOP_PASSES):
         try:
             yield
         except asyncio.CancelledError:

@@ -187,16 +187,19 @@ def _preset(name: Any, policy: str) -> dict[str, Any]:
     return {} if preset is None else preset.sections.get(policy, {})
 
 
-def _merge(weak: Any, strong: Any) -> Any:
+def _merge(base: Any, override: Any) -> Any:
     """Merge a policy's fields over another's; the model refuses a value that is not a mapping."""
-    if strong is None:
-        return weak
-    if not isinstance(strong, Mapping):
-        return strong
-    result = dict(weak) if isinstance(weak, Mapping) else {}
-    for field in strong:
+    if override is None:
+        return base
+    if not isinstance(override, Mapping):
+        return override
+    result = dict(base) if isinstance(base, Mapping) else {}
+    for field in override:
         result.pop(_ALTERNATIVE.get(field, ""), None)  # one kind of window replaces the other
-    return {**result, **{field: None if value is False or value == "off" else value for field, value in strong.items()}}
+    return {
+        **result,
+        **{field: None if value is False or value == "off" else value for field, value in override.items()},
+    }
 
 
 def _repeats_common_error(error: Any, document: Document, errors: Iterable[Any]) -> bool:

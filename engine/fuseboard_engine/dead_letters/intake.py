@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fuseboard_engine.dead_letters import schedule
-from fuseboard_engine.dead_letters.json_payload import form_of, json_text
+from fuseboard_engine.dead_letters.json_payload import json_text, task_form
 from fuseboard_engine.dead_letters.letter import Category, LetterRefused, NewLetter
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.error_text.redaction import safe_error_text
@@ -101,7 +101,7 @@ def new_letter(
         engine=engine,
         task=id or task_id,
         task_type=task_type,
-        form=form_of(task),
+        form=task_form(task),
         payload=json_text(task, policy.max_payload_bytes),
         category=category,
         created_at=now,

@@ -15,7 +15,7 @@ MAX_VALUES: Final = 1_000_000
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode
 
 
-def form_of(task: Any) -> Form:
+def task_form(task: Any) -> Form:
     """Return the form in which a task was submitted."""
     if isinstance(task, Task):
         return "task"

@@ -22,7 +22,7 @@ from fuseboard_engine.runtime.cancellation import cancel_requests, is_own_cancel
 
 log = get_logger("fuseboard.engine")
 
-Again = Literal["failed", "all"]
+RetriedParts = Literal["failed", "all"]
 Rollback = Callable[["BatchResult"], Awaitable[None] | None]
 
 
@@ -124,7 +124,7 @@ class BatchExecutor:
         min_success_rate: float,
         rollback: Rollback | None,
         retries: int,
-        again: Again | None,
+        again: RetriedParts | None,
         max_concurrent: int,
         name: str,
         preference_order: Iterable[str] | None,

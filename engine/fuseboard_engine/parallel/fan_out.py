@@ -22,7 +22,7 @@ from fuseboard_engine.routing.route import ActiveRoute
 
 P95 = 0.95
 
-Ask = Callable[[str, ActiveRoute, RetryPolicy], Awaitable[bool]]
+TryAdapter = Callable[[str, ActiveRoute, RetryPolicy], Awaitable[bool]]
 """Runs the attempts on one adapter; returns True when no other adapter could help."""
 
 
@@ -61,10 +61,10 @@ class FanOut:
         "_closed",
         "_end",
         "_error",
+        "_finished",
         "_hedge_delay",
         "_loop",
         "_next",
-        "_over",
         "_route",
         "_running",
         "_slots",
@@ -80,7 +80,7 @@ class FanOut:
         strategy: ExecutionStrategy,
         end: float,
         hedge_delay: float | str,
-        ask: Ask,
+        ask: TryAdapter,
         slots: Bulkhead,
         clock: Callable[[], float],
     ) -> None:
@@ -93,7 +93,7 @@ class FanOut:
         self._slots = slots
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._over: asyncio.Future[None] = self._loop.create_future()
+        self._finished: asyncio.Future[None] = self._loop.create_future()
         self._next = 0  # index of the first branch that was not started
         self._running = 0
         self._closed = False
@@ -113,7 +113,7 @@ class FanOut:
             else:
                 while self._next < len(self._branches):
                     self._start_next()
-            await self._over
+            await self._finished
         except BaseException:
             self._cut("the caller gave up")
             await self._wait_for_all()
@@ -127,9 +127,9 @@ class FanOut:
     async def _wait_for_all(self) -> None:
         """Wait for the last branch to end. Further cancellations of the caller are ignored."""
         while self._running:
-            self._over = self._loop.create_future()
+            self._finished = self._loop.create_future()
             try:
-                await self._over
+                await self._finished
             except asyncio.CancelledError:
                 continue
 
@@ -219,8 +219,8 @@ class FanOut:
         self._keep_failure(branch.route)
         if not self._closed and branch.route.adapter is None and self._next < len(self._branches):
             self._continue_after(branch)
-        if not self._running and not self._over.done():
-            self._over.set_result(None)
+        if not self._running and not self._finished.done():
+            self._finished.set_result(None)
 
     def _keep_failure(self, route: ActiveRoute) -> None:
         """Keep the last failure for the whole task; a rejection only if no adapter failed."""

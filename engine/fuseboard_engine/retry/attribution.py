@@ -114,14 +114,14 @@ class Table:
         for rule in self.rules:
             if rule.says and not rule.reads_text(status, codes):
                 continue
-            if rule.when is not None or rule.is_about(type(error), status, codes):
+            if rule.when is not None or rule.names_error(type(error), status, codes):
                 yield rule
                 if self._is_certain(rule, error, status, codes):
                     return
 
     @staticmethod
     def _is_certain(rule: Rule, error: BaseException, status: int | None, codes: tuple[str, ...]) -> bool:
-        return not rule.says and (rule.when is None or rule.is_about(type(error), status, codes))
+        return not rule.says and (rule.when is None or rule.names_error(type(error), status, codes))
 
     def _read_group(self, group: BaseExceptionGroup[BaseException], otherwise: Rule) -> tuple[Rule, float | None]:
         """Return what the members of a group say together.

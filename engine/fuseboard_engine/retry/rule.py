@@ -68,7 +68,7 @@ class Rule:
         if is_async(self.when):
             raise TypeError(f"`when` of row {self.name!r} is async; it must return its answer without waiting")
 
-    def is_about(self, kind: type[BaseException], status: int | None, codes: tuple[str, ...]) -> bool:
+    def names_error(self, kind: type[BaseException], status: int | None, codes: tuple[str, ...]) -> bool:
         """Return whether this row names an error's type, status or one of its codes, or names nothing at all."""
         if issubclass(kind, self.errors):
             return True
@@ -89,7 +89,7 @@ class Rule:
             return bool(codes)
         return 400 <= status < 500 or self._has_status(status)
 
-    def says_so(self, error: BaseException, codes: tuple[str, ...]) -> bool:
+    def contains_phrase(self, error: BaseException, codes: tuple[str, ...]) -> bool:
         """Return whether a phrase of `says` stands in an error's message or codes."""
         text = f"{message_of(error)} {' '.join(codes)}"
         return any(phrase in text if isinstance(phrase, str) else phrase.search(text) for phrase in self.says)
@@ -104,9 +104,9 @@ class Rule:
 
     def matches(self, error: BaseException, status: int | None, codes: tuple[str, ...] = ()) -> bool:
         """Return whether this row applies to an error that carries this HTTP status (None: it has none) and codes."""
-        if not self.is_about(type(error), status, codes) and not self.tests(error):
+        if not self.names_error(type(error), status, codes) and not self.tests(error):
             return False
-        return not self.says or (self.reads_text(status, codes) and self.says_so(error, codes))
+        return not self.says or (self.reads_text(status, codes) and self.contains_phrase(error, codes))
 
     def _has_status(self, status: int) -> bool:
         return any(status in wanted if isinstance(wanted, range) else status == wanted for wanted in self.statuses)

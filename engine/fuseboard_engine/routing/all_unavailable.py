@@ -21,22 +21,22 @@ from fuseboard_engine.runtime.formatting import format_duration
 
 SHORTEST_PAUSE = 0.001  # minimum seconds between two rounds without a wake-up
 
-Ask = Callable[[str, ActiveRoute, Retry], Awaitable[bool]]
+TryAdapter = Callable[[str, ActiveRoute, Retry], Awaitable[bool]]
 """Runs the attempts on one adapter; returns True when the route ends there."""
 
 
 class Recovery(NamedTuple):
-    """When an unavailable adapter may be admitted: in `wait` seconds, or at `any_moment` if a probe decides."""
+    """When an unavailable adapter may be admitted: in `wait` seconds, or earlier if `may_be_earlier`."""
 
     adapter: Adapter
     wait: float
-    any_moment: bool = False
+    may_be_earlier: bool = False
 
 
 def recovery_of(adapter: Adapter, now: float) -> Recovery | None:
     """Return when an adapter may be admitted again; None if it does not recover by itself."""
     seen = adapter.breaker.snapshot()
-    wait, any_moment = 0.0, False
+    wait, may_be_earlier = 0.0, False
     if seen.state == "forced_open":
         return None
     if seen.state == "open":
@@ -44,11 +44,11 @@ def recovery_of(adapter: Adapter, now: float) -> Recovery | None:
             return None
         wait = seen.retry_after
     elif seen.state == "half_open":
-        any_moment = True  # a probe in flight decides
+        may_be_earlier = True  # a probe in flight decides
     down = adapter.down
     if down is not None and now < down.until:
-        wait, any_moment = max(wait, down.until - now), True  # a good check may come before
-    return Recovery(adapter, wait, any_moment)
+        wait, may_be_earlier = max(wait, down.until - now), True  # a good check may come before
+    return Recovery(adapter, wait, may_be_earlier)
 
 
 def recoveries(chain: tuple[Adapter, ...], now: float) -> list[Recovery]:
@@ -56,31 +56,31 @@ def recoveries(chain: tuple[Adapter, ...], now: float) -> list[Recovery]:
     return sorted((r for adapter in chain if (r := recovery_of(adapter, now)) is not None), key=lambda r: r.wait)
 
 
-def was_refused(route: ActiveRoute) -> bool:
+def all_rejected(route: ActiveRoute) -> bool:
     """Return whether no adapter was called and at least one refused; False while the engine shuts down."""
     if route.only_handlers_of is not None or isinstance(route.exception, ShuttingDown):
         return False
     return bool(route.attempts) and all(attempt.outcome == "rejected" for attempt in route.attempts)
 
 
-class _Waiting:
+class _WaitingTask:
     """One waiting task: its event loop and its wake-up event."""
 
-    __slots__ = ("loop", "woken")
+    __slots__ = ("loop", "wake_event")
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self.woken = asyncio.Event()
+        self.wake_event = asyncio.Event()
 
     def wake(self) -> None:
         """Wake the task; callable from any thread."""
         try:
-            self.loop.call_soon_threadsafe(self.woken.set)
+            self.loop.call_soon_threadsafe(self.wake_event.set)
         except RuntimeError:
             pass  # its loop is closed
 
 
-Queue = deque[_Waiting]
+Queue = deque[_WaitingTask]
 
 
 class AllUnavailableHandler:
@@ -98,13 +98,11 @@ class AllUnavailableHandler:
         self._clock = clock
         self._queues: dict[frozenset[str], Queue] = {}
         self._waiting = 0
-        self._asked: dict[
-            str, float
-        ] = {}  # adapter -> when its last last-resort attempt began; inf while it is in flight
+        self._last_resort_at: dict[str, float] = {}  # adapter -> start of its last attempt; inf while it is in flight
 
-    async def handle(self, route: ActiveRoute, ask: Ask, retry: Retry) -> None:
+    async def handle(self, route: ActiveRoute, ask: TryAdapter, retry: Retry) -> None:
         """Continue a route whose whole chain refused; leave any other unchanged."""
-        if not was_refused(route):
+        if not all_rejected(route):
             return
         chain = tuple(adapter for name in dict.fromkeys(route.order) if (adapter := self._find(name)) is not None)
         if self.policy.all_out == "wait":
@@ -121,11 +119,11 @@ class AllUnavailableHandler:
                 if event.adapter in names:
                     _wake_head(queue)
         elif isinstance(event, AdapterRemoved):
-            self._asked.pop(event.adapter, None)
+            self._last_resort_at.pop(event.adapter, None)
 
     # ---------------------------------------------------------------- waiting
 
-    async def _wait(self, route: ActiveRoute, chain: tuple[Adapter, ...], ask: Ask, retry: Retry) -> None:
+    async def _wait(self, route: ActiveRoute, chain: tuple[Adapter, ...], ask: TryAdapter, retry: Retry) -> None:
         started = self._clock()
         end = started + self.policy.max_wait
         if route.until is not None:
@@ -135,7 +133,7 @@ class AllUnavailableHandler:
             return
         key = frozenset(adapter.name for adapter in chain)
         queue = self._queues.setdefault(key, deque())
-        me = _Waiting()
+        me = _WaitingTask()
         queue.append(me)
         self._waiting += 1
         try:
@@ -152,10 +150,10 @@ class AllUnavailableHandler:
     async def _wait_in(
         self,
         queue: Queue,
-        me: _Waiting,
+        me: _WaitingTask,
         route: ActiveRoute,
         chain: tuple[Adapter, ...],
-        ask: Ask,
+        ask: TryAdapter,
         retry: Retry,
         end: float,
     ) -> str:
@@ -174,7 +172,7 @@ class AllUnavailableHandler:
                 back = recoveries(chain, now)
                 if not back:
                     return "none comes back by itself"
-                if back[0].wait > left and not any(r.any_moment for r in back):
+                if back[0].wait > left and not any(r.may_be_earlier for r in back):
                     return f"{back[0].adapter.name} comes back only in {format_duration(back[0].wait)}"
                 soonest = min((a.retry_after for a in route.attempts if a.retry_after), default=left)
                 wait = min(left, max(soonest, SHORTEST_PAUSE))
@@ -182,18 +180,18 @@ class AllUnavailableHandler:
                 return "in vain"
             try:
                 async with asyncio.timeout(wait):
-                    await me.woken.wait()
+                    await me.wake_event.wait()
             except TimeoutError:
                 pass
-            me.woken.clear()
+            me.wake_event.clear()
 
     async def _try_chain(
         self,
         queue: Queue,
-        me: _Waiting,
+        me: _WaitingTask,
         route: ActiveRoute,
         chain: tuple[Adapter, ...],
-        ask: Ask,
+        ask: TryAdapter,
         retry: Retry,
     ) -> bool:
         """Try the whole chain once more. Return whether an adapter was called, with whatever outcome."""
@@ -207,20 +205,20 @@ class AllUnavailableHandler:
             if ended:
                 return True
         route.reached = len(route.order)
-        return not was_refused(route)
+        return not all_rejected(route)
 
-    def _leave(self, queue: Queue, me: _Waiting) -> None:
+    def _leave(self, queue: Queue, me: _WaitingTask) -> None:
         if me in queue:
             queue.remove(me)
             _wake_head(queue)
 
     # ---------------------------------------------------------------- last resort
 
-    async def _last_resort(self, route: ActiveRoute, chain: tuple[Adapter, ...], ask: Ask, retry: Retry) -> None:
+    async def _last_resort(self, route: ActiveRoute, chain: tuple[Adapter, ...], ask: TryAdapter, retry: Retry) -> None:
         now = self._clock()
         for back in recoveries(chain, now):
             adapter = back.adapter
-            since = now - self._asked.get(adapter.name, float("-inf"))
+            since = now - self._last_resort_at.get(adapter.name, float("-inf"))
             if since < self.policy.last_resort_every:
                 continue
             breaker = adapter.breaker
@@ -229,14 +227,14 @@ class AllUnavailableHandler:
             ):
                 continue
             route.last_resort = True
-            self._asked[adapter.name] = float("inf")
+            self._last_resort_at[adapter.name] = float("inf")
             try:
                 once = policy_for(adapter.retry, retry).model_copy(update={"max_attempts": 1})
                 await ask(adapter.name, route, once)
             finally:
                 route.last_resort = False
-                self._asked[adapter.name] = now
-            if not was_refused(route):
+                self._last_resort_at[adapter.name] = now
+            if not all_rejected(route):
                 route.why += f"; every adapter was out, {adapter.name} would have returned first: a last resort"
                 return
         route.why += "; every adapter is out and no last resort is due"

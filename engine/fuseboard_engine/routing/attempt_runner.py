@@ -279,7 +279,7 @@ class AttemptRunner:
             why = rule.reason
         elif not (why := no_retry_reason(rule, error, call.policy, call.number)):
             now = self._clock()
-            if self._is_left_alone(call, retry_after) and self.can_fail_over(route, adapter.name, may_return):
+            if self._waits_as_asked(call, retry_after) and self.can_fail_over(route, adapter.name, may_return):
                 why = f"it asked to wait {retry_after:.3g} s, and another adapter takes calls"
             else:
                 delay, why = retry_delay(
@@ -332,7 +332,7 @@ class AttemptRunner:
         return event
 
     @staticmethod
-    def _is_left_alone(call: FailedCall, retry_after: float | None) -> bool:
+    def _waits_as_asked(call: FailedCall, retry_after: float | None) -> bool:
         """Return whether a retry would wait as long as the adapter asked for."""
         if retry_after is None or retry_after <= 0:
             return False

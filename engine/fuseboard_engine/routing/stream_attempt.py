@@ -51,7 +51,7 @@ class StreamAttempt:
         "_reading",
         "_stepping",
         "_streams",
-        "_time_is_over",
+        "_timed_out",
         "adapter",
         "began",
         "first_item",
@@ -92,7 +92,7 @@ class StreamAttempt:
         self.items = 0
         self._busy = 0.0
         self._stepping = False
-        self._time_is_over = False
+        self._timed_out = False
         self._closing: asyncio.Future[None] | None = None
         self._overdue = overdue
         self.loop = asyncio.get_running_loop()
@@ -137,7 +137,7 @@ class StreamAttempt:
                 context = self._context = copy_context()
             item = await within_context(context, self._step(), name, rest, self._overdue)
         except AttemptTimeout as timeout:
-            self._time_is_over = True
+            self._timed_out = True
             if limit is not None and limit == remaining:
                 raise deadline_error(self.route, name) from timeout
             raise
@@ -267,7 +267,7 @@ class StreamAttempt:
             if self._stepping:
                 self._overdue.watch(name, self._close_later(context, close))
                 return
-            limit = 0.0 if self._time_is_over else self._limits(self._clock())[0]
+            limit = 0.0 if self._timed_out else self._limits(self._clock())[0]
             await within(lambda _: in_context(context, close), None, name, limit, self._overdue)
         except AttemptTimeout:
             pass  # it is watched until it has ended

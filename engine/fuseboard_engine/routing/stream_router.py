@@ -79,8 +79,18 @@ class _Attempts:
     """The attempts of one stream in order: retries, the next adapters of the chain, the first that recovers."""
 
     __slots__ = (
-        "_attempts", "_chain", "_clock", "_failure", "_last", "_over", "_recovery_tried", "_restartable", "_retry",
-        "_route", "_router", "bypassed",
+        "_attempts",
+        "_chain",
+        "_clock",
+        "_failure",
+        "_finished",
+        "_last",
+        "_recovery_tried",
+        "_restartable",
+        "_retry",
+        "_route",
+        "_router",
+        "bypassed",
     )  # fmt: skip
 
     def __init__(
@@ -96,7 +106,7 @@ class _Attempts:
         self._chain = iter(route.order)
         self._last: StreamAttempt | None = None
         self._failure: AttemptFailed | None = None  # of the last attempt
-        self._over = False  # no further attempt may follow
+        self._finished = False  # no further attempt may follow
         self._recovery_tried = False
         self.bypassed: Adapter | None = None
         """The adapter that a gate called in place of an attempt, and that answered."""
@@ -104,7 +114,7 @@ class _Attempts:
     async def next(self) -> StreamAttempt | None:
         """Start the next attempt, after its delay if it is a retry. None: there is none."""
         attempt = None if self._last is None else await self._retried(self._last)
-        while attempt is None and not self._over:
+        while attempt is None and not self._finished:
             name, self._route.return_to = self._route.return_to, None
             if name is None:
                 name = next(self._chain, None)
@@ -138,14 +148,16 @@ class _Attempts:
         """Return the retry of the last attempt, if its failure calls for one."""
         failure = self._failure
         if failure is None or failure.then == "stop":
-            self._over = True
+            self._finished = True
             return None
         if failure.then != "retry":
             return None
         if failure.delay > 0:
             await asyncio.sleep(failure.delay)
         attempt = await self._start(last.adapter, last.number, failure.delay)
-        if attempt is None and not self._over:  # its adapter opened meanwhile; perhaps an earlier one takes calls again
+        if (
+            attempt is None and not self._finished
+        ):  # its adapter opened meanwhile; perhaps an earlier one takes calls again
             self._attempts.can_fail_over(self._route, last.adapter.name, may_return=True)
         return attempt
 
@@ -153,7 +165,7 @@ class _Attempts:
         """Start an attempt on an adapter that made `made` before, if gate, deadline and breaker allow it."""
         gate = self._attempts.gate
         if gate is not None and (settled := await gate(adapter, self._route)) is not None:
-            self._over = settled
+            self._finished = settled
             if settled and self._route.adapter is not None:
                 self.bypassed = adapter
             return None
@@ -163,7 +175,7 @@ class _Attempts:
         route = self._route
         permit = admit(adapter, route, made, self._clock)
         if permit is None:
-            self._over = route.expired
+            self._finished = route.expired
             return None
         policy, attempts = policy_for(adapter.retry, self._retry), self._attempts
         inner = attempts.running is not None and asyncio.current_task() in attempts.running.tasks

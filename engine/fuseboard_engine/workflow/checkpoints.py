@@ -11,7 +11,7 @@ from fuseboard_engine.workflow.errors import ResumeRefused, RunInUse, UnknownRun
 RunState = Literal["running", "done", "degraded", "failed", "interrupted"]
 SavedState = Literal["done", "degraded", "failed", "skipped"]
 
-OVER: tuple[RunState, ...] = ("done", "degraded")
+COMPLETED_STATES: tuple[RunState, ...] = ("done", "degraded")
 
 
 class SavedNode(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +59,7 @@ class SavedRun(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def resumable(self) -> bool:
         """Whether nodes are unfinished and no process executes the run."""
-        return self.state not in OVER and not self.alive
+        return self.state not in COMPLETED_STATES and not self.alive
 
 
 class Checkpoints(Protocol):

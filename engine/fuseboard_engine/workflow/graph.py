@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from fuseboard_engine.workflow.errors import WorkflowError
-from fuseboard_engine.workflow.json_values import WHOLE
+from fuseboard_engine.workflow.json_values import WHOLE_VALUE
 
 
 @dataclass(frozen=True)
@@ -136,9 +136,9 @@ def check_edge(nodes: Mapping[str, Node], edges: Iterable[Edge], edge: Edge) -> 
     for output, name in edge.fields.items():
         if not (isinstance(output, str) and isinstance(name, str) and output and name):
             raise WorkflowError(f"{where}: a field is a text that is not empty, and {output!r}: {name!r} is none")
-        if output != WHOLE and "" in output.split("."):
+        if output != WHOLE_VALUE and "" in output.split("."):
             raise WorkflowError(f"{where}: {output!r} is not a path of fields such as 'items.0.name'")
-        _declared(where, edge.source, "output", output.split(".")[0] if output != WHOLE else None, nodes)
+        _declared(where, edge.source, "output", output.split(".")[0] if output != WHOLE_VALUE else None, nodes)
         _declared(where, edge.target, "input", name, nodes)
         if name in taken:
             raise WorkflowError(f"{where}: {edge.target} gets its input {name!r} from {taken[name]} already")

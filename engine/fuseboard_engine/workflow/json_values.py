@@ -9,7 +9,7 @@ from typing import Any, Final
 from fuseboard_engine.runtime.json_check import why_not_json
 from fuseboard_engine.workflow.errors import WorkflowError
 
-WHOLE: Final = "."
+WHOLE_VALUE: Final = "."
 """As an output field: the whole result."""
 
 
@@ -35,7 +35,7 @@ def look_up(value: Any, path: str, name: str) -> Any:
     Raises:
         MissingField: there is no such value; the text names the result as `name` and says what it has instead.
     """
-    if path == WHOLE:
+    if path == WHOLE_VALUE:
         return value
     found, place = value, name
     for step in path.split("."):

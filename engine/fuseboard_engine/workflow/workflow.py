@@ -13,7 +13,7 @@ from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.retry.policy import RetryPolicy, Strategy
 from fuseboard_engine.runtime.arguments import as_words, checked_seconds
 from fuseboard_engine.workflow.binding import Binding, WorkflowHost
-from fuseboard_engine.workflow.checkpoints import OVER, Checkpoints, SavedRun
+from fuseboard_engine.workflow.checkpoints import COMPLETED_STATES, Checkpoints, SavedRun
 from fuseboard_engine.workflow.errors import ResumeRefused, WorkflowError
 from fuseboard_engine.workflow.failed_runs import keep_failed_run, resumes_run
 from fuseboard_engine.workflow.graph import (
@@ -326,7 +326,7 @@ class Workflow:
                 raise ResumeRefused("this engine keeps no runs; record it, or set engine.checkpoints")
             saved = await store.load(resume)
             self._check_resume(saved)
-            if saved.state in OVER:
+            if saved.state in COMPLETED_STATES:
                 return self._as_saved(saved)
             # Its state is read again now that no other process changes it.
             saved = await begin_run(store, resume, engine.wall, _taken(store, resume, engine.wall()))

@@ -34,7 +34,7 @@ from fuseboard_storage.sqlite.fork_gate import forked_cleanly
 
 log = get_logger("fuseboard.recorder")
 
-LAST_WORDS: Final = 0.9
+WRITING_SHARE: Final = 0.9
 """The share of the time for closing after which the thread writes no more events and records what is lost."""
 SHORTEST: Final = 0.1
 """Seconds that each part of closing may take in any case."""
@@ -179,7 +179,7 @@ class Recorder:
             raise
         self._thread = thread
         _running.add(self)
-        _close_at_the_end_of_children()
+        _close_with_child_process()
         return self._writer.opened
 
     def _begin_stop(self, reason: str, seconds: float | None = None) -> threading.Thread | None:
@@ -192,7 +192,7 @@ class Recorder:
             return None
         self._buffer.add(EngineStopped(at=self._engine.wall(), reason=reason))
         # The thread gives up a little earlier than `close`, so that it can record what is lost.
-        self._writer.stop(LAST_WORDS * (self._close_timeout if seconds is None else seconds))
+        self._writer.stop(WRITING_SHARE * (self._close_timeout if seconds is None else seconds))
         return self._thread
 
     def _attach_dead_letters(self) -> None:
@@ -258,7 +258,7 @@ class Recorder:
                 thread.start()
                 self._thread = thread
                 self._writer.opened.add_done_callback(self._opened_in_child)
-                _close_at_the_end_of_children()
+                _close_with_child_process()
 
     def _opened_in_child(self, opened: Future[None]) -> None:
         if not opened.cancelled() and (error := opened.exception()) is not None:
@@ -422,7 +422,7 @@ def _close_all() -> None:
         recorder.close("exit")
 
 
-def _close_at_the_end_of_children() -> None:
+def _close_with_child_process() -> None:
     """Close the recorders when a child of `multiprocessing` ends, which does not run what `atexit` has registered."""
     global _child
     for name in ("multiprocessing.util", "billiard.util"):

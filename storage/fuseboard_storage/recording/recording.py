@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import warnings
 from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -213,11 +214,16 @@ class Recording:
             found.append(row)
         return found
 
-    async def endings(self) -> dict[int, str]:
+    async def end_reasons(self) -> dict[int, str]:
         """Return why engines ended, by instance, as far as it is still recorded. `lost`: the engine was found dead."""
         sql = """SELECT instance, coalesce(json_extract(body, '$.reason'), 'closed') FROM events
             WHERE kind = 'engine_stopped' ORDER BY seq"""
         return {row[0]: row[1] for row in await self._rows_if_any(sql)}
+
+    async def endings(self) -> dict[int, str]:
+        """Deprecated name of `end_reasons`."""
+        warnings.warn("Recording.endings is now called end_reasons", DeprecationWarning, stacklevel=2)
+        return await self.end_reasons()
 
     async def bring_up_to_date(self, board: Board, now: int) -> bool:
         """Update a Board's heartbeats, and mark the engines of this host whose process has ended.

@@ -18,7 +18,7 @@ from fuseboard_storage.sqlite.connection import translate_sqlite_errors
 from fuseboard_storage.sqlite.damaged_rows import readable_text
 from fuseboard_storage.sqlite.integrity import is_damage
 
-MOST_COMPLAINTS: Final = 100
+MAX_PROBLEMS: Final = 100
 """The number of complaints that a check returns at most."""
 
 _PART: Final = 500  # rows read at a time
@@ -44,7 +44,7 @@ class TableSalvage(NamedTuple):
 
 
 def check(path: str | os.PathLike[str]) -> list[str]:
-    """Return what SQLite finds wrong with a recording, at most `MOST_COMPLAINTS`; nothing if it is sound.
+    """Return what SQLite finds wrong with a recording, at most `MAX_PROBLEMS`; nothing if it is sound.
 
     Raises:
         RecordingError: The file is missing, is not a recording, or cannot be read.
@@ -52,7 +52,7 @@ def check(path: str | os.PathLike[str]) -> list[str]:
     _refuse_missing(path)
     with translate_sqlite_errors(Path(path)), closing(_reading(path)) as source:
         try:
-            rows = source.execute(f"PRAGMA integrity_check({MOST_COMPLAINTS})").fetchall()
+            rows = source.execute(f"PRAGMA integrity_check({MAX_PROBLEMS})").fetchall()
         except sqlite3.DatabaseError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
                 raise KeyboardInterrupt from None

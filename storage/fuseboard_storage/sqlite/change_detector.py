@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-SETTLED: Final = 20_000_000
+SETTLE_NANOSECONDS: Final = 20_000_000
 """Nanoseconds after which a modification time is final. Before that, another write may leave the same time."""
 
-TRUSTED: Final = 2.0
+TRUST_SECONDS: Final = 2.0
 """Seconds after which the recording itself has to be queried again, whatever the modification times are."""
 
 FileState = tuple[int, int] | None
@@ -38,9 +38,9 @@ class ChangeDetector:
         """Return whether certainly nothing was written since the previous call. False at the first call."""
         seen = tuple(_state_of(path) for path in self._paths)
         now = self._monotonic()
-        unchanged = seen == self._seen and self._settled and now - self._changed_at < TRUSTED
+        unchanged = seen == self._seen and self._settled and now - self._changed_at < TRUST_SECONDS
         newest = max((state[0] for state in seen if state is not None), default=0)
-        self._seen, self._settled = seen, self._now() - newest > SETTLED
+        self._seen, self._settled = seen, self._now() - newest > SETTLE_NANOSECONDS
         if not unchanged:
             self._changed_at = now
         return unchanged

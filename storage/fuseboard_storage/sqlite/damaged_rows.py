@@ -30,7 +30,7 @@ def whole_number(value: Any) -> int:
     return value if type(value) is int else 0
 
 
-def struct_of(type_: type[S], fields: Mapping[str, Any]) -> tuple[S, tuple[str, ...]]:
+def struct_from(type_: type[S], fields: Mapping[str, Any]) -> tuple[S, tuple[str, ...]]:
     """Return a struct of a row's fields, and the names of those that could not be read.
 
     A damaged field takes its default, or else the neutral value of its type: 0, an empty text, the first literal.

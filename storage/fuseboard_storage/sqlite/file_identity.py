@@ -46,8 +46,8 @@ class RecordingReplaced(OSError):
         self.why = why
 
 
-class Left(NamedTuple):
-    """Files that a connection of this process left because they were no longer at their path.
+class MissingFiles(NamedTuple):
+    """Files that a connection of this process stopped using because they were no longer at their path.
 
     `at` is when, in monotonic seconds; `size` the size that the database had.
     """
@@ -58,33 +58,33 @@ class Left(NamedTuple):
     at: float
 
 
-left: dict[str, Left] = {}
-"""The files that this process has left, by path, until it has opened others. They are held, to be compared."""
+missing: dict[str, MissingFiles] = {}
+"""The missing files of this process, by path, until it opens others. They are kept open for comparison."""
 
 
-def remember_left(path: str, files: Left) -> None:
-    """Add files to `left`, unless they are in it. A connection still holds them."""
+def remember_missing(path: str, files: MissingFiles) -> None:
+    """Add files to `missing`, unless they are in it. A connection still has them open."""
     with _guard:
-        before = left.get(path)
+        before = missing.get(path)
         if before is not None and before.identity == files.identity:
             return
         for file in files.identity:
             if file is not None and file in _handles:
                 _handles[file].users += 1
-        left[path] = files
+        missing[path] = files
     if before is not None:
         _release_all(before)
 
 
-def forget_left(path: str) -> None:
-    """Remove files from `left`."""
+def forget_missing(path: str) -> None:
+    """Remove files from `missing`."""
     with _guard:
-        before = left.pop(path, None)
+        before = missing.pop(path, None)
     if before is not None:
         _release_all(before)
 
 
-def _release_all(files: Left) -> None:
+def _release_all(files: MissingFiles) -> None:
     for file in files.identity:
         release(file)
 

@@ -57,7 +57,7 @@ class ForkGate:
 
 
 _gates: weakref.WeakSet[ForkGate] = weakref.WeakSet()
-_shut: list[ForkGate] = []
+_closed_gates: list[ForkGate] = []
 _clean = True
 
 
@@ -71,7 +71,7 @@ def _before_fork() -> None:
     deadline = time.monotonic() + TIMEOUT
     for gate in list(_gates):
         if gate.shut(deadline - time.monotonic()):
-            _shut.append(gate)
+            _closed_gates.append(gate)
         else:
             _clean = False
 
@@ -83,8 +83,8 @@ def _after_fork_in_parent() -> None:
 
 
 def _open_all() -> None:
-    while _shut:
-        _shut.pop().open()
+    while _closed_gates:
+        _closed_gates.pop().open()
 
 
 if hasattr(os, "register_at_fork"):

@@ -20,10 +20,10 @@ from fuseboard_storage.sqlite.write_lock import LockingConnection
 
 T = TypeVar("T")
 
-QUICK: Final = 0.002  # seconds; a longer commit waited for something
+QUICK_SECONDS: Final = 0.002  # seconds; a longer commit waited for something
 RECENT: Final = 0.05  # seconds after a fast commit during which the next one is expected to be fast too
 RUN: Final = 1_000  # inline commits in a row; the worker thread makes the next, and with it moves the WAL into the file
-AWAY: Final = 5.0  # seconds for which the worker thread makes all commits after a slow inline one
+THREAD_ONLY_SECONDS: Final = 5.0  # seconds for which the worker thread makes all commits after a slow inline one
 
 
 class InlineCommitter:
@@ -36,7 +36,7 @@ class InlineCommitter:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._connection: LockingConnection | None = None
-        self._quick_at = float("-inf")  # when the last commit ended; -inf if it was slow
+        self._last_quick_commit = float("-inf")  # when the last commit ended; -inf if it was slow
         self._away_until = float("-inf")
         self._left = 0  # inline commits until the worker thread makes the next
 
@@ -48,21 +48,21 @@ class InlineCommitter:
             path: The file.
         """
         now = self._clock()
-        if now - began >= QUICK or now < self._away_until:
-            self._quick_at = float("-inf")
+        if now - began >= QUICK_SECONDS or now < self._away_until:
+            self._last_quick_commit = float("-inf")
             return
-        if self._connection is None and now - self._quick_at < RECENT:
+        if self._connection is None and now - self._last_quick_commit < RECENT:
             with contextlib.suppress(sqlite3.Error, OSError, RecordingError):
                 connection = schema.connect(path, busy_timeout=0)
                 connection.execute("PRAGMA wal_autocheckpoint = 0")  # moving the WAL into the file waits for the disk
                 self._connection = connection
         self._left = RUN
-        self._quick_at = now
+        self._last_quick_commit = now
 
     def commit(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
         """Run `work` in a transaction, now and without waiting. Return its result, or None if nothing was done."""
         connection, began = self._connection, self._clock()
-        if connection is None or not self._left or began - self._quick_at >= RECENT:
+        if connection is None or not self._left or began - self._last_quick_commit >= RECENT:
             return None
         if not connection.write_lock.acquire(blocking=False):
             return None
@@ -74,10 +74,10 @@ class InlineCommitter:
             # A file that is moved later than this is one that was moved after the commit, unless that takes long.
             connection.check(thorough=False)
             connection.execute("COMMIT")
-            if self._clock() - began >= QUICK:
+            if self._clock() - began >= QUICK_SECONDS:
                 connection.check(thorough=False)
         except Exception:  # the worker thread, which tries next, meets the same error and reports it
-            self._quick_at = float("-inf")
+            self._last_quick_commit = float("-inf")
             return None
         finally:
             if connection.in_transaction:
@@ -85,15 +85,15 @@ class InlineCommitter:
                     connection.execute("ROLLBACK")
             connection.write_lock.release()
         self._left -= 1
-        self._quick_at = now = self._clock()
-        if now - began >= QUICK:
-            self._quick_at, self._away_until = float("-inf"), now + AWAY
+        self._last_quick_commit = now = self._clock()
+        if now - began >= QUICK_SECONDS:
+            self._last_quick_commit, self._away_until = float("-inf"), now + THREAD_ONLY_SECONDS
         return done
 
     def close(self) -> None:
         """Close the connection. Later commits of the worker thread may open it again."""
         connection, self._connection = self._connection, None
-        self._quick_at = float("-inf")
+        self._last_quick_commit = float("-inf")
         if connection is not None:
             with connection.write_lock, contextlib.suppress(sqlite3.Error):
                 connection.close()
@@ -101,7 +101,7 @@ class InlineCommitter:
     def leave(self, why: str) -> None:
         """Close a connection to a file that is no longer at its path."""
         connection, self._connection = self._connection, None
-        self._quick_at = float("-inf")
+        self._last_quick_commit = float("-inf")
         if connection is not None:
             with connection.write_lock:
                 connection.leave(why)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from fuseboard_engine.error_text.safe_logging import get_logger
-from fuseboard_storage.sqlite.file_identity import FileId, Left, files_at, identify
+from fuseboard_storage.sqlite.file_identity import FileId, MissingFiles, files_at, identify
 
 log = get_logger("fuseboard.recorder")
 
@@ -58,7 +58,7 @@ def _wait_for_lock(handle: int, path: str) -> None:
             return  # the file system has no such locks
 
 
-def remove_remains(path: str, real: str, left: Left | None) -> None:
+def remove_remains(path: str, real: str, left: MissingFiles | None) -> None:
     """Put a WAL aside that belongs to a recording which is no longer at the path.
 
     SQLite would otherwise apply it to the next file at the path, whatever that is.

@@ -18,7 +18,7 @@ from typing import Literal
 from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import file_identity, moves
-from fuseboard_storage.sqlite.file_identity import APPLICATION_ID, FileId, Left, RecordingReplaced
+from fuseboard_storage.sqlite.file_identity import APPLICATION_ID, FileId, MissingFiles, RecordingReplaced
 from fuseboard_storage.sqlite.integrity import find_damage
 from fuseboard_storage.sqlite.write_lock import LockingConnection
 
@@ -176,16 +176,16 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 
 VERSION = len(MIGRATIONS)
 
-MOST_DEATHS = 3
+MAX_DEATHS = 3
 """The number of processes in a row that ended during a retry or a run, after which only an operator starts it again."""
 
 PATIENCE_STEP = 0.05
 """Seconds for which SQLite itself waits for another writer. In between, a connection can be told to hurry."""
 
-REUNION = 2.0
+REUNITE_SECONDS = 2.0
 """Seconds to wait for the other connections to a file whose WAL has vanished, before the file is moved aside."""
 
-SETTLED = 0.2
+SETTLE_SECONDS = 0.2
 """Seconds since the last change after which a file that was overwritten is not being written any more."""
 
 FileKind = Literal["missing", "empty", "recording"]
@@ -268,10 +268,10 @@ def connect(path: str | os.PathLike[str], *, busy_timeout: float = 1.0) -> Locki
 
 def _connect_once(name: str, busy_timeout: float) -> LockingConnection:
     real = os.path.realpath(name)
-    if name not in file_identity.left and inspect(name) == "recording":
+    if name not in file_identity.missing and inspect(name) == "recording":
         return _opened(name, busy_timeout)
     with _creating(name, real):
-        left = file_identity.left.get(name)
+        left = file_identity.missing.get(name)
         moves.remove_remains(name, real, left)
         if left is not None:
             _remove_overwritten(name, real, left)
@@ -283,7 +283,7 @@ def _connect_once(name: str, busy_timeout: float) -> LockingConnection:
         if left is not None:
             _reunite(name, real, left)
         connection = _opened(name, busy_timeout)
-    file_identity.forget_left(name)
+    file_identity.forget_missing(name)
     return connection
 
 
@@ -299,7 +299,7 @@ def _creating(name: str, real: str) -> Iterator[None]:
         yield
 
 
-def _remove_overwritten(name: str, real: str, left: Left) -> None:
+def _remove_overwritten(name: str, real: str, left: MissingFiles) -> None:
     """Move a recording aside that was truncated or overwritten while it was open; only its WAL, if it is foreign now.
 
     Raises:
@@ -314,7 +314,7 @@ def _remove_overwritten(name: str, real: str, left: Left) -> None:
         ruined, foreign = True, file_identity.read_head(name).startswith(file_identity.MAGIC)
     if not ruined and found.st_size >= left.size:
         return
-    if 0 <= time.time() - found.st_mtime < SETTLED:
+    if 0 <= time.time() - found.st_mtime < SETTLE_SECONDS:
         raise OSError(f"{name} is being written by another program")
     if foreign:
         moves.put_remains_aside(real)
@@ -354,7 +354,7 @@ def _move_aside(name: str, real: str, why: str) -> None:
     )
 
 
-def _reunite(name: str, real: str, left: Left) -> None:
+def _reunite(name: str, real: str, left: MissingFiles) -> None:
     """Bring a file whose WAL has vanished into a state in which it may have another one: nobody else has it open.
 
     Raises:
@@ -370,7 +370,7 @@ def _reunite(name: str, real: str, left: Left) -> None:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("PRAGMA journal_mode = DELETE")
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() - left.at < REUNION:
+        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() - left.at < REUNITE_SECONDS:
             raise
         target = moves.rename_aside(real)
         log.error("Other programs keep %s open, which %s. It is now %s; a new one starts.", name, left.why, target)

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from fuseboard_storage.sqlite import file_identity, moves
 from fuseboard_storage.sqlite.damaged_rows import readable_text
-from fuseboard_storage.sqlite.file_identity import FileId, Identity, Left, RecordingReplaced
+from fuseboard_storage.sqlite.file_identity import FileId, Identity, MissingFiles, RecordingReplaced
 
 LOCK_TIMEOUT: Final = 0.01  # seconds to wait for the lock: longer than a commit takes, shorter than a disk may take
 
@@ -129,7 +129,7 @@ class LockingConnection(sqlite3.Connection):
         On closing a file that was moved, SQLite does not move the contents of its WAL into it.
         """
         if self.identity is not None:
-            file_identity.remember_left(self.path, Left(self.identity, self._size, why, time.monotonic()))
+            file_identity.remember_missing(self.path, MissingFiles(self.identity, self._size, why, time.monotonic()))
         if self.identity is not None and self._is_overwritten(self.identity):
             # On closing it, SQLite would move the WAL into what is now another file.
             _abandoned.append(self)

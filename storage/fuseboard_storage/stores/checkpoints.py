@@ -18,7 +18,7 @@ from fuseboard_engine.workflow.checkpoints import RunState, SavedNode, SavedRun
 from fuseboard_engine.workflow.errors import CheckpointsUnavailable, ResumeRefused, RunInUse, UnknownRun
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import schema
-from fuseboard_storage.sqlite.damaged_rows import UNREADABLE, decoded, struct_of
+from fuseboard_storage.sqlite.damaged_rows import UNREADABLE, decoded, struct_from
 from fuseboard_storage.sqlite.file_identity import RecordingReplaced
 from fuseboard_storage.sqlite.fork_gate import ForkGate
 from fuseboard_storage.sqlite.process_identity import ProcessIdentity, is_alive, this_process
@@ -70,36 +70,36 @@ class FileCheckpoints:
 
     async def begin(self, run: SavedRun) -> None:
         """Save a new run; see `Checkpoints`."""
-        await self._do(self._begin, run)
+        await self._run_in_thread(self._begin, run)
         _active_runs.add((str(self.path), run.run))
 
     async def take(self, run: str, at: int) -> None:
         """Take a saved run over into this process; see `Checkpoints`."""
-        await self._do(self._take, run, at)
+        await self._run_in_thread(self._take, run, at)
 
     async def save(self, run: str, *nodes: SavedNode) -> None:
         """Save the outcomes of nodes; see `Checkpoints`."""
-        await self._do(self._save, run, nodes)
+        await self._run_in_thread(self._save, run, nodes)
 
     async def end(self, run: str, state: RunState, at: int, error: str = "") -> None:
         """Save the end of a run; see `Checkpoints`."""
         try:
-            await self._do(self._end, run, state, at, error)
+            await self._run_in_thread(self._end, run, state, at, error)
         finally:
             _active_runs.discard((str(self.path), run))
             self._runs.pop(run, None)
 
     async def load(self, run: str) -> SavedRun:
         """Return a saved run; see `Checkpoints`."""
-        return await self._do(self._load, run)
+        return await self._run_in_thread(self._load, run)
 
     async def left(self, *, failed: bool = False) -> list[tuple[str, str]]:
         """Return the unfinished runs that no process is executing; see `Checkpoints`."""
-        return await self._do(self._left, failed)
+        return await self._run_in_thread(self._left, failed)
 
     async def failures(self, workflow: str, limit: int) -> list[tuple[str, SavedNode]]:
         """Return the failed nodes of a workflow, newest first; see `Checkpoints`."""
-        return await self._do(self._failures, workflow, limit)
+        return await self._run_in_thread(self._failures, workflow, limit)
 
     def close(self) -> None:
         """Close the file and end the thread once pending work is saved. A later call opens them again."""
@@ -114,7 +114,7 @@ class FileCheckpoints:
 
     # ------------------------------------------------------------------ in the thread
 
-    async def _do(self, work: Callable[..., T], *args: Any) -> T:
+    async def _run_in_thread(self, work: Callable[..., T], *args: Any) -> T:
         if self._thread is None or self._pid != os.getpid():
             # A forked child does not have its parent's thread and must not use the parent's connection.
             _parents.append(self._connection)
@@ -270,7 +270,7 @@ class FileCheckpoints:
         for run, workflow, state, owner, deaths in rows.fetchall():
             if owning_process(state, owner, self._host, (str(self.path), run)) is not None:
                 continue
-            if state == "running" and deaths + 1 >= schema.MOST_DEATHS:
+            if state == "running" and deaths + 1 >= schema.MAX_DEATHS:
                 self._set_aside(connection, run)
             else:
                 found.append((run, workflow))
@@ -333,7 +333,7 @@ def run_of(
         "nodes": {node.node: node for node in saved},
         "alive": owning_process(state, owner, host, key) is not None,
     }
-    run, damaged = struct_of(SavedRun, fields)
+    run, damaged = struct_from(SavedRun, fields)
     return msgspec.structs.replace(run, error=UNREADABLE + ", ".join(damaged)) if damaged else run
 
 
@@ -344,7 +344,7 @@ def node_of(row: Sequence[Any]) -> SavedNode:
     """Return the node in a row of `NODE_COLUMNS`."""
     *values, chain = row
     fields = dict(zip(_NODE_FIELDS, values, strict=True))
-    return struct_of(SavedNode, {**fields, "chain": decoded(_steps, chain, default=())})[0]
+    return struct_from(SavedNode, {**fields, "chain": decoded(_steps, chain, default=())})[0]
 
 
 def owning_process(state: str, owner: str, host: str, key: tuple[str, str] | None) -> ProcessIdentity | None:

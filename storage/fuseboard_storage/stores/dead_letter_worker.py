@@ -158,7 +158,7 @@ class DeadLetterWorker:
             job,
             self.path,
             self._gate,
-            max(self._busy_timeout, schema.REUNION + 0.5),
+            max(self._busy_timeout, schema.REUNITE_SECONDS + 0.5),
             connection=lambda: None if self._reading else self._connection,
             leave=self._leave,
             disconnect=self._disconnect,

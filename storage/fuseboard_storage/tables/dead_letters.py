@@ -28,8 +28,8 @@ from fuseboard_engine.dead_letters.letter import (
 )
 from fuseboard_engine.dead_letters.memory_store import LEASE_EXPIRED as LEASE_EXPIRED
 from fuseboard_engine.dead_letters.memory_store import full, group_changes
-from fuseboard_storage.sqlite.damaged_rows import UNREADABLE, decoded, struct_of
-from fuseboard_storage.sqlite.schema import MOST_DEATHS
+from fuseboard_storage.sqlite.damaged_rows import UNREADABLE, decoded, struct_from
+from fuseboard_storage.sqlite.schema import MAX_DEATHS
 from fuseboard_storage.tables.events import escape_surrogates
 
 POISONED: Final = "poisoned: its worker stopped responding in three retries in a row; only an operator retries it"
@@ -53,7 +53,7 @@ def letter_of(row: tuple[Any, ...]) -> DeadLetter:
     for name in _ENCODED:
         if fields[name] is not None:
             fields[name] = decoded(msgspec.json.decode, fields[name], default=fields[name])
-    letter, damaged = struct_of(DeadLetter, fields)
+    letter, damaged = struct_from(DeadLetter, fields)
     return msgspec.structs.replace(letter, detail=UNREADABLE + ", ".join(damaged)) if damaged else letter
 
 
@@ -137,7 +137,7 @@ def release_expired(connection: sqlite3.Connection, now: int) -> tuple[StatusCha
         status = CASE WHEN deaths + 1 < :most THEN 'pending' ELSE 'exhausted' END,
         detail = CASE WHEN deaths + 1 < :most THEN :expired ELSE :poisoned END
         WHERE status = 'retrying' AND lease_until <= :now RETURNING id, 'retrying', status""",
-        {"now": now, "most": MOST_DEATHS, "expired": LEASE_EXPIRED, "poisoned": POISONED},
+        {"now": now, "most": MAX_DEATHS, "expired": LEASE_EXPIRED, "poisoned": POISONED},
     ).fetchall()
     return group_changes(sorted(released))
 

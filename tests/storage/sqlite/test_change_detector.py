@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fuseboard_storage.sqlite.change_detector import SETTLED, TRUSTED, ChangeDetector
+from fuseboard_storage.sqlite.change_detector import SETTLE_NANOSECONDS, TRUST_SECONDS, ChangeDetector
 
 NOON = 1_800_000_000_000_000_000
 """A fixed time, nanoseconds since 1970."""
@@ -29,7 +29,7 @@ class Looker:
         os.utime(path, ns=(at, at))
 
     def settle(self) -> None:
-        self.now += SETTLED + 1
+        self.now += SETTLE_NANOSECONDS + 1
         self.detector.unchanged()
 
     def unchanged(self) -> bool:
@@ -73,7 +73,7 @@ def test_a_timestamp_that_a_later_write_could_still_share_is_not_trusted(looker:
     looker.write(looker.log, b"first", written)
     assert not looker.unchanged()
     looker.write(looker.log, b"again", written)  # as long, and within the same tick of the file's clock
-    looker.now += SETTLED
+    looker.now += SETTLE_NANOSECONDS
     assert not looker.unchanged()
     assert looker.unchanged()
 
@@ -81,7 +81,7 @@ def test_a_timestamp_that_a_later_write_could_still_share_is_not_trusted(looker:
 def test_a_change_is_assumed_once_the_trusted_time_is_over(looker: Looker) -> None:
     looker.settle()
     assert looker.unchanged()
-    looker.seconds += TRUSTED
+    looker.seconds += TRUST_SECONDS
     assert not looker.unchanged()
     assert looker.unchanged()
 

@@ -15,7 +15,7 @@ from fuseboard_engine.events import Event
 from fuseboard_engine.workflow.checkpoints import SavedNode
 from fuseboard_storage.recorder.recorder import record
 from fuseboard_storage.recording.recording import Recording
-from fuseboard_storage.sqlite.damaged_rows import UNREADABLE, struct_of
+from fuseboard_storage.sqlite.damaged_rows import UNREADABLE, struct_from
 from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 from support.fake_engine import NOON, FakeEngine, answered
 
@@ -92,7 +92,7 @@ async def test_a_damaged_dead_letter_is_listed_and_names_what_is_damaged(tmp_pat
 
 @given(st.fixed_dictionaries(dict.fromkeys(DeadLetter.__struct_fields__, VALUES)))
 def test_any_values_at_all_make_a_letter(fields: dict[str, object]) -> None:
-    letter, damaged = struct_of(DeadLetter, fields)
+    letter, damaged = struct_from(DeadLetter, fields)
     assert set(damaged) <= set(DeadLetter.__struct_fields__)
     assert type(letter.id) is int
     assert type(letter.payload) is str
@@ -100,7 +100,7 @@ def test_any_values_at_all_make_a_letter(fields: dict[str, object]) -> None:
 
 @given(st.fixed_dictionaries(dict.fromkeys(SavedNode.__struct_fields__, VALUES)))
 def test_any_values_at_all_make_a_node(fields: dict[str, object]) -> None:
-    node, _ = struct_of(SavedNode, fields)
+    node, _ = struct_from(SavedNode, fields)
     assert type(node.node) is str
     assert type(node.at) is int
 

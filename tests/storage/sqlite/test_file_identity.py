@@ -138,7 +138,7 @@ def test_a_recording_that_lost_its_wal_continues_once_no_process_has_the_old_one
 def test_a_recording_that_lost_its_wal_is_moved_aside_if_others_keep_it_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schema, "REUNION", 0.0)
+    monkeypatch.setattr(schema, "REUNITE_SECONDS", 0.0)
     path = tmp_path / "a.db"
     one, two = schema.connect(path), schema.connect(path)
     add(one, "first")

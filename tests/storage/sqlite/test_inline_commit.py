@@ -13,11 +13,11 @@ import pytest
 from fuseboard_engine.dead_letters.letter import LetterSelection
 from fuseboard_storage import SqliteDeadLetters
 from fuseboard_storage.sqlite import inline_commit, schema
-from fuseboard_storage.sqlite.inline_commit import AWAY, QUICK, RECENT, RUN, InlineCommitter
+from fuseboard_storage.sqlite.inline_commit import QUICK_SECONDS, RECENT, RUN, THREAD_ONLY_SECONDS, InlineCommitter
 from fuseboard_storage.sqlite.write_lock import LockingConnection
 from support.letters import NOON, ROOM, letter
 
-LITTLE = QUICK / 10  # seconds
+LITTLE = QUICK_SECONDS / 10  # seconds
 
 
 class File:
@@ -81,18 +81,18 @@ def test_some_time_after_the_last_commit_the_disks_speed_is_unknown(file: File) 
 
 def test_after_a_slow_commit_by_the_thread_the_next_is_not_made_inline(file: File) -> None:
     file.open()
-    file.commit_in_thread(QUICK)
+    file.commit_in_thread(QUICK_SECONDS)
     assert not file.commit_inline()
 
 
 def test_after_a_slow_inline_commit_the_thread_makes_all_commits_for_some_seconds(file: File) -> None:
     file.open()
-    assert file.commit_inline(QUICK)
-    slow_until = file.now + AWAY
+    assert file.commit_inline(QUICK_SECONDS)
+    slow_until = file.now + THREAD_ONLY_SECONDS
     while file.now + LITTLE < slow_until - LITTLE:
         file.commit_in_thread()
         assert not file.commit_inline()
-        file.now += AWAY / 10
+        file.now += THREAD_ONLY_SECONDS / 10
     file.now = slow_until
     file.commit_in_thread()
     assert file.commit_inline()
@@ -163,7 +163,7 @@ class Threads:
                 return super().execute(sql, *args)  # type: ignore[arg-type]
 
         monkeypatch.setattr(schema, "LockingConnection", Noting)
-        monkeypatch.setattr(inline_commit, "QUICK", 60.0)  # even on a busy machine
+        monkeypatch.setattr(inline_commit, "QUICK_SECONDS", 60.0)  # even on a busy machine
         monkeypatch.setattr(inline_commit, "RECENT", 60.0)
 
 

@@ -54,7 +54,7 @@ async def test_an_adapters_recovery_is_the_later_of_its_breaker_and_its_health()
         if down_for is not None:
             engine.registry[name].down = DownMark("refused", until=now() + down_for)
         found = recovery_of(engine.registry[name], now())
-        return None if found is None else (found.wait, found.any_moment)
+        return None if found is None else (found.wait, found.may_be_earlier)
 
     assert of("closed") == (0, False)
     assert of("closed", 30) == (30, True)  # a good check may come before
