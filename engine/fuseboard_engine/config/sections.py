@@ -200,6 +200,7 @@ class RecordingSection(Section):
     path: Path | None = Field(default=None, description="the file; relative to the configuration file")
     restore: bool = Field(default=False, description="restore breakers and statistics from the last run")
     buffer_size: Count = Field(default=100_000, description="events buffered while the file cannot be written")
+    buffer_bytes: Count = Field(default=64_000_000, description="bytes that the buffered events may take in memory")
     close_timeout: Seconds = Field(
         default=5.0, description="seconds that closing may take when the file cannot be written"
     )

@@ -203,9 +203,12 @@ def _length(value: Any) -> int:
     if type_ is str:
         return len(value)
     if type_ is tuple or type_ is list:
-        return sum([len(item) if type(item) is str else _length(item) for item in value])
+        total = 0
+        for item in value:
+            total += _length(item)
+        return total
     if type_ is dict:
         return sum([_length(key) + _length(item) for key, item in value.items()])
-    if isinstance(value, msgspec.Struct):
+    if type_ in _shapes or isinstance(value, msgspec.Struct):
         return text_length(value)
     return 8

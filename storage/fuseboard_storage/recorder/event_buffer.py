@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from fuseboard_engine.error_text.text_limits import MAX_NAME, text_length, within_limits
 from fuseboard_engine.events import Event
 from fuseboard_storage.board.metrics import Spans, count, merge_spans
 
@@ -34,6 +35,17 @@ def settle(future: Future[None], error: Exception | None = None) -> None:
 
 Item = Event | Barrier
 
+BUFFER_SIZE: Final = 100_000
+"""The number of events that may wait in memory while the file cannot be written."""
+BUFFER_BYTES: Final = 64_000_000
+"""The bytes that the waiting events may take."""
+
+UNMEASURED: Final = 8_000  # events that may wait before they are measured, at most
+FEWEST: Final = 16  # the same, at least
+STEP: Final = 64  # events that are measured at a time
+LARGE: Final = 8_000  # bytes of a large event; larger ones are rare
+OVERHEAD: Final = 400  # bytes that an event takes without its texts
+
 
 class Batch(NamedTuple):
     """Items for the writer, in order.
@@ -47,18 +59,24 @@ class Batch(NamedTuple):
 
 
 class EventBuffer:
-    """A queue of at most `size` events. When it is full, the oldest sheddable events make room.
+    """A queue of at most `size` events and about `most_bytes` bytes.
 
-    `add` serves as an engine's listener. It appends, and wakes the writer only if the writer waits.
+    When it is full, the oldest sheddable events make room. `add` serves as an engine's listener. It appends, and wakes
+    the writer only if the writer waits. Events are measured by the length of their texts, a few at a time and only
+    while thousands wait: a writer that keeps up measures nothing. Measuring cuts an event's texts to their limits.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, most_bytes: int = BUFFER_BYTES) -> None:
         if size < 1:
             raise ValueError(f"buffer_size must be at least 1, not {size}.")
+        if most_bytes < 1:
+            raise ValueError(f"buffer_bytes must be at least 1, not {most_bytes}.")
         self.size = size
+        self.most_bytes = most_bytes
         self.dropped = 0
         """Events dropped since the recording began."""
-        self._room = size
+        self._bytes = 0  # of the items in the head, and of the first `_measured` ones in the queue
+        self._measured = 0
         self._head: deque[Item] = deque()
         self._queue: deque[Item] = deque()
         self._head_sifted = False  # the head holds no sheddable event
@@ -68,6 +86,12 @@ class EventBuffer:
         self._wake.acquire()
         self._unreported = 0
         self._spans: Spans = {}
+        self._set_room()
+
+    @property
+    def bytes(self) -> int:
+        """About how many bytes the events take that were measured; others are few."""
+        return self._bytes
 
     def __len__(self) -> int:
         return len(self._head) + len(self._queue)
@@ -105,10 +129,9 @@ class EventBuffer:
     def take(self, most: int) -> Batch:
         """Remove and return up to `most` of the oldest items. For the writer."""
         with self._lock:
-            head, queue = self._head, self._queue
-            items = [head.popleft() for _ in range(min(most, len(head)))]
-            items += [queue.popleft() for _ in range(min(most - len(items), len(queue)))]
-            self._room = max(0, self.size - len(head))
+            items = [self._pop_head() for _ in range(min(most, len(self._head)))]
+            items += [self._pop_queue() for _ in range(min(most - len(items), len(self._queue)))]
+            self._set_room()
             batch = Batch(items, self._unreported, self._spans)
             self._unreported = 0
             self._spans = {}
@@ -117,12 +140,13 @@ class EventBuffer:
     def put_back(self, batch: Batch) -> None:
         """Return a batch that could not be written to the front of the buffer. For the writer."""
         with self._lock:
-            self._head.extendleft(reversed(batch.items))
+            for item in reversed(batch.items):
+                self._push_head(item)
             self._head_sifted = False
-            self._room = max(0, self.size - len(self._head))
+            self._set_room()
             self._unreported += batch.dropped
             merge_spans(self._spans, batch.spans)
-        if len(self) > self.size:
+        if len(self) > self.size or self._bytes > self.most_bytes:
             self._make_room()
 
     def count_lost(self, reported: int, lost: int) -> None:
@@ -134,45 +158,119 @@ class EventBuffer:
             self.dropped += lost
             self._unreported += reported + lost
 
+    # ------------------------------------------------------------------ sizes, within the lock
+
+    def _may_be_unmeasured(self) -> int:
+        """Return how many events may wait unmeasured: fewer when the measured ones leave less room for large ones."""
+        return max(FEWEST, min(UNMEASURED, (self.most_bytes - self._bytes) // LARGE))
+
+    def _set_room(self) -> None:
+        """Set the length of the queue at which `add` has to look: it is full, or more events have to be measured."""
+        self._room = max(0, min(self.size - len(self._head), self._measured + self._may_be_unmeasured()))
+
+    def _measure(self) -> None:
+        """Measure the oldest events and cut their texts, until few enough are unmeasured.
+
+        A few at a time are measured, so that no call waits for all of them.
+        """
+        queue = self._queue
+        while len(queue) - self._measured > self._may_be_unmeasured() - STEP and self._measured < len(queue):
+            item = queue[self._measured]
+            size = size_of(item)
+            if size > OVERHEAD + MAX_NAME and not isinstance(item, Barrier):
+                item = queue[self._measured] = within_limits(item)
+                size = size_of(item)
+            self._bytes += size
+            self._measured += 1
+
+    def _pop_head(self) -> Item:
+        item = self._head.popleft()
+        self._bytes -= size_of(item)
+        return item
+
+    def _pop_queue(self) -> Item:
+        item = self._queue.popleft()
+        if self._measured:
+            self._measured -= 1
+            self._bytes -= size_of(item)
+        return item
+
+    def _push_head(self, item: Item) -> None:
+        self._head.appendleft(item)
+        self._bytes += size_of(item)
+
+    # ------------------------------------------------------------------ shedding
+
     def _make_room(self) -> None:
         """Drop the oldest sheddable events, some at a time. Drop other events only when none of those are left."""
         with self._lock:
-            excess = len(self) - self.size
-            if excess > 0:
-                self._shed(excess + self.size // 64, any_type=False)
-            excess = len(self) - self.size
-            if excess > 0:
-                self._shed(excess + self.size // 64, any_type=True)
-            self._room = max(0, self.size - len(self._head))
+            self._measure()
+            for any_type in (False, True):
+                events, bytes_ = len(self) - self.size, self._bytes - self.most_bytes
+                if events > 0 or bytes_ > 0:
+                    more = (self.size // 64, self.most_bytes // 64)
+                    self._shed(
+                        events + more[0] if events > 0 else 0, bytes_ + more[1] if bytes_ > 0 else 0, any_type=any_type
+                    )
+            self._set_room()
 
-    def _shed(self, goal: int, *, any_type: bool) -> None:
-        """Drop the oldest `goal` events, of sheddable types only unless `any_type`.
+    def _shed(self, events: int, bytes_: int, *, any_type: bool) -> None:
+        """Drop the oldest `events` events and at least `bytes_` bytes, of sheddable types only unless `any_type`.
 
         What is examined and kept moves to the head, so that a head without sheddable events is not examined again.
         """
-        gone = 0
+        goal = _Goal(events, bytes_)
         if any_type or not self._head_sifted:
-            kept, gone = self._sift(self._head, goal, any_type)
+            kept = self._sift(self._head, self._pop_head, goal, any_type)
             self._head_sifted = not self._head
-            self._head.extendleft(reversed(kept))
-        kept, more = self._sift(self._queue, goal - gone, any_type)
+            for item in reversed(kept):
+                self._push_head(item)
+        kept = self._sift(self._queue, self._pop_queue, goal, any_type)
         self._head.extend(kept)
-        self.dropped += gone + more
-        self._unreported += gone + more
+        self._bytes += sum(map(size_of, kept))
+        self.dropped += goal.gone
+        self._unreported += goal.gone
 
-    def _sift(self, source: deque[Item], goal: int, any_type: bool) -> tuple[list[Item], int]:
+    def _sift(self, source: deque[Item], pop: Callable[[], Item], goal: _Goal, any_type: bool) -> list[Item]:
         kept: list[Item] = []
-        gone = 0
         for _ in range(len(source)):
-            if gone >= goal:
+            if goal.reached:
                 break
-            item = source.popleft()
+            item = pop()
             if isinstance(item, Barrier) or not (any_type or item.sheddable):
                 kept.append(item)
             else:
-                gone += 1
+                goal.count(size_of(item))
                 count(self._spans, item)
-        return kept, gone
+        return kept
+
+
+class _Goal:
+    """How much still has to go, and how many events are gone."""
+
+    def __init__(self, events: int, bytes_: int) -> None:
+        self._events = events
+        self._bytes = bytes_
+        self.gone = 0
+
+    @property
+    def reached(self) -> bool:
+        return self._events <= 0 and self._bytes <= 0
+
+    def count(self, size: int) -> None:
+        self._events -= 1
+        self._bytes -= size
+        self.gone += 1
+
+
+def size_of(item: Item) -> int:
+    """Return about how many bytes an item takes in memory. Costs about a microsecond."""
+    if isinstance(item, Barrier):
+        return 0
+    try:
+        return OVERHEAD + text_length(item)
+    except (TypeError, AttributeError, RecursionError):  # a field holds something else than its type says
+        return LARGE
 
 
 def events_of(items: Sequence[Item]) -> list[Event]:

@@ -35,6 +35,7 @@ async def record_configured(engine: Engine) -> AsyncIterator[Recorder | None]:
         engine,
         part.path,
         buffer_size=part.buffer_size,
+        buffer_bytes=part.buffer_bytes,
         retention=retention,
         close_timeout=part.close_timeout,
         open_timeout=part.open_timeout,

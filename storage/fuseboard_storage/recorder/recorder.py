@@ -26,7 +26,7 @@ from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.events import EngineStopped, Event
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recorder import origins
-from fuseboard_storage.recorder.event_buffer import Barrier, EventBuffer
+from fuseboard_storage.recorder.event_buffer import BUFFER_BYTES, BUFFER_SIZE, Barrier, EventBuffer
 from fuseboard_storage.recorder.protocols import Recordable
 from fuseboard_storage.recorder.retention import Retention
 from fuseboard_storage.recorder.writer import Writer
@@ -43,9 +43,6 @@ if TYPE_CHECKING:
     from fuseboard_storage.stores.checkpoints import FileCheckpoints
     from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
-BUFFER_SIZE: Final = 100_000
-"""The number of events that may wait in memory while the file cannot be written."""
-
 
 class Recorder:
     """Records one engine to one file, from `start` to `close`. A context manager, async or not.
@@ -55,6 +52,8 @@ class Recorder:
         path: The recording. A new file is readable by its owner only.
         buffer_size: The number of events that may wait in memory while the file cannot be written. When the buffer is
             full, the oldest sheddable events are dropped; their number is logged and recorded.
+        buffer_bytes: The bytes that the waiting events may take in memory, estimated by the length of their texts.
+            Whichever of the two limits is reached first counts.
         retention: How long to keep what.
         close_timeout: Seconds that closing takes at most when the file cannot be written. What is lost then is counted
             in the log, and in the file if it can be written at the end.
@@ -69,6 +68,7 @@ class Recorder:
         path: str | os.PathLike[str],
         *,
         buffer_size: int = BUFFER_SIZE,
+        buffer_bytes: int = BUFFER_BYTES,
         retention: Retention | None = None,
         close_timeout: float = 5.0,
         restore: bool = False,
@@ -82,7 +82,7 @@ class Recorder:
         self._retention = retention or Retention()
         self._forked = False
         """Whether this process is a child of the one that started it. Its own recording begins with its first event."""
-        self._buffer = EventBuffer(buffer_size)
+        self._buffer = EventBuffer(buffer_size, buffer_bytes)
         self._writer = Writer(engine, self.path, self._buffer, self._retention)
         self._thread: threading.Thread | None = None
         self._unsubscribe: Callable[[], None] = _nothing
@@ -231,7 +231,7 @@ class Recorder:
         self._lock = threading.Lock()
         self._unsubscribe()
         self._forked, self._thread = True, None
-        self._buffer = EventBuffer(self._buffer.size)
+        self._buffer = EventBuffer(self._buffer.size, self._buffer.most_bytes)
         self._writer = Writer(self._engine, self.path, self._buffer, self._retention)
         origins.forget_origin(self._engine)
         if not forked_cleanly():
@@ -360,6 +360,7 @@ def record(
     path: str | os.PathLike[str],
     *,
     buffer_size: int = BUFFER_SIZE,
+    buffer_bytes: int = BUFFER_BYTES,
     retention: Retention | None = None,
     close_timeout: float = 5.0,
     restore: bool = False,
@@ -374,6 +375,7 @@ def record(
         engine,
         path,
         buffer_size=buffer_size,
+        buffer_bytes=buffer_bytes,
         retention=retention,
         close_timeout=close_timeout,
         restore=restore,

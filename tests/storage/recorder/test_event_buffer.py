@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fuseboard_engine.events import AttemptFailed
 from fuseboard_storage.recorder.event_buffer import Barrier, EventBuffer, events_of
 from support.fake_engine import answered, failed, opened
 
@@ -94,3 +100,69 @@ def test_a_barrier_is_never_dropped() -> None:
     for _ in range(20):
         buffer.add(answered())
     assert barrier in buffer.take(100).items
+
+
+def heavy(number: int, size: int = 2_000) -> AttemptFailed:
+    event = failed(f"{number}")
+    return msgspec.structs.replace(event, attempt=msgspec.structs.replace(event.attempt, error="e" * size))
+
+
+def test_a_buffer_full_by_bytes_drops_and_counts_the_oldest_ordinary_events() -> None:
+    buffer = EventBuffer(100_000, 1_000_000)
+    for number in range(5_000):
+        buffer.add(heavy(number))
+        assert buffer.bytes <= 1_000_000
+    taken = buffer.take(10**6)
+    assert taken.dropped == buffer.dropped == 5_000 - len(taken.items)
+    assert 350 < len(taken.items) < 450
+    assert [e.task for e in events_of(taken.items)] == [str(n) for n in range(buffer.dropped, 5_000)]
+    assert sum(span.calls for span in taken.spans.values()) == buffer.dropped
+    assert buffer.bytes == 0
+
+
+def test_events_that_the_board_needs_outlive_ordinary_ones_when_bytes_are_short() -> None:
+    buffer = EventBuffer(100_000, 100_000)
+    buffer.add(opened())
+    for number in range(1_000):
+        buffer.add(heavy(number))
+    assert kinds(buffer)[0] == "StateChanged"
+
+
+def test_endless_texts_in_the_buffer_are_cut_instead_of_costing_other_events() -> None:
+    buffer = EventBuffer(100_000, 64_000_000)
+    endless = "x" * 10_000_000
+    for number in range(20_000):
+        buffer.add(msgspec.structs.replace(heavy(number), task_type=endless))
+    assert buffer.dropped == 0
+    assert sum(len(e.task_type) > 300 for e in events_of(buffer.take(10**6).items)) <= 8_000  # not measured yet
+
+
+@given(st.lists(st.tuples(st.sampled_from("artbs"), st.integers(1, 200)), max_size=60))
+def test_the_bytes_are_exact_and_bounded_whatever_happens(steps: list[tuple[str, int]]) -> None:
+    buffer, most, added, seen = EventBuffer(150, 100_000), 100_000, 0, 0
+    for step, amount in steps:
+        if step == "a":
+            for _ in range(amount):
+                buffer.add(heavy(added, amount))
+                added += 1
+        elif step == "b":
+            buffer.add(Barrier(Future()))
+        elif step == "s":
+            buffer.add(opened())
+            added += 1
+        else:
+            batch = buffer.take(amount)
+            if step == "r":
+                buffer.put_back(batch)
+            else:
+                seen += len(events_of(batch.items))
+        assert 0 <= buffer.bytes <= most
+    left = len(events_of(buffer.take(10**6).items))
+    assert added == seen + left + buffer.dropped
+    assert buffer.bytes == 0
+
+
+@pytest.mark.parametrize("most", [0, -1])
+def test_a_limit_of_bytes_below_one_is_refused(most: int) -> None:
+    with pytest.raises(ValueError, match="buffer_bytes must be at least 1"):
+        EventBuffer(10, most)
