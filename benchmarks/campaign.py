@@ -116,6 +116,23 @@ class Child:
                 return text in self.lines
         return True
 
+    def drain(self) -> None:
+        """Collect the lines that are in the pipe now."""
+        while select.select([self._read], [], [], 0)[0] and self.read(0.001):
+            pass
+
+    def goes_on(self, seconds: float = PATIENCE) -> bool:
+        """Collect lines until two calls were recorded; return False if they were not within `seconds`.
+
+        The first may have been recorded before, and its line written after.
+        """
+        before = len(self.lines)
+        until = time.monotonic() + seconds
+        while sum(line.startswith("event") for line in self.lines[before:]) < 2:
+            if time.monotonic() > until or not self.read(0.02):
+                return False
+        return True
+
     def kill(self) -> None:
         """Kill the process with SIGKILL and collect what it had reported."""
         with contextlib.suppress(ProcessLookupError):
@@ -274,7 +291,11 @@ def writers(tries: int, folder: Path) -> Outcome:
 
 
 def replacements(tries: int, folder: Path) -> Outcome:
-    """Move a recording away, or put another one in its place, while an application writes it."""
+    """Move a recording away, or put another file in its place, while an application writes it.
+
+    The other file is in turn none, an empty one, another recording, and a database of another program, which is taken
+    away again after a moment.
+    """
     total = Outcome(0)
     for first in range(0, tries, 10):
         path = folder / f"moved-{first}.db"
@@ -286,27 +307,38 @@ def replacements(tries: int, folder: Path) -> Outcome:
             child.read(0.15)
             away = folder / f"moved-{first}-{trial}.db"
             kept.append(away)
-            if trial % 2:
-                _move(path, away, os.rename)
-            else:
-                _move(path, away, os.link)
-                fresh = folder / "fresh.db"
-                with contextlib.closing(sqlite3.connect(fresh)) as connection:
-                    connection.execute("PRAGMA user_version = 0")
-                fresh.replace(path)
-            before = len(child.lines)
-            until = time.monotonic() + PATIENCE
-            while not any(line.startswith("event") for line in child.lines[before:]):
-                if time.monotonic() > until:
-                    hung += 1
-                    break
-                child.read(0.05)
+            replace_recording(path, away, ("nothing", "empty", "recording", "foreign")[trial % 4])
+            child.drain()
+            hung += int(not child.goes_on())
         child.read(1.5)
         os.kill(child.pid, signal.SIGTERM)
         child.join(2.0)
         lost, doubled, worst = compare(child.lines, [*kept, path])
         total += Outcome(len(some), lost, doubled, hung, worst)
     return total
+
+
+def replace_recording(path: Path, away: Path, kind: str) -> None:
+    """Give a recording another path, and put another file in its place; the WAL stays there then."""
+    if kind == "nothing":
+        _move(path, away, os.rename)
+        return
+    _move(path, away, os.link)
+    fresh = path.with_name("fresh.db")
+    if kind == "empty":
+        fresh.touch()
+    elif kind == "recording":
+        asyncio.run(write_until(fresh, away.stem, lambda text: None, counting(0), calls=1))
+    else:
+        with contextlib.closing(sqlite3.connect(fresh)) as connection:
+            connection.execute("CREATE TABLE theirs(secret)")
+    contents = fresh.read_bytes()
+    fresh.replace(path)
+    if kind == "foreign":
+        time.sleep(0.3)
+        if path.read_bytes() != contents:
+            raise AssertionError("a database of another program was changed")
+        path.unlink()
 
 
 def _move(path: Path, away: Path, how: Callable[[Path, Path], None]) -> None:

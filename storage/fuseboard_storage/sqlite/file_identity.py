@@ -84,6 +84,45 @@ def forget_missing(path: str) -> None:
         _release_all(before)
 
 
+_pinned: dict[str, list[Identity]] = {}
+"""The files that this process's connections have open, by path without links."""
+
+
+def pin(real: str, files: Identity) -> None:
+    """Remember that a connection has files open, until `unpin`."""
+    with _guard:
+        _pinned.setdefault(real, []).append(files)
+
+
+def unpin(real: str, files: Identity) -> None:
+    """Undo one `pin`."""
+    with _guard:
+        known = _pinned.get(real, [])
+        if files in known:
+            known.remove(files)
+        if not known:
+            _pinned.pop(real, None)
+
+
+def files_beside(real: str, main: FileId) -> Identity | None:
+    """Return the files of a connection that has another database open, if the WAL or its index is beside this one.
+
+    SQLite would apply that WAL to this database.
+
+    Args:
+        real: The path without links.
+        main: The database that is there.
+    """
+    with _guard:
+        others = [files for files in _pinned.get(real, ()) if files.main != main]
+    if others:
+        wal, shm = identify(f"{real}-wal"), identify(f"{real}-shm")
+        for files in others:
+            if (wal is not None and wal == files.wal) or (shm is not None and shm == files.shm):
+                return files
+    return None
+
+
 def _release_all(files: MissingFiles) -> None:
     for file in files.identity:
         release(file)
@@ -185,6 +224,12 @@ def head_of(file: FileId) -> bytes:
     """Return the first bytes of a file that is held; empty if it is not held."""
     handle = _handles.get(file)  # the caller's connection keeps it open
     return b"" if handle is None else _read(handle.number)
+
+
+def is_linked(file: FileId) -> bool:
+    """Return whether a file that is held is still in a folder, at whatever path."""
+    handle = _handles.get(file)
+    return handle is not None and os.fstat(handle.number).st_nlink > 0
 
 
 def has_head(file: FileId) -> bool:

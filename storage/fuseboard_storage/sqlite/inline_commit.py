@@ -75,7 +75,7 @@ class InlineCommitter:
             connection.check(thorough=False)
             connection.execute("COMMIT")
             if self._clock() - began >= QUICK_SECONDS:
-                connection.check(thorough=False)
+                connection.check_committed()
         except Exception:  # the worker thread, which tries next, meets the same error and reports it
             self._last_quick_commit = float("-inf")
             return None

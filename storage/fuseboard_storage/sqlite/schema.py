@@ -388,6 +388,7 @@ def _connection(name: str, busy_timeout: float) -> LockingConnection:
 def _opened(name: str, busy_timeout: float) -> LockingConnection:
     connection = _connection(name, busy_timeout)
     try:
+        connection.check_beside()
         _kind_of(name, connection.head())
         migrate(connection, name)
         connection.execute("PRAGMA synchronous = NORMAL")

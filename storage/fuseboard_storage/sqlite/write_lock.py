@@ -25,6 +25,9 @@ from fuseboard_storage.sqlite.file_identity import FileId, Identity, MissingFile
 
 LOCK_TIMEOUT: Final = 0.01  # seconds to wait for the lock: longer than a commit takes, shorter than a disk may take
 
+SHORT_SECONDS: Final = 0.001
+"""Seconds for which a transaction may be open before the files are checked once more, ahead of the commit."""
+
 LEAVE_TIMEOUT: Final = 200  # milliseconds to wait for other connections to a file that is no longer at its path
 
 _locks: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
@@ -55,6 +58,7 @@ class LockingConnection(sqlite3.Connection):
         """Device, inode and time of the file, and the inode of its WAL, when they were checked last."""
         self._size = 0
         self._beside: list[FileId | None] = []
+        self._pinned = False
         self._file = file_identity.hold(self.path)
         try:
             super().__init__(database, **options)
@@ -68,6 +72,19 @@ class LockingConnection(sqlite3.Connection):
         with _locks_guard:
             self.write_lock = _locks.setdefault(self.real, threading.Lock())
 
+    def check_beside(self) -> None:
+        """Raise `RecordingReplaced` if the WAL beside the file belongs to one that this process has open.
+
+        Call it before the first query. The other file was at the path before; `file_identity.missing` names it then.
+        """
+        if self._file is None:
+            return
+        other = file_identity.files_beside(self.real, self._file)
+        if other is not None:
+            why = "was replaced by another file"
+            file_identity.remember_missing(self.path, MissingFiles(other, 0, why, time.monotonic()))
+            raise RecordingReplaced(why)
+
     def pin(self) -> None:
         """Remember the files that are open. Call it once the WAL is open, after the first query.
 
@@ -80,6 +97,8 @@ class LockingConnection(sqlite3.Connection):
         # The first query has opened these two, or they are replaced by now, which `check` notices.
         self._beside = [file_identity.hold(f"{self.real}{suffix}") for suffix in ("-wal", "-shm")]
         self.identity = Identity(found.main, *self._beside)
+        file_identity.pin(self.real, self.identity)
+        self._pinned = True
         self.check()
 
     @property
@@ -108,6 +127,25 @@ class LockingConnection(sqlite3.Connection):
         self._size = file_identity.check_unchanged(self.path, self.real, self.identity, self._size, thorough=thorough)
         if self.identity.wal is not None:
             self._seen = (*self.identity.main, modified, self.identity.wal.inode)
+
+    def check_committed(self) -> None:
+        """Raise `RecordingReplaced` if what was committed just now has to be committed again.
+
+        A file that was moved during the commit holds it, and the next `check` notices the move. Only a file that is
+        gone, or is no longer a recording, does not.
+        """
+        try:
+            self.check(thorough=False)
+        except RecordingReplaced:
+            if not self._was_moved():
+                raise
+
+    def _was_moved(self) -> bool:
+        """Return whether the files are complete, at another path."""
+        known = self.identity
+        if known is None or self.is_in_place() or not file_identity.has_head(known.main):
+            return False
+        return all(file_identity.is_linked(file) for file in known[:2] if file is not None)
 
     def _is_evidently_unchanged(self) -> bool:
         """Return whether nothing has changed since the last check, not even the file's time. Costs two system calls."""
@@ -167,6 +205,9 @@ class LockingConnection(sqlite3.Connection):
 
     def _release(self) -> None:
         files, self._file, self._beside = [self._file, *self._beside], None, []
+        if self._pinned and self.identity is not None:
+            self._pinned = False
+            file_identity.unpin(self.real, self.identity)
         for file in files:
             file_identity.release(file)
 
@@ -180,23 +221,26 @@ def transaction(connection: LockingConnection) -> Iterator[None]:
     """Run the body in a transaction: commit all of it, or roll it back.
 
     Raises:
-        RecordingReplaced: The file is no longer at its path. What was committed has to be committed again, to the file
-            that is there.
+        RecordingReplaced: The file is no longer at its path, and nothing was committed to it; or it was, and the file
+            is gone. The body has to be run again, on the file that is there.
     """
     # On timeout, proceed: the holder may be checkpointing, and SQLite still serialises writers.
     acquired = connection.write_lock.acquire(timeout=LOCK_TIMEOUT)
     try:
         connection.check()
+        began = time.monotonic()
         _begin(connection)
         try:
             yield
+            if time.monotonic() - began >= SHORT_SECONDS:
+                connection.check(thorough=False)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
                 with contextlib.suppress(sqlite3.Error):
                     connection.execute("ROLLBACK")
             raise
-        connection.check(thorough=False)
+        connection.check_committed()
     finally:
         if acquired:
             connection.write_lock.release()

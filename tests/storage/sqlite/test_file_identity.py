@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.sqlite import file_identity, schema
+from fuseboard_storage.sqlite import file_identity, schema, write_lock
 from fuseboard_storage.sqlite.file_identity import RecordingReplaced
 from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
 from support.paths import PROGRAMS
@@ -76,14 +76,98 @@ def test_a_connection_notices_before_it_writes(why: str, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("why", ["moved or deleted", "replaced", "its a.db-wal", "moved or deleted "])
-def test_a_connection_notices_after_it_wrote(why: str, tmp_path: Path) -> None:
+def test_a_connection_whose_transaction_takes_long_notices_before_it_commits(
+    why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write_lock, "SHORT_SECONDS", 0.0)
     path = tmp_path / "data" / "a.db"
     path.parent.mkdir()
     connection = schema.connect(path)
     with pytest.raises(RecordingReplaced, match=why.strip()), transaction(connection):
         connection.execute(INSERT, ("during",))
         DISTURBANCES[why](path)
+    assert connection.execute("SELECT count(*) FROM instances").fetchone() == (0,)
     connection.leave("test")
+
+
+GONE: dict[str, Callable[[Path], object]] = {
+    "moved or deleted": lambda path: path.unlink(),
+    "replaced": lambda path: recording(path.with_name("other.db")).replace(path),
+    "its a.db-wal": lambda path: Path(f"{path}-wal").unlink(),
+    "moved or deleted ": lambda path: shutil.rmtree(path.parent),
+    "overwritten": lambda path: path.open("r+b").write(bytes(200)),
+}
+
+
+@pytest.mark.parametrize("why", GONE)
+def test_a_commit_to_a_file_that_is_gone_is_repeated(why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write_lock, "SHORT_SECONDS", float("inf"))
+    path = tmp_path / "data" / "a.db"
+    path.parent.mkdir()
+    connection = schema.connect(path)
+    with pytest.raises(RecordingReplaced, match=why.strip()), transaction(connection):
+        connection.execute(INSERT, ("during",))
+        GONE[why](path)
+    connection.leave("test")
+
+
+MOVED: dict[str, Callable[[Path], object]] = {
+    "file": lambda path: path.rename(path.with_name("kept.db")),
+    "folder": lambda path: path.parent.rename(path.parent.with_name("kept")),
+    "files": lambda path: [Path(f"{path}{end}").rename(path.with_name(f"kept.db{end}")) for end in ("", "-wal")],
+    "replaced by an empty file": lambda path: (
+        path.with_name("kept.db").hardlink_to(path),
+        path.with_name("new.db").touch(),
+        path.with_name("new.db").replace(path),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", MOVED)
+def test_a_commit_to_a_file_that_was_moved_meanwhile_is_not_repeated(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write_lock, "SHORT_SECONDS", float("inf"))
+    path = tmp_path / "data" / "a.db"
+    path.parent.mkdir()
+    connection = schema.connect(path)
+    with transaction(connection):
+        connection.execute(INSERT, ("during",))
+        MOVED[what](path)
+    with pytest.raises(RecordingReplaced):
+        add(connection, "after")
+    connection.leave("test")
+    path.parent.mkdir(exist_ok=True)
+    connection = schema.connect(path)
+    add(connection, "after")
+    connection.close()
+    (kept,) = (file for folder in ("data", "kept") for file in tmp_path.glob(f"{folder}/*.db") if file != path)
+    assert (names(kept), names(path)) == (["during"], ["after"])
+
+
+@pytest.mark.parametrize("kind", ["recording", "empty"])
+def test_the_wal_of_a_replaced_file_is_never_applied_to_the_new_file(kind: str, tmp_path: Path) -> None:
+    path, other, kept = tmp_path / "a.db", tmp_path / "other.db", tmp_path / "kept.db"
+    theirs = [f"theirs {number}" for number in range(300)] if kind == "recording" else []
+    if kind == "empty":
+        other.touch()
+    else:
+        with closing(schema.connect(other)) as connection:
+            for name in theirs:
+                add(connection, name)
+    one = schema.connect(path)
+    add(one, "ours")
+    kept.hardlink_to(path)
+    other.replace(path)
+    with closing(schema.connect(path)) as two:  # before the first connection has noticed
+        add(two, "new")
+        with pytest.raises(RecordingReplaced):
+            one.check()
+        one.leave("was replaced")
+        add(two, "newer")
+    assert (names(kept), names(path)) == (["ours"], [*theirs, "new", "newer"])
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.db", "kept.db"]
+    assert str(path) not in file_identity._pinned
 
 
 def test_the_wal_of_a_moved_recording_is_saved_in_the_recording(tmp_path: Path) -> None:
