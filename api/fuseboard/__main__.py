@@ -1,5 +1,5 @@
 """`python -m fuseboard` is the command `fuseboard`."""
 
-from fuseboard_console.cli.main import main
+from fuseboard_console.cli.entry import main
 
 main()

@@ -1,5 +1,5 @@
 """`python -m fuseboard_console` is `fuseboard`."""
 
-from fuseboard_console.cli.main import main
+from fuseboard_console.cli.entry import main
 
 main()

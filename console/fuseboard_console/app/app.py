@@ -24,6 +24,7 @@ from fuseboard_console.app.frame import FrameRenderer
 from fuseboard_console.app.operator_actions import OperatorActions
 from fuseboard_console.app.session_stack import SessionStack
 from fuseboard_console.app.suspend import has_shell, install_suspend_handlers
+from fuseboard_console.cli import exit_codes
 from fuseboard_console.pages.overview import Overview
 from fuseboard_console.pages.page import Page
 from fuseboard_console.pages.registry import make_page
@@ -78,7 +79,7 @@ class ConsoleApp(App[None]):
     TITLE = "Fuseboard"
     COMMANDS = App.COMMANDS | {_adapter_commands}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
+        Binding("ctrl+c", "interrupt", "Quit", show=False, priority=True),
         Binding("escape", "drop_notices", "Remove notices", show=False, priority=True),
     ]
 
@@ -307,6 +308,10 @@ class ConsoleApp(App[None]):
     def action_read_only(self) -> None:
         """Show why a key does nothing."""
         self.operator.refuse_if_read_only()
+
+    def action_interrupt(self) -> None:
+        """Leave the console with the exit code that Ctrl-C has in every command."""
+        self.exit(return_code=exit_codes.INTERRUPTED)
 
     def action_drop_notices(self) -> None:
         """Remove the notices, which cover lines. The key then does what else it does."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from fuseboard_console.app.first_start import first_start
 from fuseboard_console.cli import exit_codes
+from fuseboard_console.cli.interrupts import leave_on_signals
 from fuseboard_console.preferences.model import DEFAULT, Preferences
 from fuseboard_console.preferences.paths import state_folder
 from fuseboard_console.preferences.theme_names import theme_id
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 FRAMES = "120"
 """Frames a second at most. There are a tenth as many, but a key waits for up to two of these before it is answered."""
-LEAVING = (signal.SIGTERM, signal.SIGHUP)
-"""What tells the console to leave: a polite kill, or a terminal that was closed."""
 
 
 async def watch(
@@ -115,7 +113,6 @@ def _leave_when_told(app: ConsoleApp) -> None:
 
     The same when the terminal itself is gone, whether or not a signal says so.
     """
+    leave_on_signals(lambda code: app.exit(return_code=code))
     loop = asyncio.get_running_loop()
-    for told in LEAVING:
-        loop.add_signal_handler(told, app.exit)
     on_hangup(lambda: loop.call_soon_threadsafe(app.exit))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fuseboard_console.cli.interrupts import remark_on_interrupt
 from fuseboard_console.cli.output import complain, print_out
 from fuseboard_console.operator.messages import not_taken_message, outcome_text
 from fuseboard_console.views.adapters.engine_presence import connection_to
@@ -27,7 +28,8 @@ async def report_outcome(recording: Recording, board: Board, command: int, insta
         instance: The engine instance that the command is for.
         file: The recording's name, as safe text.
     """
-    status = await recording.outcome(command)
+    with remark_on_interrupt("The command was sent: an engine may still carry it out."):
+        status = await recording.outcome(command)
     if status.status == "expired":
         await recording.bring_up_to_date(board, wall_clock())
         complain(not_taken_message(connection_to(board, instance, wall_clock()), file))

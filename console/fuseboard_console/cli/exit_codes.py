@@ -13,7 +13,7 @@ BAD_INPUT: Final = 2
 CANT_WRITE: Final = 74
 """The output could not be written: the disk is full, or the terminal gone. The request was carried out."""
 INTERRUPTED: Final = 130
-"""Ctrl-C."""
+"""Ctrl-C, in the console too."""
 BROKEN_PIPE: Final = 141
 """The reader of the output closed the pipe."""
 
@@ -22,6 +22,6 @@ TABLE: Final = """exit codes:
     1  not done: no engine took the command, it was refused, or a check failed
     2  the command line or the file is wrong; nothing was changed
    74  the output could not be written, for example because the disk is full
-  130  stopped by Ctrl-C
+  130  stopped by Ctrl-C, in the console too
   141  the reader of the output closed the pipe"""
 """The exit codes as the help shows them."""

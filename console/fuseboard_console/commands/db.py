@@ -66,11 +66,13 @@ def _salvage(args: Namespace) -> int:
     import json
     from pathlib import Path
 
+    from fuseboard_console.cli.interrupts import interruptible
     from fuseboard_console.cli.output import print_out
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_storage.recording.salvage import salvage
 
-    found = salvage(args.file, args.target)
+    with interruptible():
+        found = salvage(args.file, args.target)
     if args.json:
         print_out(json.dumps([part._asdict() for part in found]))
         return exit_codes.OK

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -12,8 +11,7 @@ from fuseboard_console.cli import exit_codes
 from fuseboard_console.cli.preference_arguments import add_preferences, preferences_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import FrameType
+    from fuseboard_console.preferences.model import Preferences
 
 SUMMARY = "watch a minute of failures and recovery; needs no application"
 DESCRIPTION = """Play a scenario: an engine in a process of its own, with adapters that fail on schedule, records to a
@@ -80,40 +78,15 @@ def _plain(args: Namespace) -> int:
 
 def _live(args: Namespace) -> int:
     import asyncio
-    import tempfile
 
-    from fuseboard_console.app.launch import watch
-    from fuseboard_console.cli.output import complain
+    from fuseboard_console.cli.interrupts import run_loop
     from fuseboard_console.commands.scenario import find
-    from fuseboard_console.sources.scenario_process import ScenarioProcess
-    from fuseboard_storage.errors import RecordingError
 
     preferences = preferences_of(args)
     scenario = find(args.scenario)
     if args.record and Path(args.record).exists():
         asyncio.run(_check_recording(args.record))
-    _handle_leave_signals(_exit)
-    with tempfile.TemporaryDirectory(prefix="fuseboard-demo-") as folder:
-        path = Path(args.record or Path(folder) / "demo.db")
-        log = Path(folder) / "engine.log"
-        try:
-            path.touch(mode=0o600)  # an empty file is a recording that waits for its engine
-        except OSError as error:
-            raise RecordingError(f"{path} cannot be written: {error.strerror}.", "Check the path.") from None
-        engine = ScenarioProcess.start(scenario, path, log)
-        try:
-            return asyncio.run(
-                watch(
-                    str(path),
-                    read_only=False,
-                    preferences=preferences,
-                    failure_reason=engine.failure_reason,
-                )
-            )
-        finally:
-            _handle_leave_signals(signal.SIG_IGN)  # cleaning up takes a few seconds at most and must not be interrupted
-            if errors := engine.stop():
-                complain(f"The demo's engine ended early:\n{errors}")
+    return run_loop(_watch(scenario, args.record, preferences))
 
 
 async def _check_recording(file: str) -> None:
@@ -124,14 +97,47 @@ async def _check_recording(file: str) -> None:
         pass
 
 
-def _handle_leave_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
-    """Handle the signals that end the console, such as SIGTERM and SIGHUP, with this handler."""
-    from fuseboard_console.app.launch import LEAVING
+async def _watch(scenario: Path, record: str | None, preferences: Preferences) -> int:
+    """Play the scenario in a process of its own and show it in the console until that is left."""
+    import asyncio
+    import tempfile
 
-    for number in LEAVING:
-        signal.signal(number, handler)
+    from fuseboard_console.app.launch import watch
+    from fuseboard_console.cli.interrupts import leave_on_signals
+    from fuseboard_console.cli.output import complain
+    from fuseboard_console.sources.scenario_process import ScenarioProcess
+
+    task = asyncio.current_task()
+    assert task is not None
+    codes: list[int] = []
+
+    def leave(code: int) -> None:
+        if not codes:
+            codes.append(code)
+            task.cancel()
+
+    leave_on_signals(leave)  # until the console takes the signals; the engine and the folder must not be left behind
+    with tempfile.TemporaryDirectory(prefix="fuseboard-demo-") as folder:
+        path = Path(record or Path(folder) / "demo.db")
+        _create(path)
+        engine = ScenarioProcess.start(scenario, path, Path(folder) / "engine.log")
+        try:
+            return await watch(
+                str(path), read_only=False, preferences=preferences, failure_reason=engine.failure_reason
+            )
+        except asyncio.CancelledError:
+            if not codes:
+                raise
+            return codes[0]
+        finally:  # takes a few seconds at most; the loop takes no signals meanwhile
+            if errors := engine.stop():
+                complain(f"The demo's engine ended early:\n{errors}")
 
 
-def _exit(number: int, frame: FrameType | None) -> None:
-    """Exit on a signal before the console opens or after it closes; while it is open, it handles signals itself."""
-    sys.exit(exit_codes.OK)
+def _create(path: Path) -> None:
+    from fuseboard_storage.errors import RecordingError
+
+    try:
+        path.touch(mode=0o600)  # an empty file is a recording that waits for its engine
+    except OSError as error:
+        raise RecordingError(f"{path} cannot be written: {error.strerror}.", "Check the path.") from None

@@ -196,6 +196,7 @@ def _mismatch_text(ids: list[int]) -> str:
 
 async def _change(args: Namespace, ids: list[int]) -> int:
     """Archive, unarchive, discard or purge dead letters; return the exit code."""
+    from fuseboard_console.cli.interrupts import remark_on_interrupt
     from fuseboard_console.cli.output import complain, print_out
     from fuseboard_console.operator.identity import actor
     from fuseboard_console.text.formatting import plural
@@ -203,11 +204,13 @@ async def _change(args: Namespace, ids: list[int]) -> int:
     from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
     selection = LetterSelection(ids=tuple(ids))
+    unsure = "It may be carried out: `fuseboard dlq FILE list --status all` shows all dead letters."
     async with SqliteDeadLetters.open(args.file, reading=False) as store:
-        if args.action == "purge":
-            changes = await store.purge(selection, now(), actor())
-        else:
-            changes = await store.change(args.action, selection, now(), actor())
+        with remark_on_interrupt(unsure):
+            if args.action == "purge":
+                changes = await store.purge(selection, now(), actor())
+            else:
+                changes = await store.change(args.action, selection, now(), actor())
     count = sum(len(change.ids) for change in changes)
     print_out(f"{plural(count, 'dead letter')} {_done(args.action)}.")
     if count < len(ids):

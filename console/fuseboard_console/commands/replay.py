@@ -63,9 +63,8 @@ def run(args: Namespace) -> int:
         complain("`replay` needs a terminal that can show a screen.")
         complain(f"`fuseboard events {args.file} --limit 0` prints all events as lines.")
         return exit_codes.BAD_INPUT
-    import asyncio
-
     from fuseboard_console.app.launch import watch_replay
+    from fuseboard_console.cli.interrupts import run_loop
     from fuseboard_engine.errors import FuseboardError
 
     def begin(start: int, end: int) -> int:
@@ -74,7 +73,7 @@ def run(args: Namespace) -> int:
         return start if args.back is None else end - round(args.back * SECOND)
 
     try:
-        return asyncio.run(watch_replay(args.file, begin=begin, speed=args.speed, preferences=preferences_of(args)))
+        return run_loop(watch_replay(args.file, begin=begin, speed=args.speed, preferences=preferences_of(args)))
     except FuseboardError as error:
         complain(str(error))
         return exit_codes.BAD_INPUT

@@ -6,13 +6,14 @@ import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fuseboard_console.cli import exit_codes
 from fuseboard_console.cli.arguments import speed
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from fuseboard_console.views.events.narrator import EventNarrator
     from fuseboard_engine.events import Event
@@ -184,43 +185,52 @@ def play_virtually(scenario: Scenario) -> tuple[Verdict, list[str]]:
 
 
 def _play(args: Namespace) -> int:
-    import asyncio
-
+    from fuseboard_console.cli.interrupts import run_loop
     from fuseboard_console.cli.output import print_out
     from fuseboard_console.views.events.narrator import verdict_lines
     from fuseboard_engine.scenario.model import load
 
     scenario = load(find(args.scenario))
-    verdict = asyncio.run(_play_now(scenario, args))
-    if verdict is None:
-        return exit_codes.OK
+    verdict = run_loop(_play_now(scenario, args))
+    if isinstance(verdict, int):
+        return verdict
     if not args.quiet:
         for line in ["", *verdict_lines(verdict, scenario.duration)]:
             print_out(line)
     return exit_codes.NOT_DONE if verdict.broken else exit_codes.OK
 
 
-async def _play_now(scenario: Scenario, args: Namespace) -> Verdict | None:
-    """Play in real time and return the verdict; None if stopped before the end."""
+async def _play_now(scenario: Scenario, args: Namespace) -> Verdict | int:
+    """Play in real time and return the verdict; the exit code if stopped before the end."""
     import asyncio
 
+    from fuseboard_console.cli.interrupts import leave_on_signals
     from fuseboard_console.views.events.narrator import EventNarrator
     from fuseboard_engine.runtime.clock import wall_clock
     from fuseboard_engine.scenario.player import Player
     from fuseboard_storage import record
 
+    stopped: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def stop(code: int) -> None:
+        if not stopped.done():
+            stopped.set_result(code)
+
+    leave_on_signals(stop)
     story = EventNarrator(wall_clock())
     events: asyncio.Queue[Event] = asyncio.Queue()
     player = Player(scenario, on_event=None if args.quiet else events.put_nowait, speed=args.speed)
     recording = record(player.engine, args.record) if args.record else None
     playing = asyncio.create_task(player.play(recording, repeat=args.again))
     printing = asyncio.create_task(_print_events(story, events))
-    _handle_stop_and_speed(playing, player, while_stdin=args.while_stdin)
+    if args.while_stdin:
+        _read_speeds(player, at_end=lambda: stop(exit_codes.OK))
+    ends: set[asyncio.Future[Any]] = {playing, printing, stopped}
     try:
-        await asyncio.wait({playing, printing}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if printing.done():
             printing.result()  # raises: it ends only when the output can't be written
-        return None if playing.cancelled() else playing.result()
+        return playing.result() if playing.done() else stopped.result()
     finally:
         playing.cancel()
         printing.cancel()
@@ -237,24 +247,21 @@ async def _print_events(story: EventNarrator, events: asyncio.Queue[Event]) -> N
             flush_out()
 
 
-def _handle_stop_and_speed(playing: asyncio.Task[Verdict], player: Player, *, while_stdin: bool) -> None:
-    """Stop playing on SIGTERM; with `while_stdin`, also at the end of standard input, whose lines set the speed."""
+def _read_speeds(player: Player, at_end: Callable[[], None]) -> None:
+    """Set the speed by the lines of standard input, and call `at_end` at its end."""
     import asyncio
     import os
-    import signal
 
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, playing.cancel)
-    if while_stdin:
-        source = sys.stdin.fileno()
+    source = sys.stdin.fileno()
 
-        def readable() -> None:
-            data = os.read(source, 4096)
-            if not data:
-                loop.remove_reader(source)
-                playing.cancel()
-            for word in data.split():
-                with suppress(ValueError):  # ignore what is not a speed
-                    player.clock.speed = float(word)
+    def readable() -> None:
+        data = os.read(source, 4096)
+        if not data:
+            loop.remove_reader(source)
+            at_end()
+        for word in data.split():
+            with suppress(ValueError):  # ignore what is not a speed
+                player.clock.speed = float(word)
 
-        loop.add_reader(source, readable)
+    loop.add_reader(source, readable)

@@ -46,14 +46,13 @@ def run(args: Namespace) -> int:
         complain(f"`watch` needs a terminal. `fuseboard status {args.file}` prints the state as text,")
         complain(f"and `fuseboard watch --plain {args.file}` follows the recording line by line.")
         return exit_codes.BAD_INPUT
-    import asyncio
-
     from fuseboard_console.app.launch import watch
+    from fuseboard_console.cli.interrupts import run_loop
     from fuseboard_engine.errors import FuseboardError
 
     try:
         preferences = preferences_of(args)
-        return asyncio.run(watch(args.file, read_only=args.read_only, preferences=preferences, reveal=args.reveal))
+        return run_loop(watch(args.file, read_only=args.read_only, preferences=preferences, reveal=args.reveal))
     except FuseboardError as error:
         complain(str(error))
         return exit_codes.BAD_INPUT

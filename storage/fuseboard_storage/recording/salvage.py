@@ -54,8 +54,7 @@ def check(path: str | os.PathLike[str]) -> list[str]:
         try:
             rows = source.execute(f"PRAGMA integrity_check({MAX_PROBLEMS})").fetchall()
         except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
-                raise KeyboardInterrupt from None
+            _raise_if_interrupted(error)
             if not is_damage(error):
                 raise
             return [str(error)]
@@ -66,7 +65,8 @@ def check(path: str | os.PathLike[str]) -> list[str]:
 def salvage(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> list[TableSalvage]:
     """Copy every row of a recording that can be read into a new recording.
 
-    Keyframes are not copied: they follow from the events, and the next engine makes new ones.
+    Keyframes are not copied: they follow from the events, and the next engine makes new ones. The target is removed if
+    it is not finished, because of an error or a `KeyboardInterrupt`.
 
     Raises:
         RecordingError: The source is missing or is not a recording, nothing of it can be read, or the target exists or
@@ -81,8 +81,13 @@ def salvage(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> lis
             connection = schema.connect(target)
         except (sqlite3.Error, OSError) as error:
             raise RecordingError(f"{os.fspath(target)} cannot be written: {error}.", "Name another file.") from None
-        with closing(connection) as new:
-            return [_copy(source, new, table) for table in (*_NUMBERED, *_KEYED)]
+        try:
+            with closing(connection) as new:
+                return [_copy(source, new, table) for table in (*_NUMBERED, *_KEYED)]
+        except BaseException:  # a part of the rows would look like all that can be read
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{os.fspath(target)}{suffix}").unlink(missing_ok=True)
+            raise
 
 
 def _refuse_missing(path: str | os.PathLike[str]) -> None:
@@ -123,7 +128,8 @@ def _columns_in_both(source: sqlite3.Connection, new: sqlite3.Connection, table:
     sql = f"PRAGMA table_info({table})"
     try:
         there = {row[1] for row in source.execute(sql)}
-    except sqlite3.DatabaseError:
+    except sqlite3.DatabaseError as error:
+        _raise_if_interrupted(error)
         return []
     return [row[1] for row in new.execute(sql) if row[1] in there]
 
@@ -177,6 +183,7 @@ def _keyed(source: sqlite3.Connection, table: str, names: str, gaps: list[str]) 
         try:
             cursor.execute(f"SELECT {names} FROM {table} ORDER BY {order}")
         except sqlite3.DatabaseError as problem:
+            _raise_if_interrupted(problem)
             error = str(problem)
         while not error:
             part, error = _fetch(cursor)
@@ -187,11 +194,18 @@ def _keyed(source: sqlite3.Connection, table: str, names: str, gaps: list[str]) 
         gaps.append(error)
 
 
+def _raise_if_interrupted(error: sqlite3.DatabaseError) -> None:
+    """Raise `KeyboardInterrupt` if it is what ended a statement: SQLite replaces what its progress handler raises."""
+    if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+        raise KeyboardInterrupt from None
+
+
 def _read(source: sqlite3.Connection, sql: str, values: Row) -> tuple[list[Row], str]:
     """Return the rows of a query up to the first that cannot be read, and the error; empty if there was none."""
     try:
         cursor = source.execute(sql, values)
     except sqlite3.DatabaseError as error:
+        _raise_if_interrupted(error)
         return [], str(error)
     return _fetch(cursor)
 
@@ -202,5 +216,6 @@ def _fetch(cursor: sqlite3.Cursor) -> tuple[list[Row], str]:
         while len(part) < _PART and (row := cursor.fetchone()) is not None:
             part.append(row)
     except sqlite3.DatabaseError as error:
+        _raise_if_interrupted(error)
         return part, str(error)
     return part, ""
