@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import socket
 import sqlite3
 from dataclasses import dataclass
 from typing import Final
 
 from fuseboard_storage.board.metrics import SECOND
-from fuseboard_storage.tables import metrics
+from fuseboard_storage.tables import instances, metrics
+from fuseboard_storage.tables.events import stored_name
 
 HOUR: Final = 3_600.0
 DAY: Final = 24 * HOUR
 
 _SLICE: Final = 500  # rows at a time, so that events never wait long for retention
+
+_INSTANCES: Final = 100  # looked at in one slice
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,8 @@ class Retention:
     """How long a recording keeps its contents. Ages are in seconds; None keeps them for ever.
 
     Events are deleted up to a keyframe, so the rest still gives an exact Board. The newest keyframe and all later
-    events always stay. Metrics are rolled up: from seconds into tens of seconds, minutes and hours.
+    events always stay. Metrics are rolled up: from seconds into tens of seconds, minutes and hours. An ended instance
+    is deleted when no event, metric or command of it is left and no process can restore it; totals per name stay.
     """
 
     events: float | None = 7 * DAY
@@ -33,13 +38,30 @@ class Retention:
     runs: float | None = 90 * DAY  # of workflows that are done; those that can be resumed stay
 
 
-def apply_retention(connection: sqlite3.Connection, policy: Retention, now: int) -> bool:
+class InstancePruner:
+    """Deletes the instances of a recording that nothing refers to any more, some at a time."""
+
+    def __init__(self) -> None:
+        self._host = stored_name(socket.gethostname())
+        self._after = 0
+
+    def step(self, connection: sqlite3.Connection) -> bool:
+        """Look at the next instances, within the transaction that is open. Return whether there are more."""
+        found, self._after = instances.prunable(connection, self._host, self._after, _INSTANCES)
+        instances.delete(connection, found)
+        return self._after > 0
+
+
+def apply_retention(
+    connection: sqlite3.Connection, policy: Retention, now: int, pruner: InstancePruner | None = None
+) -> bool:
     """Apply one slice of the policy, in a transaction of its own.
 
     Args:
         connection: A connection in autocommit mode.
         policy: The retention policy.
         now: UTC microseconds.
+        pruner: Prunes the instances once the rest is done, a slice in each call. None: prune all of them then.
 
     Returns:
         Whether there is more to do.
@@ -49,13 +71,24 @@ def apply_retention(connection: sqlite3.Connection, policy: Retention, now: int)
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
-        done = _roll_up(connection, policy, now) + _prune(connection, policy, now)
+        more = _roll_up(connection, policy, now) + _prune(connection, policy, now) > 0
+        if not more:
+            more = _prune_instances(connection, pruner)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-    return done > 0
+    return more
+
+
+def _prune_instances(connection: sqlite3.Connection, pruner: InstancePruner | None) -> bool:
+    if pruner is not None:
+        return pruner.step(connection)
+    pruner = InstancePruner()
+    while pruner.step(connection):
+        pass
+    return False
 
 
 def _before(now: int, age: float | None) -> int | None:

@@ -23,7 +23,7 @@ from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recorder.event_buffer import Barrier, Batch, EventBuffer, events_of, settle
 from fuseboard_storage.recorder.gauge_sampler import GaugeSampler
 from fuseboard_storage.recorder.protocols import Recordable
-from fuseboard_storage.recorder.retention import Retention, apply_retention
+from fuseboard_storage.recorder.retention import InstancePruner, Retention, apply_retention
 from fuseboard_storage.recorder.session import WriterSession
 from fuseboard_storage.sqlite.file_identity import RecordingReplaced
 from fuseboard_storage.sqlite.integrity import is_damage
@@ -64,6 +64,7 @@ class Writer:
         self._path = path
         self._buffer = buffer
         self._retention = retention
+        self._pruner = InstancePruner()
         self._session = WriterSession(engine, path)
         self._maintains = False  # whether this engine maintains the file for all
         self._behind = 0  # events without a keyframe
@@ -417,4 +418,4 @@ class Writer:
             self._note_unexpected(error, "cannot maintain the file at the moment; events are recorded nevertheless")
 
     def _apply_retention(self, connection: sqlite3.Connection) -> None:
-        self._retention_left = apply_retention(connection, self._retention, self._engine.wall())
+        self._retention_left = apply_retention(connection, self._retention, self._engine.wall(), self._pruner)

@@ -24,6 +24,23 @@ _COLUMNS: Final = "name, host, pid, started_at, heartbeat_at, process, pid_space
 _NOT_TAKEN: Final = """SELECT id, started_at, taken_by FROM instances
 WHERE name = ? AND ended_at IS NOT NULL AND continued_by IS NULL ORDER BY ended_at DESC, id DESC"""
 
+KEPT_FOR_RESTORE: Final = 64
+"""The ended instances of a name that are kept because a later process may take their state."""
+
+# The last event of an instance says that it stopped. An instance that was not taken is shown, or may be restored.
+_UNREFERENCED: Final = f"""WITH waiting AS (
+    SELECT id, row_number() OVER (PARTITION BY name ORDER BY id DESC) AS place FROM instances
+    WHERE continued_by IS NULL AND ended_at IS NOT NULL
+), asked AS (SELECT taken_by AS id FROM commands UNION SELECT instance FROM commands)
+SELECT id, host, started_at, ended_at, process FROM instances
+WHERE id > ? AND typeof(started_at) = 'integer' AND typeof(ended_at) = 'integer'
+    AND id NOT IN (SELECT id FROM waiting WHERE place <= {KEPT_FOR_RESTORE})
+    AND NOT EXISTS (SELECT 1 FROM events WHERE kind = 'engine_stopped' AND events.instance = instances.id)
+    AND id NOT IN (SELECT id FROM asked WHERE id IS NOT NULL)
+ORDER BY id LIMIT ?"""
+_COARSEST_FIRST: Final = (3600, 60, 10, 1)  # the resolutions of metrics
+_COARSEST: Final = 3_600_000_000
+
 
 class InstanceRef(NamedTuple):
     """An instance, told from one with the same id in another file by its start (UTC microseconds)."""
@@ -119,6 +136,40 @@ def _is_gone(pid: int, process: str, space: str, silent: int) -> bool:
     if found is None:  # recorded by an older version
         return not is_alive(ProcessIdentity("", pid, ""))
     return silent > _UNSEEN_AFTER if space != pid_space() else not is_alive(found)
+
+
+def prunable(connection: sqlite3.Connection, host: str, after: int, most: int) -> tuple[list[int], int]:
+    """Return ended instances that nothing refers to: no event, metric or command, no process, and no later restore.
+
+    Args:
+        connection: The recording.
+        host: This host, whose processes can be checked.
+        after: Instances up to this id are left out.
+        most: The number of instances to look at.
+
+    Returns:
+        Their ids, and the id to continue after; 0 if all have been looked at.
+    """
+    rows = connection.execute(_UNREFERENCED, (after, most)).fetchall()
+    found = []
+    for id, its_host, started_at, ended_at, process in rows:
+        identity = ProcessIdentity.parse(process)
+        lives = identity is not None and its_host == host and is_alive(identity)  # its engine may be recorded again
+        if not lives and not _has_metrics(connection, id, started_at, ended_at):
+            found.append(id)
+    return found, rows[-1][0] if len(rows) == most else 0
+
+
+def _has_metrics(connection: sqlite3.Connection, instance: int, started_at: int, ended_at: int) -> bool:
+    """Return whether an instance has metrics, which lie between its start and its end."""
+    sql = "SELECT 1 FROM metrics WHERE resolution = ? AND at BETWEEN ? AND ? AND instance = ? LIMIT 1"
+    since, until = started_at - _COARSEST, ended_at + _COARSEST
+    return any(connection.execute(sql, (each, since, until, instance)).fetchone() for each in _COARSEST_FIRST)
+
+
+def delete(connection: sqlite3.Connection, ids: Iterable[int]) -> None:
+    """Delete instances, within the transaction that is open."""
+    connection.executemany("DELETE FROM instances WHERE id = ?", [(id,) for id in ids])
 
 
 def mark_dead(engines: Iterable[InstanceRow], now: int) -> bool:
