@@ -117,6 +117,7 @@ class Engine:
         # Several events a route: they skip the facade's call, unless a subclass overrides it.
         self._publish = emit = bus.emit if type(self).emit is Engine.emit else self.emit
         self.registry = Registry()
+        self.registry.overdue.report_to(emit, wall)
         self.router = TaskRouter(self.registry, emit, table=table, clock=clock, wall=wall, rng=rng)
         if type(self).execute_with_fallback is _EXECUTE_WITH_FALLBACK:
             # The hot path: a delegating coroutine costs about 200 ns a route (5 %), this none. The method of the class
@@ -753,7 +754,7 @@ class Engine:
         return {adapter.name: adapter.statistics() for adapter in self.registry}
 
     def get_routing_statistics(self) -> RoutingStatistics:
-        """Return the counts and shares of tasks and batches by outcome, and how often breakers opened."""
+        """Return the counts and shares of tasks and batches by outcome, openings of breakers and overdue calls."""
         return self.router.statistics(self._bus.breaker_opens)
 
     def get_recent_failures(self, limit: int = 10) -> list[AttemptFailed]:

@@ -409,6 +409,30 @@ class ThreadsStuck(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tru
     limit: Int64
 
 
+class CallOverdue(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="call_overdue"):
+    """A call that was cancelled at its time limit still runs a second later.
+
+    `overdue` counts such calls of this adapter, `total` of all adapters. `adapter` may also be a fallback or a hook.
+    """
+
+    adapter: str
+    overdue: Int64
+    total: Int64
+
+
+class OverdueCallEnded(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="overdue_call_ended"):
+    """An overdue call ended, `seconds` after its time limit; `outcome` says how.
+
+    `overdue` counts those of this adapter that are left, `total` of all adapters.
+    """
+
+    adapter: str
+    seconds: float
+    overdue: Int64
+    total: Int64
+    outcome: str = ""
+
+
 class StreamRestarted(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="stream_restarted"):
     """A stream failed after it had started, and starts over: the `items` items delivered so far are void."""
 
@@ -510,6 +534,8 @@ AnyEvent = (
     | DeadLetterChanged
     | DeadLettersCounted
     | ThreadsStuck
+    | CallOverdue
+    | OverdueCallEnded
     | StreamRestarted
     | CommandDone
     | ConfigReloaded

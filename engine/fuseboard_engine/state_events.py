@@ -12,7 +12,7 @@ from fuseboard_engine.routing.features import RoutingFeatures
 
 
 class StateEvents:
-    """Describes adapters, chains, health and breakers as events.
+    """Describes adapters, chains, health, overdue calls and breakers as events.
 
     Args:
         registry: the adapters and their chains.
@@ -30,7 +30,7 @@ class StateEvents:
         self._wall = wall
 
     def describe(self) -> list[Event]:
-        """Return the current state as events: adapters, chains, health, and the breakers that are not closed."""
+        """Return the current state as events. Closed breakers have none."""
         now = self._wall()
         return [
             *(adapter_added(adapter, now) for adapter in self._registry),
@@ -39,6 +39,7 @@ class StateEvents:
                 for kind, order in self._registry.orders.items()
             ),
             *self._checker.describe(now),
+            *self._registry.overdue.describe(now),
             *(state_of(adapter.breaker, now) for adapter in self._registry if adapter.breaker.state != "closed"),
         ]
 

@@ -77,6 +77,8 @@ async def test_routing_statistics_count_outcomes_and_failovers() -> None:
         "partial_batches": 0,
         "partial_rate": None,
         "breaker_opens": 0,
+        "overdue_calls": 0,
+        "overdue_calls_total": 0,
     }
     await engine.execute_with_fallback("a answers")
     await engine.execute_with_fallback("b answers", ["a", "b"])
@@ -97,6 +99,8 @@ async def test_routing_statistics_count_outcomes_and_failovers() -> None:
         "partial_batches": 0,
         "partial_rate": None,
         "breaker_opens": 0,
+        "overdue_calls": 0,
+        "overdue_calls_total": 0,
     }
 
 

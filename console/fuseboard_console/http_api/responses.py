@@ -124,6 +124,14 @@ def metrics(board: Board) -> str:
         "# TYPE fuseboard_breaker_opens_total counter",
         "# HELP fuseboard_breaker_opens_total How often a breaker opened.",
     ]
+    overdue = [
+        "# TYPE fuseboard_overdue_calls gauge",
+        "# HELP fuseboard_overdue_calls Calls that go on although their time limit passed more than a second ago.",
+    ]
+    overdue_total = [
+        "# TYPE fuseboard_overdue_calls_total counter",
+        "# HELP fuseboard_overdue_calls_total Calls that went on for more than a second after their time limit.",
+    ]
     for engine, totals in board.totals().items():
         for name, total in totals.adapters.items():
             labels = f'engine="{_label(engine)}",adapter="{_label(name)}"'
@@ -132,11 +140,13 @@ def metrics(board: Board) -> str:
             for outcome, count in (*outcomes, ("rejected", total.rejections)):
                 lines.append(f'fuseboard_calls_total{{{labels},outcome="{outcome}"}} {count}')
             opens.append(f"fuseboard_breaker_opens_total{{{labels}}} {total.opens}")
+            overdue_total.append(f"fuseboard_overdue_calls_total{{{labels}}} {total.overdue_total}")
     for row in board.rows():
         instance = board.instances.get(row.key.instance)
         engine = "" if instance is None else instance.name
         labels = f'engine="{_label(engine)}",adapter="{_label(row.name)}",instance="{row.key.instance}"'
         states.append(f"fuseboard_breaker_open{{{labels}}} {int(row.state not in _PASSING)}")
+        overdue.append(f"fuseboard_overdue_calls{{{labels}}} {row.overdue}")
     batches = [
         "# TYPE fuseboard_batches_total counter",
         "# HELP fuseboard_batches_total Batches that ended.",
@@ -159,7 +169,7 @@ def metrics(board: Board) -> str:
         "# HELP fuseboard_failovers_total Tasks completed by another adapter than the first one tried.",
         f"fuseboard_failovers_total {board.tasks_failed_over}",
     ]
-    return "\n".join([*lines, *states, *opens, *tasks, *failovers, *batches, ""])
+    return "\n".join([*lines, *states, *opens, *overdue, *overdue_total, *tasks, *failovers, *batches, ""])
 
 
 def _label(text: str) -> str:

@@ -283,6 +283,7 @@ class Registry:
 
     def after_fork(self) -> None:
         """Begin without calls in a forked child."""
+        self.overdue.after_fork()
         for adapter in self.all():
             adapter.after_fork()
 

@@ -18,6 +18,7 @@ from fuseboard_engine.events import (
     Attempt,
     AttemptFailed,
     BatchFinished,
+    CallOverdue,
     CommandDone,
     ConfigReloaded,
     DeadLetterChanged,
@@ -35,6 +36,7 @@ from fuseboard_engine.events import (
     LateResult,
     ListenerFailed,
     NodeChanged,
+    OverdueCallEnded,
     PreferenceSet,
     ProbeChanged,
     RouteFinished,
@@ -265,6 +267,18 @@ def _late_result(event: LateResult, style: TextStyle) -> str:
 def _threads_stuck(event: ThreadsStuck, style: TextStyle) -> str:
     hangs = f"{plural(event.stuck, 'thread')} of adapter {style.name(event.adapter)} hang{'s' * (event.stuck == 1)}"
     return f"{hangs}; {event.total} in all, at most {event.limit}"
+
+
+@sentence(CallOverdue)  # the watcher of overdue calls logs it
+def _call_overdue(event: CallOverdue, style: TextStyle) -> str:
+    calls = f"{plural(event.overdue, 'overdue call')} of it, {event.total} in all"
+    return f"A call of {style.name(event.adapter)} does not end after its time limit: {calls}"
+
+
+@sentence(OverdueCallEnded)  # the watcher of overdue calls logs it
+def _overdue_call_ended(event: OverdueCallEnded, style: TextStyle) -> str:
+    late = f"{pause(event.seconds)} after its time limit{style.suffix(event.outcome)}"
+    return f"An overdue call of {style.name(event.adapter)} ended {late}; {event.total} left in all"
 
 
 # ---------------------------------------------------------------- tasks and dead letters

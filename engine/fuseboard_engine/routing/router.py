@@ -43,7 +43,8 @@ class RoutingStatistics(TypedDict):
     `failed_over` counts tasks that another adapter than the first completed. `success_rate`, `fallback_rate` and
     `degraded_rate` are shares of all, 0..1; None before the first task. `partial_batches` counts the batches that were
     accepted although not every part succeeded, and `partial_rate` is their share of `batches`, None before the first.
-    `breaker_opens` counts how often a breaker opened, by itself or by hand.
+    `breaker_opens` counts how often a breaker opened, by itself or by hand. `overdue_calls` counts the calls that go on
+    now although they were cancelled at their time limit more than a second ago, `overdue_calls_total` all such calls.
     """
 
     tasks: int
@@ -58,6 +59,8 @@ class RoutingStatistics(TypedDict):
     partial_batches: int
     partial_rate: float | None
     breaker_opens: int
+    overdue_calls: int
+    overdue_calls_total: int
 
 
 class TaskRouter:
@@ -293,6 +296,8 @@ class TaskRouter:
             partial_batches=self._partial_batches,
             partial_rate=self._partial_batches / self._batches if self._batches else None,
             breaker_opens=breaker_opens,
+            overdue_calls=self.registry.overdue.reported,
+            overdue_calls_total=self.registry.overdue.total,
         )
 
     def finish_route(self, route: ActiveRoute) -> RouteResult:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.errors import describe
+from fuseboard_engine.events import CallOverdue, Event, OverdueCallEnded
 from fuseboard_engine.runtime.formatting import plural
 
 log = get_logger("fuseboard.adapters")
@@ -17,21 +18,43 @@ log = get_logger("fuseboard.adapters")
 REPORT_AFTER: Final = 1.0
 """Seconds after its limit from which an overdue call is reported; most clean-up takes less."""
 
-Report = Callable[[str, int, int], None]
-
 
 class OverdueCalls:
     """The overdue calls of one engine: continued in the background, counted, and reported until they end.
 
-    Args:
-        report: called with `(adapter, its overdue calls, all overdue calls)` when these numbers change; only for calls
-            that are overdue for longer than `REPORT_AFTER`.
+    `len` counts all of them. Those that are overdue for longer than `REPORT_AFTER` are logged and emitted as events;
+    `reported` and `total` count these.
     """
 
-    def __init__(self, report: Report | None = None) -> None:
-        self._report = report
+    def __init__(self) -> None:
+        self.total = 0
+        """How many calls were reported so far."""
+        self._emit: Callable[[Event], None] | None = None
+        self._wall: Callable[[], int] = int
         self._tasks: dict[asyncio.Task[None], str] = {}
         self._reported: Counter[str] = Counter()
+
+    def report_to(self, emit: Callable[[Event], None], wall: Callable[[], int]) -> None:
+        """Emit an event when a call is reported, and when it ends. `wall`: UTC microseconds."""
+        self._emit, self._wall = emit, wall
+
+    def describe(self, now: int) -> list[CallOverdue]:
+        """Return the calls that are reported now as events, one of each adapter. `now` is UTC microseconds."""
+        total = self.reported
+        return [
+            CallOverdue(at=now, adapter=adapter, overdue=count, total=total)
+            for adapter, count in self._reported.items()
+        ]
+
+    @property
+    def reported(self) -> int:
+        """How many calls are reported now."""
+        return self._reported.total()
+
+    def after_fork(self) -> None:
+        """Begin without calls in a forked child, whose parent continues its own."""
+        self.total = 0
+        self._tasks, self._reported = {}, Counter()
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -55,22 +78,18 @@ class OverdueCalls:
         return task
 
     def _forget(self, task: asyncio.Task[None]) -> None:
-        del self._tasks[task]
+        self._tasks.pop(task, None)
         if not task.cancelled():
             task.exception()  # a non-`Exception`; the loop has handled it
 
     async def _finish(self, adapter: str, work: Coroutine[Any, Any, Any]) -> None:
         loop = asyncio.get_running_loop()
-        timer, reported, began = None, False, loop.time()
+        reported, began = False, loop.time()
 
         def report() -> None:
             nonlocal reported
             reported = True
-            self._count(adapter, +1)
-            log.warning(
-                "a call of %s does not end after its time limit: %s now", adapter,
-                plural(self._reported[adapter], "overdue call"),
-            )  # fmt: skip
+            self._note_overdue(adapter)
 
         timer = loop.call_later(REPORT_AFTER, report)
         outcome = "its result is discarded"
@@ -83,16 +102,27 @@ class OverdueCalls:
         finally:
             timer.cancel()
             if reported:
-                self._count(adapter, -1)
-                log.info("an overdue call of %s ended after %.3g s: %s", adapter, loop.time() - began, outcome)
+                self._note_ended(adapter, loop.time() - began, outcome)
 
-    def _count(self, adapter: str, change: int) -> None:
-        self._reported[adapter] += change
-        now = self._reported[adapter]
+    def _note_overdue(self, adapter: str) -> None:
+        self.total += 1
+        self._reported[adapter] += 1
+        now, total = self._reported[adapter], self.reported
+        log.warning("a call of %s does not end after its time limit: %s now", adapter, plural(now, "overdue call"))
+        if self._emit is not None:
+            self._emit(CallOverdue(at=self._wall(), adapter=adapter, overdue=now, total=total))
+
+    def _note_ended(self, adapter: str, seconds: float, outcome: str) -> None:
+        self._reported[adapter] -= 1
+        now, total = self._reported[adapter], self.reported
         if not now:
             del self._reported[adapter]
-        if self._report is not None:
-            self._report(adapter, now, self._reported.total())
+        log.info("an overdue call of %s ended after %.3g s: %s", adapter, seconds, outcome)
+        if self._emit is not None:
+            ended = OverdueCallEnded(
+                at=self._wall(), adapter=adapter, seconds=seconds, overdue=now, total=total, outcome=outcome
+            )
+            self._emit(ended)
 
     async def close(self, seconds: float = 1.0) -> None:
         """Wait at most `seconds` for the calls of this loop, cancel the others, and wait for those as long again."""

@@ -19,6 +19,7 @@ from fuseboard_engine.events import (
     Attempt,
     AttemptFailed,
     BatchFinished,
+    CallOverdue,
     CommandDone,
     ConfigReloaded,
     DeadLetterChanged,
@@ -32,6 +33,7 @@ from fuseboard_engine.events import (
     HealthAlert,
     HealthChecked,
     NodeChanged,
+    OverdueCallEnded,
     PreferenceSet,
     ProbeChanged,
     RouteFinished,
@@ -189,6 +191,9 @@ class Board:
             self.state_version += 1
             row.ended_at = event.at
             row.reason = event.reason
+            for adapter in self.adapters.values():
+                if adapter.key.instance == row.id:
+                    adapter.overdue = 0
             # It may be found dead only after the engine was restarted. A sibling that ran beside it replaces nothing.
             if any(i.name == row.name and i.id != row.id and i.started_at >= event.at for i in self.instances.values()):
                 self._retire(row)
@@ -422,6 +427,21 @@ class Board:
     def _threads_stuck(self, entry: Entry, event: ThreadsStuck) -> None:
         self.state_version += 1
         self.row(entry.instance, event.adapter, event.at).stuck = event.stuck
+
+    @fold(CallOverdue)
+    def _call_overdue(self, entry: Entry, event: CallOverdue) -> None:
+        row = self.adapters.get(AdapterKey(entry.instance, event.adapter))
+        if row is not None:  # None: it is a fallback or a hook, or the adapter was removed
+            self.state_version += 1
+            row.overdue_total += max(1, event.overdue - row.overdue)  # more when the recording began later
+            row.overdue = event.overdue
+
+    @fold(OverdueCallEnded)
+    def _overdue_call_ended(self, entry: Entry, event: OverdueCallEnded) -> None:
+        row = self.adapters.get(AdapterKey(entry.instance, event.adapter))
+        if row is not None:
+            self.state_version += 1
+            row.overdue = event.overdue
 
     @fold(BatchFinished)
     def _batch_finished(self, entry: Entry, event: BatchFinished) -> None:

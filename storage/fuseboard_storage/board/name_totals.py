@@ -14,7 +14,8 @@ class AdapterTotals(msgspec.Struct, gc=False):
     """The counts of one adapter over all processes of one name, since the recording began.
 
     `calls` counts the calls made: `successes`, `failed`, and those without a verdict. `timeouts` are among the failed
-    ones. `busy` is the seconds of successful calls, `opens` how often a breaker opened.
+    ones. `busy` is the seconds of successful calls, `opens` how often a breaker opened. `overdue_total` counts the
+    calls that went on for more than a second after their time limit.
     """
 
     calls: int = 0
@@ -24,6 +25,7 @@ class AdapterTotals(msgspec.Struct, gc=False):
     retries: int = 0
     rejections: int = 0
     opens: int = 0
+    overdue_total: int = 0
     busy: float = 0.0
 
     def add(self, row: AdapterRow) -> None:

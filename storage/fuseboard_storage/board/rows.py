@@ -108,6 +108,8 @@ class AdapterRow:
         "needed",
         "openings",
         "opens",
+        "overdue",
+        "overdue_total",
         "policy",
         "probe_successes",
         "probes_in_flight",
@@ -157,6 +159,8 @@ class AdapterRow:
         self.tasks_failed = 0
         self.busy = 0.0
         self.stuck = 0
+        self.overdue = 0  # calls that go on now although their time limit passed more than a second ago
+        self.overdue_total = 0  # all such calls
         self.rejections = 0
         self.health = ""  # the status of its last health check; empty: never checked
         self.health_detail = ""
@@ -192,6 +196,7 @@ class AdapterRow:
         self.rejections = int(figures.get("rejections", 0))
         self.busy = figures.get("seconds", 0.0)
         self.opens = int(figures.get("opens", 0))
+        self.overdue_total = int(figures.get("overdue_total", 0))
 
     def figures(self) -> dict[str, float]:
         """Return the counters, from which an adapter of a later run can continue."""
@@ -204,6 +209,7 @@ class AdapterRow:
             "rejections": self.rejections,
             "seconds": self.busy,
             "opens": self.opens,
+            "overdue_total": self.overdue_total,
         }
 
     def totals(self, now: int, seconds: int) -> Totals:

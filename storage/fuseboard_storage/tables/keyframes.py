@@ -31,7 +31,7 @@ from fuseboard_storage.board.rows import (
 from fuseboard_storage.board.workflow_runs import WorkflowRow
 from fuseboard_storage.tables import events
 
-FORMAT: Final = 15
+FORMAT: Final = 16
 """Incremented whenever the Board changes what it keeps or how it folds. Keyframes of other formats are ignored."""
 
 EVERY: Final = 5_000

@@ -10,6 +10,7 @@ from fuseboard_engine.events import (
     AdapterAdded,
     Attempt,
     BatchFinished,
+    CallOverdue,
     DeadLetterChanged,
     DeadLettersCounted,
     EngineStarted,
@@ -18,6 +19,7 @@ from fuseboard_engine.events import (
     HealthAlert,
     HealthChecked,
     NodeChanged,
+    OverdueCallEnded,
     RouteFinished,
     ShutdownChanged,
     State,
@@ -146,6 +148,35 @@ def test_totals_per_name_include_workers_that_have_ended() -> None:
         board, "a.db", NOON + 1, colour=False
     )
     assert 'fuseboard_calls_total{engine="checkout",adapter="agno",outcome="success"} 3\n' in metrics(board)
+
+
+def test_overdue_calls_are_shown_until_they_end_and_counted_for_good() -> None:
+    events: list[Event] = [
+        *BEGUN,
+        CallOverdue(at=NOON + 1, adapter="agno", overdue=1, total=1),
+        CallOverdue(at=NOON + 2, adapter="agno", overdue=2, total=2),
+        OverdueCallEnded(at=NOON + 3, adapter="agno", seconds=4.0, overdue=1, total=1),
+        CallOverdue(at=NOON + 4, adapter="a hook", overdue=1, total=2),
+    ]
+    status = shown(*events)
+    (adapter,) = status["adapters"]  # type: ignore[misc]
+    assert (status["overdue_calls"], adapter["overdue_calls"], adapter["overdue_calls_total"]) == (1, 1, 2)
+    board = Board()
+    for seq, event in enumerate(events, 1):
+        board.apply(Entry(seq, 1, event))
+    kept = keyframes.load(keyframes.dump(board)).adapters[AdapterKey(1, "agno")]
+    assert (kept.overdue, kept.overdue_total, list(board.adapters)) == (1, 2, [kept.key])
+    assert "; 1 overdue call" in status_text(board, "a.db", NOON, colour=False)
+    assert 'fuseboard_overdue_calls_total{engine="checkout",adapter="agno"} 2\n' in metrics(board)
+    assert 'fuseboard_overdue_calls{engine="checkout",adapter="agno",instance="1"} 1\n' in metrics(board)
+    board.apply(Entry(9, 1, EngineStopped(at=NOON + 9)))
+    assert (board.adapters[kept.key].overdue, board.adapters[kept.key].overdue_total) == (0, 2)
+
+
+def test_a_recording_that_begins_while_calls_are_overdue_counts_them() -> None:
+    status = shown(*BEGUN, CallOverdue(at=NOON + 1, adapter="agno", overdue=3, total=3))
+    (adapter,) = status["adapters"]  # type: ignore[misc]
+    assert (adapter["overdue_calls"], adapter["overdue_calls_total"]) == (3, 3)
 
 
 def test_openings_and_batches_accepted_in_part_are_counted() -> None:

@@ -9,7 +9,7 @@ import pytest
 from fuseboard_console.text.glyphs import ASCII, UNICODE
 from fuseboard_console.text.line import line_width, text_of
 from fuseboard_console.views.lists.health import health_line, health_order, summary
-from fuseboard_engine.events import Event, HealthAlert, HealthChecked, ThreadsStuck, TripSuppressed
+from fuseboard_engine.events import CallOverdue, Event, HealthAlert, HealthChecked, ThreadsStuck, TripSuppressed
 from fuseboard_storage.board.board import AdapterKey
 from support.console_show import Show
 from support.console_story import STORY_ENDS, added, answered, at, fold, opened, started, story, until
@@ -92,7 +92,7 @@ def order(console: Watching) -> list[str]:
     return [name for line in console.screen().splitlines() for name in ("agno", "gpt") if f" {name} " in line]
 
 
-def test_a_suppressed_trip_and_hung_threads_are_shown() -> None:
+def test_a_suppressed_trip_hung_threads_and_overdue_calls_are_shown() -> None:
     board = fold(
         [
             started(),
@@ -100,6 +100,7 @@ def test_a_suppressed_trip_and_hung_threads_are_shown() -> None:
             added("agno"),
             TripSuppressed(at=at(1), adapter="gpt", reason="failures", detail="2 of 3 are out already"),
             ThreadsStuck(at=at(1), adapter="agno", stuck=2, total=2, limit=8),
+            CallOverdue(at=at(1), adapter="agno", overdue=3, total=3),
         ],
         alive=2,
     )
@@ -107,7 +108,7 @@ def test_a_suppressed_trip_and_hung_threads_are_shown() -> None:
         text_of(health_line(board.adapters[key], board.instances[1], at(2), 120, 10, UNICODE))
         for key in health_order(board)
     ]
-    assert "2 threads hang" in said[0]
+    assert "2 threads hang  3 overdue calls" in said[0]
     assert "kept closed: 2 of 3 are out already" in said[1]
     assert summary(board) == "2 not checked"
 

@@ -10,7 +10,7 @@ from fuseboard_console.text.line import text_of
 from fuseboard_console.views.detail.adapter_detail import detail_lines
 from fuseboard_engine import BreakerPolicy
 from fuseboard_engine.event_log.policy_text import policy_text
-from fuseboard_engine.events import AdapterAdded
+from fuseboard_engine.events import AdapterAdded, CallOverdue, OverdueCallEnded
 from fuseboard_storage.board.board import AdapterKey, Board
 from support.console_story import STORY_ENDS, added, at, changed, failed, fold, opened, started, story
 from support.hostile_texts import HOSTILE
@@ -54,6 +54,15 @@ def test_a_policy_is_described_in_words(policy: BreakerPolicy, words: str) -> No
 
 def test_an_unrecorded_policy_has_no_text() -> None:
     assert policy_text({}) == ""
+
+
+def test_the_detail_counts_overdue_calls_until_they_end_and_in_all() -> None:
+    overdue = [started(), added("gpt"), CallOverdue(at=at(1), adapter="gpt", overdue=1, total=1)]
+    assert "overdue" not in detail(fold(overdue[:2], alive=2), "gpt", 2)
+    said = "in all went on for more than a second after their time limit"
+    assert f"1 call now, 1 {said}" in detail(fold(overdue, alive=2), "gpt", 2)
+    ended = OverdueCallEnded(at=at(2), adapter="gpt", seconds=1.5, overdue=0, total=0)
+    assert f"0 calls now, 1 {said}" in detail(fold([*overdue, ended], alive=2), "gpt", 2)
 
 
 def test_the_detail_tells_state_reason_chain_failures_and_actions() -> None:

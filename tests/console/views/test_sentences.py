@@ -128,6 +128,14 @@ SENTENCES: list[tuple[e.Event, str]] = [
         "1 thread of adapter eu hangs; 3 in all, at most 8",
     ),
     (
+        e.CallOverdue(**A, adapter="eu", overdue=2, total=3),
+        "A call of eu does not end after its time limit: 2 overdue calls of it, 3 in all",
+    ),
+    (
+        e.OverdueCallEnded(**A, adapter="eu", seconds=31.5, overdue=1, total=2, outcome="it was cancelled"),
+        "An overdue call of eu ended 32 s after its time limit: it was cancelled; 2 left in all",
+    ),
+    (
         e.StreamRestarted(**TASK, adapter="us", items=1, error="cut"),
         "The stream of task nightly-4711:store (ai) starts over on us, 1 item is void: cut",
     ),

@@ -209,6 +209,8 @@ NOT_LOGGED = {
     "EventsDropped": "the recorder logs it",
     "DeadLetterRefused": "the queue logs it",
     "ThreadsStuck": "the threads log it",
+    "CallOverdue": "the watcher of overdue calls logs it",
+    "OverdueCallEnded": "the watcher of overdue calls logs it",
     "ScenarioStep": "the scenario's own words",
 }
 

@@ -11,10 +11,15 @@ from typing import Any
 import pytest
 
 from fuseboard_engine import AllAdaptersFailed, AttemptTimeout, Engine, RetryPolicy, StreamBroken
+from fuseboard_engine.events import CallOverdue, Event, OverdueCallEnded
 from support.engine_world import World, now, virtual
 
 FOREVER = 1e6
 ONE_SECOND = RetryPolicy(max_attempts=1, attempt_timeout=1)
+
+
+def emitted(engine: World, kind: type[Event]) -> list[Any]:
+    return [event for event in engine.emitted if type(event) is kind]
 
 
 async def cleans_up(task: Any) -> None:
@@ -207,6 +212,54 @@ async def test_an_overdue_call_is_counted_and_reported_until_it_ends(caplog: pyt
         "an overdue call of a ended after 30 s: it was cancelled",
         "an overdue call of a ended after 30 s: it was cancelled",
     ]
+
+
+@virtual
+async def test_an_overdue_call_emits_an_event_after_a_second_and_another_when_it_ends() -> None:
+    engine = World(retry=ONE_SECOND)
+    engine.add_adapter("a", cleans_up)
+    await engine.execute_with_fallback("task")
+    await asyncio.sleep(0.9)
+    assert (emitted(engine, CallOverdue), engine.get_routing_statistics()["overdue_calls"]) == ([], 0)
+    await asyncio.sleep(0.2)
+    (overdue,) = emitted(engine, CallOverdue)
+    assert (overdue.adapter, overdue.overdue, overdue.total) == ("a", 1, 1)
+    assert [event.overdue for event in engine.describe() if isinstance(event, CallOverdue)] == [1]
+    figures = engine.get_routing_statistics()
+    assert (figures["overdue_calls"], figures["overdue_calls_total"]) == (1, 1)
+    await asyncio.sleep(100)
+    (ended,) = emitted(engine, OverdueCallEnded)
+    assert (ended.adapter, ended.seconds, ended.overdue, ended.total) == ("a", 30, 0, 0)
+    assert ended.outcome == "it was cancelled"
+    figures = engine.get_routing_statistics()
+    assert (figures["overdue_calls"], figures["overdue_calls_total"]) == (0, 1)
+
+
+@virtual
+async def test_an_overdue_call_that_ends_within_a_second_emits_nothing() -> None:
+    engine = World(retry=ONE_SECOND)
+
+    async def soon_done(task: Any) -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.5)
+
+    engine.add_adapter("a", soon_done)
+    await engine.execute_with_fallback("task")
+    await asyncio.sleep(100)
+    assert (emitted(engine, CallOverdue), emitted(engine, OverdueCallEnded)) == ([], [])
+
+
+@virtual
+async def test_a_forked_child_has_no_overdue_calls() -> None:
+    engine = World(retry=ONE_SECOND)
+    engine.add_adapter("a", cleans_up)
+    await engine.execute_with_fallback("task")
+    await asyncio.sleep(2)
+    engine.registry.after_fork()
+    assert (len(engine.registry.overdue), engine.get_routing_statistics()["overdue_calls_total"]) == (0, 0)
+    await asyncio.sleep(100)
 
 
 @virtual

@@ -27,6 +27,7 @@ def test_a_new_adapter_is_closed_since_it_was_added_and_has_counted_nothing() ->
     assert set(new.figures().values()) == {0}
     zeros = (
         "generation openings opens failures needed probe_successes probes_in_flight in_flight stuck health_alert failed"
+        " overdue overdue_total"
     )
     assert {name: getattr(new, name) for name in zeros.split()} == dict.fromkeys(zeros.split(), 0)
     nones = "wait until threshold budget health_at last_failure success_rate"
@@ -36,7 +37,7 @@ def test_a_new_adapter_is_closed_since_it_was_added_and_has_counted_nothing() ->
 def test_figures_continue_in_a_later_run() -> None:
     figures = {
         "successes": 6, "failures": 3, "calls": 9, "retries": 2, "timeouts": 1, "rejections": 4, "seconds": 1.5,
-        "opens": 5,
+        "opens": 5, "overdue_total": 7,
     }  # fmt: skip
     continued = row()
     continued.restore_counts(figures)

@@ -7,7 +7,7 @@ from textwrap import wrap
 from typing import NamedTuple
 
 from fuseboard_console.actions.model import Action, shown_keys
-from fuseboard_console.text.formatting import SECOND, latency, percent, rate, whole
+from fuseboard_console.text.formatting import SECOND, latency, percent, plural, rate, whole
 from fuseboard_console.text.glyphs import LOOKS, Glyphs
 from fuseboard_console.text.label_lines import LABEL_CELLS, label_line
 from fuseboard_console.text.line import Line, Span
@@ -160,6 +160,10 @@ def _figures(row: AdapterRow, view: AdapterView) -> list[Line]:
             ),
         ),
     ]
+    if row.overdue_total:
+        now = Span(f"{plural(row.overdue, 'call')} now", "warn" if row.overdue else "text")
+        late = f", {row.overdue_total:,} in all went on for more than a second after their time limit"
+        lines.append(label_line("overdue", (now, Span(late, "muted"))))
     if row.health:
         said = f"{row.health}: {safe_text(row.health_detail, 200)}" if row.health_detail else row.health
         lines.append(label_line("health", (Span(said),)))

@@ -25,7 +25,7 @@ def severity(row: AdapterRow) -> int:
     if row.health_alert:
         return 0
     found = _SEVERITY.get(row.health or "unknown", 5)
-    return 3 if found > 3 and (row.held or row.stuck) else found
+    return 3 if found > 3 and (row.held or row.stuck or row.overdue) else found
 
 
 def health_order(board: Board) -> list[AdapterKey]:
@@ -88,6 +88,8 @@ def _troubles(row: AdapterRow) -> Line:
         said.append(Span(f"{plural(row.health_alert, 'bad check')} in a row  ", "bad"))
     if row.stuck:
         said.append(Span(f"{plural(row.stuck, 'thread hangs', 'threads hang')}  ", "warn"))
+    if row.overdue:
+        said.append(Span(f"{plural(row.overdue, 'overdue call')}  ", "warn"))
     if row.held:
         said.append(Span(f"kept closed: {safe_text(row.held, 200)}  ", "warn"))
     return tuple(said)

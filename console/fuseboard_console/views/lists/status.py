@@ -74,6 +74,8 @@ def status_text(board: Board, file: str, now: int, *, colour: bool) -> str:
     totals = board.totals()
     if opens := _opens(totals):
         head += f"; breakers opened {plural(opens, 'time')}"
+    if overdue := sum(row.overdue for row in board.rows()):
+        head += f"; {plural(overdue, 'overdue call')}"
     if board.batches_ended:
         head += f"; {board.batches_partial} of {plural(board.batches_ended, 'batch', 'batches')} accepted in part"
     engines = len(board.instances) > 1
@@ -182,6 +184,7 @@ def status_json(board: Board, file: str, now: int) -> dict[str, Any]:
         "tasks": {"routed": board.tasks, "answered": board.tasks_ok, "degraded": board.tasks_degraded},
         "batch_totals": {"ended": board.batches_ended, "accepted_in_part": board.batches_partial},
         "breaker_opens": _opens(by_name),
+        "overdue_calls": sum(row.overdue for row in board.rows()),
         "totals": [_totals(board, name, totals, now) for name, totals in by_name.items()],
         "events_dropped": board.dropped,
         "adapters": [_adapter(board, view) for view in views_of(board, now)],
@@ -212,6 +215,7 @@ def _totals(board: Board, name: str, totals: EngineTotals, now: int) -> dict[str
                 "retries": total.retries,
                 "rejections": total.rejections,
                 "breaker_opens": total.opens,
+                "overdue_calls_total": total.overdue_total,
             }
             for adapter, total in totals.adapters.items()
         ],
@@ -291,6 +295,8 @@ def _adapter(board: Board, view: AdapterView) -> dict[str, Any]:
         "retries": row.retries,
         "tasks_failed": row.tasks_failed,
         "threads_stuck": row.stuck,
+        "overdue_calls": row.overdue,
+        "overdue_calls_total": row.overdue_total,
         "trip_held": row.held or None,
         "health": {
             "status": row.health or None,
