@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from fuseboard_console.text.glyphs import LOOKS
+from fuseboard_console.text.glyphs import APPEARANCES
 from support.paths import ROOT
 
 PAGE = ROOT / "docs" / "operating.md"
@@ -12,4 +12,4 @@ PAGE = ROOT / "docs" / "operating.md"
 
 def test_the_table_of_states_has_every_state_with_both_symbols_and_its_word() -> None:
     table = re.findall(r"^\| (\S) \| `(\S)` \| ([A-Z ]+?)(?: was OPEN| \d.*?)? \|", PAGE.read_text(), re.MULTILINE)
-    assert sorted(table) == sorted((look.glyph, look.ascii, look.word) for look in LOOKS.values())
+    assert sorted(table) == sorted((look.glyph, look.ascii, look.word) for look in APPEARANCES.values())

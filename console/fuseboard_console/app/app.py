@@ -55,7 +55,7 @@ POLL = 0.1
 """Seconds between two polls of the recording."""
 IDLE_AFTER = 20
 """Polls in a row without a new event after which the interval doubles, so that an idle console costs little."""
-SKIP = 10.0
+SKIP_SECONDS = 10.0
 """Seconds that the keys for back and forward skip."""
 NOTICE_SECONDS = 6
 FAILURE_SECONDS = 120
@@ -99,7 +99,7 @@ class ConsoleApp(App[None]):
         poll: float = POLL,
         failure_reason: Callable[[], str] | None = None,
         preferences: Preferences = DEFAULT,
-        greets: bool = False,
+        show_hints_at_start: bool = False,
         reveal: bool = False,
     ) -> None:
         """Create the app.
@@ -117,13 +117,13 @@ class ConsoleApp(App[None]):
             failure_reason: returns a sentence when something is wrong that the recording does not show, else an empty
                 text. The sentence is shown once.
             preferences: the operator's preferences.
-            greets: whether to show the hints of a first start.
+            show_hints_at_start: whether to show the hints of a first start.
         """
         super().__init__()
         self.glyphs = glyphs
         self.reveal = reveal
         self._poll = poll
-        self._greets = greets
+        self._show_hints_at_start = show_hints_at_start
         self.actions = with_keys(actions_for(mailbox is None), preferences.keys)
         name = safe_text(file, 200)
         first = Session(feed, name, mailbox, replay=replay, failure_reason=failure_reason)
@@ -239,7 +239,7 @@ class ConsoleApp(App[None]):
         """Apply the preferences, and start to follow the feed."""
         install_suspend_handlers(self)
         self.customisation.apply_keys()
-        if self._greets:
+        if self._show_hints_at_start:
             self.customisation.show_hints()
         self.page.focus_first()
         self.theme_changed_signal.subscribe(self, lambda _: self._apply_theme())
@@ -441,11 +441,11 @@ class ConsoleApp(App[None]):
 
     async def action_back(self) -> None:
         """Go ten seconds back."""
-        await self._seek(lambda replay: replay.skip(-SKIP))
+        await self._seek(lambda replay: replay.skip(-SKIP_SECONDS))
 
     async def action_forward(self) -> None:
         """Go ten seconds forward."""
-        await self._seek(lambda replay: replay.skip(SKIP))
+        await self._seek(lambda replay: replay.skip(SKIP_SECONDS))
 
     async def action_previous_event(self) -> None:
         """Go back by one event."""

@@ -30,7 +30,7 @@ SEEK_KEYS = 25
 """Additional cells that they keep while the past is shown."""
 COUNTDOWN_INTERVAL = 0.1
 """Seconds between two frames while a countdown is in sight."""
-NEVER = (-1, -1)
+NOT_SHOWN = (-1, -1)
 
 
 class FrameRenderer:
@@ -45,7 +45,7 @@ class FrameRenderer:
         self.filter.display = False
         self.connection = Connection("empty")
         """The state of the engines, as of the last frame."""
-        self._shown = NEVER  # the Board's sequence number and the second on the screen
+        self._shown = NOT_SHOWN  # the Board's sequence number and the second on the screen
         self._aged = 0  # the second of the connection's age
         self._counting = Counting()
         self._header_key: tuple[object, ...] = ()  # what the header was made from
@@ -64,12 +64,12 @@ class FrameRenderer:
 
     def invalidate(self) -> None:
         """Make the next frame render the whole Board."""
-        self._shown = NEVER
+        self._shown = NOT_SHOWN
 
     @property
     def stale(self) -> bool:
         """Whether the Board changed since the last frame."""
-        return self._shown == NEVER
+        return self._shown == NOT_SHOWN
 
     def forget_connection(self) -> None:
         """Forget the state of the engines, when another session comes into view."""

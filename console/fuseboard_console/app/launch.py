@@ -94,7 +94,7 @@ async def _show(
         theme=theme_id(preferences.theme),
         failure_reason=failure_reason,
         preferences=preferences,
-        greets=first_start(state_folder()),
+        show_hints_at_start=first_start(state_folder()),
         reveal=reveal,
     )
     if preferences.clock == "utc":

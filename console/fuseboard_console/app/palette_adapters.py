@@ -19,7 +19,7 @@ from fuseboard_console.views.adapters.adapter_view import condition_of, conditio
 from fuseboard_console.views.selection.ordering import PROBLEMS
 from fuseboard_storage.board.board import AdapterKey
 
-MOST = 100
+MAX_RESULTS = 100
 """The most adapters that are scored for one query, since scoring is not cheap."""
 DISCOVERED = 8
 """The number of adapters in need of attention that are listed before anything is typed, and of adapters per action."""
@@ -51,14 +51,14 @@ class AdapterCommands(Provider):
                     shown = shown.stylize(matcher.match_style, place, place + 1)
                 yield Hit(score, shown, self._open(key), name, self._help(key))
 
-        for action, rest in asked(query, self._host.actions):
+        for action, rest in actions_asked_for(query, self._host.actions):
             if self._host.dispatcher.read_only:
                 return
             matcher = self.matcher(rest)
             for key in named(rest, self._host.frame.board.adapters):
                 name = self._name(key)
                 if (score := matcher.match(name)) > 0:
-                    does = f"{_does(action)} {name}"
+                    does = f"{_action_text(action)} {name}"
                     yield Hit(score, Content(does), partial(self._host.act_on, action, key), does, action.description)
 
     def _name(self, key: AdapterKey) -> str:
@@ -78,7 +78,7 @@ class AdapterCommands(Provider):
         return partial(show_detail, self._host, key)
 
 
-def asked(query: str, actions: Sequence[Action]) -> Iterator[tuple[Action, str]]:
+def actions_asked_for(query: str, actions: Sequence[Action]) -> Iterator[tuple[Action, str]]:
     """Yield the actions on an adapter that the query begins with, each with the rest of it, which is a name's part."""
     first, *others = query.casefold().split() or [""]
     if len(first) < 2:
@@ -93,7 +93,7 @@ def asked(query: str, actions: Sequence[Action]) -> Iterator[tuple[Action, str]]
                 yield action, " ".join(rest)
 
 
-def _does(action: Action) -> str:
+def _action_text(action: Action) -> str:
     return action.label.removesuffix(" for ...").capitalize()
 
 
@@ -107,9 +107,9 @@ def near(query: str, keys: Iterable[AdapterKey]) -> list[AdapterKey]:
     wanted = query.casefold().replace(" ", "")
     named = [(key.adapter.casefold(), key) for key in keys]
     found = [key for name, key in named if wanted in name]
-    if len(found) < MOST:
+    if len(found) < MAX_RESULTS:
         found += [key for name, key in named if wanted not in name and _within(wanted, name)]
-    return found[:MOST]
+    return found[:MAX_RESULTS]
 
 
 def _within(letters: str, text: str) -> bool:

@@ -6,7 +6,7 @@ from argparse import ArgumentTypeError
 
 from fuseboard_console.text.durations import parse_duration
 
-MOST = 1_000_000_000
+MAX_COUNT = 1_000_000_000
 """The highest limit that is accepted; a number above it is a slip."""
 ALL = 2**62
 """The limit that stands for all."""
@@ -20,14 +20,14 @@ def count(text: str) -> int:
 
 
 def limit(text: str) -> int:
-    """Return a limit: a whole number from 1 to MOST."""
-    if (number := count(text)) > MOST:
-        raise ArgumentTypeError(f"{text!r} is too large; the maximum is {MOST:,}")
+    """Return a limit: a whole number from 1 to MAX_COUNT."""
+    if (number := count(text)) > MAX_COUNT:
+        raise ArgumentTypeError(f"{text!r} is too large; the maximum is {MAX_COUNT:,}")
     return number
 
 
 def limit_or_all(text: str) -> int:
-    """Return a limit: a whole number from 1 to MOST, or 0 for all."""
+    """Return a limit: a whole number from 1 to MAX_COUNT, or 0 for all."""
     if text.isascii() and text.isdigit() and not text.strip("0"):
         return 0
     try:

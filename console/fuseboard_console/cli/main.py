@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol, cast
 
 from fuseboard_console.cli import exit_codes
-from fuseboard_console.cli.output import CantWrite, complain, flush_out, print_out, write_no_more
+from fuseboard_console.cli.output import CantWrite, complain, discard_output, flush_out, print_out
 
 _WELCOME = """Fuseboard shows the circuit breakers of an application live and lets you reset them.
 
@@ -176,10 +176,10 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         code = exit_codes.INTERRUPTED
     except BrokenPipeError:
-        write_no_more()
+        discard_output()
         code = exit_codes.BROKEN_PIPE
     except CantWrite as error:
-        write_no_more()
+        discard_output()
         complain(f"The output could not be written: {error}. Free disk space, or write elsewhere.")
         code = exit_codes.CANT_WRITE
     sys.exit(code)

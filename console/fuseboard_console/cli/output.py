@@ -53,6 +53,6 @@ def complain(text: str) -> None:
         sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 
-def write_no_more() -> None:
+def discard_output() -> None:
     """Discard further standard output, including what Python flushes at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

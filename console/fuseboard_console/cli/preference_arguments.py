@@ -6,12 +6,12 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from dataclasses import replace
 
 from fuseboard_console.preferences.model import DEFAULT, Preferences
-from fuseboard_console.preferences.theme_names import OWN, own_names
+from fuseboard_console.preferences.theme_names import BUILT_IN, built_in_names
 
 
 def add_preferences(parser: ArgumentParser) -> None:
     """Add the options to a parser."""
-    help_text = f"colours: {', '.join(OWN)}, or a theme of Textual (key: t)"
+    help_text = f"colours: {', '.join(BUILT_IN)}, or a theme of Textual (key: t)"
     parser.add_argument("--theme", type=_theme, metavar="NAME", help=help_text)
     parser.add_argument("--ascii", action="store_true", help="use ASCII characters only")
     parser.add_argument("--compact", action="store_true", help="no borders, for more lines on a small screen (key: c)")
@@ -20,7 +20,7 @@ def add_preferences(parser: ArgumentParser) -> None:
 
 
 def _theme(name: str) -> str:
-    if name in own_names():
+    if name in built_in_names():
         return name  # without importing Textual
     from fuseboard_console.preferences.theme_names import is_theme, theme_names, themes_near
     from fuseboard_console.text.suggestions import did_you_mean

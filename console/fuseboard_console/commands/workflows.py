@@ -22,7 +22,7 @@ EXAMPLES = """  fuseboard workflows checkout.db                      the newest 
   fuseboard workflows checkout.db --resume nightly-1f  continue this run where it stopped"""
 ORDER = 36
 
-WAIT = 10.0  # seconds that an engine may take to accept a command, unless --wait is given
+ANSWER_SECONDS = 10.0  # seconds that an engine may take to accept a command, unless --wait is given
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -38,7 +38,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--wait",
         type=seconds,
         metavar="SECONDS",
-        help=f"with --resume: how long the engine may take to accept it (default: {WAIT:g})",
+        help=f"with --resume: how long the engine may take to accept it (default: {ANSWER_SECONDS:g})",
     )
 
 
@@ -111,7 +111,7 @@ async def _resume(recording: Recording, args: Namespace) -> int:
         instance=found.instance,
         actor=actor(),
         args={"run": run},
-        expires_in=WAIT if args.wait is None else args.wait,
+        expires_in=ANSWER_SECONDS if args.wait is None else args.wait,
     )
     done = await report_outcome(recording, board, command, found.instance, file)
     return exit_codes.OK if done else exit_codes.NOT_DONE

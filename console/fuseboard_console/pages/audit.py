@@ -30,7 +30,7 @@ from fuseboard_storage.tables.commands import CommandStatus
 
 MOST = 1_000
 """Commands that are read from the mailbox."""
-EVERY = 1.0
+READ_INTERVAL = 1.0
 """Seconds at least between two looks into it."""
 
 
@@ -45,18 +45,18 @@ class Audit(ListPage[Key]):
         super().__init__(host)
         self.list.newest_first = self.list.follows = True
         self._successors = Successors()
-        self._asked: dict[Key, AuditEntry] = {}
+        self._entries: dict[Key, AuditEntry] = {}
         self._columns = audit_columns(())
         self._commands: list[CommandStatus] = []
-        self._looked = -EVERY
+        self._read_at = -READ_INTERVAL
         self._made: tuple[object, ...] = ()
         self._opened: AuditEntry | None = None
 
     async def refresh_data(self, frame: Frame) -> None:
         """Read commands from the mailbox that the Board does not have."""
         recording, now = self.host.feed.recording, time.monotonic()
-        if recording is not None and now - self._looked >= EVERY:
-            self._looked = now
+        if recording is not None and now - self._read_at >= READ_INTERVAL:
+            self._read_at = now
             with suppress(*FEED_ERRORS):  # the banner says what is wrong with the file
                 commands = await recording.commands(MOST)
                 if commands != self._commands:
@@ -73,9 +73,9 @@ class Audit(ListPage[Key]):
             commands = self._commands
             if frame.past:  # what had not come to its end by then is told by no row
                 commands = [one for one in commands if one.done_at is not None and one.done_at <= frame.now]
-            self._asked = audit_entries(board.actions, commands)
-            self._columns = audit_columns(self._asked.values())
-        return list(self._asked)
+            self._entries = audit_entries(board.actions, commands)
+            self._columns = audit_columns(self._entries.values())
+        return list(self._entries)
 
     def heading(self, cells: int) -> Line:
         """Return the column titles."""
@@ -83,12 +83,12 @@ class Audit(ListPage[Key]):
 
     def line(self, key: Key, cells: int) -> Line:
         """Return a command's line."""
-        asked = self._asked.get(key)
+        asked = self._entries.get(key)
         return () if asked is None else audit_line(asked, self._columns, cells, self.host.glyphs)
 
     def fields(self, key: Key) -> Mapping[str, str]:
         """Return the row's texts that a filter can match, by field."""
-        asked = self._asked[key]
+        asked = self._entries[key]
         return {
             "who": asked.actor,
             "what": verb_text(asked.verb),
@@ -99,17 +99,17 @@ class Audit(ListPage[Key]):
 
     def about(self, key: Key, cells: int) -> list[Line]:
         """Return a command in full. It stays available after the Board drops it."""
-        self._opened = self._asked.get(key, self._opened)
+        self._opened = self._entries.get(key, self._opened)
         return audit_lines(self._opened, cells) if self._opened else []
 
     def title_of(self, key: Key) -> str:
         """Return a command as text."""
-        self._opened = self._asked[key]
+        self._opened = self._entries[key]
         return f"{verb_text(self._opened.verb)} {safe_text(self._opened.adapter, 60)}".strip().capitalize()
 
     def links(self, key: Key) -> Sequence[Link]:
         """Link to the adapter, if exactly one matches."""
-        adapter = self._adapter_of(self._asked[key])
+        adapter = self._adapter_of(self._entries[key])
         return [] if adapter is None else [Link("a", "adapter", partial(show_detail, self.host, adapter))]
 
     def _adapter_of(self, asked: AuditEntry) -> AdapterKey | None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from fuseboard_console.views.lists.scenarios import Listed
+from fuseboard_console.views.lists.scenarios import ScenarioEntry
 
 LARGEST = 100_000
 """Bytes of a file at most: to read a longer one takes seconds, and few are scenarios."""
@@ -22,7 +22,7 @@ def folders_here() -> tuple[Path, ...]:
     return here, here / "scenarios"
 
 
-def found(shipped: Iterable[Path], folders: Iterable[Path]) -> list[Listed]:
+def found(shipped: Iterable[Path], folders: Iterable[Path]) -> list[ScenarioEntry]:
     """Return the scenarios that come with Fuseboard, then those in YAML files of some folders. Blocks while it reads.
 
     A YAML file that is not a scenario is skipped. An invalid scenario is listed with its error.
@@ -33,7 +33,7 @@ def found(shipped: Iterable[Path], folders: Iterable[Path]) -> list[Listed]:
     return [one for one in listed if one is not None]
 
 
-def _listed(path: Path, ours: bool) -> Listed | None:
+def _listed(path: Path, ours: bool) -> ScenarioEntry | None:
     from fuseboard_engine.documents.loader import DocumentError
     from fuseboard_engine.scenario.model import load
 
@@ -46,7 +46,7 @@ def _listed(path: Path, ours: bool) -> Listed | None:
             return None
         if len(beginning) > LARGEST:
             told = f"longer than {LARGEST // 1_000} kB, and not read here; `fuseboard scenario play` plays it"
-            return Listed(path, None, f"{path.name}: {told}")
-        return Listed(path, load(path))
+            return ScenarioEntry(path, None, f"{path.name}: {told}")
+        return ScenarioEntry(path, load(path))
     except (DocumentError, OSError) as error:
-        return Listed(path, None, " ".join(str(error).replace(f"{path}", path.name).split()))
+        return ScenarioEntry(path, None, " ".join(str(error).replace(f"{path}", path.name).split()))

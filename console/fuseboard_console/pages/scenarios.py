@@ -17,7 +17,7 @@ from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.background_work import run_in_background
 from fuseboard_console.tui.protocols import ConsoleHost, Frame
-from fuseboard_console.views.lists.scenarios import Listed, heading, scenario_line
+from fuseboard_console.views.lists.scenarios import ScenarioEntry, heading, scenario_line
 from fuseboard_console.widgets.selectable_list import SelectableList
 from fuseboard_scenarios import shipped
 from fuseboard_storage.errors import RecordingError
@@ -33,7 +33,7 @@ class Scenarios(Page):
         self._list: SelectableList[Path] = SelectableList(
             host.palette, host.glyphs, id="scenario-list", title="Scenarios", empty="Scenarios are being read."
         )
-        self._listed: dict[Path, Listed] = {}
+        self._listed: dict[Path, ScenarioEntry] = {}
         self._read_once = False
 
     def compose(self) -> ComposeResult:

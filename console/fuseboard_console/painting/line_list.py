@@ -22,7 +22,7 @@ UNCUT = 5_000
 """Cells in which no line is cut: what is copied is made for so many."""
 
 
-class _Sight(NamedTuple):
+class _Viewport(NamedTuple):
     """The visible part: width, height, first line and number of lines. Cached, because reading each again is slow."""
 
     cells: int
@@ -43,13 +43,13 @@ class LineList(ScrollView, CachedWidget, can_focus=True, inherit_bindings=False)
         self.palette = palette
         self._painted: dict[int, Line] = {}
         self._painted_in = Size(0, 0)
-        self._sight: _Sight | None = None
+        self._viewport: _Viewport | None = None
         self._grounds = (Style.null(), Style.null())
 
     @property
     def cells(self) -> int:
         """The width of a line, without the scrollbar."""
-        return self.scrollable_content_region.width if self._sight is None else self._sight.cells
+        return self.scrollable_content_region.width if self._viewport is None else self._viewport.cells
 
     # ---------------------------------------------------------------- for subclasses
 
@@ -80,27 +80,27 @@ class LineList(ScrollView, CachedWidget, can_focus=True, inherit_bindings=False)
     def refresh_changed(self) -> None:
         """Compare the visible lines with what was painted, and repaint the difference."""
         self.measure()
-        self._sight = sight = self._look()
+        self._viewport = viewport = self._current_viewport()
         if self.HEADINGS:
-            self._tell_place(sight)
-        for y in range(sight.height):
-            region = changed_region(self._painted.get(y), self._line_of(y), y, sight.cells)
+            self._update_position_text(viewport)
+        for y in range(viewport.height):
+            region = changed_region(self._painted.get(y), self._line_of(y), y, viewport.cells)
             if region is not None:
                 self.refresh(region)
-        self._sight = None
+        self._viewport = None
 
-    def _tell_place(self, sight: _Sight) -> None:
-        page = max(1, sight.height - self.HEADINGS)
+    def _update_position_text(self, viewport: _Viewport) -> None:
+        page = max(1, viewport.height - self.HEADINGS)
         subtitle = ""
-        if sight.lines > page:
-            first = min(sight.top + 1, sight.lines)
+        if viewport.lines > page:
+            first = min(viewport.top + 1, viewport.lines)
             dash = "-" if self.palette.ascii_only else "–"
-            subtitle = f"{first:,}{dash}{min(first + page - 1, sight.lines):,} of {sight.lines:,}"
+            subtitle = f"{first:,}{dash}{min(first + page - 1, viewport.lines):,} of {viewport.lines:,}"
         if subtitle != self.border_subtitle:
             self.border_subtitle = subtitle
 
-    def _look(self) -> _Sight:
-        return _Sight(self.scrollable_content_region.width, self.size.height, self.scroll_offset.y, self.count())
+    def _current_viewport(self) -> _Viewport:
+        return _Viewport(self.scrollable_content_region.width, self.size.height, self.scroll_offset.y, self.count())
 
     def measure(self) -> None:
         """Update the scrollbar for the number of lines.
@@ -115,9 +115,9 @@ class LineList(ScrollView, CachedWidget, can_focus=True, inherit_bindings=False)
     def _line_of(self, y: int) -> Line:
         if y < self.HEADINGS:
             return self.heading()
-        sight = self._sight or self._look()
-        index = y - self.HEADINGS + sight.top
-        return self.line_at(index) if 0 <= index < sight.lines else ()
+        viewport = self._viewport or self._current_viewport()
+        index = y - self.HEADINGS + viewport.top
+        return self.line_at(index) if 0 <= index < viewport.lines else ()
 
     def paint_lines(self, crop: Region) -> list[Strip]:
         """Paint the lines within `crop`."""
@@ -126,9 +126,9 @@ class LineList(ScrollView, CachedWidget, can_focus=True, inherit_bindings=False)
             self._painted_in = self.size
         ground = self.visual_style.rich_style
         self._grounds = (ground, ground + self.palette["cursor"])
-        self._sight = self._look()
+        self._viewport = self._current_viewport()
         strips = super().paint_lines(crop)
-        self._sight = None
+        self._viewport = None
         return strips
 
     def render_line(self, y: int) -> Strip:
@@ -141,7 +141,7 @@ class LineList(ScrollView, CachedWidget, can_focus=True, inherit_bindings=False)
         """Measure and announce the visible lines again; the widget is repainted because its size changed."""
         self.measure()
         if self.HEADINGS:
-            self._tell_place(self._look())
+            self._update_position_text(self._current_viewport())
 
     @property
     def page(self) -> int:

@@ -39,12 +39,12 @@ class _Checks(BaseModel):
 
     @field_validator("keys", check_fields=False)
     @classmethod
-    def _keys_are_keys(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    def _parse_keys(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         raise_errors("keys", (((action,), text) for action, text in _unknown_keys(value)))
         return {action: tuple(parse_key(text) for text in texts) for action, texts in value.items()}
 
     @model_validator(mode="after")
-    def _names_are_known(self) -> _Checks:
+    def _check_names(self) -> _Checks:
         raise_errors(
             "preferences", self.cross_field_checks({name: getattr(self, name) for name in type(self).model_fields})
         )

@@ -108,14 +108,14 @@ class AdapterDetailScreen(DetailModal):
         try:
             if frame.past and wanted == self._shown and self._look.past is not None:
                 return  # it stands still
-            look = await self._looked(recording, adapter, window, frame.now)
+            look = await self._read_detail(recording, adapter, window, frame.now)
         finally:
             self._reading = False
         if window == self._look.window and recording is self._source.feed.recording:
             self._look, self._shown, self._read_at = look, wanted, time.monotonic()
         self.refresh_lines()  # where another is wanted by now, that is read next
 
-    async def _looked(self, recording: Recording | None, adapter: AdapterKey, window: Window, now: int) -> Look:
+    async def _read_detail(self, recording: Recording | None, adapter: AdapterKey, window: Window, now: int) -> Look:
         """Return the look at a time window that ends at `now` (UTC microseconds), with the past in it."""
         since = now - window.seconds * SECOND
         look = Look(window, age=max(0.0, (wall_clock() - since) / SECOND))

@@ -22,7 +22,7 @@ from fuseboard_console.widgets.text_pane import TextPane
 if TYPE_CHECKING:
     from fuseboard_console.tui.protocols import ConsoleHost
 
-EVERY = 0.5
+REFRESH_SECONDS = 0.5
 """Seconds between two frames."""
 CLOSE = Action("dismiss", ("escape",), "close", "Close this.", "Fuseboard")
 
@@ -67,7 +67,7 @@ class DetailModal(ModalScreen[None]):
         self.pane.focus()
         for key in next(action for action in self.host.actions if action.id == "live").keys:
             self._bindings.bind(key, "app.live", show=False)  # after its own keys: those go first
-        self.set_interval(EVERY, self.refresh_lines)
+        self.set_interval(REFRESH_SECONDS, self.refresh_lines)
         self._show_keys()
         self.host.show()
 

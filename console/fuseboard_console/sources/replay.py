@@ -184,7 +184,9 @@ class Replay:
         if now - self._bounds_read_at >= BOUNDS_INTERVAL:
             await self._read_bounds()
         if self.playing:
-            await self._fold_until(min(self.position + round(passed * self.speed * SECOND), self.end), gives_way=True)
+            await self._fold_until(
+                min(self.position + round(passed * self.speed * SECOND), self.end), interruptible=True
+            )
             self.playing = self.playing and self.position < self.end
 
     async def _seek(self, at: int) -> None:
@@ -227,13 +229,13 @@ class Replay:
         self._moved = True
         self._set_heartbeats()
 
-    async def _fold_until(self, at: int, *, gives_way: bool = False) -> None:
-        """Apply the events until a time. With `gives_way`, stop early if another move is waiting."""
+    async def _fold_until(self, at: int, *, interruptible: bool = False) -> None:
+        """Apply the events until a time. With `interruptible`, stop early if another move is waiting."""
         reached = self.position
         folded = 0
         try:
             while (entries := await self._read()) and entries[0].event.at <= at:
-                if gives_way and self._waiting:
+                if interruptible and self._waiting:
                     return
                 if folded == CHUNK and await self.recording.keyframe_before(at) - self.board.seq > KEYFRAME_DISTANCE:
                     self._set_position(await self.recording.board_at(at=at), at)

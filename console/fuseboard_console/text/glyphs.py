@@ -11,7 +11,7 @@ Condition = Literal[
 """The condition of an adapter: its breaker's state, whether its wait is over, and whether its engine is alive."""
 
 
-class Look(NamedTuple):
+class Appearance(NamedTuple):
     """How a condition is shown. `severity` is a sort key: the lowest needs attention most."""
 
     glyph: str
@@ -21,18 +21,18 @@ class Look(NamedTuple):
     severity: int
 
 
-LOOKS: dict[Condition, Look] = {
-    "open": Look("✖", "X", "OPEN", "bad", 0),
-    "held": Look("■", "#", "HELD OPEN", "held", 1),
-    "down": Look("▽", "v", "KNOWN DOWN", "bad", 2),
-    "ready": Look("◔", "=", "READY", "ready", 3),
-    "probing": Look("◐", "~", "PROBING", "warn", 4),
-    "counting": Look("●", "o", "CLOSED", "ok", 5),
-    "watch": Look("◌", "w", "WATCH ONLY", "info", 6),
-    "disabled": Look("○", "-", "DISABLED", "muted", 7),
-    "closed": Look("●", "o", "CLOSED", "ok", 8),
-    "silent": Look("?", "!", "SILENT", "silent", 9),
-    "ended": Look("·", ".", "ENDED", "silent", 10),
+APPEARANCES: dict[Condition, Appearance] = {
+    "open": Appearance("✖", "X", "OPEN", "bad", 0),
+    "held": Appearance("■", "#", "HELD OPEN", "held", 1),
+    "down": Appearance("▽", "v", "KNOWN DOWN", "bad", 2),
+    "ready": Appearance("◔", "=", "READY", "ready", 3),
+    "probing": Appearance("◐", "~", "PROBING", "warn", 4),
+    "counting": Appearance("●", "o", "CLOSED", "ok", 5),
+    "watch": Appearance("◌", "w", "WATCH ONLY", "info", 6),
+    "disabled": Appearance("○", "-", "DISABLED", "muted", 7),
+    "closed": Appearance("●", "o", "CLOSED", "ok", 8),
+    "silent": Appearance("?", "!", "SILENT", "silent", 9),
+    "ended": Appearance("·", ".", "ENDED", "silent", 10),
 }
 """The look of every condition."""
 KILLED = "KILLED"
@@ -61,18 +61,18 @@ class Glyphs(NamedTuple):
     pause: str
     gap: str
     sort: str
-    turned: str
-    story: str
+    sort_ascending: str
+    scenario: str
     mark: str
-    crumb: str
+    separator: str
     play: str
-    here: str
+    position: str
     minus: str
     shades: str
 
     def of(self, condition: Condition) -> str:
         """Return the glyph of a condition in this set."""
-        look = LOOKS[condition]
+        look = APPEARANCES[condition]
         return look.ascii if self.name == "ascii" else look.glyph
 
 

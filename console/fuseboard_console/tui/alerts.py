@@ -8,7 +8,7 @@ from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_storage.board.board import AdapterKey, Board
 
-EVERY = 2 * SECOND
+ALERT_INTERVAL = 2 * SECOND
 """Microseconds at least between two alerts."""
 NAMED = 3
 """How many adapters an alert names."""
@@ -26,7 +26,7 @@ class Alerts:
         self._pending: dict[AdapterKey, None] = {}
         self._version = -1
         self._board: Board | None = None
-        self._alerted_at = -EVERY
+        self._alerted_at = -ALERT_INTERVAL
 
     def forget(self) -> None:
         """Treat the next check as the first, because the view was paused or showed the past."""
@@ -41,7 +41,7 @@ class Alerts:
         if self._down is None or board.state_version != self._version:
             self._version = board.state_version
             self._compare(board)
-        if not self._pending or now - self._alerted_at < EVERY:
+        if not self._pending or now - self._alerted_at < ALERT_INTERVAL:
             return ()
         names = tuple(safe_text(key.adapter, 60) for key in self._pending)
         self._pending.clear()

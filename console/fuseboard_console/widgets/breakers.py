@@ -77,7 +77,7 @@ class BreakersTable(LineList):
         self._titles: Line = ()
         self._glow = ChangeHighlight()
         self._compared = (-1, -1, -1, -1)  # the Board's number, the second and the lines of the last comparison
-        self._fading: Timer | None = None
+        self._fade_timer: Timer | None = None
 
     def show(
         self,
@@ -163,15 +163,15 @@ class BreakersTable(LineList):
         self._compared = now
         rows = (view for key in self._in_sight() if (view := self._rows.view(key)) is not None)
         self._glow.take(rows, [placed.column for placed in self._columns], time.monotonic())
-        self._fade()
+        self._schedule_fade()
 
-    def _fade(self) -> None:
-        if self._fading is None and (left := self._glow.fade(time.monotonic())) is not None:
-            self._fading = self.set_timer(left, self._faded)
+    def _schedule_fade(self) -> None:
+        if self._fade_timer is None and (left := self._glow.fade(time.monotonic())) is not None:
+            self._fade_timer = self.set_timer(left, self._on_faded)
 
-    def _faded(self) -> None:
-        self._fading = None
-        self._fade()
+    def _on_faded(self) -> None:
+        self._fade_timer = None
+        self._schedule_fade()
         self.refresh_changed()
 
     def on_hide(self) -> None:
@@ -186,7 +186,11 @@ class BreakersTable(LineList):
 
     def heading(self) -> Line:
         """Return the column titles."""
-        titled = (self._columns, self.sort.column, self.glyphs.sort if is_descending(self.sort) else self.glyphs.turned)
+        titled = (
+            self._columns,
+            self.sort.column,
+            self.glyphs.sort if is_descending(self.sort) else self.glyphs.sort_ascending,
+        )
         if titled != self._titled:
             self._titled, self._titles = titled, titles(*titled)
         return self._titles
@@ -240,10 +244,10 @@ class BreakersTable(LineList):
         self._missed = None
         line = self._order.lines[self._at]
         self.selected = line if isinstance(line, AdapterKey) else None
-        self._bring_in_sight()
+        self._scroll_to_cursor()
         self.refresh_changed()
 
-    def _bring_in_sight(self) -> None:
+    def _scroll_to_cursor(self) -> None:
         self.measure()
         at, top = self._at, self.scroll_offset.y
         if at <= top:
@@ -256,7 +260,7 @@ class BreakersTable(LineList):
         """Keep the cursor visible after a resize."""
         super().on_resize()
         if self._order.keys and not self._at < self.scroll_offset.y:
-            self._bring_in_sight()
+            self._scroll_to_cursor()
 
     def on_click(self, event: Click) -> None:
         """Select the clicked adapter. A title sorts, and a group's heading marks its adapters."""

@@ -134,10 +134,10 @@ class SelectableList(LineList, Generic[K]):
         """Move the cursor to a row by index."""
         index = max(0, min(index, len(self.keys) - 1))
         self.selected, self._missed = self.keys[index], None
-        self._bring_in_sight()
+        self._scroll_to_cursor()
         self.refresh_changed()
 
-    def _bring_in_sight(self) -> None:
+    def _scroll_to_cursor(self) -> None:
         index, top = self.index, self.scroll_offset.y
         if index < top:
             self.scroll_to(y=index, animate=False)
@@ -149,7 +149,7 @@ class SelectableList(LineList, Generic[K]):
         below = self.index >= self.scroll_offset.y
         super().on_resize()
         if below:
-            self._bring_in_sight()
+            self._scroll_to_cursor()
 
     def choose(self) -> None:
         """Post that the row under the cursor was chosen."""

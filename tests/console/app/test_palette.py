@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fuseboard_console.actions.catalogue import ACTIONS
-from fuseboard_console.app.palette_adapters import asked, named
+from fuseboard_console.app.palette_adapters import actions_asked_for, named
 from fuseboard_storage.board.board import AdapterKey
 from support.console_show import Show
 from support.console_story import added, resize, started, until
@@ -69,4 +69,4 @@ def test_of_many_names_the_shortest_are_offered() -> None:
     ],
 )
 def test_a_query_begins_with_an_action_and_goes_on_with_a_name(query: str, found: set[tuple[str, str]]) -> None:
-    assert {(action.id, rest) for action, rest in asked(query, ACTIONS)} == found
+    assert {(action.id, rest) for action, rest in actions_asked_for(query, ACTIONS)} == found

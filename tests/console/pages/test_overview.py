@@ -255,7 +255,7 @@ async def test_changed_cells_are_highlighted_for_a_moment() -> None:
         assert "next" not in glowing(show, "gpt")
         assert glowing(show, "agno") == frozenset()
         await until(lambda: glowing(show, "gpt") == frozenset(), pilot)
-        assert show.app.overview.table._fading is None
+        assert show.app.overview.table._fade_timer is None
 
 
 async def test_scrolling_sorting_and_filtering_highlight_nothing() -> None:
@@ -265,7 +265,7 @@ async def test_scrolling_sorting_and_filtering_highlight_nothing() -> None:
         table = show.app.overview.table
         await pilot.press("end", "home", "s", "S", "b", "f", "f", "slash", *"gpt", "escape")
         await pilot.pause()
-        assert table._fading is None
+        assert table._fade_timer is None
 
 
 async def test_nothing_is_highlighted_with_the_highlight_disabled() -> None:
@@ -276,7 +276,7 @@ async def test_nothing_is_highlighted_with_the_highlight_disabled() -> None:
         show.feed.events.append(opened("gpt", 9.5))
         await until(show.sees("✖ gpt"), pilot)
         assert glowing(show, "gpt") == frozenset()
-        assert show.app.overview.table._fading is None
+        assert show.app.overview.table._fade_timer is None
 
 
 async def test_changes_made_while_another_page_is_shown_are_not_highlighted() -> None:

@@ -10,7 +10,7 @@ from fuseboard_console.views.adapters.chain_positions import chain_positions, po
 from fuseboard_console.views.adapters.columns import COLUMNS
 from fuseboard_console.views.selection.filter import parse, problem_of
 from fuseboard_console.views.selection.grouping import GroupHead, head_line
-from fuseboard_console.views.selection.ordering import LEAST, Choice, Order, Ordering, order_of
+from fuseboard_console.views.selection.ordering import MIN_COUNTED, Choice, Order, Ordering, order_of
 from fuseboard_console.views.selection.sorting import Sort
 from fuseboard_engine.events import AdapterAdded, AdapterRemoved, EngineStarted, Event, GaugesSampled, PreferenceSet
 from fuseboard_storage.board.board import AdapterKey, Board, Entry
@@ -198,7 +198,7 @@ class TestWorkedOutAnew:
         assert names(ordering.order(fold([started(), added("b")]), at(0))) == ["b"]
 
     def test_with_little_time_the_values_of_a_column_are_counted_in_portions(self) -> None:
-        many = LEAST * 2
+        many = MIN_COUNTED * 2
         events: list[Event] = [started()]
         events += [added(f"a{number:04}") for number in range(many)]
         events += [answered(f"a{number:04}", 9, duration=0.001 * (number + 1)) for number in range(many)]

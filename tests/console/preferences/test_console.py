@@ -21,7 +21,7 @@ SIZE = (120, 40)
 class Own:
     """A console with preferences, on the story; what it sends the terminal beside frames is kept."""
 
-    def __init__(self, preferences: Preferences = DEFAULT, *, greets: bool = False) -> None:
+    def __init__(self, preferences: Preferences = DEFAULT, *, show_hints_at_start: bool = False) -> None:
         self.when = STORY_ENDS
         self.feed = ListFeed(alive=self.when, events=story())
         self.codes: list[str] = []
@@ -33,7 +33,7 @@ class Own:
             now=lambda: at(self.when),
             poll=0.01,
             preferences=preferences,
-            greets=greets,
+            show_hints_at_start=show_hints_at_start,
         )
         self.app.to_terminal = self.codes.append  # type: ignore[method-assign]
         self.app.bell = self.ring  # type: ignore[method-assign]
@@ -250,14 +250,14 @@ async def test_a_breaker_that_opens_while_the_view_is_paused_does_not_ring() -> 
 
 
 async def test_the_first_start_shows_three_hints_with_the_operators_keys() -> None:
-    own = Own(replace(DEFAULT, keys={"help": ("f1",)}), greets=True)
+    own = Own(replace(DEFAULT, keys={"help": ("f1",)}), show_hints_at_start=True)
     async with own.app.run_test(size=SIZE, notifications=True) as pilot:
         await until(own.sees("Three hints", "f1  shows the keys", "ctrl+p  finds any action"), pilot)
 
 
 @pytest.mark.parametrize("key", ["escape", "2"])
 async def test_escape_and_another_page_remove_the_hints(key: str) -> None:
-    own = Own(greets=True)
+    own = Own(show_hints_at_start=True)
     async with own.app.run_test(size=SIZE, notifications=True) as pilot:
         await until(own.sees("Three hints"), pilot)
         await pilot.press(key)
@@ -268,7 +268,7 @@ async def test_escape_and_another_page_remove_the_hints(key: str) -> None:
 
 
 async def test_escape_removes_a_notice_and_keeps_its_other_effects() -> None:
-    own = Own(greets=True)
+    own = Own(show_hints_at_start=True)
     async with own.app.run_test(size=SIZE, notifications=True) as pilot:
         await until(own.sees("Three hints", "prefect"), pilot)
         await pilot.press("enter")

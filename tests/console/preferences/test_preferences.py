@@ -23,7 +23,7 @@ from fuseboard_console.preferences.file import (
 )
 from fuseboard_console.preferences.model import Preferences
 from fuseboard_console.preferences.paths import state_folder
-from fuseboard_console.preferences.theme_names import OWN, theme_id, theme_names
+from fuseboard_console.preferences.theme_names import BUILT_IN, theme_id, theme_names
 from fuseboard_console.text.formatting import clock
 from fuseboard_console.text.glyphs import UNICODE, glyphs_for
 from fuseboard_console.text.line import text_of
@@ -98,7 +98,7 @@ def test_the_default_file_names_every_layout_and_theme() -> None:
 
 
 def test_the_names_of_the_built_in_themes_match_the_palettes() -> None:
-    assert [theme_id(name) for name in OWN] == [theme.name for theme in THEMES]
+    assert [theme_id(name) for name in BUILT_IN] == [theme.name for theme in THEMES]
 
 
 @pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)

@@ -224,5 +224,5 @@ def test_an_outcome_is_one_sentence_with_the_key_that_undoes_it() -> None:
     bad = Outcome("3", False, "no such adapter.")
     assert done_text("retry", [*good, bad]) == "9 of 10 retried; 3: no such adapter."
     assert done_text("retry", [bad]) == "0 of 1 retried; 3: no such adapter."
-    assert done_text("retry", good[:2], goes_on=3) == "2 of 5 retried; 3 still in progress."
+    assert done_text("retry", good[:2], in_progress=3) == "2 of 5 retried; 3 still in progress."
     assert done_text("archive", [refusal(letter(status="discarded"), NOON)], "u") == "0 of 1 archived; 12: discarded."

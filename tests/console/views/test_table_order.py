@@ -16,7 +16,15 @@ from fuseboard_console.views.selection.grouping import (
     members_of,
     nearest_adapter,
 )
-from fuseboard_console.views.selection.ordering import LEAST, SHARE, Choice, Order, Ordering, chosen_title, order_of
+from fuseboard_console.views.selection.ordering import (
+    MIN_COUNTED,
+    SHARE,
+    Choice,
+    Order,
+    Ordering,
+    chosen_title,
+    order_of,
+)
 from fuseboard_console.views.selection.sorting import Sort, is_descending
 from fuseboard_engine.events import AdapterAdded, EngineStarted, EngineStopped, Event, GaugesSampled, PreferenceSet
 from fuseboard_storage.board.board import AdapterKey, Board, Entry, InstanceRow
@@ -194,28 +202,30 @@ class TestRecomputing:
 
     def many(self, slow: dict[int, float]) -> Board:
         """Return the Board of twice as many adapters as one call counts at least, of which some are slow."""
-        numbers = range(LEAST * 2)
+        numbers = range(MIN_COUNTED * 2)
         events: list[Event] = [started(), *(added(f"a{number:04}") for number in numbers)]
         events += [answered(f"a{number:04}", 9, duration=slow.get(number, 0.01)) for number in numbers]
         return fold(events, alive=10)
 
     def test_values_of_a_column_are_kept_when_adapters_come(self) -> None:
-        board, ordering = self.many({LEAST * 2 - 1: 5.0}), Ordering(budget=-1.0)
+        board, ordering = self.many({MIN_COUNTED * 2 - 1: 5.0}), Ordering(budget=-1.0)
         choice = Choice(Sort("p50"))
         for _ in range(2):
             ordering.order(board, at(10.5), choice)
         apply(board, added("new", 10))
         shown = ordering.order(board, at(10.5), choice)
-        assert names(shown)[0] == f"a{LEAST * 2 - 1:04}"
+        assert names(shown)[0] == f"a{MIN_COUNTED * 2 - 1:04}"
         assert names(shown)[-1] == "new"
 
     def test_a_minimum_of_adapters_is_counted_however_little_time_there_is(self) -> None:
-        board, ordering = self.many({LEAST - 1: 1.0, LEAST: 5.0}), Ordering(budget=-1.0)
+        board, ordering = self.many({MIN_COUNTED - 1: 1.0, MIN_COUNTED: 5.0}), Ordering(budget=-1.0)
         first = ordering.order(board, at(10.5), Choice(Sort("p50")))
-        assert names(first)[0] == f"a{LEAST - 1:04}"
-        assert names(first)[LEAST:] == [f"a{number:04}" for number in range(LEAST, LEAST * 2)]  # not counted yet
+        assert names(first)[0] == f"a{MIN_COUNTED - 1:04}"
+        assert names(first)[MIN_COUNTED:] == [
+            f"a{number:04}" for number in range(MIN_COUNTED, MIN_COUNTED * 2)
+        ]  # not counted yet
         second = ordering.order(board, at(10.5), Choice(Sort("p50")))
-        assert names(second)[:2] == [f"a{LEAST:04}", f"a{LEAST - 1:04}"]
+        assert names(second)[:2] == [f"a{MIN_COUNTED:04}", f"a{MIN_COUNTED - 1:04}"]
 
     def test_another_column_is_counted_from_the_start(self) -> None:
         board, ordering = self.many({0: 5.0}), Ordering(budget=-1.0)

@@ -9,7 +9,7 @@ from fuseboard_console.actions.model import promoted
 from fuseboard_console.operator.messages import not_taken_message
 from fuseboard_console.text.bars import countdown_bar, sparkline
 from fuseboard_console.text.formatting import latency, number, ordinal, percent, rate, span
-from fuseboard_console.text.glyphs import ASCII, LOOKS, UNICODE
+from fuseboard_console.text.glyphs import APPEARANCES, ASCII, UNICODE
 from fuseboard_console.text.line import line_width, text_of
 from fuseboard_console.views.adapters.adapter_view import condition_of, make_view, stats_of
 from fuseboard_console.views.adapters.cells import next_cell
@@ -146,7 +146,7 @@ def test_an_adapter_with_a_failed_health_check_is_shown_as_down_and_needs_attent
 
 
 def test_states_differ_without_colour() -> None:
-    apart = [look for name, look in LOOKS.items() if name != "counting"]
+    apart = [look for name, look in APPEARANCES.items() if name != "counting"]
     assert len({look.glyph for look in apart}) == len(apart)
     assert len({look.ascii for look in apart}) == len(apart)
     assert len({look.word for look in apart}) == len(apart)
@@ -329,7 +329,7 @@ def test_help_names_every_action_and_every_state() -> None:
     shown = "\n".join(text_of(line) for line in help_lines(ACTIONS, UNICODE))
     for action in ACTIONS:
         assert action.description in shown
-    for look in LOOKS.values():
+    for look in APPEARANCES.values():
         assert look.word in shown
 
 

@@ -36,7 +36,7 @@ class DeadLetterActions:
     Args:
         host: The console.
         run: Runs work in the background.
-        meant: Called when an action on several is confirmed, so that their marks are removed.
+        confirmed: Called when an action on several is confirmed, so that their marks are removed.
         changed: Called when dead letters were changed.
     """
 
@@ -44,12 +44,12 @@ class DeadLetterActions:
         self,
         host: ConsoleHost,
         run: Callable[[Work], None],
-        meant: Callable[[], None],
+        confirmed: Callable[[], None],
         changed: Callable[[], None],
     ) -> None:
         self._host = host
         self._run = run
-        self._meant = meant
+        self._on_confirmed = confirmed
         self._changed = changed
         self._archived: tuple[Path, tuple[int, ...]] | None = None  # what was archived last, for the way back
 
@@ -62,23 +62,23 @@ class DeadLetterActions:
         if path is None or not dead_letters:
             return
         now = wall_clock()
-        meant = [dead_letter for dead_letter in dead_letters if allows(verb, status_at(dead_letter, now))]
+        allowed = [dead_letter for dead_letter in dead_letters if allows(verb, status_at(dead_letter, now))]
         others = [dead_letter for dead_letter in dead_letters if not allows(verb, status_at(dead_letter, now))]
-        if not meant:
+        if not allowed:
             self._host.show_notice(refused_text(verb, others, now), "warning")
-        elif verb == "retry" and (reason := self._no_engine_reason(path, meant)):
+        elif verb == "retry" and (reason := self._no_engine_reason(path, allowed)):
             self._host.show_notice(reason, "error")
         elif elsewhere or len(dead_letters) > 1:
             from fuseboard_console.screens.typed_confirm import TypedConfirmScreen
 
-            question = batch_dead_letter_prompt(verb, meant, others, now)
-            self._ask(TypedConfirmScreen(*question), self._doing(path, verb, meant, others))
+            question = batch_dead_letter_prompt(verb, allowed, others, now)
+            self._ask(TypedConfirmScreen(*question), self._work_of(path, verb, allowed, others))
         elif verb == "discard":
             from fuseboard_console.screens.confirm import ConfirmScreen
 
-            self._ask(ConfirmScreen(*discard_prompt(meant[0])), self._doing(path, verb, meant, others))
+            self._ask(ConfirmScreen(*discard_prompt(allowed[0])), self._work_of(path, verb, allowed, others))
         else:
-            self._run(self._doing(path, verb, meant, others))
+            self._run(self._work_of(path, verb, allowed, others))
 
     def _no_engine_reason(self, path: Path, dead_letters: Sequence[DeadLetter]) -> str:
         """Return why no engine can retry any of these dead letters, or an empty string."""
@@ -116,25 +116,25 @@ class DeadLetterActions:
     def _ask(self, screen: Any, doing: Work) -> None:
         def answered(yes: bool | None) -> None:
             if yes:
-                self._meant()
+                self._on_confirmed()
                 self._run(doing)
 
         self._host.push_screen(screen, answered)
 
-    def _doing(self, path: Path, verb: Verb, meant: Sequence[DeadLetter], others: Sequence[DeadLetter]) -> Work:
+    def _work_of(self, path: Path, verb: Verb, allowed: Sequence[DeadLetter], others: Sequence[DeadLetter]) -> Work:
         refused = [refusal(dead_letter, wall_clock()) for dead_letter in others]
         if verb != "retry":
-            return partial(self._change, path, verb, [dead_letter.id for dead_letter in meant], refused)
-        if len(meant) == 1 and not refused:
-            return partial(self._retry, path, meant[0])
-        return partial(self._retry_many, path, meant, refused)
+            return partial(self._change, path, verb, [dead_letter.id for dead_letter in allowed], refused)
+        if len(allowed) == 1 and not refused:
+            return partial(self._retry, path, allowed[0])
+        return partial(self._retry_many, path, allowed, refused)
 
     # ---------------------------------------------------------------- changes by the store
 
     async def _change(self, path: Path, change: Change, ids: Sequence[int], refused: Sequence[Outcome]) -> None:
         try:
             done = await repository.changed(path, change, ids, wall_clock(), actor())
-        except repository.TROUBLE as error:
+        except repository.READ_ERRORS as error:
             self._host.show_notice(safe_text(f"Nothing was changed: {error}", 400), "error")
             return
         if change == "archive":
@@ -170,7 +170,7 @@ class DeadLetterActions:
         for part, left in await asyncio.gather(*asked):
             outcomes += part
             in_progress += left
-        self._report("retry", outcomes, goes_on=in_progress)
+        self._report("retry", outcomes, in_progress=in_progress)
         self._changed()
 
     async def _retried(
@@ -182,7 +182,7 @@ class DeadLetterActions:
                 "dlq_retry", instance, {"ids": [dead_letter.id for dead_letter in dead_letters]}
             )
             found = await repository.some(path, [dead_letter.id for dead_letter in dead_letters], wall_clock())
-        except repository.TROUBLE as error:
+        except repository.READ_ERRORS as error:
             return [Outcome(str(dead_letter.id), False, str(error)) for dead_letter in dead_letters], 0
         after = {dead_letter.id: dead_letter for dead_letter in found}
         outcomes: list[Outcome] = []
@@ -199,6 +199,6 @@ class DeadLetterActions:
             outcomes.append(Outcome(str(dead_letter.id), now is not None and now.status == "succeeded", why))
         return outcomes, in_progress
 
-    def _report(self, verb: Verb, outcomes: Sequence[Outcome], undo: str = "", goes_on: int = 0) -> None:
+    def _report(self, verb: Verb, outcomes: Sequence[Outcome], undo: str = "", in_progress: int = 0) -> None:
         well = all(outcome.done for outcome in outcomes)
-        self._host.show_notice(done_text(verb, outcomes, undo, goes_on), "information" if well else "warning")
+        self._host.show_notice(done_text(verb, outcomes, undo, in_progress), "information" if well else "warning")

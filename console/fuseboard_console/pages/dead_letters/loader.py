@@ -18,7 +18,7 @@ from fuseboard_storage.board.board import Entry
 
 MOST = 5_000
 """Letters that are listed; the older ones are counted."""
-EVERY = 1.0
+READ_INTERVAL = 1.0
 """Minimum seconds between two automatic readings."""
 
 
@@ -37,7 +37,7 @@ class DeadLetterLoader:
     ) -> None:
         self._host = host
         self._run = run
-        self._read_it = read
+        self._on_read = read
         self._detailed = detailed
         self.choice = 0
         """Which statuses are wanted, by the place in `CHOICES`."""
@@ -58,9 +58,9 @@ class DeadLetterLoader:
         self.gone = False
         """Whether it is there no more."""
         self._listed_of: tuple[Path | None, int] = (None, 0)  # the file, and the choice
-        self._wanted: tuple[object, ...] = ()  # what was read last, or is being read
+        self._requested: tuple[object, ...] = ()  # what was read last, or is being read
         self._reading = False
-        self._began = -EVERY
+        self._began = -READ_INTERVAL
 
     @property
     def chosen(self) -> tuple[Status, ...]:
@@ -93,16 +93,16 @@ class DeadLetterLoader:
             0 if frame.past else frame.board.dead_letters_version,
         )
         now = time.monotonic()
-        due = wanted[:2] != self._wanted[:2] or (
-            now - self._began >= EVERY and (again or bool(self.trouble) or wanted != self._wanted)
+        due = wanted[:2] != self._requested[:2] or (
+            now - self._began >= READ_INTERVAL and (again or bool(self.trouble) or wanted != self._requested)
         )
         if due and not self._reading:
-            self._wanted, self._began, self._reading = wanted, now, True
+            self._requested, self._began, self._reading = wanted, now, True
             self._run(partial(self._read, recording.path, self.choice))
 
     def again(self) -> None:
         """Read as soon as possible, because something was changed."""
-        self._wanted = ()
+        self._requested = ()
         self.refresh(self._host.frame)
 
     async def _read(self, path: Path, choice: int) -> None:
@@ -111,7 +111,7 @@ class DeadLetterLoader:
             if self.opened is not None and self._listed_of[0] == path and self._detailed():
                 await self._read_opened(path, self.opened.id)
             listed = await repository.listed(path, CHOICES[choice], now, MOST)
-        except repository.TROUBLE as error:
+        except repository.READ_ERRORS as error:
             self.trouble = safe_text(str(error), 300)
         else:
             self.listed, self.read_at, self.trouble = listed, now, ""
@@ -121,7 +121,7 @@ class DeadLetterLoader:
             self._listed_of = path, choice
         finally:
             self._reading = False
-        self._read_it()
+        self._on_read()
 
     # ---------------------------------------------------------------- one of them
 
@@ -135,9 +135,9 @@ class DeadLetterLoader:
     async def _open(self, path: Path, id: int) -> None:
         try:
             await self._read_opened(path, id)
-        except repository.TROUBLE as error:
+        except repository.READ_ERRORS as error:
             self.trouble = safe_text(str(error), 300)
-        self._read_it()
+        self._on_read()
 
     async def _read_opened(self, path: Path, id: int) -> None:
         """Read a dead letter in full, and its history."""

@@ -32,7 +32,7 @@ from fuseboard_console.views.selection.list_filter import has
 from fuseboard_engine.dead_letters.letter import DeadLetter
 from fuseboard_storage.board.board import AdapterKey
 
-DOING: dict[str, Verb] = {
+VERBS_BY_ID: dict[str, Verb] = {
     "dead_letter_retry": "retry",
     "dead_letter_archive": "archive",
     "dead_letter_unarchive": "unarchive",
@@ -199,50 +199,48 @@ class DeadLetters(ListPage[int]):
     def detail_actions(self, key: int) -> Sequence[DetailAction]:
         """Return the actions on a dead letter that its detail offers."""
         return [
-            DetailAction(
-                action, partial(self._do_to_opened, DOING[action.id]), partial(self._applies, DOING[action.id])
-            )
+            DetailAction(action, partial(self._apply_to_opened, verb), partial(self._applies, verb))
             for action in self.host.actions
-            if action.id in DOING
+            if (verb := VERBS_BY_ID.get(action.id)) is not None
         ]
 
-    def _applies(self, doing: Verb) -> bool:
+    def _applies(self, verb: Verb) -> bool:
         opened = self._loader.opened
-        return opened is not None and allows(doing, status_at(opened, self._now()))
+        return opened is not None and allows(verb, status_at(opened, self._now()))
 
-    def _do_to_opened(self, doing: Verb) -> None:
+    def _apply_to_opened(self, verb: Verb) -> None:
         if self._loader.opened is not None:
-            self._dead_letter_actions.begin(doing, [self._loader.opened])
+            self._dead_letter_actions.begin(verb, [self._loader.opened])
 
     # ---------------------------------------------------------------- actions
 
     @property
-    def _meant(self) -> list[DeadLetter]:
+    def _targets(self) -> list[DeadLetter]:
         """The marked dead letters, or the one under the cursor."""
         marked = [key for key in self.list.keys if key in self.list.marked]
         selected = [] if self.list.selected is None else [self.list.selected]
         return [self._loader.dead_letters[key] for key in marked or selected if key in self._loader.dead_letters]
 
-    def _begin(self, verb: Verb, meant: list[DeadLetter]) -> None:
+    def _begin(self, verb: Verb, targets: list[DeadLetter]) -> None:
         self._dead_letter_actions.begin(
-            verb, meant, elsewhere=[dead_letter.id for dead_letter in meant] != [self.list.selected]
+            verb, targets, elsewhere=[dead_letter.id for dead_letter in targets] != [self.list.selected]
         )
 
     def action_dead_letter_retry(self) -> None:
         """Have its engine retry the dead letter now."""
-        self._begin("retry", self._meant)
+        self._begin("retry", self._targets)
 
     def action_dead_letter_archive(self) -> None:
         """Archive the dead letter: it leaves the list and is kept."""
-        self._begin("archive", self._meant)
+        self._begin("archive", self._targets)
 
     def action_dead_letter_unarchive(self) -> None:
         """Unarchive the dead letter, or what was archived last if none is selected."""
-        meant = self._meant
-        archived = any(dead_letter.status == "archived" for dead_letter in meant)
+        targets = self._targets
+        archived = any(dead_letter.status == "archived" for dead_letter in targets)
         if archived or not self._dead_letter_actions.unarchive_last():
-            self._begin("unarchive", meant)
+            self._begin("unarchive", targets)
 
     def action_dead_letter_discard(self) -> None:
         """Ask, then discard the dead letter."""
-        self._begin("discard", self._meant)
+        self._begin("discard", self._targets)

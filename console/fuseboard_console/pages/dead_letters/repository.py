@@ -25,9 +25,9 @@ from fuseboard_storage.board.board import Entry
 from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
-TROUBLE = (*feed.FEED_ERRORS, StoreUnavailable)
+READ_ERRORS = (*feed.FEED_ERRORS, StoreUnavailable)
 """What can be wrong with the file, all of which may be over the next time."""
-PEEK = 2_000
+PREVIEW_LENGTH = 2_000
 """Characters of a payload that are kept of each dead letter of a list."""
 
 
@@ -65,9 +65,9 @@ async def _newest(store: SqliteDeadLetters, selection: LetterSelection, now: int
 
 
 def _short(dead_letter: DeadLetter) -> DeadLetter:
-    if len(dead_letter.payload) <= PEEK:
+    if len(dead_letter.payload) <= PREVIEW_LENGTH:
         return dead_letter
-    return msgspec.structs.replace(dead_letter, payload=dead_letter.payload[:PEEK])
+    return msgspec.structs.replace(dead_letter, payload=dead_letter.payload[:PREVIEW_LENGTH])
 
 
 async def whole(path: Path, id: int, now: int) -> DeadLetter | None:

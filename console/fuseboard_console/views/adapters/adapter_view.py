@@ -6,7 +6,7 @@ from operator import attrgetter
 from typing import Final, NamedTuple
 
 from fuseboard_console.text.formatting import SECOND
-from fuseboard_console.text.glyphs import KILLED, LOOKS, Condition
+from fuseboard_console.text.glyphs import APPEARANCES, KILLED, Condition
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import width
 from fuseboard_console.views.adapters.chain_positions import ChainPosition
@@ -33,7 +33,9 @@ def condition_word(condition: Condition, instance: InstanceRow | None) -> str:
     """Return the word for the condition of an instance's adapter. An adapter of an instance known to be dead has a
     word of its own.
     """
-    return KILLED if condition == "silent" and instance is not None and killed(instance) else LOOKS[condition].word
+    return (
+        KILLED if condition == "silent" and instance is not None and killed(instance) else APPEARANCES[condition].word
+    )
 
 
 def breaker_condition(row: AdapterRow, now: int) -> Condition:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from fuseboard_console.text.bars import countdown_bar, sparkline
 from fuseboard_console.text.formatting import SECOND, latency, number, ordinal, percent, plural, rate, span, whole
-from fuseboard_console.text.glyphs import LOOKS, Glyphs
+from fuseboard_console.text.glyphs import APPEARANCES, Glyphs
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.text.width import width
 from fuseboard_console.views.adapters.adapter_view import AdapterView
@@ -20,7 +20,7 @@ _RECENT = 60.0
 
 def name_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
     """Glyph and name."""
-    style = LOOKS[row.condition].style
+    style = APPEARANCES[row.condition].style
     calm = row.condition in ("closed", "disabled", "watch")
     glyph = Span(glyphs.of(row.condition), "ok-dim" if row.condition == "closed" else style)
     lost = row.condition in ("silent", "ended")
@@ -29,7 +29,7 @@ def name_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
 
 def state_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
     """The condition's word, with what it counts."""
-    look = LOOKS[row.condition]
+    look = APPEARANCES[row.condition]
     if row.condition == "closed":
         return (Span(look.word, "ok-dim"),)
     if row.condition == "counting":
@@ -39,7 +39,7 @@ def state_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
         needed = f" {row.probe_successes}/{row.needed}" if row.needed else ""
         return (Span(look.word + needed, look.style),)
     if row.condition in ("silent", "ended"):
-        return (Span(row.word, look.style), Span(" was ", "faint"), Span(LOOKS[row.was].word, "struck"))
+        return (Span(row.word, look.style), Span(" was ", "faint"), Span(APPEARANCES[row.was].word, "struck"))
     return (Span(look.word, look.style),)
 
 
@@ -65,13 +65,13 @@ def next_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
             return (Span(f"{plural(row.probes_in_flight, 'probe')} in flight", "warn"),)
         return (Span("waits for a call", "muted"),)
     if condition == "held":
-        return _by("", row.actor or "hand", _ago(row, now), cells, "muted")
+        return _actor_line("", row.actor or "hand", _ago(row, now), cells, "muted")
     if condition == "disabled":
         return (Span("lets every call through", "muted"),)
     if condition == "watch":
         return (Span("counts, never opens", "muted"),)
     if condition == "closed" and row.reason == "reset" and (now - row.since) / SECOND < _RECENT:
-        return _by("reset", row.actor, _ago(row, now), cells, "info")
+        return _actor_line("reset", row.actor, _ago(row, now), cells, "info")
     return ()
 
 
@@ -79,7 +79,7 @@ def _ago(row: AdapterView, now: int) -> str:
     return f"{whole((now - row.since) / SECOND)} ago"
 
 
-def _by(what: str, actor: str, ago: str, cells: int, style: str) -> Line:
+def _actor_line(what: str, actor: str, ago: str, cells: int, style: str) -> Line:
     """Return who acted and when. Where both do not fit, one of them is left out as a whole."""
     by = f"{what} by {actor}".strip() if actor else what
     if width(by) > cells:

@@ -24,7 +24,7 @@ class ChangeHighlight:
     """
 
     def __init__(self) -> None:
-        self._said: dict[AdapterKey, dict[str, object]] = {}
+        self._before: dict[AdapterKey, dict[str, object]] = {}
         self._rows: dict[AdapterKey, AdapterView] = {}
         self._watched: list[tuple[str, ChangeProbe]] = []
         self._until: dict[AdapterKey, dict[str, float]] = {}
@@ -32,7 +32,7 @@ class ChangeHighlight:
 
     def forget(self) -> None:
         """Discard the remembered content: the rows show another time, or were not visible."""
-        self._said.clear()
+        self._before.clear()
         self._rows.clear()
         self._until.clear()
         self._glowing.clear()
@@ -44,7 +44,7 @@ class ChangeHighlight:
         self._rows, self._watched = {}, watched
         said: dict[AdapterKey, dict[str, object]] = {}
         for row in rows:
-            before = self._said.get(row.key, {})
+            before = self._before.get(row.key, {})
             self._rows[row.key] = row
             if compared.get(row.key) is row:
                 said[row.key] = before
@@ -60,7 +60,7 @@ class ChangeHighlight:
                     self._glowing[row.key] = frozenset(self._until[row.key])
                 else:  # many small steps are a large one
                     current[id] = before[id]
-        self._said = said
+        self._before = said
 
     def of(self, key: AdapterKey) -> frozenset[str]:
         """Return the highlighted columns of an adapter."""

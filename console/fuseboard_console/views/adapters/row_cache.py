@@ -14,7 +14,7 @@ from fuseboard_console.views.adapters.columns import ColumnLayout, ages, row_lin
 from fuseboard_storage.board.board import AdapterKey, Board
 from fuseboard_storage.board.presence import Presence, killed, presence
 
-KEPT = 1_000
+MAX_CACHED = 1_000
 """Rows over which nothing is kept from one frame to the next."""
 
 
@@ -64,7 +64,7 @@ class RowLines:
         """Start a frame: a Board at `now` (UTC microseconds) in these columns. `places` are the positions in the
         chains.
         """
-        if board is not self._board or columns != self._columns or len(self._views) > KEPT:
+        if board is not self._board or columns != self._columns or len(self._views) > MAX_CACHED:
             self._views.clear()
             self._lines.clear()
         if columns is not self._columns:

@@ -106,16 +106,16 @@ def _state(dead_letter: DeadLetter, now: int) -> str:
     return f"being retried{until}"
 
 
-def done_text(verb: Verb, outcomes: Sequence[Outcome], undo: str = "", goes_on: int = 0) -> str:
+def done_text(verb: Verb, outcomes: Sequence[Outcome], undo: str = "", in_progress: int = 0) -> str:
     """Return the outcome of an action on dead letters as a sentence of safe text.
 
     Args:
         verb: The action.
         outcomes: The outcome for each dead letter, by id.
         undo: The key that undoes it. Empty if none does.
-        goes_on: How many more are still in progress.
+        in_progress: How many more are still in progress.
     """
-    words, good, count = _WORDS[verb], [one for one in outcomes if one.done], len(outcomes) + goes_on
+    words, good, count = _WORDS[verb], [one for one in outcomes if one.done], len(outcomes) + in_progress
     back = f" {undo} puts {'it' if len(good) == 1 else 'them'} back." if undo and good else ""
     if count == 1 and good:
         return f"Dead letter {good[0].name} {words.done}.{back}"
@@ -124,6 +124,6 @@ def done_text(verb: Verb, outcomes: Sequence[Outcome], undo: str = "", goes_on: 
     parts = [f"{len(good):,} of {count:,} {words.done}"]
     if len(good) < len(outcomes):
         parts.append(reasons_text(outcomes))
-    if goes_on:
-        parts.append(f"{goes_on:,} still in progress")
+    if in_progress:
+        parts.append(f"{in_progress:,} still in progress")
     return cut(f"{'; '.join(parts)}.{back}", 400)

@@ -166,17 +166,19 @@ def _history(dead_letter: DeadLetter, history: Sequence[Entry] | None, cells: in
         event = entry.event
         if isinstance(event, DeadLettered):
             error = ": ".join(part for part in (event.error_type, event.error) if part)
-            lines += _told(event.at, "came", "muted", event.detail or error, cells)
+            lines += _history_lines(event.at, "came", "muted", event.detail or error, cells)
         elif isinstance(event, DeadLetterChanged):
             style = STYLES.get(event.status, "muted")  # type: ignore[call-overload]
             by = f"by {event.actor}" if event.actor else ""
-            lines += _told(event.at, event.status, style, ": ".join(part for part in (by, event.detail) if part), cells)
+            lines += _history_lines(
+                event.at, event.status, style, ": ".join(part for part in (by, event.detail) if part), cells
+            )
     if not lines:
         return [(Span("Its events are no longer kept.", "faint"),)]
     return lines
 
 
-def _told(at: int, word: str, style: str, detail: str, cells: int) -> list[Line]:
+def _history_lines(at: int, word: str, style: str, detail: str, cells: int) -> list[Line]:
     when = f"{stamp(at) if cells >= 70 else clock(at)} "
     room = cells - len(when) - 12
     parts = fold(safe_text(detail, FULL_TEXT), max(8, room)) or [""]

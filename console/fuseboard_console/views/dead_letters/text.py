@@ -16,7 +16,7 @@ SCHEMA = "fuseboard.dead_letters/1"
 
 TITLES = ("ID", "STATUS", "TYPE", "CATEGORY", "RETRIES", "AGE", "NEXT RETRY", "ERROR")
 RIGHT = (0, 4, 5)
-WIDEST = 60  # cells of an error, or a task type, in the table
+MAX_ERROR_CELLS = 60  # cells of an error, or a task type, in the table
 
 
 def dead_letters_json(dead_letters: Sequence[DeadLetter], figures: DeadLetterStatistics, file: str) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def _cells(dead_letter: DeadLetter, now: int) -> tuple[str, ...]:
         f"{dead_letter.retries}/{dead_letter.max_retries}",
         span((now - dead_letter.created_at) / SECOND),
         next_retry(dead_letter, now) or "–",
-        cut(safe_text(error_text(dead_letter), 200), WIDEST),
+        cut(safe_text(error_text(dead_letter), 200), MAX_ERROR_CELLS),
     )
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from fuseboard_console.actions.model import Action, shown_keys
 from fuseboard_console.text.formatting import SECOND, latency, percent, plural, rate, whole
-from fuseboard_console.text.glyphs import LOOKS, Glyphs
+from fuseboard_console.text.glyphs import APPEARANCES, Glyphs
 from fuseboard_console.text.label_lines import LABEL_CELLS, label_line
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.text.safe_text import safe_text
@@ -22,7 +22,7 @@ from fuseboard_storage.board.board import AdapterKey, AdapterRow, Board
 from fuseboard_storage.board.rows import KEPT_CHANGES, KEPT_SECONDS
 from fuseboard_storage.recording.history import AdapterPast
 
-TOPS = 9
+AXIS_LABEL_CELLS = 9
 """Cells on the right, for the value at the top of a chart."""
 _FAILURES = 8
 _LOW = 34  # lines of a screen below which charts are low
@@ -63,7 +63,7 @@ def detail_lines(
         return [(Span("This adapter is gone.", "muted"),)]
     instance = board.instances.get(key.instance)
     view = make_view(row, instance, now, stats_of(row, now, 0))
-    appearance = LOOKS[view.condition]
+    appearance = APPEARANCES[view.condition]
     lines: list[Line] = [
         (
             Span(f"{glyphs.of(view.condition)} {view.word}", appearance.style),
@@ -92,7 +92,7 @@ def detail_lines(
 
 def _charts(row: AdapterRow, now: int, cells: int, glyphs: Glyphs, look: Look) -> list[Line]:
     """Return state, calls, failures, rejections and latencies over one time axis."""
-    room = max(8, min(160, cells - LABEL_CELLS - TOPS))
+    room = max(8, min(160, cells - LABEL_CELLS - AXIS_LABEL_CELLS))
     seconds = look.window.seconds
     past = look.past
     if past is None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from fuseboard_console.text.formatting import SECOND, clock, stamp
-from fuseboard_console.text.glyphs import LOOKS, Glyphs
+from fuseboard_console.text.glyphs import APPEARANCES, Glyphs
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.text.width import fit, width
 from fuseboard_console.views.detail.time_slices import CONDITIONS, Slice
@@ -48,7 +48,7 @@ def _look(one: Slice, glyphs: Glyphs) -> tuple[str, str]:
     if one.state is None:
         return glyphs.gap, "faint"
     condition = CONDITIONS[one.state]
-    return glyphs.of(condition), "ok-dim" if condition == "closed" else LOOKS[condition].style
+    return glyphs.of(condition), "ok-dim" if condition == "closed" else APPEARANCES[condition].style
 
 
 def latency_lines(slices: Sequence[Slice], height: int, cells: int, glyphs: Glyphs) -> tuple[list[Line], float]:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from fuseboard_console.text.formatting import SECOND
-from fuseboard_console.text.glyphs import LOOKS, Condition
+from fuseboard_console.text.glyphs import APPEARANCES, Condition
 from fuseboard_engine.events import State
 from fuseboard_storage.board.histogram import merge, percentile
 from fuseboard_storage.board.metrics import AdapterSecond
@@ -18,7 +18,7 @@ CONDITIONS: dict[State, Condition] = {
     "forced_open": "held", "disabled": "disabled", "metrics_only": "watch",
 }  # fmt: skip
 """The condition that a breaker state is shown as when its timing is unknown."""
-_WORST = {state: LOOKS[condition].severity for state, condition in CONDITIONS.items()}
+_WORST = {state: APPEARANCES[condition].severity for state, condition in CONDITIONS.items()}
 
 
 class Window(NamedTuple):

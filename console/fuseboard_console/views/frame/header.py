@@ -115,7 +115,7 @@ def header_line(heading: Heading, cells: int, glyphs: Glyphs) -> Line:
         (2, (Span(clock(heading.now), "muted"),)),
     ]
     parts = [part for part in parts if part[1]]
-    crumb = cut("".join(f" {glyphs.crumb} {part}" for part in heading.where), max(0, cells // 3))
+    crumb = cut("".join(f" {glyphs.separator} {part}" for part in heading.where), max(0, cells // 3))
     whole, cells = cells, cells - width(crumb)
     left: Line = (Span(" fuseboard ", "brand"), Span(" "), Span(safe_text(heading.file, 200), "strong"))
     while len(parts) > 1 and line_width(left) + 3 + _width(parts) > cells:

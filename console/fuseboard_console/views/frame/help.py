@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from fuseboard_console.actions.model import Action, shown_keys
-from fuseboard_console.text.glyphs import LOOKS, Condition, Glyphs
+from fuseboard_console.text.glyphs import APPEARANCES, Condition, Glyphs
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.text.width import fit
 
@@ -37,7 +37,7 @@ def help_lines(actions: Sequence[Action], glyphs: Glyphs) -> list[Line]:
         lines.append(())
     lines.append((Span("States", "strong"),))
     for condition, means in _MEANS.items():
-        look = LOOKS[condition]
+        look = APPEARANCES[condition]
         word = look.word + (" 2/5" if condition == "counting" else "")
         lines.append(
             (Span(f"  {glyphs.of(condition)} ", look.style), Span(fit(word, _KEYS), look.style), Span(means, "muted"))

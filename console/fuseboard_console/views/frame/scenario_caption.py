@@ -22,4 +22,4 @@ def caption_line(board: Board, now: int, cells: int, glyphs: Glyphs) -> Line:
     if step is None or cells < _LEAST or not 0 <= now - step.at < SHOWN_SECONDS * SECOND:
         return ()
     text = cut(safe_text(step.text, 300), cells - 4)
-    return (Span(f" {glyphs.story} ", "info"), Span(text, "strong"), Span(" "))
+    return (Span(f" {glyphs.scenario} ", "info"), Span(text, "strong"), Span(" "))

@@ -7,15 +7,15 @@ from datetime import datetime
 from typing import NamedTuple
 
 from fuseboard_console.text.formatting import SECOND
-from fuseboard_console.text.glyphs import LOOKS, Condition, Glyphs
+from fuseboard_console.text.glyphs import APPEARANCES, Condition, Glyphs
 from fuseboard_console.text.line import Line, Span, cut_line, fit_line, line_width
 from fuseboard_console.text.width import cut
 from fuseboard_console.views.detail.time_slices import CONDITIONS
 from fuseboard_storage.recording.history import BreakerChange
 
-LEAST = 12
+MIN_WIDTH = 12
 """Cells below which there is no bar."""
-AMPLE = 24
+FULL_WIDTH = 24
 """Cells that the bar takes before what the foot says too."""
 
 
@@ -59,29 +59,29 @@ def seek_bar(view: SeekView, cells: int, glyphs: Glyphs, keys: tuple[str, str, s
     tail = Span(back, "text")
     step, change, live = keys
     help = Span(f"  {step} step  {change} state change" + ("" if view.back is None else f"  {live} live"), "text")
-    file, crumb = _where(view, cells // 3, glyphs)
+    file, crumb = _location(view, cells // 3, glyphs)
     for least, left, right in (
-        (AMPLE, (word, file, crumb, day, at), (tail, help)),
-        (AMPLE, (word, file, crumb, day, at), (tail,)),
-        (LEAST, (word, file, crumb, at), (tail,)),
-        (LEAST, (word, crumb, at), (tail,)),
-        (LEAST, (word, at), (tail,)),
+        (FULL_WIDTH, (word, file, crumb, day, at), (tail, help)),
+        (FULL_WIDTH, (word, file, crumb, day, at), (tail,)),
+        (MIN_WIDTH, (word, file, crumb, at), (tail,)),
+        (MIN_WIDTH, (word, crumb, at), (tail,)),
+        (MIN_WIDTH, (word, at), (tail,)),
         (0, (word, at), ()),
     ):
         room = cells - line_width(left) - line_width(right) - 3
         if room >= least:
             break
-    if room < LEAST:
+    if room < MIN_WIDTH:
         return SeekBar(fit_line(cut_line(left, cells), cells, "text"), 0, 0)
     room -= 1
     line = (*left, Span("  ", "text"), *_track(view, room, glyphs), Span(" ", "text"), *right)
     return SeekBar(fit_line(line, cells, "text"), line_width(left) + 2, room)
 
 
-def _where(view: SeekView, cells: int, glyphs: Glyphs) -> tuple[Span, Span]:
+def _location(view: SeekView, cells: int, glyphs: Glyphs) -> tuple[Span, Span]:
     """Return the file's name and the path to the shown part, as the live header does."""
     file, *others = view.where or ("",)
-    crumb = cut("".join(f" {glyphs.crumb} {part}" for part in others), cells)
+    crumb = cut("".join(f" {glyphs.separator} {part}" for part in others), cells)
     return Span(cut(f" {file}" if file else "", cells), "text"), Span(f"{crumb} " if crumb else "", "text")
 
 
@@ -104,14 +104,14 @@ def _track(view: SeekView, cells: int, glyphs: Glyphs) -> Line:
     ticks: dict[int, Condition] = {}
     for change in view.changes:
         look, place = CONDITIONS[change.state], cell(change.at)
-        if place not in ticks or LOOKS[look].severity < LOOKS[ticks[place]].severity:
+        if place not in ticks or APPEARANCES[look].severity < APPEARANCES[ticks[place]].severity:
             ticks[place] = look
     spans: list[Span] = []
     for place in range(cells):
         if place == position:
-            spans.append(Span(glyphs.here, "replay"))
+            spans.append(Span(glyphs.position, "replay"))
         elif place in ticks:
-            spans.append(Span(glyphs.of(ticks[place]), LOOKS[ticks[place]].style))
+            spans.append(Span(glyphs.of(ticks[place]), APPEARANCES[ticks[place]].style))
         else:
             spans.append(Span(glyphs.bar_rest, "text"))
     return tuple(spans)

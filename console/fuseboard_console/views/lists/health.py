@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fuseboard_console.text.formatting import SECOND, plural, whole
-from fuseboard_console.text.glyphs import LOOKS, Glyphs
+from fuseboard_console.text.glyphs import APPEARANCES, Glyphs
 from fuseboard_console.text.line import Line, Span, cut_line, fit_line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import fit, width
@@ -64,7 +64,7 @@ def health_line(
     sign = {"unhealthy": glyphs.failed, "degraded": glyphs.degraded, "healthy": glyphs.answered}.get(word, glyphs.gap)
     since = whole((now - row.health_at) / SECOND) if row.health_at is not None else ""
     condition = condition_of(row, instance, now)
-    look = LOOKS[condition]
+    look = APPEARANCES[condition]
     breaker = f"{glyphs.of(condition)} {look.word}"
     return cut_line(
         (

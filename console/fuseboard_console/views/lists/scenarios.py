@@ -10,10 +10,10 @@ from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import fit
 from fuseboard_engine.scenario.model import Scenario
 
-NAME, LASTS, ADAPTERS = 22, 7, 10
+NAME, DURATION, ADAPTERS = 22, 7, 10
 
 
-class Listed(NamedTuple):
+class ScenarioEntry(NamedTuple):
     """A scenario to pick, or the error of its file."""
 
     path: Path
@@ -23,11 +23,11 @@ class Listed(NamedTuple):
 
 def heading(cells: int) -> Line:
     """Return the column titles."""
-    text = f"{fit('scenario', NAME)}{fit('lasts', LASTS)}{fit('adapters', ADAPTERS)}what it shows"
+    text = f"{fit('scenario', NAME)}{fit('lasts', DURATION)}{fit('adapters', ADAPTERS)}what it shows"
     return fit_line((Span(text, "muted"),), cells)
 
 
-def scenario_line(listed: Listed, cells: int, playing: str) -> Line:
+def scenario_line(listed: ScenarioEntry, cells: int, playing: str) -> Line:
     """Return a scenario's line. `playing` is its present speed, or empty if it is not playing."""
     scenario = listed.scenario
     if scenario is None:
@@ -37,7 +37,7 @@ def scenario_line(listed: Listed, cells: int, playing: str) -> Line:
     return cut_line(
         (
             Span(fit(safe_text(scenario.scenario, 60), NAME), "strong"),
-            Span(fit(f"{scenario.duration:g} s", LASTS), "muted"),
+            Span(fit(f"{scenario.duration:g} s", DURATION), "muted"),
             Span(fit(str(len(scenario.adapters)), ADAPTERS), "muted"),
             *plays,
             Span(safe_text(scenario.title, 200)),

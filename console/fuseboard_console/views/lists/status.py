@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fuseboard_console.text.formatting import SECOND, latency, ordinal, percent, plural, rate, span, whole
-from fuseboard_console.text.glyphs import LOOKS
+from fuseboard_console.text.glyphs import APPEARANCES
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import cut, fit, width
 from fuseboard_console.views.adapters.adapter_view import AdapterView, condition_of, make_view, stats_of
@@ -65,14 +65,16 @@ def status_text(board: Board, file: str, now: int, *, colour: bool) -> str:
     counts = Counter((view.condition, view.word) for view in views)
     states = ", ".join(
         f"{count:,} {word.lower()}{' with failures' if condition == 'counting' else ''}"
-        for (condition, word), count in sorted(counts.items(), key=lambda one: (LOOKS[one[0][0]].severity, one[0][1]))
+        for (condition, word), count in sorted(
+            counts.items(), key=lambda one: (APPEARANCES[one[0][0]].severity, one[0][1])
+        )
     )
     head = f"{safe_text(file, 200)}: {header_text(connection)[0]}"
     if not counts:
         return f"{head}\n{'No adapter yet.' if board.instances else 'No engine has written to it yet.'}"
     head = f"{head}; {plural(sum(counts.values()), 'adapter')}: {states}"
     totals = board.totals()
-    if opens := _opens(totals):
+    if opens := _opening_count(totals):
         head += f"; breakers opened {plural(opens, 'time')}"
     if overdue := sum(row.overdue for row in board.rows()):
         head += f"; {plural(overdue, 'overdue call')}"
@@ -80,7 +82,7 @@ def status_text(board: Board, file: str, now: int, *, colour: bool) -> str:
         head += f"; {board.batches_partial} of {plural(board.batches_ended, 'batch', 'batches')} accepted in part"
     engines = len(board.instances) > 1
     titles = ("ADAPTER", "STATE", "CALLS/S", "OK %", "P50", "P95", "NEXT PROBE", "LAST ERROR")
-    rows = [(_cells(view, now), LOOKS[view.condition].style, view.engine) for view in views]
+    rows = [(_cells(view, now), APPEARANCES[view.condition].style, view.engine) for view in views]
     widths = [max(len(title), *(width(cells[place]) for cells, _, _ in rows)) for place, title in enumerate(titles)]
     rights = (2, 3, 4, 5)
 
@@ -93,7 +95,7 @@ def status_text(board: Board, file: str, now: int, *, colour: bool) -> str:
     return "\n".join([head, "", line(titles), *(line(*row) for row in rows), *_total_lines(board, totals, now)])
 
 
-def _opens(totals: Mapping[str, EngineTotals]) -> int:
+def _opening_count(totals: Mapping[str, EngineTotals]) -> int:
     """Return how often breakers opened, those of ended processes included."""
     return sum(total.opens for engine in totals.values() for total in engine.adapters.values())
 
@@ -126,7 +128,7 @@ def _cells(view: AdapterView, now: int) -> tuple[str, ...]:
     elif view.condition == "probing" and view.needed:
         word += f" {view.probe_successes}/{view.needed}"
     elif view.condition in ("silent", "ended"):
-        word += f", was {LOOKS[view.was].word}"
+        word += f", was {APPEARANCES[view.was].word}"
     coming = ""
     if view.condition == "open" and view.wait:
         coming = f"in {span(view.left)}" + (f", {ordinal(view.openings)} time" if view.openings > 1 else "")
@@ -183,7 +185,7 @@ def status_json(board: Board, file: str, now: int) -> dict[str, Any]:
         ],
         "tasks": {"routed": board.tasks, "answered": board.tasks_ok, "degraded": board.tasks_degraded},
         "batch_totals": {"ended": board.batches_ended, "accepted_in_part": board.batches_partial},
-        "breaker_opens": _opens(by_name),
+        "breaker_opens": _opening_count(by_name),
         "overdue_calls": sum(row.overdue for row in board.rows()),
         "totals": [_totals(board, name, totals, now) for name, totals in by_name.items()],
         "events_dropped": board.dropped,

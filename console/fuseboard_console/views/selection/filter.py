@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Iterator
 from fnmatch import translate
 from typing import NamedTuple, get_args
 
-from fuseboard_console.text.glyphs import KILLED, LOOKS, Condition
+from fuseboard_console.text.glyphs import APPEARANCES, KILLED, Condition
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.suggestions import did_you_mean
 from fuseboard_console.views.adapters.adapter_view import condition_word
@@ -116,7 +116,7 @@ def test_of(term: Term) -> Test:
 
 
 def _word(condition: Condition) -> str:
-    return LOOKS[condition].word.casefold().replace(" ", "_")
+    return APPEARANCES[condition].word.casefold().replace(" ", "_")
 
 
 _CONDITION_WORDS = sorted({KILLED.casefold(), *(_word(condition) for condition in get_args(Condition))})

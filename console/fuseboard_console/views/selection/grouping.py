@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 from typing import Literal, NamedTuple
 
-from fuseboard_console.text.glyphs import LOOKS, Condition, Glyphs
+from fuseboard_console.text.glyphs import APPEARANCES, Condition, Glyphs
 from fuseboard_console.text.line import Line, Span, line_width
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import cut
@@ -48,7 +48,7 @@ def grouped(members: Iterable[tuple[str, AdapterKey, Condition]]) -> tuple[Adapt
     lines: list[AdapterKey | GroupHead] = []
     for group in sorted(groups, key=lambda name: (not name, name.casefold(), name)):
         found = Counter(condition for _, condition in groups[group])
-        counts = tuple(sorted(found.items(), key=lambda count: LOOKS[count[0]].severity))
+        counts = tuple(sorted(found.items(), key=lambda count: APPEARANCES[count[0]].severity))
         lines.append(GroupHead(group or UNTAGGED, len(groups[group]), counts))
         lines.extend(key for key, _ in groups[group])
     return tuple(lines)

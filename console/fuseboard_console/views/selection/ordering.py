@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 from fuseboard_console.text.formatting import SECOND
-from fuseboard_console.text.glyphs import LOOKS, Condition
+from fuseboard_console.text.glyphs import APPEARANCES, Condition
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.adapter_view import breaker_condition
 from fuseboard_console.views.adapters.chain_positions import ChainPosition, chain_positions
 from fuseboard_console.views.selection.filter import Term, test_of
 from fuseboard_console.views.selection.grouping import GroupHead, Grouping, group_name, grouped
-from fuseboard_console.views.selection.sorting import BY_STATE, CHEAP, WINDOWED, Sort, Value
+from fuseboard_console.views.selection.sorting import BY_STATE, PLAIN_KEYS, WINDOWED, Sort, Value
 from fuseboard_storage.board.board import AdapterKey, AdapterRow, Board, InstanceRow
 from fuseboard_storage.board.presence import presence
 
@@ -28,7 +28,7 @@ FAULTS: Final = PROBLEMS | {"counting"}
 """Those, and adapters that count failures."""
 BUDGET: Final = 0.005
 """Seconds that one call may spend on figures of the last seconds."""
-LEAST: Final = 300
+MIN_COUNTED: Final = 300
 """Adapters that one call counts at least, however long it takes."""
 SHARE: Final = 20
 """An order is not recomputed before this multiple of its last duration has passed, unless the choice changed."""
@@ -200,8 +200,8 @@ class Ordering:
         if windowed is not None:
             self._count(column, now)
             values = list(self._values)
-        elif column in CHEAP:
-            value, places = CHEAP[column], self.places
+        elif column in PLAIN_KEYS:
+            value, places = PLAIN_KEYS[column], self.places
             values = [
                 value(row, instance, places.get(key, ()))
                 for row, instance, key in zip(self._rows, self._instances, self._keys, strict=True)
@@ -229,10 +229,10 @@ class Ordering:
                 at = 0
             values[at] = value(rows[at], now)
             at += 1
-            if done >= LEAST and done % 50 == 0 and self._clock() > end:
+            if done >= MIN_COUNTED and done % 50 == 0 and self._clock() > end:
                 break
         self._next = at
         self._unsettled = max(0, self._unsettled - done)
 
 
-_SEVERITY: Final = {condition: look.severity for condition, look in LOOKS.items()}
+_SEVERITY: Final = {condition: look.severity for condition, look in APPEARANCES.items()}

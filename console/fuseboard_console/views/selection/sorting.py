@@ -39,7 +39,7 @@ Key = Callable[[AdapterRow, InstanceRow | None, tuple[ChainPosition, ...]], Valu
 Windowed = Callable[[AdapterRow, int], Value]
 """Given a row and now (UTC microseconds): what is counted over the last seconds, and so costs something."""
 
-CHEAP: dict[str, Key] = {
+PLAIN_KEYS: dict[str, Key] = {
     "inflight": lambda row, instance, places: -row.in_flight,
     "budget": lambda row, instance, places: row.budget,
     "chain": lambda row, instance, places: places or None,

@@ -20,7 +20,7 @@ from fuseboard_storage.board.workflow_runs import NodeRow
 
 Edge = tuple[str, str]
 
-FEW = 6
+MAX_LANES = 6
 """Lanes from which on a node joins one that leads to the same, instead of keeping its own until there."""
 _LANES = 24  # at most, however wide the screen
 _TEXT = 22  # cells beside the lanes that a node needs at least
@@ -97,7 +97,7 @@ class _Lanes:
         self.ends: list[str | None] = []
         self.rows: list[Row] = []
 
-    def leading_to(self, node: str) -> list[int]:
+    def lanes_to(self, node: str) -> list[int]:
         return [lane for lane, end in enumerate(self.ends) if end == node]
 
     @property
@@ -122,7 +122,7 @@ class _Lanes:
     def _cells(self) -> int:
         return max(0, 2 * len(self.ends) - 1)
 
-    def across(self, lane: int, others: Mapping[int, int], own: int) -> None:
+    def draw_across(self, lane: int, others: Mapping[int, int], own: int) -> None:
         """Add a line that connects a lane with others. `own` are its strokes, `others` those of each other lane."""
         cells = self.strokes()
         first, last = min(lane, *others), max(lane, *others)
@@ -155,11 +155,11 @@ def layout(names: tuple[str, ...], edges: tuple[Edge, ...], most: int) -> tuple[
 
 def _place(lanes: _Lanes, name: str) -> None:
     """Place a node where the lanes that lead to it end, or in a free lane."""
-    mine = lanes.leading_to(name)
+    mine = lanes.lanes_to(name)
     if len(mine) > 1:
         for lane in mine[1:]:
             lanes.ends[lane] = None
-        lanes.across(mine[0], dict.fromkeys(mine[1:], _UP), _THROUGH)
+        lanes.draw_across(mine[0], dict.fromkeys(mine[1:], _UP), _THROUGH)
     elif mine and lanes.rows[-1].lane == mine[0]:
         lanes.rows.append(Row(tuple(lanes.strokes())))  # else it would look like two that have nothing to do
     lane = mine[0] if mine else lanes.take(name)
@@ -175,15 +175,15 @@ def _continue_lanes(lanes: _Lanes, name: str, targets: Sequence[str]) -> None:
     others: dict[int, int] = {}
     kept = False
     for target in targets:
-        known = lanes.leading_to(target)
-        if known and (len(targets) > 1 or lanes.busy >= FEW):
+        known = lanes.lanes_to(target)
+        if known and (len(targets) > 1 or lanes.busy >= MAX_LANES):
             others[known[0]] = _THROUGH
         elif not kept:
             lanes.ends[lane], kept = target, True
         else:
             others[lanes.take(target, lane)] = _DOWN
     if others:
-        lanes.across(lane, others, _THROUGH if kept else _UP)
+        lanes.draw_across(lane, others, _THROUGH if kept else _UP)
 
 
 # -------------------------------------------------------------------- the drawing
@@ -221,7 +221,7 @@ def graph_lines(graph: Graph, now: int, cells: int, glyphs: Glyphs) -> list[Line
         sign, style = node_sign(nodes[row.node].state, glyphs)
         at = 2 * row.lane
         lanes = (Span(drawn[:at], "faint"), Span(sign, style), Span(fit(drawn[at + 1 :], wide - at), "faint"))
-        lines.append(cut_line((*lanes, Span(" "), *_told(graph, row.node, now, room, glyphs)), cells))
+        lines.append(cut_line((*lanes, Span(" "), *_node_line(graph, row.node, now, room, glyphs)), cells))
     return lines
 
 
@@ -232,12 +232,12 @@ def _listed(graph: Graph, now: int, cells: int, longest: int, glyphs: Glyphs) ->
         sign, style = node_sign(graph.nodes[name].state, glyphs)
         indent = min(2 * depth, deepest)
         room = max(8, min(longest, _NAME, cells - indent - 14))
-        told = _told(graph, name, now, room, glyphs)
+        told = _node_line(graph, name, now, room, glyphs)
         lines.append(cut_line((Span(" " * indent), Span(f"{sign} ", style), *told), cells))
     return lines
 
 
-def _told(graph: Graph, name: str, now: int, room: int, glyphs: Glyphs) -> Line:
+def _node_line(graph: Graph, name: str, now: int, room: int, glyphs: Glyphs) -> Line:
     """Return what is said of a node, its name in `room` cells; who answered only where that is not the node itself."""
     node = graph.nodes[name]
     answered = node.answered.removeprefix(f"{graph.workflow}.")

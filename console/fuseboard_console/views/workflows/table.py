@@ -130,7 +130,7 @@ def run_line(run: Run, now: int, columns: Sequence[ListColumn], cells: int, glyp
         "workflow": Span(run.title, "muted"),
         "state": Span(f"{sign} {run.state.upper()}", style),
         "nodes": Span(f"{text_of(_bar(run, _BAR, glyphs))} {_counted(run)}", style),
-        "took": Span(span(_took(run, now)), "muted"),
+        "took": Span(span(_duration(run, now)), "muted"),
         "age": Span(span(max(0, now - run.changed_at) / SECOND), "muted"),
         "resumed": Span(f"{glyphs.times}{run.resumed}" if run.resumed else "", "muted"),
     }
@@ -151,7 +151,7 @@ def _counted(run: Run) -> str:
     return f"{_finished(run):,}/{len(run.nodes):,}"
 
 
-def _took(run: Run, now: int) -> float:
+def _duration(run: Run, now: int) -> float:
     until = now if run.state == "running" else run.changed_at
     return max(0, until - run.started_at) / SECOND
 
@@ -181,9 +181,9 @@ def run_lines(run: Run, engine: str, now: int, cells: int, glyphs: Glyphs) -> li
         cut_line(head, cells),
         *labelled("run", safe_text(run.run, 300), cells),
         *labelled("workflow", run.title if run.name in ("", run.workflow) else _both(run), cells),
-        *labelled("when", _when(run, now), cells),
+        *labelled("when", _times_text(run, now), cells),
         *labelled("engine", engine, cells),
-        *labelled("error", "" if _told_below(run) else safe_text(run.error, FULL_TEXT), cells, "bad-dim"),
+        *labelled("error", "" if _is_node_error(run) else safe_text(run.error, FULL_TEXT), cells, "bad-dim"),
         (),
         *graph_lines(Graph(run.workflow, run.nodes, run.edges), now, cells, glyphs),
     ]
@@ -198,7 +198,7 @@ def run_lines(run: Run, engine: str, now: int, cells: int, glyphs: Glyphs) -> li
     return lines
 
 
-def _told_below(run: Run) -> bool:
+def _is_node_error(run: Run) -> bool:
     """Whether the error of a run is that of a node, which stands below its graph."""
     return any(node.error and run.error.endswith(node.error) for node in run.nodes.values() if node.state == "failed")
 
@@ -207,8 +207,8 @@ def _both(run: Run) -> str:
     return f"{run.title} ({safe_text(run.workflow, 80)})"
 
 
-def _when(run: Run, now: int) -> str:
-    took = span(_took(run, now))
+def _times_text(run: Run, now: int) -> str:
+    took = span(_duration(run, now))
     began = f"began {stamp(run.started_at)}"
     resumed = f", resumed {plural(run.resumed, 'time')}" if run.resumed else ""
     if run.state == "running":

@@ -14,7 +14,7 @@ from fuseboard_engine.workflow.checkpoints import SavedRun
 SCHEMA = "fuseboard.workflows/1"
 """The name of the JSON's shape. Fields may be added; none leaves or changes its meaning under this name."""
 
-WIDEST = 100  # cells of an error
+MAX_ERROR_CELLS = 100  # cells of an error
 GLYPHS = {"done": "✓", "degraded": "~", "failed": "✗", "skipped": "-", "pending": "·"}
 
 
@@ -100,6 +100,6 @@ def _run_text(run: SavedRun, now: int) -> str:
         if node is not None and node.answered:
             line += f" by {safe_text(node.answered, 60)}"
         if node is not None and node.error:
-            line += f": {cut(safe_text(node.error, 300), WIDEST)}"
+            line += f": {cut(safe_text(node.error, 300), MAX_ERROR_CELLS)}"
         lines.append(line)
     return "\n".join(lines)
