@@ -145,7 +145,8 @@ class FrameRenderer:
         behind = sessions.behind if sessions.paused else None
         second = sessions.now() // SECOND * SECOND
         totals = self._counting.totals(console.feed.board, second)
-        heading = Heading(sessions.current.file, self.connection, counts, totals, second, behind, where)
+        unreadable = bool(console.feed.trouble)
+        heading = Heading(sessions.current.file, self.connection, counts, totals, second, behind, where, unreadable)
         if (key := (heading, console.size.width)) != self._header_key:
             self._header_key = key
             self.header.show(header_line(heading, console.size.width, console.glyphs))

@@ -47,8 +47,8 @@ async def watch(
         RecordingError: The file is missing, no recording, or of a newer version.
     """
     async with Tail.open(file) as tail:
+        await tail.read_first()
         live = LiveRecording(tail)
-        await live.advance()
         mailbox = None if read_only else live
         return await _show(live, file, preferences, mailbox=mailbox, failure_reason=failure_reason, reveal=reveal)
 

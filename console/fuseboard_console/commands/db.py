@@ -45,6 +45,7 @@ def _check(args: Namespace) -> int:
     from pathlib import Path
 
     from fuseboard_console.cli.output import print_out
+    from fuseboard_console.text.formatting import plural
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_storage.recording.salvage import MAX_PROBLEMS, check
 
@@ -54,8 +55,9 @@ def _check(args: Namespace) -> int:
     elif not found:
         print_out(f"{safe_text(Path(args.file).name, 200)} is sound.")
     else:
+        complaints = plural(len(found), "complaint")
         more = " or more" if len(found) >= MAX_PROBLEMS else ""
-        print_out(f"{safe_text(Path(args.file).name, 200)} is damaged. SQLite has {len(found)}{more} complaints:")
+        print_out(f"{safe_text(Path(args.file).name, 200)} is damaged. SQLite has {complaints}{more}:")
         for line in found:
             print_out(f"  {safe_text(line, 200)}")
         print_out("`fuseboard db salvage FILE NEW` copies what can be read.")

@@ -72,7 +72,7 @@ def run(args: Namespace) -> int:
 
 async def _check_recording(file: str) -> None:
     """Raise RecordingError if the file can't be read as a recording."""
-    from fuseboard_storage.recording.recording import Recording
+    from fuseboard_storage.recording.tail import Tail
 
-    async with Recording.open(file):
-        pass
+    async with Tail.open(file) as tail:
+        await tail.read_first()

@@ -21,6 +21,9 @@ from fuseboard_console.widgets.selectable_list import SelectableList
 
 K = TypeVar("K", bound=Hashable)
 
+UNREADABLE = "The recording cannot be read."
+"""The text of an empty list in place of one that says that nothing happened."""
+
 
 class ListPage(Page, Generic[K]):
     """A list with a cursor, a filter and a detail. A subclass defines the rows."""
@@ -105,7 +108,10 @@ class ListPage(Page, Generic[K]):
         if self.list.marked:
             title += f"  {len(self.list.marked):,} marked"
         self.list.border_title = Content(title)
-        self.list.empty = "Nothing here fits the filter." if test is not None and self._of else self.nothing
+        if test is not None and self._of:
+            self.list.empty = "Nothing here fits the filter."
+        else:
+            self.list.empty = UNREADABLE if self.host.feed.trouble else self.nothing
         self.list.show(keys, self.line, self.heading)
 
     def _choose(self, keys: Sequence[K]) -> Sequence[K]:

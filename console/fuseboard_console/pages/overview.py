@@ -13,11 +13,12 @@ from textual.geometry import Size
 from fuseboard_console.pages.page import Page
 from fuseboard_console.painting.line_list import LineList
 from fuseboard_console.preferences.model import DEFAULT, Preferences
+from fuseboard_console.text.line import Line
 from fuseboard_console.tui.protocols import ConsoleHost, Frame
 from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.adapters.columns import BY_ID, columns_of
 from fuseboard_console.views.events.copy_text import adapter_copy
-from fuseboard_console.views.frame.empty_state import empty_state_lines
+from fuseboard_console.views.frame.empty_state import empty_state_lines, unreadable_lines
 from fuseboard_console.views.selection.filter import Term, parse, problem_of
 from fuseboard_console.views.selection.grouping import GROUPINGS, Grouping, marked_group
 from fuseboard_console.views.selection.layout import LAYOUTS, Plan, next_layout, plan
@@ -43,7 +44,8 @@ class Overview(Page):
         columns = preferences.columns.get("breakers")
         self.table.chosen = columns_of(columns) if columns else ()
         self.panes = LogPanes(host.palette, host.glyphs)
-        self.picture = EmptyState(host.palette, lambda cells, rows: empty_state_lines(file, cells, rows))
+        self._file = file
+        self.picture = EmptyState(host.palette, self._lines_without_data)
         self.sort = BY_STATE
         self.order = Order((), {})
         """Which adapters are shown, in which order, and how many stand how."""
@@ -56,6 +58,11 @@ class Overview(Page):
         self._title = ""
         self._plan: Plan | None = None
         self._area = Size(0, 0)
+
+    def _lines_without_data(self, cells: int, rows: int) -> list[Line]:
+        if trouble := self.host.feed.trouble:
+            return unreadable_lines(self._file, trouble, cells, rows)
+        return empty_state_lines(self._file, cells, rows)
 
     def compose(self) -> ComposeResult:
         """Yield the panes, top to bottom."""

@@ -42,7 +42,7 @@ async def follow(file: str) -> AsyncGenerator[RecordingUpdate, None]:
         entries.extend(readable(part))
 
     async with Tail.open(file) as tail:
-        await tail.advance()
+        await tail.read_first()
         tail.on_entries = take
         while True:
             yield RecordingUpdate(tail.board, entries.copy(), trouble_of(tail))

@@ -46,6 +46,8 @@ class Tail:
         """The Board as of the last `advance`. Another object after the file was replaced."""
         self.status = TailStatus()
         """The status as of the last `advance`."""
+        self.error: Exception | None = None
+        """Why the last `advance` could not read the file; None if it could."""
         self.recording: Recording | None = None
         """The open recording, for queries and commands. None while the file is missing or is not a recording."""
         self.on_entries: Callable[[Sequence[Entry]], object] | None = None
@@ -86,11 +88,24 @@ class Tail:
             changed = await self._follow()
             # A process that is killed does not change the file.
             changed = mark_dead(self.board.instances.values(), self._now()) or changed
-            trouble = ""
+            self.error = None
         except (RecordingError, sqlite3.Error, OSError) as error:
             changed = False
-            trouble = str(error)
-        return self._update_status(trouble) or changed
+            self.error = error
+        return self._update_status("" if self.error is None else str(self.error)) or changed
+
+    async def read_first(self) -> None:
+        """Read the recording for the first time.
+
+        Raises:
+            RecordingError: It cannot be read, for example because it is damaged.
+        """
+        await self.advance()
+        if self.error is None:
+            return
+        if isinstance(self.error, RecordingError):
+            raise self.error
+        raise RecordingError(f"{self.path.name} cannot be read: {self.error}.", "Check the file, then try again.")
 
     async def behind(self) -> int:
         """Return the number of recorded entries that the Board has not applied yet."""

@@ -76,7 +76,8 @@ def translate_query_errors(path: Path) -> Iterator[None]:
 
 def _damaged(path: Path, what: str, foreign: str = "") -> RecordingError:
     return RecordingError(
-        f"{path.name} is damaged{foreign}: {what}.", "`fuseboard db salvage FILE NEW` copies what can be read."
+        f"{path.name} is damaged{foreign}: {what}.",
+        "`fuseboard db check FILE` says what is wrong, `fuseboard db salvage FILE NEW` copies what can be read.",
     )
 
 

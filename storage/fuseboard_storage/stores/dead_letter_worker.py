@@ -16,9 +16,11 @@ from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.events import DeadLetterChanged
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import schema
+from fuseboard_storage.sqlite.connection import translate_sqlite_errors
 from fuseboard_storage.sqlite.file_identity import RecordingReplaced
 from fuseboard_storage.sqlite.fork_gate import ForkGate
 from fuseboard_storage.sqlite.inline_commit import InlineCommitter
+from fuseboard_storage.sqlite.integrity import is_damage
 from fuseboard_storage.sqlite.worker_thread import ThreadEnded, WorkerThread
 from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
 from fuseboard_storage.stores.current_file import run_in_current_file
@@ -147,6 +149,9 @@ class DeadLetterWorker:
             return self._in_the_file(job)
         except (sqlite3.Error, OSError, UnicodeDecodeError, RecordingError) as error:
             self._recover(error)
+            if self._reading and is_damage(error):  # trying again does not help
+                with translate_sqlite_errors(self.path):
+                    raise
             raise StoreUnavailable(f"{self.path.name} cannot be used for dead letters: {error}") from error
         except BaseException:
             self._disconnect()

@@ -94,7 +94,8 @@ class SqliteDeadLetters:
         """Open the dead letters of an existing recording, for reading or, with `reading=False`, for changes.
 
         Raises:
-            RecordingError: The file is missing, is not a recording, or has a newer version.
+            RecordingError: The file is missing, is not a recording, or has a newer version. A later query raises it
+                if a file that is open for reading is damaged.
         """
         if schema.inspect(path) == "missing":
             raise RecordingError(

@@ -95,6 +95,8 @@ class Heading(NamedTuple):
     """Events that came since the view was paused; None: it is not paused."""
     where: tuple[str, ...] = ()
     """The page, and what of it, as safe texts."""
+    unreadable: bool = False
+    """Whether the file cannot be read now."""
 
 
 def header_line(heading: Heading, cells: int, glyphs: Glyphs) -> Line:
@@ -142,5 +144,7 @@ def _width(parts: list[tuple[int, Line]]) -> int:
 def _connection(heading: Heading, glyphs: Glyphs) -> tuple[str, str]:
     if heading.behind is not None:
         return f" {glyphs.pause} PAUSED  {plural(heading.behind, 'event')} behind ", "banner-strong"
+    if heading.unreadable and heading.connection.state == "empty":
+        return f"{glyphs.live} cannot be read", "bad"
     text, style = header_text(heading.connection)
     return f"{glyphs.live} {text}", style
