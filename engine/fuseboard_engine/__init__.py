@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fuseboard_engine.config.loader import load_config
     from fuseboard_engine.config.settings import Settings
     from fuseboard_engine.config.watcher import reload_config, watch_config
+    from fuseboard_engine.dead_letters.bulk_retry import StoppedRetries
     from fuseboard_engine.dead_letters.letter import (
         DeadLetter,
         DeadLetterError,
@@ -115,6 +116,7 @@ _HOME = {
     "LetterRefused": "dead_letters.letter",
     "LetterSelection": "dead_letters.letter",
     "QueueFull": "dead_letters.letter",
+    "StoppedRetries": "dead_letters.bulk_retry",
     "StoreUnavailable": "dead_letters.letter",
     "DeadLetterPolicy": "dead_letters.policy",
     "guard": "breaker.decorator",
@@ -217,6 +219,7 @@ __all__ = [
     "ShutdownReport",
     "ShuttingDown",
     "SoftFailure",
+    "StoppedRetries",
     "StoreUnavailable",
     "StreamBroken",
     "SyncEngine",

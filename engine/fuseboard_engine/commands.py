@@ -32,7 +32,10 @@ VERBS: tuple[str, ...] = (
     "metrics_only",
     "enable",
     "dlq_retry",
+    "dlq_stop",
     "resume",
 )
 """The verbs an engine accepts. `reset_all` resets every breaker that refuses calls. `dlq_retry` retries the dead
-letters that `args` select. `resume` resumes the workflow run that `args` name."""
+letters that `args` select; `dlq_stop` ends such retries after the one in flight, of all or of the `command` in `args`.
+`resume` resumes the workflow run that `args` name.
+"""

@@ -149,6 +149,7 @@ class Engine:
         self._state = StateEvents(self.registry, self.routing, self.health, wall)
         self._commands = CommandHandler(self.registry, emit, wall)
         self._commands.register("dlq_retry", self._retry_dead_letters)
+        self._commands.register("dlq_stop", self._stop_dead_letter_retries)
         self._commands.register("resume", self._resume_run)
         parts = (self.registry, self.router, self.resources, self.parallel.slots, self.health, self._workflows)
         self._fork_hook = ForkHook(bus, self.sync, *parts, self.dead_letters)
@@ -807,6 +808,11 @@ class Engine:
         if self.dead_letters is None:
             raise ValueError("this engine keeps no dead letters")
         self.dead_letters.start_operator_retry(command, report, self.sync.home)
+
+    def _stop_dead_letter_retries(self, command: Command, report: Report) -> None:
+        if self.dead_letters is None:
+            raise ValueError("this engine keeps no dead letters")
+        self.dead_letters.start_operator_stop(command, report, self.sync.home)
 
     def _resume_run(self, command: Command, report: Report) -> None:
         self._workflows.resume_for_operator(command, report, self.resume, self.sync.home)

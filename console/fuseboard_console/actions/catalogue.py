@@ -200,6 +200,16 @@ ACTIONS: tuple[Action, ...] = (
         needs_selection=True,
     ),
     Action(
+        "dead_letter_stop",
+        ("K",),
+        "stop retrying",
+        "Stop retries of many dead letters after the one in flight.",
+        "Dead letters",
+        verb="dlq_stop",
+        pages=("dead_letters",),
+        footer=False,
+    ),
+    Action(
         "dead_letter_status",
         ("f",),
         "status",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from fuseboard_console.cli.interrupts import remark_on_interrupt
+import asyncio
+
+from fuseboard_console.cli.interrupts import interrupts_set, remark_on_interrupt
 from fuseboard_console.cli.output import complain, print_out
+from fuseboard_console.operator.identity import actor
 from fuseboard_console.operator.messages import not_taken_message, outcome_text
 from fuseboard_console.views.adapters.engine_presence import connection_to
 from fuseboard_engine.runtime.clock import wall_clock
@@ -16,6 +19,33 @@ async def board_now(recording: Recording) -> Board:
     board = await recording.board()
     await recording.bring_up_to_date(board, wall_clock())
     return board
+
+
+class Interrupted(Exception):
+    """Ctrl-C; the engine was asked to stop, and what it answered is printed."""
+
+
+async def report_outcome_or_stop(recording: Recording, board: Board, command: int, instance: int, file: str) -> bool:
+    """Print the outcome of a retry as `report_outcome` does; Ctrl-C meanwhile has the engine stop it.
+
+    A second Ctrl-C ends the program at once.
+
+    Raises:
+        Interrupted: Ctrl-C came before the outcome.
+    """
+    pressed = asyncio.Event()
+    with interrupts_set(pressed):
+        reporting = asyncio.ensure_future(report_outcome(recording, board, command, instance, file))
+        waiting = asyncio.ensure_future(pressed.wait())
+        await asyncio.wait({reporting, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+    if reporting.done():
+        return reporting.result()
+    reporting.cancel()
+    await asyncio.wait({reporting})
+    stop = await recording.ask("dlq_stop", instance=instance, actor=actor(), args={"command": command})
+    await report_outcome(recording, board, stop, instance, file)
+    raise Interrupted
 
 
 async def report_outcome(recording: Recording, board: Board, command: int, instance: int, file: str) -> bool:

@@ -76,6 +76,23 @@ def interruptible() -> Iterator[None]:
             signal.signal(signal.SIGINT, _end)
 
 
+@contextmanager
+def interrupts_set(pressed: Any) -> Iterator[None]:
+    """Set an `asyncio.Event` on Ctrl-C in this block, instead of ending the process. Needs a running event loop."""
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    ends = signal.getsignal(signal.SIGINT) is _end
+    if ends:
+        loop.add_signal_handler(signal.SIGINT, pressed.set)
+    try:
+        yield
+    finally:
+        if ends:
+            loop.remove_signal_handler(signal.SIGINT)
+            end_on_interrupt()
+
+
 def leave_on_signals(leave: Callable[[int], object]) -> None:
     """Have the running event loop call `leave` with the exit code: 130 on Ctrl-C, 0 on SIGTERM and SIGHUP."""
     import asyncio

@@ -23,6 +23,7 @@ EXAMPLES = """  fuseboard dlq checkout.db list                        unfinished
   fuseboard dlq checkout.db show 12 --reveal            the same, with the keys and passwords in its payload
   fuseboard dlq checkout.db retry 12 14                 retry these two now
   fuseboard dlq checkout.db retry --category network    retry all that failed because of the network
+  fuseboard dlq checkout.db stop                        end such a retry after the one in flight
   fuseboard dlq checkout.db archive --type report       keep these, but take them off the list
   fuseboard dlq checkout.db discard 12                  give this one up: it is never retried
   fuseboard dlq checkout.db purge --older-than 7d       delete finished ones that are a week old"""
@@ -41,7 +42,7 @@ def run(args: Namespace) -> int:
     from fuseboard_storage.errors import RecordingError
 
     try:
-        return asyncio.run({"list": _list, "show": _show}.get(args.action, _act)(args))
+        return asyncio.run({"list": _list, "show": _show, "stop": _stop}.get(args.action, _act)(args))
     except RecordingError as error:
         complain(str(error))
         return exit_codes.BAD_INPUT
@@ -225,7 +226,7 @@ def _unchanged_text(count: int) -> str:
 
 async def _retry(args: Namespace, dead_letters: list[DeadLetter]) -> int:
     """Ask each engine to retry its own dead letters, and print the outcomes."""
-    from fuseboard_console.cli.command_results import board_now
+    from fuseboard_console.cli.command_results import Interrupted, board_now
     from fuseboard_storage.recording.recording import Recording
 
     done = True
@@ -233,13 +234,16 @@ async def _retry(args: Namespace, dead_letters: list[DeadLetter]) -> int:
         board = await board_now(recording)
         for engine in sorted({dead_letter.engine for dead_letter in dead_letters}):
             ids = sorted(dead_letter.id for dead_letter in dead_letters if dead_letter.engine == engine)
-            done = await _retry_by(recording, board, args, engine, ids) and done
+            try:
+                done = await _retry_by(recording, board, args, engine, ids) and done
+            except Interrupted:
+                return exit_codes.INTERRUPTED
     return exit_codes.OK if done else exit_codes.NOT_DONE
 
 
 async def _retry_by(recording: Recording, board: Board, args: Namespace, engine: str, ids: list[int]) -> bool:
     """Ask one engine to retry dead letters and print the outcome; return whether it was done."""
-    from fuseboard_console.cli.command_results import report_outcome
+    from fuseboard_console.cli.command_results import report_outcome_or_stop
     from fuseboard_console.cli.output import complain
     from fuseboard_console.operator.command_target import find_target
     from fuseboard_console.operator.identity import actor
@@ -253,4 +257,35 @@ async def _retry_by(recording: Recording, board: Board, args: Namespace, engine:
     command = await recording.ask(
         "dlq_retry", instance=found.instance, actor=actor(), args={"ids": ids}, expires_in=args.wait
     )
-    return await report_outcome(recording, board, command, found.instance, file)
+    return await report_outcome_or_stop(recording, board, command, found.instance, file)
+
+
+async def _stop(args: Namespace) -> int:
+    """Have every engine that may run end its retries of many dead letters, and print the outcomes."""
+    from fuseboard_console.cli.command_results import board_now
+    from fuseboard_console.cli.interrupts import remark_on_interrupt
+    from fuseboard_console.cli.output import complain, print_out
+    from fuseboard_console.operator.command_target import find_target, instances_to_ask
+    from fuseboard_console.operator.identity import actor
+    from fuseboard_console.operator.messages import outcome_text
+    from fuseboard_console.text.safe_text import safe_text
+    from fuseboard_storage.recording.recording import Recording
+
+    names = {args.engine} if args.engine else set()
+    async with Recording.open(args.file) as recording:
+        board = await board_now(recording)
+        asked = instances_to_ask(board, names, now())
+        if not asked:
+            complain(find_target(board, names, now(), safe_text(recording.path.name, 200)).why)
+            return exit_codes.NOT_DONE
+        targets = [(instance, "") for instance in asked]
+        commands = await recording.ask_many("dlq_stop", targets, actor=actor(), expires_in=args.wait)
+        with remark_on_interrupt("The command was sent: an engine may still carry it out."):
+            statuses = [await recording.outcome(command) for command in commands]
+    stopped = [status for status in statuses if status.status == "done"]
+    for status in stopped:
+        print_out(outcome_text(status.verb, "", True, status.detail))
+    if not stopped:
+        refused = next((status for status in statuses if status.status == "failed"), statuses[0])
+        complain(outcome_text(refused.verb, "", False, refused.detail))
+    return exit_codes.OK if stopped else exit_codes.NOT_DONE

@@ -19,6 +19,18 @@ class CommandTarget(NamedTuple):
     why: str = ""
 
 
+def instances_to_ask(board: Board, names: Collection[str], now: int) -> list[int]:
+    """Return the instances of engines with these names (empty: of all) that are not known to be gone.
+
+    Args:
+        board: The Board, with up-to-date heartbeats.
+        names: The engines' names.
+        now: UTC microseconds.
+    """
+    rows = [row for row in board.instances.values() if not names or row.name in names]
+    return [row.id for row in rows if not connection_to(board, row.id, now).over]
+
+
 def find_target(board: Board, names: Collection[str], now: int, file: str) -> CommandTarget:
     """Return the newest live engine with one of these names; else the newest that is not known to be gone.
 

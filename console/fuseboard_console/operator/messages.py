@@ -32,7 +32,7 @@ def _engine_state(connection: Connection, file: str) -> str:
     return f"its engine did not answer in time, {last_seen}. Try again."
 
 
-_FULL_SENTENCES = ("dlq_retry", "resume")  # the engine answers these with a whole sentence, done or not
+_FULL_SENTENCES = ("dlq_retry", "dlq_stop", "resume")  # the engine answers these with a whole sentence, done or not
 
 _DONE = {
     "reset": "{} was reset.",

@@ -1,4 +1,4 @@
-"""Carries out an operator's command to retry dead letters.
+"""Carries out an operator's commands to retry dead letters, and to stop that.
 
 A retry takes as long as the adapters do. The command is accepted at once, and its outcome is reported when the last
 retry has ended. When that takes long, the report says what has been done so far, so that the operator gets an answer
@@ -9,20 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 
+from fuseboard_engine.dead_letters.bulk_retry import BulkRetry, progress_of
 from fuseboard_engine.dead_letters.letter import LetterSelection, Outcome, RetryResult
+from fuseboard_engine.runtime.formatting import plural
 from fuseboard_engine.runtime.operator_answer import answer_within
-
-
-class RetryMany(Protocol):
-    """Retries the selected letters; `DeadLetters.retry_many` does. Results are added to `done` as they come."""
-
-    def __call__(
-        self, selection: LetterSelection, *, actor: str, done: list[RetryResult]
-    ) -> Coroutine[Any, Any, object]: ...
 
 
 def selection_of(args: dict[str, Any]) -> LetterSelection:
@@ -45,17 +39,68 @@ def selection_of(args: dict[str, Any]) -> LetterSelection:
     return selection
 
 
+def stopped_command_of(args: dict[str, Any]) -> int | None:
+    """Return the command whose retry the arguments of a `dlq_stop` name; None: all.
+
+    Raises:
+        ValueError: it is not a number.
+    """
+    command = args.get("command")
+    if command is None or (isinstance(command, int) and not isinstance(command, bool)):
+        return command
+    raise ValueError(f"command must be the number of a command, not {command!r}")
+
+
 async def retry_selected(
-    retry_many: RetryMany, selection: LetterSelection, actor: str, report: Callable[[bool, str], object]
+    bulk: BulkRetry, work: Coroutine[Any, Any, None], report: Callable[[bool, str], object]
 ) -> None:
-    """Retry the selected letters and report once, within the time that the operator waits."""
-    done: list[RetryResult] = []
+    """Retry the selected letters and report once, within the time that the operator waits.
+
+    Args:
+        bulk: the retry, whose results `work` adds.
+        work: retries the letters.
+        report: receives whether all of them succeeded, and a summary.
+    """
+    done = bulk.done
+
+    def outcome() -> tuple[bool, str]:
+        if bulk.stopped:
+            return False, f"{summary(done)}; {_stopped_by(bulk)}, {bulk.left:,} left"
+        return bool(done) and all(result.success for result in done), summary(done)
+
     await answer_within(
-        retry_many(selection, actor=actor, done=done),
+        work,
         report,
-        outcome=lambda _: (bool(done) and all(result.success for result in done), summary(done)),
+        outcome=lambda _: outcome(),
         interim=lambda: f"{summary(done)} so far; the rest goes on" if done else "the retry goes on",
         stopped=lambda: f"the engine stopped; {summary(done)}",
+    )
+
+
+def _stopped_by(bulk: BulkRetry) -> str:
+    return f"stopped by {bulk.stopped_by}" if bulk.stopped_by else "stopped"
+
+
+async def report_stopped(stopped: list[BulkRetry], report: Callable[[bool, str], object]) -> None:
+    """Report once how far stopped retries came, when their retries in flight have ended, or that these take long."""
+    if not stopped:
+        report(False, "no retry of many dead letters is in progress")
+        return
+
+    async def ended() -> None:
+        for bulk in stopped:
+            await bulk.ended.wait()
+
+    def so_far() -> str:
+        _, done, left = progress_of(stopped)
+        return f"{plural(done, 'dead letter')} retried, {left:,} left"
+
+    await answer_within(
+        ended(),
+        report,
+        outcome=lambda _: (True, f"the retry was stopped: {so_far()}"),
+        interim=lambda: f"the retry stops after the one in flight: {so_far()}",
+        stopped=lambda: f"the engine stopped; {so_far()}",
     )
 
 

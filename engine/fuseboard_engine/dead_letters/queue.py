@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ import msgspec
 from fuseboard_engine.commands import Command
 from fuseboard_engine.dead_letters import intake, operator_retry
 from fuseboard_engine.dead_letters.availability import Availability
+from fuseboard_engine.dead_letters.bulk_retry import BulkRetries, BulkRetry, StoppedRetries, progress_of
 from fuseboard_engine.dead_letters.letter import (
     DONE,
     RETRYABLE,
@@ -102,12 +103,14 @@ class DeadLetters:
         self._wall = wall
         self._adding: set[asyncio.Future[Kept]] = set()
         self._operator_retries: set[asyncio.Task[None]] = set()
+        self._bulk_retries = BulkRetries()
         self._worker = Worker(self, emit, wall)
 
     def after_fork(self) -> None:
         """Begin without letters in memory in a forked child: the parent keeps and retries them."""
         self.loop = None
         self._adding, self._operator_retries = set(), set()
+        self._bulk_retries = BulkRetries()
         self.memory_store = MemoryDeadLetters(step=-1)
         if type(self.store) is MemoryDeadLetters:
             self.store = MemoryDeadLetters()
@@ -337,21 +340,38 @@ class DeadLetters:
         """Retry every selected letter of this engine that is pending or exhausted, oldest first, one at a time.
 
         Letters that another worker claims are skipped; of letters whose chain is unavailable only the first tries it.
-        `done`, if given, is filled during the run.
+        `done`, if given, is filled during the run. `stop_retries` ends it after the retry in flight.
         """
+        bulk = BulkRetry([] if done is None else done)
+        with self._bulk_retries.running(bulk):
+            await self._retry_each(bulk, selection, actor)
+        return bulk.done
+
+    async def _retry_each(self, bulk: BulkRetry, selection: Letters | None, actor: str) -> None:
         wanted = msgspec.structs.replace(as_selection(_ALL if selection is None else selection), engine=self.engine)
         if not wanted.statuses:
             wanted = msgspec.structs.replace(wanted, statuses=RETRYABLE)
         ids = [letter.id for letter in await self.memory_store.find(wanted, self._wall(), self.policy.capacity)]
         ids += [letter.id async for page in pages(self.store, wanted, self._wall()) for letter in page]
-        outcomes = [] if done is None else done
         refused: set[LetterChain] = set()
-        for id in sorted(ids):
+        for id in bulk.each(sorted(ids)):
             try:
-                outcomes.append(await self._retry(id, actor, refused))
+                bulk.done.append(await self._retry(id, actor, refused))
             except (UnknownLetter, LetterBusy):
                 continue
-        return outcomes
+
+    async def stop_retries(self, *, actor: str = "") -> StoppedRetries:
+        """Stop all retries of many letters: each ends after its retry in flight. Return how far they came.
+
+        Automatic retries and retries of one letter go on. The letters that are left stay as they are.
+
+        Args:
+            actor: who requested it; the result of a stopped operator's retry names them.
+        """
+        stopped = self._bulk_retries.stop(actor)
+        for bulk in stopped:
+            await bulk.ended.wait()
+        return progress_of(stopped)
 
     async def archive(self, selection: Letters, *, actor: str = "") -> int:
         """Archive letters: remove them from the active list but keep them. Return how many."""
@@ -436,15 +456,50 @@ class DeadLetters:
             ValueError: it does not select letters.
         """
         selection = operator_retry.selection_of(command.args)
+
+        async def retry() -> None:
+            bulk = BulkRetry([], command.id)
+            with self._bulk_retries.running(bulk):
+                await operator_retry.retry_selected(bulk, self._retry_each(bulk, selection, command.actor), report)
+
+        self._run_for_operator(command, retry, home)
+
+    def start_operator_stop(
+        self,
+        command: Command,
+        report: Callable[[bool, str], object],
+        home: Callable[[], asyncio.AbstractEventLoop],
+    ) -> None:
+        """Start an operator's `dlq_stop`, from any thread; returns at once.
+
+        Args:
+            command: its argument `command` is the `dlq_retry` to stop; without it, all retries of many letters.
+            report: called once, in the engine's loop, with what was stopped.
+            home: as for `start_operator_retry`.
+
+        Raises:
+            ValueError: `command` is not a number.
+        """
+        wanted = operator_retry.stopped_command_of(command.args)
+
+        async def stop() -> None:
+            await operator_retry.report_stopped(self._bulk_retries.stop(command.actor, wanted), report)
+
+        self._run_for_operator(command, stop, home)
+
+    def _run_for_operator(
+        self,
+        command: Command,
+        work: Callable[[], Coroutine[Any, Any, None]],
+        home: Callable[[], asyncio.AbstractEventLoop],
+    ) -> None:
+        """Do the work of a command in the loop of the queue; commands begin in the order of these calls."""
         if self.loop is None or not self.loop.is_running():
             self.loop = home()
         loop = self.loop
 
         def begin() -> None:
-            task = asyncio.get_running_loop().create_task(
-                operator_retry.retry_selected(self.retry_many, selection, command.actor, report),
-                name=f"fuseboard-command-{command.id}",
-            )
+            task = asyncio.get_running_loop().create_task(work(), name=f"fuseboard-command-{command.id}")
             self._operator_retries.add(task)
             task.add_done_callback(self._operator_retries.discard)
 

@@ -454,6 +454,7 @@ _VERBS = {
     "half_open": "end the wait",
     "metrics_only": "watch only",
     "dlq_retry": "retry dead letters",
+    "dlq_stop": "stop retrying dead letters",
     "dlq_archive": "archive dead letters",
     "dlq_unarchive": "unarchive dead letters",
     "dlq_discard": "discard dead letters",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 from support.dead_letter_files import put, start_engine
 from support.hostile_texts import HOSTILE
-from support.waiting import PATIENCE
+from support.waiting import PATIENCE, until
 
 
 def dlq(file: Path, *arguments: str | int) -> subprocess.CompletedProcess[str]:
@@ -182,6 +184,61 @@ def test_the_engine_retries_selected_letters_and_the_outcome_is_printed(live: Pa
     assert (done.returncode, done.stdout) == (0, "Dead letter 2 succeeded: prefect did it.\n")
     assert dlq(live, "retry", "--all").stdout == "No dead letter matches: nothing was retried.\n"
     assert set(statuses(live).values()) == {"succeeded"}
+
+
+def retrying(file: Path) -> subprocess.Popen[str]:
+    """Start a retry of all letters whose first one waits, and return once that is in flight."""
+    (file.parent / "mended").write_text("wait")
+    command = [sys.executable, "-m", "fuseboard_console", "dlq", str(file), "retry", "--all"]
+    retry = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    until(lambda: rows(file, "SELECT 1 FROM dead_letters WHERE status = 'retrying'"))
+    return retry
+
+
+def rows(file: Path, sql: str) -> list[Any]:
+    with closing(sqlite3.connect(file)) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def go_on_once_stopped(file: Path) -> None:
+    """Let the retry in flight end once the engine has the command to stop."""
+    until(lambda: rows(file, "SELECT 1 FROM commands WHERE verb = 'dlq_stop' AND status = 'taken'"))
+    (file.parent / "mended").write_text("")
+
+
+def test_ctrl_c_stops_a_retry_of_many_after_the_one_in_flight(live: Path) -> None:
+    retry = retrying(live)
+    retry.send_signal(signal.SIGINT)
+    go_on_once_stopped(live)
+    out, err = retry.communicate(timeout=PATIENCE)
+    assert (retry.returncode, err) == (exit_codes.INTERRUPTED, "")
+    assert out == "The retry was stopped: 1 dead letter retried, 2 left.\n"
+    assert sorted(statuses(live).values()) == ["pending", "pending", "succeeded"]
+
+
+def test_an_operator_stops_the_retry_of_another_and_both_are_told(live: Path) -> None:
+    retry = retrying(live)
+    command = [sys.executable, "-m", "fuseboard_console", "dlq", str(live), "stop"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as stop:
+        go_on_once_stopped(live)
+        out, _ = stop.communicate(timeout=PATIENCE)
+    assert (stop.returncode, out) == (exit_codes.OK, "The retry was stopped: 1 dead letter retried, 2 left.\n")
+    _, err = retry.communicate(timeout=PATIENCE)
+    assert retry.returncode == exit_codes.NOT_DONE
+    assert err.startswith("Dead letter 1 succeeded: prefect did it; stopped by ")
+    assert err.endswith(", 2 left.\n")
+    audit = subprocess.run(
+        [sys.executable, "-m", "fuseboard_console", "events", str(live), "--kind", "command_done"],
+        capture_output=True, text=True, timeout=PATIENCE, check=True,
+    )  # fmt: skip
+    assert "stop retrying dead letters: done: the retry was stopped: 1 dead letter retried, 2 left" in audit.stdout
+
+
+def test_a_stop_without_a_retry_says_so(live: Path) -> None:
+    shown = dlq(live, "stop")
+    assert (shown.returncode, shown.stderr) == (exit_codes.NOT_DONE, "No retry of many dead letters is in progress.\n")
+    shown = dlq(live, "stop", "--engine", "mail")
+    assert (shown.returncode, "no engine called mail" in shown.stderr) == (exit_codes.NOT_DONE, True)
 
 
 def test_without_a_running_engine_nothing_is_retried_now_or_later(ended: Path) -> None:

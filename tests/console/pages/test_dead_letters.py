@@ -22,7 +22,7 @@ from support.console_story import settle, started
 from support.console_watching import Watching, replaying, watching
 from support.dead_letter_files import add, put, start_engine
 from support.hostile_texts import HOSTILE
-from support.waiting import PATIENCE
+from support.waiting import PATIENCE, until_async
 
 FORBIDDEN = set("\x1b\x9b\x07\r\t\u202e\u2066\u200b")
 
@@ -584,3 +584,29 @@ async def test_every_size_is_filled(live: Path, size: tuple[int, int]) -> None:
             await console.press(*keys)
             await settle(console.pilot, 1)
             assert len(console.screen().split("\n")) == size[1]
+
+
+async def test_a_retry_of_many_is_stopped_with_a_key_and_the_notice_says_what_is_left(live: Path) -> None:
+    (live.parent / "mended").write_text("wait")
+    async with watching(live) as console, Recording.open(live) as recording:
+        await at_letters(console)
+        await console.press("K")
+        await console.hears("No retry of many dead letters is in progress.")
+        retry = await recording.ask("dlq_retry", actor="ann", args={"all": True})
+        await until_async(lambda: is_retrying(live))
+        await console.press("K")
+        await until_async(lambda: is_taken(live))
+        (live.parent / "mended").write_text("")
+        await console.hears("The retry was stopped: 1 dead letter retried, 2 left.")
+        assert "2 left" in (await recording.outcome(retry)).detail
+    assert sorted(statuses(live).values()) == ["pending", "pending", "succeeded"]
+
+
+async def is_retrying(file: Path) -> bool:
+    return "retrying" in statuses(file).values()
+
+
+async def is_taken(file: Path) -> bool:
+    with sqlite3.connect(file) as connection:
+        sql = "SELECT count(*) FROM commands WHERE verb = 'dlq_stop' AND status = 'taken'"
+        return connection.execute(sql).fetchone() == (1,)

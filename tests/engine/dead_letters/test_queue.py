@@ -510,6 +510,105 @@ async def test_a_retry_command_without_a_selection_or_a_queue_is_refused() -> No
     assert done.detail == "this engine keeps no dead letters"
 
 
+def ask_to_stop(**args: Any) -> Command:
+    return Command(id=9, verb="dlq_stop", actor="bob@host", args=args)
+
+
+async def failed_tasks(count: int, then: Any = 3.0) -> tuple[World, Any]:
+    """Return an engine with `count` dead letters whose retries take three seconds each and succeed."""
+    engine, queue = world(**BY_HAND)
+    engine.script("a", *[DOWN] * count, then)
+    for _ in range(count):
+        await engine.execute_with_fallback({})
+    return engine, queue
+
+
+@virtual
+async def test_a_stopped_retry_ends_after_the_retry_in_flight_and_says_what_is_left() -> None:
+    engine, queue = await failed_tasks(5)
+    engine.execute_command(ask(all=True))
+    await asyncio.sleep(4)
+    assert engine.execute_command(ask_to_stop()) is None
+    await asyncio.sleep(1)
+    assert emitted_by(engine, CommandDone) == []  # the second retry is in flight
+    await asyncio.sleep(20)
+    retry, stop = sorted(emitted_by(engine, CommandDone), key=lambda done: done.command)
+    assert (retry.ok, retry.detail) == (False, "2 dead letters retried: 2 succeeded; stopped by bob@host, 3 left")
+    assert (stop.ok, stop.actor) == (True, "bob@host")
+    assert stop.detail == "the retry was stopped: 2 dead letters retried, 3 left"
+    counts = (await queue.statistics()).by_status
+    assert (counts["succeeded"], counts["pending"]) == (2, 3)
+
+
+@virtual
+async def test_a_retry_that_was_answered_already_can_be_stopped() -> None:
+    engine, queue = await failed_tasks(10)
+    engine.execute_command(ask(all=True))
+    await asyncio.sleep(10)
+    engine.execute_command(ask_to_stop())
+    await asyncio.sleep(40)
+    first, stop = emitted_by(engine, CommandDone)
+    assert first.detail.endswith("so far; the rest goes on")
+    assert stop.detail == "the retry was stopped: 4 dead letters retried, 6 left"
+    assert (await queue.statistics()).by_status["pending"] == 6
+
+
+@virtual
+async def test_a_stop_during_a_long_retry_is_answered_in_time() -> None:
+    engine, queue = await failed_tasks(3, then=25.0)
+    engine.execute_command(ask(all=True))
+    await asyncio.sleep(1)
+    engine.execute_command(ask_to_stop())
+    await asyncio.sleep(9.5)
+    *_, stop = emitted_by(engine, CommandDone)
+    assert (stop.ok, stop.command) == (True, 9)
+    assert stop.detail == "the retry stops after the one in flight: 0 dead letters retried, 2 left"
+    await queue.stop()
+
+
+@virtual
+async def test_a_stop_right_behind_the_retry_leaves_all_letters() -> None:
+    engine, queue = await failed_tasks(3)
+    engine.execute_command(ask(all=True))
+    engine.execute_command(ask_to_stop(command=7))
+    await asyncio.sleep(30)
+    assert (await queue.statistics()).by_status["pending"] == 3
+
+
+@virtual
+async def test_one_of_several_retries_is_stopped() -> None:
+    engine, queue = await failed_tasks(6)
+    engine.execute_command(ask(ids=[1, 2, 3]))
+    engine.execute_command(Command(id=8, verb="dlq_retry", actor="ann@host", args={"ids": [4, 5, 6]}))
+    await asyncio.sleep(1)
+    engine.execute_command(ask_to_stop(command=8))
+    await asyncio.sleep(30)
+    left = await queue.find(LetterSelection(statuses=("pending",)))
+    assert sorted(letter.id for letter in left) == [5, 6]
+
+
+@virtual
+async def test_a_stop_without_a_retry_or_with_nonsense_is_refused() -> None:
+    engine, _ = await failed_tasks(1)
+    engine.execute_command(ask_to_stop())
+    await asyncio.sleep(1)
+    (done,) = emitted_by(engine, CommandDone)
+    assert (done.ok, done.detail) == (False, "no retry of many dead letters is in progress")
+    for refused in (engine.execute_command(ask_to_stop(command="x")), World().execute_command(ask_to_stop())):
+        assert refused is not None
+        assert not refused.ok
+
+
+@virtual
+async def test_the_application_stops_a_retry_of_many_and_learns_how_far_it_came() -> None:
+    _, queue = await failed_tasks(4)
+    retrying = asyncio.ensure_future(queue.retry_many())
+    await asyncio.sleep(4)
+    assert await queue.stop_retries(actor="release") == (1, 2, 2)
+    assert [result.outcome for result in await retrying] == ["succeeded"] * 2
+    assert await queue.stop_retries() == (0, 0, 0)
+
+
 def test_without_an_application_loop_the_engines_own_loop_runs_the_retry() -> None:
     engine = Engine(dead_letters=DeadLetterPolicy())
     done: queue.SimpleQueue[CommandDone] = queue.SimpleQueue()

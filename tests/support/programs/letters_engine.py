@@ -1,5 +1,7 @@
 """An application whose only adapter fails until a file exists, so that its tasks become dead letters.
 
+While the file says `wait`, its calls wait.
+
 python letters_engine.py RECORDING MENDED
 """
 
@@ -26,6 +28,8 @@ async def main(path: str, mended: str) -> None:
     async def prefect(task: Any) -> Any:
         if not Path(mended).exists():
             raise ConnectionError("refused")
+        while Path(mended).read_text() == "wait":
+            await asyncio.sleep(0.01)
         return "done"
 
     engine.add_adapter("prefect", prefect)

@@ -10,8 +10,9 @@ from typing import Any
 
 from fuseboard_console.actions.model import key_for
 from fuseboard_console.operator.bulk_prompts import Outcome
-from fuseboard_console.operator.command_target import CommandTarget, find_target
+from fuseboard_console.operator.command_target import CommandTarget, find_target, instances_to_ask
 from fuseboard_console.operator.identity import actor
+from fuseboard_console.operator.messages import outcome_text
 from fuseboard_console.pages.dead_letters import repository
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.background_work import Work
@@ -198,6 +199,31 @@ class DeadLetterActions:
                 why = now.detail if now is not None else "it is gone"
             outcomes.append(Outcome(str(dead_letter.id), now is not None and now.status == "succeeded", why))
         return outcomes, in_progress
+
+    def stop_retries(self) -> None:
+        """Have every engine that may run end its retries of many dead letters after the one in flight."""
+        path = self._path()
+        if path is None:
+            return
+        board, now = self._host.feed.board, wall_clock()
+        asked = instances_to_ask(board, (), now)
+        if asked:
+            self._run(partial(self._stop, asked))
+        else:
+            self._host.show_notice(find_target(board, (), now, safe_text(path.name, 200)).why, "error")
+
+    async def _stop(self, asked: Sequence[int]) -> None:
+        try:
+            send = self._host.dispatcher.send_and_wait
+            statuses = await asyncio.gather(*[send("dlq_stop", instance, {}) for instance in asked])
+        except repository.READ_ERRORS as error:
+            self._host.show_notice(safe_text(str(error), 400), "error")
+            return
+        stopped = [status for status in statuses if status.status == "done"]
+        told = stopped or [status for status in statuses if status.status == "failed"] or statuses[:1]
+        text = " ".join(outcome_text(status.verb, "", bool(stopped), status.detail) for status in told[:3])
+        self._host.show_notice(text, "information" if stopped else "warning")
+        self._changed()
 
     def _report(self, verb: Verb, outcomes: Sequence[Outcome], undo: str = "", in_progress: int = 0) -> None:
         well = all(outcome.done for outcome in outcomes)

@@ -230,6 +230,10 @@ class DeadLetters(ListPage[int]):
         """Have its engine retry the dead letter now."""
         self._begin("retry", self._targets)
 
+    def action_dead_letter_stop(self) -> None:
+        """Have the engines stop their retries of many dead letters."""
+        self._dead_letter_actions.stop_retries()
+
     def action_dead_letter_archive(self) -> None:
         """Archive the dead letter: it leaves the list and is kept."""
         self._begin("archive", self._targets)
