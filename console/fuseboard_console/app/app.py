@@ -39,6 +39,7 @@ from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.bindings import bindings_of
 from fuseboard_console.tui.protocols import Frame
 from fuseboard_console.tui.themes import THEMES, Palette, variables_of
+from fuseboard_console.views.adapters.engine_presence import connection_of
 from fuseboard_console.widgets.filter_bar import FilterBar
 from fuseboard_console.widgets.footer import FooterBar
 from fuseboard_console.widgets.header import HeaderBar
@@ -426,8 +427,12 @@ class ConsoleApp(App[None]):
         while len(self.screen_stack) > 1:  # the detail of a past moment does not apply to the present
             self.pop_screen()
         self.pop_session()
-        still_away = self.sessions.past or self.sessions.current.speeds
-        self.show_notice(f"Back at {self.sessions.current.file}." if still_away else "Live again.")
+        if self.sessions.past or self.sessions.current.speeds:
+            self.show_notice(f"Back at {self.sessions.current.file}.")
+        elif connection_of(self.feed.board, self.sessions.now()).state == "live":
+            self.show_notice("Live again.")
+        else:
+            self.show_notice("Back at the present: no engine is writing.")
 
     # ---------------------------------------------------------------- time
 

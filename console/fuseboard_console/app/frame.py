@@ -104,8 +104,9 @@ class FrameRenderer:
         before = self.connection
         if second == self._aged and connection._replace(age=before.age, since=before.since) == before:
             return
-        if before.state in ("silent", "ended") and connection.state == "live":
-            seconds = (self._console.sessions.now() - before.since) / SECOND
+        sessions = self._console.sessions
+        if sessions.replay is None and before.state in ("silent", "ended") and connection.state == "live":
+            seconds = (sessions.now() - before.since) / SECOND
             self._console.show_notice(f"The engine is back after {whole(seconds)}.")
         self.connection, self._aged = connection, second
 

@@ -50,8 +50,8 @@ class OperatorActions:
         """Show why no command can be sent, in a replay or a read-only console; return whether it was refused."""
         console = self._console
         if console.sessions.replay is not None:
-            live = console.key("live")
-            console.show_notice(f"This is a replay: it has no engine to command. {live} goes back to a live session.")
+            back = "" if console.sessions.at_bottom else f" {console.key('live')} goes back to the present."
+            console.show_notice(f"This is a replay: it has no engine to command.{back}")
             return True
         if console.dispatcher.read_only:
             console.show_notice("This console is read-only. Start it without --read-only to send commands.")

@@ -164,7 +164,7 @@ class SessionStack:
             self._show_notice("There is no file to go back in.", "warning")
             return None
         live = self._key("live")
-        self._show_notice(f"This is the past: engines take no commands here. {live} goes back to live.")
+        self._show_notice(f"This is the past: engines take no commands here. {live} goes back to the present.")
         return replay
 
     async def _rewind(self) -> Replay | None:

@@ -17,7 +17,7 @@ from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import keyframes as keyframe
 from fuseboard_storage.tables.keyframes import KeyframeMaker, dump
-from support.console_story import NOON, SECOND, added, answered, at, changed, opened, started, story
+from support.console_story import NOON, SECOND, added, answered, at, changed, opened, started, stopped, story
 from support.console_watching import replaying, watching
 from support.replays import Watch, recorded
 
@@ -222,7 +222,7 @@ async def test_the_key_for_live_goes_back_from_a_detail_of_the_past_too(tmp_path
         await console.press("enter")
         await console.sees("esc close")
         await console.press("L")
-        await console.sees("Live again.")
+        await console.sees("Back at the present: no engine is writing.")
         await console.sees_no("esc close")
 
 
@@ -238,8 +238,24 @@ async def test_marks_belong_to_the_session_in_which_they_were_set(tmp_path: Path
         await console.press("x", "x")
         await console.sees("2 marked")
         await console.press("L")
-        await console.sees("Live again.")
+        await console.sees("Back at the present: no engine is writing.")
         await console.sees_no("2 marked")
+
+
+async def test_the_past_of_an_ended_engine_says_nothing_of_an_engine_that_is_back(tmp_path: Path) -> None:
+    path = recorded(tmp_path / "a.db", [*story(), stopped(130)])
+    async with watching(path) as console:
+        await console.sees("The engine ended at")
+        await console.press("left_square_bracket")
+        await console.hears("This is the past: engines take no commands here. L goes back to the present.")
+        await console.press("left_curly_bracket")  # the engine lives then
+        await console.sees("REPLAY")
+        await console.pilot.pause()
+        assert [notice.message for notice in console.app._notifications] == [
+            "This is the past: engines take no commands here. L goes back to the present."
+        ]
+        await console.press("L")
+        await console.sees("Back at the present: no engine is writing.")
 
 
 def test_a_chunk_is_less_than_what_a_keyframe_saves() -> None:
