@@ -16,7 +16,7 @@ Report = Callable[[bool, str], object]
 """Publishes the outcome of a command: whether it succeeded, and a text for the operator."""
 
 Handler = Callable[[Command, Report], str | None]
-"""Carries out a command and returns what was done. None: it takes longer; the handler calls the report at the end.
+"""Carries out a command and returns what was done, or None if it takes longer; it then calls the report at the end.
 
 It raises ValueError or UnknownAdapter when the command cannot be carried out.
 """

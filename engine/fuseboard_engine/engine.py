@@ -87,7 +87,7 @@ class Engine:
     """
 
     settings: Settings | None = None
-    """The configuration in effect. None: the engine was configured in code."""
+    """The configuration in effect; None if the engine was configured in code."""
     stop_logging: Callable[[], None] | None = None
     """Stops the event log that the configuration started."""
 
@@ -800,7 +800,7 @@ class Engine:
     def execute_command(self, command: Command) -> CommandDone | None:
         """Carry out an operator's command at once, from any thread. Never raises: the outcome says what happened.
 
-        None: the command takes longer (a retry of dead letters, a resume), and its outcome follows as an event.
+        None if the command takes longer (a retry of dead letters, a resume); its outcome then follows as an event.
         """
         return self._commands.execute(command)
 

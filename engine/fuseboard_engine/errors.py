@@ -63,7 +63,7 @@ class CircuitOpen(Rejected):
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds until it may admit a call; None: not without intervention."""
+        """Seconds until it may admit a call; None if only an operator can change that."""
         wait: float | None = self.args[1]
         return wait
 

@@ -355,7 +355,7 @@ class WorkflowFinished(Event, frozen=True, kw_only=True, gc=False, omit_defaults
 class DeadLettered(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="dead_lettered"):
     """A task became a dead letter; it is on disk, unless it is `in_memory`.
 
-    `letter` is its id (negative: in memory only), `due_at` its first automatic retry (UTC microseconds; None: none).
+    `letter` is its id (negative: in memory only), `due_at` its first automatic retry (UTC microseconds or None).
     """
 
     letter: Int64
@@ -471,7 +471,7 @@ class ConfigReloaded(Event, frozen=True, kw_only=True, gc=False, omit_defaults=T
 
 
 class ShutdownChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="shutdown_changed"):
-    """An engine began to shut down and accepts no more work, or its work in flight has ended.
+    """An engine started to shut down and accepts no new work, or its work in flight has ended.
 
     `in_flight` counts calls, `cancelled` those that exceeded the grace time. `instructions` is the file with recovery
     instructions.

@@ -60,7 +60,7 @@ class SelectableList(LineList, Generic[K]):
         self.marked: set[K] = set()
         """The rows that were marked."""
         self.successor: Callable[[K], K | None] = lambda key: None
-        """Given a row that is gone: the one that took its place; None: none has, or not yet."""
+        """Returns the row that replaced a removed row, or None if none has yet."""
         self._missed: K | None = None  # where the cursor was, until its successor appears
         self._places: dict[K, int] = {}
         self._line: Callable[[K, int], Line] = lambda key, cells: ()

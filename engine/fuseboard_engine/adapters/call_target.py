@@ -20,8 +20,8 @@ class Target:
     Attributes:
         call: takes the task; its result is awaited.
         stream: takes the task; yields its items.
-        lifecycle: initialises and closes the adapter; None: nothing to initialise or close.
-        health: awaited for a health check; raises when the adapter is unhealthy. None: the adapter has no health check.
+        lifecycle: initialises and closes the adapter; None if there is nothing to initialise or close.
+        health: awaited for a health check; raises if the adapter is unhealthy; None if the adapter has no health check.
     """
 
     call: AsyncCall

@@ -36,9 +36,9 @@ class AdapterKind:
     Attributes:
         type: the type of its value in a spec, as pydantic checks it.
         description: what its value is, for the schema.
-        make: makes the adapter from the value, the options beside it, and what the kind shares (None: nothing).
+        make: makes the adapter from the value, the options beside it, and what the kind shares (None if nothing).
         prefixes: a bare string that starts with one of these is of this kind.
-        share: makes what the adapters of an engine share; None: they share nothing.
+        share: makes what the adapters of an engine share; None if they share nothing.
     """
 
     type: Any

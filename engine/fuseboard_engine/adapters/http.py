@@ -134,7 +134,7 @@ class HttpAdapter:
         method: of the request.
         headers: sent with each request.
         params: the query, sent with each request.
-        health_url: requested by health checks; a relative one is resolved against `url`. None: no health check.
+        health_url: requested by health checks; a relative one is resolved against `url`. None disables them.
         max_bytes: a longer response is a failure.
         max_connections: calls that may be in flight at a time. Another one waits; a timeout meanwhile is a rejection
             (`NoConnectionFree`), not a failure of the service.

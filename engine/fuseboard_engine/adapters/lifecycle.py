@@ -113,7 +113,7 @@ class Lifecycle:
         self._outcome = self._task = self._loop = None
 
     async def initialize(self, limit: float | None) -> None:
-        """Return when the object is initialised; wait at most `limit` seconds (None: no limit).
+        """Return when the object is initialised; wait at most `limit` seconds (None for no limit).
 
         Raises:
             AttemptTimeout: the limit passed.

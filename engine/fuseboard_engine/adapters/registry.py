@@ -194,7 +194,7 @@ class Registry:
         self.held: dict[str, State] = {}
         """The states in which operators held adapters that were removed by a configuration."""
         self.overdue = OverdueCalls()
-        """The adapters' calls that go on after their time limit."""
+        """The adapters' calls that continue after their time limit."""
         self._registered: tuple[str, ...] | None = None
         self._excluded: set[str] = set()
         self.order_for: Callable[[str], tuple[tuple[str, ...], str]] = self.fixed_order

@@ -66,7 +66,7 @@ class SharedResources:
         return cast("HttpClients", self.shared("url"))
 
     def shared(self, kind: str) -> Shared | None:
-        """Return the resource that a kind's adapters share, created at its first use; None: the kind shares nothing."""
+        """Return the resource that a kind's adapters share, created at its first use; None if there is none."""
         share = KINDS[kind].share
         if share is not None and kind not in self._shared:
             self._shared[kind] = share()

@@ -25,7 +25,7 @@ BUSY_LOOP: Final = 0.1
 
 
 async def within(call: AsyncCall, task: Any, adapter: str, limit: float | None, overdue: OverdueCalls) -> Any:
-    """Call the adapter and wait at most `limit` seconds (None: no limit).
+    """Call the adapter and wait at most `limit` seconds (None for no limit).
 
     A call that completes in its first step never waits, so no timer is armed before that step.
 

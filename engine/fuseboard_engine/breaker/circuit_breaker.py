@@ -222,7 +222,7 @@ class CircuitBreaker:
 
         Args:
             permit: the call; only its first outcome counts.
-            outcome: what came of it.
+            outcome: the outcome.
             duration: seconds it took; None to measure from when it was admitted.
             kind: what happened; those in `OPENING` open the breaker.
             retry_after: seconds the adapter asked to wait; opens the breaker for that long.

@@ -58,7 +58,7 @@ def load_config(
     """Return the settings of a configuration file, with the environment on top.
 
     Args:
-        path: a TOML or YAML file; None: the environment only.
+        path: a TOML or YAML file; None to read only the environment.
         environment: variables of the form `FUSEBOARD__BREAKER__FAILURE_THRESHOLD` apply; default: those of the process.
 
     Raises:

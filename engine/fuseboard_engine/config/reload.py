@@ -35,7 +35,7 @@ class Configurable(Protocol):
     """What an engine must offer to be configured; `fuseboard_engine.Engine` does."""
 
     settings: Settings | None
-    """The settings in effect. None: the engine was configured in code."""
+    """The settings in effect; None if the engine was configured in code."""
     stop_logging: Callable[[], None] | None
     """Stops the event log that the settings started."""
 
@@ -65,7 +65,7 @@ class Configurable(Protocol):
 
     @property
     def dead_letters(self) -> DeadLetters | None:
-        """The dead letters. None: the engine keeps none."""
+        """The dead letters; None if the engine keeps none."""
 
     @property
     def clock(self) -> Callable[[], float]:

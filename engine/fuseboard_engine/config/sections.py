@@ -163,7 +163,7 @@ class HealthSection(Section):
         return self
 
     def policy(self) -> HealthPolicy | None:
-        """Return the policy for an engine; None: no checks."""
+        """Return the policy for an engine, or None if health checks are off."""
         if not self.enabled:
             return None
         return HealthPolicy(

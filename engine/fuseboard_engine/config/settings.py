@@ -85,7 +85,7 @@ class AdapterSection(_TargetFields):
 
     @property
     def target(self) -> dict[str, Any] | None:
-        """The adapter's spec, for `adapter_from`; None: the adapter is added in code."""
+        """The adapter's spec, for `adapter_from`; None if the adapter is added in code."""
         for kind in KINDS:
             value = getattr(self, kind)
             if value is not None:
@@ -143,7 +143,7 @@ class Settings(Section):
         return (self.breaker, self.retry) if own is None else (own.breaker, own.retry)
 
     def health_by_name(self) -> dict[str, HealthPolicy | None]:
-        """Return the health policies of adapters that have their own; None: the adapter is not checked."""
+        """Return the health policies of adapters that have their own; None if the adapter is not checked."""
         own = {name: part.health_monitoring for name, part in self.adapters.items()}
         return {name: section.policy() for name, section in own.items() if section is not None}
 

@@ -40,7 +40,7 @@ class Availability:
         self._paused[chain] = self._clock() + seconds
 
     def seconds_until_available(self, chain: LetterChain) -> float | None:
-        """Return for how many seconds a chain will refuse every call; None: it may take one now.
+        """Return for how many seconds a chain will refuse every call, or None if it may take one now.
 
         Infinite: until an operator intervenes. Adapters that are not registered are ignored; a chain of such adapters
         only is not unavailable, and the retries of its letters report why.

@@ -18,7 +18,7 @@ from fuseboard_engine.routing.route import OF_THIS_CALL, ActiveRoute, identify
 
 
 def category_to_keep(route: ActiveRoute, policy: DeadLetterPolicy, table: Table) -> Category | None:
-    """Return the category of an exhausted route whose task becomes a dead letter; None: it does not.
+    """Return the category of an exhausted route whose task becomes a dead letter, or None if it does not.
 
     It does not when the failure is the caller's own, when the engine was shutting down, or by the policy's strategy.
     """

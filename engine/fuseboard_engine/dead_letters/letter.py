@@ -69,7 +69,7 @@ class LetterChain(NamedTuple):
 class NewLetter(msgspec.Struct, frozen=True, kw_only=True):
     """A letter before it is stored. `payload` is JSON text; `order` is the chain that the call set itself, else empty.
 
-    `due_at` None: only an operator retries it. `attempts` counts the calls made before the route was exhausted.
+    `due_at` is None if only an operator retries it. `attempts` counts the calls made before the route was exhausted.
     """
 
     engine: str

@@ -2,7 +2,7 @@
 
 A retry takes as long as the adapters do. The command is accepted at once, and its outcome is reported when the last
 retry has ended. When that takes long, the report says what has been done so far, so that the operator gets an answer
-and the mailbox does not assume that the engine is dead. The rest goes on, and each letter has an event of its own.
+and the mailbox does not assume that the engine is dead. The rest continues, and each letter has an event of its own.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ class DeadLetters:
         policy: what is kept, when it is retried, how much is kept. May be replaced at run time.
         engine: the engine's name; it retries only its own letters.
         table: its attribution table.
-        availability: tells which chains are unavailable.
+        availability: knows which chains are unavailable.
         route: routes a task to the adapters.
         emit: receives every event; must not raise.
         wall: UTC microseconds. rng: the source of jitter, like `random.random`.
@@ -122,7 +122,7 @@ class DeadLetters:
         """Make the task of an exhausted route a dead letter, if the policy says so; the route records its id.
 
         Never raises for a refusal; an event and the route's `why` report it. Returns once the letter is durable, or
-        after `seconds` (None: no limit); it is then stored in the background, and its event tells its id.
+        after `seconds` (None for no limit); it is then stored in the background, and its event has its id.
         """
         if route.task is not None and KEPT_BACK.get() is route.task:
             return
@@ -276,7 +276,7 @@ class DeadLetters:
     async def find(self, selection: Letters | None = None, limit: int = 100) -> list[DeadLetter]:
         """Return the newest selected letters, newest first; those held in memory come first.
 
-        `selection`, here and below, is a `LetterSelection`, the id of a letter, or several ids; None: all letters.
+        `selection`, here and below, is a `LetterSelection`, the id of a letter, or several ids; None means all.
         """
         wanted, now = as_selection(_ALL if selection is None else selection), self._wall()
         found = await self.memory_store.find(wanted, now, limit)

@@ -83,7 +83,7 @@ def is_kept(policy: DeadLetterPolicy, category: Category) -> bool:
 
 
 def wait_before(schedule: Schedule, retries: int) -> float | None:
-    """Return the seconds to wait before the next retry, after `retries` failed ones; None: it is not retried.
+    """Return the seconds to wait before the next retry, after `retries` failed ones, or None if it is not retried.
 
     Linear waits 5, 10, 15 ... minutes, exponential 1, 2, 4 ... minutes; neither more than an hour.
     """
@@ -97,7 +97,7 @@ def wait_before(schedule: Schedule, retries: int) -> float | None:
 
 
 def first_due(policy: DeadLetterPolicy, category: Category, now: int) -> int | None:
-    """Return when a new letter is first retried, in UTC microseconds; None: only on an operator's command."""
+    """Return when a new letter is first retried, in UTC microseconds; None if only on command."""
     wait = wait_before(policy.schedule(category), 0)
     if wait is None:
         return None
@@ -147,7 +147,7 @@ def deferred(
     """Return the outcome of a retry that open breakers refused: due when the first admits calls; it does not count.
 
     A letter that is deferred repeatedly waits at least 1, 2, 4 ... seconds, up to the policy's `deferral`. `wait` is
-    the breaker's wait in seconds; None: unknown. `random`, 0..1, scales the added jitter.
+    the breaker's wait in seconds, None if unknown. `random`, 0..1, scales the added jitter.
     """
     seconds = max(MIN_DEFERRAL, policy.deferral if wait is None else wait)
     if letter.deferrals:

@@ -54,14 +54,14 @@ class DeadLetterStore(Protocol):
     async def claim_due(
         self, engine: str, claim: str, now: int, until: int, excluding: Collection[LetterChain] = ()
     ) -> DeadLetter | None:
-        """Claim the letter of that engine that has been due longest, under a lease; None: none is due.
+        """Claim the letter of that engine that has been due longest, under a lease. Return None if none is due.
 
         Letters of the chains `excluding` are skipped. Atomic: of two concurrent callers one gets the letter. `claim`
         identifies this claim and is never reused.
         """
 
     async def claim(self, id: int, engine: str, claim: str, now: int, until: int) -> DeadLetter | None:
-        """Claim this letter if it is `pending`, due or not, or `exhausted`; None: it is not, or is another engine's."""
+        """Claim this letter of the engine if it is `pending`, due or not, or `exhausted`; otherwise return None."""
 
     async def renew(self, id: int, claim: str, until: int) -> bool:
         """Extend a lease. Return False if another worker holds the letter, or it was deleted."""
@@ -78,7 +78,7 @@ class DeadLetterStore(Protocol):
         """Delete the selected letters, except those being retried. Return what was deleted."""
 
     async def next_due(self, engine: str, now: int, excluding: Collection[LetterChain] = ()) -> int | None:
-        """Return when that engine's next letter is due or its lease expires; None: never.
+        """Return when that engine's next letter is due or its lease expires, or None if never.
 
         Pending letters of the chains `excluding` are skipped.
         """
@@ -96,7 +96,7 @@ async def pages(
         store: The store to read.
         selection: Which letters are wanted.
         now: UTC microseconds.
-        limit: At most so many letters in all. None: all of them.
+        limit: The maximum number of letters in all; None for no limit.
         size: At most so many letters in a page.
 
     Raises:

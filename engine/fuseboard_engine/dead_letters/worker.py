@@ -163,7 +163,7 @@ class Worker:
             queue.emit_dead_lettered(id, letter, detail=f"was in memory as {letter.id}")
 
     async def claim(self, store: DeadLetterStore, id: int) -> DeadLetter | None:
-        """Claim one letter to retry it now; None: it cannot be claimed."""
+        """Claim one letter to retry it now. Return None if it cannot be claimed."""
         now, policy = self._wall(), self._queue.policy
         return await store.claim(id, self._queue.engine, uuid.uuid4().hex, now, now + round(policy.lease * 1e6))
 

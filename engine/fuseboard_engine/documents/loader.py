@@ -152,7 +152,7 @@ def _locations(data: Any) -> Iterator[tuple[Location, Any]]:
 
 
 def _line_of_value_error(text: str) -> int:
-    """Return the line whose number or date the TOML parser passes on to Python in vain."""
+    """Return the line whose number or date the TOML parser passes on to Python and that Python refuses."""
     lines = text.split("\n")
     low, high = 0, len(lines)
     while low + 1 < high:  # the beginning up to `low` lines does not hold it, that up to `high` does

@@ -199,7 +199,7 @@ def field_names_at(model: type[BaseModel], where: Location) -> list[str]:
 
 
 def model_at(model: type[BaseModel], where: Location) -> type[BaseModel] | None:
-    """Return the model at a location of a document; None: there is no model."""
+    """Return the model at a location of a document, or None if there is none."""
     here: Any = model
     for part in where:
         if isinstance(here, type) and issubclass(here, BaseModel):

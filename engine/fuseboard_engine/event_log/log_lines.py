@@ -81,7 +81,7 @@ def route_started(task: str, task_type: str, order: tuple[str, ...]) -> LogLine:
 
 
 def chain_status(task_type: str, breakers: Sequence[tuple[str, CircuitBreaker | None]]) -> LogLine:
-    """Return the line of a chain with the state of each breaker; None: no adapter of this name is registered."""
+    """Return the line of a chain with the state of each breaker, or None if no adapter of it is registered."""
     states = [
         f"{place}. {short_name(name)} [{'NOT REGISTERED' if breaker is None else breaker_state(breaker)}]"
         for place, (name, breaker) in enumerate(breakers, 1)

@@ -63,9 +63,9 @@ class HealthChecks:
     Args:
         emit: receives each change of health and each alert.
         subscribe: subscribes a listener to every event; returns a function that ends the subscription.
-        policy: for adapters without their own; None: only adapters with an explicit health check are checked.
+        policy: for adapters without their own; with None only adapters with an explicit health check are checked.
         clock: seconds, monotonic. wall: UTC microseconds, a label. rng: like `random.random`; spreads the first checks.
-        overdue: watches the checks that go on after their timeout.
+        overdue: watches the checks that continue after their timeout.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class HealthChecks:
         self._overdue = overdue
         self.policy: HealthPolicy | None = None
         self.history: History | None = None
-        """The last calls of each adapter; None: they are not kept."""
+        """The last calls of each adapter; None if they are not kept."""
         self._emit = emit
         self._subscribe = subscribe
         self._end_history: Callable[[], None] | None = None
@@ -109,7 +109,7 @@ class HealthChecks:
 
         Args:
             adapter: the adapter.
-            own: its own policy; None: the policy for its name, or the engine's.
+            own: its own policy; None for the policy of its name, or the engine's.
             explicit: whether `health=` was passed to `add_adapter`; such an adapter is always checked, by the default
                 policy if there is no other.
         """
@@ -128,8 +128,8 @@ class HealthChecks:
         """Apply other policies. The state and history of adapters stay.
 
         Args:
-            policy: for adapters without their own; None: only adapters with an explicit health check are checked.
-            by_name: for single adapters, with priority over their own; None: the adapter is not checked.
+            policy: for adapters without their own; with None only adapters with an explicit health check are checked.
+            by_name: for single adapters, with priority over their own; with None the adapter is not checked.
         """
         self.policy, self._by_name = policy, by_name or {}
         if policy is None:

@@ -27,7 +27,7 @@ class _Window(msgspec.Struct):
 
 
 class FailureRates:
-    """The failure rates of an engine's adapters. Errors that do not count against an adapter are no calls here.
+    """The failure rates of an engine's adapters. Errors that do not count against an adapter are not counted as calls.
 
     Args:
         policy: the threshold, the window and the minimum of calls; its `failure_rate_alert` is not None.

@@ -94,12 +94,12 @@ class History:
             _drop_before(records.transitions, oldest)
 
     def calls(self, adapter: str, limit: int | None = None) -> list[Call]:
-        """Return an adapter's last calls, oldest first; `limit` None: all that are kept."""
+        """Return an adapter's last calls, oldest first; with `limit` None all that are kept."""
         records = self._records.get(adapter)
         return _last(records.calls, limit) if records is not None else []
 
     def transitions(self, adapter: str, limit: int | None = None) -> list[Transition]:
-        """Return an adapter's last transitions, oldest first; `limit` None: all that are kept."""
+        """Return an adapter's last transitions, oldest first; with `limit` None all that are kept."""
         records = self._records.get(adapter)
         return _last(records.transitions, limit) if records is not None else []
 

@@ -63,7 +63,7 @@ class Table:
         return self.read(error)[0]
 
     def read(self, error: BaseException) -> tuple[Rule, float | None]:
-        """Return the rule that applies to an error, and the seconds it asks to wait (None: it does not).
+        """Return the rule that applies to an error, and the seconds it asks to wait (None if it does not).
 
         A group of errors is judged by what all its members say, unless a row names the group itself.
         """

@@ -47,9 +47,9 @@ def retry_delay(
     Args:
         policy: how soon to retry.
         number: which attempt on this adapter failed, from 1.
-        remaining: seconds until the task's deadline; None: there is none.
-        retry_after: seconds the adapter asked to wait; None: it did not say.
-        open_for: seconds its breaker, which this failure may have opened, stays open; None: it is not open.
+        remaining: seconds until the task's deadline; None without a deadline.
+        retry_after: seconds the adapter asked to wait; None if it did not ask.
+        open_for: seconds its breaker, which this failure may have opened, stays open; None if it is not open.
         budget: what the adapter may still spend on retries; a decided retry takes from it.
         now: seconds of the engine's clock.
         random: gives a number from [0, 1) that places the delay within its jitter.

@@ -100,7 +100,7 @@ class RetryPolicy(Policy):
 
 
 class RetryOverrides(msgspec.Struct, frozen=True):
-    """What one call changes in the retry policy of each adapter; None: nothing.
+    """What one call changes in the retry policy of each adapter; None changes nothing.
 
     Args:
         max_attempts: calls per adapter, the first included.

@@ -103,7 +103,7 @@ class Rule:
             return False
 
     def matches(self, error: BaseException, status: int | None, codes: tuple[str, ...] = ()) -> bool:
-        """Return whether this row applies to an error that carries this HTTP status (None: it has none) and codes."""
+        """Return whether this row applies to an error that carries this HTTP status (None if it has none) and codes."""
         if not self.names_error(type(error), status, codes) and not self.tests(error):
             return False
         return not self.says or (self.reads_text(status, codes) and self.contains_phrase(error, codes))

@@ -204,7 +204,7 @@ class AttemptRunner:
     def _after_limited_call(
         self, call: FailedCall, error: Exception, until: float, began: float, may_return: bool
     ) -> AttemptFailed | None:
-        """Handle a failed call of a route that ends at `until`. None: the call was cut short and gets no verdict."""
+        """Handle a failed call of a route that ends at `until`. Return None if it gets no verdict."""
         route = call.route
         if (
             isinstance(error, AttemptTimeout)

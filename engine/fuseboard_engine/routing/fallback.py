@@ -102,7 +102,7 @@ class Fallbacks:
     Args:
         attribute: returns the attribution row of an error.
         clock: monotonic seconds.
-        overdue: watches the callables that go on after their timeout.
+        overdue: watches the callables that continue after their timeout.
     """
 
     def __init__(

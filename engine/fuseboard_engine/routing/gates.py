@@ -19,7 +19,7 @@ from fuseboard_engine.routing.route import ActiveRoute
 from fuseboard_engine.runtime.overdue_calls import OverdueCalls
 
 Gate = Callable[[Adapter, ActiveRoute], Awaitable[bool | None]]
-"""Called before an attempt. None: proceed. Otherwise the gate has handled this adapter; True ends the route."""
+"""Called before an attempt; returns None to proceed. Else the gate has handled the adapter; True ends the route."""
 
 
 def admit(adapter: Adapter, route: ActiveRoute, made: int, clock: Callable[[], float]) -> Permit | None:
@@ -106,7 +106,7 @@ class InFlightTasks:
         self.tasks: set[asyncio.Task[Any]] = set()
 
     def enter(self) -> asyncio.Task[Any] | None:
-        """Record that the current task makes a call. None: it is in a call already, so an inner call does not count."""
+        """Record that the current task makes a call. Return None for an inner call, which does not count."""
         task = asyncio.current_task()
         if task is None or task in self.tasks:
             return None
@@ -180,7 +180,7 @@ class BypassGate:
     Args:
         clock: monotonic seconds.
         running: returns the tracker of calls in flight, or None.
-        overdue: watches the calls that go on after the deadline.
+        overdue: watches the calls that continue after the deadline.
     """
 
     def __init__(

@@ -51,7 +51,7 @@ class RoutingPolicy(Policy):
 
 
 class RouteLimits(msgspec.Struct, frozen=True, gc=False):
-    """Limits of a task's route; None: no limit. Rejections count towards neither.
+    """Limits of a task's route; None means no limit. Rejections count towards neither.
 
     `max_adapters` is the number of different adapters that are called, `max_attempts` the number of calls, retries
     included.

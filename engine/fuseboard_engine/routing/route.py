@@ -151,7 +151,7 @@ class ActiveRoute(msgspec.Struct):
     In a fan-out each adapter has a route of its own. `cancel_reason`, once set, says why its call no longer matters;
     the call then gets no verdict. `limit_name` names the limit that `until` ends. `blame_timeout`: a first attempt that
     `until` ended had the whole time limit, so the timeout counts against the adapter. `no_verdict_at_limit`: a call
-    that `until` ended gets no verdict. `limits` bounds how many adapters and calls the task may cost; None: no limit.
+    that `until` ended gets no verdict. `limits` bounds how many adapters and calls the task may cost, or is None.
     `return_to` is an adapter, earlier in the order, that refused and takes calls now: the route goes back to it.
     """
 

@@ -33,7 +33,7 @@ class DeadLetterIntake(Protocol):
     async def on_chain_exhausted(self, route: ActiveRoute, seconds: float | None = None) -> None:
         """Keep the task as a dead letter, if the policy says so, and note its number in the route.
 
-        Wait at most `seconds` (None: no limit) until it is durable.
+        Wait at most `seconds` (None for no limit) until it is durable.
         """
 
 
@@ -96,7 +96,7 @@ class TaskRouter:
         self.fallbacks = Fallbacks(self.table.attribute, clock, registry.overdue)
         """The degraded answers for exhausted chains, by task type."""
         self.limits: RouteLimits | None = None
-        """How many adapters and calls a task may cost, unless its call says otherwise; None: no limit."""
+        """How many adapters and calls a task may cost, unless its call sets its own limits; None for no limit."""
         self.on_start: Callable[[ActiveRoute], None] | None = None
         """Called when a chain starts, for the log; must not raise. None while nothing is logged."""
         self.all_out: AllUnavailableHandler | None = None

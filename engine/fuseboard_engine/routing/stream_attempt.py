@@ -38,7 +38,7 @@ class StreamAttempt:
         wait: seconds waited before it.
         clock: monotonic seconds.
         streams: tracks the attempt while it is in flight; None if a call in flight in the same task does.
-        overdue: watches the steps and the closing that go on after their limit.
+        overdue: watches the steps and the closing that continue after their limit.
     """
 
     __slots__ = (
@@ -185,7 +185,7 @@ class StreamAttempt:
             raise ShuttingDown(f"shutting down: the stream was ended after {plural(self.items, 'item')}") from None
 
     def _limits(self, now: float) -> tuple[float | None, float | None]:
-        """Return the seconds that the next step may take, and those until the deadline; None: no limit."""
+        """Return the seconds that the next step may take, and those until the deadline; None for no limit."""
         policy, until = self.policy, self.route.until
         limit = policy.item_timeout if self.items else policy.first_item_timeout
         if limit is None:

@@ -112,7 +112,7 @@ class _Attempts:
         """The adapter that a gate called in place of an attempt, and that answered."""
 
     async def next(self) -> StreamAttempt | None:
-        """Start the next attempt, after its delay if it is a retry. None: there is none."""
+        """Start the next attempt, after its delay if it is a retry. Return None if there is none."""
         attempt = None if self._last is None else await self._retried(self._last)
         while attempt is None and not self._finished:
             name, self._route.return_to = self._route.return_to, None

@@ -1,4 +1,4 @@
-"""Telling a cancellation that the current task was asked for from one that came from within a call."""
+"""Distinguishes a requested cancellation of the current task from one that a call raised itself."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Final
 
 _MADE: Final = re.compile(r"[0-9a-f]{16}-[0-9a-f]{4,}", re.ASCII)
 _FIRST: Final = 0x1000  # so that the short form has four digits
-_SHORT_FROM: Final = 12  # the last four digits of the prefix tell a handful of processes apart
+_SHORT_FROM: Final = 12  # the last four digits of the prefix distinguish a handful of processes
 
 _prefix = ""
 _next: Callable[[], int] = int
@@ -20,7 +20,7 @@ def new_id() -> str:
     """Return an id that no other call returns, in this process or another one.
 
     It consists of 16 random hexadecimal digits, which all ids of the process share and a forked child draws again, and
-    the number of the id. The end of an id tells neighbours apart, so screens show the end.
+    the number of the id. The end of an id distinguishes neighbours, so screens show the end.
     """
     return _prefix + hex(_next())[2:]
 

@@ -10,14 +10,14 @@ MAX_DEPTH: Final = 100
 
 
 def why_not_json(value: Any, name: str, *, max_values: int | None = None, lone_surrogates: bool = False) -> str | None:
-    """Return why a value would not survive a JSON round trip, with its location; None: it would.
+    """Return why a value would not survive a JSON round trip, with its location, or None if it would.
 
     A tuple counts as the list that it becomes.
 
     Args:
         value: the value.
         name: what the message calls it.
-        max_values: how many values it may hold, containers included; None: any number.
+        max_values: how many values it may hold, containers included; None for any number.
         lone_surrogates: accept strings with lone surrogates, which survive only as escapes.
     """
     seen = 0

@@ -27,15 +27,15 @@ async def answer_within(
     stopped: Callable[[], str],
     seconds: float = ANSWER_WITHIN,
 ) -> None:
-    """Do the work and report exactly once: its outcome, or after `seconds` that it goes on.
+    """Do the work and report exactly once: its outcome, or after `seconds` that it continues.
 
-    Work that goes on is awaited to its end; its own events say what comes of it.
+    Work that continues is awaited to its end; its own events report its outcome.
 
     Args:
         work: what the command asks for.
         report: receives whether the command succeeded, and a text for the operator.
         outcome: returns the report of a result.
-        interim: returns the text that says the work goes on.
+        interim: returns the text that says that the work continues.
         stopped: returns the text for work that was cancelled because the engine stopped.
         seconds: when to report at the latest.
     """

@@ -1,4 +1,4 @@
-"""Calls that go on after their time limit: clean-up that takes long, or a cancellation that was swallowed."""
+"""Calls that continue after their time limit: clean-up that takes long, or a cancellation that was swallowed."""
 
 from __future__ import annotations
 

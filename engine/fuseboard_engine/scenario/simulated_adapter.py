@@ -27,7 +27,7 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 class ServiceError(Exception):
     """The error of a client whose service answered with an error status.
 
-    `retry_after` is how many seconds the service asks to wait; None: it does not say.
+    `retry_after` is how many seconds the service asks to wait; None if it does not ask.
     """
 
     def __init__(self, status: int, text: str, retry_after: float | None = None) -> None:
@@ -51,7 +51,7 @@ class SimulatedAdapter:
     def __init__(self, name: str, part: AdapterPart, rng: Random) -> None:
         self.name = name
         self.fault: StepPart | None = None
-        """The step whose fault is in effect; None: no fault."""
+        """The step whose fault is in effect; None without a fault."""
         self._part = part
         self._rng = rng
 
@@ -99,7 +99,7 @@ class Fault:
         about: what the adapter does, in a few words.
         apply: makes one call: takes the adapter, the latency of this call in seconds, and the parameter's value (0.0
             without a parameter); returns the answer or raises the error.
-        parameter: the number that it takes; None: it takes none.
+        parameter: the number that it takes; None if it takes none.
     """
 
     about: str

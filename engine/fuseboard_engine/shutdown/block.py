@@ -59,8 +59,8 @@ class BlockOptions:
         margin: seconds before the time limit at which the shutdown begins.
         memory_limit: bytes of resident memory at which the shutdown begins.
         memory: returns the memory in use, in bytes.
-        exit_code: the exit code of the process. None: it continues after the block.
-        on_exit: a normal end of the block is a shutdown too. None: where other code ends the process.
+        exit_code: the exit code of the process; with None it continues after the block.
+        on_exit: a normal end of the block is also a shutdown; with None only where other code ends the process.
     """
 
     sequence: dict[str, Any]
@@ -74,7 +74,7 @@ class BlockOptions:
 
     @property
     def until_limit(self) -> tuple[float, str] | None:
-        """Seconds until the time limit begins a shutdown, and its reason. None: there is no limit."""
+        """Seconds until the time limit begins a shutdown, and its reason; None without a limit."""
         if self.time_limit is None:
             return None
         limit, margin = self.time_limit, min(self.margin, self.time_limit)
@@ -164,7 +164,7 @@ class Block(ABC):
         return f"uncaught {redact(describe(error))}"
 
     def _exit_error(self) -> BaseException | None:
-        """Return what ends the process after the shutdown; None: the process continues, or other code ends it."""
+        """Return what ends the process after the shutdown, or None if it continues or other code ends it."""
         if self._chain.raised is not None:
             return self._chain.raised
         if self._options.exit_code is None or not self._in_main_thread or self._hosted or self.report is None:

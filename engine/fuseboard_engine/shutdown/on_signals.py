@@ -198,7 +198,7 @@ def shutdown_on_signals(
         recorder: flushed at the end, so that nothing is lost.
         instructions: the file for the recovery instructions; default: beside the recording, if there is one.
         hook: notified at the end: a URL, a command as a list, or a callable that takes the `ShutdownReport`.
-        exit_code: the exit code of the process; default: as configured, else 0. None: the process continues after
+        exit_code: the exit code of the process; default: as configured, else 0. With None the process continues after
             the block, and an uncaught exception propagates.
         signals: the signals that end the block; default: SIGTERM and SIGINT.
         on_exit: shut down too when the block ends normally; default: inside a server only, whose end it is.

@@ -62,7 +62,7 @@ class Stoppable(Protocol):
     """What an engine must offer to be shut down; `fuseboard_engine.Engine` does."""
 
     settings: Settings | None
-    """The configuration in effect. None: the engine was configured in code."""
+    """The configuration in effect; None if the engine was configured in code."""
 
     @property
     def sync(self) -> Runner:

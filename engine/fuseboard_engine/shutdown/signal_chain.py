@@ -70,10 +70,10 @@ class SignalChain:
         return tuple(self._installed)
 
     def host(self, number: int | None = None) -> int | None:
-        """Return the signal whose previous handler ends the process, as a server's does. None: there is none.
+        """Return the signal whose previous handler ends the process, as a server's does, or None if there is none.
 
         Args:
-            number: the signal that was received. None: another cause, for which the handler of SIGTERM counts.
+            number: the signal that was received; None for another cause, for which the handler of SIGTERM counts.
         """
         asked = signal.SIGTERM if number is None else number
         handled = self.raised is None and not is_default(self._previous.get(asked))

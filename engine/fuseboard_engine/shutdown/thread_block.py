@@ -98,7 +98,7 @@ class ThreadBlock(Block):
             signal.pthread_kill(self._thread, numbers[0])
 
     def _next_cause(self) -> str | None:
-        """Wait for the cause of a shutdown. None: the block was left."""
+        """Wait for the cause of a shutdown. Return None if the block was left."""
         options, began = self._options, time.monotonic()
         limit = options.until_limit
         while True:

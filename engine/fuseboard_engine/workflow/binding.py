@@ -52,7 +52,7 @@ class WorkflowHost(Protocol):
 
     @property
     def dead_letters(self) -> LetterQueue | None:
-        """The dead letters; None: the engine keeps none."""
+        """The dead letters; None if the engine keeps none."""
 
     @property
     def clock(self) -> Callable[[], float]:
@@ -235,7 +235,7 @@ class Binding:
         return tuple(dict.fromkeys(order))
 
     def retry(self, node: str) -> RetryPolicy | None:
-        """Return the policy that replaces those of a node's chain; None: each adapter keeps its own."""
+        """Return the policy that replaces those of a node's chain, or None if each adapter keeps its own."""
         return None if node in self.own else self._retries.get(node)
 
     def release(self) -> None:

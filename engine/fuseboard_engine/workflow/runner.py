@@ -39,7 +39,7 @@ class Runner:
         saved: the results of nodes in an earlier part of the run.
         checkpoints: saves the results of nodes; None saves none.
         max_concurrent: nodes in progress at a time.
-        deadline: seconds this part of the run may take; None: no limit.
+        deadline: seconds this part of the run may take; None for no limit.
     """
 
     def __init__(

@@ -62,7 +62,7 @@ class InstanceRow:
 
 
 class Totals(NamedTuple):
-    """An adapter's counts over some seconds. `rate` is calls per second, percentiles are in seconds; None: no data."""
+    """An adapter's counts over some seconds. `rate` is calls per second; percentiles are in seconds or None."""
 
     calls: int
     successes: int
@@ -148,7 +148,7 @@ class AdapterRow:
         self.probe_successes = 0
         self.probes_in_flight = 0
         self.in_flight = 0  # at the last sample
-        self.budget: int | None = None  # retries left at the last sample; None: never sampled
+        self.budget: int | None = None  # retries left at the last sample; None if never sampled
         self.policy: dict[str, Any] = {}
         self.tags: tuple[str, ...] = ()
         self.calls = 0

@@ -31,14 +31,14 @@ class Recordable(Protocol):
 
     @property
     def checkpoints(self) -> Checkpoints | None:
-        """Where its workflow runs are stored. None: the recorder may set it."""
+        """Where its workflow runs are stored; None if the recorder may set it."""
 
     @checkpoints.setter
     def checkpoints(self, checkpoints: Checkpoints | None) -> None: ...
 
     @property
     def dead_letters(self) -> DeadLetterKeeper | None:
-        """Its dead letter queue, which the recorder gives a store in the recording. None: it keeps no dead letters."""
+        """Its dead letter queue, which the recorder gives a store in the recording; None if it keeps none."""
 
     def wall(self) -> int:
         """Return the current time in UTC microseconds."""

@@ -158,7 +158,7 @@ def _board(path: Path) -> Board:
 
 
 def _take(engine: Restorable, path: Path) -> tuple[InstanceRef | None, InstanceRef | None]:
-    """Return the instance whose state the engine has already, or the one it takes now; None: neither."""
+    """Return the instance whose state the engine has already, or the one it takes now, or None if there is neither."""
     host = events.stored_name(socket.gethostname())
     connection = schema.connect(path, busy_timeout=_BUSY)
     try:

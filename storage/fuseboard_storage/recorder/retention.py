@@ -61,7 +61,7 @@ def apply_retention(
         connection: A connection in autocommit mode.
         policy: The retention policy.
         now: UTC microseconds.
-        pruner: Prunes the instances once the rest is done, a slice in each call. None: prune all of them then.
+        pruner: Prunes the instances once the rest is done, a slice in each call. With None all of them are pruned then.
 
     Returns:
         Whether there is more to do.

@@ -16,7 +16,7 @@ from fuseboard_storage.tables import commands
 from fuseboard_storage.tables.events import stored_name
 
 Target = tuple[int | None, str]
-"""The instance that should take a command (None: the first that does) and the adapter it concerns (empty: all)."""
+"""The instance that should take a command (None for the first that does) and the adapter it concerns (empty: all)."""
 
 STARTS = "SELECT id, started_at FROM instances WHERE id IN (SELECT value FROM json_each(?))"
 """Selects the start times of instances, which tell them from the instances of another file."""

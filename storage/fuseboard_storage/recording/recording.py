@@ -328,7 +328,7 @@ class Recording:
         Args:
             verb: One of `fuseboard_engine.commands.VERBS`.
             adapter: The adapter it concerns; empty for verbs that concern all.
-            instance: The engine instance that should take it; None: the first that does.
+            instance: The engine instance that should take it; None for the first that does.
             actor: The operator, as shown in the audit.
             args: The verb's own arguments.
             expires_in: Seconds after which it expires unless taken.

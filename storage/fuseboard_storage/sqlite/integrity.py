@@ -29,7 +29,7 @@ def find_damage(connection: sqlite3.Connection, seconds: float | None = CHECK_SE
 
     Args:
         connection: A connection to the recording.
-        seconds: For how long to check; None: until the end.
+        seconds: For how long to check; None to check until the end.
     """
     end = None if seconds is None else time.monotonic() + seconds
     try:

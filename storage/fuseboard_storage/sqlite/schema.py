@@ -228,7 +228,7 @@ def _kind_of(name: str, head: bytes) -> FileKind:
 def identity_of(path: Path) -> tuple[int, int] | None:
     """Return the device and inode of the file at a path, which differ when it is replaced.
 
-    None: there is no file, or the path cannot be looked at.
+    None if there is no file, or the path cannot be read.
     """
     return file_identity.identify(path)
 

@@ -315,7 +315,7 @@ def run_of(
         row: The run's row.
         nodes: The rows of its nodes.
         host: This host, on which processes can be checked.
-        key: Its file and id, if this process may be executing it. None: a run owned by this process is alive.
+        key: Its file and id, if this process may be executing it. With None, any run owned by this process is alive.
     """
     id, workflow, name, steps, definition, input, started_at, state, changed_at, error, owner = row
     saved = [node_of(values) for values in nodes]

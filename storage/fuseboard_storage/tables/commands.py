@@ -18,7 +18,7 @@ LOST_DETAIL: Final = "The engine that took this command ended before it reported
 
 
 class CommandStatus(NamedTuple):
-    """The status of a command for `instance` (None: for the first engine that takes it).
+    """The status of a command for `instance` (None for the first engine that takes it).
 
     `status` is `pending`, `taken` by the instance `taken_by`, `done`, `failed` (refused, or the engine ended while
     executing it) or `expired`. `detail` describes the outcome once the command is over. Times are UTC microseconds.

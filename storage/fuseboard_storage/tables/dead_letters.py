@@ -179,7 +179,7 @@ def claim_due(
 def next_due(connection: sqlite3.Connection, engine: str, but: Collection[LetterChain]) -> int | None:
     """Return when the next letter that uses none of the chains `but` is due, or the next lease expires.
 
-    None: no letter waits and none is being retried.
+    None if no letter waits and none is being retried.
     """
     engine = escape_surrogates(engine)
     row = connection.execute(

@@ -42,7 +42,7 @@ class DeadLetterLoader:
         self.choice = 0
         """Which statuses are wanted, by the place in `CHOICES`."""
         self.listed: repository.DeadLetterPage | None = None
-        """What was read; None: nothing yet."""
+        """What was read; None if nothing was read yet."""
         self.dead_letters: dict[int, DeadLetter] = {}
         """The letters that are listed by their numbers, newest first."""
         self.keys: tuple[int, ...] = ()
@@ -54,7 +54,7 @@ class DeadLetterLoader:
         self.opened: DeadLetter | None = None
         """The dead letter whose detail was opened last."""
         self.history: list[Entry] | None = None
-        """The events that concern it; None: they are being read."""
+        """The events that concern it; None while they are being read."""
         self.gone = False
         """Whether it is there no more."""
         self._listed_of: tuple[Path | None, int] = (None, 0)  # the file, and the choice

@@ -71,7 +71,7 @@ def _short(dead_letter: DeadLetter) -> DeadLetter:
 
 
 async def whole(path: Path, id: int, now: int) -> DeadLetter | None:
-    """Read one dead letter with all of its payload; None: it is gone. Raises as `listed` does."""
+    """Read one dead letter with all of its payload, or None if it no longer exists. Raises as `listed` does."""
     async with SqliteDeadLetters.open(path) as store:
         return await store.get(id, now)
 

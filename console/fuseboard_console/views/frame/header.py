@@ -92,7 +92,7 @@ class Heading(NamedTuple):
     totals: HeaderTotals
     now: int
     behind: int | None = None
-    """Events that came since the view was paused; None: it is not paused."""
+    """Events that arrived since the view was paused; None if it is not paused."""
     where: tuple[str, ...] = ()
     """The page, and what of it, as safe texts."""
     unreadable: bool = False
