@@ -700,7 +700,7 @@ class Engine:
 
         Returns:
             For each run its result, or the reason it could not be resumed: its workflow has changed since, or the disk
-            failed. Runs of workflows that are not registered are left alone.
+            failed. Runs of workflows that are not registered do not change.
 
         Raises:
             CheckpointsUnavailable: the runs could not be looked up.

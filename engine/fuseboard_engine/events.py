@@ -37,7 +37,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=T
     """Base of all events: the time at which it happened."""
 
     sheddable: ClassVar[bool] = False
-    """Whether a recorder with a full buffer may drop the type. False: without the event, a Board is wrong for good."""
+    """Whether a recorder with a full buffer may drop the type. False if a Board without the event would stay wrong."""
 
     at: Int64
 
@@ -398,7 +398,7 @@ class DeadLettersCounted(Event, frozen=True, kw_only=True, gc=False, omit_defaul
 
 
 class ThreadsStuck(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="threads_stuck"):
-    """A call of a plain function was abandoned and its thread hangs, or a hanging thread came back.
+    """A call of a plain function was abandoned and its thread hangs, or a hanging thread ended its call.
 
     `stuck` counts such threads of this adapter, `total` of all adapters; at `limit` plain functions are rejected.
     """

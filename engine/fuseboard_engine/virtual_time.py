@@ -2,7 +2,7 @@
 
 For scenarios and tests. The clock jumps to the next timer whenever nothing else is left to do, so a run is
 deterministic and takes milliseconds. Sockets do not work in virtual time: use them in real time. While an engine's
-plain functions run in threads, the clock stands still, for at most a second at a time.
+plain functions run in threads, the clock stops, for at most a second at a time.
 """
 
 from __future__ import annotations

@@ -181,7 +181,7 @@ class Adapter:
 
 
 class Registry:
-    """Adapters by name, in the order they were added, and the chains they stand in."""
+    """Adapters by name, in the order they were added, and the chains that contain them."""
 
     def __init__(self) -> None:
         self._adapters: dict[str, Adapter] = {}

@@ -73,7 +73,7 @@ class SharedResources:
         return self._shared.get(kind)
 
     def after_fork(self) -> None:
-        """Begin without loop, threads and connections in a forked child. Those of the parent are left alone."""
+        """Start without loop, threads and connections in a forked child, and do not touch those of the parent."""
         _of_parents.extend((self.loop, self._shared, self._closing))
         self.loop, self._closing = None, None
         for kind in self._shared:

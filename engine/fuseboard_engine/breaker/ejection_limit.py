@@ -35,7 +35,7 @@ class EjectionLimits:
     """Counts the adapters that are out in each group. Thread-safe; checking and counting is one step.
 
     Args:
-        shares: the share, 0..1, that may be out, by tag; the empty tag stands for all adapters.
+        shares: the share, 0..1, that may be out, by tag; the empty tag means all adapters.
     """
 
     def __init__(self, shares: Mapping[str, float]) -> None:

@@ -257,7 +257,7 @@ class ReloadSection(Section):
 
 
 class ChainSection(Section):
-    """The chain of a task type. A list of names stands for a chain without options."""
+    """The chain of a task type. A list of names is a chain without options."""
 
     order: tuple[str, ...] = Field(description="the adapters, in order")
     adaptive: bool = Field(default=False, description="ordered by observed performance; `order` decides ties")

@@ -47,7 +47,7 @@ async def watch_config(
 ) -> AsyncIterator[None]:
     """Apply a configuration file whenever it changes, until the block ends.
 
-    A change is applied once two checks in a row find the same file, so that one that is being written is left alone.
+    A change is applied once two checks in a row find the same file, so that a file that is being written is not read.
     A change since the engine read its settings is applied at once.
 
     Args:

@@ -72,7 +72,7 @@ async def retry_selected(
         work,
         report,
         outcome=lambda _: outcome(),
-        interim=lambda: f"{summary(done)} so far; the rest goes on" if done else "the retry goes on",
+        interim=lambda: f"{summary(done)} so far; the rest continues" if done else "the retry continues",
         stopped=lambda: f"the engine stopped; {summary(done)}",
     )
 
@@ -82,7 +82,7 @@ def _stopped_by(bulk: BulkRetry) -> str:
 
 
 async def report_stopped(stopped: list[BulkRetry], report: Callable[[bool, str], object]) -> None:
-    """Report once how far stopped retries came, when their retries in flight have ended, or that these take long."""
+    """Report once the progress of stopped retries, when those in flight have ended, or that these take long."""
     if not stopped:
         report(False, "no retry of many dead letters is in progress")
         return

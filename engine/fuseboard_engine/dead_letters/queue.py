@@ -361,9 +361,9 @@ class DeadLetters:
                 continue
 
     async def stop_retries(self, *, actor: str = "") -> StoppedRetries:
-        """Stop all retries of many letters: each ends after its retry in flight. Return how far they came.
+        """Stop all retries of many letters: each ends after its retry in flight. Return their progress.
 
-        Automatic retries and retries of one letter go on. The letters that are left stay as they are.
+        Automatic retries and retries of one letter continue. The remaining letters do not change.
 
         Args:
             actor: who requested it; the result of a stopped operator's retry names them.

@@ -42,7 +42,7 @@ log = get_logger("fuseboard.dead_letters")
 class Worker:
     """Retries due letters one at a time, and runs manual retries.
 
-    Letters whose chain is unavailable are left alone until it may take a call; then one of them is its probe, and the
+    Letters whose chain is unavailable wait until it may take a call; then one of them is its probe, and the
     others wait for it. The worker runs while there is something to wait for: with a private store until no letter is
     due any more, with a shared store until it is stopped.
     """

@@ -65,7 +65,7 @@ _clean: set[str] = set()
 def safe_error_text(text: str) -> str:
     """Return a foreign text as an event may hold it: without secrets and half characters, in at most 8,000 bytes.
 
-    A text that is cut says so at its end. Line breaks and control characters stay; whatever shows the text escapes
+    A shortened text ends with a note. Line breaks and control characters stay; whatever shows the text escapes
     them.
     """
     if text in _clean:
@@ -86,7 +86,7 @@ def safe_error_text(text: str) -> str:
 
 
 def cut(text: str, length: int | None = None, limit: int = MAX_BYTES) -> str:
-    """Return a text in at most `limit` bytes of UTF-8; where it is cut, its end says so.
+    """Return a text in at most `limit` bytes of UTF-8; a shortened text ends with a note.
 
     Args:
         text: the text.

@@ -63,7 +63,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 
 def name_within_limit(name: str) -> str:
-    """Return a name in at most 300 characters. One that is cut says so, and two different ones stay different."""
+    """Return a name in at most 300 characters. A shortened name contains a note, and different names stay different."""
     if len(name) <= MAX_NAME:
         return name
     ends = f"{name[:_ENDS]}\0{name[-_ENDS:]}".encode("utf-8", "backslashreplace")
@@ -72,7 +72,7 @@ def name_within_limit(name: str) -> str:
 
 
 def text_within_limit(text: str) -> str:
-    """Return a text that takes at most 8,000 bytes as JSON. One that is cut says so at its end."""
+    """Return a text that takes at most 8,000 bytes as JSON. A shortened text ends with a note."""
     if len(text) * _LONGEST_ESCAPE <= MAX_BYTES:
         return text
     mark = _CUT_MARK.search(text, max(0, len(text) - 60))

@@ -317,7 +317,7 @@ def _task_tag(event: AttemptFailed | RouteFinished, style: TextStyle) -> str:
 
 
 def route_steps(event: RouteFinished, style: TextStyle) -> list[str]:
-    """Return the steps of a route, `prefect failed`, `agno ok`; equal steps in a row stand once."""
+    """Return the steps of a route, `prefect failed`, `agno ok`; equal steps in a row appear once."""
     outcomes = {"success": "ok", "failure": "failed", "rejected": "skipped"}
     steps = (f"{style.name(call.adapter)} {outcomes.get(call.outcome, call.outcome)}" for call in event.attempts)
     return [step for step, _ in groupby(steps)]

@@ -98,7 +98,7 @@ class BatchExecutor:
 
     Args:
         route: routes one task, as `Engine.execute_with_fallback` does.
-        dead_letters: keeps the tasks that failed for good. None keeps none.
+        dead_letters: keeps the tasks that finally failed. None keeps none.
         emit: publishes an event; must not raise.
         clock: monotonic seconds. wall: UTC microseconds.
     """

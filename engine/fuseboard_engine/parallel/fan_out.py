@@ -260,10 +260,10 @@ class FanOut:
             return
         adapter = self._branches[self._next].adapter
         if not adapter.budget.withdraw(self._clock()):
-            self._route.why += f"; {adapter.name} was not asked too: its retry budget is spent"
+            self._route.why += f"; {adapter.name} was not called as well: its retry budget is spent"
             return
         slow = ", ".join(
             s.adapter.name for s in self._branches[: self._next] if s.task is not None and not s.task.done()
         )
         self._start_next()
-        self._route.why += f"; {adapter.name} was asked too: {slow or 'nobody'} had not answered"
+        self._route.why += f"; {adapter.name} was called as well: {slow or 'no other adapter'} had not answered"

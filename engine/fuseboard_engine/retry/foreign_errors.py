@@ -32,7 +32,7 @@ GRPC_STATUSES = {
     "ABORTED": 409, "OUT_OF_RANGE": 400, "UNIMPLEMENTED": 501, "INTERNAL": 500, "UNAVAILABLE": 503,
     "DATA_LOSS": 500, "UNAUTHENTICATED": 401,
 }  # fmt: skip
-"""The HTTP status that stands for each gRPC status, as Google's API design guide maps them."""
+"""The HTTP status of each gRPC status, as Google's API design guide maps them."""
 
 EXHAUSTED = ("EMFILE", "ENFILE", "ENOMEM", "ENOBUFS", "ENOSPC", "EDQUOT", "EADDRNOTAVAIL")
 """Names of `errno` values which say that this process or its host has run out of something."""

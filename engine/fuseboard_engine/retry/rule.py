@@ -27,7 +27,7 @@ class Rule:
     of those phrases.
 
     Attributes:
-        name: stands in each attempt's event.
+        name: part of each attempt's event.
         reason: why, in a sentence an operator can read.
         errors: exception types.
         named: names of exception types, or of their bases, for libraries that need not be installed: `Timeout`, or
@@ -90,7 +90,7 @@ class Rule:
         return 400 <= status < 500 or self._has_status(status)
 
     def contains_phrase(self, error: BaseException, codes: tuple[str, ...]) -> bool:
-        """Return whether a phrase of `says` stands in an error's message or codes."""
+        """Return whether an error's message or codes contain a phrase of `says`."""
         text = f"{message_of(error)} {' '.join(codes)}"
         return any(phrase in text if isinstance(phrase, str) else phrase.search(text) for phrase in self.says)
 

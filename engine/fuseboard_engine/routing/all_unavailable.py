@@ -163,21 +163,21 @@ class AllUnavailableHandler:
             if queue[0] is me:
                 if await self._try_chain(queue, me, route, chain, ask, retry):
                     if route.expired:
-                        return "in vain"
-                    return f"{route.adapter} is back" if route.adapter else "asked again"
+                        return "no adapter recovered"
+                    return f"{route.adapter} is back" if route.adapter else "tried again"
                 if me not in queue:  # the steps before a call took a while, then refused
                     queue.append(me)
                 now = self._clock()
                 left = end - now
                 back = recoveries(chain, now)
                 if not back:
-                    return "none comes back by itself"
+                    return "no adapter recovers by itself"
                 if back[0].wait > left and not any(r.may_be_earlier for r in back):
-                    return f"{back[0].adapter.name} comes back only in {format_duration(back[0].wait)}"
+                    return f"{back[0].adapter.name} recovers only in {format_duration(back[0].wait)}"
                 soonest = min((a.retry_after for a in route.attempts if a.retry_after), default=left)
                 wait = min(left, max(soonest, SHORTEST_PAUSE))
             if left <= 0:
-                return "in vain"
+                return "no adapter recovered"
             try:
                 async with asyncio.timeout(wait):
                     await me.wake_event.wait()
@@ -194,7 +194,7 @@ class AllUnavailableHandler:
         ask: TryAdapter,
         retry: Retry,
     ) -> bool:
-        """Try the whole chain once more. Return whether an adapter was called, with whatever outcome."""
+        """Try the whole chain again. Return whether an adapter was called, with whatever outcome."""
         route.attempts.clear()  # keep only the last round's refusals: all rounds are alike
         route.reached, route.exception, route.error = 0, None, None
         for adapter in chain:

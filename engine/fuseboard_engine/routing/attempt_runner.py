@@ -397,7 +397,7 @@ def shorter(policy: RetryPolicy, remaining: float) -> float:
 
 def deadline_error(route: ActiveRoute, adapter: str) -> DeadlineExceeded:
     """Return the error of an attempt that the route's time limit cut short: the adapter is not to blame."""
-    return DeadlineExceeded(f"the {route.limit_name} of task {route.id} passed while {adapter} was at work")
+    return DeadlineExceeded(f"the {route.limit_name} of task {route.id} passed during a call of {adapter}")
 
 
 def release(adapter: Adapter, route: ActiveRoute, permit: Permit, number: int, wait: float, duration: float) -> None:

@@ -1,4 +1,4 @@
-"""Admission of attempts: whether an adapter may be called now, and what may stand in the way.
+"""Admission of attempts: whether an adapter may be called now, and the gates that may prevent a call.
 
 `admit` is asked before every attempt. A gate is asked before that while the engine shuts down or its protection is
 switched off.
@@ -145,7 +145,7 @@ class OpenStream(Protocol):
 
 
 class OpenStreams:
-    """The streams in progress, so that a shutdown can end them and tell their consumers."""
+    """The streams in progress, so that a shutdown can end them and notify their consumers."""
 
     __slots__ = ("streams",)
 

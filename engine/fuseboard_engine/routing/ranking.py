@@ -50,7 +50,7 @@ class Evidence(msgspec.Struct):
         self.seconds += seconds
 
     def fade(self, now: float, half_life: float) -> None:
-        """Discount all weights to `now`. No effect if the clock stands still or steps back."""
+        """Discount all weights to `now`. No effect if the clock stops or steps back."""
         if now > self.at:
             factor = 0.5 ** ((now - self.at) / half_life)
             self.good *= factor

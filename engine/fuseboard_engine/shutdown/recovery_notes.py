@@ -47,12 +47,12 @@ def instructions_of(report: ShutdownReport, registry: Registry) -> str:
     lines += [f"Did not work: {text}" for text in report.problems]
     lines += [
         "",
-        "To go on:",
+        "To continue:",
         "  1. Start the application again. It was started as:",
         f"       {redact(shlex.join(sys.orig_argv))}",
         f"       in {Path.cwd()}",
         *_runs(report),
-        "  3. With record(engine, path, restore=True) breakers and statistics are taken up as they were.",
+        "  3. With record(engine, path, restore=True) breakers and statistics are restored.",
     ]
     return "\n".join(lines) + "\n"
 

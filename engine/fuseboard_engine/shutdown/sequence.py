@@ -279,7 +279,7 @@ async def _call(save: Save) -> object:
 async def _try(step: str, work: Awaitable[Any], problems: list[str], overdue: OverdueCalls) -> Any:
     """Do one of the last steps and return its result. Add an error to `problems`; the next step is done regardless.
 
-    A step that does not end within its time, although it is cancelled, goes on in the background.
+    A step that does not end within its time, although it is cancelled, continues in the background.
     """
     try:
         return await within(lambda _: work, None, step, LAST_STEPS, overdue)

@@ -1,7 +1,7 @@
 """Carries out an operator's command to resume a run.
 
 A run takes as long as its nodes do. The command is accepted at once and answered when the run has ended. When that
-takes long, the answer is that the run goes on, and the run's own events say the rest.
+takes long, the answer is that the run continues, and the run's own events report the rest.
 """
 
 from __future__ import annotations
@@ -35,6 +35,6 @@ async def resume_and_report(
         resume(run),
         report,
         outcome=outcome,
-        interim=lambda: f"run {run} goes on",
+        interim=lambda: f"run {run} continues",
         stopped=lambda: f"the engine stopped; run {run} can be resumed again",
     )

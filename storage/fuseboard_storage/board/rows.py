@@ -159,7 +159,7 @@ class AdapterRow:
         self.tasks_failed = 0
         self.busy = 0.0
         self.stuck = 0
-        self.overdue = 0  # calls that go on now although their time limit passed more than a second ago
+        self.overdue = 0  # calls in progress whose time limit passed more than a second ago
         self.overdue_total = 0  # all such calls
         self.rejections = 0
         self.health = ""  # the status of its last health check; empty: never checked
@@ -188,7 +188,7 @@ class AdapterRow:
         """Continue the counters from the figures of an earlier run."""
         self.successes = int(figures.get("successes", 0))
         self.calls = int(figures.get("calls", 0))
-        # Counts calls, not tasks. Ignored calls cannot be told apart here, so they count as failed.
+        # Counts calls, not tasks. Ignored calls cannot be distinguished here, so they count as failed.
         self.failed = max(0, self.calls - self.successes)
         self.tasks_failed = int(figures.get("failures", 0))
         self.retries = int(figures.get("retries", 0))

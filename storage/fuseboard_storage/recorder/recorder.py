@@ -35,7 +35,7 @@ from fuseboard_storage.sqlite.fork_gate import forked_cleanly
 log = get_logger("fuseboard.recorder")
 
 WRITING_SHARE: Final = 0.9
-"""The share of the time for closing after which the thread writes no more events and records what is lost."""
+"""The share of the time for closing after which the thread stops writing events and records what is lost."""
 SHORTEST: Final = 0.1
 """Seconds that each part of closing may take in any case."""
 
@@ -146,7 +146,7 @@ class Recorder:
             self._dead_letters.close_blocking(_left(end))
 
     def _join(self, thread: threading.Thread, end: float) -> None:
-        """Wait for the writer thread; let it go on alone if it is stuck."""
+        """Wait for the writer thread; stop waiting if it is stuck."""
         thread.join(_left(end) + SHORTEST)
         if thread.is_alive():
             waiting = len(self._buffer)
@@ -165,7 +165,9 @@ class Recorder:
 
     def _note_late_opening(self) -> None:
         self._writer.opening_timed_out = True
-        log.warning("%s is not open after %.1f s. Calls go on; events wait in memory.", self.path, self._open_timeout)
+        log.warning(
+            "%s is not open after %.1f s. Calls continue; events wait in memory.", self.path, self._open_timeout
+        )
 
     def _start_thread(self) -> Future[None]:
         if self._thread is not None:
@@ -403,13 +405,13 @@ async def _at_most(seconds: float, work: Coroutine[Any, Any, None]) -> None:
 
 
 def _retrieve(opened: asyncio.Future[None]) -> None:
-    """Look at the outcome of an opening that nobody waits for, for asyncio's sake. The thread logs it."""
+    """Retrieve the outcome of an opening without a waiter, because asyncio would report it. The thread logs it."""
     if not opened.cancelled():
         opened.exception()
 
 
 def _nothing() -> None:
-    """Do nothing; stands for a subscription that does not exist yet."""
+    """Do nothing; a placeholder for a subscription that does not exist yet."""
 
 
 _running: weakref.WeakSet[Recorder] = weakref.WeakSet()

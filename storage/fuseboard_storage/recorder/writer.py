@@ -57,7 +57,7 @@ class Writer:
         self.opened: Future[None] = Future()
         """Done once the file is open or its opening will be retried. Fails if the file can never be opened."""
         self.opening_timed_out = False
-        """Whether nobody waits for `opened` any more."""
+        """Whether the waiter for `opened` has stopped waiting."""
         self.written = 0
         """Events committed since the recording began."""
         self._engine = engine
@@ -109,7 +109,7 @@ class Writer:
             self.fail_barriers()
 
     def fail_barriers(self) -> None:
-        """Fail the barriers that nobody will reach any more: of a thread that has ended. Otherwise do nothing."""
+        """Fail the barriers of a thread that has ended, because they can no longer be reached. Otherwise do nothing."""
         if self._ended:
             self._fail(self._buffer.take(2**31))
 

@@ -19,7 +19,7 @@ Target = tuple[int | None, str]
 """The instance that should take a command (None for the first that does) and the adapter it concerns (empty: all)."""
 
 STARTS = "SELECT id, started_at FROM instances WHERE id IN (SELECT value FROM json_each(?))"
-"""Selects the start times of instances, which tell them from the instances of another file."""
+"""Selects the start times of instances, which distinguish them from the instances of another file."""
 
 
 def check_not_replaced(path: Path, identity: tuple[int, int] | None) -> None:

@@ -1,6 +1,6 @@
 """Moves the files of a recording: damaged ones aside, and those that belong to a recording which is gone.
 
-All processes that record to a file take turns: whoever creates or moves files of a recording holds a lock of its
+Processes that record to a file exclude each other: a process that creates or moves its files holds a lock of its
 folder.
 """
 
@@ -86,7 +86,7 @@ def remove_remains(path: str, real: str, left: MissingFiles | None) -> None:
 
 
 def put_remains_aside(real: str) -> list[Path]:
-    """Move the WAL away that a recording has left which is no longer at the path; delete the index of it.
+    """Move the WAL of a recording that is no longer at the path away, and delete its index.
 
     Empty files are deleted.
 

@@ -1,4 +1,4 @@
-"""Identifies a process, and tells it from a later process with the same pid."""
+"""Identifies a process, and distinguishes it from a later process with the same pid."""
 
 from __future__ import annotations
 

@@ -180,7 +180,7 @@ MAX_DEATHS = 3
 """The number of processes in a row that ended during a retry or a run, after which only an operator starts it again."""
 
 PATIENCE_STEP = 0.05
-"""Seconds for which SQLite itself waits for another writer. In between, a connection can be told to hurry."""
+"""Seconds for which SQLite itself waits for another writer. `hurry` of a connection shortens its wait."""
 
 REUNITE_SECONDS = 2.0
 """Seconds to wait for the other connections to a file whose WAL has vanished, before the file is moved aside."""
@@ -355,7 +355,7 @@ def _move_aside(name: str, real: str, why: str) -> None:
 
 
 def _reunite(name: str, real: str, left: MissingFiles) -> None:
-    """Bring a file whose WAL has vanished into a state in which it may have another one: nobody else has it open.
+    """Prepare a file whose WAL has vanished for another WAL: no other connection has the file open.
 
     Raises:
         sqlite3.OperationalError: Another connection has it open.

@@ -24,7 +24,7 @@ AT_EXIT: Final = 5.0
 
 
 class ThreadEnded(RuntimeError):
-    """The thread takes no more jobs."""
+    """The thread accepts no further jobs."""
 
 
 class WorkerThread:

@@ -26,7 +26,7 @@ from fuseboard_storage.sqlite.file_identity import FileId, Identity, MissingFile
 LOCK_TIMEOUT: Final = 0.01  # seconds to wait for the lock: longer than a commit takes, shorter than a disk may take
 
 SHORT_SECONDS: Final = 0.001
-"""Seconds for which a transaction may be open before the files are checked once more, ahead of the commit."""
+"""Seconds for which a transaction may be open before the files are checked again, ahead of the commit."""
 
 LEAVE_TIMEOUT: Final = 200  # milliseconds to wait for other connections to a file that is no longer at its path
 
@@ -37,7 +37,7 @@ _locks_guard = threading.Lock()
 class LockingConnection(sqlite3.Connection):
     """A connection that shares `write_lock` with this process's other connections to the same file.
 
-    It knows the files it has open, and `check` tells when those at the path are no longer the same.
+    It knows the files it has open, and `check` raises when those at the path are no longer the same.
 
     Args:
         database: The file, or whatever else SQLite accepts.
@@ -185,7 +185,7 @@ class LockingConnection(sqlite3.Connection):
                 self.close()
 
     def _owns_wal(self, known: Identity) -> bool:
-        """Return whether the contents of the WAL may be moved into the file: nobody can have opened it with another."""
+        """Return whether the WAL may be moved into the file: no process can have opened the file with another WAL."""
         at_path = file_identity.files_at(self.path, self.real)
         if at_path is None or at_path.main != known.main:
             return True

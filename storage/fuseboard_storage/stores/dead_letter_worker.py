@@ -69,7 +69,7 @@ class DeadLetterWorker:
         """Finish the submitted jobs, then close the connection. A second call does nothing.
 
         Returns:
-            Whether that was done within `timeout` seconds. The thread goes on otherwise, until it is done.
+            Whether that was done within `timeout` seconds. Otherwise the thread continues until it is done.
         """
         self.hurry.set()
         if self._thread.started:

@@ -269,7 +269,7 @@ class SqliteDeadLetters:
     async def close(self, timeout: float = CLOSE_TIMEOUT) -> None:
         """Finish what was started, then close the connection. A second call does nothing.
 
-        After `timeout` seconds, letters that could not be stored yet are refused, and the rest goes on in a thread.
+        After `timeout` seconds, letters that could not be stored yet are refused, and a thread stores the rest.
         """
         await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, self.close_blocking, timeout))
 

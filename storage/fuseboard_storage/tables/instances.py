@@ -43,7 +43,7 @@ _COARSEST: Final = 3_600_000_000
 
 
 class InstanceRef(NamedTuple):
-    """An instance, told from one with the same id in another file by its start (UTC microseconds)."""
+    """An instance; its start (UTC microseconds) distinguishes it from one with the same id in another file."""
 
     id: int
     started_at: int

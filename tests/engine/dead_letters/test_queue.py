@@ -459,7 +459,7 @@ async def test_a_slow_retry_command_is_answered_with_the_progress_so_far_and_con
     await asyncio.sleep(10)
     (done,) = emitted_by(engine, CommandDone)
     assert done.ok
-    assert done.detail == "dead letter 1 succeeded: a did it so far; the rest goes on"
+    assert done.detail == "dead letter 1 succeeded: a did it so far; the rest continues"
     await asyncio.sleep(10)
     assert (await queue.statistics()).by_status["succeeded"] == 2
 
@@ -472,7 +472,7 @@ async def test_a_retry_command_with_a_slow_first_retry_is_answered_that_it_conti
     engine.execute_command(ask(ids=[1]))
     await asyncio.sleep(10)
     (done,) = emitted_by(engine, CommandDone)
-    assert (done.ok, done.detail) == (True, "the retry goes on")
+    assert (done.ok, done.detail) == (True, "the retry continues")
     await asyncio.sleep(30)
     assert (await queue.statistics()).by_status["succeeded"] == 1
 
@@ -548,7 +548,7 @@ async def test_a_retry_that_was_answered_already_can_be_stopped() -> None:
     engine.execute_command(ask_to_stop())
     await asyncio.sleep(40)
     first, stop = emitted_by(engine, CommandDone)
-    assert first.detail.endswith("so far; the rest goes on")
+    assert first.detail.endswith("so far; the rest continues")
     assert stop.detail == "the retry was stopped: 4 dead letters retried, 6 left"
     assert (await queue.statistics()).by_status["pending"] == 6
 

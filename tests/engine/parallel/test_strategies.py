@@ -192,7 +192,7 @@ async def test_a_hedge_starts_only_after_the_hedge_delay() -> None:
     assert (slow.adapter, slow.result, timed["b"].calls) == ("b", "b", [3])
     assert now() == 1 + 2 + 1
     assert slow.results["a"].outcome == "cancelled"
-    assert "b was asked too: a had not answered" in slow.why
+    assert "b was called as well: a had not answered" in slow.why
 
 
 @virtual
@@ -219,7 +219,7 @@ async def test_a_hedge_spends_the_retry_budget_of_its_adapter() -> None:
         result = await engine.execute_parallel("task", strategy="hedged", hedge_delay=0.125)
         assert result.adapter == "a"
     assert timed["b"].calls == [0.125, 0.625]
-    assert "b was not asked too: its retry budget is spent" in result.why
+    assert "b was not called as well: its retry budget is spent" in result.why
 
 
 @virtual

@@ -65,7 +65,7 @@ async def test_waiting_ends_before_the_deadline_if_no_adapter_can_return_in_time
     await both_out(engine, ("a",), ("b",))
     route = await engine.execute_with_fallback("task", deadline=3)
     assert (route.success, now()) == (False, 0)
-    assert route.why.endswith("waited 0 ms: b comes back only in 4 s")
+    assert route.why.endswith("waited 0 ms: b recovers only in 4 s")
     assert route.retry_after == pytest.approx(4)
 
 
@@ -84,7 +84,7 @@ async def test_a_route_does_not_wait_for_an_adapter_that_only_an_operator_can_re
     engine.breaker("a").force_open()
     route = await engine.execute_with_fallback("task")
     assert (route.success, now()) == (False, 0)
-    assert "none comes back by itself" in route.why
+    assert "no adapter recovers by itself" in route.why
 
 
 @virtual
