@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         LetterRefused,
         LetterSelection,
         QueueFull,
+        StoreTimeout,
         StoreUnavailable,
         UnknownLetter,
     )
@@ -117,6 +118,7 @@ _HOME = {
     "LetterSelection": "dead_letters.letter",
     "QueueFull": "dead_letters.letter",
     "StoppedRetries": "dead_letters.bulk_retry",
+    "StoreTimeout": "dead_letters.letter",
     "StoreUnavailable": "dead_letters.letter",
     "DeadLetterPolicy": "dead_letters.policy",
     "guard": "breaker.decorator",
@@ -220,6 +222,7 @@ __all__ = [
     "ShuttingDown",
     "SoftFailure",
     "StoppedRetries",
+    "StoreTimeout",
     "StoreUnavailable",
     "StreamBroken",
     "SyncEngine",

@@ -254,6 +254,10 @@ class StoreUnavailable(DeadLetterError):
     """The store could not be read or written; `__cause__` is its error."""
 
 
+class StoreTimeout(StoreUnavailable):
+    """The store takes longer than allowed to keep a letter. It is kept later, unless an event tells why not."""
+
+
 class UnknownLetter(DeadLetterError, KeyError):
     """There is no dead letter with that id."""
 

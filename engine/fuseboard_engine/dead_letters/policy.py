@@ -54,6 +54,9 @@ class DeadLetterPolicy(Policy):
     )
     poll: SomeSeconds = Field(default=5.0, description="seconds between checks for letters of other processes")
     deferral: Seconds = Field(default=30.0, description="seconds to wait when a refusing breaker does not say how long")
+    commit_timeout: SomeSeconds = Field(
+        default=15.0, description="seconds that a task waits until its letter is stored; storing then goes on alone"
+    )
     max_payload_bytes: Count = Field(default=1_000_000, description="a larger payload is refused")
     fail_closed: bool = Field(
         default=True, description="an unavailable store is an error; else letters wait in memory until it recovers"

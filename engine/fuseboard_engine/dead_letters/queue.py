@@ -30,6 +30,7 @@ from fuseboard_engine.dead_letters.letter import (
     NewLetter,
     RetryResult,
     StatusChange,
+    StoreTimeout,
     StoreUnavailable,
     UnknownLetter,
     add_counts,
@@ -39,7 +40,7 @@ from fuseboard_engine.dead_letters.letter import (
 from fuseboard_engine.dead_letters.memory_store import ClosedDeadLetters, MemoryDeadLetters
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.dead_letters.store import DeadLetterStore, pages
-from fuseboard_engine.dead_letters.worker import Worker
+from fuseboard_engine.dead_letters.worker import ABANDON_SECONDS, Worker
 from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.errors import describe, text_of
 from fuseboard_engine.events import DeadLetterChanged, DeadLettered, DeadLetterRefused, Event
@@ -56,12 +57,7 @@ _ALL = LetterSelection()
 SHORTEST_WAIT = 0.02
 """Seconds that a route waits for its dead letter at least, even if its deadline has passed."""
 STOP_SECONDS = 5.0
-"""Seconds that stopping waits for the letters that are being stored."""
-
-
-def _mark_retrieved(stored: asyncio.Future[int]) -> None:
-    if not stored.cancelled():
-        stored.exception()  # it was reported when it happened
+"""Seconds that stopping takes at most, whatever the store does."""
 
 
 class DeadLetters:
@@ -97,6 +93,8 @@ class DeadLetters:
         self.memory_store = MemoryDeadLetters(step=-1)
         """Letters whose store cannot be written; their ids are negative."""
         self.loop: asyncio.AbstractEventLoop | None = None
+        self.unacknowledged = 0
+        """Number of letters that took longer to store than their tasks waited. They were stored later, or refused."""
         self._table = table
         self._route = route
         self._emit = emit
@@ -108,7 +106,7 @@ class DeadLetters:
 
     def after_fork(self) -> None:
         """Begin without letters in memory in a forked child: the parent keeps and retries them."""
-        self.loop = None
+        self.loop, self.unacknowledged = None, 0
         self._adding, self._operator_retries = set(), set()
         self._bulk_retries = BulkRetries()
         self.memory_store = MemoryDeadLetters(step=-1)
@@ -122,7 +120,8 @@ class DeadLetters:
         """Make the task of an exhausted route a dead letter, if the policy says so; the route records its id.
 
         Never raises for a refusal; an event and the route's `why` report it. Returns once the letter is durable, or
-        after `seconds` (None for no limit); it is then stored in the background, and its event has its id.
+        after `seconds` or the policy's `commit_timeout`; it is then stored in the background, and its event has its
+        id.
         """
         if route.task is not None and KEPT_BACK.get() is route.task:
             return
@@ -135,14 +134,12 @@ class DeadLetters:
             return
         make = partial(intake.letter_of_route, route, category, self.policy, self.engine, self._wall())
         try:
-            stored = self._submit(self._build(make, route.id, route.type))
+            limit = self.policy.commit_timeout
             if seconds is not None:
-                await asyncio.wait({stored}, timeout=max(seconds, SHORTEST_WAIT))
-                if not stored.done():
-                    stored.add_done_callback(_mark_retrieved)
-                    route.why += "; its dead letter is still being stored"
-                    return
-            route.dead_letter = await stored
+                limit = min(limit, max(seconds, SHORTEST_WAIT))
+            route.dead_letter = await self._store(self._build(make, route.id, route.type), limit)
+        except StoreTimeout:
+            route.why += "; its dead letter is still being stored"
         except DeadLetterError as error:
             route.why += f"; no dead letter: {text_of(error)}"
 
@@ -179,6 +176,8 @@ class DeadLetters:
         Raises:
             LetterRefused: the payload is not valid JSON, the queue is full (`QueueFull`), or dead letters are disabled.
             StoreUnavailable: the store cannot be written, and the policy says `fail_closed`. Nothing is kept.
+            StoreTimeout: the letter is not stored within the policy's `commit_timeout`. It is stored later, unless an
+                event tells why not.
         """
         if deadline is not None:
             deadline = checked_seconds(deadline, "deadline")
@@ -197,7 +196,7 @@ class DeadLetters:
             ),
             *identify(task),
         )
-        return await self._submit(letter)
+        return await self._store(letter, self.policy.commit_timeout)
 
     def _build(self, make: Callable[[], NewLetter], task: str, task_type: str) -> NewLetter:
         try:
@@ -206,12 +205,36 @@ class DeadLetters:
             self._emit_refused(task, task_type, error)
             raise
 
-    def _submit(self, letter: NewLetter) -> asyncio.Future[int]:
-        """Store a letter, even if the caller is cancelled meanwhile; return a future of its id."""
-        self.loop = asyncio.get_running_loop()
-        stored: asyncio.Future[int] = self.loop.create_future()
-        self._add(self.store, letter, stored)
-        return stored
+    async def _store(self, letter: NewLetter, seconds: float) -> int:
+        """Store a letter, even if the caller is cancelled meanwhile; return its id.
+
+        Raises:
+            StoreTimeout: it takes longer than `seconds`, and continues.
+            DeadLetterError: the letter is refused, or the store cannot be written.
+        """
+        loop = self.loop = asyncio.get_running_loop()
+        store = self.store
+        if len(self._adding) >= self.policy.capacity:  # a store that does not answer must not fill the memory
+            error = StoreUnavailable(f"{len(self._adding):,} dead letters wait to be stored already")
+            if self.policy.fail_closed:
+                self._emit_refused(letter.task, letter.task_type, error)
+                raise error
+            store = self.memory_store
+        stored: asyncio.Future[int] = loop.create_future()
+        self._add(store, letter, stored)
+        timer = loop.call_later(seconds, self._give_up, letter, seconds, stored)
+        try:
+            return await stored
+        finally:
+            timer.cancel()
+
+    def _give_up(self, letter: NewLetter, seconds: float, stored: asyncio.Future[int]) -> None:
+        if stored.done():
+            return
+        self.unacknowledged += 1
+        late = f"not stored within {seconds:.3g} s"
+        log.warning("The dead letter of task %s is %s; storing continues in the background.", letter.task, late)
+        stored.set_exception(StoreTimeout(f"the dead letter is {late}; storing continues"))
 
     def _add(self, store: DeadLetterStore, letter: NewLetter, stored: asyncio.Future[int]) -> None:
         adding = asyncio.ensure_future(store.add(letter, self.policy.room))
@@ -427,17 +450,24 @@ class DeadLetters:
             self.store = ClosedDeadLetters()
 
     async def stop(self) -> None:
-        """Stop all retries: running ones are interrupted and do not count. A new letter starts them again."""
-        await self._worker.stop()
+        """Stop all retries: running ones are interrupted and do not count. A new letter starts them again.
+
+        Takes at most `STOP_SECONDS`, whatever the store does. An interrupted retry whose letter could not be released
+        by then is released when its lease expires.
+        """
+        clock = asyncio.get_running_loop().time
+        end = clock() + STOP_SECONDS
+        await self._worker.stop(STOP_SECONDS)
         for task in self._operator_retries:
             task.cancel()
-        while self._operator_retries or self._adding:
-            await asyncio.gather(*self._operator_retries, return_exceptions=True)
-            if self._adding:
-                await asyncio.wait(set(self._adding), timeout=STOP_SECONDS)
-            if not self._operator_retries and self._adding:
-                log.error("%s could not be stored within %g s", plural(len(self._adding), "dead letter"), STOP_SECONDS)
-                return
+        while (self._operator_retries or self._adding) and clock() < end:
+            left: set[asyncio.Future[Any]] = {*self._operator_retries, *self._adding}
+            await asyncio.wait(left, timeout=end - clock())
+        if self._operator_retries:
+            self._worker.abandon()
+            await asyncio.wait(set(self._operator_retries), timeout=ABANDON_SECONDS)
+        if self._adding:
+            log.error("%s could not be stored within %g s", plural(len(self._adding), "dead letter"), STOP_SECONDS)
 
     def start_operator_retry(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from fuseboard_engine.dead_letters import schedule
@@ -34,6 +34,8 @@ T = TypeVar("T")
 LOST: Final = "its lease expired; another worker holds it"
 PAUSES: Final = (0.1, 0.4, 1.0)
 """Seconds between attempts to store an outcome; without it the task would be done twice."""
+ABANDON_SECONDS: Final = 1.0
+"""Seconds that stopping waits for retries whose work on the store was abandoned. They end at once."""
 MIN_WAIT: Final = 0.001  # seconds between checks of an unavailable chain
 
 log = get_logger("fuseboard.dead_letters")
@@ -59,13 +61,45 @@ class Worker:
         """The unavailable chains that letters waited for at the last check, and for how many seconds."""
         self._counted: DeadLetterStore | None = None
         self._runs: dict[asyncio.Task[Any], asyncio.Future[None]] = {}
+        self._storing: set[asyncio.Task[Any]] = set()
+        """Work on the store that continues although its caller is cancelled."""
 
-    async def stop(self) -> None:
-        """Interrupt all retries, including manual ones, and wait until their letters are released."""
-        task, ends = self._task, list(self._runs.values())
-        for running in (*self._runs, *([task] if task is not None else [])):
+    async def stop(self, seconds: float) -> None:
+        """Interrupt all retries, including manual ones, and wait at most `seconds` until their letters are released."""
+        tasks = [] if self._task is None or self._task.done() else [self._task]
+        ends: set[asyncio.Future[None]] = {*self._runs.values(), *tasks}
+        for running in (*self._runs, *tasks):
             running.cancel()
-        await asyncio.gather(*ends, *([task] if task is not None else []), return_exceptions=True)
+        if not ends:
+            return
+        _, left = await asyncio.wait(ends, timeout=seconds)
+        if left:
+            log.error("The store of dead letters does not answer; retries are released when their leases expire.")
+            self.abandon()
+            await asyncio.wait(left, timeout=ABANDON_SECONDS)
+
+    def abandon(self) -> None:
+        """Wait no longer for work on the store. It continues in the store's thread, if it has one."""
+        for storing in self._storing:
+            storing.cancel()
+
+    async def _finish(self, work: Coroutine[Any, Any, T]) -> T:
+        """Wait until work on the store has ended, even if the caller is cancelled meanwhile, or until `abandon`.
+
+        Check `cancel_requests` afterwards.
+
+        Raises:
+            StoreUnavailable: it was abandoned.
+        """
+        task = asyncio.get_running_loop().create_task(work)
+        self._storing.add(task)
+        task.add_done_callback(self._storing.discard)
+        try:
+            return await wait_until_done(task)
+        except asyncio.CancelledError:
+            if cancel_requests() or not task.cancelling():
+                raise
+            raise StoreUnavailable("the store did not answer before the engine was closed") from None
 
     def begin(self) -> None:
         """Start, if there is a running event loop; otherwise the first letter starts it."""
@@ -99,15 +133,8 @@ class Worker:
             due: int | None = None
             try:
                 await self._import_from_memory(store)
-                letter, now = None, self._wall()
-                self._unavailable = await self._unavailable_chains(store, now) if policy.automatic_retry else {}
-                if policy.automatic_retry:
-                    until = now + round(policy.lease * 1e6)
-                    claiming = store.claim_due(queue.engine, uuid.uuid4().hex, now, until, self._unavailable)
-                    letter = await wait_until_done(asyncio.get_running_loop().create_task(claiming))
+                letter = await self._claim_due(store)
                 if cancel_requests():
-                    if letter is not None:
-                        await store.settle(letter.id, letter.claim, schedule.released(letter), now)
                     return
                 if letter is not None:
                     await self.attempt(store, letter, "")
@@ -118,8 +145,11 @@ class Worker:
                     due = await store.next_due(queue.engine, self._wall(), self._unavailable)
                 store_failed = False
             except (Exception, asyncio.CancelledError) as error:
-                if isinstance(error, asyncio.CancelledError) and cancel_requests():
-                    raise
+                if cancel_requests():
+                    if isinstance(error, asyncio.CancelledError):
+                        raise
+                    log.warning("A dead letter could not be released: %s", text_of(error))
+                    return
                 if not store_failed:
                     known = isinstance(error, DeadLetterError)
                     text = str(error) if known else describe(error)
@@ -140,6 +170,20 @@ class Worker:
                 pass
             finally:
                 self._next_look = None
+
+    async def _claim_due(self, store: DeadLetterStore) -> DeadLetter | None:
+        """Claim the letter to be retried next, if one is due; release it again if the worker is being stopped."""
+        policy, now = self._queue.policy, self._wall()
+        if not policy.automatic_retry:
+            self._unavailable = {}
+            return None
+        self._unavailable = await self._unavailable_chains(store, now)
+        until = now + round(policy.lease * 1e6)
+        claiming = store.claim_due(self._queue.engine, uuid.uuid4().hex, now, until, self._unavailable)
+        letter = await self._finish(claiming)
+        if letter is not None and cancel_requests():
+            await self._finish(store.settle(letter.id, letter.claim, schedule.released(letter), now))
+        return letter
 
     async def _unavailable_chains(self, store: DeadLetterStore, now: int) -> dict[LetterChain, float]:
         """Return the unavailable chains of due letters, and for how many seconds."""
@@ -194,7 +238,7 @@ class Worker:
                     settled = self._failed(letter, error, actor)
             except Exception as error:
                 result, settled = None, self._failed(letter, error, actor)
-            return await wait_until_done(loop.create_task(self._settle(store, letter, settled, result)))
+            return await self._finish(self._settle(store, letter, settled, result))
         finally:
             # `stop` waits for this and may cancel this task at any await, so it precedes the last await.
             del self._runs[run]
@@ -239,7 +283,7 @@ class Worker:
             return retried
         settled = self._defer(letter, self._wall(), None if math.isinf(left) else left, actor)
         settling = self._settle(store, letter, settled, None, before=letter.was or "pending")
-        return await wait_until_done(asyncio.get_running_loop().create_task(settling))
+        return await self._finish(settling)
 
     async def _settle(
         self,

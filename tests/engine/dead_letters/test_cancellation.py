@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fuseboard_engine import DeadLetterPolicy, RetryPolicy
+from fuseboard_engine import DeadLetterPolicy, RetryPolicy, StoreTimeout, StoreUnavailable
 from fuseboard_engine.dead_letters.memory_store import MemoryDeadLetters
 from support.engine_world import World, now, virtual
 
@@ -53,6 +53,131 @@ async def test_without_a_deadline_the_caller_waits_for_the_letter() -> None:
     engine.dead_letters.store = SlowStore()
     route = await engine.execute_with_fallback("task")
     assert (now(), route.dead_letter) == (10, 1)
+
+
+@virtual
+async def test_a_route_without_a_deadline_waits_no_longer_than_the_commit_timeout(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    engine = world(DeadLetterPolicy(automatic_retry=False, commit_timeout=3))
+    letters = engine.dead_letters
+    assert letters is not None
+    letters.store = SlowStore()
+    route = await engine.execute_with_fallback("task")
+    assert (now(), route.dead_letter, letters.being_stored, letters.unacknowledged) == (3, None, 1, 1)
+    assert route.why.endswith("its dead letter is still being stored")
+    assert f"The dead letter of task {route.task} is not stored within 3 s" in caplog.text
+    await asyncio.sleep(10)
+    assert [letter.task for letter in await letters.find()] == [route.task]
+
+
+@virtual
+async def test_enqueuing_takes_no_longer_than_the_commit_timeout_and_the_letter_is_kept() -> None:
+    engine = world(DeadLetterPolicy(automatic_retry=False, commit_timeout=3))
+    letters = engine.dead_letters
+    assert letters is not None
+    letters.store = SlowStore()
+    with pytest.raises(StoreTimeout, match="not stored within 3 s; storing continues"):
+        await letters.enqueue("task", error="down")
+    assert now() == 3
+    await asyncio.sleep(10)
+    assert len(await letters.find()) == 1
+
+
+@pytest.mark.parametrize("fail_closed", [True, False])
+@virtual
+async def test_letters_that_wait_for_a_store_are_limited_in_number(fail_closed: bool) -> None:
+    engine = world(DeadLetterPolicy(automatic_retry=False, commit_timeout=3, capacity=2, fail_closed=fail_closed))
+    letters = engine.dead_letters
+    assert letters is not None
+    letters.store = SlowStore()
+    for _ in range(2):
+        await engine.execute_with_fallback("task", deadline=0.5)
+    third = await engine.execute_with_fallback("task", deadline=0.5)
+    if fail_closed:
+        assert third.why.endswith("no dead letter: 2 dead letters wait to be stored already")
+    else:
+        assert third.dead_letter == -1
+    await asyncio.sleep(10)
+    await engine.close()
+
+
+class StalledStore(MemoryDeadLetters):
+    """A store that stops answering when `stalled` is set; what it had been asked to do is never done."""
+
+    stalled = False
+
+    async def _answer(self) -> None:
+        if self.stalled:
+            await asyncio.Event().wait()
+
+    async def settle(self, *args: Any) -> Any:
+        await self._answer()
+        return await super().settle(*args)
+
+    async def claim_due(self, *args: Any) -> Any:
+        await self._answer()
+        return await super().claim_due(*args)
+
+
+async def retrying(engine: World) -> tuple[StalledStore, asyncio.Event]:
+    """Let a letter be retried by an adapter that does not end, then stall the store."""
+    started = asyncio.Event()
+
+    async def hangs(task: Any) -> None:
+        started.set()
+        await asyncio.sleep(1e6)
+
+    engine.add_adapter("hangs", hangs)
+    assert engine.dead_letters is not None
+    store = engine.dead_letters.store = StalledStore()
+    return store, started
+
+
+@virtual
+async def test_closing_does_not_wait_for_ever_to_release_an_interrupted_retry(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    engine = World(retry=RetryPolicy(max_attempts=1, attempt_timeout=None), dead_letters=DeadLetterPolicy())
+    store, started = await retrying(engine)
+    await engine.dead_letters.enqueue("task", error="down", order=("hangs",))  # type: ignore[union-attr]
+    await started.wait()
+    store.stalled, began = True, now()
+    await engine.close()
+    assert now() - began == 5
+    assert "retries are released when their leases expire" in caplog.text
+
+
+@virtual
+async def test_closing_ends_a_retry_by_hand_whose_store_does_not_answer() -> None:
+    policy = DeadLetterPolicy(automatic_retry=False)
+    engine = World(retry=RetryPolicy(max_attempts=1, attempt_timeout=None), dead_letters=policy)
+    letters = engine.dead_letters
+    assert letters is not None
+    store, started = await retrying(engine)
+    id = await letters.enqueue("task", error="down", order=("hangs",))
+    by_hand = asyncio.create_task(letters.retry(id))
+    await started.wait()
+    store.stalled, began = True, now()
+    await engine.close()
+    assert now() - began == 5
+    with pytest.raises(StoreUnavailable, match="did not answer before the engine was closed"):
+        await by_hand
+
+
+@virtual
+async def test_closing_does_not_wait_for_ever_for_a_claim() -> None:
+    engine = World(retry=ONCE, dead_letters=DeadLetterPolicy(poll=1))
+    letters = engine.dead_letters
+    assert letters is not None
+    store = letters.store = StalledStore()
+    store.shared = True
+    await letters.enqueue("task", error="down", category="permanent")
+    await asyncio.sleep(0.5)
+    store.stalled = True
+    await asyncio.sleep(1)
+    await engine.close()
+    assert now() == 6.5
 
 
 @virtual
