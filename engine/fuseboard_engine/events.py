@@ -501,6 +501,18 @@ class EventsDropped(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
     reason: str = ""
 
 
+class RecordingRestarted(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="recording_restarted"):
+    """A new recording started in place of one that is damaged or no longer at its path.
+
+    `why` says what happened to the previous one, as in `was moved or deleted`. `moved_to` is where it is now, if the
+    engine moved it aside, and `letters` how many active dead letters it holds, if that is known.
+    """
+
+    why: str
+    moved_to: str = ""
+    letters: Int64 = 0
+
+
 class ScenarioStep(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="scenario_step"):
     """A step of a scenario's timeline happened, in its author's words."""
 
@@ -542,6 +554,7 @@ AnyEvent = (
     | ShutdownChanged
     | ListenerFailed
     | EventsDropped
+    | RecordingRestarted
     | ScenarioStep
 )
 """Every event type; `msgspec.json.Decoder(AnyEvent)` decodes one."""

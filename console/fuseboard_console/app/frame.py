@@ -86,7 +86,7 @@ class FrameRenderer:
             self._shown = shown
             console.overview.choose(frame)
             self._update_connection(connection_of(frame.board, frame.now), frame.now // SECOND)
-            notice = banner(self.connection, console.feed.trouble)
+            notice = banner(self.connection, console.feed.trouble, frame.board.restarted, frame.now)
             self.banner.set_class(bool(notice), "shown")
             self.banner.show(notice)
             self.render_header()

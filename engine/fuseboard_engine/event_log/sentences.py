@@ -39,6 +39,7 @@ from fuseboard_engine.events import (
     OverdueCallEnded,
     PreferenceSet,
     ProbeChanged,
+    RecordingRestarted,
     RouteFinished,
     ScenarioStep,
     ShutdownChanged,
@@ -505,6 +506,14 @@ def _shutdown_changed(event: ShutdownChanged, style: TextStyle) -> str:
 @sentence(ListenerFailed, "engine", WARNING, "listener")
 def _listener_failed(event: ListenerFailed, style: TextStyle) -> str:
     return f"Listener {style.text(event.listener)} raised: {style.text(event.error)}"
+
+
+@sentence(RecordingRestarted)  # the recorder logs it
+def _recording_restarted(event: RecordingRestarted, style: TextStyle) -> str:
+    moved = f"; it is now {style.text(event.moved_to)}" if event.moved_to else ""
+    verb = "stays" if event.letters == 1 else "stay"
+    letters = f"; {plural(event.letters, 'active dead letter')} {verb} in it" if event.letters else ""
+    return f"New recording, because the previous one {style.text(event.why)}{moved}{letters}"
 
 
 @sentence(EventsDropped)  # the recorder logs it

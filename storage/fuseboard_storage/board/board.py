@@ -36,6 +36,7 @@ from fuseboard_engine.events import (
     OverdueCallEnded,
     PreferenceSet,
     ProbeChanged,
+    RecordingRestarted,
     RouteFinished,
     ScenarioStep,
     ShutdownChanged,
@@ -116,6 +117,8 @@ class Board:
         self.batches: deque[BatchFinished] = deque(maxlen=KEPT_BATCHES)
         """Finished batches of tasks, newest first."""
         self.scenario: ScenarioStep | None = None
+        self.restarted: RecordingRestarted | None = None
+        """Why this recording started in place of another one, and where that is; None: it did not."""
         self.dropped = 0
         self.tasks = 0
         self.task_seconds: deque[TaskSecond] = deque(maxlen=KEPT_TASK_SECONDS)
@@ -464,6 +467,10 @@ class Board:
     @fold(EventsDropped)
     def _events_dropped(self, entry: Entry, event: EventsDropped) -> None:
         self.dropped += event.count
+
+    @fold(RecordingRestarted)
+    def _recording_restarted(self, entry: Entry, event: RecordingRestarted) -> None:
+        self.restarted = event
 
     @fold(ScenarioStep)
     def _scenario_step(self, entry: Entry, event: ScenarioStep) -> None:

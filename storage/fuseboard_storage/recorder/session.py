@@ -10,12 +10,14 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from fuseboard_engine.dead_letters.letter import ACTIVE
 from fuseboard_engine.error_text.safe_logging import get_logger
-from fuseboard_engine.events import EngineStarted, Event
+from fuseboard_engine.events import EngineStarted, Event, RecordingRestarted
 from fuseboard_storage.recorder import origins
 from fuseboard_storage.recorder.protocols import Recordable
-from fuseboard_storage.sqlite import file_identity, schema
+from fuseboard_storage.sqlite import file_identity, moves, schema
 from fuseboard_storage.sqlite.file_identity import RecordingReplaced
 from fuseboard_storage.sqlite.fork_gate import ForkGate
 from fuseboard_storage.sqlite.integrity import find_damage, is_damage
@@ -43,6 +45,8 @@ class WriterSession:
         self._engine = engine
         self._path = path
         self._registered_at = 0
+        self._left: RecordingRestarted | None = None
+        """The previous recording, if it is no longer at the path; without a time."""
         self.hurry = threading.Event()
         """Set when the recorder closes: waiting for another writer has to end soon."""
         self.on_leave: list[Callable[[], None]] = []
@@ -76,6 +80,7 @@ class WriterSession:
             left = _active_letters(self.connection)
             note = f" {left} active dead letters stay in the old one." if left else ""
             log.warning("%s %s; a new recording starts there, unless there is one.%s", self._path, error.why, note)
+            self._left = RecordingRestarted(at=0, why=error.why, letters=left)
         self.connection.leave(error.why)
         self.connection = self.keyframes = None
         self._notify()
@@ -118,6 +123,8 @@ class WriterSession:
                 if damage := find_damage(connection):
                     raise _damaged(damage)
                 self.instance = self._register(connection)
+            self._left = None
+            moves.moved_aside.pop(os.path.realpath(self._path), None)
             self.keyframes = _keyframe_maker(connection)
         except BaseException as error:
             if is_damage(error):
@@ -159,10 +166,18 @@ class WriterSession:
                 replaces=0 if replaced is None else replaced.id,
                 restored=restored,
             )
-            events.insert(connection, instance, [started, *state])
+            events.insert(connection, instance, [started, *state, *self._restarted(now)])
         self._registered_at = now
         origins.set_origin(engine, instances.InstanceRef(instance, now))
         return instance
+
+    def _restarted(self, now: int) -> list[Event]:
+        """Return the event that says what became of the previous recording; none if there is nothing to say."""
+        moved, left = moves.moved_aside.get(os.path.realpath(self._path)), self._left
+        if moved is None:
+            return [] if left is None else [msgspec.structs.replace(left, at=now)]
+        letters = 0 if left is None else left.letters
+        return [RecordingRestarted(at=now, why=moved.why, moved_to=os.fspath(moved.target), letters=letters)]
 
     def _describe(self) -> list[Event]:
         """Return the engine's state as events; none if it cannot be described, because its events can be recorded."""

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_storage.sqlite.file_identity import FileId, MissingFiles, files_at, identify
@@ -24,6 +24,17 @@ if sys.platform != "win32":
 
 FOLDER_TIMEOUT: Final = 1.0  # seconds to wait for another process that creates or moves files
 SUFFIXES: Final = ("-wal", "-shm", "-journal")
+
+
+class MovedAside(NamedTuple):
+    """Files of a recording that this process moved aside: where they are now, and why."""
+
+    target: Path
+    why: str
+
+
+moved_aside: dict[str, MovedAside] = {}
+"""What was moved aside last, by the path without links. The recorder reports it in the new recording."""
 
 
 @contextlib.contextmanager
@@ -118,13 +129,19 @@ def delete_emptied_remains(real: str, wal: FileId | None) -> None:
                 path.unlink()
 
 
-def rename_aside(real: str) -> Path:
-    """Move a recording and what belongs to it aside, within the lock of its folder. Return the new path."""
+def rename_aside(real: str, why: str) -> Path:
+    """Move a recording and what belongs to it aside, within the lock of its folder. Return the new path.
+
+    Args:
+        real: The path without links.
+        why: What is wrong with it, as in `is damaged: ...`.
+    """
     target = _free(real, "damaged", "")
     Path(real).rename(target)
     for suffix in SUFFIXES:
         with contextlib.suppress(FileNotFoundError):
             Path(f"{real}{suffix}").rename(f"{target}{suffix}")
+    moved_aside[real] = MovedAside(target, why)
     return target
 
 

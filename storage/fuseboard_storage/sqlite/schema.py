@@ -344,7 +344,7 @@ def move_damaged_aside(path: str | os.PathLike[str], file: FileId | None, why: s
 
 
 def _move_aside(name: str, real: str, why: str) -> None:
-    target = moves.rename_aside(real)
+    target = moves.rename_aside(real, f"is damaged: {why}")
     log.error(
         "%s is damaged: %s. It was moved to %s, and a new recording starts. "
         "`fuseboard db salvage` copies what can be read.",
@@ -372,7 +372,7 @@ def _reunite(name: str, real: str, left: MissingFiles) -> None:
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() - left.at < REUNITE_SECONDS:
             raise
-        target = moves.rename_aside(real)
+        target = moves.rename_aside(real, f"{left.why}, and other programs keep it open")
         log.error("Other programs keep %s open, which %s. It is now %s; a new one starts.", name, left.why, target)
         _create(name, real)
     finally:

@@ -13,7 +13,16 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from fuseboard_engine.events import Attempt, BatchFinished, CommandDone, Int64, RouteFinished, ScenarioStep, State
+from fuseboard_engine.events import (
+    Attempt,
+    BatchFinished,
+    CommandDone,
+    Int64,
+    RecordingRestarted,
+    RouteFinished,
+    ScenarioStep,
+    State,
+)
 from fuseboard_storage.board.board import Board
 from fuseboard_storage.board.histogram import MAX_BUCKET
 from fuseboard_storage.board.metrics import AdapterSecond
@@ -31,7 +40,7 @@ from fuseboard_storage.board.rows import (
 from fuseboard_storage.board.workflow_runs import WorkflowRow
 from fuseboard_storage.tables import events
 
-FORMAT: Final = 16
+FORMAT: Final = 17
 """Incremented whenever the Board changes what it keeps or how it folds. Keyframes of other formats are ignored."""
 
 EVERY: Final = 5_000
@@ -130,6 +139,7 @@ class _Board(msgspec.Struct, frozen=True):
     task_seconds: list[TaskSecond] = []
     left: list[tuple[Int64, list[_Adapter]]] = []
     totals: dict[str, EngineTotals] = {}
+    restarted: RecordingRestarted | None = None
 
 
 _encode = msgspec.json.Encoder().encode
@@ -160,6 +170,7 @@ def dump(board: Board) -> bytes:
         batches=list(board.batches),
         task_seconds=list(board.task_seconds),
         totals=board.base_totals,
+        restarted=board.restarted,
         left=[(instance, [_freeze_adapter(row) for row in rows.values()]) for instance, rows in board.left.items()],
     )
     return zlib.compress(_encode(frozen), 1)
@@ -189,6 +200,7 @@ def load(data: bytes) -> Board:
     for name in _COUNTERS:
         setattr(board, name, frozen.counters[name])
     board.scenario = frozen.scenario
+    board.restarted = frozen.restarted
     for stored in frozen.instances:
         row = InstanceRow(stored.id, stored.name, stored.host, stored.pid, stored.started_at)
         for name in _INSTANCE:

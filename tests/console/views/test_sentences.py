@@ -161,6 +161,15 @@ SENTENCES: list[tuple[e.Event, str]] = [
     ),
     (e.ListenerFailed(**A, listener="log", error="KeyError: 'x'"), "Listener log raised: KeyError: 'x'"),
     (e.EventsDropped(**A, count=1, reason="the disk is full"), "1 event could not be recorded: the disk is full"),
+    (
+        e.RecordingRestarted(**A, why="is damaged: rows are missing", moved_to="/data/shop.db.damaged-1", letters=2),
+        "New recording, because the previous one is damaged: rows are missing; it is now /data/shop.db.damaged-1; "
+        "2 active dead letters stay in it",
+    ),
+    (
+        e.RecordingRestarted(**A, why="was moved or deleted", letters=1),
+        "New recording, because the previous one was moved or deleted; 1 active dead letter stays in it",
+    ),
     (e.ScenarioStep(**A, scenario="demo", text="eu is out"), "eu is out"),
 ]
 

@@ -207,6 +207,7 @@ NOT_LOGGED = {
     "EngineStarted": "the recorder's, for the board",
     "EngineStopped": "the recorder's, for the board",
     "EventsDropped": "the recorder logs it",
+    "RecordingRestarted": "the recorder logs it",
     "DeadLetterRefused": "the queue logs it",
     "ThreadsStuck": "the threads log it",
     "CallOverdue": "the watcher of overdue calls logs it",

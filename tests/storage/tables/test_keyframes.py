@@ -30,6 +30,7 @@ from fuseboard_engine.events import (
     OverdueCallEnded,
     PreferenceSet,
     ProbeChanged,
+    RecordingRestarted,
     RouteFinished,
     ScenarioStep,
     ShutdownChanged,
@@ -146,6 +147,7 @@ events = st.one_of(
     st.builds(DeadLettersCounted, at=at, counts=st.dictionaries(letters, st.integers(0, 9))),
     st.builds(CommandDone, at=at, command=st.integers(0, 9), verb=names, actor=names, ok=st.booleans()),
     st.builds(EventsDropped, at=at, count=st.integers(1, 9)),
+    st.builds(RecordingRestarted, at=at, why=names, moved_to=names, letters=st.integers(0, 9)),
     st.builds(ScenarioStep, at=at, scenario=names, text=names),
 )
 

@@ -8,7 +8,15 @@ from fuseboard_console.text.formatting import clock, percent, plural, span
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.events.sentences import SCREEN_STYLE, event_sentence, route_sentence
 from fuseboard_engine.event_log.sentences import route_steps
-from fuseboard_engine.events import CommandDone, Event, EventsDropped, RouteFinished, ScenarioStep, StateChanged
+from fuseboard_engine.events import (
+    CommandDone,
+    Event,
+    EventsDropped,
+    RecordingRestarted,
+    RouteFinished,
+    ScenarioStep,
+    StateChanged,
+)
 
 if TYPE_CHECKING:
     from fuseboard_engine.scenario.player import Verdict
@@ -43,7 +51,8 @@ class EventNarrator:
             self._routes.clear()
         if isinstance(event, ScenarioStep):
             return f"── {event_sentence(event)}"
-        return event_sentence(event) if isinstance(event, StateChanged | CommandDone | EventsDropped) else None
+        told = StateChanged | CommandDone | EventsDropped | RecordingRestarted
+        return event_sentence(event) if isinstance(event, told) else None
 
     def _is_new(self, route: RouteFinished) -> bool:
         steps = route_steps(route, SCREEN_STYLE)

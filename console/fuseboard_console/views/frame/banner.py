@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from fuseboard_console.text.formatting import clock, plural, whole
+from typing import Final
+
+from fuseboard_console.text.formatting import SECOND, clock, plural, whole
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.text.width import cut
 from fuseboard_console.views.adapters.engine_presence import Connection
+from fuseboard_console.views.events.sentences import event_sentence
+from fuseboard_engine.events import RecordingRestarted
+
+RESTART_SHOWN: Final = 900 * SECOND
+"""How long the banner says that a new recording started in place of another."""
 
 
-def banner(connection: Connection, trouble: str = "") -> Line:
-    """Return the line that says why the shown states may be out of date, or an empty string.
+def banner(
+    connection: Connection, trouble: str = "", restarted: RecordingRestarted | None = None, now: int = 0
+) -> Line:
+    """Return the line that says why the shown states may be out of date or incomplete, or an empty string.
 
-    `trouble` says why the file cannot be read now and comes first. It is safe text.
+    Args:
+        connection: The state of the engines.
+        trouble: Why the file cannot be read now; it comes first. Safe text.
+        restarted: Why the recording started in place of another one.
+        now: UTC microseconds.
     """
     if trouble:
         return (Span(f" {trouble}", "banner-bad"),)
@@ -37,4 +50,6 @@ def banner(connection: Connection, trouble: str = "") -> Line:
             Span(f" No sign of life from {gone}.", "banner-bad"),
             Span(" Its states are the last known.", "banner"),
         )
+    if restarted is not None and now - restarted.at < RESTART_SHOWN:
+        return (Span(f" {clock(restarted.at)} {event_sentence(restarted)}.", "banner-strong"),)
     return ()

@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from fuseboard_console.text.formatting import SECOND, latency, ordinal, percent, plural, rate, span, whole
+from fuseboard_console.text.formatting import SECOND, latency, ordinal, percent, plural, rate, span, stamp, whole
 from fuseboard_console.text.glyphs import APPEARANCES
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import cut, fit, width
 from fuseboard_console.views.adapters.adapter_view import AdapterView, condition_of, make_view, stats_of
 from fuseboard_console.views.adapters.engine_presence import connection_of, header_text
+from fuseboard_console.views.events.sentences import event_sentence
 from fuseboard_console.views.selection.ordering import order_of
 from fuseboard_engine.events import BatchFinished
 from fuseboard_storage.board.board import AdapterRow, Board, InstanceRow
@@ -70,6 +71,8 @@ def status_text(board: Board, file: str, now: int, *, colour: bool) -> str:
         )
     )
     head = f"{safe_text(file, 200)}: {header_text(connection)[0]}"
+    restarted = board.restarted
+    note = [] if restarted is None else ["", f"{stamp(restarted.at)}: {event_sentence(restarted)}."]
     if not counts:
         return f"{head}\n{'No adapter yet.' if board.instances else 'No engine has written to it yet.'}"
     head = f"{head}; {plural(sum(counts.values()), 'adapter')}: {states}"
@@ -92,7 +95,7 @@ def status_text(board: Board, file: str, now: int, *, colour: bool) -> str:
             shown[1] = f"\x1b[{_COLOURS[style]}m{shown[1]}\x1b[0m"
         return ("  ".join(shown).rstrip() + (f"  {engine}" if engines and engine else "")).rstrip()
 
-    return "\n".join([head, "", line(titles), *(line(*row) for row in rows), *_total_lines(board, totals, now)])
+    return "\n".join([head, "", line(titles), *(line(*row) for row in rows), *_total_lines(board, totals, now), *note])
 
 
 def _opening_count(totals: Mapping[str, EngineTotals]) -> int:
@@ -189,6 +192,14 @@ def status_json(board: Board, file: str, now: int) -> dict[str, Any]:
         "overdue_calls": sum(row.overdue for row in board.rows()),
         "totals": [_totals(board, name, totals, now) for name, totals in by_name.items()],
         "events_dropped": board.dropped,
+        "recording_restarted": None
+        if board.restarted is None
+        else {
+            "at": board.restarted.at,
+            "why": board.restarted.why,
+            "moved_to": board.restarted.moved_to or None,
+            "dead_letters_left": board.restarted.letters,
+        },
         "adapters": [_adapter(board, view) for view in views_of(board, now)],
         "dead_letters": {status: count for status, count in board.dead_letters.items() if count},
         "workflows": [_workflow(run) for run in reversed(board.workflows.values())],
