@@ -44,7 +44,7 @@ PATIENCE: Final = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a campaign found. `worst` is the longest call in seconds; None when no calls were timed."""
+    """The findings of a campaign. `worst` is the longest call in seconds; None when no calls were timed."""
 
     tried: int
     lost: int = 0
@@ -187,7 +187,7 @@ def application(name: str, **policies: Any) -> Engine:
 async def write_until(
     path: Path, name: str, tell: Callable[[str], None], number: Iterator[int], *, calls: int | None = None
 ) -> None:
-    """Write dead letters and events into a recording, and tell the number of each that was acknowledged."""
+    """Write dead letters and events into a recording, and print the number of each that was acknowledged."""
     engine = application(name)
     async with record(engine, path) as recorder:
         tell("ready")
@@ -499,7 +499,7 @@ def foreign(path: Path, child: Child) -> Iterator[None]:
 
 
 class Fault(NamedTuple):
-    """How a fault is made, and what can be expected after it.
+    """A fault: how it is injected, and the expected effect.
 
     Attributes:
         make: makes the fault when entered, and heals it when left.
@@ -589,7 +589,7 @@ def _with_fault(name: str, fault: Fault, folder: Path) -> Outcome:
             child.read(1.8)
         before = len(child.lines)
         child.read(2.5)
-        hung += len(child.lines) == before  # calls go on
+        hung += len(child.lines) == before  # calls continue
         os.kill(child.pid, signal.SIGTERM)
         hung += not child.join(10.0)
         hung += not any(line.startswith("closing") for line in child.lines)

@@ -31,7 +31,7 @@ class Chunk(NamedTuple):
 
 
 class Passed(NamedTuple):
-    """What a program did in a period: elapsed seconds, CPU seconds, bytes and frames written."""
+    """The activity of a program in a period: elapsed seconds, CPU seconds, bytes and frames written."""
 
     seconds: float
     cpu: float

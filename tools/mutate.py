@@ -5,7 +5,7 @@
 
 It works in a copy of the checkout. The tests of a module are those in the folder of its room, and those anywhere that
 import it; the tests that import it run first. The score is the share of changes that made a test fail or hang. A change
-that survives and does not alter what the module does (an equivalent one) has to be named by whoever reads the list.
+that survives and does not alter what the module does (an equivalent one) has to be named by the reader of the list.
 The same --per-file and --seed give the same sample.
 """
 
@@ -73,7 +73,7 @@ class Site(ast.NodeVisitor):
             text = f"({text})" if not isinstance(node, ast.Constant) else text
         self.found.append((node, text, kind))
 
-    # what is left alone
+    # excluded from mutation
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         for default in (*node.args.defaults, *[d for d in node.args.kw_defaults if d is not None]):
             self.visit(default)

@@ -1,1 +1,1 @@
-"""What an operator can do, as data."""
+"""The operator's actions, as data."""

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from fuseboard_console.actions.model import Action
 
 Feature = Literal["filter", "list", "adapter", "mark"]
-"""What an action may need of a page.
+"""Requirements of an action on a page.
 
 `filter`: its lines can be filtered. `list`: it consists of one list whose lines open. `adapter`: an adapter is under
 the cursor, so that commands apply to it. `mark`: its lines can be marked, for commands on many.
@@ -24,7 +24,7 @@ class PageEntry(NamedTuple):
     title: str
     """The title in the breadcrumb; in lower case, the label of the action that goes there."""
     summary: str
-    """What the page shows, for the help and the documentation."""
+    """The content of the page, for the help and the documentation."""
     path: str
     """The module below `fuseboard_console.pages` and the class: `audit:Audit`. It is imported at the first visit."""
     features: frozenset[Feature] = frozenset()

@@ -180,7 +180,7 @@ class ConsoleApp(App[None]):
 
     @property
     def frame(self) -> Frame:
-        """What is shown now."""
+        """The content of the current frame."""
         sessions = self.sessions
         return Frame(sessions.current.feed.board, sessions.now(), self.renderer.connection, past=sessions.past)
 

@@ -1,4 +1,4 @@
-"""What one operator's preferences change: theme, frames, keys of the lists, copying, alerts and the first hints."""
+"""Applies an operator's preferences: theme, frames, keys of the lists, copying, alerts and the first hints."""
 
 from __future__ import annotations
 

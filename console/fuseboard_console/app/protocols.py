@@ -1,4 +1,4 @@
-"""What the parts of the app need from the app that holds them."""
+"""The protocols of the app that its parts use."""
 
 from __future__ import annotations
 

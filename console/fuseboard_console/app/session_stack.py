@@ -48,7 +48,7 @@ class SessionStack:
         self._reported: set[Session] = set()  # the sessions whose failure was reported
         self._paused_at: int | None = None
         self.behind = 0
-        """How many events the paused view does not show yet."""
+        """The number of events that the paused view does not show yet."""
 
     def _dispatcher_for(self, session: Session) -> CommandDispatcher:
         def connection(instance: int) -> Connection:
@@ -85,7 +85,7 @@ class SessionStack:
 
     @property
     def speeds(self) -> Speeds | None:
-        """What plays faster or slower: the replay, or the scenario; None when neither is in view."""
+        """The source whose speed the operator changes: the replay or the scenario; None without either."""
         return self.current.replay or self.current.speeds
 
     @property
@@ -99,7 +99,7 @@ class SessionStack:
         return self.paused or self.replay is not None
 
     def now(self) -> int:
-        """Return the time that is shown, in UTC microseconds. It stands still while the view is paused."""
+        """Return the time that is shown, in UTC microseconds. It stops while the view is paused."""
         if self.current.replay is not None:
             return self.current.replay.position
         return self._clock() if self._paused_at is None else self._paused_at

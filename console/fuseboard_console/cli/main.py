@@ -33,12 +33,12 @@ try it:
 
 
 class Command(Protocol):
-    """What a module in `commands/` defines. The module's name is the command's name."""
+    """The protocol of a module in `commands/`. The module's name is the command's name."""
 
     SUMMARY: str
     """One line: what the command does."""
     DESCRIPTION: str
-    """What the command does, for a first-time reader."""
+    """The effect of the command, for a first-time reader."""
     EXAMPLES: str
     """Command lines, each with its purpose."""
     ORDER: int
@@ -76,7 +76,7 @@ class Parser(ArgumentParser):
         print_out(self.format_help(), end="")
 
     def _option_hint(self, message: str) -> str:
-        """Return which option may be meant by the first unrecognized one; empty when none is similar."""
+        """Return the option most similar to the first unrecognized one; empty when none is similar."""
         found = re.search(r"unrecognized arguments:.*? (--[^\s=]+)", message)
         if found is None:
             return ""
@@ -92,7 +92,7 @@ class Parser(ArgumentParser):
 
 
 def _choice_hint(message: str) -> str:
-    """Return which of the choices in argparse's message may be meant by the invalid one; empty when none is similar."""
+    """Return the choice in argparse's message that is most similar to the invalid one; empty when none is similar."""
     found = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message)
     if found is None:
         return ""

@@ -71,7 +71,7 @@ class Audit(ListPage[Key]):
         if made != self._made:
             self._made = made
             commands = self._commands
-            if frame.past:  # what had not come to its end by then is told by no row
+            if frame.past:  # rows do not describe what had not ended by then
                 commands = [one for one in commands if one.done_at is not None and one.done_at <= frame.now]
             self._entries = audit_entries(board.actions, commands)
             self._columns = audit_columns(self._entries.values())

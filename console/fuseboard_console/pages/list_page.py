@@ -29,9 +29,9 @@ class ListPage(Page, Generic[K]):
     """A list with a cursor, a filter and a detail. A subclass defines the rows."""
 
     EMPTY: ClassVar[str] = ""
-    """What it says while there is nothing to list: how it fills."""
+    """The text of an empty list, which says how it fills."""
     FIELDS: ClassVar[tuple[str, ...]] = ()
-    """What a filter may ask about."""
+    """The fields that a filter can match."""
 
     def __init__(self, host: ConsoleHost) -> None:
         super().__init__(host)
@@ -133,12 +133,12 @@ class ListPage(Page, Generic[K]):
 
     @property
     def matched(self) -> tuple[int, int]:
-        """How many rows match the filter, and of how many."""
+        """The number of rows that match the filter, and the number of all rows."""
         return len(self.list.keys), self._of
 
     @property
     def filter_problem(self) -> str:
-        """What is wrong with a filter that matches nothing."""
+        """The problem of a filter that matches nothing."""
         return unknown_field(self.filter_text, self.FIELDS) if self._of and not self.list.keys else ""
 
     def filter_by(self, text: str) -> None:

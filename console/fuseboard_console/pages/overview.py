@@ -39,7 +39,7 @@ class Overview(Page):
         """Create the page for the recording `file` (safe text), with the operator's preferences."""
         super().__init__(host)
         self.layout_name = preferences.layout
-        """How it is divided: one of `LAYOUTS`."""
+        """The division of the page: one of `LAYOUTS`."""
         self.table = BreakersTable(host.palette, host.glyphs, glow=preferences.glow)
         columns = preferences.columns.get("breakers")
         self.table.chosen = columns_of(columns) if columns else ()
@@ -48,9 +48,9 @@ class Overview(Page):
         self.picture = EmptyState(host.palette, self._lines_without_data)
         self.sort = BY_STATE
         self.order = Order((), {})
-        """Which adapters are shown, in which order, and how many stand how."""
+        """The adapters shown, in order, and the number in each condition."""
         self.group: Grouping = ""
-        """By what the adapters stand together."""
+        """The grouping of the adapters."""
         self.faults = False
         """Whether only those are shown that need a person or count failures."""
         self._ordering = Ordering()
@@ -95,7 +95,7 @@ class Overview(Page):
         )
         if title != self._title:
             self._title = title
-            self.table.border_title = Content(title)  # what was typed is no markup
+            self.table.border_title = Content(title)  # typed text is not markup
 
     def _nothing(self, board: Board) -> str:
         if not board.adapters:
@@ -178,13 +178,13 @@ class Overview(Page):
 
     @property
     def filter_problem(self) -> str:
-        """What is wrong with the filter."""
+        """The problem of the filter."""
         adapters = self.host.frame.board.adapters
         return problem_of(self._terms, lambda: [key.adapter for key in adapters])
 
     @property
     def matched(self) -> tuple[int, int]:
-        """How many adapters are shown, and of how many."""
+        """The number of adapters shown, and the number of all adapters."""
         return len(self.order.keys), len(self.host.frame.board.adapters)
 
     def filter_by(self, text: str) -> None:

@@ -28,11 +28,11 @@ class Page(CachedContainer, can_focus=False):
         self.host = host
         entry = PAGE_BY_ID[self.PAGE]
         self.title = entry.title
-        """What the breadcrumb calls it."""
+        """The name of the page in the breadcrumb."""
         self.filterable = "filter" in entry.features
         """Whether `/` filters what it lists."""
         self.filter_text = ""
-        """What was typed to filter it."""
+        """The text of the page's filter."""
         own = (action for action in host.actions if self.PAGE in action.pages and hasattr(self, f"action_{action.id}"))
         for binding in bindings_of(own):
             self._bindings.bind(binding.key, binding.action, binding.description, show=binding.show)
@@ -63,7 +63,7 @@ class Page(CachedContainer, can_focus=False):
 
     @property
     def matched(self) -> tuple[int, int]:
-        """How many lines match the filter, and of how many."""
+        """The number of lines that match the filter, and the number of all lines."""
         return 0, 0
 
     @property
@@ -91,7 +91,7 @@ class Page(CachedContainer, can_focus=False):
 
     @property
     def filter_problem(self) -> str:
-        """What is wrong with the filter, as safe text, or an empty string."""
+        """The problem of the filter, as safe text, or an empty string."""
         return ""
 
     def copied(self, frame: Frame) -> str:

@@ -16,7 +16,7 @@ from fuseboard_engine.events import RouteFinished
 from fuseboard_storage.board.board import AdapterKey, Entry
 
 OUTCOMES = ("", "failover", "degraded", "failed", "dead")
-"""What `f` goes through; all at first."""
+"""The choices of `f`; all at first."""
 
 
 class Routes(ListPage[int]):

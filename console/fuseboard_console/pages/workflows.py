@@ -45,7 +45,7 @@ class Workflows(ListPage[str]):
         self._saved: dict[str, Run] = {}
         self._saved_of: Path | None = None
         self._engines: dict[int, str] = {}
-        self._over: set[int] = set()  # the engines that are known to be no more
+        self._over: set[int] = set()  # engines that are known to have ended
         self._counted = ""
         self._columns = runs_columns(())
         self._read_of: tuple[object, ...] = ()

@@ -42,7 +42,7 @@ def _blank(text: str, style: str, palette: Palette) -> bool:
 
 
 def has_cursor(line: Line) -> bool:
-    """Return whether the cursor is on a line: it stands on another ground then."""
+    """Return whether the cursor is on a line, which then has another background."""
     return bool(line) and line[0].style == "cursor-mark"
 
 

@@ -107,7 +107,7 @@ class AdapterDetailScreen(DetailModal):
         wanted = (recording, adapter, window, frame.now)
         try:
             if frame.past and wanted == self._shown and self._look.past is not None:
-                return  # it stands still
+                return  # the past does not change
             look = await self._read_detail(recording, adapter, window, frame.now)
         finally:
             self._reading = False

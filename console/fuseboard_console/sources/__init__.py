@@ -1,1 +1,1 @@
-"""Where events come from: live, replayed, or a scenario that plays."""
+"""Sources of events: live, replayed, or a scenario that plays."""

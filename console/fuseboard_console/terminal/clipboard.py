@@ -63,7 +63,7 @@ async def copy(
     """Copy a text.
 
     Args:
-        text: The text; the terminal obeys nothing in it.
+        text: The text; the terminal interprets nothing in it.
         folder: The folder for the file, if the clipboard cannot be reached.
         write: Writes escape codes to the terminal.
         environment: Describes the terminal.

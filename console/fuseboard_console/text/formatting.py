@@ -1,6 +1,6 @@
 """Times, rates and counts in few cells, always in the same shape.
 
-Durations, shares and counts that also stand in the sentences of events come from the engine.
+Durations, shares and counts that sentences of events also contain come from the engine.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How each condition is shown: by glyph, word and style name. Never by colour alone."""
+"""The appearance of each condition: glyph, word and style name; never colour alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Condition = Literal[
 
 
 class Appearance(NamedTuple):
-    """How a condition is shown. `severity` is a sort key: the lowest needs attention most."""
+    """The appearance of a condition. `severity` is a sort key: the lowest needs attention most."""
 
     glyph: str
     ascii: str
@@ -34,7 +34,7 @@ APPEARANCES: dict[Condition, Appearance] = {
     "silent": Appearance("?", "!", "SILENT", "silent", 9),
     "ended": Appearance("·", ".", "ENDED", "silent", 10),
 }
-"""The look of every condition."""
+"""The appearance of every condition."""
 KILLED = "KILLED"
 """The word instead of SILENT if the engine's process is known to be gone."""
 

@@ -1,6 +1,6 @@
 """Makes foreign text safe to show on a terminal.
 
-Names, error messages and payloads come from outside. A terminal obeys control characters, bidi marks reorder their
+Names, error messages and payloads come from outside. A terminal executes control characters, bidi marks reorder their
 neighbours, and zero-width characters make two names look the same. All of them become visible escapes. Markup is left
 alone: nothing in the console parses it.
 """
@@ -19,7 +19,7 @@ _MAX_MARKS = 2
 
 
 def safe_text(text: str, limit: int = MAX_LENGTH) -> str:
-    """Return `text` on one line, with escapes for everything that a terminal would obey, reorder or hide.
+    """Return `text` on one line, with escapes for everything that a terminal would execute, reorder or hide.
 
     `text` may hold anything, lone surrogates included. In a text longer than `limit` characters, `…` replaces the
     rest. At most two combining marks per letter are kept.

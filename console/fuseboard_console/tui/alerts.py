@@ -11,7 +11,7 @@ from fuseboard_storage.board.board import AdapterKey, Board
 ALERT_INTERVAL = 2 * SECOND
 """Microseconds at least between two alerts."""
 NAMED = 3
-"""How many adapters an alert names."""
+"""The number of adapters that an alert names."""
 
 
 class Alerts:

@@ -1,4 +1,4 @@
-"""What pages and screens need from the app that holds them, and the frame that they show."""
+"""The protocols of the app that pages and screens use, and the frame that they show."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What one frame shows.
+    """The content of one frame.
 
     `now` is the time that is shown, in UTC microseconds. `past` is True when that is not the present: the view is
     paused, or a replay.
@@ -44,7 +44,7 @@ class Filtered(Protocol):
 
 
 class ConsoleHost(Protocol):
-    """What a page needs from the app."""
+    """The protocol of the app that a page uses."""
 
     glyphs: Glyphs
     reveal: bool
@@ -72,7 +72,7 @@ class ConsoleHost(Protocol):
 
     @property
     def frame(self) -> Frame:
-        """What is shown now."""
+        """The content of the current frame."""
         ...
 
     def show_notice(self, text: str, severity: SeverityLevel = "information") -> None:

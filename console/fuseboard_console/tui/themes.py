@@ -81,7 +81,7 @@ THEMES: tuple[Theme, ...] = (
             "ready": "#ffc48a", "held": "#d6a8e6", "info": "#8fc7f2", "accent": "#f0e9d2",
         },
     ),
-    # For blue-yellow deficiencies (tritanopia): teal is well, red is trouble, pink stands between.
+    # For blue-yellow deficiencies (tritanopia): teal is healthy, red is trouble, pink is between.
     _theme(
         "fuseboard-teal-red",
         True,
@@ -96,7 +96,7 @@ THEMES: tuple[Theme, ...] = (
 
 
 class Palette(dict[str, Style]):
-    """What every name of a style looks like. `ascii_only`: our own signs beyond ASCII are replaced when painted."""
+    """The look of every style name. With `ascii_only` our own signs beyond ASCII are replaced when painted."""
 
     ascii_only = False
 

@@ -55,7 +55,7 @@ class BreakersTable(LineList):
         self.chosen: tuple[Column, ...] = ()
         """The operator's own columns; empty: those that matter most."""
         self.empty = ""
-        """What stands there when no adapter does."""
+        """The text of an empty table."""
         self.counting = False
         """Whether a countdown is in sight."""
         self._board = Board()
@@ -132,7 +132,7 @@ class BreakersTable(LineList):
             self._at = order.lines.index(self.selected) if self.selected is not None else -1
         except ValueError:
             self._at = -1
-        if self._at < 0:  # it is gone, or hidden: what stands in its place now is selected
+        if self._at < 0:  # it is removed or hidden: select the adapter that took its position
             old = before.lines.index(self.selected) if self.selected in before.lines else 0
             self._at = nearest_adapter(order.lines, old, 1)
             line = order.lines[self._at] if order.lines else None

@@ -30,7 +30,7 @@ class FilterBar(LineBar, can_focus=True):
     def __init__(self, palette: Palette) -> None:
         super().__init__(palette, id="filter")
         self.text = ""
-        """What was typed."""
+        """The typed text."""
 
     def say(self, matches: int, of: int, problem: str = "") -> None:
         """Show the text, how many lines match, and what is wrong with it (safe text)."""

@@ -40,7 +40,7 @@ class DeadLetterLoader:
         self._on_read = read
         self._detailed = detailed
         self.choice = 0
-        """Which statuses are wanted, by the place in `CHOICES`."""
+        """The index in `CHOICES` of the statuses to list."""
         self.listed: repository.DeadLetterPage | None = None
         """What was read; None if nothing was read yet."""
         self.dead_letters: dict[int, DeadLetter] = {}
@@ -48,15 +48,15 @@ class DeadLetterLoader:
         self.keys: tuple[int, ...] = ()
         self.columns = columns_of(())
         self.trouble = ""
-        """Why they could not be read the last time, as safe text."""
+        """Why the last reading failed, as safe text."""
         self.read_at = 0
-        """When that was, UTC microseconds."""
+        """The time of the last reading, UTC microseconds."""
         self.opened: DeadLetter | None = None
         """The dead letter whose detail was opened last."""
         self.history: list[Entry] | None = None
-        """The events that concern it; None while they are being read."""
+        """The events of the opened dead letter; None while they are being read."""
         self.gone = False
-        """Whether it is there no more."""
+        """Whether the opened dead letter no longer exists."""
         self._listed_of: tuple[Path | None, int] = (None, 0)  # the file, and the choice
         self._requested: tuple[object, ...] = ()  # what was read last, or is being read
         self._reading = False
@@ -74,7 +74,7 @@ class DeadLetterLoader:
 
     @property
     def there(self) -> int:
-        """How many dead letters have the chosen statuses, listed or not."""
+        """The number of dead letters with the chosen statuses, listed or not."""
         return sum(self.listed.figures.by_status[one] for one in self.chosen or STATUSES) if self.listed else 0
 
     # ---------------------------------------------------------------- the list

@@ -38,7 +38,7 @@ VERBS_BY_ID: dict[str, Verb] = {
     "dead_letter_unarchive": "unarchive",
     "dead_letter_discard": "discard",
 }
-"""What each action of the page does."""
+"""The verb of each action of the page."""
 
 
 class DeadLetters(ListPage[int]):

@@ -26,7 +26,7 @@ from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
 READ_ERRORS = (*feed.FEED_ERRORS, StoreUnavailable)
-"""What can be wrong with the file, all of which may be over the next time."""
+"""Errors of the file that may have disappeared at the next reading."""
 PREVIEW_LENGTH = 2_000
 """Characters of a payload that are kept of each dead letter of a list."""
 

@@ -44,7 +44,7 @@ def state_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
 
 
 def next_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
-    """What happens next and when: the countdown, the probe, or an operator's action."""
+    """The next event and its time: the countdown, the probe, or an operator's action."""
     condition = row.condition
     if condition == "open":
         if not row.wait:

@@ -10,7 +10,7 @@ from fuseboard_console.text.width import width
 from fuseboard_storage.board.board import AdapterKey
 
 DEFAULT = "default"
-"""What the chain of every task type without one of its own is called."""
+"""The name of the chain of every task type without its own chain."""
 
 
 class ChainPosition(NamedTuple):

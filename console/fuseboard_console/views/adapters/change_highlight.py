@@ -11,7 +11,7 @@ from fuseboard_console.views.adapters.columns import ChangeProbe, Column
 from fuseboard_storage.board.board import AdapterKey
 
 GLOW_SECONDS = 0.6
-"""How long a cell glows."""
+"""Seconds for which a cell is highlighted."""
 
 _NONE: frozenset[str] = frozenset()
 

@@ -16,7 +16,7 @@ from fuseboard_console.views.adapters.cells import Cell
 
 
 class ChangeProbe(NamedTuple):
-    """What highlights a cell: a change of `value`.
+    """Highlights a cell after a change of `value`.
 
     A number must change by `step`, and by `share` (0..1) of the larger value, so that small fluctuations are not
     highlighted.

@@ -1,4 +1,4 @@
-"""How many adapters are in each condition, as signs: `2 ✖  1 ◐  9 ●`."""
+"""The number of adapters in each condition, as signs: `2 ✖  1 ◐  9 ●`."""
 
 from __future__ import annotations
 

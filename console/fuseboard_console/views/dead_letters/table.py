@@ -21,7 +21,7 @@ from fuseboard_storage.board.board import Entry
 NARROW = 100
 """Cells of a line below which an error's type goes without its redundant ending."""
 CHOICES: tuple[tuple[Status, ...], ...] = (ACTIVE, *((status,) for status in STATUSES), ())
-"""What `f` goes through: what somebody has to care for, each status, all."""
+"""The choices of `f`: letters that need attention, each status, all."""
 
 STYLES: dict[Status, str] = {
     "pending": "warn",
@@ -31,7 +31,7 @@ STYLES: dict[Status, str] = {
     "archived": "muted",
     "discarded": "faint",
 }
-"""What each status looks like."""
+"""The style of each status."""
 
 
 def sign_of(status: Status, glyphs: Glyphs) -> str:

@@ -29,7 +29,7 @@ _LOW = 34  # lines of a screen below which charts are low
 
 
 class Look(NamedTuple):
-    """How the detail is shown: the time window of its charts, the past in it, and the number of lines.
+    """The appearance of the detail: the time window of its charts, the past in it, and the number of lines.
 
     `past` is None for a window that the Board itself keeps. `reading` is true while the past is being read. `trouble`
     says why it cannot be read.

@@ -47,7 +47,7 @@ def _id_cells(cells: int) -> int:
 
 
 def short_id(task: str, cells: int) -> str:
-    """Return a task's id as safe text in at most `cells`. A longer one keeps its end, which tells neighbours apart."""
+    """Return a task's id as safe text in at most `cells`. A longer one keeps its end, which differs between tasks."""
     text = safe_text(ids.short_id(task))
     if width(text) < cells:
         return f"#{text}"

@@ -1,1 +1,1 @@
-"""What surrounds a page: header, footer, banner, help."""
+"""The surroundings of a page: header, footer, banner, help."""

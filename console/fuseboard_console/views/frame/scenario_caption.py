@@ -10,7 +10,7 @@ from fuseboard_console.text.width import cut
 from fuseboard_storage.board.board import Board
 
 SHOWN_SECONDS = 8
-"""How long a step of a scenario stays on the screen."""
+"""Seconds for which a step of a scenario stays on the screen."""
 _LEAST = 16  # cells below which nothing of a step can be read
 
 

@@ -1,1 +1,1 @@
-"""Which rows are shown, and in which order."""
+"""Selects and orders the rows that are shown."""

@@ -14,7 +14,7 @@ from fuseboard_console.views.adapters.state_counts import counts_line
 from fuseboard_storage.board.board import AdapterKey, AdapterRow, InstanceRow
 
 Grouping = Literal["", "instance", "tag"]
-"""By what adapters stand together; empty: by nothing."""
+"""The property that groups adapters; empty for no groups."""
 GROUPINGS: tuple[Grouping, ...] = ("", "instance", "tag")
 """All of them, in the order a key goes through them."""
 

@@ -1,4 +1,4 @@
-"""Which adapters are shown, and in which order. Recomputed only when the result can have changed.
+"""Selects and orders the adapters that are shown. Recomputes only when the result can have changed.
 
 Sorting ten thousand adapters takes a few milliseconds. Figures of the last seconds (rates, latencies) are recounted for
 as many adapters as the time budget allows, and for the others at the next call.
@@ -66,7 +66,7 @@ def chosen_title(choice: Choice, typed: str, shown: int, of: int, marked: int, u
 
 
 class Order(NamedTuple):
-    """Which adapters are shown, in which order, and how many are in each condition."""
+    """The adapters shown, in order, and the number in each condition."""
 
     keys: tuple[AdapterKey, ...]
     """The adapters that are shown."""

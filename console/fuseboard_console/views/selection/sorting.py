@@ -1,4 +1,4 @@
-"""How adapters are compared, for each column of the table."""
+"""Compares adapters, for each column of the table."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BY_STATE = Sort()
 """The most troubled first."""
 
 Value = float | str | tuple[str, ...] | tuple[ChainPosition, ...] | None
-"""What adapters are compared by; least first. None if there is nothing to compare; it is last in either direction."""
+"""The value by which adapters are compared, least first. None is last in either direction."""
 Key = Callable[[AdapterRow, InstanceRow | None, tuple[ChainPosition, ...]], Value]
 """Given a row, its engine, and its places in the chains."""
 Windowed = Callable[[AdapterRow, int], Value]

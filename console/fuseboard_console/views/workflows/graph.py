@@ -1,7 +1,7 @@
 """A workflow run as a graph: one node per line, with the connecting lines on the left.
 
 Time runs from top to bottom. A node is in a lane. Its successors continue in its lane and in new lanes, and where
-several nodes lead to one, their lanes end in it. So parallel branches are side by side.
+several nodes lead to one, their lanes end in it, so parallel branches are side by side.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from fuseboard_storage.board.workflow_runs import NodeRow
 
 Edge = tuple[str, str]
 
-MAX_LANES = 6
-"""Lanes from which on a node joins one that leads to the same, instead of keeping its own until there."""
+SHARE_LANES_FROM = 6
+"""The number of lanes from which a node joins a lane with the same target instead of keeping its own."""
 _LANES = 24  # at most, however wide the screen
 _TEXT = 22  # cells beside the lanes that a node needs at least
 _NAME = 28
@@ -91,7 +91,7 @@ def layers(names: Sequence[str], edges: Sequence[Edge]) -> dict[str, int]:
 
 
 class _Lanes:
-    """The lanes while nodes are placed: the node that each leads to."""
+    """The lanes while nodes are placed, with the target node of each."""
 
     def __init__(self) -> None:
         self.ends: list[str | None] = []
@@ -105,7 +105,7 @@ class _Lanes:
         return sum(end is not None for end in self.ends)
 
     def take(self, end: str, beside: int = -1) -> int:
-        """Return a free lane that leads to `end` from now on: the next one to the right of another, else any."""
+        """Return a free lane and make it lead to `end`: the next one to the right of another lane, else any."""
         free = [lane for lane, known in enumerate(self.ends) if known is None]
         lane = next((lane for lane in free if lane > beside), None)
         if lane is None:
@@ -127,7 +127,7 @@ class _Lanes:
         cells = self.strokes()
         first, last = min(lane, *others), max(lane, *others)
         for cell in range(2 * first + 1, 2 * last):
-            if cells[cell] != _THROUGH:  # a lane that is passed by goes on unbroken
+            if cells[cell] != _THROUGH:  # a lane that is crossed stays unbroken
                 cells[cell] = _ACROSS
         for place, strokes in {**others, lane: own}.items():
             sides = (_LEFT if place > first else 0) | (_RIGHT if place < last else 0)
@@ -176,7 +176,7 @@ def _continue_lanes(lanes: _Lanes, name: str, targets: Sequence[str]) -> None:
     kept = False
     for target in targets:
         known = lanes.lanes_to(target)
-        if known and (len(targets) > 1 or lanes.busy >= MAX_LANES):
+        if known and (len(targets) > 1 or lanes.busy >= SHARE_LANES_FROM):
             others[known[0]] = _THROUGH
         elif not kept:
             lanes.ends[lane], kept = target, True
@@ -190,7 +190,7 @@ def _continue_lanes(lanes: _Lanes, name: str, targets: Sequence[str]) -> None:
 
 
 class Graph(NamedTuple):
-    """What is drawn: the nodes of a run of `workflow` with their states, and the edges."""
+    """The content of a drawing: the nodes of a run of `workflow` with their states, and the edges."""
 
     workflow: str
     nodes: Mapping[str, NodeRow]

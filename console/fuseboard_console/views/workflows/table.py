@@ -199,7 +199,7 @@ def run_lines(run: Run, engine: str, now: int, cells: int, glyphs: Glyphs) -> li
 
 
 def _is_node_error(run: Run) -> bool:
-    """Whether the error of a run is that of a node, which stands below its graph."""
+    """Return whether the error of a run is that of a node, which is shown below its graph."""
     return any(node.error and run.error.endswith(node.error) for node in run.nodes.values() if node.state == "failed")
 
 
