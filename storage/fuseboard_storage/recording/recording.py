@@ -11,11 +11,12 @@ import os
 import warnings
 from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import aiosqlite
 
 from fuseboard_engine.commands import VERBS
+from fuseboard_engine.events import State
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_engine.workflow.checkpoints import SavedRun
 from fuseboard_storage.board.board import Board, Entry, InstanceRow
@@ -31,6 +32,7 @@ from fuseboard_storage.tables.commands import CommandStatus
 from fuseboard_storage.tables.instances import mark_dead
 
 POLL: Final = 0.02  # seconds between two queries of a command whose outcome is awaited
+_STATES: Final = frozenset(get_args(State))
 SLICE: Final = 2_000  # entries folded before other tasks get a chance to run
 
 
@@ -142,9 +144,10 @@ class Recording:
 
     async def changes(self, after: int = 0) -> list[tuple[int, int, str]]:
         """Return number, time and new state of each `StateChanged` numbered above `after`, in order."""
-        sql = """SELECT seq, at, json_extract(body, '$.after') FROM events
+        sql = f"""SELECT seq, at, {events.body_field("after")} FROM events
             WHERE kind = 'state_changed' AND seq > ? ORDER BY seq"""
-        return [(seq, at, state) for seq, at, state in await self._rows_if_any(sql, (after,))]
+        found = await self._rows_if_any(sql, (after,))
+        return [(seq, at, state) for seq, at, state in found if state in _STATES]
 
     async def changes_of(self, adapter: str, instances: Sequence[int], since: int, until: int) -> list[tuple[int, str]]:
         """Return time and new state of each `StateChanged` of an adapter, in order.
@@ -156,9 +159,10 @@ class Recording:
             until: The end of the time, exclusive.
         """
         matching = f"""kind = 'state_changed' AND adapter = ?1 AND instance IN ({", ".join(map(str, instances))})"""
-        sql = f"""SELECT at, json_extract(body, '$.after') FROM events WHERE {matching} AND at < ?3 AND seq >=
+        sql = f"""SELECT at, {events.body_field("after")} FROM events WHERE {matching} AND at < ?3 AND seq >=
             coalesce((SELECT max(seq) FROM events WHERE {matching} AND at < ?2), 0) ORDER BY seq"""
-        return [(at, state) for at, state in await self._rows_if_any(sql, (adapter, since, until))]
+        found = await self._rows_if_any(sql, (adapter, since, until))
+        return [(at, state) for at, state in found if state in _STATES]
 
     async def failures(self, limit: int, adapter: str | None = None) -> list[Entry]:
         """Return the newest failed attempts, newest first; each entry's event is an `AttemptFailed`.
@@ -216,9 +220,10 @@ class Recording:
 
     async def end_reasons(self) -> dict[int, str]:
         """Return why engines ended, by instance, as far as it is still recorded. `lost`: the engine was found dead."""
-        sql = """SELECT instance, coalesce(json_extract(body, '$.reason'), 'closed') FROM events
+        sql = f"""SELECT instance, {events.body_field("reason")} FROM events
             WHERE kind = 'engine_stopped' ORDER BY seq"""
-        return {row[0]: row[1] for row in await self._rows_if_any(sql)}
+        found = await self._rows_if_any(sql)
+        return {instance: reason if isinstance(reason, str) else "closed" for instance, reason in found}
 
     async def endings(self) -> dict[int, str]:
         """Deprecated name of `end_reasons`."""
@@ -250,8 +255,9 @@ class Recording:
             return []
         sql = f"""{events.SELECT} WHERE seq > coalesce((SELECT max(seq) FROM keyframes WHERE at < ?2), 0)
             AND kind IN ('dead_lettered', 'dead_letter_changed')
-            AND (json_extract(body, '$.letter') = ?1
-                OR EXISTS (SELECT 1 FROM json_each(body, '$.letters') WHERE value = ?1)) ORDER BY seq"""
+            AND ({events.body_field("letter")} = ?1
+                OR EXISTS (SELECT 1 FROM json_each(iif(json_valid(body), body, '{{}}'), '$.letters') WHERE value = ?1))
+            ORDER BY seq"""
         return events.readable(await self._entries(sql, (letter, since)))
 
     async def workflow_runs(

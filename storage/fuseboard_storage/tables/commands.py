@@ -9,6 +9,7 @@ import msgspec
 
 from fuseboard_engine.commands import Command
 from fuseboard_engine.events import CommandDone
+from fuseboard_storage.sqlite.damaged_rows import decoded
 from fuseboard_storage.tables.events import stored_text
 
 Status = Literal["pending", "taken", "done", "failed", "expired"]
@@ -86,11 +87,12 @@ def claim(connection: sqlite3.Connection, instance: int, now: int) -> list[Comma
     ]
 
 
+_decode_args = msgspec.json.Decoder(dict[str, Any]).decode
+
+
 def _args(text: str) -> dict[str, Any]:
-    try:
-        return msgspec.json.decode(text, type=dict[str, Any])
-    except msgspec.DecodeError:
-        return {}
+    args: dict[str, Any] = decoded(_decode_args, text, {})
+    return args
 
 
 def expire(connection: sqlite3.Connection, now: int) -> list[CommandDone]:

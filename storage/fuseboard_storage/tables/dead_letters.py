@@ -155,13 +155,17 @@ CLAIM_DUE_EXCLUDING: Final = _CLAIM_ROW.format(which=_CLAIM_DUE.format(but=_EXCL
 CLAIM: Final = _CLAIM_ROW.format(which="? AND engine = ? AND status IN ('pending', 'exhausted')")
 
 
+_route = msgspec.json.Decoder(tuple[str, ...]).decode
+
+
 def chains_due(connection: sqlite3.Connection, engine: str, now: int) -> list[LetterChain]:
-    """Return the distinct chains of the letters that are due."""
+    """Return the distinct chains of the letters that are due, without those that are damaged."""
     found = connection.execute(
         "SELECT DISTINCT route, task_type FROM dead_letters WHERE status = 'pending' AND engine = ? AND due_at <= ?",
         (escape_surrogates(engine), now),
     )
-    return [LetterChain(tuple(msgspec.json.decode(order)), task_type) for order, task_type in found]
+    chains = ((decoded(_route, order, None), task_type) for order, task_type in found)
+    return [LetterChain(order, task_type) for order, task_type in chains if order is not None]
 
 
 def claim_due(

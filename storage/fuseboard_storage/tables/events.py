@@ -152,8 +152,13 @@ def entry_of(cursor: object, row: tuple[Any, ...]) -> Entry:
     """
     try:
         return Entry(row[0], row[1], _decode(row[3]))
-    except (msgspec.DecodeError, TypeError, UnicodeError):
+    except (msgspec.DecodeError, TypeError, UnicodeError, RecursionError):
         return Entry(row[0], whole_number(row[1]), Event(at=whole_number(row[2])))
+
+
+def body_field(name: str) -> str:
+    """Return the SQL of a field of an event's body; NULL where the body is damaged, which SQLite's functions refuse."""
+    return f"CASE WHEN json_valid(body) THEN json_extract(body, '$.{name}') END"
 
 
 def readable(entries: Iterable[Entry]) -> list[Entry]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -322,3 +323,15 @@ async def test_a_lone_surrogate_in_a_letters_chain_does_not_prevent_its_storage(
     found = await store.get(id, NOON)
     assert found is not None
     assert found.order[1] == "agno"
+
+
+@pytest.mark.parametrize("route", ["{", "5", "[5]", "[" * 100_000])
+async def test_a_letter_with_a_damaged_route_does_not_stop_the_others(tmp_path: Path, route: str) -> None:
+    store = SqliteDeadLetters(tmp_path / "a.db")
+    await store.add(letter(task_type="ai"), ROOM)
+    await store.add(letter(task_type="report", order=("agno",)), ROOM)
+    with sqlite3.connect(tmp_path / "a.db") as connection:
+        connection.execute("UPDATE dead_letters SET route = ? WHERE task_type = 'ai'", (route,))
+    connection.close()
+    assert await store.chains_due("checkout", NOON) == [LetterChain(("agno",), "report")]
+    await store.close()
