@@ -13,7 +13,7 @@ from fuseboard_console.text.width import width
 from fuseboard_console.tui.protocols import ConsoleHost, Frame
 from fuseboard_console.views.events.failure_detail import failure_detail
 from fuseboard_console.views.events.failures import failure_line
-from fuseboard_console.views.selection.list_filter import has
+from fuseboard_console.views.selection.list_filter import field_filter
 from fuseboard_storage.board.board import AdapterKey, FailureRow
 
 Key = tuple[AdapterKey, int, str]
@@ -70,7 +70,7 @@ class Failures(ListPage[Key]):
         task = self._failures[key].task
 
         def to_route() -> None:
-            self.host.go_to("routes").filter_by(has("task", task))
+            self.host.go_to("routes").filter_by(field_filter("task", task))
 
         adapter = Link("a", "adapter", lambda: show_detail(self.host, key[0]))
         return (adapter, Link("v", "its route", to_route)) if task else (adapter,)

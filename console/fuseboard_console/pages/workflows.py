@@ -18,7 +18,7 @@ from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.background_work import run_in_background
 from fuseboard_console.tui.protocols import ConsoleHost, Frame
 from fuseboard_console.views.adapters.engine_presence import connection_to
-from fuseboard_console.views.selection.list_filter import has
+from fuseboard_console.views.selection.list_filter import field_filter
 from fuseboard_console.views.workflows.table import Run, run_line, run_lines, run_of_row, run_of_saved, runs_columns
 from fuseboard_engine.events import RouteFinished
 from fuseboard_engine.runtime.clock import wall_clock
@@ -176,7 +176,7 @@ class Workflows(ListPage[str]):
         run, board = self._run(key), self.host.frame.board
 
         def to_routes() -> None:
-            self.host.go_to("routes").filter_by(has("task", f"{key}:"))
+            self.host.go_to("routes").filter_by(field_filter("task", f"{key}:"))
 
         names = dict.fromkeys((*self._failed_in(run), *(node.answered for node in run.nodes.values()))) if run else {}
         found = [AdapterKey(run.instance, name) for name in names] if run is not None and run.instance else []

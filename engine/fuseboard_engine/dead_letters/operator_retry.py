@@ -121,7 +121,7 @@ def summary(done: list[RetryResult]) -> str:
 WORDS: Final[dict[Outcome, str]] = {
     "succeeded": "succeeded",
     "failed": "failed again",
-    "deferred": "put off",
+    "deferred": "deferred",
     "released": "cut off",
     "lost": "taken over by another worker",
 }

@@ -140,19 +140,19 @@ def value_within_limits(value: Any, *, is_name: bool = False, depth: int = _DEPT
             )
             for key, item in value.items()
         ]
-        same = all(map(_is, [key for key, _ in pairs], value)) and all(
-            map(_is, [item for _, item in pairs], value.values())
+        same = all(map(_identical, [key for key, _ in pairs], value)) and all(
+            map(_identical, [item for _, item in pairs], value.values())
         )
         return value if same else dict(pairs)
     if isinstance(value, list | tuple | set | frozenset):
         items = [value_within_limits(item, is_name=is_name, depth=depth - 1) for item in value]
-        return value if all(map(_is, items, value)) else tuple(items)
+        return value if all(map(_identical, items, value)) else tuple(items)
     shown = repr(value)
     limited = text_within_limit(shown)
     return value if limited is shown else limited
 
 
-def _is(one: object, other: object) -> bool:
+def _identical(one: object, other: object) -> bool:
     return one is other
 
 

@@ -85,7 +85,7 @@ class StepPart(_FaultParameters):
 
     @field_validator("command")
     @classmethod
-    def _is_a_verb(cls, command: str | None) -> str | None:
+    def _check_verb(cls, command: str | None) -> str | None:
         if command is not None and command not in VERBS:
             raise ValueError(f"there is no command {command!r}; {did_you_mean(command, VERBS)}")
         return command

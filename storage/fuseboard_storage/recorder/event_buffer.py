@@ -160,13 +160,13 @@ class EventBuffer:
 
     # ------------------------------------------------------------------ sizes, within the lock
 
-    def _may_be_unmeasured(self) -> int:
+    def _unmeasured_limit(self) -> int:
         """Return how many events may wait unmeasured: fewer when the measured ones leave less room for large ones."""
         return max(FEWEST, min(UNMEASURED, (self.most_bytes - self._bytes) // LARGE))
 
     def _set_room(self) -> None:
         """Set the length of the queue at which `add` has to look: it is full, or more events have to be measured."""
-        self._room = max(0, min(self.size - len(self._head), self._measured + self._may_be_unmeasured()))
+        self._room = max(0, min(self.size - len(self._head), self._measured + self._unmeasured_limit()))
 
     def _measure(self) -> None:
         """Measure the oldest events and cut their texts, until few enough are unmeasured.
@@ -174,7 +174,7 @@ class EventBuffer:
         A few at a time are measured, so that no call waits for all of them.
         """
         queue = self._queue
-        while len(queue) - self._measured > self._may_be_unmeasured() - STEP and self._measured < len(queue):
+        while len(queue) - self._measured > self._unmeasured_limit() - STEP and self._measured < len(queue):
             item = queue[self._measured]
             size = size_of(item)
             if size > OVERHEAD + MAX_NAME and not isinstance(item, Barrier):

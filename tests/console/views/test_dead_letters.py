@@ -128,7 +128,7 @@ def test_one_dead_letter_is_shown_with_its_context_payload_and_history() -> None
     ]
     said = "\n".join(text_of(line) for line in dead_letter_lines(told, history, NOON, 110, UNICODE))
     for text in ("RETRYING", "next retry now", "ConnectionError: refused", "network (attribution row connection)",
-                 "1 of 3 failed; put off 2 times", "prefect → agno", "user: ana", "trace: 4bf9", "60 s ago",
+                 "1 of 3 failed; deferred 2 times", "prefect → agno", "user: ana", "trace: 4bf9", "60 s ago",
                  "by bo@web-1: retry 2", "2.5 s for a retry", "its worker has it until", '"n": 1', "came",
                  "retrying    by bo@web-1"):  # fmt: skip
         assert text in said

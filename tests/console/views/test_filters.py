@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fuseboard_console.views.selection.filter import Term, Word, matcher, parse, problem_of, words_of
-from fuseboard_console.views.selection.list_filter import has, list_filter, unknown_field
+from fuseboard_console.views.selection.list_filter import field_filter, list_filter, unknown_field
 from fuseboard_console.views.selection.ordering import order_of
 from fuseboard_engine.events import EngineStopped
 from support.console_story import added, at, changed, fold, opened, started
@@ -157,7 +157,7 @@ def test_a_filter_without_effect_is_none(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["chat", "two words", "a*b", "what?", 'with "quotes"', "x:y"])
 def test_a_filter_made_for_a_text_finds_it_and_nothing_else(text: str) -> None:
-    made = has("type", text)
+    made = field_filter("type", text)
     test = list_filter(made, FIELDS)
     assert test is not None
     assert test({"outcome": "", "type": f"before {text} after"})

@@ -114,9 +114,9 @@ SENTENCES: list[tuple[e.Event, str]] = [
     ),
     (
         e.DeadLetterChanged(
-            **A, letters=(141,), before="retrying", status="pending", detail="put off", due_at=1_795_837_769_345_716
+            **A, letters=(141,), before="retrying", status="pending", detail="deferred", due_at=1_795_837_769_345_716
         ),
-        f"Dead letter 141: retrying → pending: put off; due at {stamp(1_795_837_769_345_716)}",
+        f"Dead letter 141: retrying → pending: deferred; due at {stamp(1_795_837_769_345_716)}",
     ),
     (
         e.DeadLetterChanged(**A, letters=(1, 2), before="exhausted", status="archived", actor="ana@web-1"),

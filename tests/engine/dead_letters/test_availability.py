@@ -234,7 +234,7 @@ async def test_of_many_manual_retries_one_probes_an_unavailable_chain_and_the_ot
     engine.emitted.clear()
     outcomes = await queue.retry_many(actor="ann")
     assert Counter(one.outcome for one in outcomes) == {"deferred": 50, "succeeded": 1}
-    refused = "50 put off, as every adapter refused: a is open (last error: ConnectionError: refused)"
+    refused = "50 deferred, as every adapter refused: a is open (last error: ConnectionError: refused)"
     assert summary(outcomes) == f"51 dead letters retried: 1 succeeded, {refused}"
     assert summary(outcomes[:50]) == f"no dead letter was retried: {refused}"
     assert len(retries(engine)) == 2

@@ -28,7 +28,7 @@ from fuseboard_console.views.dead_letters.table import (
 )
 from fuseboard_console.views.dead_letters.text import summary
 from fuseboard_console.views.events.dead_letter_labels import error_text, status_at
-from fuseboard_console.views.selection.list_filter import has
+from fuseboard_console.views.selection.list_filter import field_filter
 from fuseboard_engine.dead_letters.letter import DeadLetter
 from fuseboard_storage.board.board import AdapterKey
 
@@ -50,7 +50,7 @@ class DeadLetters(ListPage[int]):
     def __init__(self, host: ConsoleHost) -> None:
         super().__init__(host)
         self.list.newest_first = self.list.follows = True
-        self._loader = DeadLetterLoader(host, partial(run_in_background, self), self._was_read, self._detailed)
+        self._loader = DeadLetterLoader(host, partial(run_in_background, self), self._show_loaded, self._detailed)
         self._dead_letter_actions = DeadLetterActions(
             host, partial(run_in_background, self), self.unmark, self._loader.again
         )
@@ -62,7 +62,7 @@ class DeadLetters(ListPage[int]):
     def _detailed(self) -> bool:
         return any(isinstance(screen, TextDetailScreen) for screen in self.app.screen_stack)
 
-    def _was_read(self) -> None:
+    def _show_loaded(self) -> None:
         self.host.show()
         if isinstance(self.app.screen, TextDetailScreen):
             self.app.screen.refresh_lines()
@@ -182,7 +182,7 @@ class DeadLetters(ListPage[int]):
         task = dead_letter.task
 
         def to_routes() -> None:
-            self.host.go_to("routes").filter_by(has("task", task))
+            self.host.go_to("routes").filter_by(field_filter("task", task))
 
         instances = [row.id for row in board.instances.values() if row.name == dead_letter.engine]
         names = dict.fromkeys((*dead_letter.order, dead_letter.adapter))

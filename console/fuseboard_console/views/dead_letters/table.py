@@ -125,7 +125,7 @@ def _facts(dead_letter: DeadLetter, now: int, cells: int, glyphs: Glyphs) -> lis
     chain = f" {glyphs.arrow} ".join(safe_text(name, 80) for name in dead_letter.order)
     rule = f" (attribution row {safe_text(dead_letter.rule, 80)})" if dead_letter.rule else ""
     put_off = (
-        f"; put off {plural(dead_letter.deferrals, 'time')}, as every adapter refused it"
+        f"; deferred {plural(dead_letter.deferrals, 'time')}, as every adapter refused it"
         if dead_letter.deferrals
         else ""
     )

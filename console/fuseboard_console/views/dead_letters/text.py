@@ -99,7 +99,7 @@ def dead_letter_text(dead_letter: DeadLetter, now: int) -> str:
 
 
 def _deferrals(dead_letter: DeadLetter) -> str:
-    return f"; put off {dead_letter.deferrals}× because every adapter refused it" if dead_letter.deferrals else ""
+    return f"; deferred {dead_letter.deferrals}× because every adapter refused it" if dead_letter.deferrals else ""
 
 
 def _change(dead_letter: DeadLetter, now: int) -> str:

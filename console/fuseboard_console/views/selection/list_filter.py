@@ -22,7 +22,7 @@ def list_filter(text: str, fields: tuple[str, ...]) -> Test | None:
     return (lambda row: all(test(row) for test in tests)) if tests else None
 
 
-def has(field: str, text: str) -> str:
+def field_filter(field: str, text: str) -> str:
     """Return the filter that matches rows whose field contains a text, whatever characters the text has."""
     pattern = text.replace('"', "?")  # a filter has no other way to say it
     return f'{field}:"*{pattern}*"' if "?" in pattern or "*" in pattern else f'{field}:"{pattern}"'
