@@ -7,6 +7,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+MAX_LINE = 4_000
+"""Characters of one line of a complaint."""
+
 
 def is_dumb() -> bool:
     """Return whether the terminal is declared as one that can only print lines (TERM=dumb)."""
@@ -46,11 +49,25 @@ def _writing() -> Iterator[None]:
         raise CantWrite(f"{reason[:1].lower()}{reason[1:]}") from error
 
 
-def complain(text: str) -> None:
-    """Write a sentence to standard error; ignore errors in writing."""
+def complain(*lines: str) -> None:
+    """Write lines to standard error as safe text: what they quote may hold anything. Ignore errors in writing."""
+    from fuseboard_console.text.safe_text import safe_text
+
     encoding = sys.stderr.encoding or "utf-8"
+    text = "".join(f"{safe_text(line, MAX_LINE)}\n" for line in lines)
     with suppress(OSError):
-        sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def complain_of_document(mistakes: Exception, *files: str) -> None:
+    """Write the mistakes of documents, one a line, to standard error. `files` are their names, as they were given."""
+    from fuseboard_console.text.safe_text import safe_text
+
+    text = str(mistakes)
+    for file in files:
+        if file:
+            text = text.replace(file, safe_text(file, 500))
+    complain(*text.splitlines())
 
 
 def discard_output() -> None:

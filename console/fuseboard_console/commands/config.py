@@ -55,7 +55,7 @@ def run(args: Namespace) -> int:
     """Run the action and return the exit code."""
     import json
 
-    from fuseboard_console.cli.output import complain, print_out
+    from fuseboard_console.cli.output import complain_of_document, print_out
     from fuseboard_console.text.formatting import plural
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_engine.documents.loader import DocumentError
@@ -77,8 +77,7 @@ def run(args: Namespace) -> int:
             print_out(json.dumps(_as_json(settings), indent=2) if args.json else _as_lines(settings, document))
             return exit_codes.OK
     except DocumentError as error:
-        for line in str(error).splitlines():
-            complain(safe_text(line, 500))
+        complain_of_document(error, args.file)
         return exit_codes.BAD_INPUT
     print_out(f"{safe_text(args.file, 200)}: OK, {plural(len(settings.adapters), 'adapter')}")
     return exit_codes.OK

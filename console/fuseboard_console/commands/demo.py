@@ -40,7 +40,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Play the scenario and return the exit code."""
-    from fuseboard_console.cli.output import complain, is_dumb
+    from fuseboard_console.cli.output import complain, complain_of_document, is_dumb
     from fuseboard_engine.documents.loader import DocumentError
     from fuseboard_storage.errors import RecordingError
 
@@ -57,7 +57,7 @@ def run(args: Namespace) -> int:
             return exit_codes.BAD_INPUT
         return _plain(args)
     except (DocumentError, RecordingError) as error:
-        complain(str(error))
+        complain_of_document(error, args.scenario, args.record or "")
         return exit_codes.BAD_INPUT
 
 
@@ -131,7 +131,7 @@ async def _watch(scenario: Path, record: str | None, preferences: Preferences) -
             return codes[0]
         finally:  # takes a few seconds at most; the loop takes no signals meanwhile
             if errors := engine.stop():
-                complain(f"The demo's engine ended early:\n{errors}")
+                complain("The demo's engine ended early:", *errors.splitlines())
 
 
 def _create(path: Path) -> None:

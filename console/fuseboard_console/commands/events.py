@@ -52,7 +52,9 @@ def run(args: Namespace) -> int:
     kinds = _kinds()
     for kind in args.kind:
         if kind not in kinds:
-            complain(f"There is no event kind {kind!r}.{did_you_mean(kind, kinds)}\nThe kinds are: {', '.join(kinds)}.")
+            complain(
+                f"There is no event kind {kind!r}.{did_you_mean(kind, kinds)}", f"The kinds are: {', '.join(kinds)}."
+            )
             return exit_codes.BAD_INPUT
     args.filtered = bool(args.kind) or args.adapter is not None
     if not args.kind:
@@ -86,7 +88,7 @@ async def _events(args: Namespace) -> int:
         if args.adapter is not None and not found:
             board = await recording.board()
             if not board.find(args.adapter):
-                complain(unknown_adapter(board, safe_text(Path(args.file).name, 200), args.adapter))
+                complain(*unknown_adapter(board, safe_text(Path(args.file).name, 200), args.adapter))
                 return exit_codes.BAD_INPUT
     _print(found, args)
     if not (found or args.json):

@@ -54,7 +54,7 @@ async def _failures(args: Namespace) -> int:
         if not found and args.adapter is not None:
             board = await recording.board()
             if not board.find(args.adapter):
-                complain(unknown_adapter(board, safe_text(Path(args.file).name, 200), args.adapter))
+                complain(*unknown_adapter(board, safe_text(Path(args.file).name, 200), args.adapter))
                 return exit_codes.BAD_INPUT
     for entry in found:
         if args.json:

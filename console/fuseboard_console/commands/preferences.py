@@ -28,7 +28,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Print what the options ask for and return the exit code."""
-    from fuseboard_console.cli.output import complain, print_out
+    from fuseboard_console.cli.output import complain, complain_of_document, print_out
     from fuseboard_console.preferences.file import VARIABLE, default_file, preferences_path, read_preferences
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_engine.documents.loader import DocumentError
@@ -53,8 +53,7 @@ def run(args: Namespace) -> int:
             for line in path.read_text(encoding="utf-8").splitlines():
                 print_out(safe_text(line.expandtabs(), 10_000))
     except DocumentError as error:
-        for line in str(error).splitlines():
-            complain(safe_text(line, 500))
+        complain_of_document(error, str(path))
         return exit_codes.BAD_INPUT
     return exit_codes.OK
 

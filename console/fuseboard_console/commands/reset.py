@@ -80,7 +80,7 @@ async def _reset(file: str, adapter: str | None, wait: float) -> int:
         else:
             rows = board.find(adapter)
             if not rows:
-                complain(unknown_adapter(board, name, adapter))
+                complain(*unknown_adapter(board, name, adapter))
                 return exit_codes.BAD_INPUT
             verb = "reset"
         operator = actor()

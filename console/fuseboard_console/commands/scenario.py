@@ -79,8 +79,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Run the action and return the exit code."""
-    from fuseboard_console.cli.output import complain, print_out
-    from fuseboard_console.text.safe_text import safe_text
+    from fuseboard_console.cli.output import complain_of_document, print_out
     from fuseboard_engine.documents.loader import DocumentError
     from fuseboard_storage.errors import RecordingError
 
@@ -95,8 +94,8 @@ def run(args: Namespace) -> int:
             return _check(args.scenario)
         return _play(args)
     except (DocumentError, RecordingError) as error:
-        for line in str(error).splitlines():
-            complain(safe_text(line, 500))
+        names = getattr(args, "scenario", ())
+        complain_of_document(error, *([names] if isinstance(names, str) else names))
         return exit_codes.BAD_INPUT
 
 

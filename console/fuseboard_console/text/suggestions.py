@@ -20,12 +20,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f" Did you mean {safe_text(by_folded[near[0]], 80)}?" if near else ""
 
 
-def unknown_adapter(board: Board, file: str, adapter: str) -> str:
-    """Return the error about an adapter that a recording does not have, and list those it has. `file` is safe text."""
+def unknown_adapter(board: Board, file: str, adapter: str) -> list[str]:
+    """Return the lines about an adapter that a recording does not have, and list those it has. `file` is safe text."""
     known = sorted({row.name for row in board.rows()})
     if not known:
-        return f"{file} has no adapters yet: no engine has written to it."
+        return [f"{file} has no adapters yet: no engine has written to it."]
     shown = ", ".join(safe_text(name, 60) for name in known[:20])
     more = f" and {len(known) - 20} more" if len(known) > 20 else ""
     hint = did_you_mean(adapter, known)
-    return f"{file} has no adapter {safe_text(adapter, 80)}.{hint}\nIt has: {shown}{more}."
+    return [f"{file} has no adapter {safe_text(adapter, 80)}.{hint}", f"It has: {shown}{more}."]

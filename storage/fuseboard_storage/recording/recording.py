@@ -58,10 +58,7 @@ class Recording:
                 at the moment. Later queries raise the same.
         """
         where = Path(path).absolute()  # noqa: ASYNC240 - does not access the disk
-        if schema.inspect(path) == "missing":
-            raise RecordingError(
-                f"{os.fspath(path)} does not exist.", "Start an engine that records to it, or check the path."
-            )
+        schema.refuse_missing(path)
         # SQLite creates files beside the recording, which a read-only folder does not allow; it can use those of a
         # running engine.
         usable = os.access(where.parent, os.W_OK) or where.with_name(f"{where.name}-shm").exists()

@@ -70,6 +70,7 @@ class Tail:
         Raises:
             RecordingError: As for `Recording.open`.
         """
+        schema.refuse_missing(path)  # names the file as the caller does
         tail = cls(Path(path).absolute(), now)  # noqa: ASYNC240 - does not access the disk
         try:
             await tail._open()

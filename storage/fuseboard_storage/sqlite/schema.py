@@ -201,6 +201,8 @@ def inspect(path: str | os.PathLike[str]) -> FileKind:
         RecordingError: The file is not a recording, has a newer version, or cannot be read.
     """
     name = os.fspath(path)
+    if not name:
+        raise RecordingError("The name of the file is empty.", "Name a recording, such as checkout.db.")
     try:
         if not stat.S_ISREG(Path(name).stat().st_mode):
             raise RecordingError(f"{name} is not a file.", "Name a recording, such as checkout.db.")
@@ -210,6 +212,14 @@ def inspect(path: str | os.PathLike[str]) -> FileKind:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise RecordingError(f"{name} cannot be read: {reason}.", "Check the path and its permissions.") from None
+
+
+def refuse_missing(path: str | os.PathLike[str]) -> None:
+    """Raise `RecordingError` if there is no file at `path`, or one that `inspect` refuses."""
+    if inspect(path) == "missing":
+        raise RecordingError(
+            f"{os.fspath(path)} does not exist.", "Start an engine that records to it, or check the path."
+        )
 
 
 def _kind_of(name: str, head: bytes) -> FileKind:

@@ -33,7 +33,6 @@ from fuseboard_engine.dead_letters.letter import (
 )
 from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.events import CommandDone, DeadLetterChanged, Event
-from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.stores.dead_letter_worker import NO_INSTANCE, DeadLetterWorker
 from fuseboard_storage.tables import dead_letters as letters
@@ -97,10 +96,7 @@ class SqliteDeadLetters:
             RecordingError: The file is missing, is not a recording, or has a newer version. A later query raises it
                 if a file that is open for reading is damaged.
         """
-        if schema.inspect(path) == "missing":
-            raise RecordingError(
-                f"{os.fspath(path)} does not exist.", "Start an engine that records to it, or check the path."
-            )
+        schema.refuse_missing(path)
         store = cls(path, audited=True, reading=reading)
         try:
             yield store

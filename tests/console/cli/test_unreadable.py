@@ -32,7 +32,7 @@ def test_a_recording_that_cannot_be_opened_is_reported_in_a_sentence(tmp_path: P
 @pytest.mark.parametrize("command", ["watch", "replay"])
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("nope.db", "does not exist"), ("junk.db", "is not a recording"), ("", "is not a file")],
+    [("nope.db", "does not exist"), ("junk.db", "is not a recording"), (".", "is not a file")],
 )
 def test_a_recording_that_cannot_be_shown_in_a_terminal_is_reported_in_a_sentence(
     tmp_path: Path, command: str, name: str, said: str
