@@ -26,6 +26,7 @@ from fuseboard_storage.sqlite.worker_thread import ThreadEnded, WorkerThread
 from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
 from fuseboard_storage.stores.current_file import run_in_current_file
 from fuseboard_storage.tables.events import escape_surrogates
+from fuseboard_storage.tables.safe_errors import stored_error
 
 T = TypeVar("T")
 
@@ -329,7 +330,7 @@ def run_of(
         "started_at": started_at,
         "state": state,
         "changed_at": changed_at,
-        "error": error,
+        "error": stored_error(error),
         "nodes": {node.node: node for node in saved},
         "alive": owning_process(state, owner, host, key) is not None,
     }
@@ -344,6 +345,7 @@ def node_of(row: Sequence[Any]) -> SavedNode:
     """Return the node in a row of `NODE_COLUMNS`."""
     *values, chain = row
     fields = dict(zip(_NODE_FIELDS, values, strict=True))
+    fields["error"] = stored_error(fields["error"])
     return struct_from(SavedNode, {**fields, "chain": decoded(_steps, chain, default=())})[0]
 
 

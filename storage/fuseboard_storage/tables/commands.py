@@ -11,6 +11,7 @@ from fuseboard_engine.commands import Command
 from fuseboard_engine.events import CommandDone
 from fuseboard_storage.sqlite.damaged_rows import decoded
 from fuseboard_storage.tables.events import stored_text
+from fuseboard_storage.tables.safe_errors import stored_error
 
 Status = Literal["pending", "taken", "done", "failed", "expired"]
 
@@ -60,6 +61,7 @@ def status_of(row: tuple[Any, ...], now: int) -> CommandStatus:
     """
     *stored, expires_at = row
     status = CommandStatus(*stored)
+    status = status._replace(detail=stored_error(status.detail))
     if status.status == "pending" and expires_at <= now:
         return status._replace(status="expired", detail=EXPIRED_DETAIL, done_at=expires_at)
     if status.status == "taken" and expires_at + LOST_AFTER <= now:

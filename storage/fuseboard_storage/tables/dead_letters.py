@@ -31,6 +31,7 @@ from fuseboard_engine.dead_letters.memory_store import full, group_changes
 from fuseboard_storage.sqlite.damaged_rows import UNREADABLE, decoded, struct_from
 from fuseboard_storage.sqlite.schema import MAX_DEATHS
 from fuseboard_storage.tables.events import escape_surrogates
+from fuseboard_storage.tables.safe_errors import stored_error
 
 POISONED: Final = "poisoned: its worker stopped responding in three retries in a row; only an operator retries it"
 
@@ -53,6 +54,8 @@ def letter_of(row: tuple[Any, ...]) -> DeadLetter:
     for name in _ENCODED:
         if fields[name] is not None:
             fields[name] = decoded(msgspec.json.decode, fields[name], default=fields[name])
+    for name in ("error", "detail"):
+        fields[name] = stored_error(fields[name])
     letter, damaged = struct_from(DeadLetter, fields)
     return msgspec.structs.replace(letter, detail=UNREADABLE + ", ".join(damaged)) if damaged else letter
 

@@ -13,6 +13,7 @@ from fuseboard_engine.error_text.text_limits import MAX_NAME, name_within_limit,
 from fuseboard_engine.events import AnyEvent, Event
 from fuseboard_storage.board.board import Entry
 from fuseboard_storage.sqlite.damaged_rows import whole_number
+from fuseboard_storage.tables.safe_errors import with_safe_errors
 
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
 _decode = msgspec.json.Decoder(AnyEvent).decode
@@ -148,10 +149,10 @@ def entry_of(cursor: object, row: tuple[Any, ...]) -> Entry:
     """Return the entry in a row of `SELECT`. Usable as a `row_factory`.
 
     An event that cannot be decoded, because a newer version wrote it or it is damaged, becomes a bare `Event` with its
-    time.
+    time. Secrets in the error texts of older versions are hidden.
     """
     try:
-        return Entry(row[0], row[1], _decode(row[3]))
+        return Entry(row[0], row[1], with_safe_errors(_decode(row[3])))
     except (msgspec.DecodeError, TypeError, UnicodeError, RecursionError):
         return Entry(row[0], whole_number(row[1]), Event(at=whole_number(row[2])))
 

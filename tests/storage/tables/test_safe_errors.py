@@ -1,0 +1,103 @@
+"""Secrets in recordings of versions that did not hide them: hidden in whatever reads them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fuseboard_engine.events import Event
+from fuseboard_storage.recorder.recorder import record
+from fuseboard_storage.recording.recording import Recording
+from fuseboard_storage.sqlite import schema
+from fuseboard_storage.tables import events as rows
+from fuseboard_storage.tables.safe_errors import ERROR_FIELDS, with_safe_errors
+from support.any_events import KINDS, event_with, events
+from support.dead_letter_files import put
+from support.fake_engine import FakeEngine, failed
+from support.waiting import PATIENCE
+
+KEY = "sk-Zq7RtY88pLmN3vKx"
+
+
+@given(events(st.text("abc ,.", max_size=20)))
+@settings(max_examples=100, deadline=None)
+def test_an_event_without_secrets_is_returned_itself(event: Event) -> None:
+    assert with_safe_errors(event) is event
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_error_texts_of_every_event_are_hidden(kind: type[Event]) -> None:
+    safe = with_safe_errors(event_with(kind, f"refused: {KEY}"))
+    fields = json.loads(msgspec.json.encode(safe))
+    parts = [fields, fields.get("attempt") or {}]
+    parts += fields["attempts"] if isinstance(fields.get("attempts"), list) else []
+    for part in parts:
+        for name in ERROR_FIELDS:
+            assert KEY not in str(part.get(name))
+    assert type(safe) is kind
+
+
+def older_recording(path: Path) -> Path:
+    """Return a recording whose texts hold a key, as a version without redaction wrote them."""
+
+    async def fill() -> None:
+        engine = FakeEngine()
+        async with record(engine, path) as recorder:
+            engine.emit(failed("t1"))
+            for kind in KINDS:
+                if kind.__name__ in ("DeadLettered", "NodeChanged", "StreamRestarted", "ListenerFailed"):
+                    engine.emit(event_with(kind, "t"))
+            await recorder.flushed()
+
+    asyncio.run(fill())
+    put(path, {"error": "SECRET"})
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute('UPDATE events SET body = replace(body, \'"error":"\', \'"error":"key SECRET \')')
+        connection.execute("UPDATE dead_letters SET detail = 'SECRET'")
+        for table, column in (("events", "body"), ("dead_letters", "error"), ("dead_letters", "detail")):
+            connection.execute(f"UPDATE {table} SET {column} = replace({column}, 'SECRET', ?)", (KEY,))
+        connection.execute("DELETE FROM keyframes")
+        connection.commit()
+    return path
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["status"], ["status", "--json"], ["events", "--json"], ["events"], ["dlq", "list"], ["dlq", "list", "--json"]],
+    ids=" ".join,
+)
+def test_no_command_shows_a_key_of_an_older_recording(words: list[str], tmp_path: Path) -> None:
+    path = older_recording(tmp_path / "a.db")
+    with closing(sqlite3.connect(path)) as connection:
+        assert KEY in str(connection.execute("SELECT group_concat(body) FROM events").fetchone())
+    command = [sys.executable, "-m", "fuseboard_console", words[0], str(path), *words[1:]]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert shown.returncode in (0, 1), shown.stderr
+    assert KEY not in shown.stdout + shown.stderr
+    assert "[hidden]" in shown.stdout or words == ["status"]
+
+
+async def test_boards_and_failures_of_an_older_recording_hide_the_key(tmp_path: Path) -> None:
+    path = await asyncio.to_thread(older_recording, tmp_path / "a.db")
+    async with Recording.open(path) as recording:
+        board = await recording.board()
+        (failure,) = await recording.failures(10)
+    assert KEY not in str([row.last_error for row in board.rows()]) + str(failure.event)
+    assert KEY not in str([row.attempt for row in board.failures])
+
+
+def test_rows_are_read_back_as_they_were_written(tmp_path: Path) -> None:
+    with closing(schema.connect(tmp_path / "a.db")) as file:
+        rows.insert(file, 1, [failed("a")])
+        (row,) = file.execute(rows.SELECT).fetchall()
+    assert rows.entry_of(None, row).event == failed("a")
