@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from fuseboard_engine.errors import FuseboardError, picklable, text_of
 from fuseboard_engine.events import Attempt, RouteFinished
-from fuseboard_engine.routing.policy import RouteLimits
+
+if TYPE_CHECKING:
+    from fuseboard_engine.routing.policy import RouteLimits
 
 OF_THIS_CALL = "order of this call"
 """The reason given for a chain that the caller passed."""
