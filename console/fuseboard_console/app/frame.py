@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fuseboard_console.actions.model import collapse_page_keys, promoted
 from fuseboard_console.painting.line_bar import LineBar
-from fuseboard_console.text.formatting import SECOND, whole
+from fuseboard_console.text.formatting import SECOND, whole_span
 from fuseboard_console.text.line import Line
 from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.adapters.engine_presence import Connection, connection_of
@@ -107,7 +107,7 @@ class FrameRenderer:
         sessions = self._console.sessions
         if sessions.replay is None and before.state in ("silent", "ended") and connection.state == "live":
             seconds = (sessions.now() - before.since) / SECOND
-            self._console.show_notice(f"The engine is back after {whole(seconds)}.")
+            self._console.show_notice(f"The engine is back after {whole_span(seconds)}.")
         self.connection, self._aged = connection, second
 
     def _plan_next_tick(self) -> None:

@@ -108,10 +108,10 @@ def near(query: str, keys: Iterable[AdapterKey]) -> list[AdapterKey]:
     named = [(key.adapter.casefold(), key) for key in keys]
     found = [key for name, key in named if wanted in name]
     if len(found) < MAX_RESULTS:
-        found += [key for name, key in named if wanted not in name and _within(wanted, name)]
+        found += [key for name, key in named if wanted not in name and _is_subsequence(wanted, name)]
     return found[:MAX_RESULTS]
 
 
-def _within(letters: str, text: str) -> bool:
+def _is_subsequence(letters: str, text: str) -> bool:
     rest = iter(text)
     return all(letter in rest for letter in letters)

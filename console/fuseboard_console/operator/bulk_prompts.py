@@ -159,14 +159,14 @@ def reasons_text(outcomes: Sequence[Outcome]) -> str:
         if not outcome.done:
             why = safe_text(outcome.why, 120).strip().rstrip(".") or "the engine refused it"
             reasons.setdefault(_lower_first(why), []).append(safe_text(outcome.name, 40))
-    parts = [f"{_listed(names)}: {why}" for why, names in list(reasons.items())[:_LISTED]]
+    parts = [f"{_name_list(names)}: {why}" for why, names in list(reasons.items())[:_LISTED]]
     others = len(reasons) - _LISTED
     if others > 0:
         parts.append(f"{plural(others, 'more reason')} in the audit")
     return "; ".join(parts)
 
 
-def _listed(names: Sequence[str]) -> str:
+def _name_list(names: Sequence[str]) -> str:
     more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
     return ", ".join(names[:_LISTED]) + more
 

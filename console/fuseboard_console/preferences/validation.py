@@ -64,42 +64,42 @@ def _cross_field_errors(data: Mapping[str, Any]) -> Errors:
         yield ("layout",), f"unknown layout {layout!r}; {did_you_mean(layout, LAYOUTS)}"
     for table, named in columns.items() if isinstance(columns, Mapping) else ():
         yield from _columns(table, _texts(named))
-    said = {id: _texts(named) for id, named in keys.items()} if isinstance(keys, Mapping) else {}
-    yield from _keys({id: texts for id, texts in said.items() if texts is not None})
+    settings = {id: _texts(named) for id, named in keys.items()} if isinstance(keys, Mapping) else {}
+    yield from _keys({id: texts for id, texts in settings.items() if texts is not None})
 
 
-def _texts(said: object) -> tuple[str, ...] | None:
+def _texts(settings: object) -> tuple[str, ...] | None:
     """Return one text or several as a tuple; None for anything else."""
-    texts = [said] if isinstance(said, str) else said
+    texts = [settings] if isinstance(settings, str) else settings
     if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
         return None
     return tuple(texts)
 
 
-def _keys(said: dict[str, tuple[str, ...]]) -> Errors:
+def _keys(settings: dict[str, tuple[str, ...]]) -> Errors:
     current = {action.id: action for action in ACTIONS}
     actions = current | {old: current[new] for old, new in RENAMED.items()}
-    for id in said:
+    for id in settings:
         if id not in actions:
             yield ("keys", id), f"unknown action; {did_you_mean(id, current)}"
-        elif actions[id].group == "Move" and not said[id]:
+        elif actions[id].group == "Move" and not settings[id]:
             yield ("keys", id), "lists need a key for this action; choose one"
-    unknown = dict(_unknown_keys(said))
+    unknown = dict(_unknown_keys(settings))
     for id, text in unknown.items():
         yield ("keys", id), text
     known = {
         actions[id].id: tuple(parse_key(text) for text in texts)
-        for id, texts in said.items()
+        for id, texts in settings.items()
         if id in actions and id not in unknown
     }
-    written = {actions[id].id: id for id in said if id in actions}
+    written = {actions[id].id: id for id in settings if id in actions}
     for id, text in key_conflicts(ACTIONS, known):
         yield ("keys", written[id]), text
 
 
-def _unknown_keys(said: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, str]]:
+def _unknown_keys(settings: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, str]]:
     """Yield the actions with an unknown key, and the error."""
-    for action, texts in said.items():
+    for action, texts in settings.items():
         try:
             for text in texts:
                 parse_key(text)
@@ -139,5 +139,5 @@ def validate(text: str, name: str) -> Preferences:
     """
     if not name.endswith(".toml"):
         raise DocumentError(f"{name}: preferences are TOML; the name must end in .toml")
-    said = check(load_text(text, name), MODEL)
-    return Preferences(**{field.name: getattr(said, field.name) for field in fields(Preferences)})
+    settings = check(load_text(text, name), MODEL)
+    return Preferences(**{field.name: getattr(settings, field.name) for field in fields(Preferences)})

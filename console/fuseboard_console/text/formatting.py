@@ -21,7 +21,7 @@ __all__ = [
     "rate",
     "span",
     "stamp",
-    "whole",
+    "whole_span",
 ]
 
 
@@ -30,7 +30,7 @@ def clock(at: int) -> str:
     return time.strftime("%H:%M:%S", time.localtime(at / SECOND))
 
 
-def whole(seconds: float) -> str:
+def whole_span(seconds: float) -> str:
     """Return a length of time that changes at most once a second: `3 s`, `14 s`, `3 min`."""
     return f"{max(0.0, seconds):.0f} s" if seconds < 9.95 else span(seconds)
 

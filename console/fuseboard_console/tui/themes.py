@@ -140,22 +140,22 @@ def variables_of(theme: Theme) -> dict[str, str]:
 def _styles_of(theme: Theme) -> dict[str, Style]:
     dark = theme.dark
 
-    def said(colour: str | None, otherwise: str) -> str:
+    def colour_or(colour: str | None, otherwise: str) -> str:
         """Return a theme's colour; those that are names of the terminal's own can't be mixed."""
         return colour if colour and not theme.ansi else otherwise
 
-    text = said(theme.foreground, "#e0e0e0" if dark else "#1f1f1f")
-    ground = said(theme.background, "#121212" if dark else "#efefef")
+    text = colour_or(theme.foreground, "#e0e0e0" if dark else "#1f1f1f")
+    ground = colour_or(theme.background, "#121212" if dark else "#efefef")
 
     def mixed(share: float, over: str = ground) -> str:
         return Color.parse(text).blend(Color.parse(over), share).hex6
 
     own = theme.variables
-    ok = said(theme.success, "#4ebf71" if dark else "#1f7a3d")
-    bad = said(theme.error, "#ba3c5b" if dark else "#c01c28")
-    warn = said(theme.warning, "#ffa62b" if dark else "#8f5b00")
-    info = said(theme.secondary or theme.primary, "#6cb2eb" if dark else "#0b61a8")
-    accent = said(theme.accent or theme.primary, info)
+    ok = colour_or(theme.success, "#4ebf71" if dark else "#1f7a3d")
+    bad = colour_or(theme.error, "#ba3c5b" if dark else "#c01c28")
+    warn = colour_or(theme.warning, "#ffa62b" if dark else "#8f5b00")
+    info = colour_or(theme.secondary or theme.primary, "#6cb2eb" if dark else "#0b61a8")
+    accent = colour_or(theme.accent or theme.primary, info)
     muted = own.get("fuse-muted") or mixed(0.35)
     faint = own.get("fuse-faint") or mixed(0.55)
     held = own.get("fuse-held") or "#b48ead"

@@ -251,14 +251,14 @@ def _scalar(node: yaml.Node, name: str) -> Any:
     except yaml.constructor.ConstructorError:
         if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.removeprefix("tag:yaml.org,2002:") not in _KINDS:
             return str(node.value)
-        problem = _misfit(node)
+        problem = _invalid_value(node)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        problem = _value_problem(error) if "digits" in str(error) else _misfit(node)
+        problem = _value_problem(error) if "digits" in str(error) else _invalid_value(node)
     finally:
         loader.dispose()
     raise DocumentError(f"{name}:{node.start_mark.line + 1}: {problem}")
 
 
-def _misfit(node: yaml.Node) -> str:
+def _invalid_value(node: yaml.Node) -> str:
     kind = node.tag.rpartition(":")[2]
     return f"{str(node.value)[:SHOWN]!r} is not a valid {_KINDS.get(kind, kind)}"

@@ -25,7 +25,7 @@ def no_retry_reason(rule: Rule, error: BaseException, policy: RetryPolicy, numbe
         return rule.reason
     most = policy.max_attempts
     if number >= most:
-        return _made(number, most)
+        return _attempts_made(number, most)
     if isinstance(error, policy.give_up_on) or (policy.retry_on and not isinstance(error, policy.retry_on)):
         return f"the retry policy does not retry {type(error).__name__}"
     return ""
@@ -65,14 +65,14 @@ def retry_delay(
         return None, f"its breaker opened for {open_for:.3g} s"
     if not budget.withdraw(now):
         return None, "the retry budget is spent"
-    return delay, _coming(number + 1, policy.max_attempts)
+    return delay, _next_attempt(number + 1, policy.max_attempts)
 
 
 @functools.lru_cache(maxsize=256)  # a few numbers, over and over; writing them costs three times as much
-def _made(number: int, most: int) -> str:
+def _attempts_made(number: int, most: int) -> str:
     return f"{number} of {most} attempts made"
 
 
 @functools.lru_cache(maxsize=256)
-def _coming(number: int, most: int) -> str:
+def _next_attempt(number: int, most: int) -> str:
     return f"attempt {number} of {most}"

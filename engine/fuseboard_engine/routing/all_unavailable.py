@@ -133,24 +133,24 @@ class AllUnavailableHandler:
             return
         key = frozenset(adapter.name for adapter in chain)
         queue = self._queues.setdefault(key, deque())
-        me = _WaitingTask()
-        queue.append(me)
+        waiter = _WaitingTask()
+        queue.append(waiter)
         self._waiting += 1
         try:
-            outcome = await self._wait_in(queue, me, route, chain, ask, retry, end)
+            outcome = await self._wait_in_queue(queue, waiter, route, chain, ask, retry, end)
             at_work = sum(attempt.wait + attempt.duration for attempt in route.attempts)
             waited = format_duration(max(0.0, self._clock() - started - at_work))
             route.why += f"; every adapter was out, waited {waited}: {outcome}"
         finally:
             self._waiting -= 1
-            self._leave(queue, me)
+            self._leave(queue, waiter)
             if not queue and self._queues.get(key) is queue:
                 del self._queues[key]
 
-    async def _wait_in(
+    async def _wait_in_queue(
         self,
         queue: Queue,
-        me: _WaitingTask,
+        waiter: _WaitingTask,
         route: ActiveRoute,
         chain: tuple[Adapter, ...],
         ask: TryAdapter,
@@ -160,13 +160,13 @@ class AllUnavailableHandler:
         """Wait until this route was continued or may wait no longer. Return the outcome in words."""
         while True:
             left = wait = end - self._clock()
-            if queue[0] is me:
-                if await self._try_chain(queue, me, route, chain, ask, retry):
+            if queue[0] is waiter:
+                if await self._try_chain(queue, waiter, route, chain, ask, retry):
                     if route.expired:
                         return "no adapter recovered"
                     return f"{route.adapter} is back" if route.adapter else "tried again"
-                if me not in queue:  # the steps before a call took a while, then refused
-                    queue.append(me)
+                if waiter not in queue:  # the steps before a call took a while, then refused
+                    queue.append(waiter)
                 now = self._clock()
                 left = end - now
                 back = recoveries(chain, now)
@@ -180,15 +180,15 @@ class AllUnavailableHandler:
                 return "no adapter recovered"
             try:
                 async with asyncio.timeout(wait):
-                    await me.wake_event.wait()
+                    await waiter.wake_event.wait()
             except TimeoutError:
                 pass
-            me.wake_event.clear()
+            waiter.wake_event.clear()
 
     async def _try_chain(
         self,
         queue: Queue,
-        me: _WaitingTask,
+        waiter: _WaitingTask,
         route: ActiveRoute,
         chain: tuple[Adapter, ...],
         ask: TryAdapter,
@@ -199,7 +199,7 @@ class AllUnavailableHandler:
         route.reached, route.exception, route.error = 0, None, None
         for adapter in chain:
             # A refusal comes at once. If this callback runs first, the call is in flight, and the next task may try.
-            handing_over = me.loop.call_soon(self._leave, queue, me)
+            handing_over = waiter.loop.call_soon(self._leave, queue, waiter)
             ended = await ask(adapter.name, route, retry)
             handing_over.cancel()
             if ended:
@@ -207,9 +207,9 @@ class AllUnavailableHandler:
         route.reached = len(route.order)
         return not all_rejected(route)
 
-    def _leave(self, queue: Queue, me: _WaitingTask) -> None:
-        if me in queue:
-            queue.remove(me)
+    def _leave(self, queue: Queue, waiter: _WaitingTask) -> None:
+        if waiter in queue:
+            queue.remove(waiter)
             _wake_head(queue)
 
     # ---------------------------------------------------------------- last resort

@@ -67,7 +67,7 @@ class OverdueCalls:
         """Continue, in a task of its own, a suspended coroutine that waits for `waiting_for`."""
         if getattr(waiting_for, "_asyncio_future_blocking", None) is False:
             waiting_for._asyncio_future_blocking = True  # nothing awaits it any more, so a task may again
-        return self.watch(adapter, _rest(coroutine, waiting_for))
+        return self.watch(adapter, _await_rest(coroutine, waiting_for))
 
     def watch(self, adapter: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[None]:
         """Run the rest of an overdue call, or of its clean-up, in a task of its own. Its outcome is only logged."""
@@ -140,7 +140,7 @@ class OverdueCalls:
             log.warning("overdue calls do not end although they were cancelled: %s", names)
 
 
-async def _rest(coroutine: Coroutine[Any, Any, Any], waiting_for: Any) -> Any:
+async def _await_rest(coroutine: Coroutine[Any, Any, Any], waiting_for: Any) -> Any:
     return await resumed(coroutine, waiting_for)
 
 

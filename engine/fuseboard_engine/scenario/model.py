@@ -138,10 +138,10 @@ class Scenario(_Part):
     @staticmethod
     def cross_field_checks(data: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
         """Find contradictions between fields; `data` is validated or as in the file."""
-        return _crossing(data)
+        return _contradictions(data)
 
 
-def _crossing(data: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
+def _contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
     adapters, end, timeline = _mapping(data.get("adapters")), data.get("duration"), _sequence(data.get("timeline"))
     expect = _mapping(data.get("expect"))
     named: list[tuple[Location, Any]] = [

@@ -125,7 +125,7 @@ class Recorder:
         self._restore_engine()
         opened = self._start_thread()
         try:
-            opened.result(_left(end))
+            opened.result(_remaining(end))
         except TimeoutError:
             self._note_late_opening()
         except RecordingError:
@@ -143,11 +143,11 @@ class Recorder:
         if thread is not None and thread is not threading.current_thread():
             self._join(thread, end)
         if self._dead_letters is not None:
-            self._dead_letters.close_blocking(_left(end))
+            self._dead_letters.close_blocking(_remaining(end))
 
     def _join(self, thread: threading.Thread, end: float) -> None:
         """Wait for the writer thread; stop waiting if it is stuck."""
-        thread.join(_left(end) + SHORTEST)
+        thread.join(_remaining(end) + SHORTEST)
         if thread.is_alive():
             waiting = len(self._buffer)
             log.error(
@@ -317,7 +317,7 @@ class Recorder:
             await asyncio.get_running_loop().run_in_executor(None, self._restore_engine)
         opened = asyncio.wrap_future(self._start_thread())
         try:
-            await asyncio.wait({opened}, timeout=_left(end))
+            await asyncio.wait({opened}, timeout=_remaining(end))
             if opened.done():
                 opened.result()
             else:
@@ -339,13 +339,13 @@ class Recorder:
     ) -> None:
         end = time.monotonic() + self._close_timeout
         await _at_most(self._close_timeout / 2, self._stop_engine())
-        thread = self._begin_stop(_reason(type_), _left(end))
+        thread = self._begin_stop(_reason(type_), _remaining(end))
         loop = asyncio.get_running_loop()
         parts: list[Awaitable[None]] = []
         if thread is not None:
             parts.append(loop.run_in_executor(None, self._join, thread, end))
         if self._dead_letters is not None:
-            parts.append(self._dead_letters.close(_left(end)))
+            parts.append(self._dead_letters.close(_remaining(end)))
         await asyncio.shield(asyncio.gather(*parts))
 
     async def _stop_engine(self) -> None:
@@ -389,7 +389,7 @@ def _reason(type_: type[BaseException] | None) -> str:
     return "closed" if type_ is None else f"ended by {type_.__name__}"
 
 
-def _left(end: float) -> float:
+def _remaining(end: float) -> float:
     """Return the seconds until `end`, at least the shortest time in which a file that can be written is closed."""
     return max(SHORTEST, end - time.monotonic())
 

@@ -96,7 +96,7 @@ class FileCheckpoints:
 
     async def left(self, *, failed: bool = False) -> list[tuple[str, str]]:
         """Return the unfinished runs that no process is executing; see `Checkpoints`."""
-        return await self._run_in_thread(self._left, failed)
+        return await self._run_in_thread(self._interrupted, failed)
 
     async def failures(self, workflow: str, limit: int) -> list[tuple[str, SavedNode]]:
         """Return the failed nodes of a workflow, newest first; see `Checkpoints`."""
@@ -260,7 +260,7 @@ class FileCheckpoints:
                 f"Run {run} is no longer in the file.", "Check whether the file was moved or replaced."
             )
 
-    def _left(self, failed: bool) -> list[tuple[str, str]]:
+    def _interrupted(self, failed: bool) -> list[tuple[str, str]]:
         connection = self._open()
         rows = connection.execute(
             "SELECT id, workflow, state, owner, deaths FROM workflow_runs WHERE state IN ('running', 'interrupted') "

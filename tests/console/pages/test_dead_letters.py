@@ -230,13 +230,13 @@ async def test_a_letter_purged_while_its_detail_is_open_stays_shown(live: Path) 
 
 async def test_a_letter_whose_detail_was_closed_is_read_no_more(live: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
-    whole = repository.whole
+    whole = repository.read_one
 
     async def noted(path: Path, id: int, now: int) -> DeadLetter | None:
         read.append(id)
         return await whole(path, id, now)
 
-    monkeypatch.setattr(repository, "whole", noted)
+    monkeypatch.setattr(repository, "read_one", noted)
     async with watching(live) as console:
         await at_letters(console)
         await console.press("enter")

@@ -73,7 +73,7 @@ class DeadLetterLoader:
         return self.listed is not None and self._listed_of[1] == self.choice
 
     @property
-    def there(self) -> int:
+    def total(self) -> int:
         """The number of dead letters with the chosen statuses, listed or not."""
         return sum(self.listed.figures.by_status[one] for one in self.chosen or STATUSES) if self.listed else 0
 
@@ -141,7 +141,7 @@ class DeadLetterLoader:
 
     async def _read_opened(self, path: Path, id: int) -> None:
         """Read a dead letter in full, and its history."""
-        found = await repository.whole(path, id, wall_clock())
+        found = await repository.read_one(path, id, wall_clock())
         history = await repository.history(path, found) if found is not None else self.history
         if self.opened is not None and self.opened.id == id:
             self.opened, self.history, self.gone = found or self.opened, history, found is None

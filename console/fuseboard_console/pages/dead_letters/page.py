@@ -87,8 +87,8 @@ class DeadLetters(ListPage[int]):
             return self.title
         only = f"only {status_choice_word(chosen)}" if chosen else "all"
         said = [self.title, only if self._loader.choice else "", summary(listed.figures)]
-        if self._loader.there > len(self._loader.keys) >= MOST:
-            said.append(f"the newest {len(self._loader.keys):,} of {self._loader.there:,}")
+        if self._loader.total > len(self._loader.keys) >= MOST:
+            said.append(f"the newest {len(self._loader.keys):,} of {self._loader.total:,}")
         return "  ".join(part for part in said if part)
 
     @property

@@ -70,7 +70,7 @@ def _short(dead_letter: DeadLetter) -> DeadLetter:
     return msgspec.structs.replace(dead_letter, payload=dead_letter.payload[:PREVIEW_LENGTH])
 
 
-async def whole(path: Path, id: int, now: int) -> DeadLetter | None:
+async def read_one(path: Path, id: int, now: int) -> DeadLetter | None:
     """Read one dead letter with all of its payload, or None if it no longer exists. Raises as `listed` does."""
     async with SqliteDeadLetters.open(path) as store:
         return await store.get(id, now)

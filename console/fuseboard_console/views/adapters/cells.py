@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fuseboard_console.text.bars import countdown_bar, sparkline
-from fuseboard_console.text.formatting import SECOND, latency, number, ordinal, percent, plural, rate, span, whole
+from fuseboard_console.text.formatting import SECOND, latency, number, ordinal, percent, plural, rate, span, whole_span
 from fuseboard_console.text.glyphs import APPEARANCES, Glyphs
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.text.width import width
@@ -65,18 +65,18 @@ def next_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
             return (Span(f"{plural(row.probes_in_flight, 'probe')} in flight", "warn"),)
         return (Span("waits for a call", "muted"),)
     if condition == "held":
-        return _actor_line("", row.actor or "hand", _ago(row, now), cells, "muted")
+        return _actor_line("", row.actor or "hand", _age_text(row, now), cells, "muted")
     if condition == "disabled":
         return (Span("lets every call through", "muted"),)
     if condition == "watch":
         return (Span("counts, never opens", "muted"),)
     if condition == "closed" and row.reason == "reset" and (now - row.since) / SECOND < _RECENT:
-        return _actor_line("reset", row.actor, _ago(row, now), cells, "info")
+        return _actor_line("reset", row.actor, _age_text(row, now), cells, "info")
     return ()
 
 
-def _ago(row: AdapterView, now: int) -> str:
-    return f"{whole((now - row.since) / SECOND)} ago"
+def _age_text(row: AdapterView, now: int) -> str:
+    return f"{whole_span((now - row.since) / SECOND)} ago"
 
 
 def _actor_line(what: str, actor: str, ago: str, cells: int, style: str) -> Line:
@@ -97,7 +97,7 @@ def error_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
 
 def since_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
     """Time in the present condition."""
-    return (Span(whole((now - row.since) / SECOND), "faint"),)
+    return (Span(whole_span((now - row.since) / SECOND), "faint"),)
 
 
 def rate_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from fuseboard_console.text.formatting import clock, whole
+from fuseboard_console.text.formatting import clock, whole_span
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_storage.board.board import Board, InstanceRow
 from fuseboard_storage.board.presence import Presence, age_of, killed, presence
@@ -61,5 +61,5 @@ def header_text(connection: Connection) -> tuple[str, str]:
     if connection.state == "live":
         return f"live {connection.age:.1f} s", "ok"
     if connection.state == "silent":
-        return f"{'killed' if connection.gone else 'silent'} {whole(connection.age)}", "bad"
+        return f"{'killed' if connection.gone else 'silent'} {whole_span(connection.age)}", "bad"
     return f"ended {clock(connection.since)}", "muted"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fuseboard_console.text.formatting import SECOND, clock, plural, span, stamp, whole
+from fuseboard_console.text.formatting import SECOND, clock, plural, span, stamp, whole_span
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.json_lines import json_lines
 from fuseboard_console.text.label_lines import labelled
@@ -137,7 +137,7 @@ def _facts(dead_letter: DeadLetter, now: int, cells: int, glyphs: Glyphs) -> lis
         ("failed at", _failed_at(dead_letter)),
         ("chain", chain or "that of its type"),
         ("engine", safe_text(dead_letter.engine, 200)),
-        ("came", f"{stamp(dead_letter.created_at)}, {whole((now - dead_letter.created_at) / SECOND)} ago"),
+        ("came", f"{stamp(dead_letter.created_at)}, {whole_span((now - dead_letter.created_at) / SECOND)} ago"),
     ]
     if dead_letter.changed_at > dead_letter.created_at:
         said.append(("last change", _change(dead_letter, now)))
@@ -153,7 +153,7 @@ def _facts(dead_letter: DeadLetter, now: int, cells: int, glyphs: Glyphs) -> lis
 
 
 def _change(dead_letter: DeadLetter, now: int) -> str:
-    ago = f"{whole((now - dead_letter.changed_at) / SECOND)} ago"
+    ago = f"{whole_span((now - dead_letter.changed_at) / SECOND)} ago"
     by = f" by {safe_text(dead_letter.actor, 80)}" if dead_letter.actor else ""
     return f"{ago}{by}{': ' if dead_letter.detail else ''}{safe_text(dead_letter.detail, FULL_TEXT)}"
 

@@ -7,7 +7,7 @@ from textwrap import wrap
 from typing import NamedTuple
 
 from fuseboard_console.actions.model import Action, shown_keys
-from fuseboard_console.text.formatting import SECOND, latency, percent, plural, rate, whole
+from fuseboard_console.text.formatting import SECOND, latency, percent, plural, rate, whole_span
 from fuseboard_console.text.glyphs import APPEARANCES, Glyphs
 from fuseboard_console.text.label_lines import LABEL_CELLS, label_line
 from fuseboard_console.text.line import Line, Span
@@ -67,7 +67,7 @@ def detail_lines(
     lines: list[Line] = [
         (
             Span(f"{glyphs.of(view.condition)} {view.word}", appearance.style),
-            Span(f" for {whole((now - row.since) / SECOND)}  ", "muted"),
+            Span(f" for {whole_span((now - row.since) / SECOND)}  ", "muted"),
             *next_cell(view, now, max(12, cells - 34), glyphs),
         ),
     ]

@@ -28,7 +28,7 @@ def bars(values: Sequence[float], height: int, cells: int, style: str, glyphs: G
     for row in range(height):
         below = (height - 1 - row) * steps
         signs = [(_bar(level - below, row == height - 1, glyphs), style if level else "quiet") for level in levels]
-        lines.append(_widened(signs, cells))
+        lines.append(_stretched(signs, cells))
     return lines
 
 
@@ -40,11 +40,11 @@ def _bar(level: int, lowest: bool, glyphs: Glyphs) -> str:
 
 def states_line(slices: Sequence[Slice], cells: int, glyphs: Glyphs) -> Line:
     """Return the breaker's state as one sign per slice, or a dot where it is unknown."""
-    looks = [_look(one, glyphs) for one in slices]
-    return _widened(looks, cells)
+    looks = [_state_sign(one, glyphs) for one in slices]
+    return _stretched(looks, cells)
 
 
-def _look(one: Slice, glyphs: Glyphs) -> tuple[str, str]:
+def _state_sign(one: Slice, glyphs: Glyphs) -> tuple[str, str]:
     if one.state is None:
         return glyphs.gap, "faint"
     condition = CONDITIONS[one.state]
@@ -58,7 +58,7 @@ def latency_lines(slices: Sequence[Slice], height: int, cells: int, glyphs: Glyp
     for row in range(height):
         middle = (height - row - 0.5) / height * top
         signs = [_shade(one, middle, row == height - 1, glyphs) for one in slices]
-        lines.append(_widened(signs, cells))
+        lines.append(_stretched(signs, cells))
     return lines, top
 
 
@@ -69,7 +69,7 @@ def _shade(one: Slice, at: float, lowest: bool, glyphs: Glyphs) -> tuple[str, st
     return (glyphs.sparks[0], SHADES[0] if one.p99 is not None else "faint") if lowest else (" ", "text")
 
 
-def _widened(signs: Sequence[tuple[str, str]], cells: int) -> Line:
+def _stretched(signs: Sequence[tuple[str, str]], cells: int) -> Line:
     """Return signs with their styles as a line that fills `cells`."""
     wide = [signs[place * len(signs) // cells] for place in range(cells)] if signs else []
     return tuple(
@@ -80,8 +80,8 @@ def _widened(signs: Sequence[tuple[str, str]], cells: int) -> Line:
 def axis(until: int, seconds: int, cells: int) -> str:
     """Return the times under a chart of `cells`: the beginning, the middle where there is room, and the end."""
     since = until - seconds * SECOND
-    first, last = _moment(since, seconds), _moment(until, seconds)
-    middle = _moment((since + until) // 2, seconds)
+    first, last = _time_text(since, seconds), _time_text(until, seconds)
+    middle = _time_text((since + until) // 2, seconds)
     room = cells - width(first) - width(last)
     if room < 1:
         return fit(last, cells, "right")
@@ -91,5 +91,5 @@ def axis(until: int, seconds: int, cells: int) -> str:
     return first + " " * left + middle + " " * (room - left - width(middle)) + last
 
 
-def _moment(at: int, seconds: int) -> str:
+def _time_text(at: int, seconds: int) -> str:
     return clock(at) if seconds < _DAY else stamp(at)[5:16]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fuseboard_console.text.formatting import SECOND, whole
+from fuseboard_console.text.formatting import SECOND, whole_span
 
 if TYPE_CHECKING:  # not needed for the first paint
     from fuseboard_engine.dead_letters.letter import DeadLetter, Status
@@ -34,4 +34,4 @@ def next_retry(dead_letter: DeadLetter, now: int) -> str:
         return "by hand"
     if status != "pending" or dead_letter.due_at is None:
         return ""
-    return "due" if dead_letter.due_at <= now else f"in {whole((dead_letter.due_at - now) / SECOND)}"
+    return "due" if dead_letter.due_at <= now else f"in {whole_span((dead_letter.due_at - now) / SECOND)}"

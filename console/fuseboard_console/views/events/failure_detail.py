@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fuseboard_console.text.formatting import SECOND, clock, latency, plural, whole
+from fuseboard_console.text.formatting import SECOND, clock, latency, plural, whole_span
 from fuseboard_console.text.label_lines import labelled
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
@@ -19,7 +19,7 @@ _THEN = {
 def failure_detail(row: FailureRow, now: int, cells: int) -> list[Line]:
     """Return the lines about a group of equal failures, as of `now` (UTC microseconds)."""
     attempt = row.attempt
-    when = f"{clock(row.at)}, {whole(max(0, now - row.at) / SECOND)} ago"
+    when = f"{clock(row.at)}, {whole_span(max(0, now - row.at) / SECOND)} ago"
     if row.count > 1:
         when += f"; {row.count:,} times since {clock(row.first_at)}"
     rows: list[tuple[str, str, str]] = [

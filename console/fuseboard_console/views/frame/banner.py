@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from fuseboard_console.text.formatting import SECOND, clock, plural, whole
+from fuseboard_console.text.formatting import SECOND, clock, plural, whole_span
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.text.width import cut
 from fuseboard_console.views.adapters.engine_presence import Connection
@@ -31,11 +31,11 @@ def banner(
     if connection.state == "silent" and connection.gone:
         return (
             Span(" The engine's process is gone.", "banner-bad"),
-            Span(f" Last sign of life {whole(connection.age)} ago; last known states.", "banner"),
+            Span(f" Last sign of life {whole_span(connection.age)} ago; last known states.", "banner"),
         )
     if connection.state == "silent":
         return (
-            Span(f" No engine has written for {whole(connection.age)}.", "banner-bad"),
+            Span(f" No engine has written for {whole_span(connection.age)}.", "banner-bad"),
             Span(" These are its last known states.", "banner"),
         )
     if connection.state == "ended":

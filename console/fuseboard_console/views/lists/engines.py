@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from fuseboard_console.text.formatting import SECOND, plural, span, stamp, whole
+from fuseboard_console.text.formatting import SECOND, plural, span, stamp, whole_span
 from fuseboard_console.text.glyphs import KILLED, Condition, Glyphs
 from fuseboard_console.text.label_lines import labelled
 from fuseboard_console.text.line import Line, Span, cut_line, fit_line
@@ -61,7 +61,7 @@ def engines_heading(cells: int, labels: int) -> Line:
 def engine_line(row: InstanceRow, counts: Counts, now: int, cells: int, labels: int, glyphs: Glyphs) -> Line:
     """Return one instance at `now`, its label in `labels` cells."""
     state = presence(row, now)
-    word, style = _look(row, state)
+    word, style = _state_word(row, state)
     sign = {"live": glyphs.live, "silent": glyphs.of("silent"), "ended": glyphs.of("ended")}[state]
     return cut_line(
         (
@@ -69,7 +69,7 @@ def engine_line(row: InstanceRow, counts: Counts, now: int, cells: int, labels: 
             Span(fit(safe_text(row.label, 80), labels), "strong" if state == "live" else "muted"),
             Span("  "),
             Span(fit(word, _STATE), style),
-            Span(fit(_since(row, state, now), _BEGAN), "muted"),
+            Span(fit(_age_text(row, state, now), _BEGAN), "muted"),
             *_adapters(counts.get(row.id, {}), glyphs),
             Span(_reason(row), "muted"),
         ),
@@ -77,15 +77,15 @@ def engine_line(row: InstanceRow, counts: Counts, now: int, cells: int, labels: 
     )
 
 
-def _look(row: InstanceRow, state: Presence) -> tuple[str, str]:
+def _state_word(row: InstanceRow, state: Presence) -> tuple[str, str]:
     """Return an instance's state as a word, and its style. An instance whose process is gone was killed."""
     return (KILLED, "bad") if killed(row) else _LOOKS[state]
 
 
-def _since(row: InstanceRow, state: Presence, now: int) -> str:
+def _age_text(row: InstanceRow, state: Presence, now: int) -> str:
     if state == "live":
         return f"up {span((now - row.started_at) / SECOND)}"
-    ago = whole(age_of(row, now))
+    ago = whole_span(age_of(row, now))
     return (
         f"for {ago}"
         if state == "silent" and row.ended_at is None and not row.gone
@@ -106,7 +106,7 @@ def _adapters(counts: Mapping[Condition, int], glyphs: Glyphs) -> Line:
 def engine_lines(row: InstanceRow, board: Board, now: int, cells: int, glyphs: Glyphs) -> list[Line]:
     """Return an instance in full."""
     state = presence(row, now)
-    word, style = _look(row, state)
+    word, style = _state_word(row, state)
     facts = [
         ("name", safe_text(row.name, 200)),
         ("host", safe_text(row.host, 200)),
@@ -114,7 +114,7 @@ def engine_lines(row: InstanceRow, board: Board, now: int, cells: int, glyphs: G
         ("instance", f"{row.id} of this recording"),
         ("started", f"{stamp(row.started_at)}, {span((now - row.started_at) / SECOND)} ago"),
         ("ran", span(((now if state == "live" else last_sign(row)) - row.started_at) / SECOND)),
-        ("last sign", f"{stamp(last_sign(row))}, {whole(age_of(row, now))} ago"),
+        ("last sign", f"{stamp(last_sign(row))}, {whole_span(age_of(row, now))} ago"),
         ("ended", _reason(row).strip() or ("normally" if state == "ended" else "")),
     ]
     lines: list[Line] = [(Span(word, style),)]

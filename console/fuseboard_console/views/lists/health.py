@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fuseboard_console.text.formatting import SECOND, plural, whole
+from fuseboard_console.text.formatting import SECOND, plural, whole_span
 from fuseboard_console.text.glyphs import APPEARANCES, Glyphs
 from fuseboard_console.text.line import Line, Span, cut_line, fit_line
 from fuseboard_console.text.safe_text import safe_text
@@ -62,7 +62,7 @@ def health_line(
     word = row.health or "unknown"
     style = _STYLES.get(word, "faint")
     sign = {"unhealthy": glyphs.failed, "degraded": glyphs.degraded, "healthy": glyphs.answered}.get(word, glyphs.gap)
-    since = whole((now - row.health_at) / SECOND) if row.health_at is not None else ""
+    since = whole_span((now - row.health_at) / SECOND) if row.health_at is not None else ""
     condition = condition_of(row, instance, now)
     look = APPEARANCES[condition]
     breaker = f"{glyphs.of(condition)} {look.word}"

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from fuseboard_console.text.formatting import SECOND, latency, ordinal, percent, plural, rate, span, stamp, whole
+from fuseboard_console.text.formatting import SECOND, latency, ordinal, percent, plural, rate, span, stamp, whole_span
 from fuseboard_console.text.glyphs import APPEARANCES
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import cut, fit, width
@@ -142,7 +142,7 @@ def _cells(view: AdapterView, now: int) -> tuple[str, ...]:
     recent = view.stats.recent
     error = ""
     if view.last_error and view.condition != "closed":
-        ago = f", {whole((now - view.last_failure) / SECOND)} ago" if view.last_failure else ""
+        ago = f", {whole_span((now - view.last_failure) / SECOND)} ago" if view.last_failure else ""
         error = cut(view.last_error, 60) + ago
     dash = {"–": "-"}
     cells = (

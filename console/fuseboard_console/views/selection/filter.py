@@ -96,7 +96,9 @@ def test_of(term: Term) -> Test:
     """Return a test of adapters for a term. The caller applies the negation."""
     matches = matcher(term.pattern, start=term.field == "state")
     if term.field == "state":
-        conditions = {condition for condition in get_args(Condition) if matches(condition) or matches(_word(condition))}
+        conditions = {
+            condition for condition in get_args(Condition) if matches(condition) or matches(_filter_word(condition))
+        }
         return lambda row, condition, instance, places: (
             condition in conditions
             or matches(row.state)
@@ -115,11 +117,11 @@ def test_of(term: Term) -> Test:
     return lambda row, condition, instance, places: matches(row.key.adapter.casefold())
 
 
-def _word(condition: Condition) -> str:
+def _filter_word(condition: Condition) -> str:
     return APPEARANCES[condition].word.casefold().replace(" ", "_")
 
 
-_CONDITION_WORDS = sorted({KILLED.casefold(), *(_word(condition) for condition in get_args(Condition))})
+_CONDITION_WORDS = sorted({KILLED.casefold(), *(_filter_word(condition) for condition in get_args(Condition))})
 _STATES = {
     *_CONDITION_WORDS,
     *get_args(Condition),

@@ -208,7 +208,7 @@ def graph_lines(graph: Graph, now: int, cells: int, glyphs: Glyphs) -> list[Line
     rows = layout(names, graph.edges, most) if most > 0 else None
     longest = max((width(safe_text(name, 80)) for name in names), default=0)
     if rows is None:
-        return _listed(graph, now, cells, longest, glyphs)
+        return _indented_list(graph, now, cells, longest, glyphs)
     signs = _ASCII if glyphs is ASCII else _UNICODE
     wide = max((len(row.strokes) for row in rows), default=0)
     room = max(8, min(longest, _NAME, (cells - wide) // 3))
@@ -225,15 +225,15 @@ def graph_lines(graph: Graph, now: int, cells: int, glyphs: Glyphs) -> list[Line
     return lines
 
 
-def _listed(graph: Graph, now: int, cells: int, longest: int, glyphs: Glyphs) -> list[Line]:
+def _indented_list(graph: Graph, now: int, cells: int, longest: int, glyphs: Glyphs) -> list[Line]:
     lines: list[Line] = []
     deepest = max(0, cells // 3)
     for name, depth in layers(tuple(graph.nodes), graph.edges).items():
         sign, style = node_sign(graph.nodes[name].state, glyphs)
         indent = min(2 * depth, deepest)
         room = max(8, min(longest, _NAME, cells - indent - 14))
-        told = _node_line(graph, name, now, room, glyphs)
-        lines.append(cut_line((Span(" " * indent), Span(f"{sign} ", style), *told), cells))
+        line = _node_line(graph, name, now, room, glyphs)
+        lines.append(cut_line((Span(" " * indent), Span(f"{sign} ", style), *line), cells))
     return lines
 
 

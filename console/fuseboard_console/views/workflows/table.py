@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from fuseboard_console.text.bars import countdown_bar
-from fuseboard_console.text.formatting import SECOND, clock, plural, span, stamp, whole
+from fuseboard_console.text.formatting import SECOND, clock, plural, span, stamp, whole_span
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.label_lines import labelled
 from fuseboard_console.text.line import Line, Span, cut_line, text_of
@@ -129,7 +129,7 @@ def run_line(run: Run, now: int, columns: Sequence[ListColumn], cells: int, glyp
         "run": Span(safe_text(run.run, 80), "strong" if run.state == "running" else "text"),
         "workflow": Span(run.title, "muted"),
         "state": Span(f"{sign} {run.state.upper()}", style),
-        "nodes": Span(f"{text_of(_bar(run, _BAR, glyphs))} {_counted(run)}", style),
+        "nodes": Span(f"{text_of(_bar(run, _BAR, glyphs))} {_progress(run)}", style),
         "took": Span(span(_duration(run, now)), "muted"),
         "age": Span(span(max(0, now - run.changed_at) / SECOND), "muted"),
         "resumed": Span(f"{glyphs.times}{run.resumed}" if run.resumed else "", "muted"),
@@ -147,7 +147,7 @@ def _finished(run: Run) -> int:
     return sum(node.state in FINISHED for node in run.nodes.values())
 
 
-def _counted(run: Run) -> str:
+def _progress(run: Run) -> str:
     return f"{_finished(run):,}/{len(run.nodes):,}"
 
 
@@ -174,13 +174,13 @@ def run_lines(run: Run, engine: str, now: int, cells: int, glyphs: Glyphs) -> li
     head = (
         Span(f"{sign} {run.state.upper()}  ", style),
         *_bar(run, max(4, min(24, cells - 44)), glyphs),
-        Span(f" {_counted(run)} nodes", "muted"),
+        Span(f" {_progress(run)} nodes", "muted"),
         Span(resumable, "warn"),
     )
     lines: list[Line] = [
         cut_line(head, cells),
         *labelled("run", safe_text(run.run, 300), cells),
-        *labelled("workflow", run.title if run.name in ("", run.workflow) else _both(run), cells),
+        *labelled("workflow", run.title if run.name in ("", run.workflow) else _run_title(run), cells),
         *labelled("when", _times_text(run, now), cells),
         *labelled("engine", engine, cells),
         *labelled("error", "" if _is_node_error(run) else safe_text(run.error, FULL_TEXT), cells, "bad-dim"),
@@ -193,7 +193,7 @@ def run_lines(run: Run, engine: str, now: int, cells: int, glyphs: Glyphs) -> li
             first, *others = fold(safe_text(name, 300), max(8, cells - 2)) or [""]
             lines += [(), (Span(f"{mark} ", of_node), Span(first, "strong"))]
             lines += [(Span(f"  {part}", "strong"),) for part in others]
-            lines.append(cut_line((Span(f"  {_since(node)}", "muted"),), cells))
+            lines.append(cut_line((Span(f"  {_node_times(node)}", "muted"),), cells))
             lines += [(Span(f"  {part}"),) for part in fold(safe_text(node.error, FULL_TEXT), max(8, cells - 2))]
     return lines
 
@@ -203,7 +203,7 @@ def _is_node_error(run: Run) -> bool:
     return any(node.error and run.error.endswith(node.error) for node in run.nodes.values() if node.state == "failed")
 
 
-def _both(run: Run) -> str:
+def _run_title(run: Run) -> str:
     return f"{run.title} ({safe_text(run.workflow, 80)})"
 
 
@@ -213,9 +213,9 @@ def _times_text(run: Run, now: int) -> str:
     resumed = f", resumed {plural(run.resumed, 'time')}" if run.resumed else ""
     if run.state == "running":
         return f"{began}, for {took} now{resumed}"
-    return f"{began}, took {took}, last change {whole(max(0, now - run.changed_at) / SECOND)} ago{resumed}"
+    return f"{began}, took {took}, last change {whole_span(max(0, now - run.changed_at) / SECOND)} ago{resumed}"
 
 
-def _since(node: NodeRow) -> str:
+def _node_times(node: NodeRow) -> str:
     tried = f" after {plural(node.attempts, 'attempt')}" if node.attempts else ""
     return f"{node.state} at {clock(node.since)}{tried}"
