@@ -1,4 +1,4 @@
-"""The console's Textual app: bindings, actions and messages. Its parts render, travel and command."""
+"""The console's Textual app: bindings, actions and messages. Its parts render frames, seek and send commands."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ class ConsoleApp(App[None]):
         await self.operator.act_on(action, adapter)
 
     def to_terminal(self, code: str) -> None:
-        """Send the terminal an escape code that changes nothing on the screen."""
+        """Send the terminal an escape code that does not change the screen."""
         if self._driver is not None:
             self._driver.write(code)
 
@@ -315,7 +315,7 @@ class ConsoleApp(App[None]):
         self.exit(return_code=exit_codes.INTERRUPTED)
 
     def action_drop_notices(self) -> None:
-        """Remove the notices, which cover lines. The key then does what else it does."""
+        """Remove the notices, which cover lines. The key keeps its other effects."""
         self.clear_notifications()
         raise SkipAction
 
@@ -399,7 +399,7 @@ class ConsoleApp(App[None]):
     # ---------------------------------------------------------------- sessions
 
     def push_session(self, session: Session) -> None:
-        """Show another session; `pop_session` comes back."""
+        """Show another session; `pop_session` returns."""
         self.sessions.push(session)
 
     def pop_session(self) -> None:

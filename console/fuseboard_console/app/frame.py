@@ -100,7 +100,7 @@ class FrameRenderer:
         self._plan_next_tick()
 
     def _update_connection(self, connection: Connection, second: int) -> None:
-        """Take the state of the engines. A change of only the age is taken once a second: it changes every frame."""
+        """Update the state of the engines. A change of only the age is shown once a second: it changes every frame."""
         before = self.connection
         if second == self._aged and connection._replace(age=before.age, since=before.since) == before:
             return

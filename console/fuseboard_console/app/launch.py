@@ -109,7 +109,7 @@ async def _show(
 
 
 def _leave_when_told(app: ConsoleApp) -> None:
-    """Have signals leave the way `q` does: the terminal gets back its screen, its cursor and its mouse.
+    """Make signals close the console as `q` does: the terminal gets back its screen, its cursor and its mouse.
 
     The same when the terminal itself is gone, whether or not a signal says so.
     """

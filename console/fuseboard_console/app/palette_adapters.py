@@ -98,12 +98,12 @@ def _action_text(action: Action) -> str:
 
 
 def named(part: str, keys: Iterable[AdapterKey]) -> list[AdapterKey]:
-    """Return the adapters whose names hold a part, those with the shortest names; a few of them, in a few ms."""
+    """Return the adapters whose names contain a part, those with the shortest names; a few of them, in a few ms."""
     return nsmallest(DISCOVERED, (key for key in keys if part in key.adapter.casefold()), lambda key: len(key.adapter))
 
 
 def near(query: str, keys: Iterable[AdapterKey]) -> list[AdapterKey]:
-    """Return the adapters whose names hold the query, then those that hold its letters in this order."""
+    """Return the adapters whose names contain the query, then those that contain its letters in this order."""
     wanted = query.casefold().replace(" ", "")
     named = [(key.adapter.casefold(), key) for key in keys]
     found = [key for name, key in named if wanted in name]

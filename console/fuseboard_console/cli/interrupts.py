@@ -54,7 +54,7 @@ def _end(
 
 @contextmanager
 def remark_on_interrupt(sentence: str) -> Iterator[None]:
-    """Print a sentence to standard error if Ctrl-C ends the process in this block, because something was begun."""
+    """Print a sentence to standard error if Ctrl-C ends the process in this block, because work was started."""
     global _remark
     _remark = f"\n{sentence}\n"
     try:

@@ -101,7 +101,7 @@ class ConsoleHost(Protocol):
         ...
 
     def push_session(self, session: Session) -> None:
-        """Show another session; `pop_all_sessions` comes back."""
+        """Show another session; `pop_all_sessions` returns."""
         ...
 
     def pop_all_sessions(self) -> None:

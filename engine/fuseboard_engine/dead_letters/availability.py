@@ -1,4 +1,4 @@
-"""Which chains are unavailable, so that their letters are not retried until they recover.
+"""Tracks unavailable chains, so that their letters are not retried until they recover.
 
 It reads breaker states only to wait; whether a call is admitted is still decided by the breaker.
 """
@@ -14,7 +14,7 @@ from fuseboard_engine.events import REFUSING_STATES
 
 
 class Availability:
-    """Tells which chains cannot take a retry now.
+    """Determines which chains cannot take a retry now.
 
     Args:
         registry: the adapters and their chains.

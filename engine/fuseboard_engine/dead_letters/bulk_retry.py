@@ -45,7 +45,7 @@ class BulkRetry:
             yield id
 
     def stop(self, actor: str) -> None:
-        """Have it end after the retry in flight."""
+        """Stop after the retry in flight."""
         if not self.stopped:
             self.stopped, self.stopped_by = True, actor
 

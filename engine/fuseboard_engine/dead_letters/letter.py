@@ -170,7 +170,7 @@ def _checked(selection: LetterSelection) -> LetterSelection:
 
 
 class Capacity(msgspec.Struct, frozen=True):
-    """How many letters a queue holds, and what happens when it is full.
+    """The capacity of a queue, and its behaviour when it is full.
 
     `evict`: the oldest finished letters, a tenth of the capacity, are evicted. A waiting letter is never evicted:
     without finished letters the new one is refused.

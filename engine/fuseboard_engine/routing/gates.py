@@ -130,7 +130,7 @@ class InFlightTasks:
 
 
 class OpenStream(Protocol):
-    """What `OpenStreams` needs of a stream; `StreamAttempt` offers it."""
+    """The protocol of a stream for `OpenStreams`; `StreamAttempt` implements it."""
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:

@@ -1,4 +1,4 @@
-"""What the asynchronous and the synchronous block with an orderly shutdown have in common."""
+"""The common parts of the asynchronous and the synchronous block with an orderly shutdown."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def memory_in_use() -> int:
 
 @dataclass(frozen=True, slots=True)
 class BlockOptions:
-    """What ends a block, and how; the arguments of `shutdown_on_signals`.
+    """The causes that end a block, and their handling: the arguments of `shutdown_on_signals`.
 
     Attributes:
         sequence: the arguments of `Engine.shutdown`.
@@ -139,7 +139,7 @@ class Block(ABC):
             os._exit(130)  # the second Ctrl-C ends the process at once
 
     def _stop_host(self) -> None:
-        """Ask the code that ends the process to do so, unless it knows: a signal was the cause."""
+        """Ask the code that ends the process to do so, unless a signal was the cause, which it also received."""
         number = self._chain.host()
         if self._received is None and number is not None:
             self._received = number

@@ -43,7 +43,7 @@ Save = Callable[[], Awaitable[object] | object]
 
 
 class Flushable(Protocol):
-    """What a recorder must offer; `fuseboard_storage.Recorder` does."""
+    """The protocol of a recorder; `fuseboard_storage.Recorder` implements it."""
 
     path: Path
 
@@ -52,14 +52,14 @@ class Flushable(Protocol):
 
 
 class Runner(Protocol):
-    """Runs coroutines for threads; `fuseboard_engine.sync.SyncEngine` does."""
+    """Runs coroutines for threads; `fuseboard_engine.sync.SyncEngine` implements it."""
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the engine's loop and return its result."""
 
 
 class Stoppable(Protocol):
-    """What an engine must offer to be shut down; `fuseboard_engine.Engine` does."""
+    """The protocol of an engine to shut down; `fuseboard_engine.Engine` implements it."""
 
     settings: Settings | None
     """The configuration in effect; None if the engine was configured in code."""

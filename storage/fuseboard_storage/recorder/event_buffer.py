@@ -246,7 +246,7 @@ class EventBuffer:
 
 
 class _Goal:
-    """How much still has to go, and how many events are gone."""
+    """The amount still to drop, and the number of events dropped."""
 
     def __init__(self, events: int, bytes_: int) -> None:
         self._events = events

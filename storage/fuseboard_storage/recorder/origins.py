@@ -20,5 +20,5 @@ def set_origin(engine: object, instance: InstanceRef) -> None:
 
 
 def forget_origin(engine: object) -> None:
-    """Record that an engine has figures of its own only: in a forked child, whose parent lives on."""
+    """Record that an engine has figures of its own only: in a forked child, whose parent continues."""
     _origins.pop(engine, None)

@@ -46,7 +46,7 @@ class InstancePruner:
         self._after = 0
 
     def step(self, connection: sqlite3.Connection) -> bool:
-        """Look at the next instances, within the transaction that is open. Return whether there are more."""
+        """Check the next instances, within the open transaction. Return whether there are more."""
         found, self._after = instances.prunable(connection, self._host, self._after, _INSTANCES)
         instances.delete(connection, found)
         return self._after > 0

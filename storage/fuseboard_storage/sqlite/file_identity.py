@@ -1,4 +1,4 @@
-"""Tells whether the files at a path are still those that a connection has open.
+"""Determines whether the files at a path are still those that a connection has open.
 
 POSIX releases all locks of a process on a file as soon as the process closes any handle of it, also those that SQLite
 holds. The head of a file is therefore read through one handle per file, which stays open as long as a connection of

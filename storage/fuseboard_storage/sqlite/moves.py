@@ -70,7 +70,7 @@ def _wait_for_lock(handle: int, path: str) -> None:
 
 
 def remove_remains(path: str, real: str, left: MissingFiles | None) -> None:
-    """Put a WAL aside that belongs to a recording which is no longer at the path.
+    """Put aside a WAL that belongs to a recording which is no longer at the path.
 
     SQLite would otherwise apply it to the next file at the path, whatever that is.
 
@@ -102,7 +102,7 @@ def put_remains_aside(real: str) -> list[Path]:
     Empty files are deleted.
 
     Returns:
-        The files that hold something.
+        The files that are not empty.
     """
     kept = []
     for suffix in SUFFIXES:

@@ -139,7 +139,7 @@ class FileCheckpoints:
         )
 
     def check_file(self) -> None:
-        """Go over to the file that is at the path now, if it is another one. Returns at once."""
+        """Switch to the file that is at the path now, if it is another one. Returns at once."""
 
         def check() -> None:
             if self._connection is not None:
@@ -278,7 +278,7 @@ class FileCheckpoints:
         return found
 
     def _set_aside(self, connection: LockingConnection, run: str) -> None:
-        """Let a run fail that ended its process again and again."""
+        """Mark a run as failed after it ended its process repeatedly."""
         with transaction(connection):
             connection.execute(
                 "UPDATE workflow_runs SET state = 'failed', owner = '', error = ? WHERE id = ?", (POISONED, run)

@@ -117,7 +117,7 @@ class DeadLetterWorker:
         return self._translating_errors(job)
 
     def check_file(self) -> None:
-        """Go over to the file that is at the path now, if it is another one. Returns at once."""
+        """Switch to the file that is at the path now, if it is another one. Returns at once."""
 
         def job() -> None:
             if self._connection is not None:

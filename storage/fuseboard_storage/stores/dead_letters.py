@@ -259,7 +259,7 @@ class SqliteDeadLetters:
         return await self._worker.read(lambda c: letters.next_due(c, engine, excluding), None)
 
     def check_file(self) -> None:
-        """Go over to the file that is at the path now, if it is another one. Returns at once."""
+        """Switch to the file that is at the path now, if it is another one. Returns at once."""
         self._worker.check_file()
 
     async def close(self, timeout: float = CLOSE_TIMEOUT) -> None:

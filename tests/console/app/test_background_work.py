@@ -1,4 +1,4 @@
-"""Work that goes on beside the screen."""
+"""Work that continues beside the screen."""
 
 from __future__ import annotations
 
