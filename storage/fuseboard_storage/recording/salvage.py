@@ -8,15 +8,15 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import schema
-from fuseboard_storage.sqlite.connection import translate_sqlite_errors
+from fuseboard_storage.sqlite.connection import not_a_recording, translate_sqlite_errors
 from fuseboard_storage.sqlite.damaged_rows import readable_text
-from fuseboard_storage.sqlite.integrity import is_damage
+from fuseboard_storage.sqlite.integrity import ODDITIES, is_damage
 
 MAX_PROBLEMS: Final = 100
 """The number of complaints that a check returns at most."""
@@ -101,6 +101,10 @@ def _reading(path: str | os.PathLike[str]) -> sqlite3.Connection:
     source = sqlite3.connect(f"{where.as_uri()}?{mode}", uri=True, isolation_level=None, timeout=5.0)
     source.text_factory = readable_text
     source.set_progress_handler(lambda: 0, _STEPS)  # lets Python see Ctrl-C
+    with suppress(sqlite3.DatabaseError):  # damage of the schema shows when the tables are read
+        if odd := source.execute(ODDITIES).fetchone():
+            source.close()
+            raise not_a_recording(where, odd[0])
     return source
 
 

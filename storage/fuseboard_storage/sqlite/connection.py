@@ -14,6 +14,7 @@ from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import file_identity
 from fuseboard_storage.sqlite.damaged_rows import readable_text
 from fuseboard_storage.sqlite.file_identity import FileId
+from fuseboard_storage.sqlite.integrity import ODDITIES
 
 BUSY_TIMEOUT: Final = 2.0
 """Seconds to wait for another connection's transaction."""
@@ -37,7 +38,15 @@ async def connected(path: Path, mode: str) -> AsyncIterator[aiosqlite.Connection
             opening = aiosqlite.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT)
             connection = await stack.enter_async_context(opening)
             connection.text_factory = readable_text
+            odd = list(await connection.execute_fetchall(ODDITIES))
+        if odd:
+            raise not_a_recording(path, odd[0][0])
         yield connection
+
+
+def not_a_recording(path: Path, odd: str) -> RecordingError:
+    """Return the error of a file that has something else in place of a table."""
+    return RecordingError(f"{path.name} is not a recording: {odd}.", "Name a file that an engine has recorded to.")
 
 
 def _held(path: Path) -> FileId | None:

@@ -17,9 +17,33 @@ _STRUCTURE: Final = ("Tree ", "On tree page", "Page ", "Freelist", "Main freelis
 _HARMLESS: Final = "never used"
 
 
+ALL_TABLES: Final = (*TABLES, "dead_letter_totals", "workflow_nodes")
+
+# A view may have no end, and a trigger or a computed column may do anything: none of them is ever queried.
+_LIST: Final = ", ".join(f"'{table}'" for table in ALL_TABLES)
+ODDITIES: Final = f"""SELECT lower(name) || ' is a ' || type || ' instead of a table' FROM sqlite_master
+    WHERE lower(name) IN ({_LIST}) AND type != 'table'
+UNION ALL SELECT lower(name) || ' is a virtual table' FROM sqlite_master
+    WHERE lower(name) IN ({_LIST}) AND type = 'table' AND ltrim(sql) LIKE 'create%virtual%' AND rootpage = 0
+UNION ALL SELECT lower(tbl_name) || ' has a trigger' FROM sqlite_master
+    WHERE lower(tbl_name) IN ({_LIST}) AND type = 'trigger'
+UNION ALL SELECT lower(m.name) || ' has a computed column' FROM sqlite_master m, pragma_table_xinfo(m.name) x
+    WHERE lower(m.name) IN ({_LIST}) AND m.type = 'table' AND x.hidden > 1
+LIMIT 1"""
+"""Selects what a file has in place of a table of a recording, if anything: `events is a view instead of a table`."""
+
+
 def is_damage(error: BaseException) -> bool:
     """Return whether SQLite says with an error that the file is damaged."""
     return isinstance(error, sqlite3.DatabaseError) and getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED
+
+
+def refuse_oddities(connection: sqlite3.Connection) -> None:
+    """Raise `sqlite3.DatabaseError`, as for damage, if a recording has something else in place of a table."""
+    if odd := connection.execute(ODDITIES).fetchone():
+        error = sqlite3.DatabaseError(odd[0])
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
 
 
 def find_damage(connection: sqlite3.Connection, seconds: float | None = CHECK_SECONDS) -> str:

@@ -19,7 +19,7 @@ from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import file_identity, moves
 from fuseboard_storage.sqlite.file_identity import APPLICATION_ID, FileId, MissingFiles, RecordingReplaced
-from fuseboard_storage.sqlite.integrity import find_damage
+from fuseboard_storage.sqlite.integrity import find_damage, refuse_oddities
 from fuseboard_storage.sqlite.write_lock import LockingConnection
 
 log = get_logger("fuseboard.recorder")
@@ -400,6 +400,7 @@ def _opened(name: str, busy_timeout: float) -> LockingConnection:
     try:
         connection.check_beside()
         _kind_of(name, connection.head())
+        refuse_oddities(connection)
         migrate(connection, name)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA journal_size_limit = 67108864")

@@ -20,7 +20,7 @@ from fuseboard_storage.sqlite.connection import translate_sqlite_errors
 from fuseboard_storage.sqlite.file_identity import RecordingReplaced
 from fuseboard_storage.sqlite.fork_gate import ForkGate
 from fuseboard_storage.sqlite.inline_commit import InlineCommitter
-from fuseboard_storage.sqlite.integrity import is_damage
+from fuseboard_storage.sqlite.integrity import is_damage, refuse_oddities
 from fuseboard_storage.sqlite.worker_thread import ThreadEnded, WorkerThread
 from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
 from fuseboard_storage.stores.current_file import run_in_current_file
@@ -202,6 +202,11 @@ class DeadLetterWorker:
                 isolation_level=None,
                 check_same_thread=False,
             )
+            try:
+                refuse_oddities(connection)
+            except sqlite3.Error:
+                connection.close()
+                raise
         else:
             seconds = min(0.05, self._busy_timeout) if self.hurry.is_set() else self._busy_timeout
             connection = schema.connect(self.path, busy_timeout=seconds)
