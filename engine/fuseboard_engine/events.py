@@ -158,6 +158,17 @@ class StateChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tru
     needed: Int64 = 0
 
 
+class WaitExtended(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="wait_extended"):
+    """A call that had begun before asked an open breaker to wait longer than it does.
+
+    `wait` is the seconds from now, `until` when that is.
+    """
+
+    adapter: str
+    wait: float
+    until: Int64
+
+
 class TripSuppressed(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="trip_held"):
     """A trip rule applied but the breaker stayed closed: too large a share of its group is already out.
 
@@ -528,6 +539,7 @@ AnyEvent = (
     | AdapterRemoved
     | PreferenceSet
     | StateChanged
+    | WaitExtended
     | TripSuppressed
     | HealthChecked
     | HealthAlert

@@ -118,6 +118,8 @@ class Model:
             return
         given.settled = True
         if given.generation != self.generation or given.given_up or self.state == "disabled":
+            if outcome == "failure" and wait is not None:
+                self.extend(wait)
             return
         if outcome in ("ignored", "cancelled"):
             return
@@ -234,6 +236,11 @@ class Model:
         self.state = "open"
         self.generation += 1
         self.rejected = 0  # what was counted stays to be looked at
+
+    def extend(self, seconds: float) -> None:
+        if self.state == "open" and self.now + seconds > self.until:
+            self.last_wait += self.now + seconds - self.until
+            self.until = self.now + seconds
 
     def close(self) -> None:
         self.closed_at = self.now

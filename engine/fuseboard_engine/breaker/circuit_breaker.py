@@ -35,9 +35,19 @@ from fuseboard_engine.breaker.trip_rules import (
 )
 from fuseboard_engine.error_text.redaction import safe_error_text
 from fuseboard_engine.errors import CircuitOpen
-from fuseboard_engine.events import Event, LateResult, Outcome, ProbeChanged, State, StateChanged, TripSuppressed
+from fuseboard_engine.events import (
+    Event,
+    LateResult,
+    Outcome,
+    ProbeChanged,
+    State,
+    StateChanged,
+    TripSuppressed,
+    WaitExtended,
+)
 from fuseboard_engine.policy_base import LONGEST_WAIT
 from fuseboard_engine.runtime.clock import wall_clock
+from fuseboard_engine.runtime.forks import call_after_fork
 
 DEFAULT_RATE_WINDOW = 100  # calls in the window of a rate when the policy sets no window
 SHORTEST_LEASE = 1.0  # seconds a probe has to report when the policy sets neither a lease nor a wait
@@ -59,7 +69,7 @@ class CircuitBreaker:
     """
 
     __slots__ = (
-        "_calls_in_flight", "_closed_at", "_consecutive_only", "_generation", "_last_wait", "_lock",
+        "__weakref__", "_calls_in_flight", "_closed_at", "_consecutive_only", "_generation", "_last_wait", "_lock",
         "_may_probe_early", "_minimum_calls", "_open_until", "_openings", "_outbox", "_probe_lease", "_probes",
         "_recoveries", "_rejected", "_relapses", "_rng", "_rules", "_slow_after", "_state", "_streak", "_successes",
         "_suppression_reported", "_window", "_windowed", "clock", "ejection_limits", "fast_path", "name", "policy",
@@ -96,10 +106,12 @@ class CircuitBreaker:
         self._probe_lease = 0.0
         self._closed_at: float | None = None  # when its probes closed it; the healthy period counts from here
         self._probes: list[Permit] | None = None  # half-open: the probes in flight
+        self._rejected: AtomicCounter | None = None
         self._may_probe_early = True  # open: whether the wait may be cut short
         self._suppression_reported = False  # TripSuppressed was emitted since the last success
         self._apply_policy(policy or default_policy())
         self._reset_counts()
+        call_after_fork(self)
 
     def _apply_policy(self, policy: BreakerPolicy) -> None:
         # Fields of a policy are slow to read, so those that every outcome needs are copied.
@@ -128,7 +140,8 @@ class CircuitBreaker:
         fast.failures = 0
         self._successes = 0  # good probes of this round
         self._streak = 0  # successes in a row; on the fast path, what the window's successes are to be corrected by
-        self._rejected = AtomicCounter()
+        # Refusals; what is closed has none, and a breaker costs a sixth less.
+        self._rejected = None if self._state == "closed" else AtomicCounter()
         self._probes = [] if self._state == "half_open" else None
         self._calls_in_flight: CallsInFlight | None = None  # only while closed and slow calls are limited
         if policy.slow_call_seconds is not None and self._state == "closed":
@@ -155,7 +168,8 @@ class CircuitBreaker:
         if self._state == "open":
             until = self._open_until
             if until is not None and now < until:
-                self._rejected.tick()
+                if (rejected := self._rejected) is not None:  # None: another thread has just closed it
+                    rejected.tick()
                 raise CircuitOpen(self.name, until - now, "open", self.fast_path.last_error)
         try:
             with self._lock:
@@ -199,7 +213,8 @@ class CircuitBreaker:
     def _refusal(
         self, retry_after: float | None, reason: Literal["open", "forced_open", "probe_in_flight"]
     ) -> CircuitOpen:
-        self._rejected.tick()
+        if self._rejected is not None:
+            self._rejected.tick()
         return CircuitOpen(self.name, retry_after, reason, self.fast_path.last_error)
 
     def _probe_capacity(self) -> int:
@@ -238,7 +253,10 @@ class CircuitBreaker:
             permit.live = False
             probes = self._probes
             if permit.generation != self._generation or (probes is not None and permit not in probes):
-                if outcome in ("success", "failure"):
+                asked = at_least if retry_after is None else retry_after
+                if outcome == "failure" and asked is not None and self._extend_wait(now, asked):
+                    pass
+                elif outcome in ("success", "failure"):
                     self._emit(LateResult, outcome=outcome, generation=permit.generation, current=self._generation)
             else:
                 if self._calls_in_flight is not None:
@@ -381,6 +399,17 @@ class CircuitBreaker:
         self._open_until = now + wait
         self._last_wait = wait
         self._enter("open", reason, detail, actor, wait)
+
+    def _extend_wait(self, now: float, seconds: float) -> bool:
+        """Wait longer while open, because an earlier call was asked to. Return False if it waits that long."""
+        until = self._open_until
+        if self._state != "open" or until is None or seconds > LONGEST_WAIT or now + seconds <= until:
+            return False
+        self._last_wait += now + seconds - until
+        self._open_until = now + seconds
+        self._may_probe_early = False
+        self._emit(WaitExtended, wait=seconds, until=self.wall() + round(seconds * 1e6))
+        return True
 
     def _is_suppressed(self, reason: str, detail: str) -> bool:
         """Return whether the ejection limits forbid opening. Reports the first refusal since the last success."""
@@ -573,7 +602,7 @@ class CircuitBreaker:
                 slow=window.slow,
                 failure_rate=window.failed / calls if judged else None,
                 slow_rate=window.slow / calls if judged and policy.slow_call_seconds is not None else None,
-                rejected=self._rejected.read(),
+                rejected=0 if self._rejected is None else self._rejected.read(),
                 retry_after=wait,
                 openings=self._openings,
                 failures=self.failures,

@@ -47,6 +47,7 @@ from fuseboard_engine.events import (
     StreamRestarted,
     ThreadsStuck,
     TripSuppressed,
+    WaitExtended,
     WorkflowFinished,
     WorkflowStarted,
 )
@@ -196,6 +197,12 @@ def _state_changed(event: StateChanged, style: TextStyle) -> str:
     if event.after == "closed":
         return f"{name} is closed{by}: {detail}"
     return f"{name} is {event.after.replace('_', ' ')}{by}"
+
+
+@sentence(WaitExtended, "breaker", WARNING, "adapter wait")
+def _wait_extended(event: WaitExtended, style: TextStyle) -> str:
+    name = f"Circuit breaker of adapter {style.name(event.adapter)}"
+    return f"{name} stays open: a call that began earlier was asked to wait {pause(event.wait)}"
 
 
 @sentence(TripSuppressed, "breaker", WARNING, "adapter reason share")

@@ -32,9 +32,17 @@ class ForkHook:
 
 
 _hooks: weakref.WeakSet[ForkHook] = weakref.WeakSet()
+_parts: weakref.WeakSet[Forkable] = weakref.WeakSet()
+
+
+def call_after_fork(part: Forkable) -> None:
+    """Call `after_fork` of a part that may belong to no engine in each forked child, until it is collected."""
+    _parts.add(part)
 
 
 def _after_fork() -> None:
+    for part in list(_parts):
+        part.after_fork()
     for hook in list(_hooks):
         hook.run()
 

@@ -43,6 +43,7 @@ from fuseboard_engine.events import (
     StateChanged,
     ThreadsStuck,
     TripSuppressed,
+    WaitExtended,
     WorkflowFinished,
     WorkflowStarted,
 )
@@ -294,6 +295,13 @@ class Board:
         row.probe_successes = 0
         row.probes_in_flight = 0
         row.changes.append((event.at, event.after))
+
+    @fold(WaitExtended)
+    def _wait_extended(self, entry: Entry, event: WaitExtended) -> None:
+        self.state_version += 1
+        row = self.row(entry.instance, event.adapter, event.at)
+        row.wait = (event.until - row.since) / 1e6
+        row.until = event.until
 
     @fold(TripSuppressed)
     def _trip_suppressed(self, entry: Entry, event: TripSuppressed) -> None:

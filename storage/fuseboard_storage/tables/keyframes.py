@@ -40,7 +40,7 @@ from fuseboard_storage.board.rows import (
 from fuseboard_storage.board.workflow_runs import WorkflowRow
 from fuseboard_storage.tables import events
 
-FORMAT: Final = 17
+FORMAT: Final = 18
 """Incremented whenever the Board changes what it keeps or how it folds. Keyframes of other formats are ignored."""
 
 EVERY: Final = 5_000

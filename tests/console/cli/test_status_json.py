@@ -26,6 +26,7 @@ from fuseboard_engine.events import (
     StateChanged,
     ThreadsStuck,
     TripSuppressed,
+    WaitExtended,
     WorkflowFinished,
     WorkflowStarted,
 )
@@ -148,6 +149,25 @@ def test_totals_per_name_include_workers_that_have_ended() -> None:
         board, "a.db", NOON + 1, colour=False
     )
     assert 'fuseboard_calls_total{engine="checkout",adapter="agno",outcome="success"} 3\n' in metrics(board)
+
+
+def test_a_wait_that_was_extended_is_counted_from_the_opening() -> None:
+    status = shown(
+        *BEGUN,
+        StateChanged(
+            at=NOON + 1,
+            adapter="agno",
+            before="closed",
+            after="open",
+            reason="quota",
+            wait=10.0,
+            until=NOON + 10_000_001,
+        ),
+        WaitExtended(at=NOON + 4_000_001, adapter="agno", wait=30.0, until=NOON + 34_000_001),
+    )
+    (adapter,) = status["adapters"]  # type: ignore[misc]
+    assert (adapter["state"], adapter["until"], adapter["since"]) == ("open", NOON + 34_000_001, NOON + 1)
+    assert adapter["opens"] == 1
 
 
 def test_overdue_calls_are_shown_until_they_end_and_counted_for_good() -> None:

@@ -128,6 +128,10 @@ SENTENCES: list[tuple[e.Event, str]] = [
         "1 thread of adapter eu hangs; 3 in all, at most 8",
     ),
     (
+        e.WaitExtended(**A, adapter="eu", wait=30.0, until=1_795_837_769_345_716),
+        "Circuit breaker of adapter eu stays open: a call that began earlier was asked to wait 30 s",
+    ),
+    (
         e.CallOverdue(**A, adapter="eu", overdue=2, total=3),
         "A call of eu does not end after its time limit: 2 overdue calls of it, 3 in all",
     ),

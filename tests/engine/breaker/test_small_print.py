@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import sys
@@ -9,9 +10,9 @@ import tracemalloc
 
 import pytest
 
-from fuseboard_engine import BreakerPolicy, CircuitBreaker
+from fuseboard_engine import BreakerPolicy, CircuitBreaker, RetryPolicy
 from fuseboard_engine.breaker.sliding_window import TimeWindow
-from fuseboard_engine.events import AttemptFailed, Event, ProbeChanged, StateChanged
+from fuseboard_engine.events import AttemptFailed, Event, LateResult, ProbeChanged, StateChanged, WaitExtended
 from support.engine_world import HttpError, World, virtual
 from support.fake_clock import FakeClock
 
@@ -26,6 +27,63 @@ def test_a_wait_spreads_below_the_cap(jitter: float, openings: int) -> None:
     assert all(policy.wait_with_jitter(openings, part / 100) <= 60 for part in range(101))
     middle = policy.wait_with_jitter(openings, 0.5)
     assert middle == pytest.approx((top / (1 + jitter) + top) / 2)
+
+
+def test_a_later_and_longer_retry_after_extends_the_wait_and_a_shorter_one_does_not() -> None:
+    clock, events = FakeClock(), list[Event]()
+    breaker = CircuitBreaker("a", clock=clock, wall=lambda: 0, on_event=events.append)
+    first, longer, shorter, without, ok = (breaker.admit() for _ in range(5))
+    first.failure("rate_limited", retry_after=10)
+    clock.advance(4)
+    longer.failure("rate_limited", retry_after=30)
+    shorter.failure("rate_limited", retry_after=5)
+    without.failure("rate_limited")
+    ok.success()
+    assert (breaker.retry_after(), breaker.snapshot().openings) == (30, 1)
+    extended = [event for event in events if isinstance(event, WaitExtended)]
+    assert [(event.wait, event.until) for event in extended] == [(30, 30_000_000)]
+    assert len([event for event in events if isinstance(event, LateResult)]) == 3
+    assert not breaker.half_open_early("an adapter is needed")
+    clock.advance(29)
+    assert breaker.retry_after() == 1
+    clock.advance(1)
+    breaker.admit()
+
+
+@pytest.mark.parametrize("state", ["closed", "half_open", "forced_open", "disabled"])
+def test_a_late_retry_after_does_not_open_a_breaker_that_is_not_open(state: str) -> None:
+    clock = FakeClock()
+    breaker = CircuitBreaker("a", clock=clock)
+    late = breaker.admit()
+    breaker.open_for(1)
+    {"closed": breaker.reset, "half_open": breaker.half_open, "forced_open": breaker.force_open}.get(
+        state, breaker.disable
+    )()
+    late.failure("rate_limited", retry_after=60)
+    assert breaker.state == state
+
+
+@pytest.mark.parametrize("nonsense", [-1.0, math.inf, math.nan, 1e12])
+def test_a_late_retry_after_that_makes_no_sense_extends_nothing(nonsense: float) -> None:
+    breaker = CircuitBreaker("a", clock=FakeClock())
+    late = breaker.admit()
+    breaker.open_for(1)
+    late.failure("rate_limited", retry_after=nonsense)
+    assert breaker.retry_after() == 1
+
+
+@virtual
+async def test_calls_in_flight_that_are_all_told_to_wait_keep_the_longest_wait() -> None:
+    engine = World(retry=RetryPolicy(max_attempts=1))
+
+    async def limited(task: float) -> None:
+        await asyncio.sleep(task)
+        raise HttpError(429, retry_after=str(int(10 * task)))
+
+    engine.add_adapter("a", limited)
+    engine.add_adapter("b", lambda task: "answer")
+    await asyncio.gather(*(engine.execute_with_fallback(seconds) for seconds in (1.0, 2.0, 3.0)))
+    assert engine.breaker("a").retry_after() == 30
 
 
 def test_slow_probes_say_that_they_were_slow() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -28,6 +30,36 @@ def test_threads_that_ask_at_once_get_exactly_as_many_probes_as_there_are_places
         clock.advance(2)
         given = [result for result in in_threads(12, breaker.admit) if isinstance(result, Permit)]
         assert len(given) == places == breaker.snapshot().probes_in_flight
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_breaker_of_no_engine_works_in_a_child_that_was_forked_while_a_thread_held_its_lock() -> None:
+    held, release = threading.Event(), threading.Event()
+
+    def wall() -> int:
+        if threading.current_thread().name == "holds the lock":
+            held.set()
+            release.wait(60)
+        return 0
+
+    breaker = CircuitBreaker("a", POLICY, wall=wall, on_event=lambda event: None)
+    trip(breaker)
+    holder = threading.Thread(target=breaker.snapshot, name="holds the lock")
+    holder.start()
+    held.wait(60)
+    child = os.fork()
+    if not child:
+        signal.alarm(30)  # ends a child that hangs
+        try:
+            breaker.reset()
+            breaker.admit().failure("rate_limited")
+            os._exit(0 if breaker.snapshot().state == "open" else 3)
+        finally:
+            os._exit(4)
+    release.set()
+    holder.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert breaker.snapshot().state == "open"
 
 
 def test_a_listener_that_raises_loses_no_result_and_keeps_no_breaker_closed(

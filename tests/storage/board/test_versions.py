@@ -25,6 +25,7 @@ from fuseboard_engine.events import (
     ShutdownChanged,
     ThreadsStuck,
     TripSuppressed,
+    WaitExtended,
 )
 from fuseboard_storage.board.board import Board, Entry
 from support.fake_engine import NOON, answered, failed, opened
@@ -57,6 +58,7 @@ def versions(board: Board) -> tuple[int, int, int]:
         (HealthChecked(at=NOON, adapter="agno", status="healthy"), 0, 1, 0),
         (HealthAlert(at=NOON, adapter="agno", failures=3), 0, 1, 0),
         (ThreadsStuck(at=NOON, adapter="agno", stuck=1, total=1, limit=4), 0, 1, 0),
+        (WaitExtended(at=NOON, adapter="agno", wait=9.0, until=NOON + 9_000_000), 0, 1, 0),
         (CallOverdue(at=NOON, adapter="agno", overdue=1, total=1), 0, 1, 0),
         (OverdueCallEnded(at=NOON, adapter="agno", seconds=2.0, overdue=0, total=0), 0, 1, 0),
         (CallOverdue(at=NOON, adapter="a hook", overdue=1, total=1), 0, 0, 0),

@@ -37,6 +37,7 @@ from fuseboard_engine.events import (
     StateChanged,
     ThreadsStuck,
     TripSuppressed,
+    WaitExtended,
     WorkflowFinished,
     WorkflowStarted,
 )
@@ -92,6 +93,7 @@ events = st.one_of(
     st.builds(HealthAlert, at=at, adapter=names, failures=st.integers(1, 9), detail=names),
     st.builds(TripSuppressed, at=at, adapter=names, reason=names, detail=names),
     st.builds(ThreadsStuck, at=at, adapter=names, stuck=st.integers(0, 3), total=st.just(3), limit=st.just(9)),
+    st.builds(WaitExtended, at=at, adapter=names, wait=seconds, until=at),
     st.builds(CallOverdue, at=at, adapter=names, overdue=st.integers(1, 3), total=st.just(3)),
     st.builds(OverdueCallEnded, at=at, adapter=names, seconds=seconds, overdue=st.integers(0, 3), total=st.just(3)),
     st.builds(ShutdownChanged, at=at, what=st.sampled_from(["began", "finished"]), reason=names),
