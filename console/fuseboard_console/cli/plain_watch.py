@@ -28,7 +28,7 @@ async def watch_plain(file: str, now: Callable[[], int]) -> None:
         RecordingError: As for `Recording.open`.
     """
     name = safe_text(Path(file).name, 200)
-    story = EventNarrator(None)
+    narrator = EventNarrator(None)
     before: tuple[object, ...] | None = None
     async with aclosing(follow(file)) as updates:
         async for board, entries, trouble in updates:
@@ -39,7 +39,7 @@ async def watch_plain(file: str, now: Callable[[], int]) -> None:
                 print_out("")
                 before = (*state[:3], "")
             for entry in entries:
-                if line := story.narrate(entry.event):
+                if line := narrator.narrate(entry.event):
                     print_out(line)
             if state != before:
                 normal = "No engine has written to it yet." if connection.state == "empty" else "An engine is writing."

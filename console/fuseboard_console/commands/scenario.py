@@ -177,10 +177,10 @@ def play_virtually(scenario: Scenario) -> tuple[Verdict, list[str]]:
     async def main() -> Verdict:
         return await Player(scenario, wall=loop.wall, on_event=events.append).play()
 
-    story = EventNarrator(loop.wall())
+    narrator = EventNarrator(loop.wall())
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         verdict = runner.run(main())
-    return verdict, [line for event in events if (line := story.narrate(event))]
+    return verdict, [line for event in events if (line := narrator.narrate(event))]
 
 
 def _play(args: Namespace) -> int:
@@ -216,12 +216,12 @@ async def _play_now(scenario: Scenario, args: Namespace) -> Verdict | int:
             stopped.set_result(code)
 
     leave_on_signals(stop)
-    story = EventNarrator(wall_clock())
+    narrator = EventNarrator(wall_clock())
     events: asyncio.Queue[Event] = asyncio.Queue()
     player = Player(scenario, on_event=None if args.quiet else events.put_nowait, speed=args.speed)
     recording = record(player.engine, args.record) if args.record else None
     playing = asyncio.create_task(player.play(recording, repeat=args.again))
-    printing = asyncio.create_task(_print_events(story, events))
+    printing = asyncio.create_task(_print_events(narrator, events))
     if args.while_stdin:
         _read_speeds(player, at_end=lambda: stop(exit_codes.OK))
     ends: set[asyncio.Future[Any]] = {playing, printing, stopped}
@@ -236,12 +236,12 @@ async def _play_now(scenario: Scenario, args: Namespace) -> Verdict | int:
         await asyncio.wait({playing, printing})
 
 
-async def _print_events(story: EventNarrator, events: asyncio.Queue[Event]) -> None:
+async def _print_events(narrator: EventNarrator, events: asyncio.Queue[Event]) -> None:
     """Print a line for each notable event as it arrives, until cancelled."""
     from fuseboard_console.cli.output import flush_out, print_out
 
     while True:
-        if line := story.narrate(await events.get()):
+        if line := narrator.narrate(await events.get()):
             print_out(line)
             flush_out()
 

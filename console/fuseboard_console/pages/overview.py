@@ -40,7 +40,7 @@ class Overview(Page):
         super().__init__(host)
         self.layout_name = preferences.layout
         """The division of the page: one of `LAYOUTS`."""
-        self.table = BreakersTable(host.palette, host.glyphs, glow=preferences.glow)
+        self.table = BreakersTable(host.palette, host.glyphs, highlight=preferences.glow)
         columns = preferences.columns.get("breakers")
         self.table.chosen = columns_of(columns) if columns else ()
         self.panes = LogPanes(host.palette, host.glyphs)

@@ -41,11 +41,11 @@ class BreakersTable(LineList):
             super().__init__()
             self.column = column
 
-    def __init__(self, palette: Palette, glyphs: Glyphs, *, glow: bool = True) -> None:
-        """Create an empty table. `glow` enables the highlight of changed cells."""
+    def __init__(self, palette: Palette, glyphs: Glyphs, *, highlight: bool = True) -> None:
+        """Create an empty table. `highlight` enables the highlight of changed cells."""
         super().__init__(palette, id="breakers")
         self.glyphs = glyphs
-        self.glows = glow
+        self.highlights_changes = highlight
         self.selected: AdapterKey | None = None
         """The adapter under the cursor; None when there is none."""
         self.marked: set[AdapterKey] = set()
@@ -75,7 +75,7 @@ class BreakersTable(LineList):
         self._rows = RowLines(glyphs)
         self._titled: tuple[tuple[ColumnLayout, ...], str, str] = ((), "", "")
         self._titles: Line = ()
-        self._glow = ChangeHighlight()
+        self._highlight = ChangeHighlight()
         self._compared = (-1, -1, -1, -1)  # the Board's number, the second and the lines of the last comparison
         self._fade_timer: Timer | None = None
 
@@ -106,7 +106,7 @@ class BreakersTable(LineList):
 
     def _take_roster(self, board: Board) -> None:
         if board is not self._board:
-            self._glow.forget()
+            self._highlight.forget()
         self._board, self._roster = board, board.roster_version
         self._successors.note(board)
         self._longest = max((name_width(key.adapter) for key in board.adapters), default=0)
@@ -153,20 +153,20 @@ class BreakersTable(LineList):
         first = self.scroll_offset.y
         return [line for line in self._order.lines[first : first + self.page] if isinstance(line, AdapterKey)]
 
-    # ---------------------------------------------------------------- glow
+    # ---------------------------------------------------------------- highlight
 
     def _compare(self) -> None:
         """Highlight changed cells. A timer runs only while a highlight lasts."""
         now = (self._board.seq, self._now // SECOND, self.scroll_offset.y, self.page)
-        if not self.glows or now == self._compared:
+        if not self.highlights_changes or now == self._compared:
             return
         self._compared = now
         rows = (view for key in self._in_sight() if (view := self._rows.view(key)) is not None)
-        self._glow.take(rows, [placed.column for placed in self._columns], time.monotonic())
+        self._highlight.take(rows, [placed.column for placed in self._columns], time.monotonic())
         self._schedule_fade()
 
     def _schedule_fade(self) -> None:
-        if self._fade_timer is None and (left := self._glow.fade(time.monotonic())) is not None:
+        if self._fade_timer is None and (left := self._highlight.fade(time.monotonic())) is not None:
             self._fade_timer = self.set_timer(left, self._on_faded)
 
     def _on_faded(self) -> None:
@@ -176,7 +176,7 @@ class BreakersTable(LineList):
 
     def on_hide(self) -> None:
         """Discard remembered content, so that nothing is highlighted when the page opens again."""
-        self._glow.forget()
+        self._highlight.forget()
 
     # ---------------------------------------------------------------- lines
 
@@ -207,7 +207,7 @@ class BreakersTable(LineList):
         key = self._order.lines[index]
         if isinstance(key, GroupHead):
             return (_BLANK, *head_line(key, self.cells - MARGIN, self.glyphs))
-        line = self._rows.line(key, self._glow.of(key))
+        line = self._rows.line(key, self._highlight.of(key))
         if not line:
             return ()
         cursor = Span(self.glyphs.cursor, "cursor-mark") if key == self.selected else _BLANK

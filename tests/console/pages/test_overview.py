@@ -241,20 +241,20 @@ async def test_a_click_on_a_title_sorts_and_another_turns_the_order() -> None:
 # ---------------------------------------------------------------- glow
 
 
-def glowing(show: Show, adapter: str) -> frozenset[str]:
-    return show.app.overview.table._glow.of(AdapterKey(1, adapter))
+def highlighted(show: Show, adapter: str) -> frozenset[str]:
+    return show.app.overview.table._highlight.of(AdapterKey(1, adapter))
 
 
 async def test_changed_cells_are_highlighted_for_a_moment() -> None:
     show = Show([started(), added("gpt"), added("agno")], when=10)
     async with show.app.run_test(size=SIZE) as pilot:
         await until(show.sees("● gpt"), pilot)
-        assert glowing(show, "gpt") == frozenset()
+        assert highlighted(show, "gpt") == frozenset()
         show.feed.events.append(opened("gpt", 9.5))
-        await until(lambda: "state" in glowing(show, "gpt"), pilot)
-        assert "next" not in glowing(show, "gpt")
-        assert glowing(show, "agno") == frozenset()
-        await until(lambda: glowing(show, "gpt") == frozenset(), pilot)
+        await until(lambda: "state" in highlighted(show, "gpt"), pilot)
+        assert "next" not in highlighted(show, "gpt")
+        assert highlighted(show, "agno") == frozenset()
+        await until(lambda: highlighted(show, "gpt") == frozenset(), pilot)
         assert show.app.overview.table._fade_timer is None
 
 
@@ -272,10 +272,10 @@ async def test_nothing_is_highlighted_with_the_highlight_disabled() -> None:
     show = Show([started(), added("gpt")], when=10)
     async with show.app.run_test(size=SIZE) as pilot:
         await until(show.sees("● gpt"), pilot)
-        show.app.overview.table.glows = False
+        show.app.overview.table.highlights_changes = False
         show.feed.events.append(opened("gpt", 9.5))
         await until(show.sees("✖ gpt"), pilot)
-        assert glowing(show, "gpt") == frozenset()
+        assert highlighted(show, "gpt") == frozenset()
         assert show.app.overview.table._fade_timer is None
 
 
@@ -289,4 +289,4 @@ async def test_changes_made_while_another_page_is_shown_are_not_highlighted() ->
         await until(lambda: bool(show.app.overview.order.counts.get("open")), pilot)
         await pilot.press("1")
         await until(show.sees("✖ gpt"), pilot)
-        assert glowing(show, "gpt") == frozenset()
+        assert highlighted(show, "gpt") == frozenset()

@@ -11,7 +11,7 @@ from fuseboard_console.text.line import line_width, text_of
 from fuseboard_console.tui.themes import THEMES, palette_of
 from fuseboard_console.views.adapters.adapter_view import AdapterView, make_view, stats_of
 from fuseboard_console.views.adapters.chain_positions import chain_positions, positions_text
-from fuseboard_console.views.adapters.change_highlight import GLOW_SECONDS, ChangeHighlight
+from fuseboard_console.views.adapters.change_highlight import HIGHLIGHT_SECONDS, ChangeHighlight
 from fuseboard_console.views.adapters.columns import COLUMNS, column_at, columns_of, place, row_line, slices_of, titles
 from fuseboard_console.views.selection.filter import parse
 from fuseboard_console.views.selection.ordering import Choice, chosen_title
@@ -83,9 +83,9 @@ class TestColumns:
         columns = place(cells, 3, 1, False)
         row = view(fold([started(), added("gpt"), failed("gpt", 9)], alive=10), slices=slices_of(columns))
         ids = frozenset(column.id for column in COLUMNS)
-        glowing, calm = row_line(row, at(10), columns, UNICODE, ids), row_line(row, at(10), columns, UNICODE)
-        assert text_of(glowing) == text_of(calm)
-        assert line_width(glowing) == line_width(calm)
+        highlighted, calm = row_line(row, at(10), columns, UNICODE, ids), row_line(row, at(10), columns, UNICODE)
+        assert text_of(highlighted) == text_of(calm)
+        assert line_width(highlighted) == line_width(calm)
 
 
 class TestGlow:
@@ -132,9 +132,9 @@ class TestGlow:
         glow = ChangeHighlight()
         glow.take([view(fold([started(), added("gpt")], alive=10))], COLUMNS, 100.0)
         glow.take([view(fold([started(), added("gpt"), opened("gpt", 9)], alive=10))], COLUMNS, 101.0)
-        assert glow.fade(101.0) == pytest.approx(GLOW_SECONDS)
+        assert glow.fade(101.0) == pytest.approx(HIGHLIGHT_SECONDS)
         assert glow.of(GPT) == {"state"}
-        assert glow.fade(101.0 + GLOW_SECONDS) is None
+        assert glow.fade(101.0 + HIGHLIGHT_SECONDS) is None
         assert glow.of(GPT) == frozenset()
 
     def test_forgotten_content_is_not_highlighted(self) -> None:

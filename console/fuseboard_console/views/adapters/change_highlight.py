@@ -10,7 +10,7 @@ from fuseboard_console.views.adapters.adapter_view import AdapterView
 from fuseboard_console.views.adapters.columns import ChangeProbe, Column
 from fuseboard_storage.board.board import AdapterKey
 
-GLOW_SECONDS = 0.6
+HIGHLIGHT_SECONDS = 0.6
 """Seconds for which a cell is highlighted."""
 
 _NONE: frozenset[str] = frozenset()
@@ -28,14 +28,14 @@ class ChangeHighlight:
         self._rows: dict[AdapterKey, AdapterView] = {}
         self._watched: list[tuple[str, ChangeProbe]] = []
         self._until: dict[AdapterKey, dict[str, float]] = {}
-        self._glowing: dict[AdapterKey, frozenset[str]] = {}
+        self._highlighted: dict[AdapterKey, frozenset[str]] = {}
 
     def forget(self) -> None:
         """Discard the remembered content: the rows show another time, or were not visible."""
         self._before.clear()
         self._rows.clear()
         self._until.clear()
-        self._glowing.clear()
+        self._highlighted.clear()
 
     def take(self, rows: Iterable[AdapterView], columns: Iterable[Column], now: float) -> None:
         """Compare the visible rows. Changed cells are highlighted from `now` (seconds of any clock)."""
@@ -56,15 +56,15 @@ class ChangeHighlight:
                     current[id] = value
                 elif _moved(before[id], value, watch):
                     current[id] = value
-                    self._until.setdefault(row.key, {})[id] = now + GLOW_SECONDS
-                    self._glowing[row.key] = frozenset(self._until[row.key])
+                    self._until.setdefault(row.key, {})[id] = now + HIGHLIGHT_SECONDS
+                    self._highlighted[row.key] = frozenset(self._until[row.key])
                 else:  # many small steps are a large one
                     current[id] = before[id]
         self._before = said
 
     def of(self, key: AdapterKey) -> frozenset[str]:
         """Return the highlighted columns of an adapter."""
-        return self._glowing.get(key, _NONE)
+        return self._highlighted.get(key, _NONE)
 
     def fade(self, now: float) -> float | None:
         """End the highlights whose time is over. Return the seconds until the next one ends, or None if there is
@@ -73,9 +73,9 @@ class ChangeHighlight:
         for key, columns in list(self._until.items()):
             left = {id: until for id, until in columns.items() if until > now}
             if left:
-                self._until[key], self._glowing[key] = left, frozenset(left)
+                self._until[key], self._highlighted[key] = left, frozenset(left)
             else:
-                del self._until[key], self._glowing[key]
+                del self._until[key], self._highlighted[key]
         ends = [until for columns in self._until.values() for until in columns.values()]
         return min(ends) - now if ends else None
 

@@ -186,13 +186,17 @@ def column_at(columns: tuple[ColumnLayout, ...], x: int) -> str:
 
 
 def row_line(
-    row: AdapterView, now: int, columns: tuple[ColumnLayout, ...], glyphs: Glyphs, glowing: frozenset[str] = frozenset()
+    row: AdapterView,
+    now: int,
+    columns: tuple[ColumnLayout, ...],
+    glyphs: Glyphs,
+    highlighted: frozenset[str] = frozenset(),
 ) -> Line:
-    """Return an adapter as a line of the table, without the cursor. `glowing` are the highlighted columns."""
+    """Return an adapter as a line of the table, without the cursor. `highlighted` are ids of columns."""
     spans: list[Span] = [Span("  ")]
     for column, cells in columns:
         shown = column.cell(row, now, cells, glyphs)
-        if glowing and column.id in glowing:
+        if highlighted and column.id in highlighted:
             shown = tuple(Span(text, f"{style}+glow") for text, style in shown)
         spans.extend(fit_line(shown if column.align == "left" else right(shown, cells), cells))
         spans.append(Span("  "))

@@ -35,7 +35,7 @@ class _Line(NamedTuple):
     line: Line
     view: AdapterView
     second: int
-    glowing: frozenset[str]
+    highlighted: frozenset[str]
 
 
 class RowLines:
@@ -100,8 +100,8 @@ class RowLines:
         self._views[key] = _View(view, says, stats, quiet, second, now)
         return view
 
-    def line(self, key: AdapterKey, glowing: frozenset[str]) -> Line:
-        """Return an adapter's line without cursor and mark. `glowing` are its highlighted columns.
+    def line(self, key: AdapterKey, highlighted: frozenset[str]) -> Line:
+        """Return an adapter's line without cursor and mark. `highlighted` are ids of columns.
 
         The line is empty when the adapter is gone.
         """
@@ -110,8 +110,8 @@ class RowLines:
             return ()
         second = self._now // SECOND if self._since or ages(view) else 0
         kept = self._lines.get(key)
-        if kept is not None and kept.view is view and kept.second == second and kept.glowing == glowing:
+        if kept is not None and kept.view is view and kept.second == second and kept.highlighted == highlighted:
             return kept.line
-        line = row_line(view, self._now, self._columns, self._glyphs, glowing)[1:]
-        self._lines[key] = _Line(line, view, second, glowing)
+        line = row_line(view, self._now, self._columns, self._glyphs, highlighted)[1:]
+        self._lines[key] = _Line(line, view, second, highlighted)
         return line
