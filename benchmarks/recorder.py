@@ -8,26 +8,27 @@ metrics per adapter and second, and is done when its barrier reports that all ar
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import statistics
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 
-import msgspec
 from report import Report, Table, Target
 from timing import Scale, quiet_collector
 
 from fuseboard_engine import Engine
 from fuseboard_engine.events import Attempt, AttemptFailed, Event, RouteFinished
 from fuseboard_storage import record
-from fuseboard_storage.sqlite.schema import connect
+from fuseboard_storage.sqlite.schema import connect, migrate
+from fuseboard_storage.tables.events import Templates
 
 LIMIT = 0.5
 RAW = "executemany of ready rows"
-INSERT = "INSERT INTO events(instance, at, adapter, task, kind, body) VALUES (?, ?, ?, ?, ?, ?)"
+INSERT = "INSERT INTO event_log(instance, at, task, template, body) VALUES (?, ?, ?, ?, ?)"
 
-Row = tuple[int, int, str | None, str, str, str]
+Row = tuple[int, int, str | None, int, str]
 
 
 def events(count: int) -> list[Event]:
@@ -69,19 +70,12 @@ def events(count: int) -> list[Event]:
 
 
 def rows_of(events: list[Event]) -> list[Row]:
-    """Return events as finished rows."""
-    encode = msgspec.json.Encoder().encode
-    return [
-        (
-            1,
-            event.at,
-            event.attempt.adapter if isinstance(event, AttemptFailed) else getattr(event, "adapter", None),
-            getattr(event, "task", ""),
-            str(type(event).__struct_config__.tag),
-            encode(event).decode(),
-        )
-        for event in events
-    ]
+    """Return events as finished rows, as the recorder would insert them; their templates are not inserted."""
+    templates, connection = Templates(), sqlite3.connect(":memory:", isolation_level=None)
+    migrate(connection)
+    rows = [(1, *templates.row_of(connection, event)) for event in events]
+    connection.close()
+    return rows
 
 
 def raw(rows: list[Row], size: int) -> Callable[[Path], float]:

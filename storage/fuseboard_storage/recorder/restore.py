@@ -148,7 +148,8 @@ def _board(path: Path) -> Board:
     connection.text_factory = readable_text
     try:
         board = keyframes.board_of(connection.execute(keyframes.SELECT_BY_SEQ, (keyframes.NEWEST,)).fetchone())
-        sql = f"{events.SELECT} WHERE seq > ? ORDER BY seq LIMIT {_SLICE}"
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        sql = f"{events.table_of(version).select} WHERE seq > ? ORDER BY seq LIMIT {_SLICE}"
         while part := connection.execute(sql, (board.seq,)).fetchall():
             for row in part:
                 board.apply(events.entry_of(None, row))

@@ -110,7 +110,7 @@ def _roll_up(connection: sqlite3.Connection, policy: Retention, now: int) -> int
 def _prune(connection: sqlite3.Connection, policy: Retention, now: int) -> int:
     first = _first_kept(connection, policy, now)
     done = connection.execute(
-        "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE seq <= ? ORDER BY seq LIMIT ?)",
+        "DELETE FROM event_log WHERE seq IN (SELECT seq FROM event_log WHERE seq <= ? ORDER BY seq LIMIT ?)",
         (first, _SLICE),
     ).rowcount
     connection.execute("DELETE FROM keyframes WHERE seq < ?", (first,))
@@ -137,7 +137,7 @@ def _first_kept(connection: sqlite3.Connection, policy: Retention, now: int) -> 
         row = connection.execute("SELECT max(seq) FROM keyframes WHERE at < ?", (before,)).fetchone()
         limit = row[0] or 0
     if policy.most_events is not None:
-        newest = connection.execute("SELECT max(seq) FROM events").fetchone()[0] or 0
+        newest = connection.execute("SELECT max(seq) FROM event_log").fetchone()[0] or 0
         row = connection.execute(
             "SELECT max(seq) FROM keyframes WHERE seq <= ?", (newest - policy.most_events,)
         ).fetchone()

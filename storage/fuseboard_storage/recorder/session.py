@@ -7,7 +7,7 @@ import os
 import socket
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -23,7 +23,7 @@ from fuseboard_storage.sqlite.fork_gate import ForkGate
 from fuseboard_storage.sqlite.integrity import find_damage, is_damage
 from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
 from fuseboard_storage.tables import events, instances
-from fuseboard_storage.tables.events import stored_name
+from fuseboard_storage.tables.events import Templates, stored_name
 from fuseboard_storage.tables.keyframes import KeyframeMaker
 
 log = get_logger("fuseboard.recorder")
@@ -47,6 +47,7 @@ class WriterSession:
         self._registered_at = 0
         self._left: RecordingRestarted | None = None
         """The previous recording, if it is no longer at the path; without a time."""
+        self._templates = Templates()
         self.hurry = threading.Event()
         """Set when the recorder closes: waiting for another writer has to end soon."""
         self.on_leave: list[Callable[[], None]] = []
@@ -69,6 +70,17 @@ class WriterSession:
                 self._open()
             except RecordingReplaced:
                 self._open()
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Templates]:
+        """Run the body in a transaction on the open file, with the templates of its events."""
+        assert self.connection is not None
+        try:
+            with transaction(self.connection):
+                yield self._templates
+        except BaseException:
+            self._templates.forget()
+            raise
 
     def leave(self, error: RecordingReplaced) -> None:
         """Leave a file that is no longer at the path. `ensure_open` opens the one that is, or creates one."""
@@ -118,6 +130,7 @@ class WriterSession:
 
     def _open(self) -> None:
         self.connection = connection = self._connect()
+        self._templates.forget()
         try:
             if not instances.is_registered(connection, self.instance, self._registered_at):
                 if damage := find_damage(connection):

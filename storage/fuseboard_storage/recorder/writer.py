@@ -329,8 +329,8 @@ class Writer:
             written.insert(0, EventsDropped(at=self._engine.wall(), count=batch.dropped, reason=reason))
         spans: Spans = {}
         merge_spans(spans, batch.spans)
-        with transaction(connection):
-            events.insert(connection, instance, written)
+        with self._session.writing() as templates:
+            events.insert(connection, instance, written, templates)
             for event in written:
                 count(spans, event)
                 if type(event) is CommandDone:

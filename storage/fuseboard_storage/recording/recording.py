@@ -43,7 +43,7 @@ class Recording:
         self.path = path
         self._connection = connection
         self._identity = identity
-        self._tables_found = False
+        self._table: events.EventTable | None = None
         self._changes = ChangeDetector(path)
 
     @classmethod
@@ -93,9 +93,9 @@ class Recording:
             limit: The maximum number of entries.
             to: Only entries with a number up to this.
         """
-        if not await self._has_tables():
+        if (table := await self._event_table()) is None:
             return []
-        sql = f"{events.SELECT} WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
+        sql = f"{table.select} WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
         return await self._entries(sql, (after, to, limit))
 
     async def board(self) -> Board:
@@ -124,7 +124,7 @@ class Recording:
 
     async def _nearest_at(self, at: int) -> list[tuple[Any, ...]]:
         """Return the newest keyframe up to a time; before the first kept event, the keyframe that event follows."""
-        before = "SELECT coalesce(min(seq) - 1, ?) FROM events"
+        before = f"SELECT coalesce(min(seq) - 1, ?) FROM {await self._events()}"
         found = await self._rows(keyframes.SELECT_BY_TIME, (at,))
         return found or await self._rows(keyframes.SELECT_BY_SEQ.replace("?", f"({before})"), (keyframes.NEWEST,))
 
@@ -135,15 +135,18 @@ class Recording:
 
     async def ends(self) -> tuple[int, int, int, int] | None:
         """Return number and time (UTC microseconds) of the first and of the last event; None if there are no events."""
-        sql = "SELECT seq, at FROM events ORDER BY seq {} LIMIT 1"
+        sql = f"SELECT seq, at FROM {await self._events()} ORDER BY seq {{}} LIMIT 1"
         first, last = await self._rows_if_any(sql.format("ASC")), await self._rows_if_any(sql.format("DESC"))
         return (*first[0], *last[0]) if first and last else None
 
     async def changes(self, after: int = 0) -> list[tuple[int, int, str]]:
         """Return number, time and new state of each `StateChanged` numbered above `after`, in order."""
-        sql = f"""SELECT seq, at, {events.body_field("after")} FROM events
-            WHERE kind = 'state_changed' AND seq > ? ORDER BY seq"""
-        found = await self._rows_if_any(sql, (after,))
+        if (table := await self._event_table()) is None:
+            return []
+        changed, values = table.matching(("state_changed",))
+        sql = f"""SELECT seq, at, {events.body_field("after")} FROM {table.name} AS e
+            WHERE {changed} AND seq > ? ORDER BY seq"""
+        found = await self._rows(sql, (*values, after))
         return [(seq, at, state) for seq, at, state in found if state in _STATES]
 
     async def changes_of(self, adapter: str, instances: Sequence[int], since: int, until: int) -> list[tuple[int, str]]:
@@ -155,10 +158,13 @@ class Recording:
             since: UTC microseconds; the last change before it is included.
             until: The end of the time, exclusive.
         """
-        matching = f"""kind = 'state_changed' AND adapter = ?1 AND instance IN ({", ".join(map(str, instances))})"""
-        sql = f"""SELECT at, {events.body_field("after")} FROM events WHERE {matching} AND at < ?3 AND seq >=
-            coalesce((SELECT max(seq) FROM events WHERE {matching} AND at < ?2), 0) ORDER BY seq"""
-        found = await self._rows_if_any(sql, (adapter, since, until))
+        if (table := await self._event_table()) is None:
+            return []
+        changed, values = table.matching(("state_changed",), adapter)
+        changed += f" AND instance IN ({', '.join(map(str, instances))})"
+        sql = f"""SELECT at, {events.body_field("after")} FROM {table.name} AS e WHERE {changed} AND at < ? AND seq >=
+            coalesce((SELECT max(seq) FROM {table.name} AS e WHERE {changed} AND at < ?), 0) ORDER BY seq"""
+        found = await self._rows(sql, (*values, until, *values, since))
         return [(at, state) for at, state in found if state in _STATES]
 
     async def failures(self, limit: int, adapter: str | None = None) -> list[Entry]:
@@ -179,14 +185,26 @@ class Recording:
             adapter: Only events of this adapter.
             kinds: Only events of these kinds; empty: of all kinds.
         """
-        if not await self._has_tables():
+        if (table := await self._event_table()) is None:
             return []
-        where = " AND ".join(
-            ["1"] + ["adapter = ?"] * (adapter is not None) + [f"kind IN ({', '.join('?' * len(kinds))})"] * bool(kinds)
-        )
-        values = (*([] if adapter is None else [adapter]), *kinds, limit)
-        found = await self._entries(f"{events.SELECT} WHERE {where} ORDER BY seq DESC LIMIT ?", values)
-        return events.readable(reversed(found))
+        condition, values = table.matching(kinds, adapter)
+        if table.templates and (kinds or adapter is not None):
+            condition, values = await self._newest_of_templates(condition, values, limit), ()
+        sql = f"{table.select} WHERE {condition} ORDER BY seq DESC LIMIT ?"
+        return events.readable(reversed(await self._entries(sql, (*values, limit))))
+
+    async def _newest_of_templates(self, condition: str, values: tuple[Any, ...], limit: int) -> str:
+        """Return the condition that selects the newest rows among those of several templates.
+
+        The index gives the newest rows of each template, however many older ones there are.
+        """
+        templates = condition.removeprefix("e.template IN (").removesuffix(")")
+        newest: list[int] = []
+        for (id_,) in await self._rows(templates, values):
+            sql = "SELECT seq FROM event_log WHERE template = ? ORDER BY seq DESC LIMIT ?"
+            newest += [seq for (seq,) in await self._rows(sql, (id_, limit))]
+        numbers = ", ".join(map(str, sorted(newest)[-limit:]))
+        return f"seq IN ({numbers})"
 
     async def spans(
         self, since: int, until: int, adapter: str | None = None, instances: Sequence[int] = ()
@@ -217,9 +235,12 @@ class Recording:
 
     async def end_reasons(self) -> dict[int, str]:
         """Return why engines ended, by instance, as far as it is still recorded. `lost`: the engine was found dead."""
-        sql = f"""SELECT instance, {events.body_field("reason")} FROM events
-            WHERE kind = 'engine_stopped' ORDER BY seq"""
-        found = await self._rows_if_any(sql)
+        if (table := await self._event_table()) is None:
+            return {}
+        stopped, values = table.matching(("engine_stopped",))
+        sql = f"""SELECT instance, {events.body_field("reason")} FROM {table.name} AS e
+            WHERE {stopped} ORDER BY seq"""
+        found = await self._rows(sql, values)
         return {instance: reason if isinstance(reason, str) else "closed" for instance, reason in found}
 
     async def endings(self) -> dict[int, str]:
@@ -248,14 +269,14 @@ class Recording:
             letter: The letter's id.
             since: When it was created, UTC microseconds; older events are not searched.
         """
-        if not await self._has_tables():
+        if (table := await self._event_table()) is None:
             return []
-        sql = f"""{events.SELECT} WHERE seq > coalesce((SELECT max(seq) FROM keyframes WHERE at < ?2), 0)
-            AND kind IN ('dead_lettered', 'dead_letter_changed')
-            AND ({events.body_field("letter")} = ?1
-                OR EXISTS (SELECT 1 FROM json_each(iif(json_valid(body), body, '{{}}'), '$.letters') WHERE value = ?1))
-            ORDER BY seq"""
-        return events.readable(await self._entries(sql, (letter, since)))
+        changed, values = table.matching(("dead_lettered", "dead_letter_changed"))
+        letters = "iif(json_valid(e.body), e.body, '{}')"
+        sql = f"""{table.select} WHERE seq > coalesce((SELECT max(seq) FROM keyframes WHERE at < ?), 0) AND {changed}
+            AND ({events.body_field("letter")} = ?
+                OR EXISTS (SELECT 1 FROM json_each({letters}, '$.letters') WHERE value = ?)) ORDER BY seq"""
+        return events.readable(await self._entries(sql, (since, *values, letter, letter)))
 
     async def workflow_runs(
         self,
@@ -295,7 +316,7 @@ class Recording:
 
     async def last_seq(self) -> int:
         """Return the number of the newest entry; 0 if there is none."""
-        found = await self._rows_if_any("SELECT max(seq) FROM events")
+        found = await self._rows_if_any(f"SELECT max(seq) FROM {await self._events()}")
         return int(found[0][0] or 0) if found else 0
 
     async def head(self) -> tuple[int, dict[int, int]]:
@@ -303,7 +324,8 @@ class Recording:
 
         The number is 0 if there is no entry. Heartbeats are UTC microseconds.
         """
-        found = await self._rows_if_any("SELECT (SELECT max(seq) FROM events), id, heartbeat_at FROM instances")
+        newest = f"SELECT max(seq) FROM {await self._events()}"
+        found = await self._rows_if_any(f"SELECT ({newest}), id, heartbeat_at FROM instances")
         return (found[0][0] or 0 if found else 0), {id: at for _, id, at in found}
 
     def unchanged(self) -> bool:
@@ -403,11 +425,22 @@ class Recording:
 
     async def _has_tables(self) -> bool:
         """Return whether the recording has tables yet. Raise `RecordingError` if they are of a newer version."""
-        if not self._tables_found:
+        return await self._event_table() is not None
+
+    async def _event_table(self) -> events.EventTable | None:
+        """Return the SQL for this recording's version; None while it has no tables.
+
+        The version is read again until it is the current one, because an engine may migrate the file at any time.
+        """
+        if self._table is not events.CURRENT:
             version = (await self._rows("PRAGMA user_version"))[0][0]
             schema.check_version(self.path.name, version)
-            self._tables_found = version > 0
-        return self._tables_found
+            self._table = events.table_of(version) if version else None
+        return self._table
+
+    async def _events(self) -> str:
+        table = await self._event_table()
+        return events.CURRENT.name if table is None else table.name
 
     async def _rows_if_any(self, sql: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a query; none while the recording has no tables."""

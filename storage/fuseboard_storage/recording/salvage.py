@@ -16,7 +16,7 @@ from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.connection import not_a_recording, translate_sqlite_errors
 from fuseboard_storage.sqlite.damaged_rows import readable_text
-from fuseboard_storage.sqlite.integrity import ODDITIES, is_damage
+from fuseboard_storage.sqlite.integrity import ODDITIES, TEMPLATES_SINCE, is_damage
 
 MAX_PROBLEMS: Final = 100
 """The number of complaints that a check returns at most."""
@@ -24,7 +24,8 @@ MAX_PROBLEMS: Final = 100
 _PART: Final = 500  # rows read at a time
 _STEPS: Final = 100_000  # of SQLite's virtual machine between two looks for Ctrl-C
 
-_NUMBERED: Final = ("instances", "events", "commands", "dead_letters")
+_NUMBERED: Final = ("instances", "event_templates", "event_log", "commands", "dead_letters")
+_NUMBERED_BEFORE: Final = ("instances", "events", "commands", "dead_letters")  # the events had templates
 _KEYED: Final = {
     "metrics": "resolution, at, instance, adapter",
     "dead_letter_totals": "name",
@@ -77,13 +78,17 @@ def salvage(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> lis
         raise RecordingError(f"{os.fspath(target)} exists already.", "Name a new file.")
     with translate_sqlite_errors(Path(path)), closing(_reading(path)) as source:
         source.execute("SELECT count(*) FROM sqlite_master").fetchone()  # nothing can be read without it
+        version = source.execute("PRAGMA user_version").fetchone()[0] or schema.VERSION
         try:
-            connection = schema.connect(target)
+            connection = schema.connect(target, version=version)
         except (sqlite3.Error, OSError) as error:
             raise RecordingError(f"{os.fspath(target)} cannot be written: {error}.", "Name another file.") from None
+        numbered = _NUMBERED if version >= TEMPLATES_SINCE else _NUMBERED_BEFORE
         try:
             with closing(connection) as new:
-                return [_copy(source, new, table) for table in (*_NUMBERED, *_KEYED)]
+                found = [_copy(source, new, table, table in numbered) for table in (*numbered, *_KEYED)]
+                schema.migrate(new, os.fspath(target))
+                return found
         except BaseException:  # a part of the rows would look like all that can be read
             for suffix in ("", "-wal", "-shm"):
                 Path(f"{os.fspath(target)}{suffix}").unlink(missing_ok=True)
@@ -108,14 +113,14 @@ def _reading(path: str | os.PathLike[str]) -> sqlite3.Connection:
     return source
 
 
-def _copy(source: sqlite3.Connection, new: sqlite3.Connection, table: str) -> TableSalvage:
+def _copy(source: sqlite3.Connection, new: sqlite3.Connection, table: str, numbered: bool) -> TableSalvage:
     columns = _columns_in_both(source, new, table)
     if not columns:
         return TableSalvage(table, 0, 0)
     names = ", ".join(columns)
     insert = f"INSERT OR IGNORE INTO {table}({names}) VALUES ({', '.join('?' * len(columns))})"
     gaps: list[str] = []
-    found = _numbered(source, table, names, gaps) if table in _NUMBERED else _keyed(source, table, names, gaps)
+    found = _numbered(source, table, names, gaps) if numbered else _keyed(source, table, names, gaps)
     rows = 0
     for part in found:
         new.execute("BEGIN")

@@ -13,7 +13,7 @@ import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_storage.errors import RecordingError
@@ -23,6 +23,10 @@ from fuseboard_storage.sqlite.integrity import find_damage, refuse_oddities
 from fuseboard_storage.sqlite.write_lock import LockingConnection
 
 log = get_logger("fuseboard.recorder")
+
+_NOTABLE: Final = """CASE WHEN kind = 'route_finished' AND json_valid(body)
+    THEN NOT (body ->> 'success' AND json_array_length(body, '$.attempts') = 1 AND body ->> 'letter' IS NULL
+        AND NOT coalesce(body ->> 'degraded', 0) AND coalesce(body ->> 'duration', 0) <= 5) ELSE 1 END"""
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -171,6 +175,43 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE dead_letters ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE workflow_runs ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0",
     ),
+    # What many events share is stored once, as a template. The view keeps the columns that the table had.
+    (
+        """CREATE TABLE event_templates(
+            id INTEGER PRIMARY KEY,
+            kind TEXT NOT NULL,
+            adapter TEXT NOT NULL,
+            notable INTEGER NOT NULL,
+            digest INTEGER NOT NULL,
+            body TEXT,
+            used INTEGER NOT NULL
+        ) STRICT""",
+        "CREATE INDEX event_templates_digest ON event_templates(digest)",
+        """CREATE TABLE event_log(
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            at INTEGER NOT NULL,
+            instance INTEGER NOT NULL,
+            template INTEGER NOT NULL,
+            task TEXT,
+            body TEXT NOT NULL
+        ) STRICT""",
+        "INSERT INTO sqlite_sequence(name, seq) SELECT 'event_log', seq FROM sqlite_sequence WHERE name = 'events'",
+        f"""INSERT INTO event_templates(kind, adapter, notable, digest, used)
+            SELECT DISTINCT kind, coalesce(adapter, ''), {_NOTABLE}, 0, seq FROM events GROUP BY 1, 2, 3""",
+        f"""INSERT INTO event_log SELECT seq, at, instance, (
+            SELECT id FROM event_templates AS t WHERE t.digest = 0 AND t.kind = events.kind
+                AND t.adapter = coalesce(events.adapter, '') AND notable = {_NOTABLE}
+            ), task, body FROM events ORDER BY seq""",
+        "DROP TABLE events",
+        "CREATE INDEX event_log_template ON event_log(template)",
+        "CREATE INDEX event_log_task ON event_log(task) WHERE task IS NOT NULL",
+        """CREATE VIEW events AS
+            SELECT e.seq, e.at, e.instance, t.kind, nullif(t.adapter, '') AS adapter, e.task,
+                CASE WHEN t.body IS NULL THEN e.body
+                    ELSE json_set(t.body, '$.at', e.at, '$.task', e.task, '$.values', json(e.body)) END AS body,
+                t.notable
+            FROM event_log AS e JOIN event_templates AS t ON t.id = e.template""",
+    ),
 )
 """The statements of each migration. Its position, counted from 1, is the version it leads to."""
 
@@ -227,12 +268,22 @@ def _kind_of(name: str, head: bytes) -> FileKind:
         return "empty"
     if not head.startswith(b"SQLite format 3\0") or len(head) < 100:
         raise RecordingError(f"{name} is not a recording.", "Name a file that an engine has recorded to.")
+    if _is_blank(head):
+        return "empty"
     if int.from_bytes(head[68:72], "big") != APPLICATION_ID:
         raise RecordingError(
             f"{name} is an SQLite file, but not a recording.", "Name a file that an engine has recorded to."
         )
     check_version(name, int.from_bytes(head[60:64], "big"))
     return "recording"
+
+
+def _is_blank(head: bytes) -> bool:
+    """Return whether a database is one that `migrate` had no time to fill: it has nothing but a vacuum mode."""
+    schema_format, version, incremental, application = (
+        int.from_bytes(head[at : at + 4], "big") for at in (44, 60, 64, 68)
+    )
+    return incremental == 1 and not (schema_format or version or application)
 
 
 def identity_of(path: Path) -> tuple[int, int] | None:
@@ -252,12 +303,15 @@ def check_version(name: str, version: int) -> None:
         )
 
 
-def connect(path: str | os.PathLike[str], *, busy_timeout: float = 1.0) -> LockingConnection:
+def connect(
+    path: str | os.PathLike[str], *, busy_timeout: float = 1.0, version: int | None = None
+) -> LockingConnection:
     """Open a recording for writing; create or migrate it where needed.
 
     Args:
         path: The file. A new one is readable and writable by its owner only.
         busy_timeout: Seconds to wait for another writer's transaction.
+        version: The version that the file gets, unless it has a higher one; None: the newest.
 
     Returns:
         A connection in autocommit mode. Any thread may use it, one at a time.
@@ -269,17 +323,17 @@ def connect(path: str | os.PathLike[str], *, busy_timeout: float = 1.0) -> Locki
     name = os.fspath(path)
     for last in (False, False, False, True):
         try:
-            return _connect_once(name, busy_timeout)
+            return _connect_once(name, busy_timeout, version)
         except RecordingReplaced:  # in this very moment
             if last:
                 raise
     raise AssertionError("not reached")
 
 
-def _connect_once(name: str, busy_timeout: float) -> LockingConnection:
+def _connect_once(name: str, busy_timeout: float, version: int | None) -> LockingConnection:
     real = os.path.realpath(name)
     if name not in file_identity.missing and inspect(name) == "recording":
-        return _opened(name, busy_timeout)
+        return _opened(name, busy_timeout, version)
     with _creating(name, real):
         left = file_identity.missing.get(name)
         moves.remove_remains(name, real, left)
@@ -292,7 +346,7 @@ def _connect_once(name: str, busy_timeout: float) -> LockingConnection:
                 Path(name).chmod(0o600)
         if left is not None:
             _reunite(name, real, left)
-        connection = _opened(name, busy_timeout)
+        connection = _opened(name, busy_timeout, version)
     file_identity.forget_missing(name)
     return connection
 
@@ -395,13 +449,13 @@ def _connection(name: str, busy_timeout: float) -> LockingConnection:
     return LockingConnection(uri, name, uri=True, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
 
 
-def _opened(name: str, busy_timeout: float) -> LockingConnection:
+def _opened(name: str, busy_timeout: float, version: int | None) -> LockingConnection:
     connection = _connection(name, busy_timeout)
     try:
         connection.check_beside()
         _kind_of(name, connection.head())
         refuse_oddities(connection)
-        migrate(connection, name)
+        migrate(connection, name, version)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA journal_size_limit = 67108864")
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()  # opens the WAL
@@ -440,27 +494,30 @@ def _no_folder(name: str) -> RecordingError:
     )
 
 
-def migrate(connection: sqlite3.Connection, name: str = "the file") -> None:
+def migrate(connection: sqlite3.Connection, name: str = "the file", to: int | None = None) -> None:
     """Apply the migrations that a file lacks, all in one transaction.
 
     Raises:
         RecordingError: The file has a newer version.
         sqlite3.Error: The migration failed; nothing was changed.
     """
+    to = VERSION if to is None else to
     version = _version(connection)
+    if not version:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # has an effect only on a file without tables
     if version and connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise RecordingError(f"{name} is not a recording.", "Name a file that an engine has recorded to.")
     check_version(name, version)
-    if version < VERSION:
+    if version < to:
         # The first version is written before WAL mode is on, so the file's head identifies it from the first commit.
         connection.execute("BEGIN IMMEDIATE")
         try:
             version = _version(connection)  # another engine may have migrated it
-            for statements in MIGRATIONS[version:]:
+            for statements in MIGRATIONS[version:to]:
                 for statement in statements:
                     connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {max(version, VERSION)}")
+            connection.execute(f"PRAGMA user_version = {max(version, to)}")
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:

@@ -1,18 +1,28 @@
-"""The `events` table: encodes events as rows and decodes rows as entries."""
+"""The `event_log` and `event_templates` tables: encode events as rows, and decode rows as entries.
+
+Most events of a recording differ only in their time, task and durations: routes that succeeded at the first attempt,
+failures with the same error. What such events share is stored once, as a template. Their rows hold what varies, as a
+JSON array: 110 bytes per event with its indexes, instead of 350. An event without a template has its whole body in its
+row; its template names only its kind and adapter, so that one index finds every kind and every adapter.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import lru_cache
+from hashlib import blake2b
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from fuseboard_engine.error_text.text_limits import MAX_NAME, name_within_limit, text_within_limit, within_limits
-from fuseboard_engine.events import AnyEvent, Event
+from fuseboard_engine.events import AnyEvent, Attempt, AttemptFailed, Event, Int64, RouteFinished
 from fuseboard_storage.board.board import Entry
 from fuseboard_storage.sqlite.damaged_rows import whole_number
+from fuseboard_storage.sqlite.integrity import TEMPLATES_SINCE
 from fuseboard_storage.tables.safe_errors import with_safe_errors
 
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
@@ -24,7 +34,17 @@ FieldGetter = Callable[[Any], tuple[int, str | None, str | None]]
 Query = Callable[[str, Iterable[Any]], Awaitable[list[tuple[Any, ...]]]]
 """Runs an SQL statement with its values on a recording and returns the rows."""
 
+SLOW: Final = 5.0
+"""Seconds above which a route is notable because it was slow."""
+
 _CHUNKS: Final = (100, 10, 1)  # rows per statement
+_MOST_TEMPLATES: Final = 4_096  # known to one writer at a time
+_REMARK: Final = 100_000  # events after which a template that is used is marked again
+_NANO: Final = 1e9  # nanoseconds in a second
+_LONGEST: Final = 1e9  # seconds
+
+
+# ---------------------------------------------------------------------- kinds, and what is ordinary
 
 
 class _RowShapes(dict[type[Event], tuple[str, FieldGetter]]):
@@ -50,17 +70,288 @@ def _field_getter(adapter: str, task: str) -> FieldGetter:
 row_shapes: Final = _RowShapes()
 
 
-def insert(connection: sqlite3.Connection, instance: int, events: Sequence[Event]) -> None:
+def is_ordinary(event: Event, slow: float = SLOW) -> bool:
+    """Return whether an event is of no interest by itself: a route that its first adapter answered at once.
+
+    Args:
+        event: Any event.
+        slow: Seconds; a route that took longer is not ordinary.
+    """
+    if type(event) is not RouteFinished:
+        return False
+    attempts = event.attempts
+    return (
+        event.success
+        and len(attempts) == 1
+        and not event.degraded
+        and event.letter is None
+        and event.duration <= slow
+        and attempts[0].outcome == "success"
+    )
+
+
+# ---------------------------------------------------------------------- what varies between events of one template
+
+
+class _Rest(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    context: dict[str, str] | None = None
+    dead_letter: Int64 | None = None
+    letter: Int64 | None = None
+
+
+_Detailed = tuple[int, int, int | None, int, int | None]
+"""An attempt's duration, wait, first item (nanoseconds), number of items, and Retry-After (nanoseconds)."""
+
+# Without limits: a union of limited integers and tuples crashes msgspec 0.22 at the next garbage collection.
+_decode_values: Final[Callable[[bytes], list[Any]]] = msgspec.json.Decoder(list[int | _Detailed | _Rest]).decode
+
+_route_key = attrgetter(
+    "task_type", "success", "adapter", "degraded", "left", "why", "error", "strategy", "answered"
+)  # fmt: skip
+_attempt_key = attrgetter(
+    "adapter", "outcome", "number", "rule", "error_type", "error", "why", "failures", "limit"
+)  # fmt: skip
+_failure_key = attrgetter("task_type", "then", "threshold")
+
+
+def _key_of(event: Event) -> tuple[Any, ...] | None:
+    """Return what an event shares with the others of its template; None if its type has no templates."""
+    if type(event) is RouteFinished:
+        key: tuple[Any, ...] = _route_key(event)
+        for attempt in event.attempts:
+            key += _attempt_key(attempt)
+        return key
+    if type(event) is AttemptFailed:
+        return (*_failure_key(event), *_attempt_key(event.attempt))
+    return None
+
+
+def _values_of(event: Any) -> str:
+    """Return what varies between the events of one template; durations are rounded to nanoseconds.
+
+    Raises:
+        ValueError: A duration is negative, not finite or longer than 31 years, so the event needs its own body.
+    """
+    if type(event) is RouteFinished:
+        first, attempts = event.duration, event.attempts
+        if event.context is None and event.dead_letter is None and event.letter is None:
+            end = "]"
+        else:
+            end = f",{_encode(_Rest(event.context, event.dead_letter, event.letter)).decode()}]"
+    else:
+        first, attempts = event.delay, (event.attempt,)
+        end = "]" if event.context is None else f",{_encode(_Rest(event.context)).decode()}]"
+    if not 0.0 <= first < _LONGEST:
+        raise ValueError(first)
+    values = f"[{int(first * _NANO + 0.5)}"
+    for attempt in attempts:
+        duration = attempt.duration
+        if attempt.wait or attempt.items or attempt.first_item is not None or attempt.retry_after is not None:
+            values += f",{_detailed(attempt)}"
+        elif 0.0 <= duration < _LONGEST:
+            values += f",{int(duration * _NANO + 0.5)}"
+        else:
+            raise ValueError(duration)
+    return values + end
+
+
+def _detailed(attempt: Attempt) -> str:
+    duration, wait = _nanoseconds(attempt.duration), _nanoseconds(attempt.wait)
+    first_item, retry_after = _nanoseconds(attempt.first_item), _nanoseconds(attempt.retry_after)
+    return f"[{duration},{wait},{first_item},{attempt.items},{retry_after}]"
+
+
+def _nanoseconds(seconds: float | None) -> str:
+    if seconds is None:
+        return "null"
+    if not 0.0 <= seconds < _LONGEST:
+        raise ValueError(seconds)
+    return str(int(seconds * _NANO + 0.5))
+
+
+def _without_values(event: Any) -> Event:
+    """Return an event with only what it shares with the others of its template."""
+    if type(event) is RouteFinished:
+        attempts = tuple(map(_attempt_without_values, event.attempts))
+        shared: Event = replace(
+            event, at=0, task="", duration=0.0, attempts=attempts, context=None, dead_letter=None, letter=None
+        )
+    else:
+        attempt = _attempt_without_values(event.attempt)
+        shared = replace(event, at=0, task="", delay=0.0, attempt=attempt, context=None)
+    return shared
+
+
+def _attempt_without_values(attempt: Attempt) -> Attempt:
+    return replace(attempt, duration=0.0, wait=0.0, first_item=None, items=0, retry_after=None)
+
+
+def _with_values(shared: Any, at: int, task: str, data: bytes) -> Event:
+    """Return the event of a template and the values in a row.
+
+    Raises:
+        msgspec.DecodeError, ValueError, TypeError, AttributeError: The row does not fit the template.
+    """
+    first, *values = _decode_values(data)
+    rest = values.pop() if values and type(values[-1]) is _Rest else _Rest()
+    whole = type(shared) is RouteFinished
+    attempts = tuple(map(_attempt_with_values, shared.attempts if whole else (shared.attempt,), values))
+    if len(attempts) != len(values) or (whole and len(attempts) != len(shared.attempts)):
+        raise ValueError("the row does not fit its template")
+    if whole:
+        found: Event = replace(
+            shared, at=at, task=task, duration=first / _NANO, attempts=attempts,
+            context=rest.context, dead_letter=rest.dead_letter, letter=rest.letter,
+        )  # fmt: skip
+    else:
+        found = replace(shared, at=at, task=task, delay=first / _NANO, attempt=attempts[0], context=rest.context)
+    return found
+
+
+def _attempt_with_values(shared: Attempt, values: Any) -> Attempt:
+    if type(values) is int:
+        return replace(shared, duration=values / _NANO)
+    duration, wait, first_item, items, retry_after = values
+    if abs(items) >= 2**63:
+        raise ValueError("the number of items is too large")
+    return replace(
+        shared,
+        duration=duration / _NANO,
+        wait=wait / _NANO,
+        first_item=None if first_item is None else first_item / _NANO,
+        items=items,
+        retry_after=None if retry_after is None else retry_after / _NANO,
+    )
+
+
+# ---------------------------------------------------------------------- writing
+
+
+class _Known(NamedTuple):
+    id: int
+    marked: int  # the number of an event about which it was used
+
+
+class Templates:
+    """The templates that one writer knows in one file. After a transaction is rolled back, call `forget`."""
+
+    def __init__(self, slow: float = SLOW) -> None:
+        self._slow = slow
+        self._known: dict[tuple[Any, ...], _Known] = {}
+        self._seen: dict[int, None] = {}  # what was met once; a template is worth its row from the second time on
+        self.newest = 0
+        """The number of the newest event that was inserted."""
+
+    def forget(self) -> None:
+        """Forget all templates, because rows of them may have been rolled back. They are found again when needed."""
+        self._known.clear()
+
+    def row_of(self, connection: sqlite3.Connection, event: Event) -> tuple[int, str | None, int, str]:
+        """Return an event's time, task, template and body; store the template where needed.
+
+        Raises:
+            sqlite3.Error: The file could not be read or written.
+        """
+        ordinary = type(event) is RouteFinished and is_ordinary(event, self._slow)
+        if (shared := _key_of(event)) is not None:
+            key = (*shared, ordinary)
+            known = self._known.get(key)
+            if known is None and self._is_repeated(key):
+                known = self._insert(connection, key, *_encoded(_without_values(event)))
+            if known is not None:
+                try:
+                    return self._short_row(connection, key, known, event)
+                except ValueError:
+                    pass  # a duration that is not one
+        event, body = _encoded(event)
+        kind, fields = row_shapes[type(event)]
+        at, adapter, task = fields(event)
+        key = (kind, adapter, ordinary)
+        known = self._known.get(key) or self._insert(connection, key, event, None)
+        if self.newest - known.marked >= _REMARK:
+            known = self._mark(connection, key, known, event)
+        return at, task, known.id, body
+
+    def _short_row(
+        self, connection: sqlite3.Connection, key: tuple[Any, ...], known: _Known, event: Any
+    ) -> tuple[int, str, int, str]:
+        """Return the row of an event that has a template.
+
+        Raises:
+            ValueError: One of its values needs a body of its own.
+        """
+        values, task = _values_of(event), event.task
+        if len(values) > MAX_NAME:
+            values = _values_of(within_limits(event))
+        if len(task) > MAX_NAME or not task.isascii():
+            task = stored_name(task)
+        if self.newest - known.marked >= _REMARK:
+            known = self._mark(connection, key, known, event)
+        return event.at, task, known.id, values
+
+    def _is_repeated(self, key: tuple[Any, ...]) -> bool:
+        seen, mark = self._seen, hash(key)
+        if mark in seen:
+            return True
+        if len(seen) >= _MOST_TEMPLATES:
+            seen.clear()
+        seen[mark] = None
+        return False
+
+    def _mark(self, connection: sqlite3.Connection, key: tuple[Any, ...], known: _Known, event: Event) -> _Known:
+        """Mark a template as used, from time to time. One that was removed because nothing used it is stored again."""
+        sql = "UPDATE event_templates SET used = ? WHERE id = ?"
+        if connection.execute(sql, (self.newest, known.id)).rowcount:
+            known = self._known[key] = _Known(known.id, self.newest)
+            return known
+        if len(key) == len(("kind", "adapter", "ordinary")):
+            return self._insert(connection, key, event, None)
+        return self._insert(connection, key, *_encoded(_without_values(event)))
+
+    def _insert(self, connection: sqlite3.Connection, key: tuple[Any, ...], event: Event, body: str | None) -> _Known:
+        """Store the template of an event, or find it. Without a body it names the kind and the adapter only."""
+        kind, fields = row_shapes[type(event)]
+        digest = 0 if body is None else int.from_bytes(blake2b(body.encode(), digest_size=8).digest(), signed=True)
+        values = (kind, fields(event)[1] or "", not key[-1], digest)
+        sql = """SELECT id FROM event_templates
+            WHERE kind = ? AND adapter = ? AND notable = ? AND digest = ? AND body IS ?"""
+        row = connection.execute(sql, (*values, body)).fetchone()
+        if row is None:
+            sql = "INSERT INTO event_templates(kind, adapter, notable, digest, body, used) VALUES (?, ?, ?, ?, ?, ?)"
+            id_ = connection.execute(sql, (*values, body, self.newest)).lastrowid
+            assert id_ is not None
+        else:
+            id_ = row[0]
+            connection.execute("UPDATE event_templates SET used = max(used, ?) WHERE id = ?", (self.newest, id_))
+        if len(self._known) >= _MOST_TEMPLATES:
+            self._known.clear()
+        known = self._known[key] = _Known(id_, self.newest)
+        return known
+
+
+def insert(
+    connection: sqlite3.Connection, instance: int, events: Sequence[Event], templates: Templates | None = None
+) -> None:
     """Append events to a recording, within the transaction that is open.
 
     One statement inserts up to a hundred rows. The driver releases the interpreter lock once per statement, so a busy
     event loop and the writer exchange it a hundred times less often than with one row per statement.
 
+    Args:
+        connection: A connection to the recording.
+        instance: The engine instance that the events are of.
+        events: The events, in order.
+        templates: The templates known so far; None: none.
+
     Raises:
-        sqlite3.Error: Not all events were inserted; the caller has to roll back.
+        sqlite3.Error: Not all events were inserted; the caller has to roll back and to forget the templates.
     """
+    if not events:
+        return
+    templates = templates or Templates()
     start = 0
     left = len(events)
+    row_of = templates.row_of
     for size in _CHUNKS:
         if left < size:
             continue
@@ -69,11 +360,13 @@ def insert(connection: sqlite3.Connection, instance: int, events: Sequence[Event
             values: list[Any] = []
             extend = values.extend
             for event in events[start : start + size]:
-                event, body = _encoded(event)
-                kind, fields = row_shapes[type(event)]
-                extend(fields(event))
-                extend((kind, body))
-            connection.execute(sql, values)
+                try:
+                    extend(row_of(connection, event))
+                except sqlite3.Error:
+                    raise
+                except Exception:
+                    extend(row_of(connection, storable(event)))
+            templates.newest = connection.execute(sql, values).lastrowid or 0
             start += size
         left %= size
 
@@ -98,8 +391,8 @@ _statements: dict[tuple[int, int], str] = {}
 def _statement(size: int, instance: int) -> str:
     sql = _statements.get((size, instance))
     if sql is None:
-        row = f"({int(instance)},?,?,?,?,?)"
-        sql = f"INSERT INTO events(instance,at,adapter,task,kind,body) VALUES {','.join([row] * size)}"
+        row = f"({int(instance)},?,?,?,?)"
+        sql = f"INSERT INTO event_log(instance,at,task,template,body) VALUES {','.join([row] * size)}"
         _statements[size, instance] = sql
     return sql
 
@@ -141,25 +434,69 @@ def _storable(value: Any) -> Any:
     return _storable(repr(value))
 
 
-SELECT: Final = "SELECT seq, instance, at, CAST(body AS BLOB) FROM events"
-"""The columns for `entry_of`; append a WHERE clause. Bytes are decoded here, so that SQLite need not check them."""
+# ---------------------------------------------------------------------- reading
+
+
+class EventTable(NamedTuple):
+    """The SQL that reads the events of one version of the schema. Its table has the alias `e`."""
+
+    name: str
+    select: str
+    """The columns for `entry_of`; append a WHERE clause. Bytes are decoded here, so SQLite need not check them."""
+    templates: bool
+
+    def matching(self, kinds: Sequence[str], adapter: str | None = None) -> tuple[str, tuple[Any, ...]]:
+        """Return the condition that selects events of some kinds (empty: all) and of one adapter (None: all)."""
+        terms = [f"kind IN ({', '.join('?' * len(kinds))})"] * bool(kinds) + ["adapter = ?"] * (adapter is not None)
+        values = (*kinds, *([] if adapter is None else [adapter]))
+        if not terms:
+            return "1", ()
+        condition = " AND ".join(terms)
+        if self.templates:
+            condition = f"e.template IN (SELECT id FROM event_templates WHERE {condition})"
+        return condition, values
+
+
+CURRENT: Final = EventTable(
+    "event_log",
+    """SELECT e.seq, e.instance, e.at, e.task, CAST(t.body AS BLOB), CAST(e.body AS BLOB)
+    FROM event_log AS e LEFT JOIN event_templates AS t ON t.id = e.template""",
+    True,
+)
+WITHOUT_TEMPLATES: Final = EventTable(
+    "events", "SELECT e.seq, e.instance, e.at, NULL, NULL, CAST(e.body AS BLOB) FROM events AS e", False
+)
+SELECT: Final = CURRENT.select
+
+
+def table_of(version: int) -> EventTable:
+    """Return the SQL for a version of the schema."""
+    return CURRENT if version >= TEMPLATES_SINCE else WITHOUT_TEMPLATES
+
+
+@lru_cache(_MOST_TEMPLATES)
+def _template(body: bytes) -> Event:
+    return with_safe_errors(_decode(body))
 
 
 def entry_of(cursor: object, row: tuple[Any, ...]) -> Entry:
-    """Return the entry in a row of `SELECT`. Usable as a `row_factory`.
+    """Return the entry in a row of `EventTable.select`. Usable as a `row_factory`.
 
     An event that cannot be decoded, because a newer version wrote it or it is damaged, becomes a bare `Event` with its
     time. Secrets in the error texts of older versions are hidden.
     """
+    seq, instance, at, task, template, body = row
     try:
-        return Entry(row[0], row[1], with_safe_errors(_decode(row[3])))
-    except (msgspec.DecodeError, TypeError, UnicodeError, RecursionError):
-        return Entry(row[0], whole_number(row[1]), Event(at=whole_number(row[2])))
+        if template is None:
+            return Entry(seq, instance, with_safe_errors(_decode(body)))
+        return Entry(seq, instance, _with_values(_template(template), whole_number(at), str(task), body))
+    except (msgspec.DecodeError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
+        return Entry(seq, whole_number(instance), Event(at=whole_number(at)))
 
 
 def body_field(name: str) -> str:
-    """Return the SQL of a field of an event's body; NULL where the body is damaged, which SQLite's functions refuse."""
-    return f"CASE WHEN json_valid(body) THEN json_extract(body, '$.{name}') END"
+    """Return the SQL of a field of an event's own body; NULL where it is damaged, which SQLite's functions refuse."""
+    return f"CASE WHEN json_valid(e.body) THEN json_extract(e.body, '$.{name}') END"
 
 
 def readable(entries: Iterable[Entry]) -> list[Entry]:

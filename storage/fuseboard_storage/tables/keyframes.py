@@ -295,7 +295,7 @@ class KeyframeMaker:
 
     def behind(self) -> int:
         """Return the number of events that are recorded but not folded yet."""
-        newest = self._connection.execute("SELECT max(seq) FROM events").fetchone()[0] or 0
+        newest = self._connection.execute("SELECT max(seq) FROM event_log").fetchone()[0] or 0
         return int(newest) - self._board.seq
 
     def step(self) -> bool:

@@ -30,7 +30,7 @@ def damaged(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     with sqlite3.connect(path) as connection:
         for at in range(200):
             row = at, f'{{"type": "workflow_started", "at": {at}, "run": "{"r" * 200}", "workflow": "w"}}'
-            connection.execute("INSERT INTO events(at, instance, kind, body) VALUES (?, 1, 'workflow_started', ?)", row)
+            connection.execute("INSERT INTO event_log(at, instance, template, body) VALUES (?, 1, 1, ?)", row)
     connection.close()
     data = bytearray(path.read_bytes())
     if request.param == "truncated":

@@ -142,7 +142,7 @@ def test_a_salvage_that_is_interrupted_leaves_no_half_file(
 ) -> None:
     copied: list[str] = []
 
-    def copy(source: sqlite3.Connection, new: sqlite3.Connection, table: str) -> None:
+    def copy(source: sqlite3.Connection, new: sqlite3.Connection, table: str, numbered: bool) -> None:
         copied.append(table)
         if len(copied) == 3:
             raise KeyboardInterrupt

@@ -98,7 +98,8 @@ async def test_a_killed_engine_is_still_shown_as_killed_after_a_restart(tmp_path
     async with record(Engine("checkout"), path):
         pass
     connection = sqlite3.connect(path)
-    dead = "UPDATE events SET body = json_set(body, '$.reason', 'lost') WHERE kind = 'engine_stopped'"
+    dead = """UPDATE event_log SET body = json_set(body, '$.reason', 'lost')
+        WHERE template IN (SELECT id FROM event_templates WHERE kind = 'engine_stopped')"""
     connection.execute(dead)
     connection.commit()
     connection.close()

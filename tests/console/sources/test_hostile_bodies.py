@@ -72,7 +72,7 @@ def test_an_event_with_any_value_in_its_body_has_its_lines_and_a_board(data: st.
     body = copy.deepcopy(samples()[data.draw(st.sampled_from(sorted(samples())))])
     for _ in range(data.draw(st.integers(1, 2))):
         set_somewhere(body, data)
-    entry = rows.entry_of(None, (1, 1, NOON, json.dumps(body).encode()))
+    entry = rows.entry_of(None, (1, 1, NOON, None, None, json.dumps(body).encode()))
     if type(entry.event) is not Event:
         assert event_line(entry).isprintable()
         json.loads(event_json(entry))
@@ -85,7 +85,7 @@ def test_an_event_with_any_value_in_its_body_has_its_lines_and_a_board(data: st.
 
 def test_a_body_that_is_nested_too_deeply_is_unreadable() -> None:
     deep = '{"kind":"state_changed","x":' + "[" * 5_000 + "]" * 5_000 + "}"
-    assert type(rows.entry_of(None, (1, 1, NOON, deep.encode())).event) is Event
+    assert type(rows.entry_of(None, (1, 1, NOON, None, None, deep.encode())).event) is Event
 
 
 @pytest.fixture(scope="module")
@@ -99,9 +99,8 @@ def damaged(request: pytest.FixtureRequest, whole: Path, tmp_path: Path) -> Path
     path = tmp_path / "a.db"
     shutil.copy(whole, path)
     with sqlite3.connect(path) as connection:
-        connection.execute(
-            f"UPDATE events SET body = {DAMAGES[request.param]} WHERE seq % 2 = 0 OR kind = 'engine_stopped'"
-        )
+        stopped_too = "template IN (SELECT id FROM event_templates WHERE kind = 'engine_stopped')"
+        connection.execute(f"UPDATE event_log SET body = {DAMAGES[request.param]} WHERE seq % 2 = 0 OR {stopped_too}")
     connection.close()
     return path
 

@@ -145,9 +145,9 @@ def test_a_number_beyond_the_range_of_the_clock_loses_only_its_event(column: str
     rows.insert(connection, 1, [answered("a", at=NOON), answered("b", at=NOON)])
     huge = "9" * 400
     if column == "body":
-        connection.execute("UPDATE events SET body = replace(body, ?, ?) WHERE seq = 1", (str(NOON), huge))
+        connection.execute("UPDATE event_log SET body = replace(body, ?, ?) WHERE seq = 1", (str(NOON), huge))
     else:
-        connection.execute(f"UPDATE events SET {column} = 9223372036854775807 WHERE seq = 1")
+        connection.execute(f"UPDATE event_log SET {column} = 9223372036854775807 WHERE seq = 1")
     board = fold(Board(), [rows.entry_of(None, row) for row in connection.execute(f"{rows.SELECT} ORDER BY seq")])
     assert board.seq == 2
     json.dumps(status_json(board, "a.db", NOON))

@@ -234,7 +234,10 @@ async def test_CB24_invalid_rows_leave_their_adapter_fresh(tmp_path: Path, time:
     connection = sqlite3.connect(path)
     with connection:
         connection.execute("DELETE FROM keyframes")
-        connection.execute("UPDATE events SET body = json_set(body, '$.openings', -5) WHERE kind = 'state_changed'")
+        connection.execute(
+            "UPDATE event_log SET body = json_set(body, '$.openings', -5) "
+            "WHERE template IN (SELECT id FROM event_templates WHERE kind = 'state_changed')"
+        )
     connection.close()
     app = App(time)
     restored = await restore(app, path)

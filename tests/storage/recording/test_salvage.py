@@ -77,7 +77,7 @@ def test_a_sound_recording_has_no_complaints_and_is_not_changed(path: Path) -> N
 
 async def test_everything_is_salvaged_of_a_sound_recording(path: Path, tmp_path: Path) -> None:
     found = {part.table: part for part in salvage(path, tmp_path / "new.db")}
-    assert found["events"].rows == EVENTS + 5  # start, two adapters, the order, and the end
+    assert found["event_log"].rows == EVENTS + 5  # start, two adapters, the order, and the end
     assert not any(part.gaps for part in found.values())
     assert await tasks(tmp_path / "new.db") == [f"{n}" for n in range(EVENTS)]
     async with Recording.open(path) as old, Recording.open(tmp_path / "new.db") as new:
@@ -87,11 +87,11 @@ async def test_everything_is_salvaged_of_a_sound_recording(path: Path, tmp_path:
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
 async def test_the_rows_on_pages_that_are_not_damaged_are_salvaged(share: float, path: Path, tmp_path: Path) -> None:
-    leaves = pages_of(path, "events")
+    leaves = pages_of(path, "event_log")
     damage(path, leaves[int(len(leaves) * share)])
     assert check(path)
     found = {part.table: part for part in salvage(path, tmp_path / "new.db")}
-    assert found["events"].gaps >= 1
+    assert found["event_log"].gaps >= 1
     rescued = await tasks(tmp_path / "new.db")
     assert EVENTS * 0.9 < len(rescued) < EVENTS
     assert "0" in rescued and f"{EVENTS - 1}" in rescued
@@ -125,7 +125,7 @@ def test_an_older_recording_is_salvaged_into_a_new_one(tmp_path: Path, monkeypat
     assert found["events"] == 1
 
 
-@pytest.mark.parametrize("where", ["everywhere", "instances", "events", "metrics", "schema"])
+@pytest.mark.parametrize("where", ["everywhere", "instances", "event_log", "metrics", "schema"])
 async def test_an_engine_moves_a_damaged_recording_aside_and_begins_a_new_one(
     where: str, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

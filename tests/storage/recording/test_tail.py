@@ -171,7 +171,7 @@ async def test_a_recording_is_unchanged_until_something_is_written(tmp_path: Pat
     connection = schema.connect(path)
     async with Recording.open(path) as recording:
         until(recording.unchanged)
-        connection.execute("INSERT INTO events(at, instance, kind, body) VALUES (1, 1, 'moon_rose', '{}')")
+        connection.execute("INSERT INTO event_log(at, instance, template, body) VALUES (1, 1, 1, '{}')")
         assert not recording.unchanged()
         assert await recording.entries() == []
         assert await recording.last_seq() == 1

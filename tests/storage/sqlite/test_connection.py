@@ -29,10 +29,10 @@ async def test_a_file_that_cannot_be_opened_is_reported_with_what_to_do(tmp_path
 async def test_errors_while_reading_are_reported_the_same_way(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     schema.connect(path).close()
-    with pytest.raises(RecordingError, match=r"a\.db cannot be read: no such table: events"):
+    with pytest.raises(RecordingError, match=r"a\.db cannot be read: no such table: event_log"):
         async with Recording.open(path) as recording:
             connection = sqlite3.connect(path)
-            connection.execute("DROP TABLE events")
+            connection.execute("DROP TABLE event_log")
             connection.close()
             await recording.entries()
 

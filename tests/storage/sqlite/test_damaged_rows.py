@@ -35,7 +35,9 @@ def damage(path: Path, *statements: tuple[str, object]) -> None:
     """Change rows without the checks of the table's columns, as a flipped bit does."""
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA writable_schema = ON")
-        connection.execute("UPDATE sqlite_master SET sql = replace(replace(sql, 'STRICT', ''), ' NOT NULL', '')")
+        connection.execute(
+            "UPDATE sqlite_master SET sql = replace(replace(sql, 'STRICT', ''), ' NOT NULL', '') WHERE type = 'table'"
+        )
         connection.commit()
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA ignore_check_constraints = ON")
@@ -47,7 +49,7 @@ def damage(path: Path, *statements: tuple[str, object]) -> None:
 @pytest.mark.parametrize("value", [None, 7, 1.5, b"\xff\xfe", "{", '{"kind": "unknown", "at": 1}', "[]"])
 async def test_an_event_that_cannot_be_decoded_is_bare_and_the_others_are_whole(tmp_path: Path, value: object) -> None:
     path = tmp_path / "a.db"
-    await recording_with(path, ("UPDATE events SET body = ? WHERE task = 'task-1'", value))
+    await recording_with(path, ("UPDATE event_log SET body = ? WHERE task = 'task-1'", value))
     async with Recording.open(path) as recording:
         found = [entry.event for entry in await recording.entries()]
         board = await recording.board()

@@ -43,7 +43,9 @@ def test_a_recording_is_identified_by_its_header(tmp_path: Path) -> None:
 
 def test_every_table_is_strict(tmp_path: Path) -> None:
     connection = schema.connect(tmp_path / "a.db")
-    tables = connection.execute("SELECT name, strict FROM pragma_table_list WHERE name NOT LIKE 'sqlite_%'").fetchall()
+    tables = connection.execute(
+        "SELECT name, strict FROM pragma_table_list WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    ).fetchall()
     assert {strict for _, strict in tables} == {1}
     connection.close()
 

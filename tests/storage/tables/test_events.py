@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from fuseboard_engine.error_text.redaction import MAX_BYTES
 from fuseboard_engine.error_text.text_limits import MAX_NAME, within_limits
-from fuseboard_engine.events import AdapterAdded, Event, ScenarioStep
+from fuseboard_engine.events import AdapterAdded, Attempt, AttemptFailed, Event, RouteFinished, ScenarioStep
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import events as rows
 from support.any_events import KINDS, LONG_TEXTS, event_with, events
@@ -62,20 +62,27 @@ def test_lone_surrogates_and_odd_values_do_not_stop_the_recorder(file: sqlite3.C
 
 
 def test_an_event_of_an_unknown_kind_keeps_its_place_and_has_no_effect(file: sqlite3.Connection) -> None:
-    file.execute("INSERT INTO events(at, instance, kind, body) VALUES (7, 1, 'moon_rose', '{\"kind\":\"moon_rose\"}')")
+    file.execute('INSERT INTO event_log(at, instance, template, body) VALUES (7, 1, 9, \'{"kind":"moon_rose"}\')')
     (event,) = read(file)
     assert event == Event(at=7)
-    assert rows.readable([rows.entry_of(None, (1, 1, 7, "not even JSON"))]) == []
+    assert rows.readable([rows.entry_of(None, (1, 1, 7, None, None, "not even JSON"))]) == []
 
 
-@given(st.text(), st.text(), st.floats(allow_nan=False, allow_infinity=False))
+durations = st.one_of(
+    st.integers(0, 10**18).map(lambda nanoseconds: nanoseconds / 1e9),
+    st.floats(max_value=-1e-9, allow_nan=False, allow_infinity=False),
+    st.floats(min_value=1e9, allow_nan=False, allow_infinity=False),
+)
+
+
+@given(st.text(), st.text(), durations)
 def test_any_text_and_number_survives_a_round_trip(adapter: str, error: str, seconds: float) -> None:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     schema.migrate(connection)
     event = failed(adapter=adapter, error=error)
     timed = answered(adapter=adapter, duration=seconds)
-    rows.insert(connection, 1, [event, timed])
-    assert read(connection) == [event, timed]
+    rows.insert(connection, 1, [event, timed, event, timed])
+    assert read(connection) == [event, timed, event, timed]
     connection.close()
 
 
@@ -101,3 +108,98 @@ def test_a_text_of_a_megabyte_in_every_place_of_an_event_costs_eight_thousand_by
     places = msgspec.json.encode(event_with(kind, "x")).count(b'"x"')
     assert size <= 1_000 + places * MAX_BYTES
     assert type(read(file)[0]) is kind
+
+
+outcomes = st.sampled_from(["success", "failure", "ignored", "cancelled", "rejected"])
+whole = st.integers(-(2**63), 2**63 - 1)
+optional_durations = st.none() | durations
+attempts = st.builds(
+    Attempt, adapter=st.text(max_size=3), outcome=outcomes, number=whole, wait=durations, duration=durations,
+    rule=st.sampled_from(["", "timeout"]), error=st.text(max_size=3), why=st.text(max_size=3), failures=whole,
+    retry_after=optional_durations, first_item=optional_durations, items=whole, limit=whole,
+)  # fmt: skip
+contexts = st.none() | st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=2)
+routes = st.builds(
+    RouteFinished, at=whole, task=st.text(max_size=3), task_type=st.text(max_size=3), success=st.booleans(),
+    attempts=st.lists(attempts, max_size=3).map(tuple), adapter=st.text(max_size=3), degraded=st.booleans(),
+    duration=durations, left=st.lists(st.text(max_size=3), max_size=2).map(tuple), why=st.text(max_size=3),
+    error=st.text(max_size=3), dead_letter=st.none() | whole, letter=st.none() | whole, context=contexts,
+    strategy=st.text(max_size=3), answered=st.lists(st.text(max_size=3), max_size=2).map(tuple),
+)  # fmt: skip
+failures = st.builds(
+    AttemptFailed, at=whole, task=st.text(max_size=3), task_type=st.text(max_size=3), attempt=attempts,
+    then=st.sampled_from(["retry", "failover", "stop"]), delay=durations, threshold=st.none() | whole, context=contexts,
+)  # fmt: skip
+
+
+@given(st.lists(routes | failures, max_size=4), st.integers(1, 4))
+def test_routes_and_failures_are_read_back_unchanged_with_a_template_and_without(
+    events: list[Event], times: int
+) -> None:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    schema.migrate(connection)
+    templates = rows.Templates()
+    for _ in range(times):
+        rows.insert(connection, 1, events, templates)
+    assert read(connection) == events * times
+    connection.close()
+
+
+def test_what_events_share_is_stored_once(file: sqlite3.Connection) -> None:
+    text = "upstream said no " * 400
+    rows.insert(file, 1, [failed(str(number), error=text) for number in range(100)])
+    (stored,) = file.execute("SELECT sum(length(body)) FROM event_log").fetchone()
+    assert stored < 2 * len(text)
+    assert [event.attempt.error for event in read(file) if isinstance(event, AttemptFailed)] == [text] * 100
+
+
+def test_two_writers_share_templates(file: sqlite3.Connection) -> None:
+    one, other = rows.Templates(), rows.Templates()
+    for templates in (one, other):
+        rows.insert(file, 1, [answered(str(number)) for number in range(10)], templates)
+    bodies = file.execute("SELECT body FROM event_templates WHERE body IS NOT NULL").fetchall()
+    assert len(bodies) == 1
+
+
+def test_templates_of_a_transaction_that_was_rolled_back_are_stored_again(file: sqlite3.Connection) -> None:
+    templates, events = rows.Templates(), [answered(str(number)) for number in range(10)]
+    file.execute("BEGIN")
+    rows.insert(file, 1, events, templates)
+    file.execute("ROLLBACK")
+    templates.forget()
+    rows.insert(file, 1, events, templates)
+    assert read(file) == events
+
+
+def test_a_template_that_was_removed_as_unused_is_stored_again(
+    file: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "_REMARK", 10)
+    templates, events = rows.Templates(), [answered(str(number)) for number in range(10)]
+    rows.insert(file, 1, events, templates)
+    file.execute("DELETE FROM event_log")
+    file.execute("DELETE FROM event_templates")
+    rows.insert(file, 1, [ScenarioStep(at=1, scenario="s", text="x")] * 10)
+    templates.newest += 10
+    rows.insert(file, 1, events, templates)
+    assert read(file)[10:] == events
+
+
+def test_a_row_that_does_not_fit_its_template_is_a_bare_event(file: sqlite3.Connection) -> None:
+    rows.insert(file, 1, [answered(at=NOON)] * 3)
+    for body in ("[]", "[1]", "[1, 2, 3]", "{}", "[1, [1]]", "[1, null]", '["x", 1]', f"[1, [1, 1, null, {2**70}, 1]]"):
+        file.execute("UPDATE event_log SET body = ? WHERE seq = 3", (body,))
+        assert read(file) == [answered(at=NOON), answered(at=NOON), Event(at=NOON)]
+
+
+def test_a_route_is_ordinary_if_its_first_adapter_answered_at_once() -> None:
+    assert rows.is_ordinary(answered())
+    assert rows.is_ordinary(msgspec.structs.replace(answered(), duration=5.0))
+    assert not rows.is_ordinary(msgspec.structs.replace(answered(), duration=5.1))
+    assert rows.is_ordinary(msgspec.structs.replace(answered(), duration=5.1), slow=6.0)
+    assert not rows.is_ordinary(msgspec.structs.replace(answered(), success=False))
+    assert not rows.is_ordinary(msgspec.structs.replace(answered(), degraded=True))
+    assert not rows.is_ordinary(msgspec.structs.replace(answered(), letter=3))
+    assert not rows.is_ordinary(msgspec.structs.replace(answered(), attempts=2 * answered().attempts))
+    assert not rows.is_ordinary(failed())
+    assert not rows.is_ordinary(ScenarioStep(at=1, scenario="s", text="x"))

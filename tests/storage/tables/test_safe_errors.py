@@ -62,9 +62,9 @@ def older_recording(path: Path) -> Path:
     asyncio.run(fill())
     put(path, {"error": "SECRET"})
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute('UPDATE events SET body = replace(body, \'"error":"\', \'"error":"key SECRET \')')
+        connection.execute('UPDATE event_log SET body = replace(body, \'"error":"\', \'"error":"key SECRET \')')
         connection.execute("UPDATE dead_letters SET detail = 'SECRET'")
-        for table, column in (("events", "body"), ("dead_letters", "error"), ("dead_letters", "detail")):
+        for table, column in (("event_log", "body"), ("dead_letters", "error"), ("dead_letters", "detail")):
             connection.execute(f"UPDATE {table} SET {column} = replace({column}, 'SECRET', ?)", (KEY,))
         connection.execute("DELETE FROM keyframes")
         connection.commit()
