@@ -25,7 +25,14 @@ from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recording.command_client import STARTS, Target, check_not_replaced, ids_json, post_commands
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.change_detector import ChangeDetector
-from fuseboard_storage.sqlite.connection import connected, translate_query_errors
+from fuseboard_storage.sqlite.connection import (
+    ReadingMode,
+    connected,
+    damaged,
+    reading_mode,
+    still_immutable,
+    translate_query_errors,
+)
 from fuseboard_storage.tables import commands as command_rows
 from fuseboard_storage.tables import events, keyframes, metrics
 from fuseboard_storage.tables.commands import CommandStatus
@@ -44,6 +51,9 @@ class Recording:
         self._connection = connection
         self._identity = identity
         self._table: events.EventTable | None = None
+        self._mode = ReadingMode("mode=ro")
+        self._stack = contextlib.AsyncExitStack()
+        self._reopening = asyncio.Lock()
         self._changes = ChangeDetector(path)
 
     @classmethod
@@ -59,13 +69,12 @@ class Recording:
         """
         where = Path(path).absolute()  # noqa: ASYNC240 - does not access the disk
         schema.refuse_missing(path)
-        # SQLite creates files beside the recording, which a read-only folder does not allow; it can use those of a
-        # running engine.
-        usable = os.access(where.parent, os.W_OK) or where.with_name(f"{where.name}-shm").exists()
-        mode = "mode=ro" if usable else "mode=ro&immutable=1"
         identity = schema.identity_of(where)
-        async with connected(where, mode) as connection:
+        mode = reading_mode(where)
+        async with contextlib.AsyncExitStack() as stack:
+            connection = await stack.enter_async_context(connected(where, mode.uri))
             recording = cls(where, connection, identity)
+            recording._mode, recording._stack = mode, stack
             await recording._has_tables()
             yield recording
 
@@ -446,12 +455,29 @@ class Recording:
         """Return the rows of a query; none while the recording has no tables."""
         return await self._rows(sql, values) if await self._has_tables() else []
 
+    async def _current(self) -> aiosqlite.Connection:
+        """Return the connection. One to an immutable file is replaced once a writer opens the file or changed it."""
+        if self._mode.of is None or still_immutable(self.path, self._mode):
+            return self._connection
+        async with self._reopening:
+            mode = reading_mode(self.path)
+            # A file that is gone or was replaced is read on, as one is that is not immutable.
+            if mode != self._mode and schema.identity_of(self.path) == self._identity:
+                if self._table is not None and schema.inspect(self.path) == "empty":
+                    raise damaged(self.path, "it was truncated")
+                # The other connection stays open: queries may still use it.
+                self._connection = await self._stack.enter_async_context(connected(self.path, mode.uri))
+                self._mode = mode
+        return self._connection
+
     async def _rows(self, sql: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
+        connection = await self._current()
         with translate_query_errors(self.path):
-            return list(await self._connection.execute_fetchall(sql, values))  # type: ignore[arg-type]
+            return list(await connection.execute_fetchall(sql, values))  # type: ignore[arg-type]
 
     async def _entries(self, sql: str, values: Iterable[Any]) -> list[Entry]:
+        connection = await self._current()
         with translate_query_errors(self.path):
-            async with self._connection.execute(sql, values) as cursor:
+            async with connection.execute(sql, values) as cursor:
                 cursor.row_factory = events.entry_of  # type: ignore[assignment]  # decodes in the connection's thread
                 return list(await cursor.fetchall())  # type: ignore[arg-type]

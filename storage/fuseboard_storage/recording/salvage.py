@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import schema
-from fuseboard_storage.sqlite.connection import not_a_recording, translate_sqlite_errors
+from fuseboard_storage.sqlite.connection import not_a_recording, reading_mode, translate_sqlite_errors
 from fuseboard_storage.sqlite.damaged_rows import readable_text
 from fuseboard_storage.sqlite.integrity import ODDITIES, TEMPLATES_SINCE, is_damage
 
@@ -102,8 +102,7 @@ def _refuse_missing(path: str | os.PathLike[str]) -> None:
 
 def _reading(path: str | os.PathLike[str]) -> sqlite3.Connection:
     where = Path(path).absolute()
-    mode = "mode=ro" if os.access(where.parent, os.W_OK) else "mode=ro&immutable=1"
-    source = sqlite3.connect(f"{where.as_uri()}?{mode}", uri=True, isolation_level=None, timeout=5.0)
+    source = sqlite3.connect(f"{where.as_uri()}?{reading_mode(where).uri}", uri=True, isolation_level=None, timeout=5.0)
     source.text_factory = readable_text
     source.set_progress_handler(lambda: 0, _STEPS)  # lets Python see Ctrl-C
     with suppress(sqlite3.DatabaseError):  # damage of the schema shows when the tables are read

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import aiosqlite
 
@@ -49,6 +50,44 @@ def not_a_recording(path: Path, odd: str) -> RecordingError:
     return RecordingError(f"{path.name} is not a recording: {odd}.", "Name a file that an engine has recorded to.")
 
 
+class ReadingMode(NamedTuple):
+    """How a recording is opened for reading.
+
+    `uri` is the query part of SQLite's file URI. `of` is the state of a file that is taken for immutable, or None.
+    """
+
+    uri: str
+    of: tuple[int, int] | None = None
+
+
+def reading_mode(path: Path) -> ReadingMode:
+    """Return how to open a recording for reading so that nothing is left beside it.
+
+    SQLite reads a file with a WAL together with that, and creates both the WAL and its index where they are missing. A
+    file without one has no writer: it is opened as immutable. So is one in a folder that cannot be written, unless the
+    index of a running engine is there.
+    """
+    wal, index, journal = (path.with_name(f"{path.name}-{suffix}") for suffix in ("wal", "shm", "journal"))
+    written = wal.exists() and (index.exists() or os.access(path.parent, os.W_OK))
+    state = _state_of(path)
+    if written or journal.exists() or state is None or state[1] == 0:
+        return ReadingMode("mode=ro")
+    return ReadingMode("mode=ro&immutable=1", state)
+
+
+def still_immutable(path: Path, mode: ReadingMode) -> bool:
+    """Return whether a recording that was opened as immutable has no writer and is as it was."""
+    return _state_of(path) == mode.of and reading_mode(path) == mode
+
+
+def _state_of(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
 def _held(path: Path) -> FileId | None:
     try:
         return file_identity.hold(path)
@@ -66,11 +105,11 @@ def translate_sqlite_errors(path: Path, done: str = "read") -> Iterator[None]:
     except sqlite3.ProgrammingError:
         raise _closed(path) from None
     except UnicodeDecodeError:  # raised for SQLite's own message, which quotes a damaged schema
-        raise _damaged(path, "malformed database schema") from None
+        raise damaged(path, "malformed database schema") from None
     except sqlite3.DatabaseError as error:
         # A new file may have received the inode of a deleted recording, and so have passed for a recording.
         foreign = ", or not a recording" if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB else ""
-        raise _damaged(path, str(error), foreign) from None
+        raise damaged(path, str(error), foreign) from None
 
 
 @contextlib.contextmanager
@@ -83,7 +122,11 @@ def translate_query_errors(path: Path) -> Iterator[None]:
             raise _closed(path) from None
 
 
-def _damaged(path: Path, what: str, foreign: str = "") -> RecordingError:
+def damaged(path: Path, what: str, foreign: str = "") -> RecordingError:
+    """Return the error of a recording that is damaged, with what is wrong.
+
+    `foreign` is `, or not a recording` where that is possible.
+    """
     return RecordingError(
         f"{path.name} is damaged{foreign}: {what}.",
         "`fuseboard db check FILE` says what is wrong, `fuseboard db salvage FILE NEW` copies what can be read.",

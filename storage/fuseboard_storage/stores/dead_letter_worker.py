@@ -16,7 +16,7 @@ from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.events import DeadLetterChanged
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import schema
-from fuseboard_storage.sqlite.connection import translate_sqlite_errors
+from fuseboard_storage.sqlite.connection import ReadingMode, reading_mode, still_immutable, translate_sqlite_errors
 from fuseboard_storage.sqlite.file_identity import RecordingReplaced
 from fuseboard_storage.sqlite.fork_gate import ForkGate
 from fuseboard_storage.sqlite.inline_commit import InlineCommitter
@@ -57,6 +57,7 @@ class DeadLetterWorker:
     def __init__(self, path: Path, *, reading: bool, busy_timeout: float) -> None:
         self.path = path
         self._reading = reading
+        self._mode = ReadingMode("mode=ro")
         self._busy_timeout = busy_timeout
         self._connection: LockingConnection | None = None
         self._thread = WorkerThread("fuseboard-dead-letters")
@@ -191,11 +192,15 @@ class DeadLetterWorker:
         if self._connection is not None:
             if not self._reading:
                 self._connection.check()
+            elif self._mode.of is not None and not still_immutable(self.path, self._mode):
+                self._disconnect()
+                return self._connect()
             return self._connection
         self._disconnect()
         if self._reading:
+            self._mode = reading_mode(self.path)
             connection = LockingConnection(
-                f"{self.path.as_uri()}?mode=ro",
+                f"{self.path.as_uri()}?{self._mode.uri}",
                 str(self.path),
                 uri=True,
                 timeout=self._busy_timeout,
