@@ -29,11 +29,26 @@ def reload_config(
     Returns:
         What has changed. An invalid file changes nothing; the event, which is emitted too, says what is wrong.
     """
+    reloaded = _reload(engine, path, environment)
+    assert reloaded is not None
+    return reloaded
+
+
+def _reload(
+    engine: Configurable,
+    path: str | os.PathLike[str],
+    environment: Mapping[str, str] | None,
+    *,
+    only_if_changed: bool = False,
+) -> ConfigReloaded | None:
+    """Read a file and apply it. With `only_if_changed`, return None for the settings that the engine has."""
     try:
         document = load_document(path, environment=environment)
         settings = validate_settings(document)
     except DocumentError as error:
         return refuse(engine, os.fspath(path), str(error))
+    if only_if_changed and settings == engine.settings:
+        return None
     return engine.apply(settings, source=os.fspath(path), document=document)
 
 
@@ -69,8 +84,8 @@ async def _watch(
     engine: Configurable, path: Path, interval: float | None, environment: Mapping[str, str] | None
 ) -> None:
     applied = seen = _fingerprint(path)
-    if applied is not None and _differs(engine, path, environment):
-        _apply(engine, path, environment)
+    if applied is not None and engine.settings is not None:  # settings from no file are not compared with one
+        _apply(engine, path, environment, only_if_changed=True)
     while True:
         configured = 1.0 if engine.settings is None else engine.settings.reload.interval
         pause = configured if interval is None else interval
@@ -83,21 +98,13 @@ async def _watch(
             _apply(engine, path, environment)
 
 
-def _apply(engine: Configurable, path: Path, environment: Mapping[str, str] | None) -> None:
+def _apply(
+    engine: Configurable, path: Path, environment: Mapping[str, str] | None, *, only_if_changed: bool = False
+) -> None:
     try:
-        reload_config(engine, path, environment=environment)
+        _reload(engine, path, environment, only_if_changed=only_if_changed)
     except Exception:
         log.exception("%s could not be applied; it is tried again when it changes", path)
-
-
-def _differs(engine: Configurable, path: Path, environment: Mapping[str, str] | None) -> bool:
-    """Return whether a file says something other than the settings that the engine has from a file."""
-    if engine.settings is None:
-        return False
-    try:
-        return validate_settings(load_document(path, environment=environment)) != engine.settings
-    except DocumentError:
-        return True
 
 
 def _fingerprint(path: Path) -> tuple[int, int, int] | None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from fuseboard_engine import Engine, watch_config
+from fuseboard_engine.config import watcher
 from fuseboard_engine.config.watcher import reload_config
+from fuseboard_engine.events import ConfigReloaded
 from support.engine_world import virtual
 
 HEAD = 'name = "x"\n[adapters.a]\ncall = "json:dumps"\n'
@@ -48,6 +50,24 @@ async def test_an_edit_from_before_the_watch_began_is_applied_at_once(path: Path
     async with watch_config(engine, path, interval=60):
         await asyncio.sleep(0)
         assert names(engine) == ["a"]
+
+
+@pytest.mark.parametrize("changed", [True, False])
+@virtual
+async def test_a_file_is_read_once_when_the_watch_begins(
+    path: Path, changed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine.from_config(path)
+    if changed:
+        path.write_text(HEAD)
+    read: list[object] = []
+    load = watcher.load_document
+    monkeypatch.setattr(watcher, "load_document", lambda *a, **options: (read.append(a), load(*a, **options))[1])
+    reloaded: list[object] = []
+    engine.subscribe(lambda event: reloaded.append(event) if isinstance(event, ConfigReloaded) else None)
+    async with watch_config(engine, path, interval=60):
+        await asyncio.sleep(0)
+        assert (len(read), len(reloaded)) == (1, int(changed))
 
 
 @pytest.mark.parametrize("hold", ["force_open", "disable", "metrics_only"])
