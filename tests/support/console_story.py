@@ -112,6 +112,24 @@ def fold(events: Sequence[Event], *, alive: float | None = None) -> Board:
     return board
 
 
+def siblings(now: float = 60) -> Board:
+    """Of the name `shop` a live process, a silent, a killed and an ended one; of `search` a live one."""
+    board = Board()
+    told = [
+        *entries([started(0, "shop"), added("gpt"), answered("gpt", 1), failed("gpt", 2)], 1, 1),
+        *entries([started(1, "shop"), added("gpt"), answered("gpt", 3)], 5, 2),
+        *entries([started(2, "shop")], 8, 3),
+        *entries([started(3, "shop"), added("gpt"), answered("gpt", 4), stopped(20)], 10, 4),
+        *entries([EngineStopped(at=at(20), reason="lost")], 14, 3),
+        *entries([started(5, "search"), added("embed")], 15, 5),
+    ]
+    for entry in told:
+        board.apply(entry)
+    for live in (1, 5):
+        board.heartbeat(live, at(now))
+    return board
+
+
 def story() -> list[Event]:
     """Return the events of two minutes of a checkout service. At its end, at 131 s, every state occurs."""
     names = [

@@ -18,7 +18,7 @@ from fuseboard_engine.events import (
     ScenarioStep,
 )
 from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
-from support.console_story import STORY_ENDS, ListFeed, ListMailbox, added, at, opened, settle, started, story
+from support.console_story import STORY_ENDS, ListFeed, ListMailbox, added, at, opened, settle, siblings, started, story
 from support.recorded_history import lived
 from support.replays import recorded
 
@@ -145,6 +145,14 @@ AS_READ = [
     for theme, size in zip(("dark", "dark", "light", "dark", "light"), SIZES, strict=True)
 ]
 """How a page is looked at: in every size, in one theme or the other."""
+
+
+@pytest.mark.parametrize(("theme", "size"), AS_READ)
+@pytest.mark.parametrize("pressed", [pytest.param("9", id="engines"), pytest.param("9 home enter", id="totals")])
+def test_several_processes_of_one_name(snap_compare: Compare, theme: str, size: tuple[int, int], pressed: str) -> None:
+    feed = ListFeed(alive=60, board=siblings(60))
+    app = ConsoleApp(feed, file="shop.db", mailbox=ListMailbox(), theme=theme, now=lambda: at(60), poll=0.01)
+    assert snap_compare(app, terminal_size=size, run_before=keys(*pressed.split()))
 
 
 async def kept(path: Path) -> None:

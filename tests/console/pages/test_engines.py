@@ -14,11 +14,11 @@ from fuseboard_console.text.line import line_width, text_of
 from fuseboard_console.views.lists.engine_totals import grouped_order, states_of, totals_line, totals_lines
 from fuseboard_console.views.lists.engines import counts_of, engine_line, engine_lines, engine_order
 from fuseboard_engine import Engine
-from fuseboard_engine.events import EngineStarted, EngineStopped
+from fuseboard_engine.events import EngineStarted
 from fuseboard_storage import Recording, Tail, record
 from fuseboard_storage.board.board import Board, InstanceRow
 from support.console_show import Show
-from support.console_story import added, answered, at, entries, failed, fold, started, stopped, until
+from support.console_story import added, at, entries, fold, siblings, started, stopped, until
 from support.hostile_texts import HOSTILE
 from support.screen import screen_text
 
@@ -50,24 +50,6 @@ def test_silent_engines_come_first_with_the_time_of_their_last_sign_of_life() ->
     assert "shop@web-1:4242" in said[1]
     assert "up 60 s" in said[1]
     assert "40 s ago, ran 11 s" in said[2]
-
-
-def siblings(now: float = 60) -> Board:
-    """Of the name `shop` a live process, a silent, a killed and an ended one; of `search` a live one."""
-    board = Board()
-    told = [
-        *entries([started(0, "shop"), added("gpt"), answered("gpt", 1), failed("gpt", 2)], 1, 1),
-        *entries([started(1, "shop"), added("gpt"), answered("gpt", 3)], 5, 2),
-        *entries([started(2, "shop")], 8, 3),
-        *entries([started(3, "shop"), added("gpt"), answered("gpt", 4), stopped(20)], 10, 4),
-        *entries([EngineStopped(at=at(20), reason="lost")], 14, 3),
-        *entries([started(5, "search"), added("embed")], 15, 5),
-    ]
-    for entry in told:
-        board.apply(entry)
-    for live in (1, 5):
-        board.heartbeat(live, at(now))
-    return board
 
 
 def test_processes_of_one_name_stand_together_after_their_name() -> None:
