@@ -231,7 +231,7 @@ class Board:
         if row.tags != event.tags:
             self.roster_version += 1
         row.tags = event.tags
-        row.threshold = event.policy.get("failure_threshold")
+        row.threshold = _threshold_of(event.policy)
         engine = self.instances.get(entry.instance)
         earlier = None if engine is None else self.left.get(engine.continues, {}).pop(event.adapter, None)
         if earlier is not None:
@@ -261,7 +261,7 @@ class Board:
         for adapter, policy in event.policies.items():
             row = self.row(entry.instance, adapter, event.at)
             row.policy = policy
-            row.threshold = policy.get("failure_threshold")
+            row.threshold = _threshold_of(policy)
 
     @fold(ShutdownChanged)
     def _shutdown_changed(self, entry: Entry, event: ShutdownChanged) -> None:
@@ -510,3 +510,9 @@ class Board:
     def find(self, adapter: str) -> list[AdapterRow]:
         """Return the rows of an adapter name, one per instance that has it."""
         return [row for row in self.adapters.values() if row.name == adapter]
+
+
+def _threshold_of(policy: dict[str, Any]) -> int | None:
+    """Return the failure threshold of a policy, which a damaged file may hold as anything."""
+    found = policy.get("failure_threshold")
+    return found if type(found) is int and abs(found) < 2**63 else None

@@ -33,6 +33,7 @@ from fuseboard_storage.sqlite.connection import (
     still_immutable,
     translate_query_errors,
 )
+from fuseboard_storage.sqlite.damaged_rows import text, whole_number
 from fuseboard_storage.tables import commands as command_rows
 from fuseboard_storage.tables import events, keyframes, metrics
 from fuseboard_storage.tables.commands import CommandStatus
@@ -233,12 +234,12 @@ class Recording:
     async def instances(self) -> list[InstanceRow]:
         """Return every engine that wrote to the recording, with its last heartbeat and, if it has ended, its end."""
         found = []
-        for *first, heartbeat_at, ended_at in await self._rows_if_any(
+        for id, name, host, pid, started_at, heartbeat_at, ended_at in await self._rows_if_any(
             "SELECT id, name, host, pid, started_at, heartbeat_at, ended_at FROM instances ORDER BY id"
         ):
-            row = InstanceRow(*first)
-            row.heartbeat_at = heartbeat_at
-            row.ended_at = ended_at
+            row = InstanceRow(whole_number(id), text(name), text(host), whole_number(pid), whole_number(started_at))
+            row.heartbeat_at = whole_number(heartbeat_at)
+            row.ended_at = None if ended_at is None else whole_number(ended_at)
             found.append(row)
         return found
 
@@ -326,7 +327,7 @@ class Recording:
     async def last_seq(self) -> int:
         """Return the number of the newest entry; 0 if there is none."""
         found = await self._rows_if_any(f"SELECT max(seq) FROM {await self._events()}")
-        return int(found[0][0] or 0) if found else 0
+        return whole_number(found[0][0]) if found else 0
 
     async def head(self) -> tuple[int, dict[int, int]]:
         """Return the number of the newest entry, and each engine's last heartbeat by instance.
@@ -335,7 +336,7 @@ class Recording:
         """
         newest = f"SELECT max(seq) FROM {await self._events()}"
         found = await self._rows_if_any(f"SELECT ({newest}), id, heartbeat_at FROM instances")
-        return (found[0][0] or 0 if found else 0), {id: at for _, id, at in found}
+        return (whole_number(found[0][0]) if found else 0), {whole_number(id): whole_number(at) for _, id, at in found}
 
     def unchanged(self) -> bool:
         """Return whether certainly nothing was written since the previous call. Runs no query."""

@@ -30,6 +30,11 @@ def whole_number(value: Any) -> int:
     return value if type(value) is int else 0
 
 
+def text(value: Any) -> str:
+    """Return a text column's value, or an empty text if it is not a text."""
+    return value if isinstance(value, str) else ""
+
+
 def struct_from(type_: type[S], fields: Mapping[str, Any]) -> tuple[S, tuple[str, ...]]:
     """Return a struct of a row's fields, and the names of those that could not be read.
 

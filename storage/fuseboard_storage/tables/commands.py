@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 import msgspec
 
 from fuseboard_engine.commands import Command
 from fuseboard_engine.events import CommandDone
-from fuseboard_storage.sqlite.damaged_rows import decoded
+from fuseboard_storage.sqlite.damaged_rows import decoded, text, whole_number
 from fuseboard_storage.tables.events import stored_text
 from fuseboard_storage.tables.safe_errors import stored_error
 
@@ -59,9 +59,20 @@ def status_of(row: tuple[Any, ...], now: int) -> CommandStatus:
 
     A command is expired or lost as of `now` (UTC microseconds) even if no engine is left to record that.
     """
-    *stored, expires_at = row
-    status = CommandStatus(*stored)
-    status = status._replace(detail=stored_error(status.detail))
+    id, verb, adapter, actor, state, detail, taken_by, requested_at, done_at, instance, expires_at = row
+    expires_at = whole_number(expires_at)  # a damaged file may contain anything
+    status = CommandStatus(
+        id=whole_number(id),
+        verb=text(verb),
+        adapter=text(adapter),
+        actor=text(actor),
+        status=state if state in get_args(Status) else "failed",
+        detail=stored_error(text(detail)),
+        taken_by=None if taken_by is None else whole_number(taken_by),
+        requested_at=whole_number(requested_at),
+        done_at=None if done_at is None else whole_number(done_at),
+        instance=None if instance is None else whole_number(instance),
+    )
     if status.status == "pending" and expires_at <= now:
         return status._replace(status="expired", detail=EXPIRED_DETAIL, done_at=expires_at)
     if status.status == "taken" and expires_at + LOST_AFTER <= now:

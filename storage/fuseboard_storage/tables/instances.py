@@ -31,11 +31,14 @@ KEPT_FOR_RESTORE: Final = 64
 _UNREFERENCED: Final = f"""WITH waiting AS (
     SELECT id, row_number() OVER (PARTITION BY name ORDER BY id DESC) AS place FROM instances
     WHERE continued_by IS NULL AND ended_at IS NOT NULL
+), stopped AS (
+    SELECT e.instance AS id FROM event_templates AS t JOIN event_log AS e ON e.template = t.id
+    WHERE t.kind = 'engine_stopped'
 ), asked AS (SELECT taken_by AS id FROM commands UNION SELECT instance FROM commands)
 SELECT id, host, started_at, ended_at, process FROM instances
 WHERE id > ? AND typeof(started_at) = 'integer' AND typeof(ended_at) = 'integer'
     AND id NOT IN (SELECT id FROM waiting WHERE place <= {KEPT_FOR_RESTORE})
-    AND NOT EXISTS (SELECT 1 FROM events WHERE kind = 'engine_stopped' AND events.instance = instances.id)
+    AND id NOT IN (SELECT id FROM stopped)
     AND id NOT IN (SELECT id FROM asked WHERE id IS NOT NULL)
 ORDER BY id LIMIT ?"""
 _COARSEST_FIRST: Final = (3600, 60, 10, 1)  # the resolutions of metrics

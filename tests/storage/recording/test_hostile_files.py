@@ -12,12 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from fuseboard_engine.events import RecordingRestarted
+from fuseboard_console.views.lists.status import status_json, status_text
+from fuseboard_engine.events import AdapterAdded, RecordingRestarted
+from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recorder.recorder import record
 from fuseboard_storage.recorder.restore import restore_now
 from fuseboard_storage.recording.recording import Recording
+from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.integrity import ALL_TABLES
+from fuseboard_storage.tables import events as rows
 from support.dead_letter_files import put
 from support.fake_engine import FakeEngine, failed
 from support.waiting import PATIENCE
@@ -118,3 +122,57 @@ def test_nothing_is_restored_from_such_a_file(tmp_path: Path) -> None:
     path = made_recording(tmp_path / "a.db")
     endless(path, "event_log")
     assert "event_log is a view instead of a table" in restore_now(FakeEngine(), path).why_fresh
+
+
+def loosened(path: Path) -> Path:
+    """Return a recording whose tables accept values of any type."""
+    made_recording(path)
+    with closing(sqlite3.connect(path)) as connection:
+        for table in ("instances", "commands"):
+            columns = ", ".join(row[1] for row in connection.execute(f"PRAGMA table_info({table})"))
+            connection.execute(f"CREATE TABLE loose({columns})")
+            connection.execute(f"INSERT INTO loose SELECT {columns} FROM {table}")
+            connection.execute(f"DROP TABLE {table}")
+            connection.execute(f"ALTER TABLE loose RENAME TO {table}")
+        connection.execute("DELETE FROM keyframes")
+        connection.execute("INSERT INTO commands(id, status) VALUES (1, 'done')")
+        connection.commit()
+    return path
+
+
+@pytest.mark.parametrize("value", [None, "\x1b[31mred", b"\xff", 1e308, 2**63 - 1, -(2**63)], ids=repr)
+async def test_columns_with_values_of_a_wrong_type_are_read(value: object, tmp_path: Path) -> None:
+    path = await asyncio.to_thread(loosened, tmp_path / "a.db")
+    for table in ("instances", "commands"):
+        with closing(sqlite3.connect(path)) as connection:
+            columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+        for column in columns:
+            with closing(sqlite3.connect(path)) as connection:
+                (before,) = connection.execute(f"SELECT {column} FROM {table} LIMIT 1").fetchone()
+                connection.execute(f"UPDATE {table} SET {column} = ?", (value,))
+                connection.commit()
+            async with Recording.open(path) as recording:
+                board = await recording.board()
+                await recording.bring_up_to_date(board, wall_clock())
+                assert len(await recording.instances()) == 1
+                (command,) = await recording.commands(10)
+                assert isinstance(command.over, bool)
+                assert "\x1b" not in status_text(board, "a.db", wall_clock(), colour=False)
+            with closing(sqlite3.connect(path)) as connection:
+                connection.execute(f"UPDATE {table} SET {column} = ?", (before,))
+                connection.commit()
+
+
+@pytest.mark.parametrize("number", ["1" * 5_000, '"many"', "[1]", "1e999", "-1.5"])
+async def test_a_policy_with_a_monstrous_threshold_is_shown(number: str, tmp_path: Path) -> None:
+    path = await asyncio.to_thread(made_recording, tmp_path / "a.db")
+    with closing(schema.connect(path)) as connection:
+        rows.insert(connection, 1, [AdapterAdded(at=1, adapter="odd", policy={"failure_threshold": 77})])
+        for table in ("event_log", "event_templates"):
+            written = f'"failure_threshold":{number}'
+            connection.execute(f"UPDATE {table} SET body = replace(body, '\"failure_threshold\":77', ?)", (written,))
+    async with Recording.open(path) as recording:
+        board = await recording.board()
+    assert status_text(board, "a.db", wall_clock(), colour=False)
+    assert status_json(board, "a.db", wall_clock())
+    assert all(row.threshold is None for row in board.find("odd"))
