@@ -256,3 +256,10 @@ def test_a_filter_of_a_list_matches_one_field_or_all() -> None:
         assert not test(row), other
     assert list_filter("outcome:", fields) is None
     assert at(0)
+
+
+def test_each_fact_about_the_order_has_a_row_of_its_own() -> None:
+    event = route(3, attempt("gpt", "success"), why="order of ai_task; mistral is not registered")
+    said = [text_of(line).split(maxsplit=1) for line in route_lines(event, 80, UNICODE) if text_of(line).strip()]
+    assert ["order", "order of ai_task"] in said
+    assert ["note", "mistral is not registered"] in said

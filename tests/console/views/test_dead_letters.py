@@ -31,6 +31,7 @@ from fuseboard_console.views.dead_letters.table import (
     sign_of,
     status_choice_word,
 )
+from fuseboard_console.views.dead_letters.text import dead_letter_text
 from fuseboard_console.views.events.dead_letter_labels import next_retry, status_at
 from fuseboard_engine.dead_letters.letter import STATUSES, DeadLetter
 from fuseboard_engine.events import DeadLetterChanged, DeadLettered
@@ -226,3 +227,9 @@ def test_an_outcome_is_one_sentence_with_the_key_that_undoes_it() -> None:
     assert done_text("retry", [bad]) == "0 of 1 retried; 3: no such adapter."
     assert done_text("retry", good[:2], in_progress=3) == "2 of 5 retried; 3 still in progress."
     assert done_text("archive", [refusal(letter(status="discarded"), NOON)], "u") == "0 of 1 archived; 12: discarded."
+
+
+def test_a_shown_dead_letter_has_its_whole_error_and_says_what_is_left_out_of_a_payload() -> None:
+    shown = dead_letter_text(letter(error="e" * 8_000, payload="p" * 12_000), NOON)
+    assert "e" * 8_000 in shown
+    assert shown.endswith("p… (12,000 characters; --json prints all)")

@@ -18,6 +18,9 @@ TITLES = ("ID", "STATUS", "TYPE", "CATEGORY", "RETRIES", "AGE", "NEXT RETRY", "E
 RIGHT = (0, 4, 5)
 MAX_ERROR_CELLS = 60  # cells of an error, or a task type, in the table
 
+MAX_TEXT = 10_000
+"""Characters of an error or a payload that are shown; an engine keeps at most 8,000 bytes of an error."""
+
 
 def dead_letters_json(dead_letters: Sequence[DeadLetter], figures: DeadLetterStatistics, file: str) -> dict[str, Any]:
     """Return dead letters and counts as plain values. Times are UTC microseconds."""
@@ -80,7 +83,7 @@ def dead_letter_text(dead_letter: DeadLetter, now: int) -> str:
             dead_letter.category
             + (f" (attribution row {safe_text(dead_letter.rule, 80)})" if dead_letter.rule else ""),
         ),
-        ("error", safe_text(error_text(dead_letter)) or "–"),
+        ("error", _whole(error_text(dead_letter)) or "–"),
         ("adapter", safe_text(dead_letter.adapter, 200) or "–"),
         ("attempts", f"{dead_letter.attempts} before it was given up"),
         ("chain", " → ".join(safe_text(name, 80) for name in dead_letter.order) or "that of its type"),
@@ -92,10 +95,16 @@ def dead_letter_text(dead_letter: DeadLetter, now: int) -> str:
             "context",
             ", ".join(f"{safe_text(k, 80)}={safe_text(v, 200)}" for k, v in (dead_letter.context or {}).items()),
         ),
-        ("payload", safe_text(dead_letter.payload)),
+        ("payload", _whole(dead_letter.payload)),
     ]
     lines = [f"  {name:<12} {value}".rstrip() for name, value in facts if value]
     return "\n".join([f"dead letter {dead_letter.id}: {dead_letter.status}", *lines])
+
+
+def _whole(text: str) -> str:
+    """Return a text as safe text; one that is too long for a terminal says how long it is and how to see all of it."""
+    shown = safe_text(text, MAX_TEXT)
+    return shown if len(text) <= MAX_TEXT else f"{shown} ({len(text):,} characters; --json prints all)"
 
 
 def _deferrals(dead_letter: DeadLetter) -> str:

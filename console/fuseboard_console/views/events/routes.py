@@ -43,7 +43,10 @@ def route_lines(route: RouteFinished, cells: int, glyphs: Glyphs) -> list[Line]:
         lines += labelled("strategy", safe_text(route.strategy, FULL_TEXT), cells)
     if route.adapter:
         lines += labelled("answered by", safe_text(route.adapter, FULL_TEXT), cells)
-    lines += labelled("order", safe_text(route.why, FULL_TEXT), cells)
+    order, *notes = route.why.split("; ")  # why this order, then what else was decided
+    lines += labelled("order", safe_text(order, FULL_TEXT), cells)
+    for note in notes:
+        lines += labelled("note", safe_text(note, FULL_TEXT), cells)
     lines += labelled("error", safe_text(route.error, FULL_TEXT), cells)
     for name, value in (route.context or {}).items():
         lines += labelled(safe_text(name, 11), safe_text(value, FULL_TEXT), cells)
