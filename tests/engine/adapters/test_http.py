@@ -197,7 +197,9 @@ async def test_an_endpoint_that_hangs_takes_no_connection_of_another(service: Se
         engine.add_http_adapter("hangs", f"http://127.0.0.1:{hole.getsockname()[1]}")
         async with engine:
             hanging = [asyncio.create_task(engine.execute_with_fallback("it", ["hangs"])) for _ in range(120)]
-            await asyncio.sleep(0.1)
+            async with asyncio.timeout(PATIENCE):
+                while engine.registry["hangs"].in_flight < len(hanging):
+                    await asyncio.sleep(0)
             assert (await engine.execute_with_fallback("it", ["a"])).success
             for task in hanging:
                 task.cancel()

@@ -25,6 +25,8 @@ from fuseboard_engine import (
 from fuseboard_engine.error_text.provider_messages import NO_MESSAGE, message_of
 from fuseboard_engine.error_text.redaction import HIDDEN, MAX_BYTES, hide_secrets, safe_error_text
 from fuseboard_engine.errors import describe, text_of
+from fuseboard_engine.events import HealthChecked
+from support.waiting import PATIENCE
 
 SECRET = "Zq7RtY88pLmN3vKx"
 LEAKS = (
@@ -157,7 +159,9 @@ async def test_no_event_result_letter_or_snapshot_holds_what_an_error_said(caplo
             result = await engine.execute_with_fallback({"n": 1}, ["bad", "sick", "soft"])
             parallel = await engine.execute_parallel({"n": 1}, ["bad", "sick", "soft"])
             assert SECRET not in f"{result.error}{result.attempts}{parallel.error}{parallel.attempts}"
-        await asyncio.sleep(0.2)
+        async with asyncio.timeout(PATIENCE):
+            while not any(isinstance(event, HealthChecked) for event in found):
+                await asyncio.sleep(0.01)
         letters = await engine.dead_letters.find()
         assert letters and SECRET not in repr(letters)
         assert SECRET not in repr(engine.breaker("bad").snapshot())

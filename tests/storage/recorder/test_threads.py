@@ -150,10 +150,13 @@ async def test_rows_that_are_null_do_not_stop_the_recorder(tmp_path: Path, caplo
 
 
 class UndescribableEngine(FakeEngine):
+    sampled = 0
+
     def describe(self) -> list[Event]:
         raise ZeroDivisionError("no state")
 
     def gauges(self) -> dict[str, tuple[int, int]]:
+        self.sampled += 1
         raise SystemExit(3)
 
 
@@ -164,7 +167,7 @@ async def test_an_engine_that_cannot_be_described_is_recorded(tmp_path: Path, ca
             await asyncio.to_thread(until, lambda: "unexpected error" in caplog.text)
             engine.emit(answered("1"))
             await recorder.flushed()
-            await asyncio.sleep(1.5)  # the gauges are sampled again
+            await asyncio.to_thread(until, lambda: engine.sampled > 2)
     assert await tasks(tmp_path / "a.db") == ["1"]
     assert caplog.text.count("unexpected error") == 1
 
