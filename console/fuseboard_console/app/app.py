@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -12,6 +12,7 @@ from textual import on, work
 from textual.actions import SkipAction
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.filter import LineFilter, Monochrome, NoColor
 from textual.notifications import SeverityLevel
 from textual.reactive import var
 from textual.screen import Screen
@@ -60,6 +61,8 @@ SKIP_SECONDS = 10.0
 """Seconds that the keys for back and forward skip."""
 NOTICE_SECONDS = 6
 FAILURE_SECONDS = 120
+NO_COLOURS = NoColor()
+"""The filter that leaves the attributes of a text, such as bold, and its colours to the terminal."""
 
 
 def _adapter_commands() -> type[Provider]:
@@ -567,6 +570,11 @@ class ConsoleApp(App[None]):
         for screen in self.screen_stack:
             if isinstance(screen, DetailModal):
                 screen.apply_palette(palette)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Return the filters of what is painted. With `NO_COLOR` there are no colours; Textual's own would be greys."""
+        filters = super().get_line_filters()
+        return [NO_COLOURS if isinstance(one, Monochrome) else one for one in filters] if self.no_color else filters
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Return the variables that the style sheets need from a theme that is not the console's own."""
