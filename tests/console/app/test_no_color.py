@@ -10,7 +10,7 @@ from support.console_story import story
 from support.replays import recorded
 from support.terminal import Terminal
 
-COLOUR = re.compile(rb"\\x1b\\[(?:[0-9;]*;)?(?:[34]8|3[0-7]|4[0-7]|9[0-7]|10[0-7])(?:;[0-9;]*)?m")
+COLOUR = re.compile(rb"\x1b\[(?:[0-9;]*;)?(?:[34]8|3[0-7]|4[0-7]|9[0-7]|10[0-7])(?:;[0-9;]*)?m")
 
 
 def test_with_no_color_the_console_sends_no_colours(tmp_path: Path) -> None:
