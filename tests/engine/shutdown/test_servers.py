@@ -95,7 +95,7 @@ def test_a_request_in_progress_ends_well_and_may_call_the_engine_again(command: 
         first = running.ask("/stream")  # the server is at work when the signal arrives
         request = Request(lambda: running.get("/work?seconds=1"))
         assert first.readline() == b"tick\n"
-        time.sleep(0.3)  # the request is on its way; a later arrival would be refused by the server
+        until(lambda: "a long call has begun" in running.output)  # a later arrival would be refused by the server
         first.close()
         stop(running)
         assert request.answer() == "done done", running.output
@@ -108,6 +108,7 @@ def test_a_stream_in_progress_is_told_its_end_and_a_call_that_hangs_is_cancelled
         hanging = Request(lambda: running.get(HANGS))
         stream = running.ask("/stream")
         assert stream.readline() == b"tick\n"
+        until(lambda: "a long call has begun" in running.output)
         stop(running)
         *_, last = stream.read().decode().splitlines()
         assert last.startswith("broken: shutting down: the stream was ended after"), running.output
@@ -157,7 +158,7 @@ def test_a_wsgi_request_that_hangs_does_not_outlast_the_grace_time() -> None:
     with server("gunicorn", f"{WSGI}:app", *options, GRACE="0.5") as running:
         running.ready()
         request = Request(lambda: running.get(HANGS))
-        time.sleep(0.3)
+        until(lambda: "a long call has begun" in running.output)
         began = time.monotonic()
         assert stop(running) == 0, running.output
         assert time.monotonic() - began < 20, "gunicorn itself kills a worker after 30 s"

@@ -27,6 +27,8 @@ used = [0]
 
 @engine.adapter("slow")
 async def slow(task: Any) -> str:
+    if task["seconds"]:
+        print("a long call has begun", flush=True)
     await asyncio.sleep(task["seconds"])
     return "done"
 

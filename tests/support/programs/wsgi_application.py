@@ -18,6 +18,8 @@ blocks: list[SignalShutdown] = []
 
 @engine.adapter("slow")
 async def slow(task: Any) -> str:
+    if task["seconds"]:
+        print("a long call has begun", flush=True)
     await asyncio.sleep(task["seconds"])
     return "done"
 
