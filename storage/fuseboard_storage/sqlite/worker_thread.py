@@ -48,6 +48,11 @@ class WorkerThread:
         """Whether a job was submitted."""
         return self._end is not None
 
+    @property
+    def closed(self) -> bool:
+        """Whether it accepts no further jobs."""
+        return self._closed
+
     def submit(self, job: Job) -> None:
         """Queue a job.
 

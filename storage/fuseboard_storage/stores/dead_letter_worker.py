@@ -66,6 +66,11 @@ class DeadLetterWorker:
         self.hurry = threading.Event()
         """Set when the store closes: waiting for another writer has to end soon."""
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._thread.closed
+
     def close(self, timeout: float) -> bool:
         """Finish the submitted jobs, then close the connection. A second call does nothing.
 

@@ -12,6 +12,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -33,6 +34,7 @@ from fuseboard_engine.dead_letters.letter import (
 )
 from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.events import CommandDone, DeadLetterChanged, Event
+from fuseboard_engine.runtime.forks import call_after_fork
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.stores.dead_letter_worker import NO_INSTANCE, DeadLetterWorker
 from fuseboard_storage.tables import dead_letters as letters
@@ -42,6 +44,8 @@ log = get_logger("fuseboard.recorder")
 
 CLOSE_TIMEOUT: Final = 5.0
 """Seconds that closing takes at most."""
+
+_of_parents: list[DeadLetterWorker] = []  # prevents a child from closing its parent's connections
 
 AddOutcome = letters.AddResult | StoreUnavailable
 
@@ -78,7 +82,8 @@ class SqliteDeadLetters:
         reading: bool = False,
         busy_timeout: float = 5.0,
     ) -> None:
-        self._worker = DeadLetterWorker(Path(path).absolute(), reading=reading, busy_timeout=busy_timeout)
+        self._make_worker = partial(DeadLetterWorker, Path(path).absolute(), reading=reading, busy_timeout=busy_timeout)
+        self._worker = self._make_worker()
         self._audited = audited
         self._lock = threading.Lock()
         self._waiting: list[PendingAdd] = []
@@ -86,6 +91,15 @@ class SqliteDeadLetters:
         """Whether new letters are being written. The writer then also writes those that wait."""
         self._inline_loop: asyncio.AbstractEventLoop | None = None
         """The loop that has stored a letter inline in its current iteration. Its next letters are stored as a batch."""
+        call_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Work with a thread and a connection of its own in a forked child. The parent stores what waits."""
+        _of_parents.append(self._worker)
+        closed, self._worker = self._worker.closed, self._make_worker()
+        self._lock, self._waiting, self._writing, self._inline_loop = threading.Lock(), [], False, None
+        if closed:
+            self._worker.close(0.0)
 
     @classmethod
     @contextlib.asynccontextmanager

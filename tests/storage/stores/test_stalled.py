@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -103,6 +105,27 @@ async def test_a_task_is_answered_while_the_disk_does_not_answer(
         disk.heal()
         await asyncio.to_thread(until, lambda: engine.dead_letters is not None and not engine.dead_letters.being_stored)
     assert await stored(path) == [result.task]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_store_without_a_recorder_works_in_a_forked_child(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    engine, store = failing(automatic_retry=False), SqliteDeadLetters(path)
+    assert engine.dead_letters is not None
+    engine.dead_letters.attach_store(store)
+    asyncio.run(engine.dead_letters.enqueue("parent", error="down"))
+    child = os.fork()
+    if not child:
+        signal.alarm(30)  # ends a child that hangs
+        try:
+            asyncio.run(engine.dead_letters.enqueue("child", error="down"))
+            os._exit(0)
+        finally:
+            os._exit(4)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    asyncio.run(engine.dead_letters.enqueue("parent", error="down"))
+    store.close_blocking()
+    assert len(asyncio.run(stored(path))) == 3
 
 
 async def test_an_engine_closes_while_the_disk_does_not_let_it_release_an_interrupted_retry(
