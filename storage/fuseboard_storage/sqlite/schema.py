@@ -212,6 +212,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
                 t.notable
             FROM event_log AS e JOIN event_templates AS t ON t.id = e.template""",
     ),
+    # Histograms are arrays from here on. The older rows stay as they are: their form shows which buckets they have.
+    (),
 )
 """The statements of each migration. Its position, counted from 1, is the version it leads to."""
 

@@ -24,7 +24,7 @@ from fuseboard_engine.events import (
     State,
 )
 from fuseboard_storage.board.board import Board
-from fuseboard_storage.board.histogram import MAX_BUCKET
+from fuseboard_storage.board.histogram import MAX_BUCKET, MIN_BUCKET
 from fuseboard_storage.board.metrics import AdapterSecond
 from fuseboard_storage.board.name_totals import EngineTotals
 from fuseboard_storage.board.rows import (
@@ -40,7 +40,7 @@ from fuseboard_storage.board.rows import (
 from fuseboard_storage.board.workflow_runs import WorkflowRow
 from fuseboard_storage.tables import events
 
-FORMAT: Final = 18
+FORMAT: Final = 19
 """Incremented whenever the Board changes what it keeps or how it folds. Keyframes of other formats are ignored."""
 
 EVERY: Final = 5_000
@@ -106,7 +106,7 @@ class _Failure(msgspec.Struct, array_like=True, frozen=True):
     context: dict[str, str] | None = None
 
 
-_Bucket = Annotated[int, msgspec.Meta(ge=-MAX_BUCKET, le=MAX_BUCKET)]
+_Bucket = Annotated[int, msgspec.Meta(ge=MIN_BUCKET, le=MAX_BUCKET)]
 
 
 class _Span(msgspec.Struct, array_like=True, frozen=True):

@@ -6,10 +6,9 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 
-import msgspec
-
 from fuseboard_storage.board.metrics import SECOND, AdapterSecond, Spans
-from fuseboard_storage.sqlite.damaged_rows import decoded, whole_number
+from fuseboard_storage.sqlite.damaged_rows import whole_number
+from fuseboard_storage.tables import histograms
 from fuseboard_storage.tables.events import Query, stored_name
 
 RESOLUTIONS: Final = (1, 10, 60, 3600)
@@ -32,16 +31,13 @@ _MOMENTS: Final = f"""WITH RECURSIVE moments(length, start) AS (
     UNION ALL SELECT length, (SELECT min(at) FROM metrics WHERE resolution = length AND at > start AND at < ?2)
         FROM moments WHERE start IS NOT NULL)"""
 
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(dict[int, int]).decode
-
 
 def span_of(row: tuple[Any, ...]) -> AdapterSecond:
     """Return the span in a row of `COLUMNS`."""
     span = AdapterSecond(whole_number(row[0]), str(row[1]))
     span.calls, span.successes, span.failures, span.timeouts, span.rejections = map(whole_number, row[2:7])
-    span.latency = decoded(_decode, row[7], default={})
-    span.first_item = decoded(_decode, row[8], default={})
+    span.latency = histograms.decode(row[7])
+    span.first_item = histograms.decode(row[8])
     return span
 
 
@@ -87,8 +83,8 @@ def add(connection: sqlite3.Connection, instance: int, spans: Spans, resolution:
                 span.failures,
                 span.timeouts,
                 span.rejections,
-                _encode(span.latency).decode(),
-                _encode(span.first_item).decode(),
+                histograms.encode(span.latency),
+                histograms.encode(span.first_item),
             )
         )
     for value in values:

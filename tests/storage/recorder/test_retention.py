@@ -11,14 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuseboard_engine.events import EngineStarted
-from fuseboard_storage.board.metrics import SECOND, AdapterSecond, Spans, count
+from fuseboard_storage.board.histogram import MAX_BUCKET, MIN_BUCKET
+from fuseboard_storage.board.metrics import SECOND, AdapterSecond
 from fuseboard_storage.recorder.retention import DAY, HOUR, Retention, apply_retention
 from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import events as rows
 from fuseboard_storage.tables import keyframes
 from fuseboard_storage.tables import metrics as metric_rows
-from support.fake_engine import NOON, answered, failed
+from support.fake_engine import NOON, answered
 
 
 @pytest.fixture
@@ -47,18 +48,12 @@ def test_old_finished_runs_are_deleted_but_never_while_they_can_be_resumed(
         assert {run for (run,) in left} == {"failed", "new"}
 
 
-def totals(connection: sqlite3.Connection) -> dict[tuple[int, str], tuple[int, int, int, int]]:
-    found = connection.execute(f"SELECT {metric_rows.COLUMNS}, instance FROM metrics").fetchall()
-    result: dict[tuple[int, str], tuple[int, int, int, int]] = {}
-    for row in found:
+def totals(connection: sqlite3.Connection) -> dict[tuple[int, str], AdapterSecond]:
+    """Return the sum of all rows of each instance and adapter: of every count and of both histograms."""
+    result: dict[tuple[int, str], AdapterSecond] = {}
+    for row in connection.execute(f"SELECT {metric_rows.COLUMNS}, instance FROM metrics"):
         span = metric_rows.span_of(row)
-        calls, successes, failures, seen = result.get((row[8], span.adapter), (0, 0, 0, 0))
-        result[row[8], span.adapter] = (
-            calls + span.calls,
-            successes + span.successes,
-            failures + span.failures,
-            seen + sum(span.latency.values()),
-        )
+        result.setdefault((row[-1], span.adapter), AdapterSecond(0, span.adapter)).merge(span)
     return result
 
 
@@ -66,18 +61,24 @@ def resolutions(connection: sqlite3.Connection) -> dict[int, int]:
     return dict(connection.execute("SELECT resolution, count(*) FROM metrics GROUP BY resolution"))
 
 
-calls = st.tuples(st.integers(1, 2), st.sampled_from(["prefect", "agno"]), st.integers(0, 7_200), st.booleans())
+counts = st.lists(st.integers(0, 10**6), min_size=5, max_size=5)
+histograms = st.dictionaries(st.integers(MIN_BUCKET, MAX_BUCKET), st.integers(1, 10**6), max_size=5)
+spans = st.tuples(
+    st.integers(1, 2), st.sampled_from(["prefect", "agno"]), st.integers(0, 7_200), counts, histograms, histograms
+)
 
 
-@given(st.lists(calls, max_size=60))
-def test_rolling_up_metrics_loses_no_call(found: list[tuple[int, str, int, bool]]) -> None:
+@given(st.lists(spans, max_size=60))
+def test_rolling_up_metrics_loses_nothing(found: list[tuple]) -> None:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     schema.migrate(connection)
-    for instance, adapter, second, good in found:
-        spans: Spans = {}
-        count(spans, (answered if good else failed)(adapter=adapter, at=NOON + second * SECOND))
-        metric_rows.add(connection, instance, spans)
-    before = totals(connection)
+    before: dict[tuple[int, str], AdapterSecond] = {}
+    for instance, adapter, second, numbers, latency, first_item in found:
+        at = NOON + second * SECOND
+        span = AdapterSecond(at, adapter, *numbers, latency=latency, first_item=first_item)
+        metric_rows.add(connection, instance, {(at, adapter): span})
+        before.setdefault((instance, adapter), AdapterSecond(0, adapter)).merge(span)
+    assert totals(connection) == before
     for ages in ((HOUR, None, None), (0.0, HOUR, None), (0.0, 0.0, HOUR), (0.0, 0.0, 0.0)):
         policy = Retention(seconds=ages[0], tens=ages[1], minutes=ages[2])
         while apply_retention(connection, policy, NOON + 7_300 * SECOND):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from fuseboard_storage import Recording, record
 from fuseboard_storage.board.board import Board, Entry
 from fuseboard_storage.board.histogram import percentile
 from fuseboard_storage.board.metrics import AdapterSecond
+from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import metrics as rows
 from fuseboard_storage.tables.keyframes import dump, load
 
@@ -74,14 +74,8 @@ def test_spans_add_up() -> None:
 
 async def test_a_recording_older_than_streams_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
-    engine = Engine("old")
-    engine.add_adapter("a", lambda task: "done")
-    async with record(engine, path):
-        await engine.execute_with_fallback("it")
-    connection = sqlite3.connect(path)
-    connection.execute("ALTER TABLE metrics DROP COLUMN first_item")
-    connection.execute(f"PRAGMA user_version = {rows.FIRST_ITEM_SINCE - 1}")
-    connection.commit()
+    connection = schema.connect(path, version=rows.FIRST_ITEM_SINCE - 1)
+    connection.execute("INSERT INTO metrics VALUES (1, 1000000, 1, 'a', 1, 1, 0, 0, 0, '{\"3\": 1}')")
     connection.close()
     async with Recording.open(path) as recording:
         (span,) = await recording.spans(0, 2**62)
