@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -23,8 +23,13 @@ _OLD_GROWTH: Final = 1.1
 _OLD_SMALLEST: Final = 1e-6  # seconds
 _OLD_LARGEST: Final = 1_000
 
+_MOST: Final = 2**53
+"""The largest count that is stored. A value with a larger number is damaged."""
+
+_Number = Annotated[int, msgspec.Meta(ge=-_MOST, le=_MOST)]
+
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(list[int] | dict[int, int]).decode
+_decode = msgspec.json.Decoder(list[_Number] | dict[int, _Number]).decode
 
 
 def encode(histogram: Mapping[int, int]) -> str:
@@ -37,7 +42,7 @@ def encode(histogram: Mapping[int, int]) -> str:
     for bucket in buckets:
         if bucket != next_:
             numbers.append(next_ - bucket)
-        numbers.append(histogram[bucket])
+        numbers.append(min(histogram[bucket], _MOST))
         next_ = bucket + 1
     return _encode(numbers).decode()
 

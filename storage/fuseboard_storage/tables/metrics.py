@@ -19,6 +19,8 @@ OLDER_COLUMNS: Final = COLUMNS.replace("first_item", "'{}'")
 """The same for a recording with a version below `FIRST_ITEM_SINCE`."""
 FIRST_ITEM_SINCE: Final = 4
 """The schema version that added `first_item`."""
+_MOST: Final = 2**63 - 1
+
 _UPSERT: Final = f"""INSERT OR REPLACE INTO metrics(resolution, instance, {COLUMNS})
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
@@ -78,11 +80,11 @@ def add(connection: sqlite3.Connection, instance: int, spans: Spans, resolution:
                 instance,
                 span.at,
                 adapter,
-                span.calls,
-                span.successes,
-                span.failures,
-                span.timeouts,
-                span.rejections,
+                # A sum with a damaged row may be larger than a column can hold.
+                *(
+                    min(count, _MOST)
+                    for count in (span.calls, span.successes, span.failures, span.timeouts, span.rejections)
+                ),
                 histograms.encode(span.latency),
                 histograms.encode(span.first_item),
             )

@@ -69,6 +69,7 @@ def test_a_histogram_of_an_earlier_version_keeps_its_counts_and_nearly_its_perce
         (7, {}),
         ("[]", {}),
         ("[5]", {}),
+        ("[5,18446744073709551615]", {}),
         ("[5,0,2]", {6: 2}),
         ("[9999,2,3]", {MAX_BUCKET: 5}),
         ("[-9999,2,3]", {MIN_BUCKET: 5}),

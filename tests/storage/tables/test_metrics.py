@@ -45,3 +45,18 @@ async def test_the_metrics_of_one_adapter_equal_its_part_of_all_metrics(
             alone = await recording.spans(first, end, name, these)
             theirs = [span for span in everything if span.adapter == name]
             assert [(span.at, span.calls) for span in alone] == [(span.at, span.calls) for span in theirs]
+
+
+def test_damaged_counts_do_not_stop_the_roll_up(tmp_path: Path) -> None:
+    connection = schema.connect(tmp_path / "a.db")
+    for second, (calls, latency) in enumerate([(2**63 - 1, f"[1,{2**53}]"), (7, f"[1,{2**53}]"), (5, f"[1,{2**64}]")]):
+        connection.execute(
+            f"""INSERT INTO metrics(resolution, instance, {metrics.COLUMNS})
+                VALUES (1, 1, ?, 'agno', ?, 0, 0, 0, 0, ?, '[]')""",
+            (NOON + second * SECOND, calls, latency),
+        )
+    while apply_retention(connection, Retention(), NOON + 7_200 * SECOND):
+        pass
+    found = connection.execute("SELECT resolution, calls, latency FROM metrics").fetchall()
+    assert found == [(10, 2**63 - 1, f"[1,{2**53}]")]
+    connection.close()
