@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fuseboard_console.views.adapters.engine_presence import connection_of
 from fuseboard_console.views.lists.status import status_json
 from fuseboard_engine.events import AttemptFailed, RouteFinished
 from fuseboard_storage.board.board import AdapterRow, Board
+from fuseboard_storage.board.histogram import PER_DOUBLING, upper_bound
 from fuseboard_storage.board.presence import presence
 
 READY_SHARE = 0.5  # ready while more than this share of the adapters is healthy
 CALLS = 50  # the last calls that a short history shows
 MAX_TYPE = 200  # characters of an error's type
+BOUNDS = range(-10 * PER_DOUBLING, 8 * PER_DOUBLING + 1, PER_DOUBLING)
+"""The buckets whose upper bounds are exported: 2^-10 (about a millisecond), 2^-9, ... 2^8 seconds."""
 TRANSITIONS = 20  # the last transitions that a short history shows
 _PASSING = ("closed", "disabled", "metrics_only")
 
@@ -132,6 +136,10 @@ def metrics(board: Board) -> str:
         "# TYPE fuseboard_overdue_calls_total counter",
         "# HELP fuseboard_overdue_calls_total Calls that went on for more than a second after their time limit.",
     ]
+    durations = [
+        "# TYPE fuseboard_attempt_duration_seconds histogram",
+        "# HELP fuseboard_attempt_duration_seconds Durations of the calls of an adapter that the recording holds.",
+    ]
     for engine, totals in board.totals().items():
         for name, total in totals.adapters.items():
             labels = f'engine="{_label(engine)}",adapter="{_label(name)}"'
@@ -141,6 +149,7 @@ def metrics(board: Board) -> str:
                 lines.append(f'fuseboard_calls_total{{{labels},outcome="{outcome}"}} {count}')
             opens.append(f"fuseboard_breaker_opens_total{{{labels}}} {total.opens}")
             overdue_total.append(f"fuseboard_overdue_calls_total{{{labels}}} {total.overdue_total}")
+            durations += _histogram("fuseboard_attempt_duration_seconds", labels, total.latency, total.duration)
     for row in board.rows():
         instance = board.instances.get(row.key.instance)
         engine = "" if instance is None else instance.name
@@ -169,7 +178,25 @@ def metrics(board: Board) -> str:
         "# HELP fuseboard_failovers_total Tasks completed by another adapter than the first one tried.",
         f"fuseboard_failovers_total {board.tasks_failed_over}",
     ]
-    return "\n".join([*lines, *states, *opens, *overdue, *overdue_total, *tasks, *failovers, *batches, ""])
+    return "\n".join([*lines, *durations, *states, *opens, *overdue, *overdue_total, *tasks, *failovers, *batches, ""])
+
+
+def _histogram(name: str, labels: str, histogram: Mapping[int, int], seconds: float) -> list[str]:
+    """Return the series of a histogram. Each bound is one of the Board's buckets, so the counts are exact."""
+    lines: list[str] = []
+    buckets, count, place = sorted(histogram), 0, 0
+    for bound in BOUNDS:
+        while place < len(buckets) and buckets[place] <= bound:
+            count += histogram[buckets[place]]
+            place += 1
+        lines.append(f'{name}_bucket{{{labels},le="{upper_bound(bound)}"}} {count}')
+    count += sum(histogram[bucket] for bucket in buckets[place:])
+    return [
+        *lines,
+        f'{name}_bucket{{{labels},le="+Inf"}} {count}',
+        f"{name}_sum{{{labels}}} {seconds}",
+        f"{name}_count{{{labels}}} {count}",
+    ]
 
 
 def _label(text: str) -> str:

@@ -177,6 +177,7 @@ class Board:
         for row in rows.values():
             del self.adapters[row.key]
             totals.adapter(row.name).add(row)
+            row.latency.clear()
             row.seconds.clear()
             row.changes.clear()
         for chain in [chain for chain in self.chains if chain[0] == old.id]:
@@ -394,11 +395,13 @@ class Board:
         second = at - at % SECOND
         if not row.seconds or row.seconds[-1].at < second:
             row.seconds.append(AdapterSecond(second, attempt.adapter))
-        row.seconds[-1].add(attempt)
-        if attempt.outcome == "rejected":
+        bucket = row.seconds[-1].add(attempt)
+        if bucket is None:
             row.rejections += 1
             return row
         row.calls += 1
+        row.duration += attempt.duration
+        row.latency[bucket] = row.latency.get(bucket, 0) + 1
         row.retries += attempt.number > 1
         if attempt.outcome == "success":
             row.successes += 1

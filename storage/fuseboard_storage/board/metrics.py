@@ -32,12 +32,12 @@ class AdapterSecond(msgspec.Struct, gc=False):
     latency: dict[int, int] = {}
     first_item: dict[int, int] = {}
 
-    def add(self, attempt: Attempt) -> None:
-        """Count one attempt."""
+    def add(self, attempt: Attempt) -> int | None:
+        """Count one attempt. Return the bucket of its duration; None if it was rejected."""
         outcome = attempt.outcome
         if outcome == "rejected":
             self.rejections += 1
-            return
+            return None
         self.calls += 1
         if outcome == "success":
             self.successes += 1
@@ -48,8 +48,9 @@ class AdapterSecond(msgspec.Struct, gc=False):
         bucket = bucket_of(attempt.duration)
         self.latency[bucket] = self.latency.get(bucket, 0) + 1
         if attempt.first_item is not None:
-            bucket = bucket_of(attempt.first_item)
-            self.first_item[bucket] = self.first_item.get(bucket, 0) + 1
+            first = bucket_of(attempt.first_item)
+            self.first_item[first] = self.first_item.get(first, 0) + 1
+        return bucket
 
     def merge(self, other: AdapterSecond) -> None:
         """Add the counts of another span of the same adapter."""

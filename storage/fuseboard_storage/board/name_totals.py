@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -15,7 +15,8 @@ class AdapterTotals(msgspec.Struct, gc=False):
 
     `calls` counts the calls made: `successes`, `failed`, and those without a verdict. `timeouts` are among the failed
     ones. `busy` is the seconds of successful calls, `opens` how often a breaker opened. `overdue_total` counts the
-    calls that went on for more than a second after their time limit.
+    calls that went on for more than a second after their time limit. `duration` is the seconds of all calls that this
+    recording holds, `latency` the histogram of these calls (see `fuseboard_storage.board.histogram`).
     """
 
     calls: int = 0
@@ -27,18 +28,29 @@ class AdapterTotals(msgspec.Struct, gc=False):
     opens: int = 0
     overdue_total: int = 0
     busy: float = 0.0
+    duration: float = 0.0
+    latency: dict[int, int] = {}
 
     def add(self, row: AdapterRow) -> None:
         """Add what one process did: its counts without those that it continues from another one."""
         self._count(row, 1)
+        for bucket, calls in row.latency.items():
+            self.latency[bucket] = self.latency.get(bucket, 0) + calls
         if row.inherited:
             before = type(row)(row.key, row.added_at)
             before.restore_counts(row.inherited)
             self._count(before, -1)
 
     def _count(self, row: AdapterRow, times: int) -> None:
-        for name in self.__struct_fields__:
+        for name in _COUNTS:
             setattr(self, name, getattr(self, name) + times * getattr(row, name))
+
+    def copy(self) -> AdapterTotals:
+        """Return a copy that can be added to."""
+        return msgspec.structs.replace(self, latency=dict(self.latency))
+
+
+_COUNTS: Final = tuple(name for name in AdapterTotals.__struct_fields__ if name != "latency")
 
 
 class EngineTotals(msgspec.Struct):
@@ -60,5 +72,5 @@ class EngineTotals(msgspec.Struct):
 
     def copy(self) -> EngineTotals:
         """Return a copy that can be added to."""
-        adapters = {name: msgspec.structs.replace(totals) for name, totals in self.adapters.items()}
+        adapters = {name: totals.copy() for name, totals in self.adapters.items()}
         return msgspec.structs.replace(self, adapters=adapters)

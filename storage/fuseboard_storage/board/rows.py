@@ -92,6 +92,7 @@ class AdapterRow:
         "calls",
         "changes",
         "detail",
+        "duration",
         "failed",
         "failures",
         "generation",
@@ -105,6 +106,7 @@ class AdapterRow:
         "key",
         "last_error",
         "last_failure",
+        "latency",
         "needed",
         "openings",
         "opens",
@@ -158,6 +160,8 @@ class AdapterRow:
         self.retries = 0
         self.tasks_failed = 0
         self.busy = 0.0
+        self.duration = 0.0  # of all calls that this process recorded, and a histogram of them
+        self.latency: dict[int, int] = {}
         self.stuck = 0
         self.overdue = 0  # calls in progress whose time limit passed more than a second ago
         self.overdue_total = 0  # all such calls

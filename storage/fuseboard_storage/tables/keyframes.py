@@ -40,7 +40,7 @@ from fuseboard_storage.board.rows import (
 from fuseboard_storage.board.workflow_runs import WorkflowRow
 from fuseboard_storage.tables import events
 
-FORMAT: Final = 19
+FORMAT: Final = 20
 """Incremented whenever the Board changes what it keeps or how it folds. Keyframes of other formats are ignored."""
 
 EVERY: Final = 5_000
@@ -57,7 +57,7 @@ MAX_STORED: Final = 16_000_000
 
 _BYTES_PER_EVENT: Final = 64  # so that the keyframes of a large Board never outgrow its events
 
-_PLAIN_ROW: Final = tuple(s for s in AdapterRow.__slots__ if s not in ("key", "tags", "seconds", "changes"))
+_PLAIN_ROW: Final = tuple(s for s in AdapterRow.__slots__ if s not in ("key", "tags", "seconds", "changes", "latency"))
 _INSTANCE: Final = ("id", "name", "host", "pid", "started_at", "heartbeat_at", "ended_at", "reason", "continues")
 _COUNTERS: Final = (
     "seq", "at", "dropped", "tasks", "tasks_ok", "tasks_degraded", "tasks_failed_over", "batches_ended",
@@ -122,6 +122,7 @@ class _Adapter(msgspec.Struct, array_like=True, frozen=True):
     tags: tuple[str, ...]
     seconds: list[_Span]
     changes: list[tuple[Int64, State]]
+    latency: dict[_Bucket, Int64]
 
 
 class _Board(msgspec.Struct, frozen=True):
@@ -186,6 +187,7 @@ def _freeze_adapter(row: AdapterRow) -> _Adapter:
             for s in row.seconds
         ],
         changes=list(row.changes),
+        latency=row.latency,
     )
 
 
@@ -247,6 +249,7 @@ def _thaw_adapter(frozen: _Adapter) -> AdapterRow:
         span.first_item = stored.first_item
         row.seconds.append(span)
     row.changes.extend(frozen.changes[-KEPT_CHANGES:])
+    row.latency = frozen.latency
     return row
 
 

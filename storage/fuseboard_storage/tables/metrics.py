@@ -80,17 +80,18 @@ def add(connection: sqlite3.Connection, instance: int, spans: Spans, resolution:
                 instance,
                 span.at,
                 adapter,
-                # A sum with a damaged row may be larger than a column can hold.
-                *(
-                    min(count, _MOST)
-                    for count in (span.calls, span.successes, span.failures, span.timeouts, span.rejections)
-                ),
+                *map(_limited, (span.calls, span.successes, span.failures, span.timeouts, span.rejections)),
                 histograms.encode(span.latency),
                 histograms.encode(span.first_item),
             )
         )
     for value in values:
         connection.execute(_UPSERT, value)
+
+
+def _limited(count: int) -> int:
+    """Return a count that a column can hold: the sum with a damaged row may be larger."""
+    return max(-_MOST, min(count, _MOST))
 
 
 def roll_up(connection: sqlite3.Connection, resolution: int, before: int, most: int) -> int:

@@ -203,6 +203,7 @@ async def test_counters_can_be_scraped(tmp_path: Path) -> None:
         assert re.search(r'fuseboard_breaker_open\{engine="\w+",adapter="prefect",instance="\d+"\} 1\n', text)
         assert 'fuseboard_tasks_total{outcome="success"} 1\n' in text
         assert "fuseboard_failovers_total 1\n" in text
+        assert re.search(r'fuseboard_attempt_duration_seconds_count\{engine="\w+",adapter="prefect"\} 1\n', text)
 
 
 def serve(*words: str, **environment: str) -> subprocess.Popen[str]:

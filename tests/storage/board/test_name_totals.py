@@ -9,6 +9,7 @@ from fuseboard_engine import Engine, RetryPolicy
 from fuseboard_engine.events import AdapterAdded, AdapterRemoved, EngineStarted, EngineStopped, Event
 from fuseboard_storage import Recording, record, restore
 from fuseboard_storage.board.board import Board, Entry
+from fuseboard_storage.board.histogram import bucket_of
 from fuseboard_storage.tables import keyframes
 from support.fake_engine import NOON, answered, failed, opened
 
@@ -44,6 +45,20 @@ def test_totals_keep_the_figures_of_an_ended_process() -> None:
     agno = totals.adapters["agno"]
     assert (agno.calls, agno.successes, agno.failed, agno.opens) == (4, 3, 1, 1)
     assert sorted(row.calls for row in board.rows()) == [1, 1]
+
+
+def test_totals_hold_the_durations_of_all_calls_of_every_process() -> None:
+    board = board_of(
+        (1, started(0)), (1, answered(duration=0.25)), (1, answered(duration=2.0)), (1, stopped(2)),
+        (2, started(3)), (2, answered(duration=0.25)), (3, started(4)), (3, answered(duration=0.25)),
+    )  # fmt: skip
+    for _ in range(2):  # asking changes nothing
+        agno = board.totals()["app"].adapters["agno"]
+        assert (agno.latency, agno.duration) == ({bucket_of(0.25): 3, bucket_of(2.0): 1}, 2.75)
+    again = keyframes.load(keyframes.dump(board))
+    again.apply(Entry(99, 2, answered(duration=2.0)))
+    assert again.totals()["app"].adapters["agno"].latency == {bucket_of(0.25): 3, bucket_of(2.0): 2}
+    assert board.totals()["app"].adapters["agno"].latency == {bucket_of(0.25): 3, bucket_of(2.0): 1}
 
 
 def test_names_are_counted_apart() -> None:
