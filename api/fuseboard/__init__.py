@@ -93,7 +93,9 @@ if TYPE_CHECKING:
         watch_config,
     )
     from fuseboard_storage import (
+        AdapterMetrics,
         Board,
+        Entry,
         Recorder,
         Recording,
         RecordingError,
@@ -107,7 +109,9 @@ if TYPE_CHECKING:
 
 _STORAGE = frozenset(
     (
+        "AdapterMetrics",
         "Board",
+        "Entry",
         "Recorder",
         "Recording",
         "RecordingError",
@@ -125,6 +129,7 @@ __all__ = [
     "DEFAULT_TABLE",
     "AdapterCancelled",
     "AdapterDown",
+    "AdapterMetrics",
     "AdapterObject",
     "AdapterResult",
     "AllAdaptersFailed",
@@ -146,6 +151,7 @@ __all__ = [
     "DocumentError",
     "EmergencyExit",
     "Engine",
+    "Entry",
     "ExecutionPolicy",
     "FuseboardError",
     "HealthPolicy",

@@ -12,17 +12,21 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fuseboard_storage.board.board import Board
+    from fuseboard_storage.board.rows import Entry
     from fuseboard_storage.errors import RecordingError
     from fuseboard_storage.recorder.from_config import record_configured
     from fuseboard_storage.recorder.recorder import Recorder, record
     from fuseboard_storage.recorder.restore import restore
     from fuseboard_storage.recorder.retention import Retention
+    from fuseboard_storage.recording.metric_steps import AdapterMetrics
     from fuseboard_storage.recording.recording import Recording
     from fuseboard_storage.recording.tail import Tail
     from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
 __all__ = [
+    "AdapterMetrics",
     "Board",
+    "Entry",
     "Recorder",
     "Recording",
     "RecordingError",
@@ -35,7 +39,9 @@ __all__ = [
 ]
 
 _HOME = {
+    "AdapterMetrics": "recording.metric_steps",
     "Board": "board.board",
+    "Entry": "board.rows",
     "Recorder": "recorder.recorder",
     "Recording": "recording.recording",
     "RecordingError": "errors",

@@ -11,6 +11,7 @@ from fuseboard import (
     DEFAULT_TABLE,
     AdapterCancelled,
     AdapterDown,
+    AdapterMetrics,
     AdapterObject,
     AdapterResult,
     AllAdaptersFailed,
@@ -32,6 +33,7 @@ from fuseboard import (
     DocumentError,
     EmergencyExit,
     Engine,
+    Entry,
     ExecutionPolicy,
     FuseboardError,
     HealthPolicy,
@@ -114,6 +116,9 @@ async def use() -> None:
             assert_type(stream, RouteStream)
     async with Recording.open("shop.db") as recording:
         assert_type(await recording.board(), Board)
+        assert_type(await recording.events(kinds=("attempt_failed",), since=0), list[Entry])
+        assert_type([entry async for entry in recording.stream_events(adapter="gpt")], list[Entry])
+        assert_type(await recording.metrics(step=60), list[AdapterMetrics])
 
 
 def protect() -> None:
@@ -140,6 +145,7 @@ PUBLIC = (
     DEFAULT_TABLE,
     AdapterCancelled,
     AdapterDown,
+    AdapterMetrics,
     AdapterObject,
     AdapterResult,
     AllAdaptersFailed,
@@ -161,6 +167,7 @@ PUBLIC = (
     DocumentError,
     EmergencyExit,
     Engine,
+    Entry,
     ExecutionPolicy,
     FuseboardError,
     HealthPolicy,

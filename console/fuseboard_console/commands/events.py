@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fuseboard_console.cli import exit_codes
-from fuseboard_console.cli.arguments import ALL, limit_or_all
+from fuseboard_console.cli.arguments import limit_or_all
+from fuseboard_console.cli.moments import add_time_filters, time_filters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +22,8 @@ EXAMPLES = """  fuseboard events checkout.db                              the ne
   fuseboard events checkout.db --follow                     then each new one, until Ctrl-C
   fuseboard events checkout.db --kind state_changed         only state changes
   fuseboard events checkout.db --adapter prefect --limit 0  all that concern prefect
+  fuseboard events checkout.db --task 9f3c01a2b4c5d6e7-001f all of one task
+  fuseboard events checkout.db --since 03:10 --until 03:20  those of ten minutes; or --since 15m
   fuseboard events checkout.db --json --follow              one JSON object a line"""
 ORDER = 40
 
@@ -31,6 +34,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add the command's arguments to a parser."""
     parser.add_argument("file", metavar="FILE", help="the recording, such as checkout.db")
     parser.add_argument("--adapter", metavar="ADAPTER", help="only events that concern this adapter")
+    parser.add_argument("--task", metavar="ID", help="only events of the task with this id")
+    add_time_filters(parser)
     parser.add_argument(
         "--kind", metavar="KIND", action="append", default=[], help="only events of this kind; may be repeated"
     )
@@ -56,7 +61,11 @@ def run(args: Namespace) -> int:
                 f"There is no event kind {kind!r}.{did_you_mean(kind, kinds)}", f"The kinds are: {', '.join(kinds)}."
             )
             return exit_codes.BAD_INPUT
-    args.filtered = bool(args.kind) or args.adapter is not None
+    if args.follow and args.until is not None:
+        complain("--follow and --until exclude each other.")
+        return exit_codes.BAD_INPUT
+    wanted = (args.adapter, args.task, args.since, args.until)
+    args.filtered = bool(args.kind) or any(value is not None for value in wanted)
     if not args.kind:
         args.kind = [kind for kind in kinds if kind not in _HIDDEN_BY_DEFAULT]
     try:
@@ -78,37 +87,56 @@ async def _events(args: Namespace) -> int:
     if args.follow:
         await _follow(args)
         return exit_codes.OK
-    from fuseboard_console.cli.output import complain, print_out
+    from contextlib import aclosing
+
+    from fuseboard_console.cli.output import complain, flush_out, print_out
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_console.text.suggestions import unknown_adapter
     from fuseboard_storage.recording.recording import Recording
 
+    wanted = _wanted(args)
+    found = False
     async with Recording.open(args.file) as recording:
-        found = await recording.newest(args.limit or ALL, adapter=args.adapter, kinds=args.kind)
+        if args.limit:
+            newest = await recording.events(**wanted, limit=args.limit, newest_first=True)
+            found = bool(newest)
+            _print(reversed(newest), args)
+        else:
+            async with aclosing(recording.stream_events(**wanted)) as entries:
+                async for entry in entries:
+                    found = True
+                    _print((entry,), args)
         if args.adapter is not None and not found:
             board = await recording.board()
             if not board.find(args.adapter):
                 complain(*unknown_adapter(board, safe_text(Path(args.file).name, 200), args.adapter))
                 return exit_codes.BAD_INPUT
-    _print(found, args)
+    flush_out()
     if not (found or args.json):
         print_out(f"No {'matching ' if args.filtered else ''}event was recorded.")
     return exit_codes.OK
+
+
+def _wanted(args: Namespace) -> dict[str, Any]:
+    """Return the filters of the command line, as arguments of `Recording.events`."""
+    return {"adapter": args.adapter, "kinds": args.kind, "task": args.task, **time_filters(args)}
 
 
 async def _follow(args: Namespace) -> None:
     """Print recorded and new events until cancelled; report on standard error when the file can't be read."""
     from contextlib import aclosing
 
-    from fuseboard_console.cli.output import complain
+    from fuseboard_console.cli.output import complain, flush_out
     from fuseboard_console.sources.follow import follow
     from fuseboard_storage.recording.recording import Recording
 
     async with aclosing(follow(args.file)) as updates:
         board = (await anext(updates)).board  # from here on, no event is missed
         async with Recording.open(args.file) as recording:
-            found = await recording.newest(args.limit or ALL, adapter=args.adapter, kinds=args.kind)
+            found = await recording.events(**_wanted(args), limit=args.limit or None, newest_first=True)
+        found.reverse()
         _print(found, args)
+        flush_out()
         last, reported = found[-1].seq if found else 0, ""
         async for current, entries, trouble in updates:
             if current is not board:  # the file was replaced by another
@@ -117,23 +145,25 @@ async def _follow(args: Namespace) -> None:
                 complain(trouble)
             reported = trouble
             _print((entry for entry in entries if entry.seq > last and _matches(entry, args)), args)
+            flush_out()
 
 
 def _matches(entry: Entry, args: Namespace) -> bool:
-    """Return whether an event is of the wanted kinds and concerns the wanted adapter."""
+    """Return whether an event is of the wanted kinds and concerns the wanted adapter and task."""
     from fuseboard_console.views.events.text import kind_of
 
     event = entry.event
     if args.kind and kind_of(event) not in args.kind:
         return False
     adapter = getattr(getattr(event, "attempt", event), "adapter", None)
+    if args.task is not None and getattr(event, "task", None) != args.task:
+        return False
     return args.adapter is None or adapter == args.adapter
 
 
 def _print(entries: Iterable[Entry], args: Namespace) -> None:
-    from fuseboard_console.cli.output import flush_out, print_out
+    from fuseboard_console.cli.output import print_out
     from fuseboard_console.views.events.text import event_json, event_line
 
     for entry in entries:
         print_out(event_json(entry) if args.json else event_line(entry))
-    flush_out()

@@ -6,13 +6,15 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from fuseboard_console.cli import exit_codes
-from fuseboard_console.cli.arguments import ALL, limit_or_all
+from fuseboard_console.cli.arguments import limit_or_all
+from fuseboard_console.cli.moments import add_time_filters, time_filters
 
 SUMMARY = "print the latest failed attempts, newest first"
 DESCRIPTION = """Print the latest failed attempts, newest first: which adapter, what went wrong, for which task, and
 what the engine did next."""
 EXAMPLES = """  fuseboard failures checkout.db                      the latest fifty failures
   fuseboard failures checkout.db --adapter prefect    only those of prefect
+  fuseboard failures checkout.db --since 2h           those of the last two hours
   fuseboard failures checkout.db --limit 5 --json     the latest five, one JSON object a line"""
 ORDER = 50
 
@@ -21,6 +23,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add the command's arguments to a parser."""
     parser.add_argument("file", metavar="FILE", help="the recording, such as checkout.db")
     parser.add_argument("--adapter", metavar="ADAPTER", help="only failures of this adapter")
+    parser.add_argument("--task", metavar="ID", help="only failures of the task with this id")
+    add_time_filters(parser)
     parser.add_argument("--limit", type=limit_or_all, default=50, metavar="N", help="at most N (default: 50; 0: all)")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line; times are UTC microseconds")
 
@@ -50,7 +54,14 @@ async def _failures(args: Namespace) -> int:
     from fuseboard_storage.recording.recording import Recording
 
     async with Recording.open(args.file) as recording:
-        found = await recording.failures(args.limit or ALL, args.adapter)
+        found = await recording.events(
+            kinds=AttemptFailed,
+            adapter=args.adapter,
+            task=args.task,
+            **time_filters(args),
+            limit=args.limit or None,
+            newest_first=True,
+        )
         if not found and args.adapter is not None:
             board = await recording.board()
             if not board.find(args.adapter):
@@ -62,5 +73,6 @@ async def _failures(args: Namespace) -> int:
         elif isinstance(entry.event, AttemptFailed):
             print_out(f"{stamp(entry.event.at)}  {event_sentence(entry.event)}")
     if not found and not args.json:
-        print_out("No failure was recorded.")
+        filtered = any(value is not None for value in (args.task, args.since, args.until))
+        print_out(f"No {'matching ' if filtered else ''}failure was recorded.")
     return exit_codes.OK

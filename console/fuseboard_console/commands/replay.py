@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from datetime import datetime, time
+from argparse import ArgumentParser, Namespace
 
 from fuseboard_console.cli import exit_codes
 from fuseboard_console.cli.arguments import age, speed
+from fuseboard_console.cli.moments import SECOND, micros, moment
 from fuseboard_console.cli.preference_arguments import add_preferences, preferences_of
 
 SUMMARY = "replay a recording in the console, at any speed, forward and back"
@@ -19,7 +19,6 @@ EXAMPLES = """  fuseboard replay checkout.db                            from the
   fuseboard replay checkout.db --at 2026-01-31T03:12:05   from this date and time
   fuseboard replay checkout.db --back 15m --speed 8       the last 15 minutes, at eight times the speed"""
 ORDER = 20
-SECOND = 1_000_000
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -34,25 +33,6 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--speed", type=speed, default=1.0, metavar="N", help="play at 0.25 to 64 times the speed (default: 1)"
     )
     add_preferences(parser)
-
-
-def moment(text: str) -> time | datetime:
-    """Parse a time of day, or a date and time; without a time zone, both are local."""
-    for kind in (time, datetime):
-        try:
-            return kind.fromisoformat(text)
-        except ValueError:
-            continue
-    raise ArgumentTypeError(f"{text!r} is not a time; write 03:12, 03:12:05 or 2026-01-31T03:12:05")
-
-
-def micros(wanted: time | datetime, end: int) -> int:
-    """Return a time in UTC microseconds; a time of day means its last occurrence before `end` (UTC microseconds)."""
-    if isinstance(wanted, datetime):
-        return round(wanted.timestamp() * SECOND)
-    last = datetime.fromtimestamp(end / SECOND, wanted.tzinfo)
-    found = round(datetime.combine(last.date(), wanted).timestamp() * SECOND)
-    return found if found <= end else found - 86_400 * SECOND
 
 
 def run(args: Namespace) -> int:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import os
 import warnings
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -23,6 +23,8 @@ from fuseboard_storage.board.board import Board, Entry, InstanceRow
 from fuseboard_storage.board.metrics import AdapterSecond
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recording.command_client import STARTS, Target, check_not_replaced, ids_json, post_commands
+from fuseboard_storage.recording.event_query import PAGE, EventFilter, EventQuery, Kind, Moment, Numbers, event_filter
+from fuseboard_storage.recording.metric_steps import AdapterMetrics, adapter_metrics
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.change_detector import ChangeDetector
 from fuseboard_storage.sqlite.connection import (
@@ -35,7 +37,9 @@ from fuseboard_storage.sqlite.connection import (
 )
 from fuseboard_storage.sqlite.damaged_rows import text, whole_number
 from fuseboard_storage.tables import commands as command_rows
-from fuseboard_storage.tables import events, keyframes, metrics
+from fuseboard_storage.tables import events as event_rows
+from fuseboard_storage.tables import keyframes
+from fuseboard_storage.tables import metrics as metric_rows
 from fuseboard_storage.tables.commands import CommandStatus
 from fuseboard_storage.tables.instances import mark_dead
 
@@ -51,7 +55,7 @@ class Recording:
         self.path = path
         self._connection = connection
         self._identity = identity
-        self._table: events.EventTable | None = None
+        self._table: event_rows.EventTable | None = None
         self._mode = ReadingMode("mode=ro")
         self._stack = contextlib.AsyncExitStack()
         self._reopening = asyncio.Lock()
@@ -91,7 +95,7 @@ class Recording:
             part = await self.slice(after, limit - len(found))
             if not part:
                 break
-            found += events.readable(part)
+            found += event_rows.readable(part)
             after = part[-1].seq
         return found
 
@@ -154,7 +158,7 @@ class Recording:
         if (table := await self._event_table()) is None:
             return []
         changed, values = table.matching(("state_changed",))
-        sql = f"""SELECT seq, at, {events.body_field("after")} FROM {table.name} AS e
+        sql = f"""SELECT seq, at, {event_rows.body_field("after")} FROM {table.name} AS e
             WHERE {changed} AND seq > ? ORDER BY seq"""
         found = await self._rows(sql, (*values, after))
         return [(seq, at, state) for seq, at, state in found if state in _STATES]
@@ -172,10 +176,96 @@ class Recording:
             return []
         changed, values = table.matching(("state_changed",), adapter)
         changed += f" AND instance IN ({', '.join(map(str, instances))})"
-        sql = f"""SELECT at, {events.body_field("after")} FROM {table.name} AS e WHERE {changed} AND at < ? AND seq >=
-            coalesce((SELECT max(seq) FROM {table.name} AS e WHERE {changed} AND at < ?), 0) ORDER BY seq"""
+        sql = f"""SELECT at, {event_rows.body_field("after")} FROM {table.name} AS e
+            WHERE {changed} AND at < ? AND seq >= coalesce(
+                (SELECT max(seq) FROM {table.name} AS e WHERE {changed} AND at < ?), 0) ORDER BY seq"""
         found = await self._rows(sql, (*values, until, *values, since))
         return [(at, state) for at, state in found if state in _STATES]
+
+    async def events(
+        self,
+        *,
+        kinds: Kind | Iterable[Kind] = (),
+        adapter: str | None = None,
+        task: str | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        after: int = 0,
+        before: int | None = None,
+        limit: int | None = 1_000,
+        newest_first: bool = False,
+    ) -> list[Entry]:
+        """Return recorded events that match, oldest first, from an index: the size of the recording does not matter.
+
+        Args:
+            kinds: Only events of this kind or these kinds, each the name (`"attempt_failed"`) or the class
+                (`AttemptFailed`) of a kind; empty: of all kinds.
+            adapter: Only events of this adapter.
+            task: Only events of the task with this id.
+            since: Only events from this time on: UTC microseconds, or a `datetime`.
+            until: Only events before this time, as for `since`.
+            after: Only events numbered above this.
+            before: Only events numbered below this; None: up to the newest.
+            limit: The maximum number of events; None: all.
+            newest_first: Return the newest events, newest first.
+
+        Returns:
+            The entries. `entry.event` is one of the classes in `fuseboard_engine.events`; events of kinds that only a
+            newer version knows are left out.
+        """
+        pages = self._pages(
+            event_filter(kinds, adapter, task, since, until),
+            Numbers(after, keyframes.NEWEST if before is None else before),
+            limit,
+            newest_first,
+        )
+        async with contextlib.aclosing(pages):
+            return [entry async for page in pages for entry in page]
+
+    async def stream_events(
+        self,
+        *,
+        kinds: Kind | Iterable[Kind] = (),
+        adapter: str | None = None,
+        task: str | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        after: int = 0,
+        before: int | None = None,
+        newest_first: bool = False,
+    ) -> AsyncGenerator[Entry, None]:
+        """Yield all events that `events` would return without a limit, with a few thousand of them in memory at a time.
+
+        Events that are recorded meanwhile are included if they are read in order. `Tail` follows a recording.
+        """
+        pages = self._pages(
+            event_filter(kinds, adapter, task, since, until),
+            Numbers(after, keyframes.NEWEST if before is None else before),
+            None,
+            newest_first,
+        )
+        async with contextlib.aclosing(pages):
+            async for page in pages:
+                for entry in page:
+                    yield entry
+
+    async def _pages(
+        self, wanted: EventFilter, numbers: Numbers, limit: int | None, newest_first: bool
+    ) -> AsyncGenerator[list[Entry], None]:
+        if (table := await self._event_table()) is None:
+            return
+        query = EventQuery(self._rows, self._entries, table, wanted, newest_first)
+        left = keyframes.NEWEST if limit is None else limit
+        for after, before in await query.ranges(numbers):
+            size = min(left, PAGE)
+            while left > 0 and (part := await query.page(Numbers(after, before), size)):
+                found = event_rows.readable(part)
+                left -= len(found)
+                yield found
+                if len(part) < size:
+                    break
+                after, before = (after, part[-1].seq) if newest_first else (part[-1].seq, before)
+                size = min(left, PAGE)
 
     async def failures(self, limit: int, adapter: str | None = None) -> list[Entry]:
         """Return the newest failed attempts, newest first; each entry's event is an `AttemptFailed`.
@@ -184,37 +274,17 @@ class Recording:
             limit: The maximum number of entries.
             adapter: Only failures of this adapter.
         """
-        found = await self.newest(limit, adapter=adapter, kinds=("attempt_failed",))
-        return found[::-1]
+        return await self.events(kinds="attempt_failed", adapter=adapter, limit=limit, newest_first=True)
 
     async def newest(self, limit: int, *, adapter: str | None = None, kinds: Sequence[str] = ()) -> list[Entry]:
-        """Return the newest entries that match, in the order they happened.
+        """Return the newest entries that match, in the order they happened. `events` has more filters.
 
         Args:
             limit: The maximum number of entries.
             adapter: Only events of this adapter.
             kinds: Only events of these kinds; empty: of all kinds.
         """
-        if (table := await self._event_table()) is None:
-            return []
-        condition, values = table.matching(kinds, adapter)
-        if table.templates and (kinds or adapter is not None):
-            condition, values = await self._newest_of_templates(condition, values, limit), ()
-        sql = f"{table.select} WHERE {condition} ORDER BY seq DESC LIMIT ?"
-        return events.readable(reversed(await self._entries(sql, (*values, limit))))
-
-    async def _newest_of_templates(self, condition: str, values: tuple[Any, ...], limit: int) -> str:
-        """Return the condition that selects the newest rows among those of several templates.
-
-        The index gives the newest rows of each template, however many older ones there are.
-        """
-        templates = condition.removeprefix("e.template IN (").removesuffix(")")
-        newest: list[int] = []
-        for (id_,) in await self._rows(templates, values):
-            sql = "SELECT seq FROM event_log WHERE template = ? ORDER BY seq DESC LIMIT ?"
-            newest += [seq for (seq,) in await self._rows(sql, (id_, limit))]
-        numbers = ", ".join(map(str, sorted(newest)[-limit:]))
-        return f"seq IN ({numbers})"
+        return (await self.events(kinds=kinds, adapter=adapter, limit=limit, newest_first=True))[::-1]
 
     async def spans(
         self, since: int, until: int, adapter: str | None = None, instances: Sequence[int] = ()
@@ -229,7 +299,34 @@ class Recording:
         """
         if not await self._has_tables():
             return []
-        return await metrics.read(self._rows, since, until, adapter, instances)
+        return await metric_rows.read(self._rows, since, until, adapter, instances)
+
+    async def metrics(
+        self,
+        *,
+        adapter: str | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        step: float | None = None,
+        instances: Sequence[int] = (),
+    ) -> list[AdapterMetrics]:
+        """Return calls, rates and quantiles per adapter and step of time, in the order of time.
+
+        The counts are exact: also events that are no longer recorded are counted. Older metrics are kept in coarser
+        spans, of 10 s, 1 min and 1 h; such a span is returned whole, with its length in `seconds`.
+
+        Args:
+            adapter: Only metrics of this adapter.
+            since: Only spans that begin at this time or later: UTC microseconds, or a `datetime`.
+            until: Only spans that begin before this time, as for `since`.
+            step: The length of a step in seconds, at least 1. Steps begin at multiples of it. None: one result per
+                adapter, for the whole time.
+            instances: Only metrics of these engine instances; empty: of all.
+
+        Raises:
+            ValueError: The step is shorter than one second, or not finite.
+        """
+        return await adapter_metrics(self._rows_if_any, adapter, since, until, step, instances)
 
     async def instances(self) -> list[InstanceRow]:
         """Return every engine that wrote to the recording, with its last heartbeat and, if it has ended, its end."""
@@ -248,7 +345,7 @@ class Recording:
         if (table := await self._event_table()) is None:
             return {}
         stopped, values = table.matching(("engine_stopped",))
-        sql = f"""SELECT instance, {events.body_field("reason")} FROM {table.name} AS e
+        sql = f"""SELECT instance, {event_rows.body_field("reason")} FROM {table.name} AS e
             WHERE {stopped} ORDER BY seq"""
         found = await self._rows(sql, values)
         return {instance: reason if isinstance(reason, str) else "closed" for instance, reason in found}
@@ -284,9 +381,9 @@ class Recording:
         changed, values = table.matching(("dead_lettered", "dead_letter_changed"))
         letters = "iif(json_valid(e.body), e.body, '{}')"
         sql = f"""{table.select} WHERE seq > coalesce((SELECT max(seq) FROM keyframes WHERE at < ?), 0) AND {changed}
-            AND ({events.body_field("letter")} = ?
+            AND ({event_rows.body_field("letter")} = ?
                 OR EXISTS (SELECT 1 FROM json_each({letters}, '$.letters') WHERE value = ?)) ORDER BY seq"""
-        return events.readable(await self._entries(sql, (since, *values, letter, letter)))
+        return event_rows.readable(await self._entries(sql, (since, *values, letter, letter)))
 
     async def workflow_runs(
         self,
@@ -437,20 +534,20 @@ class Recording:
         """Return whether the recording has tables yet. Raise `RecordingError` if they are of a newer version."""
         return await self._event_table() is not None
 
-    async def _event_table(self) -> events.EventTable | None:
+    async def _event_table(self) -> event_rows.EventTable | None:
         """Return the SQL for this recording's version; None while it has no tables.
 
         The version is read again until it is the current one, because an engine may migrate the file at any time.
         """
-        if self._table is not events.CURRENT:
+        if self._table is not event_rows.CURRENT:
             version = (await self._rows("PRAGMA user_version"))[0][0]
             schema.check_version(self.path.name, version)
-            self._table = events.table_of(version) if version else None
+            self._table = event_rows.table_of(version) if version else None
         return self._table
 
     async def _events(self) -> str:
         table = await self._event_table()
-        return events.CURRENT.name if table is None else table.name
+        return event_rows.CURRENT.name if table is None else table.name
 
     async def _rows_if_any(self, sql: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a query; none while the recording has no tables."""
@@ -480,5 +577,5 @@ class Recording:
         connection = await self._current()
         with translate_query_errors(self.path):
             async with connection.execute(sql, values) as cursor:
-                cursor.row_factory = events.entry_of  # type: ignore[assignment]  # decodes in the connection's thread
+                cursor.row_factory = event_rows.entry_of  # type: ignore[assignment]  # decodes in the connection's thread
                 return list(await cursor.fetchall())  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuseboard_console.app.app import ConsoleApp
-from fuseboard_console.commands.replay import micros, moment
+from fuseboard_console.cli.moments import micros, moment
 from fuseboard_console.sources.live import LiveRecording
 from fuseboard_console.sources.replay import SPEEDS, Replay
 from fuseboard_console.text.glyphs import ASCII, UNICODE
