@@ -41,7 +41,7 @@ _CHUNKS: Final = (100, 10, 1)  # rows per statement
 _MOST_TEMPLATES: Final = 4_096  # known to one writer at a time
 _REMARK: Final = 100_000  # events after which a template that is used is marked again
 _NANO: Final = 1e9  # nanoseconds in a second
-_LONGEST: Final = 1e9  # seconds
+_LONGEST: Final = 2e6  # seconds; nanoseconds of a longer time may have no exact float
 
 
 # ---------------------------------------------------------------------- kinds, and what is ordinary

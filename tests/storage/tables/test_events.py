@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fuseboard_engine.error_text.redaction import MAX_BYTES
@@ -76,6 +76,7 @@ durations = st.one_of(
 
 
 @given(st.text(), st.text(), durations)
+@example("", "", 4503541.819217837)
 def test_any_text_and_number_survives_a_round_trip(adapter: str, error: str, seconds: float) -> None:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     schema.migrate(connection)
