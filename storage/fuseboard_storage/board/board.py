@@ -401,7 +401,10 @@ class Board:
             return row
         row.calls += 1
         row.duration += attempt.duration
-        row.latency[bucket] = row.latency.get(bucket, 0) + 1
+        try:
+            row.latency[bucket] += 1
+        except KeyError:
+            row.latency[bucket] = 1
         row.retries += attempt.number > 1
         if attempt.outcome == "success":
             row.successes += 1

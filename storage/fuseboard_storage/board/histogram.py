@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from math import ceil, frexp
+from math import ceil, frexp, log2
 from typing import Final
 
 SCALE: Final = 3
@@ -55,12 +55,14 @@ _BOUNDS: Final = (
 
 def bucket_of(seconds: float) -> int:
     """Return the bucket of a duration in seconds."""
-    if not seconds > SMALLEST:
-        return MIN_BUCKET
-    if seconds > _LARGEST:
-        return MAX_BUCKET
-    fraction, exponent = frexp(seconds)
-    return bisect_left(_BOUNDS, fraction) + 8 * exponent - 8
+    if SMALLEST < seconds <= _LARGEST:
+        place = 8 * log2(seconds)
+        bucket = ceil(place)
+        if 1e-9 < bucket - place < 1 - 1e-9:
+            return bucket
+        fraction, exponent = frexp(seconds)  # close to a bound, where the logarithm may be rounded to the wrong side
+        return bisect_left(_BOUNDS, fraction) + 8 * exponent - 8
+    return MAX_BUCKET if seconds > _LARGEST else MIN_BUCKET
 
 
 def upper_bound(bucket: int) -> float:

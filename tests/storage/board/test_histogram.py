@@ -24,7 +24,14 @@ from fuseboard_storage.board.histogram import (
 durations = st.floats(SMALLEST, 2.0**50, exclude_min=True)
 
 
-@given(durations)
+near_bounds = st.builds(
+    lambda bucket, error: upper_bound(bucket) * (1 + error),
+    st.integers(MIN_BUCKET + 1, MAX_BUCKET - 1),
+    st.floats(-1e-8, 1e-8),
+)
+
+
+@given(st.one_of(durations, near_bounds))
 @example(1.0)
 @example(nextafter(1.0, inf))
 @example(nextafter(SMALLEST, inf))
@@ -44,9 +51,11 @@ def test_a_power_of_two_is_the_last_duration_of_its_bucket(exponent: int) -> Non
 
 @pytest.mark.parametrize("bucket", range(MIN_BUCKET, MAX_BUCKET))
 def test_the_bounds_of_a_bucket_are_exact(bucket: int) -> None:
-    bound = upper_bound(bucket)
-    assert bucket_of(bound) == bucket
-    assert bucket_of(nextafter(bound, inf)) == bucket + 1
+    above = below = upper_bound(bucket)
+    for _ in range(10):
+        above = nextafter(above, inf)
+        assert (bucket_of(below), bucket_of(above)) == (bucket, bucket + 1)
+        below = nextafter(below, 0.0)
     assert bucket_of(value_of(bucket)) == bucket
 
 
