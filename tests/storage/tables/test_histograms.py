@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sqlite3
 from math import ceil, log
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import histograms, metrics
 from support.fake_engine import NOON
+from support.paths import ROOT
 
 BEFORE_ARRAYS = 11
 """The last schema version that stored histograms as objects."""
@@ -131,4 +134,24 @@ async def test_old_and_new_seconds_are_added_and_rolled_up_in_the_new_buckets(ol
         check([span], 16)
     ((stored,),) = connection.execute("SELECT latency FROM metrics").fetchall()
     assert stored == histograms.encode(span.latency)
+    connection.close()
+
+
+latencies = st.lists(st.floats(1e-5, 100.0), min_size=1, max_size=30)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["agno", "gpt"]), latencies), min_size=1, max_size=5))
+def test_the_documented_query_gives_the_percentile(found: list[tuple[str, list[float]]]) -> None:
+    (sql,) = re.findall(r"```sql\n(WITH counts.*?)```", (ROOT / "docs" / "recording.md").read_text(), re.DOTALL)
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.create_function("pow", 2, pow)  # not every SQLite has it
+    schema.migrate(connection)
+    seen: dict[str, list[dict[int, int]]] = {}
+    for second, (adapter, durations) in enumerate(found):
+        latency = merge({bucket_of(seconds): 1} for seconds in durations)
+        at = NOON + second * SECOND
+        metrics.add(connection, 1, {(at, adapter): AdapterSecond(at, adapter, len(durations), latency=latency)})
+        seen.setdefault(adapter, []).append(latency)
+    expected = {adapter: percentile(merge(parts), 0.95) for adapter, parts in seen.items()}
+    assert dict(connection.execute(sql)) == pytest.approx(expected, rel=1e-3)
     connection.close()
