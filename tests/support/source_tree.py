@@ -48,7 +48,17 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "scenario",
         "combine",
     ),
-    "fuseboard_storage": ("errors", "sqlite", "board", "tables", "stores", "recorder", "recording", "mailbox"),
+    "fuseboard_storage": (
+        "errors",
+        "sqlite",
+        "board",
+        "tables",
+        "stores",
+        "recorder",
+        "recording",
+        "maintenance",
+        "mailbox",
+    ),
     "fuseboard_console": (
         "text",
         "sources",

@@ -1,48 +1,173 @@
-"""`fuseboard db`: checks a recording for damage, and copies what can be read of a damaged one."""
+"""`fuseboard db`: what is in the file of a recording, backups, compaction, and the repair of a damaged one."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fuseboard_console.cli import exit_codes
 
-SUMMARY = "check a recording for damage, or copy what can be read of a damaged one"
-DESCRIPTION = """Check the file of a recording, or salvage a damaged one: copy every row that can be read to a new file.
-FILE is not changed. An engine that meets a damaged recording moves it aside, as checkout.db.damaged-1, and begins
-a new one."""
-EXAMPLES = """  fuseboard db check checkout.db                                 what is wrong with the file, if anything
-  fuseboard db check checkout.db --json                          the same as JSON
-  fuseboard db salvage checkout.db.damaged-1 rescued.db          copy what can be read into rescued.db"""
+if TYPE_CHECKING:
+    from fuseboard_storage.maintenance.file_info import FileInfo, Tier
+
+SUMMARY = "inspect, check, back up, compact or salvage the file of a recording"
+DESCRIPTION = """Maintain the file of a recording, also while an engine writes it. `fuseboard db ACTION --help`
+explains an action."""
+EXAMPLES = """  fuseboard db info checkout.db                                  size, events by kind, growth a day
+  fuseboard db check checkout.db                                 what is wrong with the file, if anything
+  fuseboard db backup checkout.db copy.db                        copy it while the application runs
+  fuseboard db compact checkout.db                               return unused space to the disk
+  fuseboard db salvage checkout.db.damaged-1 rescued.db          copy what can be read of a damaged one"""
 ORDER = 76
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the command's arguments to a parser."""
-    parser.add_argument("action", choices=("check", "salvage"), help="what to do")
-    parser.add_argument("file", metavar="FILE", help="the recording, such as checkout.db.damaged-1")
-    parser.add_argument("target", metavar="NEW", nargs="?", help="salvage: the new file, which must not exist")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    def action(name: str, does: str, more: str = "") -> ArgumentParser:
+        description = f"{does[:1].upper()}{does[1:]}.{more and chr(10)}{more}"
+        added = actions.add_parser(
+            name, help=does, description=description, formatter_class=RawDescriptionHelpFormatter
+        )
+        added.add_argument("file", metavar="FILE", help="the recording, such as checkout.db")
+        return added
+
+    parsers = [
+        action("info", "print size, version, events by kind with oldest and newest, and growth a day"),
+        action("check", "say what is wrong with the file, if anything; exit code 1 if it is damaged"),
+        backup := action(
+            "backup",
+            "copy the recording to a new file, while engines write it",
+            "The copy is of one moment and is checked. It gets its name when it is complete.",
+        ),
+        action(
+            "compact",
+            "return unused space to the disk",
+            "If no engine writes the recording, it is rewritten in one transaction: Ctrl-C or a full disk leave it as\n"
+            "it was. While an engine writes, free pages are removed a few at a time.",
+        ),
+        salvage := action(
+            "salvage",
+            "copy every row that can be read of a damaged recording to a new file",
+            "FILE is not changed. An engine that meets a damaged recording moves it aside, as checkout.db.damaged-1,\n"
+            "and begins a new one.",
+        ),
+    ]
+    for named in (backup, salvage):
+        named.add_argument("target", metavar="NEW", help="the new file, which must not exist")
+    for each in parsers:
+        each.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def run(args: Namespace) -> int:
-    """Check or salvage the file, and return the exit code."""
+    """Run the action and return the exit code."""
+    from fuseboard_console.cli.interrupts import interruptible
     from fuseboard_console.cli.output import complain
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_storage.errors import RecordingError
 
-    if (args.action == "salvage") != (args.target is not None):
-        complain("Name the file to salvage and the new one." if args.action == "salvage" else "Name one file to check.")
-        return exit_codes.BAD_INPUT
+    actions: dict[str, Callable[[Namespace], int]] = {
+        "info": _info,
+        "check": _check,
+        "backup": _backup,
+        "compact": _compact,
+        "salvage": _salvage,
+    }
     try:
-        return _salvage(args) if args.action == "salvage" else _check(args)
+        with interruptible():
+            return actions[args.action](args)
     except RecordingError as error:
         complain(safe_text(str(error), 500))
         return exit_codes.BAD_INPUT
+    except OSError as error:
+        complain(f"{safe_text(Path(args.file).name, 200)}: {error.strerror or error}.")
+        return exit_codes.CANT_WRITE
+
+
+def _name(path: str) -> str:
+    from fuseboard_console.text.safe_text import safe_text
+
+    return safe_text(Path(path).name, 200)
+
+
+# ---------------------------------------------------------------------- info
+
+
+def _info(args: Namespace) -> int:
+    import json
+    from dataclasses import asdict
+
+    from fuseboard_console.cli.output import print_out
+    from fuseboard_engine.runtime.clock import wall_clock
+    from fuseboard_storage.maintenance.file_info import file_info
+
+    now = wall_clock()
+    found = file_info(args.file, now)
+    print_out(json.dumps(asdict(found)) if args.json else "\n".join(_info_lines(found, now)))
+    return exit_codes.OK
+
+
+def _info_lines(info: FileInfo, now: int) -> list[str]:
+    from fuseboard_console.text.formatting import byte_size, plural
+
+    parts = [f"{byte_size(info.wal)} in its WAL"] * bool(info.wal) + [f"{byte_size(info.free)} free"] * bool(info.free)
+    inside = f" ({', '.join(parts)})" if parts else ""
+    lines = [f"{_name(info.file)}: {byte_size(info.size)}{inside}, version {info.version}"]
+    if info.bytes_per_event is not None:
+        lines.append(f"{plural(info.events, 'event')}, {info.bytes_per_event:,.0f} bytes each")
+    lines.append(f"{plural(info.instances, 'instance')}, {info.live} of them live")
+    growth = _growth(info, now)
+    if growth:
+        lines.append(growth)
+    if not info.shrinks and info.version:
+        lines.append("It does not shrink while an engine runs; `fuseboard db compact FILE` makes it so.")
+    for title, tiers in (("events by kind", info.kinds), ("parts", info.tiers)):
+        if tiers:
+            lines += ["", *_tier_lines(title, tiers)]
+    if info.bytes:
+        of_parts = ", ".join(f"{name} {byte_size(size)}" for name, size in info.bytes.items())
+        lines += ["", f"size: {of_parts}"]
+    return lines
+
+
+def _growth(info: FileInfo, now: int) -> str:
+    """Return how fast the events grow, and how old the oldest failure is: `at this rate: 61 MB a day; ...`."""
+    from fuseboard_console.text.formatting import byte_size, span
+
+    said = []
+    if info.bytes_per_day is not None:
+        notable = info.notable_bytes_per_day
+        of_it = f", {byte_size(notable)} of it of notable events" if notable is not None else ""
+        said.append(f"at this rate: {byte_size(info.bytes_per_day)} a day{of_it}")
+    oldest = next((kind.oldest for kind in info.kinds if kind.name == "attempt_failed"), None)
+    if oldest is not None:
+        said.append(f"oldest failure {span(max(0.0, (now - oldest) / 1e6))}")
+    return "; ".join(said)
+
+
+def _tier_lines(title: str, tiers: list[Tier]) -> list[str]:
+    from fuseboard_console.text.formatting import stamp
+    from fuseboard_console.text.safe_text import safe_text
+
+    rows = [(title, "rows", "oldest", "newest")]
+    for tier in tiers:
+        times = ["" if at is None else stamp(at) for at in (tier.oldest, tier.newest)]
+        rows.append((safe_text(tier.name, 60), f"{tier.rows:,}", times[0], times[1]))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    return [
+        f"{name:<{widths[0]}}  {count:>{widths[1]}}  {oldest:<{widths[2]}}  {newest}".rstrip()
+        for name, count, oldest, newest in rows
+    ]
+
+
+# ---------------------------------------------------------------------- check and salvage
 
 
 def _check(args: Namespace) -> int:
     import json
-    from pathlib import Path
 
     from fuseboard_console.cli.output import print_out
     from fuseboard_console.text.formatting import plural
@@ -53,11 +178,11 @@ def _check(args: Namespace) -> int:
     if args.json:
         print_out(json.dumps({"sound": not found, "complaints": found}))
     elif not found:
-        print_out(f"{safe_text(Path(args.file).name, 200)} is sound.")
+        print_out(f"{_name(args.file)} is sound.")
     else:
         complaints = plural(len(found), "complaint")
         more = " or more" if len(found) >= MAX_PROBLEMS else ""
-        print_out(f"{safe_text(Path(args.file).name, 200)} is damaged. SQLite has {complaints}{more}:")
+        print_out(f"{_name(args.file)} is damaged. SQLite has {complaints}{more}:")
         for line in found:
             print_out(f"  {safe_text(line, 200)}")
         print_out("`fuseboard db salvage FILE NEW` copies what can be read.")
@@ -66,15 +191,11 @@ def _check(args: Namespace) -> int:
 
 def _salvage(args: Namespace) -> int:
     import json
-    from pathlib import Path
 
-    from fuseboard_console.cli.interrupts import interruptible
     from fuseboard_console.cli.output import print_out
-    from fuseboard_console.text.safe_text import safe_text
     from fuseboard_storage.recording.salvage import salvage
 
-    with interruptible():
-        found = salvage(args.file, args.target)
+    found = salvage(args.file, args.target)
     if args.json:
         print_out(json.dumps([part._asdict() for part in found]))
         return exit_codes.OK
@@ -83,5 +204,72 @@ def _salvage(args: Namespace) -> int:
         places = "places" if part.gaps > 1 else "place"
         gaps = f", and others in {part.gaps} {places} that cannot be read" if part.gaps else ""
         print_out(f"{part.table:<{width}}  {part.rows:>9,} rows{gaps}")
-    print_out(f"They are in {safe_text(Path(args.target).name, 200)}.")
+    print_out(f"They are in {_name(args.target)}.")
     return exit_codes.OK
+
+
+# ---------------------------------------------------------------------- backup and compact
+
+
+def _backup(args: Namespace) -> int:
+    import json
+
+    from fuseboard_console.cli.output import print_out
+    from fuseboard_console.text.formatting import byte_size
+    from fuseboard_storage.maintenance.backup import backup
+
+    with _Percent() as percent:
+        size = backup(args.file, args.target, percent.show)
+    if args.json:
+        print_out(json.dumps({"file": str(args.target), "bytes": size}))
+    else:
+        print_out(f"{_name(args.target)} is a sound copy of {_name(args.file)}: {byte_size(size)}.")
+    return exit_codes.OK
+
+
+def _compact(args: Namespace) -> int:
+    import json
+
+    from fuseboard_console.cli.output import print_out
+    from fuseboard_console.text.formatting import byte_size
+    from fuseboard_storage.maintenance.compact import compact
+
+    with _Percent() as percent:
+        done = compact(args.file, percent.show)
+    if args.json:
+        print_out(json.dumps(done._asdict()))
+        return exit_codes.OK
+    how = "" if done.how == "rewritten" else " Only its free pages were removed, because an engine writes it."
+    print_out(f"{_name(args.file)}: {byte_size(done.before)} before, {byte_size(done.after)} after.{how}")
+    return exit_codes.OK
+
+
+class _Percent:
+    """Shows on a terminal how far the work is, on one line of standard error that is removed at the end."""
+
+    def __init__(self) -> None:
+        self._shown = ""
+
+    def __enter__(self) -> _Percent:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown:
+            self._write(f"\r{' ' * len(self._shown)}\r")
+
+    def show(self, done: int, total: int) -> None:
+        """Show the share of the work that is done."""
+        import sys
+
+        text = f"{done / max(1, total):4.0%}"
+        if text != self._shown and sys.stderr.isatty():
+            self._shown = text
+            self._write(f"\r{text}")
+
+    def _write(self, text: str) -> None:
+        import sys
+        from contextlib import suppress
+
+        with suppress(OSError):
+            sys.stderr.write(text)
+            sys.stderr.flush()

@@ -11,6 +11,7 @@ from fuseboard_engine.runtime.formatting import SECOND, latency, ordinal, pause,
 
 __all__ = [
     "SECOND",
+    "byte_size",
     "clock",
     "latency",
     "number",
@@ -23,6 +24,9 @@ __all__ = [
     "stamp",
     "whole_span",
 ]
+
+
+_BYTES = ((1e3, "kB"), (1e6, "MB"))
 
 
 def clock(at: int) -> str:
@@ -49,3 +53,11 @@ def number(value: float) -> str:
     if value < 999_950:
         return f"{value / 1000:.1f}k"
     return f"{value / 1e6:.1f}M"
+
+
+def byte_size(size: float) -> str:
+    """Return a number of bytes: `512 B`, `12.3 kB`, `61 MB`, `1.2 GB`."""
+    if size < 999.5:
+        return f"{size:.0f} B"
+    value, unit = next(((size / by, unit) for by, unit in _BYTES if size < 999.5 * by), (size / 1e9, "GB"))
+    return f"{value:.0f} {unit}" if value >= 19.95 else f"{value:.1f} {unit}"
