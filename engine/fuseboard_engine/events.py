@@ -301,6 +301,35 @@ class RouteFinished(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
     answered: tuple[str, ...] = ()
 
 
+class RouteCounts(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """The ordinary routes that one adapter answered: their number, their seconds in all, and histograms.
+
+    `latency` and `first_item` count calls by bucket. `failures` is the breaker's count after the last of the routes;
+    None if a later event set it.
+    """
+
+    calls: Int64
+    busy: float = 0.0
+    latency: dict[int, Int64] = {}
+    first_item: dict[int, Int64] = {}
+    failures: Int64 | None = None
+
+
+class RoutesCounted(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="routes_counted"):
+    """Ordinary routes that a recording counts instead of keeping each: the first adapter answered at once.
+
+    It stands in place of the last of the routes; `since` is the time of the first. The counts are by adapter.
+    """
+
+    since: Int64
+    adapters: dict[str, RouteCounts]
+
+    @property
+    def tasks(self) -> int:
+        """The number of routes. Each ordinary route is one call."""
+        return sum(counts.calls for counts in self.adapters.values())
+
+
 class BatchFinished(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="batch_finished"):
     """A batch of tasks ended. It is accepted when at least the share `needed` of its parts succeeded; degraded parts
     did not.
@@ -549,6 +578,7 @@ AnyEvent = (
     | LateResult
     | AttemptFailed
     | RouteFinished
+    | RoutesCounted
     | BatchFinished
     | WorkflowStarted
     | NodeChanged

@@ -27,7 +27,7 @@ EXAMPLES = """  fuseboard events checkout.db                              the ne
   fuseboard events checkout.db --json --follow              one JSON object a line"""
 ORDER = 40
 
-_HIDDEN_BY_DEFAULT = ("adapters_gauged",)  # recorded every second: shown only with --kind
+_HIDDEN_BY_DEFAULT = ("adapters_gauged", "routes_counted")  # up to one a second: shown only with --kind
 
 
 def add_arguments(parser: ArgumentParser) -> None:

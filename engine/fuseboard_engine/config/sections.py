@@ -184,8 +184,11 @@ class HealthSection(Section):
 class RetentionSection(Section):
     """Retention of a recording by kind of data, in seconds; null keeps for ever."""
 
-    events: SomeSeconds | None = Field(default=7 * 86_400.0, description="age of events")
-    most_events: Count | None = Field(default=5_000_000, description="number of events")
+    ordinary: SomeSeconds | None = Field(default=3_600.0, description="age of ordinary routes, which are counted then")
+    most_ordinary: Count | None = Field(default=1_000_000, description="number of events that keep ordinary routes")
+    events: SomeSeconds | None = Field(default=30 * 86_400.0, description="age of all other events")
+    most_events: Count | None = Field(default=10_000_000, description="number of events")
+    most_bytes: Count | None = Field(default=1_000_000_000, description="bytes of the file, without its free pages")
     seconds: SomeSeconds | None = Field(default=3_600.0, description="age of metrics by the second")
     tens: SomeSeconds | None = Field(default=86_400.0, description="age of metrics by ten seconds")
     minutes: SomeSeconds | None = Field(default=14 * 86_400.0, description="age of metrics by the minute")
@@ -199,6 +202,9 @@ class RecordingSection(Section):
 
     path: Path | None = Field(default=None, description="the file; relative to the configuration file")
     restore: bool = Field(default=False, description="restore breakers and statistics from the last run")
+    events: Literal["all", "notable"] = Field(
+        default="all", description="all events, or only notable ones: ordinary routes are counted"
+    )
     buffer_size: Count = Field(default=100_000, description="events buffered while the file cannot be written")
     buffer_bytes: Count = Field(default=64_000_000, description="bytes that the buffered events may take in memory")
     close_timeout: Seconds = Field(

@@ -41,6 +41,7 @@ from fuseboard_engine.events import (
     ProbeChanged,
     RecordingRestarted,
     RouteFinished,
+    RoutesCounted,
     ScenarioStep,
     ShutdownChanged,
     StateChanged,
@@ -521,6 +522,13 @@ def _recording_restarted(event: RecordingRestarted, style: TextStyle) -> str:
     verb = "stays" if event.letters == 1 else "stay"
     letters = f"; {plural(event.letters, 'active dead letter')} {verb} in it" if event.letters else ""
     return f"New recording, because the previous one {style.text(event.why)}{moved}{letters}"
+
+
+@sentence(RoutesCounted)  # the recorder's own
+def _routes_counted(event: RoutesCounted, style: TextStyle) -> str:
+    by_adapter = ", ".join(f"{style.text(name)} {counts.calls}" for name, counts in event.adapters.items())
+    seconds = max(0.0, (event.at - event.since) / 1e6)
+    return f"{plural(event.tasks, 'ordinary route')} in {seconds:.0f} s: {by_adapter}"
 
 
 @sentence(EventsDropped)  # the recorder logs it

@@ -38,6 +38,7 @@ from fuseboard_engine.events import (
     ProbeChanged,
     RecordingRestarted,
     RouteFinished,
+    RoutesCounted,
     ScenarioStep,
     ShutdownChanged,
     StateChanged,
@@ -381,21 +382,51 @@ class Board:
         if not (event.attempts and event.attempts[-1].outcome == "cancelled"):  # cancelled by its caller
             self._count_task_second(event.at, event.success and not event.degraded)
 
-    def _count_task_second(self, at: int, answered: bool) -> None:
-        """Count a task in its second; an event that arrives late counts in the newest second."""
+    def _count_task_second(self, at: int, answered: int, routed: int = 1) -> None:
+        """Count tasks in their second; an event that arrives late counts in the newest second."""
         second, recent = at - at % SECOND, self.task_seconds
         if recent and second <= recent[-1].at:
             last = recent[-1]
-            recent[-1] = TaskSecond(last.at, last.routed + 1, last.answered + answered)
+            recent[-1] = TaskSecond(last.at, last.routed + routed, last.answered + answered)
         else:
-            recent.append(TaskSecond(second, 1, int(answered)))
+            recent.append(TaskSecond(second, routed, int(answered)))
+
+    @fold(RoutesCounted)
+    def _routes_counted(self, entry: Entry, event: RoutesCounted) -> None:
+        totals, tasks = self._base_totals(entry.instance), event.tasks
+        self.tasks += tasks
+        self.tasks_ok += tasks
+        totals.tasks += tasks
+        totals.answered += tasks
+        self._count_task_second(event.at, tasks, tasks)
+        for adapter, counts in event.adapters.items():
+            row = self.row(entry.instance, adapter, event.since)
+            second = self._second_of(row, event.at)
+            span = AdapterSecond(event.at, adapter, calls=counts.calls, successes=counts.calls)
+            span.latency, span.first_item = counts.latency, counts.first_item
+            second.merge(span)
+            for bucket, calls in counts.latency.items():
+                row.latency[bucket] = row.latency.get(bucket, 0) + calls
+            row.calls += counts.calls
+            row.successes += counts.calls
+            row.busy += counts.busy
+            row.duration += counts.busy
+            if counts.failures is not None:
+                row.held = ""
+                if row.state == "closed" and row.failures != counts.failures:
+                    self.state_version += 1
+                    row.failures = counts.failures
+
+    @staticmethod
+    def _second_of(row: AdapterRow, at: int) -> AdapterSecond:
+        second = at - at % SECOND
+        if not row.seconds or row.seconds[-1].at < second:
+            row.seconds.append(AdapterSecond(second, row.name))
+        return row.seconds[-1]
 
     def _count_attempt(self, entry: Entry, attempt: Attempt, at: int) -> AdapterRow:
         row = self.row(entry.instance, attempt.adapter, at)
-        second = at - at % SECOND
-        if not row.seconds or row.seconds[-1].at < second:
-            row.seconds.append(AdapterSecond(second, attempt.adapter))
-        bucket = row.seconds[-1].add(attempt)
+        bucket = self._second_of(row, at).add(attempt)
         if bucket is None:
             row.rejections += 1
             return row

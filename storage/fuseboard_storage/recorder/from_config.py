@@ -37,6 +37,7 @@ async def record_configured(engine: Engine) -> AsyncIterator[Recorder | None]:
         buffer_size=part.buffer_size,
         buffer_bytes=part.buffer_bytes,
         retention=retention,
+        events=part.events,
         close_timeout=part.close_timeout,
         open_timeout=part.open_timeout,
         restore=part.restore,

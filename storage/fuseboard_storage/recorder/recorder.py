@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.events import EngineStopped, Event
@@ -55,6 +55,8 @@ class Recorder:
         buffer_bytes: The bytes that the waiting events may take in memory, estimated by the length of their texts.
             Whichever of the two limits is reached first counts.
         retention: How long to keep what.
+        events: `all` events, or the `notable` ones: ordinary routes, which the first adapter answered at once, are
+            counted once a second instead of being recorded one by one. Statistics and metrics stay exact.
         close_timeout: Seconds that closing takes at most when the file cannot be written. What is lost then is counted
             in the log, and in the file if it can be written at the end.
         open_timeout: Seconds that opening takes at most. A file that is not open by then is opened later; the events
@@ -70,6 +72,7 @@ class Recorder:
         buffer_size: int = BUFFER_SIZE,
         buffer_bytes: int = BUFFER_BYTES,
         retention: Retention | None = None,
+        events: Literal["all", "notable"] = "all",
         close_timeout: float = 5.0,
         restore: bool = False,
         open_timeout: float = 5.0,
@@ -83,7 +86,8 @@ class Recorder:
         self._forked = False
         """Whether this process is a child of the one that started it. Its own recording begins with its first event."""
         self._buffer = EventBuffer(buffer_size, buffer_bytes)
-        self._writer = Writer(engine, self.path, self._buffer, self._retention)
+        self._notable_only = _checked_events(events) == "notable"
+        self._writer = self._new_writer()
         self._thread: threading.Thread | None = None
         self._unsubscribe: Callable[[], None] = _nothing
         self._closed = False
@@ -91,6 +95,9 @@ class Recorder:
         self._started_background = False
         self._dead_letters: SqliteDeadLetters | None = None
         self._checkpoints: FileCheckpoints | None = None
+
+    def _new_writer(self) -> Writer:
+        return Writer(self._engine, self.path, self._buffer, self._retention, notable_only=self._notable_only)
 
     @property
     def instance(self) -> int | None:
@@ -234,7 +241,7 @@ class Recorder:
         self._unsubscribe()
         self._forked, self._thread = True, None
         self._buffer = EventBuffer(self._buffer.size, self._buffer.most_bytes)
-        self._writer = Writer(self._engine, self.path, self._buffer, self._retention)
+        self._writer = self._new_writer()
         origins.forget_origin(self._engine)
         if not forked_cleanly():
             log.error("The process %d is not recorded: its parent used %s when it forked.", os.getpid(), self.path)
@@ -364,6 +371,7 @@ def record(
     buffer_size: int = BUFFER_SIZE,
     buffer_bytes: int = BUFFER_BYTES,
     retention: Retention | None = None,
+    events: Literal["all", "notable"] = "all",
     close_timeout: float = 5.0,
     restore: bool = False,
     open_timeout: float = 5.0,
@@ -379,10 +387,17 @@ def record(
         buffer_size=buffer_size,
         buffer_bytes=buffer_bytes,
         retention=retention,
+        events=events,
         close_timeout=close_timeout,
         restore=restore,
         open_timeout=open_timeout,
     )
+
+
+def _checked_events(events: str) -> str:
+    if events not in ("all", "notable"):
+        raise ValueError(f"events must be 'all' or 'notable', not {events!r}.")
+    return events
 
 
 def _reason(type_: type[BaseException] | None) -> str:

@@ -1,21 +1,29 @@
-"""The retention policy of a recording: old events are deleted, old metrics become coarser."""
+"""The retention policy of a recording: ordinary routes become counts, old events go, old metrics become coarser."""
 
 from __future__ import annotations
 
 import socket
 import sqlite3
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Final
 
+from fuseboard_engine.events import RouteFinished, RoutesCounted
+from fuseboard_storage.board.board import Entry
 from fuseboard_storage.board.metrics import SECOND
-from fuseboard_storage.tables import instances, metrics
+from fuseboard_storage.board.route_counts import BARRIERS, RouteCounter
+from fuseboard_storage.tables import events, instances, marks, metrics
 from fuseboard_storage.tables.events import stored_name
+from fuseboard_storage.tables.keyframes import EVERY
 
 HOUR: Final = 3_600.0
 DAY: Final = 24 * HOUR
 
 _SLICE: Final = 500  # rows at a time, so that events never wait long for retention
-
+_SEGMENT: Final = EVERY  # events at most that are counted together
+_RECENT: Final = 20_000  # newest events that are never counted together for want of space: consoles may be reading them
+_FREE_PAGES: Final = 256  # that stay in the file for new rows
+_PAGES: Final = 256  # given back to the disk at a time
 _INSTANCES: Final = 100  # looked at in one slice
 
 
@@ -23,13 +31,22 @@ _INSTANCES: Final = 100  # looked at in one slice
 class Retention:
     """How long a recording keeps its contents. Ages are in seconds; None keeps them for ever.
 
-    Events are deleted up to a keyframe, so the rest still gives an exact Board. The newest keyframe and all later
-    events always stay. Metrics are rolled up: from seconds into tens of seconds, minutes and hours. An ended instance
-    is deleted when no event, metric or command of it is left and no process can restore it; totals per name stay.
+    Ordinary routes, which the first adapter answered at once, are counted together after `ordinary` seconds, or when
+    there are more than `most_ordinary` newer events: the Board stays exact. All other events, which an operator asks
+    about, are deleted after `events` seconds, or when there are more than `most_events`. If the file uses more than
+    `most_bytes`, both happen earlier, ordinary routes first. Events are deleted up to a keyframe, so the rest still
+    gives an exact Board. The newest keyframe and all later events always stay. Metrics are rolled up: from seconds
+    into tens of seconds, minutes and hours. An ended instance is deleted when no event, metric or command of it is
+    left and no process can restore it; totals per name stay.
+
+    An age is the time for which a recording was written since, so a wrong clock does not shorten it.
     """
 
-    events: float | None = 7 * DAY
-    most_events: int | None = 5_000_000
+    ordinary: float | None = 1 * HOUR
+    most_ordinary: int | None = 1_000_000
+    events: float | None = 30 * DAY
+    most_events: int | None = 10_000_000
+    most_bytes: int | None = 1_000_000_000
     seconds: float | None = 1 * HOUR
     tens: float | None = 24 * HOUR
     minutes: float | None = 14 * DAY
@@ -53,14 +70,14 @@ class InstancePruner:
 
 
 def apply_retention(
-    connection: sqlite3.Connection, policy: Retention, now: int, pruner: InstancePruner | None = None
+    connection: sqlite3.Connection, policy: Retention, now: marks.Moment, pruner: InstancePruner | None = None
 ) -> bool:
     """Apply one slice of the policy, in a transaction of its own.
 
     Args:
         connection: A connection in autocommit mode.
         policy: The retention policy.
-        now: UTC microseconds.
+        now: The current moment.
         pruner: Prunes the instances once the rest is done, a slice in each call. With None all of them are pruned then.
 
     Returns:
@@ -71,7 +88,9 @@ def apply_retention(
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
-        more = _roll_up(connection, policy, now) + _prune(connection, policy, now) > 0
+        written = marks.advance(connection, now)
+        more = _count_ordinary(connection, policy, written) + _roll_up(connection, policy, written) > 0
+        more = _prune(connection, policy, written) > 0 or more
         if not more:
             more = _prune_instances(connection, pruner)
         connection.execute("COMMIT")
@@ -79,7 +98,7 @@ def apply_retention(
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-    return more
+    return _shrink(connection) or more
 
 
 def _prune_instances(connection: sqlite3.Connection, pruner: InstancePruner | None) -> bool:
@@ -91,55 +110,145 @@ def _prune_instances(connection: sqlite3.Connection, pruner: InstancePruner | No
     return False
 
 
-def _before(now: int, age: float | None) -> int | None:
-    return None if age is None else now - int(age * SECOND)
+def _mark_before(connection: sqlite3.Connection, written: int, age: float | None) -> marks.Mark | None:
+    """Return the newest mark that is older than an age in seconds; None if there is none."""
+    return None if age is None else marks.newest_until(connection, written - int(age * SECOND))
 
 
-def _roll_up(connection: sqlite3.Connection, policy: Retention, now: int) -> int:
+def _bytes_too_many(connection: sqlite3.Connection, policy: Retention) -> bool:
+    if policy.most_bytes is None:
+        return False
+    pages, free, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    return bool((pages - free) * size > policy.most_bytes)
+
+
+def _count_ordinary(connection: sqlite3.Connection, policy: Retention, written: int) -> int:
+    """Put counts in place of the oldest ordinary routes, up to a keyframe at most. Return how many routes went."""
+    newest = _newest(connection)
+    mark = _mark_before(connection, written, policy.ordinary)
+    limit = 0 if mark is None else mark.seq
+    if policy.most_ordinary is not None:
+        limit = max(limit, newest - policy.most_ordinary)
+    if _bytes_too_many(connection, policy):
+        limit = max(limit, newest - _RECENT)
+    first = events.first_ordinary(connection)
+    if first is None or first > limit:
+        return 0
+    row = connection.execute("SELECT min(seq) FROM keyframes WHERE seq >= ?", (first,)).fetchone()
+    last = min(limit, first + _SEGMENT - 1, row[0] or limit)
+    gone = _count_together(connection, first, last, merge=False)
+    _thin_keyframes(connection, last)
+    return gone
+
+
+def _count_together(connection: sqlite3.Connection, first: int, last: int, *, merge: bool) -> int:
+    """Put counts in place of the ordinary routes between two events, or merge counts. Return how many events went."""
+    gone: list[int] = []
+    counted: list[Entry] = []
+    counters: defaultdict[int, RouteCounter] = defaultdict(RouteCounter)
+    ends: dict[int, int] = {}
+
+    def end_counts() -> None:
+        for instance, counter in counters.items():
+            if counter:
+                counted.append(Entry(ends[instance], instance, counter.take()))
+
+    for ordinary, (seq, instance, event) in events.with_ordinary(connection, first, last):
+        counter = counters[instance]
+        if ordinary or (merge and type(event) is RoutesCounted):
+            gone.append(seq)
+            if type(event) is RouteFinished:
+                counter.add(event)
+            elif type(event) is RoutesCounted:
+                counter.merge(event)
+            ends[instance] = seq
+        elif type(event) in BARRIERS:
+            end_counts()
+        else:
+            counter.note(event)
+    end_counts()
+    if len(counted) < len(gone) or not merge:
+        events.replace_by_counts(connection, gone, counted)
+    return len(gone)
+
+
+def _thin_keyframes(connection: sqlite3.Connection, last: int) -> None:
+    """Delete the keyframe before the newest one up to `last` if few events are left between its neighbours."""
+    rows = connection.execute("SELECT seq FROM keyframes WHERE seq <= ? ORDER BY seq DESC LIMIT 3", (last,)).fetchall()
+    if len(rows) == 3:
+        (end,), (middle,), (start,) = rows
+        sql = "SELECT count(*) FROM event_log WHERE seq > ? AND seq <= ?"
+        if connection.execute(sql, (start, end)).fetchone()[0] <= EVERY:
+            connection.execute("DELETE FROM keyframes WHERE seq = ?", (middle,))
+            _count_together(connection, start + 1, end, merge=True)
+
+
+def _roll_up(connection: sqlite3.Connection, policy: Retention, written: int) -> int:
     done = 0
     for resolution, age in ((1, policy.seconds), (10, policy.tens), (60, policy.minutes)):
-        before = _before(now, age)
-        if before is not None:
-            done += metrics.roll_up(connection, resolution, before, _SLICE)
-    before = _before(now, policy.hours)
-    if before is not None:
-        done += connection.execute("DELETE FROM metrics WHERE resolution = 3600 AND at < ?", (before,)).rowcount
+        mark = _mark_before(connection, written, age)
+        if mark is not None:
+            done += metrics.roll_up(connection, resolution, mark.at, _SLICE)
+    mark = _mark_before(connection, written, policy.hours)
+    if mark is not None:
+        done += connection.execute("DELETE FROM metrics WHERE resolution = 3600 AND at < ?", (mark.at,)).rowcount
     return done
 
 
-def _prune(connection: sqlite3.Connection, policy: Retention, now: int) -> int:
-    first = _first_kept(connection, policy, now)
+def _prune(connection: sqlite3.Connection, policy: Retention, written: int) -> int:
+    first = _first_kept(connection, policy, written)
     done = connection.execute(
         "DELETE FROM event_log WHERE seq IN (SELECT seq FROM event_log WHERE seq <= ? ORDER BY seq LIMIT ?)",
         (first, _SLICE),
     ).rowcount
     connection.execute("DELETE FROM keyframes WHERE seq < ?", (first,))
-    before = _before(now, policy.commands)
-    if before is not None:
+    mark = _mark_before(connection, written, policy.commands)
+    if mark is not None:
         done += connection.execute(
-            "DELETE FROM commands WHERE status NOT IN ('pending', 'taken') AND requested_at < ?", (before,)
+            "DELETE FROM commands WHERE status NOT IN ('pending', 'taken') AND requested_at < ?", (mark.at,)
         ).rowcount
-    before = _before(now, policy.runs)
-    if before is not None:
+    mark = _mark_before(connection, written, policy.runs)
+    if mark is not None:
         deleted = connection.execute(
-            "DELETE FROM workflow_runs WHERE state IN ('done', 'degraded') AND changed_at < ? RETURNING id", (before,)
+            "DELETE FROM workflow_runs WHERE state IN ('done', 'degraded') AND changed_at < ? RETURNING id", (mark.at,)
         ).fetchall()
         connection.executemany("DELETE FROM workflow_nodes WHERE run = ?", deleted)
         done += len(deleted)
+    if done == 0 and first:
+        events.prune_templates(connection)
     return done
 
 
-def _first_kept(connection: sqlite3.Connection, policy: Retention, now: int) -> int:
+def _first_kept(connection: sqlite3.Connection, policy: Retention, written: int) -> int:
     """Return the number of the keyframe up to which events may be deleted; 0 if none may."""
     limit = 0
-    before = _before(now, policy.events)
-    if before is not None:
-        row = connection.execute("SELECT max(seq) FROM keyframes WHERE at < ?", (before,)).fetchone()
-        limit = row[0] or 0
+    mark = _mark_before(connection, written, policy.events)
+    if mark is not None:
+        limit = mark.seq
     if policy.most_events is not None:
-        newest = connection.execute("SELECT max(seq) FROM event_log").fetchone()[0] or 0
-        row = connection.execute(
-            "SELECT max(seq) FROM keyframes WHERE seq <= ?", (newest - policy.most_events,)
-        ).fetchone()
-        limit = max(limit, row[0] or 0)
-    return limit
+        limit = max(limit, _newest(connection) - policy.most_events)
+    first = int(connection.execute("SELECT max(seq) FROM keyframes WHERE seq <= ?", (limit,)).fetchone()[0] or 0)
+    ordinary = events.first_ordinary(connection)
+    if _bytes_too_many(connection, policy) and (ordinary is None or ordinary > _newest(connection) - _RECENT):
+        oldest = connection.execute("SELECT min(seq) FROM event_log").fetchone()[0] or 0
+        row = connection.execute("SELECT min(seq) FROM keyframes WHERE seq >= ?", (oldest,)).fetchone()
+        first = max(first, row[0] or 0)
+    return first
+
+
+def _newest(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT max(seq) FROM event_log").fetchone()[0] or 0)
+
+
+def _shrink(connection: sqlite3.Connection) -> bool:
+    """Give some free pages back to the disk if there are many. Return whether there are more.
+
+    A file that an older version created has no incremental vacuum; there, free pages are used for new rows only.
+    """
+    free, pages = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count"))
+    if free < _FREE_PAGES or free * 4 < pages or connection.execute("PRAGMA auto_vacuum").fetchone()[0] != 2:
+        return False
+    connection.executescript(f"PRAGMA incremental_vacuum({_PAGES})")  # `execute` would give back one page
+    return True

@@ -19,6 +19,7 @@ from typing import Any, Final
 from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.events import CommandDone, EngineStopped, Event, EventsDropped
 from fuseboard_storage.board.metrics import Spans, count, merge_spans
+from fuseboard_storage.board.route_counts import RouteCounter, notable
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recorder.event_buffer import Barrier, Batch, EventBuffer, events_of, settle
 from fuseboard_storage.recorder.gauge_sampler import GaugeSampler
@@ -28,7 +29,7 @@ from fuseboard_storage.recorder.session import WriterSession
 from fuseboard_storage.sqlite.file_identity import RecordingReplaced
 from fuseboard_storage.sqlite.integrity import is_damage
 from fuseboard_storage.sqlite.write_lock import transaction
-from fuseboard_storage.tables import commands, events, instances, metrics
+from fuseboard_storage.tables import commands, events, instances, marks, metrics
 from fuseboard_storage.tables.keyframes import SLICE
 
 log = get_logger("fuseboard.recorder")
@@ -53,7 +54,9 @@ TRANSIENT: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL)  # errors that a c
 class Writer:
     """Writes a buffer's events to one recording. `run` is the thread's body; all else may be called from any thread."""
 
-    def __init__(self, engine: Recordable, path: Path, buffer: EventBuffer, retention: Retention) -> None:
+    def __init__(
+        self, engine: Recordable, path: Path, buffer: EventBuffer, retention: Retention, *, notable_only: bool = False
+    ) -> None:
         self.opened: Future[None] = Future()
         """Done once the file is open or its opening will be retried. Fails if the file can never be opened."""
         self.opening_timed_out = False
@@ -66,6 +69,7 @@ class Writer:
         self._retention = retention
         self._pruner = InstancePruner()
         self._session = WriterSession(engine, path)
+        self._counter: RouteCounter | None = RouteCounter() if notable_only else None  # of routes that are not recorded
         self._maintains = False  # whether this engine maintains the file for all
         self._behind = 0  # events without a keyframe
         self._retention_left = False
@@ -246,6 +250,8 @@ class Writer:
         recorded: list[Event] = [*ends]
         if total:
             recorded.insert(0, EventsDropped(at=wall, count=total, reason="the file could not be written in time"))
+        if self._counter:
+            recorded.insert(0, self._counter.take())
         connection.execute("PRAGMA busy_timeout = 20")
         with contextlib.suppress(sqlite3.Error, OSError), transaction(connection):
             events.insert(connection, instance, recorded)
@@ -329,8 +335,13 @@ class Writer:
             written.insert(0, EventsDropped(at=self._engine.wall(), count=batch.dropped, reason=reason))
         spans: Spans = {}
         merge_spans(spans, batch.spans)
+        counter = self._counter
+        if counter is None:
+            kept = written
+        else:
+            kept, counter = notable(written, counter, end=heartbeat)
         with self._session.writing() as templates:
-            events.insert(connection, instance, written, templates)
+            events.insert(connection, instance, kept, templates)
             for event in written:
                 count(spans, event)
                 if type(event) is CommandDone:
@@ -338,6 +349,7 @@ class Writer:
             metrics.add(connection, instance, spans)
             if heartbeat:
                 self._heartbeat(connection, instance, now)
+        self._counter = counter
         self.written += len(written)
 
     def _commit_one_by_one(self, batch: Batch) -> None:
@@ -418,4 +430,6 @@ class Writer:
             self._note_unexpected(error, "cannot maintain the file at the moment; events are recorded nevertheless")
 
     def _apply_retention(self, connection: sqlite3.Connection) -> None:
-        self._retention_left = apply_retention(connection, self._retention, self._engine.wall(), self._pruner)
+        self._retention_left = apply_retention(
+            connection, self._retention, marks.moment(self._engine.wall()), self._pruner
+        )

@@ -27,6 +27,7 @@ _STEPS: Final = 100_000  # of SQLite's virtual machine between two looks for Ctr
 _NUMBERED: Final = ("instances", "event_templates", "event_log", "commands", "dead_letters")
 _NUMBERED_BEFORE: Final = ("instances", "events", "commands", "dead_letters")  # the events had templates
 _KEYED: Final = {
+    "marks": "written",
     "metrics": "resolution, at, instance, adapter",
     "dead_letter_totals": "name",
     "workflow_runs": "id",

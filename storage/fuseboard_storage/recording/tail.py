@@ -6,9 +6,10 @@ import contextlib
 import enum
 import os
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.board import Board, Entry
@@ -18,6 +19,9 @@ from fuseboard_storage.recording.recording import SLICE, Recording
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables.instances import mark_dead
 from fuseboard_storage.tables.keyframes import EVERY
+
+_LONG_AGO: Final = 600.0
+"""Seconds after which a Board is loaded again: ordinary routes that it had half applied may have become counts."""
 
 
 class ConnectionState(enum.Enum):
@@ -57,6 +61,7 @@ class Tail:
         self._identity: tuple[int, int] | None = None
         self._behind = 0
         self._due = True  # whether the Board may lack entries
+        self._advanced_at = time.monotonic()
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -132,7 +137,8 @@ class Tail:
             self._due = False
             return changed
         newest, beats = await recording.head()
-        if self.on_entries is None and newest - self.board.seq > 2 * EVERY:
+        far_behind = newest - self.board.seq > 2 * EVERY or time.monotonic() - self._advanced_at > _LONG_AGO
+        if self.on_entries is None and far_behind:
             self.board = await recording.board()
             changed = True
         while self.board.seq < newest and (part := await recording.slice(self.board.seq, SLICE)):
@@ -144,6 +150,7 @@ class Tail:
         for instance, at in beats.items():
             self.board.heartbeat(instance, at)
         self._due, self._behind = False, 0
+        self._advanced_at = time.monotonic()
         return changed
 
     async def _open(self) -> None:

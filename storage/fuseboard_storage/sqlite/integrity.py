@@ -21,7 +21,7 @@ _STRUCTURE: Final = ("Tree ", "On tree page", "Page ", "Freelist", "Main freelis
 _HARMLESS: Final = "never used"
 
 
-ALL_TABLES: Final = (*TABLES, "events", "dead_letter_totals", "workflow_nodes")
+ALL_TABLES: Final = (*TABLES, "events", "marks", "dead_letter_totals", "workflow_nodes")
 
 # A view may have no end, and a trigger or a computed column may do anything: none of them is ever queried.
 _LIST: Final = ", ".join(f"'{table}'" for table in ALL_TABLES)

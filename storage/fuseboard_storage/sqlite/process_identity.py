@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,8 +35,16 @@ def pid_space() -> str:
     nothing here.
     """
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot}:{Path('/proc/self/ns/pid').readlink()}"
+        return f"{boot_id()}:{Path('/proc/self/ns/pid').readlink()}" if boot_id() else ""
+    except OSError:
+        return ""
+
+
+@cache
+def boot_id() -> str:
+    """Return an id of the host's current boot; empty if unknown."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return ""
 

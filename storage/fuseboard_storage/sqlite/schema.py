@@ -214,6 +214,16 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     # Histograms are arrays from here on. The older rows stay as they are: their form shows which buckets they have.
     (),
+    # For how long the recording has been written, whatever the wall clock said.
+    (
+        """CREATE TABLE marks(
+            written INTEGER PRIMARY KEY,
+            seq INTEGER NOT NULL,
+            at INTEGER NOT NULL,
+            boot TEXT NOT NULL,
+            since_boot INTEGER NOT NULL
+        ) STRICT""",
+    ),
 )
 """The statements of each migration. Its position, counted from 1, is the version it leads to."""
 

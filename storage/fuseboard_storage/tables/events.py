@@ -19,8 +19,9 @@ import msgspec
 from msgspec.structs import replace
 
 from fuseboard_engine.error_text.text_limits import MAX_NAME, name_within_limit, text_within_limit, within_limits
-from fuseboard_engine.events import AnyEvent, Attempt, AttemptFailed, Event, Int64, RouteFinished
+from fuseboard_engine.events import AnyEvent, Attempt, AttemptFailed, Event, Int64, RouteFinished, RoutesCounted
 from fuseboard_storage.board.board import Entry
+from fuseboard_storage.board.route_counts import SLOW, is_ordinary
 from fuseboard_storage.sqlite.damaged_rows import whole_number
 from fuseboard_storage.sqlite.integrity import TEMPLATES_SINCE
 from fuseboard_storage.tables.safe_errors import with_safe_errors
@@ -34,9 +35,6 @@ FieldGetter = Callable[[Any], tuple[int, str | None, str | None]]
 Query = Callable[[str, Iterable[Any]], Awaitable[list[tuple[Any, ...]]]]
 """Runs an SQL statement with its values on a recording and returns the rows."""
 
-SLOW: Final = 5.0
-"""Seconds above which a route is notable because it was slow."""
-
 _CHUNKS: Final = (100, 10, 1)  # rows per statement
 _MOST_TEMPLATES: Final = 4_096  # known to one writer at a time
 _REMARK: Final = 100_000  # events after which a template that is used is marked again
@@ -44,7 +42,7 @@ _NANO: Final = 1e9  # nanoseconds in a second
 _LONGEST: Final = 2e6  # seconds; nanoseconds of a longer time may have no exact float
 
 
-# ---------------------------------------------------------------------- kinds, and what is ordinary
+# ---------------------------------------------------------------------- kinds
 
 
 class _RowShapes(dict[type[Event], tuple[str, FieldGetter]]):
@@ -68,26 +66,6 @@ def _field_getter(adapter: str, task: str) -> FieldGetter:
 
 
 row_shapes: Final = _RowShapes()
-
-
-def is_ordinary(event: Event, slow: float = SLOW) -> bool:
-    """Return whether an event is of no interest by itself: a route that its first adapter answered at once.
-
-    Args:
-        event: Any event.
-        slow: Seconds; a route that took longer is not ordinary.
-    """
-    if type(event) is not RouteFinished:
-        return False
-    attempts = event.attempts
-    return (
-        event.success
-        and len(attempts) == 1
-        and not event.degraded
-        and event.letter is None
-        and event.duration <= slow
-        and attempts[0].outcome == "success"
-    )
 
 
 # ---------------------------------------------------------------------- what varies between events of one template
@@ -246,13 +224,20 @@ class Templates:
         """Forget all templates, because rows of them may have been rolled back. They are found again when needed."""
         self._known.clear()
 
-    def row_of(self, connection: sqlite3.Connection, event: Event) -> tuple[int, str | None, int, str]:
+    def row_of(
+        self, connection: sqlite3.Connection, event: Event, *, keep: bool = False
+    ) -> tuple[int, str | None, int, str]:
         """Return an event's time, task, template and body; store the template where needed.
+
+        Args:
+            connection: A connection to the recording.
+            event: The event.
+            keep: Whether the event is notable, whatever it is.
 
         Raises:
             sqlite3.Error: The file could not be read or written.
         """
-        ordinary = type(event) is RouteFinished and is_ordinary(event, self._slow)
+        ordinary = not keep and (is_ordinary(event, self._slow) or type(event) is RoutesCounted)
         if (shared := _key_of(event)) is not None:
             key = (*shared, ordinary)
             known = self._known.get(key)
@@ -385,6 +370,22 @@ def _encoded(event: Event) -> tuple[Event, str]:
     return event, body
 
 
+def replace_by_counts(connection: sqlite3.Connection, gone: Sequence[int], counted: Sequence[Entry]) -> None:
+    """Delete ordinary routes, and store their counts for as long as other events, within the transaction that is open.
+
+    Args:
+        connection: A connection to the recording.
+        gone: The numbers of the routes.
+        counted: `RoutesCounted` events, each with the number of the last route that it counts.
+    """
+    connection.executemany("DELETE FROM event_log WHERE seq = ?", [(seq,) for seq in gone])
+    templates = Templates()
+    for seq, instance, event in counted:
+        at, task, template, body = templates.row_of(connection, event, keep=True)
+        sql = "INSERT INTO event_log(seq, instance, at, task, template, body) VALUES (?, ?, ?, ?, ?, ?)"
+        connection.execute(sql, (seq, instance, at, task, template, body))
+
+
 _statements: dict[tuple[int, int], str] = {}
 
 
@@ -492,6 +493,26 @@ def entry_of(cursor: object, row: tuple[Any, ...]) -> Entry:
         return Entry(seq, instance, _with_values(_template(template), whole_number(at), str(task), body))
     except (msgspec.DecodeError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
         return Entry(seq, whole_number(instance), Event(at=whole_number(at)))
+
+
+def first_ordinary(connection: sqlite3.Connection) -> int | None:
+    """Return the number of the oldest ordinary route, or of counts that may still be merged; None if there is none."""
+    sql = """SELECT min(oldest) FROM (SELECT (SELECT min(seq) FROM event_log WHERE template = t.id) AS oldest
+        FROM event_templates AS t WHERE NOT notable)"""
+    found: int | None = connection.execute(sql).fetchone()[0]
+    return found
+
+
+def with_ordinary(connection: sqlite3.Connection, first: int, last: int) -> list[tuple[bool, Entry]]:
+    """Return the entries from one number to another in order, each with whether it is ordinary."""
+    sql = f"{SELECT.replace('SELECT', 'SELECT t.notable,', 1)} WHERE e.seq BETWEEN ? AND ? ORDER BY e.seq"
+    return [(row[0] == 0, entry_of(None, row[1:])) for row in connection.execute(sql, (first, last))]
+
+
+def prune_templates(connection: sqlite3.Connection) -> None:
+    """Delete the templates that no event refers to any more, and that no writer has marked as used for long."""
+    sql = "DELETE FROM event_templates WHERE used < (SELECT min(seq) FROM event_log) - ?"
+    connection.execute(sql, (2 * _REMARK,))
 
 
 def body_field(name: str) -> str:

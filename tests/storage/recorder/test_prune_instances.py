@@ -14,8 +14,9 @@ from fuseboard_storage.recorder.retention import DAY, InstancePruner, Retention,
 from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import events as rows
-from fuseboard_storage.tables import instances, metrics
+from fuseboard_storage.tables import instances, marks, metrics
 from fuseboard_storage.tables.keyframes import KeyframeMaker
+from fuseboard_storage.tables.marks import Moment
 from support.fake_engine import NOON, answered
 
 HOST = "web-1"
@@ -67,7 +68,9 @@ def stored(file: sqlite3.Connection) -> list[int]:
 
 def retain(file: sqlite3.Connection, now: int = LATER) -> int:
     pruner, slices = InstancePruner(), 1
-    while apply_retention(file, Retention(), now, pruner):
+    written = NOON + int(DAY / 2 * SECOND)
+    marks.advance(file, Moment(written, "boot", written))
+    while apply_retention(file, Retention(), Moment(now, "boot", now), pruner):
         slices += 1
     return slices
 
@@ -98,10 +101,10 @@ def test_an_instance_with_events_or_metrics_stays(file: sqlite3.Connection) -> N
     retain(file, NOON + 3600 * SECOND)
     assert stored(file) == [1, 2, 3]
     store_keyframe(file)
-    retain(file, NOON + int(30 * DAY * SECOND))  # its events are gone, its metrics are not
+    retain(file, NOON + int(40 * DAY * SECOND))  # its events are gone, its metrics are not
     assert stored(file) == [1, 2, 3]
     file.execute("DELETE FROM metrics WHERE instance = 1")
-    retain(file, NOON + int(30 * DAY * SECOND))
+    retain(file, NOON + int(40 * DAY * SECOND))
     assert stored(file) == [2, 3]
 
 

@@ -19,7 +19,13 @@ from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import events as rows
 from fuseboard_storage.tables import keyframes
 from fuseboard_storage.tables import metrics as metric_rows
+from fuseboard_storage.tables.marks import Moment
 from support.fake_engine import NOON, answered
+
+
+def moment(at: int) -> Moment:
+    """A moment of one boot, in which the wall clock is right."""
+    return Moment(at, "boot", at)
 
 
 @pytest.fixture
@@ -41,7 +47,8 @@ def test_old_finished_runs_are_deleted_but_never_while_they_can_be_resumed(
             (run, state, at),
         )
         file.execute("INSERT INTO workflow_nodes VALUES (?, 'a', 'done', 0, '1', '', 1, 0.0, '', '[]')", (run,))
-    while apply_retention(file, Retention(), now):
+    apply_retention(file, Retention(), moment(NOON + SECOND))
+    while apply_retention(file, Retention(), moment(now)):
         pass
     for table, column in (("workflow_runs", "id"), ("workflow_nodes", "run")):
         left = file.execute(f"SELECT {column} FROM {table}").fetchall()
@@ -81,7 +88,7 @@ def test_rolling_up_metrics_loses_nothing(found: list[tuple]) -> None:
     assert totals(connection) == before
     for ages in ((HOUR, None, None), (0.0, HOUR, None), (0.0, 0.0, HOUR), (0.0, 0.0, 0.0)):
         policy = Retention(seconds=ages[0], tens=ages[1], minutes=ages[2])
-        while apply_retention(connection, policy, NOON + 7_300 * SECOND):
+        while apply_retention(connection, policy, moment(NOON + 7_300 * SECOND)):
             assert totals(connection) == before
         assert totals(connection) == before
     assert set(resolutions(connection)) <= {60, 3600}
@@ -93,7 +100,7 @@ def test_seconds_become_tens_then_minutes_then_hours_and_are_then_deleted(file: 
     metric_rows.add(file, 1, spans)
     seen = []
     for age in (0.0, HOUR + 200, DAY + 200, 15 * DAY, 401 * DAY):
-        while apply_retention(file, Retention(), NOON + int((120 + age) * SECOND)):
+        while apply_retention(file, Retention(), moment(NOON + int((120 + age) * SECOND))):
             pass
         seen.append(resolutions(file))
     assert seen == [{1: 120}, {10: 12}, {60: 2}, {3600: 1}, {}]
@@ -103,18 +110,20 @@ async def test_old_events_are_deleted_up_to_a_keyframe_and_the_board_stays_exact
     path = tmp_path / "a.db"
     connection = schema.connect(path)
     rows.insert(connection, 1, [EngineStarted(at=NOON, name="e", host="h", pid=1)])
-    rows.insert(connection, 1, [answered(f"{n}", at=NOON + n * SECOND) for n in range(1_999)])
+    rows.insert(connection, 1, [answered(f"{n}", at=NOON + n * SECOND) for n in range(999)])
+    apply_retention(connection, Retention(), moment(NOON + 1_000 * SECOND))
+    rows.insert(connection, 1, [answered(f"{n}", at=NOON + n * SECOND) for n in range(1_000, 2_000)])
     maker = keyframes.KeyframeMaker(connection, 100)
     while maker.step():
         pass
     async with Recording.open(path) as recording:
         before = keyframes.dump(await recording.board())
-        while apply_retention(connection, Retention(events=1_000.0), NOON + 2_000 * SECOND):
+        while apply_retention(connection, Retention(events=1_000.0), moment(NOON + 2_000 * SECOND)):
             pass
         assert keyframes.dump(await recording.board()) == before
         (left,) = await recording.entries(limit=1)
         assert 1 < left.seq <= 1_001
-        while apply_retention(connection, Retention(events=None, most_events=10), NOON):
+        while apply_retention(connection, Retention(events=None, most_events=10), moment(NOON)):
             pass
         assert keyframes.dump(await recording.board()) == before
         first = (await recording.entries(limit=1))[0]
@@ -126,5 +135,5 @@ async def test_old_events_are_deleted_up_to_a_keyframe_and_the_board_stays_exact
 
 def test_events_after_the_last_keyframe_are_kept_however_old(file: sqlite3.Connection) -> None:
     rows.insert(file, 1, [answered(at=1)])
-    assert not apply_retention(file, Retention(events=0.0, most_events=0), NOON)
+    assert not apply_retention(file, Retention(events=0.0, most_events=0), moment(NOON))
     assert file.execute("SELECT count(*) FROM events").fetchone() == (1,)

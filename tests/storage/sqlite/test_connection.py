@@ -65,6 +65,7 @@ async def test_a_damaged_page_is_reported_when_it_is_read(tmp_path: Path) -> Non
     schema.connect(path).close()
     async with Recording.open(path) as recording:
         with path.open("r+b") as file:
-            file.write(b"\0garbage" * (path.stat().st_size // 8))
+            file.seek(100)  # behind the header
+            file.write(b"\0garbage" * (path.stat().st_size // 8 - 13))
         with pytest.raises(RecordingError, match=r"a\.db is damaged: "):
             await recording.entries()

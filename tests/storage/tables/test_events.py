@@ -191,16 +191,3 @@ def test_a_row_that_does_not_fit_its_template_is_a_bare_event(file: sqlite3.Conn
     for body in ("[]", "[1]", "[1, 2, 3]", "{}", "[1, [1]]", "[1, null]", '["x", 1]', f"[1, [1, 1, null, {2**70}, 1]]"):
         file.execute("UPDATE event_log SET body = ? WHERE seq = 3", (body,))
         assert read(file) == [answered(at=NOON), answered(at=NOON), Event(at=NOON)]
-
-
-def test_a_route_is_ordinary_if_its_first_adapter_answered_at_once() -> None:
-    assert rows.is_ordinary(answered())
-    assert rows.is_ordinary(msgspec.structs.replace(answered(), duration=5.0))
-    assert not rows.is_ordinary(msgspec.structs.replace(answered(), duration=5.1))
-    assert rows.is_ordinary(msgspec.structs.replace(answered(), duration=5.1), slow=6.0)
-    assert not rows.is_ordinary(msgspec.structs.replace(answered(), success=False))
-    assert not rows.is_ordinary(msgspec.structs.replace(answered(), degraded=True))
-    assert not rows.is_ordinary(msgspec.structs.replace(answered(), letter=3))
-    assert not rows.is_ordinary(msgspec.structs.replace(answered(), attempts=2 * answered().attempts))
-    assert not rows.is_ordinary(failed())
-    assert not rows.is_ordinary(ScenarioStep(at=1, scenario="s", text="x"))

@@ -18,6 +18,7 @@ from fuseboard_storage.recorder.retention import HOUR, Retention, apply_retentio
 from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import histograms, metrics
+from fuseboard_storage.tables.marks import Moment
 from support.fake_engine import NOON
 from support.paths import ROOT
 
@@ -128,7 +129,8 @@ async def test_old_and_new_seconds_are_added_and_rolled_up_in_the_new_buckets(ol
     connection.commit()
     async with Recording.open(old) as recording:
         check(await recording.spans(0, 2**62), 16)
-        while apply_retention(connection, Retention(seconds=HOUR), NOON + 7_200 * SECOND):
+        apply_retention(connection, Retention(seconds=HOUR), Moment(NOON + 60 * SECOND, "boot", 0))
+        while apply_retention(connection, Retention(seconds=HOUR), Moment(NOON, "boot", 3_700 * SECOND)):
             pass
         (span,) = await recording.spans(0, 2**62)
         check([span], 16)

@@ -11,6 +11,7 @@ from fuseboard_storage.recorder.retention import HOUR, Retention, apply_retentio
 from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import instances, metrics
+from fuseboard_storage.tables.marks import Moment
 from support.fake_engine import NOON, answered
 
 NAMES = ("prefect", "agno", "gpt")
@@ -27,8 +28,11 @@ def recorded(tmp_path: Path) -> Path:
             count(spans, answered(adapter=NAMES[second % 3], at=NOON + second * SECOND))
         metrics.add(connection, instances.register(connection, name, "web-1", NOON), spans)
     connection.commit()
-    while apply_retention(connection, Retention(seconds=HOUR), NOON + 7_200 * SECOND):
-        pass
+    for second in (3_600, 7_200):
+        while apply_retention(
+            connection, Retention(seconds=HOUR), Moment(NOON + second * SECOND, "boot", second * SECOND)
+        ):
+            pass
     connection.close()
     return path
 
@@ -55,7 +59,8 @@ def test_damaged_counts_do_not_stop_the_roll_up(tmp_path: Path) -> None:
                 VALUES (1, 1, ?, 'agno', ?, 0, 0, 0, 0, ?, '[]')""",
             (NOON + second * SECOND, calls, latency),
         )
-    while apply_retention(connection, Retention(), NOON + 7_200 * SECOND):
+    apply_retention(connection, Retention(), Moment(NOON + 60 * SECOND, "boot", 0))
+    while apply_retention(connection, Retention(), Moment(NOON, "boot", 3_700 * SECOND)):
         pass
     found = connection.execute("SELECT resolution, calls, latency FROM metrics").fetchall()
     assert found == [(10, 2**63 - 1, f"[1,{2**53}]")]

@@ -1,0 +1,185 @@
+"""Ordinary routes: which routes are ordinary, and their counts, which a recording keeps in place of each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from fuseboard_engine.events import (
+    AdapterAdded,
+    AdapterRemoved,
+    Attempt,
+    AttemptFailed,
+    EngineStarted,
+    EngineStopped,
+    Event,
+    RouteCounts,
+    RouteFinished,
+    RoutesCounted,
+    StateChanged,
+    TripSuppressed,
+)
+from fuseboard_storage.board.histogram import bucket_of
+
+SLOW: Final = 5.0
+"""Seconds above which a route is not ordinary."""
+
+BARRIERS: Final[frozenset[type[Event]]] = frozenset((EngineStarted, EngineStopped, AdapterAdded, AdapterRemoved))
+"""Events across which routes are not counted together, because they add or remove adapters."""
+
+
+def is_ordinary(event: Event, slow: float = SLOW) -> bool:
+    """Return whether an event is of no interest by itself: a route that its first adapter answered at once.
+
+    Args:
+        event: Any event.
+        slow: Seconds; a route that took longer is not ordinary.
+    """
+    if type(event) is not RouteFinished:
+        return False
+    attempts = event.attempts
+    return (
+        event.success
+        and len(attempts) == 1
+        and not event.degraded
+        and event.letter is None
+        and event.duration <= slow
+        and attempts[0].outcome == "success"
+        and attempts[0].adapter == event.adapter
+        and attempts[0].number <= 1
+    )
+
+
+class _Sum(msgspec.Struct, gc=False):
+    calls: int = 0
+    busy: float = 0.0
+    latency: dict[int, int] = {}
+    first_item: dict[int, int] = {}
+    failures: int | None = None
+
+    def copy(self) -> _Sum:
+        return _Sum(self.calls, self.busy, dict(self.latency), dict(self.first_item), self.failures)
+
+
+class RouteCounter:
+    """Counts the ordinary routes of one engine instance.
+
+    Folding the event of `take` has the same result as folding the routes, if `note` gets every other event between
+    them, and `take` is called before an event of `BARRIERS`.
+    """
+
+    def __init__(self) -> None:
+        self._since = 0
+        self._at = 0
+        self._sums: dict[str, _Sum] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._sums)
+
+    def copy(self) -> RouteCounter:
+        """Return a copy that can be added to."""
+        other = RouteCounter()
+        other._since, other._at = self._since, self._at
+        other._sums = {adapter: sums.copy() for adapter, sums in self._sums.items()}
+        return other
+
+    def add(self, event: RouteFinished) -> None:
+        """Count an ordinary route."""
+        self._extend(event.at, event.at)
+        (attempt,) = event.attempts
+        sums = self._sum(attempt.adapter)
+        sums.calls += 1
+        sums.busy += attempt.duration
+        bucket = bucket_of(attempt.duration)
+        sums.latency[bucket] = sums.latency.get(bucket, 0) + 1
+        if attempt.first_item is not None:
+            bucket = bucket_of(attempt.first_item)
+            sums.first_item[bucket] = sums.first_item.get(bucket, 0) + 1
+        sums.failures = attempt.failures
+
+    def merge(self, event: RoutesCounted) -> None:
+        """Add routes that were counted before."""
+        self._extend(event.since, event.at)
+        for adapter, counts in event.adapters.items():
+            sums = self._sum(adapter)
+            sums.calls += counts.calls
+            sums.busy += counts.busy
+            for bucket, calls in counts.latency.items():
+                sums.latency[bucket] = sums.latency.get(bucket, 0) + calls
+            for bucket, calls in counts.first_item.items():
+                sums.first_item[bucket] = sums.first_item.get(bucket, 0) + calls
+            sums.failures = counts.failures
+
+    def note(self, event: Event) -> None:
+        """Take notice of an event that is kept: it, and not an earlier route, decides on its adapters' breakers."""
+        attempts: tuple[Attempt, ...] = ()
+        if type(event) is RouteFinished:
+            attempts = event.attempts
+        elif type(event) is AttemptFailed:
+            attempts = (event.attempt,)
+        elif type(event) is StateChanged or type(event) is TripSuppressed:
+            self._decided(event.adapter)
+        for attempt in attempts:
+            self._decided(attempt.adapter)
+
+    def take(self) -> RoutesCounted:
+        """Return the counts as an event, and begin again."""
+        adapters = {
+            adapter: RouteCounts(
+                calls=sums.calls,
+                busy=round(sums.busy, 9),
+                latency=sums.latency,
+                first_item=sums.first_item,
+                failures=sums.failures,
+            )
+            for adapter, sums in self._sums.items()
+        }
+        event = RoutesCounted(at=self._at, since=self._since, adapters=adapters)
+        self._since, self._at, self._sums = 0, 0, {}
+        return event
+
+    def _extend(self, since: int, at: int) -> None:
+        self._since = min(self._since, since) if self._sums else since
+        self._at = max(self._at, at) if self._sums else at
+
+    def _sum(self, adapter: str) -> _Sum:
+        sums = self._sums.get(adapter)
+        if sums is None:
+            sums = self._sums[adapter] = _Sum()
+        return sums
+
+    def _decided(self, adapter: str) -> None:
+        sums = self._sums.get(adapter)
+        if sums is not None:
+            sums.failures = None
+
+
+def notable(
+    events: Iterable[Event], counter: RouteCounter, *, end: bool, slow: float = SLOW
+) -> tuple[list[Event], RouteCounter]:
+    """Count the ordinary routes among an instance's events, and return the others.
+
+    Args:
+        events: The next events, in order.
+        counter: The routes counted before; it is not changed.
+        end: Whether to end the count with these events.
+        slow: Seconds; a route that took longer is not ordinary.
+
+    Returns:
+        The other events and, where a count ends, its `RoutesCounted`; and the routes counted since then.
+    """
+    counter, kept = counter.copy(), list[Event]()
+    for event in events:
+        if is_ordinary(event, slow):
+            counter.add(event)  # type: ignore[arg-type]
+            continue
+        if counter and type(event) in BARRIERS:
+            kept.append(counter.take())
+        else:
+            counter.note(event)
+        kept.append(event)
+    if counter and end:
+        kept.append(counter.take())
+    return kept, counter
