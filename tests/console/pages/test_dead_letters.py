@@ -16,6 +16,7 @@ from fuseboard_console.pages.dead_letters import repository
 from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_engine.dead_letters.letter import DeadLetter, LetterSelection
 from fuseboard_storage.recording.recording import Recording
+from fuseboard_storage.sqlite import schema
 from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 from support.console_show import Show
 from support.console_story import settle, started
@@ -495,10 +496,12 @@ async def test_a_file_of_an_older_version_or_without_dead_letters_is_explained(t
     async with watching(file) as console:
         await console.press("4")
         await console.sees("No dead letters.")
-    with sqlite3.connect(file) as connection:
-        connection.execute("DROP TABLE dead_letters")
-        connection.execute("PRAGMA user_version = 1")
-    async with watching(file) as console:
+    older = tmp_path / "older.db"
+    connection = schema.connect(older, version=1)  # before there were dead letters
+    instance = "INSERT INTO instances(name, host, pid, started_at, heartbeat_at) VALUES ('checkout', 'h', 1, 1, 1)"
+    connection.execute(instance)
+    connection.close()
+    async with watching(older) as console:
         await console.press("4")
         await console.sees("No engine that keeps dead letters has written to this file yet.")
 
