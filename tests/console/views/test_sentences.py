@@ -164,6 +164,10 @@ SENTENCES: list[tuple[e.Event, str]] = [
         "[GRACEFUL SHUTDOWN] finished; 2 calls were cancelled; how to resume: go-on.txt",
     ),
     (e.ListenerFailed(**A, listener="log", error="KeyError: 'x'"), "Listener log raised: KeyError: 'x'"),
+    (
+        e.RoutesCounted(**A, since=at(0), adapters={"eu": e.RouteCounts(calls=200), "us": e.RouteCounts(calls=3)}),
+        "203 ordinary routes in 1 s: eu 200, us 3",
+    ),
     (e.EventsDropped(**A, count=1, reason="the disk is full"), "1 event could not be recorded: the disk is full"),
     (
         e.RecordingRestarted(**A, why="is damaged: rows are missing", moved_to="/data/shop.db.damaged-1", letters=2),

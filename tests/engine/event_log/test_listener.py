@@ -207,6 +207,7 @@ NOT_LOGGED = {
     "EngineStarted": "the recorder's, for the board",
     "EngineStopped": "the recorder's, for the board",
     "EventsDropped": "the recorder logs it",
+    "RoutesCounted": "the recorder's, in place of routes",
     "RecordingRestarted": "the recorder logs it",
     "DeadLetterRefused": "the queue logs it",
     "ThreadsStuck": "the threads log it",
