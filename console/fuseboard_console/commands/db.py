@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fuseboard_console.cli import exit_codes
+from fuseboard_console.cli.event_filters import add_event_filters
 
 if TYPE_CHECKING:
     from fuseboard_storage.maintenance.file_info import FileInfo, Tier
 
-SUMMARY = "inspect, check, back up, compact or salvage the file of a recording"
+SUMMARY = "inspect, check, back up, compact, export or salvage the file of a recording"
 DESCRIPTION = """Maintain the file of a recording, also while an engine writes it. `fuseboard db ACTION --help`
 explains an action."""
 EXAMPLES = """  fuseboard db info checkout.db                                  size, events by kind, growth a day
   fuseboard db check checkout.db                                 what is wrong with the file, if anything
   fuseboard db backup checkout.db copy.db                        copy it while the application runs
+  fuseboard db export checkout.db --format csv --since 7d > a.csv   events for a spreadsheet
   fuseboard db compact checkout.db                               return unused space to the disk
   fuseboard db salvage checkout.db.damaged-1 rescued.db          copy what can be read of a damaged one"""
 ORDER = 76
@@ -49,6 +51,12 @@ def add_arguments(parser: ArgumentParser) -> None:
             "If no engine writes the recording, it is rewritten in one transaction: Ctrl-C or a full disk leave it as\n"
             "it was. While an engine writes, free pages are removed a few at a time.",
         ),
+        export := action(
+            "export",
+            "write events as JSON Lines, CSV or Parquet, to standard output or a new file",
+            "Times are UTC microseconds in JSON Lines, as in `fuseboard events --json`, and UTC times otherwise.\n"
+            "Durations are seconds. CSV cells that a spreadsheet would take for a formula begin with an apostrophe.",
+        ),
         salvage := action(
             "salvage",
             "copy every row that can be read of a damaged recording to a new file",
@@ -58,7 +66,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     ]
     for named in (backup, salvage):
         named.add_argument("target", metavar="NEW", help="the new file, which must not exist")
+    export.add_argument(
+        "--format", choices=("jsonl", "csv", "parquet"), default="jsonl", help="the format (default: jsonl)"
+    )
+    add_event_filters(export)
+    export.add_argument("--output", metavar="NEW", help="a new file (default: standard output)")
     for each in parsers:
+        if each is export:
+            continue
         each.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
@@ -74,6 +89,7 @@ def run(args: Namespace) -> int:
         "check": _check,
         "backup": _backup,
         "compact": _compact,
+        "export": _export,
         "salvage": _salvage,
     }
     try:
@@ -82,6 +98,8 @@ def run(args: Namespace) -> int:
     except RecordingError as error:
         complain(safe_text(str(error), 500))
         return exit_codes.BAD_INPUT
+    except BrokenPipeError:
+        raise
     except OSError as error:
         complain(f"{safe_text(Path(args.file).name, 200)}: {error.strerror or error}.")
         return exit_codes.CANT_WRITE
@@ -241,6 +259,40 @@ def _compact(args: Namespace) -> int:
         return exit_codes.OK
     how = "" if done.how == "rewritten" else " Only its free pages were removed, because an engine writes it."
     print_out(f"{_name(args.file)}: {byte_size(done.before)} before, {byte_size(done.after)} after.{how}")
+    return exit_codes.OK
+
+
+# ---------------------------------------------------------------------- export
+
+
+def _export(args: Namespace) -> int:
+    import asyncio
+    import sys
+
+    from fuseboard_console.cli.event_filters import event_filters, unknown_kind
+    from fuseboard_console.cli.output import complain, flush_out
+    from fuseboard_engine.errors import MissingExtra
+    from fuseboard_storage.maintenance.access import new_file
+    from fuseboard_storage.maintenance.export import export_events
+
+    if (complaint := unknown_kind(args.kind)) is not None:
+        complain(*complaint)
+        return exit_codes.BAD_INPUT
+    if args.format == "parquet" and args.output is None and sys.stdout.isatty():
+        complain("Parquet is not text. Name a file with --output, or write into a pipe.")
+        return exit_codes.BAD_INPUT
+    filters = event_filters(args)
+    try:
+        if args.output is None:
+            flush_out()
+            asyncio.run(export_events(args.file, sys.stdout.buffer, args.format, **filters))
+            sys.stdout.buffer.flush()
+        else:
+            with new_file(args.output) as part, part.open("wb") as stream:
+                asyncio.run(export_events(args.file, stream, args.format, **filters))
+    except MissingExtra as error:
+        complain(str(error))
+        return exit_codes.BAD_INPUT
     return exit_codes.OK
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fuseboard_console.cli import exit_codes
 from fuseboard_console.cli.arguments import limit_or_all
-from fuseboard_console.cli.moments import add_time_filters, time_filters
+from fuseboard_console.cli.event_filters import add_event_filters, event_filters, event_kinds, unknown_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,12 +33,7 @@ _HIDDEN_BY_DEFAULT = ("adapters_gauged", "routes_counted")  # up to one a second
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the command's arguments to a parser."""
     parser.add_argument("file", metavar="FILE", help="the recording, such as checkout.db")
-    parser.add_argument("--adapter", metavar="ADAPTER", help="only events that concern this adapter")
-    parser.add_argument("--task", metavar="ID", help="only events of the task with this id")
-    add_time_filters(parser)
-    parser.add_argument(
-        "--kind", metavar="KIND", action="append", default=[], help="only events of this kind; may be repeated"
-    )
+    add_event_filters(parser)
     parser.add_argument(
         "--limit", type=limit_or_all, default=100, metavar="N", help="at most the newest N (default: 100; 0: all)"
     )
@@ -51,36 +46,23 @@ def run(args: Namespace) -> int:
     import asyncio
 
     from fuseboard_console.cli.output import complain
-    from fuseboard_console.text.suggestions import did_you_mean
     from fuseboard_storage.errors import RecordingError
 
-    kinds = _kinds()
-    for kind in args.kind:
-        if kind not in kinds:
-            complain(
-                f"There is no event kind {kind!r}.{did_you_mean(kind, kinds)}", f"The kinds are: {', '.join(kinds)}."
-            )
-            return exit_codes.BAD_INPUT
+    if (complaint := unknown_kind(args.kind)) is not None:
+        complain(*complaint)
+        return exit_codes.BAD_INPUT
     if args.follow and args.until is not None:
         complain("--follow and --until exclude each other.")
         return exit_codes.BAD_INPUT
     wanted = (args.adapter, args.task, args.since, args.until)
     args.filtered = bool(args.kind) or any(value is not None for value in wanted)
     if not args.kind:
-        args.kind = [kind for kind in kinds if kind not in _HIDDEN_BY_DEFAULT]
+        args.kind = [kind for kind in event_kinds() if kind not in _HIDDEN_BY_DEFAULT]
     try:
         return asyncio.run(_events(args))
     except RecordingError as error:
         complain(str(error))
         return exit_codes.BAD_INPUT
-
-
-def _kinds() -> list[str]:
-    from typing import get_args
-
-    from fuseboard_engine.events import AnyEvent
-
-    return sorted(str(kind.__struct_config__.tag) for kind in get_args(AnyEvent))
 
 
 async def _events(args: Namespace) -> int:
@@ -94,7 +76,7 @@ async def _events(args: Namespace) -> int:
     from fuseboard_console.text.suggestions import unknown_adapter
     from fuseboard_storage.recording.recording import Recording
 
-    wanted = _wanted(args)
+    wanted = event_filters(args)
     found = False
     async with Recording.open(args.file) as recording:
         if args.limit:
@@ -117,11 +99,6 @@ async def _events(args: Namespace) -> int:
     return exit_codes.OK
 
 
-def _wanted(args: Namespace) -> dict[str, Any]:
-    """Return the filters of the command line, as arguments of `Recording.events`."""
-    return {"adapter": args.adapter, "kinds": args.kind, "task": args.task, **time_filters(args)}
-
-
 async def _follow(args: Namespace) -> None:
     """Print recorded and new events until cancelled; report on standard error when the file can't be read."""
     from contextlib import aclosing
@@ -133,7 +110,7 @@ async def _follow(args: Namespace) -> None:
     async with aclosing(follow(args.file)) as updates:
         board = (await anext(updates)).board  # from here on, no event is missed
         async with Recording.open(args.file) as recording:
-            found = await recording.events(**_wanted(args), limit=args.limit or None, newest_first=True)
+            found = await recording.events(**event_filters(args), limit=args.limit or None, newest_first=True)
         found.reverse()
         _print(found, args)
         flush_out()
