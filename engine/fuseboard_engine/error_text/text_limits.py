@@ -78,10 +78,10 @@ def text_within_limit(text: str) -> str:
     mark = _CUT_MARK.search(text, max(0, len(text) - 60))
     length = len(text) if mark is None else int(mark[1].replace(",", ""))
     limit, kept = MAX_BYTES, text
-    if len(text) > MAX_BYTES:
+    if len(text[: MAX_BYTES + 1].encode("utf-8", "backslashreplace")) > MAX_BYTES:
         kept = cut(text[:MAX_BYTES], length)
     while (size := len(msgspec.json.encode(kept.encode("utf-8", "backslashreplace").decode())) - 2) > MAX_BYTES:
-        limit = min(limit * MAX_BYTES // size, limit - 1)  # quotes and control characters take up to six bytes
+        limit = limit * MAX_BYTES // size  # quotes and control characters take up to six bytes
         kept = cut(text[:limit], length, limit)
     return kept
 

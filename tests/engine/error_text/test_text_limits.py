@@ -108,6 +108,20 @@ def test_a_field_with_something_else_than_a_text_stays() -> None:
     assert (limited.adapter, len(limited.tags[0])) == (7, MAX_NAME)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_length_is_at_least_that_of_all_texts(kind: type[Event]) -> None:
+    text = "x" * 50
+    event = event_with(kind, text)
+    assert text_length(event) >= len(text) * msgspec.json.encode(event).count(text.encode())
+
+
+@pytest.mark.parametrize("characters", [4_001, 7_999, 8_000, 8_001, 100_000])
+def test_a_cut_text_keeps_as_much_as_fits(characters: int) -> None:
+    limited = text_within_limit("é" * characters)
+    assert MAX_BYTES - 2 <= len(limited.encode()) <= MAX_BYTES
+    assert limited.endswith(f"é… [cut; {characters:,} characters in all]")
+
+
 def test_the_length_counts_every_text() -> None:
     attempt = Attempt(adapter="aa", outcome="success")
     event = RouteFinished(
