@@ -137,7 +137,7 @@ class RouteCounter:
             for adapter, sums in self._sums.items()
         }
         event = RoutesCounted(at=self._at, since=self._since, adapters=adapters)
-        self._since, self._at, self._sums = 0, 0, {}
+        self._sums = {}
         return event
 
     def _extend(self, since: int, at: int) -> None:

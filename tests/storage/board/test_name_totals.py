@@ -5,11 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import pytest
+
 from fuseboard_engine import Engine, RetryPolicy
 from fuseboard_engine.events import AdapterAdded, AdapterRemoved, EngineStarted, EngineStopped, Event
 from fuseboard_storage import Recording, record, restore
 from fuseboard_storage.board.board import Board, Entry
 from fuseboard_storage.board.histogram import bucket_of
+from fuseboard_storage.board.name_totals import AdapterTotals, EngineTotals
+from fuseboard_storage.board.rows import AdapterKey, AdapterRow
 from fuseboard_storage.tables import keyframes
 from support.fake_engine import NOON, answered, failed, opened
 
@@ -59,6 +64,33 @@ def test_totals_hold_the_durations_of_all_calls_of_every_process() -> None:
     again.apply(Entry(99, 2, answered(duration=2.0)))
     assert again.totals()["app"].adapters["agno"].latency == {bucket_of(0.25): 3, bucket_of(2.0): 2}
     assert board.totals()["app"].adapters["agno"].latency == {bucket_of(0.25): 3, bucket_of(2.0): 1}
+
+
+COUNTS = [name for name in AdapterTotals.__struct_fields__ if name != "latency"]
+
+
+def test_totals_begin_at_zero() -> None:
+    assert not any(msgspec.structs.astuple(AdapterTotals()))
+    assert not any(msgspec.structs.astuple(EngineTotals()))
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_a_count_of_a_name_is_the_sum_over_its_processes(count: str) -> None:
+    totals = AdapterTotals()
+    for figure in (3, 4):
+        row = AdapterRow(AdapterKey(figure, "agno"), NOON)
+        setattr(row, count, figure)
+        totals.add(row)
+    assert {name: getattr(totals, name) for name in COUNTS} == dict.fromkeys(COUNTS, 0) | {count: 7}
+
+
+def test_a_copy_of_totals_is_added_to_alone() -> None:
+    row = AdapterRow(AdapterKey(1, "agno"), NOON)
+    row.calls, row.latency = 1, {3: 1}
+    totals = EngineTotals()
+    totals.adapter("agno").add(row)
+    totals.copy().adapter("agno").add(row)
+    assert (totals.adapter("agno").calls, totals.adapter("agno").latency) == (1, {3: 1})
 
 
 def test_names_are_counted_apart() -> None:
