@@ -14,14 +14,14 @@ from fuseboard_storage.board.metrics import SECOND
 from fuseboard_storage.board.route_counts import BARRIERS, RouteCounter
 from fuseboard_storage.tables import events, instances, marks, metrics
 from fuseboard_storage.tables.events import stored_name
-from fuseboard_storage.tables.keyframes import EVERY
+from fuseboard_storage.tables.keyframes import EVERY, NEWEST
 
 HOUR: Final = 3_600.0
 DAY: Final = 24 * HOUR
 
 _SLICE: Final = 500  # rows at a time, so that events never wait long for retention
 _SEGMENT: Final = EVERY  # events at most that are counted together
-_RECENT: Final = 20_000  # newest events that are never counted together for want of space: consoles may be reading them
+_RECENT: Final = 20_000  # newest events that only their age makes counts: consoles may be reading them
 _FREE_PAGES: Final = 256  # that stay in the file for new rows
 _PAGES: Final = 256  # given back to the disk at a time
 _INSTANCES: Final = 100  # looked at in one slice
@@ -70,7 +70,12 @@ class InstancePruner:
 
 
 def apply_retention(
-    connection: sqlite3.Connection, policy: Retention, now: marks.Moment, pruner: InstancePruner | None = None
+    connection: sqlite3.Connection,
+    policy: Retention,
+    now: marks.Moment,
+    pruner: InstancePruner | None = None,
+    *,
+    folded: int = NEWEST,
 ) -> bool:
     """Apply one slice of the policy, in a transaction of its own.
 
@@ -79,6 +84,8 @@ def apply_retention(
         policy: The retention policy.
         now: The current moment.
         pruner: Prunes the instances once the rest is done, a slice in each call. With None all of them are pruned then.
+        folded: The number of the last event that the maker of keyframes has folded. Later events stay as they are,
+            because it would count those twice of which it has folded a part.
 
     Returns:
         Whether there is more to do.
@@ -89,7 +96,7 @@ def apply_retention(
     connection.execute("BEGIN IMMEDIATE")
     try:
         written = marks.advance(connection, now)
-        more = _count_ordinary(connection, policy, written) + _roll_up(connection, policy, written) > 0
+        more = _count_ordinary(connection, policy, written, folded) + _roll_up(connection, policy, written) > 0
         more = _prune(connection, policy, written) > 0 or more
         if not more:
             more = _prune_instances(connection, pruner)
@@ -124,15 +131,16 @@ def _bytes_too_many(connection: sqlite3.Connection, policy: Retention) -> bool:
     return bool((pages - free) * size > policy.most_bytes)
 
 
-def _count_ordinary(connection: sqlite3.Connection, policy: Retention, written: int) -> int:
+def _count_ordinary(connection: sqlite3.Connection, policy: Retention, written: int, folded: int) -> int:
     """Put counts in place of the oldest ordinary routes, up to a keyframe at most. Return how many routes went."""
     newest = _newest(connection)
     mark = _mark_before(connection, written, policy.ordinary)
     limit = 0 if mark is None else mark.seq
     if policy.most_ordinary is not None:
-        limit = max(limit, newest - policy.most_ordinary)
+        limit = max(limit, newest - max(policy.most_ordinary, _RECENT))
     if _bytes_too_many(connection, policy):
         limit = max(limit, newest - _RECENT)
+    limit = min(limit, folded)
     first = events.first_ordinary(connection)
     if first is None or first > limit:
         return 0

@@ -82,6 +82,11 @@ class WriterSession:
             self._templates.forget()
             raise
 
+    def renew_keyframes(self) -> None:
+        """Let the maker of keyframes begin with the newest one that is stored."""
+        if self.connection is not None:
+            self.keyframes = _keyframe_maker(self.connection)
+
     def leave(self, error: RecordingReplaced) -> None:
         """Leave a file that is no longer at the path. `ensure_open` opens the one that is, or creates one."""
         if self.connection is None:

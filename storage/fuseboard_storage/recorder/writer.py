@@ -30,7 +30,7 @@ from fuseboard_storage.sqlite.file_identity import RecordingReplaced
 from fuseboard_storage.sqlite.integrity import is_damage
 from fuseboard_storage.sqlite.write_lock import transaction
 from fuseboard_storage.tables import commands, events, instances, marks, metrics
-from fuseboard_storage.tables.keyframes import SLICE
+from fuseboard_storage.tables.keyframes import SLICE, KeyframeMaker
 
 log = get_logger("fuseboard.recorder")
 
@@ -71,6 +71,7 @@ class Writer:
         self._session = WriterSession(engine, path)
         self._counter: RouteCounter | None = RouteCounter() if notable_only else None  # of routes that are not recorded
         self._maintains = False  # whether this engine maintains the file for all
+        self._maintained = False  # whether it has done so since it became the one
         self._behind = 0  # events without a keyframe
         self._retention_left = False
         self._give_up_at: float | None = None
@@ -267,9 +268,9 @@ class Writer:
     def _catch_up(self) -> None:
         """Store the missing keyframes, so that the recording opens fast from then on."""
         end = min(time.monotonic() + CATCH_UP, self._give_up_at or 0.0)
-        keyframes = self._session.keyframes
         with contextlib.suppress(sqlite3.Error):
-            while self._maintains and keyframes is not None and keyframes.behind() >= SLICE and time.monotonic() < end:
+            keyframes = self._keyframes_to_maintain()
+            while keyframes is not None and keyframes.behind() >= SLICE and time.monotonic() < end:
                 keyframes.step()
 
     def _note_failure(self, error: Exception) -> None:
@@ -404,15 +405,19 @@ class Writer:
 
     def _maintain(self, now: float) -> bool:
         """Do one slice of the maintenance. Return whether there is more to do."""
-        keyframes, connection = self._session.keyframes, self._session.connection
-        if not self._maintains or keyframes is None or connection is None or now < self._maintenance_at:
+        connection = self._session.connection
+        if connection is None or now < self._maintenance_at:
             return False
         try:
+            keyframes = self._keyframes_to_maintain()
+            if keyframes is None:
+                return False
             if self._behind >= SLICE:
                 keyframes.step()
                 self._behind -= SLICE
             elif now >= self._due["retention"]:
-                self._apply_retention(connection)
+                keyframes.step()  # folds what is left, so that retention may count it
+                self._apply_retention(connection, keyframes.folded)
                 self._due["retention"] = now + (0.0 if self._retention_left else RETENTION)
         except Exception as error:
             if is_damage(error):
@@ -429,7 +434,21 @@ class Writer:
         if not isinstance(error, sqlite3.Error) or error.sqlite_errorcode not in TRANSIENT:
             self._note_unexpected(error, "cannot maintain the file at the moment; events are recorded nevertheless")
 
-    def _apply_retention(self, connection: sqlite3.Connection) -> None:
+    def _keyframes_to_maintain(self) -> KeyframeMaker | None:
+        """Return the maker of keyframes if this engine maintains the file for all.
+
+        It begins with the newest keyframe when the engine becomes the one that maintains: what it had folded before
+        may have become counts since.
+        """
+        if not self._maintains:
+            self._maintained = False
+            return None
+        if not self._maintained:
+            self._session.renew_keyframes()
+            self._maintained = True
+        return self._session.keyframes
+
+    def _apply_retention(self, connection: sqlite3.Connection, folded: int) -> None:
         self._retention_left = apply_retention(
-            connection, self._retention, marks.moment(self._engine.wall()), self._pruner
+            connection, self._retention, marks.moment(self._engine.wall()), self._pruner, folded=folded
         )

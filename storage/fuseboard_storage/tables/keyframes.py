@@ -296,6 +296,11 @@ class KeyframeMaker:
         self._last = self._board.seq
         self._due = every
 
+    @property
+    def folded(self) -> int:
+        """The number of the last event that was folded."""
+        return self._board.seq
+
     def behind(self) -> int:
         """Return the number of events that are recorded but not folded yet."""
         newest = self._connection.execute("SELECT max(seq) FROM event_log").fetchone()[0] or 0

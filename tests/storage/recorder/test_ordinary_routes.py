@@ -242,3 +242,24 @@ def test_free_pages_go_back_to_the_disk(tmp_path: Path) -> None:
     (after,) = file.execute("PRAGMA page_count").fetchone()
     assert after < before / 2
     file.close()
+
+
+@given(st.lists(events, min_size=1, max_size=60), st.integers(0, 60))
+def test_keyframes_made_after_counting_are_exact_wherever_their_maker_was(found: list[Event], reached: int) -> None:
+    file = sqlite3.connect(":memory:", isolation_level=None)
+    schema.migrate(file)
+    maker = keyframes.KeyframeMaker(file, every=1)
+    rows.insert(file, 1, found[:reached])
+    maker.step()
+    rows.insert(file, 1, found[reached:])
+    before = figures(board_of(file))
+    policy = Retention(ordinary=0.0)
+    while apply_retention(file, policy, Moment(NOON, "boot", 0), folded=maker.folded):
+        pass
+    while maker.step() or maker.behind():
+        pass
+    board = keyframes.board_of(file.execute(keyframes.SELECT_BY_SEQ, (keyframes.NEWEST,)).fetchone())
+    for row in file.execute(f"{rows.SELECT} WHERE seq > ? ORDER BY seq", (board.seq,)):
+        board.apply(rows.entry_of(None, row))
+    assert figures(board) == before
+    file.close()
