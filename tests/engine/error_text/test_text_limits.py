@@ -17,7 +17,7 @@ from fuseboard_engine.error_text.text_limits import (
     value_within_limits,
     within_limits,
 )
-from fuseboard_engine.events import AdapterAdded, Attempt, Event, RouteFinished, StateChanged
+from fuseboard_engine.events import AdapterAdded, Attempt, DeadLettersCounted, Event, RouteFinished, StateChanged
 from support.any_events import KINDS, LONG_TEXTS, event_with, events
 
 
@@ -113,6 +113,11 @@ def test_the_length_is_at_least_that_of_all_texts(kind: type[Event]) -> None:
     text = "x" * 50
     event = event_with(kind, text)
     assert text_length(event) >= len(text) * msgspec.json.encode(event).count(text.encode())
+
+
+def test_each_number_in_a_container_counts_as_eight_characters() -> None:
+    assert text_length(DeadLettersCounted(at=1, counts={"ready": 7, "done": 8})) == 5 + 8 + 4 + 8
+    assert text_length(DeadLettersCounted(at=1, counts={})) == 0
 
 
 @pytest.mark.parametrize("characters", [4_001, 7_999, 8_000, 8_001, 100_000])
