@@ -99,6 +99,9 @@ class OverdueCalls:
             outcome = "it was cancelled"
         except Exception as error:
             outcome = describe(error)
+        except BaseException as error:
+            outcome = describe(error)
+            raise
         finally:
             timer.cancel()
             if reported:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -252,6 +253,42 @@ async def test_an_overdue_call_that_ends_within_a_second_emits_nothing() -> None
 
 
 @virtual
+async def test_an_overdue_call_that_ends_with_an_error_is_reported_with_it() -> None:
+    class Abort(BaseException):
+        pass
+
+    def ends_with(error: BaseException) -> Callable[[Any], Awaitable[None]]:
+        async def call(task: Any) -> None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(FOREVER)
+            await asyncio.sleep(10)
+            raise error
+
+        return call
+
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
+    engine = World(retry=ONE_SECOND)
+    engine.add_adapter("a", ends_with(ValueError("late")))
+    engine.add_adapter("b", ends_with(Abort("too late")))
+    await engine.execute_with_fallback("task")
+    await asyncio.sleep(100)
+    gc.collect()
+    outcomes = [(event.adapter, event.outcome) for event in emitted(engine, OverdueCallEnded)]
+    assert outcomes == [("a", "ValueError: late"), ("b", "Abort: too late")]
+    assert complaints == []
+
+
+@virtual
+async def test_an_overdue_call_is_a_task_that_names_its_adapter() -> None:
+    engine = World(retry=ONE_SECOND)
+    engine.add_adapter("a", cleans_up)
+    await engine.execute_with_fallback("task")
+    assert "fuseboard: overdue call of a" in [task.get_name() for task in asyncio.all_tasks()]
+    await asyncio.sleep(100)
+
+
+@virtual
 async def test_a_forked_child_has_no_overdue_calls() -> None:
     engine = World(retry=ONE_SECOND)
     engine.add_adapter("a", cleans_up)
@@ -279,6 +316,18 @@ async def test_closing_ends_although_a_call_never_does(caplog: pytest.LogCapture
     await engine.close()
     assert now() == 3
     assert "overdue calls do not end although they were cancelled: a (1)" in caplog.text
+    await asyncio.sleep(100)
+
+
+@virtual
+async def test_calls_that_never_end_are_listed_by_adapter(caplog: pytest.LogCaptureFixture) -> None:
+    engine = World(retry=ONE_SECOND)
+    engine.add_adapter("a", swallows)
+    engine.add_adapter("b", swallows)
+    await engine.execute_with_fallback("task")
+    await engine.execute_with_fallback("task", ["a"])
+    await engine.close()
+    assert "overdue calls do not end although they were cancelled: a (2), b (1)" in caplog.text
     await asyncio.sleep(100)
 
 
