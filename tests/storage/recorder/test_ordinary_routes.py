@@ -244,11 +244,14 @@ def test_free_pages_go_back_to_the_disk(tmp_path: Path) -> None:
     file.close()
 
 
-@given(st.lists(events, min_size=1, max_size=60), st.integers(0, 60))
+ordinary = st.builds(lambda at: answered(at=at), times)
+
+
+@given(st.lists(st.one_of(ordinary, ordinary, ordinary, events), min_size=1, max_size=60), st.integers(0, 60))
 def test_keyframes_made_after_counting_are_exact_wherever_their_maker_was(found: list[Event], reached: int) -> None:
     file = sqlite3.connect(":memory:", isolation_level=None)
     schema.migrate(file)
-    maker = keyframes.KeyframeMaker(file, every=1)
+    maker = keyframes.KeyframeMaker(file, every=len(found))
     rows.insert(file, 1, found[:reached])
     maker.step()
     rows.insert(file, 1, found[reached:])
