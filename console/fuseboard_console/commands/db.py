@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,13 +13,14 @@ from fuseboard_console.cli.event_filters import add_event_filters
 if TYPE_CHECKING:
     from fuseboard_storage.maintenance.file_info import FileInfo, Tier
 
-SUMMARY = "inspect, check, back up, compact, export or salvage the file of a recording"
+SUMMARY = "inspect, back up, compact, export or repair the file of a recording, or make it forget"
 DESCRIPTION = """Maintain the file of a recording, also while an engine writes it. `fuseboard db ACTION --help`
 explains an action."""
 EXAMPLES = """  fuseboard db info checkout.db                                  size, events by kind, growth a day
   fuseboard db check checkout.db                                 what is wrong with the file, if anything
   fuseboard db backup checkout.db copy.db                        copy it while the application runs
   fuseboard db export checkout.db --format csv --since 7d > a.csv   events for a spreadsheet
+  fuseboard db forget checkout.db --context user=ann             remove every trace of a user's tasks
   fuseboard db compact checkout.db                               return unused space to the disk
   fuseboard db salvage checkout.db.damaged-1 rescued.db          copy what can be read of a damaged one"""
 ORDER = 76
@@ -63,7 +64,20 @@ def add_arguments(parser: ArgumentParser) -> None:
             "FILE is not changed. An engine that meets a damaged recording moves it aside, as checkout.db.damaged-1,\n"
             "and begins a new one.",
         ),
+        forget := action(
+            "forget",
+            "remove every trace of a task, or of all tasks with a value in their context",
+            "Their events stay without id, context and error texts, so that counts stay exact; their dead letters\n"
+            "and workflow runs are deleted. The file is rewritten and its WAL emptied, so that no freed page holds\n"
+            "a trace. An engine may write the recording meanwhile. That it was done is recorded, not what.",
+        ),
     ]
+    forgotten = forget.add_mutually_exclusive_group(required=True)
+    forgotten.add_argument("--task-id", metavar="ID", help="the id of the task")
+    forgotten.add_argument(
+        "--context", type=_context, metavar="KEY=VALUE", help="all tasks that have this value in their context"
+    )
+    forget.add_argument("--dry-run", action="store_true", help="only count what would be removed")
     for named in (backup, salvage):
         named.add_argument("target", metavar="NEW", help="the new file, which must not exist")
     export.add_argument(
@@ -75,6 +89,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         if each is export:
             continue
         each.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def _context(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not (key and equals and value):
+        raise ArgumentTypeError(f"{text!r} is not KEY=VALUE, such as user=ann")
+    return key, value
 
 
 def run(args: Namespace) -> int:
@@ -90,6 +111,7 @@ def run(args: Namespace) -> int:
         "backup": _backup,
         "compact": _compact,
         "export": _export,
+        "forget": _forget,
         "salvage": _salvage,
     }
     try:
@@ -293,6 +315,42 @@ def _export(args: Namespace) -> int:
     except MissingExtra as error:
         complain(str(error))
         return exit_codes.BAD_INPUT
+    return exit_codes.OK
+
+
+# ---------------------------------------------------------------------- forget
+
+
+def _forget(args: Namespace) -> int:
+    import json
+    from dataclasses import asdict
+
+    from fuseboard_console.cli.output import complain, print_out
+    from fuseboard_console.operator.identity import actor
+    from fuseboard_console.text.formatting import plural
+    from fuseboard_console.text.safe_text import safe_text
+    from fuseboard_storage.maintenance.forget import forget
+
+    found = forget(args.file, task=args.task_id, context=args.context, actor=actor(), dry_run=args.dry_run)
+    if args.json:
+        print_out(json.dumps({**asdict(found), "dry_run": args.dry_run}))
+    else:
+        counts = [
+            (found.events, "event"),
+            (found.dead_letters, "dead letter"),
+            (found.workflow_runs, "workflow run"),
+            (found.templates, "template"),
+            (found.keyframes, "keyframe"),
+            (found.mentions, "other row"),
+        ]
+        what = ", ".join(plural(number, word) for number, word in counts if number)
+        would = "Would remove its traces" if args.dry_run else "Removed its traces"
+        print_out(f"{would}: {what}." if what else f"{_name(args.file)} has no trace of it.")
+        for name in found.beside:
+            print_out(f"{safe_text(name, 200)} was not changed. If it is a copy of the recording, repeat this for it.")
+    if not found.wal_emptied:
+        complain("Another program reads the WAL all the time, so it could not be emptied. End it, and repeat this.")
+        return exit_codes.NOT_DONE
     return exit_codes.OK
 
 

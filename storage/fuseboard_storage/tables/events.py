@@ -62,6 +62,8 @@ def _field_getter(adapter: str, task: str) -> FieldGetter:
     if adapter:
         both = attrgetter("at", adapter)
         return lambda event: (*both(event), None)
+    if task:
+        return lambda event: (event.at, None, event.task)
     return lambda event: (event.at, None, None)
 
 

@@ -282,6 +282,8 @@ SELECT_BY_SEQ: Final = f"""SELECT board FROM keyframes WHERE {_READABLE} AND seq
 ORDER BY seq DESC LIMIT 1"""
 SELECT_BY_TIME: Final = f"""SELECT board FROM keyframes WHERE {_READABLE} AND at <= ?
 ORDER BY at DESC, seq DESC LIMIT 1"""
+_FORGOTTEN: Final = "SELECT coalesce(max(id), 0) FROM commands WHERE verb = 'forget'"
+"""Selects the last time when an operator had traces removed from the recording; see `maintenance.forget`."""
 NEWEST: Final = 2**63 - 1
 """A number above that of every event."""
 
@@ -292,9 +294,13 @@ class KeyframeMaker:
     def __init__(self, connection: sqlite3.Connection, every: int = EVERY) -> None:
         self._connection = connection
         self._every = every
-        self._board = board_of(connection.execute(SELECT_BY_SEQ, (NEWEST,)).fetchone())
+        self._load()
+
+    def _load(self) -> None:
+        self._forgotten = self._connection.execute(_FORGOTTEN).fetchone()[0]
+        self._board = board_of(self._connection.execute(SELECT_BY_SEQ, (NEWEST,)).fetchone())
         self._last = self._board.seq
-        self._due = every
+        self._due = self._every
 
     @property
     def folded(self) -> int:
@@ -322,10 +328,13 @@ class KeyframeMaker:
         if self._board.seq - self._last >= self._due:
             data = dump(self._board)
             if len(data) <= MAX_STORED:
-                self._connection.execute(
-                    "INSERT OR IGNORE INTO keyframes(seq, at, format, board) VALUES (?, ?, ?, ?)",
-                    (self._board.seq, self._board.at, FORMAT, data),
-                )
+                sql = f"""INSERT OR IGNORE INTO keyframes(seq, at, format, board)
+                    SELECT ?, ?, ?, ? WHERE ({_FORGOTTEN}) = ?"""
+                values = self._board.seq, self._board.at, FORMAT, data, self._forgotten
+                self._connection.execute(sql, values)
+                if self._connection.execute(_FORGOTTEN).fetchone()[0] != self._forgotten:
+                    self._load()  # this Board still has what the recording has forgotten
+                    return True
             self._last = self._board.seq
             self._due = max(self._every, len(data) // _BYTES_PER_EVENT)
         return len(entries) == SLICE

@@ -14,7 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from fuseboard import Recording
-from fuseboard_engine.events import AttemptFailed, Event, StateChanged
+from fuseboard_engine.events import AttemptFailed, DeadLettered, Event, StateChanged
 from fuseboard_storage.board.board import Entry
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import events as rows
@@ -135,6 +135,13 @@ async def test_a_stream_yields_all_that_match_and_pages_join(tmp_path: Path) -> 
             paged += numbers(page)
             after = page[-1].seq
         assert paged == expected(events, kinds=("attempt_failed",), limit=10**9)
+
+
+async def test_all_kinds_of_events_of_a_task_are_found(tmp_path: Path) -> None:
+    letter = DeadLettered(at=NOON, letter=1, task="t", task_type="ai", category="network")
+    record(tmp_path / "a.db", [failed("t"), answered("t"), letter, answered("u")])
+    async with Recording.open(tmp_path / "a.db") as recording:
+        assert numbers(await recording.events(task="t")) == [1, 2, 3]
 
 
 async def test_kinds_are_names_or_classes_and_times_are_numbers_or_datetimes(tmp_path: Path) -> None:
