@@ -67,6 +67,10 @@ events = st.one_of(
 )  # fmt: skip
 
 
+ordinary = st.builds(lambda at: answered(at=at), times)
+mostly_ordinary = st.one_of(ordinary, ordinary, ordinary, events)
+
+
 def figures(board: Board) -> dict[str, object]:
     """Everything that a Board counts; without the routes themselves and the seconds in which they ended."""
     plain = [slot for slot in keyframes._PLAIN_ROW if slot not in ("busy", "duration", "added_at", "since")]
@@ -96,7 +100,7 @@ def board_of(file: sqlite3.Connection) -> Board:
     return board
 
 
-@given(st.lists(st.tuples(st.integers(1, 2), events), max_size=40), st.integers(0, 40))
+@given(st.lists(st.tuples(st.integers(1, 2), mostly_ordinary), max_size=40), st.integers(0, 40))
 @settings(deadline=None)
 def test_counting_ordinary_routes_together_changes_no_figure(found: list[tuple[int, Event]], old: int) -> None:
     file = sqlite3.connect(":memory:", isolation_level=None)
@@ -244,10 +248,7 @@ def test_free_pages_go_back_to_the_disk(tmp_path: Path) -> None:
     file.close()
 
 
-ordinary = st.builds(lambda at: answered(at=at), times)
-
-
-@given(st.lists(st.one_of(ordinary, ordinary, ordinary, events), min_size=1, max_size=60), st.integers(0, 60))
+@given(st.lists(mostly_ordinary, min_size=1, max_size=60), st.integers(0, 60))
 def test_keyframes_made_after_counting_are_exact_wherever_their_maker_was(found: list[Event], reached: int) -> None:
     file = sqlite3.connect(":memory:", isolation_level=None)
     schema.migrate(file)
