@@ -24,9 +24,10 @@ from fuseboard_storage.sqlite.write_lock import LockingConnection
 
 log = get_logger("fuseboard.recorder")
 
-_NOTABLE: Final = """CASE WHEN kind = 'route_finished' AND json_valid(body)
-    THEN NOT (body ->> 'success' AND json_array_length(body, '$.attempts') = 1 AND body ->> 'letter' IS NULL
-        AND NOT coalesce(body ->> 'degraded', 0) AND coalesce(body ->> 'duration', 0) <= 5) ELSE 1 END"""
+_NOTABLE: Final = """CASE WHEN e.kind = 'route_finished' AND json_valid(e.body)
+    THEN coalesce(NOT (e.body ->> 'success' AND json_array_length(e.body, '$.attempts') = 1
+        AND e.body ->> 'letter' IS NULL AND NOT coalesce(e.body ->> 'degraded', 0)
+        AND coalesce(e.body ->> 'duration', 0) <= 5), 1) ELSE 1 END"""
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -197,11 +198,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) STRICT""",
         "INSERT INTO sqlite_sequence(name, seq) SELECT 'event_log', seq FROM sqlite_sequence WHERE name = 'events'",
         f"""INSERT INTO event_templates(kind, adapter, notable, digest, used)
-            SELECT DISTINCT kind, coalesce(adapter, ''), {_NOTABLE}, 0, seq FROM events GROUP BY 1, 2, 3""",
-        f"""INSERT INTO event_log SELECT seq, at, instance, (
-            SELECT id FROM event_templates AS t WHERE t.digest = 0 AND t.kind = events.kind
-                AND t.adapter = coalesce(events.adapter, '') AND notable = {_NOTABLE}
-            ), task, body FROM events ORDER BY seq""",
+            SELECT e.kind, coalesce(e.adapter, ''), {_NOTABLE}, 0, max(e.seq) FROM events AS e GROUP BY 1, 2, 3""",
+        "CREATE INDEX converting ON event_templates(kind, adapter, notable)",
+        f"""INSERT INTO event_log SELECT e.seq, e.at, e.instance, t.id, e.task, e.body
+            FROM events AS e LEFT JOIN event_templates AS t
+                ON t.kind = e.kind AND t.adapter = coalesce(e.adapter, '') AND t.notable = {_NOTABLE}
+            ORDER BY e.seq""",
+        "DROP INDEX converting",
         "DROP TABLE events",
         "CREATE INDEX event_log_template ON event_log(template)",
         "CREATE INDEX event_log_task ON event_log(task) WHERE task IS NOT NULL",
