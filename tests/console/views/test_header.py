@@ -142,6 +142,13 @@ class TestTotals:
         rates = [counting.totals(board, at(10.1 + n / 10)).rate for n in range(4)]
         assert rates == [0.0, 0.0, 25.0, 25.0]  # counted at 200, 100 and 0 adapters left
 
+    def test_counting_takes_less_than_a_frame_at_a_time(self) -> None:
+        names = [f"a{number}" for number in range(250)]
+        board = fold([started(), *map(added, names), *(answered(name, 5) for name in names)])
+        frames = iter(range(1000))
+        counting = Counting(clock=lambda: next(frames) / 60)
+        assert [counting.totals(board, at(10.1)).rate for _ in range(3)] == [0.0, 0.0, 25.0]
+
     def test_a_count_continued_in_the_next_second_keeps_its_window(self) -> None:
         names = [f"a{number}" for number in range(250)]
         board = fold([started(), *map(added, names), *(answered(name, 10) for name in names)])

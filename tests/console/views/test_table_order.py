@@ -26,7 +26,15 @@ from fuseboard_console.views.selection.ordering import (
     order_of,
 )
 from fuseboard_console.views.selection.sorting import Sort, is_descending
-from fuseboard_engine.events import AdapterAdded, EngineStarted, EngineStopped, Event, GaugesSampled, PreferenceSet
+from fuseboard_engine.events import (
+    AdapterAdded,
+    EngineStarted,
+    EngineStopped,
+    Event,
+    GaugesSampled,
+    HealthChecked,
+    PreferenceSet,
+)
 from fuseboard_storage.board.board import AdapterKey, Board, Entry, InstanceRow
 from support.console_story import added, answered, at, attempt, changed, entries, failed, fold, opened, route, started
 
@@ -217,6 +225,16 @@ class TestRecomputing:
         assert names(shown)[0] == f"a{MIN_COUNTED * 2 - 1:04}"
         assert names(shown)[-1] == "new"
 
+    def test_adapters_that_come_are_counted_although_nothing_else_changes(self) -> None:
+        board, ordering = self.many({}), Ordering(budget=-1.0)
+        choice = Choice(Sort("p50"))
+        for _ in range(2):
+            ordering.order(board, at(10.5), choice)
+        apply(board, added("new", 9), answered("new", 9, duration=5.0))
+        for _ in range(3):
+            shown = ordering.order(board, at(10.5), choice)
+        assert names(shown)[0] == "new"
+
     def test_a_minimum_of_adapters_is_counted_however_little_time_there_is(self) -> None:
         board, ordering = self.many({MIN_COUNTED - 1: 1.0, MIN_COUNTED: 5.0}), Ordering(budget=-1.0)
         first = ordering.order(board, at(10.5), Choice(Sort("p50")))
@@ -287,6 +305,19 @@ class TestGroups:
         assert text_of(line) == "x" * 24 + "…  1,234   2 ✖"
         assert line_width(line) <= 40
         assert text_of(head_line(head, 5, UNICODE)).startswith("xxx…")
+
+
+def test_faults_only_shows_what_needs_an_operator_and_what_counts_failures() -> None:
+    board = fold(
+        [
+            started(), *map(added, "abcdefghi"), opened("a", 1, wait=60), changed("b", "forced_open", 1),
+            HealthChecked(at=at(1), adapter="c", status="unhealthy", before="healthy"), opened("d", 1, wait=1),
+            changed("e", "half_open", 1, before="open"), failed("f", 1), changed("g", "disabled", 1),
+            changed("h", "metrics_only", 1),
+        ],
+        alive=5,
+    )  # fmt: skip
+    assert sorted(names(Ordering().order(board, at(5), Choice(faults=True)))) == list("abcdef")
 
 
 def test_a_state_put_aside_by_hand_has_its_place_by_severity() -> None:

@@ -155,6 +155,7 @@ def chained(error: Exception, *causes: BaseException) -> Exception:
         (carrying(status=StatusCode.UNAVAILABLE), 503),  # grpclib
         (carrying(code="resource_exhausted"), 429),  # twirp, connect
         (carrying(raw_response=HttpError(500).response), 500),
+        (carrying(response={"status_code": 502}), 502),
         (HTTPError("http://x", 404, "gone", Message(), None), 404),
         (carrying(status=200, code=200), None),
         (carrying(status=True), None),
@@ -183,6 +184,20 @@ def test_a_status_is_found_wherever_a_library_puts_it(error: Exception, status: 
 def test_each_status_has_its_row(status: int, name: str) -> None:
     assert row(HttpError(status)) == name
     assert row(carrying(status=status)) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("CANCELLED", 499), ("UNKNOWN", 500), ("INVALID_ARGUMENT", 400), ("DEADLINE_EXCEEDED", 504),
+        ("NOT_FOUND", 404), ("ALREADY_EXISTS", 409), ("PERMISSION_DENIED", 403), ("RESOURCE_EXHAUSTED", 429),
+        ("FAILED_PRECONDITION", 400), ("ABORTED", 409), ("OUT_OF_RANGE", 400), ("UNIMPLEMENTED", 501),
+        ("INTERNAL", 500), ("UNAVAILABLE", 503), ("DATA_LOSS", 500), ("UNAUTHENTICATED", 401), ("OK", None),
+    ],
+)  # fmt: skip
+def test_a_grpc_status_is_the_http_status_of_googles_api_design_guide(name: str, status: int | None) -> None:
+    assert status_of(carrying(code=name)) == status
+    assert status_of(carrying(status=name.lower())) == status
 
 
 # ------------------------------------------------------------------ codes
@@ -385,6 +400,22 @@ def test_the_message_comes_from_the_body() -> None:
     assert message_of(Rpc(StatusCode.INVALID_ARGUMENT, "no such field")) == "no such field"
     assert message_of(HttpError(400, 'answered {"error": {"message": "bad one"}}')) == "answered  bad one"
     assert message_of(carrying(body='{"detail": [{"msg": "field required"}]}')) == "field required"
+
+
+@pytest.mark.parametrize("key", ["message", "Message", "msg", "detail", "error_description", "error", "title"])
+def test_the_message_of_a_body_is_the_text_under_its_usual_names(key: str) -> None:
+    assert message_of(carrying(Exception, "outside", body={key: "No such order", "other": "x"})) == "no such order"
+    assert message_of(carrying(Exception, "outside", body={"error": {key: "No such order"}})) == "no such order"
+    assert message_of(carrying(Exception, "outside", body={key: 17})) == "outside"
+
+
+def test_a_message_is_read_up_to_four_thousand_characters() -> None:
+    assert message_of(carrying(Exception, "x" * 3_999 + "y" * 9)) == "x" * 3_999 + "y"
+
+
+def test_a_number_that_is_a_status_is_not_a_code() -> None:
+    found = {number: codes_of(carrying(code=number)) for number in (99, 100, 429, 599, 600, -32_001, True)}
+    assert found == {99: ("99",), 100: (), 429: (), 599: (), 600: ("600",), -32_001: ("-32001",), True: ()}
 
 
 def test_a_custom_row_matches_codes_and_patterns() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from fuseboard_engine import AllAdaptersFailed, AttemptTimeout, Engine, RetryPolicy, StreamBroken
 from fuseboard_engine.events import CallOverdue, Event, OverdueCallEnded
+from fuseboard_engine.runtime.overdue_calls import resumed
 from support.engine_world import World, now, virtual
 
 FOREVER = 1e6
@@ -329,6 +330,22 @@ async def test_calls_that_never_end_are_listed_by_adapter(caplog: pytest.LogCapt
     await engine.close()
     assert "overdue calls do not end although they were cancelled: a (2), b (1)" in caplog.text
     await asyncio.sleep(100)
+
+
+async def test_closing_a_continued_coroutine_closes_it_at_once() -> None:
+    steps: list[str] = []
+
+    async def call() -> None:
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            steps.append("cleaned up")
+
+    coroutine = call()
+    rest = resumed(coroutine, coroutine.send(None))
+    next(iter(rest))
+    rest.close()
+    assert steps == ["cleaned up"]
 
 
 # ------------------------------------------------------------------ streams
