@@ -91,6 +91,20 @@ class TestHeader:
         assert line_width(header_line(HEADING._replace(where=("a" * 50,)), 60, UNICODE)) == 60
         assert line.count("a") - line.replace("a" * 5, "").count("a") <= 20
 
+    def test_on_the_narrowest_screen_the_connection_stays(self) -> None:
+        assert shown(35).strip().endswith("● live 0.4 s")
+        assert shown(35).startswith(" checkout.db ")
+
+    def test_a_file_that_cannot_be_read_is_said_unless_it_was_read_before(self) -> None:
+        empty = Connection("empty")
+        assert "cannot be read" in shown(160, connection=empty, unreadable=True)
+        assert "cannot be read" not in shown(160, connection=empty)
+        assert "live 0.4 s" in shown(160, unreadable=True)
+
+    def test_the_file_name_is_strong_also_when_it_is_cut(self) -> None:
+        assert style_of(header_line(HEADING, 160, UNICODE), "checkout.db") == "strong"
+        assert style_of(header_line(HEADING._replace(file="x" * 150), 80, UNICODE), "xxx…") == "strong"
+
     def test_a_long_file_name_is_cut_but_never_away(self) -> None:
         for cells in (30, 40, 80, 120):
             line = shown(cells, file="x" * 150)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from fuseboard_engine import AllAdaptersFailed, RouteResult, StreamBroken
-from fuseboard_engine.events import Attempt, Outcome
+from fuseboard_engine import AllAdaptersFailed, RetryPolicy, RouteResult, StreamBroken
+from fuseboard_engine.events import Attempt, Outcome, RouteFinished
 from fuseboard_engine.routing.route import Task, identify
+from support.engine_world import World, virtual
 
 
 def attempt(adapter: str, outcome: Outcome, retry_after: float | None = None, why: str = "") -> Attempt:
@@ -56,6 +57,27 @@ def test_a_route_without_an_error_says_that_no_adapter_could_be_tried() -> None:
     broken = StreamBroken(result(error="down"), 3)
     assert (str(broken), broken.items) == ("down", 3)
     assert (result().why, result().left, result().duration) == ("", (), 0.0)
+
+
+def test_a_task_cannot_be_changed_and_a_result_is_made_by_keyword() -> None:
+    with pytest.raises(AttributeError):
+        Task(id="t", type="", payload=None).id = "other"  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        RouteResult("t", "", True)  # type: ignore[misc]
+
+
+@virtual
+async def test_the_event_of_a_route_says_what_its_result_says() -> None:
+    engine = World(retry=RetryPolicy(max_attempts=1))
+    engine.script("a", ConnectionError("down"))
+    engine.script("b", 2.0)
+    for order, left in ((["a", "b", "c"], ("c",)), (["a"], ())):
+        route = await engine.execute_with_fallback({"id": "7", "type": "chat"}, order)
+        (event,) = [one for one in engine.emitted if isinstance(one, RouteFinished)]
+        engine.emitted.clear()
+        assert (event.duration, event.left) == (route.duration, route.left) == (2.0 if "b" in order else 0.0, left)
+        assert (event.task, event.task_type, event.success) == (route.task, route.task_type, route.success)
+        assert (event.adapter, event.attempts, event.why) == (route.adapter or "", route.attempts, route.why)
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def header_line(heading: Heading, cells: int, glyphs: Glyphs) -> Line:
     room = max(8, cells - _width(parts) - 3)
     if line_width(left) > room:
         before = line_width(left[:-1])
-        left = (*left[:-1], Span(cut(left[-1].text, max(4, room - before)), "strong"))
+        left = (*left[:-1], Span(cut(left[-1].text, room - before), "strong"))
     right: list[Span] = []
     for _, part in parts:
         right.extend((Span("   "), *part))
