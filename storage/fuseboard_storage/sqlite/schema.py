@@ -227,6 +227,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             since_boot INTEGER NOT NULL
         ) STRICT""",
     ),
+    # A query of the view by kind reads the templates of that kind, and then only their events.
+    ("CREATE INDEX event_templates_kind ON event_templates(kind, adapter, digest)",),
 )
 """The statements of each migration. Its position, counted from 1, is the version it leads to."""
 
