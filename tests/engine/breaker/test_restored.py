@@ -79,7 +79,19 @@ def test_the_event_of_a_restored_breaker_names_the_cause(three: CircuitBreaker, 
     assert (event.after, event.reason, event.wait, event.failures) == ("open", "restored", 4.0, 3)
 
 
-@pytest.mark.parametrize("wrong", [{"wait": -1.0}, {"wait": float("nan")}, {"openings": -1}, {"failures": 1 << 40}])
+def test_restored_counts_have_up_to_32_bits() -> None:
+    breaker = CircuitBreaker("a", BreakerPolicy(failure_threshold=5))
+    breaker.restore("closed", openings=(1 << 32) - 1, failures=(1 << 32) - 1)
+    assert (breaker.snapshot().openings, breaker.snapshot().failures) == ((1 << 32) - 1, (1 << 32) - 1)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"wait": -1.0}, {"wait": float("nan")}, {"wait": float("inf")}, {"openings": -1}, {"openings": 1 << 32},
+        {"failures": -1}, {"failures": 1 << 32},
+    ],
+)  # fmt: skip
 def test_invalid_restored_numbers_are_refused(three: CircuitBreaker, wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="cannot be restored"):
         three.restore("open", **wrong)  # type: ignore[arg-type]

@@ -50,6 +50,22 @@ def test_a_later_and_longer_retry_after_extends_the_wait_and_a_shorter_one_does_
     breaker.admit()
 
 
+@pytest.mark.parametrize(("healthy", "openings"), [(39, 2), (40, 1)])
+def test_waits_stop_growing_once_it_was_closed_as_long_as_an_extended_wait(healthy: float, openings: int) -> None:
+    clock = FakeClock()
+    policy = BreakerPolicy(failure_threshold=1, recovery_timeout=10, jitter=0, success_threshold=1)
+    breaker = CircuitBreaker("a", policy, clock=clock)
+    first, late = breaker.admit(), breaker.admit()
+    first.failure("server")
+    late.failure("rate_limited", retry_after=40)
+    clock.advance(40)
+    breaker.admit().success()
+    assert breaker.state == "closed"
+    clock.advance(healthy)
+    breaker.admit().failure("server")
+    assert (breaker.state, breaker.snapshot().openings) == ("open", openings)
+
+
 @pytest.mark.parametrize("state", ["closed", "half_open", "forced_open", "disabled"])
 def test_a_late_retry_after_does_not_open_a_breaker_that_is_not_open(state: str) -> None:
     clock = FakeClock()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuseboard_storage.sqlite import schema
+from fuseboard_storage.sqlite.process_identity import boot_id
 from fuseboard_storage.tables import events, marks
 from fuseboard_storage.tables.marks import Mark, Moment
 from support.fake_engine import NOON, answered
@@ -48,6 +50,35 @@ def test_a_mark_covers_the_events_written_before_it(file: sqlite3.Connection) ->
     assert marks.newest_until(file, -1) is None
     assert marks.newest_until(file, 59 * SECOND) == Mark(0, 2, NOON)
     assert marks.newest_until(file, 60 * SECOND) == Mark(60 * SECOND, 3, NOON + 60 * SECOND)
+
+
+def test_a_mark_of_a_recording_without_events_covers_none(file: sqlite3.Connection) -> None:
+    marks.advance(file, Moment(NOON, "boot", 0))
+    assert marks.newest_until(file, 0) == Mark(0, 0, NOON)
+
+
+def test_the_current_moment_has_the_microseconds_since_the_boot() -> None:
+    before = time.clock_gettime_ns(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)) // 1_000
+    first = marks.moment(7)
+    second = marks.moment(8)
+    assert (first.at, second.at, first.boot) == (7, 8, boot_id())
+    assert before <= first.since_boot <= second.since_boot <= before + 600 * SECOND
+
+
+def test_a_mark_is_due_after_a_minute_and_at_a_new_boot(file: sqlite3.Connection) -> None:
+    moments = [("one", 0), ("one", 59), ("one", 60), ("two", 0), ("two", 59)]
+    counts = []
+    for boot, second in moments:
+        marks.advance(file, Moment(NOON, boot, second * SECOND))
+        counts.append(file.execute("SELECT count(*) FROM marks").fetchone()[0])
+    assert counts == [1, 1, 2, 3, 3]
+
+
+def test_of_marks_older_than_two_hours_the_first_of_each_hour_stays(file: sqlite3.Connection) -> None:
+    for minute in range(12 * 60 + 1):
+        marks.advance(file, Moment(NOON, "boot", minute * 60 * SECOND))
+    minutes = [written // (60 * SECOND) for (written,) in file.execute("SELECT written FROM marks ORDER BY written")]
+    assert minutes == [*range(0, 600, 60), *range(600, 721)]
 
 
 def test_old_marks_are_thinned_to_one_an_hour(file: sqlite3.Connection) -> None:
