@@ -204,7 +204,10 @@ class ConsoleApp(App[None]):
         return key_for(self.actions, id)
 
     def show_notice(self, text: str, severity: SeverityLevel = "information") -> None:
-        """Show a notice of safe text for a few seconds."""
+        """Show a notice of safe text for a few seconds. The same notice takes the place of one that still stands."""
+        for shown in list(self._notifications):
+            if (shown.message, shown.severity) == (text, severity):
+                self._unnotify(shown, refresh=False)
         self.notify(text, severity=severity, markup=False, timeout=NOTICE_SECONDS)
 
     def show(self) -> None:
@@ -337,7 +340,7 @@ class ConsoleApp(App[None]):
         if has_shell():
             super().action_suspend_process()
         else:
-            self.notify("The console cannot be suspended: no shell waits to bring it back.", markup=False)
+            self.show_notice("The console cannot be suspended: no shell waits to bring it back.")
 
     # ---------------------------------------------------------------- pages
 
