@@ -89,6 +89,13 @@ def test_a_line_of_totals_counts_processes_tasks_and_calls_of_ended_ones_too() -
     assert any("gpt" in one and "4 calls, 1 failed" in one for one in told)
 
 
+def test_a_count_that_does_not_fit_the_line_of_totals_is_left_out_rather_than_cut() -> None:
+    totals = siblings().totals()["shop"]
+    for cells in range(50, 100):
+        line = text_of(totals_line("shop", totals, {"running": 4}, cells, 24))
+        assert line.endswith(("4 running", "3 tasks, 3 answered", "4 calls, 1 failed")), line
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_hostile_name_does_not_break_the_layout_of_totals(text: str) -> None:
     board = fold([EngineStarted(at=at(0), name=text, host="h", pid=1), added(text), stopped(3)])

@@ -8,7 +8,7 @@ from typing import Final
 
 from fuseboard_console.text.formatting import plural
 from fuseboard_console.text.label_lines import labelled
-from fuseboard_console.text.line import Line, Span, cut_line
+from fuseboard_console.text.line import Line, Span, cut_line, line_width
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import fit
 from fuseboard_console.views.lists.engines import engine_order
@@ -61,16 +61,18 @@ def _state_of(row: InstanceRow, now: int) -> str:
 
 
 def totals_line(name: str, totals: EngineTotals, states: Mapping[str, int], cells: int, labels: int) -> Line:
-    """Return the line of a name's totals, its label in `labels` cells."""
-    return cut_line(
-        (
-            Span("  "),
-            Span(fit(total_label(name), labels), "strong"),
-            Span(f"  {_states(totals, states)}  "),
-            Span(f"{_tasks(totals)}  {_calls(totals.adapters.values())}", "muted"),
-        ),
-        cells,
+    """Return the line of a name's totals, its label in `labels` cells. Counts that do not fit are left out."""
+    line: Line = (
+        Span("  "),
+        Span(fit(total_label(name), labels), "strong"),
+        Span(f"  {_states(totals, states)}"),
     )
+    for counts in (_tasks(totals), _calls(totals.adapters.values())):
+        longer = (*line, Span(f"  {counts}", "muted"))
+        if line_width(longer) > cells:  # a number that is cut would be another number
+            break
+        line = longer
+    return cut_line(line, cells)
 
 
 def totals_lines(name: str, totals: EngineTotals, states: Mapping[str, int], cells: int) -> list[Line]:
