@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,6 +17,11 @@ from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.frame.help import help_lines
 from fuseboard_console.widgets.text_pane import TextPane
 
+WIDEST = 104
+"""The greatest width of the help, as in its style sheet."""
+AROUND = 5
+"""Cells beside a line of the help: its frame, the space within and the scrollbar."""
+
 
 class HelpScreen(ModalScreen[None]):
     """Shows the help. Escape, q and ? close it."""
@@ -25,9 +31,8 @@ class HelpScreen(ModalScreen[None]):
 
     def __init__(self, palette: Palette, actions: Sequence[Action], glyphs: Glyphs) -> None:
         super().__init__()
-        lines = help_lines(actions, glyphs)
-        self._text = TextPane(palette, lambda cells: lines, id="help-text")
-        self._height = len(lines) + 2
+        self._make = partial(help_lines, actions, glyphs)
+        self._text = TextPane(palette, self._make, id="help-text")
 
     def compose(self) -> ComposeResult:
         """Yield its widgets."""
@@ -37,5 +42,13 @@ class HelpScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         """Focus the text, so that keys scroll it."""
-        self._text.styles.height = min(self._height, max(3, self.size.height))
+        self._fit_height()
         self._text.focus()
+
+    def on_resize(self) -> None:
+        """Take the height that the text needs in the new width."""
+        self._fit_height()
+
+    def _fit_height(self) -> None:
+        lines = self._make(min(self.size.width, WIDEST) - AROUND)
+        self._text.styles.height = min(len(lines) + 2, max(3, self.size.height))

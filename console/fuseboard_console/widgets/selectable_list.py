@@ -12,6 +12,7 @@ from textual.message import Message
 from fuseboard_console.painting.line_list import UNCUT, LineList
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.line import Line, Span
+from fuseboard_console.text.width import fold
 from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.events.copy_text import lines_copy
 
@@ -98,8 +99,11 @@ class SelectableList(LineList, Generic[K]):
     # ---------------------------------------------------------------- lines
 
     def count(self) -> int:
-        """Return the number of lines. The text of an empty list is a line too."""
-        return max(1, len(self.keys))
+        """Return the number of lines. The text of an empty list takes lines too."""
+        return len(self.keys) or len(self._empty_lines())
+
+    def _empty_lines(self) -> list[str]:
+        return fold(self.empty, max(MARGIN, self.cells - MARGIN)) or [""]
 
     def heading(self) -> Line:
         """Return the column titles."""
@@ -108,7 +112,7 @@ class SelectableList(LineList, Generic[K]):
     def line_at(self, index: int) -> Line:
         """Return the line of a row."""
         if not self.keys:
-            return (Span(f"  {self.empty}", "faint"),)
+            return (Span(" " * MARGIN), Span(self._empty_lines()[index], "faint"))
         key = self.keys[index]
         mark = Span(self.glyphs.mark, "key") if key in self.marked else Span(" ")
         cursor = Span(self.glyphs.cursor, "cursor-mark") if key == self.selected else Span(" ")

@@ -27,9 +27,13 @@ class TextPane(LineList):
         self._lines: list[Line] = []
 
     def show(self) -> None:
-        """Rebuild the lines."""
-        self._lines = self._make(self.cells)
+        """Rebuild the lines. If they bring or remove the scrollbar, they are laid out for the room that is left."""
+        cells = self.cells
+        self._lines = self._make(cells)
         self.refresh_changed()
+        if self.cells != cells:
+            self._lines = self._make(self.cells)
+            self.refresh_changed()
 
     def on_resize(self) -> None:
         """Rebuild the lines for the new width."""

@@ -9,7 +9,7 @@ import pytest
 from fuseboard_console.operator.bulk_prompts import batch_prompt
 from fuseboard_storage.board.board import AdapterKey
 from support.console_show import Show
-from support.console_story import until
+from support.console_story import settle, until
 from support.replays import recorded, screen, shown
 
 
@@ -55,6 +55,42 @@ async def test_a_read_only_console_explains_why_a_key_has_no_effect() -> None:
         await until(show.sees("prefect"), pilot)
         await pilot.press("o")
         await until(show.sees("This console is read-only"), pilot)
+
+
+async def test_a_refused_key_pressed_again_renews_its_notice_instead_of_adding_one() -> None:
+    show = Show(read_only=True)
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        for _ in range(3):
+            await pilot.press("o")
+        await until(show.sees("This console is read-only"), pilot)
+        await pilot.press("o")
+        await settle(pilot)
+        assert show.screen().count("This console is read-only") == 1
+
+
+@pytest.mark.parametrize("size", [(60, 18), (80, 24)])
+async def test_the_help_cuts_no_description(size: tuple[int, int]) -> None:
+    show = Show()
+    async with show.app.run_test(size=size) as pilot:
+        await until(show.sees("prefect"), pilot)
+        await pilot.press("question_mark")
+        await until(show.sees("esc closes"), pilot)
+        text = show.screen()
+        for _ in range(20):
+            await pilot.press("pagedown")
+            text += show.screen()
+        assert "…" not in text
+        assert "Asks first." in text
+
+
+@pytest.mark.parametrize("size", [(60, 18), (80, 24)])
+async def test_the_text_of_an_empty_list_is_shown_in_full(size: tuple[int, int]) -> None:
+    show = Show(events=[])
+    async with show.app.run_test(size=size) as pilot:
+        await pilot.press("5")
+        await until(show.sees("No workflow has run."), pilot)
+        assert "An unfinished run can be resumed." in " ".join(show.screen().replace("│", " ").split())
 
 
 async def test_the_palette_leads_to_actions_of_other_pages_and_to_columns_out_of_sight() -> None:

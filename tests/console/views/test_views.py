@@ -326,7 +326,7 @@ def test_read_only_leaves_out_every_action_that_asks_an_engine() -> None:
 
 
 def test_help_names_every_action_and_every_state() -> None:
-    shown = "\n".join(text_of(line) for line in help_lines(ACTIONS, UNICODE))
+    shown = "\n".join(text_of(line) for line in help_lines(ACTIONS, UNICODE, 100))
     for action in ACTIONS:
         assert action.description in shown
     for look in APPEARANCES.values():

@@ -7,8 +7,8 @@ from itertools import groupby
 
 from fuseboard_console.actions.model import Action, shown_keys
 from fuseboard_console.text.glyphs import APPEARANCES, Condition, Glyphs
-from fuseboard_console.text.line import Line, Span
-from fuseboard_console.text.width import fit
+from fuseboard_console.text.line import Line, Span, line_width
+from fuseboard_console.text.width import fit, fold
 
 _MEANS: dict[Condition, str] = {
     "closed": "calls go through",
@@ -24,24 +24,24 @@ _MEANS: dict[Condition, str] = {
     "ended": "its engine has ended normally",
 }
 _KEYS = 13
+_LEAST = 16  # cells below which a description is cut rather than folded
 
 
-def help_lines(actions: Sequence[Action], glyphs: Glyphs) -> list[Line]:
-    """Return the help for the available actions."""
+def help_lines(actions: Sequence[Action], glyphs: Glyphs, cells: int) -> list[Line]:
+    """Return the help for the available actions, folded into `cells`."""
     lines: list[Line] = []
     for group, members in groupby(actions, key=lambda action: action.group):
         lines += [(Span(group, "strong"),)]
         for action in members:
             keys = Span(fit("  " + shown_keys(action, glyphs.name == "ascii"), _KEYS), "key")
-            lines.append((keys, Span(action.description)))
+            lines += _described((keys,), Span(action.description), cells)
         lines.append(())
     lines.append((Span("States", "strong"),))
     for condition, means in _MEANS.items():
         look = APPEARANCES[condition]
         word = look.word + (" 2/5" if condition == "counting" else "")
-        lines.append(
-            (Span(f"  {glyphs.of(condition)} ", look.style), Span(fit(word, _KEYS), look.style), Span(means, "muted"))
-        )
+        head = (Span(f"  {glyphs.of(condition)} ", look.style), Span(fit(word, _KEYS), look.style))
+        lines += _described(head, Span(means, "muted"), cells)
     lines += [(), (Span("In a chain, left to right as time", "strong"),)]
     for sign, style, means in (
         (glyphs.failed, "bad", "an attempt that failed"),
@@ -50,5 +50,12 @@ def help_lines(actions: Sequence[Action], glyphs: Glyphs) -> list[Line]:
         (glyphs.degraded, "warn", "no adapter answered; a fallback did"),
         (glyphs.dead, "bad", "kept as a dead letter"),
     ):
-        lines.append((Span(f"  {sign} ", style), Span(means, "muted")))
+        lines += _described((Span(f"  {sign} ", style),), Span(means, "muted"), cells)
     return lines
+
+
+def _described(head: Line, text: Span, cells: int) -> list[Line]:
+    """Return a head with its description beside it, on as many lines as that needs."""
+    indent = line_width(head)
+    first, *rest = fold(text.text, max(_LEAST, cells - indent))
+    return [(*head, Span(first, text.style)), *((Span(" " * indent), Span(part, text.style)) for part in rest)]
