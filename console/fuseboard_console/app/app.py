@@ -38,6 +38,7 @@ from fuseboard_console.sources.session import Session, Speeds
 from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.bindings import bindings_of
+from fuseboard_console.tui.notices import show_notice
 from fuseboard_console.tui.protocols import Frame
 from fuseboard_console.tui.themes import THEMES, Palette, variables_of
 from fuseboard_console.views.adapters.engine_presence import connection_of
@@ -59,7 +60,6 @@ IDLE_AFTER = 20
 """Polls in a row without a new event after which the interval doubles, so that an idle console costs little."""
 SKIP_SECONDS = 10.0
 """Seconds that the keys for back and forward skip."""
-NOTICE_SECONDS = 6
 FAILURE_SECONDS = 120
 NO_COLOURS = NoColor()
 """The filter that leaves the attributes of a text, such as bold, and its colours to the terminal."""
@@ -81,6 +81,7 @@ class ConsoleApp(App[None]):
 
     CSS_PATH = Path(__file__).with_name("app.tcss")
     TITLE = "Fuseboard"
+    SUSPENDED_SCREEN_CLASS = "-suspended"
     COMMANDS = App.COMMANDS | {_adapter_commands}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c", "interrupt", "Quit", show=False, priority=True),
@@ -136,6 +137,7 @@ class ConsoleApp(App[None]):
             self.register_theme(own)
         self.theme = theme
         self.set_class(glyphs is ASCII, "ascii")
+        self.set_class(self.no_color, "no-color")
         draw_scrollbars(glyphs is ASCII)
         self.set_reactive(ConsoleApp.compact, preferences.compact)
         self.customisation = Customisation(self, preferences)
@@ -205,10 +207,7 @@ class ConsoleApp(App[None]):
 
     def show_notice(self, text: str, severity: SeverityLevel = "information") -> None:
         """Show a notice of safe text for a few seconds. The same notice takes the place of one that still stands."""
-        for shown in list(self._notifications):
-            if (shown.message, shown.severity) == (text, severity):
-                self._unnotify(shown, refresh=False)
-        self.notify(text, severity=severity, markup=False, timeout=NOTICE_SECONDS)
+        show_notice(self, text, severity)
 
     def show(self) -> None:
         """Render everything: a choice was made, or the size changed."""

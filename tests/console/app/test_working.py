@@ -69,6 +69,20 @@ async def test_a_refused_key_pressed_again_renews_its_notice_instead_of_adding_o
         assert show.screen().count("This console is read-only") == 1
 
 
+async def test_a_notice_is_shown_once_while_a_screen_is_open_over_the_page() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(show.sees("prefect"), pilot)
+        show.app.notify("The engine is back after 5 s.", timeout=600)
+        await until(show.sees("The engine is back"), pilot)
+        await pilot.press("o")
+        await until(show.sees("Hold", "Cancel"), pilot)
+        await until(lambda: show.screen().count("The engine is back") == 1, pilot, 15)
+        await pilot.press("n")
+        await until(lambda: "Cancel" not in show.screen(), pilot)
+        await until(lambda: show.screen().count("The engine is back") == 1, pilot, 15)
+
+
 @pytest.mark.parametrize("size", [(60, 18), (80, 24)])
 async def test_the_help_cuts_no_description(size: tuple[int, int]) -> None:
     show = Show()
