@@ -19,6 +19,7 @@ BENCHMARKS = {
     "parallel": "Three adapters at once",
     "dead_letters": "A dead letter, from enqueue to commit",
     "recorder": "From event object to committed row",
+    "reading": "Finding events in a large recording",
     "latency": "From event to another process, from command to breaker",
     "startup": "Cold starts",
     "console_frames": "The console, frame by frame",
