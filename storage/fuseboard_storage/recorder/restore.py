@@ -122,9 +122,11 @@ def restore_now(
         kind = schema.inspect(path)
         if kind != "recording":
             return Restored(why_fresh=f"{os.fspath(path)} is {kind}")
-        origin, taken = _take(engine, Path(path))
+        origin, taken = _take(engine, Path(path), may_apply)
         if origin is not None:
             return Restored(why_fresh=f"{engine.name} has been recorded to {os.fspath(path)} and still has its state")
+        if taken is None and not may_apply():
+            return Restored(why_fresh="it took too long to open the recording")
         board = _board(Path(path))
         if taken is None:
             return Restored(why_fresh=_why_none(board, engine.name, path))
@@ -158,7 +160,9 @@ def _board(path: Path) -> Board:
         connection.close()
 
 
-def _take(engine: Restorable, path: Path) -> tuple[InstanceRef | None, InstanceRef | None]:
+def _take(
+    engine: Restorable, path: Path, may_take: Callable[[], bool]
+) -> tuple[InstanceRef | None, InstanceRef | None]:
     """Return the instance whose state the engine has already, or the one it takes now, or None if there is neither."""
     host = events.stored_name(socket.gethostname())
     connection = schema.connect(path, busy_timeout=_BUSY)
@@ -169,6 +173,8 @@ def _take(engine: Restorable, path: Path) -> tuple[InstanceRef | None, InstanceR
                 return origin, None
             for dead, event in instances.record_dead(connection, host, engine.wall()):
                 events.insert(connection, dead, [event])
+            if not may_take():  # the conversion of a large recording took long: another engine may take the state
+                return None, None
             return None, instances.take(connection, events.stored_name(engine.name), host)
     finally:
         connection.close()

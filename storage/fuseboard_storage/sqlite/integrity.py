@@ -52,7 +52,9 @@ def refuse_oddities(connection: sqlite3.Connection) -> None:
         raise error
 
 
-def find_damage(connection: sqlite3.Connection, seconds: float | None = CHECK_SECONDS) -> str:
+def find_damage(
+    connection: sqlite3.Connection, seconds: float | None = CHECK_SECONDS, tables: tuple[str, ...] = TABLES
+) -> str:
     """Return what is wrong with the structure of a recording; empty if it is sound as far as it was checked.
 
     A row whose contents are wrong is not damage of the structure: it costs that row only.
@@ -60,11 +62,12 @@ def find_damage(connection: sqlite3.Connection, seconds: float | None = CHECK_SE
     Args:
         connection: A connection to the recording.
         seconds: For how long to check; None to check until the end.
+        tables: The tables that a sound recording has.
     """
     end = None if seconds is None else time.monotonic() + seconds
     try:
         found = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if missing := [name for name in TABLES if name not in found]:
+        if missing := [name for name in tables if name not in found]:
             return f"it has no table {missing[0]}"
         if end is not None:
             connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)

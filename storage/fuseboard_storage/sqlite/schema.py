@@ -11,7 +11,7 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, Literal
 
@@ -20,6 +20,7 @@ from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import file_identity, moves
 from fuseboard_storage.sqlite.file_identity import APPLICATION_ID, FileId, MissingFiles, RecordingReplaced
 from fuseboard_storage.sqlite.integrity import find_damage, refuse_oddities
+from fuseboard_storage.sqlite.kept_copy import keep_copy
 from fuseboard_storage.sqlite.write_lock import LockingConnection
 
 log = get_logger("fuseboard.recorder")
@@ -245,6 +246,12 @@ REUNITE_SECONDS = 2.0
 
 SETTLE_SECONDS = 0.2
 """Seconds since the last change after which a file that was overwritten is not being written any more."""
+
+_UNFIT: Final = (sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH)
+"""Errors of a conversion that the contents of the recording cause, so that it fails whenever it is tried."""
+
+_announced: set[str] = set()
+"""The recordings, by path without links, whose conversion was announced in the log and is not done."""
 
 FileKind = Literal["missing", "empty", "recording"]
 
@@ -472,7 +479,7 @@ def _opened(name: str, busy_timeout: float, version: int | None) -> LockingConne
         connection.check_beside()
         _kind_of(name, connection.head())
         refuse_oddities(connection)
-        migrate(connection, name, version)
+        _convert(connection, name, version)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA journal_size_limit = 67108864")
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()  # opens the WAL
@@ -511,8 +518,39 @@ def _no_folder(name: str) -> RecordingError:
     )
 
 
-def migrate(connection: sqlite3.Connection, name: str = "the file", to: int | None = None) -> None:
+def _convert(connection: LockingConnection, name: str, version: int | None) -> None:
+    """Apply the migrations that a file lacks. An older recording is first copied to a file beside it."""
+    began, copies = time.monotonic(), dict[int, Path]()
+
+    def copy(older: int) -> None:
+        if connection.real not in _announced:
+            _announced.add(connection.real)
+            log.warning("%s has the older version %d and is converted to version %d.", name, older, VERSION)
+        copies[older] = keep_copy(connection, connection.real, older)
+
+    migrate(connection, name, version, copy if version is None else None)
+    for older, target in copies.items():
+        _announced.discard(connection.real)
+        seconds = time.monotonic() - began
+        log.warning(
+            "%s was converted from version %d to %d in %.1f s. %s is a checked copy of it as it was.",
+            name, older, VERSION, seconds, target,
+        )  # fmt: skip
+
+
+def migrate(
+    connection: sqlite3.Connection,
+    name: str = "the file",
+    to: int | None = None,
+    before: Callable[[int], None] | None = None,
+) -> None:
     """Apply the migrations that a file lacks, all in one transaction.
+
+    Args:
+        connection: A connection to the file, in autocommit mode.
+        name: The file, as messages call it.
+        to: The version that the file gets, unless it has a higher one; None: the newest.
+        before: Called with the version of an older recording, within the transaction, before anything is changed.
 
     Raises:
         RecordingError: The file has a newer version.
@@ -530,15 +568,21 @@ def migrate(connection: sqlite3.Connection, name: str = "the file", to: int | No
         connection.execute("BEGIN IMMEDIATE")
         try:
             version = _version(connection)  # another engine may have migrated it
+            if before is not None and 0 < version < to:
+                before(version)
             for statements in MIGRATIONS[version:to]:
                 for statement in statements:
                     connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {max(version, to)}")
             connection.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+            if version and getattr(error, "sqlite_errorcode", 0) & 0xFF in _UNFIT:
+                failed = sqlite3.DatabaseError(f"it cannot be converted from version {version} to {to}: {error}")
+                failed.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+                raise failed from error
             raise
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         connection.execute("PRAGMA journal_mode = WAL")

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import sqlite3
+import stat
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,12 +18,13 @@ from fuseboard_engine.dead_letters.letter import LetterSelection
 from fuseboard_storage.board.route_counts import is_ordinary
 from fuseboard_storage.recorder.recorder import record
 from fuseboard_storage.recording.recording import Recording
-from fuseboard_storage.sqlite import schema
+from fuseboard_storage.sqlite import kept_copy, schema
 from fuseboard_storage.sqlite.integrity import TEMPLATES_SINCE
 from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 from fuseboard_storage.tables.keyframes import dump
 from support.fake_engine import FakeEngine, answered
 from support.older_recordings import VERSIONS, unpack
+from support.paths import PROGRAMS
 
 NOW = 2_000_000_000_000_000  # microseconds, in 2033
 EVERY = pytest.mark.parametrize("version", VERSIONS)
@@ -120,3 +126,104 @@ def tables_of_a_new_recording(folder: Path) -> dict[str, list[str]]:
     schema.connect(path).close()
     with closing(sqlite3.connect(path)) as connection:
         return tables_of(connection)
+
+
+def test_a_recording_whose_conversion_is_killed_at_any_point_is_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    program = [sys.executable, str(PROGRAMS / "killed_conversion.py"), str(unpack(1, tmp_path)), str(folder), "1000"]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = done.stdout.split()
+    assert found.count("old") > 60 and found.count("new") > 2
+
+
+@pytest.mark.parametrize("version", [1, 10, 12])
+async def test_an_older_recording_is_kept_as_it_was_beside_the_new_one(
+    version: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = unpack(version, tmp_path)
+    before = await contents_of(path)
+    with caplog.at_level(logging.WARNING):
+        schema.connect(path).close()
+        schema.connect(path).close()
+    copy = tmp_path / f"checkout.db.version-{version}.bak"
+    assert [file.name for file in sorted(tmp_path.iterdir())] == ["checkout.db", copy.name]
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert version_of(copy) == version and await contents_of(copy) == before
+    told = [record.getMessage() for record in caplog.records]
+    assert f"{path} has the older version {version} and is converted to version {schema.VERSION}." in told
+    assert any("converted from version" in text and f"{copy} is a checked copy" in text for text in told)
+
+
+def test_a_new_recording_has_no_copy_beside_it(tmp_path: Path) -> None:
+    schema.connect(tmp_path / "a.db").close()
+    assert [file.name for file in tmp_path.iterdir()] == ["a.db"]
+
+
+def test_a_copy_that_holds_the_same_is_not_made_again_and_another_is_never_overwritten(tmp_path: Path) -> None:
+    path = unpack(10, tmp_path)
+    old = path.read_bytes()
+    schema.connect(path).close()
+    copy = tmp_path / "checkout.db.version-10.bak"
+    state = copy.stat().st_ino, copy.stat().st_mtime_ns
+    path.write_bytes(old)
+    schema.connect(path).close()
+    assert (copy.stat().st_ino, copy.stat().st_mtime_ns) == state
+    path.write_bytes(old)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE instances SET heartbeat_at = heartbeat_at + 1")
+    schema.connect(path).close()
+    assert (copy.stat().st_ino, copy.stat().st_mtime_ns) == state
+    with closing(sqlite3.connect(tmp_path / "checkout.db.version-10.bak-2")) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (10,)
+
+
+def test_without_room_for_a_copy_nothing_is_converted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = unpack(10, tmp_path)
+    before = path.read_bytes()
+    monkeypatch.setattr(kept_copy, "free_bytes", lambda folder: 1_000)
+    with pytest.raises(OSError, match=r"older version 10, .* need [\d,]+ bytes on the disk, of which 1,000 are free"):
+        schema.connect(path)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["checkout.db"]
+
+
+async def test_without_room_for_a_copy_events_wait_until_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, engine, room = unpack(10, tmp_path), FakeEngine(), [1_000]
+    before = number_of_events(path)
+    monkeypatch.setattr(kept_copy, "free_bytes", lambda folder: room[0])
+    async with record(engine, path) as recorder:
+        engine.emit(answered())
+        assert version_of(path) == 10 and recorder.waiting
+        room[0] = 10**12
+        await asyncio.wait_for(recorder.flushed(), 30)
+    assert number_of_events(path) > before + recorder.written > before + 1
+    assert any("a checked copy and the conversion need" in record.getMessage() for record in caplog.records)
+
+
+async def test_a_recording_that_cannot_be_converted_is_moved_aside_whole(tmp_path: Path) -> None:
+    path, engine = unpack(10, tmp_path), FakeEngine()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE marks(x)")
+    events = number_of_events(path)
+    async with record(engine, path) as recorder:
+        engine.emit(answered())
+        await asyncio.wait_for(recorder.flushed(), 30)
+    aside = tmp_path / "checkout.db.damaged-1"
+    assert version_of(aside) == 10 and number_of_events(aside) == events
+    assert version_of(path) == schema.VERSION
+
+
+async def test_a_damaged_older_recording_is_moved_aside_and_not_converted(tmp_path: Path) -> None:
+    path, engine = unpack(10, tmp_path), FakeEngine()
+    content = bytearray(path.read_bytes())
+    content[4096 * 3 : 4096 * 5] = b"\xff" * 4096 * 2
+    path.write_bytes(content)
+    async with record(engine, path) as recorder:
+        engine.emit(answered())
+        await asyncio.wait_for(recorder.flushed(), 30)
+    assert (tmp_path / "checkout.db.damaged-1").read_bytes() == content
+    assert not list(tmp_path.glob("*.bak*"))
