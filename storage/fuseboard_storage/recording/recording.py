@@ -22,11 +22,11 @@ from fuseboard_engine.workflow.checkpoints import SavedRun
 from fuseboard_storage.board.board import Board, Entry, InstanceRow
 from fuseboard_storage.board.metrics import AdapterSecond
 from fuseboard_storage.errors import RecordingError
+from fuseboard_storage.recording.change_detector import ChangeDetector
 from fuseboard_storage.recording.command_client import STARTS, Target, check_not_replaced, ids_json, post_commands
 from fuseboard_storage.recording.event_query import PAGE, EventFilter, EventQuery, Kind, Moment, Numbers, event_filter
 from fuseboard_storage.recording.metric_steps import AdapterMetrics, adapter_metrics
 from fuseboard_storage.sqlite import schema
-from fuseboard_storage.sqlite.change_detector import ChangeDetector
 from fuseboard_storage.sqlite.connection import (
     ReadingMode,
     connected,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fuseboard_storage.sqlite.change_detector import SETTLE_NANOSECONDS, TRUST_SECONDS, ChangeDetector
+from fuseboard_storage.recording.change_detector import SETTLE_NANOSECONDS, TRUST_SECONDS, ChangeDetector
 
 NOON = 1_800_000_000_000_000_000
 """A fixed time, nanoseconds since 1970."""
