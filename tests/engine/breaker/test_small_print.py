@@ -50,6 +50,34 @@ def test_a_later_and_longer_retry_after_extends_the_wait_and_a_shorter_one_does_
     breaker.admit()
 
 
+def test_a_recovery_is_counted_when_probes_close_the_breaker_and_not_when_a_person_does() -> None:
+    clock = FakeClock()
+    breaker = CircuitBreaker("a", BreakerPolicy(recovery_timeout=10, jitter=0, success_threshold=2), clock=clock)
+    found = []
+    for _ in range(2):
+        breaker.open_for(10)
+        clock.advance(10)
+        for _ in range(2):
+            breaker.admit().success()
+            found.append((breaker.state, breaker.snapshot().recoveries))
+    assert found == [("half_open", 0), ("closed", 1), ("half_open", 1), ("closed", 2)]
+    breaker.open_for(10)
+    breaker.reset()
+    assert (breaker.state, breaker.snapshot().recoveries) == ("closed", 2)
+
+
+def test_the_events_of_changes_by_hand_say_what_was_done_and_by_whom() -> None:
+    events = list[Event]()
+    breaker = CircuitBreaker("a", on_event=events.append)
+    breaker.disable(actor="ann")
+    breaker.enable(actor="ben")
+    changes = [event for event in events if isinstance(event, StateChanged)]
+    assert [(change.after, change.reason, change.detail, change.actor) for change in changes] == [
+        ("disabled", "by_hand", "disabled by hand", "ann"),
+        ("closed", "by_hand", "enabled", "ben"),
+    ]
+
+
 @pytest.mark.parametrize(("healthy", "openings"), [(39, 2), (40, 1)])
 def test_waits_stop_growing_once_it_was_closed_as_long_as_an_extended_wait(healthy: float, openings: int) -> None:
     clock = FakeClock()

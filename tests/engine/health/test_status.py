@@ -55,6 +55,15 @@ def test_the_return_value_of_a_check_is_converted_to_a_status(answer: Any, statu
     assert verdict_of(answer).status == status
 
 
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [("healthy ok up pass", "healthy"), ("degraded warn", "degraded"), ("unhealthy down fail other", "unhealthy")],
+)
+def test_a_status_is_one_of_the_usual_words(words: str, status: str) -> None:
+    for word in words.split():
+        assert verdict_of(word).status == verdict_of({"status": word.upper()}).status == status
+
+
 def test_a_failed_check_states_the_reason() -> None:
     assert verdict_of({"ok": False, "message": "disk full"}).detail == "disk full"
     assert verdict_of_error(ConnectionError("refused")) == Verdict("unhealthy", "ConnectionError: refused")
