@@ -12,7 +12,7 @@ from fuseboard_console.text.formatting import latency, number, ordinal, percent,
 from fuseboard_console.text.glyphs import APPEARANCES, ASCII, UNICODE
 from fuseboard_console.text.line import line_width, text_of
 from fuseboard_console.views.adapters.adapter_view import condition_of, make_view, stats_of
-from fuseboard_console.views.adapters.cells import next_cell
+from fuseboard_console.views.adapters.cells import engine_cell, next_cell
 from fuseboard_console.views.adapters.columns import place, row_line, slices_of, titles
 from fuseboard_console.views.adapters.engine_presence import connection_of, header_text
 from fuseboard_console.views.adapters.row_cache import RowLines
@@ -477,3 +477,13 @@ def test_the_header_tells_the_share_of_tasks_that_were_answered_not_that_of_call
     given_up = fold([started(), added("gpt"), answered("gpt", 1), route(2, attempt("gpt", "cancelled"), success=False)])
     assert totals_of(given_up, at(10)).answered == 1.0  # a caller that hangs up blames nobody
     assert totals_of(fold([started(), added("gpt")]), at(10)).answered is None
+
+
+def test_a_short_engine_column_keeps_the_process_that_tells_two_of_one_name_apart() -> None:
+    board = fold([started(), added("gpt")])
+    row = next(iter(board.adapters.values()))
+    view = make_view(row, board.instances[1], at(5), stats_of(row, at(5), 0))._replace(engine="checkout@web-1:18906")
+    for cells in range(1, 30):
+        shown = text_of(engine_cell(view, at(5), cells, UNICODE))
+        assert len(shown) <= cells
+        assert cells < 7 or shown.endswith(":18906")

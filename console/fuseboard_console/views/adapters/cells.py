@@ -8,7 +8,7 @@ from fuseboard_console.text.bars import countdown_bar, sparkline
 from fuseboard_console.text.formatting import SECOND, latency, number, ordinal, percent, plural, rate, span, whole_span
 from fuseboard_console.text.glyphs import APPEARANCES, Glyphs
 from fuseboard_console.text.line import Line, Span
-from fuseboard_console.text.width import width
+from fuseboard_console.text.width import ELLIPSIS, width
 from fuseboard_console.views.adapters.adapter_view import AdapterView
 from fuseboard_console.views.adapters.chain_positions import positions_text
 
@@ -144,8 +144,11 @@ def spark_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
 
 
 def engine_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
-    """The instance that the adapter belongs to."""
-    return (Span(row.engine, "faint"),)
+    """The instance that the adapter belongs to. If room is short its end stays: host and process tell twins apart."""
+    text = row.engine
+    while width(text) > max(1, cells):
+        text = ELLIPSIS + text.removeprefix(ELLIPSIS)[1:]
+    return (Span(text, "faint"),)
 
 
 def inflight_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
