@@ -1,7 +1,8 @@
 """The recorder's writer thread, which alone writes events to the file.
 
-Each cycle commits the buffered events, executes pending commands, records a heartbeat and, when there is time,
-maintains keyframes and retention. If the file cannot be written, events stay in the buffer and the next cycle retries.
+Each cycle commits the buffered events, executes pending commands, records a heartbeat, and maintains keyframes and
+retention: at once when few events wait, else for a share of the time. If the file cannot be written, events stay in the
+buffer and the next cycle retries.
 """
 
 from __future__ import annotations
@@ -23,22 +24,28 @@ from fuseboard_storage.board.route_counts import RouteCounter, notable
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recorder.event_buffer import Barrier, Batch, EventBuffer, events_of, settle
 from fuseboard_storage.recorder.gauge_sampler import GaugeSampler
+from fuseboard_storage.recorder.keyframe_pace import UNLIMITED, KeyframePace
 from fuseboard_storage.recorder.protocols import Recordable
 from fuseboard_storage.recorder.retention import InstancePruner, Retention, apply_retention
 from fuseboard_storage.recorder.session import WriterSession
 from fuseboard_storage.sqlite.file_identity import RecordingReplaced
 from fuseboard_storage.sqlite.integrity import is_damage
 from fuseboard_storage.sqlite.write_lock import transaction
-from fuseboard_storage.tables import commands, events, instances, marks, metrics
+from fuseboard_storage.tables import commands, events, instances, keyframes, marks, metrics
 from fuseboard_storage.tables.keyframes import SLICE, KeyframeMaker
 
 log = get_logger("fuseboard.recorder")
 
 BATCH: Final = 5_000  # the maximum number of events in one transaction
-CALM: Final = 500  # with fewer events waiting than this, there is time for maintenance
+FEWEST: Final = 250  # the same, at least, if they take longer than `TRANSACTION`
+HOLD_BATCH: Final = 1_000  # the same while keyframes are far behind, so that all processes have a share of the room
+CALM: Final = 500  # with fewer events waiting than this, maintenance delays nothing
+RETENTION_SHARE: Final = 4  # while more wait, retention pauses for this many times as long as its last slice took
 
 # Seconds
 PAUSE: Final = 0.002  # between two commits, so that a busy engine does not wake the writer for each event
+TRANSACTION: Final = 0.05  # for which a transaction is open, about, so that other processes do not wait for long
+HOLD: Final = 0.02  # between two attempts to write while keyframes are far behind
 POLL: Final = 0.05  # between two checks for pending commands
 HEARTBEAT: Final = 1.0
 DEAD_CHECK: Final = 10.0  # between two checks for dead engines
@@ -72,8 +79,14 @@ class Writer:
         self._counter: RouteCounter | None = RouteCounter() if notable_only else None  # of routes that are not recorded
         self._maintains = False  # whether this engine maintains the file for all
         self._maintained = False  # whether it has done so since it became the one
-        self._behind = 0  # events without a keyframe
+        self._pace = KeyframePace()
+        self._room_left = 0  # for events that wait
+        self._batch = BATCH  # events in the next transaction at most
+        self._alone = True  # whether no other engine writes to the file
+        self._committed = 0  # items of the last batch
+        self._holds = False  # whether events wait because keyframes are far behind
         self._retention_left = False
+        self._retention_at = 0.0
         self._give_up_at: float | None = None
         self._failing_since: float | None = None
         self._next_try = 0.0
@@ -171,13 +184,16 @@ class Writer:
         self._log_drops()
         with self._session.gate:
             done = self._work(now)
+            busy = not done and self._failing_since is not None and self._give_up_at is None
+            more = (done or busy) and self._maintain(now)  # another process that writes does not hinder folding
             waiting = len(self._buffer)
-            more = done and waiting < CALM and self._maintain(now)
         if not done:
             return
-        if waiting or more:
-            # The pause leaves the application's own threads half of the time.
-            self._buffer.wait_to_batch(PAUSE if waiting < BATCH else 0.0)
+        if self._holds:
+            self._buffer.wait_to_batch(0.0 if self._maintains else HOLD)
+        elif waiting or more:
+            # The pause leaves the application's own threads half of the time, and other processes their turn to write.
+            self._buffer.wait_to_batch(0.0 if waiting >= BATCH and self._alone else PAUSE)
         else:
             self._buffer.wait(max(0.0, self._due["commands"] - time.monotonic()))
 
@@ -305,9 +321,13 @@ class Writer:
     # ------------------------------------------------------------------ the steps of a cycle
 
     def _write(self, now: float) -> bool:
-        batch = self._buffer.take(BATCH)
+        if self._holds and not self._try(self._look_for_room, now):
+            return False
+        batch = self._buffer.take(min(HOLD_BATCH, self._room_left) if self._holds else self._batch)
         heartbeat = now >= self._due["heartbeat"]
-        if not batch.items and not batch.dropped and not heartbeat:
+        maker = self._session.keyframes
+        made = maker is not None and maker.has_made
+        if not batch.items and not batch.dropped and not heartbeat and not made:
             return True
         try:
             done = self._try(self._commit, batch, heartbeat, now)
@@ -316,32 +336,53 @@ class Writer:
             self._note_unexpected(error, "cannot store an event; it is counted as dropped")
             self._commit_one_by_one(batch)
             return True
-        if not done:
+        if done:
+            self._settle(batch)
+        else:
             self._buffer.put_back(batch)
-            return False
-        self._resolve_barriers(batch)
-        return True
+        return done
 
-    def _resolve_barriers(self, batch: Batch) -> None:
-        for item in batch.items:
+    def _settle(self, batch: Batch) -> None:
+        """Resolve the barriers that were committed, and return the items that were not to the buffer."""
+        self._holds = self._committed < len(batch.items) or (self._holds and not self._room_left)
+        for item in batch.items[: self._committed]:
             if isinstance(item, Barrier):
                 item.settle()
+        if self._holds:
+            self._buffer.put_back(Batch(batch.items[self._committed :], 0, {}))
+
+    def _look_for_room(self, now: float) -> None:
+        connection = self._session.connection
+        assert connection is not None
+        self._room_left = self._room(connection, now)
+
+    def _room(self, connection: sqlite3.Connection, now: float) -> int:
+        """Return how many events may be written in the transaction that is open."""
+        if self._give_up_at is not None:
+            return UNLIMITED  # the maintaining engine may be closing, too
+        return self._pace.room(*keyframes.newest(connection), now)
 
     def _commit(self, batch: Batch, heartbeat: bool, now: float) -> None:
+        """Commit as many items of a batch as keyframes allow, and set `_committed` to their number."""
         connection, instance = self._session.connection, self._session.instance
         assert connection is not None and instance is not None
-        written = events_of(batch.items)
-        if batch.dropped:
-            reason = "the recorder's buffer was full"
-            written.insert(0, EventsDropped(at=self._engine.wall(), count=batch.dropped, reason=reason))
+        counter = self._counter
         spans: Spans = {}
         merge_spans(spans, batch.spans)
-        counter = self._counter
-        if counter is None:
-            kept = written
-        else:
-            kept, counter = notable(written, counter, end=heartbeat)
+        maker = self._session.keyframes
         with self._session.writing() as templates:
+            began = time.monotonic()
+            if maker is not None:
+                maker.store()
+            items = batch.items[: self._room(connection, now)]
+            written = events_of(items)
+            if batch.dropped:
+                reason = "the recorder's buffer was full"
+                written.insert(0, EventsDropped(at=self._engine.wall(), count=batch.dropped, reason=reason))
+            if counter is None:
+                kept = written
+            else:
+                kept, counter = notable(written, counter, end=heartbeat)
             events.insert(connection, instance, kept, templates)
             for event in written:
                 count(spans, event)
@@ -352,13 +393,22 @@ class Writer:
                 self._heartbeat(connection, instance, now)
         self._counter = counter
         self.written += len(written)
+        if maker is not None:
+            maker.stored()
+        self._committed = len(items)
+        if len(items) == self._batch:
+            took = time.monotonic() - began
+            self._batch = min(BATCH, max(FEWEST, int(len(items) * TRANSACTION / max(took, 1e-6))))
 
     def _commit_one_by_one(self, batch: Batch) -> None:
         lost = 0
         for event in events_of(batch.items):
             try:
-                if not self._try(self._commit, Batch([event], 0, {}), False, 0.0):
-                    self._buffer.put_back(Batch([event], 0, {}))
+                one = Batch([event], 0, {})
+                if self._try(self._commit, one, False, time.monotonic()):
+                    self._settle(one)
+                else:
+                    self._buffer.put_back(one)
             except Exception:
                 lost += 1
         self._buffer.put_back(Batch([i for i in batch.items if isinstance(i, Barrier)], 0, batch.spans))
@@ -370,6 +420,7 @@ class Writer:
         instances.heartbeat(connection, instance, wall, self._buffer.dropped)
         events.insert(connection, instance, commands.expire(connection, wall))
         self._maintains = instances.first_alive(connection, wall) == instance
+        self._alone = not instances.others_alive(connection, instance, wall)
         if self._maintains and now >= self._due["dead_check"]:
             self._due["dead_check"] = now + DEAD_CHECK
             self._session.record_dead(connection, wall)
@@ -379,8 +430,6 @@ class Writer:
         if now < self._due["commands"] or connection is None or instance is None:
             return
         self._due["commands"] = now + POLL
-        if self._session.keyframes is not None:
-            self._behind = self._session.keyframes.behind()
         if not commands.has_pending(connection):
             return
         with transaction(connection):
@@ -404,20 +453,23 @@ class Writer:
                 )
 
     def _maintain(self, now: float) -> bool:
-        """Do one slice of the maintenance. Return whether there is more to do."""
+        """Do a part of the maintenance. Return whether there is more to do."""
         connection = self._session.connection
         if connection is None or now < self._maintenance_at:
             return False
+        calm = len(self._buffer) < CALM
         try:
-            keyframes = self._keyframes_to_maintain()
-            if keyframes is None:
+            maker = self._keyframes_to_maintain()
+            if maker is None:
                 return False
-            if self._behind >= SLICE:
-                keyframes.step()
-                self._behind -= SLICE
-            elif now >= self._due["retention"]:
-                keyframes.step()  # folds what is left, so that retention may count it
-                self._apply_retention(connection, keyframes.folded)
+            behind = self._fold(maker, time.monotonic() - now, calm=calm)
+            if calm and maker.has_made and self._failing_since is None:
+                maker.store()
+                maker.stored()
+            if self._failing_since is None and self._is_retention_due(now, calm=calm and behind < SLICE):
+                if behind < SLICE:
+                    maker.fold()  # what is left, so that retention may count it
+                self._apply_retention(connection, maker.folded)
                 self._due["retention"] = now + (0.0 if self._retention_left else RETENTION)
         except Exception as error:
             if is_damage(error):
@@ -425,7 +477,24 @@ class Writer:
             self._postpone_maintenance(now, error)
             return False
         self._maintenance_pause = RETRY
-        return self._behind >= SLICE or self._retention_left
+        return behind >= SLICE or self._retention_left
+
+    def _fold(self, maker: KeyframeMaker, wrote: float, *, calm: bool) -> int:
+        """Fold events for a share of the time that was spent on writing. Return how many are left.
+
+        When few events wait, one slice is folded in any case, as the next cycle follows soon.
+        """
+        behind = maker.behind()
+        began = time.monotonic()
+        seconds = self._pace.seconds(behind, wrote)
+        while behind >= SLICE and (calm or time.monotonic() - began < seconds):
+            maker.fold()
+            behind, calm = behind - SLICE, False
+        return behind
+
+    def _is_retention_due(self, now: float, *, calm: bool) -> bool:
+        """Return whether retention should do a slice: whenever few events wait, else for a share of the time."""
+        return now >= self._due["retention"] and (calm or time.monotonic() >= self._retention_at)
 
     def _postpone_maintenance(self, now: float, error: Exception) -> None:
         """Try again later, less and less often. Events are written meanwhile: they need no maintenance."""
@@ -449,6 +518,9 @@ class Writer:
         return self._session.keyframes
 
     def _apply_retention(self, connection: sqlite3.Connection, folded: int) -> None:
+        began = time.monotonic()
         self._retention_left = apply_retention(
             connection, self._retention, marks.moment(self._engine.wall()), self._pruner, folded=folded
         )
+        ended = time.monotonic()
+        self._retention_at = ended + RETENTION_SHARE * (ended - began)

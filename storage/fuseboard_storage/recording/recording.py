@@ -121,15 +121,16 @@ class Recording:
 
         Args:
             at: UTC microseconds; the Board holds everything before the first entry that is later than this.
-            seq: The number of the last entry to apply. With neither, all entries are applied.
+            seq: The number of the last entry to apply. With neither, all entries are applied that are recorded now:
+                those that engines record in the meantime are left out, so that fast ones do not delay the answer.
         """
         if not await self._has_tables():
             return Board()
-        last = keyframes.NEWEST if seq is None else seq
+        last = await self.last_seq() if seq is None else seq
         until = keyframes.NEWEST if at is None else at
         found = await self._rows(keyframes.SELECT_BY_SEQ, (last,)) if at is None else await self._nearest_at(at)
         board = keyframes.board_of(found[0] if found else None)
-        while part := await self.slice(board.seq, SLICE, last):
+        while board.seq < last and (part := await self.slice(board.seq, SLICE, last)):
             for entry in part:
                 if entry.event.at > until:
                     return board
@@ -206,13 +207,15 @@ class Recording:
             until: Only events before this time, as for `since`.
             after: Only events numbered above this.
             before: Only events numbered below this; None: up to the newest.
-            limit: The maximum number of events; None: all.
+            limit: The maximum number of events; None: all that are recorded now.
             newest_first: Return the newest events, newest first.
 
         Returns:
             The entries. `entry.event` is one of the classes in `fuseboard_engine.events`; events of kinds that only a
             newer version knows are left out.
         """
+        if before is None and limit is None:
+            before = await self.last_seq() + 1
         pages = self._pages(
             event_filter(kinds, adapter, task, since, until),
             Numbers(after, keyframes.NEWEST if before is None else before),

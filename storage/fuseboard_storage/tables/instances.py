@@ -200,3 +200,9 @@ def first_alive(connection: sqlite3.Connection, now: int) -> int | None:
         "SELECT min(id) FROM instances WHERE ended_at IS NULL AND heartbeat_at > ?", (now - SILENT_AFTER,)
     ).fetchone()
     return None if row[0] is None else int(row[0])
+
+
+def others_alive(connection: sqlite3.Connection, instance: int, now: int) -> bool:
+    """Return whether another instance than this one is alive."""
+    sql = "SELECT 1 FROM instances WHERE ended_at IS NULL AND heartbeat_at > ? AND id != ? LIMIT 1"
+    return connection.execute(sql, (now - SILENT_AFTER, instance)).fetchone() is not None

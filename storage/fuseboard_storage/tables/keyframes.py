@@ -55,6 +55,12 @@ MAX_BYTES: Final = 32_000_000
 MAX_STORED: Final = 16_000_000
 """The size of a keyframe that is read at all, in bytes."""
 
+MOST_BEHIND: Final = 50_000
+"""The number of events after the newest keyframe, at most, while an engine writes (see `KeyframePace`)."""
+
+MOST_BETWEEN: Final = 25_000
+"""The number of events between two keyframes, at most, however large the Board is."""
+
 _BYTES_PER_EVENT: Final = 64  # so that the keyframes of a large Board never outgrow its events
 
 _PLAIN_ROW: Final = tuple(s for s in AdapterRow.__slots__ if s not in ("key", "tags", "seconds", "changes", "latency"))
@@ -288,8 +294,20 @@ NEWEST: Final = 2**63 - 1
 """A number above that of every event."""
 
 
+def newest(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Return the numbers of the newest event and of the newest keyframe; 0 if there is none."""
+    sql = f"""SELECT (SELECT max(seq) FROM event_log),
+        (SELECT seq FROM keyframes WHERE format = {FORMAT} ORDER BY seq DESC LIMIT 1)"""
+    event, keyframe = connection.execute(sql).fetchone()
+    return event or 0, keyframe or 0
+
+
 class KeyframeMaker:
-    """Folds the events that the writer has committed and stores a keyframe every few thousand events."""
+    """Folds the events that the writer has committed and stores a keyframe every few thousand events.
+
+    The keyframes of a large Board are further apart, so that they never outgrow its events. Between two of them, the
+    newest keyframe is replaced by a newer one, so that few events ever follow it.
+    """
 
     def __init__(self, connection: sqlite3.Connection, every: int = EVERY) -> None:
         self._connection = connection
@@ -299,8 +317,9 @@ class KeyframeMaker:
     def _load(self) -> None:
         self._forgotten = self._connection.execute(_FORGOTTEN).fetchone()[0]
         self._board = board_of(self._connection.execute(SELECT_BY_SEQ, (NEWEST,)).fetchone())
-        self._last = self._board.seq
+        self._kept = self._last = self._board.seq  # the newest keyframe that is not replaced, and the newest of all
         self._due = self._every
+        self._made: tuple[int, int, bytes, int] | None = None  # a keyframe to store: its row, and what it replaces
 
     @property
     def folded(self) -> int:
@@ -309,8 +328,8 @@ class KeyframeMaker:
 
     def behind(self) -> int:
         """Return the number of events that are recorded but not folded yet."""
-        newest = self._connection.execute("SELECT max(seq) FROM event_log").fetchone()[0] or 0
-        return int(newest) - self._board.seq
+        found = self._connection.execute("SELECT max(seq) FROM event_log").fetchone()[0] or 0
+        return int(found) - self._board.seq
 
     def step(self) -> bool:
         """Fold one slice of events, and store a keyframe if one is due.
@@ -321,20 +340,60 @@ class KeyframeMaker:
         Raises:
             sqlite3.Error: The file could not be read or written; the next step continues from here.
         """
-        rows = self._connection.execute(f"{events.SELECT} WHERE seq > ? ORDER BY seq LIMIT {SLICE}", (self._board.seq,))
-        entries = [events.entry_of(None, row) for row in rows.fetchall()]
+        before = self._forgotten
+        more = self.fold()
+        self.store()
+        self.stored()
+        return more or self._forgotten != before
+
+    def fold(self) -> bool:
+        """Fold one slice of events, and make a keyframe if one is due; see `store`. Return whether there may be more.
+
+        Raises:
+            sqlite3.Error: The file could not be read; the next call continues from here.
+        """
+        entries = events.after(self._connection, self._board.seq, SLICE)
         for entry in entries:
             self._board.apply(entry)
-        if self._board.seq - self._last >= self._due:
-            data = dump(self._board)
-            if len(data) <= MAX_STORED:
-                sql = f"""INSERT OR IGNORE INTO keyframes(seq, at, format, board)
-                    SELECT ?, ?, ?, ? WHERE ({_FORGOTTEN}) = ?"""
-                values = self._board.seq, self._board.at, FORMAT, data, self._forgotten
-                self._connection.execute(sql, values)
-                if self._connection.execute(_FORGOTTEN).fetchone()[0] != self._forgotten:
-                    self._load()  # this Board still has what the recording has forgotten
-                    return True
-            self._last = self._board.seq
-            self._due = max(self._every, len(data) // _BYTES_PER_EVENT)
+        last = self._last if self._made is None else self._made[0]
+        if self._board.seq - last >= min(self._due, MOST_BETWEEN):
+            self._make()
         return len(entries) == SLICE
+
+    @property
+    def has_made(self) -> bool:
+        """Whether a keyframe waits to be stored."""
+        return self._made is not None
+
+    def store(self) -> None:
+        """Store the keyframe that was made, in the open transaction if there is one; call `stored` once it is there.
+
+        Raises:
+            sqlite3.Error: The file could not be written.
+        """
+        if self._made is None:
+            return
+        seq, at, data, replaced = self._made
+        sql = f"""INSERT OR IGNORE INTO keyframes(seq, at, format, board) SELECT ?, ?, ?, ? WHERE ({_FORGOTTEN}) = ?"""
+        self._connection.execute(sql, (seq, at, FORMAT, data, self._forgotten))
+        if self._connection.execute(_FORGOTTEN).fetchone()[0] != self._forgotten:
+            self._load()  # this Board still has what the recording has forgotten
+            return
+        if self._kept < replaced:  # unless retention has deleted what is before it
+            sql = "DELETE FROM keyframes WHERE seq = ? AND EXISTS (SELECT 1 FROM keyframes WHERE seq = ?)"
+            self._connection.execute(sql, (replaced, self._kept))
+
+    def stored(self) -> None:
+        """Continue towards the next keyframe, once the last one is committed."""
+        if self._made is not None:
+            self._last, self._made = self._made[0], None
+            if self._last - self._kept >= self._due:
+                self._kept = self._last
+
+    def _make(self) -> None:
+        data = dump(self._board)
+        self._due = max(self._every, len(data) // _BYTES_PER_EVENT)
+        if len(data) <= MAX_STORED:
+            self._made = self._board.seq, self._board.at, data, self._last
+        else:
+            self._last = self._board.seq

@@ -179,11 +179,11 @@ async def test_keyframes_that_cannot_be_made_are_reported_once_and_events_are_wr
 
     tried = []
 
-    def step(self: KeyframeMaker) -> bool:
+    def fold(self: KeyframeMaker) -> bool:
         tried.append(1)
         raise sqlite3.OperationalError("Could not decode to UTF-8 column 'body'")
 
-    monkeypatch.setattr(KeyframeMaker, "step", step)
+    monkeypatch.setattr(KeyframeMaker, "fold", fold)
     engine = FakeEngine()
     async with record(engine, tmp_path / "a.db") as recorder:
         for number in range(600):
