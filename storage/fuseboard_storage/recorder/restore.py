@@ -14,7 +14,6 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 from fuseboard_engine.error_text.safe_logging import get_logger
@@ -23,8 +22,7 @@ from fuseboard_storage.board.rows import AdapterRow
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recorder import origins
 from fuseboard_storage.sqlite import schema
-from fuseboard_storage.sqlite.damaged_rows import readable_text
-from fuseboard_storage.sqlite.write_lock import transaction
+from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
 from fuseboard_storage.tables import events, instances, keyframes
 from fuseboard_storage.tables.instances import InstanceRef
 
@@ -122,12 +120,14 @@ def restore_now(
         kind = schema.inspect(path)
         if kind != "recording":
             return Restored(why_fresh=f"{os.fspath(path)} is {kind}")
-        origin, taken = _take(engine, Path(path), may_apply)
-        if origin is not None:
-            return Restored(why_fresh=f"{engine.name} has been recorded to {os.fspath(path)} and still has its state")
-        if taken is None and not may_apply():
-            return Restored(why_fresh="it took too long to open the recording")
-        board = _board(Path(path))
+        with contextlib.closing(schema.connect(path, busy_timeout=_BUSY)) as connection:
+            origin, taken = _take(engine, connection, may_apply)
+            if origin is not None:
+                why = f"{engine.name} has been recorded to {os.fspath(path)} and still has its state"
+                return Restored(why_fresh=why)
+            if taken is None and not may_apply():
+                return Restored(why_fresh="it took too long to open the recording")
+            board = _board(connection)
         if taken is None:
             return Restored(why_fresh=_why_none(board, engine.name, path))
         with lock or contextlib.nullcontext():
@@ -143,41 +143,31 @@ def restore_now(
     return Restored(why_fresh=why)
 
 
-def _board(path: Path) -> Board:
+def _board(connection: sqlite3.Connection) -> Board:
     """Return the current Board."""
-    uri = f"{path.absolute().as_uri()}?mode=ro"
-    connection = sqlite3.connect(uri, uri=True, timeout=2.0, isolation_level=None)
-    connection.text_factory = readable_text
-    try:
-        board = keyframes.board_of(connection.execute(keyframes.SELECT_BY_SEQ, (keyframes.NEWEST,)).fetchone())
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        sql = f"{events.table_of(version).select} WHERE seq > ? ORDER BY seq LIMIT {_SLICE}"
-        while part := connection.execute(sql, (board.seq,)).fetchall():
-            for row in part:
-                board.apply(events.entry_of(None, row))
-        return board
-    finally:
-        connection.close()
+    board = keyframes.board_of(connection.execute(keyframes.SELECT_BY_SEQ, (keyframes.NEWEST,)).fetchone())
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    sql = f"{events.table_of(version).select} WHERE seq > ? ORDER BY seq LIMIT {_SLICE}"
+    while part := connection.execute(sql, (board.seq,)).fetchall():
+        for row in part:
+            board.apply(events.entry_of(None, row))
+    return board
 
 
 def _take(
-    engine: Restorable, path: Path, may_take: Callable[[], bool]
+    engine: Restorable, connection: LockingConnection, may_take: Callable[[], bool]
 ) -> tuple[InstanceRef | None, InstanceRef | None]:
     """Return the instance whose state the engine has already, or the one it takes now, or None if there is neither."""
     host = events.stored_name(socket.gethostname())
-    connection = schema.connect(path, busy_timeout=_BUSY)
-    try:
-        with transaction(connection):
-            origin = origins.origin_of(engine)
-            if origin is not None and instances.exists(connection, origin):
-                return origin, None
-            for dead, event in instances.record_dead(connection, host, engine.wall()):
-                events.insert(connection, dead, [event])
-            if not may_take():  # the conversion of a large recording took long: another engine may take the state
-                return None, None
-            return None, instances.take(connection, events.stored_name(engine.name), host)
-    finally:
-        connection.close()
+    with transaction(connection):
+        origin = origins.origin_of(engine)
+        if origin is not None and instances.exists(connection, origin):
+            return origin, None
+        for dead, event in instances.record_dead(connection, host, engine.wall()):
+            events.insert(connection, dead, [event])
+        if not may_take():  # the conversion of a large recording took long: another engine may take the state
+            return None, None
+        return None, instances.take(connection, events.stored_name(engine.name), host)
 
 
 def _why_none(board: Board, name: str, path: str | os.PathLike[str]) -> str:
