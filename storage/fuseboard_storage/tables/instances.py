@@ -20,6 +20,9 @@ _OVERDUE_AFTER: Final = 1_500_000  # the next heartbeat is overdue
 _DEAD_AFTER: Final = 60_000_000  # an engine on another host counts as dead
 _UNSEEN_AFTER: Final = 5_000_000  # an engine of this host counts as dead whose process cannot be checked from here
 
+_FAR_AHEAD: Final = 86_400_000_000
+"""Microseconds by which a heartbeat may lie in the future; one further ahead is of before the clock was set back."""
+
 _COLUMNS: Final = "name, host, pid, started_at, heartbeat_at, process, pid_space"
 _NOT_TAKEN: Final = """SELECT id, started_at, taken_by FROM instances
 WHERE name = ? AND ended_at IS NOT NULL AND continued_by IS NULL ORDER BY ended_at DESC, id DESC"""
@@ -111,8 +114,9 @@ def mark_ended(connection: sqlite3.Connection, instance: int, now: int, dropped:
 def record_dead(connection: sqlite3.Connection, host: str, now: int) -> list[tuple[int, EngineStopped]]:
     """Mark engines as ended that died without recording their end.
 
-    An engine on this host is dead when its process is. Without a heartbeat, one whose process cannot be checked from
-    here (it is of another container) is dead after five seconds, one on another host after a minute.
+    An engine on this host is dead when its process is, whatever the wall clock says. Without a heartbeat, one whose
+    process cannot be checked from here (it is of another container) is dead after five seconds, one on another host
+    after a minute. A heartbeat that lies more than a day in the future is left from before the clock was set back.
 
     Returns:
         The instance id of each and the event to record, dated at its last heartbeat.
@@ -124,21 +128,24 @@ def record_dead(connection: sqlite3.Connection, host: str, now: int) -> list[tup
     ).fetchall()
     for instance, its_host, pid, heartbeat_at, process, space in rows:
         silent = now - heartbeat_at
-        gone = its_host == host and _is_gone(pid, process, space, silent)
-        if gone or silent > _DEAD_AFTER:
+        ahead = silent < -_FAR_AHEAD
+        gone = _is_gone(pid, process, space, silent, ahead=ahead) if its_host == host else silent > _DEAD_AFTER or ahead
+        if gone:
             connection.execute("UPDATE instances SET ended_at = ? WHERE id = ?", (heartbeat_at, instance))
             found.append((instance, EngineStopped(at=heartbeat_at, reason=LOST)))
     return found
 
 
-def _is_gone(pid: int, process: str, space: str, silent: int) -> bool:
+def _is_gone(pid: int, process: str, space: str, silent: int, *, ahead: bool) -> bool:
     """Return whether an engine of this host has ended, after `silent` microseconds without a heartbeat."""
     found = ProcessIdentity.parse(process)
     if pid == os.getpid() and (found is None or is_alive(found)):
-        return silent > _UNSEEN_AFTER  # another engine of this process; without an identity, perhaps of an earlier one
+        return (
+            silent > _UNSEEN_AFTER or ahead
+        )  # another engine of this process; without an identity, perhaps of an earlier one
     if found is None:  # recorded by an older version
         return not is_alive(ProcessIdentity("", pid, ""))
-    return silent > _UNSEEN_AFTER if space != pid_space() else not is_alive(found)
+    return silent > _UNSEEN_AFTER or ahead if space != pid_space() else not is_alive(found)
 
 
 def prunable(connection: sqlite3.Connection, host: str, after: int, most: int) -> tuple[list[int], int]:
@@ -197,7 +204,8 @@ def mark_dead(engines: Iterable[InstanceRow], now: int) -> bool:
 def first_alive(connection: sqlite3.Connection, now: int) -> int | None:
     """Return the first living instance, which maintains the recording for all. None if none is alive."""
     row = connection.execute(
-        "SELECT min(id) FROM instances WHERE ended_at IS NULL AND heartbeat_at > ?", (now - SILENT_AFTER,)
+        "SELECT min(id) FROM instances WHERE ended_at IS NULL AND heartbeat_at > ? AND heartbeat_at <= ?",
+        (now - SILENT_AFTER, now + SILENT_AFTER),
     ).fetchone()
     return None if row[0] is None else int(row[0])
 
