@@ -14,10 +14,10 @@ UNLIMITED: Final = 2**31
 PATIENCE: Final = 5.0
 """Seconds without a new keyframe after which writers stop waiting for one: nothing may be making them."""
 
-URGENT: Final = 30_000
+URGENT: Final = 40_000
 """The number of events that are not folded at which folding comes first."""
 
-EVEN: Final = 5_000
+EVEN: Final = 25_000
 """The number of events that are not folded at which folding takes as much time as writing."""
 
 MOST_SECONDS: Final = 0.25
