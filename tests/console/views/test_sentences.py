@@ -189,6 +189,11 @@ def test_an_event_line_shows_time_kind_and_sentence(event: e.Event, expected: st
     assert text.strip().startswith(expected)
 
 
+def test_the_sentences_of_all_kinds_of_events_begin_in_one_column() -> None:
+    columns = {event_line(Entry(1, 1, event)).index(expected) for event, expected in SENTENCES}
+    assert len(columns) == 1
+
+
 def test_every_kind_of_event_has_an_example_here() -> None:
     assert {type(event) for event, _ in SENTENCES} == set(get_args(e.AnyEvent))
 

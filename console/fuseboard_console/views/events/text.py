@@ -12,7 +12,7 @@ from fuseboard_console.views.events.sentences import event_sentence
 from fuseboard_engine.events import Event
 from fuseboard_storage.board.board import Entry
 
-_KIND_WIDTH = 16
+_KIND_WIDTH = 20  # of the longest kind
 
 
 def event_line(entry: Entry) -> str:
