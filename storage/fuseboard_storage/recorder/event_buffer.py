@@ -10,8 +10,9 @@ from concurrent.futures import Future, InvalidStateError
 from typing import Final, NamedTuple
 
 from fuseboard_engine.error_text.text_limits import MAX_NAME, text_length, within_limits
-from fuseboard_engine.events import Event
+from fuseboard_engine.events import Event, RouteFinished
 from fuseboard_storage.board.metrics import Spans, count, merge_spans
+from fuseboard_storage.board.route_counts import is_ordinary
 
 
 class Barrier(NamedTuple):
@@ -267,6 +268,13 @@ def size_of(item: Item) -> int:
     """Return about how many bytes an item takes in memory. Costs about a microsecond."""
     if isinstance(item, Barrier):
         return 0
+    if type(item) is RouteFinished and is_ordinary(item) and item.context is None and not item.strategy:
+        (attempt,) = item.attempts  # by far the most frequent: its texts are few
+        texts = len(item.task) + len(item.task_type) + len(item.adapter) + len(item.why) + len(item.error)
+        texts += len(attempt.rule) + len(attempt.error_type) + len(attempt.error) + len(attempt.why)
+        texts += sum(map(len, item.left))
+        if texts <= MAX_NAME:
+            return OVERHEAD + texts
     try:
         return OVERHEAD + text_length(item)
     except (TypeError, AttributeError, RecursionError):  # a field holds something else than its type says

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuseboard_engine.events import AttemptFailed
-from fuseboard_storage.recorder.event_buffer import Barrier, EventBuffer, events_of
+from fuseboard_storage.recorder.event_buffer import Barrier, EventBuffer, events_of, size_of
 from support.fake_engine import answered, failed, opened
 
 
@@ -166,3 +166,11 @@ def test_the_bytes_are_exact_and_bounded_whatever_happens(steps: list[tuple[str,
 def test_a_limit_of_bytes_below_one_is_refused(most: int) -> None:
     with pytest.raises(ValueError, match="buffer_bytes must be at least 1"):
         EventBuffer(10, most)
+
+
+@pytest.mark.parametrize("field", ["task", "task_type", "why", "error", "left"])
+def test_a_long_text_of_an_ordinary_route_is_measured(field: str) -> None:
+    text = "x" * 10_000
+    route = msgspec.structs.replace(answered(), **{field: (text,) if field == "left" else text})
+    assert size_of(route) > 10_000
+    assert size_of(answered()) < 1_000
