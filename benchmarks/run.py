@@ -20,6 +20,7 @@ BENCHMARKS = {
     "dead_letters": "A dead letter, from enqueue to commit",
     "recorder": "From event object to committed row",
     "reading": "Finding events in a large recording",
+    "recording_size": "How large a recording becomes",
     "latency": "From event to another process, from command to breaker",
     "startup": "Cold starts",
     "console_frames": "The console, frame by frame",
