@@ -425,8 +425,11 @@ class Recording:
         return await count_runs(self._rows_if_any)
 
     async def last_seq(self) -> int:
-        """Return the number of the newest entry; 0 if there is none."""
-        found = await self._rows_if_any(f"SELECT max(seq) FROM {await self._events()}")
+        """Return the number of the newest entry; 0 if there is none.
+
+        Retention may have deleted the entry itself: a keyframe is left of it then.
+        """
+        found = await self._rows_if_any(f"SELECT {await self._newest()}")
         return whole_number(found[0][0]) if found else 0
 
     async def head(self) -> tuple[int, dict[int, int]]:
@@ -434,9 +437,14 @@ class Recording:
 
         The number is 0 if there is no entry. Heartbeats are UTC microseconds.
         """
-        newest = f"SELECT max(seq) FROM {await self._events()}"
-        found = await self._rows_if_any(f"SELECT ({newest}), id, heartbeat_at FROM instances")
+        found = await self._rows_if_any(f"SELECT {await self._newest()}, id, heartbeat_at FROM instances")
         return (whole_number(found[0][0]) if found else 0), {whole_number(id): whole_number(at) for _, id, at in found}
+
+    async def _newest(self) -> str:
+        """Return the SQL of the number of the newest entry."""
+        entry = f"coalesce((SELECT max(seq) FROM {await self._events()}), 0)"
+        keyframe = f"coalesce((SELECT max(seq) FROM keyframes WHERE format = {keyframes.FORMAT}), 0)"
+        return f"max({entry}, {keyframe})"
 
     def unchanged(self) -> bool:
         """Return whether certainly nothing was written since the previous call. Runs no query."""

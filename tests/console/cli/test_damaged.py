@@ -10,8 +10,10 @@ import pytest
 
 from fuseboard_console.cli import exit_codes
 from fuseboard_storage.sqlite import schema
+from fuseboard_storage.tables import events as rows
 from support.command_line import fuseboard
 from support.console_watching import watching
+from support.fake_engine import failed
 from support.terminal import Terminal
 
 SENTENCE = (
@@ -27,10 +29,8 @@ def damaged(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A recording of which only a part is left, whose middle was overwritten, or of which only the header is left."""
     path = tmp_path / "a.db"
     schema.connect(path).close()
-    with sqlite3.connect(path) as connection:
-        for at in range(200):
-            row = at, f'{{"type": "workflow_started", "at": {at}, "run": "{"r" * 200}", "workflow": "w"}}'
-            connection.execute("INSERT INTO event_log(at, instance, template, body) VALUES (?, 1, 1, ?)", row)
+    with sqlite3.connect(path, isolation_level=None) as connection:
+        rows.insert(connection, 1, [failed(f"{number}", error=f"{number} {'x' * 200}") for number in range(200)])
     connection.close()
     data = bytearray(path.read_bytes())
     if request.param == "truncated":

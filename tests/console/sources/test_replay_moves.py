@@ -17,6 +17,7 @@ from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import keyframes as keyframe
 from fuseboard_storage.tables.keyframes import KeyframeMaker, dump
+from fuseboard_storage.tables.marks import Moment
 from support.console_story import NOON, SECOND, added, answered, at, changed, opened, started, stopped, story
 from support.console_watching import replaying, watching
 from support.replays import Watch, recorded
@@ -148,7 +149,7 @@ async def test_the_board_before_the_oldest_kept_event_comes_from_its_keyframe(tm
     keyframes(path)
     async with Replay.open(path) as early:
         connection = schema.connect(path)
-        while apply_retention(connection, Retention(most_events=500), NOON):
+        while apply_retention(connection, Retention(most_events=500), Moment(NOON, "boot", 0)):
             pass
         connection.close()
         async with Replay.open(path) as replay:

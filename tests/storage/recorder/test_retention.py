@@ -137,3 +137,17 @@ def test_events_after_the_last_keyframe_are_kept_however_old(file: sqlite3.Conne
     rows.insert(file, 1, [answered(at=1)])
     assert not apply_retention(file, Retention(events=0.0, most_events=0), moment(NOON))
     assert file.execute("SELECT count(*) FROM events").fetchone() == (1,)
+
+
+async def test_of_a_recording_whose_events_are_all_too_old_the_board_stays(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    connection = schema.connect(path)
+    rows.insert(connection, 1, [EngineStarted(at=NOON, name="e", host="h", pid=1), answered(at=NOON)])
+    keyframes.KeyframeMaker(connection, every=1).step()
+    apply_retention(connection, Retention(events=0.0), moment(NOON))
+    while apply_retention(connection, Retention(events=0.0), moment(NOON + SECOND)):
+        pass
+    connection.close()
+    async with Recording.open(path) as recording:
+        assert await recording.entries() == []
+        assert (await recording.board()).tasks == 1
