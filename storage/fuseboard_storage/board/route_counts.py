@@ -156,23 +156,20 @@ class RouteCounter:
             sums.failures = None
 
 
-def notable(
-    events: Iterable[Event], counter: RouteCounter, *, end: bool, slow: float = SLOW
-) -> tuple[list[Event], RouteCounter]:
+def notable(events: Iterable[Event], counter: RouteCounter, *, end: bool) -> tuple[list[Event], RouteCounter]:
     """Count the ordinary routes among an instance's events, and return the others.
 
     Args:
         events: The next events, in order.
         counter: The routes counted before; it is not changed.
         end: Whether to end the count with these events.
-        slow: Seconds; a route that took longer is not ordinary.
 
     Returns:
         The other events and, where a count ends, its `RoutesCounted`; and the routes counted since then.
     """
     counter, kept = counter.copy(), list[Event]()
     for event in events:
-        if is_ordinary(event, slow):
+        if is_ordinary(event):
             counter.add(event)  # type: ignore[arg-type]
             continue
         if counter and type(event) in BARRIERS:

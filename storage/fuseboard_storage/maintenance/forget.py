@@ -7,7 +7,6 @@ import sqlite3
 import time
 import zlib
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
@@ -211,7 +210,7 @@ class _Forgetting:
     def _events(self) -> set[int]:
         """Make the events of the tasks anonymous. Return the templates that they had."""
         templates = events.Templates()
-        templates.newest = self._connection.execute("SELECT max(seq) FROM event_log").fetchone()[0] or 0
+        templates.newest = events.newest(self._connection)
         left: set[int] = set()
         # Earlier versions stored the task of an event without an adapter in its body only.
         sql = f"""SELECT seq FROM event_log WHERE task IN (SELECT value FROM json_each(?))
@@ -266,10 +265,8 @@ class _Forgetting:
         for id_, body in self._connection.execute(sql, self._written).fetchall():
             clean = self._traces.without_in_text(body)
             if clean != body:
-                digest = int.from_bytes(blake2b(clean.encode(), digest_size=8).digest(), signed=True)
-                self._connection.execute(
-                    "UPDATE event_templates SET body = ?, digest = ? WHERE id = ?", (clean, digest, id_)
-                )
+                sql = "UPDATE event_templates SET body = ?, digest = ? WHERE id = ?"
+                self._connection.execute(sql, (clean, events.digest_of(clean), id_))
                 self._found.templates += 1
 
     def _runs(self) -> None:

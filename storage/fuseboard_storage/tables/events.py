@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from fuseboard_engine.error_text.text_limits import MAX_NAME, name_within_limit, text_within_limit, within_limits
 from fuseboard_engine.events import AnyEvent, Attempt, AttemptFailed, Event, Int64, RouteFinished, RoutesCounted
 from fuseboard_storage.board.board import Entry
-from fuseboard_storage.board.route_counts import SLOW, is_ordinary
+from fuseboard_storage.board.route_counts import is_ordinary
 from fuseboard_storage.sqlite.damaged_rows import whole_number
 from fuseboard_storage.sqlite.integrity import TEMPLATES_SINCE
 from fuseboard_storage.tables.safe_errors import with_safe_errors
@@ -212,11 +212,15 @@ class _Known(NamedTuple):
     marked: int  # the number of an event about which it was used
 
 
+def digest_of(body: str) -> int:
+    """Return the number by which the body of a template is found."""
+    return int.from_bytes(blake2b(body.encode(), digest_size=8).digest(), signed=True)
+
+
 class Templates:
     """The templates that one writer knows in one file. After a transaction is rolled back, call `forget`."""
 
-    def __init__(self, slow: float = SLOW) -> None:
-        self._slow = slow
+    def __init__(self) -> None:
         self._known: dict[tuple[Any, ...], _Known] = {}
         self._seen: dict[int, None] = {}  # what was met once; a template is worth its row from the second time on
         self.newest = 0
@@ -239,7 +243,7 @@ class Templates:
         Raises:
             sqlite3.Error: The file could not be read or written.
         """
-        ordinary = not keep and (is_ordinary(event, self._slow) or type(event) is RoutesCounted)
+        ordinary = not keep and (is_ordinary(event) or type(event) is RoutesCounted)
         if (shared := _key_of(event)) is not None:
             key = (*shared, ordinary)
             known = self._known.get(key)
@@ -298,7 +302,7 @@ class Templates:
     def _insert(self, connection: sqlite3.Connection, key: tuple[Any, ...], event: Event, body: str | None) -> _Known:
         """Store the template of an event, or find it. Without a body it names the kind and the adapter only."""
         kind, fields = row_shapes[type(event)]
-        digest = 0 if body is None else int.from_bytes(blake2b(body.encode(), digest_size=8).digest(), signed=True)
+        digest = 0 if body is None else digest_of(body)
         values = (kind, fields(event)[1] or "", not key[-1], digest)
         sql = """SELECT id FROM event_templates
             WHERE kind = ? AND adapter = ? AND notable = ? AND digest = ? AND body IS ?"""
@@ -336,6 +340,7 @@ def insert(
     if not events:
         return
     templates = templates or Templates()
+    templates.newest = newest(connection)  # other processes insert events, too
     start = 0
     left = len(events)
     row_of = templates.row_of
@@ -519,6 +524,11 @@ def after(connection: sqlite3.Connection, seq: int, limit: int) -> list[Entry]:
     return [entry_of(None, row) for row in rows]
 
 
+def newest(connection: sqlite3.Connection) -> int:
+    """Return the number of the newest event; 0 if there is none."""
+    return int(connection.execute("SELECT max(seq) FROM event_log").fetchone()[0] or 0)
+
+
 def first_ordinary(connection: sqlite3.Connection) -> int | None:
     """Return the number of the oldest ordinary route, or of counts that may still be merged; None if there is none."""
     sql = """SELECT min(oldest) FROM (SELECT (SELECT min(seq) FROM event_log WHERE template = t.id) AS oldest
@@ -535,7 +545,8 @@ def with_ordinary(connection: sqlite3.Connection, first: int, last: int) -> list
 
 def prune_templates(connection: sqlite3.Connection) -> None:
     """Delete the templates that no event refers to any more, and that no writer has marked as used for long."""
-    sql = "DELETE FROM event_templates WHERE used < (SELECT min(seq) FROM event_log) - ?"
+    sql = """DELETE FROM event_templates WHERE used < (SELECT min(seq) FROM event_log) - ?
+        AND NOT EXISTS (SELECT 1 FROM event_log WHERE template = event_templates.id)"""
     connection.execute(sql, (2 * _REMARK,))
 
 

@@ -296,10 +296,9 @@ NEWEST: Final = 2**63 - 1
 
 def newest(connection: sqlite3.Connection) -> tuple[int, int]:
     """Return the numbers of the newest event and of the newest keyframe; 0 if there is none."""
-    sql = f"""SELECT (SELECT max(seq) FROM event_log),
-        (SELECT seq FROM keyframes WHERE format = {FORMAT} ORDER BY seq DESC LIMIT 1)"""
-    event, keyframe = connection.execute(sql).fetchone()
-    return event or 0, keyframe or 0
+    sql = f"SELECT seq FROM keyframes WHERE format = {FORMAT} ORDER BY seq DESC LIMIT 1"
+    keyframe = connection.execute(sql).fetchone()
+    return events.newest(connection), 0 if keyframe is None else keyframe[0]
 
 
 class KeyframeMaker:
@@ -328,8 +327,7 @@ class KeyframeMaker:
 
     def behind(self) -> int:
         """Return the number of events that are recorded but not folded yet."""
-        found = self._connection.execute("SELECT max(seq) FROM event_log").fetchone()[0] or 0
-        return int(found) - self._board.seq
+        return events.newest(self._connection) - self._board.seq
 
     def step(self) -> bool:
         """Fold one slice of events, and store a keyframe if one is due.

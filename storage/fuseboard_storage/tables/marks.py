@@ -12,6 +12,7 @@ import time
 from typing import Final, NamedTuple
 
 from fuseboard_storage.sqlite.process_identity import boot_id
+from fuseboard_storage.tables import events
 
 EVERY: Final = 60_000_000
 """Microseconds between two marks."""
@@ -63,7 +64,7 @@ def advance(connection: sqlite3.Connection, now: Moment) -> int:
         if written < marked + EVERY and same_boot:
             return int(written)
         written = max(written, marked + 1)
-    seq = connection.execute("SELECT max(seq) FROM event_log").fetchone()[0] or 0
+    seq = events.newest(connection)
     connection.execute(
         "INSERT INTO marks(written, seq, at, boot, since_boot) VALUES (?, ?, ?, ?, ?)",
         (written, seq, now.at, now.boot, now.since_boot),

@@ -191,3 +191,31 @@ def test_a_row_that_does_not_fit_its_template_is_a_bare_event(file: sqlite3.Conn
     for body in ("[]", "[1]", "[1, 2, 3]", "{}", "[1, [1]]", "[1, null]", '["x", 1]', f"[1, [1, 1, null, {2**70}, 1]]"):
         file.execute("UPDATE event_log SET body = ? WHERE seq = 3", (body,))
         assert read(file) == [answered(at=NOON), answered(at=NOON), Event(at=NOON)]
+
+
+def test_a_template_is_kept_while_an_event_has_it_however_long_it_was_not_marked(
+    file: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "_REMARK", 10)
+    rare, busy = rows.Templates(), rows.Templates()
+    rows.insert(file, 1, [failed(), failed()], rare)
+    rows.insert(file, 1, [answered(str(number)) for number in range(100)], busy)
+    rows.insert(file, 1, [failed()], rare)
+    file.execute("UPDATE event_templates SET used = 0")  # as a conversion leaves those of an older recording
+    file.execute("DELETE FROM event_log WHERE seq <= 90")
+    rows.prune_templates(file)
+    assert read(file)[-1] == failed()
+
+
+def test_a_writer_that_was_idle_for_long_stores_a_template_again_that_was_removed(
+    file: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "_REMARK", 10)
+    idle, busy = rows.Templates(), rows.Templates()
+    rows.insert(file, 1, [failed(), failed(), failed()], idle)
+    for number in range(100):
+        rows.insert(file, 1, [answered(str(number))], busy)
+    file.execute("DELETE FROM event_log WHERE seq <= 90")
+    rows.prune_templates(file)
+    rows.insert(file, 1, [failed()], idle)
+    assert read(file)[-1] == failed()
