@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +11,9 @@ from typing import Final, Literal, NamedTuple
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.maintenance.access import live_engines, refuse_damage, size_of, writing
+from fuseboard_storage.sqlite.integrity import INCREMENTAL_VACUUM, can_shrink, pragma, release_pages, used_bytes
+from fuseboard_storage.sqlite.kept_copy import free_bytes
 
-INCREMENTAL: Final = 2
-"""The value of `PRAGMA auto_vacuum` of a file whose free pages can be removed a few at a time."""
 _PAGES: Final = 500  # removed in one transaction
 
 
@@ -53,7 +52,7 @@ def compact(
         refuse_damage(connection, where)
         engines = live_engines(connection, wall_clock() if now is None else now)
         if engines:
-            if _pragma(connection, "auto_vacuum") != INCREMENTAL:
+            if not can_shrink(connection):
                 raise RecordingError(
                     f"{where.name} is written by {engines[0].name} (pid {engines[0].pid}), and can only be rewritten.",
                     "End the application, then try again; later the file can be compacted while it runs.",
@@ -71,15 +70,13 @@ def rewrite(connection: sqlite3.Connection, path: Path) -> None:
         RecordingError: The disk has no room for the copy; nothing was changed.
         sqlite3.Error: The file could not be written; nothing was changed.
     """
-    page = _pragma(connection, "page_size")
-    needed = page * (_pragma(connection, "page_count") - _pragma(connection, "freelist_count"))
-    free = shutil.disk_usage(path.parent).free
+    needed, free = used_bytes(connection), free_bytes(path.parent)
     if free < needed:
         raise RecordingError(
             f"{path.name} cannot be rewritten: that needs {needed:,} bytes on the disk, and {free:,} are free.",
             "Free disk space, then try again.",
         )
-    connection.execute(f"PRAGMA auto_vacuum = {INCREMENTAL}")
+    connection.execute(f"PRAGMA auto_vacuum = {INCREMENTAL_VACUUM}")
     connection.execute("VACUUM")
     empty_wal(connection)
 
@@ -91,16 +88,12 @@ def empty_wal(connection: sqlite3.Connection) -> bool:
 
 
 def _release(connection: sqlite3.Connection, progress: Callable[[int, int], object] | None) -> None:
-    total = left = _pragma(connection, "freelist_count")
+    total = left = pragma(connection, "freelist_count")
     while left:
-        connection.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
-        before, left = left, _pragma(connection, "freelist_count")
+        release_pages(connection, _PAGES)
+        before, left = left, pragma(connection, "freelist_count")
         if progress is not None:
             progress(max(0, total - left), total)
         if left >= before:  # the engine frees as many pages meanwhile
             break
     connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-
-
-def _pragma(connection: sqlite3.Connection, name: str) -> int:
-    return int(connection.execute(f"PRAGMA {name}").fetchone()[0])

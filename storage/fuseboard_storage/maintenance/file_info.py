@@ -11,8 +11,7 @@ from typing import Any, Final
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.metrics import SECOND
 from fuseboard_storage.maintenance.access import live_engines, reading, size_of, version_of
-from fuseboard_storage.maintenance.compact import INCREMENTAL
-from fuseboard_storage.sqlite.integrity import TEMPLATES_SINCE
+from fuseboard_storage.sqlite.integrity import TEMPLATES_SINCE, can_shrink, pragma, used_bytes
 from fuseboard_storage.tables.events import table_of
 
 DAY: Final = 86_400 * SECOND
@@ -89,18 +88,17 @@ def file_info(path: str | os.PathLike[str], now: int | None = None) -> FileInfo:
         connection.execute("BEGIN")  # all figures are of one moment
         version = version_of(connection)
         wal = Path(f"{where}-wal")
-        page = _number(connection, "PRAGMA page_size")
         values: dict[str, Any] = {
             "file": where.name,
             "version": version,
             "size": size_of(where),
             "wal": wal.stat().st_size if wal.exists() else 0,
-            "free": page * _number(connection, "PRAGMA freelist_count"),
-            "shrinks": _number(connection, "PRAGMA auto_vacuum") == INCREMENTAL,
+            "free": pragma(connection, "freelist_count") * pragma(connection, "page_size"),
+            "shrinks": can_shrink(connection),
         }
         if not version:
             return FileInfo(**values)
-        used = page * _number(connection, "PRAGMA page_count") - values["free"]
+        used = used_bytes(connection)
         parts = _bytes_by_part(connection) if used <= _MOST_WEIGHED else {}
         kinds, tiers = _event_tiers(connection, version)
         events = sum(kind.rows for kind in kinds)

@@ -12,6 +12,7 @@ from fuseboard_engine.events import RouteFinished, RoutesCounted
 from fuseboard_storage.board.board import Entry
 from fuseboard_storage.board.metrics import SECOND
 from fuseboard_storage.board.route_counts import BARRIERS, RouteCounter
+from fuseboard_storage.sqlite.integrity import can_shrink, pragma, release_pages, used_bytes
 from fuseboard_storage.tables import events, instances, marks, metrics
 from fuseboard_storage.tables.events import stored_name
 from fuseboard_storage.tables.keyframes import EVERY, NEWEST
@@ -123,17 +124,12 @@ def _mark_before(connection: sqlite3.Connection, written: int, age: float | None
 
 
 def _bytes_too_many(connection: sqlite3.Connection, policy: Retention) -> bool:
-    if policy.most_bytes is None:
-        return False
-    pages, free, size = (
-        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
-    )
-    return bool((pages - free) * size > policy.most_bytes)
+    return policy.most_bytes is not None and used_bytes(connection) > policy.most_bytes
 
 
 def _count_ordinary(connection: sqlite3.Connection, policy: Retention, written: int, folded: int) -> int:
     """Put counts in place of the oldest ordinary routes, up to a keyframe at most. Return how many routes went."""
-    newest = _newest(connection)
+    newest = events.newest(connection)
     mark = _mark_before(connection, written, policy.ordinary)
     limit = 0 if mark is None else mark.seq
     if policy.most_ordinary is not None:
@@ -236,27 +232,28 @@ def _first_kept(connection: sqlite3.Connection, policy: Retention, written: int)
     if mark is not None:
         limit = mark.seq
     if policy.most_events is not None:
-        limit = max(limit, _newest(connection) - policy.most_events)
+        limit = max(limit, events.newest(connection) - policy.most_events)
     first = int(connection.execute("SELECT max(seq) FROM keyframes WHERE seq <= ?", (limit,)).fetchone()[0] or 0)
-    ordinary = events.first_ordinary(connection)
-    if _bytes_too_many(connection, policy) and (ordinary is None or ordinary > _newest(connection) - _RECENT):
+    if _bytes_too_many(connection, policy) and not _has_ordinary_to_count(connection):
         oldest = connection.execute("SELECT min(seq) FROM event_log").fetchone()[0] or 0
         row = connection.execute("SELECT min(seq) FROM keyframes WHERE seq >= ?", (oldest,)).fetchone()
         first = max(first, row[0] or 0)
     return first
 
 
-def _newest(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("SELECT max(seq) FROM event_log").fetchone()[0] or 0)
+def _has_ordinary_to_count(connection: sqlite3.Connection) -> bool:
+    """Return whether there are ordinary routes that become counts before other events are deleted for want of space."""
+    oldest = events.first_ordinary(connection)
+    return oldest is not None and oldest <= events.newest(connection) - _RECENT
 
 
 def _shrink(connection: sqlite3.Connection) -> bool:
     """Give some free pages back to the disk if there are many. Return whether there are more.
 
-    A file that an older version created has no incremental vacuum; there, free pages are used for new rows only.
+    In a file that an older version created, free pages are used for new rows only.
     """
-    free, pages = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count"))
-    if free < _FREE_PAGES or free * 4 < pages or connection.execute("PRAGMA auto_vacuum").fetchone()[0] != 2:
+    free = pragma(connection, "freelist_count")
+    if free < _FREE_PAGES or free * 4 < pragma(connection, "page_count") or not can_shrink(connection):
         return False
-    connection.executescript(f"PRAGMA incremental_vacuum({_PAGES})")  # `execute` would give back one page
+    release_pages(connection, _PAGES)
     return True

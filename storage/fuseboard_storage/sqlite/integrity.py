@@ -1,4 +1,4 @@
-"""Finds out whether a recording is damaged, within a limited time."""
+"""The structure of a recording's file: whether it is damaged, found out within a limited time, and its pages."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Final
 
 CHECK_SECONDS: Final = 0.25
 """Seconds for the check of a recording when an engine opens it. A large one is checked in part."""
+
+INCREMENTAL_VACUUM: Final = 2
+"""The value of `PRAGMA auto_vacuum` of a file whose free pages can be given back a few at a time."""
 
 DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 TEMPLATES_SINCE: Final = 11
@@ -83,3 +86,23 @@ def find_damage(
     finally:
         connection.set_progress_handler(None, 0)
     return ""
+
+
+def pragma(connection: sqlite3.Connection, name: str) -> int:
+    """Return the value of one of SQLite's pragmas that is a number."""
+    return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+
+def used_bytes(connection: sqlite3.Connection) -> int:
+    """Return the bytes of a file without its free pages."""
+    return (pragma(connection, "page_count") - pragma(connection, "freelist_count")) * pragma(connection, "page_size")
+
+
+def can_shrink(connection: sqlite3.Connection) -> bool:
+    """Return whether `release_pages` has an effect. A file that an older version created has to be rewritten first."""
+    return pragma(connection, "auto_vacuum") == INCREMENTAL_VACUUM
+
+
+def release_pages(connection: sqlite3.Connection, most: int) -> None:
+    """Give up to `most` free pages back to the disk, in a transaction of its own."""
+    connection.executescript(f"PRAGMA incremental_vacuum({most})")  # `execute` would give back one page

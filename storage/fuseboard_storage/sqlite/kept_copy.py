@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
-from fuseboard_storage.sqlite.integrity import find_damage
+from fuseboard_storage.sqlite.integrity import find_damage, used_bytes
 
 ROOM: Final = 2
 """How many times its own size a recording may need for the conversion, besides the copy."""
@@ -55,10 +55,7 @@ def keep_copy(source: sqlite3.Connection, real: str, version: int) -> Path:
 
 
 def _refuse_full_disk(source: sqlite3.Connection, real: str, version: int, times: int) -> None:
-    pages, size, unused = (
-        int(source.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("page_count", "page_size", "freelist_count")
-    )
-    needed, available = times * (pages - unused) * size, free_bytes(Path(real).parent)
+    needed, available = times * used_bytes(source), free_bytes(Path(real).parent)
     if available < needed:
         raise OSError(
             f"it has the older version {version}, and a checked copy and the conversion need {needed:,} bytes on the "

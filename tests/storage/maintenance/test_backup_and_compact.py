@@ -174,10 +174,7 @@ def test_a_full_disk_leaves_the_recording_as_it_was(tmp_path: Path, monkeypatch:
     record(path)
     before = contents(path)
 
-    class Usage:
-        free = 1_000
-
-    monkeypatch.setattr(compaction.shutil, "disk_usage", lambda _: Usage)
+    monkeypatch.setattr(compaction, "free_bytes", lambda folder: 1_000)
     with pytest.raises(RecordingError, match="1,000 are free"):
         compact(path)
     assert contents(path) == before
