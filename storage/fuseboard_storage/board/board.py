@@ -49,8 +49,10 @@ from fuseboard_engine.events import (
     WorkflowStarted,
 )
 from fuseboard_storage.board import workflow_runs
+from fuseboard_storage.board.histogram import add_histogram
 from fuseboard_storage.board.metrics import SECOND, AdapterSecond, attempts_of
 from fuseboard_storage.board.name_totals import EngineTotals
+from fuseboard_storage.board.route_counts import span_of
 from fuseboard_storage.board.rows import AdapterKey, AdapterRow, Entry, FailureRow, InstanceRow, TaskSecond, Totals
 
 KEPT_ROUTES: Final = 500
@@ -402,11 +404,8 @@ class Board:
         for adapter, counts in event.adapters.items():
             row = self.row(entry.instance, adapter, event.since)
             second = self._second_of(row, event.at)
-            span = AdapterSecond(event.at, adapter, calls=counts.calls, successes=counts.calls)
-            span.latency, span.first_item = counts.latency, counts.first_item
-            second.merge(span)
-            for bucket, calls in counts.latency.items():
-                row.latency[bucket] = row.latency.get(bucket, 0) + calls
+            second.merge(span_of(adapter, counts))
+            add_histogram(row.latency, counts.latency)
             row.calls += counts.calls
             row.successes += counts.calls
             row.busy += counts.busy

@@ -82,9 +82,14 @@ def merge(histograms: Iterable[Mapping[int, int]]) -> dict[int, int]:
     """Return the sum of several histograms."""
     total: dict[int, int] = {}
     for histogram in histograms:
-        for bucket, count in histogram.items():
-            total[bucket] = total.get(bucket, 0) + count
+        add_histogram(total, histogram)
     return total
+
+
+def add_histogram(total: dict[int, int], histogram: Mapping[int, int]) -> None:
+    """Add a histogram to another one."""
+    for bucket, count in histogram.items():
+        total[bucket] = total.get(bucket, 0) + count
 
 
 def percentile(histogram: Mapping[int, int], share: float) -> float | None:

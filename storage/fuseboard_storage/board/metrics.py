@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from fuseboard_engine.events import Attempt, AttemptFailed, Event, RouteFinished
-from fuseboard_storage.board.histogram import bucket_of
+from fuseboard_storage.board.histogram import add_histogram, bucket_of
 
 SECOND = 1_000_000  # microseconds
 
@@ -59,11 +59,8 @@ class AdapterSecond(msgspec.Struct, gc=False):
         self.failures += other.failures
         self.timeouts += other.timeouts
         self.rejections += other.rejections
-        latency = self.latency
-        for bucket, calls in other.latency.items():
-            latency[bucket] = latency.get(bucket, 0) + calls
-        for bucket, streams in other.first_item.items():
-            self.first_item[bucket] = self.first_item.get(bucket, 0) + streams
+        add_histogram(self.latency, other.latency)
+        add_histogram(self.first_item, other.first_item)
 
 
 Spans = dict[tuple[int, str], AdapterSecond]

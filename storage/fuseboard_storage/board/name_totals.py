@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from fuseboard_storage.board.histogram import add_histogram
+
 if TYPE_CHECKING:
     from fuseboard_storage.board.rows import AdapterRow
 
@@ -34,8 +36,7 @@ class AdapterTotals(msgspec.Struct, gc=False):
     def add(self, row: AdapterRow) -> None:
         """Add what one process did: its counts without those that it continues from another one."""
         self._count(row, 1)
-        for bucket, calls in row.latency.items():
-            self.latency[bucket] = self.latency.get(bucket, 0) + calls
+        add_histogram(self.latency, row.latency)
         if row.inherited:
             before = type(row)(row.key, row.added_at)
             before.restore_counts(row.inherited)

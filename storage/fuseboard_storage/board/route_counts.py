@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-import msgspec
-
 from fuseboard_engine.events import (
     AdapterAdded,
     AdapterRemoved,
@@ -21,7 +19,7 @@ from fuseboard_engine.events import (
     StateChanged,
     TripSuppressed,
 )
-from fuseboard_storage.board.histogram import bucket_of
+from fuseboard_storage.board.metrics import AdapterSecond
 
 SLOW: Final = 5.0
 """Seconds above which a route is not ordinary."""
@@ -52,15 +50,26 @@ def is_ordinary(event: Event, slow: float = SLOW) -> bool:
     )
 
 
-class _Sum(msgspec.Struct, gc=False):
-    calls: int = 0
-    busy: float = 0.0
-    latency: dict[int, int] = {}
-    first_item: dict[int, int] = {}
-    failures: int | None = None
+def span_of(adapter: str, counts: RouteCounts) -> AdapterSecond:
+    """Return the calls that counts of an adapter's ordinary routes stand for."""
+    return AdapterSecond(
+        0, adapter, counts.calls, counts.calls, latency=dict(counts.latency), first_item=dict(counts.first_item)
+    )
+
+
+class _Sum:
+    __slots__ = ("busy", "failures", "span")
+
+    def __init__(self, adapter: str) -> None:
+        self.span = AdapterSecond(0, adapter)
+        self.busy = 0.0
+        self.failures: int | None = None
 
     def copy(self) -> _Sum:
-        return _Sum(self.calls, self.busy, dict(self.latency), dict(self.first_item), self.failures)
+        other = _Sum(self.span.adapter)
+        other.span.merge(self.span)
+        other.busy, other.failures = self.busy, self.failures
+        return other
 
 
 class RouteCounter:
@@ -90,13 +99,8 @@ class RouteCounter:
         self._extend(event.at, event.at)
         (attempt,) = event.attempts
         sums = self._sum(attempt.adapter)
-        sums.calls += 1
+        sums.span.add(attempt)
         sums.busy += attempt.duration
-        bucket = bucket_of(attempt.duration)
-        sums.latency[bucket] = sums.latency.get(bucket, 0) + 1
-        if attempt.first_item is not None:
-            bucket = bucket_of(attempt.first_item)
-            sums.first_item[bucket] = sums.first_item.get(bucket, 0) + 1
         sums.failures = attempt.failures
 
     def merge(self, event: RoutesCounted) -> None:
@@ -104,12 +108,8 @@ class RouteCounter:
         self._extend(event.since, event.at)
         for adapter, counts in event.adapters.items():
             sums = self._sum(adapter)
-            sums.calls += counts.calls
+            sums.span.merge(span_of(adapter, counts))
             sums.busy += counts.busy
-            for bucket, calls in counts.latency.items():
-                sums.latency[bucket] = sums.latency.get(bucket, 0) + calls
-            for bucket, calls in counts.first_item.items():
-                sums.first_item[bucket] = sums.first_item.get(bucket, 0) + calls
             sums.failures = counts.failures
 
     def note(self, event: Event) -> None:
@@ -128,10 +128,10 @@ class RouteCounter:
         """Return the counts as an event, and begin again."""
         adapters = {
             adapter: RouteCounts(
-                calls=sums.calls,
+                calls=sums.span.calls,
                 busy=round(sums.busy, 9),
-                latency=sums.latency,
-                first_item=sums.first_item,
+                latency=sums.span.latency,
+                first_item=sums.span.first_item,
                 failures=sums.failures,
             )
             for adapter, sums in self._sums.items()
@@ -147,7 +147,7 @@ class RouteCounter:
     def _sum(self, adapter: str) -> _Sum:
         sums = self._sums.get(adapter)
         if sums is None:
-            sums = self._sums[adapter] = _Sum()
+            sums = self._sums[adapter] = _Sum(adapter)
         return sums
 
     def _decided(self, adapter: str) -> None:
