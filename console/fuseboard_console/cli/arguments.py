@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError
 
 from fuseboard_console.text.durations import parse_duration
 
@@ -47,6 +47,17 @@ def seconds(text: str) -> float:
     if not 0 < value <= 3600:
         raise ArgumentTypeError(f"{text!r} is not a number of seconds above 0 and at most 3600")
     return value
+
+
+def add_wait(parser: ArgumentParser) -> None:
+    """Add `--wait` to the parser of a command that an engine has to accept."""
+    parser.add_argument(
+        "--wait",
+        type=seconds,
+        default=5.0,
+        metavar="SECONDS",
+        help="how long the engine may take to accept the command (default: 5)",
+    )
 
 
 def port(text: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from fuseboard_console.cli.arguments import age, count, limit, seconds
+from fuseboard_console.cli.arguments import add_wait, age, count, limit
 
 if TYPE_CHECKING:
     from fuseboard_engine.dead_letters.letter import LetterSelection, Status
@@ -48,24 +48,14 @@ def add_arguments(parser: ArgumentParser) -> None:
         _filters(action)
         action.add_argument("--dry-run", action="store_true", help="only print what would be done")
         if name == "retry":
-            _wait(action)
+            add_wait(action)
     stop = actions.add_parser(
         "stop",
         help="end retries of many dead letters after the one in flight",
         description="End retries of many dead letters after the one in flight. The others stay as they are.",
     )
     stop.add_argument("--engine", default="", metavar="NAME", help="only those of the engine with this name")
-    _wait(stop)
-
-
-def _wait(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--wait",
-        type=seconds,
-        default=5.0,
-        metavar="SECONDS",
-        help="how long the engine may take to accept the command (default: 5)",
-    )
+    add_wait(stop)
 
 
 def _filters(parser: ArgumentParser) -> None:

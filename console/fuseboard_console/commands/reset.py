@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fuseboard_console.cli import exit_codes
-from fuseboard_console.cli.arguments import seconds
+from fuseboard_console.cli.arguments import add_wait
 from fuseboard_engine.runtime.clock import wall_clock
 
 if TYPE_CHECKING:
@@ -28,13 +28,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="the recording, such as checkout.db")
     parser.add_argument("adapter", metavar="ADAPTER", nargs="?", help="the name of the adapter")
     parser.add_argument("--all", action="store_true", help="reset every breaker that refuses calls, in every engine")
-    parser.add_argument(
-        "--wait",
-        type=seconds,
-        default=5.0,
-        metavar="SECONDS",
-        help="how long the engine may take to accept the command (default: 5)",
-    )
+    add_wait(parser)
 
 
 def run(args: Namespace) -> int:
