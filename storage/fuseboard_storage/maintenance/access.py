@@ -8,7 +8,7 @@ import secrets
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from fuseboard_storage.board.presence import presence
 from fuseboard_storage.board.rows import InstanceRow
@@ -92,17 +92,24 @@ def live_engines(connection: sqlite3.Connection, now: int) -> list[InstanceRow]:
 
 def refuse_damage(connection: sqlite3.Connection, path: Path) -> None:
     """Raise `RecordingError` if a recording is damaged: a change could cost what can still be read."""
+    if found := first_problem(connection, "quick_check"):
+        raise damaged(path, "is damaged", found)
+
+
+def first_problem(connection: sqlite3.Connection, check: Literal["quick_check", "integrity_check"]) -> str:
+    """Return the first problem that one of SQLite's checks finds; empty if there is none."""
     try:
-        found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+        found = str(connection.execute(f"PRAGMA {check}(1)").fetchone()[0])
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise
         found = str(error)
-    if found != "ok":
-        raise RecordingError(
-            f"{path.name} is damaged: {found.splitlines()[0]}.",
-            "`fuseboard db salvage FILE NEW` copies what can be read.",
-        )
+    return "" if found == "ok" else found.splitlines()[0]
+
+
+def damaged(path: Path, what: str, problem: str) -> RecordingError:
+    """Return the error of a damaged recording; `what` follows its name."""
+    return RecordingError(f"{path.name} {what}: {problem}.", "`fuseboard db salvage FILE NEW` copies what can be read.")
 
 
 def size_of(path: str | os.PathLike[str]) -> int:

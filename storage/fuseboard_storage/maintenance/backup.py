@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.maintenance.access import new_file, reading
-from fuseboard_storage.sqlite.integrity import is_damage
+from fuseboard_storage.maintenance.access import damaged, first_problem, new_file, reading
 
 _PAGES: Final = 2_000  # copied at a time
 
@@ -54,14 +53,6 @@ def backup(path: str | os.PathLike[str], target: str | os.PathLike[str], progres
 def _refuse_unsound(part: Path, path: Path) -> None:
     """Raise `RecordingError` if a copy is damaged, as its source then is."""
     with closing(sqlite3.connect(f"{part.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as copy:
-        try:
-            found = str(copy.execute("PRAGMA integrity_check(1)").fetchone()[0])
-        except sqlite3.DatabaseError as error:
-            if not is_damage(error):
-                raise
-            found = str(error)
-    if found != "ok":
-        raise RecordingError(
-            f"{path.name} is damaged, so there is no sound copy of it: {found.splitlines()[0]}.",
-            "`fuseboard db salvage FILE NEW` copies what can be read.",
-        )
+        found = first_problem(copy, "integrity_check")
+    if found:
+        raise damaged(path, "is damaged, so there is no sound copy of it", found)
