@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from fuseboard_engine.events import Event
 from fuseboard_storage.board.board import Entry
-from fuseboard_storage.tables.events import EventTable, Query, row_shapes, stored_name
+from fuseboard_storage.tables.events import EventTable, Query, row_shapes, stored_name, templates_of
 
 Moment = int | datetime
 """A time: UTC microseconds, or a `datetime`, which is local time if it has no time zone."""
@@ -147,10 +147,7 @@ class EventQuery:
 
     async def _of_templates(self, numbers: Numbers, limit: int) -> list[int]:
         """Return the numbers of the first events of the wanted kinds and adapter, at most `limit`."""
-        matching, values = self._table.matching(self._wanted.kinds, self._wanted.adapter)
-        templates = [
-            id_ for (id_,) in await self._rows(matching.removeprefix("e.template IN (").removesuffix(")"), values)
-        ]
+        templates = [id_ for (id_,) in await self._rows(*templates_of(self._wanted.kinds, self._wanted.adapter))]
         if not templates:
             return []
         window = f"""SELECT e.seq FROM (SELECT seq, at, template FROM event_log WHERE seq > ? AND seq < ?

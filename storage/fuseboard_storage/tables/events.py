@@ -455,22 +455,28 @@ class EventTable(NamedTuple):
 
     def matching(self, kinds: Sequence[str], adapter: str | None = None) -> tuple[str, tuple[Any, ...]]:
         """Return the condition that selects events of some kinds (empty: all) and of one adapter (None: all)."""
-        terms = [f"kind IN ({', '.join('?' * len(kinds))})"] * bool(kinds) + ["adapter = ?"] * (adapter is not None)
-        values = (*kinds, *([] if adapter is None else [adapter]))
-        if not terms:
-            return "1", ()
-        condition = " AND ".join(terms)
-        if self.templates:
-            condition = f"e.template IN (SELECT id FROM event_templates WHERE {condition})"
+        condition, values = _condition(kinds, adapter)
+        if self.templates and values:
+            query, values = templates_of(kinds, adapter)
+            condition = f"e.template IN ({query})"
         return condition, values
 
 
-CURRENT: Final = EventTable(
-    "event_log",
-    """SELECT e.seq, e.instance, e.at, e.task, CAST(t.body AS BLOB), CAST(e.body AS BLOB)
-    FROM event_log AS e LEFT JOIN event_templates AS t ON t.id = e.template""",
-    True,
-)
+def templates_of(kinds: Sequence[str], adapter: str | None = None) -> tuple[str, tuple[Any, ...]]:
+    """Return the query of the ids of templates of some kinds (empty: all) and of one adapter (None: all)."""
+    condition, values = _condition(kinds, adapter)
+    return f"SELECT id FROM event_templates WHERE {condition}", values
+
+
+def _condition(kinds: Sequence[str], adapter: str | None) -> tuple[str, tuple[Any, ...]]:
+    terms = [f"kind IN ({', '.join('?' * len(kinds))})"] * bool(kinds) + ["adapter = ?"] * (adapter is not None)
+    return " AND ".join(terms) or "1", (*kinds, *([] if adapter is None else [adapter]))
+
+
+_COLUMNS: Final = "e.seq, e.instance, e.at, e.task, CAST(t.body AS BLOB), CAST(e.body AS BLOB)"
+_FROM: Final = "FROM event_log AS e LEFT JOIN event_templates AS t ON t.id = e.template"
+
+CURRENT: Final = EventTable("event_log", f"SELECT {_COLUMNS} {_FROM}", True)
 WITHOUT_TEMPLATES: Final = EventTable(
     "events", "SELECT e.seq, e.instance, e.at, NULL, NULL, CAST(e.body AS BLOB) FROM events AS e", False
 )
@@ -502,9 +508,9 @@ def entry_of(cursor: object, row: tuple[Any, ...]) -> Entry:
         return Entry(seq, whole_number(instance), Event(at=whole_number(at)))
 
 
-_SELECT_TOGETHER: Final = """SELECT json_group_array(json_array(seq, instance, at, task, shared, body)) FROM (
-    SELECT e.seq, e.instance, e.at, e.task, t.body AS shared, e.body
-    FROM event_log AS e LEFT JOIN event_templates AS t ON t.id = e.template WHERE e.seq > ? ORDER BY e.seq LIMIT ?)"""
+_SELECT_TOGETHER: Final = f"""SELECT json_group_array(json_array(seq, instance, at, task, shared, body)) FROM (
+    SELECT e.seq, e.instance, e.at, e.task, t.body AS shared, e.body {_FROM}
+    WHERE e.seq > ? ORDER BY e.seq LIMIT ?)"""
 
 _Row = tuple[int, int, int, str | None, str | None, str]
 _decode_rows: Final[Callable[[str], list[_Row]]] = msgspec.json.Decoder(list[_Row]).decode
@@ -539,7 +545,7 @@ def first_ordinary(connection: sqlite3.Connection) -> int | None:
 
 def with_ordinary(connection: sqlite3.Connection, first: int, last: int) -> list[tuple[bool, Entry]]:
     """Return the entries from one number to another in order, each with whether it is ordinary."""
-    sql = f"{SELECT.replace('SELECT', 'SELECT t.notable,', 1)} WHERE e.seq BETWEEN ? AND ? ORDER BY e.seq"
+    sql = f"SELECT t.notable, {_COLUMNS} {_FROM} WHERE e.seq BETWEEN ? AND ? ORDER BY e.seq"
     return [(row[0] == 0, entry_of(None, row[1:])) for row in connection.execute(sql, (first, last))]
 
 
