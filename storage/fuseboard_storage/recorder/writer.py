@@ -22,7 +22,7 @@ from fuseboard_engine.events import CommandDone, EngineStopped, Event, EventsDro
 from fuseboard_storage.board.metrics import Spans, count, merge_spans
 from fuseboard_storage.board.route_counts import RouteCounter, notable
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.recorder.event_buffer import Barrier, Batch, EventBuffer, events_of, settle
+from fuseboard_storage.recorder.event_buffer import Barrier, Batch, EventBuffer, Item, events_of, settle
 from fuseboard_storage.recorder.gauge_sampler import GaugeSampler
 from fuseboard_storage.recorder.keyframe_pace import UNLIMITED, KeyframePace
 from fuseboard_storage.recorder.protocols import Recordable
@@ -402,16 +402,21 @@ class Writer:
 
     def _commit_one_by_one(self, batch: Batch) -> None:
         lost = 0
+        left: list[Item] = []
         for event in events_of(batch.items):
+            if left:  # the order stays
+                left.append(event)
+                continue
             try:
-                one = Batch([event], 0, {})
-                if self._try(self._commit, one, False, time.monotonic()):
-                    self._settle(one)
-                else:
-                    self._buffer.put_back(one)
+                if not self._try(self._commit, Batch([event], 0, {}), False, time.monotonic()):
+                    left.append(event)
+                elif not self._committed:
+                    self._holds = True
+                    left.append(event)
             except Exception:
                 lost += 1
-        self._buffer.put_back(Batch([i for i in batch.items if isinstance(i, Barrier)], 0, batch.spans))
+        left += [item for item in batch.items if isinstance(item, Barrier)]
+        self._buffer.put_back(Batch(left, 0, batch.spans))
         self._buffer.count_lost(batch.dropped, lost)
 
     def _heartbeat(self, connection: sqlite3.Connection, instance: int, now: float) -> None:

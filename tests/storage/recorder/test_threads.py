@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from fuseboard_storage.recorder.restore import restore_now
 from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.sqlite.worker_thread import WorkerThread
 from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
+from fuseboard_storage.tables import events
 from support.fake_engine import FakeEngine, answered
 from support.waiting import until
 
@@ -238,3 +240,34 @@ async def test_a_recorder_closed_by_its_own_thread_does_not_wait_for_itself(tmp_
     assert not closing._thread.is_alive()
     with pytest.raises(FuseboardError):
         closing.flush()
+
+
+async def test_events_that_wait_for_a_locked_file_beside_one_that_cannot_be_stored_keep_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert, refused = events.insert, []
+
+    def insert_or_refuse(connection: sqlite3.Connection, instance: int, given: list[Event], *rest: Any) -> None:
+        tasks = [getattr(event, "task", "") for event in given]
+        if "poison" in tasks:
+            raise ValueError("cannot be stored")
+        if tasks in (["1"], ["2"], ["3"]) and len(refused) < 3:
+            refused.append(tasks)
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise error
+        insert(connection, instance, given, *rest)
+
+    engine, path = FakeEngine(), tmp_path / "a.db"
+    async with record(engine, path) as recorder:
+        await recorder.flushed()
+        monkeypatch.setattr(events, "insert", insert_or_refuse)
+        with recorder._writer._session.gate:  # so that all of them are in one batch
+            engine.emit(*(answered(task) for task in ("1", "poison", "2", "3")))
+            flushed = asyncio.ensure_future(recorder.flushed())
+            await asyncio.sleep(0)
+        await flushed
+        async with Recording.open(path) as recording:
+            tasks = [entry.event.task for entry in await recording.events(kinds=RouteFinished)]  # type: ignore[attr-defined]
+    assert len(refused) == 3
+    assert tasks == ["1", "2", "3"]
