@@ -296,9 +296,11 @@ NEWEST: Final = 2**63 - 1
 
 def newest(connection: sqlite3.Connection) -> tuple[int, int]:
     """Return the numbers of the newest event and of the newest keyframe; 0 if there is none."""
-    sql = f"SELECT seq FROM keyframes WHERE format = {FORMAT} ORDER BY seq DESC LIMIT 1"
-    keyframe = connection.execute(sql).fetchone()
-    return events.newest(connection), 0 if keyframe is None else keyframe[0]
+    # One statement, so that both are of one moment.
+    sql = f"""SELECT (SELECT max(seq) FROM event_log),
+        (SELECT seq FROM keyframes WHERE format = {FORMAT} ORDER BY seq DESC LIMIT 1)"""
+    event, keyframe = connection.execute(sql).fetchone()
+    return event or 0, keyframe or 0
 
 
 class KeyframeMaker:
