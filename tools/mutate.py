@@ -4,9 +4,13 @@
     .venv/bin/python tools/mutate.py [--per-file 25] [--seed 1] [--seconds 1500] [--list] FILE ...
 
 It works in a copy of the checkout. The tests of a module are those in the folder of its room, and those anywhere that
-import it; the tests that import it run first. The score is the share of changes that made a test fail or hang. A change
-that survives and does not alter what the module does (an equivalent one) has to be named by the reader of the list.
-The same --per-file and --seed give the same sample.
+import it; the tests that import it run first. Before the first change, the tests of each module run unchanged: they
+have to pass, and the time they take sets the limit for the changed ones. A change whose tests exceed the limit is tried
+once more, alone, after all others; if its tests exceed it again, it is a timeout: neither noticed nor survived.
+
+The score is the share of noticed changes among those noticed and survived. A change that survives and does not alter
+what the module does (an equivalent one) has to be named by the reader of the list. The same --per-file and --seed give
+the same sample.
 """
 
 from __future__ import annotations
@@ -23,15 +27,21 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Literal
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("api", "engine", "storage", "console", "demo_scenarios")
-LIMIT = 120.0
-"""Seconds after which tests count as hanging, which counts as noticed."""
+SLOWDOWN = 10
+"""How many times longer than the unchanged module's the tests of a changed one may take."""
+LEAST_LIMIT = 60.0
+"""The seconds that the tests of a changed module may always take: a busy machine is not a timeout."""
+UNCHANGED_LIMIT = 1_800.0
+"""The seconds that the tests of an unchanged module may take."""
 
 COMPARE = {
     ast.Lt: (ast.LtE, ast.GtE),
@@ -286,8 +296,17 @@ def tests_near(tree: Path, file: str) -> list[str]:
     return [test for *_, test in sorted(ranked)]
 
 
-def notices(tree: Path, tests: list[str]) -> str:
-    """Run tests in a forked process; return which one failed, "timeout", or "" when all pass.
+@dataclass(frozen=True)
+class Outcome:
+    """How the tests of a module ended."""
+
+    verdict: Literal["noticed", "survived", "timeout"]
+    test: str = ""
+    """The test that failed."""
+
+
+def run_tests(tree: Path, tests: list[str], limit: float) -> Outcome:
+    """Run tests in a forked process, for at most `limit` seconds.
 
     Raises:
         SystemExit: there are no tests to run, so that nothing can notice a change.
@@ -316,19 +335,20 @@ def notices(tree: Path, tests: list[str]) -> str:
         os.write(writing, noticed.encode()[:4000])
         os._exit(int(ran_none))
     os.close(writing)
-    until = time.monotonic() + LIMIT
+    until = time.monotonic() + limit
     try:
         while time.monotonic() < until:
             ended, status = os.waitpid(child, os.WNOHANG)
             if ended:
                 if status:
                     raise SystemExit(f"pytest collected no test of {' '.join(tests)}")
-                return os.read(reading, 4096).decode()
+                test = os.read(reading, 4096).decode()
+                return Outcome("noticed", test) if test else Outcome("survived")
             time.sleep(0.02)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        return "timeout"
+        return Outcome("timeout")
     finally:
         os.close(reading)
 
@@ -372,23 +392,82 @@ def copy_tree(folder: Path) -> Path:
     return tree
 
 
-def attempt(tree: Path, mutant: Mutant) -> str:
-    """Make a change in a tree, run the tests, undo it; return what noticed it, or ""."""
+def limit_for(tree: Path, file: str, least: float) -> float:
+    """Return the seconds that the tests of a module may take when it is changed. Runs them unchanged.
+
+    Raises:
+        SystemExit: they fail without a change, so that their failure says nothing about one.
+    """
+    began = time.monotonic()
+    outcome = run_tests(tree, tests_near(tree, file), UNCHANGED_LIMIT)
+    if outcome.verdict == "noticed":
+        raise SystemExit(f"{file}: {outcome.test} fails without a change")
+    if outcome.verdict == "timeout":
+        raise SystemExit(f"{file}: its tests take longer than {UNCHANGED_LIMIT:,.0f} s without a change")
+    return max(least, SLOWDOWN * (time.monotonic() - began))
+
+
+def attempt(tree: Path, mutant: Mutant, limit: float) -> Outcome:
+    """Make a change in a tree, run the tests, and undo it."""
     target = tree / mutant.file
     whole = target.read_bytes()
     try:
         target.write_bytes(whole[: mutant.begin] + mutant.text.encode() + whole[mutant.end :])
-        return notices(tree, tests_near(tree, mutant.file))
+        return run_tests(tree, tests_near(tree, mutant.file), limit)
     finally:
         target.write_bytes(whole)
 
 
+def try_all(order: list[Mutant], options: argparse.Namespace) -> dict[Mutant, Outcome]:
+    """Return the outcome of each change that was tried; print those that survive and those that time out."""
+    results: dict[Mutant, Outcome] = {}
+    with tempfile.TemporaryDirectory(prefix="mutate-") as folder:
+        first = copy_tree(Path(folder))
+        limits = {file: limit_for(first, file, options.least_limit) for file in options.files}
+        until = time.monotonic() + options.seconds
+        trees: SimpleQueue[Path] = SimpleQueue()
+        trees.put(first)
+        for _ in range(options.jobs - 1):
+            trees.put(copy_tree(Path(folder)))
+
+        def work(mutant: Mutant) -> None:
+            if time.monotonic() > until:
+                return
+            tree = trees.get()
+            try:
+                results[mutant] = attempt(tree, mutant, limits[mutant.file])
+            finally:
+                trees.put(tree)
+            if results[mutant].verdict == "survived":
+                print(f"survived: {mutant}", flush=True)
+
+        with ThreadPoolExecutor(options.jobs) as pool:
+            list(pool.map(work, order))
+        for mutant in [mutant for mutant, outcome in results.items() if outcome.verdict == "timeout"]:
+            results[mutant] = attempt(first, mutant, limits[mutant.file])
+            if results[mutant].verdict != "noticed":
+                print(f"{results[mutant].verdict}: {mutant}", flush=True)
+    return results
+
+
+def score(outcomes: list[Outcome], of: str) -> str:
+    """Return the line that says how many changes were noticed."""
+    verdicts = Counter(outcome.verdict for outcome in outcomes)
+    noticed, judged = verdicts["noticed"], verdicts["noticed"] + verdicts["survived"]
+    timeouts = f", {verdicts['timeout']} timed out" if verdicts["timeout"] else ""
+    return f"{noticed / max(1, judged):4.0%}  {noticed} of {judged}{timeouts}  {of}"
+
+
 def main() -> int:
-    """Try a sample of changes; print those that survive, and the score of each file."""
+    """Try a sample of changes; print those that survive, those that time out, and the score of each file."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--per-file", type=int, default=25)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=1500, help="begin no further change after this time")
+    parser.add_argument(
+        "--least-limit", type=float, default=LEAST_LIMIT, metavar="SECONDS",
+        help=f"the tests of a change may take this long or {SLOWDOWN} times the unchanged run, whichever is longer",
+    )  # fmt: skip
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="copies that are tested at once")
     parser.add_argument("--list", action="store_true", help="only list the sample")
     parser.add_argument("--out", type=Path, help="also write each result as a line of JSON")
@@ -402,34 +481,17 @@ def main() -> int:
     sys.dont_write_bytecode = True
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     preload()
-    until = time.monotonic() + options.seconds
-    results: dict[Mutant, str] = {}
-    with tempfile.TemporaryDirectory(prefix="mutate-") as folder:
-        trees: SimpleQueue[Path] = SimpleQueue()
-        for _ in range(options.jobs):
-            trees.put(copy_tree(Path(folder)))
-
-        def work(mutant: Mutant) -> None:
-            if time.monotonic() > until:
-                return
-            tree = trees.get()
-            try:
-                results[mutant] = attempt(tree, mutant)
-            finally:
-                trees.put(tree)
-            if not results[mutant]:
-                print(f"survived: {mutant}", flush=True)
-
-        with ThreadPoolExecutor(options.jobs) as pool:
-            list(pool.map(work, order))
+    results = try_all(order, options)
     if options.out is not None:
-        lines = [json.dumps({"mutant": str(mutant), "noticed by": by}) for mutant, by in results.items()]
+        lines = [
+            json.dumps({"mutant": str(mutant), "verdict": outcome.verdict, "test": outcome.test})
+            for mutant, outcome in results.items()
+        ]
         options.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
     for file in options.files:
-        found = [bool(by) for mutant, by in results.items() if mutant.file == file]
-        if found:
-            print(f"{sum(found) / len(found):4.0%}  {sum(found)} of {len(found)}  {file}")
-    print(f"{sum(map(bool, results.values())) / max(1, len(results)):4.0%}  of all {len(results)}")
+        if found := [outcome for mutant, outcome in results.items() if mutant.file == file]:
+            print(score(found, file))
+    print(score(list(results.values()), "all files"))
     return 0
 
 
