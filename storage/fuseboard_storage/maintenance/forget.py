@@ -293,27 +293,29 @@ class _Forgetting:
 
     def _keyframes(self) -> None:
         """Write the Boards that mention the tasks anew; delete those that cannot be read, which nothing uses."""
-        numbers = self._connection.execute("SELECT seq FROM keyframes").fetchall()
-        for (seq,) in numbers:
-            format_, data = self._connection.execute(
-                "SELECT format, board FROM keyframes WHERE seq = ?", (seq,)
+        used = keyframes.readable("event_log")
+        numbers = self._connection.execute(f"SELECT seq, ifnull({used}, 0) FROM keyframes").fetchall()
+        for seq, is_used in numbers:
+            data, format_ = self._connection.execute(
+                "SELECT board, format FROM keyframes WHERE seq = ?", (seq,)
             ).fetchone()
             try:
-                clean = self._clean_keyframe(data) if format_ == keyframes.FORMAT else None
-            except (zlib.error, msgspec.MsgspecError, LookupError, TypeError, ValueError, RecursionError):
+                clean = self._clean_keyframe(data, format_) if is_used else None
+            except keyframes.DAMAGE:
                 clean = None
             if clean is None:
                 self._connection.execute("DELETE FROM keyframes WHERE seq = ?", (seq,))
             elif clean != data:
-                self._connection.execute("UPDATE keyframes SET board = ? WHERE seq = ?", (clean, seq))
+                sql = "UPDATE keyframes SET board = ?, format = ? WHERE seq = ?"
+                self._connection.execute(sql, (clean, keyframes.FORMAT, seq))
                 self._found.keyframes += 1
 
-    def _clean_keyframe(self, data: bytes) -> bytes:
+    def _clean_keyframe(self, data: bytes, format_: int) -> bytes:
         """Return a keyframe without the traces; the same bytes if it has none."""
         before = msgspec.json.decode(zlib.decompress(data))
         if self._traces.in_texts and self._traces.without(before) == before:
             return data
-        board = keyframes.load(data)
+        board = keyframes.load(data, format_)
         self._traces.clean_board(board)
         after = msgspec.json.decode(zlib.decompress(keyframes.dump(board)))
         clean = zlib.compress(msgspec.json.encode(self._traces.without(after)), 1)

@@ -145,9 +145,9 @@ def restore_now(
 
 def _board(connection: sqlite3.Connection) -> Board:
     """Return the current Board."""
-    board = keyframes.board_of(connection.execute(keyframes.SELECT_BY_SEQ, (keyframes.NEWEST,)).fetchone())
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    sql = f"{events.table_of(version).select} WHERE seq > ? ORDER BY seq LIMIT {_SLICE}"
+    table = events.table_of(connection.execute("PRAGMA user_version").fetchone()[0])
+    board = keyframes.board_of(connection.execute(keyframes.by_seq(table.name), (keyframes.NEWEST,)).fetchone())
+    sql = f"{table.select} WHERE seq > ? ORDER BY seq LIMIT {_SLICE}"
     while part := connection.execute(sql, (board.seq,)).fetchall():
         for row in part:
             board.apply(events.entry_of(None, row))

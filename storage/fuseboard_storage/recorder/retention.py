@@ -15,7 +15,7 @@ from fuseboard_storage.board.route_counts import BARRIERS, RouteCounter
 from fuseboard_storage.sqlite.integrity import can_shrink, pragma, release_pages, used_bytes
 from fuseboard_storage.tables import events, instances, marks, metrics
 from fuseboard_storage.tables.events import stored_name
-from fuseboard_storage.tables.keyframes import EVERY, NEWEST
+from fuseboard_storage.tables.keyframes import EVERY, FORMAT, NEWEST
 
 HOUR: Final = 3_600.0
 DAY: Final = 24 * HOUR
@@ -233,10 +233,12 @@ def _first_kept(connection: sqlite3.Connection, policy: Retention, written: int)
         limit = mark.seq
     if policy.most_events is not None:
         limit = max(limit, events.newest(connection) - policy.most_events)
-    first = int(connection.execute("SELECT max(seq) FROM keyframes WHERE seq <= ?", (limit,)).fetchone()[0] or 0)
+    sql = f"SELECT max(seq) FROM keyframes WHERE seq <= ? AND format = {FORMAT}"
+    first = int(connection.execute(sql, (limit,)).fetchone()[0] or 0)
     if _bytes_too_many(connection, policy) and not _has_ordinary_to_count(connection):
         oldest = connection.execute("SELECT min(seq) FROM event_log").fetchone()[0] or 0
-        row = connection.execute("SELECT min(seq) FROM keyframes WHERE seq >= ?", (oldest,)).fetchone()
+        sql = f"SELECT min(seq) FROM keyframes WHERE seq >= ? AND format = {FORMAT}"
+        row = connection.execute(sql, (oldest,)).fetchone()
         first = max(first, row[0] or 0)
     return first
 

@@ -128,7 +128,7 @@ class Recording:
             return Board()
         last = await self.last_seq() if seq is None else seq
         until = keyframes.NEWEST if at is None else at
-        found = await self._rows(keyframes.SELECT_BY_SEQ, (last,)) if at is None else await self._nearest_at(at)
+        found = await self._nearest(last) if at is None else await self._nearest_at(at)
         board = keyframes.board_of(found[0] if found else None)
         while board.seq < last and (part := await self.slice(board.seq, SLICE, last)):
             for entry in part:
@@ -137,15 +137,22 @@ class Recording:
                 board.apply(entry)
         return board
 
+    async def _nearest(self, seq: int) -> list[tuple[Any, ...]]:
+        """Return the newest keyframe up to an entry."""
+        return await self._rows(keyframes.by_seq(await self._events()), (seq,))
+
     async def _nearest_at(self, at: int) -> list[tuple[Any, ...]]:
         """Return the newest keyframe up to a time; before the first kept event, the keyframe that event follows."""
-        before = f"SELECT coalesce(min(seq) - 1, ?) FROM {await self._events()}"
-        found = await self._rows(keyframes.SELECT_BY_TIME, (at,))
-        return found or await self._rows(keyframes.SELECT_BY_SEQ.replace("?", f"({before})"), (keyframes.NEWEST,))
+        table = await self._events()
+        found = await self._rows(keyframes.by_time(table), (at,))
+        if not found:
+            first = await self._rows(f"SELECT min(seq) FROM {table}")
+            found = await self._nearest(keyframes.NEWEST if first[0][0] is None else first[0][0] - 1)
+        return found
 
     async def keyframe_before(self, at: int) -> int:
         """Return the number of the last entry in the keyframe that `board_at(at=...)` starts from; 0 if none."""
-        found = await self._rows_if_any(keyframes.SELECT_BY_TIME.replace("SELECT board", "SELECT seq"), (at,))
+        found = await self._rows_if_any(keyframes.by_time(await self._events(), "seq"), (at,))
         return int(found[0][0]) if found else 0
 
     async def ends(self) -> tuple[int, int, int, int] | None:
@@ -442,8 +449,9 @@ class Recording:
 
     async def _newest(self) -> str:
         """Return the SQL of the number of the newest entry."""
-        entry = f"coalesce((SELECT max(seq) FROM {await self._events()}), 0)"
-        keyframe = f"coalesce((SELECT max(seq) FROM keyframes WHERE format = {keyframes.FORMAT}), 0)"
+        table = await self._events()
+        entry = f"coalesce((SELECT max(seq) FROM {table}), 0)"
+        keyframe = f"coalesce((SELECT max(seq) FROM keyframes WHERE {keyframes.readable(table)}), 0)"
         return f"max({entry}, {keyframe})"
 
     def unchanged(self) -> bool:

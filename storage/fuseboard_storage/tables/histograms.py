@@ -53,7 +53,7 @@ def decode(stored: Any) -> dict[int, int]:
         return {}
     numbers = decoded(_decode, stored, default={})
     if isinstance(numbers, dict):
-        return _converted(numbers)
+        return converted(numbers)
     histogram: dict[int, int] = {}
     counts = iter(numbers)
     bucket = first = next(counts, 0)
@@ -68,7 +68,8 @@ def decode(stored: Any) -> dict[int, int]:
     return histogram
 
 
-def _converted(old: dict[int, int]) -> dict[int, int]:
+def converted(old: Mapping[int, int]) -> dict[int, int]:
+    """Return a histogram with the buckets of earlier versions in the current buckets."""
     histogram: dict[int, int] = {}
     for old_bucket, count in old.items():
         if count > 0:

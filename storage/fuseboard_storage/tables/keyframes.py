@@ -38,10 +38,13 @@ from fuseboard_storage.board.rows import (
     TaskSecond,
 )
 from fuseboard_storage.board.workflow_runs import WorkflowRow
-from fuseboard_storage.tables import events
+from fuseboard_storage.tables import events, older_keyframes
 
 FORMAT: Final = 20
-"""Incremented whenever the Board changes what it keeps or how it folds. Keyframes of other formats are ignored."""
+"""Incremented whenever the Board changes what it keeps or how it folds.
+
+A keyframe of an earlier format is used where the events before it are gone; see `older_keyframes`.
+"""
 
 EVERY: Final = 5_000
 """The number of events between two keyframes of a small Board."""
@@ -197,13 +200,21 @@ def _freeze_adapter(row: AdapterRow) -> _Adapter:
     )
 
 
-def load(data: bytes) -> Board:
+def load(data: bytes, format_: int = FORMAT) -> Board:
     """Return the Board that `dump` encoded.
 
+    Args:
+        data: The bytes of a keyframe.
+        format_: Its format, from `older_keyframes.OLDEST` to `FORMAT`.
+
     Raises:
-        zlib.error, msgspec.DecodeError, KeyError, ValueError: The bytes are not an encoded Board, or a huge one.
+        zlib.error, msgspec.MsgspecError, LookupError, TypeError, ValueError, AttributeError: The bytes are not an
+            encoded Board, or a huge one.
     """
-    frozen = _decoder().decode(_unfolded(data))
+    if format_ == FORMAT:
+        frozen = _decoder().decode(_unfolded(data))
+    else:
+        frozen = msgspec.convert(older_keyframes.upgraded(_unfolded(data), format_), _Board, str_keys=True)
     board = Board()
     for name in _COUNTERS:
         setattr(board, name, frozen.counters[name])
@@ -273,21 +284,44 @@ def _thaw_failure(frozen: _Failure) -> FailureRow:
     return row
 
 
-def board_of(row: tuple[bytes] | None) -> Board:
-    """Return the Board in a row of `SELECT_BY_SEQ` or `SELECT_BY_TIME`; an empty one if there is none to be read."""
+DAMAGE: Final = (
+    zlib.error, msgspec.MsgspecError, LookupError, TypeError, ValueError, AttributeError, RecursionError,
+)  # fmt: skip
+"""What `load` raises for a damaged keyframe."""
+
+
+def board_of(row: tuple[bytes, int] | None) -> Board:
+    """Return the Board in a row of `by_seq` or `by_time`; an empty one if there is none to be read."""
     if row is None:
         return Board()
     try:
-        return load(row[0])
-    except (zlib.error, msgspec.MsgspecError, LookupError, TypeError, ValueError, RecursionError):
+        return load(*row)
+    except DAMAGE:
         return Board()
 
 
-_READABLE: Final = f"format = {FORMAT} AND typeof(board) = 'blob' AND length(board) <= {MAX_STORED}"
-SELECT_BY_SEQ: Final = f"""SELECT board FROM keyframes WHERE {_READABLE} AND seq <= ?
-ORDER BY seq DESC LIMIT 1"""
-SELECT_BY_TIME: Final = f"""SELECT board FROM keyframes WHERE {_READABLE} AND at <= ?
-ORDER BY at DESC, seq DESC LIMIT 1"""
+def readable(table: str) -> str:
+    """Return the SQL condition of the keyframes that are used.
+
+    Args:
+        table: The table or view of the recording's events. Those of an earlier format are used only if the first event
+            is no longer in it.
+    """
+    gone = f"format >= {older_keyframes.OLDEST} AND NOT EXISTS (SELECT 1 FROM {table} WHERE seq = 1)"
+    size = f"typeof(board) = 'blob' AND length(board) <= {MAX_STORED}"
+    return f"(format = {FORMAT} OR format < {FORMAT} AND {gone}) AND {size}"
+
+
+def by_seq(table: str) -> str:
+    """Return the SQL of the newest keyframe up to an event; see `readable` and `board_of`."""
+    return f"SELECT board, format FROM keyframes WHERE {readable(table)} AND seq <= ? ORDER BY seq DESC LIMIT 1"
+
+
+def by_time(table: str, columns: str = "board, format") -> str:
+    """Return the SQL of the newest keyframe up to a time, UTC microseconds; see `readable` and `board_of`."""
+    return f"SELECT {columns} FROM keyframes WHERE {readable(table)} AND at <= ? ORDER BY at DESC, seq DESC LIMIT 1"
+
+
 _FORGOTTEN: Final = "SELECT coalesce(max(id), 0) FROM commands WHERE verb = 'forget'"
 """Selects the last time when an operator had traces removed from the recording; see `maintenance.forget`."""
 NEWEST: Final = 2**63 - 1
@@ -317,7 +351,7 @@ class KeyframeMaker:
 
     def _load(self) -> None:
         self._forgotten = self._connection.execute(_FORGOTTEN).fetchone()[0]
-        self._board = board_of(self._connection.execute(SELECT_BY_SEQ, (NEWEST,)).fetchone())
+        self._board = board_of(self._connection.execute(by_seq("event_log"), (NEWEST,)).fetchone())
         self._kept = self._last = self._board.seq  # the newest keyframe that is not replaced, and the newest of all
         self._due = self._every
         self._made: tuple[int, int, bytes, int] | None = None  # a keyframe to store: its row, and what it replaces
