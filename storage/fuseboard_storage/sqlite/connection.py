@@ -16,6 +16,7 @@ from fuseboard_storage.sqlite import file_identity
 from fuseboard_storage.sqlite.damaged_rows import readable_text
 from fuseboard_storage.sqlite.file_identity import FileId
 from fuseboard_storage.sqlite.integrity import ODDITIES
+from fuseboard_storage.sqlite.write_lock import USE_LOCAL_DISK, without_locks
 
 BUSY_TIMEOUT: Final = 2.0
 """Seconds to wait for another connection's transaction."""
@@ -101,6 +102,8 @@ def translate_sqlite_errors(path: Path, done: str = "read") -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
+        if without_locks(path, error):
+            raise RecordingError(f"{path.name} is on a file system without locks.", USE_LOCAL_DISK) from None
         raise RecordingError(f"{path.name} cannot be {done}: {error}.", _todo(error)) from None
     except sqlite3.ProgrammingError:
         raise _closed(path) from None

@@ -21,7 +21,7 @@ from fuseboard_storage.sqlite import file_identity, moves
 from fuseboard_storage.sqlite.file_identity import APPLICATION_ID, FileId, MissingFiles, RecordingReplaced
 from fuseboard_storage.sqlite.integrity import find_damage, refuse_oddities
 from fuseboard_storage.sqlite.kept_copy import keep_copy
-from fuseboard_storage.sqlite.write_lock import LockingConnection
+from fuseboard_storage.sqlite.write_lock import USE_LOCAL_DISK, LockingConnection, without_locks
 
 log = get_logger("fuseboard.recorder")
 
@@ -351,6 +351,10 @@ def connect(
         except RecordingReplaced:  # in this very moment
             if last:
                 raise
+        except sqlite3.OperationalError as error:
+            if without_locks(name, error):
+                raise RecordingError(f"{name} is on a file system without locks.", USE_LOCAL_DISK) from None
+            raise
     raise AssertionError("not reached")
 
 
@@ -585,7 +589,9 @@ def migrate(
                 raise failed from error
             raise
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        connection.execute("PRAGMA journal_mode = WAL")
+        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        if mode == "delete":  # SQLite refused without an error
+            raise RecordingError(f"{name} is on a file system without shared memory.", USE_LOCAL_DISK)
 
 
 def _version(connection: sqlite3.Connection) -> int:

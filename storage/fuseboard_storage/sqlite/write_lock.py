@@ -10,8 +10,11 @@ the writers of different processes.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
+import sys
+import tempfile
 import threading
 import time
 import weakref
@@ -30,8 +33,31 @@ SHORT_SECONDS: Final = 0.001
 
 LEAVE_TIMEOUT: Final = 200  # milliseconds to wait for other connections to a file that is no longer at its path
 
+_NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+_MAY_MEAN_NO_LOCKS: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_IOERR)
+
 _locks: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
 _locks_guard = threading.Lock()
+
+
+def without_locks(path: str | os.PathLike[str], error: sqlite3.Error) -> bool:
+    """Return whether SQLite failed because the file system of a file has no locks, as some network file systems.
+
+    SQLite says only that the file is locked, or that there was an I/O error.
+    """
+    if sys.platform == "win32" or getattr(error, "sqlite_errorcode", 0) & 0xFF not in _MAY_MEAN_NO_LOCKS:
+        return False
+    import fcntl
+
+    try:
+        with tempfile.TemporaryFile(dir=os.path.dirname(os.path.realpath(path))) as file:  # noqa: PTH120
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as failed:
+        return failed.errno in _NO_LOCKS
+    return False
+
+
+USE_LOCAL_DISK: Final = "Use a local disk: SQLite needs locks and shared memory."
 
 
 class LockingConnection(sqlite3.Connection):

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from fuseboard_storage.recorder.recorder import record
+from support.disks import run_read_only, skip_without_read_only_mounts
 from support.fake_engine import FakeEngine, answered
 
 READ = """
@@ -26,20 +24,9 @@ asyncio.run(main())
 """
 
 
-def read_only(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command that sees a folder as a read-only mount."""
-    script = f'mount --bind "{folder}" "{folder}" && mount -o remount,ro,bind "{folder}" && exec "$@"'
-    return subprocess.run(
-        ["unshare", "-m", "bash", "-c", script, "x", *command], capture_output=True, text=True, timeout=60, check=False
-    )
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    if sys.platform != "linux" or os.geteuid() != 0 or not shutil.which("unshare"):
-        pytest.skip("mounting needs root and unshare")
-    if read_only(tmp_path, "true").returncode:
-        pytest.skip("no right to mount here")
+    skip_without_read_only_mounts(tmp_path)
     return tmp_path
 
 
@@ -51,8 +38,8 @@ async def test_a_recording_on_a_read_only_mount_can_be_read(folder: Path, runnin
         engine.emit(answered())
         await recorder.flushed()
         if running:
-            done = await asyncio.to_thread(read_only, folder, *command)
+            done = await asyncio.to_thread(run_read_only, folder, *command)
     if not running:
-        done = read_only(folder, *command)
+        done = run_read_only(folder, *command)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split(" ", 1)[1].strip() == "['prefect', 'agno']"
