@@ -51,6 +51,11 @@ class LogPanes(CachedContainer):
         self._due = True
         self.flush_deferred()
 
+    @property
+    def deferred(self) -> bool:
+        """Whether changes wait for the next frame."""
+        return self._due
+
     def flush_deferred(self) -> None:
         """Paint deferred changes, if they have waited long enough."""
         now = monotonic()

@@ -10,9 +10,9 @@ from textual.strip import Strip
 from fuseboard_console.app.app import ConsoleApp
 from fuseboard_console.painting.cached_widget import CachedWidget
 from fuseboard_console.tui.themes import THEMES
-from fuseboard_console.widgets.panes import EVERY
+from fuseboard_console.widgets.panes import LogPanes
 from fuseboard_engine.events import Event
-from support.console_story import STORY_ENDS, ListFeed, ListMailbox, at, opened, resize, story, until
+from support.console_story import STORY_ENDS, ListFeed, ListMailbox, at, opened, resize, settle, story, until
 from support.screen import screen_strips
 
 Cells = list[list[tuple[str, Style | None]]]
@@ -33,7 +33,9 @@ async def whole(app: ConsoleApp, size: tuple[int, int] = (120, 40)) -> Cells:
     """The screen of a console that was never anything else, once all of it has come."""
     async with app.run_test(size=size, notifications=False) as pilot:
         await until(lambda: "prefect" in text(app), pilot)
-        await pilot.pause(2 * EVERY)  # the panes wait so long at most
+        await settle(pilot)
+        await until(lambda: not app.query_one(LogPanes).deferred, pilot)
+        await settle(pilot)
         return cells(app)
 
 

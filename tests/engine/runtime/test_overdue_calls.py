@@ -24,17 +24,23 @@ def emitted(engine: World, kind: type[Event]) -> list[Any]:
     return [event for event in engine.emitted if type(event) is kind]
 
 
+class Unit:
+    """The time that an adapter of these tests takes for one step of its clean-up: seconds, of which it needs 30."""
+
+    seconds = 1.0
+
+
 async def cleans_up(task: Any) -> None:
     try:
         await asyncio.sleep(FOREVER)
     finally:
-        await asyncio.sleep(30)
+        await asyncio.sleep(30 * Unit.seconds)
 
 
 async def swallows(task: Any) -> str:
     for _ in range(30):
         with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.sleep(1)
+            await asyncio.sleep(Unit.seconds)
     return "an answer nobody waits for"
 
 
@@ -455,7 +461,8 @@ async def test_an_initialisation_ends_at_its_share_of_the_limit(stubborn: Any) -
     await asyncio.sleep(100)
 
 
-async def test_in_real_time_the_answer_comes_at_the_limit(stubborn: Any) -> None:
+async def test_in_real_time_the_answer_comes_at_the_limit(stubborn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Unit, "seconds", 0.1)
     engine = Engine(retry=RetryPolicy(max_attempts=1, attempt_timeout=0.05))
     engine.add_adapter("a", stubborn)
     loop = asyncio.get_running_loop()
