@@ -9,7 +9,7 @@ from fuseboard_console.actions.model import Action
 from fuseboard_console.operator.bulk_prompts import MAX_BREAKERS, batch_prompt
 from fuseboard_console.operator.prompts import prompt_for, refusing_adapters, reset_all_prompt
 from fuseboard_console.text.formatting import plural
-from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.views.adapters.engine_names import EngineNames, engine_names
 from fuseboard_storage.board.board import AdapterKey
 
 if TYPE_CHECKING:
@@ -37,6 +37,11 @@ class OperatorActions:
         """Return the adapter of a command when none are marked: named, in the open detail, or under the cursor."""
         detailed: AdapterKey | None = getattr(self._console.screen, "adapter", None)
         return self._named or detailed or self._console.page.target
+
+    @property
+    def _engines(self) -> EngineNames:
+        """The engines of the session in view, named where several have an adapter of the same name."""
+        return engine_names(self._console.feed.board)
 
     @property
     def _marked(self) -> tuple[AdapterKey, ...]:
@@ -78,7 +83,7 @@ class OperatorActions:
             return
         from fuseboard_console.screens.confirm import ConfirmScreen
 
-        question = prompt_for(verb, key.adapter)
+        question = prompt_for(verb, key.adapter, self._engines.of_key(key))
 
         async def answered(yes: bool | None) -> None:
             if yes:
@@ -91,7 +96,7 @@ class OperatorActions:
         key = self._target()
         row = self._console.feed.board.adapters.get(key) if key is not None else None
         if row is not None and row.state not in ("open", "forced_open") and not self._marked:
-            name = safe_text(row.name, 60)
+            name = self._engines.adapter(row.key)
             self._console.show_notice(f"{name} does not wait for a probe: there is nothing to end.")
             return
         await self.send("half_open")
@@ -106,7 +111,10 @@ class OperatorActions:
             return
         from fuseboard_console.screens.duration_prompt import DurationPrompt, DurationPromptScreen
 
-        question = prompt_for("open_for", alone.adapter if alone is not None else plural(len(keys), "breaker"))
+        if alone is not None:
+            question = prompt_for("open_for", alone.adapter, self._engines.of_key(alone))
+        else:
+            question = prompt_for("open_for", plural(len(keys), "breaker"))
 
         async def answered(duration: DurationPrompt | None) -> None:
             if duration is None:
@@ -132,7 +140,7 @@ class OperatorActions:
         if not reachable:
             console.dispatcher.notify_if_over(refused[0].key.instance)
             return
-        question = reset_all_prompt(reachable)
+        question = reset_all_prompt(reachable, self._engines)
         from fuseboard_console.screens.confirm import ConfirmScreen
 
         async def answered(yes: bool | None) -> None:
@@ -154,7 +162,8 @@ class OperatorActions:
             return True
         from fuseboard_console.screens.typed_confirm import TypedConfirmScreen
 
-        question = batch_prompt(verb, keys, console.page.targets_name, (args or {}).get("seconds"))
+        seconds = (args or {}).get("seconds")
+        question = batch_prompt(verb, keys, console.page.targets_name, seconds, self._engines)
         command = partial(console.dispatcher.send_all, verb, keys, args)
         if len(keys) == 1:
             command = partial(console.dispatcher.send, verb, keys[0].adapter, keys[0].instance, args)

@@ -11,6 +11,7 @@ from fuseboard_console.sources.feed import FEED_ERRORS
 from fuseboard_console.sources.session import Session, Speeds
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.views.adapters.engine_names import EngineNames, engine_names
 from fuseboard_console.views.adapters.engine_presence import Connection, connection_to
 from fuseboard_console.views.frame.seek_bar import SeekView
 from fuseboard_storage.errors import RecordingError
@@ -54,7 +55,10 @@ class SessionStack:
         def connection(instance: int) -> Connection:
             return connection_to(session.feed.board, instance, self._clock())
 
-        return CommandDispatcher(session.mailbox, session.file, connection, self._show_notice, self._key)
+        def engines() -> EngineNames:
+            return engine_names(session.feed.board)
+
+        return CommandDispatcher(session.mailbox, session.file, connection, self._show_notice, self._key, engines)
 
     # ---------------------------------------------------------------- the topmost session
 

@@ -8,6 +8,7 @@ from fuseboard_console.cli.interrupts import interrupts_set, remark_on_interrupt
 from fuseboard_console.cli.output import complain, print_out
 from fuseboard_console.operator.identity import actor
 from fuseboard_console.operator.messages import not_taken_message, outcome_text
+from fuseboard_console.views.adapters.engine_names import NO_ENGINES, EngineNames, engine_names, with_recorded
 from fuseboard_console.views.adapters.engine_presence import connection_to
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.board import Board
@@ -19,6 +20,14 @@ async def board_now(recording: Recording) -> Board:
     board = await recording.board()
     await recording.bring_up_to_date(board, wall_clock())
     return board
+
+
+async def recorded_engine_names(recording: Recording) -> EngineNames:
+    """Return the names of all engines of a recording, and the adapter names that several running engines have."""
+    rows = await recording.instances()
+    if len(rows) < 2:
+        return NO_ENGINES
+    return with_recorded(engine_names(await recording.board()), rows)
 
 
 class Interrupted(Exception):
@@ -62,8 +71,11 @@ async def report_outcome(recording: Recording, board: Board, command: int, insta
         status = await recording.outcome(command)
     if status.status == "expired":
         await recording.bring_up_to_date(board, wall_clock())
-        complain(not_taken_message(connection_to(board, instance, wall_clock()), file))
+        engine = engine_names(board).command(instance, "")
+        complain(not_taken_message(connection_to(board, instance, wall_clock()), file, engine))
         return False
     done = status.status == "done"
-    (print_out if done else complain)(outcome_text(status.verb, status.adapter, done, status.detail))
+    engine = engine_names(board).command(instance, status.adapter)
+    text = outcome_text(status.verb, status.adapter, done, status.detail, engine=engine)
+    (print_out if done else complain)(text)
     return done

@@ -11,8 +11,10 @@ from fuseboard_console.sources.follow import follow
 from fuseboard_console.text.formatting import clock
 from fuseboard_console.text.line import text_of
 from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.views.adapters.engine_names import engine_names
 from fuseboard_console.views.adapters.engine_presence import connection_of
 from fuseboard_console.views.events.narrator import EventNarrator
+from fuseboard_console.views.events.text import adapters_of
 from fuseboard_console.views.frame.banner import banner
 from fuseboard_console.views.lists.status import status_text
 
@@ -38,8 +40,9 @@ async def watch_plain(file: str, now: Callable[[], int]) -> None:
                 print_out(status_text(board, name, now(), colour=False))
                 print_out("")
                 before = (*state[:3], "")
+            engines = engine_names(board)
             for entry in entries:
-                if line := narrator.narrate(entry.event):
+                if line := narrator.narrate(entry.event, engines.of(entry.instance, adapters_of(entry.event))):
                     print_out(line)
             if state != before:
                 normal = "No engine has written to it yet." if connection.state == "empty" else "An engine is writing."

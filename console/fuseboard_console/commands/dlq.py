@@ -269,6 +269,7 @@ async def _stop(args: Namespace) -> int:
     from fuseboard_console.operator.identity import actor
     from fuseboard_console.operator.messages import outcome_text
     from fuseboard_console.text.safe_text import safe_text
+    from fuseboard_console.views.adapters.engine_names import engine_names
     from fuseboard_storage.recording.recording import Recording
 
     names = {args.engine} if args.engine else set()
@@ -282,9 +283,11 @@ async def _stop(args: Namespace) -> int:
         commands = await recording.ask_many("dlq_stop", targets, actor=actor(), expires_in=args.wait)
         with remark_on_interrupt("The command was sent: an engine may still carry it out."):
             statuses = [await recording.outcome(command) for command in commands]
-    stopped = [status for status in statuses if status.status == "done"]
-    for status in stopped:
-        print_out(outcome_text(status.verb, "", True, status.detail))
+    engines = engine_names(board)
+    stopped = [(status, instance) for status, instance in zip(statuses, asked, strict=True) if status.status == "done"]
+    for status, instance in stopped:
+        engine = engines.command(instance, "")
+        print_out(outcome_text(status.verb, "", True, status.detail, engine=engine))
     if not stopped:
         refused = next((status for status in statuses if status.status == "failed"), statuses[0])
         complain(outcome_text(refused.verb, "", False, refused.detail))

@@ -13,6 +13,7 @@ from fuseboard_console.cli.event_filters import add_event_filters, event_filters
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from fuseboard_console.views.adapters.engine_names import EngineNames
     from fuseboard_storage.board.board import Entry
 
 SUMMARY = "print recorded events, and follow new ones"
@@ -71,23 +72,26 @@ async def _events(args: Namespace) -> int:
         return exit_codes.OK
     from contextlib import aclosing
 
+    from fuseboard_console.cli.command_results import recorded_engine_names
     from fuseboard_console.cli.output import complain, flush_out, print_out
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_console.text.suggestions import unknown_adapter
+    from fuseboard_console.views.adapters.engine_names import NO_ENGINES
     from fuseboard_storage.recording.recording import Recording
 
     wanted = event_filters(args)
     found = False
     async with Recording.open(args.file) as recording:
+        engines = NO_ENGINES if args.json else await recorded_engine_names(recording)
         if args.limit:
             newest = await recording.events(**wanted, limit=args.limit, newest_first=True)
             found = bool(newest)
-            _print(reversed(newest), args)
+            _print(reversed(newest), args, engines)
         else:
             async with aclosing(recording.stream_events(**wanted)) as entries:
                 async for entry in entries:
                     found = True
-                    _print((entry,), args)
+                    _print((entry,), args, engines)
         if args.adapter is not None and not found:
             board = await recording.board()
             if not board.find(args.adapter):
@@ -103,16 +107,19 @@ async def _follow(args: Namespace) -> None:
     """Print recorded and new events until cancelled; report on standard error when the file can't be read."""
     from contextlib import aclosing
 
+    from fuseboard_console.cli.command_results import recorded_engine_names
     from fuseboard_console.cli.output import complain, flush_out
     from fuseboard_console.sources.follow import follow
+    from fuseboard_console.views.adapters.engine_names import NO_ENGINES, engine_names
     from fuseboard_storage.recording.recording import Recording
 
     async with aclosing(follow(args.file)) as updates:
         board = (await anext(updates)).board  # from here on, no event is missed
         async with Recording.open(args.file) as recording:
             found = await recording.events(**event_filters(args), limit=args.limit or None, newest_first=True)
+            engines = NO_ENGINES if args.json else await recorded_engine_names(recording)
         found.reverse()
-        _print(found, args)
+        _print(found, args, engines)
         flush_out()
         last, reported = found[-1].seq if found else 0, ""
         async for current, entries, trouble in updates:
@@ -121,7 +128,8 @@ async def _follow(args: Namespace) -> None:
             if trouble and trouble != reported:
                 complain(trouble)
             reported = trouble
-            _print((entry for entry in entries if entry.seq > last and _matches(entry, args)), args)
+            new = (entry for entry in entries if entry.seq > last and _matches(entry, args))
+            _print(new, args, engine_names(current))
             flush_out()
 
 
@@ -138,9 +146,9 @@ def _matches(entry: Entry, args: Namespace) -> bool:
     return args.adapter is None or adapter == args.adapter
 
 
-def _print(entries: Iterable[Entry], args: Namespace) -> None:
+def _print(entries: Iterable[Entry], args: Namespace, engines: EngineNames) -> None:
     from fuseboard_console.cli.output import print_out
     from fuseboard_console.views.events.text import event_json, event_line
 
     for entry in entries:
-        print_out(event_json(entry) if args.json else event_line(entry))
+        print_out(event_json(entry) if args.json else event_line(entry, engines))

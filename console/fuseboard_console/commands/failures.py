@@ -44,12 +44,13 @@ def run(args: Namespace) -> int:
 
 
 async def _failures(args: Namespace) -> int:
+    from fuseboard_console.cli.command_results import recorded_engine_names
     from fuseboard_console.cli.output import complain, print_out
     from fuseboard_console.text.formatting import stamp
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_console.text.suggestions import unknown_adapter
-    from fuseboard_console.views.events.sentences import event_sentence
-    from fuseboard_console.views.events.text import event_json
+    from fuseboard_console.views.adapters.engine_names import NO_ENGINES
+    from fuseboard_console.views.events.text import entry_sentence, event_json
     from fuseboard_engine.events import AttemptFailed
     from fuseboard_storage.recording.recording import Recording
 
@@ -67,11 +68,12 @@ async def _failures(args: Namespace) -> int:
             if not board.find(args.adapter):
                 complain(*unknown_adapter(board, safe_text(Path(args.file).name, 200), args.adapter))
                 return exit_codes.BAD_INPUT
+        engines = NO_ENGINES if args.json or not found else await recorded_engine_names(recording)
     for entry in found:
         if args.json:
             print_out(event_json(entry))
         elif isinstance(entry.event, AttemptFailed):
-            print_out(f"{stamp(entry.event.at)}  {event_sentence(entry.event)}")
+            print_out(f"{stamp(entry.event.at)}  {entry_sentence(entry, engines)}")
     if not found and not args.json:
         filtered = any(value is not None for value in (args.task, args.since, args.until))
         print_out(f"No {'matching ' if filtered else ''}failure was recorded.")

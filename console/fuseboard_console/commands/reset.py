@@ -59,6 +59,7 @@ async def _reset(file: str, adapter: str | None, wait: float) -> int:
     from fuseboard_console.operator.prompts import refusing_adapters
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_console.text.suggestions import unknown_adapter
+    from fuseboard_console.views.adapters.engine_names import engine_names
     from fuseboard_console.views.adapters.engine_presence import connection_to
     from fuseboard_storage.recording.recording import Recording
 
@@ -85,9 +86,10 @@ async def _reset(file: str, adapter: str | None, wait: float) -> int:
             if not connection.over
         }
         done = len(commands) == len(connections)
-        for connection in connections.values():
+        engines = engine_names(board)
+        for target, connection in connections.items():
             if connection.over:
-                complain(no_engine_message(connection, name))
+                complain(no_engine_message(connection, name, engines.command(target, "")))
         for command, target in commands.items():
             done = await report_outcome(recording, board, command, target, name) and done
         return exit_codes.OK if done else exit_codes.NOT_DONE

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from fuseboard_console.text.formatting import plural, span
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import cut
+from fuseboard_console.views.adapters.engine_names import NO_ENGINES, EngineNames
 from fuseboard_storage.board.board import AdapterKey
 
 MAX_BREAKERS = 1000
@@ -101,7 +102,13 @@ class BatchPrompt(NamedTuple):
     yes: str
 
 
-def batch_prompt(verb: str, keys: Sequence[AdapterKey], group: str = "", seconds: float | None = None) -> BatchPrompt:
+def batch_prompt(
+    verb: str,
+    keys: Sequence[AdapterKey],
+    group: str = "",
+    seconds: float | None = None,
+    engines: EngineNames = NO_ENGINES,
+) -> BatchPrompt:
     """Return the question before a command for these adapters.
 
     Args:
@@ -110,9 +117,10 @@ def batch_prompt(verb: str, keys: Sequence[AdapterKey], group: str = "", seconds
         group: The name of the group that they form, if any. It is the word to type; else the first adapter's name is,
             or the number of adapters if the word is hard to type.
         seconds: How long the breakers are opened, if the operator chose that.
+        engines: The engines, named where several have an adapter of the same name.
     """
     wording = _WORDINGS[verb]
-    names = ", ".join(safe_text(key.adapter, 40) for key in keys[:_NAMED])
+    names = ", ".join(engines.adapter(key, 40) for key in keys[:_NAMED])
     more = f" and {len(keys) - _NAMED:,} more" if len(keys) > _NAMED else ""
     then, lasting = (wording.consequence_of_one, _ONE_FOR) if len(keys) == 1 else (wording.consequence, _FOR)
     return BatchPrompt(
@@ -158,7 +166,7 @@ def reasons_text(outcomes: Sequence[Outcome]) -> str:
     for outcome in outcomes:
         if not outcome.done:
             why = safe_text(outcome.why, 120).strip().rstrip(".") or "the engine refused it"
-            reasons.setdefault(_lower_first(why), []).append(safe_text(outcome.name, 40))
+            reasons.setdefault(_lower_first(why), []).append(safe_text(outcome.name, 60))
     parts = [f"{_name_list(names)}: {why}" for why, names in list(reasons.items())[:_LISTED]]
     others = len(reasons) - _LISTED
     if others > 0:

@@ -12,6 +12,7 @@ from fuseboard_console.operator.identity import actor
 from fuseboard_console.operator.messages import no_engine_message, not_taken_message, outcome_text, undo_key
 from fuseboard_console.sources.feed import FEED_ERRORS, Mailbox
 from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.views.adapters.engine_names import NO_ENGINES, EngineNames
 from fuseboard_console.views.adapters.engine_presence import Connection
 from fuseboard_storage.board.board import AdapterKey
 from fuseboard_storage.errors import RecordingError
@@ -41,6 +42,7 @@ class CommandDispatcher:
         connection: Returns the connection to an instance.
         notify: Shows a sentence to the operator.
         key: Returns the operator's key for an action, for hints how to undo a command.
+        engines: Returns the engines, which are named where an adapter's name does not tell which one is meant.
     """
 
     def __init__(
@@ -50,12 +52,14 @@ class CommandDispatcher:
         connection: Callable[[int], Connection],
         notify: Notify,
         key: Callable[[str], str] | None = None,
+        engines: Callable[[], EngineNames] = lambda: NO_ENGINES,
     ) -> None:
         self._mailbox = mailbox
         self._file = file
         self._connection = connection
         self._notify = notify
         self._key = key
+        self._engines = engines
         self._pending: dict[int, Settle] = {}  # by command, what to do when it has ended
         self._waiting: set[asyncio.Future[CommandStatus]] = set()  # callers that wait for an outcome
 
@@ -72,7 +76,7 @@ class CommandDispatcher:
         """Show why an engine can take no command, if it is over; return whether it is."""
         connection = self._connection(instance)
         if connection.over:
-            self._notify(no_engine_message(connection, self._file), "error")
+            self._notify(no_engine_message(connection, self._file, self._engines().command(instance, "")), "error")
         return connection.over
 
     async def send(self, verb: str, adapter: str, instance: int, args: dict[str, Any] | None = None) -> None:
@@ -93,11 +97,11 @@ class CommandDispatcher:
         over = {instance for instance in {key.instance for key in keys} if self.is_over(instance)}
         for key in keys:
             if key.instance in over:
-                batch.add(key.adapter, False, "its engine has ended")
+                batch.add(self._engines().adapter(key), False, "its engine has ended")
         reached = [key for key in keys if key.instance not in over]
         if trouble := await self._put(verb, reached, args, lambda key: partial(self._collect, batch, key)):
             for key in reached:
-                batch.add(key.adapter, False, f"the command could not be written: {trouble}")
+                batch.add(self._engines().adapter(key), False, f"the command could not be written: {trouble}")
         self._report_batch(batch)
 
     async def send_and_wait(self, verb: str, instance: int, args: dict[str, Any]) -> CommandStatus:
@@ -170,19 +174,21 @@ class CommandDispatcher:
         if status is None:
             self._notify("The recording was replaced: the outcome of the command is not known.", "warning")
         elif status.status == "expired":
-            self._notify(not_taken_message(self._connection(instance), self._file), "error")
+            engine = self._engines().command(instance, "")
+            self._notify(not_taken_message(self._connection(instance), self._file, engine), "error")
         else:
             done = status.status == "done"
-            text = outcome_text(status.verb, status.adapter, done, status.detail, self._key)
+            engine = self._engines().command(instance, status.adapter)
+            text = outcome_text(status.verb, status.adapter, done, status.detail, self._key, engine)
             self._notify(text, "information" if done else "warning")
 
     def _collect(self, batch: CommandBatch, key: AdapterKey, status: CommandStatus | None) -> None:
         """Collect one outcome of a batch; report the batch when all are known."""
         if status is None:
-            batch.add(key.adapter, False, "the recording was replaced")
+            batch.add(self._engines().adapter(key), False, "the recording was replaced")
         else:
             why = "no engine took it in time" if status.status == "expired" else status.detail
-            batch.add(key.adapter, status.status == "done", why)
+            batch.add(self._engines().adapter(key), status.status == "done", why)
         self._report_batch(batch)
 
     def _report_batch(self, batch: CommandBatch) -> None:

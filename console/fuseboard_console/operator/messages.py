@@ -6,30 +6,38 @@ from collections.abc import Callable
 
 from fuseboard_console.text.formatting import clock, span
 from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.views.adapters.engine_names import with_engine
 from fuseboard_console.views.adapters.engine_presence import Connection
 
 
-def not_taken_message(connection: Connection, file: str) -> str:
-    """Return the sentence about a command that expired. `file` is safe text."""
-    return f"No engine took this command: {_engine_state(connection, file)}"
+def not_taken_message(connection: Connection, file: str, engine: str = "") -> str:
+    """Return the sentence about a command that expired.
+
+    `file` is safe text, and so is `engine`, the name of the engine if there are several.
+    """
+    return f"No engine took this command: {_engine_state(connection, file, engine)}"
 
 
-def no_engine_message(connection: Connection, file: str) -> str:
-    """Return the sentence about a command that is not sent because its engine is gone. `file` is safe text."""
-    return f"No engine can take this command: {_engine_state(connection, file)}"
+def no_engine_message(connection: Connection, file: str, engine: str = "") -> str:
+    """Return the sentence about a command that is not sent because its engine is gone.
+
+    `file` is safe text, and so is `engine`, the name of the engine if there are several.
+    """
+    return f"No engine can take this command: {_engine_state(connection, file, engine)}"
 
 
-def _engine_state(connection: Connection, file: str) -> str:
+def _engine_state(connection: Connection, file: str, engine: str) -> str:
+    name = f"engine {engine}" if engine else "engine"
     last_seen = f"last sign of life {span(connection.age)} ago"
     if connection.state == "empty":
         return f"no engine has ever written to {file}."
     if connection.state == "ended":
-        return f"the engine of {file} ended at {clock(connection.since)}."
+        return f"the {name} of {file} ended at {clock(connection.since)}."
     if connection.gone:
-        return f"the process of the engine of {file} is gone, {last_seen}."
+        return f"the process of the {name} of {file} is gone, {last_seen}."
     if connection.state == "silent":
-        return f"the engine of {file} is silent, {last_seen}."
-    return f"its engine did not answer in time, {last_seen}. Try again."
+        return f"the {name} of {file} is silent, {last_seen}."
+    return f"{f'the {name}' if engine else 'its engine'} did not answer in time, {last_seen}. Try again."
 
 
 _FULL_SENTENCES = ("dlq_retry", "dlq_stop", "resume")  # the engine answers these with a whole sentence, done or not
@@ -51,7 +59,14 @@ def undo_key(verb: str, key: Callable[[str], str] | None) -> str:
     return key(_UNDO[verb]) if key is not None and verb in _UNDO else ""
 
 
-def outcome_text(verb: str, adapter: str, done: bool, detail: str, key: Callable[[str], str] | None = None) -> str:
+def outcome_text(
+    verb: str,
+    adapter: str,
+    done: bool,
+    detail: str,
+    key: Callable[[str], str] | None = None,
+    engine: str = "",
+) -> str:
     """Return what an engine did with a command, or why it refused.
 
     Args:
@@ -60,14 +75,16 @@ def outcome_text(verb: str, adapter: str, done: bool, detail: str, key: Callable
         done: Whether the engine did it.
         detail: The engine's answer.
         key: Returns the key of an action, for a hint how to undo the command.
+        engine: The name of the engine as safe text, if the adapter's name does not tell which engine it was.
     """
-    name = safe_text(adapter, 80)
+    name = with_engine(safe_text(adapter, 80), engine)
     answer = safe_text(detail, 300).strip().rstrip(".")
     if answer and verb in _FULL_SENTENCES:
-        return f"{answer[0].upper()}{answer[1:]}."
+        return f"{engine}: {answer}." if engine else f"{answer[0].upper()}{answer[1:]}."
     if not done:
-        return f"This was not done: {answer or 'the engine refused it'}."
+        target = f" for {name if adapter else engine}" if engine else ""
+        return f"This was not done{target}: {answer or 'the engine refused it'}."
     if verb in _DONE:
         undo = undo_key(verb, key)
         return _DONE[verb].format(name) + (f" {undo} undoes it." if undo else "")
-    return f"{answer or 'All open breakers were reset'}."
+    return f"{f'{engine}: ' if engine else ''}{answer or 'All open breakers were reset'}."

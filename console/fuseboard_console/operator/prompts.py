@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from fuseboard_console.text.formatting import plural
 from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.views.adapters.engine_names import NO_ENGINES, EngineNames, with_engine
 from fuseboard_engine.events import REFUSING_STATES
 from fuseboard_storage.board.board import AdapterRow, Board
 
@@ -27,9 +28,9 @@ def refusing_adapters(board: Board) -> list[AdapterRow]:
     return [row for row in board.rows() if row.state in REFUSING_STATES]
 
 
-def reset_all_prompt(rows: Sequence[AdapterRow]) -> ResetAllPrompt:
+def reset_all_prompt(rows: Sequence[AdapterRow], engines: EngineNames = NO_ENGINES) -> ResetAllPrompt:
     """Return the question before a reset of the breakers of these adapters, at least one."""
-    names = ", ".join(safe_text(row.name, 40) for row in rows[:_NAMED])
+    names = ", ".join(engines.adapter(row.key, 40) for row in rows[:_NAMED])
     more = f" and {len(rows) - _NAMED:,} more" if len(rows) > _NAMED else ""
     one = len(rows) == 1
     calls, adapters = ("Its next call goes", "the adapter has") if one else ("Their next calls go", "the adapters have")
@@ -65,7 +66,10 @@ _PROMPTS = {
 }
 
 
-def prompt_for(verb: str, adapter: str) -> Prompt:
-    """Return the question before a command for an adapter."""
+def prompt_for(verb: str, adapter: str, engine: str = "") -> Prompt:
+    """Return the question before a command for an adapter.
+
+    `engine` is its engine as safe text; empty if only one engine has an adapter of this name.
+    """
     title, text, yes = _PROMPTS[verb]
-    return Prompt(title.format(safe_text(adapter, 60)), text, yes)
+    return Prompt(title.format(with_engine(safe_text(adapter, 60), engine)), text, yes)

@@ -12,8 +12,8 @@ from fuseboard_console.screens.adapter_detail import show_detail
 from fuseboard_console.screens.text_detail import Link
 from fuseboard_console.sources.feed import FEED_ERRORS
 from fuseboard_console.text.line import Line
-from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.protocols import ConsoleHost, Frame
+from fuseboard_console.views.adapters.engine_names import engine_names
 from fuseboard_console.views.adapters.successors import Successors
 from fuseboard_console.views.events.audit import (
     AuditEntry,
@@ -23,6 +23,7 @@ from fuseboard_console.views.events.audit import (
     audit_heading,
     audit_line,
     audit_lines,
+    command_text,
 )
 from fuseboard_console.views.events.sentences import verb_text
 from fuseboard_storage.board.board import AdapterKey
@@ -67,14 +68,15 @@ class Audit(ListPage[Key]):
         """Return the commands up to the shown time."""
         board = frame.board
         self._successors.note(board)
-        made = (board, len(board.actions), board.actions[0] if board.actions else None, self._commands, frame.past)
+        newest = board.actions[0] if board.actions else None
+        made = (board, len(board.actions), newest, self._commands, frame.past, engine_names(board))
         if made != self._made:
             self._made = made
             commands = self._commands
             if frame.past:  # rows do not describe what had not ended by then
                 commands = [one for one in commands if one.done_at is not None and one.done_at <= frame.now]
             self._entries = audit_entries(board.actions, commands)
-            self._columns = audit_columns(self._entries.values())
+            self._columns = audit_columns(self._entries.values(), engine_names(board))
         return list(self._entries)
 
     def heading(self, cells: int) -> Line:
@@ -84,7 +86,9 @@ class Audit(ListPage[Key]):
     def line(self, key: Key, cells: int) -> Line:
         """Return a command's line."""
         asked = self._entries.get(key)
-        return () if asked is None else audit_line(asked, self._columns, cells, self.host.glyphs)
+        if asked is None:
+            return ()
+        return audit_line(asked, self._columns, cells, self.host.glyphs, engine_names(self.host.frame.board))
 
     def fields(self, key: Key) -> Mapping[str, str]:
         """Return the row's texts that a filter can match, by field."""
@@ -100,12 +104,14 @@ class Audit(ListPage[Key]):
     def about(self, key: Key, cells: int) -> list[Line]:
         """Return a command in full. It stays available after the Board drops it."""
         self._opened = self._entries.get(key, self._opened)
-        return audit_lines(self._opened, cells) if self._opened else []
+        engines = engine_names(self.host.frame.board)
+        return audit_lines(self._opened, cells, engines) if self._opened else []
 
     def title_of(self, key: Key) -> str:
         """Return a command as text."""
         self._opened = self._entries[key]
-        return f"{verb_text(self._opened.verb)} {safe_text(self._opened.adapter, 60)}".strip().capitalize()
+        text = command_text(self._opened, engine_names(self.host.frame.board))
+        return text[:1].upper() + text[1:]
 
     def links(self, key: Key) -> Sequence[Link]:
         """Link to the adapter, if exactly one matches."""

@@ -8,9 +8,9 @@ from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.screens.adapter_detail import show_detail
 from fuseboard_console.screens.text_detail import Link
 from fuseboard_console.text.line import Line, Span
-from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import width
 from fuseboard_console.tui.protocols import ConsoleHost, Frame
+from fuseboard_console.views.adapters.engine_names import NO_ENGINES, engine_names
 from fuseboard_console.views.events.failure_detail import failure_detail
 from fuseboard_console.views.events.failures import failure_line
 from fuseboard_console.views.selection.list_filter import field_filter
@@ -32,12 +32,14 @@ class Failures(ListPage[Key]):
         self.list.newest_first = True
         self._failures: dict[Key, FailureRow] = {}
         self._names = 0
+        self._engines = NO_ENGINES
         self._opened: FailureRow | None = None
 
     def rows(self, frame: Frame) -> Sequence[Key]:
         """Return the failures that the Board keeps."""
         self._failures = {(row.key, row.first_at, row.attempt.error): row for row in frame.board.failures}
-        self._names = max((min(24, width(safe_text(row.key.adapter, 60))) for row in frame.board.failures), default=0)
+        self._engines = engine_names(frame.board)
+        self._names = max((width(self._engines.adapter(row.key)) for row in frame.board.failures), default=0)
         return list(self._failures)
 
     def heading(self, cells: int) -> Line:
@@ -47,7 +49,10 @@ class Failures(ListPage[Key]):
     def line(self, key: Key, cells: int) -> Line:
         """Return a failure's line."""
         row = self._failures.get(key)
-        return () if row is None else failure_line(row, cells, min(self._names, cells // 3), self.host.glyphs)
+        if row is None:
+            return ()
+        names = min(self._names, cells // 3, 40 if self._engines.repeated else 24)
+        return failure_line(row, cells, names, self.host.glyphs, self._engines)
 
     def fields(self, key: Key) -> Mapping[str, str]:
         """Return the row's texts that a filter can match, by field."""
@@ -58,12 +63,15 @@ class Failures(ListPage[Key]):
     def about(self, key: Key, cells: int) -> list[Line]:
         """Return a failure in full. It stays available after the Board drops it."""
         self._opened = self._failures.get(key, self._opened)
-        return failure_detail(self._opened, self.host.frame.now, cells) if self._opened else []
+        if self._opened is None:
+            return []
+        frame = self.host.frame
+        return failure_detail(self._opened, frame.now, cells, engine_names(frame.board).of_key(self._opened.key))
 
     def title_of(self, key: Key) -> str:
         """Return the name of its adapter."""
         self._opened = self._failures[key]
-        return f"Failure of {safe_text(key[0].adapter, 60)}"
+        return f"Failure of {engine_names(self.host.frame.board).adapter(key[0])}"
 
     def links(self, key: Key) -> Sequence[Link]:
         """Link to the adapter, and to the routes of the task."""

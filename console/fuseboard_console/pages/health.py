@@ -9,6 +9,7 @@ from fuseboard_console.screens.adapter_detail import show_detail
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.line import Line
 from fuseboard_console.tui.protocols import ConsoleHost, Frame
+from fuseboard_console.views.adapters.engine_names import engine_names
 from fuseboard_console.views.adapters.successors import Successors
 from fuseboard_console.views.lists.health import health_heading, health_line, health_order, names_width, summary
 from fuseboard_storage.board.board import AdapterKey
@@ -38,7 +39,7 @@ class Health(ListPage[AdapterKey]):
             self._sorted = now
             self._successors.note(board)
             self._keys = health_order(board)
-            self._names = names_width(self._keys)
+            self._names = names_width(self._keys, engine_names(board))
             self._summary = summary(board)
         return self._keys
 
@@ -58,7 +59,8 @@ class Health(ListPage[AdapterKey]):
         if row is None:
             return ()
         instance = frame.board.instances.get(key.instance)
-        return health_line(row, instance, frame.now, cells, min(self._names, cells // 3), self.host.glyphs)
+        names, engine = min(self._names, cells // 3), engine_names(frame.board).of_key(key)
+        return health_line(row, instance, frame.now, cells, names, self.host.glyphs, engine)
 
     def fields(self, key: AdapterKey) -> Mapping[str, str]:
         """Return the row's texts that a filter can match, by field."""

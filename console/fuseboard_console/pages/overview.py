@@ -88,6 +88,7 @@ class Overview(Page):
         choice = Choice(self.sort, self._terms, self.group, self.faults)
         self.order = self._ordering.order(board, frame.now, choice)
         self.table.sort = self.sort
+        self.table.grouped_by_engine = self.group == "instance"
         self.table.empty = self._nothing(board)
         unseen = "" if self.sort.column in self.table.column_ids else BY_ID[self.sort.column].title
         title = chosen_title(

@@ -10,7 +10,8 @@ from fuseboard_console.screens.adapter_detail import show_detail
 from fuseboard_console.screens.text_detail import Link
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.tui.protocols import ConsoleHost, Frame
-from fuseboard_console.views.events.chains import route_line, short_id, type_width
+from fuseboard_console.views.adapters.engine_names import engine_names
+from fuseboard_console.views.events.chains import engine_of, route_line, short_id, type_width
 from fuseboard_console.views.events.routes import outcome_of, route_lines
 from fuseboard_engine.events import RouteFinished
 from fuseboard_storage.board.board import AdapterKey, Entry
@@ -59,7 +60,12 @@ class Routes(ListPage[int]):
 
     def line(self, key: int, cells: int) -> Line:
         """Return a route, attempts from left to right."""
-        return route_line(self._route(key), cells, self._types, self.host.glyphs) if key in self._entries else ()
+        entry = self._entries.get(key)
+        if entry is None:
+            return ()
+        engines = engine_names(self.host.frame.board)
+        engine = engine_of(entry, engines)
+        return route_line(self._route(key), cells, self._types, self.host.glyphs, engine, engines.cells)
 
     def fields(self, key: int) -> Mapping[str, str]:
         """Return the row's texts that a filter can match, by field."""
@@ -74,11 +80,12 @@ class Routes(ListPage[int]):
 
     def about(self, key: int, cells: int) -> list[Line]:
         """Return a route in full. It stays available after the Board drops it."""
-        return route_lines(self._shown, cells, self.host.glyphs)
+        return route_lines(self._shown, cells, self.host.glyphs, self._shown_engine)
 
     def title_of(self, key: int) -> str:
         """Return the end of its task's id."""
         self._shown = self._route(key)
+        self._shown_engine = engine_of(self._entries[key], engine_names(self.host.frame.board))
         return f"Route of {short_id(self._shown.task, 30)}"
 
     def links(self, key: int) -> Sequence[Link]:

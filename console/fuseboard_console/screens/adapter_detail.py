@@ -15,6 +15,7 @@ from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.background_work import run_in_background
 from fuseboard_console.tui.protocols import ConsoleHost
+from fuseboard_console.views.adapters.engine_names import engine_names
 from fuseboard_console.views.adapters.successors import Successors
 from fuseboard_console.views.detail.adapter_detail import Look, detail_lines, is_kept_by_board
 from fuseboard_console.views.detail.time_slices import FIRST, WINDOWS, Window
@@ -45,7 +46,7 @@ class AdapterDetailScreen(DetailModal):
             for action in on_page(host.actions, self.PAGE)
             if self.PAGE in action.pages and (action.needs_selection or not action.verb)
         ]
-        super().__init__(safe_text(adapter.adapter, 60), host.palette, self._lines, own)
+        super().__init__(engine_names(host.frame.board).adapter(adapter), host.palette, self._lines, own)
         self._adapter = adapter
         self._source = host
         self._successors = Successors()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fuseboard_console.text.formatting import SECOND
-from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.views.adapters.engine_names import engine_names
 from fuseboard_storage.board.board import AdapterKey, Board
 
 ALERT_INTERVAL = 2 * SECOND
@@ -43,7 +43,8 @@ class Alerts:
             self._compare(board)
         if not self._pending or now - self._alerted_at < ALERT_INTERVAL:
             return ()
-        names = tuple(safe_text(key.adapter, 60) for key in self._pending)
+        engines = engine_names(board)
+        names = tuple(engines.adapter(key) for key in self._pending)
         self._pending.clear()
         self._alerted_at = now
         return names

@@ -19,6 +19,7 @@ from fuseboard_console.views.adapters.adapter_view import condition_of, name_wid
 from fuseboard_console.views.adapters.chain_positions import ChainPosition
 from fuseboard_console.views.adapters.change_highlight import ChangeHighlight
 from fuseboard_console.views.adapters.columns import MARGIN, Column, ColumnLayout, column_at, place, titles
+from fuseboard_console.views.adapters.engine_names import engine_names
 from fuseboard_console.views.adapters.row_cache import RowLines
 from fuseboard_console.views.adapters.successors import Successors
 from fuseboard_console.views.selection.grouping import GroupHead, head_line, members_of, nearest_adapter
@@ -56,6 +57,8 @@ class BreakersTable(LineList):
         """The operator's own columns; empty: those that matter most."""
         self.empty = ""
         """The text of an empty table."""
+        self.grouped_by_engine = False
+        """Whether each adapter stands under its engine's name."""
         self.counting = False
         """Whether a countdown is in sight."""
         self._board = Board()
@@ -117,8 +120,10 @@ class BreakersTable(LineList):
     def _place(self) -> None:
         self._placed_in = self.cells
         engines = len(self._board.instances)
-        self._columns = place(self._placed_in, self._longest, engines, self._lost, self.chosen, self._without)
-        self._rows.begin(self._board, self._now, self._columns, self._places)
+        names = engine_names(self._board)
+        cells = 0 if self.grouped_by_engine else names.cells
+        self._columns = place(self._placed_in, self._longest, engines, self._lost, self.chosen, self._without, cells)
+        self._rows.begin(self._board, self._now, self._columns, self._places, names.short)
 
     def _counts(self, key: AdapterKey) -> bool:
         row = self._board.adapters.get(key)

@@ -6,7 +6,8 @@ from fuseboard_console.painting.line_list import LineList
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.tui.themes import Palette
-from fuseboard_console.views.events.chains import route_line, type_width
+from fuseboard_console.views.adapters.engine_names import NO_ENGINES, engine_names
+from fuseboard_console.views.events.chains import engine_of, route_line, type_width
 from fuseboard_console.views.events.copy_text import route_copy
 from fuseboard_engine.events import RouteFinished
 from fuseboard_storage.board.board import Board, Entry
@@ -20,14 +21,16 @@ class ChainsPane(LineList):
         self.glyphs = glyphs
         self._routes: tuple[Entry, ...] = ()
         self._shown: tuple[Board | None, int] = (None, 0)  # the Board, and the number of its newest route
+        self._engines = NO_ENGINES
         self._type_cells = 0
 
     def show(self, board: Board) -> None:
         """Show a Board's routes."""
         shown = (board, board.routes[0].seq if board.routes else 0)
-        if shown == self._shown:
+        engines = engine_names(board)
+        if shown == self._shown and engines == self._engines:
             return
-        before, self._shown = self._shown[1], shown
+        before, self._shown, self._engines = self._shown[1], shown, engines
         self._routes = tuple(board.routes)
         if self.scroll_offset.y:
             self.measure()
@@ -42,13 +45,18 @@ class ChainsPane(LineList):
 
     def copied(self) -> str:
         """The route at the top, with all its attempts, for the clipboard."""
-        event = self._routes[min(self.scroll_offset.y, len(self._routes) - 1)].event if self._routes else None
-        return route_copy(event) if isinstance(event, RouteFinished) else ""
+        if not self._routes:
+            return ""
+        entry = self._routes[min(self.scroll_offset.y, len(self._routes) - 1)]
+        assert isinstance(entry.event, RouteFinished)
+        return route_copy(entry.event, engine_of(entry, self._engines))
 
     def line_at(self, index: int) -> Line:
         """Return a route's line."""
         if not self._routes:
             return (Span(" No task has been routed yet.", "faint"),)
-        event = self._routes[index].event
+        entry, engines = self._routes[index], self._engines
+        event = entry.event
         assert isinstance(event, RouteFinished)
-        return (Span(" "), *route_line(event, self.cells - 2, self._type_cells, self.glyphs))
+        engine = engine_of(entry, engines)
+        return (Span(" "), *route_line(event, self.cells - 2, self._type_cells, self.glyphs, engine, engines.cells))

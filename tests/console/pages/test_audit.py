@@ -123,7 +123,7 @@ async def test_an_audit_entry_links_to_the_adapter_of_its_engine(tmp_path: Path)
         await console.press("enter")
         await console.sees("a adapter")
         await console.press("a")
-        await console.sees("─ gpt ─", "held open by hand")
+        await console.sees("─ gpt (beta) ─", "held open by hand")
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -117,12 +117,21 @@ class AdapterView(NamedTuple):
     places: tuple[ChainPosition, ...]
     tags: str
     health: str
+    engine_short: str = ""
 
 
 def make_view(
-    row: AdapterRow, instance: InstanceRow | None, now: int, stats: Stats, places: tuple[ChainPosition, ...] = ()
+    row: AdapterRow,
+    instance: InstanceRow | None,
+    now: int,
+    stats: Stats,
+    places: tuple[ChainPosition, ...] = (),
+    engine: str = "",
 ) -> AdapterView:
-    """Return an adapter's row at `now` (UTC microseconds). `places` are its positions in the chains."""
+    """Return an adapter's row at `now` (UTC microseconds).
+
+    `places` are its positions in the chains, `engine` is the short name of its instance.
+    """
     condition = condition_of(row, instance, now)
     present = condition not in ("silent", "ended")
     known = now if present or instance is None else last_sign(instance)  # a lost instance does nothing more
@@ -153,6 +162,7 @@ def make_view(
         places=places,
         tags=safe_text(", ".join(row.tags), 200),
         health=safe_text(row.health_detail, 200),
+        engine_short=engine,
     )
 
 

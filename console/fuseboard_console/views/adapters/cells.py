@@ -8,9 +8,10 @@ from fuseboard_console.text.bars import countdown_bar, sparkline
 from fuseboard_console.text.formatting import SECOND, latency, number, ordinal, percent, plural, rate, span, whole_span
 from fuseboard_console.text.glyphs import APPEARANCES, Glyphs
 from fuseboard_console.text.line import Line, Span
-from fuseboard_console.text.width import ELLIPSIS, width
+from fuseboard_console.text.width import width
 from fuseboard_console.views.adapters.adapter_view import AdapterView
 from fuseboard_console.views.adapters.chain_positions import positions_text
+from fuseboard_console.views.adapters.engine_names import cut_start
 
 Cell = Callable[[AdapterView, int, int, Glyphs], Line]
 """Given a row, now (UTC microseconds), the cells there are and the glyphs: what to show."""
@@ -144,11 +145,9 @@ def spark_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
 
 
 def engine_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
-    """The instance that the adapter belongs to. If room is short its end stays: host and process tell twins apart."""
-    text = row.engine
-    while width(text) > max(1, cells):
-        text = ELLIPSIS + text.removeprefix(ELLIPSIS)[1:]
-    return (Span(text, "faint"),)
+    """The instance that the adapter belongs to: its label, or its short name if room is short."""
+    text = row.engine if width(row.engine) <= cells else row.engine_short or row.engine
+    return (Span(cut_start(text, cells), "faint"),)
 
 
 def inflight_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:

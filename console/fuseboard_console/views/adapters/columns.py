@@ -124,6 +124,7 @@ def place(
     lost: bool,
     chosen: tuple[Column, ...] = (),
     without: frozenset[str] = frozenset(),
+    engine_cells: int = 0,
 ) -> tuple[ColumnLayout, ...]:
     """Return the columns for a table `cells` wide.
 
@@ -131,9 +132,15 @@ def place(
     `lost` says whether states are struck out and need more room. `chosen` are the operator's columns in their order, of
     which the last leave first. If it is empty, all columns are candidates, the least needed leave first, and those in
     `without` have no content and leave.
+
+    `engine_cells` is the width of the widest engine name if adapters of several engines have the same name, else 0. If
+    it is not 0, the engine stands beside the name and leaves last.
     """
     idle = without if engines > 1 else without | {"engine"}
     columns = list(chosen) or [column for column in COLUMNS if column.id not in idle]
+    if engine_cells and not chosen:
+        columns.remove(BY_ID["engine"])
+        columns.insert(1, BY_ID["engine"])
     wanted = max(10, min(longest_name + 2, 44 if cells >= 160 else 30 if cells >= 100 else 18))
     least = {column.id: column.least for column in columns}
     most = {column.id: column.most for column in columns}
@@ -143,13 +150,17 @@ def place(
     if cells >= 110:
         least["next"] = 24
     elif cells >= 70:
-        least["next"] = 20
+        least["next"] = 14 if engine_cells else 20
+    if engine_cells:
+        least["engine"] = max(6, min(engine_cells, 24 if cells >= 110 else 16 if cells >= 60 else 6))
 
     def need() -> int:
         return MARGIN + sum(least[c.id] for c in columns) + GAP * (len(columns) - 1)
 
     ranks = {column.id: rank for rank, column in enumerate(chosen, 1)} or {column.id: column.rank for column in columns}
-    ranks["name"] = 0
+    ranks["name"] = -1
+    if engine_cells:
+        ranks["engine"] = 0
     while need() > cells and len(columns) > 2:
         columns.remove(max(columns, key=lambda column: ranks[column.id]))
     spare = max(0, cells - need())

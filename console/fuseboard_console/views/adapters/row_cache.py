@@ -48,6 +48,7 @@ class RowLines:
         self._places: Mapping[AdapterKey, tuple[ChainPosition, ...]] = {}
         self._columns: tuple[ColumnLayout, ...] = ()
         self._slices = 0
+        self._engines: Mapping[int, str] = {}
         self._since = False  # whether every row shows the time in its condition
         self._presences: dict[int, tuple[Presence, bool]] = {}
         self._frame: dict[AdapterKey, AdapterView] = {}  # the views of this frame
@@ -60,11 +61,13 @@ class RowLines:
         now: int,
         columns: tuple[ColumnLayout, ...],
         places: Mapping[AdapterKey, tuple[ChainPosition, ...]],
+        engines: Mapping[int, str] = {},
     ) -> None:
         """Start a frame: a Board at `now` (UTC microseconds) in these columns. `places` are the positions in the
-        chains.
+        chains, `engines` the short names of the instances.
         """
-        if board is not self._board or columns != self._columns or len(self._views) > MAX_CACHED:
+        renamed = engines is not self._engines and engines != self._engines
+        if board is not self._board or columns != self._columns or renamed or len(self._views) > MAX_CACHED:
             self._views.clear()
             self._lines.clear()
         if columns is not self._columns:
@@ -72,6 +75,7 @@ class RowLines:
             self._since = any(placed.column.id == "since" for placed in columns)
         self._frame.clear()
         self._board, self._now, self._places, self._columns = board, now, places, columns
+        self._engines = engines
         self._presences = {id: (presence(row, now), killed(row)) for id, row in board.instances.items()}
 
     def view(self, key: AdapterKey) -> AdapterView | None:
@@ -94,7 +98,8 @@ class RowLines:
             timed = row.state == "open" and row.until is not None
             if kept.says == says and (kept.now == now or not timed):
                 return kept.view
-        view = make_view(row, self._board.instances.get(key.instance), now, stats, says[2])
+        engine = self._engines.get(key.instance, "")
+        view = make_view(row, self._board.instances.get(key.instance), now, stats, says[2], engine)
         if kept is not None and kept.view == view:
             view = kept.view
         self._views[key] = _View(view, says, stats, quiet, second, now)

@@ -14,6 +14,7 @@ from fuseboard_console.text.line import Line, Span
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.adapter_view import AdapterView, make_view, stats_of
 from fuseboard_console.views.adapters.cells import next_cell
+from fuseboard_console.views.adapters.engine_names import engine_names
 from fuseboard_console.views.detail.charts import SHADES, axis, bars, latency_lines, states_line
 from fuseboard_console.views.detail.time_slices import FIRST, WINDOWS, Slice, Window, count_of, slices_of
 from fuseboard_console.views.events.failures import failure_lines
@@ -71,6 +72,8 @@ def detail_lines(
             *next_cell(view, now, max(12, cells - 34), glyphs),
         ),
     ]
+    if engine_names(board).of_key(key) and instance is not None:
+        lines.append(label_line("engine", (Span(safe_text(instance.label, 200)),)))
     if view.detail:
         lines.append(label_line("because", (Span(view.detail),)))
     words = policy_text(row.policy)

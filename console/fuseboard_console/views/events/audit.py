@@ -12,6 +12,7 @@ from fuseboard_console.text.line import Line, Span, cut_line
 from fuseboard_console.text.list_columns import ListColumn, columns_line, titles_line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import width
+from fuseboard_console.views.adapters.engine_names import NO_ENGINES, EngineNames, with_engine
 from fuseboard_console.views.events.copy_text import FULL_TEXT
 from fuseboard_console.views.events.sentences import verb_text
 from fuseboard_engine.events import CommandDone
@@ -70,12 +71,13 @@ def audit_entries(events: Iterable[CommandDone], commands: Iterable[CommandStatu
     return dict(sorted(found.items(), key=lambda item: (item[1].requested_at, item[0]), reverse=True))
 
 
-def audit_columns(entries: Iterable[AuditEntry]) -> tuple[ListColumn, ...]:
+def audit_columns(entries: Iterable[AuditEntry], engines: EngineNames = NO_ENGINES) -> tuple[ListColumn, ...]:
     """Return the columns for these entries, as wide as their texts need."""
     who = what = 4
     for entry in entries:
-        who, what = max(who, width(safe_text(entry.actor, 60))), max(what, width(command_text(entry)))
-    return ListColumn("when", 8), ListColumn("who", min(18, who)), ListColumn("what", min(34, what))
+        who, what = max(who, width(safe_text(entry.actor, 60))), max(what, width(command_text(entry, engines)))
+    most = 48 if engines.cells else 34
+    return ListColumn("when", 8), ListColumn("who", min(18, who)), ListColumn("what", min(most, what))
 
 
 def audit_heading(columns: Sequence[ListColumn], cells: int) -> Line:
@@ -83,23 +85,26 @@ def audit_heading(columns: Sequence[ListColumn], cells: int) -> Line:
     return (Span("  "), *titles_line(columns, "outcome", max(0, cells - 2)))
 
 
-def audit_line(entry: AuditEntry, columns: Sequence[ListColumn], cells: int, glyphs: Glyphs) -> Line:
+def audit_line(
+    entry: AuditEntry, columns: Sequence[ListColumn], cells: int, glyphs: Glyphs, engines: EngineNames = NO_ENGINES
+) -> Line:
     """Return an entry as a line of at most `cells`."""
     sign, style = _sign(entry, glyphs)
     done = entry.status == "done"
     row = {
         "when": Span(clock(entry.requested_at), "faint"),
         "who": Span(safe_text(entry.actor, 60), "muted"),
-        "what": Span(command_text(entry)),
+        "what": Span(command_text(entry, engines)),
     }
     outcome = safe_text(entry.detail, 300) if done else outcome_text(entry)
     line = columns_line(columns, row, (Span(outcome or "done", "muted" if done else style),), max(0, cells - 2))
     return cut_line((Span(f"{sign} ", style), *line), cells)
 
 
-def command_text(entry: AuditEntry) -> str:
-    """Return what was requested: `hold open prefect`."""
-    return f"{verb_text(entry.verb)} {safe_text(entry.adapter, 60)}".rstrip()
+def command_text(entry: AuditEntry, engines: EngineNames = NO_ENGINES) -> str:
+    """Return what was requested: `hold open prefect`, `hold open gpt (billing)`."""
+    engine = engines.command(entry.instance, entry.adapter)
+    return with_engine(f"{verb_text(entry.verb)} {safe_text(entry.adapter, 60)}".rstrip(), engine)
 
 
 def outcome_text(entry: AuditEntry) -> str:
@@ -117,11 +122,12 @@ def _sign(entry: AuditEntry, glyphs: Glyphs) -> tuple[str, str]:
     return (glyphs.gap, "warn") if entry.status in ("pending", "taken") else (glyphs.failed, "bad")
 
 
-def audit_lines(entry: AuditEntry, cells: int) -> list[Line]:
+def audit_lines(entry: AuditEntry, cells: int, engines: EngineNames = NO_ENGINES) -> list[Line]:
     """Return everything that is known about an entry."""
     rows: list[tuple[str, str]] = [
         ("what", verb_text(entry.verb)),
         ("adapter", safe_text(entry.adapter, 300)),
+        ("engine", engines.command(entry.instance, entry.adapter)),
         ("who", safe_text(entry.actor, 300)),
         ("when", stamp(entry.requested_at)),
         ("outcome", outcome_text(entry)),

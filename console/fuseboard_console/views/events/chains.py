@@ -10,6 +10,8 @@ from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.line import Line, Span, cut_line, line_width
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import ELLIPSIS, fit, width
+from fuseboard_console.views.adapters.engine_names import EngineNames, cut_start
+from fuseboard_console.views.events.text import adapters_of
 from fuseboard_engine.event_log.sentences import retry_text
 from fuseboard_engine.events import Attempt, RouteFinished
 from fuseboard_engine.runtime import ids
@@ -19,11 +21,15 @@ _RETRY_FIRST_CELLS = 90
 """From this width on, a line marks a retry even if the end of the route is cut."""
 
 
-def route_line(route: RouteFinished, cells: int, type_cells: int, glyphs: Glyphs) -> Line:
+def route_line(
+    route: RouteFinished, cells: int, type_cells: int, glyphs: Glyphs, engine: str = "", engine_cells: int = 0
+) -> Line:
     """Return one route: `14:02:10 ai_task #8f20  prefect ✗✗✗ 310 ms → agno ✓ 51 ms`, in at most `cells`.
 
     `type_cells` is the width of the task types, so that the lines of a pane are aligned. A dead letter's retry is
     marked if there is room: `retry of dead letter 12  prefect ✗ 30 ms → agno ✓ 42 ms`.
+
+    `engine` is the route's engine as safe text; it takes `engine_cells`, none if the adapters' names are enough.
     """
     head: list[Span] = [Span(clock(route.at), "faint"), Span(" ")]
     if cells >= 50:
@@ -31,6 +37,10 @@ def route_line(route: RouteFinished, cells: int, type_cells: int, glyphs: Glyphs
         head.append(Span(" "))
     if cells >= 64:
         head.append(Span(fit(short_id(route.task, _id_cells(cells)), _id_cells(cells)), "faint"))
+        head.append(Span(" "))
+    if engine_cells and cells >= 40:
+        room = min(engine_cells, max(6, cells // 5))
+        head.append(Span(fit(cut_start(engine, room), room), "muted"))
         head.append(Span(" "))
     head.append(Span(" "))
     path = _path(route, glyphs)
@@ -111,6 +121,11 @@ def attempt_mark(attempt: Attempt, glyphs: Glyphs) -> tuple[str, str]:
     if attempt.outcome == "rejected":
         return glyphs.skipped, "bad-dim"
     return glyphs.no_verdict, "muted"
+
+
+def engine_of(entry: Entry, engines: EngineNames) -> str:
+    """Return the engine of a route if one of its adapters' names is repeated, else an empty text. Safe text."""
+    return engines.of(entry.instance, adapters_of(entry.event)) if engines.repeated else ""
 
 
 def type_width(routes: Iterable[Entry]) -> int:

@@ -8,6 +8,7 @@ from fuseboard_console.text.formatting import latency, stamp
 from fuseboard_console.text.line import Line, text_of
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.adapter_view import condition_of, condition_word
+from fuseboard_console.views.adapters.engine_names import NO_ENGINES, EngineNames, engine_names, with_engine
 from fuseboard_console.views.events.sentences import error_summary
 from fuseboard_engine.event_log.sentences import retry_text
 from fuseboard_engine.events import Attempt, RouteFinished
@@ -22,9 +23,10 @@ def adapter_copy(board: Board, key: AdapterKey, now: int) -> str:
     row = board.adapters.get(key)
     if row is None:
         return _full(key.adapter)
+    name = with_engine(_full(row.name), engine_names(board).of_key(key))
     instance = board.instances.get(key.instance)
     state = condition_word(condition_of(row, instance, now), instance)
-    lines = [f"{_full(row.name)}: {state} since {stamp(row.since)}"]
+    lines = [f"{name}: {state} since {stamp(row.since)}"]
     if row.detail:
         lines.append(_full(row.detail))
     if row.last_error:
@@ -32,10 +34,14 @@ def adapter_copy(board: Board, key: AdapterKey, now: int) -> str:
     return "\n".join(lines)
 
 
-def route_copy(route: RouteFinished) -> str:
-    """Return a route: its task, its outcome, and a line for each attempt with the full error."""
+def route_copy(route: RouteFinished, engine: str = "") -> str:
+    """Return a route: its task, its outcome, and a line for each attempt with the full error.
+
+    `engine` is its engine's name as safe text; empty if the adapters' names are enough.
+    """
+    by = f" in {engine}" if engine else ""
     retry = "" if route.letter is None else f" ({retry_text(route.letter)})"
-    head = f"{stamp(route.at)} {_full(route.task_type)} {_full(route.task)}{retry}: {_outcome(route)}"
+    head = f"{stamp(route.at)} {_full(route.task_type)} {_full(route.task)}{by}{retry}: {_outcome(route)}"
     return "\n".join([head, *(_attempt(attempt) for attempt in route.attempts)])
 
 
@@ -56,10 +62,11 @@ def _attempt(attempt: Attempt) -> str:
     return f"{_full(attempt.adapter)}: {attempt.outcome}{took}" + (f": {why}" if why else "")
 
 
-def failure_copy(failure: FailureRow) -> str:
+def failure_copy(failure: FailureRow, engines: EngineNames = NO_ENGINES) -> str:
     """Return a failure: its time, adapter, count, and full error."""
     times = f" ({failure.count:,} times)" if failure.count > 1 else ""
-    head = f"{stamp(failure.at)} {_full(failure.key.adapter)}{times}: {error_summary(failure.attempt)}"
+    name = with_engine(_full(failure.key.adapter), engines.of_key(failure.key))
+    head = f"{stamp(failure.at)} {name}{times}: {error_summary(failure.attempt)}"
     error = _full(failure.attempt.error)
     return head if not error or head.endswith(error) else f"{head}\n{error}"
 

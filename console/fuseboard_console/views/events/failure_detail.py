@@ -16,8 +16,11 @@ _THEN = {
 }
 
 
-def failure_detail(row: FailureRow, now: int, cells: int) -> list[Line]:
-    """Return the lines about a group of equal failures, as of `now` (UTC microseconds)."""
+def failure_detail(row: FailureRow, now: int, cells: int, engine: str = "") -> list[Line]:
+    """Return the lines about a group of equal failures, as of `now` (UTC microseconds).
+
+    `engine` is the adapter's engine as safe text; empty if only one engine has an adapter of this name.
+    """
     attempt = row.attempt
     when = f"{clock(row.at)}, {whole_span(max(0, now - row.at) / SECOND)} ago"
     if row.count > 1:
@@ -27,6 +30,7 @@ def failure_detail(row: FailureRow, now: int, cells: int) -> list[Line]:
         ("", safe_text(attempt.error, FULL_TEXT), "text"),
         ("when", when, "text"),
         ("adapter", safe_text(row.key.adapter, FULL_TEXT), "text"),
+        *([("engine", engine, "text")] if engine else []),
         ("task", f"{safe_text(row.task, FULL_TEXT)}  {safe_text(row.task_type, FULL_TEXT)}", "text"),
         ("attempt", f"no. {attempt.number} of its route, took {latency(attempt.duration)}", "text"),
         ("rule", safe_text(attempt.rule, FULL_TEXT), "text"),

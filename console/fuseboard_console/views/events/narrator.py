@@ -36,17 +36,20 @@ class EventNarrator:
         self._begin = begin
         self._routes: set[tuple[str, ...]] = set()
 
-    def narrate(self, event: Event) -> str | None:
-        """Return the line for an event; None if it adds nothing."""
-        text = self._text(event)
+    def narrate(self, event: Event, engine: str = "") -> str | None:
+        """Return the line for an event; None if it adds nothing.
+
+        `engine` is its engine as safe text, to be named; empty if the adapter's name is enough.
+        """
+        text = self._text(event, engine)
         if text is None:
             return None
         when = clock(event.at) if self._begin is None else f"{(event.at - self._begin) / 1e6:6.1f} s"
-        return f"{when}  {text}"
+        return f"{when}  {engine}: {text}" if engine else f"{when}  {text}"
 
-    def _text(self, event: Event) -> str | None:
+    def _text(self, event: Event, engine: str) -> str | None:
         if isinstance(event, RouteFinished):
-            return route_sentence(event) if self._is_new(event) else None
+            return route_sentence(event) if self._is_new(event, engine) else None
         if isinstance(event, StateChanged):
             self._routes.clear()
         if isinstance(event, ScenarioStep):
@@ -54,12 +57,12 @@ class EventNarrator:
         told = StateChanged | CommandDone | EventsDropped | RecordingRestarted
         return event_sentence(event) if isinstance(event, told) else None
 
-    def _is_new(self, route: RouteFinished) -> bool:
+    def _is_new(self, route: RouteFinished, engine: str) -> bool:
         steps = route_steps(route, SCREEN_STYLE)
         if len(steps) < 2 and route.success:
             return False
         end = "degraded" if route.degraded else "answered" if route.success else "unanswered"
-        key = (end, *steps)
+        key = (engine, end, *steps)
         new = key not in self._routes
         self._routes.add(key)
         return new

@@ -24,8 +24,11 @@ def outcome_of(route: RouteFinished) -> str:
     return "failover" if route.attempts and route.attempts[0].adapter != route.adapter else "ok"
 
 
-def route_lines(route: RouteFinished, cells: int, glyphs: Glyphs) -> list[Line]:
-    """Return a route as lines: its outcome, then each attempt on one time axis, with its reason."""
+def route_lines(route: RouteFinished, cells: int, glyphs: Glyphs, engine: str = "") -> list[Line]:
+    """Return a route as lines: its outcome, then each attempt on one time axis, with its reason.
+
+    `engine` is its engine's name as safe text; empty if the adapters' names are enough.
+    """
     word = {
         "ok": "answered", "failover": "answered after a failover", "degraded": "degraded: a fallback answered",
         "dead": f"kept as dead letter {route.dead_letter}", "failed": "no answer",
@@ -37,6 +40,7 @@ def route_lines(route: RouteFinished, cells: int, glyphs: Glyphs) -> list[Line]:
         *labelled("task", f"{safe_text(route.task, FULL_TEXT)}  {safe_text(route.task_type, FULL_TEXT)}", cells),
         *labelled("from", f"{clock(began)} to {clock(route.at)}", cells),
     ]
+    lines += labelled("engine", engine, cells)
     if route.letter is not None:
         lines += labelled("retry of", f"dead letter {route.letter}", cells)
     if route.strategy:

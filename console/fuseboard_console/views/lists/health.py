@@ -10,6 +10,7 @@ from fuseboard_console.text.line import Line, Span, cut_line, fit_line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import fit, width
 from fuseboard_console.views.adapters.adapter_view import condition_of
+from fuseboard_console.views.adapters.engine_names import NO_ENGINES, EngineNames, fit_with_engine
 from fuseboard_storage.board.board import AdapterKey, AdapterRow, Board, InstanceRow
 
 NAMES = 30
@@ -43,9 +44,9 @@ def summary(board: Board) -> str:
     return ", ".join(f"{counts[kind]:,} {words.get(kind, kind)}" for kind in _SEVERITY if counts.get(kind))
 
 
-def names_width(keys: Iterable[AdapterKey]) -> int:
+def names_width(keys: Iterable[AdapterKey], engines: EngineNames = NO_ENGINES) -> int:
     """Return the width of these adapters' names in cells."""
-    return min(NAMES, max((width(safe_text(key.adapter, 60)) for key in keys), default=0))
+    return min(NAMES, max((width(engines.adapter(key)) for key in keys), default=0))
 
 
 def health_heading(cells: int, names: int) -> Line:
@@ -56,9 +57,12 @@ def health_heading(cells: int, names: int) -> Line:
 
 
 def health_line(
-    row: AdapterRow, instance: InstanceRow | None, now: int, cells: int, names: int, glyphs: Glyphs
+    row: AdapterRow, instance: InstanceRow | None, now: int, cells: int, names: int, glyphs: Glyphs, engine: str = ""
 ) -> Line:
-    """Return an adapter's health at `now` (UTC microseconds), its name in `names` cells."""
+    """Return an adapter's health at `now` (UTC microseconds), its name in `names` cells.
+
+    `engine` is its engine as safe text; empty if only one engine has an adapter of this name.
+    """
     word = row.health or "unknown"
     style = _STYLES.get(word, "faint")
     sign = {"unhealthy": glyphs.failed, "degraded": glyphs.degraded, "healthy": glyphs.answered}.get(word, glyphs.gap)
@@ -69,7 +73,7 @@ def health_line(
     return cut_line(
         (
             Span(f"{sign} ", style),
-            Span(fit(safe_text(row.name, 60), names), "text" if row.health else "muted"),
+            Span(fit_with_engine(safe_text(row.name, 60), engine, names), "text" if row.health else "muted"),
             Span("  "),
             Span(fit("not checked" if word == "unknown" else word, _HEALTH), style),
             Span(fit(since, _SINCE), "muted"),

@@ -12,6 +12,7 @@ from fuseboard_console.text.glyphs import APPEARANCES
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import cut, fit, width
 from fuseboard_console.views.adapters.adapter_view import AdapterView, condition_of, make_view, stats_of
+from fuseboard_console.views.adapters.engine_names import engine_names
 from fuseboard_console.views.adapters.engine_presence import connection_of, header_text
 from fuseboard_console.views.events.sentences import event_sentence
 from fuseboard_console.views.selection.ordering import order_of
@@ -83,17 +84,25 @@ def status_text(board: Board, file: str, now: int, *, colour: bool) -> str:
         head += f"; {plural(overdue, 'overdue call')}"
     if board.batches_ended:
         head += f"; {board.batches_partial} of {plural(board.batches_ended, 'batch', 'batches')} accepted in part"
-    engines = len(board.instances) > 1
-    titles = ("ADAPTER", "STATE", "CALLS/S", "OK %", "P50", "P95", "NEXT PROBE", "LAST ERROR")
-    rows = [(_cells(view, now), APPEARANCES[view.condition].style, view.engine) for view in views]
-    widths = [max(len(title), *(width(cells[place]) for cells, _, _ in rows)) for place, title in enumerate(titles)]
-    rights = (2, 3, 4, 5)
+    titles: tuple[str, ...] = ("ADAPTER", "STATE", "CALLS/S", "OK %", "P50", "P95", "NEXT PROBE", "LAST ERROR")
+    rows = [(_cells(view, now), APPEARANCES[view.condition].style) for view in views]
+    state = 1
+    if len(board.instances) > 1:  # beside the name if two would look alike without it, else last
+        state = 2 if engine_names(board).repeated else 1
+        place = 1 if state == 2 else len(titles)
+        titles = (*titles[:place], "ENGINE", *titles[place:])
+        rows = [
+            ((*cells[:place], view.engine, *cells[place:]), style)
+            for (cells, style), view in zip(rows, views, strict=True)
+        ]
+    widths = [max(len(title), *(width(cells[place]) for cells, _ in rows)) for place, title in enumerate(titles)]
+    rights = range(state + 1, state + 5)
 
-    def line(cells: tuple[str, ...], style: str = "", engine: str = "") -> str:
+    def line(cells: tuple[str, ...], style: str = "") -> str:
         shown = [fit(cell, widths[place], "right" if place in rights else "left") for place, cell in enumerate(cells)]
         if colour and style in _COLOURS:
-            shown[1] = f"\x1b[{_COLOURS[style]}m{shown[1]}\x1b[0m"
-        return ("  ".join(shown).rstrip() + (f"  {engine}" if engines and engine else "")).rstrip()
+            shown[state] = f"\x1b[{_COLOURS[style]}m{shown[state]}\x1b[0m"
+        return "  ".join(shown).rstrip()
 
     return "\n".join([head, "", line(titles), *(line(*row) for row in rows), *_total_lines(board, totals, now), *note])
 
